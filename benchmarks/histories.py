@@ -10,14 +10,13 @@ Gaussian process, five configurations at a time, since Optuna's own needs torch.
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import optuna
 import pandas as pd
 from grids import FAMILIES, Grid, grid, names
+from tables import DOCS, embed, markdown, parser, share
 
 import refine
 from refine import stats
@@ -25,7 +24,6 @@ from refine import stats
 SEARCHES = ("random", "tpe", "gp", "cmaes")
 SIZES = (60, 120, 300)
 RISKS = (0.05, 0.15, 0.3)
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "proposals.md"
 
 
 def history(table: Grid, search: str, n: int, seed: int) -> pd.DataFrame:
@@ -83,12 +81,7 @@ def judged(table: Grid, frame: pd.DataFrame, told: dict) -> list[dict]:
     rows = []
     for risk in RISKS:
         made = proposal.at(risk)
-        inside = [
-            made.space[k].contains([str(v) if k in table.unordered else i for i, v in enumerate(levels)])
-            for k, levels in table.levels.items()
-        ]
-        kept = np.ravel_multi_index(np.ix_(*map(np.flatnonzero, inside)), table.shape).ravel()
-        loss = table.best - float(table.truth[kept].max())
+        loss = table.best - float(table.truth[table.inside(made.space)].max())
         said = {"risk": risk, "kept": made.volume_kept, "stated": 1 - made.claim.probability}
         rows.append({**told, **said, "lost": loss > made.claim.epsilon * (1 + 1e-9) + 1e-12})
     return rows
@@ -110,38 +103,30 @@ def cases(seeds: int, families: list[str], tables: int) -> pd.DataFrame:
 
 def shown(frame: pd.DataFrame) -> str:
     """Kept, stated and lost for every search."""
-    head = " | ".join(f"risk {r:g}: kept, stated, lost" for r in RISKS)
-    lines = [f"| trials of | claims a risk | {head} |", "|---|---:|" + "---:|" * len(RISKS)]
-    searched = frame["search"] != "random"
+    rows = []
     for search in (*SEARCHES, "all but random"):
-        part = frame[searched if search == "all but random" else frame["search"] == search]
+        part = frame[frame["search"] != "random" if search == "all but random" else frame["search"] == search]
         cells = []
         for risk in RISKS:
             at = part[part["risk"] == risk]
-            low, high = stats.wilson(int(at["lost"].sum()), len(at))
-            true = f"{100 * at['lost'].mean():.0f} % ({100 * low:.0f} to {100 * high:.0f})"
-            cells.append(f"{at['kept'].mean():.2f}, {100 * at['stated'].mean():.0f} %, {true}")
-        lines.append(f"| {search} | {len(part) // len(RISKS)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+            cells.append(f"{at['kept'].mean():.2f}, {100 * at['stated'].mean():.0f}, {share(at['lost'])}")
+        rows.append([search, len(part) // len(RISKS), *cells])
+    return markdown(
+        ["trials of", "claims a risk", *(f"risk {r:g}: kept, stated %, lost %" for r in RISKS)], rows
     )
-    parser.add_argument("--seeds", type=int, default=1, help="per table")
-    parser.add_argument("--families", nargs="*", default=list(FAMILIES))
-    parser.add_argument("--tables", type=int, default=99, help="per family, at most")
-    parser.add_argument(
-        "--write", action="store_true", help="put the table into docs/benchmarks/proposals.md"
-    )
-    a = parser.parse_args()
-    print(text := shown(cases(a.seeds, a.families, a.tables)))
-    if a.write:
-        import pages
-
-        pages.embed(PAGE, "histories", text, "python benchmarks/histories.py --tables 3 --write")
 
 
 if __name__ == "__main__":
-    main()
+    options = parser(__doc__, seeds=1, tables=99)
+    options.add_argument("--families", nargs="*", default=list(FAMILIES))
+    options.add_argument(
+        "--write", action="store_true", help="put the table into docs/benchmarks/proposals.md"
+    )
+    a = options.parse_args()
+    print(text := shown(cases(a.seeds, a.families, a.tables)))
+    if a.write:
+        page, made_by = (
+            DOCS / "benchmarks" / "proposals.md",
+            "python benchmarks/histories.py --tables 3 --write",
+        )
+        embed(page, "histories", text, made_by)

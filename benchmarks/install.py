@@ -11,7 +11,6 @@ folder site-packages without installers and this package; ``beside the core`` is
 
 from __future__ import annotations
 
-import argparse
 import platform
 import resource
 import shutil
@@ -21,10 +20,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from pages import embed
+from tables import DOCS, embed, markdown, parser
 
 HERE = Path(__file__).parent.parent
-PAGE = HERE / "docs" / "install.md"
 
 EXTRAS = {
     "": "any function, scikit-learn, PyTorch; store, analysis, proposals, shell, reports",
@@ -94,44 +92,32 @@ def installed(extra: str, by: str) -> Installed:
 
 def table(extras: dict[str, str], by: str) -> str:
     """One row an extra."""
-    lines = [
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, by {by} from a warm cache:\n",
-        "| `pip install` | for | packages | MB | beside the core | CPU seconds |",
-        "|---|---|---:|---:|---:|---:|",
-    ]
+    rows: list[list[object]] = []
     core: Installed | None = None
     installed(",".join(filter(None, extras)), by)  # downloads
     for extra, what in extras.items():
         found = installed(extra, by)
         core = core or found
-        command = f"'refine-hpo[{extra}]'" if extra else "refine-hpo"
+        command = f"`'refine-hpo[{extra}]'`" if extra else "`refine-hpo`"
         more = f"+{found.megabytes - core.megabytes:,.0f}" if extra else ""
-        lines.append(
-            f"| `{command}` | {what} | {found.packages} | {found.megabytes:,.0f} | {more} | {found.seconds:.0f} |"
-        )
-        print(lines[-1], file=sys.stderr, flush=True)
-    return "\n".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("extras", nargs="*", help="default: all of them; the core comes first in any case")
-    parser.add_argument("--pip", action="store_true", help="by pip instead of uv")
-    parser.add_argument("--gp", action="store_true", help="with PyTorch too")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/install.md")
-    a = parser.parse_args()
-    known = EXTRAS | ({"gp": 'the design `"gp"`: PyTorch; not among `all`'} if a.gp else {})
-    if unknown := set(a.extras) - set(known):
-        parser.error(f"unknown extras {sorted(unknown)}; there are {', '.join(filter(None, known))}")
-    text = table(
-        {k: v for k, v in known.items() if not a.extras or not k or k in a.extras}, "pip" if a.pip else "uv"
-    )
-    print(text)
-    if a.write:
-        embed(PAGE, "sizes", text, "make sizes")
+        rows.append([command, what, found.packages, f"{found.megabytes:,.0f}", more, f"{found.seconds:.0f}"])
+        print(*rows[-1], file=sys.stderr, flush=True)
+    where = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    head = ["`pip install`", "for", "packages", "MB", "beside the core", "CPU seconds"]
+    return f"{where}, by {by} from a warm cache:\n\n{markdown(head, rows, 2)}"
 
 
 if __name__ == "__main__":
-    main()
+    options = parser(__doc__)
+    options.add_argument("extras", nargs="*", help="default: all of them; the core comes first in any case")
+    options.add_argument("--pip", action="store_true", help="by pip instead of uv")
+    options.add_argument("--gp", action="store_true", help="with PyTorch too")
+    options.add_argument("--write", action="store_true", help="put the table into docs/install.md")
+    a = options.parse_args()
+    known = EXTRAS | ({"gp": 'the design `"gp"`: PyTorch; not among `all`'} if a.gp else {})
+    if unknown := set(a.extras) - set(known):
+        options.error(f"unknown extras {sorted(unknown)}; there are {', '.join(filter(None, known))}")
+    asked = {k: v for k, v in known.items() if not a.extras or not k or k in a.extras}
+    print(text := table(asked, "pip" if a.pip else "uv"))
+    if a.write:
+        embed(DOCS / "install.md", "sizes", text, "make sizes")

@@ -1,6 +1,7 @@
 """Time per configuration: `refine.keras.fit` beside `model.fit`, one after the other in one process.
 
-    python benchmarks/keras_fit.py --epochs 150 --epochs 60
+    python benchmarks/keras_fit.py --epochs 150 60
+    python benchmarks/keras_fit.py --only accelerate --configurations 6
 
 Every training runs as a trial does: one TensorFlow thread, a cleared session, its own seed. Building and
 tracing count. Prints Markdown.
@@ -8,17 +9,16 @@ tracing count. Prints Markdown.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
-import json
 import os
 import statistics
-import subprocess
-import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tables import parser
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -73,39 +73,6 @@ def document(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
     return model
 
 
-def convolutional(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
-    """A small image classifier."""
-    import keras
-
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input(shape),
-            layers.Conv2D(16, 3, padding="same", activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(32, 3, padding="same", activation="relu"),
-            layers.Flatten(),
-            layers.Dropout(0.2),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["acc"])
-    return model
-
-
-def wide(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
-    """A perceptron with two wide layers."""
-    import keras
-
-    layers = keras.layers
-    hidden = [layers.Dense(params["width"], activation="relu") for _ in range(2)]
-    model = keras.Sequential(
-        [keras.Input(shape), layers.Flatten(), *hidden, layers.Dense(10, activation="softmax")]
-    )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["acc"])
-    return model
-
-
 def train(build: Any, params: dict[str, Any], data: Any, epochs: int, *, fast: bool) -> Timed:
     """Builds and trains one model as a trial would."""
     import gc
@@ -130,218 +97,30 @@ def train(build: Any, params: dict[str, Any], data: Any, epochs: int, *, fast: b
 train.seed = 0  # type: ignore[attr-defined]
 
 
-def table(build: Any, chosen: list[dict[str, Any]], data: Any, epochs: int, describe: Any) -> None:
-    """Trains every configuration both ways and prints a table."""
-    print("| | `model.fit` | `refine.keras.fit` | ratio | of CPU time | accuracy | accuracy |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
-    pairs = []
-    for params in chosen:
-        slow = train(build, params, data, epochs, fast=False)
-        quick = train(build, params, data, epochs, fast=True)
-        pairs.append((slow, quick))
+def described(params: dict[str, Any]) -> str:
+    """A configuration in a few words."""
+    return f"batch {params['batch_size']}, {params['hidden_layers']} hidden, {params['optimizer'].__name__}"
+
+
+def pairs(title: str, trained: Iterable[tuple[str, Timed, Timed]]) -> None:
+    """Prints a table of trainings both ways."""
+    print(f"| | {title} | ratio | of CPU time | accuracy | accuracy |\n|---|---:|---:|---:|---:|---:|---:|")
+    each = []
+    for name, slow, quick in trained:
+        each.append((slow, quick))
         print(
-            f"| {describe(params)} | {slow.wall:.2f} | {quick.wall:.2f} | {slow.wall / quick.wall:.1f} "
+            f"| {name} | {slow.wall:.2f} | {quick.wall:.2f} | {slow.wall / quick.wall:.1f} "
             f"| {slow.cpu / quick.cpu:.1f} | {slow.accuracy:.3f} | {quick.accuracy:.3f} |",
             flush=True,
         )
-    for name, ratios in (
-        ("ratio", [slow.wall / quick.wall for slow, quick in pairs]),
-        ("ratio of CPU time", [slow.cpu / quick.cpu for slow, quick in pairs]),
-    ):
+    for name, i in (("ratio", 0), ("ratio of CPU time", 1)):
+        ratios = [slow[i] / quick[i] for slow, quick in each]
         print(
             f"\nMedian {name} {statistics.median(ratios):.1f}, from {min(ratios):.1f} to {max(ratios):.1f}.",
             end="",
         )
-    mean_slow, mean_quick = (statistics.mean(pair[i].accuracy for pair in pairs) for i in (0, 1))
-    print(f"\nMean accuracy {mean_slow:.3f} and {mean_quick:.3f}.\n", flush=True)
-
-
-def structure(data: Any, number: int, epochs: int) -> None:
-    """Prints what trainings of one structure take, compiled to one program beside the others; compiling counts."""
-    from refine.keras import fit
-    from refine.keras._session import own_session
-
-    chosen = [
-        params | {"hidden_layers": 1, "dropout": 0.2 + i / 1000}
-        for i, params in enumerate(configurations(number))
-    ]
-    chosen = [
-        {**p, **{k: chosen[0][k] for k in ("optimizer", "losses", "activation", "first_neuron")}}
-        for p in chosen
-    ]
-    x, y, x_val, y_val = data
-    ways = {
-        "`model.fit`": lambda model: model.fit,
-        "`refine.keras.fit`": lambda model: functools.partial(fit, model, compiled=False),
-        "`compiled=True`": lambda model: functools.partial(fit, model, compiled=True),
-    }
-    print("| batch | " + " | ".join(ways) + " | ratio | of CPU time |\n|---:|" + "---:|" * (len(ways) + 2))
-    totals = dict.fromkeys(ways, Timed(0.0, 0.0, 0.0))
-    for seed, params in enumerate(chosen, 1):
-        each = []
-        for name, way in ways.items():
-            start, cpu = time.perf_counter(), time.process_time()
-            with own_session(seed):
-                model = document(x.shape[1:], params)
-                run = way(model)
-                run(
-                    x,
-                    y,
-                    validation_data=(x_val, y_val),
-                    batch_size=params["batch_size"],
-                    epochs=epochs,
-                    verbose=0,
-                )
-            each.append(Timed(time.perf_counter() - start, time.process_time() - cpu, 0.0))
-            totals[name] = Timed(*(a + b for a, b in zip(totals[name], each[-1], strict=True)))
-        print(
-            f"| {params['batch_size']} | "
-            + " | ".join(f"{t.wall:.2f}" for t in each)
-            + f" | {each[0].wall / each[-1].wall:.1f} | {each[0].cpu / each[-1].cpu:.1f} |",
-            flush=True,
-        )
-    slow, *_, quick = totals.values()
-    print(
-        "| all | "
-        + " | ".join(f"{t.wall:.1f}" for t in totals.values())
-        + f" | {slow.wall / quick.wall:.1f} | {slow.cpu / quick.cpu:.1f} |\n",
-        flush=True,
-    )
-
-
-def by_hand(data: Any, widths: tuple[int, ...], batch: int) -> Any:
-    """A loop over epochs and batches of a dense network with Adam, written for it alone and compiled by XLA."""
-    import numpy as np
-    import tensorflow as tf
-
-    x, y = (tf.constant(part, tf.float32) for part in data[:2])
-    y = y[:, None]
-    shapes, before = [], x.shape[1]
-    for width in widths:
-        shapes += [(before, width), (width,)]
-        before = width
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    count = x.shape[0] // batch * batch  # whole batches only, which spares it what the last one needs
-
-    def step(i: Any, w: Any, m: Any, v: Any, t: Any, order: Any) -> tuple[Any, ...]:
-        rows = tf.gather(order, i * batch + tf.range(batch))
-        with tf.GradientTape() as tape:
-            tape.watch(w)
-            parts = [tf.reshape(p, s) for p, s in zip(tf.split(w, sizes), shapes, strict=True)]
-            h = tf.gather(x, rows)
-            for k in range(0, len(parts), 2):
-                h = tf.matmul(h, parts[k]) + parts[k + 1]
-                h = tf.nn.relu(h) if k + 2 < len(parts) else tf.sigmoid(h)
-            h = tf.clip_by_value(h, 1e-7, 1 - 1e-7)
-            target = tf.gather(y, rows)
-            loss = -tf.reduce_mean(target * tf.math.log(h) + (1 - target) * tf.math.log(1 - h))
-        g = tape.gradient(loss, w)
-        m, v, t = m + 0.1 * (g - m), v + 0.001 * (g * g - v), t + 1.0
-        rate = 0.001 * tf.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-        return i + 1, w - rate * m / (tf.sqrt(v) + 1e-7), m, v, t, order
-
-    @tf.function(autograph=False, jit_compile=True)
-    def epochs(w: Any, orders: Any) -> Any:
-        def epoch(e: Any, w: Any, m: Any, v: Any, t: Any) -> tuple[Any, ...]:
-            state = (tf.constant(0), w, m, v, t, orders[e])
-            _, w, m, v, t, _ = tf.while_loop(lambda i, *_: i < count // batch, step, state)
-            return e + 1, w, m, v, t
-
-        start = (tf.constant(0), w, tf.zeros_like(w), tf.zeros_like(w), tf.zeros(()))
-        return tf.while_loop(lambda e, *_: e < orders.shape[0], epoch, start)[1]
-
-    rng = np.random.default_rng(0)
-    weights = tf.constant(rng.normal(0, 0.1, sum(sizes)), tf.float32)
-
-    def run(number: int) -> int:
-        orders = np.argsort(rng.random((number, x.shape[0])), axis=1)
-        epochs(weights, tf.constant(orders, tf.int32)).numpy()
-        return number * (count // batch)
-
-    return run
-
-
-def a_step(run: Any, most: int) -> float:
-    """Microseconds of processor time a step: of 64 and of ``most`` epochs, the best of three each, so that what is done once falls out."""
-    times = []
-    for number in (64, most):
-        run(number)
-        found = []
-        for _ in range(3):
-            cpu = time.process_time()
-            steps = run(number)
-            found.append(time.process_time() - cpu)
-        times.append((steps, min(found)))
-    (few, short), (many, long) = times
-    return (long - short) / (many - few) * 1e6
-
-
-def limit(data: Any) -> None:
-    """Prints what a step takes beside a loop that is written by hand for one network, without validation and metrics."""
-    import keras
-
-    from refine.keras import fit
-    from refine.keras._session import own_session
-
-    def network(widths: tuple[int, ...]) -> Any:
-        inner = [keras.layers.Dense(n, activation="relu") for n in widths[:-1]]
-        model = keras.Sequential(
-            [keras.Input(data[0].shape[1:]), *inner, keras.layers.Dense(1, activation="sigmoid")]
-        )
-        model.compile("adam", "binary_crossentropy")
-        return model
-
-    def fitted(widths: tuple[int, ...], size: int, compiled: bool) -> Any:
-        def run(number: int) -> int:
-            with own_session(1):
-                fit(network(widths), *data[:2], epochs=number, batch_size=size, compiled=compiled)
-            return number * -(-len(data[0]) // size)
-
-        return run
-
-    print(
-        "| layers | batch | `refine.keras.fit`, us a step | `compiled=True` | by hand | ratio to that | by hand in JAX |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|")
-    networks, sizes = ((10, 1), (10, 16, 16, 1), (10, 64, 64, 1)), (4, 8, 32)
-    of_jax = iter(in_jax(data, [(widths, size) for widths in networks for size in sizes]))
-    for widths in networks:
-        for size in sizes:
-            each = []
-            # Building a model takes as long as thousands of compiled steps, so that it takes many to see them.
-            runs = (
-                (fitted(widths, size, False), 192),
-                (fitted(widths, size, True), 1088),
-                (by_hand(data, widths, size), 1088),
-            )
-            each += [a_step(run, most) for run, most in runs]
-            names = "-".join(map(str, widths))
-            print(
-                f"| {names} | {size} | "
-                + " | ".join(f"{t:.0f}" for t in each)
-                + f" | {each[1] / each[2]:.1f} | {next(of_jax)} |",
-                flush=True,
-            )
-    print()
-
-
-def in_jax(data: Any, cases: list[tuple[tuple[int, ...], int]]) -> list[str]:
-    """What a step takes in JAX, in the environment that `make backends` makes; dashes where there is none."""
-    import numpy as np
-
-    root = Path(__file__).parents[1]
-    python = root / ".venv-backends" / "bin" / "python"
-    if not python.exists():
-        print("No JAX: make backends installs it.\n")
-        return ["-"] * len(cases)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "data.npz"
-        np.savez(place, x=np.asarray(data[0]), y=np.asarray(data[1]))
-        command = [str(python), str(root / "benchmarks" / "jax_by_hand.py"), str(place), json.dumps(cases)]
-        flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # one thread, as everywhere here
-        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return [f"{taken:.0f}" for taken in json.loads(done.stdout)]
+    means = [statistics.mean(pair[i].accuracy for pair in each) for i in (0, 1)]
+    print(f"\nMean accuracy {means[0]:.3f} and {means[1]:.3f}.\n", flush=True)
 
 
 def heavy(epochs: int) -> None:
@@ -351,13 +130,14 @@ def heavy(epochs: int) -> None:
 
     layers = keras.layers
 
-    def recurrent(layer: Any, units: int, shape: tuple[int, ...], params: dict[str, Any]) -> Any:
-        inner = [layers.Dense(1, activation="sigmoid")]
-        return finished([keras.Input(shape), layer(units), *inner], "binary_crossentropy")
+    def compiled(inputs: Any, outputs: Any) -> Any:
+        model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(outputs))
+        model.compile("adam", "binary_crossentropy", metrics=["acc"])
+        return model
 
-    def finished(parts: list[Any], loss: str) -> Any:
-        model = keras.Sequential(parts)
-        model.compile("adam", loss, metrics=["acc"])
+    def recurrent(layer: Any, units: int, shape: tuple[int, ...], params: dict[str, Any]) -> Any:
+        model = keras.Sequential([keras.Input(shape), layer(units), layers.Dense(1, activation="sigmoid")])
+        model.compile("adam", "binary_crossentropy", metrics=["acc"])
         return model
 
     def residual(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
@@ -366,20 +146,14 @@ def heavy(epochs: int) -> None:
         for _ in range(2):
             y = layers.BatchNormalization()(layers.Conv2D(16, 3, padding="same")(x))
             x = layers.Activation("relu")(layers.Add()([x, layers.Conv2D(16, 3, padding="same")(y)]))
-        x = layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling2D()(x))
-        model = keras.Model(inputs, x)
-        model.compile("adam", "binary_crossentropy", metrics=["acc"])
-        return model
+        return compiled(inputs, layers.GlobalAveragePooling2D()(x))
 
     def transformer(shape: tuple[int, ...], params: dict[str, Any]) -> Any:
         inputs = keras.Input(shape)
         x = layers.Dense(32)(inputs)
         x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 16)(x, x))
         x = layers.LayerNormalization()(x + layers.Dense(32)(layers.Dense(64, activation="relu")(x)))
-        x = layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling1D()(x))
-        model = keras.Model(inputs, x)
-        model.compile("adam", "binary_crossentropy", metrics=["acc"])
-        return model
+        return compiled(inputs, layers.GlobalAveragePooling1D()(x))
 
     rng = np.random.default_rng(0)
     cases = [
@@ -410,38 +184,6 @@ def heavy(epochs: int) -> None:
                 f"| {name} | {size} | {slow:.0f} | {quick:.0f} | {slow / quick:.2f} | {slow_cpu / quick_cpu:.2f} |",
                 flush=True,
             )
-    print()
-
-
-def loops(data: Any, epochs: int) -> None:
-    """Prints what a step of the two loops takes: one for plain models, one that runs a model's own `train_step`."""
-    import keras
-
-    class Own(keras.layers.Dense):
-        """Keras' own layer under a name of ours, which is enough for a model not to be plain."""
-
-    def build(layer: Any, shape: tuple[int, ...], params: dict[str, Any]) -> Any:
-        model = keras.Sequential(
-            [keras.Input(shape), layer(params["units"], activation="relu"), layer(1, activation="sigmoid")]
-        )
-        model.compile("adam", "binary_crossentropy", metrics=["acc"])
-        return model
-
-    print("| batch | plain, us a step | own `train_step`, us a step | ratio |")
-    print("|---:|---:|---:|---:|")
-    for size in (4, 16, 64):
-        params = {"batch_size": size, "units": 16}
-        steps = -(-len(data[0]) // size) * epochs
-        each = []
-        for layer in (keras.layers.Dense, Own):
-            make = functools.partial(build, layer)
-            # Twice as many epochs less as many: what building and tracing take falls out.
-            seconds = [
-                min(train(make, params, data, count, fast=True).wall for _ in range(3))
-                for count in (epochs, 2 * epochs)
-            ]
-            each.append((seconds[1] - seconds[0]) / steps * 1e6)
-        print(f"| {size} | {each[0]:.0f} | {each[1]:.0f} | {each[0] / each[1]:.2f} |", flush=True)
     print()
 
 
@@ -478,114 +220,17 @@ def accelerated(data: Any, number: int, epochs: int) -> None:
     x, y = np.concatenate([data[0], data[2]]), np.concatenate([data[1], data[3]])
     plain, fast = (KerasObjective(unchanged, x, y, accelerate=flag) for flag in (False, True))
     fast(configurations(1)[0] | {"activation": "tanh", "epochs": 1}, Trial(0))
-    print("| | unchanged | `accelerate=True` | ratio | of CPU time | accuracy | accuracy |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
-    ratios = []
-    for seed, params in enumerate(configurations(number), 1):
-        found = []
-        for objective in (plain, fast):
-            start, cpu = time.perf_counter(), time.process_time()
-            metrics = objective(params | {"epochs": epochs}, Trial(seed))
-            found.append(Timed(time.perf_counter() - start, time.process_time() - cpu, metrics["val_acc"]))
-        slow, quick = found
-        ratios.append((slow.wall / quick.wall, slow.cpu / quick.cpu))
-        name = (
-            f"batch {params['batch_size']}, {params['hidden_layers']} hidden, {params['optimizer'].__name__}"
-        )
-        print(
-            f"| {name} | {slow.wall:.2f} | {quick.wall:.2f} | {ratios[-1][0]:.1f} | {ratios[-1][1]:.1f} "
-            f"| {slow.accuracy:.3f} | {quick.accuracy:.3f} |",
-            flush=True,
-        )
-    wall, cpu = (statistics.median(ratio[i] for ratio in ratios) for i in (0, 1))
-    print(f"\nMedian ratio {wall:.1f}, of CPU time {cpu:.1f}.\n", flush=True)
 
+    def timed(objective: Any, params: dict[str, Any], seed: int) -> Timed:
+        start, cpu = time.perf_counter(), time.process_time()
+        metrics = objective(params | {"epochs": epochs}, Trial(seed))
+        return Timed(time.perf_counter() - start, time.process_time() - cpu, metrics["val_acc"])
 
-def mixture(number: int, epochs: int) -> None:
-    """Prints what the first trials of the article's round take, compiled and not, one after the other in one process."""
-    import sys
-
-    from sklearn.datasets import load_breast_cancer
-    from sklearn.preprocessing import StandardScaler
-
-    sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-    import breast_cancer
-
-    import refine
-    from refine.keras import KerasObjective, _plain
-
-    x, y = load_breast_cancer(return_X_y=True)
-    ways = {
-        way: KerasObjective(
-            breast_cancer.breast_cancer_model, x, y, preprocess=StandardScaler(), accelerate=way
-        )
-        for way in (False, "compiled")
-    }
-    space = refine.Space.from_talos(breast_cancer.p)
-    with tempfile.TemporaryDirectory() as folder, refine.Tree("t", store=Path(folder) / "t.db") as tree:
-        found = tree.add_round(space, ways[False], metric="val_acc", n=1800, seed=7)
-        chosen = [space.configuration(cell) for cell in found.cells(number)]
-    _plain._most_traces = lambda: 1000  # for both ways, as a process has for one
-    first, later = [], []
-    spent = dict.fromkeys(ways, 0.0)
-    furthest, other = 0.0, 0
-    for seed, params in enumerate(chosen):
-        values = []
-        programs = len(_plain._traces)
-        for way, objective in ways.items():
-            cpu = time.process_time()
-            values.append(objective({**params, "epochs": epochs}, Trial(seed)))
-            cpu = time.process_time() - cpu
-            spent[way] += cpu
-            if way == "compiled":
-                (first if len(_plain._traces) > programs else later).append(cpu)
-            programs = len(_plain._traces)
-        slow, quick = values
-        furthest = max(furthest, abs(slow["val_loss"] - quick["val_loss"]) / (1 + abs(slow["val_loss"])))
-        other += slow["val_acc"] != quick["val_acc"]
-    print(f"{number} configurations of {epochs} epochs, seconds of CPU time a trial:\n")
-    print("| `refine.keras.fit` | compiled | of these, that compile | others | programs |")
-    print("|---:|---:|---:|---:|---:|")
-    print(
-        f"| {spent[False] / number:.2f} | {spent['compiled'] / number:.2f} | {statistics.mean(first):.2f} "
-        f"| {statistics.mean(later):.2f} | {len(first)} |\n"
+    chosen = enumerate(configurations(number), 1)
+    pairs(
+        "unchanged | `accelerate=True`",
+        ((described(p), timed(plain, p, i), timed(fast, p, i)) for i, p in chosen),
     )
-    print(f"val_loss is up to {furthest:.0e} apart; val_acc differs in {other}.\n", flush=True)
-
-
-def pruned(data: Any, epochs: int) -> None:
-    """Prints what an epoch takes in a round with a pruner that stops nothing, beside one without."""
-    import keras
-
-    from refine.design.pruning import Limit
-    from refine.run.objective import RunningTrial, _running
-
-    class Own(keras.layers.Dense):
-        """Keras' own layer under a name of ours, which is enough for a model not to be plain."""
-
-    def build(layer: Any, shape: tuple[int, ...], params: dict[str, Any]) -> Any:
-        model = keras.Sequential([keras.Input(shape), keras.layers.Dense(10), layer(1, activation="sigmoid")])
-        model.compile("adam", "binary_crossentropy", metrics=["acc"])
-        return model
-
-    def each(make: Any, size: int, limit: Any) -> float:
-        here = _running.set(RunningTrial(1, limit))
-        try:
-            return train(make, {"batch_size": size}, data, epochs, fast=True).cpu
-        finally:
-            _running.reset(here)
-
-    met = Limit("val_acc", 1.0, 3, (-1.0,) * epochs)
-    print("| step | batch | without a pruner, ms an epoch | with one | ratio |")
-    print("|---|---:|---:|---:|---:|")
-    for name, layer in (("short", keras.layers.Dense), ("Keras' own", Own)):
-        make = functools.partial(build, layer)
-        for size in (64, 16, 4):
-            each(make, size, None), each(make, size, met)
-            pairs = [(each(make, size, None), each(make, size, met)) for _ in range(5)]
-            free, watched = (statistics.median(pair[i] for pair in pairs) / epochs * 1e3 for i in (0, 1))
-            print(f"| {name} | {size} | {free:.2f} | {watched:.2f} | {watched / free:.2f} |", flush=True)
-    print()
 
 
 def resident() -> float:
@@ -615,58 +260,17 @@ def growth(data: Any, number: int) -> None:
     )
 
 
-def left_behind(data: Any, number: int) -> None:
-    """Prints what trainings with `model.fit` leave in memory after a cleared session, and after a trial's."""
-    import gc
-
-    import keras
-
-    def leave(seed: int) -> None:
-        keras.utils.set_random_seed(seed)
-        params = chosen[seed % len(chosen)]
-        document(data[0].shape[1:], params).fit(*data[:2], epochs=1, verbose=0, validation_data=data[2:])
-        keras.utils.clear_session()
-        gc.collect()
-
-    chosen = [params | {"batch_size": 18} for params in configurations(12)]
-    found = []
-    for run in (lambda i: train(document, chosen[i % 12], data, 1, fast=False), leave):
-        for i in range(12):
-            run(i)
-        before = resident()
-        for i in range(number):
-            run(i)
-        found.append((resident() - before) / number)
-    print(
-        f"`model.fit`, MB left by a training: {found[0]:.1f} as a trial, {found[1]:.1f} with `clear_session`\n"
-    )
-
-
 def main() -> None:
     """Runs and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--epochs", type=int, action="append", help="repeatable; 150 and 60 by default")
-    parser.add_argument("--configurations", type=int, default=12)
-    parser.add_argument("--memory", type=int, default=500, help="configurations of the memory test")
-    parts = [
-        "cancer",
-        "digits",
-        "accelerate",
-        "structure",
-        "round",
-        "limit",
-        "heavy",
-        "loops",
-        "pruner",
-        "memory",
-        "left",
-    ]
-    parser.add_argument(
-        "--only", choices=parts, help="one part alone; memory is clearest in a process of its own"
+    options = parser(__doc__, configurations=12, memory=500)
+    options.add_argument("--epochs", type=int, nargs="+", default=[150, 60])
+    parts = ["cancer", "accelerate", "heavy", "memory"]
+    options.add_argument(
+        "--only", nargs="+", choices=parts, default=parts, help="memory is clearest in a process of its own"
     )
-    arguments = parser.parse_args()
+    a = options.parse_args()
 
-    from sklearn.datasets import load_breast_cancer, load_digits
+    from sklearn.datasets import load_breast_cancer
 
     from refine.keras._session import prepare
 
@@ -676,41 +280,20 @@ def main() -> None:
     cancer = (x[:398], y[:398], x[398:], y[398:])
     for fast in (True, False):  # what only the first model of a process pays, whatever its structure
         train(document, configurations(1)[0] | {"activation": "tanh"}, cancer, 1, fast=fast)
-    for epochs in (arguments.epochs or [150, 60]) if arguments.only in (None, "cancer") else []:
-        print(f"{epochs} epochs of the article's model, 398 rows; seconds with building and tracing:\n")
-
-        def describe(p: dict[str, Any]) -> str:
-            return f"batch {p['batch_size']}, {p['hidden_layers']} hidden, {p['optimizer'].__name__}"
-
-        table(document, configurations(arguments.configurations), cancer, epochs, describe)
-    if arguments.only in (None, "digits"):
-        x, y = load_digits(return_X_y=True)
-        x = (x / 16).astype("float32").reshape(-1, 8, 8, 1)
-        digits = (x[:1257], y[:1257], x[1257:], y[1257:])
-        print("Handwritten digits, 1,257 rows; 10 epochs of a convolutional net, first row with tracing:\n")
-        batches = [{"batch_size": size} for size in (32, 128)]
-        table(convolutional, batches, digits, 10, lambda p: f"batch {p['batch_size']}")
-        print("30 epochs of a perceptron with two wide layers:\n")
-        wides = [{"batch_size": 32, "width": 512}, {"batch_size": 128, "width": 1024}]
-        table(wide, wides, digits, 30, lambda p: f"batch {p['batch_size']}, 2 x {p['width']}")
-    if arguments.only in (None, "accelerate"):
-        accelerated(cancer, arguments.configurations, (arguments.epochs or [150])[0])
-    if arguments.only in (None, "structure"):
-        structure(cancer, arguments.configurations, (arguments.epochs or [150])[0])
-    if arguments.only == "round":  # hundreds of configurations say something
-        mixture(arguments.configurations, (arguments.epochs or [150])[0])
-    if arguments.only in (None, "limit"):
-        limit(cancer)
-    if arguments.only in (None, "heavy"):
+    if "cancer" in a.only:
+        for epochs in a.epochs:
+            print(f"{epochs} epochs of the article's model, 398 rows; seconds with building and tracing:\n")
+            ways = (
+                (described(p), *(train(document, p, cancer, epochs, fast=fast) for fast in (False, True)))
+                for p in configurations(a.configurations)
+            )
+            pairs("`model.fit` | `refine.keras.fit`", ways)
+    if "accelerate" in a.only:
+        accelerated(cancer, a.configurations, a.epochs[0])
+    if "heavy" in a.only:
         heavy(10)
-    if arguments.only in (None, "pruner"):
-        pruned(cancer, 150)
-    if arguments.only in (None, "loops"):
-        loops(cancer, 60)
-    if arguments.only in (None, "memory") and arguments.memory:
-        growth(cancer, arguments.memory)
-    if arguments.only in (None, "left"):
-        left_behind(cancer, 36)
+    if "memory" in a.only:
+        growth(cancer, a.memory)
 
 
 if __name__ == "__main__":

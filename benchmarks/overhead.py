@@ -9,13 +9,13 @@ Prints milliseconds per trial for the first and the last thousand, and the time 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
+from tables import markdown, parser
 
 import refine
 
@@ -108,79 +108,39 @@ def read_back(folder: Path, n: int) -> tuple[float, float]:
     return wrote, time.perf_counter() - started
 
 
-def first_task(n: int) -> tuple[float, float, float]:
-    """Of a round of ``n`` cells: seconds until its first task is there, and megabytes held and at the peak then."""
-    import tracemalloc
-
-    from refine.run.runner import plan
-
-    with refine.Tree("plan", store="sqlite://") as tree:
-        found = tree.add_round({**SPACE, "more": (1, 20), "beta": (0.8, 0.99, 20)}, float, n=n, seed=2)
-        records = found.context.store.records([found._stored.pk])
-        started = time.perf_counter()
-        next(plan(found.node, n, frozenset(), [], records)[1])
-        took = time.perf_counter() - started
-        tracemalloc.start()
-        _, tasks = plan(found.node, n, frozenset(), [], records)
-        for _ in range(1000):
-            next(tasks)
-        held, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    return took, held / 1e6, peak / 1e6
-
-
 def main(n: int, n_optuna: int, large: int) -> None:
-    rows = []
+    """Prints the table."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    warnings.simplefilter("ignore")
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        seconds: list[float] = []
-        started = time.perf_counter()
-        with_refine(folder, n, seconds)
-        ended = time.perf_counter()
-        rows.append(("refine, SQLite", n, ended - started, *per_trial(seconds, ended)))
-
-        import optuna
-        from optuna.storages.journal import JournalFileBackend
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            journal = optuna.storages.JournalStorage(JournalFileBackend(str(folder / "journal.log")))
-            for title, storage in (
-                ("Optuna, SQLite", f"sqlite:///{folder / 'optuna.db'}"),
-                ("Optuna, journal", journal),
-            ):
-                seconds = []
-                started = time.perf_counter()
-                with_optuna(storage, n_optuna, seconds)
-                ended = time.perf_counter()
-                rows.append((title, n_optuna, ended - started, *per_trial(seconds, ended)))
-        print("bookkeeping of a trivial objective, one process, no progress bar\n")
-        print(
-            f"{'':<18}{'trials':>8}{'seconds':>10}{'ms/trial':>10}{'first 10%':>11}{'last 10%':>10}{'x refine':>10}"
-        )
-        for title, count, total, mean, first, last in rows:
-            ratio = mean / rows[0][3]
-            print(
-                f"{title:<18}{count:>8,}{total:>10.2f}{mean:>10.3f}{first:>11.3f}{last:>10.3f}{ratio:>10.1f}"
+        journal = optuna.storages.JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+        runs = {
+            "refine, SQLite": (n, lambda seconds: with_refine(folder, n, seconds)),
+            "Optuna, SQLite": (n_optuna, lambda s: with_optuna(f"sqlite:///{folder}/optuna.db", n_optuna, s)),
+            "Optuna, journal": (n_optuna, lambda seconds: with_optuna(journal, n_optuna, seconds)),
+        }
+        for title, (count, call) in runs.items():
+            seconds: list[float] = []
+            started = time.perf_counter()
+            call(seconds)
+            ended = time.perf_counter()
+            times = per_trial(seconds, ended)
+            beside = times[0] / (float(rows[0][3]) if rows else times[0])
+            rows.append(
+                [title, f"{count:,}", f"{ended - started:.2f}", *(f"{t:.3f}" for t in times), f"{beside:.1f}"]
             )
+        head = ["", "trials", "seconds", "ms per trial", "first tenth", "last tenth", "times refine's"]
+        print(markdown(head, rows))
         wrote, read = read_back(folder, large)
-        print(
-            f"\na tree with {large:,} trials of 9 parameters: written in {wrote:.1f} s, opened and read as a "
-            f"DataFrame in {read:.2f} s"
-        )
-        took, held, peak = first_task(10 * large)
-        print(
-            f"a round of {10 * large:,} cells: first task after {took:.1f} s, {held:.0f} MB held while it runs, "
-            f"{peak:.0f} MB while its cells are drawn"
-        )
+    print(
+        f"\na tree with {large:,} trials of 9 parameters: written in {wrote:.1f} s, read as a DataFrame in {read:.2f} s"
+    )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--optuna", type=int, default=1_000)
-    parser.add_argument("--large", type=int, default=100_000)
-    arguments = parser.parse_args()
-    main(arguments.trials, arguments.optuna, arguments.large)
+    options = parser(__doc__, trials=10_000, optuna=1_000, large=100_000).parse_args()
+    main(options.trials, options.optuna, options.large)

@@ -193,7 +193,7 @@ def test_what_is_no_study_says_so(tree):
 
 @pytest.mark.slow
 def test_a_storage_that_was_written_into_is_refused(tree, study, tmp_path):
-    """Found by benchmarks/fuzz.py: Optuna raises whatever its reading comes upon."""
+    """Found by tests/store/fuzz.py: Optuna raises whatever its reading comes upon."""
     sound, url = tmp_path / "sound.db", f"sqlite:///{tmp_path / 'study.db'}"
     optuna.copy_study(
         from_study_name=study.study_name,
@@ -224,7 +224,7 @@ def test_a_storage_that_was_written_into_is_refused(tree, study, tmp_path):
     ],
 )
 def test_a_value_that_is_no_number_is_refused(tree, values):
-    """Found by benchmarks/fuzz.py: Optuna takes such trials in memory."""
+    """Found by tests/store/fuzz.py: Optuna takes such trials in memory."""
     study = optuna.create_study()
     kinds = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
     study.add_trial(optuna.trial.create_trial(params={"x": 0.5}, distributions=kinds, **values))

@@ -1,0 +1,455 @@
+"""Inputs made to break things: nothing but a RefineError may come of them, and no store is changed by what is refused.
+
+Every target begins with sound documents and changes parts of them: values that no float or database holds, halves of
+letters, deep nesting, missing and unknown fields, bytes. Hypothesis draws the changes, and makes what it finds small.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import shutil
+import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+import refine
+from refine.errors import RefineError
+from refine.space.files import read_space
+from refine.store.rows import from_plain
+from refine.store.schema import metadata
+from refine.tree.exchange.dataframe import read_table
+from refine.ui.web.messages import MESSAGES, schema
+from refine.ui.web.session import Session
+
+NONE = object()
+"""What a target returns where refine was asked nothing: a document that says no file, say, or no study of Optuna's."""
+
+RENEWED = 200
+"""Inputs until a store that takes inputs is made anew."""
+
+SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8), "c": ["a", "b"]}
+
+ODD = (
+    *(None, True, False, 0, 1, -1, 10**400, -(10**400), 2**31, 2**63, 10**10, int("9" * 4000)),
+    *(0.0, -0.0, 0.5, 1e308, -1e308, 5e-324, math.nan, math.inf, -math.inf),
+    *("", "a\ud800", "a\0", "\x1b[31m", "9" * 5000, "=1+1", "1e400", "NaN", "complete", "x", "a", "\u202e"),
+    *([], {}, json.loads("[" * 50 + "]" * 50), json.loads("[" * 500 + "]" * 500)),
+)
+LETTERS = (
+    *((0, 0x7F), (0x80, 0x2FF), (0x2000, 0x206F)),
+    *((0xD800, 0xDFFF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF)),
+)
+COLUMNS = """"x": [0.0, 0.25, 0.5, 1.0, 0.1, 0.2], "k": [0, 1, 2, 3, 4, 5], "c": ["a", "b", "a", "b", "a", "b"], "acc": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]"""
+ROWS = """[["x", "k", "c", "acc"], ["0.1", "1", "a", "0.1"], ["0.2", "2", "a", "0.2"], ["0.3", "3", "b", "0.3"], ["0.4", "4", "a", "0.4"]]"""
+SOUND = {
+    "frame": f"""[
+        {{"columns": {{{COLUMNS}}}, "parameters": null, "value": "acc"}},
+        {{"columns": {{{COLUMNS}, "seconds": [1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "seed": [0, 1, 2, 3, 4, 5],
+         "state": ["complete", "complete", "complete", "complete", "complete", "complete"],
+         "origin": ["given", "given", "given", "given", "given", "given"]}}, "parameters": ["x", "k", "c"], "value": "acc"}}]""",
+    "csv": f"""[{{"rows": {ROWS}, "cell": ",", "line": "\\n", "end": ""}}, {{"rows": {ROWS}, "cell": ";", "line": "\\r\\n", "end": "\\""}}]""",
+    "study": """[
+        {"kinds": {"x": ["float", 0.0, 1.0], "k": ["int", 1, 5], "c": ["categorical", ["a", "b", null, 2]]}, "directions": ["maximize"],
+         "trials": [{"params": {"x": 0.5, "k": 2, "c": "a"}, "value": 0.5, "steps": {"0": 0.1, "1": 0.2}},
+                    {"params": {"x": 0.1, "k": 5, "c": null}, "value": 0.25, "steps": {}, "attributes": {"note": 1}},
+                    {"params": {"x": 0.2, "k": 1, "c": 2}, "value": null, "steps": {}, "state": "FAIL"},
+                    {"params": {"x": 0.3, "k": 1, "c": "b"}, "value": 0.1, "steps": {"3": 0.1}, "state": "PRUNED"}]},
+        {"kinds": {"seed": ["float", -1.0, 1.0]}, "trials": [{"params": {"seed": 0.0}, "value": 1.0}]}]""",
+    "space": """[
+        {"json": {"constraints": ["k > 1 or c == 'a'"], "parameters": {
+            "x": {"low": 0.0, "high": 1.0, "levels": 5, "log": false}, "k": {"low": 1, "high": 8, "type": "int", "within": [0, 9]},
+            "c": ["a", "b"], "o": {"values": ["s", "m"], "ordered": true}, "f": 3}}},
+        {"toml": "[parameters]\\nx = { low = 0, high = 1.5, levels = 4 }\\nc = ['a', 'b']\\n"}]""",
+}
+"""Target -> the documents that it begins with, where they are the same in every store."""
+
+MESSAGE = """{"risk": 0.05, "a": "x", "b": "k", "value": null, "rejected": ["k"], "n": 5, "exploit": 0.5, "audit": 0.1, "workers": 2, "hours": 0.5,
+    "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"keep": [0]}}, "trials": 3, "kind": "accept", "note": "", "do": "run", "point": 0,
+    "belief": {"x": {"near": 0.2, "within": 0.1}, "c": {"weights": [0.7, null]}}}"""
+"""Fields of the page's messages."""
+
+
+def score(p: dict[str, Any]) -> dict[str, float]:
+    return {"acc": p["x"] + 0.01 * p["k"], "loss": -p["x"]}
+
+
+def text(draw: random.Random) -> str:
+    """Up to eight letters of any kind, halves of letters among them."""
+    return "".join(chr(draw.randint(*draw.choice(LETTERS))) for _ in range(draw.randint(0, 8)))
+
+
+def value(draw: random.Random) -> Any:
+    """Anything that plain data can hold."""
+    kinds: list[Callable[[], Any]] = [
+        lambda: draw.randint(-(2 ** draw.randint(1, 70)), 2 ** draw.randint(1, 70)),
+        lambda: struct.unpack("d", draw.getrandbits(64).to_bytes(8, "little"))[0],
+        lambda: draw.randint(-2, 12),
+        lambda: [value(draw) for _ in range(draw.randint(0, 3))],
+        lambda: {text(draw): value(draw) for _ in range(draw.randint(0, 3))},
+        lambda: text(draw),
+    ]
+    return draw.choice(ODD) if draw.random() < 0.4 else draw.choice(kinds)()
+
+
+def near(old: Any, draw: random.Random) -> Any:
+    """A value like another."""
+    if isinstance(old, str):
+        at, gone = draw.randint(0, len(old)), draw.randint(0, 3)
+        return old[:at] + text(draw) + old[at + gone :]
+    if isinstance(old, bool) or old is None:
+        return not old
+    if isinstance(old, int):
+        return draw.choice([old + 1, -old, str(old), [old], old * 10 ** draw.randint(0, 20)])
+    if isinstance(old, float):
+        return draw.choice([-old, old * 1e3, old / 1e3, repr(old), [old], math.nextafter(old, math.inf)])
+    if isinstance(old, list):
+        return draw.choice([old[:-1], old * 2, old[::-1], dict(enumerate(map(str, old)))])
+    return draw.choice([list(old), list(old.values())])
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where plain data can be changed, but for the whole."""
+    for key, inner in data.items() if isinstance(data, dict) else enumerate(data):
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, key))
+
+
+def changed(document: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+    """A document with one to three changes."""
+    out: dict[str, Any] = json.loads(json.dumps(document))
+    for _ in range(draw.randint(1, 3)):
+        found = list(places(out))
+        if not found:
+            break
+        *path, last = draw.choice(found)
+        at: Any = out
+        for key in path:
+            at = at[key]
+        how = draw.randrange(8)
+        if how < 3:
+            at[last] = value(draw)
+        elif how < 5:
+            at[last] = near(at[last], draw)
+        elif how == 5:  # what stands elsewhere
+            there: Any = out
+            for key in draw.choice(found):
+                there = there[key]
+            at[last] = json.loads(json.dumps(there))
+        elif how == 6 and isinstance(at, dict):
+            at[text(draw)] = value(draw)
+        else:
+            del at[last]
+    return out
+
+
+def fingerprint(tree: refine.Tree) -> str:
+    """Everything that its store holds."""
+    mark = hashlib.sha256()
+    with tree._context.store.engine.connect() as connection:
+        for table in metadata.tables.values():
+            for row in connection.execute(sa.select(table).order_by(*table.primary_key)):
+                mark.update(repr(tuple(row)).encode("utf-8", "surrogatepass"))
+    return mark.hexdigest()
+
+
+class Fuzz:
+    """What everything begins with.
+
+    Args:
+        folder: An empty folder.
+
+    Attributes:
+        sound: Name of a target -> the documents that it begins with.
+        done: How many inputs each target was given.
+        refused: How many of them each has refused.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.done: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.scratch: refine.Tree | None = None
+        self.scratch_used = 0
+        self.scratch_mark = ""
+        self.store = folder / "refine.db"
+        with refine.Tree("q", store=self.store) as tree:
+            root = tree.add_round(
+                SPACE, score, n=30, metric="acc", name="score", baseline={"x": 0.5, "k": 2, "c": "a"}
+            )
+            root.run(progress=False)
+            root.propose().edit(k=(1, 4)).accept("note", n=4).run(
+                objective=score, name="score", progress=False
+            )
+            tree.tag(root, "first")
+            tree.export(folder / "out")
+            self.rounds = [found.id for found in tree.rounds]
+        shutil.copy(self.store, folder / "begun.db")
+        self._open()
+        self.sound: dict[str, list[dict[str, Any]]] = {name: json.loads(text) for name, text in SOUND.items()}
+        self.sound |= {"row": self._rows(), "folder": self._files(), "page": self._messages()}
+
+    def renew(self) -> None:
+        """All stores as they were at first."""
+        self.close()
+        self.scratch = None
+        self._open()
+
+    def _open(self) -> None:
+        for path in self.folder.glob("refine.db*"):
+            path.unlink()
+        shutil.copy(self.folder / "begun.db", self.store)
+        self.tree = refine.Tree("q", store=self.store)
+        self.session = Session(self.tree.rounds[0])
+        self.watch = sqlite3.connect(self.store)
+
+    def close(self) -> None:
+        """Closes the stores."""
+        self.watch.close()
+        self.tree.close()
+        if self.scratch is not None:
+            self.scratch.close()
+
+    def tried(self, target: str, document: dict[str, Any]) -> None:
+        """Gives a document to a target; a RefineError is an answer, and can be printed.
+
+        Raises:
+            Exception: What should not have come of it.
+        """
+        try:
+            none = getattr(self, f"on_{target}")(document) is NONE
+        except RefineError as error:
+            self.refused[target] += 1
+            none = False
+            str(error).encode()
+        self.done[target] += not none
+
+    def _entered(self, call: Callable[[refine.Tree], Any]) -> None:
+        """Brings something into a store in memory that holds nothing, looks at it, and removes it.
+
+        Raises:
+            RefineError: It was refused.
+            AssertionError: It was refused and has changed the store, or was taken and is damaged.
+        """
+        if self.scratch is None or self.scratch_used >= RENEWED:
+            if self.scratch is not None:
+                self.scratch.close()
+            self.scratch, self.scratch_used = refine.Tree("m", store=":memory:"), 0
+            self.scratch_mark = fingerprint(self.scratch)
+        self.scratch_used += 1
+        tree, before = self.scratch, self._written()
+        try:
+            call(tree)
+        except RefineError:
+            if self._written() != before:  # it may have been taken back
+                assert fingerprint(tree) == self.scratch_mark, "refused, and something was written"
+            raise
+        except BaseException:
+            self.scratch = None  # whatever it is like now
+            raise
+        try:
+            str(tree).encode(), str(tree.log()).encode()
+            for found in tree.rounds:
+                str(found).encode(), found.trials.to_csv().encode()
+            assert len(tree.damage()) == 0, str(tree.damage())
+            for found in [r for r in tree.rounds if r.parent is None]:
+                tree.delete_round(found, below=True)
+            assert len(tree) == 0
+            self.scratch_mark = fingerprint(tree)
+        except BaseException as error:
+            self.scratch = None
+            if isinstance(error, RefineError):
+                raise AssertionError("taken, and can't be looked at") from error
+            raise
+
+    def _written(self) -> int:
+        assert self.scratch is not None
+        with self.scratch._context.store.engine.connect() as connection:
+            return int(connection.execute(sa.text("SELECT total_changes()")).scalar_one())
+
+    # Targets: what each begins with, and what it does with a document.
+
+    def _rows(self) -> list[dict[str, Any]]:
+        found: list[tuple[str, Any]] = []
+        for key in self.rounds:
+            node = json.loads((self.folder / "out" / key / "node.json").read_text())
+            found += [("decision", d) for d in node["decisions"]] + [("run", r) for r in node["environments"]]
+            for path in (self.folder / "out" / key).glob("*.jsonl"):
+                found += [(path.stem, json.loads(line)) for line in path.read_text().splitlines()[:3]]
+        return [{"name": name, "row": row} for name, row in found]
+
+    def on_row(self, document: dict[str, Any]) -> object:
+        if document.get("name") not in [found["name"] for found in self.sound["row"]]:
+            return NONE
+        from_plain(document["name"], document.get("row"), "line 1")
+        return None
+
+    def _files(self) -> list[dict[str, Any]]:
+        out = []
+        for path in sorted((self.folder / "out").rglob("*.json*")):
+            name = str(path.relative_to(self.folder / "out"))
+            lines = path.read_text().splitlines()[:3] if path.suffix == ".jsonl" else [path.read_text()]
+            out += [{"file": name, "line": i, "json": json.loads(line)} for i, line in enumerate(lines)]
+            out += [{"file": name, "at": at, "gone": 2, "put": "x"} for at in (0, len(lines[0]) // 2)]
+        return out
+
+    def _file_of(self, document: dict[str, Any]) -> Path | None:
+        """The file of the exported folder that a document is about."""
+        names = {found["file"] for found in self.sound["folder"]}
+        name = document.get("file")
+        return self.folder / "out" / name if isinstance(name, str) and name in names else None
+
+    def on_folder(self, document: dict[str, Any]) -> object:
+        path = self._file_of(document)
+        if path is None:
+            return NONE
+        old = path.read_bytes()
+        if "json" in document:
+            lines = old.split(b"\n") if path.suffix == ".jsonl" else [old]
+            line = document.get("line")
+            at = line % len(lines) if isinstance(line, int) else 0
+            lines[at] = json.dumps(document["json"]).encode()
+            new = b"\n".join(lines)
+        else:
+            numbers = [document.get(k) for k in ("at", "gone")]
+            at, gone = (abs(n) % (len(old) + 1) if isinstance(n, int) else 0 for n in numbers)
+            put = str(document.get("put")).encode("utf-8", "surrogatepass")
+            new = old[:at] + put + old[at + gone :]
+        try:
+            path.write_bytes(new)
+            self._entered(lambda tree: tree.merge(self.folder / "out"))
+        finally:
+            path.write_bytes(old)
+        return None
+
+    def on_frame(self, document: dict[str, Any]) -> object:
+        columns = document.get("columns")
+        if not isinstance(columns, dict):
+            return NONE
+        made = {}
+        for name, cells in columns.items():
+            made[name] = pd.Series(cells if isinstance(cells, list) else [cells], dtype=object)
+        frame = pd.DataFrame(made).infer_objects()
+        named = {key: document.get(key) for key in ("parameters", "value")}
+        self._entered(lambda tree: tree.add_frame(frame, **named))
+        return None
+
+    def on_csv(self, document: dict[str, Any]) -> None:
+        rows = document.get("rows")
+        cell, line, end = (str(document.get(key, "")) for key in ("cell", "line", "end"))
+        lines = [
+            cell.join(map(str, row)) if isinstance(row, list) else str(row)
+            for row in (rows if isinstance(rows, list) else [rows])
+        ]
+        path = self.folder / "table.csv"
+        path.write_bytes((line.join(lines) + end).encode("utf-8", "surrogatepass"))
+        frame = read_table(str(path))
+        self._entered(lambda tree: tree.add_frame(frame, value="acc"))
+
+    def on_study(self, document: dict[str, Any]) -> object:
+        study = study_of(document)
+        if study is None:
+            return NONE
+        self._entered(lambda tree: tree.add_study(study))
+        return None
+
+    def on_space(self, document: dict[str, Any]) -> None:
+        if "toml" in document:
+            path = self.folder / "space.toml"
+            path.write_bytes(str(document["toml"]).encode("utf-8", "surrogatepass"))
+        else:
+            path = self.folder / "space.json"
+            path.write_text(json.dumps(document.get("json")))
+        found = read_space(str(path))
+        str(found.to_json()).encode(), str(found.describe()).encode()
+
+    def _messages(self) -> list[dict[str, Any]]:
+        drawn = self.session.handle({"type": "round", "round": self.rounds[0]})
+        assert isinstance(drawn, dict)
+        sound = {**json.loads(MESSAGE), "round": self.rounds[0], "proposal": drawn["review"]["proposal"]}
+        found = []
+        for each in MESSAGES:
+            fields = schema()["$defs"][each.__name__]["properties"]
+            kind = fields["type"]["enum"][0]
+            found.append({"message": {"type": kind, **{k: v for k, v in sound.items() if k in fields}}})
+        return found
+
+    def on_page(self, document: dict[str, Any]) -> None:
+        if len(self.tree) > 6:  # what was decided before this has made rounds
+            self.renew()
+        before = self._version()
+        answer = self.session.handle(document.get("message"))
+        if isinstance(answer, dict):
+            json.dumps(answer, allow_nan=False)
+            if "error" in answer:
+                self.refused["page"] += 1
+                assert "which it should not" not in str(answer["error"]), answer["error"]
+                assert self._version() == before, "refused, and the store has changed"
+
+    def _version(self) -> int:
+        """Another number whenever somebody else has written into the page's store."""
+        return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
+
+
+def study_of(document: dict[str, Any]) -> Any:
+    """An Optuna study of plain data; None where Optuna takes no such study."""
+    import optuna
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    makes = {"float": FloatDistribution, "int": IntDistribution, "categorical": CategoricalDistribution}
+    try:
+        kinds = {name: makes[kind](*rest) for name, (kind, *rest) in document["kinds"].items()}
+        study = optuna.create_study(directions=document.get("directions", ["minimize"]))
+        for row in document["trials"]:
+            params = row["params"]
+            found = row["value"]
+            study.add_trial(
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState[row.get("state", "COMPLETE")],
+                    params=params,
+                    distributions={name: kinds[name] for name in params},
+                    **({"values": found} if isinstance(found, list) else {"value": found}),
+                    intermediate_values={int(k): v for k, v in row.get("steps", {}).items()},
+                    user_attrs=row.get("attributes", {}),
+                )
+            )
+    except Exception:  # whatever it raises, such a study is nowhere
+        return None
+    return study
+
+
+TARGETS = ("row", "folder", "frame", "csv", "study", "space", "page")
+
+
+def batch(fuzz: Fuzz, name: str, number: int, count: int) -> None:
+    """So many inputs of one target, drawn by Hypothesis.
+
+    Raises:
+        Exception: The smallest input that it found for what should not be.
+    """
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(st.randoms(use_true_random=False))
+    def one(draw: random.Random) -> None:
+        fuzz.tried(name, changed(draw.choice(fuzz.sound[name]), draw))
+
+    one()
