@@ -14,10 +14,10 @@
 # make page   the review page's script, from frontend/; needs Node
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
-# make bench-scale  own time at 100,000 trials, workers, large grids, trees of 1,000 rounds, a million trials, beside Optuna, Keras Tuner and Talos; an hour
+# make bench-scale  own time at 100,000 trials, workers, large grids, trees of 1,000 rounds, a million trials; an hour
 # make chaos  kills, stops and restarts of workers, coordinator and database, at random; 25 minutes, needs PostgreSQL
-# make bench-search  autopilot with a budget beside automatic search, and how often it generalises worse; an hour
-# make bench-proposals  whether proposals are worth following and claims true, beside automatic search; two hours
+# make bench-search  autopilot with a budget beside automatic search; an hour
+# make bench-proposals  whether proposals are worth following and claims true, beside automatic search; an hour or two
 # make bench-worth  whether another round is worth it: verdicts, and what ending a search saves and loses; twenty minutes
 
 PYTHON ?= python3
@@ -142,7 +142,6 @@ bench-keras: $(READY)
 	$(RUN) benchmarks/keras_fit.py
 
 bench-scale: $(READY)
-	$(RUN) -m pip install --quiet --group bench
 	$(RUN) benchmarks/scale.py
 
 chaos: $(READY)
@@ -151,12 +150,11 @@ chaos: $(READY)
 bench-search: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/budget.py
-	OMP_NUM_THREADS=1 $(RUN) benchmarks/overtuning.py
 
 bench-proposals: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/proposals.py --write
-	for each in deterministic conditions peaks histories; do OMP_NUM_THREADS=1 $(RUN) benchmarks/$$each.py || exit 1; done
+	for each in deterministic peaks histories; do OMP_NUM_THREADS=1 $(RUN) benchmarks/$$each.py || exit 1; done
 
 bench-worth: $(READY)
 	$(RUN) -m pip install --quiet --group bench

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from grids import FAMILIES, Grid, grid, names
-from scipy.stats import rankdata
 from synthetic import COUNT, KINDS, synthetic
 from tables import CACHE
 
@@ -126,31 +125,30 @@ class Worth(NamedTuple):
 
     Attributes:
         kept: Share of the cells inside.
-        top: Share of the grid's best 1 % that is inside.
         loss: best - best mean inside, in units of the metric.
         luck: the same of one training a cell.
     """
 
     kept: float
-    top: float
     loss: float
     luck: float
 
 
 def worth(table: Grid, levels: Sequence[Sequence[int]]) -> Worth:
     """Measures a box."""
-    top, single = _judges(table)
-    inside = np.ix_(*levels)
-    loss = table.best - float(table.truth.reshape(table.shape)[inside].max())
-    luck = float(single.max() - single[inside].max())
-    return Worth(top[inside].size / top.size, float(top[inside].sum() / top.sum()), loss, luck)
+    single, inside = _single(table), np.ix_(*levels)
+    kept = table.truth.reshape(table.shape)[inside]
+    return Worth(
+        kept.size / table.truth.size,
+        table.best - float(kept.max()),
+        float(single.max() - single[inside].max()),
+    )
 
 
 @lru_cache(maxsize=32)
-def _judges(table: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Which cells are the best 1 %, and one training of each."""
-    rank = (rankdata(table.truth) - 1) / (table.truth.size - 1)
-    return (rank >= 0.99).reshape(table.shape), table.single(0).reshape(table.shape)
+def _single(table: Grid) -> np.ndarray:
+    """One training of each cell."""
+    return table.single(0).reshape(table.shape)
 
 
 def measured(seeds: int, families: Sequence[str], sizes: Sequence[int]) -> pd.DataFrame:

@@ -55,11 +55,10 @@ def by_risk(frame: pd.DataFrame) -> str:
             part = frame[(frame["risk"] == risk) & ((frame["n"] == n) | (n == "all"))]
             kept = [f"{100 * (1 - part['narrowed'].mean()):.0f} %", f"{part['kept'].mean():.3f}"]
             stated = f"{100 * (1 - part['claim'].mean()):.1f}"
-            top = f"{100 * part['top'].mean():.0f}"
             rows.append(
-                [f"{risk:g}", n, len(part), *kept, top, stated, share(part["lost"]), share(part["unlucky"])]
+                [f"{risk:g}", n, len(part), *kept, stated, share(part["lost"]), share(part["unlucky"])]
             )
-    head = ["risk", "n", "boxes", "nothing narrowed", "volume kept", "of the best 1 %, %", "stated loss, %"]
+    head = ["risk", "n", "boxes", "nothing narrowed", "volume kept", "stated loss, %"]
     return markdown([*head, "lost more than epsilon, %", "by one training a cell, %"], rows, 0)
 
 

@@ -30,10 +30,15 @@ SPACE = {
 }
 
 
+def trivial(params: dict) -> float:
+    """No work at all."""
+    return params["lr"] * params["dropout"]
+
+
 def with_refine(folder: Path, n: int, seconds: list[float], space: dict = SPACE) -> refine.Round:
     def objective(params):
         seconds.append(time.perf_counter())
-        return params["lr"] * params["dropout"]
+        return trivial(params)
 
     tree = refine.Tree("bench", store=folder / "refine.db")
     return tree.add_round(space, objective, n=n, seed=1).run(progress=False)
@@ -73,32 +78,15 @@ def read_back(folder: Path, n: int) -> tuple[float, float]:
 
     store = folder / "large.db"
     with refine.Tree("large", store=store) as tree:
-        found = tree.add_round({**SPACE, "more": (1, 20), "beta": (0.8, 0.99, 20)}, float, n=n, seed=2)
+        found = tree.add_round({**SPACE, "more": (1, 20), "beta": (0.8, 0.99, 20)}, trivial, n=n, seed=2)
         stored = found._stored
         started = time.perf_counter()
         records = found.context.store.records([stored.pk])
         with found.context.store.writer(stored.pk) as writer:
             for task in plan(found.node, n, frozenset(), [], records)[1]:
                 metrics = {"loss": 0.1, "acc": 0.9, "val_loss": 0.2, "value": 0.5}
-                writer.add(
-                    Trial(
-                        task.key,
-                        task.configuration,
-                        task.cell,
-                        0,
-                        0,
-                        "space_filling",
-                        task.seed,
-                        "complete",
-                        metrics,
-                        {},
-                        1.0,
-                        None,
-                        "code",
-                        None,
-                        0.0,
-                    )
-                )
+                about = (task.key, task.configuration, task.cell, 0, 0, "space_filling", task.seed)
+                writer.add(Trial(*about, "complete", metrics, {}, 1.0, None, "code", None, 0.0))
         wrote = time.perf_counter() - started
     started = time.perf_counter()
     with refine.Tree("large", store=store) as tree:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from overhead import SPACE, per_trial, with_refine
+from overhead import SPACE, per_trial, trivial, with_refine
 from tables import markdown, parser
 
 import refine
@@ -42,11 +42,6 @@ def table(head: list[str], rows: Iterable[list[str]]) -> None:
     for row in rows:
         print("| " + " | ".join(row) + " |", flush=True)
     print(flush=True)
-
-
-def trivial(params: Any) -> float:
-    """No work at all."""
-    return params["lr"] * params["dropout"]
 
 
 def finish_gaps(found: refine.Round) -> list[float]:
@@ -372,14 +367,7 @@ def many_rounds(sizes: list[int]) -> None:
 
 def many_trials(n: int) -> None:
     """Looks at one round of many trials."""
-    looks = (
-        "open and print",
-        "print again",
-        "first paint of the page",
-        "pulse of the page",
-        "trials",
-        "analyze and propose",
-    )
+    looks = [what for what in LOOKS if not what.startswith("tree.")]
     print("**A round of many trials**, every row a process of its own\n")
     with empty_stores() as stores:
         for url in stores.values():

@@ -3,8 +3,7 @@
     python docs/pictures.py
     python docs/pictures.py --four-rounds four-rounds-output/four_rounds.db
 
-The second also remakes docs/data/breast_cancer.csv from the store that ``examples/four_rounds.py`` writes. ``make
-bench-proposals`` makes the other figures of docs/benchmarks.md.
+The second also remakes docs/data/breast_cancer.csv from the store that ``examples/four_rounds.py`` writes.
 """
 
 from __future__ import annotations
