@@ -71,7 +71,7 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         root = tree.add_round(SPACE, where, n=12, seed=1)
         with TwoMachines(tmp_path) as executor:
-            root.run(2, executor=executor, progress=False)
+            root.run(2, executor=executor, progress=False, check_noise=False)
         processes = root.trials.groupby("process").size()
         counts = ran_on(root)
         assert set(counts) == {here, "99.1"}
@@ -100,7 +100,7 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         whole = root.replay().environment
         assert whole["optuna"] == (", ".join(sorted([here, "99.1"])), here)
 
-        root.run(n=14, progress=False)
+        root.run(n=14, progress=False, check_noise=False)
         assert ran_on(root) == {**counts, here: counts[here] + 2}
         assert len(store.environments(pk)) == 2  # each is stored once
         tree.export(tmp_path / "folder")

@@ -42,9 +42,9 @@ def test_the_exit_code_is_the_verdict(store):
     seen = check(store)
     assert (seen.exit_code, seen.stdout.splitlines()[0]) == (4, first.splitlines()[0])
     assert "next:\n  refine judge STORE --budget " in seen.stdout.replace(store, "STORE")
-    whole = check(store, asked, "best", "--epsilon", "0.001", "--tree", "study").stdout
+    whole = check(store, asked, "best", "--epsilon", "0.02", "--tree", "study").stdout
     assert f"refine judge {store} '{asked}' best --budget " in whole
-    assert "--epsilon 0.001 --tree study" in whole
+    assert "--epsilon 0.02 --tree study" in whole
     assert check(store, "baseline", "winner").exit_code == 3
     assert check(store, asked, "best").exit_code in (3, 4)
     told = check(store, "--budget", "16", "--objective", f"{__file__}:noisy", "--json")
