@@ -42,6 +42,13 @@ BUDGETS = {
     "worth": Budget(12, 80),
     "options": Budget(15, 140),
     "report": Budget(330, 600),
+    "tree's report": Budget(330, 600),
+    "certificate": Budget(330, 600),
+    "calibration": Budget(15, 140),
+    "comparison": Budget(15, 140),
+    "judgement": Budget(15, 140),
+    "preview": Budget(15, 140),
+    "optimism": Budget(15, 140),
 }
 
 
@@ -77,12 +84,17 @@ def glances(tree: refine.Tree, found: Any) -> dict[str, Shown]:
         "checks": review.checks(),
         "tree": tree,
         "options": review.options(),
+        "calibration": tree.calibration(),
+        "comparison": tree.diff(tree.rounds[0], found),
+        "judgement": tree.judge("winner", tree.winner().candidates[1].params),
+        "preview": review.preview(),
+        "optimism": found.optimism(),
     }
     return shown | ({} if review._worth is None else {"worth": review.worth()})
 
 
 def counts_of(tree: refine.Tree, found: Any, folder: Path) -> dict[str, Count]:
-    """Counts of every glance of a round, and of its report.
+    """Counts of every glance of a round, and of its reports.
 
     Args:
         tree: Its tree.
@@ -90,8 +102,17 @@ def counts_of(tree: refine.Tree, found: Any, folder: Path) -> dict[str, Count]:
         folder: Where its report goes.
     """
     counts = {name: counted(to_text(each.page(), COLUMNS)) for name, each in glances(tree, found).items()}
-    report = found.report(folder).read_text(encoding="utf-8")
-    return {**counts, "report": counted(unfolded(report))}
+    return {**counts, **{n: counted(unfolded(text)) for n, text in reports_of(tree, found, folder).items()}}
+
+
+def reports_of(tree: refine.Tree, found: Any, folder: Path) -> dict[str, str]:
+    """The markdown of every report, by what it is called in :data:`BUDGETS`."""
+    paths = {
+        "report": found.report(folder),
+        "tree's report": tree.report(folder),
+        "certificate": tree.winner().report(folder),
+    }
+    return {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
 
 
 def ten_lines(folder: Path) -> refine.Tree:
@@ -164,7 +185,7 @@ def main() -> None:
                 print(name)
                 for what, count in counts_of(tree, tree.rounds[-1], Path(scratch) / name).items():
                     budget = BUDGETS[what]
-                    over = count.words > budget.words or (what != "report" and count.lines > budget.lines)
+                    over = count.words > budget.words or count.lines > budget.lines
                     most = f"{budget.lines} lines, {budget.words} words{'  OVER' if over else ''}"
                     print(f"  {what:22}{count.lines:>6}{count.words:>7}{count.numbers:>9}   {most}")
 

@@ -91,7 +91,7 @@ class Assistant:
     def calibration(self) -> str:
         """How claims, edits and suggestions turned out, by author."""
         with self.open_tree() as tree:
-            return str(tree.calibration())
+            return str(tree.calibration().details)
 
     def preview(self, round_id: str, edits: dict[str, Any], n: int | None = None) -> str:
         """What a decision would mean: best trials kept, volume, the claim for these bounds, the size of the next round.

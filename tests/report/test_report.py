@@ -18,8 +18,8 @@ from refine.analysis.reason import Reason
 from refine.errors import ReviewError
 from refine.proposal.proposal import Change, Claim, Proposal
 from refine.report.markdown import Facts, proposal_report, round_report
-from refine.report.markdown.against_parent import against_parent
 from refine.report.markdown.round_reading import gather
+from refine.report.markdown.sections import against_parent
 from refine.report.markdown.text import code, escape, fence, quote, slug, values_table
 from refine.report.pages.population import CAUTION, population_sentence
 from refine.report.pages.proposal import claim_sentence
@@ -230,7 +230,7 @@ def test_sections_come_in_order(written: Path) -> None:
     text = written.read_text(encoding="utf-8")
     assert re.findall(r"^## (.+)$", text, flags=re.MULTILINE) == ["The decision", "Evidence"]
     heads = re.findall(r"^<details><summary>(.+)</summary>$", text, flags=re.MULTILINE)
-    inner = ("Environment", "More parameters", "Coupled parameters", "Terms used here")
+    inner = ("Environment", "More parameters", "Coupled parameters", "Terms used here", "Why", "Every number")
     wanted = [
         "What ran",
         "Best trials",
@@ -357,8 +357,8 @@ def test_against_its_parent(child: Facts, tmp_path: Path) -> None:
     assert n < found.comparison.n_parent == 73  # only the even ones
     assert (
         "| round | finished space-filling trials | median val_acc | best of these |\n| --- | --- | --- | --- |\n"
-        f"| parent `feedc0ffee12` | 73 | {found.parent_median:.4f} | 0.9731 |\n"
-        f"| this round `{child.node.id}` | {n} | {found.child_median:.4f} | {found.child_best:.4f} |\n"
+        f"| parent feedc0ffee12 | 73 | {found.parent_median:.4f} | 0.9731 |\n"
+        f"| this round {child.node.id} | {n} | {found.child_median:.4f} | {found.child_best:.4f} |\n"
     ) in section
 
 

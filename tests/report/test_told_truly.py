@@ -166,4 +166,5 @@ def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tmp_path):
         child = found.propose().accept(note="yes", n=5)
         found.propose().decline(note="no")
         text = found.report(tmp_path / "reports").read_text()
-        assert f"Declined by {found.decisions[-1].author}. Earlier decisions led to `{child.id}`." in text
+        assert f"### 2. Declined by {found.decisions[-1].author}\n" in text
+        assert f"The next round is `{child.id}`, with 5 configurations asked for." in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import words
 
+REPORTS = ("report", "tree's report", "certificate")
+
 
 @pytest.fixture(scope="module", params=[words.ten_lines, words.three_rounds])
 def shown(request, tmp_path_factory):
@@ -21,7 +24,7 @@ def shown(request, tmp_path_factory):
         yield words.glances(tree, tree.rounds[-1])
 
 
-@pytest.mark.parametrize("name", [name for name in words.BUDGETS if name != "report"])
+@pytest.mark.parametrize("name", [name for name in words.BUDGETS if name not in REPORTS])
 def test_glances_are_short(shown, name):
     text = to_text(shown[name].page(), words.COLUMNS)
     count, budget = words.counted(text), words.BUDGETS[name]
@@ -86,11 +89,19 @@ def test_plain_data_says_the_same(shown):
 
 
 @pytest.mark.slow
-def test_a_report_is_short_before_its_folds(tmp_path):
+def test_reports_are_short_before_their_folds(tmp_path):
     with words.three_rounds(tmp_path) as tree:
-        found = tree.rounds[1]  # it was decided upon
-        text = words.unfolded(found.report(tmp_path).read_text(encoding="utf-8"))
-    assert words.counted(text).words <= words.BUDGETS["report"].words
-    assert "Proposed for the next round:" in text
-    assert "## What to hand over" in text
-    assert "## The decision" in text
+        reports = words.reports_of(tree, tree.rounds[1], tmp_path)  # it was decided upon
+    assert tuple(reports) == REPORTS
+    text = {name: words.unfolded(report) for name, report in reports.items()}
+    for name in REPORTS:
+        assert words.counted(text[name]).words <= words.BUDGETS[name].words
+    assert "Proposed for the next round:" in text["report"]
+    for name, heads in {
+        "report": ("What to hand over", "The decision", "Evidence"),
+        "tree's report": ("What to hand over", "The decisions", "Evidence"),
+        "certificate": ("Evidence",),
+    }.items():
+        assert re.findall("^## (.*)$", text[name], re.MULTILINE) == list(heads)
+        assert "Hand over, of " in text[name].split("## Evidence")[0]
+        assert "<summary>Reproduce" in reports[name].split("## Evidence")[1]

@@ -1,5 +1,6 @@
 """Reports: a round, or a proposal, as markdown with figures. Computes nothing, reads no clock.
 
+A report is a list of pages, pictures and sections: first what is handed over and what was decided, then, folded, the evidence.
 Equal facts give equal markdown bytes. Links are relative, so a report renders wherever its folder lies.
 """
 
@@ -7,28 +8,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from refine.errors import ReviewError
-from refine.report.markdown.against_parent import against_parent
-from refine.report.markdown.checks import checks_section
-from refine.report.markdown.curves import curves_section
-from refine.report.markdown.decision import decision_section, proposal_section, summary
-from refine.report.markdown.front import front_section
-from refine.report.markdown.optimism import optimism_section
-from refine.report.markdown.pairs import pairs
+from refine.report.markdown.decision import decisions_parts
 from refine.report.markdown.rendering import published
-from refine.report.markdown.round_facts import Facts
+from refine.report.markdown.round_facts import Facts, states_text
 from refine.report.markdown.sections import (
+    against_parent,
     best_trials,
+    checks_section,
+    curves_section,
     decision_picture,
     densities,
     failures,
-    untested,
+    front_section,
+    optimism_section,
+    pairs,
+    planned_text,
     what_mattered,
     what_ran,
 )
-from refine.report.markdown.text import code, fence, page_text, quote
+from refine.report.markdown.text import Part, Raw, Section, code, escape, fence, quote
 from refine.utils.files import made_folder
 
 __all__ = ["Facts", "proposal_report", "round_report"]
@@ -42,25 +42,32 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
     """
     where = Path(folder)
     made_folder(where / facts.stem)
-    context = {
-        **_header(facts),
-        "picture": decision_picture(facts, where),
-        "ran": what_ran(facts),
-        "best": best_trials(facts, where),
-        "front": front_section(facts, where),
-        "winner": None if facts.winner is None else page_text(facts.winner.page()),
-        "optimism": optimism_section(facts),
-        "curves": curves_section(facts, where),
-        "parent": against_parent(facts, where),
-        "mattered": what_mattered(facts, where),
-        "untested": untested(facts),
-        "densities": densities(facts, where),
-        "pairs": pairs(facts, where),
-        "failures": failures(facts),
-        "checks": checks_section(facts, where),
-        "reproduce": fence(facts.reproduce, "python"),
-    }
-    return published(where / f"{facts.stem}.md", "round.md.j2", context)
+    unread = facts.proposal if facts.glance is None else None
+    head: list[Part] = [
+        *_header(facts),
+        decision_picture(facts, where),
+        None if facts.winner is None else Raw("## What to hand over"),
+        None if facts.winner is None else facts.winner.page(),
+        Raw("## The decision"),
+        *decisions_parts(facts),
+    ]
+    evidence = [
+        what_ran(facts),
+        best_trials(facts, where),
+        front_section(facts, where),
+        optimism_section(facts),
+        curves_section(facts, where),
+        against_parent(facts, where),
+        what_mattered(facts, where),
+        densities(facts, where),
+        pairs(facts, where),
+        failures(facts),
+        checks_section(facts, where),
+        None if unread is None else Section("The proposal", (unread.page(),)),
+        None if facts.options is None else Section("Other risks", (facts.options.page(),)),
+        Section("Reproduce", (fence(facts.reproduce, "python"),)),
+    ]
+    return published(where / f"{facts.stem}.md", _title("Round", facts), head, evidence)
 
 
 def proposal_report(facts: Facts, folder: str | Path) -> Path:
@@ -79,18 +86,22 @@ def proposal_report(facts: Facts, folder: str | Path) -> Path:
     where = Path(folder)
     made_folder(where)
     name = f"{facts.stem}-proposal-{facts.proposal.digest}.md"
-    about = tuple(d for d in facts.decisions if d.proposal == facts.proposal.digest)
-    return published(where / name, "proposal.md.j2", _header(replace(facts, decisions=about)))
+    about = replace(
+        facts,
+        glance=facts.glance or facts.proposal.page(),
+        decisions=tuple(d for d in facts.decisions if d.proposal == facts.proposal.digest),
+    )
+    head = [*_header(about), Raw("## The decision"), *decisions_parts(about)]
+    return published(where / name, _title("Proposal for round", facts), head)
 
 
-def _header(facts: Facts) -> dict[str, Any]:
-    return {
-        "tree": facts.tree,
-        "id": code(facts.node.id),
-        "note": quote(facts.node.note) if facts.node.note.strip() else None,
-        "author": facts.node.author,
-        "summary": summary(facts),
-        "glance": None if facts.glance is None else page_text(facts.glance),
-        "proposal": proposal_section(facts),
-        "decisions": [decision_section(facts, d) for d in facts.decisions],
-    }
+def _title(what: str, facts: Facts) -> Raw:
+    return Raw(f"{what} {code(facts.node.id)} of {escape(facts.tree)}")
+
+
+def _header(facts: Facts) -> list[Part]:
+    """What is read first: the page of the review, else of the analysis, else what was planned and ran."""
+    ran = f"{facts.n} configurations planned, {planned_text(facts)}; {states_text(facts)}. No trial has a value yet."
+    looked = None if facts.analysis is None else facts.analysis.page()
+    note = quote(facts.node.note) if facts.node.note.strip() else None
+    return [facts.glance or looked or ran, note]

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from refine.report.markdown.rendering import published
-from refine.report.markdown.text import Raw, code, escape, fence, joined, slug, table, values_table
-from refine.report.pages.noise import noise_clause
-from refine.report.pages.winner import candidates_grid, differing, gain_line, race_line, within_line
+from refine.report.markdown.text import (
+    Part,
+    Raw,
+    Section,
+    code,
+    escape,
+    fence,
+    joined,
+    opened,
+    slug,
+    values_table,
+)
+from refine.report.pages.winner import differing
 from refine.utils.action import Action
+from refine.utils.display import Items
 from refine.utils.files import made_folder
 from refine.utils.format import duration, percent, plural, probability, score
 
@@ -98,57 +109,40 @@ def certificate(facts: CertificateFacts, folder: str | Path) -> Path:
     where, won = Path(folder), facts.winner
     made_folder(where)
     name = facts.file or facts.round or slug(facts.name, set())
-    cheaper = None
-    if won.cheaper:
-        rows = [_cheaper_row(won, i) for i in range(len(won.cheaper))]
-        cheaper = {
-            "tolerance": score(won.tolerance),
-            "table": values_table(["expected", "95 % interval", "time", "of the winner's", "instead"], rows),
-        }
-    context = {
-        "title": Raw(f"Certificate of the winner of {escape(facts.name)}{_of_round(facts)}"),
-        "summary": _summary(facts),
-        "table": values_table(["parameter", "value"], [[n, v] for n, v in won.candidates[0].labels.items()]),
-        "worth": values_table(["what", won.metric, "95 % interval", "how it is known"], _worth(facts)),
-        "notes": [Raw(escape(line[0].upper() + line[1:])) for line in _notes(facts)],
-        "ablation": _ablation(facts),
-        "candidates": table(candidates_grid(won)),
-        "cheaper": cheaper,
-        "not_cheaper": _not_cheaper(won),
-        "found": values_table(["what", "value"], _found(facts)),
-        "methods": Raw(f"> {escape(methods(facts))}"),
-        "checklist": values_table(["question", "answer"], _checklist(facts)),
-        "reproduce": fence(facts.reproduce, "python"),
-    }
-    return published(where / f"{name}-winner.md", "certificate.md.j2", context)
+    page, worth = (
+        won.page(),
+        values_table(["what", won.metric, "95 % interval", "how it is known"], _worth(facts)),
+    )
+    head: list[Part] = [replace(page, folds=()), _summary(facts), worth]
+    evidence = [
+        Section("How that is known", (Items(tuple(_notes(facts))), *opened(page.folds))),
+        _ablation(facts),
+        _cheaper(won),
+        Section("How it was found", (values_table(["what", "value"], _found(facts)),)),
+        Section("For a methods section", (Raw(f"> {escape(methods(facts))}"),)),
+        Section("Reproducibility checklist", (values_table(["question", "answer"], _checklist(facts)),)),
+        Section("Reproduce it", (fence(facts.reproduce, "python"),)),
+    ]
+    title = Raw(f"Certificate of the winner of {escape(facts.name)}{_of_round(facts)}")
+    return published(where / f"{name}-winner.md", title, head, evidence)
 
 
 def _of_round(facts: CertificateFacts) -> str:
     return "" if facts.round is None else f", round {code(facts.round)}"
 
 
-def _summary(facts: CertificateFacts) -> Raw:
+def _summary(facts: CertificateFacts) -> str:
     won = facts.winner
-    low, high = won.interval
-    interval = f" (95 % interval {score(low)} to {score(high)})" if math.isfinite(low) else ""
-    expected = f"{score(won.expected)}{interval} when it is trained again"
-    if won.noise.deterministic:
-        expected = f"{score(won.observed)}, {noise_clause(won.noise)}"
+    decided = ", ".join(f"{count:,} {kind}" for kind, count in facts.decisions.items())
     parts = [
-        f"Expect {escape(won.metric)} {expected}. It is one of "
-        f"{plural(won.evaluated, 'configuration')} that were evaluated in {plural(facts.rounds, 'round')}."
-    ]
-    parts += [
-        f"It {escape(line)}."
-        if line.startswith(("beats", "does"))
-        else f"{escape(line[0].upper() + line[1:])}."
-        for line in gain_line(won)
+        f"It is one of {plural(won.evaluated, 'configuration')} that were evaluated in {plural(facts.rounds, 'round')}; "
+        f"decisions between them: {decided or 'none'}."
     ]
     if won.gain is None:
         parts.append("No baseline was given, so that nothing is said of what the search was worth.")
     if facts.holdout is not None:
         parts.append(_holdout_sentence(facts.holdout))
-    return Raw(" ".join(parts))
+    return " ".join(parts)
 
 
 def _holdout_sentence(found: HoldoutResult) -> str:
@@ -225,8 +219,6 @@ def _notes(facts: CertificateFacts) -> list[str]:
         notes.append(
             f"It was not run under new seeds; {Action('tree.confirm', budget=20)} does that, and narrows the interval."
         )
-    notes += within_line(won)
-    notes += race_line(won)
     if facts.winner_seconds:
         typical = sum(facts.winner_seconds) / len(facts.winner_seconds)
         notes.append(
@@ -241,7 +233,7 @@ def _notes(facts: CertificateFacts) -> list[str]:
     return notes
 
 
-def _ablation(facts: CertificateFacts) -> dict[str, Any] | None:
+def _ablation(facts: CertificateFacts) -> Section | None:
     if not facts.ablation:
         return None
     rows: list[list[object]] = []
@@ -262,8 +254,26 @@ def _ablation(facts: CertificateFacts) -> dict[str, Any] | None:
         if ran <= 1
         else f"{ran} of {len(facts.ablation)} steps lead to a configuration that was evaluated; values are posterior means."
     )
+    told = (
+        f"From the baseline to the winner, one parameter at a time, the change that gains most first. {how}"
+    )
     head = ["change", "gain", "95 % interval", f"{facts.winner.metric} expected after it", "known by"]
-    return {"how": how, "table": values_table(head, rows)}
+    return Section("What makes the difference", (told, values_table(head, rows)))
+
+
+def _cheaper(won: Winner) -> Section:
+    """What is nearly as good and cheaper to train."""
+    title, most = "What is cheaper", score(won.tolerance)
+    if not math.isfinite(won.candidates[0].seconds):
+        untimed = "How long trainings took was not measured, so that nothing is said of what is cheaper."
+        return Section(title, (untimed,))
+    if not won.cheaper:
+        none = f"Nothing that takes four fifths of its time or less is expected to come within {most} of it."
+        return Section(title, (none,))
+    head = ["expected", "95 % interval", "time", "of the winner's", "instead"]
+    rows = [_cheaper_row(won, i) for i in range(len(won.cheaper))]
+    told = f"Expected to lose no more than {most}, and cheaper to train:"
+    return Section(title, (told, values_table(head, rows)))
 
 
 def _cheaper_row(won: Winner, i: int) -> list[object]:
@@ -277,12 +287,6 @@ def _cheaper_row(won: Winner, i: int) -> list[object]:
         percent(other.seconds / first.seconds if first.seconds else None),
         at,
     ]
-
-
-def _not_cheaper(won: Winner) -> str:
-    if not math.isfinite(won.candidates[0].seconds):
-        return "How long trainings took was not measured, so that nothing is said of what is cheaper."
-    return f"Nothing that takes four fifths of its time or less is expected to come within {score(won.tolerance)} of it."
 
 
 def _found(facts: CertificateFacts) -> list[list[object]]:

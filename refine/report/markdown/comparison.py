@@ -9,12 +9,9 @@ from refine.analysis.population import space_filling_values
 from refine.report import figures
 from refine.report.markdown.names import comparison_name
 from refine.report.markdown.rendering import drawn, in_one_file, published
-from refine.report.markdown.text import Raw, code, table, values_table
-from refine.report.pages.difference import difference_grid
-from refine.report.pages.population import population_sentence
+from refine.report.markdown.text import Part, Raw, code, escape
 from refine.tree.comparison import Comparison
 from refine.utils.files import made_folder
-from refine.utils.format import percent, score
 from refine.utils.provided import provides
 
 
@@ -39,35 +36,10 @@ def comparison_report(found: Comparison, folder: str | Path) -> Path:
     name = comparison_name(*found.rounds, where)
     made_folder(where / name)
     first = found.rounds[0]
-    context = {
-        "tree": first.context.name,
-        "a": code(found.a),
-        "b": code(found.b),
-        "space": table(difference_grid(found.space, found.a, found.b)) if found.space else None,
-        "kept": percent(found.volume_kept),
-        "values": values_table(
-            ["round", f"best observed {first.metric}", "configurations planned"],
-            [
-                [Raw(code(key)), score(best), f"{n:,}"]
-                for key, best, n in zip((found.a, found.b), found.best, found.n, strict=True)
-            ],
-        ),
-        "other": values_table(
-            ["setting", found.a, found.b], [[k, str(x), str(y)] for k, (x, y) in found.other.items()]
-        )
-        if found.other
-        else None,
-        "populations": population_sentence(found.populations, found.b, found.a)
-        if found.populations
-        else None,
-        "picture": None,
-    }
+    head: list[Part] = [found.page()]
     if found.populations is not None:
         curves = {f"round {r.id}": space_filling_values(r.trials) for r in found.rounds}
-        context["picture"] = drawn(
-            f"Distribution of {first.metric} in both rounds",
-            where,
-            f"{name}/edf.png",
-            lambda: figures.edf(curves, first.metric, first.direction),
-        )
-    return published(where / f"{name}.md", "comparison.md.j2", context)
+        draw = partial(figures.edf, curves, first.metric, first.direction)
+        head.append(drawn(f"Distribution of {first.metric} in both rounds", where, f"{name}/edf.png", draw))
+    title = Raw(f"Rounds {code(found.a)} and {code(found.b)} of {escape(first.context.name)}")
+    return published(where / f"{name}.md", title, head)

@@ -1,4 +1,4 @@
-"""From a template to a file: markdown, or one HTML file that holds its pictures."""
+"""From parts to a file: markdown, or one HTML file that holds its pictures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from refine.report import figures
 from refine.report.figures import look
 from refine.report.glossary import terms_section
 from refine.report.markdown.names import first_line
-from refine.report.markdown.text import Raw, escape, fold_text, picture
+from refine.report.markdown.text import Part, Raw, escape, picture, rendered
 from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
 
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #222; --line: #8884; --soft: #8881; }
@@ -70,31 +70,24 @@ def drawn(description: str, where: Path, path: str, draw: Callable[[], Any]) -> 
     return picture(description, f"{stem}.svg")
 
 
-def published(path: Path, template: str, context: Mapping[str, Any]) -> Path:
-    """Renders a template to a markdown file, and explains at its end the terms that it uses.
+def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:
+    """Writes a report as a markdown file, which explains at its end the terms that it uses.
 
     Args:
         path: Of the file; its folder exists.
-        template: Name of the template.
-        context: What it says; whatever isn't :class:`refine.report.markdown.text.Raw` is escaped.
+        title: Of the report.
+        head: What is read first.
+        evidence: Sections, which are folded.
 
     Returns:
         The file.
     """
-    text = _folded_sections(rendered(template, context))
+    folded = [part for part in evidence if part]
+    below = [Raw("## Evidence"), *folded] if folded else []
+    text = rendered([Raw(f"# {escape(title)}"), *head, *below]) + "\n"
     written = write_whole(path, [text + terms_section(text)])
     _drop_older(written)
     return written
-
-
-def _folded_sections(text: str) -> str:
-    """Folds the sections that follow the heading of the evidence."""
-    head, mark, rest = text.partition("\n## Evidence\n")
-    if not mark:
-        return text
-    sections = re.split(r"^## (.*)$", rest, flags=re.MULTILINE)
-    folds = [fold_text(title, body) for title, body in zip(sections[1::2], sections[2::2], strict=True)]
-    return "\n\n".join([f"{head}{mark}{sections[0]}".rstrip(), *folds]) + "\n"
 
 
 def _drop_older(path: Path) -> None:
@@ -145,22 +138,6 @@ def in_one_file(write: Callable[[Path], Path], folder: str | Path) -> Path:
     written = write_whole(path, [text])
     _drop_older(written)
     return written
-
-
-def rendered(template: str, context: Mapping[str, Any]) -> str:
-    """The markdown of a template."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("refine.report.markdown", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # this is markdown; `finalize` escapes whatever isn't Raw
-        finalize=escape,
-    )
-    return environment.get_template(template).render(context)
 
 
 def to_html(markdown: str, folder: Path) -> str:

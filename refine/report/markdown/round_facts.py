@@ -69,7 +69,7 @@ class Facts:
         checks: Questions to ask before deciding; ``None`` where too few trials have finished.
         before: Best value known before this round; NaN for a root.
         name: What its files are called; default the round's id.
-        glance: What is read first: the page of the review of the proposal, else of the analysis; ``None`` where there is neither.
+        glance: The page of the review of the proposal, which is read first; ``None`` where there is none, and the analysis is.
         winner: The configuration of this round to hand over; ``None`` where no trial may be called best.
     """
 

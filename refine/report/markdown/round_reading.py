@@ -75,7 +75,6 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         analysis = None  # too few trials yet: the report says what ran
     review = _review(found, proposal, analysis)
     options = None if review is None else review.options()
-    looked: Review | Analysis | None = analysis if review is None else review
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
         optimism = read_optimism(found.context.reader, found._stored.pk, found.goal, analysis, 0)
@@ -109,7 +108,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         checks=checks,
         before=found._best_before(),
         winner=found.recommend(),
-        glance=None if looked is None else looked.page(),
+        glance=None if review is None else review.page(),
     )
 
 

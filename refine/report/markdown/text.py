@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from refine.errors import shown
 from refine.utils.display import Block, Branch, Cell, Facts, Fold, Grid, Items, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Raw(str):
     """Markdown that is meant: it isn't escaped again."""
 
     __slots__ = ()
+
+
+class Section(NamedTuple):
+    """A part of a report that is folded under its title."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+
+Part = str | Block | Page | Section | None
+"""What a report is made of: a paragraph, a block, the page of a result, a section; ``None`` is left out."""
 
 
 _SPECIAL = re.compile(r"([\\`*|~\[\]$#])")
@@ -80,25 +91,33 @@ def table(found: Grid) -> Raw:
     return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))
 
 
-def page_text(found: Page) -> Raw:
-    """A page as markdown: its glance, then why, then everything else, folded."""
-    parts = [Raw(f"**{escape(found.title)}**")] if found.title else []
-    parts += [_block(block) for block in found.blocks]
-    for title, folds in (
-        ("Why", [fold for fold in found.folds if fold.why]),
-        ("Every number", [fold for fold in found.folds if not fold.why]),
-    ):
-        parts += [fold_text(title, "\n\n".join(map(_fold, folds)))] if folds else []
-    return Raw("\n\n".join(parts))
+def rendered(parts: Iterable[Part]) -> Raw:
+    """Parts of a report, one below the other."""
+    return Raw("\n\n".join(_part(part) for part in parts if part))
 
 
-def fold_text(title: str, text: str) -> Raw:
-    """Markdown that is folded under a title."""
-    return Raw(f"<details><summary>{escape(title)}</summary>\n\n{text.strip()}\n\n</details>")
+def _part(part: str | Block | Page | Section) -> Raw:
+    if isinstance(part, Page):
+        return rendered(_page_parts(part))
+    if isinstance(part, Section):
+        title = f"<details><summary>{escape(part.title)}</summary>"
+        return Raw(f"{title}\n\n{rendered(part.parts)}\n\n</details>")
+    return escape(part) if isinstance(part, str) else _block(part)
 
 
-def _fold(fold: Fold) -> str:
-    return "\n\n".join([f"**{escape(fold.title)}**", *map(_block, fold.blocks)])
+def _page_parts(page: Page) -> list[Part]:
+    """A page's glance, then why, then everything else, folded."""
+    parts: list[Part] = [Raw(f"**{escape(page.title)}**")] if page.title else []
+    parts += page.blocks
+    for title, why in (("Why", True), ("Every number", False)):
+        folds = [fold for fold in page.folds if fold.why == why]
+        parts += [Section(title, tuple(opened(folds)))] if folds else []
+    return parts
+
+
+def opened(folds: Iterable[Fold]) -> list[Part]:
+    """Folds of a page, each under its title."""
+    return [part for fold in folds for part in (Raw(f"**{escape(fold.title)}**"), *fold.blocks)]
 
 
 def _block(block: Block) -> Raw:
@@ -120,7 +139,7 @@ def _block(block: Block) -> Raw:
 
 
 def _branch(branch: Branch, depth: int) -> list[str]:
-    lines = "<br>".join("".join(escape(cell.text) for cell in cells) for cells in branch.lines)
+    lines = "<br>".join(" ".join(escape(cell.text) for cell in cells) for cells in branch.lines)
     return [
         f"{'  ' * depth}- {lines}",
         *(line for child in branch.children for line in _branch(child, depth + 1)),

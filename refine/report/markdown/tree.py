@@ -18,33 +18,23 @@ from refine.report import figures
 from refine.report.markdown.decision import KIND_WORDS, by_whom
 from refine.report.markdown.rendering import drawn, published
 from refine.report.markdown.text import (
+    Part,
     Raw,
+    Section,
     code,
     escape,
     fence,
-    joined,
-    page_text,
+    opened,
     quote,
     slug,
-    table,
     values_table,
 )
-from refine.report.markdown.winner import winner_sentence
-from refine.report.pages.calibration import (
-    author_rows,
-    authors_head,
-    belief_score_sentence,
-    coverage_sentences,
-    edit_sentences,
-    entry_sentences,
-    suggestion_items,
-)
+from refine.report.pages.calibration import entry_sentences
 from refine.report.pages.difference import decision_grid, difference_grid
-from refine.report.pages.proposal import branch_sentence, why, within_text
-from refine.review.branch_claim import BranchClaim
 from refine.space.edits import bounds_text
+from refine.utils.display import Items
 from refine.utils.files import made_folder
-from refine.utils.format import duration, percent, plural, probability, score
+from refine.utils.format import duration, join, percent, plural, score
 
 if TYPE_CHECKING:
     from refine.analysis.optimism import Optimism
@@ -55,6 +45,10 @@ if TYPE_CHECKING:
     from refine.run.holdout import HoldoutResult
     from refine.space.space import Space
     from refine.trials.round_record import Node
+    from refine.utils.display import Page
+
+_FEW = 12
+"""Rounds of a tree whose report shows them before its folds."""
 
 _SEEN = 5
 """Sentences on what a round taught; the others stand in the round's own report."""
@@ -80,7 +74,6 @@ class Step:
         entry: What became of the forecast and of the claim; ``None`` for a root.
         holdout_results: What the hold-out showed.
         declined: Decisions on this round that led to no child.
-        claim: What the decisions that led to it claim together; ``None`` where that can't be stated.
     """
 
     node: Node
@@ -98,7 +91,6 @@ class Step:
     entry: Entry | None
     holdout_results: tuple[HoldoutResult, ...]
     declined: tuple[Decision, ...]
-    claim: BranchClaim | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +108,7 @@ class TreeFacts:
         reproduce: Python that makes the round with the best observed trial again.
         winner: The configuration to hand over; ``None`` where no trial may be called best.
         certificate: Name of the file with its certificate, beside the report; ``None`` without one.
+        glance: Its page: rounds, and what was decided between them.
         told: Of how many rounds it says what they taught: of the last ones on the way, where it is not of all.
     """
 
@@ -130,6 +123,7 @@ class TreeFacts:
     winner: Winner | None = None
     certificate: str | None = None
     told: int = 0
+    glance: Page | None = None
 
 
 def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
@@ -142,80 +136,56 @@ def tree_report(facts: TreeFacts, folder: str | Path) -> Path:
     made_folder(where / name)
     on_way = [s for s in facts.steps if s.node.id in facts.way]
     off_way = [s for s in facts.steps if s.node.id not in facts.way]
-    context = {
-        "name": facts.name,
-        "summary": _summary(facts),
-        "pictures": _pictures(facts, where, name),
-        "rounds": _rounds(facts),
-        "steps": [_step(facts, s, i) for i, s in enumerate(on_way, 1)],
-        "others": [_step(facts, s, 0) for s in off_way],
-        "winner": None if facts.winner is None else page_text(facts.winner.page()),
-        "certificate": None
-        if facts.certificate is None
-        else Raw(f"[certificate]({quote_url(facts.certificate)})"),
-        "best": _best(facts),
-        "held": [Raw(line) for line in coverage_sentences(facts.calibration)],
-        "people": _people(facts.calibration),
-        "reproduce": fence(facts.reproduce, "python") if facts.way else None,
-    }
-    return published(where / f"{name}.md", "tree.md.j2", context)
+    pictures = _pictures(facts, where, name)
+    few = len(facts.steps) <= _FEW
+    head: list[Part] = [_summary(facts)]
+    if facts.winner is not None:
+        head += [Raw("## What to hand over"), facts.winner.page()]
+    if facts.certificate is not None:
+        link = f"[certificate]({quote_url(facts.certificate)})"
+        head.append(Raw(f"How that is known, how it was found and how to train it again: its {link}."))
+    head += [Raw("## The decisions"), pictures[0], facts.glance if few else None]
+    steps = [_step(facts, s, i) for i, s in enumerate(on_way, 1)]
+    others = [_step(facts, s, 0) for s in off_way]
+    evidence = [
+        Section("From the root to the best round", tuple(steps)) if steps else None,
+        Section("Other branches" if steps else "Rounds", tuple(others)) if others else None,
+        Section("The rounds", (None if few else facts.glance, _rounds(facts), *pictures[1:])),
+        _best(facts),
+        Section("Forecasts, claims and people", (facts.calibration.page(),)),
+        Section("Reproduce the best round", (fence(facts.reproduce, "python"),)) if facts.way else None,
+    ]
+    return published(where / f"{name}.md", f"The refinement of {facts.name}", head, evidence)
 
 
-def _people(found: Calibration) -> dict[str, Any] | None:
-    """What people decided and believed, beside what was proposed; ``None`` where nobody edited or believed anything."""
-    edits = edit_sentences(found)
-    suggested = [cell.text for cell in suggestion_items(found)]
-    said = [*suggested, *edits, *(belief_score_sentence(b) for b in found.beliefs)]
-    if not said:
-        return None
-    return {
-        "table": values_table(list(authors_head(found)), author_rows(found)) if edits else None,
-        "said": said,
-    }
-
-
-def _summary(facts: TreeFacts) -> Raw:
+def _summary(facts: TreeFacts) -> str:
     trials = sum(sum(s.states.values()) for s in facts.steps)
     seconds = float(np.nansum([s.seconds for s in facts.steps]))
     parts = [
         f"{plural(len(facts.steps), 'round')} with {plural(trials, 'trial')}, {duration(seconds)} of computing."
     ]
     if not facts.way:
-        return Raw(f"{parts[0]} No trial has a value yet.")
+        return f"{parts[0]} No trial has a value yet."
     by_id = {s.node.id: s for s in facts.steps}
     first, last = by_id[facts.way[0]], by_id[facts.way[-1]]
-    kept = first.node.space.volume_kept(last.node.space)
-    parts.append(
-        f"The best observed {escape(facts.metric)} of round {code(last.node.id)} is {score(last.best)}, after "
-        f"{plural(len(facts.way) - 1, 'decision')}."
-        if len(facts.way) > 1
-        else f"The best observed {escape(facts.metric)} is {score(last.best)}, in the first round {code(last.node.id)}."
-    )
+    after = f"after {plural(len(facts.way) - 1, 'decision')}" if len(facts.way) > 1 else "the first round"
+    parts.append(f"The best observed {facts.metric} is {score(last.best)}, in round {last.node.id}, {after}.")
     if len(facts.way) > 1:
-        parts.append(f"Its space keeps {percent(kept)} of the first one.")
-    if last.claim is not None and last.claim.claims > 1:
-        parts.append(branch_sentence(last.claim))
+        parts.append(
+            f"Its space keeps {percent(first.node.space.volume_kept(last.node.space))} of the first one."
+        )
     equal = sum(s.best == last.best for s in facts.steps) - 1
     if equal:
         parts.append(f"{plural(equal, 'other round')} {'reaches' if equal == 1 else 'reach'} the same value.")
-    parts.append(winner_sentence(facts.winner))
-    tested = [e for e in facts.calibration.entries if e.refuted is not None]
-    if tested:
-        refuted = sum(bool(e.refuted) for e in tested)
-        parts.append(
-            f"Audit trials tested {plural(len(tested), 'narrowing')} and refuted {refuted or 'none'}."
-        )
     if facts.told < len(facts.steps):
         parts.append(
             f"Only the last {facts.told} rounds on the way say here what they taught; for any other, read its own report."
         )
-    holdout_results = sum(len(s.holdout_results) for s in facts.steps)
+    opened = sum(len(s.holdout_results) for s in facts.steps)
     parts.append(
-        f"The hold-out was opened {holdout_results} {'time' if holdout_results == 1 else 'times'}."
-        if holdout_results
-        else "No hold-out was opened."
+        f"The hold-out was opened {plural(opened, 'time')}." if opened else "No hold-out was opened."
     )
-    return Raw(" ".join(part for part in parts if part))
+    return " ".join(parts)
 
 
 def _pictures(facts: TreeFacts, where: Path, name: str) -> list[Raw]:
@@ -285,91 +255,61 @@ def _rounds(facts: TreeFacts) -> Raw:
     return values_table(head, rows)
 
 
-def _step(facts: TreeFacts, s: Step, number: int) -> dict[str, Any]:
+def _step(facts: TreeFacts, s: Step, number: int) -> Section:
     states = ", ".join(f"{count:,} {state}" for state, count in s.states.items()) or "not run"
     before = next((t.node.space for t in facts.steps if t.node.id == s.node.parent), None)
     of = "finished elsewhere" if s.node.method == IMPORTED else f"of {s.node.space.size:,} configurations"
-    at = joined([f"{name} = {value}" for name, value in s.at.items()])
-    best = (
-        f" The best observed {escape(facts.metric)} is {score(s.best)}{', with ' + at if at else ''}."
-        if np.isfinite(s.best)
-        else ""
+    took = f", {duration(s.seconds)} of computing" if np.isfinite(s.seconds) and s.states else ""
+    at = join([f"{name} = {value}" for name, value in s.at.items()])
+    best = f" The best observed {facts.metric} is {score(s.best)}{', with ' + at if at else ''}."
+    return Section(
+        f"{f'{number}. ' if number else ''}Round {s.node.id}",
+        (
+            *([] if s.decision is None else _decided(s, s.decision, before)),
+            quote(s.node.note) if s.node.note.strip() and s.decision is None else None,
+            f"{states}, {of}{took}.{best if np.isfinite(s.best) else ''}",
+            None if s.entry is None else f"Outcome: {entry_sentences(s.entry)}",
+            Items(s.seen[:_SEEN], numbered=True) if s.seen else None,
+            *(
+                f"A proposal on it was declined{by_whom(d)}{f': {d.note}' if d.note.strip() else '.'}"
+                for d in s.declined
+            ),
+        ),
     )
-    return {
-        "title": Raw(f"{f'{number}. ' if number else ''}Round {code(s.node.id)}"),
-        "decided": None if s.decision is None else _decided(s, s.decision, before),
-        "ran": Raw(f"{escape(states)}, {of}, {duration(s.seconds)} of computing.{best}")
-        if np.isfinite(s.seconds) and s.states
-        else Raw(f"{escape(states)}, {of}.{best}"),
-        "note": quote(s.node.note) if s.node.note.strip() and s.decision is None else None,
-        "seen": [Raw(escape(text)) for text in s.seen[:_SEEN]],
-        "turned": None if s.entry is None else Raw(escape(entry_sentences(s.entry))),
-        "declined": [_declined(d) for d in s.declined],
-    }
 
 
-def _decided(s: Step, d: Decision, old: Space | None) -> dict[str, Any]:
+def _decided(s: Step, d: Decision, old: Space | None) -> list[Part]:
     proposal = s.proposal
-    decided = None if old is None or proposal is None else decision_grid(old, d, proposal)
-    reasons = [] if proposal is None else [c for c in proposal.changes if c.kind != "keep"]
-    claim = None
-    if d.probability is not None and proposal is not None:
-        claim = Raw(
-            f"The claim: with probability {probability(d.probability)} the best inside is {within_text(proposal.claim)} the best anywhere in the space "
-            f"before, of which it keeps {percent(d.volume_kept)}."
-        )
-    return {
-        "how": Raw(f"{KIND_WORDS.get(d.kind, escape(d.kind))}{by_whom(d)}"),
-        "note": quote(d.note) if d.note.strip() else None,
-        "table": None if decided is None else table(decided),
-        "reasons": [Raw(f"{escape(c.name)}: {escape(why(c))}") for c in reasons],
-        "claim": claim,
-        "branch": _branched(old, d) if d.kind == "branched" and old is not None else None,
-    }
+    parts: list[Part] = [
+        Raw(f"**{escape(f'{KIND_WORDS.get(d.kind, d.kind)}{by_whom(d)}')}.**"),
+        quote(d.note) if d.note.strip() else None,
+    ]
+    if proposal is not None and old is not None:
+        parts.append(decision_grid(old, d, proposal))
+    if d.kind == "branched" and old is not None and d.space is not None and (found := old.diff(d.space)):
+        parts.append(difference_grid(found, "before", "decided"))
+    if proposal is not None:
+        folds = [f for f in proposal.page().folds if f.why]
+        parts.append(Section("Why it was proposed", tuple(opened(folds))))
+    return parts
 
 
-def _branched(old: Space, d: Decision) -> Raw | None:
-    """What a branch changed."""
-    if d.space is None:
-        return None
-    found = old.diff(d.space)
-    return table(difference_grid(found, "before", "decided")) if found else None
-
-
-def _declined(d: Decision) -> Raw:
-    note = f": {escape(d.note)}" if d.note.strip() else "."
-    return Raw(f"A proposal on it was declined{by_whom(d)}{note}")
-
-
-def _best(facts: TreeFacts) -> dict[str, Any] | None:
+def _best(facts: TreeFacts) -> Section | None:
     if not facts.way:
         return None
     s = next(s for s in facts.steps if s.node.id == facts.way[-1])
     rows: list[list[object]] = [[name, value] for name, value in s.at.items()]
     rows += [[name, bounds_text(p)] for name, p in s.node.space.items() if p.fixed]
-    values: list[list[object]] = [["best observed", score(s.best), "chosen because it was the best"]]
-    if facts.optimism is not None:
-        optimism = facts.optimism
-        if np.isfinite(optimism.expected):
-            values.append(["expected when trained again", score(optimism.expected), "by the noise alone"])
-        if optimism.seeds is not None:
-            values.append(
-                [
-                    "under new seeds",
-                    score(optimism.seeds.value),
-                    f"mean of {plural(optimism.seeds.runs, 'run')}",
-                ]
-            )
-        if optimism.examples is not None:
-            values.append(
-                ["on other validation examples", score(optimism.examples.value), "bootstrap of the examples"]
-            )
-    values += _holdout_results(facts)
-    return {
-        "round": code(s.node.id),
-        "table": values_table(["parameter", "value"], rows),
-        "worth": values_table([facts.metric, "value", "how"], values),
-    }
+    results = _holdout_results(facts)
+    return Section(
+        "The round with the best observed trial",
+        (
+            f"Round {s.node.id} has it:",
+            values_table(["parameter", "value"], rows),
+            None if facts.optimism is None else facts.optimism.page(),
+            values_table([facts.metric, "value", "how"], results) if results else None,
+        ),
+    )
 
 
 def _holdout_results(facts: TreeFacts) -> Sequence[list[object]]:

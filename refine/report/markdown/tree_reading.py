@@ -16,6 +16,7 @@ from refine.report.markdown.round_facts import shown
 from refine.report.markdown.script import reproduce
 from refine.report.markdown.tree import Step, TreeFacts, tree_report
 from refine.report.pages.analysis import seen as seen_in
+from refine.report.pages.tree import tree_page
 from refine.review.calibration import Calibration, Entry
 from refine.tree.outcome import beliefs_of, entries_of, suggestions_of
 from refine.tree.overview import RoundOverview, overview_of
@@ -68,6 +69,7 @@ def facts_of(tree: Tree, winner: Round | None = None) -> TreeFacts:
         reproduce="" if last is None else reproduce(last),
         winner=tree.winner(),
         told=len(told),
+        glance=tree_page(tree, named=True),
     )
 
 
@@ -95,5 +97,4 @@ def _step(each: RoundOverview, entry: Entry | None, told: bool) -> Step:
         entry=entry,
         holdout_results=found.holdout_results,
         declined=tuple(d for d in found.decisions if d.kind == "declined"),
-        claim=each.claim,
     )

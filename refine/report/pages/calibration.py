@@ -9,43 +9,79 @@ from refine.review.authors import EVEN, MACHINE, PERSON, UNTESTED, AuthorScore, 
 from refine.review.calibration import SHARE, Calibration, Entry
 from refine.trials.goal import best_of, sign_of
 from refine.utils.action import Action
-from refine.utils.display import Block, Cell, Grid, Items, Page, Text
+from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import join, number, percent, plural, probability, score, signed
 from refine.utils.provided import page_for
 
 
 @page_for(Calibration)
 def calibration_page(found: Calibration) -> Page:
-    """Every decision: what was forecast, what was seen, whether it was refuted; and how often forecasts held."""
-    title = f"Calibration of {found.tree}"
-    beliefs = tuple(Cell(belief_score_sentence(b)) for b in found.beliefs)
-    believed = (Items(beliefs),) if beliefs else ()
-    suggested = suggestion_items(found)
-    others = (*((Items(suggested),) if suggested else ()), *_people(found), *believed)
+    """How often forecasts held, what was refuted and who was right; folded, every decision with what was forecast and seen."""
+    title, edits = f"Calibration of {found.tree}", edit_sentences(found)
     if not found.entries:
-        none = Text("No decision has led to a child yet.")
-        return Page(title, (none, *others), (Action("round.propose().accept", n=100),))
+        none = "No decision has led to a child yet."
+        calls = (Action("round.propose().accept", n=100),)
+        return Page(
+            title, (Facts((("", none), *(("People", text) for text in edits))),), calls, _beside(found)
+        )
+    facts = [*_held_fact(found), ("Refuted", _refuted(found)), *(("People", text) for text in edits)]
+    facts += [("", Cell(f"{e.round} -> {e.child}: {_verdict(e)}", "bad")) for e in found.entries if e.refuted]
+    decided = Grid(
+        ("round", "child", "decision", "kept", "claimed"), tuple(map(_decided, found.entries)), right=(3, 4)
+    )
+    rows = tuple(row for e in found.entries for row in _forecast(e))
+    forecasts = Grid(("child", "value", "forecast", "90 % interval", "seen"), rows, right=(2, 4))
     items = (
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
         for e in found.entries
     )
-    blocks: list[Block] = [
-        Grid(
-            ("round", "child", "decision", "kept", "claimed"),
-            tuple(_decided(e) for e in found.entries),
-            right=(3, 4),
-        ),
-        Grid(
-            ("child", "value", "forecast", "90 % interval", "seen"),
-            tuple(row for e in found.entries for row in _forecast(e)),
-            right=(2, 4),
-        ),
-        Items(tuple(items)),
-    ]
-    held = coverage_sentences(found)
-    blocks += [Items(tuple(held))] if held else []
-    blocks += others
-    return Page(title, tuple(blocks), (Action("tree.plot.reliability"),))
+    held = tuple(coverage_sentences(found))
+    folds = (
+        Fold("Every decision", (decided, Items(tuple(items))), "decisions"),
+        *((Fold("How often intervals held", (Items(held),), "intervals"),) if held else ()),
+        *_beside(found),
+        Fold("Every forecast", (forecasts,), "forecasts", why=False),
+    )
+    return Page(
+        title, (Facts(tuple(facts)),), (Action("tree.plot.reliability"), Action("calibration.why")), folds
+    )
+
+
+def _held_fact(found: Calibration) -> list[tuple[str, str | Cell]]:
+    """How often the wide intervals held; nothing where no forecast is scored."""
+    wide = [c for c in (found.coverage() if found.scored else ()) if c.nominal == _WIDE]
+    held = join([f"{c.hits} of {c.n} times for the {c.what}" for c in wide])
+    return [("Held", f"{percent(_WIDE)} intervals held {held}.")] if wide else []
+
+
+def _refuted(found: Calibration) -> str | Cell:
+    """How many narrowings audit trials tested and refuted."""
+    tested = [e for e in found.entries if e.refuted is not None]
+    bad = sum(bool(e.refuted) for e in tested)
+    if not tested:
+        return "no narrowing was tested by audit trials."
+    return Cell(
+        f"{bad or 'none'} of {plural(len(tested), 'narrowing')} that audit trials tested.",
+        "bad" if bad else "",
+    )
+
+
+_WIDE = 0.9  # intervals of the glance
+
+
+def _beside(found: Calibration) -> tuple[Fold, ...]:
+    """What people suggested, decided and believed beside what was proposed."""
+    head, suggested = authors_head(found), suggestion_items(found)
+    beliefs = tuple(Cell(belief_score_sentence(b)) for b in found.beliefs)
+    folds = [Fold("What was suggested", (Items(suggested),), "suggestions")] if suggested else []
+    if edit_sentences(found):
+        told = (
+            "What everybody decided and what was proposed to them, held against all trials that are known by now: the share of the "
+            "space that was kept, and whether the best value lies in it."
+        )
+        people = Grid(head, author_rows(found), right=tuple(range(1, len(head))))
+        folds.append(Fold("People beside proposals", (Text(told, "faint"), people), "people"))
+    return (*folds, *((Fold("What was believed", (Items(beliefs),), "beliefs"),) if beliefs else ()))
 
 
 def coverage_sentences(found: Calibration) -> list[str]:
@@ -55,15 +91,6 @@ def coverage_sentences(found: Calibration) -> list[str]:
         f"{percent(c.low)} to {percent(c.high)})"
         for c in (found.coverage() if found.scored else ())
     ]
-
-
-def _people(found: Calibration) -> tuple[Block, ...]:
-    """Who cut what, and who was right; nothing where nobody decided or suggested anything but what was proposed."""
-    said = edit_sentences(found)
-    if not said:
-        return ()
-    head = authors_head(found)
-    return Grid(head, author_rows(found), right=tuple(range(1, len(head)))), Items(tuple(said))
 
 
 def suggestion_items(found: Calibration) -> tuple[Cell, ...]:

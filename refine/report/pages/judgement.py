@@ -9,7 +9,7 @@ from refine.analysis.winner import Candidate
 from refine.report.pages.noise import noise_clause
 from refine.report.pages.winner import differing
 from refine.utils.action import Action
-from refine.utils.display import Grid, Items, Page, Text
+from refine.utils.display import Facts, Fold, Grid, Items, Page
 from refine.utils.format import join, plural, probability, score
 from refine.utils.provided import page_for
 
@@ -25,32 +25,24 @@ TONES = {"KEEP": "good", "CONFIRM": "warn", "DISCARD": "bad"}
 
 @page_for(Judgement)
 def judgement_page(found: Judgement) -> Page:
-    """The verdict in a sentence, both configurations beside each other, and what it rests on."""
+    """The verdict in a sentence, how far apart they are and where they differ; folded, both beside each other and what it rests on."""
+    pair = ("Asked", found.a, found.b), (_NAMES[found.incumbent], found.b, found.a)
     rows = tuple(
-        (
-            name,
-            score(each.observed),
-            str(len(each.fresh)),
-            score(each.expected),
-            _interval(each),
-            _at(each, other),
-        )
-        for name, each, other in (
-            ("asked about", found.a, found.b),
-            (_NAMES[found.incumbent], found.b, found.a),
-        )
+        (name.lower(), score(each.observed), str(len(each.fresh)), score(each.expected), _interval(each))
+        for name, each, _ in pair
     )
-    head = ("", "observed first", "new seeds", "expected", "95 % interval", "where they differ")
+    head = ("", "observed first", "new seeds", "expected", "95 % interval")
     needed = runs_needed(found)
     calls = (Action("tree.judge", ..., budget=needed),) if needed else ()
+    where = f"{_at(found.a, found.b)}, instead of {_at(found.b, found.a)}"
     return Page(
         f"{found.verdict}: {verdict_sentence(found)}",
+        (Facts((("Apart", evidence_sentence(found)), ("Where", where))),),
+        (*calls, Action("judgement.why")),
         (
-            Text(evidence_sentence(found)),
-            Grid(head, rows, right=(1, 2, 3), wide=(5,)),
-            Items(basis_lines(found)),
+            Fold("Both beside each other", (Grid(head, rows, right=(1, 2, 3)),), "table"),
+            Fold("What it rests on", (Items(basis_lines(found)),), "basis"),
         ),
-        calls,
     )
 
 

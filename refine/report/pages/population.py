@@ -31,9 +31,14 @@ def population_sentence(
         parent: What to call the other.
     """
     c = found.comparison
-    spread = ", but its spread differs" if found.verdict == "unclear" and found.spread_differs else ""
     return (
         f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval {c.low:.2f} to "
         f"{c.high:.2f}); the distributions differ by at most {c.ks:.2f} (Kolmogorov-Smirnov, p {p_value(c.ks_p)}). "
-        f"{_VERDICTS[found.verdict]}{spread}."
+        f"{population_verdict(found)}."
     )
+
+
+def population_verdict(found: RoundComparison) -> str:
+    """What follows, in a few words."""
+    spread = ", but its spread differs" if found.verdict == "unclear" and found.spread_differs else ""
+    return f"{_VERDICTS[found.verdict]}{spread}"

@@ -20,6 +20,7 @@ from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Te
 from refine.utils.format import (
     chance,
     difference,
+    duration,
     join,
     number,
     percent,
@@ -153,11 +154,18 @@ def proposal_folds(proposal: Proposal) -> tuple[Fold, ...]:
         claim.append(Text(epsilon_sentence(proposal)))
     folds.append(Fold("What is claimed", tuple(claim), "claim"))
     if proposal.advice is not None:
-        folds.append(Fold("How many trials", (Text(sentence(proposal.advice.reason)),), "n"))
+        seconds = proposal.advice.seconds
+        time = f" One at a time they take about {duration(seconds)}." if seconds >= 1 else ""
+        folds.append(Fold("How many trials", (Text(f"{sentence(proposal.advice.reason)}{time}"),), "n"))
     if proposal.offers:
         fixed = tuple(Cell(f"{sentence(o.reason)} To fix it:", call=offer_action(o)) for o in proposal.offers)
         folds.append(Fold("What could be fixed", (Items(fixed),), "offers"))
-    return (*folds, Fold("Every parameter", (table_grid(proposal), *_legend(proposal)), "table", why=False))
+    made = (
+        f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; over all parameters "
+        f"{percent(proposal.volume_kept)} is kept. Proposal {proposal.digest}, on evidence {proposal.evidence}."
+    )
+    table: tuple[Block, ...] = (table_grid(proposal), *_legend(proposal), Text(made, "faint"))
+    return (*folds, Fold("Every parameter", table, "table", why=False))
 
 
 def _change_fold(c: Change, why: bool = True) -> Fold:

@@ -17,11 +17,12 @@ from refine.utils.provided import page_for
 
 
 @page_for(Tree)
-def tree_page(tree: Tree) -> Page:
+def tree_page(tree: Tree, *, named: bool = False) -> Page:
     """The rounds as a tree; the one with the best observed trial is marked.
 
     Args:
         tree: The tree.
+        named: Whether whoever decided is named, for others to read, where else it is *you*.
     """
     tree = tree._at_once()
     seen = overview_of(tree.rounds)
@@ -32,7 +33,7 @@ def tree_page(tree: Tree) -> Page:
             (Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),),
         )
 
-    authors = {each.round.node.author for each in seen.rounds}
+    authors = set() if named else {each.round.node.author for each in seen.rounds}
 
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
         found = []

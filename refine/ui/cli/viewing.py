@@ -120,6 +120,8 @@ def diff(
         Path | None, typer.Option("--out", "-o", help="Write it as a report into this folder instead.")
     ] = None,
     html: HtmlOption = False,
+    why: WhyOption = False,
+    whole: AllOption = False,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -129,7 +131,7 @@ def diff(
         if out is not None or html:
             put_path(comparison.report(out or Path("reports"), html=html), as_json)
         else:
-            put(comparison, as_json)
+            put(comparison, as_json, why=why, whole=whole)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -226,11 +228,17 @@ def front(
 
 
 @app.command(rich_help_panel=LOOK)
-def calibration(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
+def calibration(
+    store: StoreArgument,
+    why: WhyOption = False,
+    whole: AllOption = False,
+    name: TreeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Print the forecasts of proposals, what their children showed, and which narrowings were refuted."""
     with opened(store, name) as found:
         kept = found.calibration()
-        put(kept.frame, as_json, page=kept.page)
+        put(kept.frame, as_json, page=kept.page, why=why, whole=whole)
 
 
 @app.command(rich_help_panel=LOOK)

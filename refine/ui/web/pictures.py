@@ -11,7 +11,6 @@ from refine.report.figures.style import svg
 from refine.report.pages.comparison import comparison_page
 from refine.report.plots import Plots
 from refine.tree.comparison import compare
-from refine.utils.display import Cell, Grid, Text
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
@@ -84,11 +83,8 @@ def beside_content(found: Round, other: Round | None) -> dict[str, Any]:
         raise ReviewError(
             f"round {found.id} is a first round: there is none that it came from; say another one"
         )
-    page = comparison_page(compare(other, found))
-    (grid,) = (b for b in page.blocks if isinstance(b, Grid))
-    rows = [[c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows]
-    return {
-        "head": list(grid.head),
-        "rows": rows,
-        "texts": [b.text for b in page.blocks if isinstance(b, Text)],
-    }
+    page = comparison_page(compare(other, found)).to_dict()
+    table, *more = (fold["blocks"][0] for fold in page["folds"])
+    rows = [[c if isinstance(c, str) else c["text"] for c in row] for row in table["rows"]]
+    said = [f"{word}: {text}" for word, text in page["blocks"][0]["facts"]]
+    return {"head": table["head"], "rows": rows, "texts": [*said, *(block["text"] for block in more)]}

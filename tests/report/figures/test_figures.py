@@ -89,11 +89,9 @@ def _no_overlap(labels: list[Any]) -> None:
 
 @pytest.mark.slow
 def test_importing_figures_loads_no_matplotlib() -> None:
-    code = (
-        "import sys, refine.report.markdown; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
-    )
+    code = "import sys, refine.report.markdown; print('matplotlib' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert out.stdout.strip() == "[]"
+    assert out.stdout.strip() == "False"
 
 
 def test_settings_and_pyplot_stay_untouched(analysis: Analysis) -> None:
