@@ -99,7 +99,7 @@ class Assistant:
         ``edits`` are parameters by name: ``[low, high]`` for a range, a list of the choices that stay for a choice, one value to fix it.
         """
         with self.open_tree() as tree:
-            return str(_edited(tree[round_id], edits).preview(n=n))
+            return str(_edited(tree[round_id], edits).preview(n=n).details)
 
     def judge(self, a: Named = None, b: Named = None, seeds: int = 0) -> str:
         """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with its evidence and what would decide.
@@ -112,7 +112,7 @@ class Assistant:
             raise ReviewError(f"seeds must be a whole number >= 0, got {seeds!r}")
         with self.open_tree() as tree:
             if not seeds:
-                return str(tree.judge(a, b))
+                return str(tree.judge(a, b).details)
             with self._one_run, contextlib.redirect_stdout(sys.stderr):
                 self._afford(seeds, "run")
                 seen = tree.judge(a, b)
@@ -123,7 +123,7 @@ class Assistant:
                 finally:  # those that failed count, too
                     ended = _run_again(tree, seen) - before
                     self.ran += ended
-            return f"{plural(ended, 'run')} under new seeds; {self.budget - self.ran} left of the budget.\n\n{found}"
+            return f"{plural(ended, 'run')} under new seeds; {self.budget - self.ran} left of the budget.\n\n{found.details}"
 
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> str:
         """Stores a suggestion for the person who decides: bounds with a reason, beside what is proposed. It changes no round.
@@ -164,7 +164,7 @@ class Assistant:
                     raise
             ended = len(found.trials) - before
             self.ran += ended
-            return f"{plural(ended, 'trial')} ran; {self.budget - self.ran} left of the budget.\n\n{found}"
+            return f"{plural(ended, 'trial')} ran; {self.budget - self.ran} left of the budget.\n\n{found.details}"
 
     def _afford(self, count: int, what: str) -> None:
         left = self.budget - self.ran

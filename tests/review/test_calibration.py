@@ -78,7 +78,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     assert (row["audit"], row["probe"]) == (2, 2)
     assert row["power"] == pytest.approx(1 - 0.9**2)  # the even ones'
     assert row["refuted"] is False
-    text = str(tree.calibration())
+    text = str(tree.calibration().details)
     assert "Not refuted: 4 audit trials found nothing better" in text
     assert (
         "The 2 that are even would have found a better region that holds 10 % of what was cut off with probability 0.19."

@@ -184,7 +184,7 @@ def test_every_review_says_it(tree, tmp_path):
     assert "chance to gain as much in 24 trials: " in str(review)
     assert said in str(review.details)
     assert said in review._repr_html_()
-    assert f"{review.worth().verdict}: About {said}" in review.report(tmp_path).read_text()
+    assert f"- {said}" in review.report(tmp_path).read_text()
     data = json.dumps(review.worth().to_json(), allow_nan=False)
     assert json.loads(data)["probability"] == pytest.approx(review.worth().probability)
     assert str(review.worth()).startswith(f"{review.worth().verdict}: About {said}")

@@ -171,7 +171,7 @@ def test_the_tree_report_hands_over_the_winner(grown, tmp_path):
     tree, _, child = grown
     text = tree.report(tmp_path).read_text()
     assert "## What to hand over" in text
-    assert "The configuration to hand over is " in text
+    assert "**Hand over, of tree " in text
     assert "## What to hand over" in child.report(tmp_path).read_text()
 
 

@@ -224,7 +224,10 @@ def best_trials(facts: Facts, where: Path) -> Section | None:
             if equal > 1
             else f"The best {len(rows)} by observed value; parameters that do not vary are left out of the table.",
             values_table(head, rows),
-            f"{plural(constant, 'trial')} gave a model that predicts a constant (degenerate). They are left out here and in the picture."
+            Raw(
+                f"{plural(constant, 'trial')} gave a model that predicts a constant (`degenerate`). They are left out here and in the "
+                "picture."
+            )
             if constant
             else None,
             f"{plural(barred, 'trial')} finished without meeting every metric constraint and are left out."

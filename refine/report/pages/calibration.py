@@ -21,9 +21,8 @@ def calibration_page(found: Calibration) -> Page:
     if not found.entries:
         none = "No decision has led to a child yet."
         calls = (Action("round.propose().accept", n=100),)
-        return Page(
-            title, (Facts((("", none), *(("People", text) for text in edits))),), calls, _beside(found)
-        )
+        people = (Facts(tuple(("People", text) for text in edits)),) if edits else ()
+        return Page(title, (Text(none), *people), calls, _beside(found))
     facts = [*_held_fact(found), ("Refuted", _refuted(found)), *(("People", text) for text in edits)]
     facts += [("", Cell(f"{e.round} -> {e.child}: {_verdict(e)}", "bad")) for e in found.entries if e.refuted]
     decided = Grid(

@@ -13,18 +13,20 @@ from refine.ui.cli.shared import (
     LOOK,
     NO,
     OPEN,
+    AllOption,
     JsonOption,
     ObjectiveOption,
     StoreArgument,
     ThreadsOption,
     TimeoutOption,
     TreeOption,
+    WhyOption,
     WorkersOption,
     app,
     objective_for,
     only_json,
+    put,
     put_json,
-    show,
 )
 from refine.ui.cli.spelling import completed
 
@@ -85,6 +87,8 @@ def judge(
     workers: WorkersOption = 1,
     threads: ThreadsOption = 1,
     timeout: TimeoutOption = None,
+    why: WhyOption = False,
+    whole: AllOption = False,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,6 +111,6 @@ def judge(
         if as_json:
             put_json(found.to_json())
         else:
-            show(found.page(), *_next(a, b, epsilon, found))
+            put(found, False, *_next(a, b, epsilon, found), why=why, whole=whole)
     if found.verdict in (DISCARD, CONFIRM):
         raise typer.Exit(NO if found.verdict == DISCARD else OPEN)

@@ -344,7 +344,7 @@ def replicate(
         options: Any = {"workers": workers, "threads": threads, "timeout": timeout, "memory": memory}
         with only_json(as_json):
             found.replicate(top, seeds, progress=not quiet, **options, **objective_for(found, objective))
-        put(found.optimism(), as_json, typed(store, "checks", found))
+        put(found.optimism(), as_json, typed(store, "checks", found), whole=True)
 
 
 @app.command(rich_help_panel=RUN)

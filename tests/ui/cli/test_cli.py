@@ -124,7 +124,8 @@ def test_show_a_round_that_has_not_run(made: Made) -> None:
 
 
 def test_diff(made: Made) -> None:
-    text = good("diff", made.store, "first", made.child)
+    assert "Space    lr 1 to 3" in good("diff", made.store, "first", made.child)
+    text = good("diff", made.store, "first", made.child, "--all")
     assert text.startswith(f"{made.root} -> {made.child}\n")
     assert re.search(r"^lr +0.5 to 5 +1 to 3 +", text, flags=re.MULTILINE)
     assert re.search(r"^configurations +24 +4$", text, flags=re.MULTILINE)
@@ -141,7 +142,7 @@ def test_diff_as_a_report(made: Made, tmp_path: Path) -> None:
 
 
 def test_calibration(made: Made) -> None:
-    text = good("calibration", made.store)
+    text = good("calibration", made.store, "--all")
     assert text.startswith("Calibration of [bold]fruit\n")
     assert f"- {made.root} -> {made.child}: " in text
     assert "Not tested: no audit trial has finished." in text
