@@ -56,6 +56,7 @@ from refine.utils.arrays import Bools, Floats, order_of, row_codes
 from refine.utils.display import Shown
 from refine.utils.format import join, plural
 from refine.utils.keywords import helped
+from refine.utils.plain import plain
 from refine.utils.threads import one_thread
 
 if TYPE_CHECKING:
@@ -240,6 +241,37 @@ class Analysis(Shown):
         if self.said is None:
             return None
         return believed_of(self.said, self.space, self.parameters, self.X, self.y)
+
+    def _data(self) -> dict[str, Any]:
+        """What was measured, without the tables that it was measured on."""
+        names = (
+            *(
+                "metric",
+                "direction",
+                "states",
+                "n_space_filling",
+                "n_pooled",
+                "n_earlier",
+                "look",
+                "covered",
+                "best",
+            ),
+            *("never_read", "cautions"),
+        )
+        noise = {k: getattr(self.noise, k) for k in ("epsilon", "epsilon_source")}
+        found = self.findings
+        return {
+            **{name: plain(getattr(self, name)) for name in names},
+            "noise": {**plain(self.noise), **plain(noise)},
+            "parameters": [
+                {**plain(e), "effect": plain(e.effect), "finding": plain(found[e.name])} for e in self.ranked
+            ],
+            "pairs": [
+                {**plain(p), "i": self.parameters[p.i].name, "j": self.parameters[p.j].name}
+                for p in self.pairs
+            ],
+            "evidence": self.digest,
+        }
 
     @property
     def ranked(self) -> tuple[ParameterEvidence, ...]:

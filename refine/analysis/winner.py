@@ -18,6 +18,7 @@ from refine.trials.goal import Goal
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats, Ints
 from refine.utils.display import Shown
+from refine.utils.plain import plain
 from refine.utils.provided import provided
 from refine.utils.threads import one_thread
 
@@ -235,6 +236,14 @@ class Winner(Shown):
             )
         written: Path = provided("winner.report")(self, self._home, Path(folder), html)
         return written
+
+    def _data(self) -> dict[str, Any]:
+        found = {
+            name: getattr(self, name)
+            for name in ("round", "expected", "interval", "observed", "is_best_observed")
+        }
+        first = {"configuration": plain(self.candidates[0].configuration)}
+        return {**plain(found), **first, **super()._data()}
 
     @property
     def is_best_observed(self) -> bool:

@@ -63,6 +63,9 @@ class Options(Shown):
     subject_to: tuple[str, ...] = ()
     front: bool = False
 
+    def _data(self) -> dict[str, Any]:
+        return {"rows": self.to_json()}
+
     def to_json(self) -> list[dict[str, Any]]:
         """Plain data, a row per proposal."""
         return [

@@ -229,6 +229,9 @@ class Proposal(Shown):
             )
         return _at(self._made_of, float(risk))
 
+    def _data(self) -> dict[str, Any]:
+        return {"digest": self.digest, **self.to_json()}
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, without the surrogate."""
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from refine.space.space import SpaceDiff
 from refine.store.engine import check_folder
 from refine.tree.round import Round
 from refine.utils.display import Shown
+from refine.utils.plain import plain
 from refine.utils.provided import provided
 
 _SETTINGS = (
@@ -55,6 +56,9 @@ class Comparison(Shown):
     other: dict[str, tuple[Any, Any]]
     populations: RoundComparison | None
     rounds: tuple[Round, Round] = field(repr=False)
+
+    def _data(self) -> dict[str, Any]:
+        return {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "rounds"}
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes the comparison as markdown with figures.

@@ -47,6 +47,7 @@ from refine.tree.apply import How, add_child, check_previous, loss, mistyped, of
 from refine.tree.context import Context
 from refine.tree.lineage import analysis_of, said_on, seen_earlier
 from refine.tree.marks import mark_trials, marks_frame
+from refine.tree.names import paths_of
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.winner import ranked_keys, winner_of
 from refine.trials.frame import Records, best_first, best_row, table, tables
@@ -59,6 +60,7 @@ from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
 from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.keywords import helped_methods
+from refine.utils.plain import plain
 from refine.utils.provided import provided
 from refine.utils.warning import warn
 
@@ -1167,6 +1169,34 @@ class Round(Shown):
         where = check_folder(folder)
         written: Path = provided("round.report")(self, where, proposal, only_proposal, html)
         return written
+
+    def _data(self) -> dict[str, Any]:
+        found = self._at_once()
+        node, belief = found.node, found.belief
+        return {
+            "id": found.id,
+            "path": paths_of({key: stored.node.parent for key, stored in found.context.nodes.items()})[
+                found.id
+            ],
+            "tree": found.context.name,
+            "parent": node.parent,
+            "children": [c.id for c in found.children],
+            "n": found.n,
+            "states": found.context.counts.get(found._stored.pk, {}),
+            "metric": found.metric,
+            "direction": found.direction,
+            "best": plain(found.best),
+            "space": found.space.to_json(),
+            "size": found.space.size,
+            "roles": found.roles,
+            "belief": None if belief is None else belief.to_json(),
+            "design": node.method,
+            "seed": node.seed,
+            "objective": node.objective,
+            "note": node.note,
+            "author": node.author,
+            "decisions": [d.to_json() for d in found.decisions],
+        }
 
     def __repr__(self) -> str:
         return f"<Round {self.id} of {self.context.name}>"

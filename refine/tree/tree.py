@@ -65,6 +65,7 @@ from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.format import join
 from refine.utils.keywords import helped_methods
+from refine.utils.plain import plain
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
@@ -796,6 +797,16 @@ class Tree(Exchange, Shown):
         chosen = None if winner is None else self._own(winner)
         written: Path = provided("tree.report")(self, where, chosen, html)
         return written
+
+    def _data(self) -> dict[str, Any]:
+        rounds = [each._data() for each in self.rounds]
+        return {
+            "name": self.name,
+            "store": self.store,
+            "rounds": rounds,
+            "tags": self.tags,
+            "best": plain(self.best()),
+        }
 
     def __repr__(self) -> str:
         how_many = "closed" if self._context.store.closed else f"{len(self)} rounds"

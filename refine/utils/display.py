@@ -234,6 +234,16 @@ class Shown:
         page: Page = page_maker(type(self))(self)
         return page
 
+    def to_dict(self) -> dict[str, Any]:
+        """The result for programs: its numbers as JSON has them, and its page."""
+        return {**self._data(), "page": self.page().to_dict()}
+
+    def _data(self) -> dict[str, Any]:
+        from refine.utils.plain import plain
+
+        data: dict[str, Any] = plain(self)
+        return data
+
     def why(self, about: str = "") -> Opened:
         """Why it says what it says: ``review.why()``, or of one parameter ``review.why("lr")``.
 

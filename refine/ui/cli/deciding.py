@@ -89,11 +89,9 @@ def propose(
         at = chosen(found[which])
         review = at.propose(risk, epsilon)
         if as_json:
-            from refine.ui.cli.json_data import proposal_data
-
             step, menu = review.next_step.to_json(), review.options().to_json()
             worth = None if review._worth is None else review._worth.to_json()
-            said = {"page": review.page().to_dict(), **proposal_data(review.proposal)}
+            said = {**review.proposal.to_dict(), "page": review.page().to_dict()}
             put_json({"next_step": step, "worth": worth, **said, "options": menu})
             return
         edit = _example(review.proposal)
@@ -157,9 +155,9 @@ def preview(
         review = _review(chosen(found[which]), edit, reject, risk)
         seen = review.preview(n=n, workers=workers)
         if as_json:
-            from refine.ui.cli.json_data import plain
+            from refine.utils.plain import plain
 
-            put_json({**plain(seen), "warning": plain(seen.warning)})
+            put_json({**seen.to_dict(), "warning": plain(seen.warning)})
             return
         again = _repeated(edit, reject, n, risk)
         show(_of_which(review, seen.page()), typed(store, "accept", chosen(found[which]), " ".join(again)))

@@ -109,7 +109,7 @@ def judge(
                 given |= objective_for(tree[found.a.round], objective)
                 found = tree.judge(*pair, epsilon=epsilon, budget=budget, progress=False, **given)
         if as_json:
-            put_json(found.to_json())
+            put_json(found.to_dict())
         else:
             put(found, False, *_next(a, b, epsilon, found), why=why, whole=whole)
     if found.verdict in (DISCARD, CONFIRM):

@@ -38,7 +38,7 @@ def repair(
     """Print what of a tree can't be read, and remove it; exit code 3 where something damaged stays."""
     import shlex
 
-    from refine.ui.cli.json_data import plain
+    from refine.utils.plain import plain
 
     with opened(store, name) as found:
         damage = found.damage()

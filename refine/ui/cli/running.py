@@ -433,9 +433,7 @@ def replay(
                 **objective_for(found, objective),
             )
         if as_json:
-            from refine.ui.cli.json_data import plain
-
-            put_json({**plain(again), "same": again.same})
+            put_json({**again.to_dict(), "same": again.same})
         else:
             show(again.page())
     if not again.same:

@@ -230,9 +230,11 @@ def put(
         whole: Whether to print everything.
     """
     if as_json:
-        from refine.ui.cli.json_data import data_of
+        from refine.utils.display import Shown
+        from refine.utils.plain import plain
 
-        put_json(data_of(found, page))
+        data = found.to_dict() if isinstance(found, Shown) else plain(found)
+        put_json({**data, "page": page().to_dict()} if page and isinstance(found, Shown) else data)
         return
     shown = page() if page else found.page()
     show(shown.details if whole else shown.why() if why else shown, *calls)
