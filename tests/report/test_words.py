@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from refine.errors import AnalysisError
+from refine.report.markdown.text import rendered
 from refine.utils.display import to_text
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -91,7 +92,11 @@ def test_plain_data_says_the_same(shown):
 @pytest.mark.slow
 def test_reports_are_short_before_their_folds(tmp_path):
     with words.three_rounds(tmp_path) as tree:
-        reports = words.reports_of(tree, tree.rounds[1], tmp_path)  # it was decided upon
+        found = tree.rounds[1]  # it was decided upon
+        reports = words.reports_of(tree, found, tmp_path)
+        pages = found.analyze().page(), found.checks().page(), tree.winner().page(), tree.calibration().page()
+    for page, name in zip(pages, ("report", "report", "tree's report", "tree's report"), strict=True):
+        assert rendered([page]) in reports[name]  # what a page says reaches the report, without another file
     assert tuple(reports) == REPORTS
     text = {name: words.unfolded(report) for name, report in reports.items()}
     for name in REPORTS:

@@ -12,7 +12,7 @@ from pathlib import Path
 from refine.errors import ReviewError
 from refine.report.markdown.decision import decisions_parts
 from refine.report.markdown.rendering import published
-from refine.report.markdown.round_facts import Facts, states_text
+from refine.report.markdown.round_facts import Facts, finished, metric_of, states_text
 from refine.report.markdown.sections import (
     against_parent,
     best_trials,
@@ -30,6 +30,9 @@ from refine.report.markdown.sections import (
 )
 from refine.report.markdown.text import Part, Raw, Section, code, escape, fence, quote
 from refine.utils.files import made_folder
+from refine.utils.format import score
+
+_NONE = "No trial has a value yet."
 
 __all__ = ["Facts", "proposal_report", "round_report"]
 
@@ -101,7 +104,9 @@ def _title(what: str, facts: Facts) -> Raw:
 
 def _header(facts: Facts) -> list[Part]:
     """What is read first: the page of the review, else of the analysis, else what was planned and ran."""
-    ran = f"{facts.n} configurations planned, {planned_text(facts)}; {states_text(facts)}. No trial has a value yet."
+    done = finished(facts)
+    best = f"The best observed {metric_of(facts)} is {score(done['value'].iloc[0])}." if len(done) else _NONE
+    ran = f"Configurations: {planned_text(facts)}; trials: {states_text(facts)}. {best}"
     looked = None if facts.analysis is None else facts.analysis.page()
     note = quote(facts.node.note) if facts.node.note.strip() else None
     return [facts.glance or looked or ran, note]

@@ -109,11 +109,8 @@ def certificate(facts: CertificateFacts, folder: str | Path) -> Path:
     where, won = Path(folder), facts.winner
     made_folder(where)
     name = facts.file or facts.round or slug(facts.name, set())
-    page, worth = (
-        won.page(),
-        values_table(["what", won.metric, "95 % interval", "how it is known"], _worth(facts)),
-    )
-    head: list[Part] = [replace(page, folds=()), _summary(facts), worth]
+    page, columns = won.page(), ["what", won.metric, "95 % interval", "how it is known"]
+    head: list[Part] = [replace(page, folds=()), _summary(facts), values_table(columns, _worth(facts))]
     evidence = [
         Section("How that is known", (Items(tuple(_notes(facts))), *opened(page.folds))),
         _ablation(facts),
