@@ -90,8 +90,6 @@ def main() -> None:
         "keras": said(keras),
         "mlflow": said(lambda: trackers("MLflow")),
         "tensorboard": said(lambda: trackers("TensorBoard", "events")),
-        "trackio": said(lambda: trackers("Trackio")),
-        "wandb": said(lambda: trackers("WandB")),
     }
     assert issubclass(AnalysisError, RefineError)
     facts = {

@@ -35,8 +35,6 @@ REFUSED = {
     "mlflow": "DesignError: the tracker MLflow needs mlflow, which is not installed: pip install 'refine-hpo[mlflow]'",
     "tensorboard": "DesignError: the tracker TensorBoard needs tensorboard, which is not installed: pip install "
     "'refine-hpo[tensorboard]'",
-    "trackio": "DesignError: the tracker Trackio needs trackio, which is not installed: pip install 'refine-hpo[trackio]'",
-    "wandb": "DesignError: the tracker Weights & Biases needs wandb, which is not installed: pip install 'refine-hpo[wandb]'",
 }
 
 
@@ -102,13 +100,13 @@ def test_every_extra_that_an_error_names_brings_the_package() -> None:
 
 
 def test_what_is_there_and_broken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "wandb.py").write_text("import nothing_of_that_name\n")
+    (tmp_path / "plotly.py").write_text("import nothing_of_that_name\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.delitem(sys.modules, "plotly", raising=False)
     with pytest.raises(DesignError) as error:
-        extras.load("wandb", "this tracker", DesignError)
+        extras.load("plotly", "this tracker", DesignError)
     assert str(error.value) == (
-        "this tracker needs wandb, which can't be imported (No module named 'nothing_of_that_name'): pip install "
-        "'refine-hpo[wandb]' --upgrade"
+        "this tracker needs plotly, which can't be imported (No module named 'nothing_of_that_name'): pip install "
+        "'refine-hpo[interactive]' --upgrade"
     )
     assert extras.load("json.decoder", "this", ReviewError).__name__ == "json.decoder"

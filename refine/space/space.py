@@ -157,18 +157,11 @@ class Space(Shown, Mapping[str, Parameter]):
         return cls(converted, constraints)
 
     @classmethod
-    def from_configspace(cls, source: Any) -> Space:
-        """The space of a ``ConfigSpace.ConfigurationSpace``: see :func:`refine.space.foreign.of_configspace`."""
-        from refine.space.foreign import of_configspace
-
-        return cls(*of_configspace(source))
-
-    @classmethod
     def from_keras_tuner(cls, source: Any) -> Space:
         """The space of a ``keras_tuner.HyperParameters``: see :func:`refine.space.foreign.of_keras_tuner`."""
         from refine.space.foreign import of_keras_tuner
 
-        return cls(*of_keras_tuner(source))
+        return cls(of_keras_tuner(source))
 
     # A mapping.
 
@@ -513,21 +506,14 @@ class Space(Shown, Mapping[str, Parameter]):
             return found
         return {n: freeze(v) for n, v in self._without(found, there).items()}
 
-    def to_code(self, target: str) -> str:
-        """The space as Python code for another library, to be pasted: ranges, steps, log scales, choices and conditions.
+    def to_code(self) -> str:
+        """The space as Python code for Optuna, ``suggest(trial)``, to be pasted: ranges, steps, log scales, choices and conditions.
 
-        Constraints are kept where the library has such, and are a function to ask elsewhere; comments say what is lost.
-        The library doesn't have to be installed.
-
-        Args:
-            target: ``"optuna"``, ``"raytune"``, ``"kerastuner"`` or ``"configspace"``.
-
-        Raises:
-            SpaceError: No such library.
+        A trial that breaks a constraint is pruned; comments say what is lost. Optuna doesn't have to be installed.
         """
-        from refine.space.code import code_of
+        from refine.space.code import optuna_code
 
-        return code_of(self, target)
+        return optuna_code(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""

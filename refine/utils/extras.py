@@ -22,9 +22,7 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "tensorflow": "keras",
     "torch": "gp",
-    "trackio": "trackio",
     "uvicorn": "web",
-    "wandb": "wandb",
 }
 """Module -> the extra that brings it."""
 

@@ -121,11 +121,19 @@ class _WithModel:
 
 
 def _runs():
-    from refine.tree.exchange.imported import Run
-    from refine.tree.exchange.runs import Found, runs_from
+    import pandas as pd
 
-    found = Found([Run({"x": x}, "complete", {"acc": x}, {}, 0.0, -1, "", 0.0) for x in (1.0, 2.0)])
-    return runs_from("wandb", "a.csv", found, space=None, parameters=None, value=None)
+    frame = pd.DataFrame(
+        {
+            "run_id": ["a", "b"],
+            "status": "FINISHED",
+            "start_time": ["2024-05-01", "2024-05-02"],
+            "end_time": "2024-05-03",
+            "params.x": ["1.0", "2.0"],
+            "metrics.acc": [1.0, 2.0],
+        }
+    )
+    return refine.Tree.read_runs(frame, "mlflow")
 
 
 def _study():

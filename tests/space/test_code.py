@@ -1,4 +1,4 @@
-"""A space as code for other libraries: what it draws lies in the space, and what these libraries read back is the space."""
+"""A space as code for Optuna, and by the recipes for other libraries: what they draw lies in the space."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import SpaceError
-from refine.space.code import TARGETS
+from tests.recipes import recipe
 
 RICH = refine.Space(
     {
@@ -49,21 +48,13 @@ PLAIN = refine.Space(
         "epochs": 10,
     }
 )
-FORBIDDEN = refine.Space(dict(PLAIN), ["depth < 5 or batch != 64", "optimizer == 'adam' or batch > 16"])
 
 
-def made(space, target):
-    """The names that the code defines."""
+def suggest_of(space):
+    """The function that the code defines."""
     names: dict[str, object] = {}
-    exec(compile(space.to_code(target), target, "exec"), names)
-    return names
-
-
-def inside(space, params):
-    """Whether a configuration, as an objective would get it, is one of the space."""
-    frozen = space.frozen(params)
-    assert set(frozen) == set(params) | {n for n in space.conditions if n in frozen}
-    return space.holds(params)
+    exec(compile(space.to_code(), "optuna", "exec"), names)
+    return names["suggest"]
 
 
 @pytest.mark.slow
@@ -71,7 +62,7 @@ def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    suggest = made(RICH, "optuna")["suggest"]
+    suggest = suggest_of(RICH)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen, pruned = [], 0
     for _ in range(600):
@@ -108,7 +99,7 @@ def test_what_optuna_prunes_breaks_a_constraint():
     space = refine.Space(
         {"a": (0, 9), "b": (0, 9), "c": refine.Integer(0, 9, when="a > 4")}, ["a + b < 9 or c == 3"]
     )
-    suggest = made(space, "optuna")["suggest"]
+    suggest = suggest_of(space)
     for a in range(10):
         for b in range(0, 10, 3):
             for c in (0, 3):
@@ -129,17 +120,14 @@ def test_objects_stand_behind_their_labels():
         {"f": [math.sin, math.cos], "shape": [(1, 2), (3,)], "g": [math.sqrt]},
         ["f == 'sin' or shape != '(3,)'"],
     )
-    text = space.to_code("optuna")
+    text = space.to_code()
     assert "import math" in text
-    suggest = made(space, "optuna")["suggest"]
+    suggest = suggest_of(space)
     drawn = [p for s in range(20) if (p := _or_none(suggest, optuna, s)) is not None]
     assert {p["f"] for p in drawn} == {math.sin, math.cos}
     assert {p["shape"] for p in drawn} == {(1, 2), (3,)}
     assert all(space.holds(p) for p in drawn)
     assert drawn[0]["g"] is math.sqrt
-    for target in set(TARGETS) - {"optuna"}:
-        assert "'sin': math.sin" in space.to_code(target)
-        assert "Look up what labels stand for" in space.to_code(target)
 
 
 def _or_none(suggest, optuna, seed):
@@ -150,108 +138,36 @@ def _or_none(suggest, optuna, seed):
         return None
 
 
-@pytest.mark.parametrize("space", [PLAIN, FORBIDDEN], ids=["conditions", "constraints"])
-def test_configspace_reads_the_same_space(space):
+def test_configspace_draws_from_the_space():
     pytest.importorskip("ConfigSpace")
-    cs = made(space, "configspace")["space"]()
-    back = refine.Space.from_configspace(cs)
-    assert set(back) == set(space)
-    rng = np.random.default_rng(0)
-    for _ in range(300):  # of levels of the space, the ones that it allows
-        params = space.configuration(int(rng.integers(space.cells)))
-        assert back.has(params) == space.has(params)
-        assert back.holds(params) == space.holds(params)
-    for drawn in cs.sample_configuration(200):
-        assert space.holds({n: v.item() if hasattr(v, "item") else v for n, v in dict(drawn).items()})
-    assert (back["lr"].low, back["lr"].high, back["lr"].log) == (1e-4, 0.1, True)
+    drawn = recipe("space.md", "ConfigSpace", space=PLAIN, refine=refine)["config_space"]
+    for configuration in drawn.sample_configuration(100):
+        params = {n: v.item() if hasattr(v, "item") else v for n, v in dict(configuration).items()}
+        assert PLAIN.holds({n: params[n] for n in PLAIN.has(params)})
 
 
-def test_configspace_says_what_it_can_and_the_rest_is_to_ask():
-    text = RICH.to_code("configspace")
-    assert "OrdinalHyperparameter('units', [16, 32, 64, 128, 256]" in text
-    assert "ConfigSpace can't say these constraints" in text
-    names: dict[str, object] = {}
-    pytest.importorskip("ConfigSpace")
-    exec(text, names)
-    drawn = [_own(c) for c in names["space"]().sample_configuration(400)]
-    kept = [p for p in drawn if names["allowed"](p)]
-    assert 0 < len(kept) < len(drawn)
-    for params in drawn:
-        real = {n: names["VALUES"]["leaves"][v] if n == "leaves" else v for n, v in params.items()}
-        assert RICH.has(real) == set(real)
-
-
-def test_configspace_is_told_of_bounds_that_it_takes():
-    space = refine.Space(
-        {
-            "units": (1, 5000, 8),
-            "lr": (0.0, 1.0, 5),
-            "above": refine.Float(0, 1, when="units >= 2000 and lr <= 0.5"),
-            "always": refine.Float(0, 1, when="units >= 1"),
-        }
-    )
-    text = space.to_code("configspace")
-    assert "GreaterThanCondition(h['above'], h['units'], 1999)" in text
-    assert "LessThanCondition(h['above'], h['lr'], 0.5000000000000001)" in text
-    assert "It can't be told when always is there: units >= 1." in text
-    pytest.importorskip("ConfigSpace")
-    assert set(made(space, "configspace")["space"]()) == set(space)
-
-
-def _own(configuration):
-    return {n: v.item() if hasattr(v, "item") else v for n, v in dict(configuration).items()}
-
-
-@pytest.mark.parametrize("space", [PLAIN, FORBIDDEN], ids=["conditions", "constraints"])
-def test_keras_tuner_reads_the_same_space(space):
+def test_keras_tuner_draws_from_the_space():
     keras_tuner = pytest.importorskip("keras_tuner")
-    names = made(space, "kerastuner")
-    hp = keras_tuner.HyperParameters()
-    names["declare"](hp)
+    declare = recipe("space.md", "Keras Tuner", space=PLAIN, refine=refine)["declare"]
+    declare(hp := keras_tuner.HyperParameters())
     back = refine.Space.from_keras_tuner(hp)
-    assert set(back) == set(space)
-    assert "isn't told that it is there only when optimizer == 'sgd' and depth > 2" in space.to_code(
-        "kerastuner"
-    )
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        params = space.configuration(int(rng.integers(space.cells)))
-        drawn = keras_tuner.HyperParameters()
-        drawn.values = {n: v for n, v in params.items() if n != "decay"}
-        told = names["declare"](drawn)
-        assert set(told) == space.has(params)
-        assert back.has(params) - {"decay"} == space.has(params) - {"decay"}
-        if space.constraints:
-            assert names["allowed"](params) == space.holds(params)
+    assert set(back) == set(PLAIN)
+    assert (back["lr"].low, back["lr"].high, back["lr"].log) == (1e-4, 0.1, True)
+    assert PLAIN.holds(declare(hp))
 
 
 def test_ray_tune_draws_from_the_space():
     pytest.importorskip("ray.tune")
     from ray.tune.search.variant_generator import generate_variants
 
-    names = made(RICH, "raytune")
-    seen = []
-    for _ in range(150):
-        ((_, config),) = generate_variants(names["space"])
-        params = {n: v for n, v in config.items() if v is not None or n == "leaves"}
-        there = RICH.has(params)
-        assert {n for n in there if n != "leaves"} == set(params) - {"leaves"}
-        holds = RICH.holds({n: v for n, v in params.items() if n in there})
-        assert names["allowed"](config) == holds
-        seen.append(holds)
-    assert 0 < sum(seen) < len(seen)
+    param_space = recipe("space.md", "Ray Tune", space=PLAIN, refine=refine)["param_space"]
+    for _ in range(50):
+        ((_, config),) = generate_variants(param_space)
+        assert PLAIN.holds({n: config[n] for n in PLAIN.has(config)})
 
 
-@pytest.mark.parametrize("target", sorted(TARGETS))
-def test_it_is_python_and_says_what_is_lost(target):
-    text = RICH.to_code(target)
-    compile(text, target, "exec")
+def test_it_says_what_is_lost():
+    text = RICH.to_code()
     assert "configurations on refine's grid" in text
-    if target != "configspace":
-        assert "constraints" in text or "breaks" in text
+    assert "Optuna's choices have no order" in text
     assert len(max(text.splitlines(), key=len)) < 300
-
-
-def test_an_unknown_library_is_named():
-    with pytest.raises(SpaceError, match="no code for 'optuma'; did you mean 'optuna'"):
-        RICH.to_code("optuma")

@@ -10,48 +10,6 @@ from refine.space.encoding import freeze
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 
-CONFIGSPACE = {
-    "name": None,
-    "hyperparameters": [
-        {"type": "categorical", "name": "kernel", "choices": ["linear", "poly", "rbf"]},
-        {"type": "uniform_float", "name": "C", "lower": 0.001, "upper": 1000.0, "log": True},
-        {"type": "uniform_int", "name": "degree", "lower": 2, "upper": 5, "log": False},
-        {"type": "ordinal", "name": "size", "values": ["small", "large"]},
-        {"type": "uniform_float", "name": "coef0", "lower": 0.0, "upper": 1.0, "log": False},
-        {"type": "constant", "name": "tol", "value": 0.001},
-    ],
-    "conditions": [
-        {"child": "degree", "parent": "kernel", "type": "EQ", "value": "poly"},
-        {
-            "type": "AND",
-            "conditions": [
-                {"child": "coef0", "parent": "kernel", "type": "IN", "values": ["poly", "rbf"]},
-                {"child": "coef0", "parent": "C", "type": "GT", "value": 0.1},
-            ],
-        },
-    ],
-    "forbiddens": [
-        {
-            "type": "AND",
-            "clauses": [
-                {"name": "kernel", "type": "EQUALS", "value": "linear"},
-                {"name": "size", "type": "IN", "values": ["large"]},
-            ],
-        }
-    ],
-}
-EXPECTED = Space(
-    {
-        "kernel": ["linear", "poly", "rbf"],
-        "C": Float(0.001, 1000, log=True),
-        "degree": Integer(2, 5, when="kernel == 'poly'"),
-        "size": Categorical(["small", "large"], ordered=True),
-        "coef0": Float(0, 1, when="kernel in ['poly', 'rbf'] and C > 0.1"),
-        "tol": 0.001,
-    },
-    ["not (kernel == 'linear' and size == 'large')"],
-)
-
 
 def entry(kind, name, conditions=(), **config):
     scopes = [{"class_name": "Parent", "config": {"name": n, "values": v}} for n, v in conditions]
@@ -71,12 +29,6 @@ KERAS_TUNER = {
 }
 
 
-def test_a_configuration_space_with_its_conditions_and_forbidden_clauses(tmp_path):
-    assert Space.from_configspace(CONFIGSPACE) == EXPECTED
-    (tmp_path / "space.json").write_text(json.dumps(CONFIGSPACE))
-    assert Space.from_configspace(tmp_path / "space.json") == EXPECTED
-
-
 def test_conditional_scopes_of_a_tuner(tmp_path):
     expected = Space(
         {
@@ -94,43 +46,10 @@ def test_conditional_scopes_of_a_tuner(tmp_path):
 
 
 def test_what_is_no_such_space_is_an_error(tmp_path):
-    with pytest.raises(SpaceError, match="this must be a ConfigurationSpace, what its to_serialized_dict"):
-        Space.from_configspace({"a": 1})
+    with pytest.raises(SpaceError, match=r"this must be HyperParameters, what its get_config\(\) gives"):
+        Space.from_keras_tuner({"a": 1})
     with pytest.raises(SpaceError, match="must be a JSON file of HyperParameters"):
         Space.from_keras_tuner(tmp_path / "none.json")
-
-
-def test_the_real_configspace():
-    cs = pytest.importorskip("ConfigSpace")
-    space = cs.ConfigurationSpace()
-    kernel = cs.CategoricalHyperparameter("kernel", ["linear", "poly", "rbf"])
-    c = cs.UniformFloatHyperparameter("C", 0.001, 1000.0, log=True)
-    degree = cs.UniformIntegerHyperparameter("degree", 2, 5)
-    size = cs.OrdinalHyperparameter("size", ["small", "large"])
-    coef0 = cs.UniformFloatHyperparameter("coef0", 0.0, 1.0)
-    space.add([kernel, c, degree, size, coef0, cs.Constant("tol", 0.001)])
-    space.add([cs.EqualsCondition(degree, kernel, "poly")])
-    space.add(
-        [
-            cs.AndConjunction(
-                cs.InCondition(coef0, kernel, ["poly", "rbf"]), cs.GreaterThanCondition(coef0, c, 0.1)
-            )
-        ]
-    )
-    space.add(
-        [
-            cs.ForbiddenAndConjunction(
-                cs.ForbiddenEqualsClause(kernel, "linear"), cs.ForbiddenInClause(size, ["large"])
-            )
-        ]
-    )
-    found = Space.from_configspace(space)
-    assert dict(found) == dict(EXPECTED)
-    assert found.size == EXPECTED.size
-    assert [str(c) for c in found.constraints] in (
-        ["not (kernel == 'linear' and size == 'large')"],
-        ["not (kernel == 'linear' and size in ['large'])"],
-    )
 
 
 def test_the_real_keras_tuner():

@@ -19,7 +19,8 @@ from typing import Any
 
 import refine
 from refine.errors import RefineWarning
-from refine.report.trackers import MLflow, TensorBoard, Trackio, WandB
+from refine.report.trackers import MLflow, TensorBoard
+from tests.recipes import recipe
 
 SPACE = refine.Space({"lr": refine.Float(0.5, 2.0, 12), "layers": [1, 2], "optimizer": ["Adam", "SGD"]})
 
@@ -212,64 +213,42 @@ def written(file: Path) -> Iterator[bytes]:
 
 
 def wandb(folder: Path) -> dict[str, Any]:
-    """What wandb wrote offline."""
+    """What wandb wrote offline by the recipe of the docs."""
     folder.mkdir()
-    os.environ["WANDB_SILENT"] = "true"
+    os.environ.update(WANDB_SILENT="true", WANDB_MODE="offline", WANDB_DIR=str(folder))
     with refine.Tree("study", folder / "t.db") as tree:
-        found = tree.add_round(SPACE, objective, metric="acc", n=6, seed=3)
-        found.run(progress=False, track=WandB(mode="offline", settings={"dir": str(folder)}, patience=120))
+        found = tree.add_round(SPACE, objective, metric="acc", n=5, seed=3)
+        found.run(progress=False, on_trial=recipe("running.md", "wandb")["to_wandb"])
         from wandb.proto import wandb_internal_pb2
 
-        runs: dict[str, Any] = {}
+        runs = []
         for file in folder.glob("wandb/offline-run-*/run-*.wandb"):
-            config: dict[str, Any] = {}
-            history: list[dict[str, Any]] = []
-            name = group = ""
-            summary: dict[str, Any] = {}
+            run: dict[str, Any] = {"config": {}, "summary": {}, "epochs": 0}
             for data in written(file):
                 record = wandb_internal_pb2.Record()
                 record.ParseFromString(data)
-                if record.WhichOneof("record_type") == "run":
-                    name, group = record.run.run_id, record.run.run_group
-                    config |= {u.key: json.loads(u.value_json) for u in record.run.config.update}
-                if record.WhichOneof("record_type") == "summary":
-                    summary |= {
-                        u.key or "/".join(u.nested_key): json.loads(u.value_json)
-                        for u in record.summary.update
-                    }
-                if record.WhichOneof("record_type") == "history":
-                    history.append(
-                        {
-                            (i.key or "/".join(i.nested_key)): json.loads(i.value_json)
-                            for i in record.history.item
-                        }
-                    )
-            runs[name] = {"group": group, "config": config, "summary": summary, "history": history}
-        given = [{"config": r["config"], "summary": r["summary"]} for r in runs.values() if r["history"]]
-        (folder / "runs.json").write_text(json.dumps(given))
-        look = refine.Tree.read_runs(folder / "runs.json", "wandb", value="acc")
-        back = refine.Tree("back", folder / "b.db").add_runs(look)
-        ours, theirs = (
-            t[t["state"] == "complete"].set_index("seed")[["lr", "acc"]] for t in (found.trials, back.trials)
-        )
-        equal = ours.sort_index().equals(theirs.sort_index())
-        rows = found.trials[["seed", "value", "lr"]].to_dict("records")
-        return {"round": found.id, "runs": runs, "rows": rows, "imported": [list(look.space), equal]}
+                run["epochs"] += record.HasField("history")
+                if record.HasField("run"):
+                    run["group"] = record.run.run_group
+                parts = {"config": record.run.config, "summary": record.summary}
+                for name, part in parts.items():
+                    run[name] |= {u.key: json.loads(u.value_json) for u in part.update}
+            runs.append(run)
+        rows = found.trials[["seed", "state", "lr", "acc"]].fillna(0).to_dict("records")
+        return {"round": found.id, "runs": runs, "rows": rows}
 
 
 def trackio(folder: Path) -> dict[str, Any]:
-    """What Trackio keeps, after a round is sent twice."""
+    """What Trackio keeps by the recipe of the docs."""
     folder.mkdir()
     os.environ["TRACKIO_DIR"] = str(folder / "trackio")
     with refine.Tree("study", folder / "t.db") as tree:
-        found = tree.add_round(SPACE, objective, metric="acc", n=5, seed=3)
-        tracker = Trackio(patience=120)
-        found.run(progress=False, track=tracker)
-        tracker.send(found)
+        found = tree.add_round(SPACE, objective, metric="acc", n=3, seed=3)
+        found.run(progress=False, on_trial=recipe("running.md", "trackio")["to_trackio"])
         import trackio as library
 
-        runs = library.Api().runs("study")
-        return {"round": found.id, "runs": sorted(r.name for r in runs)}
+        runs = [{**run.config} for run in library.Api().runs("study")]
+        return {"round": found.id, "runs": runs, "seeds": found.trials["seed"].tolist()}
 
 
 def tensorboard(folder: Path) -> dict[str, Any]:

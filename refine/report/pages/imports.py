@@ -5,42 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from refine.report.pages.space import space_grid
+from refine.tree.exchange.readers import READERS
 from refine.tree.exchange.runs import Runs
 from refine.utils.display import Cell, Items, Page
 from refine.utils.format import plural
 from refine.utils.provided import page_for
 
 _SHOWN = 12
-_TOOLS = {
-    "wandb": "W&B",
-    "mlflow": "MLflow",
-    "optuna": "Optuna",
-    "tensorboard": "TensorBoard",
-    "kerastuner": "Keras Tuner",
-    "raytune": "Ray Tune",
-}
+_GUESS = (
+    "the table does not say which columns are config and which are results: numbers whose names read like results, such as loss or "
+    "val/..., are results, and the rest are parameters; say which are with parameters=[...] if that is wrong"
+)
 
 
 @page_for(Runs)
 def imports_page(found: Runs) -> Page:
     """How many ended how, what is left out, what became of every column."""
     total = sum(found.states.values())
-    title = f"{plural(total, 'run')} of {_TOOLS[found.kind]} in {found.source}: {_counts(found.states)}; not added yet"
+    title = f"{plural(total, 'run')} of {READERS[found.kind][0]} in {found.source}: {_counts(found.states)}; not added yet"
     lines: list[str | Cell] = []
     if found.left_out:
         lines.append(Cell(f"left out: {_counts(found.left_out)}", "warn"))
     lines.append(_value(found))
-    if found.goals:
-        lines.append(f"further goals: {', '.join(f'{name}, {direction}' for name, direction in found.goals)}")
     if others := [f"{n} (in {count} of {total})" for n, count in found.results.items() if n != found.value]:
         lines.append(f"{'results' if found.value is None else 'other results'}: {_some(others)}")
-    if found.renamed:
-        lines.append(f"called here: {_some([f'{old} is {new}' for old, new in found.renamed.items()])}")
     reasons: dict[str, list[str]] = {}
     for name, why in found.dropped.items():
         reasons.setdefault(why, []).append(name)
     lines += [f"no parameters, {why}: {_some(names)}" for why, names in reasons.items()]
-    lines += [Cell(text, "warn") for text in found.cautions]
+    if found.guessed:
+        lines.append(Cell(_GUESS, "warn"))
     return Page(title, (Items(tuple(lines)), space_grid(found.space)))
 
 

@@ -1,4 +1,4 @@
-"""Trackers: each ended trial becomes a run of MLflow, Weights & Biases, TensorBoard or Trackio, out of the round's way."""
+"""Trackers: each ended trial becomes a run of MLflow or TensorBoard, out of the round's way."""
 
 from __future__ import annotations
 
@@ -9,28 +9,25 @@ if TYPE_CHECKING:
     from refine.report.trackers.mlflow import MLflow
     from refine.report.trackers.tensorboard import TensorBoard
     from refine.report.trackers.tracker import RoundFacts, Tracker
-    from refine.report.trackers.wandb import Trackio, WandB
 
 _HOMES = {
     "MLflow": "mlflow",
     "RoundFacts": "tracker",
     "TensorBoard": "tensorboard",
     "Tracker": "tracker",
-    "Trackio": "wandb",
-    "WandB": "wandb",
 }
 
-__all__ = ["MLflow", "RoundFacts", "TensorBoard", "Tracker", "Trackio", "WandB", "tracker_of"]
+__all__ = ["MLflow", "RoundFacts", "TensorBoard", "Tracker", "tracker_of"]
 
-_WORDS = {"mlflow": "MLflow", "tensorboard": "TensorBoard", "trackio": "Trackio", "wandb": "WandB"}
+_WORDS = {"mlflow": "MLflow", "tensorboard": "TensorBoard"}
 
 
 def tracker_of(text: str) -> Tracker:
     """A tracker by a word, as the shell names it.
 
     Args:
-        text: ``mlflow``, ``wandb``, ``trackio`` or ``tensorboard``; after ``=`` the address of the server, the project,
-            or the folder: ``mlflow=http://localhost:5000``.
+        text: ``mlflow`` or ``tensorboard``; after ``=`` the address of the server, or the folder:
+            ``mlflow=http://localhost:5000``.
 
     Raises:
         DesignError: Another word, or a tracker that needs a folder without one.

@@ -21,15 +21,16 @@ from refine.store.store import Store
 from refine.tree.context import Context
 from refine.tree.exchange.bundle_files import read_folder, write_index, write_part
 from refine.tree.exchange.dataframe import runs_of, without_formulas
-from refine.tree.exchange.imported import found_out, origin_of, part_of
-from refine.tree.exchange.reading import KINDS, read_source, warn_left_out
-from refine.tree.exchange.runs import Runs
+from refine.tree.exchange.imported import found_out, part_of
+from refine.tree.exchange.readers import READERS
+from refine.tree.exchange.runs import Runs, read_source
 from refine.tree.round import Round
 from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints
 from refine.utils.files import made_folder, write_whole
 from refine.utils.provided import provided
+from refine.utils.warning import warn
 
 if TYPE_CHECKING:
     import optuna
@@ -159,7 +160,7 @@ class Exchange:
 
     @staticmethod
     def read_runs(
-        source: str | os.PathLike[str],
+        source: str | os.PathLike[str] | pd.DataFrame,
         kind: str,
         *,
         experiment: str | None = None,
@@ -169,31 +170,30 @@ class Exchange:
     ) -> Runs:
         """Reads the runs of another tool and adds nothing; printed, it says what :meth:`add_runs` would add.
 
-        ``"wandb"`` reads the CSV file of a project's table of runs, or a JSON file of what its API gives; ``"mlflow"`` the URL
-        of a tracking server or store, or the CSV file of ``search_runs``; ``"optuna"`` the URL of a storage, or a journal
-        file; ``"tensorboard"`` a folder with events of the HParams plugin; ``"kerastuner"`` a project's folder; ``"raytune"`` an
-        experiment's folder. Files are read, and nothing in them is run.
+        ``"mlflow"`` reads the table of ``mlflow.search_runs``, its CSV file, or the URL of a tracking server or store; ``"wandb"``
+        the CSV file of a project's table of runs, or the ``config`` and ``summary`` of its API's runs as a table, JSON or CSV;
+        ``"tensorboard"`` a folder with events of the HParams plugin; ``"kerastuner"`` a project's folder; ``"raytune"`` an
+        experiment's folder, or the table of ``ResultGrid.get_dataframe``. Files are read, and nothing in them is run.
 
         Args:
-            source: File, folder or URL.
+            source: Table, file, folder or URL.
             kind: Whose runs they are, one of those.
-            experiment: Name of MLflow's experiment, or of Optuna's study, where there are several.
+            experiment: Name of MLflow's experiment, where there are several.
             space: What the runs lie in; default the tool's own space, else what is inferred, as :meth:`add_frame` does.
-            parameters: Which settings are parameters; default all that are not plainly something else, such as names, ids,
-                times and addresses.
+            parameters: Which settings are parameters; default all that are not plainly something else, such as names and addresses.
             value: Which result is the value.
 
         Raises:
             AnalysisError: The kind is unknown, the source is not of this kind, or a package is missing that reads it.
             SpaceError: A parameter that no run has or that a space can't have, or a run outside the space.
-            StoreError: The storage or server can't be opened.
-            NotFoundError: It has no such experiment or study.
+            StoreError: The server can't be read.
+            NotFoundError: It has no such store or experiment.
         """
-        return read_source(str(source), kind, experiment, space, parameters, value)
+        return read_source(source, kind, experiment, space, parameters, value)
 
     def add_runs(
         self,
-        source: Runs | str | os.PathLike[str],
+        source: Runs | str | os.PathLike[str] | pd.DataFrame,
         kind: str | None = None,
         *,
         experiment: str | None = None,
@@ -213,13 +213,12 @@ class Exchange:
         Ended and failed runs are added; those that run or wait are left out, with a warning that counts them.
 
         Args:
-            source: What :meth:`read_runs` gave, or its file, folder or URL.
+            source: What :meth:`read_runs` gave, or what it reads.
             kind: See :meth:`read_runs`.
             experiment: See :meth:`read_runs`.
             space: See :meth:`read_runs`.
             parameters: See :meth:`read_runs`.
-            value: Which result alone is the value; not needed where there is one only, or where the tool says so. Without it two
-                or three objectives of an Optuna study are the round's goals.
+            value: Which result is the value; not needed where there is one only, or where the tool says so.
             metric: How children's objectives call it; default as the result is called.
             direction: As in :meth:`refine.Tree.add_round`; default the tool's, where it has one.
             subject_to: As in :meth:`refine.Tree.add_round`, on results of the runs.
@@ -243,29 +242,31 @@ class Exchange:
                 raise AnalysisError(
                     f"{given[0]} is for reading, and these runs are read already; give it to read_runs"
                 )
-            found = source
+            runs = source
         else:
             if kind is None:
-                raise AnalysisError(f"kind says whose runs they are: {', '.join(KINDS)}; give one")
-            found = self.read_runs(
-                source, kind, experiment=experiment, space=space, parameters=parameters, value=value
-            )
-        if metric is not None and value is None and found.value is None:
-            value = named if (named := _metric(metric).name) in found.results else None
-        found = found.judged_by(value)
-        if found.left_out and not isinstance(source, Runs):
-            warn_left_out(found)
-        judged = _metric(metric or str(found.value))
-        direction = direction_of(
-            judged.name, found.direction if direction == ASK and found.direction else direction
+                raise AnalysisError(f"kind says whose runs they are: {', '.join(READERS)}; give one")
+            runs = read_source(source, kind, experiment, space, parameters, value)
+        runs = runs.judged_by(
+            metric if value is None and runs.value is None and metric in runs.results else value
         )
-        origin = origin_of(space_filling)
-        runs = [
-            run if run.origin and space_filling is None else run._replace(origin=origin)
-            for run in found.under(judged.name)
-        ]
-        parts = found.space, runs, str(judged), direction, _constraints(subject_to, runs), found.goals
-        return self._add(*parts, objective=objective, name=name, note=note)
+        if runs.left_out and not isinstance(source, Runs):
+            counts = ", ".join(f"{count} {why}" for why, count in runs.left_out.items())
+            warn(
+                f"{runs.source}: {sum(runs.left_out.values())} of its runs are left out: {counts}; "
+                f"tree.read_runs(..., {runs.kind!r}) shows all that is read"
+            )
+        value = str(runs.value)
+        judged = _metric(metric or value)
+        direction = direction_of(
+            judged.name, runs.direction if direction == ASK and runs.direction else direction
+        )
+        space, rows = runs_of(runs.frame, runs.space, None, value, judged.name, space_filling)
+        rows = runs.with_records(rows, judged.name)
+        constraints = _constraints(subject_to, rows)
+        return self._add(
+            space, rows, str(judged), direction, constraints, objective=objective, name=name, note=note
+        )
 
     def _add(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -24,7 +23,6 @@ from refine.store.reader import Reader
 from refine.store.schema import shown_url
 from refine.tree.exchange.dataframe import integers
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
-from refine.tree.exchange.runs import Found, Reading
 from refine.trials.goal import MOST_GOALS, Goal
 from refine.trials.metric import Metric
 from refine.utils.extras import load
@@ -138,38 +136,6 @@ def _named(
             return optuna.load_study(study_name=study_name, storage=storage)
     except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
         raise _cannot_open(url, error) from None
-
-
-def read(asked: Reading) -> Found:
-    """Ended trials of a study, with the space of its distributions.
-
-    Args:
-        asked: Its ``source`` is the URL of a storage or a journal file, its ``value`` an objective's name.
-
-    Raises:
-        AnalysisError: It has no ended trial.
-        SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
-        StoreError: The storage can't be opened.
-        NotFoundError: It has no such study.
-    """
-    study = open_study(asked.source, asked.experiment)
-    names = _objectives(study)
-    alone = asked.value in names
-    asks = len(names) > MOST_GOALS and not alone  # one of them has to be named
-    at = names.index(str(asked.value)) if alone else 0 if asks else None
-    found = read_study(study, at, None, None)
-    waiting = Counter(
-        x.state.name.lower() for x in study.get_trials(deepcopy=False) if not x.state.is_finished()
-    )
-    return Found(
-        runs=found.runs,
-        left_out=waiting,
-        space=found.space,
-        ready=True,
-        value=None if asks else found.metric,
-        directions=dict(zip(names, (d.name.lower() for d in study.directions), strict=True)),
-        goals=found.goals,
-    )
 
 
 def _objectives(study: optuna.Study) -> list[str]:

@@ -112,10 +112,11 @@ def import_(
     _check_options(source, kind, value, minimize, parameters, study, experiment, dry_run)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]
     direction = ASK if minimize is None else "minimize" if minimize else "maximize"
-    if kind is not None:  # read before the store is opened, so that a wrong path leaves no empty one behind
-        runs = refine.Tree.read_runs(
-            source, kind.value, experiment=study or experiment, parameters=names, value=value
-        )
+    optuna = kind is Kind.OPTUNA or (kind is None and "://" in source)
+    if (
+        kind is not None and not optuna
+    ):  # read before the store is opened, so that a wrong path leaves no empty one behind
+        runs = refine.Tree.read_runs(source, kind.value, experiment=experiment, parameters=names, value=value)
         if dry_run or not as_json:
             put(runs, as_json)
         if dry_run:
@@ -127,9 +128,12 @@ def import_(
             )
             put(found, as_json, typed(store, "propose", found))
         return
-    if "://" in source:
+    if optuna:
         with refine.Tree(name, store) as tree:
-            found = tree.add_study(source, study, metric=metric, space_filling=space_filling, note=note)
+            number = None if value is None else int(value)
+            found = tree.add_study(
+                source, study, value=number, metric=metric, space_filling=space_filling, note=note
+            )
             put(found, as_json, typed(store, "propose", found))
         return
     from refine.tree.exchange.dataframe import read_table
@@ -165,25 +169,24 @@ def _check_options(
     """
     from refine.errors import AnalysisError
 
-    if kind is None:
-        if experiment is not None or dry_run:
-            option = "--dry-run" if dry_run else "--experiment"
-            raise AnalysisError(
-                f"{option} goes with --from, which says whose runs these are; give it, or leave {option} out"
-            )
-        url = "://" in source
-        csv_only = {"--value": value, "--minimize": minimize, "--parameters": parameters}
-        wrong = [k for k, v in (csv_only if url else {"--study": study}).items() if v is not None]
-        if wrong:
-            here, other = ("an Optuna storage", "CSV files") if url else ("a CSV file", "Optuna storages")
-            raise AnalysisError(f"{wrong[0]} is for {other}, but the source is {here}; leave it out")
-        return
-    only = {"--study": (study, Kind.OPTUNA), "--experiment": (experiment, Kind.MLFLOW)}
-    for option, (given, whose) in only.items():
-        if given is not None and kind is not whose:
-            raise AnalysisError(
-                f"{option} is for {whose.value}, but the source is {kind.value}'s; leave it out"
-            )
+    optuna = kind is Kind.OPTUNA or (kind is None and "://" in source)
+    whose = "an Optuna study" if optuna else "a CSV file" if kind is None else f"{kind.value}'s"
+    number = value is None or value.isdecimal()
+    only = {
+        "--study": (study, optuna, "Optuna"),
+        "--experiment": (experiment, kind is Kind.MLFLOW, "MLflow"),
+        "--dry-run": (dry_run or None, kind is not None and not optuna, "the other tools of --from"),
+        "--minimize": (minimize, not optuna, "tables and the other tools"),
+        "--parameters": (parameters, not optuna, "tables and the other tools"),
+        "--value, unless the number of an objective,": (
+            value,
+            not optuna or number,
+            "tables and the other tools",
+        ),
+    }
+    for option, (given, fits, what) in only.items():
+        if given is not None and not fits:
+            raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
 
 
 @app.command(rich_help_panel=BRING)

@@ -152,7 +152,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="TRACKER[=WHERE]",
-            help="Send trials there too: mlflow[=URI], wandb[=PROJECT], trackio[=PROJECT] or tensorboard=FOLDER.",
+            help="Send trials there too: mlflow[=URI] or tensorboard=FOLDER.",
         ),
     ] = None,
     rerun: Annotated[

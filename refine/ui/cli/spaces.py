@@ -1,4 +1,4 @@
-"""The command that prints a space, or writes it as code for another library."""
+"""The command that prints a space, or writes it as code for Optuna."""
 
 from __future__ import annotations
 
@@ -22,17 +22,14 @@ from refine.ui.cli.shared import (
 def space(
     store: StoreArgument,
     which: RoundArgument,
-    code: Annotated[
-        str | None,
-        typer.Option(metavar="LIBRARY", help="As Python for it: optuna, raytune, kerastuner or configspace."),
-    ] = None,
+    code: Annotated[bool, typer.Option("--code", help="As Python for Optuna, to be pasted.")] = False,
     proposed: Annotated[
         bool, typer.Option("--proposed", help="What was last proposed on it instead.")
     ] = False,
     name: TreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the space of a round, or write it as code for another library."""
+    """Print the space of a round, or write it as code for Optuna."""
     from refine.errors import ReviewError
 
     with opened(store, name) as tree:
@@ -45,9 +42,9 @@ def space(
                     f"round {found.id}: nothing was proposed on it yet; refine propose makes a proposal"
                 )
             shown = kept[-1].space
-        if code is not None:
+        if code:
             if as_json:
                 raise ReviewError("--code writes Python and --json writes JSON; leave one of them out")
-            typer.echo(shown.to_code(code), nl=False)
+            typer.echo(shown.to_code(), nl=False)
         else:
             put(shown, as_json)

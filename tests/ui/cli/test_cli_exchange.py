@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import refine
-from refine.tree.exchange.reading import KINDS
+from refine.tree.exchange.readers import READERS
 from refine.ui.cli import app
 from refine.ui.cli.exchange import Kind
 
@@ -86,7 +86,7 @@ def test_import_a_study(tmp_path: Path) -> None:
     study = optuna.create_study(storage=url, study_name="mine")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
     assert "3 complete" in good("import", url, tmp_path / "r.db", "--tree", "q", "--study", "mine")
-    assert "--value is for CSV files" in refused(
+    assert "--value, unless the number of an objective, is for tables" in refused(
         "import", url, tmp_path / "r.db", "--tree", "q", "--value", "x"
     )
     assert "did you mean 'mine'" in refused(
@@ -103,7 +103,9 @@ def test_import_says_no(csv: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     assert "is no table" in refused("import", tmp_path / "empty.csv", store, "--tree", "q")
     assert not store.exists()
-    assert "--study is for Optuna storages" in refused("import", csv, store, "--tree", "q", "--study", "x")
+    assert "--study is for Optuna, but the source is a CSV file" in refused(
+        "import", csv, store, "--tree", "q", "--study", "x"
+    )
     assert "did you mean 'loss'" in refused("import", csv, store, "--tree", "q", "--value", "los")
 
 
@@ -143,9 +145,11 @@ def test_import_from_another_tool(tmp_path: Path) -> None:
     assert json.loads(good("import", source, store, *options, "--json"))["metric"] == "val_loss"
     assert "must be the value; say which" in run("import", source, store, *options[:4]).stderr
     for more, says in (
-        (("--study", "x"), "--study is for optuna, but the source is wandb's"),
-        (("--experiment", "x"), "--experiment is for mlflow, but the source is wandb's"),
+        (("--study", "x"), "--study is for Optuna, but the source is wandb's"),
+        (("--experiment", "x"), "--experiment is for MLflow, but the source is wandb's"),
     ):
         assert says in refused("import", source, store, *options, *more)
-    assert [kind.value for kind in Kind] == list(KINDS)
-    assert "--dry-run goes with --from" in refused("import", source, store, "--tree", "old", "--dry-run")
+    assert {kind.value for kind in Kind} == {*READERS, "optuna"}
+    assert "--dry-run is for the other tools of --from, but the source is a CSV file" in refused(
+        "import", source, store, "--tree", "old", "--dry-run"
+    )

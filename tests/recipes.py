@@ -1,0 +1,18 @@
+"""Recipes of the docs for libraries that refine does not load: blocks of Python with a title, which the page's own test skips."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def recipe(page: str, title: str, **names: Any) -> dict[str, Any]:
+    """The names that a block defines, after it has run with some names given."""
+    text = (DOCS / page).read_text()
+    block = re.search(rf'^```python title="{title}"\n(.*?)^```$', text, flags=re.MULTILINE | re.DOTALL)
+    assert block, f"{page} has no block titled {title}"
+    exec(compile(block[1], f"{page}: {title}", "exec"), names)
+    return names
