@@ -40,6 +40,7 @@ class Session(Terminal):
         self.text += f"ann> {name}({said})\n" + "\n".join(shown) + "\n\n"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_assistant_beside_a_person(tmp_path):
     session = Session(tmp_path)

@@ -132,6 +132,7 @@ def test_a_pipeline_whose_steps_are_choices(tmp_path):
         assert trials[parameter].notna().tolist() == (trials[step].astype(str) == choice).tolist()
 
 
+@pytest.mark.nightly
 def test_keras_with_tf_data(tmp_path):
     assert "3 complete" in run("keras_tfdata.py", "3", cwd=tmp_path)
     with refine.Tree(store=tmp_path / "tfdata.db") as tree:

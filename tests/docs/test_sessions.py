@@ -57,6 +57,7 @@ def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Terminal:
     return Terminal(tmp_path)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("terminal", ["shell.md"], indirect=True)
 def test_a_study_from_the_shell(terminal: Terminal) -> None:
     make = "refine run study.db --space space.toml --objective objective.py:score --n 120 --seed 7 --quiet"

@@ -151,6 +151,7 @@ def _searched(site: Path, chromium: str) -> tuple[str, list[str]]:
     return found, asked
 
 
+@pytest.mark.nightly
 def test_it_is_searched_from_a_disk(site: Path) -> None:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:

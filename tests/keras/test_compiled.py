@@ -12,6 +12,7 @@ import psutil
 import pytest
 from keras import layers
 
+from nightly import few
 from refine.design.pruning import Limit
 from refine.errors import ObjectiveError, RefineWarning
 from refine.keras import KerasObjective, _plain, fit, fmeasure
@@ -100,7 +101,7 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", few(CASES))
 def test_it_gives_what_keras_gives(name: str) -> None:
     expected = trained(CASES[name], "keras")
     found = trained(CASES[name], True)
@@ -114,15 +115,18 @@ def test_it_gives_what_keras_gives(name: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        {"batch_size": 1},
-        {"batch_size": 64},
-        {"batch_size": 80},
-        {"validation_data": None},
-        {"sample_weight": RNG.uniform(0.2, 3, 80)},
-        {"class_weight": {0: 1.0, 1: 4.0}},
-        {"initial_epoch": 1},
-    ],
+    few(
+        [
+            {"batch_size": 1},
+            {"batch_size": 64},
+            {"batch_size": 80},
+            {"validation_data": None},
+            {"sample_weight": RNG.uniform(0.2, 3, 80)},
+            {"class_weight": {0: 1.0, 1: 4.0}},
+            {"initial_epoch": 1},
+        ],
+        3,
+    ),
     ids=str,
 )
 def test_arguments_mean_what_they_mean_in_keras(arguments: dict[str, Any]) -> None:
@@ -157,6 +161,7 @@ def test_metrics_are_the_same_numbers() -> None:
         assert found[name] == plain[name]
 
 
+@pytest.mark.nightly
 def test_one_program_serves_common_activations_losses_and_optimizers(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = [
         {"activation": keras.activations.relu, "optimizer": "adam", "loss": "log_cosh"},
@@ -186,6 +191,7 @@ def test_one_program_serves_common_activations_losses_and_optimizers(monkeypatch
         assert _plain._is_full() == full
 
 
+@pytest.mark.nightly
 def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None:
     alone = trained({"widths": (5, 7)}, True)
     trained({"widths": (2, 8), "dropout": 0.1, "optimizer": lambda: keras.optimizers.Nadam(0.1)}, True)

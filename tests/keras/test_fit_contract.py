@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 import refine.keras
+from nightly import few
 from refine.keras import fmeasure
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ SIMPLE: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SIMPLE)
+@pytest.mark.parametrize("name", few(SIMPLE))
 def test_simple_models(name: str, cancer: Any) -> None:
     x, y, *validation = cancer
     y, validation[1] = y[:, None], validation[1][:, None]

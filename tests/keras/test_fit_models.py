@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import pytest
 
+from nightly import few
 from refine.keras import _known, _notices
 from refine.testing import keras_models
 from refine.testing.keras_fit import ModelCase, compare_fits
@@ -23,7 +24,7 @@ def _said_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_notices, "said", set())
 
 
-@pytest.mark.parametrize("case", model_cases(short=True), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", few(model_cases(short=True)), ids=lambda case: case.name)
 def test_models_are_trained_as_by_keras_or_it_is_said_why_slower(case: ModelCase) -> None:
     found = compare_fits(case)
     assert found.is_equal, found

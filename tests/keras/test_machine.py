@@ -11,6 +11,7 @@ from refine.testing.machine import Measured
 DENSE = "small dense network"
 
 
+@pytest.mark.nightly
 def test_it_compares_and_takes_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

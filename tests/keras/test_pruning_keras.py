@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import refine
+from nightly import few
 from refine.design.pruning import Bar, Limit
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, PruningCallback, fit
@@ -63,7 +64,7 @@ def _rows():
     return x, (x[:, 0] + 0.5 * x[:, 1] > 0).astype("int32")
 
 
-@pytest.mark.parametrize("model", [_fast, _slow, _watched, _unchanged])
+@pytest.mark.parametrize("model", few([_fast, _slow, _watched, _unchanged], 2))
 def test_trainings_stop_when_they_are_behind(tmp_path, model):
     objective = KerasObjective(model, *_rows(), accelerate=model is _unchanged)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:

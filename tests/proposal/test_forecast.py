@@ -43,6 +43,7 @@ def sums(space, n, seed):
     return frame.assign(value=-np.exp(-(signal + rng.normal(0, 0.2, n))))
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_intervals_hold_as_often_as_they_say():
     """Counts of 20 repetitions lie where 99 % of binomial counts would, at 50 % and at 90 %."""

@@ -71,6 +71,7 @@ def when_some_are_stored(found, kill):
     return thread
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("gone", ["scheduler", "workers"])
 def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
     if gone == "workers":

@@ -116,6 +116,7 @@ def test_own_workers_draw_the_same(here, tmp_path):
     assert values(tmp_path / "own.db", draws, workers=2) == (here, True)
 
 
+@pytest.mark.nightly
 @pytest.mark.keras
 @pytest.mark.slow
 def test_keras_that_an_objective_imports_itself_is_seeded_from_the_first_trial_on(tmp_path):

@@ -67,6 +67,7 @@ def rates(kind: str, n: int, alike: float = 0.0, known: bool = True) -> dict[str
     return found
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_false_alarms_and_power():
     """Prints how often each flag is raised: pytest -s tests/stats/test_curve_flags.py -k power."""

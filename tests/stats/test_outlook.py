@@ -23,6 +23,7 @@ def _round(n, seed, low=0.0):
     return x, _truth(x) + 0.1 * rng.normal(size=n)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_intervals_hold_what_comes():
     held = []

@@ -16,6 +16,7 @@ def _round(n, seed, noise=0.1):
     return x, truth, truth + noise * rng.normal(size=n)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_noise_is_unbiased_where_it_is_known():
     ratios = [

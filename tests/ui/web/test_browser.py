@@ -520,6 +520,7 @@ def test_it_follows_a_running_round(browser, tree):
     assert len(tree) == 2
 
 
+@pytest.mark.nightly
 def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
     space = refine.Space({f"p{i}": (0.0, 1.0, 12) for i in range(8)})
     frame = pd.DataFrame(space.columns(draw(design_named("uniform"), space, 100_000, 1)))

@@ -158,6 +158,7 @@ def lab(tmp_path):
         process.wait(30)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_in_jupyterlab_a_bound_is_dragged_and_accepted(browser, lab, tmp_path):
     import nbformat

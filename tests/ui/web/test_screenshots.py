@@ -79,6 +79,7 @@ def test_the_page_on_the_document_s_experiment(browser, found, scheme):
         assert (DOCS / "images" / f"review-page-{scheme}.png").is_file()
 
 
+@pytest.mark.nightly
 def test_a_session_is_recorded(browser, found):
     frames: list[tuple[bytes, int]] = []
     with served(found) as running, visit(browser, running.url, folds=(), color_scheme="light") as page:

@@ -1,0 +1,16 @@
+"""Cases of which some run with every change, the others nightly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+
+def few(cases: Iterable[Any], every: int = 4) -> list[Any]:
+    """The first of every ``every`` cases as it is, the others marked to run nightly."""
+    return [
+        case if i % every == 0 else pytest.param(case, marks=pytest.mark.nightly)
+        for i, case in enumerate(cases)
+    ]
