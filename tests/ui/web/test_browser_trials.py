@@ -276,8 +276,7 @@ def test_a_skewed_loss_is_read_by_value_or_by_rank(browser, tree):
         by_rank = page.evaluate(height, "depth")
         assert by_value > 0.15
         assert by_rank == pytest.approx(0.17, abs=0.06)  # a fifth of what is drawn to scale
-        point(page, '[data-parameter="depth"] canvas')
-        picture = page.screenshot()
+        picture = page.locator('[data-parameter="lr"]').screenshot()
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     if os.environ.get("REFINE_GOLDEN"):
         image.quantize(96).save(DOCS / "images" / "review-page-rank.png", optimize=True)
