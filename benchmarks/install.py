@@ -26,7 +26,7 @@ HERE = Path(__file__).parent.parent
 
 EXTRAS = {
     "": "any function, scikit-learn, PyTorch; store, analysis, proposals, shell, reports",
-    "standard": "`keras`, `optuna`, `web` and `statistics`: what README and tutorials use",
+    "standard": "`keras`, `optuna` and `web`: what README and tutorials use",
     "keras": "Keras models, on TensorFlow",
     "optuna": "adaptive designs, pruners of Optuna, exchange with its studies",
     "web": "the review page in a browser",
@@ -39,7 +39,6 @@ EXTRAS = {
     "tensorboard": "writes ended trials for TensorBoard",
     "trackio": "sends ended trials to Trackio",
     "wandb": "sends ended trials to Weights & Biases",
-    "statistics": "a second implementation, which tests compare with",
     "all": "all of these",
 }
 

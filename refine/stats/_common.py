@@ -8,7 +8,6 @@ unordered one.
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,11 +109,6 @@ def check_count(value: int, name: str, least: int = 1) -> None:
     """Raise unless `value` is a whole number of at least `least`."""
     if value != int(value) or value < least:
         raise AnalysisError(f"{name}: must be a whole number >= {least}, got {value!r}")
-
-
-def normal_quantile(confidence: float) -> float:
-    """Two-sided standard normal quantile, 1.96 for 0.95."""
-    return NormalDist().inv_cdf(0.5 + confidence / 2.0)
 
 
 def top_mask(y: ArrayLike, share: float) -> BoolArray:

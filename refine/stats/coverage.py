@@ -15,7 +15,6 @@ from refine.stats._common import (
     codes_of,
     column,
     columns,
-    normal_quantile,
     same_length,
     top_mask,
 )
@@ -101,7 +100,7 @@ class Trend(NamedTuple):
 def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of a share, vectorised; effective (fractional) counts are welcome.
 
-    Source: Wilson (1927), 'Probable inference'.
+    Source: Wilson (1927), 'Probable inference', through `statsmodels.stats.proportion.proportion_confint`.
 
     Args:
         k: counts, 0 <= k <= n, any shape.
@@ -111,19 +110,17 @@ def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
     Raises:
         AnalysisError: if a count is negative or above its n.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     check_share(confidence, "confidence")
     hits, tries = np.broadcast_arrays(np.asarray(k, np.float64), np.asarray(n, np.float64))
     if np.any(hits < -1e-9) or np.any(hits > tries * (1 + 1e-9) + 1e-9):
         raise AnalysisError("k: counts must lie between 0 and n; check which trials were counted")
-    z2 = normal_quantile(confidence) ** 2
-    rate = np.divide(hits, tries, out=np.full(hits.shape, 0.5), where=tries > 0)
-    # z^2 (variance + z^2 / 4n) with both sides times n, so that n = 0 needs no special case.
-    half = np.sqrt(np.maximum(z2 * (tries * rate * (1 - rate) + z2 / 4), 0.0))
-    centre = tries * rate + z2 / 2
-    low = np.clip((centre - half) / (tries + z2), 0.0, 1.0)
-    high = np.clip((centre + half) / (tries + z2), 0.0, 1.0)
-    # At 0 and n the closed form leaves rounding dust.
-    return Interval(np.where(hits <= 0, 0.0, low), np.where(hits >= tries, 1.0, high))
+    # Without trials, and at 0 and n, where the closed form leaves rounding dust, the ends are known.
+    low, high = proportion_confint(hits, np.where(tries > 0, tries, 1.0), 1.0 - confidence, "wilson")
+    return Interval(
+        np.where(hits <= 0, 0.0, np.maximum(low, 0.0)), np.where(hits >= tries, 1.0, np.minimum(high, 1.0))
+    )
 
 
 def hit_probability(n: int, share: float) -> float:
