@@ -97,7 +97,7 @@ def mlflow(folder: Path) -> dict[str, Any]:
         with refine.Tree("study", folder / "t.db") as tree:
             found = tree.add_round(SPACE, objective, metric="acc", n=24, seed=3, note="first look")
             tracker = MLflow(url, patience=120)
-            found.run(progress=False, track=tracker)
+            found.run(progress=False, check_noise=False, track=tracker)
             tracker.send(found)
             client = MlflowClient(url)
             place = client.get_experiment_by_name("study").experiment_id
@@ -132,6 +132,7 @@ def mlflow(folder: Path) -> dict[str, Any]:
                 began = time.monotonic()
                 more.run(
                     progress=False,
+                    check_noise=False,
                     track=MLflow(url, patience=3),
                     on_trial=lambda trial: stop(running) if trial.ended == 5 else None,
                 )

@@ -290,7 +290,7 @@ def _kerastuner(asked: Asked) -> Found:
 
 
 _RAY = re.compile(
-    r"timestamp|checkpoint_dir_name|done|training_iteration|trial_id|date|time_.*|pid|hostname|node_ip|iterations_since_restore|"
+    r"timestamp|checkpoint_dir_name|done|training_iteration|trial_id|date|time_(this_iter_s|total_s|since_restore)|pid|hostname|node_ip|iterations_since_restore|"
     r"should_checkpoint|experiment_(id|tag)|(episodes|timesteps)_.*|warmup_time|logdir"
 )
 """What Ray itself adds to every report."""
