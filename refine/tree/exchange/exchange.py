@@ -115,7 +115,7 @@ class Exchange:
 
     def add_study(
         self,
-        study: optuna.Study | str,
+        study: optuna.Study | str | Path,
         study_name: str | None = None,
         *,
         value: int | None = None,

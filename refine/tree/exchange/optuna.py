@@ -74,6 +74,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
                 "leave it out"
             )
         return study
+    study = str(study) if isinstance(study, Path) else study
     if not isinstance(study, str):
         raise AnalysisError(
             f"a study must be an optuna.Study or the URL of its storage, got {type(study).__name__}; of another "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import sqlite3
@@ -11,9 +12,11 @@ import numpy as np
 import optuna
 import pytest
 from exchanged import SPACE
+from typer.testing import CliRunner
 
 import refine
 from refine.errors import AnalysisError, NotFoundError, StoreError
+from refine.ui.cli import app
 
 
 @pytest.fixture(autouse=True)
@@ -242,3 +245,37 @@ def test_a_password_stays_out_of_errors(tree):
             go("postgresql://ann:secret@127.0.0.1:1/none")
         assert "secret" not in str(caught.value)
         assert "ann:***" in str(caught.value)
+
+
+def test_a_journal_file_brings_its_branches(tree, tmp_path):
+    path = tmp_path / "study.log"
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+
+    def classifier(trial):
+        if trial.suggest_categorical("classifier", ["SVC", "RandomForest"]) == "SVC":
+            return trial.suggest_float("svc_c", 1e-6, 1e6, log=True)
+        return float(trial.suggest_int("rf_max_depth", 2, 32, log=True))
+
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(storage=storage, sampler=sampler, study_name="one")
+    study.optimize(classifier, n_trials=40)
+    study.ask()
+    root = tree.add_study(path, space_filling=True)
+    assert root.id == tree.add_study(study, space_filling=True).id
+    assert len(root.trials) + len(root.replicates) == 40  # without the one that runs
+    assert {n: str(c) for n, c in root.space.conditions.items()} == {
+        "rf_max_depth": "classifier == 'RandomForest'",
+        "svc_c": "classifier == 'SVC'",
+    }
+    arguments = ["import", str(path), str(tmp_path / "shell.db"), "--tree", "q", "--from", "optuna"]
+    shown = CliRunner().invoke(app, [*arguments, "--space-filling", "--json"])
+    assert json.loads(shown.stdout)["id"] == root.id
+    optuna.create_study(storage=storage, study_name="two")
+    with pytest.raises(NotFoundError, match="holds 2 studies; which of them"):
+        tree.add_study(path)
+    with pytest.raises(NotFoundError, match="there is no such journal file"):
+        tree.add_study(tmp_path / "no.log")
+    assert not (tmp_path / "no.log").exists()
+    (tmp_path / "bad.log").write_text("no journal\n")
+    with pytest.raises(NotFoundError, match="holds no study of Optuna"):
+        tree.add_study(tmp_path / "bad.log")
