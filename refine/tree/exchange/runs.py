@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
@@ -144,13 +144,13 @@ def read_source(
         for r in found.records
         if not _has_ended(r)
     )
-    records = [_plainly_named(r) for r in found.records if _has_ended(r)]
+    stated = known if known is not None else found.space
+    records = [_plainly_named(r, stated or ()) for r in found.records if _has_ended(r)]
     if not records:
         rest = "; ".join(f"{n} {why}" for why, n in left_out.items())
         raise AnalysisError(
             f"{shown}: has no ended run{f' ({rest})' if rest else ''}; import it when some have ended"
         )
-    stated = known if known is not None else found.space
     if stated is not None and parameters is not None:
         stated = Space({n: stated[n] for n in parameters if n in stated})
     runs = _tabled(kind, shown, found._replace(records=records, space=stated), names, left_out)
@@ -161,10 +161,10 @@ def _has_ended(record: Record) -> bool:
     return record.state in _ENDED and (record.state != "killed" or bool(record.metrics))
 
 
-def _plainly_named(record: Record) -> Record:
-    """A run with settings under names that conditions can write; a name stays where two would become one."""
+def _plainly_named(record: Record, known: Container[str]) -> Record:
+    """A run with settings under names that conditions can write; one stays where two would become one, or where a space has it."""
     made = Counter(map(plain_name, record.params))
-    plain = {n: plain_name(n) for n in record.params if made[plain_name(n)] == 1}
+    plain = {n: plain_name(n) for n in record.params if made[plain_name(n)] == 1 and n not in known}
     return record._replace(params={plain.get(n, n): v for n, v in record.params.items()})
 
 
@@ -222,7 +222,7 @@ def _tabled(
         frame[name] = [r.metrics.get(name, math.nan) for r in records]
     frame["state"] = ["pruned" if r.state == "killed" else r.state for r in records]
     frame["seconds"] = [r.seconds if 0 <= r.seconds <= MOST_SECONDS else 0.0 for r in records]
-    if "seed" in settings and all(isinstance(s, int) and s < 2**31 for s in seeds):
+    if "seed" in settings and all(isinstance(s, int) and UNKNOWN_SEED <= s < 2**31 for s in seeds):
         frame["seed"] = seeds
         dropped["seed"] = "the seed of the runs"
     if value is None and len(results) == 1:

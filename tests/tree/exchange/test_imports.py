@@ -165,6 +165,9 @@ def test_what_wandb_does_not_say_can_be_said(tree, tmp_path):
         read(path, "wandb", space={"lr": (0.05, 0.06)})
     space = {"lr": refine.Float(1e-4, 0.1, log=True), "batch_size": [32, 64, 128]}
     assert read(path, "wandb", space=space).space == refine.Space(space)
+    dotted = {"optimizer.name": ["adam", "sgd"], "lr": space["lr"]}
+    assert list(read(path, "wandb", space=dotted).frame)[:2] == ["optimizer.name", "lr"]
+    assert read(path, "wandb", space=dotted, value="val_acc").frame["optimizer.name"].notna().all()
 
 
 def test_what_the_api_of_wandb_gives(tree, tmp_path):
