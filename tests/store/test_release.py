@@ -1,0 +1,104 @@
+"""What 0.1.0 wrote opens, is the same tree, and goes on: a store, an exported folder, and the proposal in both. Kept for ever.
+
+``REFINE_GOLDEN=1`` writes them anew, which nobody does once the release is out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import refine
+
+HOME = Path(__file__).parents[1] / "fixtures" / "release"
+SPACE = {
+    "lr": refine.Float(1e-4, 1e-1, levels=4, log=True),
+    "units": refine.Integer(8, 32, step=8),
+    "optimizer": ["sgd", "adam", None],
+    "momentum": refine.Float(0.0, 0.9, 4, when="optimizer == 'sgd'"),
+    "epochs": 3,
+}
+
+
+def score(params):
+    return params["units"] / 32 - abs(params["lr"] - 0.01) + (params["optimizer"] == "adam")
+
+
+score.name = "score"
+
+
+def study(store, proposal=None):
+    """A root, the child of an edited proposal, a branch and a tag; by a stored proposal, since what is proposed may improve."""
+    tree = refine.Tree("study", store=store)
+    root = tree.add_round(SPACE, score, n=16, seed=1, note="first")
+    root.run(progress=False, check_noise=False)
+    review = root.propose(risk=0.1) if proposal is None else root.review(proposal)
+    child = review.edit(units=(8, 32)).accept("units stay", n=8, exploit=0, audit=0, author="ann")
+    child.run(progress=False)
+    more = {**SPACE, "dropout": (0.0, 0.5, 3)}
+    root.branch(more, previous={"dropout": 0.0}, n=4, note="dropout", author="ann")
+    tree.tag(child, "paper")
+    return tree
+
+
+@pytest.fixture
+def released(tmp_path):
+    if os.environ.get("REFINE_GOLDEN"):
+        write(tmp_path / "new.db")
+    path = tmp_path / "release.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript((HOME / "store.sql").read_text(encoding="utf-8"))
+    with refine.Tree("study", store=path, create=False) as tree:
+        yield tree
+
+
+def write(path):
+    shutil.rmtree(HOME / "study", ignore_errors=True)
+    with study(path) as tree:
+        tree.export(HOME / "study", reports=False)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (HOME / "store.sql").write_text("\n".join(connection.iterdump()) + "\n", encoding="utf-8")
+
+
+def stored_proposal(tree):
+    """The one that is kept, and the digest and text that it is kept under."""
+    root = tree["1"]
+    ((digest, text),) = root.context.store.proposals(root._stored.pk).items()
+    return refine.Proposal.from_json(json.loads(text)), digest, text
+
+
+def identities(tree):
+    """Ids, cells, keys and seeds of every round, and the digests of its decisions."""
+    found = []
+    for each in tree.rounds:
+        store, pk = each.context.store, each._stored.pk
+        columns = store.records([pk]).columns
+        trials = sorted(zip(columns["key"], columns["seed"], columns["cell"], columns["origin"], strict=True))
+        digests = [decision.digest for decision in each.decisions]
+        found.append((each.id, each.cells(), sorted(store.inherited(pk)), digests, trials))
+    return found
+
+
+def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
+    text = str(released)
+    assert all(each.id in text for each in released.rounds)
+    assert "16/16  best observed value 1.9901" in text
+    assert '"units stay" (edited by ann)' in text
+    proposal, digest, stored = stored_proposal(released)
+    assert (proposal.digest, proposal.dumps()) == (digest, stored)
+    with refine.Tree.load(HOME / "study", tmp_path / "loaded.db") as loaded:
+        assert identities(loaded) == identities(released)
+        assert all(a.trials.equals(b.trials) for a, b in zip(loaded.rounds, released.rounds, strict=True))
+    child = released["1"].review(proposal).accept("as proposed", n=3, author="ann")
+    assert len(child.run(objective=score, progress=False).trials) == 3
+
+
+def test_the_same_calls_give_the_same_ids_cells_keys_and_seeds(released, tmp_path):
+    with study(tmp_path / "again.db", stored_proposal(released)[0]) as again:
+        assert identities(again) == identities(released)
