@@ -109,7 +109,7 @@ def facts() -> Facts:
             new[n],
             SPACE[n].volume_kept(new[n]),
             0.01,
-            (Reason("text", {"text": f"The reason for {n}."}),),
+            (Reason("depends_on", {"partners": [n]}),),
         )
         for n in SPACE.varied
     )
