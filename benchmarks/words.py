@@ -1,9 +1,11 @@
-"""How much a person reads first: lines, words and numbers of every glance at 80 columns, and of reports before their folds.
+"""How much a person reads first: lines, words and numbers of every glance at 80 columns, of reports before their folds,
+and of the review page's first screen.
 
-    python benchmarks/words.py     README's ten lines, a demo and a study of three rounds: under a minute
+    python benchmarks/words.py     README's ten lines, a demo and a study of three rounds: a minute
 
-The demo is that of `make demo` where it has been run, else a round of the digits study that the documentation keeps.
-`tests/report/test_words.py` holds :data:`BUDGETS`.
+The demo is that of `make demo` where it has been run, else a round of the digits study that the documentation keeps. The
+page is left out where there is no Chromium. `tests/report/test_words.py` and `tests/ui/web/test_acting.py` hold
+:data:`BUDGETS`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import refine
+from refine.ui.web.server import Server
+from refine.ui.web.session import Session
 from refine.utils.display import Shown, to_text
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +54,38 @@ BUDGETS = {
     "judgement": Budget(15, 140),
     "preview": Budget(15, 140),
     "optimism": Budget(15, 140),
+    "page": Budget(60, 250),
 }
+SCREEN = (1440, 900)
+"""Pixels of the page's first screen."""
+
+# Words that are seen without scrolling, a line for every height at which there are some; what lies under the page's foot isn't.
+SEEN = """() => {
+  const lines = new Map();
+  const see = (element, box, word) => {
+    const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+    const top = document.elementFromPoint(x, y);
+    if (box.width < 2 || !element.checkVisibility() || !top) return;
+    if (Boolean(top.closest(".refine-bar")) !== Boolean(element.closest(".refine-bar"))) return;
+    if (getComputedStyle(element).clipPath !== "none") return;
+    const line = Math.round(y / 8);
+    lines.set(line, [...(lines.get(line) ?? []), word]);
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    for (const { index, 0: word } of node.data.matchAll(/\\S+/g)) {
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      see(node.parentElement, range.getBoundingClientRect(), word);
+    }
+  }
+  for (const field of document.querySelectorAll("input:not([type=range], [type=checkbox]), textarea")) {
+    see(field, field.getBoundingClientRect(), field.value || field.placeholder);
+  }
+  return [...lines].sort(([a], [b]) => a - b).map(([, words]) => words.join(" ")).join("\\n");
+}"""
 
 
 class Count(NamedTuple):
@@ -113,6 +149,23 @@ def reports_of(tree: refine.Tree, found: Any, folder: Path) -> dict[str, str]:
         "certificate": tree.winner().report(folder),
     }
     return {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
+
+
+def first_screen(found: refine.Round) -> str | None:
+    """What is seen of a round's page without scrolling; ``None`` where no browser is installed."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, Server(Session(found)).running() as server:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": SCREEN[0], "height": SCREEN[1]})
+        page.goto(server.url)
+        page.locator(".refine-facts dd").first.wait_for(timeout=120_000)  # it waits for an analysis
+        seen: str = page.evaluate(SEEN)
+        browser.close()
+    return seen
 
 
 def ten_lines(folder: Path) -> refine.Tree:
@@ -183,7 +236,10 @@ def main() -> None:
         for name, tree in studies(Path(scratch)):
             with tree:
                 print(name)
-                for what, count in counts_of(tree, tree.rounds[-1], Path(scratch) / name).items():
+                counts = counts_of(tree, tree.rounds[-1], Path(scratch) / name)
+                if seen := first_screen(tree.rounds[-1]):
+                    counts["page"] = counted(seen)
+                for what, count in counts.items():
                     budget = BUDGETS[what]
                     over = count.words > budget.words or count.lines > budget.lines
                     most = f"{budget.lines} lines, {budget.words} words{'  OVER' if over else ''}"

@@ -12,7 +12,7 @@ import { jitter, MISSING, placed, scaleOf } from "./places.js";
 
 const CURVES = 62; // pixels of the panel of densities
 const DOTS = 96;
-const LEFT = 44; // room beside the axis, for values
+const LEFT = 56; // room beside the axis, for values
 const SIDE = 14; // and for handles at its ends
 const BEYOND = 20; // room beyond an end, where a bound may be dragged
 const AXIS = 22;
@@ -213,7 +213,7 @@ export class Panel {
     this.dotted.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: CURVES, height: DOTS, beyond: scale.beyond }, names);
     replace(
       this.values,
-      scale.ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${this.right}` }), s("text", { x: LEFT - 8, y: y + 3.5, "text-anchor": "end" }, label)]),
+      scale.ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${this.right}` }), s("text", { x: LEFT - 13, y: y + 3.5, "text-anchor": "end" }, label)]),
     );
   }
 

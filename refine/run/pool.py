@@ -147,6 +147,9 @@ class Pool:
 @contextlib.contextmanager
 def workers_kept() -> Iterator[None]:
     """While the block runs, what runs one round after the other has the workers of the last one, which have loaded everything."""
+    if _kept.get() is not None:
+        yield
+        return
     pools: list[Pool] = []
     token = _kept.set(pools)
     try:
@@ -175,11 +178,12 @@ def pool_of(
         with Pool(min(workers, count), threads, loading, devices) as pool:
             yield pool
         return
-    found = next((pool for pool in pools if pool.asked == (workers, threads, loading, devices)), None)
+    fewest, wanted = min(workers, count), (threads, loading, devices)
+    found = next((p for p in pools if fewest <= p.asked[0] <= workers and p.asked[1:] == wanted), None)
     if found is None:
         for other in tuple(pools):
             _close(pools, other)
-        found = Pool(workers, threads, loading, devices).__enter__()
+        found = Pool(fewest, *wanted).__enter__()
         pools.append(found)
     try:
         yield found

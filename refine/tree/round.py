@@ -30,6 +30,7 @@ from refine.run.best_model import best_model
 from refine.run.holdout import HoldoutResult, Visit, branch_of, holdout_result_of, open_holdout
 from refine.run.hooks import Hooks, Tracker, TrialHook, callables, trackers_of
 from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions, check_flag
+from refine.run.pool import workers_kept
 from refine.run.protocols import Objective
 from refine.run.replay import Replay, replay
 from refine.run.replicates import check_times, measure_noise, run_replicates
@@ -347,11 +348,12 @@ class Round(Shown):
 
         Hooks([t.start for t in trackers], "track").call(self)
         try:
-            run_round(
-                context.store, path[-1], chosen, self.goal, options, steer=steer if node.steered else None
-            )
-            if check_noise and trials is None:
-                measure_noise(context.store, path, chosen, self.goal, options)
+            with workers_kept():
+                run_round(
+                    context.store, path[-1], chosen, self.goal, options, steer=steer if node.steered else None
+                )
+                if check_noise and trials is None:
+                    measure_noise(context.store, path, chosen, self.goal, options)
         finally:
             ended.call(self)
         return self

@@ -199,6 +199,13 @@ def test_workers_live_for_all_rounds_and_end_with_the_search(tree):
     assert not [pid for pid in every if psutil.pid_exists(int(pid))]
 
 
+@pytest.mark.cluster
+def test_the_run_for_the_noise_has_a_worker_of_the_round(tree):
+    first = tree.add_round(SPACE, told_where, n=12, seed=3, metric="value").run(workers=2, progress=False)
+    assert len(first.replicates)
+    assert set(first.replicates["process"]) <= set(first.trials["process"])
+
+
 def failing(expected):
     """Has the kept workers and raises."""
     with pool_of(2, 9, 1, 60.0) as pool:

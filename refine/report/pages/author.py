@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from refine.review.decision import user
+
+if TYPE_CHECKING:
+    from refine.tree.round import Round
 
 
 def whom(author: str, authors: Collection[str]) -> str:
@@ -15,3 +19,8 @@ def whom(author: str, authors: Collection[str]) -> str:
         authors: Everybody who did.
     """
     return "you" if set(authors) == {author} == {user()} else author
+
+
+def everybody(found: Round) -> set[str]:
+    """All who made a round or decided on one, as far as a round's tree tells."""
+    return {each.node.author for each in found.context.nodes.values()} | {d.author for d in found.decisions}

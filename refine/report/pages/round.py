@@ -9,7 +9,7 @@ import numpy as np
 
 from refine.analysis.evenness import drawn_reason, evenness
 from refine.design.space_filling import IMPORTED
-from refine.report.pages.author import whom
+from refine.report.pages.author import everybody, whom
 from refine.report.pages.goal import judged_text
 from refine.report.pages.reasons import sentence
 from refine.report.pages.runs import spread_text
@@ -58,10 +58,7 @@ def round_page(found: Round) -> Page:
     if told := spread_text(spread(found.context.reader.ran_on(found._stored.pk))):
         blocks.append(Text(told))
     blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
-    authors = {
-        *(stored.node.author for stored in found.context.nodes.values()),
-        *(d.author for d in found.decisions),
-    }
+    authors = everybody(found)
     decided = [
         f"{d.kind} by {whom(d.author, authors)}"
         + (f": round {d.child}" if d.child else "")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
+from refine.report.pages.author import everybody, whom
 from refine.report.pages.goal import judged_text
 from refine.report.pages.review import followed_sentence
 from refine.space.edits import bounds_text
@@ -499,7 +500,10 @@ def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str
 
 def _about(found: Round) -> str:
     """The line beside a round's id."""
-    decided = "; ".join(f"{d.kind} by {d.author}{f': {d.child}' if d.child else ''}" for d in found.decisions)
+    authors = everybody(found)
+    decided = "; ".join(
+        f"{d.kind} by {whom(d.author, authors)}{f': {d.child}' if d.child else ''}" for d in found.decisions
+    )
     note = f"“{found.node.note}”" if found.node.note else ""
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
     judged = judged_text(goals, found.node.subject_to)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from pages import number, served, settled, until, visit
 
 import refine
 from refine.ui.web.background import Background
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+
+import words
 
 pytestmark = pytest.mark.browser
 
@@ -59,6 +64,9 @@ def test_the_first_screen_is_what_is_decided_with(browser, root, size):
             "e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 2"
         )
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        read = page.evaluate(words.SEEN)
+        assert "Next round:" in read
+        assert words.counted(read).words <= words.BUDGETS["page"].words, read
 
 
 def test_what_was_unfolded_is_remembered(browser, root):
