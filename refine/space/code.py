@@ -1,4 +1,4 @@
-"""A space as a function of an Optuna trial, to be pasted. Pure: text out; Optuna doesn't have to be installed.
+"""Values as Python text, and a space as a function of an Optuna trial, to be pasted. Pure; Optuna doesn't have to be installed.
 
 What is said of a parameter that a configuration has not is neither true nor false (:mod:`refine.space.constraints`), so a text
 asks first whether it is there.
@@ -51,7 +51,7 @@ def optuna_code(space: Space) -> str:
         if choices.stand:
             body += [f"if {name!r} in p:", f"    p[{name!r}] = VALUES[{name!r}][p[{name!r}]]"]
     body += [
-        f"p.setdefault({n!r}, {_literal(space[n].otherwise)})"
+        f"p.setdefault({n!r}, {literal(space[n].otherwise)})"
         for n in space.conditions
         if space[n].otherwise is not ABSENT
     ]
@@ -67,8 +67,8 @@ def optuna_code(space: Space) -> str:
 def _call(name: str, parameter: Parameter, choices: _Choices | None) -> str:
     if choices is not None:
         if parameter.fixed:
-            return _literal(choices.values[0])
-        return f"trial.suggest_categorical({name!r}, [{', '.join(map(_literal, choices.values))}])"
+            return literal(choices.values[0])
+        return f"trial.suggest_categorical({name!r}, [{', '.join(map(literal, choices.values))}])"
     assert isinstance(parameter, Range)
     kind = "int" if isinstance(parameter, Integer) else "float"
     ends = f"{name!r}, {parameter.low!r}, {parameter.high!r}"
@@ -103,23 +103,23 @@ def _choices(parameter: Parameter) -> _Choices:
     return _Choices(tuple(labels), True)
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
     """A value as Python text; a class or function as where it is imported from."""
     if isinstance(value, Reference):
         return value.path.replace(":", ".")
     if isinstance(value, tuple):
-        return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
     return repr(value)
 
 
-def _modules(values: Iterable[Any]) -> set[str]:
+def modules(values: Iterable[Any]) -> set[str]:
     """Modules that their texts need."""
     needed: set[str] = set()
     for value in values:
         if isinstance(value, Reference):
             needed.add(value.path.partition(":")[0] if ":" in value.path else value.path.rpartition(".")[0])
         elif isinstance(value, tuple):
-            needed |= _modules(value)
+            needed |= modules(value)
     return needed
 
 
@@ -128,7 +128,7 @@ def _heading(space: Space, chosen: dict[str, _Choices]) -> list[str]:
     values = [v for name, c in chosen.items() if c.stand for v in space[name].grid]
     values += [p.otherwise for p in space.values() if p.otherwise is not ABSENT]
     asked = [_calculates(c) for c in (*space.constraints, *space.conditions.values())]
-    needed = _modules(values) | ({"math"} if any(math for math, _ in asked) else set())
+    needed = modules(values) | ({"math"} if any(math for math, _ in asked) else set())
     size = f"{plural(len(space), 'parameter')}, {space.size:,} configurations on refine's grid"
     lines = [f"# A space of {size}{' before constraints' if space.constraints else ''}."]
     if any(isinstance(p, Range) for p in space.values()):
@@ -142,7 +142,7 @@ def _heading(space: Space, chosen: dict[str, _Choices]) -> list[str]:
     lines += ["import optuna", ""]
     pairs = {n: zip(c.values, space[n].grid, strict=True) for n, c in chosen.items() if c.stand}
     tables = [
-        f"    {n!r}: {{{', '.join(f'{a!r}: {_literal(b)}' for a, b in each)}}}," for n, each in pairs.items()
+        f"    {n!r}: {{{', '.join(f'{a!r}: {literal(b)}' for a, b in each)}}}," for n, each in pairs.items()
     ]
     return [*lines, "VALUES = {", *tables, "}", ""] if tables else lines
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import refine
+from refine.space.code import literal, modules
 from tests.recipes import recipe
 
 RICH = refine.Space(
@@ -171,3 +172,9 @@ def test_it_says_what_is_lost():
     assert "configurations on refine's grid" in text
     assert "Optuna's choices have no order" in text
     assert len(max(text.splitlines(), key=len)) < 300
+
+
+def test_references_are_written_as_where_they_are_imported_from_in_tuples_too():
+    pair = refine.Space({"pair": [(math.sin, math.cos), (math.cos,)]})["pair"].grid
+    assert [literal(value) for value in pair] == ["(math.sin, math.cos)", "(math.cos,)"]
+    assert modules(pair) == {"math"}

@@ -11,7 +11,7 @@ from refine.design.space_filling import IMPORTED
 from refine.run.identity import UNNAMED
 from refine.run.protocols import Objective
 from refine.space.categorical import Categorical
-from refine.space.encoding import Reference
+from refine.space.code import literal, modules
 from refine.space.parameters import Range, condition_code
 from refine.space.space import Space, decode_configuration
 from refine.tree.round import Round
@@ -22,7 +22,8 @@ from refine.trials.round_record import OPTUNA, Node
 def reproduce(found: Round) -> str:
     """Python that makes the round again, ancestors first, given its objective."""
     lines = ["import refine", "from refine import Categorical, Float, Integer, Space", ""]
-    imports = sorted({p for node in found.path for p in _imports(node.space)})
+    values = (v for node in found.path for p in node.space.values() for v in p.grid)
+    imports = sorted(modules(values) - {"__main__"})
     imports += ["pandas"] if found.path[0].method == IMPORTED else []
     lines += [f"import {module}" for module in imports]
     name = found.path[0].objective
@@ -66,7 +67,7 @@ def reproduce(found: Round) -> str:
             )
         else:
             previous = (
-                f", previous={{{', '.join(f'{k!r}: {_value(v)}' for k, v in node.previous.items())}}}"
+                f", previous={{{', '.join(f'{k!r}: {literal(v)}' for k, v in node.previous.items())}}}"
                 if node.previous
                 else ""
             )
@@ -113,7 +114,7 @@ def _belief(node: Node, first: bool = False) -> str:
     if node.belief is None:
         return ""
     share = f", exploit={node.exploit}" if first and node.belief else ""
-    said = node.belief.code(_value)
+    said = node.belief.code(literal)
     if node.belief.like:  # what earlier studies suggested then, whatever they say by now
         said = f"refine.space.belief.Belief.from_json({node.belief.to_json()!r}, {list(node.belief.like)!r})"
     return f", belief={said}{share}"
@@ -125,7 +126,7 @@ def configuration_code(encoded: Mapping[str, Any]) -> str:
     Args:
         encoded: Name -> encoded value.
     """
-    return "{" + ", ".join(f"{n!r}: {_value(v)}" for n, v in decode_configuration(encoded).items()) + "}"
+    return "{" + ", ".join(f"{n!r}: {literal(v)}" for n, v in decode_configuration(encoded).items()) + "}"
 
 
 def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:
@@ -162,19 +163,8 @@ def space_code(space: Space) -> str:
         else:
             assert isinstance(parameter, Categorical)
             order = [] if parameter.declared_order is None else [f"ordered={parameter.ordered}"]
-            values = f"[{', '.join(_value(v) for v in parameter.grid)}]"
+            values = f"[{', '.join(literal(v) for v in parameter.grid)}]"
             text = f"Categorical({', '.join([values, *order, *condition_code(parameter)])})"
         rows.append(f"    {name!r}: {text},")
     tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
     return "\n".join(["Space({", *rows, f"}}{tail})"])
-
-
-def _value(value: object) -> str:
-    return value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
-
-
-def _imports(space: Space) -> set[str]:
-    paths = [v.path for p in space.values() for v in p.grid if isinstance(v, Reference)]
-    return {path.partition(":")[0] if ":" in path else path.rpartition(".")[0] for path in paths} - {
-        "__main__"
-    }
