@@ -133,6 +133,7 @@ def test_the_root_can_be_read_at_a_glance():
     assert len(entries) <= MOST_ENTRIES, f"{len(entries)} entries in the root: {entries}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

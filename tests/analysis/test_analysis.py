@@ -56,6 +56,7 @@ def facts(analysis: refine.Analysis) -> list[object]:
     ]
 
 
+@pytest.mark.slow
 def test_where_trials_fail_is_learned_and_narrowed_away():
     analysis = refine.analyze(SPACE, failing())
     lr = analysis["lr"]
@@ -189,6 +190,7 @@ def test_a_conditional_parameter_is_tested_where_it_is_read():
     assert analysis["lr"].n == 90
 
 
+@pytest.mark.slow
 def test_a_conditional_parameter_that_does_nothing_says_where_it_was_looked_for():
     frame, reads = conditional()
     frame["value"] = np.random.default_rng(0).normal(size=len(frame))
@@ -213,6 +215,7 @@ def test_without_one_parameter_that_tells_them_apart_there_is_no_condition():
     assert refine.analyze(SPACE, frame, read={"units_2": mixed})["units_2"].condition is None
 
 
+@pytest.mark.slow
 def test_what_no_even_trial_reads_cannot_be_judged():
     frame, _ = conditional()
     exploit = np.arange(len(frame)) < 20

@@ -30,6 +30,7 @@ def drawn(seed, n=80):
     return pd.DataFrame({"rate": rate, "units": units, "layers": layers, "kind": kind, "value": value})
 
 
+@pytest.mark.slow
 def test_even_draws_are_called_uneven_as_rarely_as_the_level_says():
     p = np.array([evenness(SPACE, drawn(seed), 1).p for seed in range(60)])
     assert np.mean(p <= LEVEL) <= 0.1

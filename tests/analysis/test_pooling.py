@@ -115,6 +115,7 @@ def test_offers_and_advice_are_stored_with_the_proposal(root):
     assert review.proposal.advice.n > 0
 
 
+@pytest.mark.slow
 def test_a_round_that_grew_is_a_later_stage_whoever_looked(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60, seed=7)
     assert root.run(progress=False, trials=30).analyze().look == 3  # half a plan

@@ -95,6 +95,7 @@ def test_a_resumed_round_asks_for_what_an_undisturbed_one_asks_for(tmp_path):
     assert tables[0][1].equals(tables[1][1])
 
 
+@pytest.mark.slow
 def test_a_round_is_its_sampler_metric_and_direction(tree):
     def both(params):
         return {"a": params["lr"], "b": -params["lr"]}

@@ -78,6 +78,7 @@ def test_direction_minimize(tree, space):
     assert found.shown["threshold"].dropna().map(lambda t: 0 < min(t) < 4).all()  # in the metric's own sign
 
 
+@pytest.mark.slow
 def test_resumed_is_as_undisturbed(tmp_path, space):
     tables = []
     for name, parts in (("whole", (50,)), ("parts", (6, 13, 31, 50))):
@@ -101,6 +102,7 @@ def test_pruned_trials_are_run_to_their_end(tree, space):
     assert after.loc[list(pruned), "value"].median() < complete.median()
 
 
+@pytest.mark.slow
 def test_workers(tree, space):
     with ThreadPoolExecutor(2) as pool:
         found = tree.add_round(space, objectives.learner, metric="acc", n=60, pruner=PRUNER).run(

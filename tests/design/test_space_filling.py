@@ -45,6 +45,7 @@ seeds = some.integers(0, 2**31 - 1)
 # Every design.
 
 
+@pytest.mark.slow
 @BOTH
 @FAST
 @given(radices=small, seed=seeds)
@@ -55,6 +56,7 @@ def test_the_whole_grid_comes_exactly_once(design, radices, seed):
     assert sorted(cells_of(space, rows)) == list(range(space.size))
 
 
+@pytest.mark.slow
 @BOTH
 @FAST
 @given(radices=small, seed=seeds, data=some.data())

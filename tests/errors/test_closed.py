@@ -32,6 +32,7 @@ TREE = {
     "open_holdout": lambda t, r, p: t.open_holdout(),
     "merge": lambda t, r, p: t.merge(p.other),
     "page": lambda t, r, p: t.page(),
+    "to_dict": lambda t, r, p: t.to_dict(),
     "plot": lambda t, r, p: t.plot.tree(),
     "replay": lambda t, r, p: t.replay(r),
     "report": lambda t, r, p: t.report(FOLDER),
@@ -48,6 +49,7 @@ TREE = {
 KNOWS_TREE = {"name", "why", "details", "store", "close", "load", "read_runs"}
 ROUND = {
     "analyze": lambda r, p: r.analyze(),
+    "to_dict": lambda r, p: r.to_dict(),
     "belief": lambda r, p: r.belief,
     "best": lambda r, p: r.best,
     "best_model": lambda r, p: r.best_model(objective=_WithModel()),

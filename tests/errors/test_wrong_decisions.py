@@ -195,6 +195,7 @@ REVIEWS = {
 }
 
 
+@pytest.mark.slow
 @tries(REVIEWS)
 def test_it_is_refused_before_anything_happens(place, wrong):
     check(place, wrong)

@@ -138,6 +138,7 @@ def test_probes_go_where_a_second_region_is_plausible():
     assert probe_configurations(analysis, space, space, 6, seed=1) == []  # nothing is cut off
 
 
+@pytest.mark.slow
 def test_a_batch_of_a_search_repeats_nothing_and_goes_where_it_is_good(root):
     analysis, space = root.analyze(), root.space
     before = batch_rows(analysis, space, 10, seed=1)

@@ -79,6 +79,7 @@ def test_counts_are_of_configurations_that_differ_in_what_is_read(analysis, prop
     assert seen.top_kept == (best["optimizer"] == "adam").sum()
 
 
+@pytest.mark.slow
 def test_a_line_of_the_parallel_plot_has_a_gap_where_a_parameter_was_not_read(analysis):
     pytest.importorskip("matplotlib")
     from refine.report.figures import parallel

@@ -235,6 +235,7 @@ def test_what_mattered_earlier_may_be_narrowed_if_earlier_trials_still_show_it()
     assert {c.name for c in alone.changes if c.kind != "keep"} <= still < set(names)
 
 
+@pytest.mark.slow
 def test_a_claim_says_which_regions_its_trials_would_have_hit():
     proposal = refine.propose(refine.analyze(SPACE, round_of(3)), risk=0.15)
     claim = proposal.claim
@@ -256,6 +257,7 @@ def test_earlier_even_trials_count_where_they_reach_everywhere():
     assert refine.analyze(space, frame[:40], earlier=narrow).n_even == own
 
 
+@pytest.mark.slow
 def test_a_sentence_is_part_of_no_digest(monkeypatch):
     before = refine.propose(refine.analyze(SPACE, round_of(3)), risk=0.15)
     for code in CODES:

@@ -43,6 +43,7 @@ def root(tmp_path_factory):
         yield tree.add_round(SPACE, train, n=120, seed=3).run(progress=False)
 
 
+@pytest.mark.slow
 def test_a_level_where_all_failed_was_tried(root):
     count = int((root.trials["kind"] == "gelu").sum())
     assert count > 10

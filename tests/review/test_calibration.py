@@ -200,6 +200,7 @@ def test_failures_are_no_values(tree, space):
     assert entry_sentences(entry).startswith(few)
 
 
+@pytest.mark.slow
 def test_an_excluded_trial_has_ended_without_a_value(tree, root):
     child = root.propose().accept(n=20, exploit=0, audit=0).run(progress=False)
     child.exclude([0], "a broken machine")

@@ -50,6 +50,7 @@ def nuisance(**roles):
     return {**dict.fromkeys(SPACE, "nuisance"), **roles}
 
 
+@pytest.mark.slow
 def test_the_goal_is_a_note_or_a_scientific_parameter():
     frame = trials(middle)
     assert checks(frame)["goal"].verdict == "warn"
@@ -64,6 +65,7 @@ def test_the_goal_is_a_note_or_a_scientific_parameter():
     assert deciding.call == Action("round.plot.isolation", "kind")
 
 
+@pytest.mark.slow
 def test_edges():
     assert checks(trials(middle))["edges"].verdict == "pass"
     rising = trials(lambda f, rng: f["x"] + rng.normal(0, 0.2, len(f)), n=300)

@@ -183,6 +183,7 @@ def test_too_few_trials_are_no_evidence(tree, space):
         found.propose()
 
 
+@pytest.mark.slow
 def test_a_branch_may_add_a_parameter_and_say_what_it_was(root):
     wider = {**root.space, "l2": (0.0, 0.1, 3)}
     known = root.branch(wider, previous={"l2": 0.0}, note="try weight decay", n=20)

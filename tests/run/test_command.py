@@ -47,6 +47,7 @@ def command(script):
     return f"{sys.executable} {script} {{lr}} {{depth}} [--momentum {{momentum}}]"
 
 
+@pytest.mark.slow
 def test_it_runs_and_its_last_line_of_json_is_the_metrics(command, tmp_path):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
@@ -116,6 +117,7 @@ def test_what_a_line_says():
         metrics_of('{"model": "net"}')
 
 
+@pytest.mark.slow
 def test_a_program_that_is_interrupted_leaves_nothing_behind(tmp_path):
     sleeper = tmp_path / "sleep.py"
     sleeper.write_text("import subprocess, sys, time\nsubprocess.Popen(['sleep', '987'])\ntime.sleep(987)\n")
@@ -137,6 +139,7 @@ def _line(process):
         return ""
 
 
+@pytest.mark.slow
 def test_from_the_shell(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "space.toml").write_text(

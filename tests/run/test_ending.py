@@ -48,6 +48,7 @@ def test_ends_after_trials_and_goes_on(tree, capsys):
     assert "20/20" in log.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ends_after_hours_in_order(tree, workers, capsys):
     found = tree.add_round(SPACE, slow, n=100)

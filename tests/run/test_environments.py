@@ -132,6 +132,7 @@ def test_own_workers_say_it_too(tmp_path):
     assert said.stdout == "('99.1', 3)\n", said.stderr
 
 
+@pytest.mark.slow
 def test_trials_that_do_not_say_what_they_ran_on_are_taken_to_have_run_where_the_round_did(tmp_path):
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         root = tree.add_round(SPACE, where, n=5).run(progress=False)

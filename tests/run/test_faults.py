@@ -207,6 +207,7 @@ class Counted(ThreadPoolExecutor):
             self.flying -= 1
 
 
+@pytest.mark.slow
 def test_never_more_than_two_tasks_per_worker_are_in_flight(tree, space):
     with Counted(3) as pool:
         tree.add_round(space, objectives.bowl, n=200).run(workers=3, executor=pool, progress=False)

@@ -79,6 +79,7 @@ def test_a_killed_opening_is_logged_and_goes_on(tree, found, monkeypatch):
     assert len(found.objective.calls) == 4
 
 
+@pytest.mark.slow
 def test_the_second_opening_on_a_branch_says_what_it_costs(tree, found, space):
     child = found.branch(space, n=12).run(progress=False)
     sibling = found.branch({**space, "junk": 1}, n=5).run(progress=False)
@@ -95,6 +96,7 @@ def test_the_second_opening_on_a_branch_says_what_it_costs(tree, found, space):
         child.open_holdout(top=3, seeds=1)
 
 
+@pytest.mark.slow
 def test_what_is_measured_is_what_is_recommended_and_not_the_baseline(tree, space):
     poor = {n: p.grid[0] for n, p in space.items()}
     found = tree.add_round(space, Sealed(), metric="acc", n=30, seed=1, baseline=poor).run(progress=False)

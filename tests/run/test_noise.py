@@ -51,6 +51,7 @@ def test_a_deterministic_objective_is_known_after_one_run_more(tree, space, obje
     assert len(calls) == 30 + runs + 12
 
 
+@pytest.mark.slow
 def test_noise_is_seen_by_one_run_more_and_is_measured_as_before(tree, space):
     found = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
     assert len(found.replicates) == 1
@@ -87,6 +88,7 @@ def test_what_it_says_while_it_runs(tree, space, capsys):
     )
 
 
+@pytest.mark.slow
 def test_workers_and_steered_rounds_run_it_too(tmp_path, space):
     with refine.Tree("w", store=tmp_path / "w.db") as tree:
         found = tree.add_round(space, objectives.bowl, n=12, design="tpe").run(workers=2, progress=False)
@@ -110,6 +112,7 @@ def test_a_killed_run_comes_again(tree, space):
     assert len(found.run(progress=False).replicates) == 1
 
 
+@pytest.mark.slow
 def test_runs_are_equal_where_a_metric_ends_in_spite_of_noise(tree, space):
     def accuracy(params, trial):
         dict(params)  # reads all
@@ -134,6 +137,7 @@ def folded(params):
     return {"acc": smooth(params) + shift + 0.02 * own}
 
 
+@pytest.mark.slow
 def test_folds_are_stored_and_tell_the_difference_that_matters(tree, space):
     found = tree.add_round(space, folded, n=40, metric="acc").run(progress=False)
     frame = found.trials

@@ -87,6 +87,7 @@ def spaces(draw):
 # Identity.
 
 
+@pytest.mark.slow
 @FAST
 @given(spaces())
 def test_json_and_back_is_the_identity(space):
@@ -323,6 +324,7 @@ def test_narrower_than_looks_at_constraints():
     assert Space(grid, ["a > 1", "a != 2"]).narrower_than(Space(grid, ["a > 1"]))
 
 
+@pytest.mark.slow
 @FAST
 @given(spaces())
 def test_every_space_is_as_narrow_as_itself(space):

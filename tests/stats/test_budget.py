@@ -13,6 +13,7 @@ from refine.errors import AnalysisError
 from refine.stats import expected_best
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(some.lists(some.floats(-5, 5), min_size=1, max_size=9), some.data())
 def test_the_mean_is_over_all_subsets(y, data):

@@ -47,6 +47,7 @@ def test_nothing_to_correlate_is_nan_with_p_one(x, y):
     assert result.p == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 3000])
 def test_spearman_interval_covers_the_truth(n):
     # Spearman's rho of a bivariate normal is 6/pi asin(r/2).

@@ -62,6 +62,7 @@ def _rough(size: int = 12) -> tuple[np.ndarray, np.ndarray]:
     return cells, cells[:, 0] + 0.15 * np.random.default_rng(1).normal(size=len(cells))
 
 
+@pytest.mark.slow
 def test_cells_that_were_run_have_their_values_in_every_draw():
     """And the best mean of what was run is the best value seen."""
     cells, y = _rough()

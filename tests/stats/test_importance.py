@@ -115,6 +115,7 @@ def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
     assert measure(bad.astype(float), even, 2).estimate < 0.01
 
 
+@pytest.mark.slow
 def test_null_parameters_have_no_importance_and_uniform_p():
     rng = np.random.default_rng(0)
     results = [

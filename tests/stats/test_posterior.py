@@ -42,6 +42,7 @@ def test_draws_gather_at_the_optimum():
     assert np.corrcoef(found.mean, _truth(cells))[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_the_process_alone_and_the_forest_alone():
     x, y = _bowl(60, 2)
     cells = _bowl(300, 3)[0]

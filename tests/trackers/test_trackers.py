@@ -141,6 +141,7 @@ class Own(Tracker):
         self.folder = folder
 
 
+@pytest.mark.slow
 def test_a_tracker_of_one_s_own(found):
     own = Own(report=False)
     found.run(2, progress=False, track=[own])
@@ -153,6 +154,7 @@ def test_a_tracker_of_one_s_own(found):
     ]
 
 
+@pytest.mark.slow
 def test_a_child_says_which_proposal_it_came_from(found):
     found.run(progress=False, n=40)
     child = found.propose().accept(n=3)

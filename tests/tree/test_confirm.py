@@ -81,6 +81,7 @@ def test_an_interrupted_race_goes_on(tmp_path):
         assert found.replicates.iloc[: len(kept)].equals(kept)
 
 
+@pytest.mark.slow
 def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tmp_path):
     lucky = {"seed": None}
 
@@ -98,6 +99,7 @@ def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tmp_pat
     assert truth(won.params) > 0.99
 
 
+@pytest.mark.slow
 def test_without_noise_the_race_ends_early(tree):
     found = tree.add_round(SPACE, deterministic, n=24).run(progress=False)
     won = tree.confirm(budget=20, progress=False)
@@ -123,6 +125,7 @@ def test_under_five_configurations_all_run_in_turn(tree):
     assert won.expected == pytest.approx(best)
 
 
+@pytest.mark.slow
 def test_a_reopened_tree_needs_its_objective(tmp_path):
     path = tmp_path / "refine.db"
     with refine.Tree("again", store=path) as tree:
@@ -133,6 +136,7 @@ def test_a_reopened_tree_needs_its_objective(tmp_path):
         assert tree.confirm(budget=4, objective=noisy, progress=False).race.runs <= 4
 
 
+@pytest.mark.slow
 def test_the_page_says_how_the_race_ended(tree):
     tree.add_round(SPACE, noisy, n=24).run(progress=False)
     won = tree.confirm(budget=8, top=3, progress=False)

@@ -29,6 +29,7 @@ def root(study):
     return study.rounds[0]
 
 
+@pytest.mark.slow
 def test_claim_holds_that_untried_cells_may_be_better(root):
     """A smooth model that takes the deviations for noise is surer of its box, and wrongly."""
     aware = refine.propose(root.analyze(), risk=0.05)

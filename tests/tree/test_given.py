@@ -105,6 +105,7 @@ def test_the_same_again_adds_nothing_and_more_is_added(tree, found):
     assert more.trials.iloc[40]["x"] == 4.01
 
 
+@pytest.mark.slow
 def test_another_baseline_takes_the_place_of_the_first(tree, found):
     better = {"x": 4.5, "y": 0.0, "z": "a"}
     changed = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=better).run(progress=False)
@@ -130,6 +131,7 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, found):
     assert child.recommend().gain.baseline.key == gain.baseline.key
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_minimized_gains_by_being_smaller(tree):
     def loss(params, trial):
         return -noisy(params, trial)
@@ -140,6 +142,7 @@ def test_a_loss_that_is_minimized_gains_by_being_smaller(tree):
     assert won.gain.expected > 0
 
 
+@pytest.mark.slow
 def test_what_does_not_beat_the_baseline_says_so(tree, tmp_path):
     best, good = {"x": 4.0, "y": 0.0, "z": "a"}, {"x": 4.5, "y": 0.3, "z": "b"}
     root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run(progress=False)

@@ -139,6 +139,7 @@ def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):
     assert found.b.params == root.recommend().params or found.b.expected >= root.recommend().expected
 
 
+@pytest.mark.slow
 def test_a_difference_that_does_not_matter_is_none(tree):
     tree.add_round(SPACE, noisy, n=30, seed=1, baseline={"x": 9.0, "c": "a"}).run(progress=False)
     found = tree.judge(budget=12, progress=False)
@@ -147,6 +148,7 @@ def test_a_difference_that_does_not_matter_is_none(tree):
     assert tree.judge(epsilon=0.5).probability == found.probability
 
 
+@pytest.mark.slow
 def test_without_noise_single_runs_decide(tree):
     other = {"x": 9.0, "c": "d"}
     tree.add_round(
@@ -188,6 +190,7 @@ def test_the_rule_and_what_would_decide():
     assert seeds_needed(0.0, math.nan, 2.0, 0.0, least=3) == 3
 
 
+@pytest.mark.slow
 def test_plain_data_has_probabilities_as_fine_as_they_are_known(tree):
     tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}).run(progress=False)
     found = tree.judge()

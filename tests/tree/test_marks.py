@@ -52,6 +52,7 @@ def test_an_excluded_trial_is_in_no_analysis(tree):
     assert "its disk was full (1 trial)" in set(tree.log()["note"])
 
 
+@pytest.mark.slow
 def test_what_was_excluded_can_be_included_and_run_again(tree):
     found = grown(tree)
     before = found.trials
@@ -67,6 +68,7 @@ def test_what_was_excluded_can_be_included_and_run_again(tree):
     assert sorted(found.trials["value"]) == sorted(before["value"])
 
 
+@pytest.mark.slow
 def test_children_leave_out_what_was_excluded_above(tree):
     found = grown(tree)
     child = found.branch({"x": (2.0, 6.0, 5), "y": (0.0, 1.0, 6)}, n=12, note="closer").run(progress=False)
@@ -75,6 +77,7 @@ def test_children_leave_out_what_was_excluded_above(tree):
     assert child.analyze().n_earlier == known - 2
 
 
+@pytest.mark.slow
 def test_stars_and_notes_change_no_analysis(tree):
     found = grown(tree)
     digest = found.analyze().digest
@@ -104,6 +107,7 @@ def test_counts_and_the_best_of_a_large_round_follow_what_is_excluded(tree, monk
     assert found.best.name == first.name
 
 
+@pytest.mark.slow
 def test_marks_travel_with_a_tree(tree, tmp_path):
     found = grown(tree)
     found.exclude([5], "a broken machine")
@@ -175,6 +179,7 @@ def test_bad_marks_are_refused(tree, call, text):
     assert found.marks.empty
 
 
+@pytest.mark.slow
 def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp_path):
     found = grown(tree)
     found.exclude([5], "a broken machine")

@@ -40,6 +40,7 @@ def trees(tmp_path_factory):
     b.close()
 
 
+@pytest.mark.slow
 def test_what_behaves_alike_and_what_does_not(trees):
     a, b = trees
     found = a.compare(b)
@@ -65,6 +66,7 @@ def test_what_behaves_alike_and_what_does_not(trees):
     )
 
 
+@pytest.mark.slow
 def test_one_picture(trees, tmp_path):
     ax = trees[0].compare(trees[1]).plot()
     assert [t.get_text() for t in ax.get_yticklabels()] == [

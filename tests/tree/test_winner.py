@@ -54,6 +54,7 @@ def test_it_has_the_best_posterior_mean_and_not_the_best_value(grown):
     assert 0 < won.within <= 1
 
 
+@pytest.mark.slow
 def test_a_round_recommends_one_of_its_own_whatever_its_origin(grown):
     _, root, child = grown
     assert root.recommend().round == root.id
@@ -65,6 +66,7 @@ def test_a_round_recommends_one_of_its_own_whatever_its_origin(grown):
     assert won.observed in row["value"].to_numpy()
 
 
+@pytest.mark.slow
 def test_what_was_run_again_counts_as_more_values(tmp_path):
     with refine.Tree("again", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(SPACE, noisy, n=40, seed=3).run(progress=False)
@@ -156,6 +158,7 @@ def test_rounds_of_another_metric_are_left_out(tree):
     assert tree.winner().evaluated == 12
 
 
+@pytest.mark.slow
 def test_the_page_says_which_is_which(grown):
     tree, _, _ = grown
     text = str(tree.winner())

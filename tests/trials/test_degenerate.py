@@ -40,6 +40,7 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     assert not child.node.allow_degenerate
 
 
+@pytest.mark.slow
 def test_the_person_may_say_otherwise(tree, space):
     found = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1, allow_degenerate=True)
     found.run(progress=False)

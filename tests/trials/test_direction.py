@@ -52,6 +52,7 @@ def test_rounds_and_tables_ask_before_anything_is_written(tmp_path):
         assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
 
 
+@pytest.mark.slow
 def test_the_shell_asks_too(tmp_path):
     table, place = tmp_path / "t.csv", str(tmp_path / "t.db")
     pd.DataFrame({"lr": [0.1, 0.2, 0.3] * 4, "loss": [1.0, 2.0, 3.0] * 4}).to_csv(table, index=False)

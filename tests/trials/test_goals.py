@@ -66,6 +66,7 @@ def test_hypervolume_of_boxes():
     assert hypervolume(points, corner) == pytest.approx(share.mean(), abs=0.005)
 
 
+@pytest.mark.slow
 def test_the_front_of_a_round(found):
     front, frame = found.front, found.trials
     assert list(front.columns[:2]) == ["val_acc", "latency_ms"]
@@ -77,6 +78,7 @@ def test_the_front_of_a_round(found):
     assert "chosen by val_acc alone, of val_acc and latency_ms" in str(found.recommend())
 
 
+@pytest.mark.slow
 def test_what_is_proposed_keeps_the_front(found):
     review = found.propose()
     proposal = review.proposal
@@ -102,6 +104,7 @@ def test_what_is_proposed_keeps_the_front(found):
     assert refine.propose(alone).volume_kept < proposal.volume_kept
 
 
+@pytest.mark.slow
 def test_losses_that_count_as_none_are_given_by_goal(found):
     strict = found.propose(epsilon={"latency_ms": 0.01}, keep=False).proposal
     assert strict.claim.others[0][1:] == (0.01, "given")

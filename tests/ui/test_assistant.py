@@ -123,6 +123,7 @@ def test_a_person_may_let_it_decide(store):
         assert tree[first].decisions[-1].author == "agent:assistant"
 
 
+@pytest.mark.slow
 def test_runs_under_new_seeds_that_fail_count_against_the_budget(tmp_path, space):
     store = tmp_path / "noisy.db"
 

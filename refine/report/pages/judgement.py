@@ -10,7 +10,7 @@ from refine.report.pages.noise import noise_clause
 from refine.report.pages.winner import differing
 from refine.utils.action import Action
 from refine.utils.display import Facts, Fold, Grid, Items, Page
-from refine.utils.format import join, plural, probability, score
+from refine.utils.format import difference, join, plural, probability, score
 from refine.utils.provided import page_for
 
 _NAMES = {
@@ -60,7 +60,7 @@ def verdict_sentence(found: Judgement) -> str:
         return f"it is better than {than}"
     if found.verdict == CONFIRM:
         return f"it is not decided whether it is better than {than}; {seeds_text(found)}"
-    more = f" by more than {score(found.epsilon)}" if found.epsilon > 0 else ""
+    more = f" by more than {difference(found.epsilon)}" if found.epsilon > 0 else ""
     return f"it is not better than {than}{more}"
 
 
@@ -73,18 +73,18 @@ def seeds_text(found: Judgement) -> str:
 
 def evidence_sentence(found: Judgement) -> str:
     """The difference with its interval and probabilities."""
-    apart = f"{found.metric}: {score(abs(found.difference))} {'better' if found.difference > 0 else 'worse'} expected"
+    apart = f"{found.metric}: {difference(abs(found.difference))} {'better' if found.difference > 0 else 'worse'} expected"
     if math.isnan(found.probability):
         return f"{apart}. Neither ran under new seeds often enough to tell how far off that is."
     if found.basis == "noiseless":
         return f"{apart}. Runs again showed no noise, so that this is the difference."
     beyond = (
-        f", and by more than {score(found.epsilon)} with probability {probability(found.matters)}"
+        f", and by more than {difference(found.epsilon)} with probability {probability(found.matters)}"
         if found.epsilon
         else ""
     )
     return (
-        f"{apart} (95 % interval of the difference {score(found.low)} to {score(found.high)}). It is better with probability "
+        f"{apart} (95 % interval of the difference {difference(found.low)} to {difference(found.high)}). It is better with probability "
         f"{probability(found.probability)}{beyond}."
     )
 

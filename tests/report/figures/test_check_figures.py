@@ -140,6 +140,7 @@ def test_degenerate_models_count_as_failures() -> None:
     inside(ax)
 
 
+@pytest.mark.slow
 def test_where_nothing_fails_it_says_how_sure_that_is() -> None:
     table = trials()
     table = table[table["state"] == "complete"]
@@ -153,6 +154,7 @@ def test_where_nothing_fails_it_says_how_sure_that_is() -> None:
         figures.failing(analyze(fixed, pd.DataFrame({"a": [1] * 12, "value": np.arange(12.0)})))
 
 
+@pytest.mark.slow
 def test_many_parameters_stay_on_a_page() -> None:
     space = Space({f"p{i}": Integer(1, 10) for i in range(8)})
     rng = np.random.default_rng(0)
@@ -173,6 +175,7 @@ def test_front() -> None:
     assert _front(seconds, value).tolist() == [1, 2, 0, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
     sign = 1 if direction == "maximize" else -1
@@ -205,6 +208,7 @@ def test_of_trials_that_tie_the_best_is_the_first_as_everywhere() -> None:
     assert points(ax, "cheapest")[0][0] == 0.5
 
 
+@pytest.mark.slow
 def test_times_over_decades_and_missing_ones() -> None:
     table = trials()
     table["seconds"] = np.exp(table["seconds"])
@@ -228,6 +232,7 @@ def test_cost_refuses(analysis: Analysis) -> None:
 # Gain.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_top_values_with_noise_and_the_best_before(direction: str) -> None:
     sign = 1 if direction == "maximize" else -1

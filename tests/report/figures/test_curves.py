@@ -59,6 +59,7 @@ def test_panels() -> None:
     _inside(grid[0, 0].figure)
 
 
+@pytest.mark.slow
 def test_losses_over_decades_and_missing_curves(tmp_path: Any) -> None:
     trial = _made(1, low=1e-4)
     grid = figures.curves(

@@ -185,6 +185,7 @@ def test_levels_that_stay_are_shaded(analysis: Analysis) -> None:
         _inside(ax)
 
 
+@pytest.mark.slow
 def test_density_2d_ends_at_the_ranges_ends(analysis: Analysis) -> None:
     ax = figures.density_2d(analysis, "lr", Float(0.5, 2, 7))
     drawn = np.concatenate([p.vertices for p in ax.collections[0].get_paths() if len(p.vertices)])

@@ -19,6 +19,7 @@ def _space_filling() -> pd.DataFrame:
     return table[(table["origin"] == "space_filling") & (table["state"] == "complete")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_best_and_expected_best_of_every_level(direction: str) -> None:
     sign = 1 if direction == "maximize" else -1
@@ -44,6 +45,7 @@ def test_best_and_expected_best_of_every_level(direction: str) -> None:
     inside(ax)
 
 
+@pytest.mark.slow
 def test_the_view_is_close_enough_to_tell_bests_apart() -> None:
     ax = figures.isolation(analyze(SPACE, trials(), metric="val_acc"), "neurons")
     best = [x for x, _ in points(ax, "best")]
@@ -95,6 +97,7 @@ def test_degenerate_trials_are_no_best() -> None:
     assert max(x for x, _ in points(ax, "best")) < 0.99
 
 
+@pytest.mark.slow
 def test_long_labels_and_shared_rows() -> None:
     analysis = analyze(SPACE, trials())
     ax = figures.isolation(analysis, "loss$x$")
@@ -113,6 +116,7 @@ def test_ties_are_not_magnified() -> None:
     assert ax.get_xlim()[0] < 0.92
 
 
+@pytest.mark.slow
 def test_refusals() -> None:
     analysis = analyze(SPACE, trials())
     with pytest.raises(KeyError, match="did you mean 'optimizer'"):

@@ -32,6 +32,7 @@ def test_a_row_per_level(analysis: Analysis, name: str) -> None:
     apart(ax.get_yticklabels())
 
 
+@pytest.mark.slow
 def test_many_levels_share_rows(analysis: Analysis) -> None:
     ax = figures.levels(analysis, "width", Integer(40, 400, 10), "decided")
     labels = [t.get_text() for t in ax.get_yticklabels()]

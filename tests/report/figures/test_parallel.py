@@ -93,6 +93,7 @@ def test_what_stays_is_marked(analysis: Analysis) -> None:
     inside(ax)
 
 
+@pytest.mark.slow
 def test_ten_of_many_parameters_are_shown() -> None:
     space = Space({f"a_rather_long_name_of_a_parameter_{i}": Float(0, 1, 4) for i in range(13)})
     rng = np.random.default_rng(2)
@@ -124,6 +125,7 @@ def test_a_hundred_thousand_trials_are_thinned() -> None:
     assert "others (80,000, 300 drawn)" in legend(ax)
 
 
+@pytest.mark.slow
 def test_degenerate_trials_are_left_out() -> None:
     table = trials().assign(degenerate=0.0)
     table.loc[:9, "degenerate"] = 1.0

@@ -220,6 +220,7 @@ def test_axes_that_are_none_are_refused(root: refine.Round) -> None:
             root.plot.levels("x", ax=wrong)
 
 
+@pytest.mark.slow
 def test_a_round_is_analysed_when_it_is_needed_and_once(
     tree: refine.Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +338,7 @@ def test_interactive_twins(root: refine.Round, kind: str) -> None:
     assert len(figure.data) > 0
 
 
+@pytest.mark.slow
 def test_interactive_options(root: refine.Round) -> None:
     pytest.importorskip("plotly")
     figure = root.plot.interactive("slice", params=["x"])

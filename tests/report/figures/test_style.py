@@ -82,6 +82,7 @@ def test_title_note_and_legend_stand_apart(lift: float) -> None:
     assert gap >= lift * ax.figure.dpi / 72 - 1
 
 
+@pytest.mark.slow
 def test_which_trials_are_drawn() -> None:
     table = trials(200)
     table["degenerate"] = 0.0
@@ -114,6 +115,7 @@ def test_where_the_best_is_degenerate_all_may_be() -> None:
     assert candidates(analysis, analysis.table).sum() == (table["state"] == "complete").sum()
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_pictures():
     analysis = analyze(SPACE, trials())
     for drawn in (figures.correlation(analysis), figures.bars(analysis, analysis.parameters[0].name)):

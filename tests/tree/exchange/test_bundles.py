@@ -167,6 +167,7 @@ def test_merging_is_a_union(made, tmp_path):
         assert {p.id for p in everything(made)} == {p.id for p in everything(other)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["ours", "theirs"])
 def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_path, way):
     a, b = (refine.Tree("q", store=tmp_path / f"{x}.db") for x in "ab")

@@ -79,6 +79,7 @@ def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_pa
     assert with_it.id != root.id
 
 
+@pytest.mark.slow
 def test_how_rows_were_drawn_is_said_or_cautioned(tree, frame):
     unknown = tree.add_frame(frame, value="acc").analyze()
     assert unknown.n_imported == 39

@@ -100,6 +100,7 @@ def test_a_study_comes_out_as_it_went_in(tree, study):
         equal(out.trials, again.to_optuna().trials)
 
 
+@pytest.mark.slow
 def test_a_round_goes_out_whole(tree):
     root = tree.add_round(SPACE, exchanged.curves, metric="acc", n=60, seed=2).run(progress=False)
     root.replicate(top=2, seeds=2, progress=False)
@@ -236,6 +237,7 @@ def test_a_value_that_is_no_number_is_refused(tree, values):
     assert len(tree) == 0
 
 
+@pytest.mark.slow
 def test_a_password_stays_out_of_errors(tree):
     for go in (
         lambda url: tree.add_study(url, "x"),

@@ -99,6 +99,7 @@ def test_show(made: Made, which: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_analyze(made: Made) -> None:
     text = good("analyze", made.store, "first")
     assert text.startswith("24 trials. Best 1.0000 (")
@@ -226,6 +227,7 @@ def refused(*arguments: object) -> str:
     return result.stderr.removeprefix("error: ").rstrip("\n")
 
 
+@pytest.mark.slow
 def test_no_such_store(made: Made, tmp_path: Path) -> None:
     for store in (tmp_path / "no.db", f"sqlite:///{tmp_path / 'no.db'}", tmp_path):
         text = f"store {store}: no such file; give the path or URL of a store that exists"
@@ -243,6 +245,7 @@ def test_not_a_store(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_keeps_its_password_to_itself() -> None:
     text = refused("tree", "postgresql://ada:secret@127.0.0.1:1/refine")
     assert text.startswith("store postgresql+psycopg://ada:***@127.0.0.1:1/refine: can't be opened: ")
@@ -371,6 +374,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded & (heavy | {"statsmodels", "distributed", "optuna", "numpy"})
 
 
+@pytest.mark.slow
 def test_completion_opens_no_engine(made: Made) -> None:
     code = (
         "import sys\n"

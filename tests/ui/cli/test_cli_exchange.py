@@ -43,6 +43,7 @@ def csv(tmp_path: Path) -> Path:
     return tmp_path / "runs.csv"
 
 
+@pytest.mark.slow
 def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
     options = (
         "--tree",

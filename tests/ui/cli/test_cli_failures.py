@@ -59,6 +59,7 @@ def test_failures_are_told_by_kind_with_the_first_traceback(store):
     assert sum("too large" in (row["error"] or "") for row in rows) == 8
 
 
+@pytest.mark.slow
 def test_a_round_without_failures_says_so(tmp_path):
     with refine.Tree("calm", store=tmp_path / "refine.db") as tree:
         root = tree.add_round({"x": (0.0, 1.0, 6)}, lambda p: p["x"], n=6).run(progress=False)

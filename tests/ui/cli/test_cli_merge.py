@@ -35,6 +35,7 @@ def stores(tmp_path: Path) -> tuple[Path, Path]:
     return mine, other
 
 
+@pytest.mark.slow
 def test_a_look_writes_nothing_and_suggests_the_merge(stores):
     mine, other = stores
     code, said, _ = run("merge", mine, other, "--dry-run")
@@ -64,6 +65,7 @@ def test_a_folder_and_a_tree_by_name(stores):
     assert "0 new rounds" in run("merge", mine, other, "--dry-run", "--other-tree", "another")[1]
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_refused(stores):
     mine, other = stores
     code, _, said = run("merge", mine, other.with_name("none.db"))

@@ -75,6 +75,7 @@ def test_unlock_asks(store):
     assert trials(store) == ([20], ["root", "unlocked"])
 
 
+@pytest.mark.slow
 def test_delete_asks_and_removes(store):
     with refine.Tree("q", store=store) as tree:
         root = tree.rounds[0].id

@@ -373,6 +373,7 @@ def test_a_round_made_by_a_script_goes_on_in_the_shell(here: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_replay_that_differs_is_exit_code_3(here: Path) -> None:
     root = data(
         "run",

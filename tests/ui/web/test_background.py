@@ -14,10 +14,10 @@ from refine.errors import RefineWarning, ReviewError
 from refine.ui.web.background import Background
 from refine.ui.web.session import Session
 
+pytestmark = pytest.mark.slow
+
 OBJECTIVE = """
 import os, time
-
-pytestmark = pytest.mark.slow
 
 def score(p):
     print("trying", p["x"], "with", os.environ.get("PYTHONPATH"), flush=True)
@@ -62,6 +62,7 @@ def ended(session):
     return session.handle({"type": "pulse"})["job"]
 
 
+@pytest.mark.slow
 def test_it_runs_what_is_left_pauses_in_order_and_goes_on(made, background):
     found = made(n=40, pause=0.1)
     session = Session(found, background=background)
@@ -93,6 +94,7 @@ def test_it_runs_what_is_left_pauses_in_order_and_goes_on(made, background):
     assert "nothing is running here" in session.handle({"type": "pause"})["error"]
 
 
+@pytest.mark.slow
 def test_a_round_ends_in_order_with_the_server(made, background):
     found = made(n=40, pause=0.1)
     background.start(found, "run", {})
@@ -108,6 +110,7 @@ def test_a_round_ends_in_order_with_the_server(made, background):
         )  # no lease is left
 
 
+@pytest.mark.slow
 def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background):
     found = made(n=12).run(progress=False)
     session = Session(found, background=background)
@@ -124,6 +127,7 @@ def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background)
     assert "objectives_here has no 'gone'" in ended(session)["log"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree, tmp_path, background):
     script = made(name="score")
     runnable = background.runnable(script)
