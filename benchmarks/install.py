@@ -37,8 +37,6 @@ EXTRAS = {
     "postgresql": "a store for several machines",
     "mlflow": "sends ended trials to MLflow",
     "tensorboard": "writes ended trials for TensorBoard",
-    "trackio": "sends ended trials to Trackio",
-    "wandb": "sends ended trials to Weights & Biases",
     "all": "all of these",
 }
 
