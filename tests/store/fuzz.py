@@ -74,9 +74,10 @@ SOUND = {
 }
 """Target -> the documents that it begins with, where they are the same in every store."""
 
-MESSAGE = """{"risk": 0.05, "a": "x", "b": "k", "value": null, "rejected": ["k"], "n": 5, "exploit": 0.5, "audit": 0.1, "workers": 2, "hours": 0.5,
-    "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"keep": [0]}}, "trials": 3, "kind": "accept", "note": "", "do": "run", "point": 0,
-    "belief": {"x": {"near": 0.2, "within": 0.1}, "c": {"weights": [0.7, null]}}}"""
+MESSAGE = """{"round": "", "proposal": "", "risk": 0.05, "a": "x", "b": "k", "value": null,
+    "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"keep": [0]}}, "rejected": ["k"], "n": 5, "exploit": 0.5, "audit": 0.1,
+    "belief": {"x": {"near": 0.2, "within": 0.1}, "c": {"weights": [0.7, null]}}, "workers": 2, "hours": 0.5, "trials": 3,
+    "kind": "accept", "note": "", "do": "run", "point": 0}"""
 """Fields of the page's messages."""
 
 
@@ -91,15 +92,20 @@ def text(draw: random.Random) -> str:
 
 def value(draw: random.Random) -> Any:
     """Anything that plain data can hold."""
-    kinds: list[Callable[[], Any]] = [
-        lambda: draw.randint(-(2 ** draw.randint(1, 70)), 2 ** draw.randint(1, 70)),
-        lambda: struct.unpack("d", draw.getrandbits(64).to_bytes(8, "little"))[0],
-        lambda: draw.randint(-2, 12),
-        lambda: [value(draw) for _ in range(draw.randint(0, 3))],
-        lambda: {text(draw): value(draw) for _ in range(draw.randint(0, 3))},
-        lambda: text(draw),
-    ]
-    return draw.choice(ODD) if draw.random() < 0.4 else draw.choice(kinds)()
+    kind = draw.randrange(10)
+    if kind < 4:
+        return draw.choice(ODD)
+    if kind == 4:
+        return draw.randint(-(2 ** draw.randint(1, 70)), 2 ** draw.randint(1, 70))
+    if kind == 5:
+        return struct.unpack("d", draw.getrandbits(64).to_bytes(8, "little"))[0]
+    if kind == 6:
+        return draw.randint(-2, 12)
+    if kind == 7:
+        return [value(draw) for _ in range(draw.randint(0, 3))]
+    if kind == 8:
+        return {text(draw): value(draw) for _ in range(draw.randint(0, 3))}
+    return text(draw)
 
 
 def near(old: Any, draw: random.Random) -> Any:
@@ -119,10 +125,10 @@ def near(old: Any, draw: random.Random) -> Any:
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where plain data can be changed, but for the whole."""
+    """Where plain data can be changed, but for the whole, and for what is nested deeper than Python may call."""
     for key, inner in data.items() if isinstance(data, dict) else enumerate(data):
         yield (*path, key)
-        if isinstance(inner, dict | list):
+        if isinstance(inner, dict | list) and len(path) < 60:
             yield from places(inner, (*path, key))
 
 
