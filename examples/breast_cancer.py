@@ -108,7 +108,9 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for store and reports")
-    parser.add_argument("--full", action="store_true", help="1,800 and 600 configurations of 150 epochs, as in the article")
+    parser.add_argument(
+        "--full", action="store_true", help="1,800 and 600 configurations of 150 epochs, as in the article"
+    )
     parser.add_argument("--workers", type=int, default=2, help="how many configurations run at a time")
     arguments = parser.parse_args()
     if arguments.full:  # so many trials that compiling their networks' structures pays
