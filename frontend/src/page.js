@@ -81,7 +81,7 @@ export class Page {
     this.epsilonLabel = h("label", {}, "difference that matters ", this.epsilon);
     this.numbers = h("dl", { class: "refine-numbers", "aria-live": "off" });
     this.claim = h("p", { class: "refine-claim" });
-    this.sure = fold("sure", "How sure, and how bold", h("span", { class: "refine-faint" }, "more or less risk, and what it would keep"), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
+    this.sure = fold("sure", "How sure, and how bold", h("span", { class: "refine-faint" }, "more or less risk"), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
 
     this.scale = h("span", {});
     this.scaleButtons = [false, true].map((ranked) => h("button", { type: "button", "aria-pressed": String(!ranked), onclick: () => this.rank(ranked) }, ranked ? "rank" : "value"));
@@ -134,7 +134,7 @@ export class Page {
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
     this.python = h("div", { class: "refine-python" }, this.code, this.copyButton);
     this.planning = h("span", { class: "refine-planning" }, ...this.plan.labels, this.prunerLabel);
-    this.more = fold("more", "More", h("span", { class: "refine-faint" }, "how trials are drawn and run, the same in Python"), h("div", { class: "refine-options" }, this.planning, this.runner.budget), this.python);
+    this.more = fold("more", "More", h("span", { class: "refine-faint" }, "how trials run, the same in Python"), h("div", { class: "refine-options" }, this.planning, this.runner.budget), this.python);
     this.said = h("p", { class: "refine-said", role: "status", "aria-live": "polite" });
     this.bar = h("footer", { class: "refine-bar" }, this.facts, this.warning, this.said, this.decideRow, this.runner.element, this.more);
     this.main = h(
@@ -285,7 +285,7 @@ export class Page {
     const rest = this.panels.filter((panel) => !first.includes(panel));
     replace(this.grid, first.map((panel) => panel.element));
     replace(this.otherGrid, rest.map((panel) => panel.element));
-    this.otherNames.textContent = rest.map(({ panel }) => `${panel.name} ${panel.now}`).join(" · ");
+    this.otherNames.textContent = rest.map(({ panel }) => panel.name).join(" · ");
     this.others.hidden = rest.length === 0;
   }
 

@@ -19,7 +19,7 @@ export class TrialList {
     this.body = h("tbody", {});
     this.table = h("table", {}, h("caption", { class: "refine-unseen" }, "Trials of the round"), this.head, this.body);
     this.scroller = h("div", { class: "refine-list", tabindex: "-1", onscroll: () => this.paint(), onkeydown: (event) => this.pressed(event) }, this.table);
-    this.element = fold("trials", "Trials", h("span", { class: "refine-faint" }, "every one: sort, filter, look at any"), h("p", { class: "refine-list-line" }, this.said, this.clearButton), this.scroller);
+    this.element = fold("trials", "Trials", h("span", { class: "refine-faint" }, "sort, filter, look at any"), h("p", { class: "refine-list-line" }, this.said, this.clearButton), this.scroller);
     this.element.addEventListener("toggle", () => this.open());
     this.body.addEventListener("pointerover", (event) => this.hovered(event));
     this.body.addEventListener("pointerleave", () => this.page.hover.leave());

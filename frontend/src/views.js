@@ -26,7 +26,7 @@ export class Views {
       h("button", { type: "button", role: "tab", id: `refine-tab-${view.name}`, "aria-controls": `refine-view-${view.name}`, "aria-selected": "false", tabindex: "-1", onclick: () => this.choose(i), onkeydown: (event) => this.pressed(event, i) }, view.title),
     );
     this.places = this.views.map((view) => h("div", { role: "tabpanel", id: `refine-view-${view.name}`, "aria-labelledby": `refine-tab-${view.name}`, class: "refine-view", tabindex: "0", hidden: true }));
-    this.element = fold("views", "Views", h("span", { class: "refine-faint" }, "history, learning curves, parallel coordinates, two parameters, beside another round"), h("div", { role: "tablist", "aria-label": "Views", class: "refine-tabs" }, this.tabs), this.places);
+    this.element = fold("views", "Views", h("span", { class: "refine-faint" }, "history, curves, pairs, other rounds"), h("div", { role: "tablist", "aria-label": "Views", class: "refine-tabs" }, this.tabs), this.places);
     this.element.addEventListener("toggle", () => this.draw());
     this.at = 0;
   }
