@@ -85,6 +85,7 @@ def identities(tree):
     return found
 
 
+@pytest.mark.slow
 def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
     text = str(released)
     assert all(each.id in text for each in released.rounds)
