@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import different, read_share, unread_in
+from refine.analysis.conditions import as_read, different, read_share, unread_in
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
@@ -152,6 +152,22 @@ def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
     return level, 1 - seconds / typical if typical > 0 else 0.0
 
 
+def trial_seconds(analysis: Analysis, space: Space) -> float:
+    """Mean time of a trial in seconds: of those inside ``space`` where five or more are known, else of all; NaN where none is.
+
+    Args:
+        analysis: Of the round.
+        space: Where the trials shall lie.
+    """
+    table = analysis.table
+    seconds = np.asarray(table["seconds"], dtype=float) if "seconds" in table else np.full(len(table), np.nan)
+    timed = np.isfinite(seconds)
+    if all(name in analysis.space for name in space):
+        inside = timed & np.asarray(space.contains(as_read(space, analysis.parameters, table)), dtype=bool)
+        timed = inside if inside.sum() >= _LEAST_TRIALS else timed
+    return float(seconds[timed].mean()) if timed.any() else math.nan
+
+
 def left_to_run(analysis: Analysis, space: Space) -> int:
     """How many configurations of a space have not been run, to judge by the evidence.
 
@@ -191,9 +207,7 @@ def advice(analysis: Analysis, space: Space, left: int) -> Advice:
     judge = math.ceil(needed / GOOD / (1 if rarest is None else reads[rarest]))
     wanted = math.ceil(max(hit, judge) / (1 - _AUDIT) / 10) * 10
     n = min(wanted, left)
-    times = np.asarray(analysis.table["seconds"], dtype=float) if "seconds" in analysis.table else np.zeros(0)
-    times = times[np.isfinite(times)]
-    seconds = n * float(np.median(times)) if times.size else math.nan
+    seconds = n * trial_seconds(analysis, space)
     counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE, "judge": judge, "needed": needed}
     parameters = len(analysis.parameters) - len(unread_in(space, analysis.parameters))
     read = {"rarest": rarest, "read": None if rarest is None else reads[rarest]}

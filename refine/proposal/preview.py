@@ -15,7 +15,7 @@ from refine.analysis.conditions import as_read, different
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.errors import closest
-from refine.proposal.alternatives import left_to_run
+from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.proposal import Proposal
 from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _TOP = 0.1
 _LEAST_TOP = 10
-_LEAST_TIMED = 5
 
 
 class Expected(NamedTuple):
@@ -145,12 +144,6 @@ def preview_of(
     values = np.asarray(ranked["value"], dtype=float)
     exist, left = different(space, analysis.parameters, feasible(space).count), left_to_run(analysis, space)
     n = min(n, left)
-    seconds = (
-        np.asarray(ranked["seconds"], dtype=float) if "seconds" in ranked else np.full(len(ranked), np.nan)
-    )
-    timed = np.isfinite(seconds)
-    similar = timed & inside if (timed & inside).sum() >= _LEAST_TIMED else timed
-    each = float(seconds[similar].mean()) if similar.any() else math.nan
     return Preview(
         space=space,
         volume_kept=proposal.volume_of(space),
@@ -168,7 +161,7 @@ def preview_of(
         exist=exist,
         left=left,
         hit=float(stats.hit_probability(n, 0.05)),
-        seconds=each * math.ceil(n / workers) if workers else math.nan,
+        seconds=trial_seconds(analysis, space) * math.ceil(n / workers) if workers else math.nan,
         workers=workers,
         new_values=new_values(proposal.old, space, proposal.space),
         no_value=_without_value(analysis, space),

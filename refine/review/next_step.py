@@ -13,7 +13,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.analysis.reason import Reason
-from refine.proposal.alternatives import advice, left_to_run
+from refine.proposal.alternatives import advice, left_to_run, trial_seconds
 from refine.proposal.proposal import Proposal
 from refine.space.space import Space
 from refine.trials.trial import FAILED
@@ -84,7 +84,7 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextSt
         planned: Configurations planned for the round.
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
-    each = median_seconds(analysis)
+    each = trial_seconds(analysis, proposal.space)
     if changed:
         n = advised_size(analysis, proposal, proposal.space, planned)
         reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each})
@@ -151,12 +151,3 @@ def _usable(analysis: Analysis) -> float:
     lost = sum(count for state, count in analysis.states.items() if state in FAILED)
     ended = lost + analysis.states.get("complete", 0) + analysis.states.get("pruned", 0)
     return max(0.1, 1 - lost / ended) if ended else 1.0
-
-
-def median_seconds(analysis: Analysis) -> float:
-    """Median time of a trial; NaN where none is known."""
-    if "seconds" not in analysis.table:
-        return math.nan
-    times = np.asarray(analysis.table["seconds"], dtype=float)
-    times = times[np.isfinite(times)]
-    return float(np.median(times)) if times.size else math.nan

@@ -13,9 +13,8 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.reason import plain
 from refine.errors import AnalysisError, DesignError
-from refine.proposal.alternatives import left_to_run
+from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.forecast import limits_of
-from refine.review.next_step import median_seconds
 from refine.review.worth import ahead_of, batch_of
 from refine.space.space import Space
 from refine.utils.display import Shown
@@ -159,14 +158,14 @@ def rehearse(
     for rounds, n in plans:
         values = simulate(*ahead, [batch_of(n, exploit, audit)] * rounds)
         # Every plan starts from the same: the differences are what it brings.
-        found.append(_plan(analysis, rounds, n, values, epsilon))
+        found.append(_plan(analysis, space, rounds, n, values, epsilon))
         now = analysis.sign * float(values[:, 0].mean())
     return Rehearsal(
         round_id, analysis.metric, analysis.direction, now, epsilon, tuple(found), left, len(values)
     )
 
 
-def _plan(analysis: Analysis, rounds: int, n: int, values: Any, epsilon: float) -> Plan:
+def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:
     own = analysis.sign * values[:, 1:]
     levels = LEVELS if analysis.sign > 0 else LEVELS[::-1]
     at = np.quantile(own, levels, axis=0).T
@@ -179,5 +178,5 @@ def _plan(analysis: Analysis, rounds: int, n: int, values: Any, epsilon: float) 
         quantiles=tuple(tuple(float(v) for v in row) for row in at),
         mean=tuple(float(v) for v in own.mean(axis=0)),
         likely=(more + 0.5) / (len(values) + 1),
-        seconds=rounds * n * median_seconds(analysis),
+        seconds=rounds * n * trial_seconds(analysis, space),
     )

@@ -13,10 +13,9 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evaluated import natural_limits
 from refine.analysis.race import SHARE
 from refine.analysis.reason import plain
-from refine.proposal.alternatives import left_to_run
+from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.forecast import cells_of
 from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_of
-from refine.review.next_step import median_seconds
 from refine.space.space import Space
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
@@ -216,7 +215,7 @@ def worth_of(
         verdict=verdict_of(probability, float(rises.mean()), again, sd, (n or RUNS) * price),
         n=n,
         left=left,
-        seconds=n * median_seconds(analysis),
+        seconds=n * trial_seconds(analysis, space),
         probability=probability,
         gain=float(rises.mean()),
         low=float(low),

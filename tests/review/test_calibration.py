@@ -8,14 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import sqlalchemy as sa
 
 import objectives
 import refine
 from refine import stats
 from refine.report.pages.calibration import entry_sentences
 from refine.review.decision import Decision
-from refine.store.schema import t
 from refine.trials.trial import AUDITS
 
 
@@ -150,28 +148,6 @@ def test_branches_and_second_decisions_have_no_forecast(tree, root):
     assert entries[0].verdict == "no_claim"
     assert entries[0].state == "no_forecast"
     assert entries[0].realised("best") == branch.trials["value"].max()
-
-
-@pytest.mark.slow
-def test_decisions_stored_before_there_were_forecasts_are_read(tree, root):
-    child = root.propose().accept(n=20).run(progress=False)
-    engine = tree._context.store.engine
-    with engine.begin() as connection:
-        (content,) = connection.execute(sa.select(t.decision.c.content)).scalars()
-        old = json.loads(content)
-        assert old.pop("forecast")["n"] == 19
-        connection.execute(t.decision.update().values(content=json.dumps(old)))
-    (decision,) = root.decisions
-    assert decision.forecast is None
-    assert Decision.from_json(decision.to_json()) == decision
-    (entry,) = tree.calibration().entries
-    assert entry.finished
-    assert not entry.scored
-    assert entry.state == "no_forecast"
-    assert row_of(tree, child)["best"] == entry.realised("best")
-    # The same decision again is the one that is stored already.
-    root.propose().accept(n=20)
-    assert len(root.decisions) == 1
 
 
 @pytest.mark.slow
