@@ -31,8 +31,8 @@ NEEDS = {"keras": "keras", "docs": "slow"}
 """Folder of tests -> the marker of all that lie in it."""
 
 HERE = Path(__file__).parent
-MOST = 1.0
-"""Seconds of CPU that a test without a marker may take: CI fails where one takes more."""
+MOST = 2.0
+"""Seconds of CPU that a test without a marker may take in CI: four times what is marked, since machines differ and are shared."""
 
 
 FIRST = (

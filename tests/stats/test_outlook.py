@@ -72,6 +72,7 @@ def test_errors():
         ChildOutlook()(posterior, left, 0)
 
 
+@pytest.mark.slow
 def test_noise_of_trees_and_what_a_model_does_not_know_are_left_out():
     x, y = _round(80, 5)
     posterior, left = SMALL(x, y, _round(200, 6, low=0.5)[0], [0, 0, 0]), left_over(x, y, [0, 0, 0])

@@ -30,6 +30,7 @@ def test_trials_are_more_probable_with_what_is_right_however_loudly_it_is_said()
             assert good > height > -height > wrong
 
 
+@pytest.mark.slow
 def test_the_opposite_has_the_opposite_ratio_and_the_order_of_rows_says_nothing():
     X, y = sample()
     assert stats.PriorEvidence()(X, y, np.full(60, 2.0), [0, 0, 0]) == 0

@@ -100,6 +100,7 @@ def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
     assert len(child.run(objective=score, progress=False).trials) == 3
 
 
+@pytest.mark.slow
 def test_the_same_calls_give_the_same_ids_cells_keys_and_seeds(released, tmp_path):
     with study(tmp_path / "again.db", stored_proposal(released)[0]) as again:
         assert identities(again) == identities(released)

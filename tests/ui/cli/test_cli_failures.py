@@ -151,6 +151,7 @@ def test_a_figure_says_what_it_takes(store, typed, told):
     assert told.format(where=" ".join(store)) in found.stderr
 
 
+@pytest.mark.slow
 def test_what_failed_is_run_again_without_naming_the_round(store):
     where = f"{__file__}:fragile"
     path, _ = store
