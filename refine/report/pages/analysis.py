@@ -9,6 +9,7 @@ import numpy as np
 from refine.analysis import finding as f
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
+from refine.analysis.levels import LevelShares
 from refine.report.pages.belief import belief_block
 from refine.report.pages.goal import feasible_sentence, judged_text, source_text
 from refine.report.pages.noise import noise_clause
@@ -220,3 +221,24 @@ def _row(analysis: Analysis, e: ParameterEvidence) -> tuple[str | Cell, ...]:
     verdict = VERDICTS[analysis.findings[e.name].verdict]
     q = p_value(e.q).removeprefix("= ")
     return Cell(e.name, "strong"), verdict, effect, interval, q, number(e.importance.estimate)
+
+
+def share_text(label: str, share: LevelShares, *, tested: bool) -> str:
+    """How often a level is among the good trials, and among all."""
+    if not tested:
+        return f"{label}: untested"
+    return f"{label}: {percent(share.good)} of the good trials, {percent(share.everyone)} of all"
+
+
+def cell_text(at: str, metric: str, median: float, n: int, good: int) -> str:
+    """What the trials gave at two levels, which ``at`` names."""
+    return (
+        f"{at}: median {metric} {score(median)}, {plural(n, 'trial')}, {good} of them good"
+        if n
+        else f"{at}: no trial"
+    )
+
+
+def pair_text(metric: str, vertical: str) -> str:
+    """What a picture of two parameters shows."""
+    return f"Median {metric} at every two levels, lighter is better; a circle's area is the number of good trials. {vertical} is vertical."

@@ -336,3 +336,9 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("worth", "confirm"): short_worth,
     ("worth", "stop"): short_worth,
 }
+
+
+def passed_text(checks: Checks) -> str:
+    """How many checks pass: ``2 to look at, 7 pass``."""
+    passed = sum(c.verdict == "pass" for c in checks.checks)
+    return f"{len(checks.checks) - passed} to look at, {passed} pass"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from refine.proposal.options import Option, Options
 from refine.report.pages.goal import judged_text
+from refine.report.pages.preview import PROBABILITY, TOP_KEPT, VOLUME_KEPT, short_probability
 from refine.space.encoding import label
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
@@ -86,3 +87,17 @@ def _gained(option: Option, name: str) -> str:
     below = f"down to {label(new.low)}" if new.low < old.low else ""
     above = f"up to {label(new.high)}" if new.high > old.high else ""
     return join([text for text in (below, above) if text])
+
+
+def option_numbers(option: Option, probable: str = PROBABILITY) -> dict[str, str]:
+    """What is kept at a risk, under the names that :func:`~refine.report.pages.preview.decision_numbers` gives.
+
+    Args:
+        option: A row of the proposals by risk.
+        probable: What its probability is called.
+    """
+    return {
+        VOLUME_KEPT: percent(option.volume_kept),
+        probable: short_probability(option.probability),
+        TOP_KEPT: f"{option.top_kept} of {option.top}",
+    }

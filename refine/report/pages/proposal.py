@@ -355,3 +355,28 @@ def _row(c: Change) -> tuple[str | Cell, ...]:
 
 def _proposed(c: Change) -> str:
     return "no longer read" if c.kind == "leave" else f"{bounds_text(c.new)} ({c.kind})"
+
+
+_WHY = {
+    "keep": "Why it stays as it is",
+    "narrow": "Why it is narrowed",
+    "drop": "Why choices leave",
+    "widen": "Why it is widened",
+    "reopen": "Why it is reopened",
+    "fix": "Why it is fixed",
+    "leave": "Why it is no longer read",
+}
+
+
+def why_heading(change: Change) -> str:
+    """Why a parameter changes, in few words: ``Why: rises with lr``."""
+    words = short_reason(change) if change.kind not in ("keep", "leave") else ""
+    return f"Why: {words}" if words else _WHY[change.kind]
+
+
+def kept_text(change: Change) -> str:
+    """How much of a parameter stays, and the risk of its change alone; empty where it stays as it is."""
+    if change.kind in ("keep", "leave"):
+        return ""
+    risk = f"; its own risk is {risk_percent(change.risk)}" if math.isfinite(change.risk) else ""
+    return f" {percent(change.volume_kept)} of it stays{risk}."

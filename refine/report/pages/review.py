@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refine.analysis.conditions import declared
 from refine.proposal.change import Change
+from refine.proposal.proposal import Proposal
 from refine.proposal.rescaling import Rescaling, by_magnitude
 from refine.report.pages.analysis import best_text, caution_facts
 from refine.report.pages.belief import belief_block
@@ -275,3 +276,18 @@ def _changes(review: Review) -> list[Block]:
 def _levels(parameter: Parameter) -> str:
     """The levels that an edit makes, where its bounds don't say them."""
     return levels_text(parameter.grid) if isinstance(parameter, Range) else ""
+
+
+def suggestion_text(found: Suggestion, machine: Proposal) -> str:
+    """What somebody suggests and keeps, beside what the machine proposes.
+
+    Args:
+        found: The suggestion.
+        machine: The proposal.
+    """
+
+    def keeps(volume: float, share: float) -> str:
+        return f"keeps {percent(volume)}, probability {probability(share)}"
+
+    beside = keeps(machine.volume_kept, machine.claim.probability)
+    return f"{suggested_text(found)}: {keeps(found.volume_kept, found.probability)} (proposed: {beside})"

@@ -17,13 +17,13 @@ from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.analysis.levels import cells_of, level_shares
 from refine.analysis.selection import good_rows, having, unusable
 from refine.report.glossary import meanings, terms
-from refine.report.pages.analysis import VERDICTS, best_text
-from refine.report.pages.checks import figure, question, says
-from refine.report.pages.goal import judged_text
-from refine.report.pages.options import leaves_text, risks_text
-from refine.report.pages.proposal import claim_sentence, why
-from refine.report.pages.reasons import next_sentence, sentence, sentences, short_reason
-from refine.report.pages.review import suggested_text, total_sentence
+from refine.report.pages.analysis import VERDICTS, best_text, cell_text, pair_text, share_text
+from refine.report.pages.checks import figure, passed_text, question, says
+from refine.report.pages.options import leaves_text, option_numbers, risks_text
+from refine.report.pages.preview import PROBABILITY, decision_numbers, probability_name, too_many_text
+from refine.report.pages.proposal import claim_sentence, kept_text, why, why_heading
+from refine.report.pages.reasons import next_sentence, sentence, sentences
+from refine.report.pages.review import suggestion_text, total_sentence
 from refine.report.pages.worth import worth_sentence
 from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
@@ -36,7 +36,7 @@ from refine.ui.web.plan import belief_form
 from refine.ui.web.steps import step_content
 from refine.ui.web.ticks import axis
 from refine.ui.web.view import MISSING, rank_column, view_of
-from refine.utils.format import duration, number, percent, plural, probability, risk_percent, score
+from refine.utils.format import duration, number, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,24 +56,7 @@ if TYPE_CHECKING:
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
 _LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
-TOP_KEPT, VOLUME_KEPT, PROBABILITY, FRONT_PROBABILITY = (
-    "best trials that stay",
-    "share of the space that stays",
-    "chance that the best stays",
-    "chance that the front stays",
-)
-"""Names of numbers in the header that a proposal of another risk has as well; the last one where there are several goals."""
-
 _ORDER = ("fail", "warn", "unknown", "pass")
-_WHY = {
-    "keep": "Why it stays as it is",
-    "narrow": "Why it is narrowed",
-    "drop": "Why choices leave",
-    "widen": "Why it is widened",
-    "reopen": "Why it is reopened",
-    "fix": "Why it is fixed",
-    "leave": "Why it is no longer read",
-}
 
 
 def known(value: float) -> float | None:
@@ -138,7 +121,7 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
             for p in sorted(analysis.pairs, key=lambda p: p.q)
             if p.q <= ALPHA
         ],
-        "checks_text": _checks_text(checks),
+        "checks_text": passed_text(checks),
         "checks": [
             {
                 "key": c.key,
@@ -155,12 +138,6 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
     }
 
 
-def _checks_text(checks: Checks) -> str:
-    """``2 to look at, 7 pass``."""
-    passed = sum(c.verdict == "pass" for c in checks.checks)
-    return f"{len(checks.checks) - passed} to look at, {passed} pass"
-
-
 SUGGESTED = "suggested"
 """Form of an edit that takes over what a suggestion says of a parameter, and that bounds or levels can't say."""
 
@@ -171,13 +148,12 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
     Args:
         review: The review, without edits.
     """
-    old, machine = review.proposal.old, review.proposal
-    beside = f"proposed: keeps {percent(machine.volume_kept)}, {_claimed(machine.claim.probability)}"
+    old = review.proposal.old
     return [
         {
             "by": each.decision.author,
             "why": each.decision.note,
-            "text": f"{suggested_text(each)}: keeps {percent(each.volume_kept)}, {_claimed(each.probability)} ({beside})",
+            "text": suggestion_text(each, review.proposal),
             "edits": {
                 name: _as_suggested(page_form(old[name], new, now), each.decision.digest)
                 for name, (now, new) in each.differs.items()
@@ -187,17 +163,8 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
     ]
 
 
-def _claimed(share: float) -> str:
-    return f"probability {probability(share)}"
-
-
 def _as_suggested(form: dict[str, Any], digest: str) -> dict[str, Any]:
     return {**form, "as": SUGGESTED, "of": digest} if "as" in form else form
-
-
-def probability_name(proposal: Proposal) -> str:
-    """What the header calls the probability of the claim: with several goals the claim is about their front."""
-    return FRONT_PROBABILITY if proposal.claim.others else PROBABILITY
 
 
 def option_content(option: Option, probable: str = PROBABILITY) -> dict[str, Any]:
@@ -207,21 +174,14 @@ def option_content(option: Option, probable: str = PROBABILITY) -> dict[str, Any
         option: A row of the proposals by risk.
         probable: What the header calls its probability.
     """
-    risk, leaves, kept = risks_text(option), leaves_text(option), f"{option.top_kept} of {option.top}"
-    likely = probability(option.probability)
+    risk, leaves, numbers = risks_text(option), leaves_text(option), option_numbers(option, probable)
     return {
         "risk": option.risk,
         "up_to": option.up_to,
         "name": risk,
         "leaves": leaves,
-        "text": (
-            f"{risk}; leaves: {leaves}; {VOLUME_KEPT} {percent(option.volume_kept)}; {probable} {likely}; {TOP_KEPT} {kept}"
-        ),
-        "numbers": {
-            TOP_KEPT: kept,
-            VOLUME_KEPT: percent(option.volume_kept),
-            probable: _probability(option.probability),
-        },
+        "text": "; ".join([risk, f"leaves: {leaves}", *map(" ".join, numbers.items())]),
+        "numbers": numbers,
         "proposed": {name: _proposed(option.old[name], option.space[name]) for name in option.old},
     }
 
@@ -275,8 +235,8 @@ def panel(
         "role": {"name": role, "title": meanings("Role")[role]},
         "badge": {"text": badge.text, "tone": badge.tone, "title": meanings("Verdict")[badge.text]},
         "change": "keep" if change.kind == "leave" else change.kind,
-        "summary": _summary(change),
-        "reason": f"{why(change)}{_kept(change)}",
+        "summary": why_heading(change),
+        "reason": f"{why(change)}{kept_text(change)}",
         "now": bounds_text(p),
         "when": "" if p.when is None else f"only where {p.when}",
         "belief": belief_form(belief, e.name, p),
@@ -288,26 +248,11 @@ def panel(
             "label": v.label,
             "share": s.everyone,
             "good": s.good if math.isfinite(s.good) else 0.0,
-            "text": f"{v.label}: {percent(s.good)} of the good trials, {percent(s.everyone)} of all"
-            if analysis.tested
-            else f"{v.label}: untested",
+            "text": share_text(v.label, s, tested=analysis.tested),
         }
         for v, s in zip(e.levels, level_shares(e), strict=True)
     ]
     return {**found, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
-
-
-def _summary(change: Change) -> str:
-    """Why a parameter changes, in few words: ``Why: rises with lr``."""
-    words = short_reason(change) if change.kind not in ("keep", "leave") else ""
-    return f"Why: {words}" if words else _WHY[change.kind]
-
-
-def _kept(change: Change) -> str:
-    if change.kind in ("keep", "leave"):
-        return ""
-    risk = f"; its own risk is {risk_percent(change.risk)}" if math.isfinite(change.risk) else ""
-    return f" {percent(change.volume_kept)} of it stays{risk}."
 
 
 def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> dict[str, Any]:
@@ -433,10 +378,7 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
 
     def text(i: int, j: int) -> str:
         at = f"{a} = {across.levels[j].label}, {b} = {down.levels[i].label}"
-        if not n[i, j]:
-            return f"{at}: no trial"
-        trials = f"{plural(int(n[i, j]), 'trial')}, {good[i, j]} of them good"
-        return f"{at}: median {analysis.metric} {score(float(medians[i, j]))}, {trials}"
+        return cell_text(at, analysis.metric, float(medians[i, j]), int(n[i, j]), int(good[i, j]))
 
     return {
         "a": _side(across),
@@ -445,10 +387,7 @@ def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
         "n": n.tolist(),
         "good": good.tolist(),
         "text": [[text(i, j) for j in range(shape[1])] for i in range(shape[0])],
-        "about": (
-            f"Median {analysis.metric} at every two levels, lighter is better; a circle's area is the number of good "
-            f"trials. {b} is vertical."
-        ),
+        "about": pair_text(analysis.metric, b),
     }
 
 
@@ -472,46 +411,6 @@ def preview_content(
         front: How many points of the front lie inside, and of how many; ``None`` where there is one goal.
     """
     bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
-    means = terms()
-    judged = judged_text(found.metric, proposal.subject_to)
-    several = bool(proposal.claim.others)
-    first = f", by the first goal, {found.metric}" if several else ""
-    numbers = [
-        _shown(
-            TOP_KEPT,
-            f"{found.top_kept} of {found.top}",
-            f"How many of the best tenth of this round's trials (at least 10){first} lie inside",
-            tone="bad" if found.throws else "",
-        ),
-        _shown(
-            VOLUME_KEPT,
-            _beside(percent(found.volume_kept), percent(found.proposed_volume_kept)),
-            means["Volume kept"].plain,
-        ),
-        _shown(
-            probability_name(proposal),
-            _beside(_probability(found.probability), _probability(found.proposed_probability)),
-            f"{_probable_of(proposal, found, judged)} {means['Epsilon'].plain}",
-        ),
-        _shown(
-            "configurations",
-            f"{found.n:,} of {found.left:,} left",
-            "How many configurations the next round runs, of those inside that were not run yet",
-        ),
-        _shown(
-            "chance to hit the best 5 %",
-            probability(found.hit).removeprefix("about "),
-            "Probability that the next round, drawn evenly, includes one of the best 5 % of configurations",
-        ),
-        _shown(
-            "time",
-            "not known" if math.isnan(found.seconds) else f"about {duration(found.seconds)}",
-            "How long the next round would take with so many workers, by the trials so far",
-        ),
-    ]
-    if front is not None:
-        about = "How many points of the front, the trials that no other one beats in every goal, lie inside"
-        numbers.insert(0, _shown("front kept", f"{front[0]:,} of {front[1]:,}", about))
     return {
         "volume_kept": known(found.volume_kept),
         "probability": known(found.probability),
@@ -522,40 +421,9 @@ def preview_content(
         "left": found.left,
         "hit": known(found.hit),
         "takes": "" if not found.seconds >= 1 else f"about {duration(found.seconds)}",
-        "numbers": numbers,
+        "numbers": [number._asdict() for number in decision_numbers(found, proposal, front)],
         "refused": found.left == 0 or (asked is not None and asked > found.left),
-        "warning": " ".join(filter(None, [_too_many(found, asked), sentences(found.new_values)])),
+        "warning": " ".join(filter(None, [too_many_text(found, asked), sentences(found.new_values)])),
         "bounds": bounds,
         "levels": {name: found.space[name].size for name in bounds},
     }
-
-
-def _probable_of(proposal: Proposal, found: Preview, judged: str) -> str:
-    """What the probability in the header is of."""
-    if not proposal.claim.others:
-        return f"Probability that the best {judged} inside is within ε = {score(found.epsilon)} of the best in the present space."
-    losses = [(found.metric, found.epsilon), *((t.metric, t.epsilon) for t in proposal.claim.others)]
-    worse = ", ".join(f"{score(epsilon)} in {metric}" for metric, epsilon in losses)
-    return (
-        "Probability that every point of the front in the present space has a configuration inside that is at most ε worse in each "
-        f"goal: {worse}."
-    )
-
-
-def _shown(name: str, value: str, title: str = "", tone: str = "") -> dict[str, str]:
-    return {"name": name, "value": value, "title": title, "tone": tone}
-
-
-def _beside(mine: str, proposed: str) -> str:
-    return mine if mine == proposed or proposed == "-" else f"{mine} (proposed {proposed})"
-
-
-def _probability(value: float) -> str:
-    """A probability as the header has room for it, no finer than it is known."""
-    return probability(value).removeprefix("about ") if math.isfinite(value) else "-"
-
-
-def _too_many(found: Preview, asked: int | None) -> str:
-    if found.left == 0:
-        return "Nothing is left to run there."
-    return f"Only {found.left:,} are left to run there." if asked is not None and asked > found.left else ""

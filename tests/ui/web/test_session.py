@@ -108,7 +108,7 @@ def test_proposals_by_risk_and_their_bounds(session, root):
     )
     assert bold["text"] == (
         f"5 to 30 %; leaves: {bold['leaves']}; share of the space that stays 0.4 %; "
-        "chance that the best stays about 0.99; best trials that stay 3 of 12"
+        "chance that the best stays 0.99; best trials that stay 3 of 12"
     )
     assert bold["numbers"] == {
         "best trials that stay": "3 of 12",
