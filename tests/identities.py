@@ -57,7 +57,7 @@ def main() -> None:
                 root = tree.add_round(space, objective, n=120, seed=3, design=design, name="exact")
                 root.run(progress=False)
                 review = root.propose(risk=0.05)
-                child = review.accept("as proposed", n=40)
+                child = review.accept("as proposed", n=12)
                 child.run(objective=objective, name="exact", progress=False)
                 again = child.propose(risk=0.05)
                 out[f"{name} {design}"] = {

@@ -46,10 +46,16 @@ def script(text: str) -> str:
 
 
 WITH_CODE = [page for page in PAGES if "```python\n" in page.read_text()]
+DAILY = ("README.md", "start.md", "keras.md", "proposals.md")
+"""Pages whose code runs with every change; that of the others runs nightly."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=() if p.name in DAILY else pytest.mark.nightly) for p in WITH_CODE],
+    ids=lambda page: page.name,
+)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     text = page.read_text()
     assert not text.startswith("```")

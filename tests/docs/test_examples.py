@@ -102,6 +102,7 @@ def test_a_gradient_boosting_in_a_space_as_people_write_it(tmp_path):
     assert {*trials["max_leaf_nodes"]} <= set(range(8, 65, 8))
 
 
+@pytest.mark.nightly
 def test_a_function_of_ones_own_in_a_space_as_people_write_it(tmp_path):
     assert re.search(
         r"^Round \w+: 12 trials\. Best ", run("own_function.py", "12", cwd=tmp_path), flags=re.MULTILINE

@@ -205,6 +205,7 @@ def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None
     assert programs() == 2
 
 
+@pytest.mark.nightly
 def test_epochs_beyond_one_call_go_on() -> None:
     plain, found = (trained({"optimizer": "sgd"}, way, epochs=70, batch_size=40) for way in (False, True))
     assert len(found[0]["loss"]) == 70

@@ -82,6 +82,7 @@ def assert_same(found: Any, expected: Any) -> None:
         np.testing.assert_array_equal(mine, other)
 
 
+@pytest.mark.nightly
 def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
     fresh = []
     for changed in VALUES:

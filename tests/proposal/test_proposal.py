@@ -44,6 +44,7 @@ def round_of(seed: int, n: int = 80, noise: float = 0.1, direction: str = "maxim
     return frame.assign(value=value if direction == "maximize" else -value)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000), risk=st.sampled_from([0.02, 0.05, 0.15, 0.4]))
@@ -67,6 +68,7 @@ def test_a_proposed_space_lies_inside_unless_it_widens_on_purpose(seed, risk):
         assert proposal.space[e.name].contains([e.parameter.grid[level]])[0]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 10_000))

@@ -370,6 +370,7 @@ def test_no_comparison_without_enough_trials(facts: Facts, child: Facts, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_how_trials_were_drawn(facts: Facts, child: Facts, tmp_path: Path) -> None:
     text = round_report(child, tmp_path).read_text(encoding="utf-8")

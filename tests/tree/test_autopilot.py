@@ -59,6 +59,7 @@ def test_a_budget_is_kept_and_every_round_has_space_filling_trials(tree):
     assert truth(tree.winner().params) > 1.05
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
     calls = {"left": 10**6}
@@ -85,6 +86,7 @@ def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
     assert found[0] == found[1]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_larger_budget_goes_on_in_the_same_rounds(tree):
     first = tree.add_round(SPACE, noisy, n=20, seed=3)

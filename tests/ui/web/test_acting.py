@@ -211,6 +211,7 @@ def several(tree):
     )
 
 
+@pytest.mark.nightly
 def test_several_goals_beliefs_and_conditions(browser, several, tree):
     with page_of(browser, several) as page:
         chooses_from_the_front(page, several)

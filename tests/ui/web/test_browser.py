@@ -299,6 +299,7 @@ def test_answers_that_come_late(browser, root, tree):
     assert (root.decisions, other.decisions) == ((), ())
 
 
+@pytest.mark.nightly
 def test_a_round_that_cannot_be_analysed_has_nothing_to_decide(browser, root, tree):
     small = tree.add_round(SPACE, root.objective, n=5, seed=8).run(progress=False)
     with served(root) as running, visit(browser, running.url) as page:
@@ -441,6 +442,7 @@ def test_coupled_parameters_open_as_a_picture(browser, tree):
         assert page.evaluate("document.activeElement.textContent").startswith(button.inner_text()[:5])
 
 
+@pytest.mark.nightly
 def test_two_tabs(browser, server, root, tree):
     with visit(browser, server.url) as one, visit(browser, server.url) as two:
         drag(one, "dropout", "upper", 120)
@@ -459,6 +461,7 @@ def test_two_tabs(browser, server, root, tree):
         assert two.locator(".refine-next").inner_text().endswith(" configurations to run.")
 
 
+@pytest.mark.nightly
 def test_a_round_deleted_meanwhile(browser, root, tree):
     other = tree.add_round(SPACE, root.objective, n=40, seed=9).run(progress=False)
     with served(other) as running, visit(browser, running.url) as page:
