@@ -86,6 +86,7 @@ def test_report_and_figure(tree, space, tmp_path):
         found.plot.curves(5)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_short_curves_and_none(tree, space, tmp_path):
     short = tree.add_round(space, objectives.metrics, metric="max:acc", n=20).run(progress=False)

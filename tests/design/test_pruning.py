@@ -147,6 +147,7 @@ def test_an_adaptive_round_with_a_pruner(tree, space):
     assert len(found.trials) == 55
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "pruner",

@@ -80,6 +80,7 @@ def test_rounds_on_harder_ground(tmp_path):
         assert 0.5 < float(row[7].split()[0]) <= 1
 
 
+@pytest.mark.nightly
 def test_a_dask_cluster_of_separate_processes(tmp_path):
     said = run("dask_cluster.py", "--out", str(tmp_path), "--n", "60")
     assert re.search(r"^60 trials on tcp://127\.0\.0\.1:\d+, best ", said, flags=re.MULTILINE)

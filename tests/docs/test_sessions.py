@@ -104,6 +104,7 @@ def score(p):
 """
 
 
+@pytest.mark.nightly
 def test_a_guided_round(tmp_path: Path) -> None:
     (tmp_path / "start.py").write_text(START)
     (tmp_path / "objective.py").write_text(SCORE)

@@ -113,6 +113,7 @@ def test_it_gives_what_keras_gives(name: str) -> None:
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "arguments",
     few(
@@ -141,6 +142,7 @@ def test_arguments_mean_what_they_mean_in_keras(arguments: dict[str, Any]) -> No
         np.testing.assert_allclose(found[0][metric], values, rtol=1e-5, atol=1e-5, err_msg=metric)
 
 
+@pytest.mark.nightly
 def test_several_classes() -> None:
     y = RNG.integers(0, 3, 103)
     options = {
@@ -154,6 +156,7 @@ def test_several_classes() -> None:
         np.testing.assert_allclose(found[metric], values, rtol=1e-5, atol=1e-5, err_msg=metric)
 
 
+@pytest.mark.nightly
 def test_metrics_are_the_same_numbers() -> None:
     """Counts are exact, so that two trials with as many hits are tied whichever way they were trained."""
     plain, found = (trained({"optimizer": "sgd"}, way)[0] for way in (False, True))
@@ -212,11 +215,13 @@ def test_epochs_beyond_one_call_go_on() -> None:
     np.testing.assert_allclose(found[0]["loss"], plain[0]["loss"], rtol=1e-4)
 
 
+@pytest.mark.nightly
 def test_rows_are_shuffled_as_without_it() -> None:
     plain, found = (trained({"dropout": 0.0}, way, shuffle=True) for way in (False, True))
     np.testing.assert_allclose(found[0]["loss"], plain[0]["loss"], rtol=1e-5)
 
 
+@pytest.mark.nightly
 def test_a_trial_that_is_behind_stops() -> None:
     lengths = []
     for way in (True, False):
@@ -291,6 +296,7 @@ def changed(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
     return history, model
 
 
+@pytest.mark.nightly
 def test_an_objective_asks_for_it() -> None:
     objective = KerasObjective(unchanged, X, Y, accelerate="compiled")
     found = objective({"units": 4}, RunningTrial(5, None))

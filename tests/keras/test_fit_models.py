@@ -37,6 +37,7 @@ def test_there_are_150_models_of_different_names() -> None:
     assert len(set(names)) == len(names) >= 150
 
 
+@pytest.mark.nightly
 def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     case = ModelCase("mixed rows", partial(network, Averaged), table)
     monkeypatch.setattr(_known, "_KNOWN_LAYERS", _known._KNOWN_LAYERS | {Averaged})

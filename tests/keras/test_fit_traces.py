@@ -97,6 +97,7 @@ def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
     assert set(_plain._traces) == set(known)
 
 
+@pytest.mark.nightly
 def test_structures_have_traces_of_their_own(cancer: Any) -> None:
     train(cancer, {})
     for number, changed in enumerate(STRUCTURES):

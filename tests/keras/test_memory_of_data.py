@@ -50,6 +50,7 @@ print(json.dumps([making, running, metrics["val_loss"]]))
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="peaks are read from Linux")
 def test_an_objective_takes_its_data_once_and_a_trial_no_more():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)

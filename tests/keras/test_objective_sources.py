@@ -137,6 +137,7 @@ def from_disk(rows, y, rows_val, y_val, params):
     return history, model
 
 
+@pytest.mark.nightly
 def test_row_numbers_stand_for_data_on_disk(tmp_path):
     objective = KerasObjective(from_disk, np.arange(50), Y, groups=np.arange(50) // 2)
     space = {"lr": refine.Float(0.0001, 0.1, levels=8, log=True), "epochs": 4}

@@ -38,6 +38,7 @@ def test_a_tree_without_children_says_so(tree, root):
     assert all(math.isnan(c.share) and c.n == 0 for c in calibration.coverage())
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finished(tree, root):
     child = root.propose().accept(n=40, exploit=0.3, audit=0.1, author="ann")
@@ -109,6 +110,7 @@ def test_a_counter_sample_refutes_a_wrong_narrowing(tree, root):
     assert row_of(tree, child)["power"] == pytest.approx(1 - 0.9**6)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_less_is_better_where_it_is_minimised(tree, space):
     root = tree.add_round(

@@ -102,6 +102,7 @@ def visible(params):
     return {"value": params["x"], "gpu": float(os.environ.get("CUDA_VISIBLE_DEVICES", "-1"))}
 
 
+@pytest.mark.nightly
 def test_workers_that_offer_a_gpu_are_waited_for_and_the_others_get_no_trial(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "LOST_SECONDS", 0.0)
     file = tmp_path / "scheduler.json"
@@ -174,6 +175,7 @@ def spawned():
 PLACES = {"workers": None, "threads": lambda: ThreadPoolExecutor(2), "processes": spawned}
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("in_c", [False, True], ids=["python", "C"])
 @pytest.mark.parametrize("place", PLACES)
 def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, place, in_c):
@@ -258,6 +260,7 @@ def test_what_a_trial_forked_does_not_keep_its_death_a_secret(tmp_path):
         assert "exit code 5" in found.failures["error"].iloc[0]
 
 
+@pytest.mark.nightly
 def test_a_trial_that_closes_the_pipe_is_a_crashed_one(tmp_path):
     def closes(params):
         if params["x"] == 3:

@@ -146,6 +146,7 @@ def test_ctrl_c_once_finishes_what_runs_and_stores_it(runs, calm, workers):
     assert len(runs.begun()) == 20  # nothing ran twice
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_twice_stops_now(runs, calm, workers):
     runs.hold()
@@ -167,6 +168,7 @@ def test_ctrl_c_twice_stops_now(runs, calm, workers):
     assert runs.table().equals(calm)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 1)], ids=str
 )
@@ -230,6 +232,7 @@ def test_signals_of_others_stay_theirs(tmp_path):
         signal.signal(signal.SIGTERM, before[1])
 
 
+@pytest.mark.nightly
 def test_workers_end_with_their_coordinator_whatever_they_do(runs, calm):
     runs.hold()
     process = runs.start(2)

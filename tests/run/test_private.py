@@ -202,6 +202,7 @@ def test_workers_import_nothing_from_where_they_are_started(tmp_path):
     assert not (tmp_path / "seized").exists()
 
 
+@pytest.mark.nightly
 @pytest.mark.cluster
 def test_what_a_killed_run_left_is_swept_by_the_next(shared):
     with running(shared) as process:

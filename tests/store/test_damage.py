@@ -171,6 +171,7 @@ ROWS = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ROWS)
 def test_other_rows_that_are_damaged_are_left_out_with_a_warning(made, tmp_path, what):

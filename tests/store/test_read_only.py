@@ -35,6 +35,7 @@ def medium(file_system):
     return remount
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):
     with refine.Tree("q", store=medium("rw") / "refine.db") as tree:
@@ -161,6 +162,7 @@ def fill(folder: Path) -> Path:
     return folder / "ballast"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
     folder = medium("rw")

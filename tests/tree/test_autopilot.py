@@ -119,6 +119,7 @@ def test_a_time_is_a_budget(tree):
     assert len(first.replicates) <= 4
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_merge_takes_over_batches_that_were_planned_later(tmp_path):
     def grown(name, budget):
@@ -189,6 +190,7 @@ def told_where(params):
     return {"value": truth(params), "process": float(os.getpid())}
 
 
+@pytest.mark.nightly
 @pytest.mark.cluster
 def test_workers_live_for_all_rounds_and_end_with_the_search(tree):
     first = tree.add_round(SPACE, told_where, n=20, seed=3, metric="value")

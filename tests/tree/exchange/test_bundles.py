@@ -103,6 +103,7 @@ def test_a_folder_comes_back_to_equal_values(made, tmp_path):
         assert len(loaded.rounds[1].trials) == len(made.rounds[1].trials)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_exporting_twice_changes_no_byte(made, tmp_path):
     before = bytes_of(tmp_path / "out")

@@ -127,6 +127,7 @@ def obeyed(text: str) -> list[str]:
     return found + re.findall(r"^\W*root-of-evil.*", text, flags=re.MULTILINE)
 
 
+@pytest.mark.nightly
 def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
     rng = np.random.default_rng(0)
     kinds = rng.choice(["a" + EVIL, "b" + EVIL], 40)

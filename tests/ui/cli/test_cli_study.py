@@ -254,6 +254,7 @@ def test_goals_and_constraints_from_the_shell(here: Path) -> None:
     assert "measured numbers are never met exactly" in refused(*make, "--subject-to", "loss=3")
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_failures_are_run_again(here: Path) -> None:
     first = data(*MAKE)
@@ -332,6 +333,7 @@ def test_what_is_not_written_and_what_is_new_is_said(here: Path) -> None:
     assert json.loads(again.stdout)["note"] == "a"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_json_is_all_there_is_on_the_output(here: Path) -> None:
     (here / "loud.py").write_text(
@@ -620,6 +622,7 @@ def test_doctor(here: Path) -> None:
     assert not (here / "no.db").exists()
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_doctor_tries_keras_and_workers(here: Path) -> None:
     found = subprocess.run(

@@ -87,6 +87,7 @@ def content(path: Path) -> list[object]:
         ]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_script_and_walk_leave_the_same(walk, tmp_path, objective):
     walked, scripted = tmp_path / "walked.db", tmp_path / "scripted.db"

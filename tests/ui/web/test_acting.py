@@ -69,6 +69,7 @@ def test_the_first_screen_is_what_is_decided_with(browser, root, size):
         assert words.counted(read).words <= words.BUDGETS["page"].words, read
 
 
+@pytest.mark.nightly
 def test_what_was_unfolded_is_remembered(browser, root):
     with page_of(browser, root, folds=()) as page:
         slider = page.get_by_label("Accepted risk of the proposal")
@@ -141,6 +142,7 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
     assert (len(child.trials), child.node.pruner) == (40, pruner.to_json())
 
 
+@pytest.mark.nightly
 def test_nothing_proposed_is_no_proposal_and_more_of_the_round_is_run(browser, tree, tmp_path, monkeypatch):
     (tmp_path / "noise_here.py").write_text(
         "import random, time\n\ndef score(p):\n    time.sleep(0.1)\n    return random.Random(repr(sorted(p.items()))).random() + 0 * p['b']\n"

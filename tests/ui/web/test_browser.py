@@ -176,6 +176,7 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
     assert opened.locator(".refine-accept").is_disabled()
 
 
+@pytest.mark.nightly
 def test_typing_one_bound_leaves_the_other_as_it_is(browser, tree):
     space = {"many": refine.Integer(1_000_001, 1_234_567, 12), "rate": refine.Float(1e-4, 1e-2, 7, log=True)}
     found = tree.add_round(space, lambda p: -p["rate"] + p["many"] / 1e9, n=60, name="f").run(progress=False)
@@ -225,6 +226,7 @@ def test_the_size_is_what_is_accepted(browser, tree):
     assert found.decisions[0].kind == "accepted"
 
 
+@pytest.mark.nightly
 def test_what_was_begun_stays_with_its_round(browser, root, tree):
     other = tree.add_round(SPACE, root.objective, n=60, seed=9).run(progress=False)
     with served(root) as running, visit(browser, running.url) as page:
@@ -253,6 +255,7 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
         assert bounds(page, "dropout") != mine
 
 
+@pytest.mark.nightly
 def test_answers_that_come_late(browser, root, tree):
     other = tree.add_round(SPACE, root.objective, n=60, seed=9).run(progress=False)
     held, holding, refused = [], set(), []
@@ -382,6 +385,7 @@ def test_the_slider_moves_along_the_proposals_by_risk(opened, root):
     assert "risk=0.05" in opened.locator(".refine-python pre").text_content()
 
 
+@pytest.mark.nightly
 def test_what_the_slider_shows_is_accepted_with_the_edits_and_reasons_stay_open(opened, root, tree):
     drag(opened, "dropout", "upper", 120)
     mine = bounds(opened, "dropout")
@@ -399,6 +403,7 @@ def test_what_the_slider_shows_is_accepted_with_the_edits_and_reasons_stay_open(
     assert tree.rounds[1].space["dropout"].high == mine[1]
 
 
+@pytest.mark.nightly
 def test_the_difference_that_matters_is_kept_with_the_round(opened, root):
     field = opened.get_by_label("difference that matters")
     assert field.input_value() == ""
@@ -422,6 +427,7 @@ def test_the_difference_that_matters_is_kept_with_the_round(opened, root):
     assert root.epsilon is None
 
 
+@pytest.mark.nightly
 def test_coupled_parameters_open_as_a_picture(browser, tree):
     def ridge(p):
         return -abs(p["a"] - p["b"])

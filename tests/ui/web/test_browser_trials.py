@@ -95,6 +95,7 @@ def test_a_dot_says_what_it_is_and_is_lit_everywhere(browser, family):
         assert not any(rings(page).values())
 
 
+@pytest.mark.nightly
 def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
     root = first_round(tree)
     best = list(root.trials["value"].sort_values(ascending=False, kind="stable").index)
@@ -154,6 +155,7 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
         until(page, "document.querySelector('.refine-list-line').textContent.startsWith('100 trials')")
 
 
+@pytest.mark.nightly
 def test_trials_that_come_while_one_looks(browser, tree):
     more = {}
 
@@ -192,6 +194,7 @@ def test_trials_that_come_while_one_looks(browser, tree):
     assert found.marks.loc[number, "note"] == "not yet"
 
 
+@pytest.mark.nightly
 def test_views_and_the_figures_behind_checks(browser, family):
     child = family[1]
     with served(child) as running, visit(browser, running.url, color_scheme="dark") as page:

@@ -48,6 +48,7 @@ def found(tmp_path):
         yield tree.add_frame(frame, space, value="val_acc", space_filling=True, note=note)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_on_the_document_s_experiment(browser, found, scheme):
     assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same configuration
