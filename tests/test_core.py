@@ -73,7 +73,7 @@ def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path: Path) -
         .pop("notebook")
         .startswith(
             "ReviewError: show needs anywidget, which is not installed: pip install 'refine-hpo[notebook]'; in a browser the same page "
-            "is: refine review sqlite:///study.db "
+            "is: refine review study.db "
         )
     )
     assert facts["refused"] == REFUSED
