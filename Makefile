@@ -154,7 +154,7 @@ bench-search: $(READY)
 bench-proposals: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/proposals.py --write
-	for each in deterministic peaks histories; do OMP_NUM_THREADS=1 $(RUN) benchmarks/$$each.py || exit 1; done
+	for each in deterministic conditions peaks histories; do OMP_NUM_THREADS=1 $(RUN) benchmarks/$$each.py || exit 1; done
 
 bench-worth: $(READY)
 	$(RUN) -m pip install --quiet --group bench

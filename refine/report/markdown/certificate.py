@@ -219,7 +219,7 @@ def _notes(facts: CertificateFacts) -> list[str]:
     if facts.winner_seconds:
         typical = sum(facts.winner_seconds) / len(facts.winner_seconds)
         notes.append(
-            f"It takes {duration(typical)} to train, the mean of {plural(len(facts.winner_seconds), 'training')}"
+            f"It takes {duration(typical)} to train, the mean of {plural(len(facts.winner_seconds), 'training')}."
         )
     if facts.holdout is None:
         notes.append(
