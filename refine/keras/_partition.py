@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from refine.errors import ObjectiveError
-from refine.keras._split import classes_of, digest, labels_of, take, validation_rows
+from refine.keras._rows import classes_of, digest, labels_of, take, validation_rows
 
 Fold = tuple[np.ndarray, np.ndarray]
 """Numbers of the rows to train on, and of those to validate on."""
@@ -22,17 +22,19 @@ _AS_SPLITS = (
 
 
 class Partition(NamedTuple):
-    """Rows by what they are for.
+    """Numbers of the rows by what they are for.
 
     Attributes:
-        sealed: Numbers of the rows that no trial sees, or ``None``.
+        sealed: Rows that no trial sees, or ``None``.
+        rest: All others.
         folds: One per split.
-        plain: Whether shares and seeds alone say which rows are which.
+        by_shares: Whether shares and seeds alone say which rows are which.
     """
 
     sealed: np.ndarray | None
+    rest: np.ndarray
     folds: tuple[Fold, ...]
-    plain: bool
+    by_shares: bool
 
 
 class _Kin(NamedTuple):
@@ -54,21 +56,7 @@ def partition(
     groups: Any,
     time: Any,
 ) -> Partition:
-    """Divides the rows.
-
-    Args:
-        y: Targets; classes keep their proportions where rows are drawn.
-        count: Number of rows.
-        val_split: Share of the rows that are not sealed to validate on.
-        split_seed: Seed of that draw.
-        holdout: Share of the rows to seal, or ``None``.
-        holdout_seed: Seed of that draw.
-        splits: How many draws, or a splitter, fold numbers or pairs of row numbers.
-        groups: Group of each row, or ``None``: all rows of a group are on one side.
-        time: Moment of each row, or True where rows are in order, or ``None``.
-
-    Returns:
-        The rows of every side.
+    """Divides ``count`` rows with targets ``y`` as `KerasObjective` says of the options; without ``splits`` into no folds.
 
     Raises:
         ObjectiveError: Something that can't be.
@@ -79,29 +67,25 @@ def partition(
         seed = int(digest("holdout", int(holdout_seed))[:8], 16)
         mask = _drawn(y, rest, kin, float(holdout), seed, "holdout")
         sealed, rest = rest[mask], rest[~mask]
-    if isinstance(splits, int | np.integer) and not isinstance(splits, bool):
-        seeds = [int(split_seed), *(_nth(split_seed, j) for j in range(1, int(splits)))]
-        masks = [_drawn(y, rest, kin, float(val_split), seed, "val_split") for seed in seeds]
+    if splits is None:
+        folds = []
+    elif isinstance(splits, int | np.integer):
+        more = (int(digest("split", int(split_seed), j)[:8], 16) for j in range(1, int(splits)))
+        masks = [_drawn(y, rest, kin, val_split, seed, "val_split") for seed in (int(split_seed), *more)]
         folds = [(rest[~mask], rest[mask]) for mask in masks]
     else:
         folds = _checked(_given(splits, y, rest, count, kin), count, rest, kin)
-    return Partition(sealed, tuple(folds), isinstance(splits, int) and groups is None and time is None)
-
-
-def _nth(split_seed: int, j: int) -> int:
-    """Seed of the j-th split after the first."""
-    return int(digest("split", int(split_seed), j)[:8], 16)
+    return Partition(sealed, rest, tuple(folds), isinstance(splits, int) and groups is None and time is None)
 
 
 def _drawn(y: Any, rows: np.ndarray, kin: _Kin, share: float, seed: int, name: str) -> np.ndarray:
     """A mask of the given rows: which to validate on, or to seal."""
     if kin.times is not None:
         return _latest(kin.times[rows], share, name)
-    count = len(keras.tree.flatten(y)[0])
-    here = y if len(rows) == count else take(y, rows)
+    targets = y if len(rows) == len(keras.tree.flatten(y)[0]) else take(y, rows)
     if kin.groups is not None:
-        return _of_groups(here, kin.groups[rows], share, seed, name)
-    return validation_rows(here, len(rows), share, seed, name)
+        return _of_groups(targets, kin.groups[rows], share, seed, name)
+    return validation_rows(targets, len(rows), share, seed, name)
 
 
 def _latest(times: np.ndarray, share: float, name: str) -> np.ndarray:
@@ -162,9 +146,7 @@ def _given(splits: Any, y: Any, rest: np.ndarray, count: int, kin: _Kin) -> list
         raise ObjectiveError(
             f"splits: must number the fold of each of {count} rows, got {len(numbers)}; {_AS_SPLITS}"
         )
-    folds = [
-        fold for fold in np.unique(numbers) if fold >= 0
-    ]  # -1 is never validated on, as in PredefinedSplit
+    folds = [n for n in np.unique(numbers) if n >= 0]  # -1 is never validated on, as in PredefinedSplit
     return [(rest[numbers[rest] != fold], rest[numbers[rest] == fold]) for fold in folds]
 
 
@@ -194,35 +176,34 @@ def _by_splitter(splitter: Any, y: Any, rest: np.ndarray, kin: _Kin) -> list[Fol
         )
     if kin.times is not None:
         rest = rest[np.argsort(kin.times[rest], kind="stable")]
-    here = take(y, rest)
-    classes = classes_of(here)
-    targets = labels_of(here) if classes is None else classes
+    targets = take(y, rest)
+    classes = classes_of(targets)
+    labels = labels_of(targets) if classes is None else classes
     groups = None if kin.groups is None else kin.groups[rest]
     try:
         with warnings.catch_warnings():
             # Whether a splitter that doesn't know of groups parts one is checked on what it gives.
             warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-            found, again = ([*splitter.split(np.zeros((len(rest), 1)), targets, groups)] for _ in range(2))
+            folds, again = ([*splitter.split(np.zeros((len(rest), 1)), labels, groups)] for _ in range(2))
     except (ValueError, TypeError) as error:
         raise ObjectiveError(
             f"splits: {name} can't split these rows ({error}); see its documentation"
         ) from error
-    if not all(
-        np.array_equal(a, b)
-        for one, other in zip(found, again, strict=True)
-        for a, b in zip(one, other, strict=True)
-    ):
+    sides = zip(
+        (side for fold in folds for side in fold), (side for fold in again for side in fold), strict=True
+    )
+    if not all(np.array_equal(one, other) for one, other in sides):
         raise ObjectiveError(
             f"splits: must give the same rows every time, got a {name} that draws; give it random_state=0"
         )
-    return [(rest[train], rest[validation]) for train, validation in found]
+    return [(rest[train], rest[validation]) for train, validation in folds]
 
 
 def _checked(folds: Sequence[Fold], count: int, rest: np.ndarray, kin: _Kin) -> list[Fold]:
     """The folds with rows in order, unless one can't be."""
     if not folds:
         raise ObjectiveError(f"splits: must hold at least one split, got none; {_AS_SPLITS}")
-    found = []
+    checked = []
     for number, (train, validation) in enumerate(folds, 1):
         sides = np.unique(train), np.unique(validation)
         if not all(map(len, sides)):
@@ -249,17 +230,15 @@ def _checked(folds: Sequence[Fold], count: int, rest: np.ndarray, kin: _Kin) -> 
                 f"splits: with time, validation must come after training, but split {number} trains on later rows; use "
                 "TimeSeriesSplit"
             )
-        found.append(sides)
-    return found
+        checked.append(sides)
+    return checked
 
 
 def _groups(groups: Any, count: int) -> np.ndarray | None:
     """A number per row, the same for rows of one group."""
-    if groups is None:
-        return None
-    array = _one_each("groups", groups, count)
-    numbers: dict[Any, int] = {}
-    return np.asarray([numbers.setdefault(group, len(numbers)) for group in array.tolist()])
+    import pandas as pd
+
+    return None if groups is None else pd.factorize(_one_each("groups", groups, count))[0]
 
 
 def _times(time: Any, count: int) -> np.ndarray | None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from refine.errors import RefineWarning
-from refine.keras._backend import BACKEND, take_memory_as_needed
-from refine.keras._quiet import quietly
+from refine.keras._backend import BACKEND, quietly, take_memory_as_needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +65,7 @@ def free() -> None:
     keep()
 
 
-def collect() -> None:
+def _collect() -> None:
     """Frees the models of a trial, which are cycles of objects: only a collection finds them."""
     global _more
     gc.collect()
@@ -127,6 +126,7 @@ def own_session(seed: int) -> Iterator[None]:
         if BACKEND == "jax":
             # What was compiled for the trial is of no use to another one, and would stay: 17 MB a trial.
             importlib.import_module("jax").clear_caches()
+        _collect()
 
 
 def _clear() -> None:

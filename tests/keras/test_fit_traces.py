@@ -169,11 +169,11 @@ def test_traces_that_had_to_go_are_freed(cancer: Any, monkeypatch: pytest.Monkey
     graphs = [weakref.ref(found.function.graph) for found in _plain._traces.values()]
     assert len(graphs) == 2
     del model
-    _session.collect()  # out of the collector's sight from here on
+    _session._collect()  # out of the collector's sight from here on
     assert gc.get_freeze_count() > 0
     refine.keras.fit(model_of(BASE | STRUCTURES[1]), cancer.x, cancer.y, epochs=1)
     keras.utils.clear_session()
-    _session.collect()
+    _session._collect()
     assert graphs[-1]() is None  # the metrics' is part of the new one
 
 

@@ -12,7 +12,7 @@ from keras import layers
 
 import refine.keras
 from refine.errors import RefineWarning
-from refine.keras import KerasObjective, _kept, _notices
+from refine.keras import KerasObjective, _notices, _returned
 
 
 @pytest.fixture(autouse=True)
@@ -124,4 +124,4 @@ def test_callbacks_that_keep_to_it_are_not_named_and_nothing_stays(cancer: Any) 
 
 
 def test_a_history_of_ones_own_ends_with_its_last_value() -> None:
-    assert _kept.kept_values({"acc": [0.5, 0.7]}, None, {"acc": [0.5, 0.7]}) == {"acc": 0.7}
+    assert _returned.kept_values({"acc": [0.5, 0.7]}, None, {"acc": [0.5, 0.7]}) == {"acc": 0.7}

@@ -13,7 +13,7 @@ import pytest
 
 from refine.keras import _lean, fit
 from refine.keras._data import _tensor
-from refine.keras._split import take
+from refine.keras._rows import take
 
 SCRIPT = """
 import json, pathlib, re

@@ -20,7 +20,7 @@ from keras import layers
 import refine.keras
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, fmeasure, hidden_layers, lr_normalizer
-from refine.keras._split import classes_of, validation_rows
+from refine.keras._rows import classes_of, validation_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -131,8 +131,7 @@ def _keras() -> Iterator[Probe]:
     if not is_there("keras"):
         return
     try:
-        from refine.keras._backend import BACKEND, devices
-        from refine.keras._quiet import quietly
+        from refine.keras._backend import BACKEND, devices, quietly
 
         versions = [importlib.import_module(name).__version__ for name in ("keras", BACKEND)]
         with quietly():  # looking for devices, TensorFlow complains of those that are not there

@@ -1,8 +1,10 @@
-"""Rows in memory: checked, drawn by a seed in the classes' proportions, taken, and digested."""
+"""Rows in memory: read from datasets, checked, drawn by a seed in the classes' proportions, taken, and digested."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,25 +13,112 @@ import numpy as np
 
 from refine.errors import ObjectiveError
 
+_ROW_NUMBERS = (
+    "or give row numbers as x and read rows in the model function (docs/keras.md, Data that stays on disk)"
+)
+# ``tf.data.INFINITE_CARDINALITY``
+_ENDLESS = -1
 # With more distinct whole numbers than this, targets are taken for quantities, not classes.
 _MOST_CLASSES = 100
-# What is looked at needs a few temporary arrays: numbers at a time.
+# Checks need a few temporary arrays: numbers at a time.
 _AT_ONCE = 2**20
 # TensorFlow uses memory that begins at a multiple of so many bytes as it is, and copies other.
 _ALIGNED = 64
 
 
-def as_arrays(name: str, data: Any, *, copy: bool = False, nan: bool = False) -> Any:
-    """Data as numpy arrays: floats in Keras' ``floatx``, structure kept, checked.
+def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
+    """Inputs and targets; a dataset as ``x`` gives both.
+
+    Args:
+        x_name: For errors.
+        x: Arrays, or a finite ``tf.data.Dataset`` or a ``keras.utils.PyDataset`` of pairs ``(x, y)``, which is read.
+        y_name: For errors.
+        y: Targets, ``None`` with a dataset.
+
+    Raises:
+        ObjectiveError: A dataset that is infinite, of unknown length, a generator, without targets, with weights, or
+            gives other rows each time; or targets where there should be none, or none where there should be some.
+    """
+    tensorflow = sys.modules.get("tensorflow")  # need not be what Keras runs on, nor be installed
+    is_dataset = tensorflow is not None and isinstance(x, tensorflow.data.Dataset)
+    passes = hasattr(x, "__next__") or inspect.isgeneratorfunction(x)
+    if not (is_dataset or passes or isinstance(x, keras.utils.PyDataset)):
+        if y is None and x_name == "x":
+            raise ObjectiveError(
+                "y: must be given with x, got None; only a dataset as x gives targets itself"
+            )
+        return x, y
+    kind = type(x).__name__
+    if y is not None:
+        raise ObjectiveError(
+            f"{y_name}: can't be combined with a {kind}, which gives targets itself; leave it out"
+        )
+    if passes:
+        raise ObjectiveError(
+            f"{x_name}: must be arrays or a dataset that can be read again, got a {kind}, which gives its rows once; read "
+            f"it into arrays, {_ROW_NUMBERS}"
+        )
+    if is_dataset:
+        length = int(x.cardinality())
+        if length < 0:
+            what = "without end" if length == _ENDLESS else "of unknown length"
+            raise ObjectiveError(
+                f"{x_name}: must be a dataset that ends, got a {kind} {what}; leave repeat() out, say its length by "
+                f"dataset.apply(tf.data.experimental.assert_cardinality(n)), {_ROW_NUMBERS}"
+            )
+        if not _is_batched(x):
+            x = x.batch(256)
+    pairs = [_pair(x_name, batch) for batch in _batches(x)]
+    if not pairs:
+        raise ObjectiveError(f"{x_name}: needs at least one row, got an empty {kind}; check how it was made")
+    again = _pair(x_name, next(_batches(x)))
+    leaves = zip(keras.tree.flatten(pairs[0]), keras.tree.flatten(again), strict=True)
+    if not all(np.array_equal(one, other, equal_nan=one.dtype.kind == "f") for one, other in leaves):
+        raise ObjectiveError(
+            f"{x_name}: must give the same rows in the same order every time, got a {kind} that shuffles or draws; "
+            "make it with shuffle=False, and augment by layers of the model"
+        )
+    x, y = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *pairs)
+    return x, y
+
+
+def _is_batched(dataset: Any) -> bool:
+    """Whether elements are batches: their number of rows is left open, or is what ``batch`` made."""
+    leaves = keras.tree.flatten(dataset.element_spec)
+    counts = {leaf.shape[0] if leaf.shape.rank else () for leaf in leaves}
+    if counts == {None}:
+        return True
+    while dataset is not None and type(dataset).__name__ != "_UnbatchDataset":
+        size = getattr(dataset, "_batch_size", None)  # of ``batch(n, drop_remainder=True)``
+        if size is not None and counts == {int(size)}:
+            return True
+        dataset = getattr(dataset, "_input_dataset", None)
+    return False
+
+
+def _batches(source: Any) -> Iterator[Any]:
+    if isinstance(source, keras.utils.PyDataset):
+        return (source[i] for i in range(len(source)))
+    return iter(source)
+
+
+def _pair(name: str, batch: Any) -> tuple[Any, Any]:
+    if not isinstance(batch, tuple) or len(batch) != 2:
+        got = f"{len(batch)} of them" if isinstance(batch, tuple) else "inputs alone"
+        raise ObjectiveError(
+            f"{name}: a dataset must give pairs (inputs, targets), got {got}; map it, and give weights to fit in the model "
+            "function"
+        )
+    return keras.tree.map_structure(np.asarray, batch)
+
+
+def as_arrays(name: str, data: Any, *, nan: bool = False) -> Any:
+    """Data as numpy arrays with one row per example: floats in Keras' ``floatx``, structure kept, checked.
 
     Args:
         name: For errors.
         data: An array, a pandas frame, or a tuple, list or dict of them.
-        copy: Whether nothing may be shared with ``data``.
         nan: Whether NaN may be among the numbers; infinity never may.
-
-    Returns:
-        The same structure of arrays with at least one dimension.
 
     Raises:
         ObjectiveError: Something that is not numeric, or NaN or infinity among the numbers.
@@ -48,7 +137,7 @@ def as_arrays(name: str, data: Any, *, copy: bool = False, nan: bool = False) ->
         if array.dtype.kind == "f":
             _check_finite(name, array, nan=nan)
             array = array.astype(keras.config.floatx(), copy=False)
-        return take(array, slice(None)) if copy else array
+        return array
 
     if isinstance(data, list) and not any(hasattr(leaf, "shape") for leaf in data):
         data = np.asarray(data)  # a plain list of numbers
@@ -85,12 +174,21 @@ def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
         yield array[start : start + step]
 
 
-def rows_of(name: str, data: Any) -> int:
-    """Number of rows of a structure of arrays, the same in each.
+def same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:
+    """Number of rows of two structures of arrays, the same in each array.
 
     Raises:
         ObjectiveError: Lengths that differ, or no rows.
     """
+    x_rows, y_rows = _rows_of(x_name, x), _rows_of(y_name, y)
+    if x_rows != y_rows:
+        raise ObjectiveError(
+            f"{y_name}: must have as many rows as {x_name}, got {y_rows} and {x_rows}; check how they were selected"
+        )
+    return x_rows
+
+
+def _rows_of(name: str, data: Any) -> int:
     lengths = {leaf.shape[0] for leaf in keras.tree.flatten(data)}
     if len(lengths) != 1:
         raise ObjectiveError(
@@ -108,15 +206,13 @@ def classes_of(y: Any) -> np.ndarray | None:
 
     Classes are booleans, whole numbers with few distinct values, or one-hot rows.
     """
-    if not isinstance(y, np.ndarray):
+    if not isinstance(y, np.ndarray) or y.ndim > 2:
         return None
     if y.ndim == 2 and y.shape[1] > 1:
         one_hot = all(
             bool(((part == 0) | (part == 1)).all() and (part.sum(axis=1) == 1).all()) for part in _parts(y)
         )
         return y.argmax(axis=1) if one_hot else None
-    if y.ndim > 2:
-        return None
     flat = y.reshape(-1)
     if flat.dtype.kind == "f" and not (flat == np.round(flat)).all():
         return None
@@ -129,9 +225,7 @@ def labels_of(y: Any) -> np.ndarray | None:
     """One number per row: the class of a one-hot row, else the target; `None` for several targets per row."""
     if not isinstance(y, np.ndarray) or y.ndim > 2:
         return None
-    if y.ndim == 2 and y.shape[1] > 1:
-        return classes_of(y)
-    return y.reshape(-1)
+    return classes_of(y) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
 
 
 def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "val_split") -> np.ndarray:
@@ -179,32 +273,22 @@ def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "va
     return mask
 
 
-def take(data: Any, rows: np.ndarray | slice) -> Any:
-    """Copies of the rows of a structure of arrays that a mask, their numbers or a slice selects.
-
-    They lie in memory so that TensorFlow can use them as they are.
-    """
+def take(data: Any, rows: np.ndarray | None = None) -> Any:
+    """Copies of the rows with these numbers, or of all, of a structure of arrays, where TensorFlow can use them as they are."""
 
     def one(leaf: np.ndarray) -> np.ndarray:
-        if isinstance(rows, slice):
-            numbers = np.arange(len(leaf))[rows]
+        shape = leaf.shape if rows is None else (len(rows), *leaf.shape[1:])
+        size = int(np.prod(shape)) * leaf.dtype.itemsize
+        raw = np.empty(size + _ALIGNED, np.uint8)
+        start = -raw.ctypes.data % _ALIGNED
+        copied = raw[start : start + size].view(leaf.dtype).reshape(shape)
+        if rows is None:
+            copied[...] = leaf
         else:
-            numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
-        found = _aligned((len(numbers), *leaf.shape[1:]), leaf.dtype)
-        if isinstance(rows, slice):
-            found[...] = leaf[rows]
-        else:
-            np.take(leaf, numbers, axis=0, out=found, mode="clip")  # another mode takes them twice
-        return found
+            np.take(leaf, rows, axis=0, out=copied, mode="clip")  # another mode takes them twice
+        return copied
 
     return keras.tree.map_structure(one, data)
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = np.empty(size + _ALIGNED, np.uint8)
-    start = -raw.ctypes.data % _ALIGNED
-    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def digest(*parts: Any) -> str:

@@ -1,7 +1,7 @@
-"""Of which epoch the weights are that a model keeps, so that the same epoch is recorded.
+"""What a model function returned, as curves and as the values of the epoch whose weights the model keeps.
 
-Keras tells nobody: ``EarlyStopping(restore_best_weights=True)`` puts weights back as training ends, and the history still
-ends with another epoch. While a trial runs, the list of callbacks of every training writes it to its history.
+Keras tells nobody which epoch that is: ``EarlyStopping(restore_best_weights=True)`` puts weights back as training ends, and
+the history still ends with another epoch. While a trial runs, the list of callbacks of every training writes it to its history.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from refine.errors import ObjectiveError
 from refine.keras._notices import warn_once
 from refine.keras._pruning import PruningCallback
 
@@ -34,6 +35,40 @@ _HARMLESS = (
 _NOTED = "refine_kept"
 
 
+def curves_of(returned: Any) -> tuple[dict[str, list[float]], Any]:
+    """Curves by metric and the model, from what a model function returned."""
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise ObjectiveError(
+            f"the model function must return (history, model), got {type(returned).__name__}: "
+            "add `return history, model`"
+        )
+    history, model = returned
+    curves = getattr(history, "history", history)
+    if not isinstance(curves, Mapping):
+        swapped = hasattr(history, "fit")
+        out = "return history, model, in this order" if swapped else "return what model.fit returned"
+        raise ObjectiveError(
+            f"the history must be a keras History or a dict of lists, got {type(history).__name__}: {out}"
+        )
+    lists: dict[str, list[float]] = {}
+    for name, values in curves.items():
+        try:
+            lists[str(name)] = [float(value) for value in values]
+        except (TypeError, ValueError) as error:
+            out = "leave metrics with several numbers out of the history"
+            if np.isscalar(values):
+                out = "one number per epoch, as in [0.5]"
+            raise ObjectiveError(
+                f"history[{name!r}]: must be a list of numbers, got {values!r:.80}: {out}"
+            ) from error
+    lists = {name: values for name, values in lists.items() if values}
+    if not lists:
+        raise ObjectiveError(
+            "the history must hold at least one epoch, got none: check that epochs is at least 1"
+        )
+    return lists, model
+
+
 @contextlib.contextmanager
 def noting_kept() -> Iterator[None]:
     """While the block runs, every training notes which epoch its weights are of; see `kept_values`."""
@@ -47,15 +82,12 @@ def noting_kept() -> Iterator[None]:
 
 
 def kept_values(returned: Any, model: Any, curves: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The value of every metric at the epoch whose weights the model keeps.
+    """The value of every metric at the epoch whose weights the model keeps: the last one where no callback put weights back.
 
     Args:
         returned: The history that a model function returned.
         model: The model that it returned.
         curves: The history as lists of numbers.
-
-    Returns:
-        The value of that epoch, or of the last one where no callback put weights back.
     """
     history: Any = returned if hasattr(returned, "history") else getattr(model, "history", None)
     noted = getattr(history, _NOTED, None)
