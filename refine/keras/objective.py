@@ -210,7 +210,8 @@ class KerasObjective:
         """The four arrays, or structures of such, of a split."""
         if split == 0:
             return self._data
-        data = _sides(*self._pool, self._folds[split - 1])
+        x, y = self._pool
+        data = _sides(x, y, self._folds[split - 1])
         if self._transformers:
             data = self._transformed(data, split)
         _freeze(data)
@@ -292,7 +293,8 @@ class KerasObjective:
             noting_kept(),
             accelerated(compiled) if self.accelerate else contextlib.nullcontext() as ways,
         ):
-            returned = self.model(*data, params)
+            x_train, y_train, x_val, y_val = data
+            returned = self.model(x_train, y_train, x_val, y_val, params)
         curves, model = curves_of(returned)
         metrics = kept_values(returned[0], model, curves)
         if ways is not None:
@@ -511,8 +513,8 @@ def _check_combination(
         raise ObjectiveError(
             f"{missing}: must be given together with {given}, got None; pass both or neither"
         )
-    drawn = isinstance(splits, int | np.integer) and not isinstance(splits, bool)
-    if isinstance(splits, bool | int | float | np.number | str) and not (drawn and splits >= 1):
+    drawn = isinstance(splits, int | np.integer) and not isinstance(splits, bool) and splits >= 1
+    if isinstance(splits, bool | int | float | np.number | str) and not drawn:
         raise ObjectiveError(f"splits: must be a whole number >= 1, got {splits!r}; 5 trains on 5 splits")
     one = drawn and splits == 1
     if x_val is not None:
