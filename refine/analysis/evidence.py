@@ -206,7 +206,7 @@ class Rows(NamedTuple):
     mask: Bools
     degenerate: Bools
     pruned: Bools
-    lost: Bools | None = None  # see refine.analysis.ruled_out
+    lost: Bools | None = None  # see `without_ruled_out`
     absent: Bools | None = None
     infeasible: Bools | None = None
     measured: Floats | None = None
@@ -554,3 +554,78 @@ def level_positions(parameter: Parameter) -> Floats:
 def level_axis(parameter: Parameter) -> stats.Axis:
     """The levels of a parameter as statistics want them."""
     return stats.Axis(level_positions(parameter), unordered=not parameter.ordered)
+
+
+def couplings(
+    X: Floats, y: Floats, cardinalities: Sequence[int], read: Bools, seed: int
+) -> tuple[stats.Pair, ...]:
+    """Tests of all pairs that some trials read together; configurations that differ in what is not read count once.
+
+    Args:
+        X: (n, d) positions or codes.
+        y: (n,) values, higher is better.
+        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
+        read: (n, d) whether the trial read the parameter.
+        seed: Of the simulations.
+    """
+    test = stats.Interactions(top=GOOD, seed=seed)
+    found: dict[tuple[int, int], stats.Pair] = {}
+
+    def within(rows: Bools, columns: list[int]) -> list[stats.Pair]:
+        kinds = [cardinalities[k] for k in columns]
+        distinct, score = once(X[rows][:, columns], y[rows], kinds)
+        pairs = test(X[rows][distinct][:, columns], score, kinds)
+        return [p._replace(i=columns[p.i], j=columns[p.j]) for p in pairs]
+
+    always = [j for j in range(len(cardinalities)) if read[:, j].all()]
+    for pair in within(np.ones(len(y), dtype=np.bool_), always):
+        found[pair.i, pair.j] = pair
+    for j in (j for j in range(len(cardinalities)) if read[:, j].any() and j not in always):
+        rows = read[:, j]
+        beside = [k for k in range(len(cardinalities)) if read[rows, k].all() and np.ptp(X[rows, k]) > 0]
+        for pair in within(rows, beside):
+            if j in (pair.i, pair.j):
+                found.setdefault((pair.i, pair.j), pair)
+    ordered = [found[at] for at in sorted(found)]
+    q = stats.benjamini_hochberg([p.p for p in ordered]) if ordered else ()
+    return tuple(p._replace(q=float(adjusted)) for p, adjusted in zip(ordered, q, strict=True))
+
+
+_LEAST = 5
+"""Trials at a level before it is ruled out."""
+_ALPHA = 0.01
+
+
+def without_ruled_out(
+    rows: Rows, columns: Sequence[tuple[Parameter, int]], absent: Sequence[Bools | None]
+) -> list[Rows]:
+    """Rows for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
+
+    A level is ruled out where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
+    fails whatever the other parameters are, and would drown what they have to do with it.
+
+    Args:
+        rows: All trials.
+        columns: Parameter and its column in ``rows.X``, of all that vary.
+        absent: For each of them which trials have it not by its condition; ``None`` for none.
+    """
+    ended = rows.ended
+    lost = [
+        _ruled_out(rows._replace(absent=gone), *column) for column, gone in zip(columns, absent, strict=True)
+    ]
+    out = []
+    for mine in range(len(columns)):
+        others = np.zeros(len(ended), dtype=np.bool_)
+        for j, mask in enumerate(lost):
+            if j != mine:
+                others |= mask
+        out.append(rows._replace(lost=others, absent=absent[mine]))
+    return out
+
+
+def _ruled_out(rows: Rows, parameter: Parameter, column: int) -> Bools:
+    axis = level_axis(parameter)
+    codes, ended = axis.index(rows.X[:, column]), rows.ended
+    rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)
+    levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
+    return np.asarray(np.isin(codes, levels) & rows.there, dtype=np.bool_)

@@ -11,7 +11,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.reason import Reason
-from refine.stats.bootstrap import Scorer
+from refine.stats.optimism import Scorer
 from refine.trials.metric import Metric
 from refine.trials.replicates import Fresh
 from refine.trials.trial import Examples

@@ -30,7 +30,7 @@ CODES = {
     "not_seen": "no effect is seen: parameter, q, alpha, and estimate, low, high or effect",
     "too_few": "there are too few good trials to judge it: the same, good, needed",
     "constant": "every trial has the same value: parameter, metric",
-    # Of a change, from a proposal: see refine.proposal.reasons.
+    # Of a change, from a proposal: see refine.proposal.change.
     "all_plausible": "the optimum may be at any of its levels",
     "contrast": "good trials are more frequent in what stays: share, bounds, stay, go, here, there, n_here, n_there",
     "model_only": "the model cuts, not the frequencies alone: the same",

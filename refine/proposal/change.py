@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import unread_in
-from refine.analysis.finding import condition_of
+from refine.analysis.evidence import GOOD, ParameterEvidence, level_positions
+from refine.analysis.finding import condition_of, mean_ratio, piled_up
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.space.categorical import Categorical
 from refine.space.edits import refined
 from refine.space.encoding import label
+from refine.space.limits import limit_of, widened
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
+from refine.trials.front import front_rows
+from refine.trials.goal import Goal
+from refine.utils.arrays import Bools
 
 SURE = {"sure": 0.02, "likely": 0.1}
 """How sure a change is -> up to which risk."""
@@ -158,3 +165,207 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
     if outer.ordered and set(now.grid) <= set(outer.grid):
         return outer.like([v for v in outer.grid if v in now.grid or v == level])
     return outer.like([*now.grid, level])
+
+
+BEYOND = 0.5
+"""The range goes on past an end at which this share of the draws of the posterior have their best value, ..."""
+
+NEAR = 0.25
+"""... and past one with this share where the range would be narrowed onto it; a box doesn't cut such an end off."""
+
+
+class Widening(NamedTuple):
+    """A range after looking at its ends.
+
+    Attributes:
+        new: The range, continued where the optimum may be beyond; what was given where nothing was to be done.
+        reasons: Why it goes on, and which limit stops it.
+    """
+
+    new: Range
+    reasons: tuple[Reason, ...]
+
+
+def beyond(
+    analysis: Analysis,
+    e: ParameterEvidence,
+    new: Range,
+    optima: npt.NDArray[np.float64] | None,
+    first: Analysis,
+) -> Widening:
+    """A range continued past the ends at which the best trials pile up, or up to which the values improve.
+
+    A trend counts where the parameter matters (so that its false alarms are those of the tests), and the posterior says
+    whether it leads beyond: an optimum beyond shows as draws whose best value lies at the very end. With it at four fifths
+    of the range few draws do (5 to 40 % in simulated rounds of 40 trials), with it at the end or beyond most (45 to 98 %).
+
+    What only makes a further goal better, as ever fewer units make a model cheaper, has no end. For the sake of such a goal a range
+    goes on where the points of the front nearest to that end are no worse than the median trial in the first goal.
+
+    Args:
+        analysis: What was measured, of the goal in which the parameter is seen the clearest.
+        e: The part about this parameter.
+        new: What is left of its range.
+        optima: (draws,) its position at every draw's best value; ``None`` without a posterior.
+        first: The first goal's analysis, which is ``analysis`` itself where there is one goal.
+    """
+    old = e.parameter
+    assert isinstance(old, Range)
+    why = {edge.side: piled_up(e, edge, q) for edge, q in e.piled_up}
+    side = _improves_towards(analysis, e)
+    if side and side not in why and optima is not None:
+        end = stats.Axis(level_positions(old)).index(optima) == (old.size - 1 if side == "high" else 0)
+        share = float(end.mean())
+        if share >= NEAR:
+            new = _up_to_end(old, new, side)
+        onto = new.low > old.low if side == "high" else new.high < old.high
+        if share >= BEYOND or (onto and share >= NEAR):
+            why[side] = _trend(analysis, e, side)
+    reasons: list[Reason] = []
+    for at, reason in why.items():
+        if (new.high < old.high) if at == "high" else (new.low > old.low):
+            continue  # that end leaves
+        if first is not analysis and not _useful(first, e.name, at):
+            goals = {"metric": analysis.metric, "first": first.metric}
+            reasons.append(Reason("useless_beyond", {"parameter": e.name, "side": at, **goals}))
+            continue
+        wider = widened(e.name, old, new, at)
+        reasons += [reason] if wider is not None or reason.code == "piled_up" else []
+        reasons += _limited(e.name, old, wider, at)
+        new = wider or new
+    return Widening(new, tuple(reasons))
+
+
+def _useful(first: Analysis, name: str, side: str) -> bool:
+    """Whether the points of the front nearest to an end are no worse than the median trial in the first goal."""
+    goals = [Goal(look.metric, look.direction) for look in (first, *first.others)]
+    front = front_rows(first.table, goals, first.space).dropna(subset=[name])
+    if front.empty:
+        return True
+    nearest = front[name] == (front[name].max() if side == "high" else front[name].min())
+    reached = front.loc[nearest].iloc[:, 0].median()
+    return bool(first.sign * reached >= first.sign * first.table["value"].median())
+
+
+def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:
+    """The end that the trend of a parameter that matters leads to; empty where none does."""
+    found = analysis.findings[e.name]
+    if found.shape not in ("rises", "falls") or found.few_at:
+        return ""
+    return "high" if (found.shape == "rises") == (analysis.sign > 0) else "low"
+
+
+def _up_to_end(old: Range, new: Range, side: str) -> Range:
+    """What is left of a range, and the levels from there up to one of its ends."""
+    if side == "high" and new.high < old.high:
+        return old.with_levels([*new.grid, *(v for v in old.grid if v > new.high)])
+    if side == "low" and new.low > old.low:
+        return old.with_levels([*(v for v in old.grid if v < new.low), *new.grid])
+    return new
+
+
+def _trend(analysis: Analysis, e: ParameterEvidence, side: str) -> Reason:
+    level = e.levels[-1 if side == "high" else 0].label
+    return Reason(
+        "improves_to_end",
+        {"parameter": e.name, "metric": analysis.metric, "side": side, "level": level, "q": e.q},
+    )
+
+
+def _limited(name: str, old: Range, wider: Range | None, side: str) -> list[Reason]:
+    """The limit that stops a range, where it does."""
+    limit = limit_of(name, old, side)
+    if limit is None:
+        return []
+    far = None if wider is None else wider.high if side == "high" else wider.low
+    short = (
+        far is None
+        or far == limit.at
+        or (
+            not limit.closed
+            and abs(far - limit.at) < 0.5 * abs(limit.at - (old.high if side == "high" else old.low))
+        )
+    )
+    if not short:
+        return []
+    values = {"parameter": name, "side": side, "limit": label(float(limit.at)), "why": limit.why}
+    return [Reason("limited", {**values, "widened": wider is not None})]
+
+
+_EFFECTS = ("trend", "no_trend", "choices", "coupled")
+_FAILS = ("fails_at", "fails_towards")
+_QUIET = ("never_read", "not_seen", "too_few", "constant", "read_in")
+
+HARDLY = 0.05
+"""Relative frequency below which good trials are hardly ever found at a level."""
+
+
+def reasons_of(
+    analysis: Analysis,
+    evidence: ParameterEvidence,
+    kind: str,
+    new: Parameter,
+    ends: Sequence[Reason] = (),
+    seen_earlier: bool = False,
+    untried: Bools | None = None,
+) -> tuple[Reason, ...]:
+    """Why a parameter is proposed to change, or to stay.
+
+    Args:
+        analysis: What was measured.
+        evidence: The part about this parameter.
+        kind: The kind of change.
+        new: The parameter after it.
+        ends: Why it goes beyond an end, or does not.
+        seen_earlier: Whether an earlier look saw it to matter.
+        untried: (levels,) which levels stay because no trial tells anything of them.
+    """
+    found = analysis.findings[evidence.name]
+    seen = found.of(*_EFFECTS, *_FAILS)
+    earlier = [Reason("seen_earlier", {"parameter": evidence.name})] if seen_earlier and not seen else []
+    levels = (
+        [v.label for v, only in zip(evidence.levels, untried, strict=True) if only]
+        if untried is not None
+        else []
+    )
+    stays = [Reason("not_tried", {"parameter": evidence.name, "levels": levels})] if levels else []
+    if kind == "keep":
+        if not analysis.tested and evidence.read != 0:
+            return (Reason("all_plausible"), *stays)
+        if not seen and not earlier:
+            return found.of(*_QUIET)
+        return (*seen, *earlier, *ends, Reason("all_plausible"), *stays)
+    out = [*found.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
+    return (*out, *_contrast(evidence, new, analysis.tested), *stays)
+
+
+def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason]:
+    """How frequent the good trials are in what stays, and in what goes; nothing where nothing goes."""
+    inside = [bool(new.contains([v])[0]) for v in e.parameter.grid]
+    stay = [v for v, i in zip(e.levels, inside, strict=True) if i]
+    go = [v for v, i in zip(e.levels, inside, strict=True) if not i]
+    if not stay or not go:
+        return []
+    left = [v.label for v in go]
+    if tested and not any(v.n for v in go):
+        no_value = bool(e.apart or any(v.bad == v.bad for v in go))  # also true where some were left out
+        return [Reason("untried", {"go": left, "no_value": no_value})]
+    here, there = mean_ratio(stay), mean_ratio(go)
+    what = {
+        "bounds": [new.low, new.high] if isinstance(new, Range) else None,
+        "stay": [v.label for v in stay],
+        "go": left,
+    }
+    if not tested:
+        return [Reason("model_alone", what)]
+    values = {
+        "share": GOOD,
+        **what,
+        "here": here,
+        "there": there,
+        "n_here": sum(v.n for v in stay),
+        "n_there": sum(v.n for v in go),
+    }
+    # Ratios are stated with two digits: what these don't tell apart is no contrast.
+    level = here <= there or f"{here:.2g}" == f"{there:.2g}" or here < HARDLY
+    return [Reason("model_only" if level else "contrast", values)]

@@ -19,10 +19,8 @@ from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
-from refine.proposal.change import Change, reopened, without_unread
-from refine.proposal.reasons import reasons_of
+from refine.proposal.change import Change, beyond, reasons_of, reopened, without_unread
 from refine.proposal.surrogate import MENU, Menu, Region, Surrogate, menu_given, menu_of, surrogate_of
-from refine.proposal.widening import beyond
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter, Range

@@ -11,7 +11,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evaluated import natural_limits
-from refine.analysis.race import SHARE
+from refine.analysis.judgement import SHARE
 from refine.analysis.reason import plain
 from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.forecast import cells_of

@@ -8,18 +8,18 @@ importing it costs numpy only.
 
 from __future__ import annotations
 
-from refine.stats._common import top_mask
-from refine.stats.additive import AdditiveTest
-from refine.stats.ahead import Batch, NextRound, RoundsAhead, RunsAgain, conditioned
-from refine.stats.association import Association, KruskalWallis, Level, LevelSummary
-from refine.stats.axis import Axis
-from refine.stats.bootstrap import Corrected, ExampleBootstrap, paired_error
-from refine.stats.box_path import Frontier, RiskBox, RiskPath, untried
-from refine.stats.budget import expected_best
-from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stage_of
-from refine.stats.components import Components, VarianceComponents
-from refine.stats.constrained import constrained
-from refine.stats.correlation import Correlation, Spearman, benjamini_hochberg
+from refine.stats._common import share_of_draws, top_mask
+from refine.stats.box_path import Axis, Frontier, RiskBox, RiskPath, untried
+from refine.stats.correlation import (
+    Association,
+    Correlation,
+    KruskalWallis,
+    Level,
+    LevelSummary,
+    Power,
+    Spearman,
+    benjamini_hochberg,
+)
 from refine.stats.coverage import (
     Boundary,
     Edge,
@@ -35,17 +35,25 @@ from refine.stats.coverage import (
 )
 from refine.stats.curves import CurveCheck, CurveFlags, Flag
 from refine.stats.density import BoundedDensity, BoundedDensity2D, DensityRatio, Ratio, scott_bandwidth
+from refine.stats.detection import AdditiveTest, cauchy_p, distinct, joined, looks_spent, stage_of
 from refine.stats.importance import Detection, Importance, PedAnova, permutations_needed
 from refine.stats.interaction import Interactions, Pair
-from refine.stats.optimism import FreshBest, FreshSeeds, Inflation, Optimism
-from refine.stats.outlook import ChildOutlook, Outlook
+from refine.stats.optimism import (
+    Components,
+    Corrected,
+    ExampleBootstrap,
+    FreshBest,
+    FreshSeeds,
+    Inflation,
+    Optimism,
+    VarianceComponents,
+    expected_best,
+    paired_error,
+    scorer,
+)
 from refine.stats.pareto import Front, front_of, hypervolume, non_dominated
 from refine.stats.population import Compare, Comparison, Curve, Edf
-from refine.stats.posterior import MixedPosterior, Posterior
-from refine.stats.power import Power
-from refine.stats.prior import PriorEvidence
-from refine.stats.race import KnowledgeGradient, NextRuns
-from refine.stats.rescore import scorer
+from refine.stats.posterior import MixedPosterior, Posterior, PriorEvidence, constrained
 from refine.stats.resolution import (
     LeftOver,
     Repeats,
@@ -57,6 +65,17 @@ from refine.stats.resolution import (
     repeats,
     smallest_step,
     within_groups,
+)
+from refine.stats.simulation import (
+    Batch,
+    ChildOutlook,
+    KnowledgeGradient,
+    NextRound,
+    NextRuns,
+    Outlook,
+    RoundsAhead,
+    RunsAgain,
+    conditioned,
 )
 
 __all__ = [
@@ -141,6 +160,7 @@ __all__ = [
     "repeats",
     "scorer",
     "scott_bandwidth",
+    "share_of_draws",
     "smallest_step",
     "stage_of",
     "top_mask",

@@ -158,3 +158,8 @@ def thinned(values: FloatArray, rows: int, rng: np.random.Generator) -> IntArray
     order = np.argpartition(-values, best)
     others = rng.choice(order[best:], size=rows - best, replace=False)
     return np.concatenate((order[:best], others))
+
+
+def share_of_draws(count: float, draws: int) -> float:
+    """Probability of what holds in `count` of `draws` draws, which never make anything certain: (count + 1/2) / (draws + 1)."""
+    return float((count + 0.5) / (draws + 1))

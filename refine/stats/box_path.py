@@ -9,22 +9,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import AnalysisError
-from refine.stats._common import BoolArray, FloatArray, IntArray, check_count, check_share
+from refine.stats._common import BoolArray, FloatArray, IntArray, check_count, check_share, column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
-    from refine.stats.axis import Axis
     from refine.stats.pareto import Front
     from refine.stats.posterior import Posterior
+
 
 Bits = NDArray[np.uint8]
 _REACH = 0.1
 _ANYWHERE = -1
 """Level of what a candidate doesn't read."""
 _COUNT = np.array([bin(i).count("1") for i in range(256)], dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of the space, as levels.
+
+    Attributes:
+        levels: (L,) increasing positions, or the codes 0..L-1 of an unordered one.
+        unordered: whether any subset may stay, instead of a contiguous run.
+        frozen: whether nothing may be dropped, e.g. because no test found the parameter to matter.
+    """
+
+    levels: FloatArray
+    unordered: bool = False
+    frozen: bool = False
+
+    def __post_init__(self) -> None:
+        levels = column(self.levels, "levels")
+        if levels.size == 0 or np.any(np.diff(levels) <= 0):
+            raise AnalysisError("levels: must increase strictly and not be empty; sort them")
+
+    def index(self, x: ArrayLike) -> IntArray:
+        """Number of the level nearest to each position.
+
+        Args:
+            x: (n,) positions or codes.
+        """
+        levels = np.asarray(self.levels, dtype=np.float64)
+        return np.searchsorted((levels[1:] + levels[:-1]) / 2.0, np.asarray(x, np.float64))
+
+    def shares(self) -> FloatArray:
+        """(L,) measure of the levels, summing to 1."""
+        size = np.asarray(self.levels).size
+        return np.full(size, 1.0 / size)
 
 
 class RiskBox(NamedTuple):

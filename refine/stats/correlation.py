@@ -1,11 +1,12 @@
 """Rank correlation of an ordered parameter with the metric: what moves the value up or down.
 
 Correlations are blind to an optimum in the middle of a range, which is why
-`refine.stats.importance` adds PED-ANOVA. For unordered parameters see `refine.stats.association`.
+`refine.stats.importance` adds PED-ANOVA. For unordered parameters see `refine.stats.correlation`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,8 +18,11 @@ from refine.stats._common import (
     IntArray,
     check_count,
     check_share,
+    codes_of,
+    column,
     columns,
     resample_weights,
+    same_length,
     subsample,
 )
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import ArrayLike
+
 
 # Below this many trials p-values come from permutations; above it the classical approximations
 # agree with them to the second digit and reach far smaller values.
@@ -198,3 +203,255 @@ def _fisher_interval(
     # A resample can't leave the range of a perfect correlation, the estimate belongs to its
     # interval.
     return float(min(low, estimate)), float(max(high, estimate))
+
+
+class Association(NamedTuple):
+    """How much of the spread of the ranks the choices of an unordered parameter explain.
+
+    Attributes:
+        effect: epsilon squared, in [0, 1]; NaN with one choice seen or a constant value.
+        low: lower end of the confidence interval.
+        high: upper end of it.
+        p: p-value of no difference; 1 where the effect is NaN.
+        n: number of trials.
+    """
+
+    effect: float
+    low: float
+    high: float
+    p: float
+    n: int
+
+
+class Level(NamedTuple):
+    """The typical value at one level.
+
+    Attributes:
+        level: code of the level.
+        n: trials there.
+        median: median value, in units of the metric; NaN without trials.
+        low: lower end of the median's interval; NaN where so few trials allow no such claim.
+        high: upper end of it, likewise.
+    """
+
+    level: int
+    n: int
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class KruskalWallis:
+    """Do the choices of an unordered parameter differ, and by how much.
+
+    H / (n - 1), epsilon squared, equals the between-choices share of the ranks' variance. The
+    bootstrap of such a share is too large by (k - 1) / (n - 1), which is taken off. The p-value is
+    the chi-squared one of `scipy.stats.kruskal`, by permutation where a choice has under 5 trials.
+
+    Source: Kruskal and Wallis (1952); Tomczak and Tomczak (2014) for epsilon squared.
+
+    Attributes:
+        confidence: of the interval.
+        resamples: bootstrap draws.
+        rows: most rows the bootstrap works on.
+        seed: of bootstrap and permutations.
+    """
+
+    confidence: float = 0.95
+    resamples: int = 1000
+    rows: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_share(self.confidence, "confidence")
+        check_count(self.resamples, "resamples")
+        check_count(self.rows, "rows", 10)
+
+    def __call__(self, codes: ArrayLike, y: ArrayLike, k: int) -> Association:
+        """Compare the values between the choices.
+
+        Args:
+            codes: (n,) whole numbers from 0 to k - 1.
+            y: (n,) values.
+            k: number of declared choices; those never seen don't matter.
+
+        Raises:
+            AnalysisError: if lengths differ, a code is out of range or a value isn't finite.
+        """
+        from scipy.stats import kruskal
+
+        c, b = codes_of(codes, k), column(y, "y")
+        same_length(c.size, b.size)
+        n = b.size
+        counts = np.bincount(c, minlength=k)
+        seen = np.flatnonzero(counts)
+        if n < 3 or seen.size < 2 or seen.size >= n or np.ptp(b) == 0:
+            return Association(np.nan, np.nan, np.nan, 1.0, n)
+        rng = np.random.default_rng(self.seed)
+        ranks = standard_ranks(b)
+        member = (c[:, None] == seen[None, :]).astype(np.float64)
+        effect = float(np.sum((ranks @ member) ** 2 / counts[seen]))
+        if counts[seen].min() < 5 and n <= 2000:
+            shuffled = rng.permuted(np.tile(ranks, (PERMUTATIONS, 1)), axis=1)
+            null = ((shuffled @ member) ** 2 / counts[seen]).sum(axis=1)
+            hits = int(np.count_nonzero(null >= effect - 1e-12))
+            p = (1 + hits) / (1 + PERMUTATIONS)
+        else:
+            p = float(kruskal(*(b[c == level] for level in seen)).pvalue)
+        rows = subsample(n, self.rows, rng)
+        weights = resample_weights(rows.size, self.resamples, rng)
+        draws = _between_share(weights, ranks[rows], member[rows])
+        centre = float(_between_share(np.ones((1, rows.size)), ranks[rows], member[rows])[0])
+        # Bootstrap draws scatter around the subsample's value, which itself is one floor too high.
+        floor = (seen.size - 1.0) / (rows.size - 1.0)
+        spread = (draws - floor - centre) * np.sqrt(rows.size / n)
+        tail = 50.0 * (1.0 - self.confidence)
+        low, high = np.clip(effect + np.nanpercentile(spread, [tail, 100.0 - tail]), 0.0, 1.0)
+        return Association(effect, float(low), float(high), p, n)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSummary:
+    """Median of the value at every level, with a distribution-free interval.
+
+    The ends are order statistics whose ranks come from the binomial distribution with p = 1/2, so
+    that the interval holds at least the stated confidence for any distribution.
+
+    Source: Conover (1999), 'Practical Nonparametric Statistics', section 3.2.
+
+    Attributes:
+        confidence: of the interval.
+    """
+
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_share(self.confidence, "confidence")
+
+    def __call__(self, codes: ArrayLike, y: ArrayLike, k: int) -> tuple[Level, ...]:
+        """Summarise the values level by level; works as well on seconds as on a metric.
+
+        Args:
+            codes: (n,) level numbers from 0 to k - 1.
+            y: (n,) values.
+            k: number of declared levels.
+
+        Returns:
+            k levels in order, those without trials with n = 0 and NaN.
+
+        Raises:
+            AnalysisError: if lengths differ, a code is out of range or a value isn't finite.
+        """
+        from scipy.stats import binom
+
+        c, b = codes_of(codes, k), column(y, "y")
+        same_length(c.size, b.size)
+        order = np.lexsort((b, c))
+        ends = np.cumsum(np.bincount(c, minlength=k))
+        parts = np.split(b[order], ends[:-1])
+        # Largest r with P(Bin(n, 1/2) < r) <= tail; the interval runs from the r-th to the
+        # (n+1-r)-th.
+        tail = (1.0 - self.confidence) / 2.0
+        sizes = np.array([part.size for part in parts])
+        ranks = binom.ppf(tail, sizes, 0.5)
+        ranks = np.where(binom.cdf(ranks, sizes, 0.5) <= tail, ranks + 1, ranks)
+        levels = []
+        for level, (part, rank) in enumerate(zip(parts, ranks, strict=True)):
+            n, r = part.size, int(rank) if part.size else 0
+            low, high = (part[r - 1], part[n - r]) if r >= 1 else (np.nan, np.nan)
+            median = np.median(part) if n else np.nan
+            levels.append(Level(level, n, float(median), float(low), float(high)))
+        return tuple(levels)
+
+
+def _between_share(w: FloatArray, ranks: FloatArray, member: FloatArray) -> FloatArray:
+    """Between-groups share of the ranks' variance under (B, m) row weights."""
+    total = w.sum(axis=1)
+    mean = (w @ ranks) / total
+    spread = w @ ranks**2 - total * mean**2
+    size = w @ member
+    sums = w @ (member * ranks[:, None])
+    squares = np.divide(sums**2, size, out=np.zeros_like(sums), where=size > 0).sum(axis=1)
+    between = squares - total * mean**2
+    share = np.divide(between, spread, out=np.full_like(spread, np.nan), where=spread > 0)
+    return np.asarray(share)
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Power of the rank tests against an effect implanted into a round's own trials.
+
+    Positions are drawn with replacement from the round's, so that rare levels stay rare. Values are the round's too, in
+    the order of a latent score of which the parameter explains `effect`, so that ties (trials that failed, metrics of
+    few values) cost what they cost. Spearman's test for ordered parameters, Kruskal and Wallis' for choices, whose
+    levels get random effects.
+
+    Source: simulation-based power, as in Davison & Hinkley (1997), section 4.6.
+
+    Attributes:
+        effect: share of the variance of the latent score that the parameter explains.
+        simulations: rounds per size.
+        seed: of the simulation.
+    """
+
+    effect: float = 0.1
+    simulations: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_share(self.effect, "effect")
+        check_count(self.simulations, "simulations", 20)
+
+    def __call__(
+        self, x: ArrayLike, y: ArrayLike, cardinality: int, sizes: Sequence[int], alpha: float
+    ) -> FloatArray:
+        """Share of simulated rounds in which the p-value is at most `alpha`, for each size.
+
+        Args:
+            x: (n,) positions, or codes.
+            y: (n,) values.
+            cardinality: 0 for an ordered parameter, k for an unordered one.
+            sizes: numbers of trials.
+            alpha: level of the test.
+
+        Raises:
+            AnalysisError: if lengths differ or something isn't finite.
+        """
+        position, values = columns(x, y)
+        if position.size < 2 or np.ptp(position) == 0 or np.ptp(values) == 0:
+            return np.zeros(len(sizes))
+        return np.array([self._power(position, np.sort(values), cardinality, n, alpha) for n in sizes])
+
+    def _power(self, x: FloatArray, values: FloatArray, cardinality: int, n: int, alpha: float) -> float:
+        from scipy.stats import chi2, norm, rankdata
+
+        rng = np.random.default_rng([self.seed, n])
+        drawn = x[rng.integers(x.size, size=(self.simulations, n))]
+        codes: IntArray = drawn.astype(np.int64)
+        high = drawn
+        if cardinality:
+            high = np.take_along_axis(rng.normal(size=(self.simulations, cardinality)), codes, axis=1)
+        share = np.sqrt(self.effect) * _standard(high)
+        latent = share + np.sqrt(1 - self.effect) * rng.normal(size=drawn.shape)
+        place = np.argsort(np.argsort(latent, axis=1), axis=1)
+        ranks = rankdata(values[place * values.size // n], axis=1)
+        score = _standard(ranks)
+        if not cardinality:
+            r = (score * _standard(rankdata(drawn, axis=1))).mean(axis=1)
+            return float(np.mean(2 * norm.sf(np.abs(r) * np.sqrt(n - 1)) <= alpha))
+        statistic, levels = np.zeros(self.simulations), np.zeros(self.simulations)
+        for code in range(cardinality):
+            here = codes == code
+            count = here.sum(axis=1)
+            levels += count > 0
+            statistic += np.where(here, score, 0.0).sum(axis=1) ** 2 / np.maximum(count, 1)
+        p = chi2.sf(statistic * (n - 1) / n, np.maximum(levels - 1, 1))
+        return float(np.mean(p <= alpha))
+
+
+def _standard(table: FloatArray) -> FloatArray:
+    """Rows with mean 0 and deviation 1; zeros where a row does not vary."""
+    centred = table - table.mean(axis=1, keepdims=True)
+    sd = centred.std(axis=1, keepdims=True)
+    return np.asarray(centred / np.where(sd > 0, sd, 1.0))

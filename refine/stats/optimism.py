@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import check_count, check_share, column, same_length
+from refine.stats._common import FloatArray, check_count, check_share, column, same_length
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -157,3 +158,322 @@ class FreshSeeds:
         error = np.sqrt(centred @ centred / freedom / mine.size)
         half = float(stdtrit(freedom, 0.5 + self.confidence / 2.0) * error)
         return FreshBest(float(best), value, value - half, value + half, mine.size, freedom)
+
+
+Scorer = Callable[[FloatArray], FloatArray]
+"""Weights of examples (b, n) -> scores (models, b), higher is better; NaN where undefined."""
+
+
+class Corrected(NamedTuple):
+    """What the winner is worth on examples that took no part in choosing it.
+
+    Attributes:
+        best: best score on all examples.
+        value: mean score of the winners on the examples that were left out.
+        low: lower end of the interval.
+        high: upper end.
+        models: number of models chosen from.
+        examples: number of examples.
+    """
+
+    best: float
+    value: float
+    low: float
+    high: float
+    models: int
+    examples: int
+
+
+def paired_error(scores: Scorer, examples: int, resamples: int = 200, seed: int = 0) -> float:
+    """How far apart two equally good models may come out, since they are judged on these examples and not on others.
+
+    The standard error of the difference of two models' scores on the same examples, the median over all pairs. What all
+    models get right or wrong cancels, so that it is less than the error of either score.
+
+    Source: the paired bootstrap, Efron and Tibshirani (1993), chapter 6.
+
+    Args:
+        scores: Gives the models' scores for weights of examples; at least two models.
+        examples: Number of examples, at least 10.
+        resamples: number of draws.
+        seed: of the draws.
+
+    Returns:
+        The error, in units of the score; 0 where it can't be told.
+
+    Raises:
+        AnalysisError: Too few examples.
+    """
+    if examples < 10:
+        raise AnalysisError(f"examples: at least 10 are needed, got {examples}")
+    check_count(resamples, "resamples", 20)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(examples, np.full(examples, 1.0 / examples), size=resamples)
+    found = scores(drawn.astype(float))
+    found = found[:, np.isfinite(found).all(axis=0)]
+    if len(found) < 2 or found.shape[1] < 20:
+        return 0.0
+    covariance = np.cov(found)
+    i, j = np.triu_indices(len(found), 1)
+    variance = covariance[i, i] + covariance[j, j] - 2.0 * covariance[i, j]
+    return float(np.sqrt(np.median(np.maximum(variance, 0.0))))
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleBootstrap:
+    """Bootstrap bias correction: choose on drawn examples, measure on those not drawn.
+
+    Examples are drawn with replacement as many times as there are. The model that is best on the drawn ones
+    (ties at random) is measured on the others, about 37 %. The interval holds the central share of these
+    scores. Choosing sees 63 % of the examples only, and measuring 37 %, so that the value errs to the low side
+    and the interval to the wide one.
+
+    Models are taken as trained: it corrects for the chance of the examples, not for that of seeds.
+
+    Source: Tsamardinos, Greasidou and Borboudakis (2018), BBC-CV, on one split instead of pooled folds.
+
+    Attributes:
+        resamples: number of draws.
+        confidence: of the interval.
+        seed: of the draws.
+    """
+
+    resamples: int = 500
+    confidence: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_count(self.resamples, "resamples", 20)
+        check_share(self.confidence, "confidence")
+
+    def __call__(self, scores: Scorer, examples: int) -> Corrected:
+        """Correct the best score.
+
+        Args:
+            scores: Gives the models' scores for weights of examples.
+            examples: Number of examples, at least 10.
+
+        Raises:
+            AnalysisError: Too few examples, or no score is defined.
+        """
+        if examples < 10:
+            raise AnalysisError(f"examples: at least 10 are needed, got {examples}")
+        rng = np.random.default_rng(self.seed)
+        whole = scores(np.ones((1, examples)))[:, 0]
+        drawn = rng.multinomial(examples, np.full(examples, 1.0 / examples), size=self.resamples).astype(
+            float
+        )
+        inside, outside = scores(drawn), scores((drawn == 0).astype(float))
+        if not np.isfinite(whole).any():
+            raise AnalysisError("scores: none is defined on these examples")
+        # Metrics of few examples tie often; the first in the list would win by what is known of all examples.
+        best = np.where(np.isnan(inside), -np.inf, inside)
+        tied = best == best.max(axis=0)
+        winner = np.where(tied, rng.random(best.shape), -1.0).argmax(axis=0)
+        found = outside[winner, np.arange(self.resamples)]
+        found = found[np.isfinite(found)]
+        if found.size == 0:
+            raise AnalysisError("scores: none is defined on the examples left out")
+        rest = (1.0 - self.confidence) / 2.0
+        low, high = np.quantile(found, (rest, 1.0 - rest))
+        best_whole = float(np.nanmax(whole))
+        return Corrected(best_whole, float(found.mean()), float(low), float(high), len(whole), examples)
+
+
+_MOST_CLASSES = 20
+
+ACCURACY = ("acc", "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+CONFUSION = ("fmeasure", "f1", "f1_score", "precision", "recall", "balanced_accuracy", "matthews", "mcc")
+DISTANCES: dict[str, Callable[[FloatArray], FloatArray]] = {
+    **dict.fromkeys(("mse", "mean_squared_error"), np.square),
+    **dict.fromkeys(("mae", "mean_absolute_error"), np.abs),
+}
+
+
+def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | None:
+    """A function that gives the metric of every model for weights of examples.
+
+    Args:
+        name: Name of the metric, without ``val_``: an accuracy, ``fmeasure``, ``precision``, ``recall``,
+            ``balanced_accuracy``, ``matthews`` (binary or macro, as `refine.keras` has them), or a mean squared
+            or absolute error.
+        predictions: (models, n, outputs): one output is a probability of class 1, several are scores of classes.
+        targets: (n,) numbers of classes, or quantities.
+
+    Returns:
+        Weights (b, n) -> metric (models, b), in the metric's own sign; ``None`` for a metric that isn't known.
+    """
+    said, right = np.asarray(predictions, dtype=np.float32), np.asarray(targets, dtype=np.float32)
+    if name in DISTANCES:
+        if said.shape[2] != 1:
+            return None
+        return _means(DISTANCES[name](np.asarray(said[:, :, 0] - right, dtype=float)))
+    if name not in (*ACCURACY, *CONFUSION) or not np.array_equal(right, np.round(right)):
+        return None
+    classes = max(2, said.shape[2])
+    if right.min() < 0 or right.max() >= classes:
+        return None
+    picked = said.argmax(axis=2) if said.shape[2] > 1 else (said[:, :, 0] > 0.5).astype(int)
+    if name in ACCURACY:
+        return _means((picked == right).astype(float))
+    if classes > _MOST_CLASSES:
+        return None
+    return _confusion(name, picked, right.astype(int), classes)
+
+
+def _means(values: FloatArray) -> Scorer:
+    def scores(weights: FloatArray) -> FloatArray:
+        return np.asarray(values @ weights.T / weights.sum(axis=1), dtype=float)
+
+    return scores
+
+
+def _confusion(name: str, picked: FloatArray, right: FloatArray, classes: int) -> Scorer:
+    def scores(weights: FloatArray) -> FloatArray:
+        matrix = np.empty((classes, classes, len(picked), len(weights)))
+        for i in range(classes):
+            here = right == i
+            for j in range(classes):
+                matrix[i, j] = (picked[:, here] == j).astype(float) @ weights[:, here].T
+        return _ratio(name, matrix)
+
+    return scores
+
+
+def _ratio(name: str, matrix: FloatArray) -> FloatArray:
+    hits = np.einsum("iimb->imb", matrix)
+    true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    if name in ("matthews", "mcc"):
+        total = true.sum(axis=0)
+        share_true, share_predicted = true / total, predicted / total
+        covariance = hits.sum(axis=0) / total - (share_true * share_predicted).sum(axis=0)
+        spread = (share_true * (1 - share_true)).sum(axis=0) * (share_predicted * (1 - share_predicted)).sum(
+            axis=0
+        )
+        return _divide(covariance, np.sqrt(spread))
+    if name == "balanced_accuracy":
+        return _divide(_divide(hits, true).sum(axis=0), (true > 0).sum(axis=0).astype(float))
+    if name == "precision":
+        each = _divide(hits, predicted)
+    elif name == "recall":
+        each = _divide(hits, true)
+    else:
+        each = _divide(2 * hits, predicted + true)
+    if len(matrix) == 2:
+        return each[1]
+    occurs = predicted + true > 0
+    return _divide((each * occurs).sum(axis=0), occurs.sum(axis=0).astype(float))
+
+
+def _divide(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Quotient, 0 where the denominator is 0."""
+    return np.divide(a, b, out=np.zeros(np.broadcast_shapes(a.shape, b.shape)), where=b > 0)
+
+
+class Components(NamedTuple):
+    """Standard deviations, in units of the metric; NaN where the data can't tell.
+
+    Attributes:
+        configuration: Of the configurations' true values, among those that were run again. They were chosen for being
+            good, so that all configurations of the space differ by more.
+        seed: Of one configuration's values under different seeds, each a mean over the splits.
+        split: Of what the choice of the split does to the mean over the splits and is not the same for all
+            configurations: the part that can change their order.
+        groups: Number of configurations.
+        runs: Number of runs.
+    """
+
+    configuration: float
+    seed: float
+    split: float
+    groups: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceComponents:
+    """Components of variance of runs that are grouped by configuration, by the analysis of variance.
+
+    Negative estimates are 0. Source: Searle, Casella and McCulloch (1992), chapter 3: the unbalanced one-way
+    model, and for splits the interaction of the two-way model of configurations' means.
+    """
+
+    def __call__(self, y: ArrayLike, groups: ArrayLike, splits: ArrayLike | None = None) -> Components:
+        """Estimate the components.
+
+        Args:
+            y: (n,) values of runs.
+            groups: (n,) labels of configurations, of any type that can be sorted.
+            splits: (n, s) value of every run on each of s splits, the same ones for all; ``y`` is their mean.
+
+        Raises:
+            AnalysisError: If lengths differ or a value isn't finite.
+        """
+        values, labels = column(y, "y"), np.asarray(groups)
+        same_length(labels.size, values.size)
+        names, index = np.unique(labels, return_inverse=True)
+        size = np.bincount(index) if values.size else np.zeros(0, dtype=np.int64)
+        freedom = int(np.sum(size - 1))
+        centred = values - (np.bincount(index, weights=values) / np.maximum(size, 1))[index]
+        seed = float(np.sqrt(centred @ centred / freedom)) if freedom else np.nan
+        configuration = np.nan
+        if len(names) > 1 and np.isfinite(seed):
+            means = np.bincount(index, weights=values) / size
+            grand = values.mean()
+            between = float(size @ (means - grand) ** 2) / (len(names) - 1)
+            typical = (values.size - float(size @ size) / values.size) / (len(names) - 1)
+            configuration = float(np.sqrt(max(0.0, (between - seed**2) / typical)))
+        split = np.nan if splits is None else _split(np.asarray(splits, dtype=float), index, size)
+        return Components(configuration, float(seed), split, len(names), int(values.size))
+
+
+def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
+    """Deviation that configuration-by-split interaction adds to a mean over the splits."""
+    if table.ndim != 2 or len(table) != len(index) or not np.isfinite(table).all():
+        raise AnalysisError(
+            f"splits: needs one finite value per run and split, shape ({len(index)}, s), got {table.shape}"
+        )
+    k, s = len(size), table.shape[1]
+    if k < 2 or s < 2:
+        return float("nan")
+    means = np.stack([np.bincount(index, weights=table[:, j]) / size for j in range(s)], axis=1)
+    rest = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
+    interaction = float((rest**2).sum()) / ((k - 1) * (s - 1))
+    # What seeds do to single splits is in it too; within configurations it can be seen alone.
+    within = table - table.mean(axis=1, keepdims=True)
+    centre = np.stack([np.bincount(index, weights=within[:, j]) / size for j in range(s)], axis=1)[index]
+    freedom = int(np.sum(size - 1)) * (s - 1)
+    noise = float(((within - centre) ** 2).sum()) / freedom if freedom else 0.0
+    return float(np.sqrt(max(0.0, interaction - noise * float(np.mean(1.0 / size))) / s))
+
+
+def expected_best(y: ArrayLike, m: int) -> float:
+    """Best of m of n trials, on average over all subsets of m.
+
+    The best of 50 trials beats the best of 5 even where nothing differs, so that bests are compared at equal
+    numbers. The i-th smallest value is the best of C(i - 1, m - 1) of the C(n, m) subsets. That is unbiased for the
+    best of m new trials, which the average over draws with replacement is not. No interval comes with it: the best
+    of m new trials exceeds everything seen with probability m / (n + m), so that for m near n there is none.
+
+    Source: Dodge et al. (2019), 'Show Your Work'; Tang et al. (2020), 'Showing Your Work Doesn't Always Work', for
+    the unbiased mean.
+
+    Args:
+        y: (n,) values, higher is better.
+        m: trials that the best is taken of, 1 <= m <= n.
+
+    Returns:
+        In units of the metric: the mean of `y` for m = 1, its largest value for m = n.
+
+    Raises:
+        AnalysisError: if `m` is no whole number from 1 to n, or a value isn't finite.
+    """
+    check_count(m, "m")
+    values = np.sort(column(y, "y"))
+    n = values.size
+    if m > n:
+        raise AnalysisError(f"m: must be <= the number of trials, got the best of {m} of {n}; ask for fewer")
+    # C(i - 1, m - 1) / C(n, m) from the largest value down: m / n, then each time (i - m) / (i - 1) of it.
+    i = np.arange(n, m, -1)
+    weights = m / n * np.concatenate(([1.0], np.cumprod((i - m) / (i - 1.0))))
+    return float(weights @ values[::-1][: weights.size])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from refine.analysis.evaluated import RanRound
-from refine.analysis.race import race_of
+from refine.analysis.judgement import race_of
 from refine.analysis.winner import Candidate, Judged, Winner
 from refine.errors import AnalysisError
 from refine.run.objective import Task

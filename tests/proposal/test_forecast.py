@@ -13,7 +13,7 @@ import refine
 from refine.design.space_filling import Uniform, draw
 from refine.errors import AnalysisError
 from refine.proposal.forecast import Forecast, forecast
-from refine.stats.outlook import LEVELS
+from refine.stats.simulation import LEVELS
 
 SPACE = refine.Space(
     {"x": (0.0, 1.0, 21), "z": (0.0, 1.0, 21), "kind": ["a", "b", "c"], "junk": (1, 9), "epochs": 20}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.errors import AnalysisError
-from refine.stats.combination import cauchy_p, distinct, joined, looks_spent, stage_of
+from refine.stats.detection import cauchy_p, distinct, joined, looks_spent, stage_of
 
 
 def test_one_p_value_is_itself():

@@ -5,7 +5,7 @@ import pytest
 
 from refine import stats
 from refine.errors import AnalysisError
-from refine.stats.frozen import FrozenResiduals, LeftOut
+from refine.stats.posterior import FrozenResiduals, LeftOut
 
 
 def _left(deviation: float) -> LeftOut:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.errors import AnalysisError
-from refine.stats.outlook import ChildOutlook
+from refine.stats.simulation import ChildOutlook
 from refine.stats.posterior import MixedPosterior
 from refine.stats.resolution import left_over
 

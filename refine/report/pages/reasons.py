@@ -9,8 +9,7 @@ from typing import Any
 
 from refine.analysis.evenness import LEVEL
 from refine.analysis.reason import Reason
-from refine.proposal.change import Change
-from refine.proposal.reasons import HARDLY
+from refine.proposal.change import HARDLY, Change
 from refine.utils.format import (
     coarse,
     difference,

@@ -13,7 +13,7 @@ from refine.proposal.forecast import Forecast
 from refine.report import figures
 from refine.review.calibration import Calibration, Entry, Seen
 from refine.review.decision import Decision
-from refine.stats.outlook import LEVELS
+from refine.stats.simulation import LEVELS
 
 if TYPE_CHECKING:
     from pathlib import Path
