@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from refine.errors import ReviewError, did_you_mean, shown, unstorable
-from refine.proposal.forecast import Forecast
 from refine.proposal.proposal import Proposal
 from refine.space.edits import edit_space
 from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter
 from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
+from refine.stats import Forecast
 
 KINDS = ("accepted", "edited", "declined", "branched", "chosen", "suggested")
 

@@ -1,9 +1,13 @@
 """The statistics floor: numbers in, small documented tuples out.
 
 Every statistic is a frozen dataclass with its options in fields and the data in the call:
-`Spearman(confidence=0.95)(x, y) -> Correlation`. Higher values are better everywhere; the caller
-flips the sign for metrics to be minimised. Nothing here formats, draws, reads or writes, and
-importing it costs numpy only.
+`Spearman(confidence=0.95)(x, y) -> Correlation`. Nothing here formats, draws, reads or writes, and importing it costs numpy only.
+
+Everywhere, if nothing else is said: `y` is (n,) values, higher is better (the caller flips the sign of metrics to be
+minimised); `x` is (n,) positions of an ordered parameter, or codes 0..k-1 of an unordered one; `X` is (n, d) such columns, and
+`cardinalities` has d numbers, 0 for an ordered column and k for an unordered one. `confidence` is that of intervals, `resamples`
+are bootstrap draws, `seed` is that of everything random. AnalysisError is raised if lengths or shapes differ, a value isn't
+finite, or a code or an option is out of range.
 """
 
 from __future__ import annotations
@@ -68,11 +72,11 @@ from refine.stats.resolution import (
 )
 from refine.stats.simulation import (
     Batch,
-    ChildOutlook,
+    ChildForecast,
+    Forecast,
     KnowledgeGradient,
     NextRound,
     NextRuns,
-    Outlook,
     RoundsAhead,
     RunsAgain,
     conditioned,
@@ -86,7 +90,7 @@ __all__ = [
     "Boundary",
     "BoundedDensity",
     "BoundedDensity2D",
-    "ChildOutlook",
+    "ChildForecast",
     "Compare",
     "Comparison",
     "Components",
@@ -101,6 +105,7 @@ __all__ = [
     "Edge",
     "ExampleBootstrap",
     "Flag",
+    "Forecast",
     "FreshBest",
     "FreshSeeds",
     "Front",
@@ -119,7 +124,6 @@ __all__ = [
     "NextRound",
     "NextRuns",
     "Optimism",
-    "Outlook",
     "Pair",
     "PedAnova",
     "Posterior",

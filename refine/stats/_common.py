@@ -1,10 +1,4 @@
-"""Checks and small tools that every statistic of this floor shares.
-
-Conventions of the whole floor: `y` is an (n,) array of finite floats where higher is better; `x` is
-an (n,) array of positions (ordered parameter) or of integer codes 0..k-1 (unordered parameter); `X`
-is an (n, d) matrix of such columns, with `cardinalities[j]` 0 for an ordered column and k for an
-unordered one.
-"""
+"""Checks and small tools that every statistic of this floor shares."""
 
 from __future__ import annotations
 
@@ -24,11 +18,7 @@ BoolArray = NDArray[np.bool_]
 
 
 def column(x: ArrayLike, name: str) -> FloatArray:
-    """Return `x` as a finite (n,) float array.
-
-    Raises:
-        AnalysisError: if `x` isn't one-dimensional, or holds NaN or infinities.
-    """
+    """`x` as a finite (n,) float array; AnalysisError if it isn't one."""
     array = np.asarray(x, dtype=np.float64)
     if array.ndim != 1:
         raise AnalysisError(f"{name}: needs one dimension, got shape {array.shape}; pass one value per trial")
@@ -42,11 +32,7 @@ def column(x: ArrayLike, name: str) -> FloatArray:
 
 
 def columns(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Return both as finite (n,) float arrays of one length.
-
-    Raises:
-        AnalysisError: if a value isn't finite or the lengths differ.
-    """
+    """Both as finite (n,) float arrays of one length."""
     first, second = column(x, "x"), column(y, "y")
     same_length(first.size, second.size)
     return first, second
@@ -61,11 +47,7 @@ def same_length(x: int, y: int) -> None:
 
 
 def codes_of(codes: ArrayLike, k: int) -> IntArray:
-    """Return `codes` as (n,) integers in 0..k-1.
-
-    Raises:
-        AnalysisError: if `k` < 1 or a code lies outside.
-    """
+    """`codes` as (n,) integers in 0..k-1; AnalysisError if one lies outside, or k < 1."""
     if k < 1:
         raise AnalysisError(f"k: an unordered parameter has at least one choice, got {k}")
     array = column(codes, "codes")
@@ -79,11 +61,7 @@ def codes_of(codes: ArrayLike, k: int) -> IntArray:
 
 
 def matrix(x: ArrayLike, cardinalities: Sequence[int], name: str = "X") -> FloatArray:
-    """Return `x` as a finite (n, d) matrix with one cardinality per column.
-
-    Raises:
-        AnalysisError: if shapes disagree, a value isn't finite or a code is out of range.
-    """
+    """`x` as a finite (n, d) matrix with one cardinality per column."""
     array = np.asarray(x, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != len(cardinalities):
         raise AnalysisError(
@@ -112,17 +90,10 @@ def check_count(value: int, name: str, least: int = 1) -> None:
 
 
 def top_mask(y: ArrayLike, share: float) -> BoolArray:
-    """Which trials belong to the best `share`, ties with the last one included.
+    """Which trials belong to the best `share`, ties with the last one included: (n,) bools.
 
-    Including ties keeps the set a function of the values alone, not of the order of the rows; with
-    a saturated metric the set may therefore be much larger than asked for.
-
-    Args:
-        y: (n,) values, higher is better.
-        share: wanted share in (0, 1].
-
-    Returns:
-        (n,) bools; all False when `y` is empty.
+    With ties the set is a function of the values alone, not of the order of the rows; with a saturated metric it may be much
+    larger than asked for. `share` is in (0, 1].
     """
     values = column(y, "y")
     if not 0.0 < share <= 1.0:

@@ -47,11 +47,7 @@ class Axis:
             raise AnalysisError("levels: must increase strictly and not be empty; sort them")
 
     def index(self, x: ArrayLike) -> IntArray:
-        """Number of the level nearest to each position.
-
-        Args:
-            x: (n,) positions or codes.
-        """
+        """Number of the level nearest to each of (n,) positions or codes."""
         levels = np.asarray(self.levels, dtype=np.float64)
         return np.searchsorted((levels[1:] + levels[:-1]) / 2.0, np.asarray(x, np.float64))
 
@@ -92,14 +88,7 @@ class Frontier(NamedTuple):
     draws: int
 
     def at(self, risk: float) -> RiskBox:
-        """The smallest box of the path whose risk is accepted.
-
-        Args:
-            risk: accepted probability of losing more than epsilon, in (0, 1).
-
-        Raises:
-            AnalysisError: `risk` isn't in (0, 1).
-        """
+        """The smallest box of the path whose risk, the accepted probability of losing more than epsilon in (0, 1), is accepted."""
         check_share(risk, "risk")
         return [box for box in self.boxes if box.risk <= risk][-1]
 
@@ -165,9 +154,6 @@ class RiskPath:
             read: (c, d) bools: whether a candidate reads an axis; what it doesn't read drops it from no box. None for: all.
             front: Of several goals: a draw is lost when some point of its front has no candidate inside that stands for it,
                 and the points of the fronts are the very best candidates. `posterior` and `epsilon` are the first goal's.
-
-        Raises:
-            AnalysisError: if shapes differ or epsilon is negative or NaN.
         """
         index = levels_of(candidates, axes)
         if read is not None:
@@ -224,17 +210,10 @@ def _inside(index: IntArray, keep: Sequence[BoolArray]) -> BoolArray:
 
 
 def untried(axis: Axis, x: ArrayLike) -> BoolArray:
-    """Levels of which no trial tells anything.
+    """(L,) levels of an axis of which no trial, at (n,) positions or codes, tells anything.
 
-    On an ordered axis they are a tenth of its range beyond all trials, or further: between tried levels a level is known
-    by its neighbours.
-
-    Args:
-        axis: the axis.
-        x: (n,) positions or codes of the trials.
-
-    Returns:
-        (L,) bools: choices without a trial; of an ordered axis, levels beyond all trials.
+    Those are choices without a trial; on an ordered axis levels that are a tenth of its range beyond all trials, or further:
+    between tried levels a level is known by its neighbours.
     """
     tried = np.asarray(x, dtype=np.float64)
     levels = np.asarray(axis.levels, dtype=np.float64)
@@ -247,11 +226,7 @@ def untried(axis: Axis, x: ArrayLike) -> BoolArray:
 
 
 def levels_of(X: ArrayLike, axes: Sequence[Axis]) -> IntArray:
-    """(n, d) level numbers of positions or codes.
-
-    Raises:
-        AnalysisError: X needs one column per axis.
-    """
+    """(n, d) level numbers of positions or codes."""
     table = np.asarray(X, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != len(axes):
         raise AnalysisError(f"X: needs shape (n, {len(axes)}), one column per axis, got {table.shape}")

@@ -1,7 +1,6 @@
-"""Rank correlation of an ordered parameter with the metric: what moves the value up or down.
+"""Tests of one parameter by ranks: what moves the value up or down, whether choices differ, and how likely that is to be seen.
 
-Correlations are blind to an optimum in the middle of a range, which is why
-`refine.stats.importance` adds PED-ANOVA. For unordered parameters see `refine.stats.correlation`.
+Correlations are blind to an optimum in the middle of a range, which is why `refine.stats.importance` adds PED-ANOVA.
 """
 
 from __future__ import annotations
@@ -65,12 +64,6 @@ class Spearman:
     subsample and its spread shrinks with the square root of the sizes.
 
     Source: Spearman (1904); for the subsample, Bickel, Goetze and van Zwet (1997), m out of n.
-
-    Attributes:
-        confidence: of the interval.
-        resamples: bootstrap draws.
-        rows: most rows the bootstrap works on.
-        seed: of bootstrap and permutations.
     """
 
     confidence: float = 0.95
@@ -84,15 +77,7 @@ class Spearman:
         check_count(self.rows, "rows", 10)
 
     def __call__(self, x: ArrayLike, y: ArrayLike) -> Correlation:
-        """Correlate positions with values.
-
-        Args:
-            x: (n,) positions of an ordered parameter, in any monotone unit.
-            y: (n,) values.
-
-        Raises:
-            AnalysisError: if lengths differ or something isn't finite.
-        """
+        """Correlate positions, in any monotone unit, with values."""
         a, b = columns(x, y)
         n = a.size
         if n < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
@@ -111,20 +96,9 @@ class Spearman:
 
 
 def benjamini_hochberg(p: ArrayLike) -> FloatArray:
-    """Adjusted p-values (q) that control the false discovery rate.
-
-    NaN means 'not tested': it stays NaN and doesn't count as a test.
+    """(m,) adjusted p-values (q) that control the false discovery rate; NaN, 'not tested', stays NaN and is no test.
 
     Source: Benjamini and Hochberg (1995), through `scipy.stats.false_discovery_control`.
-
-    Args:
-        p: (m,) p-values in [0, 1] or NaN.
-
-    Returns:
-        (m,) q-values.
-
-    Raises:
-        AnalysisError: if a p-value lies outside [0, 1].
     """
     from scipy.stats import false_discovery_control
 
@@ -247,15 +221,10 @@ class KruskalWallis:
 
     H / (n - 1), epsilon squared, equals the between-choices share of the ranks' variance. The
     bootstrap of such a share is too large by (k - 1) / (n - 1), which is taken off. The p-value is
-    the chi-squared one of `scipy.stats.kruskal`, by permutation where a choice has under 5 trials.
+    the chi-squared one of `scipy.stats.kruskal`, by permutation where a choice has under 5 trials. The bootstrap works on
+    at most `rows` rows.
 
     Source: Kruskal and Wallis (1952); Tomczak and Tomczak (2014) for epsilon squared.
-
-    Attributes:
-        confidence: of the interval.
-        resamples: bootstrap draws.
-        rows: most rows the bootstrap works on.
-        seed: of bootstrap and permutations.
     """
 
     confidence: float = 0.95
@@ -269,16 +238,7 @@ class KruskalWallis:
         check_count(self.rows, "rows", 10)
 
     def __call__(self, codes: ArrayLike, y: ArrayLike, k: int) -> Association:
-        """Compare the values between the choices.
-
-        Args:
-            codes: (n,) whole numbers from 0 to k - 1.
-            y: (n,) values.
-            k: number of declared choices; those never seen don't matter.
-
-        Raises:
-            AnalysisError: if lengths differ, a code is out of range or a value isn't finite.
-        """
+        """Compare the values between k declared choices; those never seen don't matter."""
         from scipy.stats import kruskal
 
         c, b = codes_of(codes, k), column(y, "y")
@@ -319,9 +279,6 @@ class LevelSummary:
     that the interval holds at least the stated confidence for any distribution.
 
     Source: Conover (1999), 'Practical Nonparametric Statistics', section 3.2.
-
-    Attributes:
-        confidence: of the interval.
     """
 
     confidence: float = 0.95
@@ -330,19 +287,7 @@ class LevelSummary:
         check_share(self.confidence, "confidence")
 
     def __call__(self, codes: ArrayLike, y: ArrayLike, k: int) -> tuple[Level, ...]:
-        """Summarise the values level by level; works as well on seconds as on a metric.
-
-        Args:
-            codes: (n,) level numbers from 0 to k - 1.
-            y: (n,) values.
-            k: number of declared levels.
-
-        Returns:
-            k levels in order, those without trials with n = 0 and NaN.
-
-        Raises:
-            AnalysisError: if lengths differ, a code is out of range or a value isn't finite.
-        """
+        """The k levels in order, those without trials with n = 0 and NaN; works as well on seconds as on a metric."""
         from scipy.stats import binom
 
         c, b = codes_of(codes, k), column(y, "y")
@@ -392,7 +337,6 @@ class Power:
     Attributes:
         effect: share of the variance of the latent score that the parameter explains.
         simulations: rounds per size.
-        seed: of the simulation.
     """
 
     effect: float = 0.1
@@ -406,18 +350,7 @@ class Power:
     def __call__(
         self, x: ArrayLike, y: ArrayLike, cardinality: int, sizes: Sequence[int], alpha: float
     ) -> FloatArray:
-        """Share of simulated rounds in which the p-value is at most `alpha`, for each size.
-
-        Args:
-            x: (n,) positions, or codes.
-            y: (n,) values.
-            cardinality: 0 for an ordered parameter, k for an unordered one.
-            sizes: numbers of trials.
-            alpha: level of the test.
-
-        Raises:
-            AnalysisError: if lengths differ or something isn't finite.
-        """
+        """Share of simulated rounds in which the p-value is at most `alpha`, for each size; `cardinality` is 0 if ordered, else k."""
         position, values = columns(x, y)
         if position.size < 2 or np.ptp(position) == 0 or np.ptp(values) == 0:
             return np.zeros(len(sizes))

@@ -98,17 +98,9 @@ class Trend(NamedTuple):
 
 
 def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of a share, vectorised; effective (fractional) counts are welcome.
+    """Wilson's score interval of a share, vectorised; effective (fractional) counts are welcome, and no trials give [0, 1].
 
     Source: Wilson (1927), 'Probable inference', through `statsmodels.stats.proportion.proportion_confint`.
-
-    Args:
-        k: counts, 0 <= k <= n, any shape.
-        n: numbers of trials >= 0, broadcast against `k`; 0 gives [0, 1].
-        confidence: in (0, 1).
-
-    Raises:
-        AnalysisError: if a count is negative or above its n.
     """
     from statsmodels.stats.proportion import proportion_confint
 
@@ -127,13 +119,6 @@ def hit_probability(n: int, share: float) -> float:
     """Probability that at least one of `n` configurations lies in the best `share` of the space.
 
     Source: 1 - (1 - share)^n, Bergstra and Bengio (2012), section 2.
-
-    Args:
-        n: configurations drawn.
-        share: of the space that would do, in (0, 1).
-
-    Raises:
-        AnalysisError: if `n` is negative.
     """
     check_share(share, "share")
     if n < 0:
@@ -144,19 +129,10 @@ def hit_probability(n: int, share: float) -> float:
 def hit_share(n: int, cells: int | None = None, confidence: float = 0.95) -> float:
     """Smallest region, as a share of a space, that n even trials hit with some confidence: the scope of what they can tell.
 
+    1 without trials, 0 where they are all the `cells`; None of these for many more than were drawn.
+
     Source: 1 - (1 - q)^n = confidence, the rule of three (Hanley and Lippman-Hand 1983); of a finite grid, from which no
     cell is drawn twice, hypergeometric.
-
-    Args:
-        n: different configurations drawn evenly over the whole space.
-        cells: how many configurations there are; None for many more than were drawn.
-        confidence: in (0, 1).
-
-    Returns:
-        1 without trials, 0 where they are all the cells.
-
-    Raises:
-        AnalysisError: if `n` is negative.
     """
     from scipy.special import gammaln
 
@@ -182,25 +158,13 @@ def hit_share(n: int, cells: int | None = None, confidence: float = 0.95) -> flo
 
 
 def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, half: float = 0.8) -> int:
-    """Good trials it takes to see that most of them lie in one half of a parameter's levels.
+    """Good trials it takes to see that most of them lie in one half of a parameter's levels: 18 for one parameter, 31 for eight.
 
     The smallest m for which a one-sided binomial test of 'half of the good trials lie there', at level alpha over twice
     the number of tests, finds with probability `power` that a share `half` of them does. Twice, because a parameter is
     tested in two ways.
 
     Source: the exact power of the sign test, e.g. Conover (1999), section 3.1.
-
-    Args:
-        tests: parameters judged together.
-        alpha: level for all of them together.
-        power: wanted, in (0, 1).
-        half: share of the good trials in the better half, in (0.5, 1).
-
-    Returns:
-        18 for one parameter, 24 for four, 31 for eight.
-
-    Raises:
-        AnalysisError: if `tests` < 1, a share isn't in (0, 1), or `half` is not above 0.5.
     """
     from scipy.stats import binom
 
@@ -220,14 +184,11 @@ def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, hal
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """Test both ends of an ordered parameter for a pile-up of the best trials.
+    """Test both ends of an ordered parameter for a pile-up of the best trials, a share `top` of all.
 
     The number of best trials on an edge is compared with what a random top set of that size would
     hold: hypergeometric, which is the binomial test against the design's share made exact for
     drawing without replacement.
-
-    Attributes:
-        top: share of trials that counts as best.
     """
 
     top: float = 0.2
@@ -236,18 +197,9 @@ class Boundary:
         check_share(self.top, "top")
 
     def __call__(self, x: ArrayLike, y: ArrayLike, levels: ArrayLike) -> tuple[Edge, Edge]:
-        """Test one parameter; adjust the p-values over all edges of a round.
+        """The low and the high edge, p = 1 where there is nothing to compare; adjust the p-values over all edges of a round.
 
-        Args:
-            x: (n,) positions in [0, 1].
-            y: (n,) values.
-            levels: (L,) increasing positions.
-
-        Returns:
-            The low and the high edge, p = 1 where there is nothing to compare.
-
-        Raises:
-            AnalysisError: if lengths differ or something isn't finite.
+        `x` and the (L,) increasing `levels` are positions in [0, 1].
         """
         from scipy.stats import hypergeom
 
@@ -275,11 +227,7 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class LevelRates:
-    """How often trials fail, diverge or are degenerate, level by level.
-
-    Attributes:
-        confidence: of Wilson's intervals.
-    """
+    """How often trials fail, diverge or are degenerate, level by level."""
 
     confidence: float = 0.95
 
@@ -287,16 +235,7 @@ class LevelRates:
         check_share(self.confidence, "confidence")
 
     def __call__(self, codes: ArrayLike, happened: ArrayLike, k: int) -> tuple[Rate, ...]:
-        """Count per level.
-
-        Args:
-            codes: (n,) level numbers from 0 to k - 1, of all trials, failed ones included.
-            happened: (n,) bools.
-            k: number of declared levels.
-
-        Raises:
-            AnalysisError: if lengths differ or a code is out of range.
-        """
+        """Count where something happened, (n,) bools, at each of k levels, of all trials, failed ones included."""
         from scipy.stats import hypergeom
 
         level = codes_of(codes, k)
@@ -335,15 +274,7 @@ class RateTrend:
     """
 
     def __call__(self, x: ArrayLike, happened: ArrayLike) -> Trend:
-        """Compare the positions of the trials where it happened with those of the others.
-
-        Args:
-            x: (n,) positions in [0, 1], of all trials, failed ones included.
-            happened: (n,) bools.
-
-        Raises:
-            AnalysisError: if lengths differ or a position isn't finite.
-        """
+        """Compare the positions, in [0, 1], of the trials where it happened with those of all others, failed ones included."""
         from scipy.stats import mannwhitneyu
 
         position, flags = column(x, "x"), np.asarray(happened, dtype=np.bool_)

@@ -123,13 +123,10 @@ class CurveCheck:
         Args:
             training: (n,) training loss per epoch, lower is better.
             validation: (n,) validation loss.
-            score: (n,) what the trial is judged by, higher is better; where it is missing, the validation
-                loss stands in for it in *improving* and *saturated*.
+            score: (n,) what the trial is judged by; where it is missing, the validation loss stands in for it in *improving* and
+                *saturated*.
             noise: how much the score of one configuration changes when trained again, a standard deviation in its
                 units; None, NaN or 0 where it is unknown.
-
-        Raises:
-            AnalysisError: if curves differ in length or have more than one dimension.
         """
         given = [
             np.zeros(0) if c is None else np.asarray(c, dtype=np.float64)

@@ -36,23 +36,13 @@ class Ratio(NamedTuple):
 
 
 def scott_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, dimensions: int = 1) -> float:
-    """Scott's rule, 1.059 min(IQR / 1.34, sd) n^(-1 / (4 + dimensions)).
+    """Scott's rule, 1.059 min(IQR / 1.34, sd) n^(-1 / (4 + dimensions)), in units of `x`; 0 when all points coincide.
 
     The smaller of two spreads keeps a second mode or a few outliers from smearing everything; where
-    more than half of the points coincide, the deviation alone decides.
+    more than half of the points coincide, the deviation alone decides. Of weights, their effective number (sum w)^2 / sum w^2
+    counts as n.
 
     Source: Scott (1992), 'Multivariate Density Estimation'.
-
-    Args:
-        x: (n,) positions.
-        weights: (n,) weights >= 0; their effective number (sum w)^2 / sum w^2 counts as n.
-        dimensions: of the density that the bandwidth is for.
-
-    Returns:
-        Bandwidth in units of `x`; 0 when all points coincide.
-
-    Raises:
-        AnalysisError: if `x` is empty or weights don't fit.
     """
     position, weight = _weighted(x, weights)
     total = weight.sum()
@@ -89,19 +79,7 @@ class BoundedDensity:
         _check_bandwidth(self.bandwidth)
 
     def __call__(self, x: ArrayLike, at: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
-        """Evaluate the density of `x`.
-
-        Args:
-            x: (n,) positions inside the interval.
-            at: (q,) where to evaluate; outside the interval the density is 0.
-            weights: (n,) weights >= 0; equal ones by default.
-
-        Returns:
-            (q,) densities per unit of x.
-
-        Raises:
-            AnalysisError: if `x` is empty or leaves the interval.
-        """
+        """(q,) densities of `x`, which lies inside the interval, per unit of x; 0 outside of it. Weights are >= 0."""
         position, weight = _weighted(x, weights)
         _inside(position, self.low, self.high, "x")
         width = self.bandwidth or _usable_width(scott_bandwidth(position, weight), position, self)
@@ -134,20 +112,7 @@ class BoundedDensity2D:
             _check_bandwidth(width)
 
     def __call__(self, x: ArrayLike, y: ArrayLike, at_x: ArrayLike, at_y: ArrayLike) -> FloatArray:
-        """Evaluate the joint density on a grid.
-
-        Args:
-            x: (n,) positions.
-            y: (n,) values.
-            at_x: (p,) grid positions.
-            at_y: (q,) grid values.
-
-        Returns:
-            (p, q) densities per unit of x and unit of y.
-
-        Raises:
-            AnalysisError: if lengths differ, or points leave their interval.
-        """
+        """(p, q) joint densities on a grid, per unit of x and unit of y."""
         sides: list[FloatArray] = []
         first, second = column(x, "x"), column(y, "y")
         same_length(first.size, second.size)
@@ -169,13 +134,9 @@ class DensityRatio:
 
     With one bandwidth for both, the ratio at a place is the kernel-weighted share of good trials
     there over their share everywhere. Its interval is Wilson's at the kernel's effective number of
-    trials: unlike a bootstrap it stays honest where no good trial lies, and nothing is drawn at
-        random.
+    trials: unlike a bootstrap it stays honest where no good trial lies, and nothing is drawn at random.
 
     Source: l/g of Bergstra et al. (2011); Wilson (1927) for the interval.
-
-    Attributes:
-        confidence: of the pointwise intervals.
     """
 
     confidence: float = 0.9
@@ -184,17 +145,7 @@ class DensityRatio:
         check_share(self.confidence, "confidence")
 
     def __call__(self, x: ArrayLike, good: ArrayLike, levels: ArrayLike, unordered: bool = False) -> Ratio:
-        """Compare good trials with all trials.
-
-        Args:
-            x: (n,) positions in [0, 1], or codes.
-            good: (n,) bools, such as from `top_mask`.
-            levels: (L,) where to compare: increasing positions, or all codes 0..k-1.
-            unordered: whether `x` and `levels` are codes; then nothing is smoothed.
-
-        Raises:
-            AnalysisError: if lengths differ, no trial is good, or positions leave [0, 1].
-        """
+        """Compare good trials, (n,) bools, with all, at (L,) increasing levels in [0, 1]; or at all codes, where nothing is smoothed."""
         mask: BoolArray = np.asarray(good, dtype=np.bool_)
         places = column(levels, "levels")
         position = column(x, "x")

@@ -1,4 +1,4 @@
-"""One p-value from several tests of the same parameter, and what looking again costs."""
+"""Does a parameter matter: one p-value from several tests, the additive one among them, and what looking again costs."""
 
 from __future__ import annotations
 
@@ -34,19 +34,9 @@ def cauchy_p(p_values: ArrayLike, weights: ArrayLike | None = None) -> float:
 
     Every p-value becomes the quantile of a Cauchy distribution that it would have; a weighted mean of Cauchy variables has
     nearly the same tail whatever their dependence. Unlike the smallest p-value times their number, tests that agree
-    strengthen each other.
+    strengthen each other. Weights are positive, equal ones by default.
 
     Source: Liu and Xie (2020), 'Cauchy combination test'; large p-values are held at 0.99 as in Fang et al. (2023).
-
-    Args:
-        p_values: (k,) p-values in [0, 1].
-        weights: (k,) positive weights; None for equal ones.
-
-    Returns:
-        The joint p-value.
-
-    Raises:
-        AnalysisError: there is no p-value, one lies outside [0, 1], or a weight isn't positive.
     """
     p = column(p_values, "p_values")
     w = np.ones(p.size) if weights is None else column(weights, "weights")
@@ -67,15 +57,8 @@ def cauchy_p(p_values: ArrayLike, weights: ArrayLike | None = None) -> float:
 def joined(p_importance: float, p_trend: float, p_additive: float | None = None) -> Detection:
     """Join the three tests of one parameter, half of the weight on the additive one.
 
-    The additive test takes the other parameters' effects off first, and sees most of what the others see.
-
-    Args:
-        p_importance: PED-ANOVA's.
-        p_trend: the rank test's.
-        p_additive: `AdditiveTest`'s; None, or exactly 1, where it could not be made.
-
-    Returns:
-        The joint p-value, and which test has the smallest one of its own.
+    The additive test takes the other parameters' effects off first, and sees most of what the others see. Its p-value is None, or
+    exactly 1, where it could not be made.
     """
     tests = {"importance": p_importance, "trend": p_trend}
     if p_additive is not None and p_additive < 1.0:
@@ -91,22 +74,16 @@ def looks_spent(stage: int) -> float:
     """By how much the q-values of a stage are multiplied, so that all looks together find noise rarely enough.
 
     A level alpha is spent as alpha / (k (k + 1) / 2) on the k-th stage, which adds up to 2 alpha over all stages there may
-    ever be.
+    ever be. k counts the stage of `stage_of` and those of earlier rounds of the branch.
 
     Source: alpha spending, Lan and DeMets (1983).
-
-    Args:
-        stage: k: that of `stage_of`, and those of earlier rounds of the branch.
-
-    Raises:
-        AnalysisError: it isn't a positive whole number.
     """
     check_count(stage, "stage")
     return stage * (stage + 1) / 2.0
 
 
 def stage_of(plans: Sequence[int], size: int) -> int:
-    """Which stage of a growing round a size is, whoever looked at it.
+    """Which stage of a growing round a size is, whoever looked at it; `plans` are the sizes it was planned to have, increasing.
 
     The end of the first plan is the first stage; a later plan's end is another one where it is larger by three tenths
     than the size that the last stage began with. A size before the end of its plan is two stages more, and one more
@@ -115,16 +92,6 @@ def stage_of(plans: Sequence[int], size: int) -> int:
 
     Source: stages of geometric growth as in confidence sequences by stitching, Howard et al. (2021). That looks
     within a stage add little is measured, not proved: see `benchmarks/power.py`.
-
-    Args:
-        plans: sizes that the round was planned to have, increasing.
-        size: what it has by now.
-
-    Returns:
-        At least 1.
-
-    Raises:
-        AnalysisError: there is no plan, or a size isn't a positive whole number.
     """
     if not len(plans):
         raise AnalysisError("plans: at least one size is needed, got none")
@@ -142,17 +109,9 @@ def stage_of(plans: Sequence[int], size: int) -> int:
 def distinct(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[IntArray, FloatArray]:
     """One row per configuration, so that a row given twice isn't taken for evidence.
 
-    Args:
-        X: (n, d) positions or codes.
-        y: (n,) values.
-        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-
     Returns:
         (m,) numbers of one row per configuration, in an order that doesn't depend on that of the rows, and (m,) mean
         normal scores of its values, which tests by ranks can take for the values.
-
-    Raises:
-        AnalysisError: if shapes differ or something isn't finite.
     """
     from refine.stats.posterior import evidence
 
@@ -171,7 +130,8 @@ _LEAST_NOISE = 1e-12
 class AdditiveTest:
     """P-value of 'does nothing beside the others', for all parameters at once.
 
-    The normal scores of the values are explained by a sum of one term per parameter: a parabola where it is ordered
+    A test of one parameter alone has all the others for noise; taking their effects off first lets weaker ones be seen. The
+    normal scores of the values are explained by a sum of one term per parameter: a parabola where it is ordered
     (a line with two levels), one constant per choice where it isn't. A parameter's term is tested against the model
     without it. A parabola sees an optimum in the middle; scores keep failures and heavy tails from deciding.
 
@@ -188,20 +148,7 @@ class AdditiveTest:
         check_count(self.least, "least")
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> FloatArray:
-        """Test every column.
-
-        Args:
-            X: (n, d) positions or codes.
-            y: (n,) values.
-            cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-
-        Returns:
-            (d,) p-values; 1 where there is nothing to tell apart, also because another column says the same, or too
-            few trials for the model.
-
-        Raises:
-            AnalysisError: if shapes differ or something isn't finite.
-        """
+        """(d,) p-values; 1 where there is nothing to tell apart, because another column says the same, or with too few trials."""
         from scipy.stats import f, norm, rankdata
 
         table, values = matrix(X, cardinalities), column(y, "y")

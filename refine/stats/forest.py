@@ -16,18 +16,7 @@ if TYPE_CHECKING:
 
 
 def encode(X: ArrayLike, cardinalities: Sequence[int]) -> NDArray[np.float32]:
-    """Columns as trees want them: ordered ones as they are, unordered ones one-hot.
-
-    Args:
-        X: (n, d) positions or codes.
-        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-
-    Returns:
-        (n, d') floats in the trees' own precision.
-
-    Raises:
-        AnalysisError: if shapes differ or a code is out of range.
-    """
+    """(n, d') columns as trees want them, in their precision: ordered ones as they are, unordered ones one-hot."""
     table = matrix(X, cardinalities)
     blocks = []
     for j, k in enumerate(cardinalities):
@@ -41,23 +30,12 @@ def encode(X: ArrayLike, cardinalities: Sequence[int]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """A fitted forest as its separate trees.
-
-    Attributes:
-        trees: the low-level trees, which skip the checks that would cost more than predicting.
-    """
+    """A fitted forest as its separate low-level trees, which skip the checks that would cost more than predicting."""
 
     trees: tuple[Any, ...]
 
     def predict(self, features: NDArray[np.float32]) -> FloatArray:
-        """Every tree's prediction.
-
-        Args:
-            features: (c, d') encoded rows.
-
-        Returns:
-            (trees, c) predictions in units of the target.
-        """
+        """(trees, c) predictions of every tree for encoded rows, in units of the target."""
         return np.stack([tree.predict(features)[:, 0] for tree in self.trees])
 
 
@@ -69,17 +47,9 @@ def fit_forest(
     seed: int,
     leaf: int = 1,
 ) -> Forest:
-    """Fit bootstrapped, extremely randomised trees.
+    """Fit bootstrapped, extremely randomised trees to encoded rows; weights None for equal ones.
 
     Source: Geurts, Ernst and Wehenkel (2006), with Breiman's bootstrap, which makes members differ.
-
-    Args:
-        features: (n, d') encoded rows.
-        target: (n,) what to predict.
-        weights: (n,) row weights, None for equal ones.
-        trees: number of members.
-        seed: of bootstrap and splits.
-        leaf: fewest rows of a leaf.
     """
     from sklearn import config_context
     from sklearn.tree import ExtraTreeRegressor

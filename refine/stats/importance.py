@@ -92,9 +92,6 @@ class PedAnova:
         top: g', share of the trials that counts as best.
         region: g, share within which the parameter is judged.
         permutations: B of the null, also of the p-value's resolution; see `permutations_needed`.
-        confidence: of the interval.
-        resamples: bootstrap draws for it.
-        seed: of null and bootstrap.
     """
 
     top: float = 0.1
@@ -132,16 +129,12 @@ class PedAnova:
             y: (n,) values.
             cardinality: number of choices of an unordered parameter, 0 for an ordered one.
             levels: increasing positions of an ordered parameter's levels; each x counts for the
-                nearest. Without them, the positions seen where there are at most 50, else 50 even
-                steps.
+                nearest. Without them, the positions seen where there are at most 50, else 50 even steps.
             read: (n,) bools, whether a trial reads the parameter. None for: all do.
 
         Returns:
             The importance; zeros with p = 1 where there is nothing to tell apart (one level, under
             4 trials, no top trial, or a top set that is the whole region because of ties).
-
-        Raises:
-            AnalysisError: if lengths differ, a code is out of range or something isn't finite.
         """
         values = column(y, "y")
         there = np.ones(values.size, np.bool_) if read is None else np.asarray(read, dtype=np.bool_)
@@ -185,15 +178,7 @@ class PedAnova:
 
 
 def permutations_needed(parameters: int, alpha: float) -> int:
-    """Permutations that let p-values get small enough: 4 x parameters / alpha, at least 999.
-
-    Args:
-        parameters: number of tests corrected together.
-        alpha: level of the false discovery rate of this round.
-
-    Raises:
-        AnalysisError: if `parameters` < 1 or `alpha` isn't in (0, 1).
-    """
+    """Permutations that let p-values get small enough: 4 x parameters / alpha, at least 999; alpha is that of the round's FDR."""
     check_count(parameters, "parameters")
     check_share(alpha, "alpha")
     return max(999, int(np.ceil(4 * parameters / alpha)))
@@ -274,16 +259,9 @@ def _scott_width(counts: IntArray, total: IntArray) -> FloatArray:
 
 
 def _kernel_sum(weights: FloatArray, width: FloatArray, centre: FloatArray, size: int) -> FloatArray:
-    """Sum of truncated normal kernels, integrated over the steps 0..size-1.
+    """(B, size) sums of truncated normal kernels around (c,) centres one apart, integrated over the steps 0..size-1.
 
-    Args:
-        weights: (B, c) weight of every centre.
-        width: (B,) bandwidths.
-        centre: (c,) centres, evenly one apart.
-        size: number of steps; the kernels have no mass outside [-1/2, size - 1/2].
-
-    Returns:
-        (B, size) densities.
+    `weights` is (B, c), `width` (B,); the kernels have no mass outside [-1/2, size - 1/2].
     """
     from scipy.special import ndtr
 

@@ -88,19 +88,7 @@ class Interactions:
         check_count(self.least, "least", 4)
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[Pair, ...]:
-        """Test all d (d - 1) / 2 pairs.
-
-        Args:
-            X: (n, d) positions or codes.
-            y: (n,) values.
-            cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-
-        Returns:
-            The pairs, in the order (0, 1), (0, 2), ... Not sorted by p.
-
-        Raises:
-            AnalysisError: if shapes differ, a code is out of range or something isn't finite.
-        """
+        """All d (d - 1) / 2 pairs, in the order (0, 1), (0, 2), ..., not sorted by p."""
         table, values = matrix(X, cardinalities), column(y, "y")
         same_length(table.shape[0], values.size)
         pairs = list(combinations(range(table.shape[1]), 2))
@@ -185,12 +173,10 @@ def _dummies(x: FloatArray, cardinality: int) -> FloatArray:
 def _additive_fit(
     table: FloatArray, values: FloatArray, cardinalities: Sequence[int]
 ) -> tuple[FloatArray, FloatArray]:
-    """Additive model of the normal scores: cubics of ordered columns, dummies of unordered ones.
+    """(n,) additive fit of the normal scores, cubics of ordered columns and dummies of unordered ones, and (n,) residuals.
 
-    The top set depends on ranks only, so scores lose nothing and tame heavy tails.
-
-    Returns:
-        (n,) fit and (n,) residuals, those scaled up for the degrees of freedom that the fit used.
+    The top set depends on ranks only, so scores lose nothing and tame heavy tails. Residuals are scaled up for the degrees of
+    freedom that the fit used.
     """
     from scipy.special import ndtri
     from scipy.stats import rankdata

@@ -59,13 +59,9 @@ class Parameters(NamedTuple):
 
 
 def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: Sequence[int]) -> Kernel:
-    """Embed rows.
+    """Embed (n, d) rows, of which `read` says whether the objective read the value.
 
-    Args:
-        X: (n, d) positions or codes.
-        read: (n, d) whether the objective read the value.
-        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-        partly: numbers of the columns that some rows, of these or of others to be compared, don't read.
+    `partly` are the numbers of the columns that some rows, of these or of others to be compared, don't read.
     """
     blocks, owner = [], []
     for j, k in enumerate(cardinalities):
@@ -84,18 +80,13 @@ def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: 
 
 
 def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Generator) -> list[Parameters]:
-    """Draw the kernel's parameters from a normal approximation of their posterior.
+    """Draw sets of the kernel's parameters from a normal approximation of their posterior; one set is the most probable.
 
     The most probable ones are the better of two ascents; the curvature there, from differences of the gradient, tells
-    how wide the posterior is. Few trials leave it wide, and a single best guess would be too sure of itself.
+    how wide the posterior is. Few trials leave it wide, and a single best guess would be too sure of itself. `score` is about
+    standard normal.
 
     Source: Rasmussen and Williams (2006), section 5.4; Laplace's approximation as in Rue, Martino and Chopin (2009).
-
-    Args:
-        known: embedded configurations.
-        score: (n,) values, about standard normal.
-        sets: how many to draw; 1 gives the most probable ones.
-        rng: source of the draws, and of the thinning.
     """
     from scipy.optimize import minimize
 

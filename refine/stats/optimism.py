@@ -1,4 +1,4 @@
-"""How much of the best value is chance: the winner's curse of looking at many noisy values."""
+"""How much of the best value is chance: of looking at many noisy values, of seeds, of the validation examples, and of effort."""
 
 from __future__ import annotations
 
@@ -49,7 +49,6 @@ class Optimism:
     Attributes:
         draws: simulated rounds.
         rows: only so many of the best truths are simulated; others don't win.
-        seed: of the simulation.
     """
 
     draws: int = 400
@@ -61,15 +60,7 @@ class Optimism:
         check_count(self.rows, "rows", 10)
 
     def __call__(self, y: ArrayLike, sd: float) -> Inflation:
-        """Estimate the overstatement.
-
-        Args:
-            y: (n,) values of one round.
-            sd: noise of retraining, in units of the metric, as from `TopNoise`.
-
-        Raises:
-            AnalysisError: if there is no value, something isn't finite or `sd` is negative.
-        """
+        """Estimate the overstatement; `sd` is the noise of retraining, in units of the metric, as from `TopNoise`."""
         values = column(y, "y")
         if values.size == 0:
             raise AnalysisError("y: at least one trial is needed, got none")
@@ -119,9 +110,6 @@ class FreshSeeds:
     It corrects for the chance of seeds, not for that of the validation rows: see `ExampleBootstrap`.
 
     Source: Student (1908), with the pooled variance of the one-way layout.
-
-    Attributes:
-        confidence: of the interval.
     """
 
     confidence: float = 0.95
@@ -130,16 +118,9 @@ class FreshSeeds:
         check_share(self.confidence, "confidence")
 
     def __call__(self, best: float, y: ArrayLike, groups: ArrayLike, winner: Any) -> FreshBest:
-        """Estimate what the winner is worth.
+        """What the winner is worth, whose value was `best` when it was chosen, by (n,) new runs of it and of others.
 
-        Args:
-            best: its value when it was chosen.
-            y: (n,) values of new runs, the winner's and others'.
-            groups: (n,) labels of their configurations.
-            winner: its label.
-
-        Raises:
-            AnalysisError: if the winner has no new run, lengths differ or something isn't finite.
+        `groups` are the labels of their configurations, `winner` is its label.
         """
         from scipy.special import stdtrit
 
@@ -187,22 +168,11 @@ class Corrected(NamedTuple):
 def paired_error(scores: Scorer, examples: int, resamples: int = 200, seed: int = 0) -> float:
     """How far apart two equally good models may come out, since they are judged on these examples and not on others.
 
-    The standard error of the difference of two models' scores on the same examples, the median over all pairs. What all
-    models get right or wrong cancels, so that it is less than the error of either score.
+    The standard error of the difference of two models' scores on the same examples, the median over all pairs, in units of the
+    score; 0 where it can't be told. What all models get right or wrong cancels, so that it is less than the error of either
+    score. At least 10 examples are needed.
 
     Source: the paired bootstrap, Efron and Tibshirani (1993), chapter 6.
-
-    Args:
-        scores: Gives the models' scores for weights of examples; at least two models.
-        examples: Number of examples, at least 10.
-        resamples: number of draws.
-        seed: of the draws.
-
-    Returns:
-        The error, in units of the score; 0 where it can't be told.
-
-    Raises:
-        AnalysisError: Too few examples.
     """
     if examples < 10:
         raise AnalysisError(f"examples: at least 10 are needed, got {examples}")
@@ -231,11 +201,6 @@ class ExampleBootstrap:
     Models are taken as trained: it corrects for the chance of the examples, not for that of seeds.
 
     Source: Tsamardinos, Greasidou and Borboudakis (2018), BBC-CV, on one split instead of pooled folds.
-
-    Attributes:
-        resamples: number of draws.
-        confidence: of the interval.
-        seed: of the draws.
     """
 
     resamples: int = 500
@@ -247,15 +212,7 @@ class ExampleBootstrap:
         check_share(self.confidence, "confidence")
 
     def __call__(self, scores: Scorer, examples: int) -> Corrected:
-        """Correct the best score.
-
-        Args:
-            scores: Gives the models' scores for weights of examples.
-            examples: Number of examples, at least 10.
-
-        Raises:
-            AnalysisError: Too few examples, or no score is defined.
-        """
+        """Correct the best score of the models, on at least 10 examples."""
         if examples < 10:
             raise AnalysisError(f"examples: at least 10 are needed, got {examples}")
         rng = np.random.default_rng(self.seed)
@@ -291,7 +248,7 @@ DISTANCES: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | None:
-    """A function that gives the metric of every model for weights of examples.
+    """A function that gives the metric of every model for weights of examples, in its own sign; ``None`` for an unknown metric.
 
     Args:
         name: Name of the metric, without ``val_``: an accuracy, ``fmeasure``, ``precision``, ``recall``,
@@ -299,9 +256,6 @@ def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | No
             or absolute error.
         predictions: (models, n, outputs): one output is a probability of class 1, several are scores of classes.
         targets: (n,) numbers of classes, or quantities.
-
-    Returns:
-        Weights (b, n) -> metric (models, b), in the metric's own sign; ``None`` for a metric that isn't known.
     """
     said, right = np.asarray(predictions, dtype=np.float32), np.asarray(targets, dtype=np.float32)
     if name in DISTANCES:
@@ -399,15 +353,10 @@ class VarianceComponents:
     """
 
     def __call__(self, y: ArrayLike, groups: ArrayLike, splits: ArrayLike | None = None) -> Components:
-        """Estimate the components.
+        """Estimate the components of (n,) runs.
 
-        Args:
-            y: (n,) values of runs.
-            groups: (n,) labels of configurations, of any type that can be sorted.
-            splits: (n, s) value of every run on each of s splits, the same ones for all; ``y`` is their mean.
-
-        Raises:
-            AnalysisError: If lengths differ or a value isn't finite.
+        `groups` are (n,) labels of configurations, of any type that can be sorted; `splits` (n, s) the value of every run on each of s
+        splits, the same ones for all, of which `y` is the mean.
         """
         values, labels = column(y, "y"), np.asarray(groups)
         same_length(labels.size, values.size)
@@ -448,7 +397,7 @@ def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
 
 
 def expected_best(y: ArrayLike, m: int) -> float:
-    """Best of m of n trials, on average over all subsets of m.
+    """Best of m of n trials, on average over all subsets of m: the mean of `y` for m = 1, its largest value for m = n.
 
     The best of 50 trials beats the best of 5 even where nothing differs, so that bests are compared at equal
     numbers. The i-th smallest value is the best of C(i - 1, m - 1) of the C(n, m) subsets. That is unbiased for the
@@ -457,16 +406,6 @@ def expected_best(y: ArrayLike, m: int) -> float:
 
     Source: Dodge et al. (2019), 'Show Your Work'; Tang et al. (2020), 'Showing Your Work Doesn't Always Work', for
     the unbiased mean.
-
-    Args:
-        y: (n,) values, higher is better.
-        m: trials that the best is taken of, 1 <= m <= n.
-
-    Returns:
-        In units of the metric: the mean of `y` for m = 1, its largest value for m = n.
-
-    Raises:
-        AnalysisError: if `m` is no whole number from 1 to n, or a value isn't finite.
     """
     check_count(m, "m")
     values = np.sort(column(y, "y"))

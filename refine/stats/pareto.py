@@ -23,15 +23,9 @@ TARGETS = 8
 
 
 def non_dominated(values: ArrayLike) -> BoolArray:
-    """Which points no other point is at least as good as in every goal and better in one.
+    """Which points no other point is at least as good as in every goal and better in one; of equal points all are.
 
-    Of equal points all are on the front.
-
-    Args:
-        values: (n, goals) values, larger is better.
-
-    Raises:
-        AnalysisError: if it isn't a table of finite numbers.
+    `values` is (n, goals).
     """
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or not np.isfinite(table).all():
@@ -52,14 +46,9 @@ def non_dominated(values: ArrayLike) -> BoolArray:
 
 
 def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
-    """Volume between a reference point and the front of some points.
+    """Volume between a (goals,) reference point and the front of (n, goals) points, of 2 or 3 goals.
 
-    Args:
-        values: (n, goals) values, larger is better; 2 or 3 goals.
-        reference: (goals,) a point; what is not better than it in every goal counts nothing.
-
-    Raises:
-        AnalysisError: if there are not 2 or 3 goals.
+    What is not better than the reference in every goal counts nothing.
     """
     table, corner = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] not in (2, 3) or corner.shape != table.shape[1:]:
@@ -104,21 +93,15 @@ class Front:
         return int(self.starts.size)
 
     def kept(self, inside: BoolArray) -> int:
-        """In how many draws every point of the front has a candidate inside that stands for it.
-
-        Args:
-            inside: (c,) which candidates are inside.
-        """
+        """In how many draws every point of the front has a candidate inside, (c,) bools, that stands for it."""
         held = (self.stands & np.packbits(inside)).any(axis=1)
         return int(np.count_nonzero(np.logical_and.reduceat(held, self.starts)))
 
 
 def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Front:
-    """The fronts of draws in which every goal has its own posterior, over the same candidates.
+    """The fronts of draws in which every goal has its own posterior, over the same candidates and with as many draws.
 
-    Args:
-        posteriors: One per goal, with as many draws each; draws of the same number are taken together.
-        epsilons: Per goal the loss that counts as none, in its own units.
+    `epsilons` are per goal the loss that counts as none, in its own units.
     """
     scores = np.stack([p.scores for p in posteriors], axis=-1)
     draws, count = scores.shape[:2]

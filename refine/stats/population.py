@@ -60,14 +60,9 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Edf:
-    """Share of trials at least as good as a value, with a bootstrap band.
+    """Share of trials at least as good as a value, with a pointwise bootstrap band.
 
     Source: Radosavovic et al. (2020), 'Designing Network Design Spaces', equation 1.
-
-    Attributes:
-        confidence: of the pointwise band.
-        resamples: bootstrap draws.
-        seed: of the bootstrap.
     """
 
     confidence: float = 0.95
@@ -79,16 +74,7 @@ class Edf:
         check_count(self.resamples, "resamples")
 
     def __call__(self, y: ArrayLike, at: ArrayLike | None = None) -> Curve:
-        """Evaluate the distribution.
-
-        Args:
-            y: (n,) values.
-            at: (q,) increasing values to evaluate at, shared when rounds are compared; by default
-                up to 200 quantiles of `y`.
-
-        Raises:
-            AnalysisError: if `y` is empty or not finite, or `at` isn't increasing.
-        """
+        """Evaluate it at (q,) increasing values, shared when rounds are compared; by default up to 200 quantiles of `y`."""
         values = np.sort(column(y, "y"))
         n = values.size
         if n == 0:
@@ -122,9 +108,6 @@ class Compare:
 
     Source: DeLong et al. (1988) and Brunner and Munzel (2000) for the placements' variance;
     `scipy.stats.ks_2samp` for the distance.
-
-    Attributes:
-        confidence: of the interval.
     """
 
     confidence: float = 0.95
@@ -133,15 +116,7 @@ class Compare:
         check_share(self.confidence, "confidence")
 
     def __call__(self, parent: ArrayLike, child: ArrayLike) -> Comparison:
-        """Compare two rounds.
-
-        Args:
-            parent: (n,) values of the parent's space-filling trials.
-            child: (m,) values of the child's space-filling trials.
-
-        Raises:
-            AnalysisError: if one has fewer than 2 trials or something isn't finite.
-        """
+        """Compare the values of two rounds' space-filling trials, at least 2 each."""
         from scipy.stats import ks_2samp
 
         old, new = np.sort(column(parent, "parent")), np.sort(column(child, "child"))

@@ -87,15 +87,7 @@ class Posterior(NamedTuple):
         return self._replace(knots=np.r_[self.knots, end], values=np.r_[self.values, limit], slope=0.0)
 
     def lowest_within(self, scores: ArrayLike, epsilon: float) -> FloatArray:
-        """Smallest scores whose values are within epsilon of the values at some scores.
-
-        Args:
-            scores: (S,) scores, such as the best of every draw.
-            epsilon: tolerated loss >= 0, in units of the metric.
-
-        Raises:
-            AnalysisError: epsilon is negative or NaN.
-        """
+        """Smallest scores whose values are within epsilon >= 0, in units of the metric, of the values at (S,) scores."""
         if not epsilon >= 0.0:
             raise AnalysisError(f"epsilon: must be >= 0, got {epsilon!r}; 0 tolerates no loss")
         at = np.asarray(scores, dtype=np.float64)
@@ -115,14 +107,7 @@ class Posterior(NamedTuple):
         return np.asarray(np.minimum(found, at))
 
     def within(self, epsilon: float) -> BoolArray:
-        """(S, c) whether a candidate's value is within epsilon of the best of its draw.
-
-        Args:
-            epsilon: tolerated loss >= 0, in units of the metric.
-
-        Raises:
-            AnalysisError: epsilon is negative or NaN.
-        """
+        """(S, c) whether a candidate's value is within epsilon >= 0, in units of the metric, of the best of its draw."""
         bound = self.lowest_within(self.scores.max(axis=1), epsilon)
         # Single precision: the bound must not lie above the best itself.
         return np.asarray(self.scores >= (bound - 1e-6).astype(np.float32)[:, None])
@@ -154,12 +139,8 @@ def evidence(X: FloatArray, y: FloatArray, exact: bool = False) -> Evidence:
     """Normal scores of the values, with every configuration counted once.
 
     A configuration's trials share its weight, so that rows given twice change nothing. The very best value counts by
-    its rank only: where it lies in units of the metric follows from the best tenth, and one absurd value moves nothing.
-
-    Args:
-        X: (n, d) positions or codes.
-        y: (n,) values.
-        exact: whether values have no noise, so that the very best one is what it is.
+    its rank only: where it lies in units of the metric follows from the best tenth, and one absurd value moves nothing. But where
+    values are `exact`, have no noise, it is what it is.
     """
     from scipy.special import ndtri
 
@@ -257,19 +238,7 @@ class FrozenResiduals:
     def __call__(
         self, draws: NDArray[np.float32], left: LeftOut, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Add them.
-
-        Args:
-            draws: (S, c) draws, in scores.
-            left: what tells their size.
-            rng: source of the deviations.
-
-        Returns:
-            (S, c) draws with a deviation of its own in every cell.
-
-        Raises:
-            AnalysisError: nothing was left out.
-        """
+        """(S, c) draws, in scores, with a deviation of its own in every cell, of the size that `left` tells."""
         deviation = rng.standard_t(self.freedom, draws.shape)
         deviation *= np.hypot(self.deviation(left), self.times * self.local(left))
         deviation *= np.sqrt(1.0 - 2.0 / self.freedom)
@@ -280,9 +249,6 @@ class FrozenResiduals:
 
         Only what came out better than expected counts, twice: deviations alike on both sides, and no larger, give 0. The mean is
         over neighbours, and one more that misses nothing.
-
-        Args:
-            left: what tells it.
         """
         expected = left.variance + self.deviation(left) ** 2
         excess = 2.0 * np.maximum(left.score - left.expected, 0.0) ** 2 - expected
@@ -290,14 +256,7 @@ class FrozenResiduals:
         return np.asarray(np.sqrt(np.maximum(average, 0.0)))
 
     def deviation(self, left: LeftOut) -> float:
-        """Standard deviation of what is left over, in scores.
-
-        Args:
-            left: what tells it.
-
-        Raises:
-            AnalysisError: nothing was left out.
-        """
+        """Standard deviation of what is left over, in scores."""
         if not left.score.size:
             raise AnalysisError("left: needs at least 1 configuration that was left out, got 0")
         count = max(self.fewest, round(self.region * left.score.size))
@@ -372,11 +331,11 @@ class MixedPosterior:
         prior: tuple[ArrayLike, ArrayLike] | None = None,
         exact: bool = False,
     ) -> Posterior:
-        """Draw from the posterior.
+        """Draw from the posterior; AnalysisError under 5 configurations or without candidates.
 
         Args:
             X: (n, d) positions or codes of the evidence.
-            y: (n,) values, higher is better.
+            y: (n,) values.
             candidates: (c, d) positions or codes of the cells that could be the optimum.
             cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
             read: (n, d) bools, whether the objective read the parameter; None where all are read. A value that was
@@ -387,9 +346,6 @@ class MixedPosterior:
             exact: whether values have no noise. Candidates that were run then have their values in every draw, and the others
                 what processes leave over: see `FrozenResiduals`. All draws are the process's: trees shrink what is best, and
                 left-out values of grids of cross-validated scores were predicted better without them.
-
-        Raises:
-            AnalysisError: under 5 configurations, without candidates, or if shapes differ or something isn't finite.
         """
         table, values = matrix(_blank(X, read), cardinalities), column(y, "y")
         same_length(table.shape[0], values.size)
@@ -671,17 +627,7 @@ class PriorEvidence:
         check_count(self.rows, "rows", 5)
 
     def __call__(self, X: ArrayLike, y: ArrayLike, prior: ArrayLike, cardinalities: Sequence[int]) -> float:
-        """The natural logarithm of the ratio; 0 where the prior mean is the same for all.
-
-        Args:
-            X: (n, d) positions or codes.
-            y: (n,) values, higher is better.
-            prior: (n,) what was thought of them, in scores.
-            cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-
-        Raises:
-            AnalysisError: if shapes differ or something isn't finite.
-        """
+        """The natural logarithm of the ratio; 0 where the (n,) prior mean, in scores, is the same for all."""
         table, values, thought = matrix(X, cardinalities), column(y, "y"), column(prior, "prior")
         same_length(table.shape[0], values.size)
         same_length(table.shape[0], thought.size)

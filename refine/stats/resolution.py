@@ -74,12 +74,9 @@ class Resolution(NamedTuple):
     def tolerance(self, said: float | None = None, share: float = 1.0) -> tuple[float, str]:
         """The loss that counts as none, and where it comes from: the one place where that is decided.
 
-        From what the person said; else from folds, validation rows, or runs, in this order, and never less than the
-        step of the metric or than 5 % of what the best value is above the median.
-
-        Args:
-            said: what the person said, in units of the metric; None where nobody did.
-            share: part of `sd` that counts, less than 1 where configurations run often enough to tell apart less.
+        From what the person said (None where nobody did), in units of the metric; else from folds, validation rows, or runs, in this
+        order, and never less than the step of the metric or than 5 % of what the best value is above the median. Less than all of `sd`
+        counts, a `share`, where configurations run often enough to tell apart less.
         """
         if said is not None:
             return said, "given"
@@ -135,20 +132,10 @@ class TopNoise:
         groups: ArrayLike | None = None,
         read: ArrayLike | None = None,
     ) -> Resolution:
-        """Estimate the smallest difference that can be distinguished.
+        """Estimate the smallest difference that can be distinguished; source 'step' or 'none' under 20 configurations without replicates.
 
-        Args:
-            X: (n, d) positions or codes.
-            y: (n,) values.
-            cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-            groups: (n,) labels, equal for replicates of one configuration; None where there are none.
-            read: (n, d) bools, whether the objective read the parameter; None where all are read.
-
-        Returns:
-            The resolution; source 'step' or 'none' under 20 configurations without replicates.
-
-        Raises:
-            AnalysisError: if shapes differ or something isn't finite.
+        `groups` are (n,) labels, equal for replicates of one configuration, if there are any; `read` (n, d) bools, whether the
+        objective read the parameter, None where all are read.
         """
         values = column(y, "y")
         table = matrix(X, cardinalities)
@@ -195,14 +182,6 @@ def left_over(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> LeftO
     """Leave every configuration out once, with a Gaussian process on the normal scores of the values.
 
     Source: Rasmussen and Williams (2006), section 5.4.2.
-
-    Args:
-        X: (n, d) positions or codes.
-        y: (n,) values.
-        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-
-    Raises:
-        AnalysisError: if shapes differ or something isn't finite.
     """
     values, table = column(y, "y"), matrix(X, cardinalities)
     same_length(table.shape[0], values.size)
@@ -240,15 +219,7 @@ def _seen(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
 
 
 def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
-    """Deviation within groups of replicates, and its degrees of freedom; NaN and 0 without any.
-
-    Args:
-        y: (n,) values.
-        groups: (n,) labels of any type that can be sorted; groups of one say nothing.
-
-    Raises:
-        AnalysisError: lengths differ.
-    """
+    """Deviation within groups of replicates, labelled (groups of one say nothing), and its degrees of freedom; NaN and 0 without any."""
     labels = np.asarray(groups)
     same_length(labels.size, y.size)
     if labels.dtype.kind in "OU":  # which group has which number says nothing: texts need not be sorted
@@ -285,15 +256,11 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
 def fold_error(scores: ArrayLike, ratio: float | None = None) -> float:
     """How far apart two equally good configurations may come out, since they are judged on these folds and not on others.
 
-    The standard error of the difference of two means over the same folds, the median over all pairs, corrected for what
-    training sets share. Source: Nadeau and Bengio (2003), 'Inference for the Generalization Error'.
+    The standard error of the difference of two means over the same folds, the median over all pairs of (m, J) scores, in their
+    units, corrected for what training sets share; 0 where it can't be told. `ratio` is rows tested on per row trained on, by
+    default 1 / (J - 1), that of J folds.
 
-    Args:
-        scores: (m, J) score of every configuration on every fold.
-        ratio: rows tested on per row trained on; default 1 / (J - 1), that of J folds.
-
-    Returns:
-        The error, in units of the score; 0 where it can't be told.
+    Source: Nadeau and Bengio (2003), 'Inference for the Generalization Error'.
     """
     table = np.asarray(scores, dtype=float)
     if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 2:
@@ -305,14 +272,11 @@ def fold_error(scores: ArrayLike, ratio: float | None = None) -> float:
 
 
 def floor_of(y: ArrayLike) -> float:
-    """The least loss that is worth speaking of: 5 % of what the best value is above the median.
+    """The least loss that is worth speaking of: 5 % of what the best value is above the median, of (n,) finished values.
 
     The best value counts as far up as the best tenth suggests, as in the posterior, so that an absurd one moves nothing.
 
     Source: our own, measured on families of functions; see docs/statistics.md.
-
-    Args:
-        y: (n,) finished values, larger is better.
     """
     values = np.asarray(y, dtype=float)
     if not values.size:
@@ -340,21 +304,13 @@ class Repeats(NamedTuple):
     def deterministic(self, y: FloatArray) -> bool:
         """Whether the runs tell that nothing changes a value when a configuration runs again.
 
-        One run again is enough where values are hardly ever equal by chance, else it takes three.
-
-        Args:
-            y: (n,) values of different configurations.
+        One run again is enough where (n,) values of different configurations are hardly ever equal by chance, else it takes three.
         """
         return not self.unequal and self.equal >= (3 if repeats_often(y) else 1)
 
 
 def repeats(y: ArrayLike, groups: Sequence[object]) -> Repeats:
-    """Compare the runs of every configuration.
-
-    Args:
-        y: (n,) values.
-        groups: n labels, equal for runs of one configuration.
-    """
+    """Compare the runs of every configuration, which have equal labels."""
     first: dict[object, float] = {}
     equal = unequal = 0
     for value, group in zip(np.asarray(y, dtype=float).tolist(), groups, strict=True):
@@ -384,15 +340,10 @@ def _gaps(y: FloatArray) -> FloatArray:
 
 
 def smallest_step(y: FloatArray) -> float:
-    """Difference between neighbouring values of a metric that takes only equally spaced ones; 0 where it doesn't.
+    """Difference between neighbouring values of a metric that takes only equally spaced ones, in its units; 0 where it doesn't.
 
-    Args:
-        y: (n,) values.
-
-    Returns:
-        The step, in units of the metric. A metric counts as continuous where hardly any value is seen twice, where values are
-        no whole number of steps apart, or where hardly any of the values that such steps would allow is seen, as with means
-        over folds of unequal size.
+    A metric counts as continuous where hardly any value is seen twice, where values are no whole number of steps apart, or where
+    hardly any of the values that such steps would allow is seen, as with means over folds of unequal size.
     """
     if not repeats_often(y):
         return 0.0

@@ -1,9 +1,18 @@
-"""What rounds that are yet to run would bring: the rise of the value of what is handed over, simulated on the posterior."""
+"""Trials that are yet to run, simulated on the posterior: what they will show, and what they bring to the one handed over.
+
+Every time one draw is the truth; what it shows is observed with noise and moves all draws. Handed over is, before and
+after, the configuration with the best mean of the draws among those that were run; what counts is its value in the truth. So
+a round gains nothing by showing a lucky value, and may lose.
+
+Sources: preposterior analysis, Raiffa and Schlaifer (1961), with the knowledge gradient's notion of gain (Frazier, Powell and
+Dayanik 2008); Evensen (2003) for moving the draws; posterior predictive simulation, Gelman et al. (2013), chapter 6; the
+recipes are our own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,14 +27,18 @@ if TYPE_CHECKING:
     from refine.stats.posterior import Posterior
     from refine.stats.resolution import LeftOver
 
+LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+"""Levels of a forecast's quantiles."""
+
+_MOST_KNOTS = 1000
+
+_ROUNDING = 1e-6
+"""Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few parts in
+ten million away, in the next."""
+
 
 class Batch(NamedTuple):
-    """What a round runs.
-
-    Attributes:
-        space_filling: how many cells are drawn evenly.
-        exploit: how many are best in a draw of the posterior.
-    """
+    """What a round runs: so many cells drawn evenly, and so many that are best in a draw of the posterior."""
 
     space_filling: int
     exploit: int
@@ -59,17 +72,61 @@ def _gains(centred: FloatArray, at: IntArray, wanted: FloatArray, variance: Floa
     )
 
 
+class _Start(NamedTuple):
+    """What is known before: (S, c) draws, columns that were run and that may run, and the one that is handed over."""
+
+    posterior: Posterior
+    draws: FloatArray
+    run: IntArray
+    fresh: IntArray
+    winner: int
+
+    @classmethod
+    def of(cls, posterior: Posterior, known: ArrayLike, noise: float) -> _Start:
+        mask = np.asarray(known, dtype=np.bool_)
+        if mask.shape != posterior.mean.shape or not mask.any():
+            raise AnalysisError(
+                f"known: needs shape {posterior.mean.shape} with something that was run, got {mask.shape}"
+            )
+        if not 0.0 <= noise < np.inf:
+            raise AnalysisError(f"noise: must be a deviation >= 0, got {noise!r}")
+        run = np.flatnonzero(mask)
+        winner = int(run[posterior.value(posterior.scores[:, run]).mean(axis=0).argmax()])
+        return cls(posterior, posterior.scores.astype(np.float64), run, np.flatnonzero(~mask), winner)
+
+    def rises(
+        self, at: IntArray, variance: FloatArray, truth: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """(truths,) rise of the true value of what is handed over when columns are measured with a variance each."""
+        mean, ran = self.draws.mean(axis=0), np.r_[self.run, np.setdiff1d(at, self.run, assume_unique=True)]
+        centred = self.draws - mean
+        gains = _gains(centred, at, centred[:, ran], variance)
+        shown = truth[:, at] + np.sqrt(variance) * rng.standard_normal((len(truth), at.size))
+        after = ran[(mean[ran] + (shown - mean[at]) @ gains).argmax(axis=1)]
+        then = self.posterior.value(np.take_along_axis(truth, after[:, None], axis=1)[:, 0])
+        return np.asarray(then - self.posterior.value(truth[:, self.winner]))
+
+
+def _cells(
+    draws: FloatArray, fresh: IntArray, batch: Batch, forest: int, rng: np.random.Generator
+) -> IntArray:
+    """Columns that a round runs: some at random, and the best ones of some draws, half of either kind."""
+    evenly = rng.choice(fresh, min(batch.space_filling, fresh.size), replace=False)
+    others = np.setdiff1d(fresh, evenly)
+    process = len(draws) - forest
+    count = min(batch.exploit, others.size)
+    smooth = rng.permutation(process)[: count // 2 if forest else count] + forest
+    trees = rng.permutation(forest)[: count - smooth.size]
+    best, taken = [], np.zeros(others.size)
+    for which in (*smooth, *trees):
+        best.append(int(np.argmax(draws[which, others] + taken)))
+        taken[best[-1]] = -np.inf
+    return np.r_[evenly, others[np.array(best, dtype=np.int64)]]
+
+
 @dataclass(frozen=True, slots=True)
 class NextRound:
-    """What the next round gains, with one draw of the posterior after the other as the truth.
-
-    A simulated round runs cells drawn evenly and cells that are best in other draws, shows the truth with noise,
-    and moves all draws by what was seen. Handed over is, before and after, the configuration with the best mean of the
-    draws among those that were run; what counts is its value in the truth. So a round gains nothing by showing a lucky
-    value, and may lose.
-
-    Source: preposterior analysis, Raiffa and Schlaifer (1961), with the knowledge gradient's notion of gain (Frazier,
-    Powell and Dayanik 2008); Evensen (2003) for moving the draws; the recipe is our own.
+    """What the next round brings: cells drawn evenly, and cells that are best in other draws than the truth.
 
     Attributes:
         designs: how many different sets of cells are tried.
@@ -100,31 +157,19 @@ class NextRound:
         Raises:
             AnalysisError: nothing was run, shapes differ, or the noise is negative.
         """
-        here = _Here.of(posterior, known, noise)
-        draws = posterior.scores.astype(np.float64)
-        mean, centred = draws.mean(axis=0), draws - draws.mean(axis=0)
+        start = _Start.of(posterior, known, noise)
         rng = np.random.default_rng(self.seed)
-        truths = min(self.truths, len(draws))
         rises = []
         for _ in range(self.designs):
-            new = _cells(draws, here.fresh, batch, posterior.forest, rng)
-            ran = np.r_[here.run, new]
-            gains = _gains(centred, new, centred[:, ran], np.full(new.size, noise**2))
-            truth = draws[rng.choice(len(draws), truths, replace=False)]
-            shown = truth[:, new] + noise * rng.standard_normal((truths, new.size))
-            after = ran[(mean[ran] + (shown - mean[new]) @ gains).argmax(axis=1)]
-            then = posterior.value(np.take_along_axis(truth, after[:, None], axis=1)[:, 0])
-            rises.append(then - posterior.value(truth[:, here.winner]))
+            new = _cells(start.draws, start.fresh, batch, posterior.forest, rng)
+            chosen = rng.choice(len(start.draws), min(self.truths, len(start.draws)), replace=False)
+            rises.append(start.rises(new, np.full(new.size, noise**2), start.draws[chosen], rng))
         return np.concatenate(rises)
 
 
 @dataclass(frozen=True, slots=True)
 class RunsAgain:
-    """What running the best configurations again gains, shared out evenly among them.
-
-    As :class:`NextRound`, with runs of the configurations with the best means in place of a round.
-
-    Source: as for :class:`NextRound`.
+    """What running the configurations with the best means again brings, shared out evenly among them.
 
     Attributes:
         top: how many configurations.
@@ -138,44 +183,21 @@ class RunsAgain:
         check_count(self.top, "top")
 
     def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, runs: int) -> FloatArray:
-        """Simulate.
-
-        Args:
-            posterior: as of :class:`NextRound`.
-            known: as of :class:`NextRound`.
-            noise: as of :class:`NextRound`.
-            runs: how many runs of all of them together.
-
-        Returns:
-            (S,) rise of the true value of what is handed over, in units of the metric, one per draw.
-
-        Raises:
-            AnalysisError: as of :class:`NextRound`, or ``runs`` is no whole number >= 1.
-        """
+        """(S,) rises as of :class:`NextRound`, one per draw, by so many runs of all of them together."""
         check_count(runs, "runs")
-        here = _Here.of(posterior, known, noise)
-        draws = posterior.scores.astype(np.float64)
-        mean = draws.mean(axis=0)
-        expected = posterior.value(draws[:, here.run]).mean(axis=0)
-        racers = here.run[np.argsort(-expected, kind="stable")[: self.top]]
+        start = _Start.of(posterior, known, noise)
+        expected = posterior.value(start.draws[:, start.run]).mean(axis=0)
+        racers = start.run[np.argsort(-expected, kind="stable")[: self.top]]
         variance = np.full(racers.size, noise**2 * racers.size / runs)
-        centred = draws - mean
-        gains = _gains(centred, racers, centred[:, here.run], variance)
-        rng = np.random.default_rng(self.seed)
-        shown = draws[:, racers] + np.sqrt(variance) * rng.standard_normal((len(draws), racers.size))
-        after = here.run[(mean[here.run] + (shown - mean[racers]) @ gains).argmax(axis=1)]
-        then = posterior.value(np.take_along_axis(draws, after[:, None], axis=1)[:, 0])
-        return np.asarray(then - posterior.value(draws[:, here.winner]))
+        return start.rises(racers, variance, start.draws, np.random.default_rng(self.seed))
 
 
 @dataclass(frozen=True, slots=True)
 class RoundsAhead:
-    """The value of what is handed over, now and after each of several rounds, on some draws of the posterior as truths.
+    """The value of what is handed over, now and after each of several rounds.
 
     As :class:`NextRound`, one round after the other: after every round the draws are what is known then, and the next one's
     exploit cells are drawn from those.
-
-    Source: as for :class:`NextRound`.
 
     Attributes:
         truths: for how many truths.
@@ -191,28 +213,14 @@ class RoundsAhead:
     def __call__(
         self, posterior: Posterior, known: ArrayLike, noise: float, batches: Sequence[Batch]
     ) -> FloatArray:
-        """Simulate.
-
-        Args:
-            posterior: as of :class:`NextRound`.
-            known: as of :class:`NextRound`.
-            noise: as of :class:`NextRound`.
-            batches: what the rounds run, one after the other.
-
-        Returns:
-            (truths, rounds + 1) true values in units of the metric.
-
-        Raises:
-            AnalysisError: as of :class:`NextRound`.
-        """
-        here = _Here.of(posterior, known, noise)
-        start = posterior.scores.astype(np.float64)
+        """(truths, rounds + 1) true values in units of the metric; arguments and errors as of :class:`NextRound`."""
+        start = _Start.of(posterior, known, noise)
         rng = np.random.default_rng(self.seed)
-        chosen = rng.choice(len(start), min(self.truths, len(start)), replace=False)
+        chosen = rng.choice(len(start.draws), min(self.truths, len(start.draws)), replace=False)
         values = np.empty((chosen.size, len(batches) + 1))
         for row, which in zip(values, chosen, strict=True):
-            truth, draws, run, fresh = start[which], start, here.run, here.fresh
-            handed = [here.winner]
+            truth, draws, run, fresh = start.draws[which], start.draws, start.run, start.fresh
+            handed = [start.winner]
             for batch in batches:
                 new = _cells(draws, fresh, batch, posterior.forest, rng)
                 shown = truth[new] + noise * rng.standard_normal(new.size)
@@ -224,53 +232,11 @@ class RoundsAhead:
         return values
 
 
-class _Here(NamedTuple):
-    run: IntArray  # columns of what was run
-    fresh: IntArray  # columns of what a round may run
-    winner: int  # the one handed over now
-
-    @classmethod
-    def of(cls, posterior: Posterior, known: ArrayLike, noise: float) -> _Here:
-        mask = np.asarray(known, dtype=np.bool_)
-        if mask.shape != posterior.mean.shape or not mask.any():
-            raise AnalysisError(
-                f"known: needs shape {posterior.mean.shape} with something that was run, got {mask.shape}"
-            )
-        if not 0.0 <= noise < np.inf:
-            raise AnalysisError(f"noise: must be a deviation >= 0, got {noise!r}")
-        run = np.flatnonzero(mask)
-        expected = posterior.value(posterior.scores[:, run]).mean(axis=0)
-        return cls(run, np.flatnonzero(~mask), int(run[expected.argmax()]))
-
-
-def _cells(
-    draws: FloatArray, fresh: IntArray, batch: Batch, forest: int, rng: np.random.Generator
-) -> IntArray:
-    """Columns that a round runs: some at random, and the best ones of some draws, half of either kind."""
-    evenly = rng.choice(fresh, min(batch.space_filling, fresh.size), replace=False)
-    others = np.setdiff1d(fresh, evenly)
-    process = len(draws) - forest
-    count = min(batch.exploit, others.size)
-    smooth = rng.permutation(process)[: count // 2 if forest else count] + forest
-    trees = rng.permutation(forest)[: count - smooth.size]
-    best, taken = [], np.zeros(others.size)
-    for which in (*smooth, *trees):
-        best.append(int(np.argmax(draws[which, others] + taken)))
-        taken[best[-1]] = -np.inf
-    return np.r_[evenly, others[np.array(best, dtype=np.int64)]]
-
-
-LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-"""Levels of the quantiles."""
-
-_MOST_KNOTS = 1000
-
-
-class Outlook(NamedTuple):
-    """Quantiles of what a child's trials will show, in units of the metric, higher is better.
+class Forecast(NamedTuple):
+    """Quantiles of what space-filling trials will show, in units of the metric.
 
     Attributes:
-        levels: levels of the quantiles, increasing.
+        levels: of the quantiles, increasing, in (0, 1).
         median: quantiles of the median of the trials.
         best: quantiles of their best value.
         n: number of trials it is about.
@@ -281,21 +247,73 @@ class Outlook(NamedTuple):
     best: tuple[float, ...]
     n: int
 
+    def quantiles(self, what: str) -> tuple[float, ...]:
+        """Quantiles of ``"median"`` or ``"best"``."""
+        return self.median if what == "median" else self.best
+
+    def quantile(self, what: str, level: float) -> float:
+        """The quantile of that level; between stored levels on a straight line.
+
+        Raises:
+            AnalysisError: A level outside the stored ones.
+        """
+        if not self.levels[0] <= level <= self.levels[-1]:
+            raise AnalysisError(
+                f"level must lie between the forecast's levels {self.levels[0]} and {self.levels[-1]}, got {level!r}"
+            )
+        return float(np.interp(level, self.levels, self.quantiles(what)))
+
+    def interval(self, what: str, share: float) -> tuple[float, float]:
+        """The central interval of that probability.
+
+        Raises:
+            AnalysisError: It ends outside the stored levels.
+        """
+        half = round((1 - share) / 2, 12)
+        return self.quantile(what, half), self.quantile(what, 1 - half)
+
+    def holds(self, what: str, share: float, value: float) -> bool:
+        """Whether the central interval of that probability holds ``value``, up to rounding in single precision."""
+        low, high = self.interval(what, share)
+        near = _ROUNDING * max(abs(low), abs(high))
+        return bool(low - near <= value <= high + near)
+
+    def percentile(self, what: str, value: float) -> float:
+        """Probability of less than ``value``, plus half that of just this value; 0 below all quantiles and 1 above all.
+
+        The probability integral transform: over many good forecasts it is uniform (Dawid 1984).
+        """
+        at, levels = np.asarray(self.quantiles(what)), np.asarray(self.levels)
+        # Where quantiles are equal, as with ties of the metric, the middle of their levels.
+        ties = levels[np.isclose(at, value, rtol=_ROUNDING, atol=0)]
+        if len(ties):
+            return float((ties[0] + ties[-1]) / 2)
+        if value < at[0] or value > at[-1]:
+            return float(value > at[-1])
+        low = np.searchsorted(at, value)
+        return float(np.interp(value, at[low - 1 : low + 1], levels[low - 1 : low + 1]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in self._asdict().items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Forecast:
+        """The forecast of :meth:`to_json`'s output."""
+        return cls(tuple(data["levels"]), tuple(data["median"]), tuple(data["best"]), data["n"])
+
 
 @dataclass(frozen=True, slots=True)
-class ChildOutlook:
-    """Run the child again and again on draws of the objective.
+class ChildForecast:
+    """Run a child again and again on draws of the objective.
 
-    Every time one draw of the process is the truth: some cells of the child are run, and each shows the draw's score plus
-    the noise in what was left over of a trial that was expected to be about as good. Trees draw predictions towards the
-    middle: their draws say too little of the best. Scores become values by the evidence's quantiles, whose own scores are
-    drawn anew each time. So what isn't known of the objective moves all trials together, and noise moves each alone.
+    Some cells of the child are run, and each shows the truth's score plus the noise in what was left over of a trial that was
+    expected to be about as good. Trees draw predictions towards the middle, so truths are the process's. Scores become values
+    by the evidence's quantiles, whose own scores are drawn anew each time. So what isn't known of the objective moves all
+    trials together, and noise moves each alone.
 
     On 180 rounds of 60 to 240 trials from 16 families of tables, with children of 20, the central 50 and 90 % intervals of the
     median held in 55 and 90 %, those of the best in 58 and 90 %.
-
-    Source: posterior predictive simulation, Gelman et al. (2013), chapter 6; leave-one-out residuals by Rasmussen and
-    Williams (2006), section 5.4.2; the recipe is our own.
 
     Attributes:
         repeats: simulated children.
@@ -313,23 +331,10 @@ class ChildOutlook:
         check_count(self.repeats, "repeats", 20)
         check_count(self.near, "near")
 
-    def __call__(
-        self,
-        posterior: Posterior,
-        left: LeftOver,
-        n: int,
-        all_cells: bool = False,
-    ) -> Outlook:
-        """Forecast.
+    def __call__(self, posterior: Posterior, left: LeftOver, n: int, all_cells: bool = False) -> Forecast:
+        """Forecast the n trials that a child will run; with `all_cells` the candidates are all there are, and none is run twice.
 
-        Args:
-            posterior: over cells that the child may run.
-            left: what the model leaves over, of `left_over`.
-            n: how many trials the child will run.
-            all_cells: whether the candidates are all the cells there are, so that none is run twice.
-
-        Raises:
-            AnalysisError: `n` is no whole number >= 1.
+        `posterior` is over cells that the child may run, `left` what the model leaves over, of `left_over`.
         """
         from scipy.special import ndtri
 
@@ -356,11 +361,7 @@ class ChildOutlook:
             shown[:, r] = np.median(values), values.max()
         # The scale is increasing: quantiles of values are values of quantiles.
         median, best = (posterior.value(np.quantile(row, self.levels)) for row in shown)
-        return Outlook(self.levels, _plain(median), _plain(best), int(n))
-
-
-def _plain(values: FloatArray) -> tuple[float, ...]:
-    return tuple(float(v) for v in values)
+        return Forecast(self.levels, tuple(median.tolist()), tuple(best.tolist()), int(n))
 
 
 class NextRuns(NamedTuple):
@@ -396,17 +397,7 @@ class KnowledgeGradient:
         check_count(self.largest, "largest")
 
     def __call__(self, mean: ArrayLike, variance: ArrayLike, noise: float, runs: int) -> NextRuns:
-        """Share out.
-
-        Args:
-            mean: (k,) posterior means, higher is better.
-            variance: (k,) posterior variances of the means, >= 0.
-            noise: variance of a single run, >= 0.
-            runs: how many runs.
-
-        Raises:
-            AnalysisError: no alternative, lengths differ, something isn't finite, or a number is out of range.
-        """
+        """Share out so many runs, given (k,) posterior means and their variances, and the variance of a single run, all >= 0."""
         centre, spread = column(mean, "mean"), column(variance, "variance").copy()
         same_length(centre.size, spread.size)
         if centre.size == 0 or np.any(spread < 0.0) or not 0.0 <= noise < np.inf:

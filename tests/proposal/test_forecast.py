@@ -12,7 +12,8 @@ from scipy.stats import binom
 import refine
 from refine.design.space_filling import Uniform, draw
 from refine.errors import AnalysisError
-from refine.proposal.forecast import Forecast, forecast
+from refine.proposal.forecast import forecast
+from refine.stats import Forecast
 from refine.stats.simulation import LEVELS
 
 SPACE = refine.Space(

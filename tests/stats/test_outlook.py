@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from refine.errors import AnalysisError
-from refine.stats.simulation import ChildOutlook
 from refine.stats.posterior import MixedPosterior
 from refine.stats.resolution import left_over
+from refine.stats.simulation import ChildForecast
 
 SMALL = MixedPosterior(forest_draws=60, process_draws=60, trees=60, kernels=2, features=200)
 
@@ -31,7 +31,7 @@ def test_intervals_hold_what_comes():
         x, y = _round(80, seed)
         cells = _round(200, 100 + seed, low=0.5)[0]
         posterior = SMALL(x, y, cells, [0, 0, 0])
-        found = ChildOutlook(repeats=200)(posterior, left_over(x, y, [0, 0, 0]), 30)
+        found = ChildForecast(repeats=200)(posterior, left_over(x, y, [0, 0, 0]), 30)
         z = _round(30, 200 + seed, low=0.5)[1]
         for quantiles, value in ((found.median, np.median(z)), (found.best, z.max())):
             low, high = np.interp([0.05, 0.95], found.levels, quantiles)
@@ -45,7 +45,7 @@ def test_better_cells_promise_more_and_more_trials_a_better_best():
     x, y = _round(80, 1)
     cells = _round(300, 2)[0]
     posterior, left = SMALL(x, y, cells, [0, 0, 0]), left_over(x, y, [0, 0, 0])
-    run = ChildOutlook(repeats=200)
+    run = ChildForecast(repeats=200)
     good = run(posterior._replace(scores=posterior.scores[:, cells[:, 0] > 0.7]), left, 20)
     anywhere = run(posterior, left, 20)
     assert good.median[4] > anywhere.median[4]
@@ -69,14 +69,14 @@ def test_errors():
     x, y = _round(40, 4)
     posterior, left = SMALL(x, y, x, [0, 0, 0]), left_over(x, y, [0, 0, 0])
     with pytest.raises(AnalysisError, match="n: must be"):
-        ChildOutlook()(posterior, left, 0)
+        ChildForecast()(posterior, left, 0)
 
 
 @pytest.mark.slow
 def test_noise_of_trees_and_what_a_model_does_not_know_are_left_out():
     x, y = _round(80, 5)
     posterior, left = SMALL(x, y, _round(200, 6, low=0.5)[0], [0, 0, 0]), left_over(x, y, [0, 0, 0])
-    run = ChildOutlook(repeats=200)
+    run = ChildForecast(repeats=200)
     shuffled = posterior.scores.copy()
     shuffled[: posterior.forest] = 0
     assert run(posterior._replace(scores=shuffled), left, 20) == run(posterior, left, 20)

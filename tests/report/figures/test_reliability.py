@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import norm
 
 from refine.errors import AnalysisError
-from refine.proposal.forecast import Forecast
 from refine.report import figures
 from refine.review.calibration import Calibration, Entry, Seen
 from refine.review.decision import Decision
+from refine.stats import Forecast
 from refine.stats.simulation import LEVELS
 
 if TYPE_CHECKING:
