@@ -46,18 +46,11 @@ class Change(NamedTuple):
 def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candidate) -> tuple[Change, ...]:
     """The changes that lead from a baseline to a winner, one parameter at a time, the one that gains most first.
 
-    Every value is a mean of the posterior of the planned runs, at configurations of which most were not evaluated.
+    Every value is a mean of the posterior of the rounds' planned runs, oldest first, at configurations of which most were not
+    evaluated. There are none where the two agree on all that was read, or there are too few configurations for a posterior.
 
     Source: Fawcett and Hoos (2016), 'Analysing differences between algorithm configurations through ablation', who
     evaluate every step; here the posterior takes the place of runs.
-
-    Args:
-        rounds: The rounds that evaluated both, oldest first.
-        baseline: Where the way begins.
-        winner: Where it ends.
-
-    Returns:
-        The steps; none where the two agree on all that was read, or there are too few configurations for a posterior.
     """
     found = evaluated(rounds)
     if found is None or found.group.max() + 1 < FEWEST:

@@ -88,12 +88,7 @@ class Feasibility:
     slack: Floats
 
     def with_more(self, measured: Floats, slack: Floats) -> Feasibility:
-        """The same with more evidence, which counts for no trial of the round's own.
-
-        Args:
-            measured: (m,) values, larger is better; NaN where there is none.
-            slack: (constraints, m) by how much they meet each constraint; NaN where that is not known.
-        """
+        """The same with more evidence, which counts for no trial of the round's own: (m,) values and (constraints, m) slack, NaN if unknown."""
         return replace(
             self,
             measured=_known(np.concatenate([self.measured, measured])),
@@ -187,11 +182,7 @@ class Analysis(Shown):
     said: Said | None = None
 
     def beside(self, others: Sequence[Analysis]) -> Analysis:
-        """The analysis of several goals at once: this one is the first goal's.
-
-        Args:
-            others: Of the further goals.
-        """
+        """The analysis of several goals at once: this one is the first goal's."""
         if not others:
             return self
         digests = [self.digest, *(other.digest for other in others)]
@@ -639,11 +630,7 @@ def _check_feasible(
 
 
 def _enough(rows: Rows, count: int) -> bool:
-    """Whether there are enough space-filling trials to test on; if not, results chose trials, and there are enough in all.
-
-    Raises:
-        AnalysisError: Neither.
-    """
+    """Whether there are enough space-filling trials to test on; if not, results chose trials, and there are enough in all."""
     measured = _measured(rows)
     n = int((measured & rows.space_filling).sum())
     if n >= LEAST:
@@ -828,15 +815,10 @@ ten levels to a hundredth of itself; more of them cost time and tell nothing els
 
 
 def sample_of(frame: pd.DataFrame, parameters: Iterable[str], most: int) -> Bools | None:
-    """Rows to keep of a table of trials; ``None`` where all are.
+    """Rows to keep of a table of trials, at most ``most``; ``None`` where all are.
 
     Whether a row is kept follows from its configuration, so that replicates stay together, results decide nothing, and a table that
     grows keeps most of its sample.
-
-    Args:
-        frame: One row per trial.
-        parameters: Names of the columns that make a configuration.
-        most: How many rows to keep at most.
     """
     if len(frame) <= most:
         return None

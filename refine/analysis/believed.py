@@ -79,15 +79,7 @@ def faded(n: int) -> float:
 def believed_of(
     said: Said, space: Space, found: tuple[ParameterEvidence, ...], X: Floats, y: Floats
 ) -> Believed | None:
-    """A belief held against the evidence of an analysis; ``None`` where it speaks of none of its parameters.
-
-    Args:
-        said: The belief.
-        space: The space analysed.
-        found: Evidence of its parameters.
-        X: (n, parameters) unit-scale positions of all evidence.
-        y: (n,) values, higher is better.
-    """
+    """A belief held against (n, parameters) unit-scale positions and (n,) values; ``None`` where it speaks of no parameter of the space."""
     of = said._replace(belief=said.belief.among(space))
     if not of.belief:
         return None
@@ -100,18 +92,10 @@ def believed_of(
 
 
 def thought_of(belief: Belief, found: tuple[ParameterEvidence, ...], positions: Floats) -> Floats:
-    """What a belief says of cells before the first trial, in normal scores.
+    """What a belief says of (n, parameters) positions of cells before the first trial, in normal scores.
 
     The logarithm of how many times as likely a cell is the best one as by an even density, summed over parameters, and
     divided by the root of their number, so that a belief about many of them shouts no louder.
-
-    Args:
-        belief: The belief.
-        found: Evidence of the analysed parameters.
-        positions: (n, parameters) where cells lie on their axes.
-
-    Returns:
-        (n,) scores.
     """
     out, count = np.zeros(len(positions)), 0
     read = reading(found, positions)

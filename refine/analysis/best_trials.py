@@ -86,11 +86,7 @@ def gain_of(analysis: Analysis, before: float | None = None) -> Gain:
 
 
 def cost_of(analysis: Analysis) -> Cost:
-    """What better trials cost in time.
-
-    Raises:
-        AnalysisError: No trial that may be called best has a time.
-    """
+    """What better trials cost in time; AnalysisError where no trial that may be called best has one."""
     table = analysis.table
     if "seconds" not in table:
         raise AnalysisError("cost: the table has no column 'seconds'; add the time of each trial")

@@ -22,15 +22,10 @@ if TYPE_CHECKING:
 
 
 def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Bools]:
-    """Where each conditional parameter would be read.
+    """Name -> (n,) where each conditional parameter would be read, by (n,) values of configurations.
 
-    Args:
-        found: Evidence of all parameters.
-        columns: Name -> (n,) values of configurations.
-
-    Returns:
-        Name -> (n,) mask; without the parameters that are read everywhere, or whose condition is not known. Outside the
-        analysed space a parameter counts as read.
+    Without the parameters that are read everywhere, or whose condition is not known. Outside the analysed space a parameter counts
+    as read.
     """
     parameters = {e.name: e.parameter for e in found}
     masks = {}
@@ -47,10 +42,7 @@ def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArra
 
 
 def _levels(parameter: Parameter, values: npt.NDArray[Any]) -> tuple[Ints, Bools]:
-    """Numbers of the levels next to some values, and which of these lie inside.
-
-    What a configuration has not stands at the first level.
-    """
+    """Numbers of the levels next to some values, the first of what a configuration has not, and which of these lie inside."""
     at = np.array(parameter.unit(values), dtype=float)
     known = np.isfinite(at)
     if parameter.when is not None:
@@ -84,13 +76,9 @@ def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
 
 
 def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | None:
-    """Which conditional parameters configurations would read, by their positions; ``None`` without such parameters.
+    """Which conditional parameters configurations would read, by their (n, parameters) positions; ``None`` without such parameters.
 
     What no trial reads counts as read: where that is all there is, one configuration would be left.
-
-    Args:
-        found: Evidence of all parameters.
-        positions: (n, parameters) where they lie on the axes of these.
     """
     asked = {name for e in found if e.condition is not None for name in e.condition.names}
     levels = {
@@ -106,15 +94,9 @@ def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | No
 def inside_of(
     space: Space, old: Space, found: Sequence[ParameterEvidence], columns: Mapping[str, Any]
 ) -> Bools:
-    """Which configurations lie inside a space, whatever the values are that they do not read.
+    """Which configurations, name -> (n,) values, lie inside a space, whatever the values are that they do not read.
 
-    Constraints are not judged.
-
-    Args:
-        space: The space.
-        old: The analysed space, whose parameters count.
-        found: Evidence of its parameters.
-        columns: Name -> (n,) values of configurations.
+    Constraints are not judged; the parameters of the analysed space ``old`` count.
     """
     read = read_at(found, columns)
     inside = np.ones(len(next(iter(columns.values()))), dtype=np.bool_)
@@ -126,13 +108,7 @@ def inside_of(
 
 
 def as_read(space: Space, found: Sequence[ParameterEvidence], frame: pd.DataFrame) -> pd.DataFrame:
-    """A table in which what a trial did not read is a value of the space, so that it does not lie outside by that.
-
-    Args:
-        space: The space that the trials are judged by.
-        found: Evidence of the parameters of their own space.
-        frame: One row per trial.
-    """
+    """A table in which what a trial did not read is a value of the space, so that it does not lie outside by that."""
     columns = {name: frame[name].to_numpy() for name in (e.name for e in found) if name in frame}
     changed = {}
     for name, read in read_at(found, columns).items():
@@ -147,10 +123,7 @@ def as_read(space: Space, found: Sequence[ParameterEvidence], frame: pd.DataFram
 def read_share(e: ParameterEvidence, found: Sequence[ParameterEvidence], space: Space) -> float:
     """Share of the level combinations of a space at which a parameter is read, among the parameters that it depends on.
 
-    Args:
-        e: Its evidence.
-        found: Evidence of all parameters.
-        space: The space; levels beyond the analysed one count as read.
+    Levels beyond the analysed ones count as read.
     """
     if e.condition is None or not set(e.condition.names) <= set(space):
         return 1.0
@@ -184,12 +157,7 @@ _FEWEST = 5
 
 
 def expression_of(where: ReadWhere, parent: Parameter) -> str:
-    """What was seen of when a parameter is read, as a condition.
-
-    Args:
-        where: What was seen.
-        parent: The parameter that it depends on.
-    """
+    """What was seen of when a parameter is read, depending on its parent, as a condition."""
     values = [parent.grid[i] for i in where.levels]
     texts = [_literal(v) for v in values]
     if parent.ordered and parent.numeric and where.levels == tuple(range(where.levels[0], parent.size)):
@@ -205,13 +173,7 @@ def _literal(value: Any) -> str:
 
 
 def declared(e: ParameterEvidence, found: Sequence[ParameterEvidence], now: Parameter) -> Parameter | None:
-    """A parameter under the condition that trials showed; ``None`` where they showed none, or it has one.
-
-    Args:
-        e: Its evidence.
-        found: Evidence of all parameters.
-        now: What is searched of it next.
-    """
+    """``now``, what is searched of a parameter next, under the condition that trials showed; ``None`` where they showed none, or it has one."""
     if not isinstance(e.condition, ReadWhere) or now.when is not None or now.fixed:
         return None
     name = e.condition.name
@@ -220,14 +182,10 @@ def declared(e: ParameterEvidence, found: Sequence[ParameterEvidence], now: Para
 
 
 def conditioned(space: Space, runs: Sequence[Mapping[str, Any]]) -> Space:
-    """A space under the conditions that finished runs followed: those that had a parameter tell when it is there.
+    """A space under the conditions that finished runs, name -> frozen value each, followed: those that had a parameter tell when it is there.
 
     A condition is concluded where one other parameter tells the runs that had it from those that had not, of which there must
     be five each. A number that was never seen on the boundary stays out.
-
-    Args:
-        space: Without conditions.
-        runs: Name -> frozen value of what each run had.
     """
     has = {n: np.array([n in run for run in runs], dtype=np.bool_) for n in space}
     changes = {}

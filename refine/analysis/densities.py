@@ -85,13 +85,7 @@ class MedianLine(NamedTuple):
 
 
 def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densities:
-    """Densities of the good trials and of all that end where the range ends, of those that have the parameter.
-
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        name: A parameter that is a range.
-        points: How many positions.
-    """
+    """Densities of the good trials and of all that end where the range ends, of those that have the parameter."""
     table, y = space_filling_trials(analysis)
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
@@ -113,11 +107,7 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
 def density_between(analysis: Analysis, name: str, inside: Bools, ends: Floats) -> Densities:
     """Densities on a part of the axis, of the round's best fifth and of all; 1 is a uniform spread on that part.
 
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        name: An ordered parameter.
-        inside: (n,) which of :func:`ranked_trials` lie on that part.
-        ends: Its ends in [0, 1].
+    ``inside`` says which of :func:`ranked_trials` lie on that part, which has ``ends`` in [0, 1].
     """
     table, y, _ = ranked_trials(analysis)
     parameter = analysis[name].parameter
@@ -135,13 +125,7 @@ def density_between(analysis: Analysis, name: str, inside: Bools, ends: Floats) 
 
 
 def density_surface(analysis: Analysis, name: str, view: MetricView) -> Surface:
-    """The density of trials over an ordered parameter and the metric; it ends where both end.
-
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        name: An ordered parameter.
-        view: The part of the metric's values that is shown.
-    """
+    """The density of trials over an ordered parameter and the part of the metric that is shown; it ends where both end."""
     table, y = space_filling_trials(analysis)
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
@@ -160,11 +144,7 @@ def density_surface(analysis: Analysis, name: str, view: MetricView) -> Surface:
 
 
 def metric_density(values: Floats, view: MetricView) -> tuple[Floats, Floats] | None:
-    """The density of some values of the metric across a view; ``None`` where there are too few.
-
-    Returns:
-        (points,) values, and (points,) density relative to its peak.
-    """
+    """(points,) values across a view, and the density of some values relative to its peak; ``None`` where there are too few."""
     if len(values) < _ENOUGH:
         return None
     grid, places = view.grid(), view.forward(values)
@@ -173,14 +153,7 @@ def metric_density(values: Floats, view: MetricView) -> tuple[Floats, Floats] | 
 
 
 def median_line(x: Floats, y: Floats, pruned: Bools, sign: float) -> MedianLine:
-    """Medians at every place, or running ones where trials lie at many.
-
-    Args:
-        x: (n,) positions in [0, 1].
-        y: (n,) values, in the metric's own sign.
-        pruned: (n,) which were pruned.
-        sign: 1 to maximize, -1 to minimize.
-    """
+    """Medians of (n,) values at every of (n,) positions in [0, 1], or running ones where trials lie at many places."""
     places = np.unique(np.round(x, 9))
     if len(places) <= SINGLE:
         groups = [np.flatnonzero(np.abs(x - place) < 1e-8) for place in places]
@@ -203,15 +176,8 @@ def cell_widths(parameter: Parameter, x: Floats, ends: tuple[float, float] = (0.
     """How much of the axis each trial stands for: the cell around its level, so that a space-filling design is flat.
 
     A level at the end of a range of real numbers owns half a cell; without this the density would rise at
-    both ends of every range because of the design alone.
-
-    Args:
-        parameter: The parameter.
-        x: (n,) unit-scale positions of trials.
-        ends: The part of the axis that is shown.
-
-    Returns:
-        (n,) widths in units of the axis; 1 where trials lie between levels.
+    both ends of every range because of the design alone. Widths, (n,), are in units of the axis, of which the part between
+    ``ends`` is shown; 1 where trials lie between levels.
     """
     levels = level_positions(parameter)
     if not isinstance(parameter, Range) or not on_levels(parameter, x):

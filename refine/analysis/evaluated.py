@@ -103,24 +103,17 @@ class Evaluated:
 
 
 def natural_limits(y: Floats) -> tuple[float, float]:
-    """What no value can pass: what was never negative does not become so, nor a share more than 1.
-
-    Args:
-        y: Values, larger is better: losses have the sign turned.
-    """
+    """What no value, larger is better, can pass: what was never negative does not become so, nor a share more than 1."""
     if y.min() >= 0:
         return 0.0, 1.0 if y.max() <= 1 else np.inf
     return (-1.0 if y.min() >= -1 else -np.inf, 0.0) if y.max() <= 0 else (-np.inf, np.inf)
 
 
 def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
-    """The planned runs of some rounds; ``None`` where no trial may be called best.
+    """The planned runs of some rounds that are judged alike, oldest first; ``None`` where no trial may be called best.
 
     All planned trials are one sample: given, space-filling, exploit, audit, adaptive and imported ones. Failed, pruned and
     degenerate ones count as the worst value seen. A parameter that a round did not have counts as not read.
-
-    Args:
-        rounds: Rounds that are judged alike, oldest first.
     """
     runs = [run for each in rounds for run in _planned_runs(each)]
     good = np.array([run.good for run in runs], dtype=np.bool_)
@@ -136,11 +129,7 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
 
 
 def values_of(found: RanRound) -> tuple[Floats, Bools, Bools]:
-    """The values of a round's trials, replicates among them, which of them may be called best, and which are infeasible.
-
-    Args:
-        found: The round.
-    """
+    """The values of a round's trials, replicates among them, which of them may be called best, and which are infeasible."""
     frame = table(found.space, found.records, found.goal.metric)
     good = may_be_best(frame, found.space, found.goal.allow_degenerate)
     barred = infeasible_rows(frame)

@@ -42,14 +42,9 @@ class Evenness(NamedTuple):
 
 
 def drawn_reason(origin: str, n: int, of: int, drawn: Evenness | None) -> Reason | None:
-    """What there is to say of how finished trials were drawn; ``None`` for nothing.
+    """What there is to say of how ``n`` finished trials were drawn, ``of`` which are tested; ``None`` for nothing.
 
-    Args:
-        origin: Of the trials: ``"adaptive"`` where results chose them, ``"imported"`` where nobody said so, else that of trials that
-            were drawn evenly.
-        n: How many.
-        of: Of how many that are tested.
-        drawn: What their values say; ``None`` where nobody looked.
+    Their origin is ``"adaptive"`` where results chose them, ``"imported"`` where nobody said so; ``drawn`` is what their values say.
     """
     told = {"n": n, "of": of, "parameter": drawn and drawn.parameter, "p": drawn and drawn.p}
     if origin == "adaptive":
@@ -63,14 +58,9 @@ def evenness(space: Space, table: pd.DataFrame, sign: float) -> Evenness:
     """Tests the values of every parameter against its range or choices, and whether trials depend on those before them.
 
     Values of a range are compared with the uniform distribution on its scale (Kolmogorov and Smirnov), levels and choices by
-    their counts (chi-square). If the order of trials tells nothing, neither their values nor their distances to the best trials
-    have a rank correlation with it; a table that is sorted by some column has no such order. The p-values are corrected by
-    Bonferroni's inequality.
-
-    Args:
-        space: What they could have been drawn from.
-        table: One row per trial in the order of running, with ``value``.
-        sign: 1 to maximize, -1 to minimize.
+    their counts (chi-square). If the order of trials, that of the table, tells nothing, neither their values nor their distances to
+    the best trials have a rank correlation with it; a table that is sorted by some column has no such order. The p-values are
+    corrected by Bonferroni's inequality.
     """
     rng = np.random.default_rng(0)
     if len(table) > _MOST:

@@ -261,10 +261,7 @@ class Tested(NamedTuple):
 class Tests:
     """Makes what parameters are tested on, once for all that read the same trials.
 
-    Args:
-        rows: Trials inside the space.
-        beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
-        sign: 1 to maximize, -1 to minimize.
+    ``beside`` is column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
     """
 
     def __init__(self, rows: Rows, beside: Sequence[tuple[int, int]], sign: float) -> None:
@@ -477,12 +474,7 @@ def _cost(parameter: Parameter, column: int, rows: Rows) -> float:
 
 
 def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
-    """Evidence with q-values: Benjamini and Hochberg over the parameters (edges, levels) of the round, times ``spent``.
-
-    Args:
-        found: Evidence of all parameters.
-        spent: How much the rounds before have used up, at least 1.
-    """
+    """Evidence with q-values: Benjamini and Hochberg over the parameters (edges, levels) of the round, times what looks have ``spent``."""
 
     def q(p_values: Sequence[float]) -> list[float]:
         raw = stats.benjamini_hochberg(p_values) if len(p_values) else np.zeros(0)
@@ -515,15 +507,9 @@ def untested(found: Sequence[ParameterEvidence]) -> tuple[ParameterEvidence, ...
 
 
 def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:
-    """What tells the trials that read a parameter from the others.
+    """Levels of one parameter at which all trials ``read`` another, while at its others none does; ``None`` where there is none.
 
-    Args:
-        read: (n,) whether each trial read it.
-        others: Name -> parameter and (n,) unit-scale positions of the other parameters.
-
-    Returns:
-        Levels of one parameter at which all trials read it, while at its others none does; ``None`` where there is no
-        such parameter.
+    ``others`` are name -> parameter and (n,) unit-scale positions.
     """
     for name, (parameter, x) in others.items():
         if parameter.size > 12:
@@ -561,12 +547,7 @@ def couplings(
 ) -> tuple[stats.Pair, ...]:
     """Tests of all pairs that some trials read together; configurations that differ in what is not read count once.
 
-    Args:
-        X: (n, d) positions or codes.
-        y: (n,) values, higher is better.
-        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-        read: (n, d) whether the trial read the parameter.
-        seed: Of the simulations.
+    ``X``, ``y`` and ``cardinalities`` are as in :mod:`refine.stats`, ``read`` is (n, d).
     """
     test = stats.Interactions(top=GOOD, seed=seed)
     found: dict[tuple[int, int], stats.Pair] = {}
@@ -602,12 +583,8 @@ def without_ruled_out(
     """Rows for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
 
     A level is ruled out where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
-    fails whatever the other parameters are, and would drown what they have to do with it.
-
-    Args:
-        rows: All trials.
-        columns: Parameter and its column in ``rows.X``, of all that vary.
-        absent: For each of them which trials have it not by its condition; ``None`` for none.
+    fails whatever the other parameters are, and would drown what they have to do with it. ``columns`` are the parameters that vary
+    and their columns in ``rows.X``; ``absent`` says of each which trials have it not by its condition, ``None`` for none.
     """
     ended = rows.ended
     lost = [

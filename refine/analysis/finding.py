@@ -84,13 +84,7 @@ class Whole(NamedTuple):
 
 
 def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> Finding:
-    """What was found about a parameter.
-
-    Args:
-        e: What was measured on it.
-        partners: Parameters that it is coupled with among the best trials.
-        about: Its round.
-    """
+    """What was found about a parameter that is coupled with some partners among the best trials."""
     if e.read == 0 and e.parameter.when is None:
         return Finding(e.name, NEVER_READ, "none", "", (), (), (), (_about(e, "never_read"),))
     if not about.tested:
@@ -129,25 +123,13 @@ def condition_of(e: ParameterEvidence) -> dict[str, object] | str | None:
 
 
 def coupled_with(name: str, names: Sequence[str], pairs: Sequence[stats.Pair]) -> list[str]:
-    """Parameters that depend on one among the best trials (q <= 0.1).
-
-    Args:
-        name: The one.
-        names: All parameters, as pairs count them.
-        pairs: Couplings.
-    """
+    """Parameters that depend on one among the best trials (q <= 0.1); ``names`` are all, as pairs count them."""
     coupled = [{names[pair.i], names[pair.j]} for pair in pairs if pair.q <= ALPHA]
     return sorted(other for pair in coupled if name in pair for other in pair - {name})
 
 
 def piled_up(e: ParameterEvidence, edge: stats.Edge, q: float) -> Reason:
-    """The reason that the best trials pile up at an end.
-
-    Args:
-        e: The parameter's evidence.
-        edge: The end.
-        q: Its adjusted p-value.
-    """
+    """The reason that the best trials pile up at an end, with its adjusted p-value."""
     level = e.levels[-1 if edge.side == "high" else 0].label
     counts = {"count": edge.top_count, "of": edge.top_n, "share": edge.share}
     return _about(e, "piled_up", side=edge.side, level=level, **counts, q=q)

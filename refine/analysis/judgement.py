@@ -47,7 +47,7 @@ def race_of(
 ) -> Race:
     """How the race stands, and what runs next.
 
-    The racers are the candidates with the best posterior means by the planned runs alone, so that going on with a race
+    The racers are the ``top`` candidates with the best posterior means by the planned runs alone, so that going on with a race
     goes on among the same ones; a candidate that overtakes all of them meanwhile joins. Observed values choose nothing.
 
     Args:
@@ -187,15 +187,9 @@ class Judgement(Shown):
 def judgement(
     judged: Judged, a: int, b: int, of: str, incumbent: str, epsilon: float | None = None
 ) -> Judgement:
-    """Judges one configuration beside another.
+    """Judges candidate ``a`` beside ``b``, which is the ``incumbent`` (see :class:`Judgement`), of the tree ``of``.
 
-    Args:
-        judged: The configurations, given all of their runs.
-        a: Number of the one that is asked about.
-        b: Number of the one that it is compared with.
-        of: Name of the tree.
-        incumbent: What ``b`` is.
-        epsilon: Difference that counts as none, in units of the metric; default what the runs can tell apart.
+    ``epsilon`` is the difference that counts as none, in units of the metric; by default what the runs can tell apart.
     """
     field, noise, expected = judged.field, judged.noise, judged.expected
     sd = noise.sd if math.isfinite(noise.sd) else 0.0
@@ -239,13 +233,10 @@ def judgement(
 
 
 def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
-    """The verdict.
+    """The verdict, by the probabilities that it is better, and better by more than what counts as none; NaN where unknown.
 
-    Args:
-        better: Probability that it is better; NaN where unknown.
-        matters: Probability that it is better by more than what counts as none; NaN where unknown.
-        keep: Whether it ran often enough under new seeds to be kept.
-        discard: Whether both did, or not at all: one or two runs are luck.
+    ``keep`` says whether it ran often enough under new seeds to be kept, ``discard`` whether both did, or not at all: one or two
+    runs are luck.
     """
     if matters <= 1 - SURE:
         return DISCARD if discard else CONFIRM
@@ -253,7 +244,7 @@ def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
 
 
 def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least: int = 1) -> int | None:
-    """How many more new seeds of each would decide, if the difference stays what it is; ``None`` for more than 1,000.
+    """How many more new seeds of each, at least ``least``, would decide, if the difference stays what it is; ``None`` for more than 1,000.
 
     The variance that is left of the difference is that of a normal one after so many more differences of two runs.
 

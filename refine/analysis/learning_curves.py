@@ -70,13 +70,8 @@ def trial_curves(
 ) -> TrialCurves | None:
     """What one trial's curves show; ``None`` where it reported neither a loss nor its metric.
 
-    Args:
-        rank: Its rank.
-        value: Its value.
-        curve: What it reported.
-        metric: What it is judged by: ``val_x`` is of the validation rows and ``x`` of the training rows.
-        direction: ``"maximize"`` or ``"minimize"``.
-        noise: Standard deviation of the value when trained again; ``None`` where it is unknown.
+    The metric ``val_x`` is of the validation rows and ``x`` of the training rows. ``noise`` is the standard deviation of the value
+    when trained again; ``None`` where it is unknown.
     """
     loss = Pair(*(tuple(curve.get(name, ())) for name in ("loss", "val_loss")))
     plain = metric.name.removeprefix("val_")
@@ -91,12 +86,7 @@ def trial_curves(
 
 
 def how_many(finished: int, top: int | None = None) -> int:
-    """How many of the best trials are looked at: ``top``, or the best 20 or the best tenth, but at most 100.
-
-    Args:
-        finished: How many trials have a value.
-        top: How many are asked for.
-    """
+    """How many of the best trials are looked at: ``top``, or the best 20 or the best tenth of those that have a value, but at most 100."""
     return top or min(MOST, max(LEAST, math.ceil(SHARE * finished)))
 
 
@@ -109,12 +99,7 @@ def curves_of(
 ) -> tuple[TrialCurves, ...]:
     """What the curves of the best trials show, best first; trials that reported none are left out.
 
-    Args:
-        ranked: Key and value of the trials, best first.
-        curves: Key -> what that trial reported.
-        metric: Which metric is the value.
-        direction: ``"maximize"`` or ``"minimize"``.
-        noise: See :func:`trial_curves`.
+    ``ranked`` is key and value of the trials, best first; ``curves`` is key -> what that trial reported.
     """
     found = (
         trial_curves(rank, value, curves[key], metric, direction, noise)

@@ -104,13 +104,7 @@ def level_shares(e: ParameterEvidence) -> tuple[LevelShares, ...]:
 
 
 def cells_of(analysis: Analysis, cell_of: CellOf, count: int) -> Cells:
-    """What is known of every cell.
-
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        cell_of: The cell of every trial.
-        count: How many cells there are.
-    """
+    """What is known of every cell, given the cell of every trial and how many cells there are."""
     table, y, pruned = ranked_trials(analysis)
     at, good = cell_of(table), stats.top_mask(analysis.sign * y, GOOD)
     ended, _ = ended_trials(analysis)
@@ -126,15 +120,10 @@ def cells_of(analysis: Analysis, cell_of: CellOf, count: int) -> Cells:
 def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
     """The best of every level, and what is fair to compare: the expected best of equally many trials.
 
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        cell_of: The level of every trial.
-        count: How many levels there are.
+    Source: Dodge et al. (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
 
     Raises:
         AnalysisError: No space-filling trial may be called best.
-
-    Source: Dodge et al. (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
     """
     table, y, pruned = ranked_trials(analysis)
     finished = candidates(analysis, table)
@@ -157,14 +146,7 @@ def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
 def failure_rates(
     analysis: Analysis, e: ParameterEvidence, cell_of: Callable[[Any], Ints], cells: Ints
 ) -> FailureRates:
-    """How often trials fail or are degenerate at the levels of a parameter.
-
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        e: Evidence on the parameter.
-        cell_of: The cell of values of the parameter.
-        cells: (levels,) cell of each level.
-    """
+    """How often trials fail or are degenerate at the levels of a parameter, of which ``cells`` gives the cell of each."""
     table, bad = ended_trials(having(analysis, e.name))
     count = int(cells.max()) + 1
     rates = stats.LevelRates()(cell_of(table[e.name].to_numpy()), bad, count)

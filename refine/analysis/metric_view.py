@@ -48,12 +48,7 @@ class MetricView:
         self.bounds = (lower, 1.0 if lower == 0 and y.max() <= 1 else np.inf)
 
     def cut(self, y: Floats, at: float) -> None:
-        """Leaves out what is worse than ``at`` as well.
-
-        Args:
-            y: (n,) the values that the view was made of.
-            at: A value; nothing changes where it lies outside the view.
-        """
+        """Leaves out what is worse than ``at`` as well, of the (n,) values that the view was made of; nothing where that lies outside."""
         if not self.low < at < self.high:
             return
         if self.side == "below":

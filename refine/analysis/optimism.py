@@ -72,12 +72,7 @@ class Runs(NamedTuple):
 def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int = 0) -> Optimism:
     """How much of a round's best value is chance: see :meth:`refine.Round.optimism`.
 
-    Args:
-        runs: What is known of its runs.
-        metric: Which metric is the value.
-        sign: 1 to maximize, -1 to minimize.
-        noise: Standard deviation of retraining; NaN where it is unknown.
-        seed: Of simulations and bootstraps.
+    ``noise`` is the standard deviation of retraining; NaN where it is unknown.
     """
     best = float(runs.values[runs.keys[0]])
     expected = np.nan
@@ -116,10 +111,7 @@ def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corr
 def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float], metric: Metric) -> float:
     """Standard error of the difference of two good models over the validation examples; 0 where it can't be told.
 
-    Args:
-        examples: Key -> predictions of the best trials.
-        values: Key -> value of the planned run.
-        metric: Which metric is the value.
+    ``examples`` is key -> predictions of the best trials, ``values`` key -> value of the planned run.
     """
     found = scores_of(examples, values, metric)
     if isinstance(found, Reason):
@@ -134,10 +126,7 @@ def scores_of(
 ) -> tuple[Scorer, int] | Reason:
     """What gives some models' metric on reweighted examples, and the number of examples; or why there is none.
 
-    Args:
-        found: Key -> predictions.
-        values: Key -> recorded value, which the predictions must reproduce.
-        metric: Which metric is the value.
+    Of key -> predictions, and key -> recorded value, which the predictions must reproduce.
     """
     about = {"metric": str(metric)}
     if metric.reduction != "last":

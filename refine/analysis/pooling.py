@@ -23,15 +23,9 @@ if TYPE_CHECKING:
 
 
 def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | None]:
-    """For every round of a path the encoded values that its trials had of what a later space has and it had not.
+    """For every node of a path, root first, the encoded values that its trials had of what a later space has and it had not.
 
-    Args:
-        space: The later space.
-        path: Nodes from the root to the later one.
-
-    Returns:
-        One mapping per node; ``None`` where its trials are no evidence: a parameter was added without saying what it was,
-        or one that varied was dropped.
+    ``None`` where its trials are no evidence: a parameter was added without saying what it was, or one that varied was dropped.
     """
     found: list[dict[str, Any] | None] = []
     said: dict[str, Any] = {}  # by the rounds after the one that is looked at, of which the last word counts
@@ -60,13 +54,7 @@ def translated(space: Space, added: Mapping[str, Any], configurations: Rows) -> 
 
 
 def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:
-    """Keys of configurations inside ``space`` that earlier rounds have completed.
-
-    Args:
-        space: The later space.
-        path: Nodes from the root to the later one's parent, then the later one.
-        records: Node id -> its trials.
-    """
+    """Keys of configurations inside ``space`` that earlier rounds have completed; ``path`` leads from the root to its own node."""
     keys: set[str] = set()
     for node, added in zip(path[:-1], added_since(space, path), strict=False):
         if added is None:
@@ -160,10 +148,8 @@ COMPARED = 10
 def fold_error_of(frame: pd.DataFrame, names: Sequence[str], y: npt.NDArray[np.float64]) -> float:
     """Standard error of the difference of two of the best configurations over folds; 0 where there are none.
 
-    Args:
-        frame: One row per trial, with columns ``name@1``, ``name@2``, ... of the scores by fold.
-        names: What the metric may be called there; the first that has such columns counts.
-        y: (n,) values, larger is better; -inf where a trial may not be called best.
+    ``frame`` has columns ``name@1``, ``name@2``, ... of the scores by fold, of which the first of ``names`` that has such columns
+    counts; ``y`` is -inf where a trial may not be called best.
     """
     best = [i for i in np.argsort(-y, kind="stable")[:COMPARED] if np.isfinite(y[i])]
     for name in names:

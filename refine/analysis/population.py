@@ -56,16 +56,11 @@ class RoundComparison(NamedTuple):
 
 
 def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direction: str) -> RoundComparison:
-    """Compares a child with its parent by their finished space-filling trials.
-
-    Args:
-        parent_table: One row per trial with ``value`` and, optionally, ``state`` and ``origin``.
-        child_table: The same of the child.
-        direction: ``"maximize"`` or ``"minimize"``.
+    """Compares a child with its parent by their finished space-filling trials, a row each with ``value`` and, optionally, ``state`` and ``origin``.
 
     Raises:
-        AnalysisError: Trials were pruned, or one has fewer than 2 finished space-filling trials or no column ``value``, or ``direction`` is
-            neither.
+        AnalysisError: Trials were pruned, or one has fewer than 2 finished space-filling trials or no column ``value``, or
+            ``direction`` is neither.
 
     Source: Mann and Whitney's statistic with the variance of DeLong et al. (1988) and of Brunner and Munzel
     (2000); see :class:`refine.stats.Compare`.
@@ -86,17 +81,10 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
 
 
 def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which rows are finished trials that were drawn without looking at results.
+    """(n,) which rows are finished trials that were drawn without looking at results; AnalysisError without a column ``value``.
 
-    Args:
-        table: One row per trial with ``value``; without ``state`` every row is complete, without ``origin``
-            every row is space-filling. An imported table of finished runs counts as space-filling, as in an analysis.
-
-    Returns:
-        (n,) mask.
-
-    Raises:
-        AnalysisError: There is no column ``value``.
+    Without ``state`` every row is complete, without ``origin`` every row is space-filling. An imported table of finished runs
+    counts as space-filling, as in an analysis.
     """
     if "value" not in table.columns:
         raise AnalysisError(

@@ -26,12 +26,7 @@ if TYPE_CHECKING:
 
 
 def having(analysis: Analysis, *names: str) -> Analysis:
-    """An analysis whose table holds only trials that have and read all of some parameters: what a figure of these is about.
-
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        names: The parameters.
-    """
+    """An analysis whose table holds only trials that have and read all of some parameters: what a figure of these is about."""
     conditional = [n for n in names if n in analysis.space.conditions]
     there = analysis.space.active_in(analysis.table) if conditional else {}
     read = read_at(
@@ -53,11 +48,7 @@ def first_where_absent(analysis: Analysis, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
-    """The round's own finished space-filling trials: what the analysis tested on.
-
-    Raises:
-        AnalysisError: There are none: results chose the trials.
-    """
+    """The round's own finished space-filling trials, and (n,) values: what the analysis tested on; AnalysisError if results chose them."""
     check_tested(analysis)
     table = analysis.table
     keep = space_filling_rows(table)
@@ -89,11 +80,7 @@ def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
 
 
 def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
-    """Its space-filling trials that have ended, and which of them gave no value, a degenerate or an infeasible model.
-
-    Raises:
-        AnalysisError: There are none: results chose the trials.
-    """
+    """Its space-filling trials that have ended, and which of them gave no value, a degenerate or an infeasible model."""
     check_tested(analysis)
     table = analysis.table
     finished, failed = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
@@ -131,12 +118,7 @@ def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools
 
 
 def good_rows(analysis: Analysis, usable: Bools) -> Bools:
-    """Which rows of its table are among the best fifth of the finished space-filling trials.
-
-    Args:
-        analysis: Of the round.
-        usable: (n,) rows that count.
-    """
+    """Which rows of its table, of those that are usable, are among the best fifth of the finished space-filling trials."""
     values = np.asarray(analysis.table["value"], dtype=float)
     rows = np.flatnonzero(space_filling_rows(analysis.table) & usable)
     good = np.zeros(len(values), dtype=np.bool_)

@@ -287,12 +287,9 @@ class Field:
     values: Floats
 
     def plausible(self, top: int) -> list[int]:
-        """Numbers of the candidates that may be the best, by the posterior of the planned runs alone, best first.
+        """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
 
         Runs under new seeds take no part, so that a race among them goes on with the same ones.
-
-        Args:
-            top: How many.
         """
         judged = (self._planned() if self.draws is None else self.draws.mean(axis=0))[: self.eligible]
         return [int(i) for i in np.argsort(-judged, kind="stable")[:top]]
@@ -301,11 +298,7 @@ class Field:
         return np.array([self.goal.sign * c.observed for c in self.candidates])
 
     def judged(self, rounds: Sequence[RanRound]) -> Judged:
-        """What the candidates are worth, given their runs under new seeds as well.
-
-        Args:
-            rounds: The rounds with their replicates, which may have become more.
-        """
+        """What the candidates are worth, given their runs under new seeds as well, of which the rounds may have become more."""
         sign, noise = self.goal.sign, self.noise
         fresh, same = self._fresh(rounds)
         values = np.array([v for runs in fresh for v in runs], dtype=float)
@@ -381,23 +374,12 @@ class Judged:
         return [int(i) for i in np.argsort(-self.expected[: self.field.eligible], kind="stable")]
 
     def tolerance(self, epsilon: float | None, share: float = 1.0) -> float:
-        """The loss that counts as none: what somebody said, else what the runs can tell apart; 0 where nothing is known.
-
-        Args:
-            epsilon: What somebody said.
-            share: See :meth:`refine.stats.Resolution.tolerance`.
-        """
+        """The loss that counts as none: see :meth:`refine.stats.Resolution.tolerance`; 0 where nothing is known."""
         loss = self.noise.tolerance(epsilon, share)[0]
         return loss if math.isfinite(loss) else 0.0
 
     def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
-        """The configuration to hand over.
-
-        Args:
-            of: Name of the tree or id of the round.
-            epsilon: Loss that counts as none, in units of the metric; default what the runs can tell apart.
-            race: How the race among them stood, where there was one.
-        """
+        """The configuration to hand over, ``of`` a tree or round; ``race`` is how one among them stood, where there was one."""
         field, expected, order = self.field, self.expected, self.ranked
         tolerated = self.tolerance(epsilon)
         within = math.nan
@@ -448,12 +430,7 @@ class Judged:
         return Gain(told, apart, float(low), float(high), share, same=False)
 
     def told(self, i: int, expected: Floats) -> Candidate:
-        """A candidate with what it is worth.
-
-        Args:
-            i: Its number.
-            expected: Of all of them, as :attr:`expected`.
-        """
+        """Candidate i with what it is worth, given what is :attr:`expected` of all of them."""
         sign = self.field.goal.sign
         found = self.field.candidates[i]._replace(fresh=self.fresh[i], expected=sign * float(expected[i]))
         if self.draws is None:
@@ -468,13 +445,7 @@ class Judged:
 
 
 def best_within(draws: Floats, i: int, epsilon: float) -> float:
-    """Share of the draws in which one candidate is the best, or loses no more than epsilon against it.
-
-    Args:
-        draws: (draws, candidates) means, larger is better.
-        i: Number of the candidate.
-        epsilon: Tolerated loss, >= 0.
-    """
+    """Share of the (draws, candidates), larger is better, in which one is the best, or loses no more than epsilon against it."""
     top = draws.max(axis=1)
     slack = epsilon + 1e-9 * float(np.ptp(draws))
     # Half a draw more and half a draw less than counted: draws never make anything certain.
@@ -488,27 +459,13 @@ def _variance(before: float, sd: float, freedom: int) -> float:
     scaled inverse chi-square posterior expects, which is more than either where little is known.
 
     Source: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
-
-    Args:
-        before: Deviation by the planned runs.
-        sd: Deviation within configurations that were run again.
-        freedom: Its degrees of freedom.
     """
     known = _PLANNED_FREEDOM + freedom
     return (_PLANNED_FREEDOM * before**2 + freedom * sd**2) / (known - 2)
 
 
 def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:
-    """Draws, moved by what means of further runs say of some of them.
-
-    Runs of one configuration inform on those that are like it: see :func:`refine.stats.conditioned`.
-
-    Args:
-        draws: (draws, candidates).
-        means: (candidates,) means of the further runs; whatever where there are none.
-        counts: (candidates,) how many runs.
-        variance: Of a single run.
-    """
+    """Draws, moved by means of so many further runs of some candidates; these inform on those like them: see :func:`refine.stats.conditioned`."""
     seen = np.flatnonzero(counts)
     if not len(seen):
         return draws.copy()
@@ -520,18 +477,11 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
 
 
 def _with_own_runs(draws: Floats, forest: int, planned: Floats, counts: Ints, sd: float) -> Floats:
-    """Draws of the posterior at configurations that were run, joined by what their own runs say.
+    """Draws of the posterior at configurations that were run, the forest's first, joined by what their own planned runs say.
 
     The model takes all that it does not follow for noise. Some of it is a configuration's own and comes again. So every draw
     of the process gets some of it, and a sixth of the draws lie half way between the process and the configuration's
     own runs, with their standard error. The forest, which pulls the best towards the middle, has a twelfth.
-
-    Args:
-        draws: (draws, candidates), the forest's first, larger is better.
-        forest: How many are the forest's.
-        planned: (candidates,) means of their planned runs.
-        counts: (candidates,) how many of these.
-        sd: Deviation of a single run.
     """
     rng = np.random.default_rng(_SEED)
     trees, process = draws[:forest], draws[forest:]
@@ -545,15 +495,10 @@ def _with_own_runs(draws: Floats, forest: int, planned: Floats, counts: Ints, sd
 def field_of(
     rounds: Sequence[RanRound], only: str | None = None, also: Collection[tuple[str, str]] = ()
 ) -> Field | None:
-    """What is known of the configurations that some rounds evaluated.
+    """What is known of the configurations that some rounds, judged alike and oldest first, evaluated; ``None`` where none may be called best.
 
-    Args:
-        rounds: Rounds that are judged alike, oldest first.
-        only: Id of the round whose configurations may be handed over; default all.
-        also: ``(round, key)`` of runs that are candidates however many others are better.
-
-    Returns:
-        ``None`` where no trial may be called best.
+    ``only`` is the id of the round whose configurations may be handed over, by default all; ``also`` are ``(round, key)`` of runs
+    that are candidates however many others are better.
     """
     found = evaluated(rounds)
     if found is None:

@@ -62,16 +62,9 @@ def check_shares(exploit: float, audit: float) -> None:
 
 
 def first_batch(size: int, batch: int, exploit: float, audit: float) -> tuple[float, float]:
-    """Shares of the first batch of a child that grows batch by batch: all that is not exploit runs first.
+    """Shares of exploit and audit trials in the first batch of a child that grows batch by batch: all that is not exploit runs first.
 
-    Args:
-        size: How many configurations the child shall have in the end.
-        batch: How many of them come first.
-        exploit: Share of all of them that is spent where the optimum is plausible.
-        audit: Share of all of them outside its space.
-
-    Returns:
-        Shares of exploit and audit trials among the first, so that later ones are exploit trials only.
+    ``exploit`` and ``audit`` are shares of all configurations of the child; later batches are exploit trials only.
     """
     outside = round(audit * size)
     left = batch - outside - round((1 - exploit - audit) * size)
@@ -79,13 +72,7 @@ def first_batch(size: int, batch: int, exploit: float, audit: float) -> tuple[fl
 
 
 def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: bool = False) -> Analysis:
-    """The same analysis, whose posterior learns from more trials as well; nothing is tested on them.
-
-    Args:
-        analysis: Of an earlier round.
-        frame: Trials of a later one, inside or outside of the space that was analysed.
-        allow_degenerate: Whether degenerate trials are as good as any other.
-    """
+    """The same analysis, whose posterior learns from trials of a later round as well, inside or outside; nothing is tested on them."""
     columns = [_extended(analysis, e.name, frame[e.name].to_numpy()) for e in analysis.parameters]
     X = np.column_stack(columns)
     ended = ~frame["state"].isin(("running", EXCLUDED)).to_numpy() & np.isfinite(X).all(axis=1)
@@ -115,21 +102,11 @@ def _as_value(frame: pd.DataFrame, goal: Analysis, space: Space) -> pd.DataFrame
 def exploit_rows(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Indices:
-    """Cells of a space where the optimum is plausible.
+    """Cells of a space where the optimum is plausible: level numbers, (at most n, parameters).
 
     Each is the best candidate of one draw of the posterior that is not chosen yet (Thompson 1933); half of the draws are
     the forest's, half those of Gaussian processes. Candidates are space-filling draws, and neighbours of the trials that
-    a forest thinks best, which chance alone did not make look good.
-
-    Args:
-        analysis: Evidence to learn from.
-        space: The space to draw from, usually a narrower or wider one than was analysed.
-        n: How many cells.
-        seed: Of candidates, and of which draws.
-        skip: Keys of configurations to pass over.
-
-    Returns:
-        Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
+    a forest thinks best, which chance alone did not make look good. Keys of configurations in ``skip`` are passed over.
     """
     rows, positions = _candidates(analysis, space, n, seed, skip)
     if not len(rows):
@@ -161,43 +138,19 @@ def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> n
 def believed_rows(
     belief: Belief, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Indices:
-    """Cells of a space drawn by what somebody believes, where no trial tells anything yet.
-
-    Args:
-        belief: What is believed.
-        space: The space to draw from.
-        n: How many cells.
-        seed: Of their order.
-        skip: Keys of configurations to pass over.
-
-    Returns:
-        Level numbers in ``space``, shape (n, parameters).
-
-    Raises:
-        DesignError: There are not so many cells.
-    """
+    """Cells of a space drawn by what somebody believes, where no trial tells anything yet; DesignError where there are not so many."""
     return draw(Weighted(belief.level_shares(space)), space, n, seed, skip)
 
 
 def batch_rows(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Indices:
-    """Cells of a space that a search runs next, before it learns again.
+    """Cells of a space that a search runs next, before it learns again; as of :func:`exploit_rows`.
 
     Half of them promise the most together: one after the other, each is the candidate by which the best of a joint draw is
     expected to rise the most above what is known and chosen by then, where what is known has the noise taken off
     (Letham et al. 2019, 'Constrained Bayesian optimization with noisy experiments'). The other half has the best
     posterior means: what lies beside the best tells as well which of them is the best, which noise hides.
-
-    Args:
-        analysis: Evidence to learn from.
-        space: The space to draw from, usually a narrower or wider one than was analysed.
-        n: How many cells.
-        seed: Of candidates.
-        skip: Keys of configurations to pass over.
-
-    Returns:
-        Level numbers in ``space``, shape (at most n, parameters): fewer where no more cells are left.
     """
     if analysis.others:
         return exploit_rows(analysis, space, n, seed, skip)  # whose draws spread along the front
@@ -287,18 +240,7 @@ def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[n
 def audit_configurations(
     outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """Configurations inside ``outer`` but outside ``inner``, drawn evenly.
-
-    Args:
-        outer: The space a round ran on.
-        inner: The space accepted for the next.
-        n: How many.
-        seed: Of the order.
-        skip: Keys of configurations to pass over.
-
-    Returns:
-        At most ``n`` configurations of ``outer``; none where ``inner`` leaves nothing out.
-    """
+    """At most ``n`` configurations inside ``outer`` but outside ``inner``, drawn evenly; keys in ``skip`` are passed over."""
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []
     found: list[dict[str, Any]] = []
@@ -331,21 +273,10 @@ def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
 def probe_configurations(
     analysis: Analysis, outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """Configurations inside ``outer`` but outside ``inner`` where a better value than any inside is plausible.
+    """At most ``n`` configurations inside ``outer`` but outside ``inner`` where a better value than any inside is plausible.
 
     Each is the best candidate of one draw of the posterior whose best lies outside. Draws are taken in proportion to
     what their best is above all inside, in units of the metric: not where it is nearly as good just beside the box.
-
-    Args:
-        analysis: Evidence of the round that ran on ``outer``.
-        outer: The space a round ran on.
-        inner: The space accepted for the next.
-        n: How many.
-        seed: Of candidates, and of which draws.
-        skip: Keys of configurations to pass over.
-
-    Returns:
-        At most ``n`` configurations of ``outer``: fewer where fewer draws have their best outside.
     """
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []

@@ -106,16 +106,10 @@ def offers(
 
     Flat means equivalent, not just 'nothing seen': at every level the loss of fixing the parameter there, with the
     others free to make up for it, is within epsilon in all but a share ``risk`` of the posterior's draws. And the
-    time of a trial must depend on it.
+    time of a trial must depend on it. ``good`` is (S, c) whether a candidate cell is within epsilon of the best of a draw,
+    ``levels`` per parameter (c,) level numbers.
 
     Source: Schuirmann (1987) for testing equivalence by intervals.
-
-    Args:
-        analysis: What was measured.
-        good: (S, c) whether a candidate cell is within epsilon of the best of a draw of the posterior.
-        levels: Per parameter (c,) level numbers of the candidates.
-        epsilon: Loss that counts as none.
-        risk: Accepted probability of losing more.
     """
     coupled = {k for pair in analysis.pairs if pair.q <= ALPHA for k in (pair.i, pair.j)}
     out = []
@@ -153,12 +147,7 @@ def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
 
 
 def trial_seconds(analysis: Analysis, space: Space) -> float:
-    """Mean time of a trial in seconds: of those inside ``space`` where five or more are known, else of all; NaN where none is.
-
-    Args:
-        analysis: Of the round.
-        space: Where the trials shall lie.
-    """
+    """Mean time of a trial in seconds: of those inside ``space`` where five or more are known, else of all; NaN where none is."""
     table = analysis.table
     seconds = np.asarray(table["seconds"], dtype=float) if "seconds" in table else np.full(len(table), np.nan)
     timed = np.isfinite(seconds)
@@ -169,12 +158,7 @@ def trial_seconds(analysis: Analysis, space: Space) -> float:
 
 
 def left_to_run(analysis: Analysis, space: Space) -> int:
-    """How many configurations of a space have not been run, to judge by the evidence.
-
-    Args:
-        analysis: What was measured.
-        space: A space; of one that lacks a parameter, or has another one, nothing has been run.
-    """
+    """How many configurations of a space have not been run, to judge by the evidence; of one with other parameters, all."""
     ran = np.ones(len(analysis.X), dtype=np.bool_)
     X, exist = analysis.read_positions, feasible(space).high
     for j, e in enumerate(analysis.parameters):
@@ -192,13 +176,7 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
 
 
 def advice(analysis: Analysis, space: Space, left: int) -> Advice:
-    """How large a round on a space should be.
-
-    Args:
-        analysis: What was measured.
-        space: The space of the next round.
-        left: How many configurations it has that have not been run.
-    """
+    """How large a round should be on a space of whose configurations so many are left."""
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
     reads = {e.name: _read_in(analysis, e, space) for e in analysis.parameters}

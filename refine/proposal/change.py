@@ -1,4 +1,4 @@
-"""One proposed change, and the changes that a refuted narrowing asks for. Pure."""
+"""One proposed change: how far it goes, past which ends, and why; what a refuted narrowing asks for. Pure."""
 
 from __future__ import annotations
 
@@ -78,11 +78,6 @@ def without_unread(analysis: Analysis, changes: Sequence[Change], space: Space) 
 
     One with a declared condition leaves: it stays under it as it is, and no configuration has it. Another one is fixed, so that no grid is
     spent on it, at its value of the best trial, or its first level with which configurations exist.
-
-    Args:
-        analysis: What was measured.
-        changes: What is proposed without that.
-        space: The space proposed without that.
     """
     unread = unread_in(space, analysis.parameters)
     out = []
@@ -112,17 +107,10 @@ def _fixed(old: Parameter, name: str, analysis: Analysis, space: Space) -> Param
 def reopened(
     analysis: Analysis, changes: Sequence[Change], epsilon: float, outer: Space | None
 ) -> tuple[Change, ...]:
-    """The changes with those values let in again that an audit trial showed to be better.
+    """The changes with those values let in again that an audit trial showed to be better by more than epsilon.
 
-    Args:
-        analysis: With the round's audit trials in ``outside``.
-        changes: What is proposed without them.
-        epsilon: An audit trial must beat the best value inside by more than this.
-        outer: The space in which audit trials were drawn; its levels are what is let in.
-
-    Returns:
-        The same changes, or changes of kind ``"reopen"`` for every parameter whose value of the best such
-        audit trial lies outside the space analysed, or outside what is proposed.
+    Changes are of kind ``"reopen"`` for every parameter whose value of the best such trial lies outside the space analysed, or
+    outside what is proposed. ``outer`` is the space in which audit trials were drawn; its levels are what is let in.
     """
     values = analysis.sign * np.asarray(analysis.outside["value"], dtype=float)
     inside = float(analysis.y.max())
@@ -309,16 +297,9 @@ def reasons_of(
     seen_earlier: bool = False,
     untried: Bools | None = None,
 ) -> tuple[Reason, ...]:
-    """Why a parameter is proposed to change, or to stay.
+    """Why a parameter is proposed to change to ``new``, or to stay.
 
-    Args:
-        analysis: What was measured.
-        evidence: The part about this parameter.
-        kind: The kind of change.
-        new: The parameter after it.
-        ends: Why it goes beyond an end, or does not.
-        seen_earlier: Whether an earlier look saw it to matter.
-        untried: (levels,) which levels stay because no trial tells anything of them.
+    ``ends`` say why it goes beyond an end, or does not; ``untried`` which levels stay because no trial tells anything of them.
     """
     found = analysis.findings[evidence.name]
     seen = found.of(*_EFFECTS, *_FAILS)

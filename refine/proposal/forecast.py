@@ -25,10 +25,7 @@ WHAT = ("median", "best")
 def forecast(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> stats.Forecast | None:
-    """Forecasts the space-filling trials of a round on another space from the evidence of an analysis.
-
-    Every time one draw of the posterior is the truth, and every trial shows it with the noise of its own: see
-    :class:`refine.stats.ChildForecast`.
+    """Forecasts the space-filling trials of a round on another space: see :class:`refine.stats.ChildForecast`.
 
     Args:
         analysis: The evidence.
@@ -38,7 +35,7 @@ def forecast(
         skip: Keys of configurations that it will not run.
 
     Returns:
-        The forecast; ``None`` where the evidence says nothing about the space: it has other parameters, a
+        The forecast, in the metric's own sign; ``None`` where the evidence says nothing about the space: it has other parameters, a
         fixed one has another value, most of its cells hold choices that were never tried, nothing was varied,
         or no space-filling trial is planned.
     """
@@ -60,11 +57,7 @@ def forecast(
 
 
 def limits_of(analysis: Analysis) -> tuple[float, float]:
-    """Between which values a forecast of the metric lies, in its own sign.
-
-    Args:
-        analysis: The evidence.
-    """
+    """Between which values a forecast of the metric lies, in its own sign."""
     low, high = natural_limits(analysis.y)
     return (low, high) if analysis.sign > 0 else (-high, -low)
 
@@ -84,19 +77,7 @@ class Cells(NamedTuple):
 def cells_of(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset(), most: int = 2000
 ) -> Cells | None:
-    """Cells that a round on the space may run, where they lie on the analysed axes.
-
-    Args:
-        analysis: The evidence.
-        space: What the round will search.
-        n: How many trials it will run.
-        seed: Of the sample.
-        skip: Keys of configurations that it will not run.
-        most: How many cells at most.
-
-    Returns:
-        ``None`` where the evidence says nothing about the space; see :func:`forecast`.
-    """
+    """At most ``most`` cells that a round on the space may run; ``None`` where the evidence says nothing about it: see :func:`forecast`."""
     varied = [e.name for e in analysis.parameters]
     if set(space) != set(analysis.space):
         return None

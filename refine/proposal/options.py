@@ -88,16 +88,7 @@ class Options(Shown):
 
 
 def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = False) -> Options:
-    """The proposals of the risks of :attr:`Proposal.risks <refine.proposal.proposal.Proposal.risks>`.
-
-    Args:
-        proposal: Made in this process.
-        analysis: What it rests on.
-        allow_degenerate: Whether degenerate trials may be called best.
-
-    Raises:
-        AnalysisError: The proposal was read back and its posterior is gone.
-    """
+    """The proposals of :attr:`Proposal.risks <refine.proposal.proposal.Proposal.risks>`; AnalysisError if its posterior is gone."""
     rows: list[Option] = []
     for risk in proposal.risks:
         made = proposal if risk == proposal.risk else proposal.at(risk)

@@ -122,16 +122,7 @@ class Preview(Shown):
 def preview_of(
     proposal: Proposal, analysis: Analysis, space: Space, n: int, workers: int, allow_degenerate: bool = False
 ) -> Preview:
-    """What a space would mean for the next round.
-
-    Args:
-        proposal: What was proposed on the round.
-        analysis: Of the round.
-        space: The space to look at.
-        n: Configurations of the next round; as many as exist where there are fewer.
-        workers: How many trials run at a time.
-        allow_degenerate: Whether degenerate trials may be called best.
-    """
+    """What a space would mean for the next round of at most ``n`` configurations, of which ``workers`` run at a time."""
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = _top_of(len(ranked))
     inside = (
@@ -194,13 +185,7 @@ def _expected(
 
 
 def kept_of_top(analysis: Analysis, space: Space, allow_degenerate: bool = False) -> tuple[int, int]:
-    """How many of a round's trials are its top, and how many of those lie inside a space.
-
-    Args:
-        analysis: Of the round.
-        space: A space of the same parameters.
-        allow_degenerate: Whether degenerate trials may be called best.
-    """
+    """How many of a round's trials are its top, and how many of those lie inside a space of the same parameters."""
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = ranked.iloc[: _top_of(len(ranked))]
     return len(top), int(np.asarray(space.contains(top), dtype=bool).sum())
@@ -223,13 +208,7 @@ def _without_value(analysis: Analysis, space: Space) -> int:
 
 
 def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[Reason, ...]:
-    """Values of choices that the old space does not have: they may be meant, or typing errors.
-
-    Args:
-        old: The present space.
-        new: The space looked at.
-        proposed: What a proposal let in is no typing error.
-    """
+    """Values of choices that the old space does not have: they may be meant, or typing errors; what was proposed is none."""
     found = []
     for name, parameter in new.items():
         previous = old.get(name)

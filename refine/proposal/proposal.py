@@ -82,11 +82,7 @@ class Claim:
     scope: float = math.nan
 
     def given(self, metric: str) -> dict[str, float]:
-        """What somebody said counts as no loss, by metric.
-
-        Args:
-            metric: Name of the first goal's.
-        """
+        """What somebody said counts as no loss, by metric, of which ``metric`` is the first goal's."""
         every = (Tolerance(metric, self.epsilon, self.epsilon_source), *self.others)
         return {t.metric: t.epsilon for t in every if t.epsilon_source == "given"}
 
@@ -160,13 +156,8 @@ class Proposal(Shown):
         """The changes of the other parameters where some are decided otherwise than proposed.
 
         What may go is found anew with the decided ones as they are. A level that was proposed to stay stays: a change goes back
-        as far as it stood only together with what was decided otherwise, and none goes further.
-
-        Args:
-            decided: Name -> what was decided.
-
-        Returns:
-            The other changes, in order; as they are where this proposal was read back, or hardly a candidate lies inside.
+        as far as it stood only together with what was decided otherwise, and none goes further. They are as they are where this
+        proposal was read back, or hardly a candidate lies inside.
         """
         others = tuple(c for c in self.changes if c.name not in decided)
         if self._made_of is None or all(self.space[n] == p for n, p in decided.items()):
@@ -175,12 +166,9 @@ class Proposal(Shown):
         return tuple(c for c in changed if c.name not in decided)
 
     def probability_of(self, space: Space) -> float:
-        """The same statement for another space, such as an edited one.
+        """The probability that the best value inside another space, such as an edited one, is at least the best in the old one minus epsilon.
 
-        Returns:
-            The probability that the best value inside ``space`` is at least the best one anywhere in the old
-            space minus epsilon. NaN where it can't be stated: this proposal was read back and its posterior is
-            gone, or too few of the candidate cells lie inside.
+        NaN where it can't be stated: this proposal was read back and its posterior is gone, or too few of the candidate cells lie inside.
         """
         if self._made_of is None or self._made_of.surrogate is None:
             return math.nan
@@ -206,10 +194,7 @@ class Proposal(Shown):
         return tuple(sorted({*MENU, asked, self.risk}))
 
     def at(self, risk: float) -> Proposal:
-        """The proposal for another risk, of the same posterior.
-
-        Args:
-            risk: Accepted probability of losing more than epsilon, from 0.01 to 0.3, or to what this one was made for.
+        """The proposal for another risk, from 0.01 to 0.3, or to what this one was made for, of the same posterior.
 
         Raises:
             AnalysisError: ``risk`` out of range, or this proposal was read back and its posterior is gone.
@@ -338,11 +323,7 @@ def check_risk(risk: float, epsilon: float | None = None) -> None:
 
 
 def check_epsilon(epsilon: float | None) -> float | None:
-    """``epsilon`` if it is a loss that can count as none, or ``None``.
-
-    Raises:
-        AnalysisError: It is not.
-    """
+    """``epsilon`` if it is a loss that can count as none, or ``None``; else AnalysisError."""
     if epsilon is None:
         return None
     most = sys.float_info.max  # an int may lie beyond every float, and below infinity
@@ -426,11 +407,7 @@ def propose(
 
 
 def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
-    """Per goal the loss that counts as none.
-
-    Raises:
-        AnalysisError: One is no number >= 0, or of a metric that is no goal.
-    """
+    """Per goal the loss that counts as none; AnalysisError if one is no number >= 0, or of a metric that is no goal."""
     looks = (analysis, *analysis.others)
     given = epsilon if isinstance(epsilon, Mapping) else {} if epsilon is None else {analysis.metric: epsilon}
     names = [look.metric for look in looks]

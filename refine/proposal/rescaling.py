@@ -39,17 +39,11 @@ class Rescaling(NamedTuple):
 
 
 def by_magnitude(analysis: Analysis, change: Change) -> Rescaling | None:
-    """The range of a change on a logarithmic scale, where the evidence says that this resolves what is good.
+    """The range of a change on a logarithmic scale, where the evidence says that this resolves what is good; else ``None``.
 
     So it is where the range was cut from above by what was found, spans a decade or more all the same, and most good trials inside
-    lie in its lowest tenth, which levels that are even by value leave to the lowest one.
-
-    Args:
-        analysis: The evidence.
-        change: What is proposed for one parameter.
-
-    Returns:
-        ``None`` where it is not so, and of a range that has a logarithmic scale, a step, or levels by magnitude already.
+    lie in its lowest tenth, which levels that are even by value leave to the lowest one. Not of a range that has a logarithmic
+    scale, a step, or levels by magnitude already.
     """
     old, new = change.old, change.new
     if (

@@ -48,13 +48,10 @@ def known_enough(analysis: Analysis) -> bool:
 
 
 def posterior_of(analysis: Analysis, positions: Floats, exact: bool = False) -> stats.Posterior:
-    """The posterior over cells, whichever they are.
+    """The posterior over (c, parameters) cells, wherever they lie on the analysed axes.
 
-    Args:
-        analysis: The evidence.
-        positions: (c, parameters) where the cells lie on the analysed axes.
-        exact: Whether draws hold what models leave over, if that is a property of the cells: a claim needs it. To choose
-            what runs next it would be chance.
+    ``exact`` says whether draws hold what models leave over, if that is a property of the cells: a claim needs it. To choose
+    what runs next it would be chance.
     """
     exact = exact and analysis.noise.deterministic
     found = analysis.parameters
@@ -130,12 +127,7 @@ class Surrogate:
     others: tuple[Surrogate, ...] = ()
 
     def joined(self, others: Sequence[Surrogate], epsilons: Sequence[float]) -> Surrogate:
-        """The surrogate of several goals.
-
-        Args:
-            others: Of the further goals, over the same candidates.
-            epsilons: Per goal the loss that counts as none.
-        """
+        """The surrogate of several goals, over the same candidates; ``epsilons`` are per goal the loss that counts as none."""
         front = stats.front_of([self.posterior, *(other.posterior for other in others)], epsilons)
         return replace(self, front=front, others=tuple(others))
 
@@ -291,19 +283,7 @@ def menu_given(
     eligible: Collection[str],
     decided: Mapping[str, Parameter],
 ) -> Menu | None:
-    """Which levels stay, by risk, where a person decided on some parameters: as :func:`menu_of`, of what that leaves.
-
-    Args:
-        analysis: The evidence.
-        surrogate: Its posterior.
-        epsilon: Loss that counts as none.
-        risk: The largest risk that will be asked for.
-        eligible: Parameters that were seen to matter earlier.
-        decided: Name -> what was decided.
-
-    Returns:
-        The levels; ``None`` where hardly a candidate is left.
-    """
+    """As :func:`menu_of`, of what is left where a person decided on some parameters; ``None`` where hardly a candidate is."""
     inside = inside_of(surrogate.space.replace(decided), surrogate.space, surrogate.found, surrogate.columns)
     if not inside.all():
         if surrogate.front is not None or int(inside.sum()) < (1 if surrogate.exhaustive else _LEAST_INSIDE):
@@ -320,19 +300,11 @@ def menu_of(
     eligible: Collection[str] = (),
     decided: Collection[str] = (),
 ) -> Menu:
-    """Which levels stay, by risk.
+    """Which levels stay, by risk, up to the largest that will be asked for.
 
-    Nothing is dropped of a parameter unless it, or a pair it belongs to, was seen to matter, or nothing could be tested; the best configuration by
-    posterior mean stays, and so do levels without trials. What only a coupling lets in is narrowed with its partner or
-    not at all.
-
-    Args:
-        analysis: The evidence.
-        surrogate: Its posterior.
-        epsilon: Loss that counts as none.
-        risk: The largest risk that will be asked for.
-        eligible: Parameters that were seen to matter earlier.
-        decided: Parameters that are decided and of which nothing is dropped.
+    Nothing is dropped of a parameter unless it, or a pair it belongs to, was seen to matter, now or (``eligible``) earlier, or nothing
+    could be tested; nor of what is decided. The best configuration by posterior mean stays, and so do levels without trials. What
+    only a coupling lets in is narrowed with its partner or not at all.
     """
     found, looks = analysis.parameters, (analysis, *analysis.others)
     level = ALPHA / len(looks)  # every goal is another chance to be seen
