@@ -289,7 +289,7 @@ def _share(drawn: Floats, above: float) -> float:
     if not len(drawn):
         return math.nan
     count = np.count_nonzero(drawn > above)
-    return float(count) if len(drawn) == 1 else float((count + 0.5) / (len(drawn) + 1))
+    return float(count) if len(drawn) == 1 else stats.share_of_draws(count, len(drawn))
 
 
 def _known(value: float, digits: int | None = None) -> float | None:

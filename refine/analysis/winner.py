@@ -425,8 +425,7 @@ class Judged:
             return Gain(told, apart, *(math.nan,) * 3, same=i == b)
         drawn = self.draws[:, i] - self.draws[:, b]
         low, high = np.quantile(drawn, (0.025, 0.975))
-        # Half a draw more and half a draw less than counted: draws never make anything certain.
-        share = float((np.count_nonzero(drawn > 0) + 0.5) / (len(drawn) + 1))
+        share = stats.share_of_draws(np.count_nonzero(drawn > 0), len(drawn))
         return Gain(told, apart, float(low), float(high), share, same=False)
 
     def told(self, i: int, expected: Floats) -> Candidate:
@@ -448,8 +447,7 @@ def best_within(draws: Floats, i: int, epsilon: float) -> float:
     """Share of the (draws, candidates), larger is better, in which one is the best, or loses no more than epsilon against it."""
     top = draws.max(axis=1)
     slack = epsilon + 1e-9 * float(np.ptp(draws))
-    # Half a draw more and half a draw less than counted: draws never make anything certain.
-    return float((np.count_nonzero(draws[:, i] >= top - slack) + 0.5) / (len(draws) + 1))
+    return stats.share_of_draws(np.count_nonzero(draws[:, i] >= top - slack), len(draws))
 
 
 def _variance(before: float, sd: float, freedom: int) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import as_read, different, read_share, unread_in
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
@@ -128,9 +129,9 @@ def offers(
             continue
         value = e.parameter.grid[cheapest]
         measured = {"epsilon": epsilon, "saving": saving, "level": label(value), "value": encode(value)}
-        claim = (holds[cheapest] * len(good) + 0.5) / (len(good) + 1)
+        claim = stats.share_of_draws(holds[cheapest] * len(good), len(good))
         reason = Reason("flat", {"parameter": e.name, **measured})
-        out.append(Offer(e.name, value, saving, float(claim), reason))
+        out.append(Offer(e.name, value, saving, claim, reason))
     return tuple(out)
 
 

@@ -175,10 +175,9 @@ class Surrogate:
         if int(inside.sum()) < _LEAST_INSIDE and not self.exhaustive:
             return math.nan
         if self.front is not None:
-            return (self.front.kept(inside) + 0.5) / (self.draws + 1)
+            return stats.share_of_draws(self.front.kept(inside), self.draws)
         good = self.good(epsilon)
-        kept = int(np.count_nonzero(good[:, inside].any(axis=1)))
-        return (kept + 0.5) / (len(good) + 1)
+        return stats.share_of_draws(np.count_nonzero(good[:, inside].any(axis=1)), len(good))
 
     def elsewhere(self, new: Space, epsilon: float) -> Region | None:
         """The likeliest region outside ``new``, along the parameters that it cuts; ``None`` where no draw has its best there.

@@ -177,6 +177,6 @@ def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, ep
         n=n,
         quantiles=tuple(tuple(float(v) for v in row) for row in at),
         mean=tuple(float(v) for v in own.mean(axis=0)),
-        likely=(more + 0.5) / (len(values) + 1),
+        likely=stats.share_of_draws(more, len(values)),
         seconds=rounds * n * trial_seconds(analysis, space),
     )

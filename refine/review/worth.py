@@ -210,7 +210,7 @@ def worth_of(
     sd = noise.sd if noise.measured else math.nan
     low, high = np.quantile(rises, [0.05, 0.95])
     more = int(np.count_nonzero(rises > epsilon))
-    probability = (more + 0.5) / (len(rises) + 1) if n else 0.0
+    probability = stats.share_of_draws(more, len(rises)) if n else 0.0
     return Worth(
         verdict=verdict_of(probability, float(rises.mean()), again, sd, (n or RUNS) * price),
         n=n,

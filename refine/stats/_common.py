@@ -121,16 +121,6 @@ def resample_weights(n: int, resamples: int, rng: np.random.Generator) -> FloatA
     return counts.reshape(resamples, n).astype(np.float64)
 
 
-def thinned(values: FloatArray, rows: int, rng: np.random.Generator) -> IntArray:
-    """Row numbers of at most `rows` trials: the best quarter of them, the others drawn at random."""
-    if values.size <= rows:
-        return np.arange(values.size)
-    best = rows // 4
-    order = np.argpartition(-values, best)
-    others = rng.choice(order[best:], size=rows - best, replace=False)
-    return np.concatenate((order[:best], others))
-
-
 def share_of_draws(count: float, draws: int) -> float:
     """Probability of what holds in `count` of `draws` draws, which never make anything certain: (count + 1/2) / (draws + 1)."""
     return float((count + 0.5) / (draws + 1))

@@ -9,10 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import AnalysisError
-from refine.stats._common import BoolArray, FloatArray, IntArray, check_count, check_share, column
+from refine.stats._common import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_count,
+    check_share,
+    column,
+    share_of_draws,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -24,7 +32,6 @@ Bits = NDArray[np.uint8]
 _REACH = 0.1
 _ANYWHERE = -1
 """Level of what a candidate doesn't read."""
-_COUNT = np.array([bin(i).count("1") for i in range(256)], dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +57,6 @@ class Axis:
         """Number of the level nearest to each of (n,) positions or codes."""
         levels = np.asarray(self.levels, dtype=np.float64)
         return np.searchsorted((levels[1:] + levels[:-1]) / 2.0, np.asarray(x, np.float64))
-
-    def shares(self) -> FloatArray:
-        """(L,) measure of the levels, summing to 1."""
-        size = np.asarray(self.levels).size
-        return np.full(size, 1.0 / size)
 
 
 class RiskBox(NamedTuple):
@@ -166,27 +168,19 @@ class RiskPath:
         draws = len(posterior.scores)
         good = posterior.within(epsilon) if front is None else front.targets
         votes = self._votes(posterior) if front is None else front.votes
-        # (lost + 1/2) / (draws + 1) <= most
-        least = draws + 0.5 - self.most * (draws + 1)
-        alive = _alive if front is None else _whole
-        state = _State(
-            good,
-            votes,
-            index,
-            axes,
-            keep,
-            stays,
-            self.cover * draws,
-            least,
-            self.inside,
-            alive,
-            draws,
-            self.most,
-        )
+        state = _State(self, good, votes, index, axes, draws, whole=front is not None)
+        if keep is not None:
+            points = np.asarray(keep, dtype=np.float64)
+            known, numbers = ~np.isnan(points), levels_of(np.nan_to_num(points), axes)
+            for j, must in enumerate(state.forced):
+                must[numbers[known[:, j], j]] = True
+        for must, more in zip(state.forced, stays or [None] * len(axes), strict=True):
+            if more is not None:
+                must |= np.asarray(more, dtype=np.bool_)
         boxes = [RiskBox(state.masks(), 1.0, 0.0, 1.0)]
         while state.step():
             kept = state.alive if front is None else front.kept(_inside(index, state.keep))
-            risk = (draws - kept + 0.5) / (draws + 1)
+            risk = share_of_draws(draws - kept, draws)
             if risk > self.most:
                 break  # a point of a front was lost that is no target
             risk = max(risk, 1.0 - min(state.own))
@@ -242,37 +236,29 @@ class _State:
 
     def __init__(
         self,
+        path: RiskPath,
         good: BoolArray,
         votes: FloatArray,
         index: IntArray,
         axes: Sequence[Axis],
-        keep: ArrayLike | None,
-        stays: Sequence[ArrayLike | None] | None,
-        cover: float,
-        least: float,
-        inside: int,
-        count: Callable[[Bits], IntArray],
         draws: int,
-        most: float,
+        whole: bool,
     ) -> None:
-        self.count, self.most = count, most
-        self.draws, self.own = draws, [1.0] * len(axes)
+        self.path, self.axes, self.draws, self.whole = path, axes, draws, whole
         useful = np.flatnonzero(good.any(axis=0) | (votes > 0))
         self.bits: Bits = np.packbits(good[:, useful].T, axis=1)
-        self.votes, self.index = votes[useful], index[useful]
-        self.axes, self.cover, self.least, self.inside, self.cells = axes, cover, least, inside, index
-        self.shares = [axis.shares() for axis in axes]
+        self.votes, self.index, self.cells = votes[useful], index[useful], index
+        # (lost + 1/2) / (draws + 1) <= most
+        self.least, self.cover = draws + 0.5 - path.most * (draws + 1), path.cover * draws
+        self.shares = [np.full(np.size(axis.levels), 1.0 / np.size(axis.levels)) for axis in axes]
         self.keep = [np.ones(share.size, dtype=np.bool_) for share in self.shares]
         self.forced = [np.zeros(share.size, dtype=np.bool_) for share in self.shares]
-        if keep is not None:
-            points = np.asarray(keep, dtype=np.float64)
-            index_of = levels_of(np.nan_to_num(points), axes)
-            for j, must in enumerate(self.forced):
-                must[index_of[~np.isnan(points[:, j]), j]] = True
-        for must, more in zip(self.forced, stays or [None] * len(axes), strict=True):
-            if more is not None:
-                must |= np.asarray(more, dtype=np.bool_)
-        self.alive = draws
+        self.alive, self.own = draws, [1.0] * len(axes)
+
+    def count(self, held: Bits) -> IntArray:
+        """Number of draws that have a good candidate, or all of whose targets have one that stands for them, along the last axis."""
+        lost_none = (held == 255) if self.whole else np.bitwise_count(held)
+        return np.asarray(lost_none.sum(axis=-1), dtype=np.int64)
 
     def masks(self) -> tuple[BoolArray, ...]:
         return tuple(mask.copy() for mask in self.keep)
@@ -295,14 +281,11 @@ class _State:
         _, _, j, dropped, own = best
         self.keep[j][dropped] = False
         self.own[j] *= own
-        inside = self._inside(self.index[:, j], j)
+        inside = _inside(self.index[:, [j]], self.keep[j : j + 1])
         self.index, self.bits, self.votes = self.index[inside], self.bits[inside], self.votes[inside]
-        self.cells = self.cells[self._inside(self.cells[:, j], j)]
+        self.cells = self.cells[_inside(self.cells[:, [j]], self.keep[j : j + 1])]
         self.alive = int(self.count(np.bitwise_or.reduce(self.bits, axis=0)))
         return True
-
-    def _inside(self, at: IntArray, j: int) -> BoolArray:
-        return np.asarray((at == _ANYWHERE) | self.keep[j][at])
 
     def _options(self, j: int) -> Iterator[_Option]:
         levels = np.flatnonzero(self.keep[j])
@@ -314,7 +297,7 @@ class _State:
         telling = int(self.count(np.bitwise_or.reduce(held, axis=0)))
         if (self.cells[:, j] != _ANYWHERE).all():
             telling = self.alive
-        elif telling <= self.most * self.draws:
+        elif telling <= self.path.most * self.draws:
             return
         below = np.bitwise_or.accumulate(held, axis=0)
         above = np.bitwise_or.accumulate(held[::-1], axis=0)[::-1]
@@ -329,7 +312,7 @@ class _State:
             own, allowed = self._left(j, rest, elsewhere, telling)
             lost = self.alive * (1.0 - own) + voted[levels] * self.alive / telling
             gain = -np.log1p(-share[levels] / total)
-            allowed &= len(self.cells) - count[levels] >= self.inside
+            allowed &= len(self.cells) - count[levels] >= self.path.inside
             for i in np.flatnonzero(~self.forced[j][levels] & allowed):
                 yield float(lost[i]), float(gain[i]), levels[i : i + 1], float(own[i])
             return
@@ -340,7 +323,7 @@ class _State:
                 stop = min(stop, int(musts[0]))
             own, allowed = self._left(j, rest[:stop], elsewhere, telling)
             rest_of = len(self.cells) - np.cumsum(count[order[:stop]])
-            stop = int(np.count_nonzero(allowed & (rest_of >= self.inside)))
+            stop = int(np.count_nonzero(allowed & (rest_of >= self.path.inside)))
             if stop == 0:
                 continue
             lost = self.alive * (1.0 - own[:stop]) + np.cumsum(voted[order[:stop]]) * self.alive / telling
@@ -352,7 +335,7 @@ class _State:
     def _left(self, j: int, rest: Bits, elsewhere: Bits, telling: int) -> tuple[FloatArray, BoolArray]:
         """Of what each cut of an axis leaves: the share of its draws that stay good, and whether the risk allows it."""
         own = np.asarray(self.count(rest) / telling)
-        allowed = (self.count(rest | elsewhere) >= self.least) & (self.own[j] * own >= 1.0 - self.most)
+        allowed = (self.count(rest | elsewhere) >= self.least) & (self.own[j] * own >= 1.0 - self.path.most)
         return own, allowed
 
     def _by_level(self, j: int, levels: IntArray) -> Bits:
@@ -366,13 +349,3 @@ class _State:
         seen, start = np.unique(at[order], return_index=True)
         out[np.searchsorted(levels, seen)] = np.bitwise_or.reduceat(self.bits[order], start, axis=0)
         return out
-
-
-def _whole(held: Bits) -> IntArray:
-    """Number of draws of whose targets each still has a candidate that stands for it, along the last axis."""
-    return np.asarray((held == 255).sum(axis=-1), dtype=np.int64)
-
-
-def _alive(held: Bits) -> IntArray:
-    """Number of draws that still have a good candidate, along the last axis."""
-    return np.asarray(_COUNT[held].sum(axis=-1), dtype=np.int64)

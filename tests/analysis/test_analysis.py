@@ -393,3 +393,11 @@ def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():
     assert alone.source == "none"
     assert np.isnan(alone.sd)
     assert alone.epsilon_source == "range"
+
+
+def test_choices_given_as_texts_have_the_places_of_the_same_choices_given_mixed():
+    for choices in (["relu", "elu"], [1, 2, 8], [None, "a"], [True, False]):
+        parameter = refine.Categorical(choices)
+        texts = [*parameter.labels, "none of them", "1.0"] * 2
+        one_by_one = [int(parameter.positions([text, 5])[0]) for text in texts]
+        assert parameter.positions(texts).tolist() == one_by_one

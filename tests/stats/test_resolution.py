@@ -110,3 +110,9 @@ def test_an_absurd_best_value_does_not_raise_the_floor():
     assert floor_of(-3.0 * y + 7.0) == pytest.approx(3.0 * floor_of(-y))
     assert floor_of([1.0, 1.0, 1.0, 0.0]) == 0.0
     assert floor_of([]) == 0.0
+
+
+def test_groups_by_text_are_those_by_number():
+    rng = np.random.default_rng(1)
+    numbers, y = rng.integers(0, 30, 90), rng.normal(size=90)
+    assert within_groups(y, numbers) == within_groups(y, [f"group {9 * n % 31}" for n in numbers])
