@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from refine.errors import ObjectiveError, did_you_mean
+from refine.trials.round_record import COMMAND
 from refine.utils.keywords import helped
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _GROUP = re.compile(r"\[([^\[\]]*\{[^\[\]]*)\]")
-COMMAND = "command: "
-"""How the name of such an objective begins."""
-
 _LAST_LINES = 20
 """Of the error stream, which the error of a failed trial ends with."""
 

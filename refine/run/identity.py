@@ -10,6 +10,7 @@ from typing import Any
 from refine.errors import ObjectiveError
 from refine.run.fingerprint import fingerprint
 from refine.run.protocols import BuildsModel, Named, Objective, WithCode, WithData, Wraps
+from refine.trials.round_record import check_objective_name
 
 UNNAMED = "imported:"
 """How the objective of a round begins that was imported without one, and of the rounds that came of it."""
@@ -38,6 +39,10 @@ def check_name(name: str | None) -> str | None:
         raise ObjectiveError(
             f"an objective's name must be a text that is not empty, got {name!r}; leave it out for the function's own"
         )
+    try:
+        check_objective_name(name or "")
+    except ValueError as error:
+        raise ObjectiveError(str(error)) from None
     return name
 
 

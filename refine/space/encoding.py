@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refine.errors import DesignError, SpaceError, unstorable
+from refine.utils.objects import is_import_path
 
 SIGNIFICANT_DIGITS = 12
 
@@ -114,9 +115,12 @@ def refer(target: Any) -> Reference:
     found = sys.modules.get(module)
     for part in qualname.split("."):
         found = getattr(found, part, None)  # type: ignore[assignment]
-    if found is not target:
+    if found is not target or not is_import_path(module):
+        why = (
+            "leads to another object" if is_import_path(module) else "can't be written in an import statement"
+        )
         raise SpaceError(
-            f"{qualname}: a choice must be importable again, but {module}:{qualname} leads to another object; "
+            f"{qualname}: a choice must be importable again, but {module}:{qualname} {why}; "
             "give it a name at the top level of a module"
         )
     return Reference(f"{module}:{qualname}", target)
@@ -186,7 +190,12 @@ def decode(data: Any, depth: int = 0) -> Any:
     """The frozen value of :func:`encode`'s output. Imports nothing."""
     if isinstance(data, dict):
         if set(data) == {"import"}:
-            return Reference(str(data["import"]))
+            path = str(data["import"])
+            if not is_import_path(path.replace(":", ".", 1)):
+                raise SpaceError(
+                    f"an import must be names with dots between them, as in keras.optimizers.Adam, got {path!r}"
+                )
+            return Reference(path)
         if set(data) == {"tuple"}:
             _check_depth(depth)
             return tuple(decode(v, depth + 1) for v in data["tuple"])

@@ -29,7 +29,7 @@ from refine.store.texts import level_rows, number_rows, parsed
 from refine.trials.goal import check_direction
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
-from refine.trials.round_record import Node
+from refine.trials.round_record import Node, check_objective_name
 from refine.trials.rows import Rows
 from refine.trials.trial import ORIGINS, STATES
 
@@ -355,6 +355,7 @@ def node_of(row: Row) -> Node:
     )
     if node.id != row["id"]:
         raise ValueError(f"the id {row['id']!r} is not that of its content, {node.id}")
+    check_objective_name(node.objective)
     check_direction(node.direction)
     Metric.parse(node.metric)
     metric_constraints(node.subject_to)

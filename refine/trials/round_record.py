@@ -13,6 +13,20 @@ from refine.space.space import Space, configuration_key, decode_configuration
 ADAPTIVE = ("tpe", "gp", "cmaes", "qmc")
 """Designs in which a sampler of Optuna asks for one configuration after the other."""
 
+COMMAND = "command: "
+"""How the name of an objective begins that is a program."""
+
+
+def check_objective_name(name: str) -> None:
+    """An objective's name is a label or an import path, and never a file's: what a store names may be imported.
+
+    Raises:
+        ValueError: It has a slash or a backslash in it, and is no program.
+    """
+    if not name.startswith(COMMAND) and ("/" in name or "\\" in name):
+        raise ValueError(f"an objective's name must be a label or an import path, not a file's, got {name!r}")
+
+
 OPTUNA = "optuna."
 """How the name of a design begins that is a sampler object."""
 

@@ -267,10 +267,28 @@ def only_json(as_json: bool) -> Iterator[None]:
         os.close(kept)
 
 
+def objective_words(name: str) -> str:
+    """What has to be typed of an objective for a run, as far as its recorded name tells; empty where that is enough."""
+    from refine.run.identity import UNNAMED
+    from refine.trials.round_record import COMMAND
+    from refine.utils.objects import is_import_path, is_installed
+
+    if name.startswith(COMMAND):
+        return f"--command {shlex.quote(name.removeprefix(COMMAND))}"
+    if name.startswith(UNNAMED):
+        return "--objective module:name"
+    module, _, last = name.rpartition(".")
+    if module and is_installed(name):
+        return ""
+    file = f"{module.rpartition('.')[2]}.py" if module and is_import_path(name) else "path/to/script.py"
+    return f"--objective {shlex.quote(f'{file}:{last}')}"
+
+
 def typed(store: str, command: str, found: Round, rest: str = "") -> str:
     """A command on a round as one types it."""
     several = len(found.context.store.trees()) > 1
-    words = ["refine", command, shlex.quote(store), found.id, rest]
+    said = objective_words(found.node.objective) if command == "run" else ""
+    words = ["refine", command, shlex.quote(store), found.id, said, rest]
     words += [f"--tree {shlex.quote(found.context.name)}"] if several else []
     return " ".join(word for word in words if word)
 
@@ -306,8 +324,9 @@ def objective_for(found: Round, where: str | None) -> dict[str, Any]:
     Raises:
         ObjectiveError: It can't be found.
     """
-    from refine.run.command import COMMAND
+    from refine.errors import shown as visible
     from refine.run.identity import UNNAMED
+    from refine.trials.round_record import COMMAND
     from refine.utils.objects import found_object, named_object
 
     name = found.node.objective
@@ -325,6 +344,7 @@ def objective_for(found: Round, where: str | None) -> dict[str, Any]:
             raise ObjectiveError(
                 f"round {found.id}: runs a program; give it again: --command {shlex.quote(name.removeprefix(COMMAND))}"
             )
+        typer.echo(f"importing {visible(name)}, which the store names", err=True)
         return {"objective": named_object(name)}
     given = found_object(where)
     # A script's own function is recorded without a module; found in its file it is the same one.

@@ -11,24 +11,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
 from refine.errors import RefineError, ReviewError
-from refine.run.command import COMMAND, Command
+from refine.run.command import Command
 from refine.run.identity import UNNAMED
 from refine.run.signals import GRACE
+from refine.trials.round_record import COMMAND
 from refine.utils.action import Action
 from refine.utils.format import plural
+from refine.utils.objects import is_installed
 
 if TYPE_CHECKING:
     from refine.tree.round import Round
@@ -78,15 +78,9 @@ class Background:
 
     def typed(self, found: Round) -> str:
         """The command that runs a round."""
-        store, name = found.context.store, found.node.objective
-        words = ["refine", "run", shlex.quote(store.typed), found.id]
-        words += ["--tree", shlex.quote(found.context.name)] if len(store.trees()) > 1 else []
-        if name.startswith(COMMAND):
-            words += ["--command", shlex.quote(name.removeprefix(COMMAND))]
-        elif name.startswith(UNNAMED) or "." not in name:
-            file = "module:name" if name.startswith(UNNAMED) else f"path/to/script.py:{name}"
-            words += ["--objective", shlex.quote(file)]
-        return " ".join(words)
+        from refine.ui.cli.shared import typed
+
+        return typed(found.context.store.typed, "run", found)
 
     def _why_not(self, found: Round) -> str:
         name = found.node.objective
@@ -103,8 +97,9 @@ class Background:
         if not module:
             return f"{last} was defined in a script or notebook; open the page with --objective path/to/script.py:{last} to run it from here."
         top = module.partition(".")[0]
-        if PathFinder.find_spec(top, [str(Path.cwd()), *sys.path]) is None:
-            return f"There is no module {top} here; open the page where it is, or with --objective path/to/file.py:{last}."
+        if not is_installed(name):
+            # A store may come from elsewhere, so the working folder is not looked in.
+            return f"There is no module {top} on the import path; open the page with --objective path/to/file.py:{last} to run it from here."
         return ""
 
     def start(self, found: Round, call: str, options: Mapping[str, Any]) -> Job:

@@ -31,9 +31,11 @@ def broken(p):
 
 @pytest.fixture
 def made(tree, tmp_path, monkeypatch):
-    """Makes a round whose objective is in a file of the working folder, as another process would have stored it."""
+    """Makes a round whose objective is on the import path, as another process would have stored it."""
     (tmp_path / "objectives_here.py").write_text(OBJECTIVE)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
 
     def make(n=6, pause=0.0, name="objectives_here.score", space=None):
         searched = space or {"x": (0.0, 1.0, 101), "pause": pause}
@@ -141,7 +143,9 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
     assert "open the page with --command" in background.runnable(program)["why"]
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
     elsewhere = made(name="nowhere_to_be_found.score")
-    assert "There is no module nowhere_to_be_found here" in background.runnable(elsewhere)["why"]
+    assert (
+        "There is no module nowhere_to_be_found on the import path" in background.runnable(elsewhere)["why"]
+    )
     with pytest.raises(ReviewError, match="no module nowhere_to_be_found"):
         background.start(elsewhere, "run", {})
     assert background.job() is None

@@ -1,0 +1,100 @@
+"""What a store names is imported from the import path, never from a file or the working folder that nobody typed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import refine
+from refine.errors import ObjectiveError, SpaceError, StoreError
+from refine.run import identity
+from refine.space.encoding import decode
+from refine.store import sound
+from refine.utils.objects import is_installed, named_object
+
+EVIL = (
+    "from pathlib import Path\nPath(__file__).with_name('it_ran').touch()\ndef boom(p):\n    return p['x']\n"
+)
+
+
+@pytest.fixture
+def share(tmp_path, monkeypatch):
+    """A working folder that others can write to."""
+    folder = tmp_path / "share"
+    folder.mkdir()
+    (folder / "evilfile.py").write_text(EVIL)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def stored(store, name):
+    with refine.Tree("q", store) as tree:
+        return tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name=name).id
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [("run",), ("replicate",), ("replay",)], ids=lambda words: words[0])
+def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, command):
+    made = stored(tmp_path / "s.db", "evilfile.boom")
+    words = [
+        sys.executable,
+        "-m",
+        "refine",
+        *command,
+        str(tmp_path / "s.db"),
+        made,
+        *(["--all"] * (command == ("replay",))),
+    ]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
+        "PYTHONPATH": str(Path(refine.__file__).parents[1])
+    }
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert done.returncode == 1
+    assert "importing evilfile.boom, which the store names" in done.stderr
+    assert "no module 'evilfile' on the import path" in done.stderr
+    assert done.stderr.rstrip().endswith("say where it is: --objective evilfile.py:boom")
+    assert not (share / "it_ran").exists()
+    if command == ("run",):
+        typed = subprocess.run(
+            [*words, "--objective", "evilfile.py:boom"],
+            capture_output=True,
+            timeout=120,
+            check=False,
+            env=environment,
+        )
+        assert b"runs the objective with name 'evilfile.boom'" not in typed.stderr
+        assert (share / "it_ran").exists()  # what somebody types is theirs
+
+
+@pytest.mark.parametrize("name", ["evilfile.boom", "evilfile.py.boom", "..share.evilfile.boom", "a b.boom"])
+def test_a_recorded_name_is_no_file(share, name):
+    assert not is_installed(name)
+    with pytest.raises(ObjectiveError, match="say where it is: --objective"):
+        named_object(name)
+    assert not (share / "it_ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../share/evilfile.py.boom", "/tmp/share/evilfile.py.boom", "share\\evilfile.boom"]
+)
+def test_a_folder_that_names_a_file_is_not_loaded(share, tmp_path, monkeypatch, name):
+    with pytest.raises(ObjectiveError, match="must be a label or an import path, not a file's"):
+        stored(tmp_path / "own.db", name)
+    with monkeypatch.context() as forged:
+        forged.setattr(identity, "check_objective_name", lambda _: None)
+        forged.setattr(sound, "check_objective_name", lambda _: None)
+        stored(tmp_path / "forged.db", name)
+        with refine.Tree("q", tmp_path / "forged.db") as tree:
+            tree.export(tmp_path / "folder")
+    with pytest.raises(StoreError, match="must be a label or an import path, not a file's"):
+        refine.Tree.load(tmp_path / "folder", store=tmp_path / "loaded.db")
+
+
+@pytest.mark.parametrize("path", ["../share/evilfile:boom", "share/evilfile.boom", "evilfile:boom:boom"])
+def test_a_choice_is_no_file(path):
+    with pytest.raises(SpaceError, match="an import must be names with dots between them"):
+        decode({"import": path})
