@@ -327,7 +327,7 @@ def objective_for(found: Round, where: str | None) -> dict[str, Any]:
     from refine.errors import shown as visible
     from refine.run.identity import UNNAMED
     from refine.trials.round_record import COMMAND
-    from refine.utils.objects import found_object, named_object
+    from refine.utils.objects import found_object, is_installed, named_object
 
     name = found.node.objective
     if where is None:
@@ -344,7 +344,8 @@ def objective_for(found: Round, where: str | None) -> dict[str, Any]:
             raise ObjectiveError(
                 f"round {found.id}: runs a program; give it again: --command {shlex.quote(name.removeprefix(COMMAND))}"
             )
-        typer.echo(f"importing {visible(name)}, which the store names", err=True)
+        if is_installed(name):
+            typer.echo(f"importing {visible(name)}, which the store names", err=True)
         return {"objective": named_object(name)}
     given = found_object(where)
     # A script's own function is recorded without a module; found in its file it is the same one.
