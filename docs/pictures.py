@@ -143,7 +143,7 @@ def four_rounds(store: Path, scratch: Path) -> None:
     copied = scratch / "four_rounds.db"
     shutil.copy(store, copied)
     with refine.Tree("four_rounds", store=copied, create=False) as tree:
-        first = tree["f330586ab4cd"].trials
+        first = tree.rounds[0].trials
     table = first[[*DICTIONARY, "val_acc", "val_fmeasure", "degenerate", "seconds"]]
     unread = table["hidden_layers"] == 0
     table = table.assign(

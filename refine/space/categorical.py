@@ -179,9 +179,9 @@ class Categorical(Parameter):
         return float(np.mean(new.contains(np.asarray([*self.grid, None], dtype=object)[:-1])))
 
     def to_json(self) -> dict[str, Any]:
-        """Kind and encoded values; the order only where it is declared, so that other ids stay as they were."""
+        """Kind and encoded values; the order only where it is declared."""
         order = {} if self.declared_order is None else {"ordered": self.ordered}
-        return {"type": "choice", "values": [encode(v) for v in self.grid], **order, **stated(self)}
+        return {"type": "categorical", "values": [encode(v) for v in self.grid], **order, **stated(self)}
 
     def describe(self) -> str:
         """``categorical: Adam, Nadam`` or ``fixed: 150``."""

@@ -76,7 +76,7 @@ def _of_condition(error: SpaceError) -> str:
 
 
 def stated(parameter: Conditional) -> dict[str, Any]:
-    """The condition as plain data; empty where there is none, so that other ids stay as they were."""
+    """The condition as plain data; empty where there is none."""
     if parameter.when is None:
         return {}
     rest = {} if parameter.otherwise is ABSENT else {"otherwise": encode(parameter.otherwise)}

@@ -218,11 +218,17 @@ class Range(Parameter):
         return self.grid
 
     def to_json(self) -> dict[str, Any]:
-        """Kind, explicit levels and scale; what else is declared only where it is, so that other ids stay as they were."""
-        kind = "int" if isinstance(self, Integer) else "float"  # as every version has hashed it
+        """Kind, explicit levels and scale; what else is declared only where it is."""
         limits = {} if self.within is None else {"within": list(self.within)}
         lattice = {n: v for n, v in (("step", self.step), ("base", self.base)) if v is not None}
-        return {"type": kind, "levels": list(self.grid), "log": self.log, **limits, **lattice, **stated(self)}
+        return {
+            "type": type(self).__name__.lower(),
+            "levels": list(self.grid),
+            "log": self.log,
+            **limits,
+            **lattice,
+            **stated(self),
+        }
 
     def describe(self) -> str:
         """``float, log: 0.001, 0.01, 0.1``."""

@@ -169,11 +169,11 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
     condition: dict[str, Any] = {"when": data.get("when")}
     if "otherwise" in data:
         condition["otherwise"] = decode(data["otherwise"])
-    if kind == "choice":
+    if kind == "categorical":
         return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"), **condition)
-    kinds: dict[Any, type[Float] | type[Integer]] = {"float": Float, "int": Integer}
+    kinds: dict[Any, type[Float] | type[Integer]] = {"float": Float, "integer": Integer}
     if kind not in kinds:
-        raise SpaceError(f"a stored parameter must be a float, int or choice, got {kind!r}")
+        raise SpaceError(f"a stored parameter must be float, integer or categorical, got {kind!r}")
     levels = data["levels"]
     within = data.get("within")
     return kinds[kind](

@@ -271,7 +271,7 @@ def add_exploit(store: Store, stored: StoredNode, analysis: Analysis, n: int) ->
     """
     node, ran = stored.node, store.records([stored.pk]).columns["key"]
     skip = store.inherited(stored.pk).union(ran, (b.key for b in store.beside(stored.pk)))
-    rows = batch_rows(analysis, node.space, n, seed_of(node.id, "focus", stored.n), skip)
+    rows = batch_rows(analysis, node.space, n, seed_of(node.id, "exploit", stored.n), skip)
     frozen = [node.space.frozen(node.space.at(row)) for row in rows]
     store.extend(stored.pk, [("exploit", encode_configuration(p)) for p in frozen])
     return len(frozen)
@@ -328,7 +328,7 @@ def _extra(
 ) -> list[tuple[str, dict[str, Any]]]:
     """What a new child runs beside its space-filling design: ``(origin, encoded configuration)``."""
     rows = exploit_rows(
-        shares.analysis, node.space, round(node.exploit * count), seed_of(node.id, "focus"), inherited
+        shares.analysis, node.space, round(node.exploit * count), seed_of(node.id, "exploit"), inherited
     )
     inside = [node.space.frozen(node.space.at(row)) for row in rows]
     outer, audits = parent.space, round(node.audit * count)
@@ -339,7 +339,7 @@ def _extra(
         )
     ]
     taken = before.union(map(configuration_key, probes))
-    even = audit_configurations(outer, node.space, audits - len(probes), seed_of(node.id, "counter"), taken)
+    even = audit_configurations(outer, node.space, audits - len(probes), seed_of(node.id, "audit"), taken)
     drawn = {"exploit": inside, "audit": [outer.frozen(p) for p in even], "probe": probes}
     return [(origin, encode_configuration(p)) for origin, some in drawn.items() for p in some]
 

@@ -92,8 +92,7 @@ class Node:
 
     def identity(self) -> dict[str, Any]:
         """The content that the id is the hash of, as plain JSON data."""
-        # These names, and "previous" as "was", are part of every id ever given: they stay.
-        design = {"method": self.method, "focus": float(self.exploit), "counter": float(self.audit)}
+        design = {"method": self.method, "exploit": float(self.exploit), "audit": float(self.audit)}
         content: dict[str, Any] = {
             "parent": self.parent,
             "space": self.space.to_json(),
@@ -103,7 +102,7 @@ class Node:
             "data": self.data,
         }
         if self.previous:
-            content["was"] = {n: encode(v) for n, v in self.previous.items()}
+            content["previous"] = {n: encode(v) for n, v in self.previous.items()}
         if self.pruner is not None:
             content["pruner"] = dict(self.pruner)
         if self.belief is not None:
@@ -139,13 +138,13 @@ class Node:
             parent=content["parent"],
             space=Space.from_json(content["space"]),
             method=design["method"],
-            exploit=design["focus"],
-            audit=design["counter"],
+            exploit=design["exploit"],
+            audit=design["audit"],
             rows=design.get("rows"),
             seed=content["seed"],
             objective=content["objective"],
             data=content["data"],
-            previous={n: decode(v) for n, v in content.get("was", {}).items()},
+            previous={n: decode(v) for n, v in content.get("previous", {}).items()},
             pruner=content.get("pruner"),
             belief=Belief.from_json(content["belief"], content.get("like", ()))
             if "belief" in content
@@ -170,7 +169,7 @@ class StoredNode(NamedTuple):
         pk: Its row number.
         node: The node.
         n: How many configurations it plans, the largest number ever asked for.
-        first: How many it planned when it was made, by which its focused and audit trials were drawn.
+        first: How many it planned when it was made, by which its exploit and audit trials were drawn.
         order: Rank by time of writing.
     """
 

@@ -134,7 +134,7 @@ def test_enum_members_of_plain_kinds_are_plain_values():
     kind = enum.StrEnum("kind", {"A": "a"})
     parameter = Categorical([units.SMALL, kind.A])
     assert [type(v) for v in parameter.grid] == [int, str]
-    assert parameter.to_json() == {"type": "choice", "values": [8, "a"]}
+    assert parameter.to_json() == {"type": "categorical", "values": [8, "a"]}
 
 
 def test_order_of_choices():

@@ -113,7 +113,7 @@ def test_golden_digest():
         },
         ["units > 4 or lr < 1"],
     )
-    assert space.digest[:16] == "eb710a665d4081bf"
+    assert space.digest[:16] == "7e893c8401c3b7cc"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_loading_a_space_imports_nothing(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     paths = [{"import": f"refine_space_not_loaded.{n}"} for n in ("Adam", "Nadam")]
-    stored = {"parameters": [["opt", {"type": "choice", "values": paths}]], "constraints": ["opt == 'Nadam'"]}
+    stored = {"parameters": [["opt", {"type": "categorical", "values": paths}]], "constraints": ["opt == 'Nadam'"]}
     space = Space.from_json(stored)
     frame = pd.DataFrame({"opt": ["Adam", "Nadam"]})
     assert (

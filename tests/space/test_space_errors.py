@@ -273,10 +273,10 @@ def test_an_instance_is_shown_and_its_class_named():
         (lambda: Categorical({"a"}), "choices must be a list, whose order is kept, got set; write [...]"),
         (
             lambda: parameter_from_json({"type": "complex"}),
-            "a stored parameter must be a float, int or choice, got 'complex'",
+            "a stored parameter must be float, integer or categorical, got 'complex'",
         ),
         (
-            lambda: parameter_from_json({"type": "choice", "values": [{"eval": "1"}]}),
+            lambda: parameter_from_json({"type": "categorical", "values": [{"eval": "1"}]}),
             "a stored value must be plain, an import or a tuple, got {'eval': '1'}",
         ),
     ],
