@@ -113,12 +113,9 @@ def main() -> None:
         tree.tag(second, "second")
         print(second.analyze(), second.propose(), tree, tree.calibration(), sep="\n\n")
         shutil.rmtree(DATA, ignore_errors=True)
-        tree.export(DATA)
-    for extra in DATA.glob("*/*"):  # files that are made from the others
-        if extra.is_dir():
-            shutil.rmtree(extra)
-        elif extra.suffix in (".md", ".csv"):
-            extra.unlink()
+        tree.export(DATA, reports=False)
+    for trials in DATA.glob("*/trials.csv"):  # made from the others
+        trials.unlink()
 
 
 if __name__ == "__main__":

@@ -116,14 +116,14 @@ def _range(value: Mapping[str, Any]) -> Parameter:
     if "low" not in value or "high" not in value:
         raise SpaceError(f"a range needs low and high, got {dict(value)}")
     whole = all(isinstance(value[end], int) for end in ("low", "high"))
-    kind = value.get("type", "int" if whole else "float")
-    if kind not in ("float", "int"):
-        raise SpaceError(f"type must be 'float' or 'int', got {kind!r}")
+    kind = value.get("type", "integer" if whole else "float")
+    if kind not in ("float", "integer"):
+        raise SpaceError(f"type must be 'float' or 'integer', got {kind!r}")
     rest = {key: value[key] for key in ("levels", "log", "step", "base") if key in value}
     if "within" in value:
         rest["within"] = _within(value["within"])
     rest |= _condition(value)
-    return (Integer if kind == "int" else Float)(value["low"], value["high"], **rest)
+    return (Integer if kind == "integer" else Float)(value["low"], value["high"], **rest)
 
 
 def _within(value: Any) -> Any:

@@ -68,7 +68,7 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     assert "Proposed for the next round:" in terminal.run(f"refine propose study.db {root}")
     other.run(f"refine checks study.db {root}")
     seen = other.run(f"refine preview study.db {root} --edit 'dropout=(0.2, 0.5)'")
-    assert "of the best 10 leave" in seen
+    assert "The best trial (value" in seen
     accepted = terminal.run(
         f"refine accept study.db {root} --edit 'dropout=(0, 0.2)' --reject optimizer --note 'low dropout only' --n 60"
     )

@@ -72,7 +72,7 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
     told = sentences(analysis.findings["lr"].of("fails_at", "fails_towards"))
     assert f", apart from {count} trials at levels of others where everything fails, more often" in told
     checks: Checks = root.checks()
-    assert "They are more frequent at some values of lr and kind." in says(checks["infeasible"])
+    assert "They are more frequent at some values of lr, kind and units." in says(checks["infeasible"])
     # What always fails is asked of its own parameter alone.
     assert max(level.bad for level in analysis["kind"].levels) == 1.0
     assert not analysis["batch"].fails
