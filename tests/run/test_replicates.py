@@ -82,7 +82,7 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
             raise ValueError("out of luck")
         return params["lr"]
 
-    found = tree.add_round(space, flaky, n=40, seed=5).run(progress=False).replicate(4, 3, progress=False)
+    found = tree.add_round(space, flaky, n=40, seed=6).run(progress=False).replicate(4, 3, progress=False)
     frame = found.replicates
     assert set(frame["state"]) == {"complete", "failed"}
     assert frame.loc[frame["state"] == "failed", "value"].isna().all()
