@@ -147,7 +147,10 @@ def test_loading_a_space_imports_nothing(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     paths = [{"import": f"refine_space_not_loaded.{n}"} for n in ("Adam", "Nadam")]
-    stored = {"parameters": [["opt", {"type": "categorical", "values": paths}]], "constraints": ["opt == 'Nadam'"]}
+    stored = {
+        "parameters": [["opt", {"type": "categorical", "values": paths}]],
+        "constraints": ["opt == 'Nadam'"],
+    }
     space = Space.from_json(stored)
     frame = pd.DataFrame({"opt": ["Adam", "Nadam"]})
     assert (
