@@ -23,7 +23,7 @@ from refine.space.encoding import label
 from refine.space.limits import limit_of, widened
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
-from refine.trials.front import front_rows
+from refine.trials.frame import front_rows
 from refine.trials.goal import Goal
 from refine.utils.arrays import Bools
 

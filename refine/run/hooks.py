@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from refine.errors import DesignError, RefineWarning
-from refine.trials.finished import FinishedTrial
+from refine.trials.trial import FinishedTrial
 
 _log = logging.getLogger(__name__)
 

@@ -102,7 +102,7 @@ class RunOptions(Resources):
         rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that ended so are
             run again as a new attempt.
         again: Those states.
-        on_trial: Called with every :class:`refine.trials.finished.FinishedTrial`, in the process that called.
+        on_trial: Called with every :class:`refine.trials.trial.FinishedTrial`, in the process that called.
         hooks: Those calls.
         hours: Ends in order after so many hours.
         until: Ends in order at a time, a ``datetime`` or one in ISO form.

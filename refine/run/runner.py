@@ -27,12 +27,11 @@ from refine.space.space import configuration_key, decode_configuration, encode_c
 from refine.store.reader import Reader
 from refine.store.sound import MOST_SECONDS, outcome_fault
 from refine.store.store import Store
-from refine.trials.finished import FinishedTrial
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.round_record import Beside, Node, StoredNode
-from refine.trials.trial import Trial
+from refine.trials.trial import FinishedTrial, Trial
 from refine.utils.action import Action
 from refine.utils.format import join, plural
 from refine.utils.warning import warn

@@ -6,9 +6,12 @@ beliefs about the optimum as a density that is a product over parameters; the sh
 
 from __future__ import annotations
 
+import json
 import math
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -17,7 +20,7 @@ import numpy.typing as npt
 from refine.errors import SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import decode, encode, label, round_significant, value_key
-from refine.space.parameters import Parameter, Range, number_of
+from refine.space.parameters import Parameter, Range, is_finite, number_of
 from refine.space.space import Space
 from refine.utils.arrays import Floats
 from refine.utils.format import join, number
@@ -57,10 +60,9 @@ class Near:
             given = getattr(self, name)
             if given is None and name != "value":
                 continue
-            number = number_of(given)
-            if number is None or not math.isfinite(number):
+            if not is_finite(given):
                 raise SpaceError(f"Near: {name} must be a finite number, got {given!r}")
-            object.__setattr__(self, name, round_significant(float(number)))
+            object.__setattr__(self, name, round_significant(float(given)))
         if (self.within_factor is None) == (self.within is None):
             raise SpaceError(
                 f"Near: needs one width, a factor or a distance; such as Near({self.value:g}, within_factor=3) or "
@@ -87,16 +89,25 @@ class Near:
             away = np.log(np.where(at > 0, at, np.nan) / self.value) / math.log(self.within_factor)
         return np.asarray(np.where(at > 0, -0.5 * away**2, -np.inf))
 
+    @property
+    def width(self) -> tuple[str, float]:
+        """Which width is given, and how much it is."""
+        if self.within is not None:
+            return "within", self.within
+        assert self.within_factor is not None
+        return "within_factor", self.within_factor
+
     def to_json(self) -> dict[str, float]:
         """``{"near": 0.001, "within_factor": 3.0}``."""
-        width = {"within": self.within} if self.within is not None else {"within_factor": self.within_factor}
-        return {"near": self.value, **width}  # type: ignore[dict-item]
+        return {"near": self.value, **dict([self.width])}
+
+    def __str__(self) -> str:
+        """``near 0.001 (within a factor of 3)``."""
+        return f"near {label(self.value)} (within {'a factor of ' * (self.within is None)}{label(self.width[1])})"
 
     def __repr__(self) -> str:
-        width = (
-            f"within={self.within!r}" if self.within is not None else f"within_factor={self.within_factor!r}"
-        )
-        return f"Near({self.value!r}, {width})"
+        name, width = self.width
+        return f"Near({self.value!r}, {name}={width!r})"
 
 
 Weights = tuple[tuple[Any, float], ...]
@@ -123,7 +134,8 @@ class Belief:
 
     def __str__(self) -> str:
         """``lr near 0.001 (within a factor of 3) and optimizer Adam (0.7)``."""
-        text = join([f"{name} {_text(said)}" for name, said in self.of]) or "nothing"
+        text = join([f"{name} {said if isinstance(said, Near) else _text(said)}" for name, said in self.of])
+        text = text or "nothing"
         return f"{text}, from {join(self.like)}" if self.like else text
 
     def __iter__(self) -> Any:
@@ -146,34 +158,29 @@ class Belief:
             top = float(levels.max())
             if not math.isfinite(top):
                 return np.ones(np.shape(values))
-            mean = float(np.exp(levels - top).mean())
-            found = np.exp(np.minimum(said.bell(values) - top, 0.0)) / mean
+            times = np.exp(np.minimum(said.bell(values) - top, 0.0)) / float(np.exp(levels - top).mean())
         else:
             assert isinstance(parameter, Categorical)
-            found = _shares(parameter, said)[parameter.positions(values)] * parameter.size
-        return np.asarray((1 - DOUBT) * found + DOUBT)
+            times = _shares(parameter, said)[parameter.positions(values)] * parameter.size
+        return np.asarray((1 - DOUBT) * times + DOUBT)
 
     def level_shares(self, space: Space) -> list[Floats]:
         """Per parameter of a space the probability of every level; even where nothing is believed."""
-        found = []
+        said = dict(self.among(space).of)
+        shares = []
         for name, parameter in space.items():
-            share = np.full(parameter.size, 1.0 / parameter.size)
-            if name in dict(self.of) and speaks_of(parameter, dict(self.of)[name]):
+            share = np.ones(parameter.size)
+            if name in said:
                 share = self.ratio(name, parameter, parameter.column(np.arange(parameter.size)))
-                share = share / share.sum()
-            found.append(share)
-        return found
+            shares.append(share / share.sum())
+        return shares
 
     def among(self, space: Space) -> Belief:
         """What of it can be said of another space: of parameters that still vary there and are of the same kind."""
-        return Belief(
-            tuple(
-                (n, said)
-                for n, said in self.of
-                if n in space and not space[n].fixed and speaks_of(space[n], said)
-            ),
-            self.like,
+        said = tuple(
+            (n, of) for n, of in self.of if n in space and not space[n].fixed and speaks_of(space[n], of)
         )
+        return Belief(said, self.like)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""
@@ -186,24 +193,12 @@ class Belief:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], like: Sequence[str] = ()) -> Belief:
-        """The belief of :meth:`to_json`'s output.
-
-        Args:
-            data: The output.
-            like: Names of the earlier studies that it was made of.
-
-        Raises:
-            SpaceError: It is another one's.
-        """
+        """The belief of :meth:`to_json`'s output, made of the earlier studies ``like``; SpaceError where it is another one's."""
         said = tuple((name, _said_from_json(name, data[name])) for name in sorted(data))
         return cls(said, tuple(str(name) for name in like))
 
     def code(self, value: Callable[[Any], str] = repr) -> str:
-        """The mapping that makes it, as Python.
-
-        Args:
-            value: Spells a frozen choice.
-        """
+        """The mapping that makes it, as Python; ``value`` spells a frozen choice."""
         return "{" + ", ".join(f"{name!r}: {_code(said, value)}" for name, said in self.of) + "}"
 
 
@@ -312,15 +307,8 @@ def _shares(parameter: Categorical, said: Weights) -> Floats:
     return found / total if total > 0 else np.full(parameter.size, 1.0 / parameter.size)
 
 
-def _text(said: Near | Weights) -> str:
-    if not isinstance(said, Near):
-        return join([f"{label(choice)} ({number(weight)})" for choice, weight in said])
-    width = (
-        f"within {label(said.within)}"
-        if said.within is not None
-        else f"within a factor of {label(said.within_factor)}"
-    )
-    return f"near {label(said.value)} ({width})"
+def _text(said: Weights) -> str:
+    return join([f"{label(choice)} ({number(weight)})" for choice, weight in said])
 
 
 def _said_from_json(name: str, data: Any) -> Near | Weights:
@@ -335,3 +323,79 @@ def _code(said: Near | Weights, value: Callable[[Any], str]) -> str:
     if isinstance(said, Near):
         return f"refine.{said!r}"
     return "{" + ", ".join(f"{value(choice)}: {weight!r}" for choice, weight in said) + "}"
+
+
+# As it is typed.
+
+_FORMS = (
+    "'lr=near 1e-3 x3' (within a factor of 3), 'dropout=near 0.2 +-0.1', 'optimizer=adam:0.7,sgd:0.2', or a .toml or .json file "
+    "with lr = {near = 1e-3, within_factor = 3} and optimizer = {adam = 0.7}"
+)
+
+
+def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
+    """The belief that somebody types, a parameter at a time, or in a file.
+
+    Args:
+        texts: Each ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH``, ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``, or the path of
+            a ``.toml`` or ``.json`` file. ``none`` alone takes back what was believed.
+        option: How to call them in errors.
+
+    Raises:
+        SpaceError: Another form, a file that can't be read, or a parameter twice.
+    """
+    if list(texts) == ["none"]:
+        return {}
+    said: dict[str, Any] = {}
+    for text in texts:
+        more = _read(Path(text), option) if text.endswith((".toml", ".json")) else _typed(text, option)
+        if twice := said.keys() & more.keys():
+            raise SpaceError(f"{option}: {min(twice)} is given twice; leave one of them out")
+        said |= more
+    return said
+
+
+def _typed(text: str, option: str) -> dict[str, Any]:
+    name, equals, said = (part.strip() for part in text.partition("="))
+    words = said.split()
+    if not (name and equals and said):
+        raise SpaceError(f"{option}: got {text!r}; write {_FORMS}")
+    try:
+        if words[0] == "near" and len(words) == 3:
+            for mark, width in (("+-", "within"), ("x", "within_factor")):
+                if words[2].startswith(mark):
+                    return {name: Near(float(words[1]), **{width: float(words[2].removeprefix(mark))})}
+        if words[0] != "near" and ":" in said:
+            pairs = [part.rpartition(":") for part in said.split(",")]
+            return {name: {choice.strip(): float(weight) for choice, _, weight in pairs}}
+    except ValueError as error:
+        if isinstance(error, SpaceError):
+            raise SpaceError(f"{option}: {name}: {error}") from None
+    raise SpaceError(f"{option}: {name}: got {said!r}; write {_FORMS}")
+
+
+def _read(path: Path, option: str) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise SpaceError(f"{option}: {path}: can't be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise SpaceError(f"{option}: {path}: is no {path.suffix[1:].upper()}: {error}") from None
+    if not isinstance(data, Mapping) or not all(isinstance(said, Mapping) for said in data.values()):
+        raise SpaceError(f"{option}: {path}: must map parameters to tables; such as {_FORMS}")
+    return {name: _plain(name, said, option) for name, said in data.items()}
+
+
+def _plain(name: str, said: Mapping[str, Any], option: str) -> Any:
+    if "near" not in said:
+        return dict(said)
+    unknown = sorted(said.keys() - {"near", "within", "within_factor"})
+    if unknown:
+        raise SpaceError(
+            f"{option}: {name}: near goes with within or within_factor, got {unknown[0]!r}; leave it out"
+        )
+    try:
+        return Near(said["near"], **{k: v for k, v in said.items() if k != "near"})
+    except SpaceError as error:
+        raise SpaceError(f"{option}: {name}: {error}") from None

@@ -10,14 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import SpaceError, did_you_mean
-from refine.space.conditions import ABSENT, check_condition, described, stated
 from refine.space.encoding import Reference, dumps, encode, freeze, label, value_key
-from refine.space.parameters import Mask, Parameter, condition_code, number_of
+from refine.space.parameters import ABSENT, Mask, Parameter, number_of
 from refine.utils.arrays import Floats
 from refine.utils.keywords import helped
-
-_MANY = 1000
-"""Numbers of which equal ones are looked up once."""
 
 
 @final
@@ -33,8 +29,7 @@ class Categorical(Parameter):
         values: What to choose from.
         ordered: Whether the choices have an order that statistics, samplers and proposals may use; ``None`` for: if all
             are numbers. Holds the answer afterwards.
-        when: As for :class:`Float`.
-        otherwise: As for :class:`Float`.
+        when, otherwise: As for :class:`Float`.
 
     Raises:
         SpaceError: No values, a value twice, NaN, an object that can't be imported again, or ``ordered`` is no bool.
@@ -66,15 +61,12 @@ class Categorical(Parameter):
             raise SpaceError(f"choices must differ, got {twice[0]} twice; leave one out")
         if self.ordered is not None and not isinstance(self.ordered, bool):
             raise SpaceError(f"ordered must be True, False or None, got {self.ordered!r}")
-        check_condition(self)
+        self._check_condition()
         numeric = all(number_of(v) is not None for v in grid)
         if numeric:
             grid = tuple(sorted(grid))  # statistics go by the numbers, however they were written down
-        object.__setattr__(self, "grid", grid)
-        object.__setattr__(
-            self, "ordered", numeric if self.ordered is None or len(grid) == 1 else self.ordered
-        )
-        object.__setattr__(self, "values", tuple(surface(v) for v in grid))
+        ordered = numeric if self.ordered is None or len(grid) == 1 else self.ordered
+        self._set(grid=grid, ordered=ordered, values=tuple(surface(v) for v in grid))
 
     def __eq__(self, other: object) -> bool:
         # Not by the tuples alone: Python holds 1, 1.0 and True for equal, a stored space does not.
@@ -132,19 +124,14 @@ class Categorical(Parameter):
 
     def positions(self, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Level numbers of values or labels; -1 where a value is none of the choices."""
-        if isinstance(values, np.ndarray) and values.dtype.kind in "if" and values.size > _MANY:
-            kinds = np.unique(values)
-            if kinds.size < values.size:
-                return self.positions(kinds)[np.searchsorted(kinds, values.ravel())]
+        if isinstance(values, np.ndarray) and values.dtype.kind in "if":
+            numbers, places = np.unique(values.ravel(), return_inverse=True)
+            return np.array([self._position(v) for v in numbers], dtype=np.int64)[places]
         array = np.asarray(values, dtype=object).ravel()
-        texts = array.tolist()
-        if set(map(type, texts)) == {str}:
-            at = {text: self._position(text) for text in set(texts)}
-            return np.fromiter(map(at.__getitem__, texts), dtype=np.int64, count=len(texts))
         known: dict[Any, int] = {}
         out = np.empty(len(array), dtype=np.int64)
-        for i, value in enumerate(array):
-            key = (type(value), value) if _hashable(value) else id(value)
+        for i, value in enumerate(array.tolist()):
+            key = (type(value), value if isinstance(value, str | int | float) else repr(value))
             if key not in known:
                 known[key] = self._position(value)
             out[i] = known[key]
@@ -161,7 +148,10 @@ class Categorical(Parameter):
             text = label(value) if isinstance(value, float | int | np.generic) else str(value)
             if text in self.labels:
                 return self.labels.index(text)
-            key = _number_key(text)
+            try:
+                key = value_key(freeze(float(text)))  # 4.0 is 4
+            except (ValueError, SpaceError):
+                return -1
             return keys.index(key) if key in keys else -1
 
     def contains(self, values: npt.ArrayLike) -> Mask:
@@ -169,7 +159,7 @@ class Categorical(Parameter):
         return np.asarray(self.positions(values) >= 0)
 
     def unit(self, values: npt.ArrayLike) -> Floats:
-        """``(i + 1/2) / size`` for ordered choices, ``i`` for unordered ones; NaN where unknown."""
+        """See :meth:`Parameter.unit`."""
         at = self.positions(values).astype(float)
         at[at < 0] = np.nan
         return (at + 0.5) / self.size if self.ordered else at
@@ -181,19 +171,24 @@ class Categorical(Parameter):
     def to_json(self) -> dict[str, Any]:
         """Kind and encoded values; the order only where it is declared."""
         order = {} if self.declared_order is None else {"ordered": self.ordered}
-        return {"type": "categorical", "values": [encode(v) for v in self.grid], **order, **stated(self)}
+        return {
+            "type": "categorical",
+            "values": [encode(v) for v in self.grid],
+            **order,
+            **self._condition_json(),
+        }
 
     def describe(self) -> str:
-        """``categorical: Adam, Nadam`` or ``fixed: 150``."""
+        """Kind and labels."""
         if self.fixed:
-            return f"fixed{described(self)}: {self.labels[0]}"
+            return f"fixed{self._condition_text()}: {self.labels[0]}"
         order = "ordered " if self.ordered else ""
-        return f"{order}categorical{described(self)}: {', '.join(self.labels)}"
+        return f"{order}categorical{self._condition_text()}: {', '.join(self.labels)}"
 
     def __repr__(self) -> str:
         order = "" if self.declared_order is None else f", ordered={self.ordered}"
         values = ", ".join(repr(v) if isinstance(v, str) else exact(v) for v in self.grid)
-        return f"Categorical({', '.join([f'[{values}]{order}', *condition_code(self)])})"
+        return f"Categorical({', '.join([f'[{values}]{order}', *self.condition_code()])})"
 
 
 def exact(value: Any) -> str:
@@ -217,19 +212,3 @@ def _missing(value: Any) -> bool:
         return bool(value != value)
     except (TypeError, ValueError):  # NA is neither; an array is both
         return str(value) == "<NA>"
-
-
-def _number_key(text: str) -> str | None:
-    """The key of a number written as text, ``4.0`` for 4; None where the text is no number."""
-    try:
-        return value_key(freeze(float(text)))
-    except (ValueError, SpaceError):
-        return None
-
-
-def _hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True

@@ -1,10 +1,8 @@
-"""Constraints: expressions over parameters, from a small whitelisted language.
+"""Constraints, and the conditions of parameters: expressions from a small whitelisted language.
 
-``"hidden_layers > 0 or shape != 'funnel'"`` is parsed, checked against a whitelist of syntax and
-evaluated with NumPy over whole columns. Nothing is ever passed to ``eval``.
-
-``and`` and ``or`` are cut short row by row, so that ``depth is None or leaves <= 2 ** depth`` never calculates with
-``None``. Numbers that differ by rounding alone are equal. What is said of a parameter that a row has not is neither true
+``"hidden_layers > 0 or shape != 'funnel'"`` is parsed, checked against a whitelist of syntax and evaluated with NumPy over whole columns.
+Nothing is ever passed to ``eval``. ``and`` and ``or`` are cut short row by row, so that ``depth is None or leaves <= 2 ** depth`` never
+calculates with ``None``. Numbers that differ by rounding alone are equal. What is said of a parameter that a row has not is neither true
 nor false (Kleene's logic of three values): ``False and unknown`` is false, ``True and unknown`` is unknown.
 """
 
@@ -33,8 +31,6 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -56,7 +52,6 @@ _LANGUAGE = (
     "parameters, numbers, 'text', True, False, None, + - * / // % **, == != < <= > >=, in, not in, and, or, not, "
     + ", ".join(f"{name}()" for name in _FUNCTIONS)
 )
-
 
 ROUNDING = 1e-9
 """Numbers are equal that differ by no more than this share of the larger one, ..."""
@@ -102,8 +97,9 @@ class Constraint:
                 f"constraint {self.expression[:60]!r}...: may be nested {DEEPEST} deep, got {deep}; make several constraints "
                 "of it, all of which have to hold"
             )
-        names: set[str] = set()
-        _check(tree, self.expression, names)
+        _check(tree, self.expression)
+        called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
         if not names:
             raise SpaceError(f"constraint {self.expression!r}: must name at least one parameter")
         object.__setattr__(self, "expression", ast.unparse(tree))
@@ -161,53 +157,43 @@ def _spelling(text: str) -> str:
     return ""
 
 
-def _check(node: ast.expr, text: str, names: set[str]) -> None:
-    def refuse(what: str) -> SpaceError:
-        return SpaceError(f"constraint {text!r}: {what} is not allowed; allowed: {_LANGUAGE}")
-
+def _check(node: ast.expr, text: str) -> None:
+    """Raises SpaceError unless all of an expression belongs to the language."""
+    parts: list[ast.expr] = []
     match node:
-        case ast.Constant(value=value):
-            if value is not None and not isinstance(value, bool | int | float | str):
-                raise refuse(repr(value))
-        case ast.Name(id=name):
-            names.add(name)
+        case ast.Constant(value=None | bool() | int() | float() | str()) | ast.Name():
+            pass
         case ast.BoolOp(values=parts):
-            for part in parts:
-                _check(part, text, names)
+            pass
         case ast.Tuple() | ast.List():
             raise SpaceError(f"constraint {text!r}: a list may stand only after in, got {ast.unparse(node)}")
         case ast.UnaryOp(op=ast.Not() | ast.USub() | ast.UAdd(), operand=operand):
-            _check(operand, text, names)
+            parts = [operand]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            _check(left, text, names)
-            _check(right, text, names)
+            parts = [left, right]
         case ast.Compare(left=left, ops=ops, comparators=comparators):
-            for how in ops:
-                if not isinstance(how, ast.In | ast.NotIn | ast.Is | ast.IsNot) and type(how) not in _COMPARE:
-                    raise refuse(type(how).__name__)
-            _check(left, text, names)
+            parts = [left]
             for how, one in zip(ops, comparators, strict=True):
                 if not isinstance(how, ast.In | ast.NotIn):
-                    _check(one, text, names)
+                    parts.append(one)
                 elif len(ops) == 1 and isinstance(one, ast.Tuple | ast.List):
-                    for part in one.elts:
-                        _check(part, text, names)
+                    parts += one.elts
                 else:
                     raise SpaceError(
                         f"constraint {text!r}: after in stands a list, as in `units in [4, 8]`, got {ast.unparse(one)}"
                     )
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+        case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]):
             if name not in _FUNCTIONS:
                 raise SpaceError(
                     f"constraint {text!r}: unknown function {name}(); {did_you_mean(name, _FUNCTIONS)}"
                 )
-            if not args or (len(args) > 1 and name not in ("min", "max")):
+            if not parts or (len(parts) > 1 and name not in ("min", "max")):
                 takes = "one argument or more" if name in ("min", "max") else "one argument"
-                raise SpaceError(f"constraint {text!r}: {name}() takes {takes}, got {len(args)}")
-            for one in args:
-                _check(one, text, names)
+                raise SpaceError(f"constraint {text!r}: {name}() takes {takes}, got {len(parts)}")
         case _:
-            raise refuse(ast.unparse(node))
+            raise SpaceError(f"constraint {text!r}: {ast.unparse(node)} is not allowed; allowed: {_LANGUAGE}")
+    for part in parts:
+        _check(part, text)
 
 
 def _none_first(names: Collection[str], columns: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -219,13 +205,7 @@ def _none_first(names: Collection[str], columns: Mapping[str, npt.NDArray[Any]])
 
 
 class _Rows(NamedTuple):
-    """Rows that an expression is evaluated on.
-
-    Attributes:
-        columns: Name -> (n,) values.
-        present: Name -> (n,) which rows have it, where not all have.
-        n: How many.
-    """
+    """Rows that an expression is evaluated on: (n,) values by name, and which rows have each, where not all have."""
 
     columns: Mapping[str, npt.NDArray[Any]]
     present: Mapping[str, npt.NDArray[np.bool_]]
@@ -259,27 +239,25 @@ def _decided(node: ast.expr, rows: _Rows) -> _Decided:
             known &= rows.present[one.id]
     true, false = np.zeros_like(known), np.zeros_like(known)
     if known.any():
-        found = np.broadcast_to(_truth(_evaluate(node, rows.where(known))), (int(known.sum()),))
+        found = np.broadcast_to(
+            np.asarray(_evaluate(node, rows.where(known))).astype(np.bool_), (int(known.sum()),)
+        )
         true[known], false[known] = found, ~found
     return true, false
 
 
 def _joined(parts: Sequence[ast.expr], rows: _Rows, every: bool) -> _Decided:
     """Parts joined by ``and`` (``every``) or ``or``; the next part sees only rows that those before left undecided."""
-    true, false = np.full(rows.n, every), np.full(rows.n, not every)
+    # A conjunction is decided where it is false, a disjunction where it is true.
+    decided, other = np.zeros(rows.n, dtype=np.bool_), np.ones(rows.n, dtype=np.bool_)
     for part in parts:
-        # A conjunction is decided where it is false, a disjunction where it is true.
-        undecided = ~false if every else ~true
+        undecided = ~decided
         if not undecided.any():
             break
-        yes, no = _decided(part, rows.where(undecided))
-        if every:
-            true[undecided] &= yes
-            false[undecided] |= no
-        else:
-            true[undecided] |= yes
-            false[undecided] &= no
-    return true, false
+        true, false = _decided(part, rows.where(undecided))
+        other[undecided] &= true if every else false
+        decided[undecided] |= false if every else true
+    return (other, decided) if every else (decided, other)
 
 
 def _evaluate(node: ast.expr, rows: _Rows) -> Any:
@@ -291,11 +269,9 @@ def _evaluate(node: ast.expr, rows: _Rows) -> Any:
             return _numbers(rows.columns[name])
         case ast.Tuple(elts=elts) | ast.List(elts=elts):
             return [_evaluate(e, rows) for e in elts]
-        case ast.BoolOp():
+        case ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
             return _decided(node, rows)[0]
         case ast.UnaryOp(op=op, operand=operand):
-            if isinstance(op, ast.Not):
-                return _decided(node, rows)[0]
             inner = _evaluate(operand, rows)
             return -inner if isinstance(op, ast.USub) else +inner
         case ast.BinOp(left=left, op=op, right=right):
@@ -321,18 +297,18 @@ def _numbers(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _compare(op: ast.cmpop, before: Any, after: Any) -> Any:
-    match op:
-        case ast.In():
-            return reduce(np.logical_or, [_equal(before, option) for option in after], np.False_)
-        case ast.NotIn():
-            return np.logical_not(_compare(ast.In(), before, after))
-        case ast.Eq() | ast.Is():
-            return _equal(before, after)
-        case ast.NotEq() | ast.IsNot():
-            return np.logical_not(_equal(before, after))
-        case ast.LtE() | ast.GtE():
-            return np.logical_or(_COMPARE[type(op)](before, after), _equal(before, after))
-    return np.logical_and(_COMPARE[type(op)](before, after), np.logical_not(_equal(before, after)))
+    if isinstance(op, ast.In | ast.NotIn):
+        same = reduce(np.logical_or, [_equal(before, option) for option in after], np.False_)
+    else:
+        same = _equal(before, after)
+    if isinstance(op, ast.NotIn | ast.NotEq | ast.IsNot):
+        return np.logical_not(same)
+    if type(op) not in _COMPARE:
+        return same
+    ordered = _COMPARE[type(op)](before, after)
+    if isinstance(op, ast.LtE | ast.GtE):
+        return np.logical_or(ordered, same)
+    return np.logical_and(ordered, np.logical_not(same))
 
 
 def _equal(a: Any, b: Any) -> Any:
@@ -345,5 +321,60 @@ def _equal(a: Any, b: Any) -> Any:
     return np.equal(a.astype(object), b.astype(object)).astype(np.bool_)
 
 
-def _truth(value: Any) -> npt.NDArray[np.bool_]:
-    return np.asarray(value).astype(np.bool_)
+# Conditions: constraints that say which configurations have a parameter.
+
+
+def condition_of(expression: Any) -> Constraint:
+    """The condition of a parameter (``when=``), from its text.
+
+    Raises:
+        SpaceError: It is none.
+    """
+    try:
+        return Constraint(expression)
+    except SpaceError as error:
+        text = str(error)
+        if text.startswith("a constraint must be"):
+            text = text.replace("a constraint must be", "when= must be", 1)
+            text = text.replace("'units > 4 or depth < 3'", "\"optimizer == 'sgd'\"", 1)
+        raise SpaceError(text.replace("constraint ", "when ", 1)) from None
+
+
+def ordered_conditions(whens: Mapping[str, str | None]) -> dict[str, Constraint]:
+    """The conditions of a space, each after those of the parameters that it names.
+
+    Args:
+        whens: Parameter -> its condition; ``None`` where it has none.
+
+    Raises:
+        SpaceError: A condition names what the space has not, its own parameter, or others in a circle.
+    """
+    left = {name: condition_of(when) for name, when in whens.items() if when is not None}
+    for name, condition in left.items():
+        for other in sorted(condition.names - set(whens)):
+            raise SpaceError(
+                f"{name}: when {str(condition)!r}: unknown parameter {other!r}; {did_you_mean(other, whens)}"
+            )
+        if name in condition.names:
+            raise SpaceError(
+                f"{name}: when {str(condition)!r}: names the parameter itself; a limit on its values is a constraint"
+            )
+    ordered: dict[str, Constraint] = {}
+    while left:
+        free = [name for name, condition in left.items() if not condition.names & set(left)]
+        if not free:
+            raise SpaceError(
+                f"conditions must not go in a circle, but those of {', '.join(left)} do; leave one of them out"
+            )
+        ordered |= {name: left.pop(name) for name in free}
+    return ordered
+
+
+def joined(conditions: Mapping[str, Constraint]) -> list[set[str]]:
+    """Parameters that conditions join, group by group: those of different groups don't bear on each other."""
+    groups: list[set[str]] = []
+    for name, condition in conditions.items():
+        group = {name, *condition.names}
+        apart = [other for other in groups if not other & group]
+        groups = [*apart, group.union(*(other for other in groups if other & group))]
+    return groups

@@ -48,9 +48,9 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
 def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Parameter:
     """One edited parameter.
 
-    ``(low, high)`` keeps the old kind and scale, the old levels that lie between, so that earlier trials stay on the grid,
-    and their spacing beyond, and of an ordered choice what lies between two of its values;
-    ``(low, high, levels)`` sets the number of levels; bounds beyond the old ones widen.
+    ``(low, high)`` keeps the old kind and scale, the old levels that lie between, so that earlier trials stay on the grid, and their spacing
+    beyond, and of an ordered choice what lies between two of its values; ``(low, high, levels)`` sets the number of levels; bounds beyond
+    the old ones widen.
 
     Args:
         old: The parameter that trials were run on.
@@ -70,27 +70,17 @@ def _edited(old: Parameter, value: Any, now: Parameter | None) -> Parameter:
     bounds = (
         isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
     )
-    if (
-        bounds
-        and len(value) == 2
-        and isinstance(old, Categorical)
-        and old.ordered
-        and old.numeric
-        and set(value) <= set(old.grid)
-    ):
-        return Categorical([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
+    if isinstance(old, Categorical) and bounds:
+        if len(value) == 2 and old.ordered and old.numeric and set(value) <= set(old.grid):
+            return Categorical([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
+        if old.declared_order is not None or all(isinstance(v, str | bool | Reference) for v in old.grid):
+            raise SpaceError(
+                f"a choice has no bounds, got {value!r}; write a list of some of {', '.join(old.labels)}"
+            )
     if isinstance(old, Range) and not isinstance(value, Parameter):
         _check_numbers(value)
-    if (
-        bounds
-        and isinstance(old, Categorical)
-        and (old.declared_order is not None or all(isinstance(v, str | bool | Reference) for v in old.grid))
-    ):
-        raise SpaceError(
-            f"a choice has no bounds, got {value!r}; write a list of some of {', '.join(old.labels)}"
-        )
     if not bounds or not isinstance(old, Range):
-        new = parse(_by_label(old, value))
+        new = parse(_by_label(old, value) if isinstance(old, Categorical) else value)
         if not isinstance(new, Categorical) or not isinstance(old, Categorical):
             return new
         says = new if isinstance(value, Parameter) else old
@@ -164,27 +154,27 @@ def _check_numbers(value: Any) -> None:
             raise SpaceError(f"a range takes numbers, got {whole}; write (low, high), [numbers] or a number")
 
 
-def _by_label(old: Parameter, value: Any) -> Any:
+def _by_label(old: Categorical, value: Any) -> Any:
     """``value`` with labels of classes and functions, as tables show them, in place of which those are meant."""
-    if not isinstance(old, Categorical):
-        return value
     meant = {
         t: v
         for t, v in zip(old.labels, old.grid, strict=True)
         if isinstance(v, Reference) and t not in old.grid
     }
-    texts = [v for v in (value if isinstance(value, list | tuple) else [value]) if isinstance(v, str)]
     spelled = {t.lower(): t for t in old.labels}
-    for text in texts:
-        if text not in old.labels and text.lower() in spelled:
+
+    def one(part: Any) -> Any:
+        if isinstance(part, str) and part not in old.labels and part.lower() in spelled:
             raise SpaceError(
-                f"{text!r} is none of the choices; {did_you_mean(text, old.labels)} else write refine.Categorical([{text!r}])"
+                f"{part!r} is none of the choices; {did_you_mean(part, old.labels)} else write refine.Categorical([{part!r}])"
             )
+        return meant.get(part, part) if isinstance(part, str) else part
+
     if isinstance(value, tuple):
-        return tuple(meant.get(v, v) if isinstance(v, str) else v for v in value)
+        return tuple(map(one, value))
     if isinstance(value, list):
-        return [as_before(old, meant.get(v, v) if isinstance(v, str) else v) for v in value]
-    return as_before(old, meant.get(value, value) if isinstance(value, str) else value)
+        return [as_before(old, one(part)) for part in value]
+    return as_before(old, one(value))
 
 
 def as_before(old: Categorical, value: Any) -> Any:
@@ -205,16 +195,15 @@ def as_before(old: Categorical, value: Any) -> Any:
 def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:
     """The parameter that is left of some levels.
 
+    A range gets levels inserted between its old ones, so that their number stays about the same and the grid gets finer where the space got
+    narrower.
+
     Args:
         old: The parameter.
         keep: Level numbers that stay, increasing; of an ordered parameter a contiguous run. A single level of
             a range keeps a neighbour, so that no range collapses to a point.
         between: Whether trials lie between levels; then a bound goes midway between the last level kept and
             the first one dropped.
-
-    Returns:
-        The narrowed parameter. A range gets levels inserted between its old ones, so that the number of
-        levels stays about the same and the grid gets finer where the space got narrower.
     """
     kept = list(keep)
     if not isinstance(old, Range):
@@ -239,12 +228,7 @@ def refined(old: Range, levels: Sequence[float], parts: int) -> Range:
 
 
 def level_text(parameter: Parameter, value: Any) -> str:
-    """A value of a range in the fewest digits, from three on, that tell its levels apart: ``0.316``, never ``0.316228``.
-
-    Args:
-        parameter: What it is a value of.
-        value: The value; one of choices is shown by its label.
-    """
+    """A value of a range in the fewest digits, from three on, that tell its levels apart: ``0.316``, never ``0.316228``; else its label."""
     if not isinstance(parameter, Range):
         return label(value)
     levels = np.unique(np.asarray(parameter.grid, dtype=float))
@@ -263,10 +247,7 @@ def bounds_text(parameter: Parameter) -> str:
 def strip(old: Parameter, new: Parameter, most: int = 12) -> str:
     """Old levels as squares, filled where they stay; ``+`` where the new one goes beyond: ``■■■□□□``.
 
-    Args:
-        old: The parameter now.
-        new: The parameter after a change.
-        most: Squares; more levels share them, and one is filled where any of its levels stays.
+    No more than ``most`` squares: more levels share them, and one is filled where any of its levels stays.
     """
     stay = np.asarray([bool(new.contains([v])[0]) for v in old.grid])
     squares = "".join("■" if part.any() else "□" for part in np.array_split(stay, min(most, old.size)))

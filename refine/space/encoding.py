@@ -36,8 +36,7 @@ class Reference:
 
     Attributes:
         path: ``"keras.optimizers.Adam"`` or ``"package.module:Outer.inner"``.
-        target: The object itself where it is at hand; ``None`` after loading. It takes no part in
-            equality: two references are equal when their paths are.
+        target: The object itself where it is at hand; ``None`` after loading. It takes no part in equality.
     """
 
     path: str
@@ -56,7 +55,7 @@ class Reference:
         """
         if self.target is not None:
             return self.target
-        module, qualname = _split(self.path)
+        module, _, qualname = self.path.partition(":") if ":" in self.path else self.path.rpartition(".")
         try:
             found: Any = importlib.import_module(module)
             for part in qualname.split("."):
@@ -69,22 +68,11 @@ class Reference:
         return found
 
 
-def _split(path: str) -> tuple[str, str]:
-    if ":" in path:
-        module, _, qualname = path.partition(":")
-    else:
-        module, _, qualname = path.rpartition(".")
-    return module, qualname
-
-
 def refer(target: Any) -> Reference:
     """The reference of a class or function, by its shortest public path.
 
     ``keras.src.optimizers.adam.Adam`` is found again as ``keras.optimizers.Adam``: private parts of the
     module path are left out and the shortest path that leads to the very same object wins.
-
-    Args:
-        target: A class, function or other object with a module and a qualified name.
 
     Raises:
         SpaceError: The object has no import path (a lambda, a local function, an instance).
@@ -225,11 +213,7 @@ def digest(data: Any, length: int = 12) -> str:
 
 
 def check_seed(seed: Any, least: int | None = None) -> int:
-    """``seed`` as a Python integer if it is a whole number.
-
-    Raises:
-        DesignError: It is none, or below ``least``.
-    """
+    """``seed`` as a Python integer if it is a whole number, and no less than ``least``, else DesignError."""
     whole = hasattr(seed, "__index__") and not isinstance(seed, bool)
     if not whole or (least is not None and seed < least):
         bound = "" if least is None else f" >= {least}"

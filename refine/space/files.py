@@ -12,8 +12,8 @@ from typing import Any
 from refine.errors import SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference
-from refine.space.parameters import Float, Integer, Parameter
-from refine.space.parsing import parse
+from refine.space.parameters import Parameter
+from refine.space.parsing import RANGES, parse
 from refine.space.space import Space
 from refine.utils.objects import found_object
 
@@ -24,12 +24,11 @@ _CHOICES = ("values", "ordered", "when", "otherwise")
 def read_space(where: str) -> Space:
     """The space of ``space.toml``, ``space.json`` or ``module:name``.
 
-    A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed
-    value, or a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high``
-    are needed; two whole numbers make integers. ``step``, ``base``, ``within``, ``when`` and ``otherwise`` mean what they mean in
-    Python. Choices whose order is declared are
-    ``{ values = ["small", "large"], ordered = true }``. A class or function is ``{ import = "keras.optimizers.Adam" }``. What
-    ``space.to_json()`` gives is read as well.
+    A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed value, or a
+    range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high`` are needed; two whole
+    numbers make integers. ``step``, ``base``, ``within``, ``when`` and ``otherwise`` mean what they mean in Python. Choices whose order
+    is declared are ``{ values = ["small", "large"], ordered = true }``, a class or function is ``{ import = "keras.optimizers.Adam" }``.
+    What ``space.to_json()`` gives is read as well.
 
     Args:
         where: Path of the file, or ``module:name`` of a :class:`Space` or a mapping.
@@ -90,12 +89,14 @@ def _parameter(name: str, value: Any) -> Any:
         raise SpaceError(f"{name}: {error}") from None
 
 
-def _choices(value: Mapping[str, Any]) -> Parameter:
+def _check_keys(value: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
     for key in value:
-        if key not in _CHOICES:
-            raise SpaceError(
-                f"choices have {', '.join(_CHOICES)}, got {key!r}; {did_you_mean(key, _CHOICES)}"
-            )
+        if key not in known:
+            raise SpaceError(f"{what} {', '.join(known)}, got {key!r}; {did_you_mean(key, known)}")
+
+
+def _choices(value: Mapping[str, Any]) -> Parameter:
+    _check_keys(value, _CHOICES, "choices have")
     if not isinstance(value["values"], list):
         raise SpaceError(f"values must be a list, got {value['values']!r}")
     return Categorical(
@@ -104,26 +105,22 @@ def _choices(value: Mapping[str, Any]) -> Parameter:
 
 
 def _condition(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The condition of a parameter, where it has one."""
-    found = {"when": value["when"]} if "when" in value else {}
-    return {**found, "otherwise": _value(value["otherwise"])} if "otherwise" in value else found
+    condition = {"when": value["when"]} if "when" in value else {}
+    return {**condition, "otherwise": _value(value["otherwise"])} if "otherwise" in value else condition
 
 
 def _range(value: Mapping[str, Any]) -> Parameter:
-    for key in value:
-        if key not in _RANGE:
-            raise SpaceError(f"a range has {', '.join(_RANGE)}, got {key!r}; {did_you_mean(key, _RANGE)}")
+    _check_keys(value, _RANGE, "a range has")
     if "low" not in value or "high" not in value:
         raise SpaceError(f"a range needs low and high, got {dict(value)}")
     whole = all(isinstance(value[end], int) for end in ("low", "high"))
     kind = value.get("type", "integer" if whole else "float")
-    if kind not in ("float", "integer"):
+    if kind not in list(RANGES):
         raise SpaceError(f"type must be 'float' or 'integer', got {kind!r}")
     rest = {key: value[key] for key in ("levels", "log", "step", "base") if key in value}
     if "within" in value:
         rest["within"] = _within(value["within"])
-    rest |= _condition(value)
-    return (Integer if kind == "integer" else Float)(value["low"], value["high"], **rest)
+    return RANGES[kind](value["low"], value["high"], **rest, **_condition(value))
 
 
 def _within(value: Any) -> Any:

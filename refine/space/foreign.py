@@ -39,7 +39,12 @@ def of_keras_tuner(source: Any) -> dict[str, Any]:
                 f"{name}: the tuner has two hyperparameters of this name that differ; give them different names"
             )
         scopes = [s["config"] for s in config.get("conditions") or ()]
-        text = " and ".join(_member(s["name"], s["values"]) for s in scopes)
+        text = " and ".join(
+            f"{s['name']} in {s['values']!r}"
+            if len(s["values"]) > 1
+            else f"{s['name']} == {s['values'][0]!r}"
+            for s in scopes
+        )
         if name in parameters:  # in one scope or another
             text = f"({when[name]}) or ({text})" if text and when[name] else ""
         parameters[name], when[name] = parameter, text
@@ -64,11 +69,6 @@ def _data(source: Any) -> Sequence[Mapping[str, Any]]:
     return entries
 
 
-def _member(name: str, values: Sequence[Any]) -> str:
-    texts = [repr(v) for v in values]
-    return f"{name} == {texts[0]}" if len(texts) == 1 else f"{name} in [{', '.join(texts)}]"
-
-
 def _parameter(entry: Mapping[str, Any]) -> Parameter:
     kind, config = entry["class_name"].rpartition(">")[2], entry["config"]
     if kind == "Boolean":
@@ -85,11 +85,7 @@ def _parameter(entry: Mapping[str, Any]) -> Parameter:
     if step is None or (kind == "Int" and step == 1 and not log):
         return cls(low, high, log=log)
     # With a logarithmic sampling the tuner's step is a factor.
-    lattice = cls(low, low * step if log else low + step, **{"base" if log else "step": step}).lattice
-    assert lattice is not None
+    spaced = {"base" if log else "step": step}
+    lattice = cls(low, low * step if log else low + step, **spaced).lattice
     last = lattice.between(low, high)[-1]  # the tuner leaves out an end that is no step
-    return (
-        cls(low, int(last) if kind == "Int" else last, **{"base" if log else "step": step})
-        if last > low
-        else Categorical([low])
-    )
+    return cls(low, last, **spaced) if last > low else Categorical([low])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,16 +9,16 @@ from refine.errors import SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.edits import as_before
 from refine.space.encoding import freeze, label, round_significant
-from refine.space.parameters import Integer, Parameter, Range, number_of
+from refine.space.parameters import Integer, Parameter, Range, is_finite
 from refine.space.space import Space, configuration_key
 
 
 def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
     """A configuration that somebody gives, in canonical form.
 
-    Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level
-    is that level, so that the configuration is no other one than the grid's. A fixed parameter may be left out, and so is what the configuration has not under its
-    condition, whatever is given for it.
+    Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level is that level, so
+    that the configuration is no other one than the grid's. A fixed parameter may be left out, and so is what the configuration has not
+    under its condition, whatever is given for it.
 
     Args:
         space: Whose parameters it has.
@@ -51,20 +50,16 @@ def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
     missing = [name for name in missing if name in there]
     if missing:
         raise SpaceError(f"{what} needs a value of every parameter, missing: {', '.join(missing)}")
-    _check_constraints(space, found, what)
+    if broken := space.broken_constraints(found):
+        raise SpaceError(
+            f"{what}: breaks the constraint {str(broken[0])!r}; give a configuration that meets it, or leave the "
+            "constraint out of the space"
+        )
     return space.frozen(found)
 
 
 def given_configurations(space: Space, given: Any) -> list[dict[str, Any]]:
-    """Several configurations that somebody gives, each once: see :func:`given_configuration`.
-
-    Args:
-        space: Whose parameters they have.
-        given: The configurations.
-
-    Raises:
-        SpaceError: No list, or one of them breaks a rule.
-    """
+    """Several configurations that somebody gives, each once, or SpaceError: see :func:`given_configuration`."""
     if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
         raise SpaceError(f"given must be a list of configurations, got {given!r}; put it in [...]")
     found = [given_configuration(space, g, f"given[{i}]") for i, g in enumerate(given)]
@@ -72,7 +67,7 @@ def given_configurations(space: Space, given: Any) -> list[dict[str, Any]]:
 
 
 def _value(parameter: Parameter, value: Any) -> Any:
-    if isinstance(parameter, Range) and not _finite(value):
+    if isinstance(parameter, Range) and not is_finite(value):
         raise SpaceError(f"must be a finite number, got {value!r}")
     try:
         return parameter.grid[parameter.index(value)]
@@ -81,11 +76,6 @@ def _value(parameter: Parameter, value: Any) -> Any:
             return _number(parameter, value)
         assert isinstance(parameter, Categorical)
         return freeze(as_before(parameter, value))
-
-
-def _finite(value: Any) -> bool:
-    number = number_of(value)
-    return number is not None and math.isfinite(number)
 
 
 def _number(parameter: Range, number: float) -> float | int:
@@ -101,12 +91,3 @@ def _number(parameter: Range, number: float) -> float | int:
             raise SpaceError(f"must be a whole number, got {number!r}")
         return int(number)
     return round_significant(float(number))
-
-
-def _check_constraints(space: Space, found: Mapping[str, Any], what: str) -> None:
-    broken = space.broken_constraints(found)
-    if broken:
-        raise SpaceError(
-            f"{what}: breaks the constraint {str(broken[0])!r}; give a configuration that meets it, or leave the "
-            "constraint out of the space"
-        )

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from refine.errors import SpaceError
 from refine.space.encoding import label, round_significant
 
@@ -20,8 +22,8 @@ class Lattice(NamedTuple):
 
     Attributes:
         through: One of its values.
-        step: Distance of neighbours; ``None`` for a lattice of powers.
-        base: Ratio of neighbours; ``None`` for a lattice of steps.
+        step: Distance of neighbours; ``None`` for powers.
+        base: Ratio of neighbours; ``None`` for steps.
         whole: Whether its values are integers.
     """
 
@@ -49,13 +51,9 @@ class Lattice(NamedTuple):
     def holds(self, value: float) -> bool:
         """Whether a value is on it."""
         place = self.place(value)
-        return (
-            math.isfinite(place) and abs(place - round(place)) <= _SLACK and self._same(value, round(place))
-        )
-
-    def _same(self, value: float, place: int) -> bool:
-        # 1, 2.5 and 6.25 are powers; as integers 2 is none of them.
-        exact = self.at(place)
+        if not math.isfinite(place) or abs(place - round(place)) > _SLACK:
+            return False
+        exact = self.at(round(place))  # 1, 2.5 and 6.25 are powers; as integers 2 is none of them
         return abs(exact - value) <= _SLACK * max(abs(value), abs(exact))
 
     def nearest(self, value: float) -> float:
@@ -87,20 +85,12 @@ class Lattice(NamedTuple):
             )
 
     def __str__(self) -> str:
-        if self.step is not None:
-            return f"the step of {label(self.step)} from {label(self.through)}"
-        assert self.base is not None
-        return f"the powers of {label(self.base)} from {label(self.through)}"
+        what = f"step of {label(self.step)}" if self.step is not None else f"powers of {label(self.base)}"
+        return f"the {what} from {label(self.through)}"
 
 
 def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
-    """The lattice of a range that declares one; ``None`` where it declares none.
-
-    Args:
-        low: Lower end, which is on it.
-        step: As declared, checked here.
-        base: As declared, checked here.
-        whole: Whether the range is one of integers.
+    """The lattice of a range, through its lower end; ``None`` where it declares neither step nor base.
 
     Raises:
         SpaceError: Both are declared, or one is no number that it may be.
@@ -111,7 +101,8 @@ def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
         raise SpaceError(f"a range has a step or a base, got step={step!r} and base={base!r}; leave one out")
     name, value = ("step", step) if base is None else ("base", base)
     least = 0 if base is None else 1
-    if isinstance(value, bool) or not _number(value) or not value > least:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not value > least:
         such = "step=8" if base is None else "base=2"
         raise SpaceError(f"{name} must be a number > {least}, got {value!r}; such as {such}")
     if whole and float(value) != int(value):
@@ -120,11 +111,5 @@ def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
         raise SpaceError(
             f"low must be > 0 for powers of a base, got {label(low)}; start above zero, or use step="
         )
-    number = int(value) if whole else round_significant(float(value))
-    return Lattice(low, number if base is None else None, None if base is None else number, whole)
-
-
-def _number(value: Any) -> bool:
-    import numpy as np
-
-    return isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
+    exact = int(value) if whole else round_significant(float(value))
+    return Lattice(low, exact if base is None else None, None if base is None else exact, whole)

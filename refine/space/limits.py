@@ -42,21 +42,16 @@ def limit_of(name: str, parameter: Range, side: str) -> Limit | None:
     count stays positive, and a share stays below 1 (a range of shares is known by its name: a range that ends at 1 is
     none by that).
 
-    Args:
-        name: The parameter's name.
-        parameter: The range.
-        side: ``"low"`` or ``"high"``.
+    ``side`` is ``"low"`` or ``"high"``.
     """
     low, high = parameter.low, parameter.high
     if parameter.within is not None:
         at = parameter.within[side == "high"]
         return None if at is None else Limit(at, True, "declared")
     if side == "low":
-        if low < 0 or parameter.log:
-            return Limit(1, True, "sign") if isinstance(parameter, Integer) and low > 0 else None
         if isinstance(parameter, Integer) and low > 0:
             return Limit(1, True, "sign")
-        return Limit(0, low == 0, "sign")
+        return None if low < 0 or parameter.log else Limit(0, low == 0, "sign")
     if high <= 0:
         return Limit(0, high == 0, "sign")
     if isinstance(parameter, Float) and low >= 0 and high <= 1:
@@ -82,11 +77,17 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
     Returns:
         The wider parameter, or ``None`` where the end is a limit.
     """
-    edge: float = old.high if side == "high" else old.low
-    far = _reach(old, edge, 1 if side == "high" else -1)
+    up = side == "high"
+    edge: float = old.high if up else old.low
+    sign = 1 if up else -1
+    if old.log:
+        decades = min(max(math.log10(old.high / old.low), DECADES[0]), DECADES[1])
+        far = float(edge * 10 ** (sign * decades))
+    else:
+        far = edge + sign * (old.high - old.low)
     limit = limit_of(name, old, side)
     if limit is not None:
-        beyond = far - limit.at if side == "high" else limit.at - far
+        beyond = sign * (far - limit.at)
         if edge == limit.at:
             return None
         if beyond > 0 or (beyond == 0 and not limit.closed):
@@ -94,14 +95,14 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
     lattice = old.lattice
     if lattice is not None:
         further = lattice.between(*sorted((edge, far)))
-        far = (further[-1] if side == "high" else further[0]) if further else edge
-    low, high = (new.low, far) if side == "high" else (far, new.high)
+        far = (further[-1] if up else further[0]) if further else edge
+    low, high = (new.low, far) if up else (far, new.high)
     gap = float(old.scale(old.high) - old.scale(old.low)) / (old.size - 1)
     if isinstance(old, Integer):
         low, high = math.floor(low + 0.5), math.floor(high + 0.5)
     else:
         low, high = round_significant(low), round_significant(high)
-    if (high <= old.high) if side == "high" else (low >= old.low):
+    if (high <= old.high) if up else (low >= old.low):
         return None
     count = round(float(old.scale(high) - old.scale(low)) / gap) + 1
     count = min(max(count, 3), max(old.size, _MOST_LEVELS))
@@ -109,11 +110,3 @@ def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
         count = min(count, len(lattice.between(low, high)))
         return type(old)(low, high, count, **old.declared)  # type: ignore[call-arg]
     return old.with_levels(round_levels(low, high, old.log, isinstance(old, Integer), count))
-
-
-def _reach(old: Range, edge: float, sign: int) -> float:
-    """How far a range goes on past its edge where nothing stops it."""
-    if not old.log:
-        return edge + sign * (old.high - old.low)
-    decades = min(max(math.log10(old.high / old.low), DECADES[0]), DECADES[1])
-    return float(edge * 10 ** (sign * decades))

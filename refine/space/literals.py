@@ -9,6 +9,7 @@ Each is read into the value that :meth:`refine.Review.edit` takes, and written f
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -59,11 +60,7 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
 def _parts(text: str) -> list[str]:
-    """A text cut at the commas outside brackets and quotes.
-
-    Raises:
-        ReviewError: A bracket or a quote has no partner.
-    """
+    """A text cut at the commas outside brackets and quotes; ReviewError where one of these has no partner."""
     parts, opened, quote = [""], [""], ""
     for at, letter in enumerate(text):
         if quote:
@@ -73,32 +70,25 @@ def _parts(text: str) -> list[str]:
         elif letter in "([{":
             opened.append(letter)
         elif letter in _PAIRS and opened.pop() != _PAIRS[letter]:
-            raise _unpaired(text, letter)
+            quote = letter
+            break
         if letter == "," and not quote and len(opened) == 1:
             parts.append("")
         else:
             parts[-1] += letter
     if quote or len(opened) > 1:
-        raise _unpaired(text, quote or opened[-1])
+        raise ReviewError(
+            f"{quote or opened[-1]} has no partner in {text!r}; write (low, high), [a, b, ...] or one value, such as (0, 0.2), "
+            "[8, 16], Adam; a text with a lone bracket stands in quotes"
+        )
     return parts
-
-
-def _unpaired(text: str, letter: str) -> ReviewError:
-    return ReviewError(
-        f"{letter} has no partner in {text!r}; write (low, high), [a, b, ...] or one value, such as (0, 0.2), [8, 16], "
-        "Adam; a text with a lone bracket stands in quotes"
-    )
 
 
 def typed_pairs(pairs: Iterable[str], option: str) -> dict[str, Any]:
     """Name -> value, of texts such as ``dropout=(0, 0.2)``.
 
-    Args:
-        pairs: What was typed.
-        option: The option that it was typed for, for the error.
-
     Raises:
-        ReviewError: One of them is no pair, or its value can't be read.
+        ReviewError: One of them is no pair, or its value can't be read; ``option`` is what it was typed for.
     """
     found = {}
     for pair in pairs:
@@ -136,11 +126,10 @@ def _bare(value: Any) -> str:
     text = value.label if isinstance(value, Reference) else value
     if not isinstance(text, str):
         return repr(text)
-    try:
-        same = typed_value(text) == text and text == text.strip() and "," not in text
-    except RefineError:
-        same = False
-    return text if same else repr(text)
+    with contextlib.suppress(RefineError):
+        if typed_value(text) == text and text == text.strip() and "," not in text:
+            return text
+    return repr(text)
 
 
 def python_symbols(edits: Mapping[str, Any]) -> dict[str, Symbol]:
@@ -149,18 +138,20 @@ def python_symbols(edits: Mapping[str, Any]) -> dict[str, Symbol]:
 
 
 def page_value(parameter: Parameter, name: str, form: Any) -> Any:
-    """An edit as the review page sends it.
+    """An edit as the review page sends it: ``{"bounds": [low, high]}``, or ``{"keep": [numbers of levels]}``.
 
     Args:
         parameter: The parameter that it is an edit of.
         name: Its name, for the error.
-        form: ``{"bounds": [low, high]}``, or ``{"keep": [numbers of levels]}``.
+        form: What was sent.
 
     Raises:
         ReviewError: Neither of the two.
     """
     if isinstance(form, Mapping) and set(form) == {"bounds"} and isinstance(form["bounds"], list):
-        return tuple(_whole(v) for v in form["bounds"])
+        # JSON has one kind of number: a whole one is an int, so that ranges of integers stay such.
+        whole = [isinstance(v, float) and v.is_integer() and abs(v) < 2**53 for v in form["bounds"]]
+        return tuple(int(v) if w else v for v, w in zip(form["bounds"], whole, strict=True))
     if isinstance(form, Mapping) and set(form) == {"keep"} and isinstance(form["keep"], list):
         kept = form["keep"]
         if not kept or not all(isinstance(i, int) and 0 <= i < parameter.size for i in kept):
@@ -175,25 +166,14 @@ def page_value(parameter: Parameter, name: str, form: Any) -> Any:
 def page_form(old: Parameter, new: Parameter, now: Parameter | None = None) -> dict[str, Any]:
     """An edited parameter as the review page has it; what it has no form for is drawn as far as it can be, and named.
 
-    Args:
-        old: The parameter before.
-        new: The parameter after the edit.
-        now: What it replaced, as for :func:`refine.space.edits.edited`.
+    ``now`` is what it replaced, as for :func:`refine.space.edits.edited`.
     """
     form: dict[str, Any]
     if isinstance(old, Range):
         form = {"bounds": [float(min(new.grid)), float(max(new.grid))]}
     else:
         form = {"keep": [i for i, v in enumerate(old.grid) if v in new.grid]}
-    try:
-        same = edited(old, page_value(old, "", form), now) == new
-    except RefineError:
-        same = False
-    return form if same else {**STARTED, **form, "text": bounds_text(new)}
-
-
-def _whole(value: Any) -> Any:
-    """JSON has one kind of number: a whole one is an int, so that ranges of integers stay such."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value
+    with contextlib.suppress(RefineError):
+        if edited(old, page_value(old, "", form), now) == new:
+            return form
+    return {**STARTED, **form, "text": bounds_text(new)}

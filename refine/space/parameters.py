@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from itertools import pairwise
 from typing import Any, Self, final
 
@@ -13,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import SpaceError
-from refine.space.conditions import ABSENT, check_condition, described, stated
-from refine.space.encoding import Reference, label, round_significant, value_key
+from refine.space.constraints import condition_of
+from refine.space.encoding import Reference, encode, freeze, label, round_significant, value_key
 from refine.space.lattice import Lattice, lattice_of
 from refine.space.rounding import ABOUT, round_levels
 from refine.utils.arrays import Floats
@@ -31,8 +32,20 @@ Within = tuple[float | None, float | None]
 """Hard limits of a range, below and above; ``None`` where there is none."""
 
 
+class Absent(Enum):
+    """The value of a parameter that is not there: none."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+
+
 class Parameter(ABC):
     """One axis of a space. Immutable; knows nothing of its name.
+
+    A parameter with ``when="optimizer == 'sgd'"`` is *active* in the configurations that meet the expression, and in the others it is
+    absent. A condition may name parameters that have conditions themselves; what it says of an absent one is not true.
 
     Attributes:
         grid: The levels, in order, as frozen values.
@@ -66,11 +79,7 @@ class Parameter(ABC):
 
     @abstractmethod
     def index(self, value: Any) -> int:
-        """The level number of a value.
-
-        Raises:
-            SpaceError: The value is no level.
-        """
+        """The level number of a value, equal to 12 significant digits, or of a choice's label; SpaceError where it is no level."""
 
     @abstractmethod
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
@@ -78,46 +87,94 @@ class Parameter(ABC):
 
     @abstractmethod
     def contains(self, values: npt.ArrayLike) -> Mask:
-        """Which values lie inside, whether or not they are on a level."""
+        """Which values lie inside, to within rounding, whether or not they are on a level."""
 
     @abstractmethod
     def unit(self, values: npt.ArrayLike) -> Floats:
-        """Positions for statistics, NaN where a value is outside.
+        """Positions for statistics; NaN where a value is outside.
 
-        Returns:
-            In [0, 1] on the declared scale for ordered parameters, the level number for unordered ones.
+        In [0, 1] on the declared scale for ordered parameters (``(i + 1/2) / size`` for choices), the level number for unordered ones.
         """
 
     @abstractmethod
     def volume_kept(self, new: Parameter) -> float:
-        """measure(new within this) / measure(this), in this parameter's declared scale."""
+        """measure(new within this) / measure(this), in this parameter's declared scale; a share of the levels for choices."""
 
     @abstractmethod
     def under(self, when: str | None, otherwise: Any = ABSENT) -> Self:
-        """The same parameter under another condition.
-
-        Raises:
-            SpaceError: The condition is no expression.
-        """
+        """The same parameter under another condition; SpaceError where that is no expression."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Plain data; :func:`parameter_from_json` is the inverse."""
+        """Plain data; :func:`parameter_from_json` is the inverse. What isn't declared is left out."""
 
     @abstractmethod
     def describe(self) -> str:
-        """Kind and actual levels in one line."""
+        """Kind and actual levels in one line: ``float, log: 0.001, 0.01, 0.1``, ``categorical: Adam, Nadam`` or ``fixed: 150``."""
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _check_condition(self) -> None:
+        """Makes the condition canonical; SpaceError where it is none, or there is none that ``otherwise`` could go with."""
+        if self.when is not None:
+            self._set(when=condition_of(self.when).expression)
+        elif self.otherwise is not ABSENT:
+            raise SpaceError(
+                f"otherwise= is the value where a condition isn't met, got {self.otherwise!r} without one; add when="
+            )
+        if self.otherwise is not ABSENT:
+            self._set(otherwise=freeze(self.otherwise))
+
+    def _condition_json(self) -> dict[str, Any]:
+        if self.when is None:
+            return {}
+        rest = {} if self.otherwise is ABSENT else {"otherwise": encode(self.otherwise)}
+        return {"when": self.when, **rest}
+
+    def _condition_text(self) -> str:
+        """``, when optimizer == 'sgd'``; empty where there is none."""
+        if self.when is None:
+            return ""
+        return f", when {self.when}" + (
+            "" if self.otherwise is ABSENT else f", otherwise {label(self.otherwise)}"
+        )
+
+    def condition_code(self) -> list[str]:
+        """The condition as arguments of a call."""
+        if self.when is None:
+            return []
+        value = self.otherwise
+        text = value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
+        return [f"when={self.when!r}", *([] if value is ABSENT else [f"otherwise={text}"])]
 
 
+@dataclass(frozen=True, repr=False)
 class Range(Parameter):
     """What floats and integers have in common: two ends, a scale and levels between."""
 
     low: float
     high: float
-    log: bool
-    within: Within | None
-    step: float | None
-    base: float | None
+    levels: int | Sequence[float] | None = field(default=None, compare=False)
+    log: bool = False
+    grid: tuple[float, ...] = field(init=False)
+    within: Within | None = field(default=None, kw_only=True)
+    step: float | None = field(default=None, kw_only=True)
+    base: float | None = field(default=None, kw_only=True)
+    when: str | None = field(default=None, kw_only=True)
+    otherwise: Any = field(default=ABSENT, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_ends(self.low, self.high, self.log)
+        grid = self._made()
+        self._check_condition()
+        self._set(within=_check_within(self.within, grid[0], grid[-1]))
+        self._set(grid=grid, low=grid[0], high=grid[-1], levels=len(grid))
+
+    @abstractmethod
+    def _made(self) -> tuple[Any, ...]:
+        """The levels, of what was given."""
 
     @property
     def lattice(self) -> Lattice | None:
@@ -127,23 +184,16 @@ class Range(Parameter):
     @property
     def declared(self) -> dict[str, Any]:
         """What a range made of this one has in common with it: scale, limits, step or base, and condition."""
-        lattice = {"step": self.step, "base": self.base}
-        return {
-            "log": self.log,
-            "within": self.within,
-            **lattice,
-            "when": self.when,
-            "otherwise": self.otherwise,
-        }
+        names = ("log", "within", "step", "base", "when", "otherwise")
+        return {name: getattr(self, name) for name in names}
 
     def under(self, when: str | None, otherwise: Any = ABSENT) -> Self:
         """The same range under another condition."""
-        declared = {**self.declared, "when": when, "otherwise": otherwise}
-        return type(self)(self.low, self.high, levels=self.grid, **declared)  # type: ignore[call-arg]
+        return replace(self, levels=self.grid, when=when, otherwise=otherwise)
 
     def with_levels(self, levels: Sequence[float]) -> Self:
         """A range of this kind, scale, limits and step with other levels."""
-        return type(self)(levels[0], levels[-1], levels=levels, **self.declared)  # type: ignore[call-arg]
+        return replace(self, low=levels[0], high=levels[-1], levels=levels)
 
     @property
     def ordered(self) -> bool:
@@ -156,7 +206,7 @@ class Range(Parameter):
         return True
 
     def index(self, value: Any) -> int:
-        """The level number of ``value``, equal to 12 significant digits."""
+        """The level number of ``value``."""
         number = number_of(value)
         if number is not None:
             key = value_key(round_significant(float(number)))
@@ -213,7 +263,7 @@ class Range(Parameter):
     def stated_levels(self) -> int | tuple[float, ...] | None:
         """The shortest ``levels=`` that gives these levels: a count, ``None`` for what is given without it, or a list."""
         for levels in (None, self.size) if self.lattice else (self.size, None):
-            if self.grid == type(self)(self.low, self.high, levels=levels, **self.declared).grid:  # type: ignore[call-arg]
+            if self.grid == replace(self, levels=levels).grid:
                 return levels
         return self.grid
 
@@ -221,14 +271,9 @@ class Range(Parameter):
         """Kind, explicit levels and scale; what else is declared only where it is."""
         limits = {} if self.within is None else {"within": list(self.within)}
         lattice = {n: v for n, v in (("step", self.step), ("base", self.base)) if v is not None}
-        return {
-            "type": type(self).__name__.lower(),
-            "levels": list(self.grid),
-            "log": self.log,
-            **limits,
-            **lattice,
-            **stated(self),
-        }
+        kind = type(self).__name__.lower()
+        stated = {**limits, **lattice, **self._condition_json()}
+        return {"type": kind, "levels": list(self.grid), "log": self.log, **stated}
 
     def describe(self) -> str:
         """``float, log: 0.001, 0.01, 0.1``."""
@@ -236,18 +281,13 @@ class Range(Parameter):
         lattice = "" if self.step is None else f", step {label(self.step)}"
         lattice += "" if self.base is None else f", powers of {label(self.base)}"
         limits = f", within {_limits_text(self.within)}" if self.within else ""
-        return f"{kind}{lattice}{limits}{described(self)}: {levels_text(self.grid)}"
+        return f"{kind}{lattice}{limits}{self._condition_text()}: {levels_text(self.grid)}"
 
     def __repr__(self) -> str:
         return self.code(label, label)
 
     def code(self, end: Callable[[float], str], level: Callable[[float], str]) -> str:
-        """The call that makes it, without its module.
-
-        Args:
-            end: Spells low and high.
-            level: Spells a level of a list.
-        """
+        """The call that makes it, without its module; ``end`` spells low and high, ``level`` a level of a list."""
         stated = self.stated_levels
         levels = f"[{', '.join(map(level, stated))}]" if isinstance(stated, tuple) else str(stated)
         options = [end(self.low), end(self.high)]
@@ -255,7 +295,7 @@ class Range(Parameter):
         options += ["log=True"] if self.log and self.base is None else []
         options += [f"within={_limits_text(self.within)}"] if self.within else []
         options += [f"{n}={end(v)}" for n, v in (("step", self.step), ("base", self.base)) if v is not None]
-        options += condition_code(self)
+        options += self.condition_code()
         return f"{type(self).__name__}({', '.join(options)})"
 
 
@@ -278,7 +318,7 @@ class Float(Range):
             ``levels`` and ``log`` all of them are levels, else as many as those say.
         base: Ratio of the values that it may take, as ``step`` is their distance; makes the scale logarithmic.
         when: Condition on other parameters under which configurations have this one, such as
-            ``"optimizer == 'sgd'"``: see :mod:`refine.space.conditions`. Elsewhere it is absent.
+            ``"optimizer == 'sgd'"``: see :class:`Parameter`. Elsewhere it is absent.
         otherwise: What configurations have in its place where the condition isn't met; left out, nothing.
 
     Raises:
@@ -292,29 +332,15 @@ class Float(Range):
         (0.001, 0.01, 0.1, 1.0, 10.0)
     """
 
-    low: float
-    high: float
-    levels: int | Sequence[float] | None = field(default=None, compare=False)
-    log: bool = False
-    grid: tuple[float, ...] = field(init=False)
-    within: Within | None = field(default=None, kw_only=True)
-    step: float | None = field(default=None, kw_only=True)
-    base: float | None = field(default=None, kw_only=True)
-    when: str | None = field(default=None, kw_only=True)
-    otherwise: Any = field(default=ABSENT, kw_only=True)
-
-    def __post_init__(self) -> None:
-        _check_ends(self.low, self.high, self.log)
+    def _made(self) -> tuple[float, ...]:
         low, high = float(self.low), float(self.high)
         lattice = _lattice(self, round_significant(low), round_significant(high))
         if lattice is not None:
             raw = np.asarray(_on_lattice(lattice, low, high, self.levels, self.log), dtype=float)
         elif self.levels is None:
             raw = np.asarray(round_levels(low, high, self.log))
-        elif isinstance(self.levels, int | np.integer) and not isinstance(self.levels, bool):
-            count = check_count(int(self.levels))
-            at = np.arange(count) / (count - 1)
-            raw = low * (high / low) ** at if self.log else low + (high - low) * at
+        elif _is_count(self.levels):
+            raw = _spaced(low, high, check_count(int(self.levels)), self.log)  # type: ignore[arg-type]
         else:
             raw = np.asarray(_check_levels(self.levels, low, high), dtype=float)
         grid = tuple(round_significant(float(v)) for v in raw)
@@ -323,7 +349,7 @@ class Float(Range):
                 f"levels must differ in their first 12 digits, but {len(grid)} levels between {low} and {high} "
                 "do not; ask for fewer"
             )
-        _freeze_range(self, (round_significant(low), *grid[1:-1], round_significant(high)))
+        return (round_significant(low), *grid[1:-1], round_significant(high))
 
     def edges(self) -> tuple[float, float]:
         """``(low, high)``."""
@@ -342,11 +368,7 @@ class Integer(Range):
         levels: How many levels, spaced as evenly as integers allow, or the levels themselves. Without it
             every integer up to 20 of them, else about ten round ones.
         log: Whether the scale is logarithmic; then ``low`` must be positive.
-        within: As for :class:`Float`.
-        step: As for :class:`Float`.
-        base: As for :class:`Float`.
-        when: As for :class:`Float`.
-        otherwise: As for :class:`Float`.
+        within, step, base, when, otherwise: As for :class:`Float`.
 
     Raises:
         SpaceError: Ends that are no integers, reversed, equal, beyond 2**53 or off the step; more levels than integers.
@@ -359,16 +381,9 @@ class Integer(Range):
     low: int
     high: int
     levels: int | Sequence[int] | None = field(default=None, compare=False)
-    log: bool = False
     grid: tuple[int, ...] = field(init=False)
-    within: Within | None = field(default=None, kw_only=True)
-    step: int | None = field(default=None, kw_only=True)
-    base: int | None = field(default=None, kw_only=True)
-    when: str | None = field(default=None, kw_only=True)
-    otherwise: Any = field(default=ABSENT, kw_only=True)
 
-    def __post_init__(self) -> None:
-        _check_ends(self.low, self.high, self.log)
+    def _made(self) -> tuple[int, ...]:
         for end in (self.low, self.high):
             if end != int(end):
                 raise SpaceError(
@@ -386,41 +401,36 @@ class Integer(Range):
             levels = _on_lattice(lattice, low, high, levels, self.log)
         elif levels is None:
             levels = integers if integers <= ALL_UP_TO else round_levels(low, high, self.log, whole=True)
-        if isinstance(levels, int | np.integer) and not isinstance(levels, bool):
-            count = check_count(int(levels))
-            if count > integers:
-                raise SpaceError(
-                    f"levels must be <= the number of integers, got {count} levels for the {integers} integers "
-                    f"from {low} to {high}; use levels={integers} or less"
-                )
-            grid = _integer_levels(low, high, count, self.log)
-        else:
+        if not _is_count(levels):
             given = _check_levels(levels, low, high)
             if any(float(v) != int(v) for v in given):
                 raise SpaceError(f"levels of an integer range must be integers, got {list(given)}; use Float")
-            grid = tuple(int(v) for v in given)
-        _freeze_range(self, grid)
+            return tuple(int(v) for v in given)
+        count = check_count(int(levels))
+        if count > integers:
+            raise SpaceError(
+                f"levels must be <= the number of integers, got {count} levels for the {integers} integers "
+                f"from {low} to {high}; use levels={integers} or less"
+            )
+        return tuple(_apart([math.floor(v + 0.5) for v in _spaced(low, high, count, self.log)], low, high))
 
     def edges(self) -> tuple[float, float]:
         """Half an integer beyond both ends, so that one integer has a width."""
         return self.low - 0.5, self.high + 0.5
 
 
-def _lattice(target: Any, low: float, high: float) -> Lattice | None:
+def _lattice(target: Range, low: float, high: float) -> Lattice | None:
     """The lattice that a range declares, checked; its step and base become canonical."""
-    found = lattice_of(low, target.step, target.base, isinstance(target, Integer))
-    if found is not None:
-        found.check([high], "high: ")
-        object.__setattr__(target, "step", found.step)
-        object.__setattr__(target, "base", found.base)
-        if found.base is not None:
-            object.__setattr__(target, "log", True)
-    return found
+    lattice = lattice_of(low, target.step, target.base, isinstance(target, Integer))
+    if lattice is not None:
+        lattice.check([high], "high: ")
+        target._set(step=lattice.step, base=lattice.base, log=target.log or lattice.base is not None)
+    return lattice
 
 
 def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: bool) -> Sequence[float]:
     """The levels of a range on a lattice."""
-    if levels is not None and (isinstance(levels, bool) or not isinstance(levels, int | np.integer)):
+    if levels is not None and not _is_count(levels):
         given = _check_levels(levels, low, high)
         lattice.check(given, "levels: ")
         return [lattice.nearest(v) for v in given]
@@ -436,31 +446,11 @@ def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: boo
             f"levels must be <= the number of values, got {count} levels for the {last + 1} on {lattice}, up to "
             f"{label(high)}; use levels={last + 1} or less"
         )
-    if not by_ratio:
-        return [lattice.at(k) for k in _integer_levels(0, last, count, log=False)]
-    raw = low * (high / low) ** (np.arange(count) / (count - 1))
-    return [lattice.at(k) for k in _apart([round(lattice.place(float(v))) for v in raw], 0, last)]
-
-
-def condition_code(parameter: Parameter) -> list[str]:
-    """The condition as arguments of a call."""
-    if parameter.when is None:
-        return []
-    rest = [] if parameter.otherwise is ABSENT else [f"otherwise={_code(parameter.otherwise)}"]
-    return [f"when={parameter.when!r}", *rest]
-
-
-def _code(value: Any) -> str:
-    return value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
-
-
-def _freeze_range(target: Any, grid: tuple[Any, ...]) -> None:
-    check_condition(target)
-    object.__setattr__(target, "within", _check_within(target.within, grid[0], grid[-1]))
-    object.__setattr__(target, "grid", grid)
-    object.__setattr__(target, "low", grid[0])
-    object.__setattr__(target, "high", grid[-1])
-    object.__setattr__(target, "levels", len(grid))
+    if by_ratio:
+        places = [round(lattice.place(float(v))) for v in _spaced(low, high, count, log=True)]
+    else:
+        places = [math.floor(v + 0.5) for v in _spaced(0, last, count, log=False)]
+    return [lattice.at(k) for k in _apart(places, 0, last)]
 
 
 def _check_within(within: Any, low: float, high: float) -> Within | None:
@@ -472,7 +462,7 @@ def _check_within(within: Any, low: float, high: float) -> Within | None:
             f"within must be the hard limits (low, high), got {within!r}; such as within=(0, 1), or within=(0, None) for "
             "a lower one alone"
         )
-    if any(v is not None and (number_of(v) is None or not _finite(v)) for v in within):
+    if any(v is not None and not is_finite(v) for v in within):
         raise SpaceError(
             f"a hard limit must be a finite number, or None for no limit, got within={tuple(within)!r}"
         )
@@ -496,6 +486,14 @@ def number_of(value: Any) -> float | int | None:
     return value  # type: ignore[return-value]
 
 
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number, no bool, and finite as a float."""
+    try:
+        return number_of(value) is not None and math.isfinite(value)
+    except OverflowError:  # an int beyond every float
+        return False
+
+
 def _numeric(values: npt.ArrayLike) -> Floats:
     array = np.asarray(values)
     if array.dtype == object or array.dtype.kind in "US":
@@ -507,7 +505,7 @@ def _numeric(values: npt.ArrayLike) -> Floats:
 
 def _check_ends(low: Any, high: Any, log: Any) -> None:
     for name, end in (("low", low), ("high", high)):
-        if number_of(end) is None or not _finite(end):
+        if not is_finite(end):
             raise SpaceError(f"{name} must be a finite number, got {end!r}")
     if low > high:
         raise SpaceError(f"low must be < high, got ({low}, {high}); swap them?")
@@ -521,32 +519,21 @@ def _check_ends(low: Any, high: Any, log: Any) -> None:
         raise SpaceError(
             f"low must be > 0 on a logarithmic scale, got {low}; start above zero or leave log out"
         )
-    if not _finite(float(high) / float(low) if log else float(high) - float(low)):
+    if not is_finite(float(high) / float(low) if log else float(high) - float(low)):
         raise SpaceError(
             f"the distance from low to high must be a finite number, got ({low}, {high}); bring them closer"
         )
 
 
-def _finite(number: Any) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # an int beyond every float
-        return False
-
-
 def check_count(count: int) -> int:
-    """A number of levels, if a range may have so many.
-
-    Raises:
-        SpaceError: It may not.
-    """
+    """A number of levels, if a range may have so many, else SpaceError."""
     if count < 2:
         raise SpaceError(
             f"levels must be >= 2 so that both ends are levels, got {count}; to fix the parameter give "
             "the value alone"
         )
     if count > MOST_LEVELS:
-        shown = f"{float(count):.6g}" if _finite(count) else "a number beyond every float"
+        shown = f"{float(count):.6g}" if is_finite(count) else "a number beyond every float"
         raise SpaceError(f"levels must be <= {MOST_LEVELS:,}, got {shown}; give fewer: (low, high, levels)")
     return count
 
@@ -555,7 +542,7 @@ def _check_levels(levels: Any, low: float, high: float) -> Sequence[float]:
     if isinstance(levels, str | bytes) or not isinstance(levels, Iterable):
         raise SpaceError(f"levels must be a whole number or a list of numbers, got {levels!r}")
     given = list(levels)
-    if any(number_of(v) is None or not _finite(v) for v in given):
+    if not all(map(is_finite, given)):
         raise SpaceError(f"levels must be finite numbers, got {given}")
     if len(given) < 2 or any(a >= b for a, b in pairwise(given)):
         raise SpaceError(f"levels must be two or more, each larger than the one before, got {given}")
@@ -564,10 +551,14 @@ def _check_levels(levels: Any, low: float, high: float) -> Sequence[float]:
     return given
 
 
-def _integer_levels(low: int, high: int, count: int, log: bool) -> tuple[int, ...]:
+def _is_count(levels: Any) -> bool:
+    return isinstance(levels, int | np.integer) and not isinstance(levels, bool)
+
+
+def _spaced(low: float, high: float, count: int, log: bool) -> Floats:
+    """Numbers from low to high, evenly or by ratio."""
     at = np.arange(count) / (count - 1)
-    raw = low * (high / low) ** at if log else low + (high - low) * at
-    return tuple(_apart([math.floor(v + 0.5) for v in raw], low, high))
+    return np.asarray(low * (high / low) ** at if log else low + (high - low) * at)
 
 
 def _apart(levels: list[int], low: int, high: int) -> list[int]:

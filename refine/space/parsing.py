@@ -11,7 +11,16 @@ import numpy as np
 from refine.errors import SpaceError
 from refine.space.categorical import Categorical
 from refine.space.encoding import decode
-from refine.space.parameters import Float, Integer, Parameter, number_of
+from refine.space.parameters import Float, Integer, Parameter, is_finite, number_of
+
+RANGES: dict[Any, type[Float] | type[Integer]] = {"float": Float, "integer": Integer}
+"""Kinds of ranges, as they are stored."""
+
+_CALLS: dict[type, str] = {
+    Float: "Float(low, high)",
+    Integer: "Integer(low, high)",
+    Categorical: "Categorical([...])",
+}
 
 
 def parse(value: Any) -> Parameter:
@@ -34,10 +43,8 @@ def parse(value: Any) -> Parameter:
         return _range(value)
     if isinstance(value, np.ndarray) and value.ndim == 1:
         return Categorical(value.tolist())
-    if isinstance(value, range):
-        return Categorical(list(value))
-    if isinstance(value, list | set | frozenset):
-        return Categorical(value)  # type: ignore[arg-type]
+    if isinstance(value, list | range | set | frozenset):
+        return Categorical(list(value) if isinstance(value, range) else value)  # type: ignore[arg-type]
     if isinstance(value, type) and issubclass(value, Parameter):
         raise SpaceError(
             f"a parameter is more than its kind, got {value.__name__} alone; write {_CALLS[value]}"
@@ -51,24 +58,16 @@ def parse(value: Any) -> Parameter:
     return Categorical([value])
 
 
-_CALLS: dict[type, str] = {
-    Float: "Float(low, high)",
-    Integer: "Integer(low, high)",
-    Categorical: "Categorical([...])",
-}
-
-
 def _range(value: tuple[Any, ...]) -> Parameter:
     if len(value) not in (2, 3) or any(number_of(v) is None for v in value[:2]):
         raise SpaceError(
             f"a tuple is a range (low, high) or (low, high, levels) of numbers, got {value!r}; "
             f"for choices write a list {list(value) or '[...]'}{_log_hint(value)}"
         )
-    low, high = value[:2]
     check_no_list(value)
-    if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
-        return Integer(low, high, levels=level_count(value) if len(value) == 3 else None)  # type: ignore[arg-type]
-    return Float(low, high, levels=level_count(value)) if len(value) == 3 else Float(low, high)
+    low, high = value[:2]
+    kind = Integer if all(isinstance(v, int | np.integer) for v in (low, high)) else Float
+    return kind(low, high, levels=level_count(value) if len(value) == 3 else None)
 
 
 def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
@@ -84,42 +83,28 @@ def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
     Raises:
         SpaceError: They may; the text has both ways to write it.
     """
-    if len(value) != 3 or any(number_of(v) is None or not _finite(v) for v in value):
+    if len(value) != 3 or not all(map(is_finite, value)):
         return
     low, high, third = (v.item() if isinstance(v, np.generic) else v for v in value)
     if not low < high < third:
         return
     whole = all(isinstance(v, int) for v in (low, high)) if whole is None else whole
-    alike = isinstance(high, int)
-    like = (
-        not isinstance(third, int)
-        or (alike and math.isclose(third - high, high - low))
-        or (alike and low > 0 and math.isclose(third / high, high / low))
-        or (whole and third > high - low + 1)
+    no_count = not isinstance(third, int) or (whole and third > high - low + 1)
+    alike = isinstance(high, int) and (
+        math.isclose(third - high, high - low) or (low > 0 and math.isclose(third / high, high / low))
     )
-    if like:
+    if no_count or alike:
         kind = "Integer" if whole else "Float"
         count = int(third) if float(third).is_integer() and not (whole and third > high - low + 1) else 10
-        levels = count if not whole else min(count, int(high - low + 1))
+        levels = min(count, int(high - low + 1)) if whole else count
         raise SpaceError(
-            f"{(low, high, third)!r} may mean two things; for three choices write the list {[low, high, third]!r}, for a range from {low} to "
-            f"{high} write refine.{kind}({low}, {high}, levels={levels})"
+            f"{(low, high, third)!r} may mean two things; for three choices write the list {[low, high, third]!r}, for a "
+            f"range from {low} to {high} write refine.{kind}({low}, {high}, levels={levels})"
         )
 
 
-def _finite(value: Any) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
 def level_count(value: tuple[Any, ...]) -> int:
-    """The third entry of a range ``(low, high, levels)``.
-
-    Raises:
-        SpaceError: It is no whole number.
-    """
+    """The third entry of a range ``(low, high, levels)``; SpaceError where it is no whole number."""
     count = number_of(value[2])
     if count is None or not float(count).is_integer():
         raise SpaceError(
@@ -165,21 +150,18 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
     Raises:
         SpaceError: The data is no stored parameter.
     """
-    kind = data.get("type")
+    kind, within = data.get("type"), data.get("within")
     condition: dict[str, Any] = {"when": data.get("when")}
     if "otherwise" in data:
         condition["otherwise"] = decode(data["otherwise"])
     if kind == "categorical":
         return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"), **condition)
-    kinds: dict[Any, type[Float] | type[Integer]] = {"float": Float, "integer": Integer}
-    if kind not in kinds:
+    if kind not in RANGES:
         raise SpaceError(f"a stored parameter must be float, integer or categorical, got {kind!r}")
-    levels = data["levels"]
-    within = data.get("within")
-    return kinds[kind](
-        levels[0],
-        levels[-1],
-        levels=levels,
+    return RANGES[kind](
+        data["levels"][0],
+        data["levels"][-1],
+        levels=data["levels"],
         log=data["log"],
         within=None if within is None else tuple(within),
         step=data.get("step"),

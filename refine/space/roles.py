@@ -20,10 +20,6 @@ ROLES = (SCIENTIFIC, NUISANCE, FIXED)
 def scientific_of(roles: Mapping[str, str], space: Space) -> tuple[str, ...]:
     """The scientific parameters among ``roles``, sorted; every other role follows from the space.
 
-    Args:
-        roles: Name -> role.
-        space: The space they are about.
-
     Raises:
         SpaceError: An unknown name or role, or one that the parameter's levels contradict.
     """
@@ -49,9 +45,6 @@ def scientific_of(roles: Mapping[str, str], space: Space) -> tuple[str, ...]:
 def roles_of(space: Space, scientific: Collection[str]) -> dict[str, str]:
     """The role of every parameter, in the space's order.
 
-    Args:
-        space: The space.
-        scientific: What :func:`scientific_of` gave, of this space or of an ancestor's; names that are gone or became
-            fixed don't count.
+    ``scientific`` is what :func:`scientific_of` gave, of this space or of an ancestor's; names that are gone or became fixed don't count.
     """
     return {n: FIXED if p.fixed else SCIENTIFIC if n in scientific else NUISANCE for n, p in space.items()}

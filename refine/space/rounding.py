@@ -34,12 +34,7 @@ def round_levels(low: float, high: float, log: bool, whole: bool = False, about:
     On a linear scale multiples of 1, 2, 2.5 or 5 times a power of ten; on a logarithmic one the same few numbers in every
     decade: 1; 1 and 3; 1, 2 and 5; or finer. Of these the ones whose number is nearest to ``about`` by ratio.
 
-    Args:
-        low: Lower end.
-        high: Upper end.
-        log: Whether the scale is logarithmic.
-        whole: Whether levels must be integers.
-        about: How many.
+    With ``whole`` levels are integers.
     """
     found = [_between_ends(low, high, inner, log) for inner in _ladders(low, high, log, whole, about)]
     fitting = [levels for levels in found if about / 2 <= len(levels) <= 2 * about]
@@ -49,14 +44,9 @@ def round_levels(low: float, high: float, log: bool, whole: bool = False, about:
 
 
 def cut(low: float, high: float, parts: int, log: bool, whole: bool = False) -> list[float]:
-    """Round numbers that cut a gap into parts as equal as that allows, without its ends; fewer where integers don't do.
+    """Round numbers that cut a gap into parts as equal (by ratio if ``log``) as that allows, without its ends.
 
-    Args:
-        low: Lower end.
-        high: Upper end.
-        parts: Into how many.
-        log: Whether parts are equal by ratio.
-        whole: Whether they must be integers.
+    There are fewer where integers, which ``whole`` asks for, don't do.
     """
     a, b = (math.log(low), math.log(high)) if log else (low, high)
     off = _NEAR * (b - a) / parts
@@ -74,16 +64,12 @@ def cut(low: float, high: float, parts: int, log: bool, whole: bool = False) -> 
 def round_between(least: float, near: float, most: float, whole: bool = False) -> float:
     """The roundest number from ``least`` to ``most``: that of the fewest digits, then the nearest to ``near``.
 
-    Args:
-        least: Lower end.
-        near: What is to be rounded; it stays where it has four digits or fewer.
-        most: Upper end.
-        whole: Whether it must be an integer; then the nearest one where there is none between.
+    ``near`` stays where it has four digits or fewer. With ``whole`` it is an integer, the nearest one where there is none between.
     """
     if whole and round(near) == near:
         return near
-    if not whole and round_significant(near) == _to_digits(near, _SHORT):
-        return _to_digits(near, _SHORT)
+    if not whole and round_significant(near) == float(f"{near:.{_SHORT}g}"):
+        return round_significant(near)
     if least <= 0 <= most:
         return 0.0
     if whole and math.ceil(least) > math.floor(most):
@@ -95,10 +81,6 @@ def round_between(least: float, near: float, most: float, whole: bool = False) -
         if digits >= _SHORT and not whole:
             break
     return float(math.floor(near + 0.5)) if whole else round_significant(near)
-
-
-def _to_digits(number: float, digits: int) -> float:
-    return float(f"{number:.{digits}g}")
 
 
 def _of_digits(least: float, most: float, digits: int) -> list[float]:

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
-from refine.space.conditions import ABSENT, joined, ordered_conditions
-from refine.space.constraints import Constraint
+from refine.space.code import optuna_code
+from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
-from refine.space.parameters import Mask, Parameter, number_of
+from refine.space.foreign import of_keras_tuner
+from refine.space.parameters import ABSENT, Mask, Parameter, number_of
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
@@ -29,21 +30,15 @@ RESERVED = ("state", "value", "seconds", "seed", "cell", "origin")
 _TRIED = 10_000
 """So many combinations of values a constraint is tried on when a space is made."""
 
+_MOST_JOINED = 1_000_000
+"""So many combinations of values of parameters that conditions join are counted."""
+
 Indices = npt.NDArray[np.integer[Any]]
 """Level numbers, one row per configuration, one column per parameter."""
 
 
-_MOST_JOINED = 1_000_000
-
-
 class _Counted(NamedTuple):
-    """The parameters that conditions join.
-
-    Attributes:
-        names: Those that have a condition or are named by one.
-        count: How many configurations of them there are.
-        never: Those that no configuration has.
-    """
+    """The parameters that conditions join, how many configurations of them there are, and those that no configuration has."""
 
     names: frozenset[str]
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
@@ -118,14 +113,12 @@ class Space(Shown, Mapping[str, Parameter]):
                 self._parameters[name] = parse(value)
             except SpaceError as error:
                 raise SpaceError(f"{name}: {error}") from error.__cause__
-        if isinstance(constraints, str):
-            raise SpaceError(
-                f"constraints must be a list of expressions, got the text {constraints!r}; put it in [...]"
+        if isinstance(constraints, str) or not isinstance(constraints, Iterable):
+            text = isinstance(constraints, str)
+            got = (
+                f"the text {constraints!r}; put it in [...]" if text else f"{constraints!r}; for none give []"
             )
-        if not isinstance(constraints, Iterable):
-            raise SpaceError(
-                f"constraints must be a list of expressions, got {constraints!r}; for none give []"
-            )
+            raise SpaceError(f"constraints must be a list of expressions, got {got}")
         unique = {Constraint(c.expression if isinstance(c, Constraint) else c) for c in constraints}
         self.constraints: tuple[Constraint, ...] = tuple(sorted(unique, key=str))
         for constraint in self.constraints:
@@ -133,7 +126,7 @@ class Space(Shown, Mapping[str, Parameter]):
                 text = any(isinstance(p, Categorical) and name in p.labels for p in self.values())
                 hint = "a text stands in quotes" if text else did_you_mean(name, self)
                 raise SpaceError(f"constraint {str(constraint)!r}: unknown parameter {name!r}; {hint}")
-        self.conditions: dict[str, Constraint] = ordered_conditions(self._parameters)
+        self.conditions: dict[str, Constraint] = ordered_conditions({n: p.when for n, p in self.items()})
         for name, condition in self.conditions.items():
             try:
                 condition(self._tried(condition.names))
@@ -159,8 +152,6 @@ class Space(Shown, Mapping[str, Parameter]):
     @classmethod
     def from_keras_tuner(cls, source: Any) -> Space:
         """The space of a ``keras_tuner.HyperParameters``: see :func:`refine.space.foreign.of_keras_tuner`."""
-        from refine.space.foreign import of_keras_tuner
-
         return cls(of_keras_tuner(source))
 
     # A mapping.
@@ -252,7 +243,7 @@ class Space(Shown, Mapping[str, Parameter]):
         among: Collection[str] = (),
         missing: Collection[str] = (),
     ) -> dict[str, Mask]:
-        """Which of n rows have each conditional parameter, by the columns of those that conditions name.
+        """Which of n rows have each conditional parameter (of ``among``, if given), by the columns of those that conditions name.
 
         Conditions on a missing one, of which there is no value although rows may have it, are not met.
         """
@@ -265,20 +256,23 @@ class Space(Shown, Mapping[str, Parameter]):
                 known[name] = np.zeros(n, dtype=np.bool_) if name in missing else present[name]
         return present
 
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        """The parameters that conditions name."""
+        return frozenset().union(*(c.names for c in self.conditions.values()))
+
     def active(self, indices: Indices) -> dict[str, Mask]:
         """Which rows of level numbers have each parameter that has a condition."""
-        names = set().union(*(c.names for c in self.conditions.values()))
-        columns = {n: _plain(p)[indices[:, j]] for j, (n, p) in enumerate(self.items()) if n in names}
+        columns = {n: _plain(self[n])[indices[:, self._at[n]]] for n in self._asked}
         return self._present(columns, len(indices))
 
     def active_in(self, frame: pd.DataFrame) -> dict[str, Mask]:
         """Which rows of a table have each parameter that has a condition, by the values of those that conditions name.
 
-        Args:
-            frame: A column for every parameter that a condition names; one that has a condition itself may be missing.
+        The table has a column for each of these; one that has a condition itself may be missing.
         """
         columns = {}
-        for name in set().union(*(c.names for c in self.conditions.values())):
+        for name in self._asked:
             column = frame[name].to_numpy() if name in frame else np.full(len(frame), None)
             columns[name] = _plain_column(self[name], column)
         return self._present(columns, len(frame))
@@ -305,7 +299,7 @@ class Space(Shown, Mapping[str, Parameter]):
         if not self.conditions:
             return frozenset(self)
         columns, there = {}, set(self) - set(self.conditions)
-        for name in set().union(*(c.names for c in self.conditions.values())):
+        for name in self._asked:
             if name not in configuration and name in there:
                 raise SpaceError(f"a configuration needs every parameter, missing: {name}")
             columns[name] = _one(self[name], configuration.get(name))
@@ -313,18 +307,14 @@ class Space(Shown, Mapping[str, Parameter]):
         return frozenset(there | {name for name, mask in present.items() if mask[0]})
 
     def indices(self, cell: int) -> tuple[int, ...]:
-        """The level numbers of a cell.
-
-        Raises:
-            SpaceError: ``cell`` is no integer in [0, size).
-        """
+        """The level numbers of a cell; SpaceError where it is no integer in [0, cells)."""
         if isinstance(cell, bool) or not isinstance(cell, int | np.integer) or not 0 <= cell < self.cells:
             raise SpaceError(f"a cell must be an integer >= 0 and < {self.cells}, got {cell!r}")
-        rest, out = int(cell), []
+        rest, digits = int(cell), []
         for radix in reversed(self.radices):
             rest, digit = divmod(rest, radix)
-            out.append(digit)
-        return tuple(reversed(out))
+            digits.append(digit)
+        return tuple(reversed(digits))
 
     def number(self, indices: Sequence[int] | npt.NDArray[Any]) -> int:
         """The cell of level numbers; the inverse of :meth:`indices`."""
@@ -352,11 +342,7 @@ class Space(Shown, Mapping[str, Parameter]):
         return {n: v for n, v in every.items() if v is not ABSENT}
 
     def cell(self, configuration: Mapping[str, Any]) -> int:
-        """The number of a configuration; the inverse of :meth:`configuration`.
-
-        Raises:
-            SpaceError: A name is missing or unknown, or a value is no level.
-        """
+        """The number of a configuration, or SpaceError; the inverse of :meth:`configuration`."""
         there = self.check_names(configuration)
         found = []
         for name, parameter in self.items():
@@ -427,16 +413,11 @@ class Space(Shown, Mapping[str, Parameter]):
         return mask
 
     def contains(self, frame: pd.DataFrame) -> Mask:
-        """Which rows of a table lie inside: bounds and choices, then the constraints.
-
-        Being on a level is not required.
+        """Which rows of a table, (rows,), lie inside: bounds and choices, whether or not on a level, then the constraints.
 
         Args:
             frame: One column per parameter; others are ignored. Of one with a condition only rows count that meet it, and
                 its column may be missing where none does.
-
-        Returns:
-            Mask of shape (rows,).
 
         Raises:
             SpaceError: A parameter has no column, or it is no table.
@@ -511,9 +492,7 @@ class Space(Shown, Mapping[str, Parameter]):
 
         A trial that breaks a constraint is pruned; comments say what is lost. Optuna doesn't have to be installed.
         """
-        from refine.space.code import optuna_code
-
-        return optuna_code(self)
+        return optuna_code(self, self.constraints, self.conditions, self.size)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""

@@ -51,8 +51,7 @@ from refine.tree.marks import mark_trials, marks_frame
 from refine.tree.names import paths_of
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.winner import ranked_keys, winner_of
-from refine.trials.frame import Records, best_first, best_row, table, tables
-from refine.trials.front import front_rows
+from refine.trials.frame import Records, best_first, best_row, front_rows, table, tables
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import Metric, Score
 from refine.trials.metric_constraint import metric_constraints
@@ -283,7 +282,7 @@ class Round(Shown):
             check_noise: Whether the best of ten or more configurations runs once more when the plan has ended, under a new seed:
                 where its value is the same to the last bit, there is no noise. It goes to :attr:`replicates`, and does not run
                 where earlier runs tell, or with ``trials``.
-            on_trial: Called in this process with every :class:`refine.trials.finished.FinishedTrial` once it was handed
+            on_trial: Called in this process with every :class:`refine.trials.trial.FinishedTrial` once it was handed
                 to the store; a function, or several. Exceptions in it harm nothing: they are warned of and logged.
             on_round: Called with this round when the call ends, whatever ends it; likewise.
             track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, to which ended trials are sent.

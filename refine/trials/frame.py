@@ -14,6 +14,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import decode, label, value_key
 from refine.space.parameters import Parameter
 from refine.space.space import RESERVED, Space
+from refine.stats.pareto import non_dominated
 from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import Curve, Metric
 from refine.trials.metric_constraint import FEASIBLE, SECONDS, MetricConstraint
@@ -58,15 +59,10 @@ class Records(NamedTuple):
 
 
 def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
-    """Which trials gave a model that predicts the same for everything.
+    """Which trials, (n,), gave a model that predicts the same for everything.
 
-    Args:
-        frame: One row per trial. The metric ``degenerate`` says so: 1, or with several models per trial the share
-            of them, of which half is enough. Without such a column no row is.
-        space: Names of parameters: where one of them is called so too, the metric has another title.
-
-    Returns:
-        (n,) mask.
+    The metric ``degenerate`` says so: 1, or with several models per trial the share of them, of which half is enough. Where one of the
+    parameters, ``space``, is called so too, the metric has another title. Without such a column no row is.
     """
     title = metric_title(DEGENERATE, space)
     if title not in frame.columns:
@@ -75,14 +71,7 @@ def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArr
 
 
 def infeasible_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which trials finished without meeting all metric constraints.
-
-    Args:
-        frame: One row per trial. The column ``feasible`` says which do; without it all do.
-
-    Returns:
-        (n,) mask.
-    """
+    """Which trials, (n,), finished without meeting all metric constraints, by the column ``feasible``; without it all do."""
     if FEASIBLE not in frame.columns or frame[FEASIBLE].dtype != bool:  # a parameter or metric of that name
         return np.zeros(len(frame), dtype=np.bool_)
     finished = np.isfinite(np.asarray(frame["value"], dtype=float))
@@ -90,13 +79,7 @@ def infeasible_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
-    """Which trials finished and may not be called best: degenerate ones, unless these may be, and infeasible ones.
-
-    Args:
-        frame: One row per trial.
-        space: Names of parameters, see :func:`degenerate_rows`.
-        allow_degenerate: Whether degenerate trials may be best.
-    """
+    """Which trials finished and may not be called best: degenerate ones, unless these may be, and infeasible ones."""
     barred = infeasible_rows(frame)
     return barred if allow_degenerate else barred | degenerate_rows(frame, space)
 
@@ -105,11 +88,6 @@ def slacks(
     frame: pd.DataFrame, space: Iterable[str], constraints: Sequence[MetricConstraint]
 ) -> npt.NDArray[np.float64]:
     """By how much every trial meets every constraint, shape (constraints, n); NaN where it has no such metric.
-
-    Args:
-        frame: One row per trial, a column per metric.
-        space: Names of parameters: where one has the name of a metric, that has another title.
-        constraints: The constraints.
 
     Raises:
         AnalysisError: The table has no such metric.
@@ -136,24 +114,14 @@ def metric_title(metric: str, space: Iterable[str]) -> str:
 
 
 def space_filling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which trials were drawn without looking at results: the one rule, by their ``origin``; all where there is none.
-
-    Returns:
-        (n,) mask.
-    """
+    """Which trials, (n,), were drawn without looking at results: the one rule, by their ``origin``; all where there is none."""
     if "origin" not in frame:
         return np.ones(len(frame), dtype=np.bool_)
     return np.asarray(frame["origin"].isin(SPACE_FILLING), dtype=np.bool_)
 
 
 def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
-    """Which rows finished with a value and may be called best.
-
-    Args:
-        frame: One row per trial with ``value``; without ``state`` every row is complete.
-        space: Names of parameters, see :func:`degenerate_rows`.
-        allow_degenerate: Whether degenerate trials may be best.
-    """
+    """Which rows finished with a value and may be called best; without ``state`` every row is complete."""
     keep = np.isfinite(np.asarray(frame["value"], dtype=float))
     if "state" in frame:
         keep &= (frame["state"] == "complete").to_numpy()
@@ -163,14 +131,7 @@ def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: boo
 def best_first(
     frame: pd.DataFrame, direction: str, space: Iterable[str] = (), allow_degenerate: bool = False
 ) -> pd.DataFrame:
-    """Trials that may be called best, best first; equal ones in the table's order.
-
-    Args:
-        frame: One row per trial with ``value`` and, optionally, ``state``.
-        direction: ``"maximize"`` or ``"minimize"``.
-        space: Names of parameters, see :func:`degenerate_rows`.
-        allow_degenerate: Whether degenerate trials may be.
-    """
+    """Trials that may be called best by their ``value``, best first; equal ones in the table's order."""
     found: pd.DataFrame = frame[may_be_best(frame, space, allow_degenerate)]
     return found.iloc[
         np.argsort(-sign_of(direction) * np.asarray(found["value"], dtype=float), kind="stable")
@@ -196,13 +157,13 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
 
     data: dict[str, Any] = _parameter_columns(space, records.configurations, part)
     values = _values(records, metric)[part]
-    columns = {name: records.columns[name][part] for name in _SHOWN}
-    data["state"] = columns["state"]
-    data["value"] = values
-    data["seconds"] = np.asarray(columns["seconds"], dtype=float)
-    data["seed"] = np.asarray(columns["seed"], dtype=np.int64)
-    data["cell"] = columns["cell"]
-    data["origin"] = columns["origin"]
+    shown = {name: records.columns[name][part] for name in _SHOWN}
+    data |= {"state": shown["state"], "value": values, "seconds": np.asarray(shown["seconds"], dtype=float)}
+    data |= {
+        "seed": np.asarray(shown["seed"], dtype=np.int64),
+        "cell": shown["cell"],
+        "origin": shown["origin"],
+    }
     for name in records.metrics.names:
         title = metric_title(name, space)
         if title != "value":
@@ -253,13 +214,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
 
 
 def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], seen: set[Any]) -> Iterator[int]:
-    """Rows of a column that hold the first value of a kind.
-
-    Args:
-        name: Of the column.
-        column: Its values.
-        seen: Kinds that were met before; takes those that are new.
-    """
+    """Rows of a column that hold the first value of a kind that is not among ``seen``, which takes it."""
     # An array is of one kind.
     for i, value in enumerate(column[:1] if isinstance(column, np.ndarray) else column):
         kind = (name, type(value), np.asarray(value).dtype.kind if isinstance(value, int) else "")
@@ -272,11 +227,6 @@ def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
     """The first row of :func:`best_first` of the :func:`table`; ``None`` where no trial may be called best.
 
     The table, of which all but one row would be thrown away, is not made.
-
-    Args:
-        space: Of the round.
-        records: Its trials.
-        goal: What they are judged by.
     """
     import pandas as pd
 
@@ -292,27 +242,14 @@ def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
 
 
 def configuration_table(space: Space, configurations: Rows) -> pd.DataFrame:
-    """The parameters alone, as :func:`table` has them.
-
-    Args:
-        space: Whose parameters become columns.
-        configurations: Name -> encoded value.
-    """
+    """The parameters alone, of encoded configurations, as :func:`table` has them."""
     import pandas as pd
 
     return pd.DataFrame(_parameter_columns(space, configurations))
 
 
 def usable_values(records: Records, goal: Goal) -> npt.NDArray[np.float64]:
-    """What each trial is judged by.
-
-    Args:
-        records: The trials.
-        goal: What they are judged by.
-
-    Returns:
-        (n,) values; NaN where a trial has none or may not be called best.
-    """
+    """What each trial is judged by, (n,); NaN where it has no value or may not be called best."""
     values = _values(records, goal.metric)
     if not goal.allow_degenerate:
         values[records.metrics.numbers(DEGENERATE) >= 0.5] = np.nan
@@ -413,3 +350,31 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
             seen[known] = labels.get(value_key(frozen), label(frozen))
         out.append(seen[known])
     return np.array(out, dtype=object)
+
+
+def front_rows(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str]) -> pd.DataFrame:
+    """The front of a table of trials: those that no other one beats, where there are several goals.
+
+    Args:
+        frame: One row per trial, with ``value`` for the first goal and a column per metric.
+        goals: The goals.
+        space: Names of parameters, whose columns have their names.
+
+    Returns:
+        The rows that may be called best, have a value in every goal and are dominated by no other; columns of the goals
+        stand first, in place of ``value``. The best in the first goal first.
+    """
+    names = list(space)
+    shown = frame.rename(columns={"value": str(goals[0].metric)}).loc[:, lambda t: ~t.columns.duplicated()]
+    titles = [str(goals[0].metric), *(metric_title(goal.metric.name, names) for goal in goals[1:])]
+    if not set(titles) <= set(shown.columns):
+        return shown.iloc[:0]
+    signs = [goal.sign for goal in goals]
+    values = shown[titles].to_numpy(dtype=float) * signs
+    usable = np.flatnonzero(
+        may_be_best(frame, names, goals[0].allow_degenerate) & np.isfinite(values).all(axis=1)
+    )
+    on = usable[non_dominated(values[usable])]
+    rest = [column for column in shown.columns if column not in titles and column not in names]
+    order = on[np.lexsort((*values[on].T[:0:-1], -values[on, 0]))]
+    return shown[[*titles, *(n for n in names if n in shown), *rest]].iloc[order]

@@ -147,12 +147,7 @@ class Goal:
         return best_of(values, self.direction)
 
     def counts(self, metrics: Mapping[str, float], seconds: float = math.nan) -> bool:
-        """Whether a finished trial may be called best: no degenerate model, unless it may be one, and all constraints met.
-
-        Args:
-            metrics: Metric name -> last value.
-            seconds: Its wall time.
-        """
+        """Whether a finished trial may be called best: no degenerate model, unless it may be one, and all constraints met."""
         usable = self.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
         return usable and all_met(self.metric.subject_to, metrics, seconds)
 
@@ -240,9 +235,6 @@ def direction_of(name: str, direction: str | None) -> str:
     Raises:
         AnalysisError: It is neither, or can't be told by the name, or nobody gave one and the name reads like something to
             minimize.
-
-    Warns:
-        RefineWarning: It was told by the name.
     """
     if direction in DIRECTIONS:
         return str(direction)
@@ -271,11 +263,6 @@ def direction_of(name: str, direction: str | None) -> str:
 def check_meant(objective: str, metric: object, direction: str | None) -> None:
     """A number that a function called ``error`` returns is asked about as a metric of that name is.
 
-    Args:
-        objective: Name of the objective.
-        metric: The metric that was asked for.
-        direction: The direction that was.
-
     Raises:
         AnalysisError: Nobody gave a direction, and the function reads like something to minimize.
     """
@@ -298,11 +285,7 @@ def _words(name: str) -> set[str]:
 
 
 def check_direction(direction: str) -> str:
-    """``direction`` if it is one.
-
-    Raises:
-        AnalysisError: It is neither ``"maximize"`` nor ``"minimize"``.
-    """
+    """``direction`` if it is one, else AnalysisError."""
     if direction not in DIRECTIONS:
         hint = did_you_mean(direction, DIRECTIONS)
         tail = f"; {hint}" if hint.startswith("did") else ""

@@ -93,13 +93,7 @@ def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[M
 def all_met(
     constraints: Sequence[MetricConstraint], metrics: Mapping[str, float], seconds: float = math.nan
 ) -> bool:
-    """Whether a trial's metrics meet every constraint.
-
-    Args:
-        constraints: The constraints.
-        metrics: Metric name -> last value.
-        seconds: Its wall time, which stands for a metric of that name where it reported none.
-    """
+    """Whether a trial's metrics, and its wall time where it reported no metric of that name, meet every constraint."""
     known = {SECONDS: seconds, **metrics}
     return all(constraint.met(known.get(constraint.name)) for constraint in constraints)
 

@@ -67,24 +67,13 @@ def _where(records: Records, keep: Sequence[bool]) -> Records:
 
 
 def best_keys(records: Records, goal: Goal, most: int | None = None) -> list[str]:
-    """Keys of the configurations whose planned run may be called best, best first.
-
-    Args:
-        records: Trials of a round; replicates among them say nothing here.
-        goal: What they are judged by.
-        most: How many; default all.
-    """
+    """Keys of the configurations whose planned run may be called best, best first; no more than ``most``."""
     first = planned(records)
     values = goal.sign * usable_values(first, goal)
     usable = np.flatnonzero(np.isfinite(values))
     ranked = usable[np.argsort(-values[usable], kind="stable")]
-    keys = first.columns["key"]
-    found: dict[str, None] = {}
-    for i in ranked.tolist():
-        if len(found) == most:
-            break
-        found[keys[i]] = None
-    return list(found)
+    keys = [first.columns["key"][i] for i in ranked.tolist()]
+    return list(dict.fromkeys(keys))[:most]
 
 
 def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
@@ -107,10 +96,7 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
         goal: What they are judged by.
     """
     metric = goal.metric
-    values: list[float] = []
-    groups: list[str] = []
-    first: list[float] = []
-    splits: list[list[float]] = []
+    values, groups, first, splits = list[float](), list[str](), list[float](), list[list[float]]()
     for pk, records in rounds.items():
         found = again(records)
         if not found.metrics:
@@ -133,12 +119,7 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
 
 
 def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.Repeats:
-    """How the runs of some rounds' configurations compare, to the last bit.
-
-    Args:
-        rounds: Row of a round -> its trials, replicates among them.
-        goal: What they are judged by.
-    """
+    """How the runs of some rounds' configurations (row of a round -> its trials, replicates among them) compare, to the last bit."""
     again, groups, before, _ = fresh_runs(rounds, goal)
     first = {g: v for g, v in zip(groups, before, strict=True) if np.isfinite(v)}
     return stats.repeats([*first.values(), *again], [*first, *groups])

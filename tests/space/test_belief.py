@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.space.belief import Belief, belief_of
-from refine.space.belief_text import typed_belief
+from refine.space.belief import Belief, belief_of, typed_belief
 
 SPACE = refine.Space(
     {

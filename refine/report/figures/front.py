@@ -10,8 +10,7 @@ from refine.errors import AnalysisError
 from refine.report.figures.look import style, tone
 from refine.report.figures.style import axes, line_mark, shorten, title
 from refine.stats.pareto import non_dominated
-from refine.trials.frame import infeasible_rows
-from refine.trials.front import front_rows, title_of
+from refine.trials.frame import front_rows, infeasible_rows, metric_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +45,7 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
     if not len(best):
         raise AnalysisError("no trial has a value in every goal yet; run the round first")
     first, second = goals[:2]
-    columns = ["value", title_of(second, names)]
+    columns = ["value", metric_title(second.metric.name, names)]
     points = np.column_stack([np.asarray(frame[c], dtype=float) for c in columns])
     on = points[frame.index.isin(best.index)]
     broken = infeasible_rows(frame)

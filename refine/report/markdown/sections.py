@@ -42,8 +42,7 @@ from refine.report.pages.population import CAUTION, population_sentence
 from refine.report.pages.proposal import next_text
 from refine.report.pages.runs import spread_text
 from refine.space.edits import bounds_text
-from refine.trials.frame import barred_rows, infeasible_rows
-from refine.trials.front import front_rows, title_of
+from refine.trials.frame import barred_rows, front_rows, infeasible_rows, metric_title
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
@@ -432,7 +431,7 @@ def front_section(facts: Facts, where: Path) -> Section | None:
     found = front_rows(facts.table, goals, node.space)
     if not len(found):
         return None
-    titles = [str(goals[0].metric), *(title_of(goal, node.space) for goal in goals[1:])]
+    titles = [str(goals[0].metric), *(metric_title(goal.metric.name, node.space) for goal in goals[1:])]
     names = [n for n in node.space.varied if n in found.columns]
     rows = [
         [*(score(float(found[t].iloc[i])) for t in titles), *(shown(found[n].iloc[i]) for n in names)]

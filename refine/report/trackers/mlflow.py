@@ -9,8 +9,7 @@ from typing import Any
 
 from refine.errors import DesignError
 from refine.report.trackers.tracker import RoundFacts, Tracker, curve_steps, named, now_ms, plain
-from refine.trials.finished import FinishedTrial
-from refine.trials.trial import FAILED
+from refine.trials.trial import FAILED, FinishedTrial
 from refine.utils.extras import load
 
 _MOST = 1000

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from refine.errors import DesignError
 from refine.report.trackers.tracker import RoundFacts, Tracker, curve_steps, named, plain
-from refine.trials.finished import FinishedTrial
-from refine.trials.trial import FAILED
+from refine.trials.trial import FAILED, FinishedTrial
 from refine.utils.extras import load
 
 

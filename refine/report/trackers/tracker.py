@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.errors import DesignError, RefineError
 from refine.space.encoding import label
-from refine.trials.finished import FinishedTrial
 from refine.trials.metric import Metric
+from refine.trials.trial import FinishedTrial
 from refine.utils.format import plural
 from refine.utils.warning import warn
 

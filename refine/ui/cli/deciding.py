@@ -292,7 +292,7 @@ def branch(
 
 def _belief(typed: list[str] | None) -> dict[str, Any] | None:
     """What is believed from here on; ``None`` where what was believed before goes on."""
-    from refine.space.belief_text import typed_belief
+    from refine.space.belief import typed_belief
 
     return typed_belief(typed, "--belief") if typed else None
 

@@ -284,7 +284,7 @@ def _made(
 ) -> tuple[refine.Tree, Round]:
     """A new root in a store that is made if need be."""
     import refine
-    from refine.space.belief_text import typed_belief
+    from refine.space.belief import typed_belief
     from refine.space.files import read_space
     from refine.space.literals import typed_pairs
 

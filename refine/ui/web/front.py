@@ -10,8 +10,7 @@ from refine.analysis.conditions import as_read
 from refine.errors import ReviewError
 from refine.space.encoding import label
 from refine.tree.overview import beaten
-from refine.trials.frame import infeasible_rows
-from refine.trials.front import front_rows, title_of
+from refine.trials.frame import front_rows, infeasible_rows, metric_title
 from refine.utils.action import Action
 from refine.utils.format import plural, score
 
@@ -42,7 +41,7 @@ def front_content(found: Round) -> FrontAnswer:
         )
     names = list(found.space)
     trials, best = found.trials, found.front
-    titles = ["value", *(title_of(goal, names) for goal in found.goals[1:])]
+    titles = ["value", *(metric_title(goal.metric.name, names) for goal in found.goals[1:])]
     known = all(title in trials for title in titles)
     values = (
         np.column_stack([np.asarray(trials[t], dtype=float) for t in titles])
