@@ -1,4 +1,4 @@
-"""Asks and tells: a sampler of Optuna proposes configurations inside a space, given what earlier ones gave.
+"""A space as Optuna's distributions; asks and tells: a sampler proposes configurations inside it, given what earlier ones gave.
 
 The study is kept in memory and can be built again from stored trials. Optuna is imported when it is used.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from refine.design.optuna_distributions import configuration_of, distributions, params_of
 from refine.design.samplers import quietly
 from refine.design.space_filling import Uniform, draw
-from refine.space.encoding import seed_of
+from refine.space.categorical import Categorical
+from refine.space.encoding import round_significant, seed_of
+from refine.space.parameters import Integer, Parameter, Range
 from refine.space.space import Space, configuration_key
 from refine.trials.frame import Records, barred_rows, table
 from refine.trials.metric import Metric
@@ -26,6 +27,75 @@ _TRIES = 50
 _TRIES_GP = 5  # each of them fits the process anew
 _WARM_START = 20
 """So many finished trials a new CMA-ES takes its first mean and covariance from."""
+
+
+class Axis(NamedTuple):
+    """A varied parameter as Optuna has it.
+
+    Attributes:
+        distribution: What Optuna draws from.
+        param: What Optuna calls a canonical value, or the label of a choice, that lies inside the space.
+        value: The canonical value of what Optuna drew.
+    """
+
+    distribution: Any
+    param: Callable[[Any], Any]
+    value: Callable[[Any], Any]
+
+
+def axes(space: Space, ordered: bool = False) -> dict[str, Axis]:
+    """The varied parameters of a space; fixed ones are left out.
+
+    Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Integer`` every whole one. Of a range with a step or a
+    base, its values are numbered. A choice of numbers becomes the number of its place in the list, so that its order is not lost, and any
+    other choice the text of that number, since Optuna keeps neither classes nor functions; with ``ordered``, for samplers that know no
+    categories, a number too.
+    """
+    return {name: _axis(space[name], ordered) for name in space.varied}
+
+
+def _axis(parameter: Parameter, ordered: bool) -> Axis:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(parameter, Categorical):
+        index, grid = parameter.index, parameter.grid
+        if parameter.ordered or ordered:
+            return Axis(IntDistribution(0, parameter.size - 1), index, lambda p: grid[int(p)])
+        places = CategoricalDistribution([str(i) for i in range(parameter.size)])
+        return Axis(places, lambda v: str(index(v)), lambda p: grid[int(p)])
+    assert isinstance(parameter, Range)
+    low, high, lattice = parameter.low, parameter.high, parameter.lattice
+    if lattice is not None:
+        last = round(lattice.place(high))
+        # A value that somebody gave off the step counts as its neighbour.
+        return Axis(
+            IntDistribution(0, last), lambda v: round(lattice.place(float(v))), lambda p: lattice.at(int(p))
+        )
+    if isinstance(parameter, Integer):
+        return Axis(IntDistribution(parameter.low, parameter.high, log=parameter.log), round, int)
+
+    def clipped(value: float) -> float:
+        return float(np.clip(value, low, high))
+
+    # Back from a logarithm a number may lie a rounding beyond its bound.
+    return Axis(
+        FloatDistribution(low, high, log=parameter.log), clipped, lambda p: round_significant(clipped(p))
+    )
+
+
+def configuration_of(space: Space, known: Mapping[str, Axis], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration, with canonical values, of what was drawn from :func:`axes`, without what its conditions leave out."""
+    drawn = {n: known[n].value(params[n]) if n in params else p.grid[0] for n, p in space.items()}
+    return space.frozen(drawn)
+
+
+def params_of(space: Space, known: Mapping[str, Axis], configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of :func:`configuration_of`.
+
+    What the configuration has not is left out, so that a sampler learns of a parameter from trials that had it.
+    """
+    there = space.has(configuration)
+    return {n: axis.param(configuration[n]) for n, axis in known.items() if n in there}
 
 
 class EndedTrial(NamedTuple):
@@ -87,7 +157,8 @@ class Conversation:
         self._kept: Any = None
         self._ordered = node.method == "qmc"
         self._whole = pruner is not None
-        self._distributions = distributions(node.space, self._ordered)
+        self._axes = axes(node.space, self._ordered)
+        self._distributions = {name: axis.distribution for name, axis in self._axes.items()}
         self._earlier, self._own, self._asked = len(ended) - own, own, asked
         self._running: dict[str, Any] = {}
         with quietly():
@@ -100,22 +171,11 @@ class Conversation:
         self._source = done if len(done) >= _WARM_START else None
 
     def ask(self, taken: set[str] | frozenset[str]) -> Asked:
-        """The next configuration: inside the bounds and constraints, and none of those taken.
-
-        Args:
-            taken: Keys of configurations that have run or are running.
-
-        Raises:
-            DesignError: There is no other.
-        """
+        """The next configuration: inside the bounds and constraints, and with none of the keys taken; DesignError where there is none."""
         from optuna.trial import TrialState
 
-        shown = {
-            "ask": self._asked,
-            "earlier": self._earlier,
-            "told": self._own,
-            "running": sorted(self._running),
-        }
+        running = sorted(self._running)
+        shown = {"ask": self._asked, "earlier": self._earlier, "told": self._own, "running": running}
         tries = _TRIES_GP if self._node.method == "gp" else _TRIES
         # A sequence that is begun again first comes to the configurations that have run.
         tries += self._asked if self._ordered else 0
@@ -123,9 +183,9 @@ class Conversation:
             for attempt in range(tries):
                 self._study.sampler = self._sampler(seed_of(self._node.id, "ask", self._asked, attempt))
                 trial = self._study.ask(self._distributions)
-                configuration = configuration_of(self._space, trial.params)
+                configuration = configuration_of(self._space, self._axes, trial.params)
                 key = configuration_key(configuration)
-                if key not in taken and self._valid(configuration):
+                if key not in taken and not self._space.broken_constraints(configuration):
                     break
                 self._study.tell(trial, state=TrialState.FAIL)
             else:
@@ -158,35 +218,27 @@ class Conversation:
         self._own += 1
         trial = self._running.pop(key, None)
         with quietly():
-            if trial is None:
+            if trial is None or (self._node.method in ("tpe", "gp") and not self._whole):
+                if trial is not None:  # as a resumed round gives it: with values rounded as they are stored
+                    self._study.tell(trial, state=TrialState.FAIL)
                 self._study.add_trial(self._frozen(ended))
                 return {}
-            if self._node.method in ("tpe", "gp") and not self._whole:
-                # As a resumed round gives it: with values rounded as they are stored.
-                self._study.tell(trial, state=TrialState.FAIL)
-                self._study.add_trial(self._frozen(ended))
-                return {}
-            if ended.state == "complete":
-                self._study.tell(trial, ended.value)
-            elif ended.state == "pruned":
-                if not self._whole and math.isfinite(ended.value):
-                    trial.report(ended.value, len(ended.series))
-                self._study.tell(trial, state=TrialState.PRUNED)
-            else:
-                self._study.tell(trial, state=TrialState.FAIL)
+            if ended.state == "pruned" and not self._whole and math.isfinite(ended.value):
+                trial.report(ended.value, len(ended.series))
+            value = ended.value if ended.state == "complete" else None
+            self._study.tell(trial, value, state=_state(ended.state))
             noted = self._study.trials[trial.number].system_attrs if self._whole else {}
         return {name: float(v) for name, v in noted.items() if name.startswith("completed_rung_")}
 
     def _frozen(self, ended: EndedTrial) -> Any:
-        from optuna.trial import TrialState, create_trial
+        from optuna.trial import create_trial
 
-        states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         reached = dict(enumerate(ended.series, 1)) if self._whole else {}
         if ended.state == "pruned" and not reached and math.isfinite(ended.value):
             reached = {max(1, len(ended.series)): ended.value}
-        params = params_of(self._space, ended.configuration, self._ordered)
+        params = params_of(self._space, self._axes, ended.configuration)
         return create_trial(
-            state=states[ended.state],
+            state=_state(ended.state),
             value=ended.value if ended.state == "complete" else None,
             params=params,
             distributions={name: self._distributions[name] for name in params},
@@ -195,7 +247,7 @@ class Conversation:
         )
 
     def _enter(self, configuration: Mapping[str, Any]) -> Any:
-        self._study.enqueue_trial(params_of(self._space, configuration, self._ordered))
+        self._study.enqueue_trial(params_of(self._space, self._axes, configuration))
         return self._study.ask(self._distributions)
 
     def _any(self, taken: set[str] | frozenset[str]) -> tuple[dict[str, Any], str, Any]:
@@ -204,9 +256,6 @@ class Conversation:
         row = draw(Uniform(), self._space, 1, seed, frozenset(taken))[0]
         configuration = self._space.frozen(self._space.at(row))
         return configuration, configuration_key(configuration), self._enter(configuration)
-
-    def _valid(self, configuration: Mapping[str, Any]) -> bool:
-        return not self._space.constraints or not self._space.broken_constraints(configuration)
 
     def _sampler(self, seed: int) -> Any:
         from optuna import samplers
@@ -233,6 +282,12 @@ class Conversation:
         return self._kept
 
 
+def _state(state: str) -> Any:
+    from optuna.trial import TrialState
+
+    return {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}.get(state, TrialState.FAIL)
+
+
 class OptunaRace:
     """A running trial before a pruner of Optuna, in this process: stands in for :class:`refine.design.pruning.Limit`."""
 
@@ -254,22 +309,11 @@ class OptunaRace:
 
 
 def ended_trials(
-    space: Space,
-    records: Records,
-    configurations: Rows,
-    metric: Metric,
-    allow_degenerate: bool,
+    space: Space, records: Records, configurations: Rows, metric: Metric, allow_degenerate: bool
 ) -> list[EndedTrial]:
-    """Ended trials inside a space as a sampler gets them.
+    """Ended trials inside a space as a sampler gets them; ``configurations`` are theirs in the names of this space.
 
     A degenerate or infeasible model counts as pruned without having reached anything: worse than every value, whatever its own.
-
-    Args:
-        space: What is searched.
-        records: The trials.
-        configurations: Theirs in the names of this space, plain JSON data.
-        metric: Which metric is the value.
-        allow_degenerate: Whether a degenerate trial may be called best.
     """
     frame = table(space, records._replace(configurations=configurations), metric)
     if frame.empty:
@@ -295,9 +339,9 @@ def ended_trial(
         return EndedTrial(configuration, "pruned", finite[-1] if finite else math.nan, series)
     if state != "complete" or value is None or not math.isfinite(value):
         return EndedTrial(configuration, "failed", math.nan, series)
-    return (
-        EndedTrial(configuration, "pruned") if flat else EndedTrial(configuration, "complete", value, series)
-    )
+    if flat:
+        return EndedTrial(configuration, "pruned")
+    return EndedTrial(configuration, "complete", value, series)
 
 
 def _reseed(sampler: Any, seed: int) -> None:

@@ -72,11 +72,7 @@ class Pruner:
         return {"keep": float(self.keep), "warmup": self.warmup, "min_trials": self.min_trials}
 
     def basis(self, complete: Sequence[bool]) -> int:
-        """How many of the ended trials, the first ones, a trial that starts now is measured by; 0 for none.
-
-        Args:
-            complete: Whether each ended trial ran to its end, in the order of ending.
-        """
+        """How many of the ended trials, the first ones in the order of ending, a trial that starts now is measured by; 0 for none."""
         done = np.flatnonzero(np.asarray(complete, dtype=np.bool_))
         if len(done) < self.min_trials:
             return 0
@@ -88,11 +84,8 @@ class Pruner:
     def thresholds(self, reached: Sequence[npt.NDArray[np.float64]]) -> tuple[float, ...]:
         """What must be reached by every epoch from number ``warmup`` on, counted from 1.
 
-        Args:
-            reached: Per ended trial the best value so far, higher is better, one per epoch; see :func:`best_so_far`.
-
-        Returns:
-            One number per epoch, up to the last but one of the longest trial: who got to the last has ended.
+        ``reached`` are the ended trials' :func:`best_so_far`. There is a number for every epoch up to the last but one of the longest trial:
+        who got to the last has ended.
         """
         longest = max((len(r) for r in reached), default=0)
         if longest <= self.warmup:
@@ -107,12 +100,7 @@ MEDIAN = Pruner()
 
 
 def best_so_far(series: Sequence[float], sign: float) -> npt.NDArray[np.float64]:
-    """The best value so far at every epoch, higher is better; minus infinity before the first finite one.
-
-    Args:
-        series: One value per epoch, in the metric's own sign.
-        sign: 1 to maximize, -1 to minimize.
-    """
+    """The best value so far at every epoch, times the sign (1 to maximize, -1 to minimize); minus infinity before the first finite one."""
     values = sign * np.asarray(series, dtype=float)
     return np.maximum.accumulate(np.where(np.isfinite(values), values, -np.inf))
 
@@ -123,11 +111,7 @@ class Race(Protocol):
     metric: str
 
     def behind(self, value: float) -> bool:
-        """Whether to stop after this epoch.
-
-        Args:
-            value: The metric's, in its own sign; NaN where the epoch has none.
-        """
+        """Whether to stop after this epoch, of this value of the metric in its own sign; NaN where it has none."""
 
 
 class Limit(NamedTuple):

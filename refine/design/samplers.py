@@ -71,17 +71,7 @@ def described(thing: Any) -> str:
 
 
 def how_many_asked(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
-    """The number of configurations of an adaptive round, which leaves the grid: see :func:`refine.design.space_filling.how_many`.
-
-    Args:
-        space: What to search.
-        n: How many, or
-        downsample: a share of the grid's.
-        taken: How many configurations of the space have been run already.
-
-    Raises:
-        DesignError: Both or none given, out of range, or more than exist.
-    """
+    """As :func:`refine.design.space_filling.how_many`, of an adaptive round, which leaves the grid."""
     if n is None or downsample is not None or isinstance(n, bool) or not isinstance(n, int) or n < 1:
         return how_many(space, n, downsample, taken)
     if not any(isinstance(space[name], Float) for name in space.varied):

@@ -79,11 +79,7 @@ class Sobol(Design):
     method: ClassVar[str] = "sobol"
 
     def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
-        """Cells in the order of the sequence.
-
-        Raises:
-            DesignError: More varied parameters than the sequence has dimensions (21,201).
-        """
+        """Cells in the order of the sequence; DesignError beyond its 21,201 dimensions."""
         at = [j for j, radix in enumerate(space.radices) if radix > 1]
         radices = np.array([space.radices[j] for j in at])
 
@@ -108,11 +104,7 @@ class Weighted(Design):
     shares: Sequence[Floats]
 
     def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
-        """Cells in the order of the sequence, the likeliest levels most often.
-
-        Raises:
-            DesignError: More varied parameters than the sequence has dimensions (21,201).
-        """
+        """Cells in the order of the sequence, the likeliest levels most often."""
         at = [j for j, radix in enumerate(space.radices) if radix > 1]
         upper = [np.cumsum(self.shares[j])[:-1] for j in at]
 
@@ -154,11 +146,7 @@ DESIGNS: dict[str, Design] = {d.method: d for d in (Sobol(), Uniform())}
 
 
 def design_named(method: str) -> Design:
-    """The design of that name.
-
-    Raises:
-        DesignError: There is none, or the round is an imported one.
-    """
+    """The design of that name; DesignError where there is none, or the round is an imported one."""
     if method == IMPORTED:
         raise DesignError(
             "an imported round has nothing to run: its trials were finished elsewhere; make a child and run that",
@@ -216,8 +204,7 @@ class Feasible(NamedTuple):
 
     Attributes:
         count: The number, or the best estimate of it.
-        low: Lower end of the 95 % Wilson interval; equal to ``count`` where exact.
-        high: Upper end.
+        low, high: Ends of the 95 % Wilson interval; equal to ``count`` where exact.
         exact: Whether it was counted.
     """
 
@@ -250,8 +237,9 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     rows = rng.integers(0, space.radices, size=(_SAMPLE, len(space)))
     hits = int(space.valid(rows).sum())
     ends = wilson(hits, _SAMPLE)
-    estimate, least, most = (_share_of(space.cells, float(s)) for s in (hits / _SAMPLE, ends.low, ends.high))
-    return Feasible(estimate, least, most, exact=False)
+    # As integers, since no float holds 5^40 exactly.
+    shares = (round(float(s) * 10**15) for s in (hits / _SAMPLE, ends.low, ends.high))
+    return Feasible(*(share * space.cells // 10**15 for share in shares), exact=False)
 
 
 def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
@@ -300,14 +288,10 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
     return int(n)
 
 
-def _share_of(size: int, share: float) -> int:
-    return round(share * 10**15) * size // 10**15
-
-
 def _unseen(rows: Indices, space: Space, seen: set[Any]) -> Indices:
-    keys = _row_keys(rows, space)
+    """Rows that were not seen before, and now are."""
     fresh = []
-    for i, key in enumerate(keys):
+    for i, key in enumerate(_row_keys(rows, space)):
         if key not in seen:
             seen.add(key)
             fresh.append(i)

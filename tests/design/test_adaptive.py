@@ -16,7 +16,7 @@ import pytest
 
 import objectives
 import refine
-from refine.design.optuna_distributions import configuration_of, distributions, params_of
+from refine.design.optuna_samplers import axes, configuration_of, params_of
 from refine.errors import DesignError
 from refine.space.encoding import decode
 from refine.space.space import configuration_key
@@ -61,13 +61,13 @@ def test_permutations_lie_inside_between_levels_and_none_comes_twice(tree, desig
 @pytest.mark.parametrize("ordered", [False, True])
 def test_distributions_lead_there_and_back(ordered):
     space = refine.Space(SPACE)
-    known = distributions(space, ordered)
+    known = axes(space, ordered)
     assert set(known) == set(space.varied)
     for cell in range(0, space.size, 7):
         configuration = space.frozen(space.configuration(cell))
-        params = params_of(space, configuration, ordered)
-        assert all(known[n]._contains(known[n].to_internal_repr(v)) for n, v in params.items())
-        assert configuration_key(configuration_of(space, params)) == configuration_key(configuration)
+        params = params_of(space, known, configuration)
+        assert all(known[n].distribution._contains(known[n].distribution.to_internal_repr(v)) for n, v in params.items())
+        assert configuration_key(configuration_of(space, known, params)) == configuration_key(configuration)
 
 
 @pytest.mark.slow

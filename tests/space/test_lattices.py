@@ -151,13 +151,13 @@ def test_it_is_written_in_a_file(tmp_path):
 
 
 def test_samplers_of_optuna_stay_on_it():
-    from refine.design.optuna_distributions import configuration_of, distributions, params_of
+    from refine.design.optuna_samplers import axes, configuration_of, params_of
 
     space = Space({"units": UNITS, "width": POWERS, "share": SHARE})
-    found = distributions(space)
-    assert [(d.low, d.high) for d in found.values()] == [(0, 15), (0, 5), (0, 16)]
+    found = axes(space)
+    assert [(a.distribution.low, a.distribution.high) for a in found.values()] == [(0, 15), (0, 5), (0, 16)]
     row = {"units": 24, "width": 64, "share": 0.25}
-    assert configuration_of(space, params_of(space, row)) == row
+    assert configuration_of(space, found, params_of(space, found, row)) == row
 
 
 # Levels that nobody stated.

@@ -12,7 +12,7 @@ from refine.run.identity import UNNAMED
 from refine.run.protocols import Objective
 from refine.space.categorical import Categorical
 from refine.space.code import literal, modules
-from refine.space.parameters import Range, condition_code
+from refine.space.parameters import Range
 from refine.space.space import Space, decode_configuration
 from refine.tree.round import Round
 from refine.trials.metric import FUNCTION
@@ -164,7 +164,7 @@ def space_code(space: Space) -> str:
             assert isinstance(parameter, Categorical)
             order = [] if parameter.declared_order is None else [f"ordered={parameter.ordered}"]
             values = f"[{', '.join(literal(v) for v in parameter.grid)}]"
-            text = f"Categorical({', '.join([values, *order, *condition_code(parameter)])})"
+            text = f"Categorical({', '.join([values, *order, *parameter.condition_code()])})"
         rows.append(f"    {name!r}: {text},")
     tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
     return "\n".join(["Space({", *rows, f"}}{tail})"])
