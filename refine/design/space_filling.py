@@ -238,8 +238,9 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     hits = int(space.valid(rows).sum())
     ends = wilson(hits, _SAMPLE)
     # As integers, since no float holds 5^40 exactly.
-    shares = (round(float(s) * 10**15) for s in (hits / _SAMPLE, ends.low, ends.high))
-    return Feasible(*(share * space.cells // 10**15 for share in shares), exact=False)
+    shares = [round(float(s) * 10**15) for s in (hits / _SAMPLE, ends.low, ends.high)]
+    estimate, least, most = (share * space.cells // 10**15 for share in shares)
+    return Feasible(estimate, least, most, exact=False)
 
 
 def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
