@@ -66,7 +66,10 @@ def test_distributions_lead_there_and_back(ordered):
     for cell in range(0, space.size, 7):
         configuration = space.frozen(space.configuration(cell))
         params = params_of(space, known, configuration)
-        assert all(known[n].distribution._contains(known[n].distribution.to_internal_repr(v)) for n, v in params.items())
+        assert all(
+            known[n].distribution._contains(known[n].distribution.to_internal_repr(v))
+            for n, v in params.items()
+        )
         assert configuration_key(configuration_of(space, known, params)) == configuration_key(configuration)
 
 
