@@ -121,6 +121,6 @@ def resample_weights(n: int, resamples: int, rng: np.random.Generator) -> FloatA
     return counts.reshape(resamples, n).astype(np.float64)
 
 
-def share_of_draws(count: float, draws: int) -> float:
+def share_of_draws(count: float | np.integer, draws: int) -> float:
     """Probability of what holds in `count` of `draws` draws, which never make anything certain: (count + 1/2) / (draws + 1)."""
     return float((count + 0.5) / (draws + 1))
