@@ -27,8 +27,7 @@ class Change(NamedTuple):
         after: What they are in the winner.
         expected: Value expected after the step.
         gain: By how much that is better than before it; below 0 where it is worse.
-        low: Lower end of the 95 % interval of the gain.
-        high: Upper end.
+        low, high: Ends of the 95 % interval of the gain.
         evaluated: Whether a trial ran the configuration that the step leads to; else the posterior alone says it.
     """
 

@@ -72,8 +72,7 @@ class MedianLine(NamedTuple):
     Attributes:
         at: (points,) positions in [0, 1] on the parameter's scale.
         median: (points,) medians, in the metric's own sign.
-        low: (points,) lower ends.
-        high: (points,) upper ends.
+        low, high: (points,) ends of their intervals.
         running: Whether they run over the nearest trials; else each is of the trials at its place.
     """
 

@@ -36,11 +36,9 @@ class LevelEvidence(NamedTuple):
         label: The level as shown.
         n: Space-filling trials at the level that finished or were pruned.
         median: Median value there, in the metric's own sign; NaN without trials, or where it is a pruned one's.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
+        low, high: Ends of its 95 % interval.
         ratio: Density of good trials over density of all; above 1 means over-represented.
-        ratio_low: Lower end of its 90 % interval.
-        ratio_high: Upper end.
+        ratio_low, ratio_high: Ends of its 90 % interval.
         bad: Share of the ended trials there that gave no value or a degenerate model.
         bad_q: Adjusted p-value of 'that is no more frequent there than elsewhere'; 1 where it is less frequent.
         seconds: Median time of a finished trial there.

@@ -133,8 +133,7 @@ class Judgement(Shown):
         b: What it is compared with.
         incumbent: What ``b`` is: ``"baseline"``, ``"incumbent"`` (the best expected of earlier rounds), or ``"given"``.
         difference: Mean of what is known of the difference.
-        low: Lower end of its 95 % interval; NaN where nothing is known of the noise.
-        high: Upper end.
+        low, high: Ends of its 95 % interval; NaN where nothing is known of the noise.
         probability: That ``a`` is better; NaN where nothing is known of the noise.
         matters: That ``a`` is better by more than ``epsilon``; NaN likewise.
         epsilon: Difference that counts as none.

@@ -83,8 +83,7 @@ class LevelShares(NamedTuple):
     Attributes:
         everyone: Share of all trials.
         good: Share of the good ones.
-        low: Lower end of its interval.
-        high: Upper end.
+        low, high: Ends of its interval.
     """
 
     everyone: float

@@ -18,8 +18,7 @@ class MetricView:
     loss that spans decades gets a logarithmic axis.
 
     Attributes:
-        low: Lower limit of the axis.
-        high: Upper limit.
+        low, high: Limits of the axis.
         log: Whether the axis is logarithmic.
         bounds: What the metric can't leave, as :meth:`forward` gives it: 0 and 1 where all values lie between, 0
             where none is negative.

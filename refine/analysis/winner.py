@@ -54,9 +54,7 @@ class Candidate(NamedTuple):
         observed: Value of its planned run; the mean where several trials agree on all that was read.
         fresh: Values of its runs under new seeds.
         expected: Mean of the posterior of its mean over seeds; the mean of all its runs where there is no posterior.
-        low: Lower end of the 95 % interval of that mean, which is as wide as to hold ``observed``; NaN where there is no
-            posterior.
-        high: Upper end.
+        low, high: Ends of the 95 % interval of that mean, as wide as to hold ``observed``; NaN where there is no posterior.
         probability: That it is the best of all that were evaluated; NaN where there is no posterior.
         unread: Names of the parameters that its trial did not read.
         seconds: Mean time of its planned runs; NaN where nobody measured it.
@@ -94,8 +92,7 @@ class Gain(NamedTuple):
     Attributes:
         baseline: The configuration to beat.
         expected: Mean of the posterior of the difference of their means over seeds.
-        low: Lower end of its 95 % interval; NaN where there is no posterior.
-        high: Upper end.
+        low, high: Ends of its 95 % interval; NaN where there is no posterior.
         probability: That the winner is better; NaN where there is no posterior.
         same: Whether the winner is the baseline.
     """

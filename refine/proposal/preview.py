@@ -34,8 +34,7 @@ class Expected(NamedTuple):
     """What the best trials are expected to give when they are trained again, in the metric's own sign.
 
     Attributes:
-        low: The least of those among the best 10 that lie outside.
-        high: The most of those.
+        low, high: The least and the most of those among the best 10 that lie outside.
         inside: The best of the trials that lie inside.
         loss: How much better the best of those outside is than ``inside``; below 0 where it is worse.
         exact: Whether there is no noise, so that these are the values observed.

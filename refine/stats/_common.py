@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from refine.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -87,6 +89,26 @@ def check_count(value: int, name: str, least: int = 1) -> None:
     """Raise unless `value` is a whole number of at least `least`."""
     if value != int(value) or value < least:
         raise AnalysisError(f"{name}: must be a whole number >= {least}, got {value!r}")
+
+
+def checked(*shares: str, **least: int) -> Callable[[type[T]], type[T]]:
+    """Checks options of a statistic when one is made: shares lie in (0, 1), counts are whole numbers of at least so many."""
+
+    def decorated(kind: type[T]) -> type[T]:
+        more: Callable[[T], None] | None = kind.__dict__.get("__post_init__")
+
+        def check(self: T) -> None:
+            for name in shares:
+                check_share(getattr(self, name), name)
+            for name, fewest in least.items():
+                check_count(getattr(self, name), name, fewest)
+            if more is not None:
+                more(self)
+
+        setattr(kind, "__post_init__", check)  # noqa: B010 - a protocol of dataclass that types don't know
+        return kind
+
+    return decorated
 
 
 def top_mask(y: ArrayLike, share: float) -> BoolArray:

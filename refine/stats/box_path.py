@@ -13,8 +13,8 @@ from refine.stats._common import (
     BoolArray,
     FloatArray,
     IntArray,
-    check_count,
     check_share,
+    checked,
     column,
     share_of_draws,
 )
@@ -96,6 +96,7 @@ class Frontier(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("share", "most", inside=1)
 class RiskPath:
     """Shrink the space again and again by what raises the probability of a loss least per log-volume.
 
@@ -127,9 +128,6 @@ class RiskPath:
     inside: int = 20
 
     def __post_init__(self) -> None:
-        check_share(self.share, "share")
-        check_share(self.most, "most")
-        check_count(self.inside, "inside")
         if not 0.0 <= self.cover < np.inf:
             raise AnalysisError(f"cover: must be a number >= 0, got {self.cover!r}")
 

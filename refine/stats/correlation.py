@@ -15,8 +15,7 @@ from refine.errors import AnalysisError
 from refine.stats._common import (
     FloatArray,
     IntArray,
-    check_count,
-    check_share,
+    checked,
     codes_of,
     column,
     columns,
@@ -42,8 +41,7 @@ class Correlation(NamedTuple):
 
     Attributes:
         estimate: in [-1, 1]; NaN where a column is constant or there are fewer than 3 trials.
-        low: lower end of the confidence interval.
-        high: upper end of it.
+        low, high: ends of the confidence interval.
         p: two-sided p-value of no association; 1 where the estimate is NaN.
         n: number of trials.
     """
@@ -56,6 +54,7 @@ class Correlation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence", resamples=1, rows=10)
 class Spearman:
     """Spearman's rank correlation, ties at their mean rank.
 
@@ -70,11 +69,6 @@ class Spearman:
     resamples: int = 1000
     rows: int = 500
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_share(self.confidence, "confidence")
-        check_count(self.resamples, "resamples")
-        check_count(self.rows, "rows", 10)
 
     def __call__(self, x: ArrayLike, y: ArrayLike) -> Correlation:
         """Correlate positions, in any monotone unit, with values."""
@@ -184,8 +178,7 @@ class Association(NamedTuple):
 
     Attributes:
         effect: epsilon squared, in [0, 1]; NaN with one choice seen or a constant value.
-        low: lower end of the confidence interval.
-        high: upper end of it.
+        low, high: ends of the confidence interval.
         p: p-value of no difference; 1 where the effect is NaN.
         n: number of trials.
     """
@@ -204,8 +197,7 @@ class Level(NamedTuple):
         level: code of the level.
         n: trials there.
         median: median value, in units of the metric; NaN without trials.
-        low: lower end of the median's interval; NaN where so few trials allow no such claim.
-        high: upper end of it, likewise.
+        low, high: ends of the median's interval; NaN where so few trials allow no such claim.
     """
 
     level: int
@@ -216,6 +208,7 @@ class Level(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence", resamples=1, rows=10)
 class KruskalWallis:
     """Do the choices of an unordered parameter differ, and by how much.
 
@@ -231,11 +224,6 @@ class KruskalWallis:
     resamples: int = 1000
     rows: int = 500
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_share(self.confidence, "confidence")
-        check_count(self.resamples, "resamples")
-        check_count(self.rows, "rows", 10)
 
     def __call__(self, codes: ArrayLike, y: ArrayLike, k: int) -> Association:
         """Compare the values between k declared choices; those never seen don't matter."""
@@ -272,6 +260,7 @@ class KruskalWallis:
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence")
 class LevelSummary:
     """Median of the value at every level, with a distribution-free interval.
 
@@ -282,9 +271,6 @@ class LevelSummary:
     """
 
     confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        check_share(self.confidence, "confidence")
 
     def __call__(self, codes: ArrayLike, y: ArrayLike, k: int) -> tuple[Level, ...]:
         """The k levels in order, those without trials with n = 0 and NaN; works as well on seconds as on a metric."""
@@ -324,6 +310,7 @@ def _between_share(w: FloatArray, ranks: FloatArray, member: FloatArray) -> Floa
 
 
 @dataclass(frozen=True, slots=True)
+@checked("effect", simulations=20)
 class Power:
     """Power of the rank tests against an effect implanted into a round's own trials.
 
@@ -342,10 +329,6 @@ class Power:
     effect: float = 0.1
     simulations: int = 200
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_share(self.effect, "effect")
-        check_count(self.simulations, "simulations", 20)
 
     def __call__(
         self, x: ArrayLike, y: ArrayLike, cardinality: int, sizes: Sequence[int], alpha: float

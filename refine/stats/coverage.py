@@ -12,6 +12,7 @@ from refine.stats._common import (
     FloatArray,
     check_count,
     check_share,
+    checked,
     codes_of,
     column,
     columns,
@@ -27,8 +28,7 @@ class Interval(NamedTuple):
     """Interval of a share.
 
     Attributes:
-        low: lower end(s), shaped like the counts.
-        high: upper end(s).
+        low, high: ends, shaped like the counts.
     """
 
     low: FloatArray
@@ -65,8 +65,7 @@ class Rate(NamedTuple):
         hits: trials where it happened.
         n: trials at the level.
         rate: hits / n; NaN without trials.
-        low: lower end of Wilson's interval.
-        high: upper end.
+        low, high: ends of Wilson's interval.
         p: two-sided Fisher p-value of this level against all others.
     """
 
@@ -183,6 +182,7 @@ def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, hal
 
 
 @dataclass(frozen=True, slots=True)
+@checked("top")
 class Boundary:
     """Test both ends of an ordered parameter for a pile-up of the best trials, a share `top` of all.
 
@@ -192,9 +192,6 @@ class Boundary:
     """
 
     top: float = 0.2
-
-    def __post_init__(self) -> None:
-        check_share(self.top, "top")
 
     def __call__(self, x: ArrayLike, y: ArrayLike, levels: ArrayLike) -> tuple[Edge, Edge]:
         """The low and the high edge, p = 1 where there is nothing to compare; adjust the p-values over all edges of a round.
@@ -226,13 +223,11 @@ class Boundary:
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence")
 class LevelRates:
     """How often trials fail, diverge or are degenerate, level by level."""
 
     confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        check_share(self.confidence, "confidence")
 
     def __call__(self, codes: ArrayLike, happened: ArrayLike, k: int) -> tuple[Rate, ...]:
         """Count where something happened, (n,) bools, at each of k levels, of all trials, failed ones included."""

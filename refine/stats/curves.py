@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, check_count, check_share
+from refine.stats._common import FloatArray, checked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -71,6 +71,7 @@ class _End(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("level", "little", least=_HALF)
 class CurveCheck:
     """Look for five things in the curves of one trial.
 
@@ -103,11 +104,6 @@ class CurveCheck:
     least: int = 8
     level: float = 0.01
     little: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_count(self.least, "least", _HALF)
-        check_share(self.level, "level")
-        check_share(self.little, "little")
 
     def __call__(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import BoolArray, FloatArray, check_share, codes_of, column, same_length
+from refine.stats._common import BoolArray, FloatArray, checked, codes_of, column, same_length
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -23,8 +23,7 @@ class Ratio(NamedTuple):
         levels: (L,) positions, or codes of an unordered parameter.
         ratio: (L,) density of the good over density of all; 1 means no difference, NaN no trial
             near.
-        low: (L,) lower ends of the pointwise intervals; 0 where no trial is near.
-        high: (L,) upper ends; infinite where no trial is near.
+        low, high: (L,) ends of the pointwise intervals; 0 and infinite where no trial is near.
         n: (L,) effective number of trials behind each.
     """
 
@@ -66,8 +65,7 @@ class BoundedDensity:
 
     Attributes:
         bandwidth: in units of x; None takes Scott's rule (at least 1 % of the interval's length).
-        low: lower end of the interval; may be -inf.
-        high: upper end; may be inf.
+        low, high: ends of the interval; may be infinite.
     """
 
     bandwidth: float | None = None
@@ -129,6 +127,7 @@ class BoundedDensity2D:
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence")
 class DensityRatio:
     """Density of the good trials over the density of all, level by level.
 
@@ -140,9 +139,6 @@ class DensityRatio:
     """
 
     confidence: float = 0.9
-
-    def __post_init__(self) -> None:
-        check_share(self.confidence, "confidence")
 
     def __call__(self, x: ArrayLike, good: ArrayLike, levels: ArrayLike, unordered: bool = False) -> Ratio:
         """Compare good trials, (n,) bools, with all, at (L,) increasing levels in [0, 1]; or at all codes, where nothing is smoothed."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, IntArray, check_count, column, matrix, same_length
+from refine.stats._common import FloatArray, IntArray, check_count, checked, column, matrix, same_length
 from refine.stats.importance import Detection
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ _LEAST_NOISE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
+@checked(least=1)
 class AdditiveTest:
     """P-value of 'does nothing beside the others', for all parameters at once.
 
@@ -143,9 +144,6 @@ class AdditiveTest:
     """
 
     least: int = 10
-
-    def __post_init__(self) -> None:
-        check_count(self.least, "least")
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> FloatArray:
         """(d,) p-values; 1 where there is nothing to tell apart, because another column says the same, or with too few trials."""

@@ -18,6 +18,7 @@ from refine.stats._common import (
     IntArray,
     check_count,
     check_share,
+    checked,
     codes_of,
     column,
     same_length,
@@ -38,8 +39,7 @@ class Importance(NamedTuple):
     Attributes:
         estimate: `raw` minus `floor`, in units of `raw`; near 0, of either sign, for a parameter
             that doesn't matter.
-        low: lower end of the estimate's confidence interval.
-        high: upper end of it.
+        low, high: ends of the estimate's confidence interval.
         p: one-sided permutation p-value, (1 + b) / (1 + B).
         raw: Pearson divergence of the top set's density from the region's, times (m / n)^2, times the share of the region's
             trials that read the parameter.
@@ -75,6 +75,7 @@ class Detection(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("top", "confidence", permutations=1, resamples=1)
 class PedAnova:
     """PED-ANOVA, one axis at a time, against its own permutation null.
 
@@ -102,10 +103,6 @@ class PedAnova:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_share(self.top, "top")
-        check_share(self.confidence, "confidence")
-        check_count(self.permutations, "permutations")
-        check_count(self.resamples, "resamples")
         if not self.top < self.region <= 1.0:
             raise AnalysisError(
                 f"region: must be above top ({self.top!r}) and at most 1, got {self.region!r}"

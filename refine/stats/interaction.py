@@ -18,8 +18,7 @@ from refine.stats._common import (
     BoolArray,
     FloatArray,
     IntArray,
-    check_count,
-    check_share,
+    checked,
     column,
     matrix,
     same_length,
@@ -56,6 +55,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("top", resamples=20, rows=100, least=4)
 class Interactions:
     """Test every pair of parameters inside the best share of the trials.
 
@@ -80,12 +80,6 @@ class Interactions:
     rows: int = 2000
     least: int = 15
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_share(self.top, "top")
-        check_count(self.resamples, "resamples", 20)
-        check_count(self.rows, "rows", 100)
-        check_count(self.least, "least", 4)
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[Pair, ...]:
         """All d (d - 1) / 2 pairs, in the order (0, 1), (0, 2), ..., not sorted by p."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, check_count, check_share, column, same_length
+from refine.stats._common import FloatArray, check_count, checked, column, same_length
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -33,6 +33,7 @@ class Inflation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked(draws=10, rows=10)
 class Optimism:
     """Expected overstatement of the best of n noisy values.
 
@@ -54,10 +55,6 @@ class Optimism:
     draws: int = 400
     rows: int = 2000
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.draws, "draws", 10)
-        check_count(self.rows, "rows", 10)
 
     def __call__(self, y: ArrayLike, sd: float) -> Inflation:
         """Estimate the overstatement; `sd` is the noise of retraining, in units of the metric, as from `TopNoise`."""
@@ -84,8 +81,7 @@ class FreshBest(NamedTuple):
     Attributes:
         best: its value as measured when it won.
         value: mean of its runs under new seeds, which were not looked at when it was chosen.
-        low: lower end of the interval of its mean over all seeds.
-        high: upper end.
+        low, high: ends of the interval of its mean over all seeds.
         runs: number of its new runs.
         freedom: degrees of freedom behind the interval, from all configurations that were run again; 0 where there
             are too few for an interval, whose ends are NaN then.
@@ -100,6 +96,7 @@ class FreshBest(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence")
 class FreshSeeds:
     """The winner's mean over new seeds, with Student's interval on the deviation pooled over configurations.
 
@@ -113,9 +110,6 @@ class FreshSeeds:
     """
 
     confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        check_share(self.confidence, "confidence")
 
     def __call__(self, best: float, y: ArrayLike, groups: ArrayLike, winner: Any) -> FreshBest:
         """What the winner is worth, whose value was `best` when it was chosen, by (n,) new runs of it and of others.
@@ -151,8 +145,7 @@ class Corrected(NamedTuple):
     Attributes:
         best: best score on all examples.
         value: mean score of the winners on the examples that were left out.
-        low: lower end of the interval.
-        high: upper end.
+        low, high: ends of the interval.
         models: number of models chosen from.
         examples: number of examples.
     """
@@ -190,6 +183,7 @@ def paired_error(scores: Scorer, examples: int, resamples: int = 200, seed: int 
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence", resamples=20)
 class ExampleBootstrap:
     """Bootstrap bias correction: choose on drawn examples, measure on those not drawn.
 
@@ -206,10 +200,6 @@ class ExampleBootstrap:
     resamples: int = 500
     confidence: float = 0.95
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.resamples, "resamples", 20)
-        check_share(self.confidence, "confidence")
 
     def __call__(self, scores: Scorer, examples: int) -> Corrected:
         """Correct the best score of the models, on at least 10 examples."""

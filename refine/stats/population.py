@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, check_count, check_share, column
+from refine.stats._common import FloatArray, checked, column
 from refine.stats.coverage import wilson
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ class Curve(NamedTuple):
     Attributes:
         at: (q,) values, increasing, in units of the metric.
         better: (q,) share of trials at least as good as each; falls from 1.
-        low: (q,) lower ends of the pointwise bootstrap band.
-        high: (q,) upper ends.
+        low, high: (q,) ends of the pointwise bootstrap band.
         n: number of trials.
     """
 
@@ -41,8 +40,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         better: P(a child's trial > a parent's trial), ties counted half; 0.5 is no difference.
-        low: lower end of its interval.
-        high: upper end.
+        low, high: ends of its interval.
         ks: Kolmogorov and Smirnov's largest vertical distance of the two distributions.
         ks_p: its p-value, two-sided.
         n_parent: trials of the parent.
@@ -59,6 +57,7 @@ class Comparison(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence", resamples=1)
 class Edf:
     """Share of trials at least as good as a value, with a pointwise bootstrap band.
 
@@ -68,10 +67,6 @@ class Edf:
     confidence: float = 0.95
     resamples: int = 500
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_share(self.confidence, "confidence")
-        check_count(self.resamples, "resamples")
 
     def __call__(self, y: ArrayLike, at: ArrayLike | None = None) -> Curve:
         """Evaluate it at (q,) increasing values, shared when rounds are compared; by default up to 200 quantiles of `y`."""
@@ -99,6 +94,7 @@ class Edf:
 
 
 @dataclass(frozen=True, slots=True)
+@checked("confidence")
 class Compare:
     """Did the population improve from parent to child.
 
@@ -111,9 +107,6 @@ class Compare:
     """
 
     confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        check_share(self.confidence, "confidence")
 
     def __call__(self, parent: ArrayLike, child: ArrayLike) -> Comparison:
         """Compare the values of two rounds' space-filling trials, at least 2 each."""

@@ -19,7 +19,7 @@ from refine.stats._common import (
     FloatArray,
     IntArray,
     check_count,
-    check_share,
+    checked,
     column,
     matrix,
     same_length,
@@ -202,6 +202,7 @@ class LeftOut(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("region", fewest=1, freedom=3)
 class FrozenResiduals:
     """Adds to draws what they leave over.
 
@@ -229,9 +230,6 @@ class FrozenResiduals:
     times: float = 3.0
 
     def __post_init__(self) -> None:
-        check_share(self.region, "region")
-        check_count(self.fewest, "fewest")
-        check_count(self.freedom, "freedom", 3)
         if not 0.0 <= self.times < np.inf:
             raise AnalysisError(f"times: must be finite and >= 0, got {self.times!r}; 3 is the default")
 
@@ -266,6 +264,16 @@ class FrozenResiduals:
 
 
 @dataclass(frozen=True, slots=True)
+@checked(
+    forest_draws=0,
+    process_draws=0,
+    members=1,
+    leaf=1,
+    forest_rows=50,
+    process_rows=20,
+    kernels=1,
+    features=50,
+)
 class MixedPosterior:
     """Draws of the objective from bootstrapped trees and from Gaussian processes, half and half.
 
@@ -308,17 +316,9 @@ class MixedPosterior:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_count(self.forest_draws, "forest_draws", 0)
-        check_count(self.process_draws, "process_draws", 0)
         if self.forest_draws + self.process_draws < 2:
             raise AnalysisError("forest_draws and process_draws: at least 2 draws are needed together")
-        check_count(self.members, "members")
         check_count(self.trees, "trees", self.members)
-        check_count(self.leaf, "leaf")
-        check_count(self.forest_rows, "forest_rows", 50)
-        check_count(self.process_rows, "process_rows", 20)
-        check_count(self.kernels, "kernels")
-        check_count(self.features, "features", 50)
 
     def __call__(
         self,
@@ -605,6 +605,7 @@ def _met(slack: Posterior) -> BoolArray:
 
 
 @dataclass(frozen=True, slots=True)
+@checked(rows=5)
 class PriorEvidence:
     """How much more probable the trials are with a prior mean than with its opposite.
 
@@ -622,9 +623,6 @@ class PriorEvidence:
 
     rows: int = 180
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.rows, "rows", 5)
 
     def __call__(self, X: ArrayLike, y: ArrayLike, prior: ArrayLike, cardinalities: Sequence[int]) -> float:
         """The natural logarithm of the ratio; 0 where the (n,) prior mean, in scores, is the same for all."""

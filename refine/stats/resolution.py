@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import BoolArray, FloatArray, check_count, check_share, column, matrix, same_length
+from refine.stats._common import (
+    BoolArray,
+    FloatArray,
+    checked,
+    column,
+    matrix,
+    same_length,
+)
 from refine.stats.kernel import embed, fit_kernel
 from refine.stats.posterior import Evidence, evidence
 
@@ -90,6 +97,7 @@ class Resolution(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked("region", least=1, fewest=3, rows=20)
 class TopNoise:
     """Noise near the best values, from replicates where there are enough, else from what a smooth model leaves over.
 
@@ -117,12 +125,6 @@ class TopNoise:
     fewest: int = 12
     rows: int = 300
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.least, "least")
-        check_count(self.fewest, "fewest", 3)
-        check_count(self.rows, "rows", 20)
-        check_share(self.region, "region")
 
     def __call__(
         self,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import FloatArray, IntArray, check_count, column, same_length
+from refine.stats._common import FloatArray, IntArray, check_count, checked, column, same_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,6 +125,7 @@ def _cells(
 
 
 @dataclass(frozen=True, slots=True)
+@checked(designs=1, truths=1)
 class NextRound:
     """What the next round brings: cells drawn evenly, and cells that are best in other draws than the truth.
 
@@ -137,10 +138,6 @@ class NextRound:
     designs: int = 12
     truths: int = 160
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.designs, "designs")
-        check_count(self.truths, "truths")
 
     def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, batch: Batch) -> FloatArray:
         """Simulate.
@@ -168,6 +165,7 @@ class NextRound:
 
 
 @dataclass(frozen=True, slots=True)
+@checked(top=1)
 class RunsAgain:
     """What running the configurations with the best means again brings, shared out evenly among them.
 
@@ -178,9 +176,6 @@ class RunsAgain:
 
     top: int = 5
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.top, "top")
 
     def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, runs: int) -> FloatArray:
         """(S,) rises as of :class:`NextRound`, one per draw, by so many runs of all of them together."""
@@ -193,6 +188,7 @@ class RunsAgain:
 
 
 @dataclass(frozen=True, slots=True)
+@checked(truths=1)
 class RoundsAhead:
     """The value of what is handed over, now and after each of several rounds.
 
@@ -206,9 +202,6 @@ class RoundsAhead:
 
     truths: int = 80
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.truths, "truths")
 
     def __call__(
         self, posterior: Posterior, known: ArrayLike, noise: float, batches: Sequence[Batch]
@@ -304,6 +297,7 @@ class Forecast(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked(repeats=20, near=1)
 class ChildForecast:
     """Run a child again and again on draws of the objective.
 
@@ -326,10 +320,6 @@ class ChildForecast:
     near: int = 40
     levels: tuple[float, ...] = LEVELS
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_count(self.repeats, "repeats", 20)
-        check_count(self.near, "near")
 
     def __call__(self, posterior: Posterior, left: LeftOver, n: int, all_cells: bool = False) -> Forecast:
         """Forecast the n trials that a child will run; with `all_cells` the candidates are all there are, and none is run twice.
@@ -377,6 +367,7 @@ class NextRuns(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+@checked(largest=1)
 class KnowledgeGradient:
     """Shares out runs of a race by their expected gain.
 
@@ -392,9 +383,6 @@ class KnowledgeGradient:
     """
 
     largest: int = 8
-
-    def __post_init__(self) -> None:
-        check_count(self.largest, "largest")
 
     def __call__(self, mean: ArrayLike, variance: ArrayLike, noise: float, runs: int) -> NextRuns:
         """Share out so many runs, given (k,) posterior means and their variances, and the variance of a single run, all >= 0."""
