@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -236,23 +235,12 @@ class Analysis(Shown):
     def _data(self) -> dict[str, Any]:
         """What was measured, without the tables that it was measured on."""
         names = (
-            *(
-                "metric",
-                "direction",
-                "states",
-                "n_space_filling",
-                "n_pooled",
-                "n_earlier",
-                "look",
-                "covered",
-                "best",
-            ),
-            *("never_read", "cautions"),
+            "metric direction states n_space_filling n_pooled n_earlier look covered best never_read cautions"
         )
         noise = {k: getattr(self.noise, k) for k in ("epsilon", "epsilon_source")}
         found = self.findings
         return {
-            **{name: plain(getattr(self, name)) for name in names},
+            **{name: plain(getattr(self, name)) for name in names.split()},
             "noise": {**plain(self.noise), **plain(noise)},
             "parameters": [
                 {**plain(e), "effect": plain(e.effect), "finding": plain(found[e.name])} for e in self.ranked
@@ -395,55 +383,46 @@ def analyze(
     constraints = metric_constraints(subject_to)
     frame = _judged(frame, space, constraints)
     earlier = None if earlier is None else _judged(earlier, space, constraints)
-
-    def of(chosen: Bools, before: pd.DataFrame | None) -> Analysis:
-        """The analysis of some rows, with others of earlier rounds."""
-        _check_pooled_number(pooled, len(frame))
-        return analyze(
-            space,
-            frame[chosen].reset_index(drop=True),
-            value,
-            direction,
-            seed,
-            metric=metric,
-            earlier=before,
-            pooled=int(chosen[:pooled].sum()),
-            look=look,
-            read=None if read is None else {n: _read_mask(n, read, len(frame))[chosen] for n in read},
-            groups=None if groups is None else list(itertools.compress(groups, chosen)),
-            allow_degenerate=allow_degenerate,
-            fresh=fresh,
-            subject_to=constraints,
-            belief=belief,
-            noise=noise,
-        )
-
-    if (out := _excluded(frame)).any():
-        left = of(~out, earlier)
-        return replace(left, states={**left.states, EXCLUDED: int(out[pooled:].sum())})
-    if (kept := sample_of(frame, space, MOST)) is not None:
-        beside = None if earlier is None else sample_of(earlier, space, MOST)
-        before = earlier if earlier is None or beside is None else earlier[beside].reset_index(drop=True)
-        return _of_all(of(kept, before), frame, value, pooled, allow_degenerate)
+    _check_pooled(pooled, len(frame))
+    asked = {n: _read_mask(n, mask, len(frame)) for n, mask in (read or {}).items()}
+    excluded = np.zeros(len(frame), dtype=np.bool_)
+    if "state" in frame:
+        excluded = np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
+    every, chosen = frame, np.flatnonzero(~excluded)
+    if excluded.any():
+        every = frame[~excluded].reset_index(drop=True)
+    if (sample := sample_of(every, space, MOST)) is not None:
+        chosen = chosen[sample]
+        if earlier is not None and (beside := sample_of(earlier, space, MOST)) is not None:
+            earlier = earlier[beside].reset_index(drop=True)
+    n_pooled, n_excluded = int((~excluded[:pooled]).sum()), int(excluded[pooled:].sum())
+    if len(chosen) < len(frame):
+        frame, pooled = frame.iloc[chosen].reset_index(drop=True), int((chosen < pooled).sum())
+        asked = {n: mask[chosen] for n, mask in asked.items()}
+        groups = None if groups is None else [groups[i] for i in chosen.tolist()]
     rows = _inside(space, frame, value, allow_degenerate, sign)
     past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
-    n_earlier = 0 if past is None else int(past.finished.sum())
-    _check_feasible(rows, pooled, space, constraints)
-    n_even = _n_even(rows, past, [(space[n], list(space).index(n)) for n in space.varied])
+    own = np.flatnonzero(rows.mask) >= pooled
+    _check_feasible(rows, own, space, constraints)
+    parts = [rows] if past is None else [rows, past]
+    n_even = _n_even(parts, [(space[n], list(space).index(n)) for n in space.varied])
     if not _enough(rows, len(frame)):
-        rows = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
+        rows = parts[0] = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
+    if not rows.finished[own].any():
+        raise AnalysisError(
+            "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
+        )
     space_filling = rows.finished & rows.space_filling
-    own = np.flatnonzero(rows.mask) >= _check_pooled(pooled, rows, len(frame))
     names = list(space.varied)
     at = [list(space).index(n) for n in names]
     cardinalities = [0 if space[n].ordered else space[n].size for n in names]
-    X, y, place = _evidence(rows, past, at, sign)
+    X, y, place = _evidence(parts, at, sign)
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
     spent = stats.looks_spent(look)
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
-    masks = {n: _read_mask(n, read, len(frame))[rows.mask] for n in names if read and n in read}
+    masks = {n: asked[n][rows.mask] for n in names if n in asked}
     there = space.active_in(rows.table) if space.conditions else {}
     # What a configuration has not can't have been read, whatever was handed over in its place.
     masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
@@ -455,16 +434,13 @@ def analyze(
         for j, n in enumerate(names)
     ]
     # A trial that raised may have read little: only those with a value tell what is read.
-    ended = rows.finished
-    positions = {n: (space[n], rows.X[ended, j]) for n, j in zip(names, at, strict=True)}
-    found = [
-        e._replace(condition=active_where(space, e.name))
-        if e.name in there
-        else _conditional(e, masks[e.name][ended], positions)
-        if 0 < e.read < 1
-        else e
-        for e in found
-    ]
+    positions = {n: (space[n], rows.X[rows.finished, j]) for n, j in zip(names, at, strict=True)}
+    for j, e in enumerate(found):
+        if e.name in there:
+            found[j] = e._replace(condition=active_where(space, e.name))
+        elif 0 < e.read < 1:
+            others = {n: v for n, v in positions.items() if n != e.name}
+            found[j] = e._replace(condition=read_where(masks[e.name][rows.finished], others))
     ranked = rows.ranked
     X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
     order_ranked = order_of(X_ranked, y_ranked)
@@ -474,69 +450,58 @@ def analyze(
     order = order_ranked if np.array_equal(ranked, sampled) else order_of(X_sampled, y_sampled)
     X_sampled, y_sampled = X_sampled[order], y_sampled[order]
     labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][sampled][order].tolist()
-    usable = [sign * part.y[part.finished & ~part.degenerate] for part in (rows, past) if part is not None]
+    usable = np.concatenate([sign * part.y[part.finished & ~part.degenerate] for part in parts])
     seen = [masks.get(n, np.ones(len(rows.ranked), np.bool_))[ranked] for n in names]
     read_ranked = np.column_stack(seen)[order_ranked] if names else np.ones((len(y_ranked), 0), np.bool_)
-    pooled_p = _pooled_p(rows, past, at, cardinalities, sign) if space_filling.any() else np.ones(len(names))
-    found = [e._replace(pooled_p=float(p)) for e, p in zip(found, pooled_p, strict=True)]
+    if space_filling.any():
+        pooled_p = _pooled_p(parts, at, cardinalities, sign)
+        found = [e._replace(pooled_p=float(p)) for e, p in zip(found, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     table = rows.table[own].reset_index(drop=True)
-    states = (
-        {"complete": int(rows.finished[own].sum())}
-        if "state" not in table
-        else table["state"].value_counts().to_dict()
-    )
     eligible = rows.finished & ~rows.degenerate
     eligible = eligible if eligible[own].any() else rows.finished
-    n_tested = int((_measured(rows) & rows.space_filling).sum())
-    feasibility = _feasibility(rows, past, own, place, space, constraints, sign) if constraints else None
+    tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
-    resolution = noise_of(
-        X_sampled,
-        y_sampled,
-        cardinalities,
-        labels,
-        fresh,
-        (X, y),
-        np.concatenate(usable),
-        noise,
-    )
+    resolution = noise_of(X_sampled, y_sampled, cardinalities, labels, fresh, (X, y), usable, noise)
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, [value, metric or value], judged)
-    return Analysis(
+    imported = rows.table["origin"][space_filling] == "imported" if "origin" in rows.table else np.zeros(0)
+    made = Analysis(
         space=space,
         metric=metric or value,
         direction=direction,
         seed=seed,
-        states={s: int(states[s]) for s in STATES if s in states},
-        n_space_filling=n_tested,
-        n_pooled=int((_measured(rows) & rows.space_filling & ~own).sum()),
-        n_earlier=n_earlier,
+        states=_states(table, rows.finished[own]),
+        n_space_filling=int(tested.sum()),
+        n_pooled=int((tested & ~own).sum()),
+        n_earlier=0 if past is None else int(past.finished.sum()),
         n_even=n_even,
         look=look,
-        parameters=adjusted(found, spent) if n_tested else untested(found),
-        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if n_tested else (),
+        parameters=adjusted(found, spent) if tested.any() else untested(found),
+        pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if tested.any() else (),
         noise=resolution._replace(paired=paired, paired_source="folds" if paired else ""),
-        covered=stats.hit_probability(n_tested, 0.01),
+        covered=stats.hit_probability(int(tested.sum()), 0.01),
         best=table.iloc[best],
         table=table,
         outside=_outside(space, frame, value, allow_degenerate),
         X=X,
         y=y,
         digest=digest[:16],
-        n_imported=int((rows.table["origin"] == "imported").to_numpy()[space_filling].sum())
-        if "origin" in rows.table
-        else 0,
-        feasibility=feasibility,
+        n_imported=int(imported.sum()),
+        feasibility=_feasibility(parts, own, place, space, constraints, sign) if constraints else None,
         said=said,
     )
+    if sample is not None:
+        made = _of_all(made, every, value, n_pooled, allow_degenerate)
+    return replace(made, states={**made.states, EXCLUDED: n_excluded}) if excluded.any() else made
 
 
-def _excluded(frame: pd.DataFrame) -> Bools:
-    """Which rows somebody left out of every analysis."""
-    if "state" not in frame:
-        return np.zeros(len(frame), dtype=np.bool_)
-    return np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
+def _states(table: pd.DataFrame, ended: Bools) -> dict[str, int]:
+    """State -> number of trials."""
+    if "state" not in table:
+        return {"complete": int(ended.sum())}
+    counts = table["state"].value_counts().to_dict()
+    return {s: int(counts[s]) for s in STATES if s in counts}
 
 
 def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_degenerate: bool) -> Analysis:
@@ -554,9 +519,6 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
     good = good if good.any() else ended
     y = part.sign * np.asarray(table["value"], dtype=float)
     best = table.iloc[int(np.argmax(np.where(good, y, -np.inf)))]
-    counts = (
-        {"complete": int(ended.sum())} if "state" not in table else table["state"].value_counts().to_dict()
-    )
     feasibility = part.feasibility
     if feasibility is not None:
         met = slacks(table[ended], space, feasibility.constraints) >= 0
@@ -564,7 +526,7 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
     imported = (every["origin"] == "imported").to_numpy() if "origin" in every else np.zeros_like(even)
     return replace(
         part,
-        states={s: int(counts[s]) for s in STATES if s in counts},
+        states=_states(table, ended),
         n_space_filling=int(even.sum()),
         n_pooled=int(even[:pooled].sum()),
         n_even=int(even.sum()),
@@ -584,15 +546,7 @@ def _counted(met: Bools) -> dict[str, Any]:
     return {"met": each, "feasible": int(met.all(axis=0).sum()), "finished": met.shape[1]}
 
 
-def _conditional(
-    e: ParameterEvidence, read: Bools, positions: Mapping[str, tuple[Parameter, Floats]]
-) -> ParameterEvidence:
-    """A parameter that some trials read, with the condition under which they do."""
-    where = read_where(read, {n: v for n, v in positions.items() if n != e.name})
-    return e._replace(condition=where)
-
-
-def _check_pooled_number(pooled: int, count: int) -> None:
+def _check_pooled(pooled: int, count: int) -> None:
     if isinstance(pooled, bool) or not isinstance(pooled, int) or not 0 <= pooled <= count:
         raise AnalysisError(
             f"pooled must be a whole number from 0 to {count}, how many rows at the head of the table are of earlier "
@@ -600,20 +554,8 @@ def _check_pooled_number(pooled: int, count: int) -> None:
         )
 
 
-def _check_pooled(pooled: int, rows: Rows, count: int) -> int:
-    _check_pooled_number(pooled, count)
-    if not rows.finished[np.flatnonzero(rows.mask) >= pooled].any():
-        raise AnalysisError(
-            "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
-        )
-    return pooled
-
-
-def _check_feasible(
-    rows: Rows, pooled: object, space: Space, constraints: Sequence[MetricConstraint]
-) -> None:
+def _check_feasible(rows: Rows, own: Bools, space: Space, constraints: Sequence[MetricConstraint]) -> None:
     """Raises AnalysisError where trials of the round itself finished, and none of them meets all constraints."""
-    own = np.flatnonzero(rows.mask) >= (pooled if isinstance(pooled, int) else 0)
     if rows.infeasible is None or rows.finished[own].any() or not rows.infeasible[own].any():
         return
     broken = rows.infeasible & own
@@ -631,52 +573,40 @@ def _check_feasible(
 
 def _enough(rows: Rows, count: int) -> bool:
     """Whether there are enough space-filling trials to test on; if not, results chose trials, and there are enough in all."""
-    measured = _measured(rows)
-    n = int((measured & rows.space_filling).sum())
+    n = int((rows.measurable & rows.space_filling).sum())
     if n >= LEAST:
         return True
-    if int(measured.sum()) >= LEAST and not rows.space_filling[measured].all():
+    if int(rows.measurable.sum()) >= LEAST and not rows.space_filling[rows.measurable].all():
         return False
     more = "; look at why trials failed, then run more" if rows.failed.any() else "; run more configurations"
+    outside, unfinished = count - int(rows.mask.sum()), int((~rows.finished).sum())
+    lost = [f"{outside:,} outside"] * (outside > 0) + [f"{unfinished:,} without a value"] * (unfinished > 0)
+    why = f" ({', '.join(lost)})" if lost else ""
     raise AnalysisError(
         f"an analysis needs at least {LEAST} finished space-filling trials inside the space, got {n} of "
-        f"{plural(count, 'row')}{_lost(rows, count)}{more}",
+        f"{plural(count, 'row')}{why}{more}",
         *([Action("round.failures")] if rows.failed.any() else []),
     )
 
 
-def _lost(rows: Rows, count: int) -> str:
-    """Why rows of a table don't count, in brackets."""
-    outside, unfinished = count - int(rows.mask.sum()), int((~rows.finished).sum())
-    found = [f"{outside:,} outside"] * (outside > 0) + [f"{unfinished:,} without a value"] * (unfinished > 0)
-    return f" ({', '.join(found)})" if found else ""
-
-
 def _evidence(
-    rows: Rows, past: Rows | None, at: list[int], sign: float
+    parts: Sequence[Rows], at: list[int], sign: float
 ) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
     """What the surrogate learns from, in an order that does not depend on the rows', and that order.
 
     A trial that failed, was stopped for being behind, or can't be best, tells where not to look: it counts as the
     worst value seen.
     """
-    parts = [part for part in (rows, past) if part is not None]
-    ended = [part.finished | part.failed | part.pruned for part in parts]
-    X = np.concatenate([part.X[e][:, at] for part, e in zip(parts, ended, strict=True)])
-    y = np.concatenate(
-        [np.where(part.finished, sign * part.y, np.nan)[e] for part, e in zip(parts, ended, strict=True)]
-    )
-    degenerate = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
+    X = np.concatenate([part.X[part.telling][:, at] for part in parts])
+    y = np.concatenate([np.where(part.finished, sign * part.y, np.nan)[part.telling] for part in parts])
+    degenerate = np.concatenate([part.degenerate[part.telling] for part in parts])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
     order = order_of(X, y)
     return X[order], y[order], order
 
 
-def _pooled_p(
-    rows: Rows, past: Rows | None, at: list[int], cardinalities: list[int], sign: float
-) -> npt.NDArray[np.float64]:
+def _pooled_p(parts: Sequence[Rows], at: list[int], cardinalities: list[int], sign: float) -> Floats:
     """(parameters,) p-values of an additive model on all space-filling trials inside, those of earlier rounds among them."""
-    parts = [part for part in (rows, past) if part is not None]
     even = [part.finished & part.space_filling for part in parts]
     X = np.concatenate([part.X[e][:, at] for part, e in zip(parts, even, strict=True)])
     y = np.concatenate([sign * part.y[e] for part, e in zip(parts, even, strict=True)])
@@ -685,8 +615,7 @@ def _pooled_p(
 
 
 def _feasibility(
-    rows: Rows,
-    past: Rows | None,
+    parts: Sequence[Rows],
     own: Bools,
     order: npt.NDArray[np.intp],
     space: Space,
@@ -694,17 +623,17 @@ def _feasibility(
     sign: float,
 ) -> Feasibility:
     """What the evidence of :func:`_evidence` says of constraints, in its order."""
-    parts = [part for part in (rows, past) if part is not None]
-    ended = [part.finished | part.failed | part.pruned for part in parts]
-    value = [
-        np.where(_measured(part), sign * np.asarray(part.table["value"], dtype=float), np.nan)[e]
-        for part, e in zip(parts, ended, strict=True)
+    shown = [
+        np.where(
+            part.measurable & ~part.degenerate, sign * np.asarray(part.table["value"], dtype=float), np.nan
+        )
+        for part in parts
     ]
-    degenerate = np.concatenate([part.degenerate[e] for part, e in zip(parts, ended, strict=True)])
-    measured = np.where(degenerate, np.nan, np.concatenate(value))
     margins = [slacks(part.table, space, constraints) for part in parts]
-    slack = np.concatenate([m[:, e] for m, e in zip(margins, ended, strict=True)], axis=1)
-    met = margins[0][:, own & _measured(rows)] >= 0
+    telling = [part.telling for part in parts]
+    measured = np.concatenate([value[t] for value, t in zip(shown, telling, strict=True)])
+    slack = np.concatenate([m[:, t] for m, t in zip(margins, telling, strict=True)], axis=1)
+    met = margins[0][:, own & parts[0].measurable] >= 0
     return Feasibility(
         constraints=tuple(constraints),
         measured=_known(measured)[order],
@@ -713,26 +642,15 @@ def _feasibility(
     )
 
 
-def _worst(y: Floats, sign: float) -> float:
-    return float(y.min() if sign > 0 else y.max())
-
-
-def _n_even(rows: Rows, past: Rows | None, axes: Sequence[tuple[Parameter, int]]) -> int:
+def _n_even(parts: Sequence[Rows], axes: Sequence[tuple[Parameter, int]]) -> int:
     """How many different configurations were drawn evenly over the whole space.
 
     Earlier rounds count if they reach everywhere: a space that was widened since holds levels that they never drew.
     """
-    even = [part.X[_measured(part) & part.space_filling] for part in (rows, past) if part is not None]
-    if past is not None:
-        reached = even[1]
-        if any(stats.untried(level_axis(p), reached[:, j]).any() for p, j in axes):
-            even = even[:1]
+    even = [part.X[part.measurable & part.space_filling] for part in parts]
+    if len(even) > 1 and any(stats.untried(level_axis(p), even[1][:, j]).any() for p, j in axes):
+        even = even[:1]
     return len(np.unique(np.concatenate(even)[:, [j for _, j in axes]], axis=0))
-
-
-def _measured(rows: Rows) -> Bools:
-    """Trials that finished with a value, infeasible ones among them."""
-    return rows.finished if rows.infeasible is None else rows.finished | rows.infeasible
 
 
 def _judged(frame: pd.DataFrame, space: Space, constraints: Sequence[MetricConstraint]) -> pd.DataFrame:
@@ -743,8 +661,8 @@ def _judged(frame: pd.DataFrame, space: Space, constraints: Sequence[MetricConst
     return frame.assign(**{FEASIBLE: met})
 
 
-def _read_mask(name: str, read: Mapping[str, npt.ArrayLike], count: int) -> Bools:
-    mask = np.asarray(read[name])
+def _read_mask(name: str, read: npt.ArrayLike, count: int) -> Bools:
+    mask = np.asarray(read)
     if mask.shape not in ((), (count,)) or not np.isin(mask, (0, 1)).all():
         raise AnalysisError(
             f"read: {name}: needs one answer, True or False, for all trials or for each of the {count} rows"
@@ -785,25 +703,25 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
         pruned = (table["state"] == "pruned").to_numpy()
     infeasible = infeasible_rows(table) & finished
     finished, failed, behind = finished & ~infeasible, failed & ~infeasible, pruned | infeasible
+    worst = min if sign > 0 else max
     measured = None
     if infeasible.any():
-        measured = np.where(pruned & finished.any(), _worst(y[finished | infeasible], sign), y)
+        measured = np.where(pruned & finished.any(), worst(y[finished | infeasible]), y)
     if behind.any() and finished.any():
-        y = np.where(behind, _worst(y[finished], sign), y)
+        y = np.where(behind, worst(y[finished]), y)
     else:
         behind = infeasible
-    evenly = space_filling(table)
     degenerate = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
     return Rows(
-        table,
-        space.unit(table),
-        y,
-        finished,
-        failed,
-        evenly,
-        mask,
-        degenerate,
-        behind,
+        table=table,
+        X=space.unit(table),
+        y=y,
+        finished=finished,
+        failed=failed,
+        space_filling=space_filling(table),
+        mask=mask,
+        degenerate=degenerate,
+        pruned=behind,
         infeasible=infeasible,
         measured=measured,
     )

@@ -210,6 +210,16 @@ class Rows(NamedTuple):
     measured: Floats | None = None
 
     @property
+    def measurable(self) -> Bools:
+        """Trials that finished with a value, infeasible ones among them."""
+        return self.finished if self.infeasible is None else self.finished | self.infeasible
+
+    @property
+    def telling(self) -> Bools:
+        """Trials that tell where to look or where not: finished, failed and pruned ones."""
+        return self.finished | self.failed | self.pruned
+
+    @property
     def ranked(self) -> Bools:
         """Space-filling trials that have a rank: finished ones, those that were stopped for being behind, infeasible ones."""
         return (self.finished | self.pruned) & self.space_filling
@@ -217,7 +227,7 @@ class Rows(NamedTuple):
     @property
     def ended(self) -> Bools:
         """Space-filling trials that ended, in whatever way, without those that are lost for a reason that is known."""
-        ended = (self.finished | self.failed | self.pruned) & self.space_filling & self.there
+        ended = self.telling & self.space_filling & self.there
         return ended if self.lost is None else ended & ~self.lost
 
     @property
