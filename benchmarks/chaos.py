@@ -3,7 +3,6 @@
     python benchmarks/chaos.py                                  20 minutes on PostgreSQL: make chaos
     python benchmarks/chaos.py --store sqlite --minutes 5       without a database server
     python benchmarks/chaos.py --events 2 --rounds 1            as the tests do it
-    python benchmarks/chaos.py --store sqlite --objective keras --faults kill --events 20 --n 60
 
 Round after round is run by a script of its own with two workers. A fault comes at a random moment after at least one more
 trial has been stored; a coordinator that ended is started again, as anybody would: the same script. It may end with a
@@ -47,31 +46,6 @@ def objective(params):
 
 space = {"x": (0.0, 1.0, 41), "units": [4, 8, 16, 32], "act": ["relu", "elu"]}
 named = {}
-"""
-
-KERAS = """
-import os, sys
-import keras
-import refine
-from refine.keras import KerasObjective
-from sklearn.datasets import load_breast_cancer
-from sklearn.preprocessing import StandardScaler
-
-def model(x_train, y_train, x_val, y_val, params):
-    net = keras.Sequential([
-        keras.layers.Input((30,)),
-        keras.layers.Dense(params["units"], activation="relu"),
-        keras.layers.Dropout(params["dropout"]),
-        keras.layers.Dense(1, activation="sigmoid"),
-    ])
-    net.compile(keras.optimizers.Adam(params["lr"]), "binary_crossentropy", metrics=["acc"])
-    history = net.fit(x_train, y_train, batch_size=32, epochs=3, verbose=0, validation_data=(x_val, y_val))
-    return history, net
-
-x, y = load_breast_cancer(return_X_y=True)
-objective = KerasObjective(model, x, y, preprocess=StandardScaler(), name="chaos")
-space = {"units": [4, 8, 16, 32], "dropout": (0.0, 0.5, 6), "lr": (0.001, 0.01, 10)}
-named = {"metric": "val_acc"}
 """
 
 RUN = """
@@ -278,7 +252,7 @@ def main(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         script = folder / "round.py"
-        script.write_text((KERAS if arguments.objective == "keras" else DRAWN) + RUN)
+        script.write_text(DRAWN + RUN)
         server = None
         if arguments.store == "postgresql":
             server = PostgreSQL()
@@ -305,11 +279,8 @@ def main(arguments: argparse.Namespace) -> None:
             command = [sys.executable, str(script), calm, str(arguments.n), str(number), "1"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         disturbed, undisturbed = tables(url), tables(calm)
-        differ = [
-            i
-            for i, pair in enumerate(zip(disturbed, undisturbed, strict=True))
-            if not pair[0].equals(pair[1])
-        ]
+        pairs = zip(disturbed, undisturbed, strict=True)
+        differ = [i for i, (a, b) in enumerate(pairs) if not a.equals(b)]
         trials = sum(map(len, undisturbed))
         hits = ", ".join(f"{number} {what}" for what, number in sorted(chaos.hit.items()))
         print(
@@ -341,7 +312,6 @@ if __name__ == "__main__":
     parser.add_argument("--n", type=int, default=60, help="trials of a round")
     parser.add_argument("--wait", type=float, default=0.2, help="seconds that a trial waits")
     parser.add_argument("--store", choices=["postgresql", "sqlite"], default="postgresql")
-    parser.add_argument("--objective", choices=["drawn", "keras"], default="drawn")
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
     parser.add_argument("--seed", type=int, default=1)
     main(parser.parse_args())

@@ -17,11 +17,7 @@ import power
 import search
 from tables import DOCS, embed, parser
 
-PARTS = {
-    "calibration": calibration.report,
-    "power": lambda seeds: power.report(),
-    "search": search.report,
-}
+PARTS = {"calibration": calibration.report, "power": lambda seeds: power.report(), "search": search.report}
 
 if __name__ == "__main__":
     options = parser(__doc__, seeds=3)

@@ -48,11 +48,7 @@ def seconds(name: str, folder: str) -> float:
     typed, environment = COMMANDS[name]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        typed,
-        check=not environment,
-        stdout=subprocess.DEVNULL,
-        cwd=folder,
-        env={**os.environ, **environment},
+        typed, check=not environment, stdout=subprocess.DEVNULL, cwd=folder, env={**os.environ, **environment}
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

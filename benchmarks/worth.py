@@ -11,13 +11,9 @@ out of that. Published rules are computed from the same posterior.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +22,7 @@ from boxes import digest
 from grids import FAMILIES, Grid, grid, names
 from scipy.stats import rankdata
 from synthetic import COUNT, KINDS, synthetic
+from tables import kept, markdown, parser
 
 import refine
 from refine import stats
@@ -153,31 +150,17 @@ def _raced(table: Grid, tree: refine.Tree) -> float:
 
 def chains(jobs: list[tuple[str, str, int]]) -> pd.DataFrame:
     """All states of all searches, from the cache where its sources are the same."""
-    path = Path(__file__).parent / ".cache" / f"worth-{digest(chain, ('**/*.py',))}.json"
-    rows = []
-    for family, name, seed in jobs:
-        known = json.loads(path.read_text()) if path.exists() else {}
-        key = f"{family}-{name}-{seed}"
-        if key not in known:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                known[key] = chain(family, name, seed)
-            path.parent.mkdir(exist_ok=True)
-            scratch = path.with_suffix(f".{os.getpid()}")
-            scratch.write_text(json.dumps(known))
-            scratch.replace(path)
-        for i, state in enumerate(known[key]):
-            later = [s["regret"] for s in known[key][i + 1 :]]
+    warnings.simplefilter("ignore")
+    name, rows = f"worth-{digest(chain, ('**/*.py',))}", []
+    for job in jobs:
+        search = "-".join(map(str, job))
+        states = kept(name, search, lambda job=job: chain(*job))
+        for i, state in enumerate(states):
+            later = [s["regret"] for s in states[i + 1 :]]
+            brought = state["regret"] - later[0] if later else np.nan
+            end = {"end": states[-1]["regret"], "of": len(states)}
             rows.append(
-                {
-                    **state,
-                    "family": family,
-                    "search": key,
-                    "brought": state["regret"] - later[0] if later else np.nan,
-                    "later": later,
-                    "end": known[key][-1]["regret"],
-                    "of": len(known[key]),
-                }
+                {**state, "family": job[0], "search": search, "brought": brought, "later": later, **end}
             )
     return pd.DataFrame(rows)
 
@@ -197,19 +180,15 @@ def auc(score: pd.Series, true: pd.Series) -> float:
 
 def verdicts(said: pd.DataFrame) -> str:
     """How often the verdict on the next round was right, by rule."""
-    lines = [
-        "| rule | right, % | STOP right, % (of) | CONTINUE right, % (of) | AUC |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    rows = []
     for name, rule in RULES.items():
         score = said[_column(rule)]
         stop = score < rule.verdict
-        right = 100 * (stop != said["more"]).mean()
-        lines.append(
-            f"| {name} | {right:.0f} | {_share(~said['more'][stop])} | {_share(said['more'][~stop])} | {auc(score, said['more']):.2f} |"
-        )
-    lines.append(f"| always STOP | {100 * (~said['more']).mean():.0f} | {_share(~said['more'])} | - | .50 |")
-    return "\n".join(lines)
+        right = f"{100 * (stop != said['more']).mean():.0f}"
+        area = f"{auc(score, said['more']):.2f}"
+        rows.append([name, right, _share(~said["more"][stop]), _share(said["more"][~stop]), area])
+    rows.append(["always STOP", f"{100 * (~said['more']).mean():.0f}", _share(~said["more"]), "-", ".50"])
+    return markdown(["rule", "right, %", "STOP right, % (of)", "CONTINUE right, % (of)", "AUC"], rows)
 
 
 def _column(rule: Rule) -> str:
@@ -222,65 +201,56 @@ def _share(true: pd.Series) -> str:
 
 def calibration(said: pd.DataFrame) -> str:
     """The stated probability against what came true."""
-    edges = [0, 0.05, 0.1, 0.2, 0.3, 0.5, 1]
-    lines = ["| stated | verdicts | mean stated | came true |", "|---|---:|---:|---:|"]
-    for low, high in pairwise(edges):
+    rows = []
+    for low, high in pairwise([0, 0.05, 0.1, 0.2, 0.3, 0.5, 1]):
         of = said[(said["probability"] >= low) & (said["probability"] < high)]
         if len(of):
-            lines.append(
-                f"| {low:g} to {high:g} | {len(of)} | {of['probability'].mean():.2f} | {of['more'].mean():.2f} |"
-            )
+            means = f"{of['probability'].mean():.2f}", f"{of['more'].mean():.2f}"
+            rows.append([f"{low:g} to {high:g}", len(of), *means])
     base = said["more"].mean()
     brier = ((said["probability"] - said["more"]) ** 2).mean()
-    return "\n".join(
-        [*lines, "", f"Brier score {brier:.3f}; of the base rate {base:.2f} alone, {base * (1 - base):.3f}."]
-    )
+    alone = f"Brier score {brier:.3f}; of the base rate {base:.2f} alone, {base * (1 - base):.3f}."
+    return markdown(["stated", "verdicts", "mean stated", "came true"], rows) + f"\n\n{alone}"
 
 
 def searches(said: pd.DataFrame) -> str:
     """What is saved and lost where a search ends by a rule."""
 
-    def line(name: str, stops: Callable[[pd.DataFrame], pd.Series], late: int = 0) -> str:
+    def row(name: str, stops: Callable[[pd.DataFrame], pd.Series], late: int = 0) -> list[str]:
         found = ended(said, stops, late)
-        saved, lost, much = found["saved"], found["lost"], found["much"]
-        return f"| {name} | {100 * saved.mean():.0f} | {lost.mean():.3f} | {lost.median():.3f} | {100 * much.mean():.0f} |"
+        lost = [f"{found['lost'].mean():.3f}", f"{found['lost'].median():.3f}"]
+        return [name, f"{100 * found['saved'].mean():.0f}", *lost, f"{100 * found['much'].mean():.0f}"]
 
-    lines = [
-        "| a search ends by | trials saved, % | lost, mean | lost, median | lost more than epsilon, % |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    lines += [line(n, lambda g, r=rule: g[_column(r)] < r.stop) for n, rule in RULES.items()]
-    lines.append(
-        line("a round that brought no more than noise", lambda g: g["only_noise"].astype(bool), late=1)
+    rows = [row(n, lambda g, r=rule: g[_column(r)] < r.stop) for n, rule in RULES.items()]
+    rows.append(
+        row("a round that brought no more than noise", lambda g: g["only_noise"].astype(bool), late=1)
     )
-    return "\n".join(lines)
+    head = ["a search ends by", "trials saved, %", "lost, mean", "lost, median", "lost more than epsilon, %"]
+    return markdown(head, rows)
 
 
 def thresholds(said: pd.DataFrame) -> str:
     """The verdict of `review.worth`, were its threshold another."""
-    lines = [
-        "| STOP below | right, % | STOP right, % (of) | CONTINUE right, % (of) | trials saved, % | lost, mean |",
-        "|---:|---:|---:|---:|---:|---:|",
-    ]
+    rows = []
     for at in (0.05, 0.1, 0.2, 0.3, 0.5):
         stop = said["probability"] < at
-        right = 100 * (stop != said["more"]).mean()
+        right = f"{100 * (stop != said['more']).mean():.0f}"
         ends = ended(said, lambda g, at=at: g["probability"] < at)
-        lines.append(
-            f"| {at:g} | {right:.0f} | {_share(~said['more'][stop])} | {_share(said['more'][~stop])} | "
-            f"{100 * ends['saved'].mean():.0f} | {ends['lost'].mean():.3f} |"
-        )
-    return "\n".join(lines)
+        saved = f"{100 * ends['saved'].mean():.0f}", f"{ends['lost'].mean():.3f}"
+        rows.append([f"{at:g}", right, _share(~said["more"][stop]), _share(said["more"][~stop]), *saved])
+    head = [
+        "STOP below",
+        "right, %",
+        "STOP right, % (of)",
+        "CONTINUE right, % (of)",
+        "trials saved, %",
+        "lost, mean",
+    ]
+    return markdown(head, rows, texts=0)
 
 
 def ended(said: pd.DataFrame, stops: Callable[[pd.DataFrame], pd.Series], late: int = 0) -> pd.DataFrame:
-    """What every search saves and loses that ends at the first state at which a rule says so.
-
-    Args:
-        said: The states.
-        stops: For the states of one search, at which the rule says so.
-        late: 1 where it can say so only after the round has been run.
-    """
+    """What every search saves and loses that ends at the first state at which a rule says so, `late` 1 if only after the round."""
     rows = []
     for _, found in said.groupby("search"):
         g = found.sort_values("round")
@@ -309,10 +279,7 @@ def races(found: pd.DataFrame) -> str:
 
 def plans(said: pd.DataFrame) -> str:
     """Whether what was rehearsed came: shares of the intervals that hold the true value after one, two and three rounds."""
-    lines = [
-        "| rounds ahead | plans | 50 % interval holds | 90 % interval holds | true regret - median forecast |",
-        "|---:|---:|---:|---:|---:|",
-    ]
+    rows = []
     for k in range(AHEAD):
         of = [
             (f[k], later[k])
@@ -326,8 +293,9 @@ def plans(said: pd.DataFrame) -> str:
             np.mean((quantiles[:, -1 - i] - 1e-9 <= true) & (true <= quantiles[:, i] + 1e-9)) for i in (1, 0)
         ]
         bias = float(np.median(true - quantiles[:, LEVELS.index(0.5)]))
-        lines.append(f"| {k + 1} | {len(of)} | {holds[0]:.2f} | {holds[1]:.2f} | {bias:+.3f} |")
-    return "\n".join(lines)
+        rows.append([k + 1, len(of), f"{holds[0]:.2f}", f"{holds[1]:.2f}", f"{bias:+.3f}"])
+    head = ["50 % interval holds", "90 % interval holds", "true regret - median forecast"]
+    return markdown(["rounds ahead", "plans", *head], rows, texts=0)
 
 
 def report(seeds: int) -> str:
@@ -343,13 +311,8 @@ def report(seeds: int) -> str:
         found = chains(jobs)
         said = judged(found)
         parts += [f"**{title}** ({len(said)} verdicts in {said['search'].nunique()} searches)"]
-        parts += [
-            thresholds(said),
-            calibration(said),
-            verdicts(said),
-            searches(said),
-            plans(said),
-            races(found),
+        parts += [part(said) for part in (thresholds, calibration, verdicts, searches, plans)] + [
+            races(found)
         ]
         families = said.groupby("family").apply(
             lambda g: (100 * ((g["probability"] >= LIKELY) == g["more"]).mean()).round(), include_groups=False
@@ -359,8 +322,4 @@ def report(seeds: int) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=2)
-    print(report(parser.parse_args().seeds))
+    print(report(parser(__doc__, seeds=2).parse_args().seeds))

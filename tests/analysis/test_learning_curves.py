@@ -6,7 +6,6 @@ import math
 
 import pytest
 
-import objectives
 from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
 from refine.report.markdown.round_reading import gather
@@ -84,16 +83,3 @@ def test_report_and_figure(tree, space, tmp_path):
     assert found.plot.curves(top=1).shape == (2, 1)
     with pytest.raises(AnalysisError, match="top must be a whole number from 1 to 4, got 5"):
         found.plot.curves(5)
-
-
-@pytest.mark.nightly
-@pytest.mark.slow
-def test_short_curves_and_none(tree, space, tmp_path):
-    short = tree.add_round(space, objectives.metrics, metric="max:acc", n=20).run(progress=False)
-    text = short.report(tmp_path).read_text()
-    assert "20 of the best 20 trials reported too few epochs to tell." in text
-    none = tree.add_round(space, objectives.bowl, n=20).run(progress=False)
-    assert gather(none).curves == ()
-    assert "<summary>Training curves</summary>" not in none.report(tmp_path).read_text()
-    with pytest.raises(AnalysisError, match="reported no loss and no metric by epoch"):
-        none.plot.curves()

@@ -5,21 +5,12 @@ from __future__ import annotations
 import pytest
 
 import objectives
-import refine
 from refine.errors import AnalysisError
-from refine.trials.trial import AUDITS
 
 
 @pytest.fixture
 def root(tree, space):
     return tree.add_round(space, objectives.bowl, n=60, seed=7).run(progress=False)
-
-
-def failing(params):
-    """Diverges where lr >= 3."""
-    if params["lr"] >= 3:
-        return float("nan")
-    return objectives.bowl(params)
 
 
 def test_rounds_on_the_very_same_space_are_one_sample(root):
@@ -49,62 +40,12 @@ def test_a_narrowed_child_is_tested_on_its_own_trials(root):
     assert again.n_earlier == analysis.n_earlier
 
 
-def test_a_later_round_of_a_branch_asks_for_more(root):
-    child = root.branch(root.space, n=20).run(progress=False)
-    analysis = child.analyze()
-    by_hand = refine.analyze(
-        child.space,
-        refine_table(root, child),
-        pooled=60,
-        read={n: n not in ("junk", "epochs") for n in child.space},
-    )
-    for e in analysis.parameters:
-        assert e.q == pytest.approx(min(1, 3 * by_hand[e.name].q), abs=0.02)
-
-
-def refine_table(*rounds):
-    import pandas as pd
-
-    return pd.concat([r.trials for r in rounds], ignore_index=True)
-
-
 def test_a_round_that_has_not_run_is_not_analysed_on_what_it_took_over(root):
     child = root.branch(root.space, n=20)
     with pytest.raises(
         AnalysisError, match="at least 1 finished trial of the round itself, got 0; run the round"
     ):
         child.analyze()
-
-
-@pytest.mark.slow
-def test_what_failed_earlier_counts_where_the_optimum_is_looked_for(tree, space):
-    root = tree.add_round(space, failing, n=80, seed=3).run(progress=False)
-    first = root.analyze()
-    assert first["lr"].fails
-    assert len(first.y) == 80
-    assert first.n_space_filling == (root.trials["state"] == "complete").sum() < 80
-    child = root.propose().reject(*space.varied).edit(dropout=(0.0, 0.3)).accept(n=20, audit=0)
-    analysis = child.run(progress=False).analyze()
-    past = root.trials[child.space.contains(root.trials)]
-    assert analysis.n_earlier == (past["state"] == "complete").sum() < len(past)
-    assert len(analysis.y) == 20 + len(past)
-    # What failed before is no failure of this round.
-    ended = child.trials
-    assert sum(v.n for v in analysis["lr"].levels) == (ended["state"] == "complete").sum()
-
-
-@pytest.mark.slow
-def test_a_counter_sample_of_a_round_before_on_the_same_space_lets_its_value_in_again(root):
-    wrong = root.propose().reject(*root.space.varied).edit(optimizer=["SGD", "Nadam"], lr=(3.0, 5.0))
-    child = wrong.accept(n=40, audit=0.4).run(progress=False)
-    again = child.branch(child.space, n=12).run(progress=False)
-    assert len(again.analyze().outside) == 16
-    first, second = child.propose().proposal, again.propose().proposal
-    changes = {c.name for c in first.changes if c.kind == "reopen"}
-    assert changes
-    assert {c.name for c in second.changes if c.kind == "reopen"} == changes
-    best = child.trials[child.trials["origin"].isin(AUDITS)].nlargest(1, "value")
-    assert second.space.contains(best).all()
 
 
 def test_offers_and_advice_are_stored_with_the_proposal(root):

@@ -1,4 +1,4 @@
-"""Focus, audit trials and autopilot: what runs beside the space-filling design, and what it is good for."""
+"""Exploit and audit trials: what runs beside the space-filling design, and what it is good for."""
 
 from __future__ import annotations
 
@@ -33,30 +33,6 @@ def test_a_child_spends_its_shares_as_said(root):
     assert not frame.duplicated(subset=list(child.space)).any()
     assert child.node.exploit == 0.5
     assert child.node.audit == 0.1
-
-
-@pytest.mark.slow
-def test_focused_trials_are_better_and_are_not_tested_on(root):
-    child = root.propose().accept(n=60, exploit=0.5, audit=0.0).run(progress=False)
-    frame = child.trials
-    medians = frame.groupby("origin")["value"].median()
-    assert medians["exploit"] > medians["space_filling"]
-    analysis = child.analyze()
-    assert analysis.n_space_filling == 30
-    assert len(analysis.y) == 60 + analysis.n_earlier
-
-
-@pytest.mark.slow
-def test_the_plan_is_stored_and_survives_resuming_and_extending(root):
-    review = root.propose()
-    child = review.accept(n=40, exploit=0.3)
-    before = root.context.store.beside(child._stored.pk)
-    root.run(n=200, progress=False)  # more evidence now, but the child's cells are frozen
-    assert review.accept(n=40, exploit=0.3).id == child.id
-    assert root.context.store.beside(child._stored.pk) == before
-    child.run(progress=False)
-    assert len(child.run(n=50, progress=False).trials) == 50
-    assert (child.trials["origin"] == "exploit").sum() == 12
 
 
 @pytest.mark.slow
@@ -106,12 +82,6 @@ def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(root):
 
 
 @pytest.mark.slow
-def test_a_right_narrowing_is_not_refuted(root):
-    child = root.propose().accept(n=60, audit=0.3).run(progress=False)
-    assert not [c for c in child.propose().proposal.changes if c.kind == "reopen"]
-
-
-@pytest.mark.slow
 def test_probes_go_where_a_second_region_is_plausible():
     """Two peaks were seen, one was cut off: probes lie on it, even trials hardly ever."""
     space = refine.Space({name: refine.Float(0, 1, levels=21) for name in ("x", "y", "z")})
@@ -150,29 +120,6 @@ def test_a_batch_of_a_search_repeats_nothing_and_goes_where_it_is_good(root):
     values = [objectives.bowl(space.at(row)) for row in before]
     assert np.median(values) > np.quantile(root.trials["value"], 0.95)
     assert len(batch_rows(analysis, space, 0, seed=1)) == 0
-
-
-@pytest.mark.slow
-def test_autopilot_takes_the_same_steps_and_finds_better(tree, space):
-    def objective(params):
-        return objectives.bowl(params) + np.random.normal(0, 0.02)
-
-    first = tree.add_round(space, objective, n=40, seed=1)
-    last = refine.autopilot(first, rounds=4, n=30, progress=False)
-    assert last.best["value"] > first.best["value"] - 0.05
-    assert {d.author for r in tree.rounds for d in r.decisions} == {"autopilot"}
-    assert {d.kind for r in tree.rounds for d in r.decisions} == {"accepted"}
-    medians = [r.trials.loc[r.trials["origin"] == "space_filling", "value"].median() for r in tree.rounds]
-    assert medians[1] > medians[0]
-    again = refine.autopilot(first, rounds=4, n=30, progress=False)
-    assert again.id == last.id  # nothing is run or written twice
-
-
-@pytest.mark.slow
-def test_autopilot_stops_where_there_is_only_noise(tree, space):
-    first = tree.add_round(space, lambda p: 1.0, n=30, seed=1)
-    refine.autopilot(first, rounds=6, n=20, progress=False)
-    assert len(tree) == 1
 
 
 def test_autopilot_says_what_it_needs(tree):

@@ -1,4 +1,4 @@
-"""Conditions seen from what the objective read: what nothing reads is fixed, not counted, and shuts nothing out."""
+"""Parameters under conditions, seen or declared: what nothing reads is fixed or leaves, is not counted, and shuts nothing out."""
 
 from __future__ import annotations
 
@@ -77,17 +77,6 @@ def test_counts_are_of_configurations_that_differ_in_what_is_read(analysis, prop
     # Trials lie inside whatever their momentum was, which they did not read.
     best = analysis.table.nlargest(10, "value")
     assert seen.top_kept == (best["optimizer"] == "adam").sum()
-
-
-@pytest.mark.slow
-def test_a_line_of_the_parallel_plot_has_a_gap_where_a_parameter_was_not_read(analysis):
-    pytest.importorskip("matplotlib")
-    from refine.report.figures import parallel
-
-    ax = parallel(analysis, ["momentum", "lr"])
-    lines = [line for drawn in ax.collections for line in drawn.get_segments()]
-    gaps = sum(np.isnan(line).any() or len(line) == 2 for line in lines)
-    assert gaps >= 0.5 * len(lines)
 
 
 def test_the_posterior_is_equal_where_only_what_is_not_read_differs(analysis):

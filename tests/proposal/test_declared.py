@@ -66,27 +66,6 @@ def test_what_exists_only_under_what_leaves_is_neither_changed_nor_counted(analy
     assert analysis["x"].matters  # within its own trials, which is why it was narrowed once
 
 
-def test_it_is_not_widened_either():
-    """The best degree lies at the end of its range, but under a kernel that leaves."""
-    space = refine.Space(
-        {
-            "kernel": ["rbf", "poly"],
-            "degree": refine.Integer(2, 8, when="kernel == 'poly'"),
-            "gamma": (0.0, 1.0, 9),
-        }
-    )
-
-    def value(frame):
-        degree = pd.to_numeric(frame["degree"]).fillna(0.0)
-        return np.where(frame["kernel"] == "poly", 0.3 * degree - 6, 0.0) - (frame["gamma"] - 0.4) ** 2
-
-    found = refine.propose(_analysis(value, space))
-    assert found["kernel"].new.grid == ("rbf",)
-    assert found.advice is not None
-    assert (found["degree"].kind, found.space["degree"]) == ("leave", space["degree"])
-    assert found.advice.reason.to_json()["values"]["rarest"] is None
-
-
 def test_what_the_person_keeps_stays_with_all_that_it_needs(proposal):
     given = {c.name: c for c in proposal.given({"c": SPACE["c"]})}
     assert (given["x"].kind, given["x"].new) == ("keep", SPACE["x"])
@@ -150,9 +129,3 @@ def test_a_range_is_not_narrowed_where_no_draw_tells_its_levels_apart(analysis):
     assert surrogate.flat(3, spread)
     wide = refine.propose(analysis, risk=0.3, epsilon=spread)
     assert not [c.name for c in wide.changes if c.kind != "keep"]
-
-
-def test_importance_counts_within_the_trials_that_have_a_parameter(analysis):
-    found = {e.name: e.importance.estimate for e in analysis.parameters}
-    assert found["y"] > found["c"] > 0
-    assert found["x"] == 0.0  # none of the best trials has it

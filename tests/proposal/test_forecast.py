@@ -1,13 +1,10 @@
-"""Forecasts: they hold as often as they say, in the metric's own sign, and say nothing where nothing is known."""
+"""What a round will show, said before it runs."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom
 
 import refine
 from refine.design.space_filling import Uniform, draw
@@ -36,36 +33,6 @@ def analysis():
     return refine.analyze(SPACE, trials(SPACE, 100, 0))
 
 
-def sums(space, n, seed):
-    """Minus an error that many parameters multiply, as losses do, with noise that is a share of it."""
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(space.columns(draw(Uniform(), space, n, seed)))
-    signal = frame["x0"] + 0.6 * frame[["x1", "x2", "x3"]].sum(axis=1) - 0.3 * (frame["kind"] == "c")
-    return frame.assign(value=-np.exp(-(signal + rng.normal(0, 0.2, n))))
-
-
-@pytest.mark.nightly
-@pytest.mark.slow
-def test_intervals_hold_as_often_as_they_say():
-    """Counts of 20 repetitions lie where 99 % of binomial counts would, at 50 % and at 90 %."""
-    space = refine.Space({**{f"x{i}": (0.0, 1.0, 11) for i in range(4)}, "kind": ["a", "b", "c"]})
-    box = space.replace({"x0": refine.Float(0.5, 1.0, 6), "kind": refine.Categorical(["a", "b"])})
-    found = refine.analyze(space, sums(space, 100, 0))
-    held = {(what, share): 0 for what in ("median", "best") for share in (0.5, 0.9)}
-    for seed in range(20):
-        frame = sums(space, 100, seed)
-        # Only the evidence counts; the tests of the analysis would take most of the time.
-        found = replace(found, X=space.unit(frame), y=frame["value"].to_numpy())
-        made = forecast(found, box, 40, seed)
-        value = sums(box, 40, 1000 + seed)["value"]
-        for what, share in held:
-            low, high = made.interval(what, share)
-            held[what, share] += low <= (value.median() if what == "median" else value.max()) <= high
-    for (what, share), count in held.items():
-        low, high = binom.interval(0.99, 20, share)
-        assert low <= count <= high, (what, share, count)
-
-
 @pytest.mark.slow
 def test_a_minimised_metric_is_its_mirror_image(analysis):
     mirrored = refine.analyze(SPACE, trials(SPACE, 100, 0, sign=-1.0), direction="minimize")
@@ -85,18 +52,6 @@ def test_it_is_pure_and_a_round_trip_changes_nothing(analysis):
     assert all(v == float(f"{v:.9g}") for v in (*made.median, *made.best))
     assert list(made.median) == sorted(made.median)
     assert list(made.best) == sorted(made.best)
-
-
-@pytest.mark.slow
-def test_a_better_box_and_more_trials_promise_more(analysis):
-    worse = SPACE.replace({"x": refine.Float(0.0, 0.2, 5)})
-    assert forecast(analysis, BOX, 40, 1).quantile("median", 0.5) > forecast(analysis, worse, 40, 1).quantile(
-        "median", 0.5
-    )
-    few, many = (forecast(analysis, BOX, n, 1) for n in (5, 200))
-    assert many.quantile("best", 0.5) > few.quantile("best", 0.5)
-    widths = [high - low for low, high in (made.interval("median", 0.9) for made in (few, many))]
-    assert widths[1] < widths[0]
 
 
 @pytest.mark.slow

@@ -1,15 +1,19 @@
-"""Proposals by risk beside each other, and what their table says."""
+"""What a decision would mean: proposals by risk beside each other, a preview, ranges by magnitude."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
 
+import objectives
 import refine
 from refine import Float, Integer, Space
+from refine.errors import DesignError, ReviewError
 from refine.proposal.options import Option, Options
+from refine.proposal.rescaling import by_magnitude
 from refine.proposal.surrogate import MENU
 from refine.report.pages.options import leaves_text, risks_text
 
@@ -69,3 +73,121 @@ def test_rows_differ_and_cover_every_risk(tmp_path):
         assert moved.proposal.risks == (0.01, 0.05, 0.1, 0.15, 0.3)
         assert replace(moved.options(), chosen=0.1).rows == options.rows
         assert [row["up_to"] for row in options.to_json()] == [row.up_to for row in options.rows]
+
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def review(tree, space):
+    return tree.add_round(space, objectives.bowl, n=150, seed=7).run(progress=False).propose()
+
+
+def test_it_counts_what_the_table_has(review):
+    edits = {"dropout": (0.0, 0.2), "lr": (0.5, 2.5), "optimizer": ["Adam", "Nadam"]}
+    look = review.preview(**edits, n=60, workers=2)
+    ranked = review.round.trials.sort_values("value", ascending=False, kind="stable")
+    inside = look.space.contains(ranked)
+    assert look.top == 15
+    assert look.top_kept == inside[:15].sum()
+    assert look.lost == tuple(i + 1 for i in range(10) if not inside[i])
+    assert look.best == ranked["value"].iloc[0]
+    assert look.best_kept == ranked["value"][inside].iloc[0]
+    assert look.volume_kept == pytest.approx(review.edit(**edits).volume_kept)
+    assert look.probability == pytest.approx(review.edit(**edits).claim.probability)
+    assert (look.n, look.workers) == (60, 2)
+    assert look.hit == pytest.approx(1 - 0.95**60)
+    assert look.seconds == pytest.approx(30 * ranked["seconds"][inside].mean())
+
+
+def test_nothing_is_decided_and_the_edits_so_far_count(review):
+    edited = review.edit(dropout=(0.0, 0.2))
+    assert edited.preview().space == edited.space
+    assert edited.preview(lr=(0.5, 2.5)).space == edited.edit(lr=(0.5, 2.5)).space
+    assert review.edits == {}
+    assert not review.round.children
+    assert not review.round.decisions
+
+
+def test_throwing_the_best_away_is_said(review):
+    best = review.round.best
+    look = review.preview(lr=(3.0, 5.0))
+    assert 1 in look.lost
+    leaves = f"The best trial (value {best['value']:.4f}) leaves"
+    assert leaves in str(look)
+    assert leaves in str(review.edit(lr=(3.0, 5.0)))  # an edit says so by itself
+    assert "The best trial (value" not in str(review.preview())
+    none = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=8)
+    assert math.isnan(none.best_kept)
+    assert "no trial lies inside" in str(none)
+
+
+def test_a_small_space_is_run_whole(review):
+    look = review.preview(lr=1.5, dropout=0.0, optimizer="Adam", junk=[1, 2])
+    assert look.n == look.exist == 2
+
+
+def test_what_cannot_work_is_said(review):
+    with pytest.raises(ReviewError, match="did you mean 'dropout'"):
+        review.preview(dropuot=(0, 0.2))
+    with pytest.raises(DesignError, match="n must be a whole number >= 1, got 0"):
+        review.preview(n=0)
+    with pytest.raises(DesignError, match="workers must be a whole number >= 1"):
+        review.preview(workers=1.5)
+
+
+LINEAR = refine.Float(1e-4, 0.1, levels=12)
+
+
+def reviewed(objective, x, n=60):
+    space = {"x": x, "d": (0.0, 0.5, 6)}
+    root = refine.Tree("q", store="sqlite://").add_round(
+        space, lambda p: objective(p["x"]) - 0.1 * p["d"], n=n, seed=1
+    )
+    return root.run(progress=False).propose(risk=0.05)
+
+
+def offered(review):
+    (change,) = [c for c in review.proposal.changes if c.name == "x"]
+    return by_magnitude(review.analysis, change)
+
+
+def by_decades(x):
+    return -abs(math.log10(x) + 3.2)
+
+
+@pytest.mark.slow
+def test_what_is_good_at_the_low_end_of_decades_is_offered_by_magnitude():
+    review = reviewed(by_decades, LINEAR)
+    found = offered(review)
+    assert found.new.log
+    assert (found.new.low, found.new.high) == (review.space["x"].low, review.space["x"].high)
+    assert found.factor >= 10
+    assert found.crowded >= found.good / 2
+    text = str(review.why())
+    assert "on a logarithmic scale have the levels" in " ".join(text.split())
+    # The call that it prints is one that can be made, and the child finds what the levels before could not tell apart.
+    child = review.edit(x=found.new).accept(n=24, note="by magnitude").run(progress=False)
+    assert child.space["x"].log
+    assert abs(math.log10(child.best["x"]) + 3.2) < 0.3 < abs(math.log10(review.round.best["x"]) + 3.2)
+
+
+@pytest.mark.parametrize(
+    ("objective", "x"),
+    [
+        (lambda x: -((x - 0.04) ** 2), LINEAR),  # good in the middle of the scale
+        (lambda x: -((x - 0.1) ** 2), LINEAR),  # good at its high end
+        (by_decades, refine.Float(1e-4, 0.1, levels=12, log=True)),
+        (
+            by_decades,
+            refine.Float(1e-4, 0.1, levels=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]),
+        ),  # by magnitude already
+        (lambda x: -abs(x - 23) / 30, refine.Integer(1, 100, levels=12)),
+        (lambda x: -x, refine.Float(0.0, 1.0, levels=12)),  # zero has no magnitude
+        (lambda x: 0.0, LINEAR),  # nothing is known of it
+    ],
+)
+def test_nothing_is_offered_elsewhere(objective, x):
+    review = reviewed(objective, x, n=40)
+    assert offered(review) is None
+    assert "logarithmic" not in str(review.details)

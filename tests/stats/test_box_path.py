@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refine.errors import AnalysisError
 from refine.stats import Axis
 from refine.stats.box_path import RiskPath, levels_of, untried
 from refine.stats.posterior import MixedPosterior, Posterior
@@ -65,12 +64,6 @@ def test_the_path_is_nested_and_the_menu_binds_at_what_was_asked():
     assert menu[0].keep[0].sum() > menu[1].keep[0].sum() == 1
 
 
-def test_a_generous_epsilon_buys_a_smaller_box():
-    found = _draws()
-    strict, generous = (RiskPath(inside=1)(found, CELLS, AXES, e).at(0.05) for e in (0.0, 0.3))
-    assert generous.kept < strict.kept
-
-
 def test_what_a_candidate_does_not_read_drops_it_from_no_box():
     found, read = _draws(), np.ones(CELLS.shape, dtype=bool)
     # Half of the draws are best at choice 2, which doesn't read the last axis and stands at its first level.
@@ -104,10 +97,7 @@ def test_an_axis_is_judged_by_the_draws_that_are_good_at_what_reads_it(share):
         assert all(box.keep[2].all() for box in path.boxes)
     else:
         assert path.at(0.05).keep[2][3:].all()
-        assert 1 < path.at(0.3).keep[2].sum() < 4 or path.at(0.3).keep[2].tolist() == [False] * 4 + [
-            True,
-            False,
-        ]
+        assert path.at(0.3).keep[2].sum() < 4
         assert path.at(0.3).keep[2][4]
 
 
@@ -142,17 +132,3 @@ def test_pure_noise_keeps_most_of_the_space():
     y = rng.normal(size=60)
     path = RiskPath(inside=1)(small(x, y, CELLS, [3, 0, 0]), CELLS, AXES, epsilon=0.01)
     assert path.at(0.05).kept > 0.2
-
-
-def test_errors():
-    found = _draws(20)
-    with pytest.raises(AnalysisError, match="candidates"):
-        RiskPath()(found, CELLS[:5], AXES, 0.1)
-    with pytest.raises(AnalysisError, match="epsilon"):
-        RiskPath()(found, CELLS, AXES, -0.1)
-    with pytest.raises(AnalysisError, match="column"):
-        levels_of(CELLS[:, :2], AXES)
-    with pytest.raises(AnalysisError, match="risk"):
-        RiskPath()(found, CELLS, AXES, 0.1).at(0.0)
-    with pytest.raises(AnalysisError, match="cover"):
-        RiskPath(cover=-1.0)

@@ -1,4 +1,4 @@
-"""Rank correlations on data whose answer is known."""
+"""Tests by ranks on data whose answer is known, and their power."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from refine.errors import AnalysisError
-from refine.stats import Spearman, benjamini_hochberg
+from refine.stats import KruskalWallis, LevelSummary, Power, Spearman, benjamini_hochberg
 
 
 @pytest.mark.parametrize("n", [20, 200, 3000])
@@ -25,16 +25,6 @@ def test_spearman_agrees_with_scipy(n):
         assert ours.p == pytest.approx(theirs.pvalue, rel=1e-6)
     else:
         assert ours.p == pytest.approx(theirs.pvalue, abs=0.02)
-
-
-def test_a_perfect_order_is_one_with_a_closed_interval():
-    x = np.arange(80.0)
-    up, down = Spearman()(x, x**3), Spearman()(x, -x)
-    assert up.estimate == pytest.approx(1)
-    assert down.estimate == pytest.approx(-1)
-    assert up.low > 0.99
-    assert down.high < -0.99
-    assert up.p < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -62,28 +52,6 @@ def test_spearman_interval_covers_the_truth(n):
     assert 88 <= held <= 100
 
 
-def test_spearman_false_alarms_are_five_percent():
-    rng = np.random.default_rng(3)
-    p = [Spearman(resamples=1)(rng.random(120), rng.random(120)).p for _ in range(400)]
-    assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.09
-
-
-def test_same_seed_same_numbers():
-    rng = np.random.default_rng(5)
-    x, y = rng.random(900), rng.random(900)
-    assert Spearman(seed=4)(x, y) == Spearman(seed=4)(x, y)
-    assert Spearman(seed=4)(x, y).low != Spearman(seed=5)(x, y).low
-
-
-def test_errors_state_rule_value_and_way_out():
-    with pytest.raises(AnalysisError, match="one entry per trial, got 2 and 3; take both"):
-        Spearman()([1, 2], [1, 2, 3])
-    with pytest.raises(AnalysisError, match="must be finite, got 1 NaN or infinite of 3; leave"):
-        Spearman()([1, 2, 3], [1, np.nan, 3])
-    with pytest.raises(AnalysisError, match="confidence: must lie strictly between 0 and 1, got 95"):
-        Spearman(confidence=95)
-
-
 def test_benjamini_hochberg_skips_nan():
     q = benjamini_hochberg([0.01, np.nan, 0.04, 0.03])
     assert np.isnan(q[1])
@@ -93,14 +61,6 @@ def test_benjamini_hochberg_skips_nan():
         benjamini_hochberg([1.5])
 
 
-@settings(max_examples=50, deadline=None)
-@given(some.lists(some.floats(0, 1), min_size=1, max_size=20))
-def test_q_is_never_below_p_and_keeps_the_order(p):
-    q = benjamini_hochberg(p)
-    assert np.all(q >= np.array(p) - 1e-12)
-    assert np.all(np.diff(q[np.argsort(p, kind="stable")]) >= -1e-12)
-
-
 @settings(max_examples=25, deadline=None)
 @given(some.lists(some.integers(0, 5), min_size=12, max_size=40), some.integers(0, 99))
 def test_spearman_only_sees_ranks(x, seed):
@@ -108,3 +68,83 @@ def test_spearman_only_sees_ranks(x, seed):
     y = np.random.default_rng(seed).normal(size=x.size)
     plain, bent = Spearman(resamples=20)(x, y), Spearman(resamples=20)(np.exp(x), y**3)
     assert plain == pytest.approx(bent, nan_ok=True)
+
+
+def test_kruskal_agrees_with_scipy_and_its_effect_is_h_over_n_minus_one():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 300)
+    y = np.round((codes == 1) + rng.normal(size=300), 1)
+    result = KruskalWallis()(codes, y, 4)  # the fourth choice was never seen
+    theirs = scipy.stats.kruskal(*(y[codes == k] for k in range(3)))
+    assert result.p == pytest.approx(theirs.pvalue)
+    assert result.effect == pytest.approx(theirs.statistic / 299)
+    assert result.low < result.effect < result.high
+
+
+def test_kruskal_without_effect_has_an_interval_down_to_zero():
+    rng = np.random.default_rng(1)
+    p, touches = [], 0
+    for seed in range(200):
+        result = KruskalWallis(resamples=100, seed=seed)(rng.integers(0, 4, 100), rng.random(100), 4)
+        p.append(result.p)
+        touches += result.low == 0.0
+    assert 0.01 <= np.mean(np.array(p) <= 0.05) <= 0.1
+    assert touches >= 180
+
+
+def test_kruskal_with_tiny_groups_uses_permutations():
+    codes = np.array([0, 0, 0, 1, 1, 1])
+    result = KruskalWallis()(codes, [1, 2, 3, 10, 11, 12], 2)
+    assert result.p == pytest.approx(2 / 20, abs=0.02)  # 2 of the C(6, 3) splits are as extreme
+
+
+@pytest.mark.parametrize(
+    ("codes", "y"), [([0] * 9, range(9)), ([0, 1] * 9, [1] * 18), ([0, 1, 2], [1, 2, 3]), ([], [])]
+)
+def test_nothing_to_compare_is_nan_with_p_one(codes, y):
+    result = KruskalWallis()(codes, list(y), 3)
+    assert np.isnan(result.effect)
+    assert result.p == 1.0
+
+
+def test_level_medians_have_honest_intervals():
+    rng = np.random.default_rng(2)
+    held = []
+    for _ in range(200):
+        level = LevelSummary()(np.zeros(25), rng.exponential(size=25), 1)[0]
+        held.append(level.low <= np.log(2) <= level.high)
+    assert np.mean(held) >= 0.93
+
+
+def test_levels_without_enough_trials_claim_nothing():
+    few, none, many = LevelSummary()([0, 0, 0] + [2] * 6, [3, 1, 2, 1, 2, 3, 4, 5, 6], 3)
+    assert (few.n, few.median) == (3, 2.0)
+    assert np.isnan(few.low)
+    assert none.n == 0
+    assert np.isnan(none.median)
+    assert (many.low, many.high) == (1.0, 6.0)  # 2 * 2^-6 = 3.1 % of error at 95 %
+
+
+@pytest.mark.parametrize("cardinality", [0, 4])
+def test_power_grows_with_trials_and_effect(cardinality):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 4, 60).astype(float), rng.normal(size=60)
+    sizes = (20, 60, 150, 400)
+    found = Power(simulations=200)(x, y, cardinality, sizes, 0.05)
+    assert list(found) == sorted(found)
+    assert found[-1] > 0.95
+    assert Power(effect=0.4, simulations=200)(x, y, cardinality, [60], 0.05)[0] > found[1]
+    none = Power(effect=1e-9, simulations=400)(x, y, cardinality, [100], 0.05)[0]
+    assert none == pytest.approx(0.05, abs=0.04)
+
+
+def test_nothing_can_be_seen_where_nothing_varies():
+    assert Power()([1.0] * 10, range(10), 0, [50], 0.05).tolist() == [0.0]
+    assert Power()(range(10), [1.0] * 10, 0, [50], 0.05).tolist() == [0.0]
+
+
+def test_ties_cost_power():
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(size=100), rng.normal(size=100)
+    tied = np.where(y < np.quantile(y, 0.9), 0.0, y)
+    assert Power()(x, tied, 0, [100], 0.05)[0] < Power()(x, y, 0, [100], 0.05)[0]

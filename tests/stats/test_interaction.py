@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refine.errors import AnalysisError
 from refine.stats import Interactions
 
 
@@ -66,8 +65,3 @@ def test_constant_columns_and_values_are_silent():
     assert all(pair.q >= 0.0 for pair in Interactions()(x, x[:, 0], [0, 0, 0]))
     assert all(pair.p == 1.0 for pair in Interactions()(x, np.ones(200), [0, 0, 0]))
     assert Interactions()(x[:, :1], x[:, 0], [0]) == ()
-
-
-def test_shapes_must_fit():
-    with pytest.raises(AnalysisError, match=r"X: needs shape \(n, 2\), one column per cardinality"):
-        Interactions()(np.ones((9, 3)), np.ones(9), [0, 0])

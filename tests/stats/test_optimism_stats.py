@@ -1,15 +1,26 @@
-"""How much of the best is chance: bias and coverage on Gaussian and skewed populations, and metrics against scikit-learn."""
+"""How much of the best is chance: of noise, seeds, examples and effort, on populations whose answer is known."""
 
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from sklearn import metrics as sk
 
 from refine.errors import AnalysisError
-from refine.stats import ExampleBootstrap, FreshSeeds, paired_error, scorer
+from refine.stats import (
+    ExampleBootstrap,
+    FreshSeeds,
+    Optimism,
+    VarianceComponents,
+    expected_best,
+    paired_error,
+    scorer,
+)
 
 N, K, R, SD = 80, 5, 3, 0.3
 
@@ -75,14 +86,6 @@ def test_the_example_bootstrap_corrects_the_winner(failures):
     assert np.mean(covered) >= 0.93  # wide on purpose
 
 
-def test_equal_models_are_drawn_at_random():
-    same = np.repeat((np.random.default_rng(0).random((1, 200)) < 0.7).astype(float), 5, axis=0)[:, :, None]
-    found = ExampleBootstrap()(scorer("acc", same, np.ones(200)), 200)
-    assert found.value == pytest.approx(found.best, abs=0.01)  # nothing was chosen
-    with pytest.raises(AnalysisError, match="examples: at least 10 are needed, got 9"):
-        ExampleBootstrap()(scorer("acc", same, np.ones(200)), 9)
-
-
 REFERENCES = {
     "acc": sk.accuracy_score,
     "balanced_accuracy": sk.balanced_accuracy_score,
@@ -145,3 +148,79 @@ def test_the_paired_error_is_that_of_the_rows_on_which_models_differ():
     assert paired_error(accuracy, 200) == 0.0
     with pytest.raises(AnalysisError, match="at least 10"):
         paired_error(accuracy, 9)
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_the_honest_best_is_nearly_unbiased(skewed):
+    rng = np.random.default_rng(4)
+    plain, honest = [], []
+    for seed in range(150):
+        truth = rng.normal(size=100)
+        if skewed:
+            truth[rng.random(100) < 0.2] = -30.0
+        y = truth + rng.normal(size=100)
+        result = Optimism(seed=seed)(y, 1.0)
+        plain.append(result.best - truth[y.argmax()])
+        honest.append(result.honest - truth[y.argmax()])
+    assert np.mean(plain) > 1.3
+    assert abs(np.mean(honest)) < 0.4
+
+
+def test_optimism_needs_values_and_a_noise():
+    assert Optimism()([1.0, 2.0, 3.0], 0.0) == (3.0, 0.0, 3.0, 3)
+    assert Optimism()([1.0] * 50, 0.5).expected > 0.5
+    with pytest.raises(AnalysisError, match="at least one trial is needed"):
+        Optimism()([], 1.0)
+    with pytest.raises(AnalysisError, match="sd: must be finite and >= 0, got -1"):
+        Optimism()([1.0], -1)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(some.lists(some.floats(-5, 5), min_size=1, max_size=9), some.data())
+def test_the_mean_is_over_all_subsets(y, data):
+    m = data.draw(some.integers(1, len(y)))
+    subsets = [max(part) for part in combinations(y, m)]
+    assert expected_best(y, m) == pytest.approx(np.mean(subsets), abs=1e-12)
+
+
+def test_one_is_the_mean_and_all_is_the_best():
+    y = np.random.default_rng(0).normal(size=500)
+    assert expected_best(y, 1) == pytest.approx(y.mean())
+    assert expected_best(y, 500) == y.max()
+    # The best of m of the numbers 1 to n is m (n + 1) / (m + 1) on average.
+    assert expected_best(np.arange(1, 100_001), 20) == pytest.approx(20 * 100_001 / 21)
+
+
+def test_known_components_are_found():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(300), 4)
+    y = 2.0 * rng.normal(size=300)[groups] + 0.5 * rng.normal(size=1200)
+    found = VarianceComponents()(y, groups)
+    assert found.configuration == pytest.approx(2.0, rel=0.1)
+    assert found.seed == pytest.approx(0.5, rel=0.06)
+    assert np.isnan(found.split)
+    assert (found.groups, found.runs) == (300, 1200)
+
+
+def test_what_splits_do_to_the_order_of_configurations():
+    rng = np.random.default_rng(3)
+    k, r, s = 200, 3, 5
+    groups = np.repeat(np.arange(k), r)
+    own = 0.6 * rng.normal(size=(k, s))  # how well a configuration does on a split
+    common = 3.0 * rng.normal(size=s)  # how hard a split is for all: changes no order
+    table = (own + common)[groups] + 0.4 * rng.normal(size=(k * r, s))
+    found = VarianceComponents()(table.mean(axis=1), groups, table)
+    assert found.split == pytest.approx(0.6 / np.sqrt(s), rel=0.1)
+    assert found.seed == pytest.approx(0.4 / np.sqrt(s), rel=0.1)
+
+
+def test_what_cannot_be_told():
+    one = VarianceComponents()([1.0, 2.0], ["a", "a"])
+    assert np.isnan(one.configuration)
+    assert one.seed == pytest.approx(np.sqrt(0.5))
+    assert np.isnan(VarianceComponents()([], []).seed)
+    with pytest.raises(
+        AnalysisError, match=r"splits: needs one finite value per run and split, shape \(2, s\)"
+    ):
+        VarianceComponents()([1.0, 2.0], [0, 1], [[1.0, 2.0]])

@@ -1,12 +1,13 @@
-"""One posterior: it knows where the optimum is, and nothing that should not matter changes it."""
+"""One posterior: it knows where the optimum is, what a prior mean moves, and nothing that should not matter changes it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from refine import stats
 from refine.errors import AnalysisError
-from refine.stats.posterior import MixedPosterior, evidence
+from refine.stats.posterior import FrozenResiduals, LeftOut, MixedPosterior, evidence
 
 SMALL = MixedPosterior(forest_draws=40, process_draws=40, trees=40, kernels=2, features=200)
 CARD = [3, 0, 0, 0]
@@ -42,18 +43,6 @@ def test_draws_gather_at_the_optimum():
     assert np.corrcoef(found.mean, _truth(cells))[0, 1] > 0.9
 
 
-@pytest.mark.slow
-def test_the_process_alone_and_the_forest_alone():
-    x, y = _bowl(60, 2)
-    cells = _bowl(300, 3)[0]
-    for options in ({"forest_draws": 0}, {"process_draws": 0}):
-        found = MixedPosterior(**{"forest_draws": 20, "process_draws": 20, "trees": 40, **options})(
-            x, y, cells, CARD
-        )
-        assert found.scores.shape == (20, 300)
-        assert np.corrcoef(found.mean, _truth(cells))[0, 1] > 0.8
-
-
 def test_order_shift_scale_and_monotone_transforms_change_nothing():
     x, y = _bowl(70, 4)
     cells = _bowl(200, 5)[0]
@@ -86,13 +75,6 @@ def test_rows_given_twice_count_once():
     assert np.allclose(once.score, thrice.score)
     assert np.array_equal(x[once.rows], np.tile(x, (4, 1))[thrice.rows])
     _same(SMALL(x, y, cells, CARD), SMALL(np.tile(x, (4, 1)), np.tile(y, 4), cells, CARD))
-
-
-def test_replicates_are_averaged():
-    x = np.array([[0.0], [0.0], [0.5], [1.0]])
-    found = evidence(x, np.array([0.0, 2.0, 1.0, 3.0]))
-    assert found.rows.size == 3
-    assert np.isclose(found.score[0], (found.knots[0] + found.knots[2]) / 2)
 
 
 def test_values_within_epsilon():
@@ -150,26 +132,6 @@ def test_large_evidence_is_thinned():
     assert np.mean(best[:, 0] == 1) > 0.9
 
 
-def test_errors_say_what_to_do():
-    x, y = _bowl(30, 17)
-    with pytest.raises(AnalysisError, match="run more trials"):
-        SMALL(x[:3], y[:3], x, CARD)
-    with pytest.raises(AnalysisError, match="run more trials"):
-        SMALL(x, y, x[:0], CARD)
-    with pytest.raises(AnalysisError, match="draws"):
-        MixedPosterior(forest_draws=1, process_draws=0)
-
-
-def test_constant_and_tied_values():
-    x, _ = _bowl(40, 18)
-    cells = _bowl(100, 19)[0]
-    flat = SMALL(x, np.ones(40), cells, CARD)
-    assert flat.within(0.0).all()
-    two = SMALL(x, (x[:, 0] == 1).astype(float), cells, CARD)
-    assert np.isfinite(two.scores).all()
-    assert np.mean(cells[two.scores.argmax(axis=1), 0] == 1) > 0.9
-
-
 def test_no_value_passes_a_limit():
     rng = np.random.default_rng(4)
     X = rng.random((60, 2))
@@ -180,3 +142,95 @@ def test_no_value_passes_a_limit():
     assert found.value([far])[0] > 1.0 == capped.value([far])[0]
     assert np.array_equal(capped.value(found.knots), found.values)
     assert found.up_to(np.inf) is found
+
+
+def _left(deviation: float) -> LeftOut:
+    rng = np.random.default_rng(0)
+    expected = rng.normal(size=400)
+    near = np.full((300, 400), 0.01)
+    return LeftOut(expected + deviation * rng.normal(size=400), expected, np.zeros(400), near)
+
+
+def test_deviation_is_what_good_predictions_miss():
+    """Less the variance that draws have already."""
+    measure = FrozenResiduals()
+    assert measure.deviation(_left(0.5)) == pytest.approx(0.5, abs=0.05)
+    assert measure.deviation(_left(0.5)._replace(variance=np.full(400, 0.16))) == pytest.approx(0.3, abs=0.08)
+    assert measure.deviation(_left(0.1)._replace(variance=np.ones(400))) == 0.0
+
+
+def test_every_cell_of_every_draw_has_its_own():
+    """With the measured deviation and tails that are heavier than normal ones."""
+    drawn = FrozenResiduals(times=0)(
+        np.zeros((200, 300), dtype=np.float32), _left(0.5), np.random.default_rng(0)
+    )
+    assert drawn.std() == pytest.approx(0.5, abs=0.05)
+    assert np.abs(np.corrcoef(drawn[:, :20].T) - np.eye(20)).max() < 0.4
+    assert (np.abs(drawn) > 2.0).mean() > 1e-4  # four deviations: normal ones 6e-5
+
+
+def test_cells_near_what_came_out_better_than_expected_deviate_by_more():
+    """A few configurations beat what the others say of them: their neighbours may be a peak that no trial shows."""
+    left = _left(0.1)
+    cells = np.linspace(0, 1, 400)[:, None]
+    at = np.random.default_rng(1).permutation(400) / 399
+    near = np.exp(-0.5 * ((cells - at) / 0.02) ** 2)
+    peak = np.abs(at - 0.7) < 0.01
+    missed = np.where(peak, 1.0, left.score - left.expected)
+    local = FrozenResiduals().local(left._replace(score=left.expected + missed, near=near))
+    assert local[np.abs(cells[:, 0] - 0.7) < 0.01].min() > 0.5
+    assert local[np.abs(cells[:, 0] - 0.7) > 0.2].max() < 0.1
+    below = FrozenResiduals().local(left._replace(score=left.expected - missed, near=near))
+    assert below.max() < 0.1  # worse than expected is no peak
+
+
+def _rough(size: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of a plane, and a slope with a deviation of its own in every cell."""
+    axis = np.arange(size) / (size - 1)
+    cells = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    return cells, cells[:, 0] + 0.15 * np.random.default_rng(1).normal(size=len(cells))
+
+
+@pytest.mark.slow
+def test_cells_that_were_run_have_their_values_in_every_draw():
+    """And the best mean of what was run is the best value seen."""
+    cells, y = _rough()
+    run = np.random.default_rng(2).permutation(len(cells))[:50]
+    posterior = stats.MixedPosterior()(cells[run], y[run], cells, [0, 0], exact=True)
+    assert np.ptp(posterior.scores[:, run], axis=0).max() == 0
+    assert posterior.value(posterior.scores[0, run]) == pytest.approx(y[run])
+    assert run[posterior.best_known(1)[0]] == run[y[run].argmax()]
+    assert posterior.scores.shape == (640, len(cells))
+
+
+def sample(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.random((n, 3))
+    y = -8 * (X[:, 0] - 0.3) ** 2 - X[:, 1] + 0.1 * rng.normal(size=n)
+    return X, y
+
+
+def bump(X, at, height=1.0):
+    return -height * np.sum((X[:, :2] - at) ** 2, axis=1)
+
+
+@pytest.mark.slow
+def test_trials_are_more_probable_with_what_is_right_however_loudly_it_is_said():
+    for seed in range(2):
+        X, y = sample(seed=seed)
+        for height in (0.5, 5.0):
+            good, wrong = (
+                stats.PriorEvidence()(X, y, bump(X, at, height), [0, 0, 0]) for at in ((0.3, 0), (1, 1))
+            )
+            assert good > height > -height > wrong
+
+
+@pytest.mark.slow
+def test_the_opposite_has_the_opposite_ratio_and_the_order_of_rows_says_nothing():
+    X, y = sample()
+    assert stats.PriorEvidence()(X, y, np.full(60, 2.0), [0, 0, 0]) == 0
+    thought = bump(X, (1, 1))
+    found = stats.PriorEvidence()(X, y, thought, [0, 0, 0])
+    assert stats.PriorEvidence()(X, y, -thought, [0, 0, 0]) == pytest.approx(-found)
+    rows = np.random.default_rng(1).permutation(60)
+    assert stats.PriorEvidence()(X[rows], y[rows], thought[rows], [0, 0, 0]) == pytest.approx(found)

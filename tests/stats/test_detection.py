@@ -1,4 +1,4 @@
-"""The additive test against ordinary least squares, and what it sees beside strong effects."""
+"""Does a parameter matter: the additive test against least squares, joint p-values that keep their level, looks that are paid for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scipy.stats import binom, norm, rankdata
 
 from refine.errors import AnalysisError
 from refine.stats import AdditiveTest, Spearman
+from refine.stats.detection import cauchy_p, distinct, joined, looks_spent, stage_of
 
 
 def mixed(seed: int, n: int = 80):
@@ -52,15 +53,6 @@ def test_a_weak_effect_beside_a_strong_one_is_seen():
     assert missed >= 14
 
 
-def test_an_optimum_in_the_middle_is_seen():
-    rng = np.random.default_rng(3)
-    x = rng.choice(np.arange(9) / 8, (80, 2))
-    y = -((x[:, 0] - 0.5) ** 2) + rng.normal(0, 0.05, 80)
-    p = AdditiveTest()(x, y, [0, 0])
-    assert p[0] < 1e-6
-    assert p[1] > 0.01
-
-
 def test_nothing_is_found_in_noise_more_often_than_said():
     p = []
     for seed in range(200):
@@ -85,14 +77,6 @@ def test_what_cannot_be_told_apart_has_p_one():
     assert AdditiveTest()(x[:, [1]], y, [0]).tolist() == [1]
 
 
-def test_ties_and_a_perfect_fit_are_no_problem():
-    x, y, kinds = mixed(2)
-    assert np.isfinite(AdditiveTest()(x, np.round(y), kinds)).all()
-    two = AdditiveTest()(x, (x[:, 1] > 0.5).astype(float), kinds)
-    assert two[1] < 1e-12
-    assert two[0] > 0.5
-
-
 def test_columns_that_repeat_each_other_have_p_one_and_the_others_keep_theirs():
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -111,19 +95,60 @@ def test_columns_that_repeat_each_other_have_p_one_and_the_others_keep_theirs():
     assert coarse[2] < 1e-6
 
 
-def test_the_order_of_rows_changes_nothing():
-    x, y, kinds = mixed(5)
-    turn = np.random.default_rng(0).permutation(80)
-    assert AdditiveTest()(x[turn], y[turn], kinds) == pytest.approx(AdditiveTest()(x, y, kinds), rel=1e-9)
+def test_one_p_value_is_itself():
+    for p in (1e-12, 0.003, 0.4, 0.98):
+        assert cauchy_p([p]) == pytest.approx(p, rel=1e-6)
+        assert cauchy_p([p, p, p]) == pytest.approx(p, rel=1e-6)
 
 
-def test_misuse_says_what_is_wrong():
-    x, y, kinds = mixed(6)
-    with pytest.raises(AnalysisError, match=r"X: needs shape \(n, 2\), one column per cardinality"):
-        AdditiveTest()(x, y, [0, 0])
-    with pytest.raises(AnalysisError, match="y: every value must be finite, got 1 NaN or infinite of 80"):
-        AdditiveTest()(x, np.where(np.arange(80) == 3, np.nan, y), kinds)
-    with pytest.raises(AnalysisError, match="one entry per trial, got 80 and 79"):
-        AdditiveTest()(x, y[:-1], kinds)
-    with pytest.raises(AnalysisError, match="least: must be a whole number >= 1, got 0"):
-        AdditiveTest(least=0)
+@pytest.mark.slow
+def test_the_level_holds_for_dependent_tests():
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(0)
+    for correlation in (0.0, 0.5, 0.95):
+        common = rng.normal(size=(20000, 1))
+        z = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * rng.normal(size=(20000, 3))
+        p = 2 * norm.sf(np.abs(z))
+        joint = np.array([cauchy_p(row, [0.25, 0.25, 0.5]) for row in p])
+        for level in (0.01, 0.05):
+            assert np.mean(joint <= level) < 1.15 * level + 0.003
+
+
+def test_one_small_p_value_is_enough_and_a_large_one_is_no_veto():
+    assert cauchy_p([1e-6, 0.5, 0.5]) < 1e-5
+    assert cauchy_p([1e-6, 1.0, 0.9]) < 1e-5
+    assert cauchy_p([0.0, 0.3]) < 1e-12
+
+
+def test_three_tests_of_a_parameter():
+    found = joined(0.04, 0.03, 0.02)
+    assert found.p < 3 * 0.02
+    assert found.seen_by == "additive"
+    assert joined(0.2, 0.01, 0.5).seen_by == "trend"
+    # A test that was not made has no say.
+    assert joined(0.02, 0.02, 1.0).p == joined(0.02, 0.02).p == pytest.approx(0.02)
+
+
+def test_looks():
+    assert [looks_spent(k) for k in (1, 2, 3)] == [1, 3, 6]
+    assert stage_of([60], 60) == stage_of([60], 58) == stage_of([60, 70, 78], 78) == 1
+    assert stage_of([60, 120], 120) == 2
+    assert stage_of(range(30, 301, 30), 300) == 6
+    # Before a plan's end every look costs more than the end does; after an earlier one's no more than that.
+    assert [stage_of([300], n) for n in (250, 150, 60, 30)] == [3, 3, 5, 6]
+    assert [stage_of([30, 300], n) for n in (30, 31, 60, 300)] == [1, 1, 6, 2]
+    for plans, size in (([], 1), ([0], 1), ([10], 0)):
+        with pytest.raises(AnalysisError, match="size"):
+            stage_of(plans, size)
+    with pytest.raises(AnalysisError, match="stage"):
+        looks_spent(0)
+
+
+def test_rows_given_again_are_one():
+    rng = np.random.default_rng(1)
+    x, y = rng.random((20, 2)), rng.normal(size=20)
+    rows, score = distinct(np.tile(x, (3, 1)), np.tile(y, 3), [0, 0])
+    assert rows.size == 20
+    assert np.array_equal(np.argsort(score), np.argsort(y[rows % 20]))
+    assert distinct(np.zeros((0, 2)), [], [0, 0])[0].size == 0

@@ -1,0 +1,67 @@
+"""What a statistic refuses: the rule, the value and the way out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refine import stats
+from refine.errors import AnalysisError
+
+rng = np.random.default_rng(0)
+X, Y, NAN = rng.random((30, 2)), rng.random(30), np.where(np.arange(30) == 3, np.nan, 0.5)
+DRAWS = stats.Posterior(X.T[:, :9], 0, Y[:9], np.arange(9), Y[:9], Y[:2].cumsum(), Y[:2].cumsum(), 1.0, 9)
+AXES, RUN = [stats.Axis(np.arange(3.0))] * 2, np.arange(9) < 4
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: stats.AdditiveTest()(X, Y, [0]), r"X: needs shape \(n, 1\), one column per cardinality"),
+        (
+            lambda: stats.AdditiveTest()(X, NAN, [0, 0]),
+            "y: every value must be finite, got 1 NaN or infinite of 30",
+        ),
+        (lambda: stats.AdditiveTest()(X, Y[:-1], [0, 0]), "one entry per trial, got 30 and 29; take both"),
+        (lambda: stats.AdditiveTest(least=0), "least: must be a whole number >= 1, got 0"),
+        (lambda: stats.Spearman(confidence=95), "confidence: must lie strictly between 0 and 1, got 95"),
+        (
+            lambda: stats.KruskalWallis()([0, 1, 2], [1, 2, 3], 2),
+            "whole numbers from 0 to 1, got 0 to 2; number",
+        ),
+        (lambda: stats.NextRound()(DRAWS, RUN[:-1], 0.1, stats.Batch(1, 0)), "known: needs shape"),
+        (lambda: stats.RunsAgain()(DRAWS, np.zeros(9), 0.1, 3), "known: needs shape"),
+        (lambda: stats.RoundsAhead()(DRAWS, RUN, -1.0, []), "noise: must be a deviation >= 0, got -1"),
+        (lambda: stats.NextRound(truths=0), "truths: must be"),
+        (lambda: stats.ChildForecast()(DRAWS, stats.LeftOver(Y, Y, Y), 0), "n: must be a whole number >= 1"),
+        (lambda: stats.KnowledgeGradient()([], [], 0.1, 1), "an alternative or more"),
+        (lambda: stats.KnowledgeGradient()([1.0], [-1.0], 0.1, 1), "variances >= 0"),
+        (lambda: stats.RiskPath()(DRAWS, X[:5], AXES, 0.1), "candidates: need one row per candidate"),
+        (lambda: stats.RiskPath()(DRAWS, X[:9], AXES, -0.1), "epsilon: must be >= 0"),
+        (lambda: stats.RiskPath()(DRAWS, X[:9], AXES[:1], 0.1), "one column per axis"),
+        (lambda: stats.RiskPath(cover=-1.0), "cover: must be a number >= 0"),
+        (lambda: stats.MixedPosterior()(X[:3], Y[:3], X, [0, 0]), "run more trials"),
+        (lambda: stats.MixedPosterior()(X, Y, X[:0], [0, 0]), "run more trials"),
+        (lambda: stats.MixedPosterior(forest_draws=1, process_draws=0), "at least 2 draws"),
+        (
+            lambda: stats.expected_best([1, 2, 3], 4),
+            "m: must be <= the number of trials, got the best of 4 of 3",
+        ),
+        (lambda: stats.expected_best([1], 0), "m: must be a whole number >= 1, got 0"),
+        (lambda: stats.cauchy_p([1.2]), "p_values: at least one is needed"),
+        (lambda: stats.cauchy_p([0.1, 0.2], [1.0, 0.0]), "weights: must be positive"),
+        (lambda: stats.CurveCheck()(np.ones(9), None, np.ones(8)), r"got shapes \(9,\), \(0,\), \(8,\)"),
+        (lambda: stats.CurveCheck(least=5), "least: must be a whole number >= 8, got 5"),
+        (lambda: stats.BoundedDensity(low=1, high=0), "low must be < high, got"),
+        (lambda: stats.BoundedDensity()([0, 3], [0.5]), r"x: must lie in \[0, 1\], got 0 to 3; map"),
+        (lambda: stats.DensityRatio()([0.5], [False], [0.5]), "no trial is good; choose a larger"),
+        (lambda: stats.PedAnova(top=0.3, region=0.2), r"region: must be above top \(0.3\) and at most 1"),
+        (lambda: stats.PedAnova()(Y, Y, levels=[1, 0]), "levels: must increase strictly"),
+        (lambda: stats.Edf()([]), "needs at least one trial, got none"),
+        (lambda: stats.Edf()([1, 2], at=[2, 1]), "at: must increase strictly"),
+        (lambda: stats.Compare()([1], [1, 2, 3, 4, 5]), "at least 2 trials each, got 1 and 5; run more"),
+    ],
+)
+def test_what_is_wrong_is_said(call, text):
+    with pytest.raises(AnalysisError, match=text):
+        call()

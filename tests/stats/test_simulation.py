@@ -1,0 +1,157 @@
+"""What trials that are yet to run will show and bring, on posteriors whose answer is known; where runs of a race go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refine.stats import (
+    Batch,
+    KnowledgeGradient,
+    MixedPosterior,
+    NextRound,
+    RoundsAhead,
+    RunsAgain,
+    conditioned,
+)
+from refine.stats.resolution import left_over
+from refine.stats.simulation import ChildForecast
+
+
+def posterior_over(value, run, cells, noise=0.0, seed=0):
+    """The posterior of a function of one parameter, over what was run and over cells, and which was run."""
+    rng = np.random.default_rng(seed)
+    X = np.asarray(run, dtype=float)[:, None]
+    y = value(X[:, 0]) + noise * rng.standard_normal(len(X))
+    candidates = np.concatenate([X, np.asarray(cells, dtype=float)[:, None]])
+    found = MixedPosterior(forest_draws=100, process_draws=100)(X, y, candidates, [0])
+    return found, np.arange(len(candidates)) < len(X)
+
+
+def bowl(x):
+    return -((x - 0.7) ** 2)
+
+
+@pytest.mark.slow
+def test_a_gap_at_the_optimum_is_worth_a_round_and_a_fine_grid_is_not():
+    cells = np.linspace(0.005, 0.995, 100)
+    coarse = posterior_over(bowl, np.linspace(0, 0.45, 10), cells)
+    fine = posterior_over(bowl, np.linspace(0, 1, 60), cells)
+    batch = Batch(10, 10)
+    gain, none = (NextRound()(*p, 0.05, batch) for p in (coarse, fine))
+    assert gain.mean() > 20 * abs(none.mean())
+    assert np.mean(gain > 0.01) > 0.4
+    assert np.mean(none > 0.01) < 0.02
+
+
+def test_more_trials_bring_more_and_none_bring_nothing():
+    found = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
+    gains = [NextRound()(*found, 0.05, Batch(n, 0)).mean() for n in (1, 5, 25)]
+    assert gains == sorted(gains)
+    assert np.array_equal(NextRound()(*found, 0.05, Batch(0, 0)), np.zeros(12 * 160))
+
+
+@pytest.mark.slow
+def test_rounds_go_on_from_what_the_one_before_showed():
+    found = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
+    values = RoundsAhead(truths=60)(*found, 0.05, [Batch(3, 3)] * 3)
+    assert values.shape == (60, 4)
+    means = values.mean(axis=0)
+    assert means[0] < means[1] < means[3]
+    once, twice = (RoundsAhead(seed=s)(*found, 0.05, [Batch(3, 3)]) for s in (3, 3))
+    assert np.array_equal(once, twice)
+    assert not np.array_equal(once, RoundsAhead(seed=4)(*found, 0.05, [Batch(3, 3)]))
+
+
+@pytest.mark.slow
+def test_runs_again_pay_where_noise_hides_the_best():
+    cells = np.linspace(0.005, 0.995, 50)
+    noisy = posterior_over(bowl, np.linspace(0, 1, 20), cells, noise=0.2)
+    clean = posterior_over(bowl, np.linspace(0, 1, 20), cells)
+    again = RunsAgain()(*noisy, 0.7, 30).mean()
+    assert again > 2 * RunsAgain()(*clean, 0.01, 30).mean()
+    assert again > RunsAgain()(*noisy, 0.7, 1).mean()
+
+
+def test_conditioning_is_the_gaussian_one():
+    rng = np.random.default_rng(0)
+    covariance = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    draws = rng.multivariate_normal(np.zeros(3), covariance, 200_000)
+    shown = 2.0 + 0.5 * rng.standard_normal((len(draws), 1))
+    moved = conditioned(draws, np.array([0]), shown, np.array([0.25]))
+    assert moved.mean(axis=0) == pytest.approx([2 / 1.25, 0.8 * 2 / 1.25, 0.0], abs=0.02)
+    assert moved.var(axis=0) == pytest.approx([1 - 1 / 1.25, 1 - 0.64 / 1.25, 1.0], abs=0.02)
+
+
+SMALL = MixedPosterior(forest_draws=60, process_draws=60, trees=60, kernels=2, features=200)
+
+
+def _truth(x):
+    return x[:, 0] - (x[:, 1] - 0.5) ** 2
+
+
+def _round(n, seed, low=0.0):
+    rng = np.random.default_rng(seed)
+    x = low + (1 - low) * rng.random((n, 3))
+    return x, _truth(x) + 0.1 * rng.normal(size=n)
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_intervals_hold_what_comes():
+    held = []
+    for seed in range(12):
+        x, y = _round(80, seed)
+        cells = _round(200, 100 + seed, low=0.5)[0]
+        posterior = SMALL(x, y, cells, [0, 0, 0])
+        found = ChildForecast(repeats=200)(posterior, left_over(x, y, [0, 0, 0]), 30)
+        z = _round(30, 200 + seed, low=0.5)[1]
+        for quantiles, value in ((found.median, np.median(z)), (found.best, z.max())):
+            low, high = np.interp([0.05, 0.95], found.levels, quantiles)
+            held.append(low <= value <= high)
+            assert high - low < 1.0
+    assert np.mean(held) > 0.7
+
+
+@pytest.mark.slow
+def test_better_cells_promise_more_and_more_trials_a_better_best():
+    x, y = _round(80, 1)
+    cells = _round(300, 2)[0]
+    posterior, left = SMALL(x, y, cells, [0, 0, 0]), left_over(x, y, [0, 0, 0])
+    run = ChildForecast(repeats=200)
+    good = run(posterior._replace(scores=posterior.scores[:, cells[:, 0] > 0.7]), left, 20)
+    anywhere = run(posterior, left, 20)
+    assert good.median[4] > anywhere.median[4]
+    assert run(posterior, left, 100).best[4] > run(posterior, left, 5).best[4]
+    assert np.all(np.diff(good.median) >= 0)
+    assert np.all(np.array(good.best) >= np.array(good.median))
+    assert run(posterior, left, 20) == anywhere
+    assert run(posterior, left, 300, all_cells=True).n == 300
+
+
+def test_left_over():
+    x, y = _round(100, 3)
+    left = left_over(x, y, [0, 0, 0])
+    assert left.expected.size == 100
+    assert np.corrcoef(left.expected, left.score)[0, 1] > 0.8
+    assert np.all((left.share > 0) & (left.share <= 1))
+
+
+def test_runs_go_to_those_that_may_lead():
+    found = KnowledgeGradient()([1.0, 0.9, -5.0], [0.1, 0.1, 0.1], 0.2, 10)
+    assert (found.runs.sum(), found.runs[2]) == (10, 0)
+    assert min(found.runs[:2]) >= 3
+    assert found.gain > 0
+    # What is known exactly gets none, noise of nothing needs one each, and where nothing is gained the least known is run.
+    assert KnowledgeGradient()([1.0, 0.9], [0.0, 0.1], 0.2, 6).runs.tolist() == [0, 6]
+    assert KnowledgeGradient()([1.0, 0.9], [0.1, 0.1], 0.0, 2).runs.tolist() == [1, 1]
+    assert KnowledgeGradient()([100.0, 0.0, 0.0], [0.1, 0.1, 0.3], 0.1, 2).runs[2] >= 1
+    assert KnowledgeGradient()([1.0], [0.1], 0.1, 3).runs.tolist() == [3]
+
+
+def test_shift_and_scale_change_nothing():
+    mean, variance = np.array([1.0, 0.8, 0.3]), np.array([0.05, 0.1, 0.2])
+    here = KnowledgeGradient()(mean, variance, 0.1, 9)
+    there = KnowledgeGradient()(10 * mean + 3, 100 * variance, 10.0, 9)
+    assert here.runs.tolist() == there.runs.tolist()
+    assert there.gain == pytest.approx(10 * here.gain)
