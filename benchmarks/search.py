@@ -22,7 +22,7 @@ from tables import kept, markdown, share
 
 import refine
 from refine.errors import AnalysisError
-from refine.tree.apply import left_to_run
+from refine.tree.children import left_to_run
 
 FAMILIES = ("mlp", "fcnet")
 OURS = "refine, every proposal accepted"
@@ -74,7 +74,7 @@ def by_refine(
             steps.append(
                 Step(table.family, number, p.space == p.old, p.volume_kept, p.claim.probability, true)
             )
-            left = left_to_run(current.context.store, current.context.tree, current.node, review.space)
+            left = left_to_run(current, review.space)
             if not left:
                 break
             current = review.accept(n=min(n, left), exploit=0.5, author="autopilot").run(progress=False)

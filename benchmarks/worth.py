@@ -29,7 +29,7 @@ from refine import stats
 from refine.errors import AnalysisError
 from refine.review.rehearsal import LEVELS, rehearse
 from refine.review.worth import LIKELY, ahead_of
-from refine.tree.apply import left_to_run
+from refine.tree.children import left_to_run
 
 ROUNDS, N, EXPLOIT = 7, 30, 0.5
 AHEAD = 3
@@ -103,7 +103,7 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
                 review = current.propose(seed=seed)
             except AnalysisError:
                 break
-            left = left_to_run(current.context.store, current.context.tree, current.node, review.space)
+            left = left_to_run(current, review.space)
             said = review.worth(exploit=EXPLOIT)
             states[-1]["again"] = said.again / scale
             if not left or number == ROUNDS:

@@ -9,16 +9,18 @@ from datetime import timedelta
 from typing import Unpack
 
 from refine.analysis.analysis import Analysis
-from refine.design.space_filling import IMPORTED
+from refine.design.space_filling import IMPORTED, feasible
 from refine.errors import AnalysisError, DesignError, ReviewError
-from refine.proposal.allocation import check_shares, first_batch, learning_from
+from refine.proposal.allocation import batch_rows, check_shares, first_batch, learning_from
 from refine.proposal.proposal import check_risk
 from refine.run.options import RunKeywords, RunOptions, check_flag
 from refine.run.pool import workers_kept
-from refine.tree.apply import add_exploit, add_space_filling, left_to_run
-from refine.tree.confirm import confirm
-from refine.tree.overview import comparable
+from refine.space.encoding import seed_of
+from refine.space.space import encode_configuration
+from refine.tree.children import left_to_run
+from refine.tree.judging import confirm
 from refine.tree.round import Round
+from refine.tree.rounds import TreeRecord
 from refine.tree.tree import Tree
 from refine.utils.action import Action
 from refine.utils.keywords import helped
@@ -123,8 +125,7 @@ def autopilot(
                 if current.id == first.id:
                     raise
                 break  # so little was left to run that nothing can be said
-            home = current.context
-            left = left_to_run(home.store, home.tree, current.node, review.space)
+            left = left_to_run(current, review.space)
             if not left:
                 break  # every configuration of what is proposed has been run
             size = min(current.n if n is None else n, left)
@@ -263,8 +264,7 @@ class _Search:
                 raise
             return None
         self.learned = current.id, review.analysis
-        home = current.context
-        left = left_to_run(home.store, home.tree, current.node, review.space)
+        left = left_to_run(current, review.space)
         if not left:
             return None
         n = min(n, left, self.size)
@@ -277,20 +277,32 @@ class _Search:
         parent = current.parent
         if current.id == self.first.id or parent is None:
             return 0
-        home = current.context
-        even = round((1 - self.exploit - self.audit) * self.size)
-        # A first batch that a small budget cut short had its share of them only.
-        if more := add_space_filling(home.store, home.tree, current._stored, even, n):
+        # A first batch that a small budget cut short had its share of space-filling trials only.
+        if more := self._space_filling(current, n):
             return more
         if self.learned is None or self.learned[0] != parent.id:
             self.learned = parent.id, parent.analyze()
         analysis = learning_from(self.learned[1], current.trials, current.node.allow_degenerate)
-        return add_exploit(home.store, current._stored, analysis, n)
+        store, stored, space = current.context.store, current._stored, current.space
+        planned = (b.key for b in store.beside(stored.pk))
+        skip = store.inherited(stored.pk).union(store.records([stored.pk]).columns["key"], planned)
+        rows = batch_rows(analysis, space, n, seed_of(current.id, "exploit", stored.n), skip)
+        batch = [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]
+        store.extend(stored.pk, batch)
+        return len(batch)
+
+    def _space_filling(self, current: Round, n: int) -> int:
+        """Plans so many more space-filling trials, until the round has its share of them; how many were planned."""
+        store, stored = current.context.store, current._stored
+        beside = [b.key for b in store.beside(stored.pk)]
+        share = round((1 - self.exploit - self.audit) * self.size)
+        left = feasible(current.space).low - len(store.inherited(stored.pk).union(beside))
+        more = min(n, min(share, left) - (stored.n - len(beside)))
+        if more > 0:
+            store.add_node(current.context.tree, stored.node, stored.n + more)
+        return max(0, more)
 
     def _race(self, budget: int) -> None:
-        context = self.first.context
-        stored = context.nodes.values()
-        rounds = comparable([Round(context, s.node, s.node.metric, s.node.direction) for s in stored])
-        known = [(r._stored, r.goal) for r in rounds]
-        place = context, known, f"tree {context.name}", known[-1][0].node.epsilon
-        confirm(*place, budget, _RACERS, (None, None), RunOptions(**self.options))
+        tree = TreeRecord()
+        tree._context = self.first.context
+        confirm(tree, budget, _RACERS, **self.options)

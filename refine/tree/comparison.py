@@ -12,6 +12,7 @@ from refine.errors import AnalysisError
 from refine.space.space import SpaceDiff
 from refine.store.engine import check_folder
 from refine.tree.round import Round
+from refine.tree.rounds import TreeRecord
 from refine.utils.display import Shown
 from refine.utils.plain import plain
 from refine.utils.provided import provided
@@ -77,30 +78,33 @@ class Comparison(Shown):
         return written
 
 
+def diff(self: TreeRecord, a: Round | str, b: Round | str) -> Comparison:
+    """What differs between two rounds; it prints itself, and ``.report(folder)`` writes it.
+
+    Examples:
+        >>> child = root.branch({"lr": (0.5, 1.5, 11), "dropout": 0.0}, n=9).run(progress=False)
+        >>> round(tree.diff(root, child).volume_kept, 2)
+        0.04
+    """
+    return compare(self._resolve(a), self._resolve(b))
+
+
 def compare(first: Round, second: Round) -> Comparison:
     """What differs between two rounds; see :meth:`refine.Tree.diff`."""
     x, y = first.node, second.node
-    other = {
-        name: (getattr(x, name), getattr(y, name))
-        for name in _SETTINGS
-        if getattr(x, name) != getattr(y, name)
-    }
+    settings = {name: (getattr(x, name), getattr(y, name)) for name in _SETTINGS}
+    best = [math.nan if (row := each.best) is None else float(row["value"]) for each in (first, second)]
     return Comparison(
         first.id,
         second.id,
         x.space.diff(y.space),
         x.space.volume_kept(y.space),
-        (_value(first), _value(second)),
+        (best[0], best[1]),
         (first.n, second.n),
-        other,
+        {name: pair for name, pair in settings.items() if pair[0] != pair[1]},
         _populations(first, second),
         (first, second),
     )
-
-
-def _value(found: Round) -> float:
-    best = found.best
-    return math.nan if best is None else float(best["value"])
 
 
 def _populations(first: Round, second: Round) -> RoundComparison | None:

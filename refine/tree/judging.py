@@ -1,90 +1,331 @@
-"""Judging one configuration of a tree beside another, and running both again until it is decided."""
+"""Which configuration of a tree to hand over: the winner, the race that confirms it, and one judged beside another.
+
+Everything that a race knows is in the store, so that it can go on at any time.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, Unpack
 
 from refine.analysis.evaluated import RanRound
-from refine.analysis.judgement import CONFIRM, Judgement, judgement
-from refine.analysis.winner import Field, Judged
-from refine.errors import AnalysisError, ReviewError, did_you_mean
-from refine.run.options import RunOptions
+from refine.analysis.judgement import CONFIRM, Judgement, judgement, race_of
+from refine.analysis.winner import Candidate, Judged, Race, Winner
+from refine.errors import AnalysisError, DesignError, ReviewError, did_you_mean
+from refine.proposal.proposal import check_epsilon
+from refine.review.decision import check_author, check_note
+from refine.run.holdout import HoldoutResult, Visit
+from refine.run.objective import Task
+from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
 from refine.run.protocols import Objective
+from refine.run.replicates import check_times, replicate_tasks
+from refine.run.runner import run_round
 from refine.space.encoding import decode, freeze, label
-from refine.tree.confirm import run_again, spent_on
 from refine.tree.context import Context
-from refine.tree.winner import Goals, field_in, ran
+from refine.tree.overview import comparable
+from refine.tree.record import RoundRecord
+from refine.tree.rounds import TreeRecord
+from refine.tree.running import holdout_opened
+from refine.tree.winner import Goals, field_in, ran, winner_of
+from refine.trials.frame import Records
+from refine.trials.round_record import StoredNode
 from refine.utils.action import Action
-from refine.utils.format import plural
-
-Which = str | Mapping[str, Any] | None
-"""A configuration: id of a round, a word of ``WORDS``, its values by name, or ``None`` for the usual one."""
+from refine.utils.format import join, plural
 
 WORDS = ("winner", "best", "baseline")
 """Configurations by name: what would be handed over, the best observed one, the one to beat."""
 
 _STAGES = 6
+"""A race is looked at about so often: starting workers takes seconds, and looking more often gained nothing in simulations."""
+
+Which = str | Mapping[str, Any] | None
+"""A configuration: id of a round, a word of ``WORDS``, its values by name, or ``None`` for the usual one."""
+
+T = TypeVar("T")
+
+
+def winner(self: TreeRecord) -> Winner | None:
+    """The configuration to hand over; ``None`` before the first trial has finished.
+
+    It has the best posterior mean of all that were evaluated, of whatever origin, by one posterior on the trials of
+    all rounds; runs under new seeds count as more values of theirs. It says what to expect when it is trained again.
+
+    Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
+
+    Examples:
+        >>> winner = tree.winner()
+        >>> winner.params, winner.expected
+        ({'dropout': 0.0, 'lr': 1.5}, 0.9998)
+    """
+    here = self._at_once()
+    known = winner_of(here._context.reader, _evidence(here), f"tree {self.name}")
+    return None if known is None else known.kept_in(self)
+
+
+def confirm(
+    self: TreeRecord,
+    budget: int = 20,
+    top: int = 5,
+    *,
+    objective: Objective | None = None,
+    name: str | None = None,
+    **options: Unpack[RunKeywords],
+) -> Winner:
+    """Runs the plausible winners again under new seeds, until it is decided which one to hand over.
+
+    The configurations with the best posterior means race; observed values choose nothing. Runs go where they are
+    expected to improve what is handed over the most. The race ends early when the leader is the best of them, or
+    loses no more than what counts as no loss, with probability 0.95, and has run three times again; or when retraining changes no more than
+    that. What counts as no loss is :attr:`Round.epsilon` of the latest round, else the smallest step of the metric or
+    a tenth of the noise, whichever is larger.
+
+    The runs are replicates of their rounds, each stored when it has finished: called again, the race goes on.
+
+    Args:
+        budget: How many runs under new seeds there shall be; those that there are count.
+        top: How many configurations.
+        objective: As in :meth:`Round.run`.
+        name: As in :meth:`Round.run`.
+        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
+
+    Raises:
+        AnalysisError: No trial has finished that may be called best.
+        DesignError: ``budget`` or ``top`` is no whole number >= 1.
+        ObjectiveError: A round was reopened and no objective given.
+
+    Examples:
+        >>> print(tree.confirm(budget=20, progress=False))
+        Hand over, of tree example (30 configurations):
+        ...
+        Race     there is nothing to confirm: every run again gives the same value.
+    """
+    running = RunOptions(**options)
+    check_times(top, budget, "budget")
+    entrants = _entrants(self, self._context)
+    epsilon = entrants.epsilon
+
+    def look(judged: Judged, spent: Sequence[int], planned: int, batch: int) -> tuple[Race, _Shares, int]:
+        race = race_of(judged, spent, top, budget, batch, epsilon, planned)
+        following = race.following if race.verdict == "open" else ()
+        return race, list(zip(race.racers, following, strict=False)), race.runs
+
+    judged, race = entrants.race(math.ceil(budget / _STAGES), (objective, name), running, look)
+    return judged.winner(entrants.of, epsilon, race).kept_in(self)
 
 
 def judge(
-    context: Context,
-    rounds: Goals,
-    of: str,
-    pair: tuple[Which, Which],
-    epsilon: float | None,
-    budget: int,
-    objective: tuple[Objective | None, str | None],
-    options: RunOptions,
+    self: TreeRecord,
+    a: RoundRecord | str | Mapping[str, Any] | None = None,
+    b: RoundRecord | str | Mapping[str, Any] | None = None,
+    *,
+    budget: int = 0,
+    epsilon: float | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+    **options: Unpack[RunKeywords],
 ) -> Judgement:
-    """Judges: see :meth:`refine.Tree.judge`.
+    """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with what that rests on.
+
+    The best of many trials is a lucky one, so what a single training gave decides nothing: both are compared by the
+    posterior that :meth:`winner` chooses by, and nothing is kept before it ran three times under new seeds.
 
     Args:
-        context: Where trials are read and written.
-        rounds: Whose trials are evidence, oldest first.
-        of: What both are of, as it is shown.
-        pair: The configuration that is asked about, and what it is compared with.
-        epsilon: Difference that counts as none; ``None`` where nobody said it.
-        budget: How many runs of the two under new seeds there shall be at most.
-        objective: What to call where a round was reopened, and its name.
-        options: What trials run on.
+        a: The configuration that is asked about: its values by name, as many as tell it from others that were run; a
+            round, its id or a tag, for the best expected of it; ``"winner"``, ``"best"`` (observed) or ``"baseline"``.
+            Default the winner.
+        b: What it is compared with, likewise. Default the baseline; without one, or if that is ``a``, the best expected
+            of the rounds before the one that ran ``a`` first.
+        budget: Runs both again under new seeds until it is decided, as often as there are so many such runs of the two;
+            those that there are count. Default runs nothing.
+        epsilon: Difference that counts as none, in units of the metric; default :attr:`Round.epsilon` of the latest
+            round, else the smallest step of the metric or a tenth of the noise, whichever is larger.
+        objective: As in :meth:`Round.run`.
+        name: As in :meth:`Round.run`.
+        options: As in :meth:`confirm`.
 
     Raises:
-        AnalysisError: No trial has finished that may be called best, or one of both has no value.
-        ReviewError: One of both isn't found, or both are the same.
+        AnalysisError: One of both has no value, or no trial has finished that may be called best.
+        DesignError: ``budget`` is no whole number >= 0.
+        NotFoundError: There is no such round.
+        ObjectiveError: A round was reopened and no objective given.
+        ReviewError: No trial ran such a configuration, several did, or both are the same.
+
+    Examples:
+        >>> tree.judge("winner", {"lr": 1.5, "dropout": 0.3}).verdict
+        'KEEP'
     """
-    reader = context.store if budget else context.reader
-    found = ran(reader, rounds)
-    also = [place for which in pair if isinstance(which, Mapping) for place in _places(found, which)]
-    field = field_in(reader, rounds, found, also=also)
-    if field is None:
-        raise AnalysisError(
-            f"{of}: no trial has finished that may be called best; run a round first", Action("round.run")
+    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
+        raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
+    if not budget and (objective is not None or name is not None or options):
+        given = [n for n, v in (("objective", objective), ("name", name)) if v is not None]
+        raise DesignError(
+            f"judge runs nothing without budget=, so that {join([*given, *options])} would say nothing; give budget= as well"
         )
-    judged = field.judged(found)
-    a = _number(found, judged, pair[0] or "winner")
-    b, incumbent = _beside(found, judged, a, pair[1])
-    if a == b:
+    check_epsilon(epsilon)
+    pair = [w if w is None or isinstance(w, Mapping) or w in WORDS else self.round(w).id for w in (a, b)]  # type: ignore[arg-type]
+    running = RunOptions(**options)
+    named = [which for which in pair if isinstance(which, Mapping)]
+    entrants = _entrants(self, self._context if budget else self._context.at_once(), named)
+    epsilon = entrants.epsilon if epsilon is None else epsilon
+    of = entrants.of
+    one = _number(entrants.trials, entrants.judged, pair[0] or "winner")
+    other, incumbent = _beside(entrants.trials, entrants.judged, one, pair[1])
+    if one == other:
+        labels = entrants.judged.field.candidates[one].labels
         raise ReviewError(
-            f"{of}: both are the same configuration in all that was read: {_shown(field.candidates[a].labels)}; name another one"
+            f"{of}: both are the same configuration in all that was read: {_shown(labels)}; name another one"
         )
-    batch = max(2, options.workers, math.ceil(budget / _STAGES))
-    before = -1
-    while True:
-        told = judgement(judged, a, b, of, incumbent, epsilon)
-        spent = spent_on(judged, found)[0]
-        runs = spent[a] + spent[b]
-        if told.verdict != CONFIRM or runs >= budget or runs == before:
-            return told
-        before = runs
-        shares = _shares(spent, a, b, min(batch, budget - runs))
-        run_again(context, rounds, [(field.candidates[i], n) for i, n in shares if n], objective, options)
-        found = ran(context.store, rounds)
-        judged = field.judged(found)
+
+    def look(
+        judged: Judged, spent: Sequence[int], _planned: int, batch: int
+    ) -> tuple[Judgement, _Shares, int]:
+        verdict = judgement(judged, one, other, of, incumbent, epsilon)
+        runs = spent[one] + spent[other]
+        more = min(batch, budget - runs) if verdict.verdict == CONFIRM else 0
+        return verdict, _shares(spent, one, other, more), runs
+
+    batch = max(2, math.ceil(budget / _STAGES))
+    return entrants.race(batch, (objective, name), running, look)[1]
 
 
-def _shares(spent: Sequence[int], a: int, b: int, runs: int) -> list[tuple[int, int]]:
+def open_holdout(
+    self: TreeRecord,
+    seeds: int = 3,
+    *,
+    note: str = "",
+    author: str | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+    **resources: Unpack[ResourceKeywords],
+) -> HoldoutResult:
+    """Trains the winner again under new seeds and measures it on rows that no round has seen: see :meth:`Round.open_holdout`.
+
+    Args:
+        seeds: How many models.
+        note: Why, in your words.
+        author: Who opens; default the user name.
+        objective: As in :meth:`Round.run`.
+        name: As in :meth:`Round.run`.
+        resources: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``.
+
+    Raises:
+        AnalysisError: No trial has finished that may be called best.
+        ObjectiveError: The objective has no hold-out.
+
+    Warns:
+        UserWarning: It was opened before on this branch, and what that costs.
+    """
+    check_times(1, seeds)
+    who = Visit(check_note(note), check_author(author))
+    won = winner(self)
+    if won is None:
+        raise _nothing_finished(f"tree {self.name}")
+    key = won.candidates[0].key
+    return holdout_opened(
+        self[won.round], lambda: [key], seeds, who, (objective, name), Resources(**resources)
+    )
+
+
+_Shares = Sequence[tuple[int, int]]
+"""Number of a candidate, and how many runs it gets."""
+
+
+class _Entrants(NamedTuple):
+    """Who races, and on what evidence: the rounds of a tree, their trials, and the candidates that these make."""
+
+    context: Context
+    rounds: Goals
+    of: str
+    trials: list[RanRound]
+    judged: Judged
+
+    @property
+    def epsilon(self) -> float | None:
+        """Loss that counts as none; ``None`` where nobody said it."""
+        return self.rounds[-1][0].node.epsilon
+
+    def race(
+        self,
+        batch: int,
+        objective: tuple[Objective | None, str | None],
+        options: RunOptions,
+        look: Callable[[Judged, Sequence[int], int, int], tuple[T, _Shares, int]],
+    ) -> tuple[Judged, T]:
+        """Runs candidates under new seeds, batch by batch, until nothing follows or runs bring nothing more.
+
+        Args:
+            batch: How many runs at a time, or as many as there are workers.
+            objective: What to call where a round was reopened, and its name.
+            options: What trials run on.
+            look: How it stands, what runs next, and how many runs there are, given the candidates by all of their runs, how many
+                of each have ended under new seeds, how many of all those the rounds had planned anyway, and the batch.
+        """
+        trials, judged, before = self.trials, self.judged, -1
+        while True:
+            stands, shares, runs = look(judged, *_spent_on(judged, trials), max(options.workers, batch))
+            racers = [(judged.field.candidates[i], n) for i, n in shares if n]
+            if not racers or runs == before:
+                return judged, stands
+            before = runs
+            for stored, goal in self.rounds:
+                mine = [(c, n) for c, n in racers if c.round == stored.node.id]
+                if mine:
+                    called = self.context.objective_of(stored.node, *objective)
+                    choose = partial(_tasks, stored, mine=mine, options=options)
+                    run_round(self.context.store, stored, called, goal, options, choose=choose)
+            trials = ran(self.context.store, self.rounds)
+            judged = judged.field.judged(trials)
+
+
+def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, Any]] = ()) -> _Entrants:
+    """Everything that may be handed over, and what is named beside it."""
+    rounds, of = _evidence(tree), f"tree {tree.name}"
+    trials = ran(context.reader, rounds)
+    also = [place for values in named for place in _places(trials, values)]
+    field = field_in(context.reader, rounds, trials, also=also)
+    if field is None:
+        raise _nothing_finished(of)
+    return _Entrants(context, rounds, of, trials, field.judged(trials))
+
+
+def _evidence(tree: TreeRecord) -> Goals:
+    return [(r._stored, r.goal) for r in comparable(tree.rounds)]
+
+
+def _nothing_finished(of: str) -> AnalysisError:
+    return AnalysisError(
+        f"{of}: no trial has finished that may be called best; run a round first", Action("round.run")
+    )
+
+
+def _spent_on(judged: Judged, rounds: list[RanRound]) -> tuple[list[int], int]:
+    """Per candidate how many of its runs under new seeds have ended, in whatever way; how many of all were in a plan."""
+    spent, planned = [0] * len(judged.field.candidates), 0
+    for each in rounds:
+        columns = each.records.columns
+        rows = zip(columns["key"], columns["replicate"], columns["state"], strict=True)
+        for key, replicate, state in rows:
+            number = judged.field.places.get((each.id, key))
+            if replicate and state != "running" and number is not None:
+                spent[number] += 1
+                planned += replicate < each.seeds.get(key, 1)
+    return spent, planned
+
+
+def _tasks(
+    stored: StoredNode, records: Records, mine: Sequence[tuple[Candidate, int]], options: RunOptions
+) -> list[Task]:
+    tasks = []
+    for candidate, more in mine:
+        numbers = zip(records.columns["key"], records.columns["replicate"], strict=True)
+        has = max(number for key, number in numbers if key == candidate.key)
+        tasks += replicate_tasks(stored.node, records, [candidate.key], has + more, options.again)
+    return tasks
+
+
+def _shares(spent: Sequence[int], a: int, b: int, runs: int) -> _Shares:
     """How many runs both get, so that they have as many as each other; an odd one goes to the one that is asked about."""
     given = [0, 0]
     for _ in range(runs):
@@ -102,30 +343,20 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, Any]) -> list[tuple
     for name in values:
         if name not in names:
             raise ReviewError(f"unknown parameter {name!r}; {did_you_mean(name, names)}")
-    places = []
-    for each in rounds:
-        columns = each.records.columns
-        for i, configuration in enumerate(each.records.configurations):
-            if not columns["replicate"][i] and _has(configuration, values):
-                places.append((each.id, columns["key"][i]))
+    wanted = {name: _plain(value) for name, value in values.items()}
+    places = [
+        (each.id, each.records.columns["key"][i])
+        for each in rounds
+        for i, encoded in enumerate(each.records.configurations)
+        if not each.records.columns["replicate"][i]
+        and all(n in encoded and text == label(decode(encoded[n])) for n, text in wanted.items())
+    ]
     if not places:
         raise ReviewError(
             f"no trial ran {_shown(values)}; run it first",
             Action("tree.add_round", ..., given=[dict(values)]),
         )
     return places
-
-
-def _has(configuration: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Whether an encoded configuration has some values, given as such or by their labels."""
-    return all(
-        name in configuration and _plain(value) == _told(configuration[name])
-        for name, value in values.items()
-    )
-
-
-def _told(encoded: Any) -> str:
-    return label(decode(encoded))
 
 
 def _plain(value: Any) -> str:
@@ -145,16 +376,16 @@ def _number(rounds: Sequence[RanRound], judged: Judged, which: Which) -> int:
     """
     field = judged.field
     if isinstance(which, Mapping):
-        mine = {field.places[place] for place in _places(rounds, which) if place in field.places}
-        if len(mine) > 1:
+        numbers = {field.places[place] for place in _places(rounds, which) if place in field.places}
+        if len(numbers) > 1:
             raise ReviewError(
-                f"{plural(len(mine), 'configuration')} have {_shown(which)}; name more of the values, so that it is one"
+                f"{plural(len(numbers), 'configuration')} have {_shown(which)}; name more of the values, so that it is one"
             )
-        if not mine:
+        if not numbers:
             raise AnalysisError(
                 f"{_shown(which)}: has no value that may be called best, so that nothing can be compared"
             )
-        return mine.pop()
+        return numbers.pop()
     if which == "winner":
         return judged.ranked[0]
     if which == "best":
@@ -165,13 +396,12 @@ def _number(rounds: Sequence[RanRound], judged: Judged, which: Which) -> int:
                 "no round has a baseline with a value; give one", Action("tree.add_round", ..., baseline={})
             )
         return field.baseline
-    numbers = {number for (round_id, _), number in field.places.items() if round_id == which}
-    found = _best_of(judged, numbers)
-    if found is None:
+    best = _best_of(judged, {number for (of, _), number in field.places.items() if of == which})
+    if best is None:
         raise AnalysisError(
             f"round {which}: has no finished trial that may be called best; run it first", Action("round.run")
         )
-    return found
+    return best
 
 
 def _best_of(judged: Judged, numbers: set[int]) -> int | None:
@@ -183,15 +413,15 @@ def _beside(rounds: Sequence[RanRound], judged: Judged, a: int, which: Which) ->
     """Number of what one is compared with, and what that is: the baseline, else the best expected of earlier rounds."""
     if which is not None:
         return _number(rounds, judged, which), which if which in WORDS else "given"
-    field: Field = judged.field
+    field = judged.field
     if field.baseline is not None and field.baseline != a:
         return field.baseline, "baseline"
     order = [each.id for each in rounds]
-    first = {number: order.index(round_id) for (round_id, _), number in reversed(list(field.places.items()))}
-    found = _best_of(judged, {i for i, at in first.items() if at < first[a]})
-    if found is None:
+    first = {number: order.index(of) for (of, _), number in reversed(list(field.places.items()))}
+    best = _best_of(judged, {i for i, at in first.items() if at < first[a]})
+    if best is None:
         raise ReviewError(
             "there is no baseline, and no configuration of an earlier round to compare with; name one",
             Action("tree.judge", ..., {"name": ...}),
         )
-    return found, "incumbent"
+    return best, "incumbent"

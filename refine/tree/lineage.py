@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.analysis import Analysis
+from refine.analysis.analysis import analyze as measured
 from refine.analysis.believed import Said
 from refine.analysis.evenness import evenness
-from refine.analysis.evidence import ALPHA
 from refine.analysis.pooling import added_since, read_masks, replicate_groups, translated
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, did_you_mean
@@ -22,9 +21,10 @@ from refine.run.fingerprint import versions_of
 from refine.space.space import Space
 from refine.store.reader import Reader
 from refine.tree.reading import read_paired_error
+from refine.tree.record import RoundRecord
 from refine.trials.frame import Records, configuration_table, may_be_best, table, usable_values
-from refine.trials.goal import Goal
-from refine.trials.metric import FUNCTION, Metric, is_bare_nan
+from refine.trials.goal import Goal, check_direction
+from refine.trials.metric import FUNCTION, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
 from refine.trials.replicates import Fresh, again, fresh_runs
 from refine.trials.round_record import Node, StoredNode, believed_on
@@ -210,44 +210,64 @@ def _first_alike(nodes: Sequence[Node]) -> int:
     return first
 
 
-def analysis_of(
-    reader: Reader, path: Sequence[StoredNode], metric: Metric, direction: str, seed: int
+def analyze(
+    self: RoundRecord, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
 ) -> Analysis:
-    """The analysis of the last round of a path: see :meth:`refine.Round.analyze`.
+    """Measures everything this round, and earlier ones inside its space, can teach.
+
+    Args:
+        metric: Another metric than the round's own. Without it further goals are analysed beside it, in ``others``.
+        direction: Another direction.
+        seed: Seed of every bootstrap and permutation test.
 
     Raises:
         AnalysisError: Fewer than 10 finished space-filling trials, or an unknown metric.
+
+    Examples:
+        >>> analysis = root.analyze()
+        >>> analysis["lr"].correlation.estimate < -0.8, analysis["lr"].q < 0.01
+        (True, True)
     """
+    chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
+    direction = check_direction(direction or self.direction)
+    here = self.context.at_once(self.node)
+    path, free = here.path(self.node), self.node.allow_degenerate
+    analysis = _analysis(here.reader, path, Goal(chosen, direction, free), seed)
+    if metric is not None:
+        return analysis
+    return analysis.beside([_analysis(here.reader, path, goal, seed) for goal in self.goals[1:]])
+
+
+def _analysis(reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int) -> Analysis:
+    """The analysis of the last round of a path by one goal."""
     node = path[-1].node
-    goal = Goal(metric, direction, node.allow_degenerate)
-    found = lineage(reader, path, goal)
-    analysis = analyze(
+    evidence = lineage(reader, path, goal)
+    analysis = measured(
         node.space,
-        found.frame,
-        direction=direction,
+        evidence.frame,
+        direction=goal.direction,
         seed=seed,
-        metric=str(metric),
-        earlier=found.earlier,
-        pooled=found.pooled,
+        metric=str(goal.metric),
+        earlier=evidence.earlier,
+        pooled=evidence.pooled,
         look=_stage(reader, path, goal.metric.curves),
-        read=found.read,
-        groups=found.groups,
-        fresh=found.fresh[:3],
-        allow_degenerate=node.allow_degenerate,
-        subject_to=metric.subject_to,
+        read=evidence.read,
+        groups=evidence.groups,
+        fresh=evidence.fresh[:3],
+        allow_degenerate=goal.allow_degenerate,
+        subject_to=goal.metric.subject_to,
     )
     noise = analysis.noise
     if not noise.paired:
         paired, source = read_paired_error(reader, path[-1].pk, node.space, goal)
         noise = noise._replace(paired=paired, paired_source=source)
-    again = _again(analysis, found.again, goal.allow_degenerate)
     return replace(
         analysis,
-        codes=found.codes,
-        n_damaged=found.damaged,
+        codes=evidence.codes,
+        n_damaged=evidence.damaged,
         noise=noise,
         drawn=evenness(node.space, analysis.table, analysis.sign) if node.method == IMPORTED else None,
-        again=again,
+        again=_again(analysis, evidence.again, goal.allow_degenerate),
         said=said_on([stored.node for stored in path]),
     )
 
@@ -288,18 +308,6 @@ def _growth(reader: Reader, pk: int, curves: bool) -> tuple[list[int], int]:
         return [1], 1
     plans = [even[n - 1] if n <= even.size else even[-1] * n / even.size for n in reader.plans(pk)]
     return [max(1, round(plan)) for plan in plans], int(even[-1])
-
-
-def seen_earlier(reader: Reader, path: Sequence[StoredNode]) -> frozenset[str]:
-    """Parameters that a proposal stored on the path's rounds saw to matter: they are tested again.
-
-    Args:
-        reader: Of the store.
-        path: From the root to the round.
-    """
-    kept = [json.loads(content) for stored in path for content in reader.proposals(stored.pk).values()]
-    changes = [change for content in kept for change in content["changes"]]
-    return frozenset(c["name"] for c in changes if c["q"] is not None and c["q"] <= ALPHA)
 
 
 def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame | None:

@@ -1,75 +1,147 @@
-"""What people note about trials of a round: stars, notes, and which ones no analysis may use, with the reason."""
+"""What people say of a round and of its trials: roles, epsilon, stars, notes, and which trials no analysis may use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from refine.errors import ReviewError
+from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_author, check_note
+from refine.space.roles import scientific_of
 from refine.store.marks import Mark
 from refine.tree.context import Context
-from refine.tree.removal import numbers_of
+from refine.tree.record import RoundRecord
 from refine.trials.frame import Records
-from refine.trials.round_record import StoredNode
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
+R = TypeVar("R", bound=RoundRecord)
 _EVENTS = {True: "trials excluded", False: "trials included"}
 
 
-def mark_trials(
-    context: Context,
-    stored: StoredNode,
-    records: Records,
+def set_roles(self: R, roles: Mapping[str, str] | None = None, /, **named: str) -> R:
+    """Says what the round asks about: ``set_roles(dropout="scientific")``. Children made later take it over.
+
+    A *scientific* parameter's effect is the question; it gets an isolation plot, and narrowing it is a conclusion.
+    What varies else is *nuisance*: tuned, so that scientific values are compared at their best. What has one value
+    is *fixed*. Roles change no trial, no test and no proposal.
+
+    Args:
+        roles: Parameter -> role; for names that are no Python identifiers.
+        named: The same by keyword. Parameters that are not named keep their role.
+
+    Raises:
+        SpaceError: An unknown name or role, or one that the parameter's levels contradict.
+    """
+    given = {} if roles is None else roles
+    scientific_of(given, self.space)  # no mapping is refused, as in add_round
+    said = {**given, **named}
+    asked = set(scientific_of(said, self.space))
+    self.context.store.set_scientific(self.context.tree, self.id, {n: n in asked for n in said})
+    return self
+
+
+def set_epsilon(self: R, epsilon: float | None) -> R:
+    """Says which loss makes no difference to you. Proposals on this round, and children made later, take it over.
+
+    Args:
+        epsilon: In units of the metric; ``None`` takes back what was said: then it is what the trials can tell apart.
+
+    Raises:
+        AnalysisError: No number >= 0.
+
+    Examples:
+        >>> root.set_epsilon(0.01).propose().claim.epsilon
+        0.01
+    """
+    self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
+    return self
+
+
+def exclude(self: RoundRecord, rows: Any, reason: str, *, author: str | None = None) -> int:
+    """Leaves trials out of every analysis, of this round and of those below: they are known to measure something else.
+
+    They stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value; reports and the log say
+    who left them out and why. An excluded configuration is not run again unless asked: ``run(rerun="excluded")``.
+
+    Args:
+        rows: Which: some of :attr:`trials`, a True or False for each of them, or their labels there.
+        reason: Why. A value that looks too good or too bad is no reason: whoever leaves out what does not please will see
+            what they wish to see.
+        author: Who says so; default the user's name.
+
+    Returns:
+        How many.
+
+    Raises:
+        ReviewError: There is no such trial, or no reason.
+
+    Examples:
+        >>> root.exclude(root.trials["lr"] > 4.5, "the clock ran wrong", author="mia")
+        3
+        >>> root.trials["state"].value_counts().to_dict()
+        {'complete': 27, 'excluded': 3}
+    """
+    return _mark(self, rows, author, excluded=True, note=reason)
+
+
+def include(self: RoundRecord, rows: Any, reason: str = "", *, author: str | None = None) -> int:
+    """Takes :meth:`exclude` back, with the same arguments and errors; the log keeps both. Gives how many they are."""
+    return _mark(self, rows, author, excluded=False, note=reason)
+
+
+def star(self: RoundRecord, rows: Any, starred: bool = True, *, author: str | None = None) -> int:
+    """Gives trials (``rows`` as in :meth:`exclude`) a star, to find them again, or takes it away. Changes no analysis."""
+    return _mark(self, rows, author, starred=bool(starred))
+
+
+def annotate(self: RoundRecord, rows: Any, note: str, *, author: str | None = None) -> int:
+    """Writes a note on trials (``rows`` as in :meth:`exclude`), in place of an earlier one; an empty one takes it away.
+
+    Changes no analysis. A note that is no text is a ReviewError.
+    """
+    return _mark(self, rows, author, note=check_note(note))
+
+
+def _mark(
+    of: RoundRecord,
     rows: Any,
+    author: str | None,
     *,
     excluded: bool | None = None,
     starred: bool | None = None,
     note: str | None = None,
-    author: str | None = None,
 ) -> int:
-    """Notes one thing about trials of a round; how many they are.
-
-    Args:
-        context: Of the tree.
-        stored: The round.
-        records: Its planned trials.
-        rows: Which of them: see :meth:`refine.Tree.delete_trials`.
-        excluded: Whether analyses leave them out.
-        starred: Whether they have a star.
-        note: Why, or what is noted.
-        author: Who says so; default the user's name.
-
-    Raises:
-        ReviewError: There is no such trial, the reason of an exclusion is missing, or a text is none.
-    """
+    store, pk = of.context.store, of._stored.pk
+    columns = store.records([pk], curves=of._metric.curves).columns
     who = check_author(author)
     why = None if note is None else check_note(note)
     if excluded and not (why and why.strip()):
         raise ReviewError("an exclusion needs a reason, which reports show; write reason='...'")
-    keys, attempts = records.columns["key"], records.columns["attempt"]
+    keys, attempts = columns["key"], columns["attempt"]
     numbers = numbers_of(rows, len(keys))
-    marks = [Mark(keys[i], int(attempts[i]), excluded, starred, why, who) for i in numbers]
-    context.store.add_marks(stored.pk, marks)
-    return len(marks)
+    store.add_marks(pk, [Mark(keys[i], int(attempts[i]), excluded, starred, why, who) for i in numbers])
+    return len(numbers)
 
 
 def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
-    """What holds now: see :attr:`refine.Round.marks`."""
+    """What holds now of a round's planned trials: see :attr:`refine.Round.marks`."""
     import pandas as pd
 
     columns = records.columns
     number = {which: i for i, which in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
-    found: dict[int, dict[str, Any]] = {}
+    known: dict[int, dict[str, Any]] = {}
     for mark in marks:  # oldest first
         at = number.get((mark.key, mark.attempt))
         if at is None:
             continue
-        row = found.setdefault(at, {"starred": False, "note": "", "excluded": None})
+        row = known.setdefault(at, {"starred": False, "note": "", "excluded": None})
         if mark.excluded is not None:
             row["excluded"] = mark.note if mark.excluded else None
         elif mark.starred is not None:
@@ -77,15 +149,38 @@ def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
         else:
             row["note"] = mark.note or ""
         row |= {"author": mark.author, "time": mark.created}
-    kept = {
-        i: row
-        for i, row in sorted(found.items())
-        if row["starred"] or row["note"] or row["excluded"] is not None
-    }
+    rows = {i: r for i, r in sorted(known.items()) if r["starred"] or r["note"] or r["excluded"] is not None}
     frame = pd.DataFrame(
-        list(kept.values()), index=list(kept), columns=["starred", "note", "excluded", "author", "time"]
+        list(rows.values()), index=list(rows), columns=["starred", "note", "excluded", "author", "time"]
     )
     return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
+
+
+def numbers_of(rows: Any, count: int) -> list[int]:
+    """Which of a round's trials are meant, as numbers in order.
+
+    Raises:
+        ReviewError: That can't be told, or there is no such trial.
+    """
+    import pandas as pd
+
+    rule = (
+        "rows are some of round.trials: round.trials[...], a True or False for each of them, or their numbers"
+    )
+    array = np.asarray(rows.index if isinstance(rows, pd.DataFrame) else rows)
+    if array.ndim == 1 and not array.size:
+        return []
+    if array.ndim != 1 or array.dtype.kind not in "bi":
+        raise ReviewError(f"{rule}, got {type(rows).__name__}")
+    if array.dtype.kind == "b":
+        if len(array) != count:
+            raise ReviewError(f"{rule}; got {len(array):,} answers for {plural(count, 'trial')}")
+        array = np.flatnonzero(array)
+    if array.min() < 0 or array.max() >= count:
+        raise ReviewError(
+            f"{rule}; got number {array.max() if array.max() >= count else array.min()} of {plural(count, 'trial')}"
+        )
+    return sorted({int(i) for i in array})
 
 
 def log_rows(context: Context) -> Iterator[tuple[float, str, str, str, str, str]]:

@@ -11,11 +11,12 @@ import numpy as np
 
 from refine.proposal.proposal import Proposal
 from refine.review.authors import BeliefScore, Contest, Cut, beats, bits_of
-from refine.review.calibration import Entry, Seen
+from refine.review.calibration import Calibration, Entry, Seen
 from refine.review.decision import Decision
 from refine.space.space import Space
 from refine.tree.lineage import Ranked, Values, best_inside
-from refine.tree.round import Round
+from refine.tree.record import RoundRecord
+from refine.tree.rounds import TreeRecord
 from refine.trials.frame import barred_rows, configuration_table, space_filling
 from refine.trials.goal import Goal
 from refine.trials.trial import AUDITS
@@ -25,18 +26,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
-    """One entry of the calibration per decision that led to a child.
+def calibration(self: TreeRecord) -> Calibration:
+    """What proposals forecast, what their children showed, and which narrowings were refuted.
 
-    Args:
-        rounds: All rounds of a tree.
+    One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling trials that were planned at the decision count for
+    its forecast; what was added to the child later does not.
+
+    Examples:
+        >>> child = root.propose().accept(n=10).run(progress=False)
+        >>> [entry.decision.kind for entry in tree.calibration().scored]
+        ['accepted']
     """
+    rounds = self._at_once().rounds
+    return Calibration(self.name, entries_of(rounds), beliefs_of(rounds), suggestions_of(rounds))
+
+
+def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
+    """One entry of the calibration per decision that led to a child."""
     known = {r.id: r for r in rounds}
     every = _Everything(rounds)
     entries = []
-    for found in rounds:
-        kept = found.context.reader.proposals(found._stored.pk)
-        for decision in found.decisions:
+    for of in rounds:
+        kept = of.context.reader.proposals(of._stored.pk)
+        for decision in of.decisions:
             if decision.child in known:
                 text = kept.get(decision.proposal)
                 proposal = None if text is None else Proposal.from_json(json.loads(text))
@@ -44,36 +56,31 @@ def entries_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
                 shown = seen(child, decision, every.known)
                 beside = None
                 if proposal is not None and proposal.claim.others:
-                    shown = shown._replace(
-                        audit=()
-                    )  # a better value in one goal refutes no claim about a front
+                    # A better value in one goal refutes no claim about a front.
+                    shown = shown._replace(audit=())
                 elif proposal is not None:
-                    beside = contest(every, found, every.from_on(child), proposal, decision)
-                entries.append(Entry(found.id, decision, proposal, shown, beside))
+                    beside = contest(every, of, every.from_on(child), proposal, decision)
+                entries.append(Entry(of.id, decision, proposal, shown, beside))
     return tuple(entries)
 
 
-def suggestions_of(rounds: Sequence[Round]) -> tuple[Entry, ...]:
-    """One entry of the calibration per suggestion, whether or not anybody took it over.
-
-    Args:
-        rounds: All rounds of a tree.
-    """
+def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
+    """One entry of the calibration per suggestion, whether or not anybody took it over."""
     every = _Everything(rounds)
     entries = []
-    for found in rounds:
-        reader, pk = found.context.reader, found._stored.pk
+    for of in rounds:
+        reader, pk = of.context.reader, of._stored.pk
         decided = [(Decision.from_json(json.loads(text)), when) for text, when in reader.decisions(pk)]
         kept = reader.proposals(pk)
         for decision, when in decided:
             if decision.kind == "suggested" and decision.proposal in kept:
                 proposal = Proposal.from_json(json.loads(kept[decision.proposal]))
                 taken = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
-                nothing = Seen(0, 0, (), math.nan, (), found.direction)
+                nothing = Seen(0, 0, (), math.nan, (), of.direction)
                 beside = None
                 if not proposal.claim.others:
-                    beside = contest(every, found, every.alike(found), proposal, decision, since=when)
-                entries.append(Entry(found.id, decision, proposal, nothing, beside, taken))
+                    beside = contest(every, of, every.alike(of), proposal, decision, since=when)
+                entries.append(Entry(of.id, decision, proposal, nothing, beside, taken))
     return tuple(entries)
 
 
@@ -84,15 +91,15 @@ class _Everything:
         rounds: The rounds.
     """
 
-    def __init__(self, rounds: Sequence[Round]) -> None:
+    def __init__(self, rounds: Sequence[RoundRecord]) -> None:
         self._values = Values()
-        self._alike: dict[tuple[frozenset[str], Goal], list[Round]] = {}
+        self._alike: dict[tuple[frozenset[str], Goal], list[RoundRecord]] = {}
         self._ranked: dict[tuple[frozenset[str], Goal], Ranked] = {}
         for found in rounds:
             self._alike.setdefault(self._key(found), []).append(found)
 
     @staticmethod
-    def _key(found: Round) -> tuple[frozenset[str], Goal]:
+    def _key(found: RoundRecord) -> tuple[frozenset[str], Goal]:
         return frozenset(found.space), found.goal
 
     @property
@@ -100,19 +107,19 @@ class _Everything:
         """Values of the rounds that were looked at so far."""
         return self._values
 
-    def values_of(self, found: Round) -> Floats:
+    def values_of(self, found: RoundRecord) -> Floats:
         """(n,) values of a round's trials, larger is better; -inf where a trial has none."""
         return self._values.of(found.context.reader, found._stored.pk, found.goal)
 
-    def alike(self, found: Round) -> list[Round]:
+    def alike(self, found: RoundRecord) -> list[RoundRecord]:
         """Rounds over the same parameters as one, judged as that is, itself among them."""
         return self._alike[self._key(found)]
 
-    def from_on(self, found: Round) -> list[Round]:
+    def from_on(self, found: RoundRecord) -> list[RoundRecord]:
         """The same without the rounds that are older than it."""
         return [r for r in self.alike(found) if r._stored.order >= found._stored.order]
 
-    def ranked(self, found: Round) -> Ranked:
+    def ranked(self, found: RoundRecord) -> Ranked:
         """Their trials, best first."""
         key = self._key(found)
         if key not in self._ranked:
@@ -123,8 +130,8 @@ class _Everything:
 
 def contest(
     every: _Everything,
-    found: Round,
-    later: Sequence[Round],
+    found: RoundRecord,
+    later: Sequence[RoundRecord],
     proposal: Proposal,
     decision: Decision,
     since: float = -math.inf,
@@ -159,7 +166,7 @@ def _value(found: tuple[float, pd.DataFrame] | None) -> float:
 
 
 def _later(
-    every: _Everything, rounds: Sequence[Round], proposal: Proposal, decided: Space, since: float
+    every: _Everything, rounds: Sequence[RoundRecord], proposal: Proposal, decided: Space, since: float
 ) -> int:
     """How many finished trials of later rounds lie in exactly one of what was proposed and decided."""
     count = 0
@@ -178,7 +185,7 @@ def _later(
     return count
 
 
-def beliefs_of(rounds: Sequence[Round]) -> tuple[BeliefScore, ...]:
+def beliefs_of(rounds: Sequence[RoundRecord]) -> tuple[BeliefScore, ...]:
     """What people believed, beside the machine's first proposal on the same round.
 
     Args:
@@ -188,7 +195,7 @@ def beliefs_of(rounds: Sequence[Round]) -> tuple[BeliefScore, ...]:
     return tuple(_belief_score(every, r) for r in rounds if r.node.belief)
 
 
-def _belief_score(every: _Everything, found: Round) -> BeliefScore:
+def _belief_score(every: _Everything, found: RoundRecord) -> BeliefScore:
     belief, space, reader = found.node.belief, found.space, found.context.reader
     assert belief is not None
     best = every.ranked(found).best_in(space)
@@ -207,7 +214,7 @@ def _belief_score(every: _Everything, found: Round) -> BeliefScore:
     return BeliefScore(found.id, found.node.author, belief, bits, machine, len(drawn), beats(drawn, even))
 
 
-def seen(child: Round, decision: Decision, values: Values) -> Seen:
+def seen(child: RoundRecord, decision: Decision, values: Values) -> Seen:
     """What a child showed of what was planned at a decision; what was added to it later is left out.
 
     Args:
@@ -239,7 +246,7 @@ def seen(child: Round, decision: Decision, values: Values) -> Seen:
     )
 
 
-def _judged(child: Round, frame: pd.DataFrame) -> pd.DataFrame:
+def _judged(child: RoundRecord, frame: pd.DataFrame) -> pd.DataFrame:
     """A table in which trials that can't be called best have no value, as failed ones."""
     if frame.empty:
         return frame

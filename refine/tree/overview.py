@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from refine.review.branch_claim import BranchClaim, branch_claim
 from refine.review.decision import Decision
 from refine.space.space import SpaceDiff
 from refine.stats.pareto import non_dominated
 from refine.tree.names import paths_of
+from refine.tree.record import RoundRecord
 from refine.tree.round import Round
+from refine.tree.rounds import TreeRecord
 from refine.trials.goal import sign_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+R = TypeVar("R", bound=RoundRecord)
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,10 @@ class Overview:
 
     @cached_property
     def _children(self) -> dict[str | None, list[RoundOverview]]:
-        found: dict[str | None, list[RoundOverview]] = {}
+        children: dict[str | None, list[RoundOverview]] = {}
         for each in self.rounds:
-            found.setdefault(each.parent, []).append(each)
-        return found
+            children.setdefault(each.parent, []).append(each)
+        return children
 
     def below(self, parent: str | None) -> tuple[RoundOverview, ...]:
         """The rounds that came from one, oldest first; the roots for ``None``."""
@@ -101,43 +105,39 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
     tags: dict[str, list[str]] = {}
     for tag, node_id in context.reader.tags(context.tree).items():
         tags.setdefault(node_id, []).append(tag)
-    kinds: dict[str, list[str]] = {}
-    led: dict[str, Decision] = {}
-    for decision in (d for found in rounds for d in found.decisions if d.child):
-        kinds.setdefault(str(decision.child), []).append(decision.kind)
-        led[str(decision.child)] = decision
-    spaces = {found.id: found.space for found in rounds}
-    paths = paths_of({found.id: found.node.parent for found in rounds})
-    alike = {found.id for found in comparable(rounds)}
-    each = []
-    for found in rounds:
-        above = found.node.parent
-        each.append(
-            RoundOverview(
-                found,
-                paths[found.id],
-                nodes[found.id].n,
-                counts.get(nodes[found.id].pk, {}),
-                found.best if best is None else best[found.id],
-                found.id in alike,
-                tuple(tags.get(found.id, ())),
-                tuple(kinds.get(found.id, ())),
-                None if above is None else spaces[above].diff(found.space),
-                branch_claim(led[node.id] for node in found.path if node.id in led),
-            )
+    led: dict[str, list[Decision]] = {}
+    for decision in (d for each in rounds for d in each.decisions if d.child):
+        led.setdefault(str(decision.child), []).append(decision)
+    spaces = {each.id: each.space for each in rounds}
+    paths = paths_of({each.id: each.node.parent for each in rounds})
+    alike = {each.id for each in comparable(rounds)}
+    made = [
+        RoundOverview(
+            each,
+            paths[each.id],
+            nodes[each.id].n,
+            counts.get(nodes[each.id].pk, {}),
+            each.best if best is None else best[each.id],
+            each.id in alike,
+            tuple(tags.get(each.id, ())),
+            tuple(decision.kind for decision in led.get(each.id, ())),
+            None if each.node.parent is None else spaces[each.node.parent].diff(each.space),
+            branch_claim(led[node.id][-1] for node in each.path if node.id in led),
         )
-    top = best_of(rounds, {e.id: e.best for e in each})
-    return Overview(tuple(each), None if top is None else top[0].id)
+        for each in rounds
+    ]
+    top = best_of(rounds, {e.id: e.best for e in made})
+    return Overview(tuple(made), None if top is None else top[0].id)
 
 
-def comparable(rounds: Sequence[Round]) -> list[Round]:
+def comparable(rounds: Sequence[R]) -> list[R]:
     """The rounds that are judged by the same metric and direction as the oldest, which stands first."""
     return [r for r in rounds if r._judged_by == rounds[0]._judged_by]
 
 
 def best_of(
-    rounds: Sequence[Round], known: Mapping[str, pd.Series | None] | None = None
-) -> tuple[Round, pd.Series] | None:
+    rounds: Sequence[R], known: Mapping[str, pd.Series | None] | None = None
+) -> tuple[R, pd.Series] | None:
     """The round with the best trial, and that trial's row; ``None`` before the first one.
 
     Args:
@@ -151,7 +151,26 @@ def best_of(
     return max(rows, key=lambda pair: sign * pair[1]["value"])
 
 
-def front_of(rounds: Sequence[Round]) -> pd.DataFrame:
+def best(self: TreeRecord) -> pd.Series | None:
+    """The best observed trial of all rounds, with its round's id in ``round``; ``None`` before the first one.
+
+    The best of many noisy values overstates its configuration; :meth:`winner` is the one to hand over.
+
+    Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
+
+    Examples:
+        >>> tree.best()[["lr", "dropout", "value"]].to_dict()
+        {'lr': 1.5, 'dropout': 0.0, 'value': 0.9998}
+    """
+    top = best_of(self._at_once().rounds)
+    if top is None:
+        return None
+    import pandas as pd
+
+    return pd.concat([pd.Series({"round": top[0].id}), top[1]])
+
+
+def front_of(rounds: Sequence[RoundRecord]) -> pd.DataFrame:
     """The trials of a tree's rounds that no other one beats, with their rounds' ids in ``round``, which stands first.
 
     Args:
@@ -160,23 +179,19 @@ def front_of(rounds: Sequence[Round]) -> pd.DataFrame:
     import pandas as pd
 
     known = comparable(rounds)
-    fronts = [(one, front) for one in known if len(front := one.front)]
+    fronts = [front.assign(round=one.id) for one in known if len(front := one.front)]
     if not fronts:
         return known[0].front.assign(round="")
-    every = pd.concat([front.assign(round=one.id) for one, front in fronts])
+    every = pd.concat(fronts)
     goals = known[0].goals
     titles = list(every.columns[: len(goals)])  # columns of the goals stand first
     values = every[titles].to_numpy(dtype=float) * [goal.sign for goal in goals]
-    on = every[non_dominated(values)].sort_values(titles[0], ascending=goals[0].sign < 0, kind="stable")
-    return on[["round", *on.columns.drop("round")]]
+    front = every[non_dominated(values)].sort_values(titles[0], ascending=goals[0].sign < 0, kind="stable")
+    return front[["round", *front.columns.drop("round")]]
 
 
-def beaten(found: Round) -> int:
-    """How many points of a round's front trials of other rounds of its tree beat.
-
-    Args:
-        found: The round, read at once.
-    """
-    nodes = [stored.node for stored in found.context.nodes.values() if stored.node.id != found.id]
-    rounds = [found, *(Round(found.context, node, node.metric, node.direction) for node in nodes)]
-    return len(found.front) - int((front_of(rounds)["round"] == found.id).sum())
+def beaten(of: RoundRecord) -> int:
+    """How many points of a round's front trials of other rounds of its tree beat; the round is read at once."""
+    nodes = [stored.node for stored in of.context.nodes.values() if stored.node.id != of.id]
+    rounds = [of, *(of._of(of.context, node) for node in nodes)]
+    return len(of.front) - int((front_of(rounds)["round"] == of.id).sum())

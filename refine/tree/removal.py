@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from refine.errors import ReviewError
 from refine.review.decision import check_author, check_note
 from refine.store.removal import Damaged, removal
 from refine.tree.context import Context
-from refine.trials.round_record import StoredNode
+from refine.tree.marks import numbers_of
+from refine.tree.round import Round
+from refine.tree.rounds import TreeRecord
 from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.format import plural
@@ -37,99 +37,144 @@ class Damage(Shown):
         return len(self.rows)
 
 
-def damage_of(context: Context) -> Damage:
-    """What of a tree can't be read."""
+def damage(self: TreeRecord) -> Damage:
+    """What of the tree can't be read: written by hand, by a broken disk, or before refine refused it.
+
+    Damaged trials are no trials: nothing counts them, analyses say so, and their round can't be run. A damaged
+    round is left out, and so is everything that came from it. Prints itself.
+    """
+    context = self._context
     return Damage(context.name, tuple(context.store.damage(context.tree)))
 
 
-def repair(context: Context, note: str, author: str | None) -> Damage:
-    """Removes what can't be read, under the leases of its rounds."""
+def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Damage:
+    """Removes what :meth:`damage` says, for good, and writes it into the log; the round runs such trials anew.
+
+    Settings that are no part of a round, such as its note, are set back, and everything else of it stays.
+
+    Args:
+        note: Why, in your words.
+        author: Who does it; default the user name.
+
+    Returns:
+        What was removed.
+
+    Raises:
+        RoundBusyError: A round that holds something damaged is being run.
+    """
     why, who = check_note(note), check_author(author)
+    store, tree = self._context.store, self._context.tree
     with ExitStack() as stack:
-        for key, pk in dict.fromkeys((each.round, each.node) for each in context.store.damage(context.tree)):
-            stack.enter_context(context.store.lease(pk, f"round {key}"))
-        found = context.store.damage(context.tree)
-        by_round: dict[str, list[Damaged]] = {}
-        for each in found:
-            by_round.setdefault(each.round, []).append(each)
+        for key, pk in dict.fromkeys((each.round, each.node) for each in store.damage(tree)):
+            stack.enter_context(store.lease(pk, f"round {key}"))
+        damaged = store.damage(tree)
+        by_round: dict[str, list[str]] = {}
+        for each in damaged:
+            by_round.setdefault(each.round, []).append(f"{each.what}: {each.text}")
         entries = [
-            removal("repaired", key, _with(why, "; ".join(f"{d.what}: {d.text}" for d in rows)[:1000]), who)
-            for key, rows in by_round.items()
+            removal("repaired", key, _with(why, "; ".join(texts)[:1000]), who)
+            for key, texts in by_round.items()
         ]
-        if found:
-            context.store.remove_damaged(context.tree, found, entries)
-    return Damage(context.name, tuple(found), removed=True)
+        if damaged:
+            store.remove_damaged(tree, damaged, entries)
+    return Damage(self.name, tuple(damaged), removed=True)
 
 
 def delete_trials(
-    context: Context, stored: StoredNode, count: int, curves: bool, rows: Any, note: str, author: str | None
+    self: TreeRecord, which: Round | str, rows: Any, *, note: str = "", author: str | None = None
 ) -> int:
-    """Removes trials of a round: see :meth:`refine.Tree.delete_trials`."""
+    """Removes trials of a round for good, with all of their attempts, and writes it into the log.
+
+    The round runs them again when it goes on. Proposals that were made on them can't be accepted any more, since
+    their evidence has changed. What was exported or merged before still has them, and merging it brings them back.
+
+    Args:
+        which: A round, or one of its names: see :meth:`round`.
+        rows: Some of its ``trials``: ``found.trials[...]``, a True or False for each of them, or their numbers.
+        note: Why, in your words.
+        author: Who does it; default the user name.
+
+    Returns:
+        How many were removed.
+
+    Raises:
+        ReviewError: The rows are none of the round's.
+        RoundBusyError: The round is being run.
+    """
+    context, of = self._context, self.round(which)
+    pk = context.nodes[of.id].pk
+    curves = of.goal.metric.curves
+    count = len(context.reader.records([pk], curves=curves).metrics)
     why, who = check_note(note), check_author(author)
-    with context.store.lease(stored.pk, f"round {stored.node.id}"):
+    with context.store.lease(pk, f"round {of.id}"):
         numbers = numbers_of(rows, count)
         if numbers:
-            entry = removal("trials removed", stored.node.id, _with(why, plural(len(numbers), "trial")), who)
-            context.store.remove_trials(context.tree, stored.pk, numbers, curves, entry)
+            entry = removal("trials removed", of.id, _with(why, plural(len(numbers), "trial")), who)
+            context.store.remove_trials(context.tree, pk, numbers, curves, entry)
     return len(numbers)
 
 
-def numbers_of(rows: Any, count: int) -> list[int]:
-    """Which of a round's trials are meant, as numbers in order.
+def delete_round(
+    self: TreeRecord, which: Round | str, *, below: bool = False, note: str = "", author: str | None = None
+) -> list[str]:
+    """Removes a round for good, with its trials, proposals and decisions, and writes it into the log.
+
+    The decision on its parent that led to it stays. What was exported or merged before still has the round.
+
+    Args:
+        which: A round, or one of its names: see :meth:`round`.
+        below: Whether to remove the rounds that came from it too; without that, a round that has some is refused.
+        note: Why, in your words.
+        author: Who does it; default the user name.
+
+    Returns:
+        Ids of the rounds that were removed.
 
     Raises:
-        ReviewError: That can't be told, or there is no such trial.
+        ReviewError: Rounds came from it, and ``below`` was not said.
+        RoundBusyError: One of them is being run.
     """
-    import pandas as pd
-
-    rule = (
-        "rows are some of round.trials: round.trials[...], a True or False for each of them, or their numbers"
-    )
-    array = np.asarray(rows.index if isinstance(rows, pd.DataFrame) else rows)
-    if array.ndim == 1 and not array.size:
-        return []
-    if array.ndim != 1 or array.dtype.kind not in "bi":
-        raise ReviewError(f"{rule}, got {type(rows).__name__}")
-    if array.dtype.kind == "b":
-        if len(array) != count:
-            raise ReviewError(f"{rule}; got {len(array):,} answers for {plural(count, 'trial')}")
-        array = np.flatnonzero(array)
-    if array.min() < 0 or array.max() >= count:
-        raise ReviewError(
-            f"{rule}; got number {array.max() if array.max() >= count else array.min()} of {plural(count, 'trial')}"
-        )
-    return sorted({int(i) for i in array})
-
-
-def delete_round(
-    context: Context, stored: StoredNode, below: bool, note: str, author: str | None
-) -> list[str]:
-    """Removes a round, with those that came from it where ``below`` is said: see :meth:`refine.Tree.delete_round`."""
+    of, store, tree = self.round(which), self._context.store, self._context.tree
     why, who = check_note(note), check_author(author)
-    nodes = context.store.nodes(context.tree)
-    chosen = [stored]
-    for other in nodes.values():  # parents stand before children
-        if other.node.parent in {each.node.id for each in chosen}:
-            chosen.append(other)
+    chosen = {of.id: self._context.nodes[of.id].pk}
+    for other in store.nodes(tree).values():  # parents stand before children
+        if other.node.parent in chosen:
+            chosen[other.node.id] = other.pk
     if len(chosen) > 1 and not below:
         raise ReviewError(
-            f"round {stored.node.id}: {plural(len(chosen) - 1, 'round')} came from it, such as {chosen[1].node.id}, and can't be "
+            f"round {of.id}: {plural(len(chosen) - 1, 'round')} came from it, such as {list(chosen)[1]}, and can't be "
             "read without it; remove them too",
-            Action("tree.delete_round", stored.node.id, below=True),
+            Action("tree.delete_round", of.id, below=True),
         )
     with ExitStack() as stack:
-        for each in chosen:
-            stack.enter_context(context.store.lease(each.pk, f"round {each.node.id}"))
-        entries = [removal("round removed", each.node.id, why, who) for each in chosen]
-        context.store.remove_nodes(context.tree, [each.pk for each in chosen], entries)
-    return [each.node.id for each in chosen]
+        for key, pk in chosen.items():
+            stack.enter_context(store.lease(pk, f"round {key}"))
+        entries = [removal("round removed", key, why, who) for key in chosen]
+        store.remove_nodes(tree, list(chosen.values()), entries)
+    return list(chosen)
 
 
-def unlock(context: Context, stored: StoredNode, note: str, author: str | None) -> bool:
-    """Takes the right to run a round away from a process that is gone: see :meth:`refine.Tree.unlock`."""
-    key = stored.node.id
-    entry = removal("unlocked", key, check_note(note), check_author(author))
-    return context.store.unlock(context.tree, stored.pk, f"round {key}", entry) is not None
+def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str | None = None) -> bool:
+    """Lets a round be run that a process of another machine holds, and writes it into the log.
+
+    For a machine that is gone, or whose clock was ahead: without this, its round is free a minute after its last
+    sign of life, by the time of the database server or, of a SQLite file, of this machine. Should the process live
+    all the same, it stops before it writes anything more.
+
+    Args:
+        which: A round, or one of its names: see :meth:`round`.
+        note: Why, in your words.
+        author: Who does it; default the user name.
+
+    Returns:
+        Whether anybody held it.
+
+    Raises:
+        RoundBusyError: A living process of this machine runs it: stop that.
+    """
+    of, context = self.round(which), self._context
+    entry = removal("unlocked", of.id, check_note(note), check_author(author))
+    return context.store.unlock(context.tree, context.nodes[of.id].pk, f"round {of.id}", entry) is not None
 
 
 def _with(note: str, what: str) -> str:

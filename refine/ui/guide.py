@@ -108,7 +108,7 @@ def guide(
             Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),
         )
     walk = _Walk(tree, Dialogue(ask, tell), objective, name)
-    found = None if round is None else tree._own(round)
+    found = None if round is None else tree.round(round)
     try:
         walk.through(found)
     except Stopped:

@@ -14,7 +14,7 @@ from refine.run.runner import _trial
 from refine.space.space import configuration_key
 from refine.store import tally
 from refine.store.schema import t
-from refine.tree import round as rounds
+from refine.tree import record
 from refine.trials.frame import best_first
 
 
@@ -50,9 +50,9 @@ def _all(found):
 def _check(found, monkeypatch):
     counts, ranked = _all(found)
     assert found.context.counts.get(found._stored.pk, {}) == counts
-    monkeypatch.setattr(rounds, "LARGE", 0)
+    monkeypatch.setattr(record, "LARGE", 0)
     best = found.best
-    monkeypatch.setattr(rounds, "LARGE", 50_000)
+    monkeypatch.setattr(record, "LARGE", 50_000)
     assert (best is None) == ranked.empty
     if best is not None:
         assert best.equals(ranked.iloc[0])
@@ -113,7 +113,7 @@ def test_damaged_rows_are_no_best_and_stop_nothing(grown, monkeypatch):
         row = sa.select(t.trial.c.pk).order_by(t.trial.c.pk).offset(int(best)).limit(1)
         pk = connection.execute(row).scalar()
         connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(metrics='{"value": [1'))
-    monkeypatch.setattr(rounds, "LARGE", 0)
+    monkeypatch.setattr(record, "LARGE", 0)
     assert found.best["value"] == best_first(found.trials, "maximize", found.space).iloc[0]["value"]
 
 

@@ -60,6 +60,7 @@ LOOKS = {
     "print(tree)": lambda tree, last, folder: str(tree),
     "tree.best()": lambda tree, last, folder: tree.best(),
     "tree.log()": lambda tree, last, folder: tree.log(),
+    "tree.to_dict()": lambda tree, last, folder: tree.to_dict(),
     "tree.calibration()": lambda tree, last, folder: tree.calibration(),
     "tree.report()": lambda tree, last, folder: tree.report(folder),
     "print(round)": lambda tree, last, folder: str(last),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,11 +19,11 @@ from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, Range
 from refine.space.rounding import ABOUT
 from refine.space.space import Space
 from refine.store.engine import URL, url_of
-from refine.store.reader import Reader
 from refine.store.schema import shown_url
 from refine.tree.exchange.dataframe import integers
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
-from refine.trials.goal import MOST_GOALS, Goal
+from refine.tree.record import RoundRecord
+from refine.trials.goal import MOST_GOALS
 from refine.trials.metric import Metric
 from refine.utils.extras import load
 
@@ -303,25 +303,17 @@ def _cannot_open(url: URL | None, error: Exception) -> StoreError:
 # Out.
 
 
-def to_study(
-    reader: Reader,
-    pk: int,
-    space: Space,
-    goals: Sequence[Goal],
-    round_id: str,
-    storage: Any,
-    study_name: str,
-) -> optuna.Study:
-    """A study of all trials of a round, replicates among them; the last attempt of each.
+def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = None) -> optuna.Study:
+    """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
+
+    Replicates and failed trials are among them; of a trial that was run again, the last attempt. User attributes
+    say ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the other metrics, and the
+    last line of an error. Classes and functions stand there by their label. A round with several goals is a study with as
+    many objectives, and a trial that lacks one of them a failed one.
 
     Args:
-        reader: Where trials are read.
-        pk: Row of the round.
-        space: Its space.
-        goals: What its trials are judged by.
-        round_id: Its id.
-        storage: Optuna's storage or its URL; ``None`` for one in memory.
-        study_name: The study's name.
+        storage: Optuna's storage or its URL; default in memory. Databases take about 10 ms per trial.
+        study_name: Default the names of tree and round.
 
     Raises:
         StoreError: The storage can't be opened, or has a study of that name.
@@ -330,8 +322,10 @@ def to_study(
     load("optuna", "a study of Optuna", AnalysisError)
     import optuna
 
+    space, goals = self.space, self.goals
+    study_name = f"{self.context.name} {self.id}" if study_name is None else study_name
     metric, several = goals[0].metric, len(goals) > 1
-    records = reader.records([pk], curves=True, replicates=True)
+    records = self.context.reader.records([self._stored.pk], curves=True, replicates=True)
     c = records.columns
     values = [{n: decode(p[n]) for n in space if n in p} for p in records.configurations]
     axes = {n: _axis(p, [v[n] for v in values if n in v]) for n, p in space.items()}
@@ -349,7 +343,7 @@ def to_study(
         curve = () if several else records.curves[i].get(metric.name, ())
         stop = datetime.fromtimestamp(c["finished"][i])  # as Optuna's
         attributes = {
-            "round": round_id,
+            "round": self.id,
             **{n: c[n][i] for n in ("cell", "seed", "origin", "replicate", "attempt")},
             "state": c["state"][i],
             **{

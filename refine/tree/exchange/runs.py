@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
@@ -103,15 +104,36 @@ class Runs(Shown):
         return out
 
 
-def read_source(
-    source: Any,
+def read_runs(
+    source: str | os.PathLike[str] | pd.DataFrame,
     kind: str,
-    experiment: str | None,
-    space: Space | Mapping[str, Any] | None,
-    parameters: Sequence[str] | None,
-    value: str | None,
+    *,
+    experiment: str | None = None,
+    space: Space | Mapping[str, Any] | None = None,
+    parameters: Sequence[str] | None = None,
+    value: str | None = None,
 ) -> Runs:
-    """What is read of a source: see :meth:`refine.Tree.read_runs`."""
+    """Reads the runs of another tool and adds nothing; printed, it says what :meth:`add_runs` would add.
+
+    ``"mlflow"`` reads the table of ``mlflow.search_runs``, its CSV file, or the URL of a tracking server or store; ``"wandb"``
+    the CSV file of a project's table of runs, or the ``config`` and ``summary`` of its API's runs as a table, JSON or CSV;
+    ``"tensorboard"`` a folder with events of the HParams plugin; ``"kerastuner"`` a project's folder; ``"raytune"`` an
+    experiment's folder, or the table of ``ResultGrid.get_dataframe``. Files are read, and nothing in them is run.
+
+    Args:
+        source: Table, file, folder or URL.
+        kind: Whose runs they are, one of those.
+        experiment: Name of MLflow's experiment, where there are several.
+        space: What the runs lie in; default the tool's own space, else what is inferred, as :meth:`add_frame` does.
+        parameters: Which settings are parameters; default all that are not plainly something else, such as names and addresses.
+        value: Which result is the value.
+
+    Raises:
+        AnalysisError: The kind is unknown, the source is not of this kind, or a package is missing that reads it.
+        SpaceError: A parameter that no run has or that a space can't have, or a run outside the space.
+        StoreError: The server can't be read.
+        NotFoundError: It has no such store or experiment.
+    """
     if kind not in READERS:
         raise AnalysisError(
             f"kind must be one of {', '.join(READERS)}, got {kind!r}; {did_you_mean(str(kind), READERS)}"

@@ -8,18 +8,29 @@ nothing: import paths stay texts.
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
-from refine.errors import StoreError
-from refine.store.rows import NODE_FIELDS, NODE_TABLES, Again, Part, Row, from_plain, to_plain
+from refine.errors import NotFoundError, StoreError
+from refine.store.engine import check_folder
+from refine.store.kept import kept
+from refine.store.merge import Merged, merge_into
+from refine.store.rows import NODE_FIELDS, NODE_TABLES, Again, Part, Row, from_plain, parts_of, to_plain
 from refine.store.schema import SCHEMA_VERSION, known_version
+from refine.store.store import Store
+from refine.tree.exchange.dataframe import without_formulas
+from refine.tree.round import Round
+from refine.tree.rounds import TreeRecord
 from refine.utils.action import Action, Symbol
 from refine.utils.files import made_folder, write_whole
+from refine.utils.provided import provided
+
+T = TypeVar("T", bound=TreeRecord)
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -30,16 +41,125 @@ _INSIDE = {"plan": "plan", "environments": "run", "tags": "tag", "decisions": "d
 _ID = re.compile(r"[0-9a-f]{12}")
 
 
-class Bundle(NamedTuple):
-    """What a folder holds.
+def export(
+    self: TreeRecord, folder: str | os.PathLike[str], *, safe_csv: bool = False, reports: bool = True
+) -> Path:
+    """Writes every round as plain text for git; exporting twice changes no byte.
 
-    Attributes:
-        name: Name of the tree.
-        parts: Its rounds, parents before children, read and checked as they are gone through, once.
+    ``tree.json`` names the rounds. A round's folder holds ``node.json`` (what it is, what was decided),
+    ``trials.csv`` (its table), ``trial.jsonl`` and others (everything, one JSON line per row), and its report.
+
+    Args:
+        folder: Created if need be.
+        safe_csv: Whether texts in ``trials.csv`` that a spreadsheet would take for a formula, such as ``=1+1``, get
+            an apostrophe in front. Without it the table says exactly what was stored. :meth:`load` reads another
+            file either way.
+        reports: Whether each round's report is written beside its data. It analyses the round, which takes memory in
+            proportion to its trials; everything else is written some thousand trials at a time.
+
+    Returns:
+        The folder.
+
+    Raises:
+        StoreError: A file stands in the way, or a link, which would lead out of the folder; or the folder can't be
+            written. Files that are there already are replaced whole or stay as they were.
+
+    Examples:
+        >>> folder = tree.export("study", reports=False)
+        >>> [round.n for round in refine.Tree.load(folder, store="copy.db").rounds]
+        [30]
     """
+    target = check_folder(folder)
+    rounds = []
+    for part in parts_of(self._context.store, self._context.tree):
+        home = write_part(target, part)
+        of = Round._of(self._context, part.node)
+        write_whole(home / "trials.csv", _csv(of, safe_csv))
+        if reports:
+            provided("round.report")(of, home, None, False, False, by_id=True)
+        rounds.append(part.id)
+    made_folder(target)
+    write_index(target, self._context.name, rounds)
+    return target
 
-    name: str
+
+def loaded(
+    make: Callable[[str, str | os.PathLike[str]], T],
+    folder: str | os.PathLike[str],
+    store: str | os.PathLike[str],
+    name: str | None,
+) -> T:
+    """Reads an exported tree into one that ``make`` opens: see :meth:`refine.Tree.load`."""
+    title, parts = read_folder(Path(folder))
+    title = title if name is None else name
+    with kept(parts) as sound:  # all of it is sound before there is a tree
+        new = _is_new(store, title)
+        tree = make(title, store)
+        context = tree._context
+        try:
+            strict = (
+                f"load: tree {title!r} is in the store already and must hold nothing else than the folder; give it another name, "
+                "or merge it in Python: tree.merge(folder)"
+            )
+            merge_into(context.store, context.tree, sound, "" if new else strict)
+        except BaseException:
+            context.store.close()
+            raise
+    return tree
+
+
+def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_run: bool = False) -> Merged:
+    """Adds what another tree, or an exported folder, has and this one lacks.
+
+    A trial that both have run with unequal outcomes keeps all of them as attempts; the last one with a value
+    counts, whichever way trees are merged. Where anything else differs, what this tree has is kept. Both are
+    reported. Merging again adds nothing.
+
+    Args:
+        other: A tree, in any store, or a folder that :meth:`export` wrote.
+        dry_run: Whether nothing is written: what would come of it is told.
+
+    Returns:
+        What came of it; prints itself.
+
+    Raises:
+        StoreError: The folder is damaged or of a newer refine; nothing is written then.
+        RoundBusyError: A round that both have is being run.
+    """
     parts: Iterator[Part]
+    if isinstance(other, TreeRecord):
+        parts = parts_of(other._context.store, other._context.tree)
+    elif isinstance(other, str | os.PathLike):
+        _, parts = read_folder(Path(other))
+    else:
+        raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
+    with kept(parts) as sound:
+        return merge_into(self._context.store, self._context.tree, sound, dry_run=dry_run)
+
+
+def _csv(of: Round, safe: bool) -> Iterator[str]:
+    """The table of a round's trials as it is written, some thousand rows at a time."""
+    head = True
+    for table in of._tables():
+        shown = without_formulas(table) if safe else table
+        yield shown.to_csv(index=False, header=head, lineterminator="\n")
+        head = False
+    if head:  # no trial has ended
+        yield of.trials.to_csv(index=False, lineterminator="\n")
+
+
+def _is_new(store: str | os.PathLike[str], name: str) -> bool:
+    """Whether a store has no tree of that name yet, or an empty one."""
+    database = Store(store)
+    try:
+        return not database.nodes(database.tree(name, create=False))
+    except NotFoundError:
+        return True
+    finally:
+        database.close()
+
+
+# A round's files.
 
 
 def write_part(folder: Path, part: Part) -> Path:
@@ -92,8 +212,8 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     write_whole(path, (f"{line}\n" for line in lines))
 
 
-def read_folder(folder: Path) -> Bundle:
-    """Reads what :meth:`refine.Tree.export` wrote.
+def read_folder(folder: Path) -> tuple[str, Iterator[Part]]:
+    """Reads what :meth:`refine.Tree.export` wrote: the tree's name, and its rounds, parents before children, read once as they are asked for.
 
     Raises:
         StoreError: There is no such folder, it is damaged, of a version that this refine does not know, or leads out of itself.
@@ -116,7 +236,7 @@ def read_folder(folder: Path) -> Bundle:
         raise StoreError(f"{index}: name must be a text that is not empty, got {str(name)[:40]!r}")
     if not isinstance(rounds, list):
         raise StoreError(f"{index}: rounds must be a list of ids, got {type(rounds).__name__}")
-    return Bundle(name, _parts(folder, index, rounds))
+    return name, _parts(folder, index, rounds)
 
 
 def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[Part]:

@@ -1,0 +1,230 @@
+"""Adding a first round to a tree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from refine.design.samplers import design_of, how_many_asked
+from refine.design.space_filling import how_many
+from refine.errors import DesignError, SpaceError
+from refine.proposal.allocation import BELIEVED, believed_rows, check_shares
+from refine.proposal.proposal import check_epsilon
+from refine.review.decision import check_note, user
+from refine.run.identity import check_name, objective_data, objective_name
+from refine.run.objective import wants_trial
+from refine.run.protocols import Objective
+from refine.run.replicates import check_times
+from refine.run.steering import check_pruner
+from refine.space.belief import Belief, belief_of
+from refine.space.encoding import check_seed, seed_of
+from refine.space.given import given_configuration, given_configurations
+from refine.space.roles import scientific_of
+from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
+from refine.tree.children import Encoded, check_count, off_grid
+from refine.tree.round import Round
+from refine.tree.rounds import TreeRecord
+from refine.tree.studies import belief_like
+from refine.trials.goal import ASK, Goal, check_meant, goals_of
+from refine.trials.metric import Score
+from refine.trials.metric_constraint import FEASIBLE
+from refine.trials.round_record import ADAPTIVE, BASELINE, OPTUNA, Node
+from refine.utils.action import Action, Symbol
+
+
+def add_round(
+    self: TreeRecord,
+    space: Space | Mapping[str, Any],
+    objective: Objective,
+    *,
+    metric: str | Score | Goal | Sequence[Goal] = "value",
+    direction: str | None = ASK,
+    subject_to: Sequence[str] = (),
+    allow_degenerate: bool = False,
+    n: int | None = None,
+    downsample: float | None = None,
+    seed: int = 0,
+    design: Any = "sobol",
+    pruner: Any = None,
+    name: str | None = None,
+    roles: Mapping[str, str] | None = None,
+    epsilon: float | None = None,
+    baseline: Mapping[str, Any] | None = None,
+    baseline_seeds: int = 3,
+    given: Sequence[Mapping[str, Any]] = (),
+    belief: Mapping[str, Any] | None = None,
+    like: Sequence[TreeRecord | Round | str] = (),
+    exploit: float | None = None,
+    note: str = "",
+) -> Round:
+    """Adds a root, or finds it again: a script that is run twice goes on with the same round.
+
+    Args:
+        space: What to search: a :class:`Space` or its mapping.
+        objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
+        metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
+            objective returns a number, or a function of a trial's metrics that returns one. A function is
+            recorded by its name; what it says is stored with every trial, beside the metrics. Or a :class:`Goal`, which has a
+            direction and may have constraints; or two or three of them, of which the round shows the front.
+        direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss
+            or an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
+        subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <= 5"]``; ``seconds``
+            is a trial's wall time. A trial that doesn't meet them is infeasible: it is no best, and claims and
+            proposals are about feasible values. Children take this over.
+        allow_degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
+            value and is passed over. Children take this over.
+        n: How many configurations to run, or
+        downsample: which share of them; one of the two must be given.
+        seed: Another seed is another round.
+        design: ``"sobol"`` or ``"uniform"``, which draw evenly; or adaptive, one configuration after the other by
+            what earlier ones gave: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``, or a sampler of Optuna.
+        pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a pruner
+            of Optuna.
+        name: Name of the objective in the round's identity; default its qualified name.
+        roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
+            :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
+        epsilon: Loss of the metric that makes no difference to you: see :meth:`Round.set_epsilon`.
+        baseline: The configuration to beat, such as today's or the defaults. It runs first, and reports say by how
+            much what is handed over beats it. Its values need not be levels nor lie inside the space. Of a round that
+            exists it takes the place of an earlier one.
+        baseline_seeds: Under how many seeds the baseline runs, so that a lucky run is no bar.
+        given: Other configurations that run first. What is given counts towards ``n``, is evidence for what is best,
+            and is in no test, since nobody drew it by chance. Of a round that exists, new ones are added.
+        belief: Where you believe the best value to lie, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}`` for
+            numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are probabilities; choices that aren't named
+            share what is left. It chooses exploit trials and is what proposals begin with, on this round and on all that
+            come of it; it weighs less the more is known, is dropped when trials contradict it, and is in no test.
+        like: Earlier studies, trees or rounds (those of this tree by name, too), whose posteriors suggest where the best value lies: they make a belief about the
+            parameters that they share with this space, which is stored, weighed and scored as one. What ``belief`` says
+            of a parameter takes its place.
+        exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The others are drawn evenly.
+        note: Why, in your words.
+
+    Raises:
+        RefineError: A subclass that says what is wrong; nothing has been written then.
+
+    Examples:
+        >>> def train(p):
+        ...     return {"loss": p["lr"] * p["units"], "size": p["units"]}
+        >>> space = {"units": [8, 16, 32], "lr": refine.Float(1e-4, 0.1, log=True), "epochs": 20}
+        >>> other = tree.add_round(space, train, metric="loss", direction="minimize", subject_to=["size >= 10"], n=30)
+        >>> other.run(progress=False).best_params
+        {'epochs': 20, 'lr': 0.0001, 'units': 16}
+    """
+    searched = space if isinstance(space, Space) else Space(space)
+    wants_trial(objective, searched)
+    called = check_name(name) or objective_name(objective)
+    check_meant(called, metric, direction)
+    goal, *further = goals_of(metric, direction, subject_to, allow_degenerate)
+    judged = goal.metric
+    if judged.subject_to and FEASIBLE in searched:
+        raise SpaceError(
+            f"{FEASIBLE}: with metric constraints this name is that of a column of the table of trials; rename the "
+            "parameter"
+        )
+    method, sampler = design_of(design)
+    rule, tool = check_pruner(pruner, judged)
+    believed = None if belief is None else belief_of(belief, searched)
+    if like != ():
+        earlier: Any = like  # anything else than a list is refused there
+        if isinstance(like, list | tuple):
+            earlier = [self[study] if isinstance(study, str) else study for study in like]
+        suggested = belief_like(earlier, searched)
+        said = believed.of if believed else ()
+        believed = replace(suggested, of=tuple(sorted({**dict(suggested.of), **dict(said)}.items())))
+    share = _believed_share(believed, exploit, method)
+    node = Node(
+        parent=None,
+        space=searched,
+        method=method,
+        pruner=rule,
+        belief=believed,
+        exploit=share,
+        seed=check_seed(seed),
+        objective=called,
+        data=objective_data(objective),
+        metric=str(judged),
+        direction=goal.direction,
+        allow_degenerate=goal.allow_degenerate,
+        subject_to=tuple(map(str, judged.subject_to)),
+        goals=tuple((str(g.metric), g.direction) for g in further),
+        scientific=scientific_of({} if roles is None else roles, searched),
+        epsilon=check_epsilon(epsilon),
+        note=check_note(note),
+        author=user(),
+        created=time.time(),
+    )
+    if node.goals and node.steered:
+        raise DesignError(
+            "an adaptive design and a pruner go by one number, and this round has several goals; leave design and pruner "
+            "out, or give one goal"
+        )
+    context = self._context
+    known = context.nodes.get(node.id)
+    context.check_judged(node)
+    if roles is None and known is not None:
+        node = replace(node, scientific=known.node.scientific)
+    if epsilon is None and known is not None:
+        node = replace(node, epsilon=known.node.epsilon)
+    asked = _given(searched, baseline, baseline_seeds, given)
+    sized = how_many_asked if node.adaptive else how_many
+    count = sized(node.space, n, downsample, -off_grid(node.space, asked))
+    check_count(count, asked)
+    drawn = () if known is not None else _drawn_by_belief(node, count, asked)
+    context.store.add_node(context.tree, node, count, extra=drawn, given=asked)
+    context.keep_tools(node, sampler, tool)
+    context.store.set_defaults(context.tree, node)
+    context.objectives[node.objective, node.data] = objective
+    if judged.function is not None:
+        context.scores[judged.name] = judged.function
+    return Round._of(context, node)
+
+
+def _given(
+    space: Space, baseline: Mapping[str, Any] | None, seeds: int, given: Sequence[Mapping[str, Any]]
+) -> list[Encoded]:
+    """What runs first, by what a plan calls it, the baseline once per seed."""
+    check_times(1, seeds, "baseline_seeds")
+    others = [("given", encode_configuration(p)) for p in given_configurations(space, given)]
+    if baseline is None:
+        return others
+    encoded = encode_configuration(given_configuration(space, baseline, "baseline"))
+    return [(BASELINE, encoded)] * seeds + [o for o in others if o[1] != encoded]
+
+
+def _believed_share(belief: Belief | None, exploit: float | None, method: str) -> float:
+    """Share of a first round that is drawn by a belief.
+
+    Raises:
+        DesignError: There is a share and no belief, or a belief and a design that asks for what it likes.
+        ReviewError: The share is out of range.
+    """
+    if not belief:
+        if exploit:
+            raise DesignError(
+                f"exploit: a first round has nothing to exploit but what you believe, got exploit={exploit!r}; say where the "
+                "best value may lie",
+                Action("tree.add_round", Symbol("space"), Symbol("objective"), belief=...),
+            )
+        return 0.0
+    if method in ADAPTIVE or method.startswith(OPTUNA):
+        raise DesignError(
+            f"belief: design {method!r} asks for one configuration after the other by its own rule and takes no belief; use "
+            "design='sobol'"
+        )
+    share = BELIEVED if exploit is None else exploit
+    check_shares(share, 0.0)
+    return float(share)
+
+
+def _drawn_by_belief(node: Node, count: int, given: Sequence[Encoded]) -> list[Encoded]:
+    """What a new first round of ``count`` configurations runs by its belief, beside its space-filling design."""
+    taken = frozenset(configuration_key(decode_configuration(p)) for _, p in given)
+    n = min(round(node.exploit * count), count - len(taken))
+    if not node.belief or n < 1:
+        return []
+    space = node.space
+    rows = believed_rows(node.belief, space, n, seed_of(node.id, "belief"), taken)
+    return [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]

@@ -1,0 +1,425 @@
+"""From a decision to a child in the store, with what its ancestors had run at that moment."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from refine.analysis.analysis import Analysis
+from refine.analysis.believed import Said
+from refine.analysis.pooling import completed_keys
+from refine.design.samplers import design_of, how_many_asked
+from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
+from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
+from refine.proposal.allocation import (
+    Shares,
+    audit_configurations,
+    check_shares,
+    exploit_rows,
+    probe_configurations,
+)
+from refine.proposal.forecast import forecast
+from refine.proposal.proposal import Proposal
+from refine.review.checklist import Checks, checks_of
+from refine.review.checks import Known
+from refine.review.decision import Decision, check_author, check_note, not_written
+from refine.review.worth import Worth
+from refine.run.steering import check_pruner
+from refine.space.belief import belief_of
+from refine.space.encoding import check_seed, freeze, seed_of
+from refine.space.given import given_configuration, given_configurations
+from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
+from refine.store.engine import check_folder
+from refine.tree.lineage import analyze
+from refine.tree.reading import read_curves
+from refine.tree.record import RoundRecord
+from refine.trials.frame import Records
+from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
+from refine.utils.action import Action
+from refine.utils.provided import provided
+from refine.utils.warning import warn
+
+Encoded = tuple[str, dict[str, Any]]
+"""Origin of a planned trial, and its encoded configuration."""
+
+
+class DecidedRound(RoundRecord):
+    """A round as far as a review needs it: what its decisions lead to."""
+
+    def _create_child(
+        self,
+        decision: Decision,
+        n: int | None,
+        downsample: float | None,
+        previous: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        shares: Shares | None = None,
+        *,
+        given: Sequence[dict[str, Any]] = (),
+        belief: Mapping[str, Any] | None = None,
+        design: Any = None,
+        pruner: Any = None,
+        advised: int | None = None,
+    ) -> Self:
+        """Writes the child that a decision leads to, and the decision, in one transaction.
+
+        A decision on a proposal gets a forecast of what the child's space-filling trials will show, if the child is new: of
+        one that is there already, results may be known. Configurations that ancestors have completed by now are not run
+        again; what they complete later changes nothing. The same decision again writes nothing.
+
+        Args:
+            decision: With the space decided.
+            n: How many configurations the child runs; without ``n`` and ``downsample`` as ``advised``, else as many as this round.
+            downsample: The same as a share of what is left.
+            previous: Added parameter -> the value that earlier trials had.
+            seed: Default this round's.
+            shares: What to spend beside the space-filling design; the cells are stored with the child.
+            given: Frozen configurations that it runs first, as part of ``n``.
+            belief: What is believed from here on; ``None`` where what was believed before goes on.
+            design: Default this round's space-filling one, ``"sobol"`` where it is adaptive.
+            pruner: Default none.
+            advised: How many configurations where nothing is said of it.
+
+        Raises:
+            DesignError: More configurations than are left.
+        """
+        assert decision.space is not None
+        space, store, tree = decision.space, self.context.store, self.context.tree
+        method, sampler = (None, None) if design is None else design_of(design)
+        rule, tool = check_pruner(pruner, self._metric)
+        believed = None if belief is None else belief_of(belief, space)
+        exploit, audit = _checked(shares, self.space, space)
+        nodes = store.nodes(tree)
+        stored = nodes[self.id]
+        # The child takes over what this handle calls its metric, not what the store does.
+        parent = replace(
+            self.node,
+            metric=self.metric,
+            direction=self.direction,
+            scientific=stored.node.scientific,
+            epsilon=stored.node.epsilon,
+        )
+        node = Node(
+            parent=parent.id,
+            space=space,
+            method=method
+            or (Sobol.method if parent.adaptive or parent.method == IMPORTED else parent.method),
+            seed=parent.seed if seed is None else check_seed(seed),
+            objective=parent.objective,
+            data=parent.data,
+            previous=previous or {},
+            exploit=exploit,
+            audit=audit,
+            pruner=rule,
+            belief=believed,
+            metric=parent.metric,
+            direction=parent.direction,
+            allow_degenerate=parent.allow_degenerate,
+            subject_to=parent.subject_to,
+            goals=parent.goals,
+            scientific=tuple(n for n in parent.scientific if n in space),
+            epsilon=parent.epsilon,
+            note=decision.note,
+            author=decision.author,
+            created=time.time(),
+        )
+        if shares is not None and believed is not None:
+            shares = shares._replace(analysis=replace(shares.analysis, said=Said(believed)))
+        known = nodes.get(node.id)
+        before: frozenset[str] = frozenset()
+        if known is not None:
+            inherited = store.inherited(known.pk)
+        else:
+            path, records = _path_records(self, parent)
+            inherited = frozenset(completed_keys(space, (*path, node), records))
+            before = (
+                inherited | completed_keys(parent.space, (*path, parent), records) if audit else inherited
+            )
+        if n is None and downsample is None:
+            if known is None and 0 < feasible(space).high <= len(inherited):
+                raise DesignError(
+                    f"nothing is left to run: all {len(inherited):,} configurations of this space were run by earlier "
+                    "rounds; widen it, or give its ranges more levels"
+                )
+            left = feasible(space).count - len(inherited)
+            n = known.n if known else max(1, min(advised or stored.n, left))
+        sized = how_many_asked if node.adaptive else how_many
+        asked = [("given", encode_configuration(p)) for p in given]
+        count = sized(space, n, downsample, len(inherited) - off_grid(space, asked))
+        check_count(count, asked)
+        extra: list[Encoded] = []
+        if shares is not None and known is None:
+            mine = {configuration_key(p) for p in given}
+            extra = _beside(node, parent.space, shares, count, inherited | mine, before | mine)
+        decision = replace(decision, child=node.id, n=count)
+        # A forecast speaks of space-filling trials that run to their end.
+        if known is None and decision.proposal and shares is not None and not node.steered:
+            skip = inherited | _keys([*extra, *asked])
+            made = forecast(
+                shares.analysis, space, count - len(skip - inherited), seed_of(node.id, "forecast"), skip
+            )
+            decision = replace(decision, forecast=made)
+        self._store_decision(
+            decision, None if known is None else known.n, (node, count, inherited, extra, asked)
+        )
+        if known is not None:  # who made it first, and why, stays
+            first = known.node
+            node = replace(node, note=first.note, author=first.author, created=first.created)
+        self.context.keep_tools(node, sampler, tool)
+        return type(self)(self.context, node, self.metric, self.direction)
+
+    def _add_decision(self, decision: Decision) -> None:
+        """Stores a decision that leads to no child."""
+        self._store_decision(decision)
+
+    def _store_decision(
+        self, decision: Decision, planned: int | None = None, child: tuple[Any, ...] | None = None
+    ) -> None:
+        """Stores a decision with its child, and warns where it was taken before, so that its note or smaller number is not written."""
+        store, stored = self.context.store, self._stored
+        taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(stored.pk)]
+        first = next((d for d in taken if d.digest == decision.digest), None)
+        lost = not_written(decision, first, planned)
+        link = StoredDecision(stored.pk, decision.digest, decision.dumps(), decision.child)
+        if child is None:
+            store.add_decision(link)
+        else:
+            node, count, inherited, extra, asked = child
+            store.add_node(self.context.tree, node, count, inherited, extra, link, asked)
+        if lost:
+            warn(f"round {self.id}: {lost}")
+
+    def _keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
+        """Stores a proposal on this round, unless it is; ``again`` makes it the last one made in any case."""
+        self.context.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
+
+    def _checks(self, analysis: Analysis, proposal: Proposal | None, worth: Worth | None) -> Checks:
+        here = self._at_once()
+        curves = read_curves(*here._judged, analysis.noise.sd)
+        degenerate = self.node.allow_degenerate
+        known = Known(proposal, here.roles, self.node.note, curves, here._best_before(), degenerate, worth)
+        return checks_of(self.id, analysis, known)
+
+    def report(
+        self,
+        folder: str | Path,
+        *,
+        proposal: Proposal | None = None,
+        only_proposal: bool = False,
+        html: bool = False,
+    ) -> Path:
+        """Writes the round as markdown with figures; the proposal and the decision once there are such.
+
+        Args:
+            folder: Created if need be; holds ``2-low-dropout.md``, by the round's number and note, and a folder of
+                figures. What was written of it under another name before is removed.
+            proposal: Which proposal; default the one decided upon, else the last one stored.
+            only_proposal: Whether to leave out everything but the proposal.
+            html: Whether to write one self-contained HTML file instead of markdown.
+
+        Returns:
+            The file.
+
+        Raises:
+            StoreError: A file stands where the folder is to be.
+
+        Examples:
+            >>> root.report("reports").name
+            '1-root.md'
+        """
+        written: Path = provided("round.report")(self, check_folder(folder), proposal, only_proposal, html)
+        return written
+
+
+R = TypeVar("R", bound=DecidedRound)
+
+
+def branch(
+    self: R,
+    space: Space | Mapping[str, Any],
+    *,
+    note: str = "",
+    previous: Mapping[str, Any] | None = None,
+    n: int | None = None,
+    downsample: float | None = None,
+    seed: int | None = None,
+    exploit: float = 0.0,
+    audit: float = 0.0,
+    given: Sequence[Mapping[str, Any]] = (),
+    belief: Mapping[str, Any] | None = None,
+    design: Any = None,
+    pruner: Any = None,
+    author: str | None = None,
+) -> R:
+    """Creates a child on any space, without regard to a proposal.
+
+    Args:
+        space: The new space; it may add or drop parameters.
+        note: Why, in your words.
+        previous: For added parameters the value that earlier trials had, such as ``{"l2": 0.0}``. Without it
+            they are no evidence for the new space.
+        n: How many configurations the child runs; without ``n`` and ``downsample`` as many as this round.
+        downsample: The same as a share of what is left.
+        seed: Default this round's.
+        exploit: As ``audit``, ``given``, ``belief``, ``design`` and ``pruner``: see :meth:`Review.accept`.
+        audit: As there.
+        given: As there.
+        belief: As there.
+        design: As there.
+        pruner: As there.
+        author: Who decides; default the user name.
+
+    Raises:
+        ReviewError: ``previous`` names a parameter that is not new.
+        SpaceError: The space breaks a rule.
+
+    Examples:
+        >>> child = root.branch({"lr": (0.01, 1.0, 5), "dropout": 0.0}, note="smaller rates", n=4)
+        >>> child.parent.id == root.id, len(child.run(progress=False).trials)
+        (True, 4)
+    """
+    new = space if isinstance(space, Space) else Space(space)
+    decision = Decision("branched", "", new, {}, (), None, check_note(note), check_author(author))
+    added = _check_previous({} if previous is None else previous, self.space, new)
+    check_shares(exploit, audit)
+    _warn_of_typos(self.space, new, added)
+    shares = Shares(exploit, audit, analyze(self)) if exploit or audit else None
+    first = given_configurations(new, given)
+    how: dict[str, Any] = {"belief": belief, "design": design, "pruner": pruner}
+    return self._create_child(decision, n, downsample, added, seed, shares, given=first, **how)
+
+
+def choose(
+    self: DecidedRound, point: int | Mapping[str, Any], *, note: str = "", author: str | None = None
+) -> Decision:
+    """Records which point of the front of several goals is wanted, as a decision on this round.
+
+    Args:
+        point: A configuration on the front, or the label of its row in :attr:`front`.
+        note: Why, in your words.
+        author: Who decides; default the user name.
+
+    Raises:
+        ReviewError: The round has one goal, or this is no point of its front.
+    """
+    note, author = check_note(note), check_author(author)
+    if len(self.goals) == 1:
+        raise ReviewError(
+            f"round {self.id} has one goal, so that its front is its best trial; of that one",
+            Action("round.recommend"),
+        )
+    configurations = self._records().configurations
+    front = {int(i): dict(configurations[int(i)]) for i in self.front.index}
+    if isinstance(point, Mapping):
+        wanted = encode_configuration(given_configuration(self.space, point, "point"))
+        chosen = next((shown for shown in front.values() if shown == wanted), None)
+    elif isinstance(point, int) and not isinstance(point, bool):
+        chosen = front.get(point)
+    else:
+        raise ReviewError(f"a point is a configuration, or a label of round.front, got {point!r:.60}")
+    if chosen is None:
+        raise ReviewError(
+            f"round {self.id}: {point!r:.100} is no point of its front; round.front has them, with their labels in front"
+        )
+    decision = Decision("chosen", "", None, {}, (), None, note, author, chosen=chosen)
+    self._add_decision(decision)
+    return decision
+
+
+def off_grid(space: Space, given: Sequence[tuple[str, Mapping[str, Any]]]) -> int:
+    """How many of the configurations that were given, ``(origin, encoded configuration)``, are not among those of the grid."""
+    unlike = {configuration_key(decode_configuration(p)): p for _, p in given}
+    return sum(not space.on_grid(decode_configuration(p)) for p in unlike.values())
+
+
+def check_count(n: int, given: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Raises DesignError where a round is to run fewer configurations than it was given."""
+    if n < len(unlike := _keys(given)):
+        raise DesignError(
+            f"n counts the configurations that are given, and {len(unlike)} are; got n={n}, ask for more"
+        )
+
+
+def left_to_run(parent: RoundRecord, space: Space) -> int:
+    """How many configurations of a child's space no round from the root to its parent has completed, at most."""
+    path, records = _path_records(parent, parent.node)
+    done = completed_keys(space, (*path, replace(parent.node, parent=parent.id, space=space)), records)
+    return max(0, feasible(space).high - len(done))
+
+
+def _keys(given: Sequence[tuple[str, Mapping[str, Any]]]) -> frozenset[str]:
+    return frozenset(configuration_key(decode_configuration(p)) for _, p in given)
+
+
+def _path_records(of: RoundRecord, node: Node) -> tuple[tuple[Node, ...], dict[str, Records]]:
+    """The path to a round, and the trials of its nodes by id, read by one statement."""
+    nodes: Mapping[str, StoredNode] = of.context.store.nodes(of.context.tree)
+    path = path_to(node, nodes)
+    pks = {above.id: nodes[above.id].pk for above in path}
+    snapshot = of.context.store.snapshot().together(pks.values())
+    return path, {i: snapshot.records([pk]) for i, pk in pks.items()}
+
+
+def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, float]:
+    if shares is None:
+        return 0.0, 0.0
+    check_shares(shares.exploit, shares.audit)
+    # Where nothing is left out there is nothing to sample outside.
+    return float(shares.exploit), float(shares.audit) if outer.volume_kept(inner) < 1 else 0.0
+
+
+def _beside(
+    node: Node, outer: Space, shares: Shares, count: int, inherited: frozenset[str], before: frozenset[str]
+) -> list[Encoded]:
+    """What a new child runs beside its space-filling design."""
+    analysis, space = shares.analysis, node.space
+    rows = exploit_rows(analysis, space, round(node.exploit * count), seed_of(node.id, "exploit"), inherited)
+    audits = round(node.audit * count)
+    seed = seed_of(node.id, "probe")
+    probes = [
+        outer.frozen(p) for p in probe_configurations(analysis, outer, space, audits // 2, seed, before)
+    ]
+    taken = before.union(map(configuration_key, probes))
+    even = audit_configurations(outer, space, audits - len(probes), seed_of(node.id, "audit"), taken)
+    drawn = {
+        "exploit": [space.frozen(space.at(row)) for row in rows],
+        "audit": [outer.frozen(p) for p in even],
+        "probe": probes,
+    }
+    return [(origin, encode_configuration(p)) for origin, some in drawn.items() for p in some]
+
+
+def _check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict[str, Any]:
+    """``previous`` if it speaks of added parameters only; else a ReviewError."""
+    if not isinstance(previous, Mapping):
+        raise ReviewError(
+            f"previous maps added parameters to values, previous={{'l2': 0.0}}, got {previous!r}"
+        )
+    for name, value in previous.items():
+        if name not in new or name in old:
+            added = [a for a in new if a not in old]
+            raise ReviewError(
+                f"previous: {name!r} must be a parameter that this branch adds; {did_you_mean(name, added)}"
+            )
+        try:
+            freeze(value)
+        except SpaceError as error:
+            raise ReviewError(f"previous: {name}: {error}") from None
+    return dict(previous)
+
+
+def _warn_of_typos(old: Space, new: Space, previous: Mapping[str, Any]) -> None:
+    """Asks where a parameter is added beside one that is called nearly the same, and nothing was said of it."""
+    if set(old) - set(new):  # renamed, and meant
+        return
+    for name in new:
+        hint = did_you_mean(name, old)
+        if name not in old and name not in previous and hint.startswith("did you mean"):
+            warn(
+                f"branch adds a parameter {name!r}; {hint} If it is new, previous={{{name!r}: ...}} says which value earlier "
+                "trials had"
+            )

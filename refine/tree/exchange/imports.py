@@ -1,0 +1,279 @@
+"""Bringing: finished runs of any kind and studies of Optuna become roots of a tree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refine.errors import AnalysisError, did_you_mean
+from refine.review.decision import check_note
+from refine.run.identity import check_name, objective_data, objective_name
+from refine.run.objective import wants_trial
+from refine.run.protocols import Objective
+from refine.space.space import Space
+from refine.store.kept import kept
+from refine.store.merge import merge_into
+from refine.tree.exchange.dataframe import runs_of
+from refine.tree.exchange.imported import Run, found_out, part_of
+from refine.tree.exchange.optuna import open_study, read_study
+from refine.tree.exchange.readers import READERS
+from refine.tree.exchange.runs import Runs, read_runs
+from refine.tree.round import Round
+from refine.tree.rounds import TreeRecord
+from refine.trials.goal import ASK, direction_of
+from refine.trials.metric import FUNCTION, Metric
+from refine.trials.metric_constraint import SECONDS, metric_constraints
+from refine.utils.warning import warn
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+
+def add_frame(
+    self: TreeRecord,
+    frame: pd.DataFrame,
+    space: Space | Mapping[str, Any] | None = None,
+    *,
+    parameters: Sequence[str] | None = None,
+    value: str = "value",
+    metric: str | None = None,
+    direction: str | None = ASK,
+    subject_to: Sequence[str] = (),
+    space_filling: bool | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+    note: str = "",
+) -> Round:
+    """Adds anybody's finished runs as a root, or finds them again: the same rows are the same root.
+
+    It can be analysed, proposed on, decided upon, reported and exported; there is nothing to run. Its children run
+    on the objective given here; without one, on the one that the first of them is run with.
+
+    Args:
+        frame: One row per run: parameters and metrics; optionally ``state`` (default: complete, or diverged where
+            the value is NaN or infinite), ``seconds``, ``seed`` and ``origin``. A missing value of a parameter says
+            that the run had none: it counts as not read. Other columns of numbers become metrics, of texts nothing.
+        space: What the rows lie in, not necessarily on its levels; default inferred, which the printed round
+            shows: see :func:`refine.tree.exchange.dataframe.infer_space`.
+        parameters: Without a space, the columns that are parameters; default all but those named above and
+            ``value``.
+        value: Column of the value.
+        metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
+        direction: As in :meth:`refine.Tree.add_round`.
+        subject_to: The same.
+        space_filling: True says that the rows were drawn at random or on a grid, False that results chose them: then nothing
+            is tested on them, and what is proposed comes of the posterior alone. None finds it out: by what the tool
+            noted, else by how even the values are (:func:`refine.analysis.evenness.evenness`); the printed round and every
+            analysis say which.
+        objective: What the runs were made with, for children to run.
+        name: Name of the objective in the round's identity; default its qualified name.
+        note: Why, in your words.
+
+    Raises:
+        AnalysisError: The frame is malformed.
+        SpaceError: A row lies outside the space, or no space can be inferred.
+
+    Examples:
+        >>> runs = root.trials[["lr", "dropout", "value"]].rename(columns={"value": "val_acc"})
+        >>> old = tree.add_frame(runs, root.space, value="val_acc")
+        >>> old.metric, old.n
+        ('val_acc', 30)
+    """
+    if not isinstance(value, str):
+        raise AnalysisError(f"value must be the name of a column as text, got {value!r}; such as value='acc'")
+    judged = _metric(metric or value)
+    direction = direction_of(judged.name, direction)
+    if space is not None and parameters is not None:
+        raise AnalysisError("give the space or the names of the parameters, got both")
+    known = space if space is None or isinstance(space, Space) else Space(space)
+    inferred, runs = runs_of(frame, known, parameters, value, judged.name, space_filling)
+    return _add(
+        self, inferred, runs, str(judged), direction, subject_to, objective=objective, name=name, note=note
+    )
+
+
+def add_study(
+    self: TreeRecord,
+    study: optuna.Study | str | Path,
+    study_name: str | None = None,
+    *,
+    value: int | None = None,
+    metric: str | None = None,
+    subject_to: Sequence[str] = (),
+    space_filling: bool | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+    note: str = "",
+) -> Round:
+    """Adds an Optuna study as a root, as :meth:`add_frame` does.
+
+    Distributions become the space, intermediate values the curve; a parameter that a trial had not was not read.
+    Trials that run or wait are left out, and so are the numbers of steps and all attributes.
+
+    Args:
+        study: The study, the URL of its storage, or the path of a journal file.
+        study_name: Its name there; not needed where there is one only.
+        value: Number of the objective that alone is the value, where the study has several; the others become metrics.
+            Without it two or three objectives are the round's goals.
+        metric: How children's objectives call it; default the study's name of it, else ``"value"``.
+        subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
+        space_filling: See :meth:`add_frame`. None finds it out.
+        objective: See :meth:`add_frame`.
+        name: See :meth:`add_frame`.
+        note: Why, in your words.
+
+    Raises:
+        AnalysisError: It has no ended trial, or more than three objectives and no ``value``.
+        SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
+        StoreError: The storage can't be opened.
+        NotFoundError: It has no such study.
+    """
+    if metric is not None:
+        _metric(metric)
+    read = read_study(open_study(study, study_name), value, metric, space_filling)
+    given = read.space, read.runs, read.metric, read.direction, subject_to, read.goals
+    return _add(self, *given, objective=objective, name=name, note=note)
+
+
+def add_runs(
+    self: TreeRecord,
+    source: Runs | str | os.PathLike[str] | pd.DataFrame,
+    kind: str | None = None,
+    *,
+    experiment: str | None = None,
+    space: Space | Mapping[str, Any] | None = None,
+    parameters: Sequence[str] | None = None,
+    value: str | None = None,
+    metric: str | None = None,
+    direction: str | None = ASK,
+    subject_to: Sequence[str] = (),
+    space_filling: bool | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+    note: str = "",
+) -> Round:
+    """Adds the runs of another tool as a root, as :meth:`add_frame` does; the same runs are the same root.
+
+    Ended and failed runs are added; those that run or wait are left out, with a warning that counts them.
+
+    Args:
+        source: What :meth:`read_runs` gave, or what it reads.
+        kind: See :meth:`read_runs`.
+        experiment: See :meth:`read_runs`.
+        space: See :meth:`read_runs`.
+        parameters: See :meth:`read_runs`.
+        value: Which result is the value; not needed where there is one only, or where the tool says so.
+        metric: How children's objectives call it; default as the result is called.
+        direction: As in :meth:`refine.Tree.add_round`; default the tool's, where it has one.
+        subject_to: As in :meth:`refine.Tree.add_round`, on results of the runs.
+        space_filling: See :meth:`add_frame`.
+        objective: See :meth:`add_frame`.
+        name: See :meth:`add_frame`.
+        note: Why, in your words.
+
+    Raises:
+        AnalysisError: As :meth:`read_runs`; or one of several results must be named, or a direction be given.
+        SpaceError: As :meth:`read_runs`.
+        StoreError: As :meth:`read_runs`.
+        NotFoundError: As :meth:`read_runs`.
+
+    Warns:
+        RefineWarning: Runs were left out of a source that was not read before by :meth:`read_runs`.
+    """
+    if isinstance(source, Runs):
+        reading = {"kind": kind, "experiment": experiment, "space": space, "parameters": parameters}
+        if given := [n for n, v in reading.items() if v is not None]:
+            raise AnalysisError(
+                f"{given[0]} is for reading, and these runs are read already; give it to read_runs"
+            )
+        runs = source
+    else:
+        if kind is None:
+            raise AnalysisError(f"kind says whose runs they are: {', '.join(READERS)}; give one")
+        runs = read_runs(source, kind, experiment=experiment, space=space, parameters=parameters, value=value)
+    runs = runs.judged_by(
+        metric if value is None and runs.value is None and metric in runs.results else value
+    )
+    if runs.left_out and not isinstance(source, Runs):
+        counts = ", ".join(f"{count} {why}" for why, count in runs.left_out.items())
+        warn(
+            f"{runs.source}: {sum(runs.left_out.values())} of its runs are left out: {counts}; "
+            f"tree.read_runs(..., {runs.kind!r}) shows all that is read"
+        )
+    value = str(runs.value)
+    judged = _metric(metric or value)
+    direction = direction_of(
+        judged.name, runs.direction if direction == ASK and runs.direction else direction
+    )
+    space, rows = runs_of(runs.frame, runs.space, None, value, judged.name, space_filling)
+    rows = runs.with_records(rows, judged.name)
+    return _add(
+        self, space, rows, str(judged), direction, subject_to, objective=objective, name=name, note=note
+    )
+
+
+def _add(
+    tree: TreeRecord,
+    space: Space,
+    runs: Sequence[Run],
+    metric: str,
+    direction: str,
+    subject_to: Sequence[str],
+    goals: Sequence[tuple[str, str]] = (),
+    *,
+    objective: Objective | None,
+    name: str | None,
+    note: str,
+) -> Round:
+    data, name = None, check_name(name)
+    constraints = _constraints(subject_to, runs)
+    runs = found_out(space, runs, Metric.parse(metric).name, direction)
+    if objective is not None:
+        wants_trial(objective)
+        name, data = name or objective_name(objective), objective_data(objective)
+    part = part_of(
+        space,
+        runs,
+        metric=metric,
+        direction=direction,
+        subject_to=constraints,
+        goals=goals,
+        objective=name,
+        data=data,
+        note=check_note(note),
+    )
+    context, node = tree._context, part.node
+    store = context.store
+    context.check_judged(node)
+    if part.id not in store.nodes(context.tree):
+        with kept([part]) as sound:
+            merge_into(store, context.tree, sound)
+    store.set_defaults(context.tree, node)
+    if objective is not None:
+        context.objectives[node.objective, node.data] = objective
+    return Round._of(context, store.nodes(context.tree)[part.id].node)
+
+
+def _constraints(subject_to: Sequence[str], runs: Sequence[Any]) -> tuple[str, ...]:
+    """Metric constraints on metrics that some run has."""
+    found = metric_constraints(subject_to)
+    names = dict.fromkeys([SECONDS, *(name for run in runs for name in run.metrics)])
+    for constraint in found:
+        if constraint.name not in names:
+            raise AnalysisError(
+                f"metric constraint '{constraint}': no run has a metric {constraint.name!r}; "
+                f"{did_you_mean(constraint.name, names)}"
+            )
+    return tuple(map(str, found))
+
+
+def _metric(text: str) -> Metric:
+    found = Metric.parse(text)
+    if found.reduction == FUNCTION:
+        raise AnalysisError(
+            f"metric must be the name of a number in the frame or study, got the function {text!r}"
+        )
+    return found

@@ -1,0 +1,157 @@
+"""What a round teaches and what comes next: chance, checks, the proposal and its review, a rehearsed plan."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import TypeVar
+
+from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import ALPHA
+from refine.analysis.optimism import Optimism
+from refine.errors import AnalysisError, ReviewError
+from refine.proposal.proposal import Proposal, check_risk
+from refine.proposal.proposal import propose as proposed
+from refine.review.checklist import Checks
+from refine.review.next_step import advised_size
+from refine.review.rehearsal import Rehearsal, check_plan
+from refine.review.review import Review
+from refine.review.worth import worth_of
+from refine.tree.children import DecidedRound
+from refine.tree.lineage import analyze
+from refine.tree.reading import read_optimism
+from refine.tree.record import RoundRecord
+from refine.utils.action import Action
+
+R = TypeVar("R", bound=DecidedRound)
+
+
+def optimism(self: RoundRecord, seed: int = 0, analysis: Analysis | None = None) -> Optimism:
+    """How much of the best value is chance: of seeds, by its replicates, and of the validation examples.
+
+    Args:
+        seed: Seed of every random draw.
+        analysis: Of this round, where it was made already.
+
+    Raises:
+        AnalysisError: No trial has finished that may be called best.
+
+    Examples:
+        >>> root.optimism().expected  # no noise: the best is as good when trained again
+        0.9998
+    """
+    here = self._at_once()
+    if analysis is None:
+        with contextlib.suppress(AnalysisError):  # too few trials: the noise isn't known
+            analysis = analyze(here, seed=seed)
+    return read_optimism(here.context.reader, here._stored.pk, here.goal, analysis, seed)
+
+
+def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
+    """Questions to ask before deciding: each with pass, warn or fail, its number and its picture.
+
+    Args:
+        analysis: Of this round, where it was made already.
+        proposal: What is proposed on it; default what was proposed last on this evidence. :meth:`Review.checks` gives its own.
+
+    Raises:
+        AnalysisError: The round can't be analysed yet, or no trial may be called best.
+
+    Examples:
+        >>> [check.key for check in root.checks().checks if check.verdict == "warn"]
+        ['goal', 'worth']
+    """
+    here = self._at_once()
+    analysis = analyze(here) if analysis is None else analysis
+    if proposal is None:
+        proposal = next((p for p in reversed(here._proposals) if p.evidence == analysis.digest), None)
+    if proposal is None:
+        return here._checks(analysis, None, worth_of(analysis, here.epsilon, self.space, here.n))
+    n = advised_size(analysis, proposal, proposal.space, here.n)
+    return here._checks(analysis, proposal, worth_of(analysis, proposal.claim.epsilon, proposal.space, n))
+
+
+def propose(
+    self: R,
+    risk: float = 0.05,
+    epsilon: float | Mapping[str, float] | None = None,
+    seed: int = 0,
+    *,
+    keep: bool = True,
+) -> Review[R]:
+    """Proposes bounds for the next round and opens them for review; the proposal is stored.
+
+    Args:
+        risk: Accepted probability of losing the best value.
+        epsilon: Loss that counts as none, in units of the metric; default the round's own (:meth:`set_epsilon`), else
+            what its trials can tell apart. Of several goals one by the name of each metric.
+        seed: Seed of every random draw of the analysis.
+        keep: Whether to store the proposal now; else it is stored when it is decided upon.
+
+    Examples:
+        >>> review = root.propose(risk=0.05)
+        >>> [(c.name, c.kind, c.new.low, c.new.high) for c in review.proposal.changes]
+        [('lr', 'narrow', 1.5, 2.0), ('dropout', 'narrow', 0.0, 0.1)]
+    """
+    check_risk(risk, None if isinstance(epsilon, Mapping) else epsilon)
+    analysis = analyze(self, seed=seed)
+    # Audit trials of rounds on this very space count as well: they were drawn before it was narrowed to.
+    outer = next((node.space for node in reversed(self.path) if node.space != self.space), None)
+    epsilon = self.epsilon if epsilon is None else epsilon
+    proposal = proposed(analysis, risk=risk, epsilon=epsilon, outer=outer, eligible=_seen_earlier(self))
+    if keep:
+        self._keep_proposal(proposal, again=True)
+    return Review(self, proposal, analysis)
+
+
+def _seen_earlier(of: RoundRecord) -> frozenset[str]:
+    """Parameters that a proposal stored on the path's rounds saw to matter: they are tested again."""
+    reader, path = of.context.reader, of.context.path(of.node)
+    kept = [json.loads(content) for stored in path for content in reader.proposals(stored.pk).values()]
+    changes = [change for content in kept for change in content["changes"]]
+    return frozenset(c["name"] for c in changes if c["q"] is not None and c["q"] <= ALPHA)
+
+
+def review(self: R, proposal: Proposal) -> Review[R]:
+    """Opens a proposal that was stored for review again, as it was made, whichever version of refine made it.
+
+    Args:
+        proposal: The proposal.
+
+    Raises:
+        ReviewError: The evidence has changed since it was made.
+    """
+    drafted = propose(self, proposal.risk, proposal.claim.given(proposal.metric), keep=False)
+    if drafted.proposal.evidence != proposal.evidence:
+        raise ReviewError(
+            f"round {self.id}: its evidence has changed since the proposal; look again",
+            Action("round.propose", risk=proposal.risk),
+        )
+    return Review(self, proposal.judged_by(drafted.proposal), drafted.analysis)
+
+
+def rehearse(self: DecidedRound, rounds: int = 4, n: int | None = None, **shares: float) -> Rehearsal:
+    """What a plan of rounds would bring, before anything is paid for: see :meth:`Review.rehearse`.
+
+    It goes on with what is proposed on this round.
+
+    Args:
+        rounds: How many rounds, at most 20.
+        n: Trials of each; default as many as this round.
+        shares: ``exploit`` and ``audit``, as in :meth:`Review.rehearse`.
+
+    Raises:
+        AnalysisError: Too few trials of this round have finished: nothing is known yet to simulate a plan on. Or nothing is left to
+            run.
+        DesignError: ``rounds`` or ``n`` is no whole number >= 1, or ``rounds`` is more than 20.
+        ReviewError: A share out of range.
+    """
+    check_plan(rounds, self.n if n is None else n)
+    try:
+        drafted = propose(self, keep=False)
+    except AnalysisError as error:
+        raise AnalysisError(
+            f"round {self.id}: a plan is simulated on what trials have shown, and there is too little of that yet: {error}"
+        ) from error
+    return drafted.rehearse(rounds, n, **shares)

@@ -1,0 +1,342 @@
+"""The record of a round: what it is, and what is stored of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from refine.proposal.proposal import Proposal
+from refine.review.decision import Decision
+from refine.run.holdout import HoldoutResult, holdout_result_of
+from refine.run.protocols import Objective
+from refine.run.runner import planned_cells
+from refine.space.belief import Belief
+from refine.space.encoding import decode, thaw
+from refine.space.roles import roles_of
+from refine.space.space import Space
+from refine.store.reader import Reader
+from refine.tree.context import Context
+from refine.tree.names import paths_of
+from refine.trials.frame import Records, best_first, best_row, front_rows, table, tables
+from refine.trials.goal import Goal
+from refine.trials.metric import Metric
+from refine.trials.metric_constraint import metric_constraints
+from refine.trials.replicates import replicate_table
+from refine.trials.round_record import Node, StoredNode, believed_on, path_to
+from refine.utils.display import Shown
+from refine.utils.plain import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LARGE = 50_000
+"""More trials than a look at a round reads: its best one is looked for by value alone, and damage is left to
+:meth:`refine.Tree.damage`."""
+
+
+@dataclass(eq=False, repr=False)
+class RoundRecord(Shown):
+    """A round as it is stored: :class:`refine.Round` is one, with all its verbs.
+
+    Attributes:
+        context: Its store and tree, and what was given in this process.
+        node: Its frozen content.
+        metric: Which metric is its value.
+        direction: ``"maximize"`` or ``"minimize"``.
+    """
+
+    context: Context
+    node: Node
+    metric: str
+    direction: str
+
+    @classmethod
+    def _of(cls, context: Context, node: Node) -> Self:
+        return cls(context, node, node.metric, node.direction)
+
+    @property
+    def id(self) -> str:
+        """The short node id."""
+        return self.node.id
+
+    @property
+    def objective(self) -> Objective | None:
+        """What it calls; ``None`` after reopening, until one is given to :meth:`run`."""
+        return self.context.objectives.get((self.node.objective, self.node.data))
+
+    @property
+    def space(self) -> Space:
+        """What is searched."""
+        return self.node.space
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The role of every parameter: ``"scientific"``, ``"nuisance"`` or ``"fixed"``; see :meth:`set_roles`."""
+        return roles_of(self.space, self._stored.node.scientific)
+
+    @property
+    def epsilon(self) -> float | None:
+        """The loss of the metric that counts as none, where somebody said it; see :meth:`set_epsilon`."""
+        return self._stored.node.epsilon
+
+    @property
+    def belief(self) -> Belief | None:
+        """What is believed about where the best value lies, said here or on a round that this one came from."""
+        said = believed_on(self.path)
+        return None if said is None or not said.belief else said.belief
+
+    @property
+    def n(self) -> int:
+        """How many configurations are planned."""
+        return self._stored.n
+
+    @property
+    def parent(self) -> Self | None:
+        """The round this one came from."""
+        return None if self.node.parent is None else self._other(self.node.parent)
+
+    @property
+    def children(self) -> tuple[Self, ...]:
+        """The rounds that came from this one, oldest first."""
+        nodes = self.context.nodes
+        return tuple(self._other(i) for i, s in nodes.items() if s.node.parent == self.id)
+
+    @property
+    def path(self) -> tuple[Node, ...]:
+        """Nodes from the root to this one."""
+        return path_to(self.node, self.context.nodes)
+
+    @property
+    def goal(self) -> Goal:
+        """What its trials are judged by."""
+        return Goal(self._metric, self.direction, self.node.allow_degenerate)
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """All its goals, :attr:`goal` first."""
+        constraints, free = self.goal.metric.subject_to, self.node.allow_degenerate
+        further = (
+            Goal(Metric.parse(metric)._replace(subject_to=constraints), direction, free)
+            for metric, direction in self.node.goals
+        )
+        return (self.goal, *further)
+
+    def cells(self, n: int | None = None) -> list[int]:
+        """Numbers of the first ``n`` cells of the design; default all that are planned evenly.
+
+        Raises:
+            DesignError: More than exist.
+        """
+        return planned_cells(self.context.reader, self._stored, n)
+
+    # What came of it.
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial: parameters, ``state, value, seconds, seed, cell, origin``, metrics.
+
+        Examples:
+            >>> root.trials[["lr", "dropout", "value"]].head(2)
+                lr  dropout   value
+            0  1.5      0.3  0.9398
+            1  4.0      0.0  0.8648
+        """
+        return table(self.space, self._records(), self._metric)
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The trials that no other one beats: none is at least as good in every goal and better in one.
+
+        Rows of :attr:`trials`, with a column per goal in place of ``value``, the best in the first goal first. Of a round with
+        one goal it is the best observed trial, and those that are equal to it. Empty before the first trial has finished.
+        """
+        return front_rows(self.trials, self.goals, self.space)
+
+    @property
+    def best(self) -> pd.Series | None:
+        """The row of the best observed trial; ``None`` before the first has finished. See :meth:`recommend`.
+
+        A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
+
+        Examples:
+            >>> root.best[["lr", "dropout", "value"]].to_dict()
+            {'lr': 1.5, 'dropout': 0.0, 'value': 0.9998}
+        """
+        if not (self._large and self._metric.plain):
+            return best_row(self.space, self._records(), self.goal)
+        found = self.context.reader.best_record(self._stored.pk, self.goal)
+        return None if found is None else table(self.space, found[1], self._metric).iloc[0].rename(found[0])
+
+    @property
+    def best_params(self) -> dict[str, Any] | None:
+        """The configuration of the best observed trial as the objective got it: classes and functions themselves, where ``best`` has labels.
+
+        Reading it imports what the space refers to.
+        """
+        records = self._records()
+        frame = table(self.space, records, self._metric)
+        ranked = best_first(frame, self.direction, self.space, self.node.allow_degenerate)
+        if ranked.empty:
+            return None
+        return {name: thaw(decode(v)) for name, v in records.configurations[ranked.index[0]].items()}
+
+    @property
+    def replicates(self) -> pd.DataFrame:
+        """Runs again, as :attr:`trials`, with their numbers in ``replicate``."""
+        return replicate_table(self.space, self._records(replicates=True), self._metric)
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """Trials that did not complete, with their tracebacks in ``error``."""
+        records = self._records()
+        frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
+        return frame[~frame["state"].isin(("complete", "excluded"))].reset_index(drop=True)
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """What is wrong with stored trials that can't be read and are none of :attr:`trials`, a sentence for each."""
+        return self._records().damaged
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """What every trial of an adaptive or pruned round was shown of others, in the order of :attr:`trials`.
+
+        For an adaptive trial its number among the asks (``ask``), how many trials of earlier rounds (``earlier``)
+        and of this one (``told``) the sampler knew, which were ``running``, and whether it was drawn ``evenly``
+        because the sampler kept asking for what can't be had. With a pruner how many ended trials are behind its
+        ``threshold`` (``basis``), and that: what had to be reached by every epoch from the last of its warmup on, in
+        the metric's own sign; ``None`` where it was measured by nothing. Other rounds have no columns here.
+        """
+        import pandas as pd
+
+        rows = self.context.reader.shown(self._stored.pk)
+        names = dict.fromkeys(name for row in rows for name in row if name != "rungs")
+        return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)))
+
+    @property
+    def holdout_results(self) -> tuple[HoldoutResult, ...]:
+        """What the hold-out showed, each time it was opened at this round, oldest first."""
+        reader, metric = self.context.reader, self._metric
+        return tuple(
+            holdout_result_of(reader, self.node, o, metric) for o in reader.openings(self._stored.pk)
+        )
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Everything decided on this round, oldest first."""
+        return tuple(
+            Decision.from_json(json.loads(c)) for c, _ in self.context.reader.decisions(self._stored.pk)
+        )
+
+    # How it is read.
+
+    @property
+    def _stored(self) -> StoredNode:
+        return self.context.nodes[self.id]
+
+    @property
+    def _metric(self) -> Metric:
+        return self._subject(Metric.parse(self.metric, self.context.scores))
+
+    def _subject(self, metric: Metric) -> Metric:
+        """The round's metric under its constraints; another one, to look at, is under none."""
+        if str(metric) != self.metric:
+            return metric
+        return metric._replace(subject_to=metric_constraints(self.node.subject_to))
+
+    @property
+    def _judged_by(self) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """What has to be the same of two rounds for their values to be compared."""
+        return self.metric, self.direction, self.node.subject_to, self.node.goals
+
+    @property
+    def _judged(self) -> tuple[Reader, int, Space, Goal]:
+        """Where its trials are read, and what they are judged by."""
+        return self.context.reader, self._stored.pk, self.space, self.goal
+
+    @property
+    def _judged_alike(self) -> list[tuple[StoredNode, Goal]]:
+        """This round and those it came from that are judged by the same, oldest first."""
+        rounds = map(self._other, [node.id for node in self.path])
+        return [(r._stored, r.goal) for r in rounds if r._judged_by == self._judged_by]
+
+    @property
+    def _large(self) -> bool:
+        """Whether it has so many trials that looking at it must not read them all."""
+        return sum(self.context.counts.get(self._stored.pk, {}).values()) > LARGE
+
+    def _records(self, *, replicates: bool = False) -> Records:
+        pk, curves = self._stored.pk, self._metric.curves
+        return self.context.reader.records([pk], curves=curves, replicates=replicates)
+
+    def _tables(self) -> Iterator[pd.DataFrame]:
+        """:attr:`trials` in parts, so that nobody has to hold all of it."""
+        pk, metric, reader = self._stored.pk, self._metric, self.context.reader
+        return tables(self.space, lambda: reader.record_blocks(pk, metric.curves), metric)
+
+    def _at_once(self) -> Self:
+        """This round as one operation looks at it: whatever is read of it and of its ancestors is read once."""
+        return replace(self, context=self.context.at_once(self.node))
+
+    def _other(self, node_id: str) -> Self:
+        """Another round of the tree, seen as this one is: what steered a round is part of it, and of no other."""
+        node = self.context.nodes[node_id].node
+        by = node if node.steered or self.node.steered else self
+        return type(self)(self.context, node, by.metric, by.direction)
+
+    @property
+    def _led_by(self) -> tuple[Decision, ...]:
+        """The decisions that led to this round, from the first one of its branch on."""
+        parent = self.parent
+        if parent is None:
+            return ()
+        return (*parent._led_by, *[d for d in parent.decisions if d.child == self.id][-1:])
+
+    def _best_before(self) -> float:
+        """Best value of the rounds that this one came from; NaN without one that is judged by the same."""
+        values = []
+        above = self.parent
+        while above is not None:
+            if above.node.judged_by == self._judged_by:
+                values += [] if above.best is None else [float(above.best["value"])]
+            above = above.parent
+        return self.goal.best(values)
+
+    @property
+    def _proposals(self) -> list[Proposal]:
+        """What was proposed on it and kept, the last one at the end."""
+        kept = self.context.reader.proposals(self._stored.pk).values()
+        return [Proposal.from_json(json.loads(content)) for content in kept]
+
+    def _data(self, paths: Mapping[str, str] | None = None) -> dict[str, Any]:
+        here = self._at_once()
+        node, belief = here.node, here.belief
+        nodes = here.context.nodes
+        paths = paths or paths_of({key: stored.node.parent for key, stored in nodes.items()})
+        return {
+            "id": here.id,
+            "path": paths[here.id],
+            "tree": here.context.name,
+            "parent": node.parent,
+            "children": [key for key, stored in nodes.items() if stored.node.parent == here.id],
+            "n": here.n,
+            "states": here.context.counts.get(here._stored.pk, {}),
+            "metric": here.metric,
+            "direction": here.direction,
+            "best": plain(here.best),
+            "space": here.space.to_json(),
+            "size": here.space.size,
+            "roles": here.roles,
+            "belief": None if belief is None else belief.to_json(),
+            "design": node.method,
+            "seed": node.seed,
+            "objective": node.objective,
+            "note": node.note,
+            "author": node.author,
+            "decisions": [d.to_json() for d in here.decisions],
+        }
+
+    def __repr__(self) -> str:
+        return f"<Round {self.id} of {self.context.name}>"

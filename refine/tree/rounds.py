@@ -1,0 +1,126 @@
+"""The rounds of a tree by their names: what a tree is, before all of its verbs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+from refine.errors import NotFoundError, StoreError, unstorable
+from refine.tree.context import Context
+from refine.tree.names import is_reserved, round_named
+from refine.tree.round import Round
+from refine.utils.action import Action, Symbol
+from refine.utils.display import Shown
+
+
+class TreeRecord(Shown):
+    """All rounds of one question: :class:`refine.Tree` is one, with all its verbs.
+
+    Args:
+        context: Its store, and what was given in this process.
+    """
+
+    _context: Context
+
+    @property
+    def name(self) -> str:
+        """Name of the question."""
+        return self._context.name
+
+    @property
+    def store(self) -> str:
+        """URL of the store, without its password."""
+        return self._context.store.name
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """All rounds, oldest first."""
+        return tuple(Round._of(self._context, s.node) for s in self._context.nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._context.nodes)
+
+    def __getitem__(self, key: str) -> Round:
+        """The round of a name: see :meth:`round`.
+
+        Raises:
+            NotFoundError: There is none, or there are several.
+        """
+        if not isinstance(key, str):
+            raise NotFoundError(
+                "a round is found by its id, the beginning of one, a tag, its path in the printed tree such as '1.2', 'last' "
+                f"or 'root', as a text, got {key!r}; tree.rounds has all in order"
+            )
+        nodes = self._context.nodes
+        parents = {id_: stored.node.parent for id_, stored in nodes.items()}
+        return Round._of(self._context, nodes[round_named(key, parents, self.tags, self.name)].node)
+
+    def round(self, which: Round | str) -> Round:
+        """A round of this tree by any of its names.
+
+        Args:
+            which: Its id or the beginning of one, a tag, ``"last"`` (the newest), ``"root"``, or its path in the printed tree:
+                ``"1"`` is the first root, ``"1.2"`` its second child. Or a round, which is looked for here.
+
+        Raises:
+            NotFoundError: There is none, there are several, or the round is of another tree.
+
+        Examples:
+            >>> child = root.branch({"lr": (1.0, 2.0, 11), "dropout": 0.0}, n=5)
+            >>> tree.round("root").n, tree.round("1.1").n, tree["last"].n
+            (30, 5, 5)
+        """
+        found = self._resolve(which)
+        context = self._context
+        if found.context is not context and found.id not in context.store.nodes(context.tree):
+            raise NotFoundError(
+                f"round {found.id} is one of tree {found.context.name!r}, and tree {self.name!r} has none like it; use that "
+                "tree, or take its rounds over",
+                Action("tree.merge", Symbol("other")),
+            )
+        return found
+
+    def _resolve(self, which: Round | str) -> Round:
+        return which if isinstance(which, Round) else self[which]
+
+    def _at_once(self) -> Self:
+        """This tree as one operation looks at it: whatever is read of its rounds is read once, for all of them."""
+        tree = copy.copy(self)
+        tree._context = self._context.at_once()
+        return tree
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tag -> round id."""
+        return self._context.reader.tags(self._context.tree)
+
+    def tag(self, which: Round | str, name: str) -> None:
+        """Gives a round a name; a name that exists moves.
+
+        Raises:
+            StoreError: The name is no text, an id, or says where a round is: ``last``, ``root`` or a path such as ``1.2``.
+            NotFoundError: No such round in this tree.
+
+        Examples:
+            >>> tree.tag(root, "paper")
+            >>> tree["paper"].n
+            30
+        """
+        nodes = self._context.nodes
+        if not isinstance(name, str) or not name.strip() or name in nodes:
+            raise StoreError(
+                f"a tag must be a text that is no round's id, got {name!r}; such as",
+                Action("tree.tag", Symbol("round"), "paper"),
+            )
+        if bad := unstorable(name):
+            raise StoreError(f"a tag {bad}")
+        if is_reserved(name):
+            raise StoreError(
+                f"a tag must not say where a round is, as 'last', 'root' and paths such as '1.2' do, got {name!r}; such as",
+                Action("tree.tag", Symbol("round"), f"v{name}"),
+            )
+        self._context.store.set_tag(self._context.tree, name, nodes[self.round(which).id].pk)
+
+    def __repr__(self) -> str:
+        how_many = "closed" if self._context.store.closed else f"{len(self)} rounds"
+        return f"<Tree {self.name}: {how_many} in {self.store}>"
