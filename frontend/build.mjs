@@ -55,4 +55,4 @@ const bill = {
   metadata: { component: { type: "library", "bom-ref": "review.js", name: "review.js", description: "The review page of refine" } },
   components: [...packages].sort().map(component),
 };
-writeFileSync(join(here, "../refine/ui/web/static/sbom.cdx.json"), `${JSON.stringify(bill, null, 2)}\n`);
+writeFileSync(join(here, "../refine/ui/web/static/sbom.cdx.json"), `${JSON.stringify(bill)}\n`);

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from refine.errors import AnalysisError, RefineError, ReviewError
+from refine.errors import AnalysisError, RefineError, ReviewError, did_you_mean
 from refine.proposal.change import Change
-from refine.proposal.preview import Preview
 from refine.report.markdown.script import objective_line
 from refine.report.pages.proposal import why
-from refine.report.pages.reasons import times
 from refine.review.checks import FAIL
 from refine.review.review import Review
 from refine.run.identity import UNNAMED, objective_data, objective_name
@@ -24,11 +23,19 @@ from refine.space.edits import bounds_text
 from refine.space.literals import python_symbols, typed_value
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.ui.prompts import Back, Dialogue, Stopped
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Cell, Grid, Page, Shown, Text
+from refine.utils.display import Page, Shown, Text, line, to_html, to_rich
 from refine.utils.files import write_whole
-from refine.utils.format import join, percent, probability, score
+from refine.utils.format import join, probability
+
+T = TypeVar("T")
+
+_STEPS = 7
+_SAFE = 0.8
+"""Probability of keeping the best below which a decision takes more than Enter."""
+
+_PATIENCE = 5
+"""So often Enter may be the answer where it means nothing."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,19 +53,6 @@ class Guided(Shown):
     def page(self) -> Page:
         """The script."""
         return Page("The same as Python", (Text(self.script, lines=True),))
-
-
-@dataclass
-class _Script:
-    """The calls made so far, as Python."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, line: str) -> None:
-        self.lines.append(line)
-
-    def text(self) -> str:
-        return "\n".join(self.lines) + "\n"
 
 
 def guide(
@@ -107,46 +101,163 @@ def guide(
             f"guide: tree {tree.name!r} has no round yet; begin with",
             Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),
         )
-    walk = _Walk(tree, Dialogue(ask, tell), objective, name)
-    found = None if round is None else tree.round(round)
+    walk = _Walk(tree, _Dialogue(ask or input, tell or _show), objective, name)
+    first = None if round is None else tree.round(round)
     try:
-        walk.through(found)
-    except Stopped:
+        walk.through(first)
+    except _Stopped:
         walk.dialogue.say("Stopped. What was decided stays; nothing else was written.", "warn")
     finally:  # what was called was called, however it ended
         if script is not None:
-            write_whole(Path(script), [walk.script.text()])
-    ended = Guided(walk.at, walk.script.text())
-    walk.dialogue.show(ended.page())
-    return ended
+            write_whole(Path(script), [walk.text])
+    walked = Guided(walk.at, walk.text)
+    walk.dialogue.show(walked.page())
+    return walked
+
+
+# Questions, asked again where an answer breaks a rule.
+
+
+class _Stopped(Exception):
+    """The person wants to stop."""
+
+
+class _Back(Exception):
+    """The person wants the question before this one again."""
+
+
+class _Dialogue:
+    """Asks, and shows; ``answered`` counts the answers."""
+
+    def __init__(self, ask: Callable[[str], str], tell: Callable[[Page], None]) -> None:
+        self._ask, self._tell, self.answered = ask, tell, 0
+
+    def show(self, page: Page) -> None:
+        """Shows a page, without what one could call next: the next question says that."""
+        self._tell(replace(page, calls=()))
+
+    def say(self, text: str, tone: str = "", *, lines: bool = False) -> None:
+        self._tell(Page("", (Text(text, tone, lines=lines),)))
+
+    def text(self, question: str, default: str = "", names: Iterable[str] = ()) -> str:
+        """A text; Enter gives the default. ``names`` mean themselves, even ``q`` and ``b``, which stop and go back."""
+        try:
+            answer = self._ask(f"{question}{f' [{default}]' if default else ''}: ").strip()
+        except (EOFError, KeyboardInterrupt):
+            raise _Stopped from None
+        if answer not in names:
+            if answer.lower() == "q":
+                raise _Stopped
+            if answer.lower() in ("b", "back"):
+                raise _Back
+        self.answered += 1
+        return answer or default
+
+    def until(self, question: str, default: str, meant: Callable[[str], T], names: Iterable[str] = ()) -> T:
+        """What an answer means, asked for until it means something; Enter again and again, where it never does, stops."""
+        empty = 0
+        while empty < _PATIENCE:
+            answer = self.text(question, default, names)
+            try:
+                return meant(answer)
+            except (RefineError, ValueError) as error:
+                self.say(str(error), "bad")
+            empty = 0 if answer else empty + 1
+        raise _Stopped
+
+    def yes(self, question: str, default: str = "y") -> bool:
+        """Yes or no; where the default is empty, one of them has to be typed."""
+
+        def meant(answer: str) -> bool:
+            if answer.lower() not in ("y", "yes", "n", "no"):
+                raise ValueError(f"answer y or n, got {answer!r}")
+            return answer.lower() in ("y", "yes")
+
+        return self.until(f"{question} y or n", default, meant)
+
+    def letter(self, question: str, choices: Mapping[str, str], default: str) -> str:
+        """One of a few letters; where the default is empty, one of them has to be typed."""
+        listed = ", ".join(f"{letter} = {what}" for letter, what in choices.items())
+
+        def meant(answer: str) -> str:
+            for letter, what in choices.items():
+                if answer.lower() in (letter, what):
+                    return letter
+            raise ValueError(f"answer one of {listed}; got {answer!r}")
+
+        if (letter := self.until(f"{question}; {listed}", default, meant)) == "q":
+            raise _Stopped
+        return letter
+
+    def one_of(self, question: str, names: list[str]) -> str:
+        """One of some names, or nothing."""
+
+        def meant(answer: str) -> str:
+            if answer and answer not in names:
+                raise ValueError(f"no parameter {answer!r}; {did_you_mean(answer, names)}")
+            return answer
+
+        return self.until(question, "", meant, names)
+
+    def whole(self, question: str, default: int) -> int:
+        """A whole number >= 1."""
+
+        def meant(answer: str) -> int:
+            if not answer.isdecimal() or int(answer) < 1:
+                raise ValueError(f"a whole number >= 1 is needed, got {answer!r}")
+            return int(answer)
+
+        return self.until(question, str(default), meant)
+
+
+def _risk(answer: str) -> float:
+    try:
+        risk = float(answer)
+    except ValueError:
+        risk = -1.0
+    if not 0.01 <= risk < 1:
+        raise ValueError(f"a number >= 0.01 and < 1 is needed, got {answer!r}")
+    return risk
+
+
+def _in_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def _show(page: Page) -> None:
+    if _in_notebook():
+        from IPython.display import HTML, display
+
+        display(HTML(to_html(page)))
+        return
+    from rich.console import Console
+
+    console: Any = Console(highlight=False, markup=False, emoji=False)
+    console.print(to_rich(page))
+    console.print()
+
+
+# The walk.
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One thing to answer.
-
-    Attributes:
-        number: Which of the walk's steps it belongs to, from 1.
-        title: What it is about.
-        ask: Asks, and says whether the walk goes on.
-    """
+    """One thing to answer: its number, from 1, what it is about, and what asks and says whether the walk goes on."""
 
     number: int
     title: str
     ask: Callable[[], bool]
 
 
-_STEPS = 7
-_SAFE = 0.8
-"""Probability of keeping the best below which a decision takes more than Enter."""
-
-
 class _Walk:
     """One walk: where it is, and what it called."""
 
-    def __init__(self, tree: Tree, dialogue: Dialogue, objective: Objective | None, name: str | None) -> None:
+    def __init__(
+        self, tree: Tree, dialogue: _Dialogue, objective: Objective | None, name: str | None
+    ) -> None:
         self.tree, self.dialogue, self.objective, self.name = tree, dialogue, objective, name
-        self.script = _Script(["import refine"])
+        self.script = ["import refine", "", f"tree = refine.Tree({tree.name!r}, store={tree.store!r})"]
         self.at = tree.rounds[-1]
         self.given = False  # whether the script has the objective
         self.stays = False  # whether the step did what can't be taken back
@@ -154,13 +265,16 @@ class _Walk:
         self.review: Review | None = None
         self.risk = 0.05
 
-    def through(self, found: Round | None) -> None:
+    @property
+    def text(self) -> str:
+        """The script."""
+        return "\n".join(self.script) + "\n"
+
+    def through(self, first: Round | None) -> None:
         """Asks step by step; ``b`` gives the step before again, with everything as it was then."""
-        self.script.add("")
-        self.script.add(f"tree = refine.Tree({self.tree.name!r}, store={self.tree.store!r})")
         self.dialogue.say("Enter takes the answer in brackets, b goes a step back, q stops.", "faint")
         self.steps = [
-            _Step(1, "the round", lambda: self.choose(found)),
+            _Step(1, "the round", lambda: self.choose(first)),
             _Step(2, "run it", lambda: self.run("round", self.at)),
             _Step(3, "what it taught", self.look),
             _Step(4, "the risk", self.propose),
@@ -173,15 +287,13 @@ class _Walk:
             self.stays = False
             try:
                 goes_on = step.ask()
-            except Back:
-                if self.dialogue.answered > answered:  # back to the first question of this step
-                    self._set(now)
-                    continue
-                if not past:
-                    self.dialogue.say(
-                        "There is nothing to go back to: what was run and decided stays.", "warn"
-                    )
-                at, now = past.pop() if past else (at, now)
+            except _Back:
+                if self.dialogue.answered == answered:  # else back to the first question of this step
+                    if not past:
+                        self.dialogue.say(
+                            "There is nothing to go back to: what was run and decided stays.", "warn"
+                        )
+                    at, now = past.pop() if past else (at, now)
                 self._set(now)
                 continue
             if self.stays:
@@ -193,30 +305,25 @@ class _Walk:
             at += 1
 
     def _state(self) -> tuple[Any, ...]:
-        return self.at, self.review, self.risk, self.given, list(self.script.lines), list(self.steps)
+        return self.at, self.review, self.risk, self.given, list(self.script), list(self.steps)
 
     def _set(self, state: tuple[Any, ...]) -> None:
-        self.at, self.review, self.risk, self.given, lines, steps = state
-        self.script.lines, self.steps = list(lines), list(steps)
+        self.at, self.review, self.risk, self.given, script, steps = state
+        self.script, self.steps = list(script), list(steps)
 
-    def choose(self, found: Round | None) -> bool:
+    def choose(self, first: Round | None) -> bool:
         """Asks for the round, where none was given."""
-        if found is None:
+        if first is None:
             self.dialogue.show(self.tree.page())
-            found = self.dialogue.until(
-                "Which round? last, root, its path such as 1.2, a tag, or its id",
-                self.at.id,
-                lambda text: self.tree[text],
-                [*self.tree.tags, *(["b"] if any(r.id.startswith("b") for r in self.tree.rounds) else [])],
-            )
-        self.at = found
-        self.script.add(f'round = tree["{found.id}"]')
+            names = [*self.tree.tags, *(["b"] if any(r.id.startswith("b") for r in self.tree.rounds) else [])]
+            question = "Which round? last, root, its path such as 1.2, a tag, or its id"
+            first = self.dialogue.until(question, self.at.id, lambda text: self.tree[text], names)
+        self.at = first
+        self.script.append(f'round = tree["{first.id}"]')
         return True
 
-    # Running.
-
     def run(self, name: str, found: Round) -> bool:
-        """Offers to run what is left of a round."""
+        """Offers to run what is left of a round, which the script calls by a name."""
         self.dialogue.show(found.page())
         left = found.n - len(found.trials)
         if left <= 0 or not self.dialogue.yes(f"Run the {left:,} configurations that are left now?"):
@@ -230,13 +337,12 @@ class _Walk:
             )
             return True
         workers = self.dialogue.whole("How many trials at a time?", 1)
-        at_a_time = f"workers={workers}" if workers > 1 else ""
-        called = self.name or _other_name(found, given)
-        handed = "" if self.given else "objective=objective" + (f", name={called!r}" if called else "")
+        options = [f"workers={workers}"] if workers > 1 else []
         if not self.given:
-            self.script.lines.insert(
-                1, objective_line(objective_name(given), given, objective_data(given) is not None)
-            )
+            called = self.name or _other_name(found, given)
+            options += ["objective=objective", *([f"name={called!r}"] if called else [])]
+            has_data = objective_data(given) is not None
+            self.script.insert(1, objective_line(objective_name(given), given, has_data))
             self.given = True
         self.stays = True
         try:
@@ -245,55 +351,52 @@ class _Walk:
             else:
                 found.run(workers, objective=given, name=self.name)
         finally:  # stopped by Ctrl-C it has begun as well
-            self.script.add(f"{name}.run({', '.join(a for a in (at_a_time, handed) if a)})")
+            self.script.append(f"{name}.run({', '.join(options)})")
         self.dialogue.show(found.page())
         return True
 
-    # Looking.
-
     def look(self) -> bool:
-        """Shows what the round taught."""
-        found = self.at
+        """Shows what the round taught, and why of the parameters that are asked for."""
         try:
-            analysis = found.analyze()
+            analysis = self.at.analyze()
         except AnalysisError as error:
             self.dialogue.say(f"Nothing can be proposed yet: {error}", "warn")
             return False
-        self.dialogue.show(analysis.page())
+        page = analysis.page()
+        self.dialogue.show(page)
         names = [e.name for e in analysis.parameters]
         while name := self.dialogue.one_of("A parameter to look at, or Enter to go on", names):
-            self.dialogue.show(_levels(analysis[name]))
-            self.dialogue.draw(found, name)
+            self.dialogue.show(page.why(name))
+            if _in_notebook():
+                from IPython.display import display
+
+                display(self.at.plot.density(name))
         return True
 
     def propose(self) -> bool:
         """Opens a proposal, and makes a step of every change."""
-        question = "Which risk of losing the best value do you accept?"
-        self.risk = self.dialogue.share(question, 0.05, low=0.01)
-        review = self.at.propose(risk=self.risk)
-        self.script.add(f"review = round.propose(risk={self.risk!r})")
+        self.risk = self.dialogue.until("Which risk of losing the best value do you accept?", "0.05", _risk)
+        review = self.review = self.at.propose(risk=self.risk)
+        self.script.append(f"review = round.propose(risk={self.risk!r})")
         self.dialogue.show(review.page())
         self.dialogue.show(review.checks().page())
-        self.review = review
         changes = [c for c in review.proposal.changes if c.kind != "keep"]
-        each = [
-            _Step(5, f"the changes, {i} of {len(changes)}", partial(self.question, change))
-            for i, change in enumerate(changes, 1)
-        ]
-        rest = [
+        self.steps = [
+            *self.steps[:4],
+            *(
+                _Step(5, f"the changes, {i} of {len(changes)}", partial(self.question, change))
+                for i, change in enumerate(changes, 1)
+            ),
             _Step(5, "other changes", self.others),
             _Step(6, "the decision", self.decide),
             _Step(7, "run what came of it", lambda: self.run("child", self.at)),
         ]
-        self.steps = [*self.steps[:4], *each, *rest]
         return True
-
-    # Questioning.
 
     def question(self, change: Change) -> bool:
         """Asks about one proposed change; Enter accepts it where that throws nothing away."""
         review = self._reviewed
-        self.dialogue.heading(change.name, why(change))
+        self.dialogue.say(f"\n{line(change.name)}: {line(why(change))}", lines=True)
         if danger := self._lost_by(change):
             self.dialogue.say(f"Enter accepts nothing here, since {danger}.", "warn")
         answer = self.dialogue.letter(
@@ -303,17 +406,16 @@ class _Walk:
         )
         if answer == "r":
             self.review = review.reject(change.name)
-            self.script.add(f"review = {Action('review.reject', change.name)}")
+            self.script.append(f"review = {Action('review.reject', change.name)}")
         elif answer == "e":
             self.review = self.edit(review, change.name)
         return True
 
     def others(self) -> bool:
         """Takes any other edit."""
-        old = self._reviewed.proposal.old
-        while name := self.dialogue.one_of(
-            f"Another parameter to edit, such as {next(iter(old))}, or Enter to go on", list(old)
-        ):
+        names = list(self._reviewed.proposal.old)
+        question = f"Another parameter to edit, such as {names[0]}, or Enter to go on"
+        while name := self.dialogue.one_of(question, names):
             self.review = self.edit(self._reviewed, name)
         return True
 
@@ -332,28 +434,24 @@ class _Walk:
             return f"it alone loses more than is accepted, with probability {probability(change.risk)}"
         return ""
 
-    def _lost_in(self, review: Review, seen: Preview) -> str:
-        """What a decision throws away; empty where that is nothing."""
-        kept = review.claim.probability
-        return join(
-            [
-                *(["the best trial lies outside"] if seen.throws else []),
-                *(["the probability that the best is kept can't be stated"] if math.isnan(kept) else []),
-                *([f"the best is kept with probability {probability(kept)} only"] if kept < _SAFE else []),
-            ]
-        )
+    def _lost_in(self, review: Review, throws: bool, *more: str) -> str:
+        """What a decision throws away, and more; empty where that is nothing."""
+        chance = review.claim.probability
+        lost = ["the best trial lies outside"] if throws else []
+        if math.isnan(chance):
+            lost.append("the probability that the best is kept can't be stated")
+        elif chance < _SAFE:
+            lost.append(f"the best is kept with probability {probability(chance)} only")
+        return join([*lost, *more])
 
     def edit(self, review: Review, name: str) -> Review:
         """Asks for a value until it is one that can be and stays."""
         now, old = bounds_text(review.space[name]), review.proposal.old[name]
         labels = old.labels if isinstance(old, Categorical) else ()
-        while True:
-            text = self.dialogue.text(
-                f"{name}, now {now}: (low, high), (low, high, levels), [choices], one value, or Enter to leave it",
-                names=labels,
-            )
-            if not text:
-                return review
+        question = (
+            f"{name}, now {now}: (low, high), (low, high, levels), [choices], one value, or Enter to leave it"
+        )
+        while text := self.dialogue.text(question, names=labels):
             try:
                 value = typed_value(text)
                 edited = review.edit({name: value})
@@ -362,21 +460,19 @@ class _Walk:
             except RefineError as error:
                 self.dialogue.say(str(error), "bad")
                 continue
-            if self.dialogue.yes("Keep this edit?", "" if self._lost_in(edited, seen) else "y"):
-                self.script.add(f"review = {Action('review.edit', python_symbols({name: value}))}")
+            if self.dialogue.yes("Keep this edit?", "" if self._lost_in(edited, seen.throws) else "y"):
+                self.script.append(f"review = {Action('review.edit', python_symbols({name: value}))}")
                 return edited
-
-    # Deciding.
+        return review
 
     def decide(self) -> bool:
         """Previews everything, asks for size and reason, and accepts or declines."""
-        review = self._reviewed
-        n = self.dialogue.whole("How many configurations in the next round?", review.advised)
+        review, size = self._reviewed, "How many configurations in the next round?"
+        n = self.dialogue.whole(size, review.advised)
         seen = review.preview(n=n)
         self.dialogue.show(seen.page())
-        failed = [c for c in review.checks().checks if c.verdict == FAIL]
-        danger = join([*filter(None, [self._lost_in(review, seen)]), *(["a check fails"] if failed else [])])
-        if danger:
+        fails = ["a check fails"] if any(c.verdict == FAIL for c in review.checks().checks) else []
+        if danger := self._lost_in(review, seen.throws, *fails):
             self.dialogue.say(f"Enter decides nothing here, since {danger}.", "warn")
         choices = {"a": "accept", "d": "decline", "b": "back", "q": "quit"}
         answer = self.dialogue.letter("And now", choices, "" if danger else "a")
@@ -384,7 +480,7 @@ class _Walk:
         self.stays = True
         if answer == "d":
             review.decline(note)
-            self.script.add(f"review.decline(note={note!r})")
+            self.script.append(f"review.decline(note={note!r})")
             self.dialogue.say("Declined; the space stays as it is.")
             return False
         while True:
@@ -392,9 +488,9 @@ class _Walk:
                 child = review.accept(note, n=n)
             except RefineError as error:
                 self.dialogue.say(str(error), "bad")
-                n = self.dialogue.whole("How many configurations in the next round?", review.round.n)
+                n = self.dialogue.whole(size, review.round.n)
                 continue
-            self.script.add(f"child = review.accept(note={note!r}, n={n})")
+            self.script.append(f"child = review.accept(note={note!r}, n={n})")
             self.at = child
             return True
 
@@ -403,19 +499,3 @@ def _other_name(found: Round, given: Objective) -> str | None:
     """The name that a round was added with, where it is not its objective's own."""
     name = found.node.objective
     return None if name.startswith(UNNAMED) or name == objective_name(given) else name
-
-
-def _levels(evidence: Any) -> Page:
-    """What is known of every level of a parameter."""
-    rows = tuple(
-        (
-            v.label,
-            f"{v.n:,}",
-            score(v.median),
-            Cell(times(v.ratio), "good" if v.ratio_low > 1 else "bad" if v.ratio_high < 1 else ""),
-            percent(v.bad) if v.bad else "-",
-        )
-        for v in evidence.levels
-    )
-    head = (evidence.name, "trials", "median", "among the best", "without a value")
-    return Page(f"{evidence.name}, level by level", (Grid(head, rows, right=(1, 2, 3, 4)),))

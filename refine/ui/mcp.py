@@ -1,18 +1,22 @@
-"""A server of the Model Context Protocol over an assistant's calls, on standard input and output."""
+"""Servers of the Model Context Protocol over an assistant's calls: on standard input and output, or on loopback HTTP."""
 
 from __future__ import annotations
 
 import functools
+import hmac
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from refine._version import VERSION
 from refine.errors import RefineError, ReviewError
 from refine.ui.assistant import Assistant
+from refine.ui.web.server import HOST, listening
 from refine.utils.extras import load
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 INSTRUCTIONS = """\
 refine narrows a hyperparameter search space round by round, together with a person. Look first: tree, round, analysis, proposal, menu, checks.
@@ -23,12 +27,11 @@ claims about the present evidence, and no more precise than they are written.
 LOOKS = ("tree", "round", "analysis", "proposal", "menu", "checks", "winner", "calibration", "preview")
 ACTS = ("judge", "suggest", "run", "accept")
 
+_PATH = "/mcp"
+
 
 def server_of(assistant: Assistant) -> MCPServer:
-    """The server.
-
-    Args:
-        assistant: Whose calls become tools.
+    """The server whose tools are an assistant's calls.
 
     Raises:
         ReviewError: The extra ``mcp`` is not installed.
@@ -56,3 +59,50 @@ def _said(call: Callable[..., str]) -> Callable[..., str]:
             raise ToolError(str(error)) from None
 
     return answered
+
+
+def guarded(app: ASGIApp, token: str) -> ASGIApp:
+    """An application that answers nobody without ``Authorization: Bearer <token>``: 401 and no more, whatever is asked for."""
+    from starlette.responses import Response
+
+    needed = f"Bearer {token}".encode()
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        given = [value for name, value in scope.get("headers", ()) if name == b"authorization"]
+        allowed = scope["type"] == "http" and len(given) == 1 and hmac.compare_digest(given[0], needed)
+        if scope["type"] == "lifespan" or allowed:
+            await app(scope, receive, send)
+        elif scope["type"] == "http":
+            await Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})(scope, receive, send)
+
+    return guard
+
+
+class HttpServer:
+    """A server on loopback, for who has the token: made anew with every start, in a header, so that it stands in no address or log.
+
+    Args:
+        assistant: Whose calls become tools.
+        port: Port on loopback; 0 for any that is free.
+
+    Attributes:
+        url: Where it is served.
+        token: What requests need in their header.
+
+    Raises:
+        ReviewError: The port is taken, or the extra ``mcp`` is not installed.
+    """
+
+    def __init__(self, assistant: Assistant, port: int = 0) -> None:
+        served = server_of(assistant)
+        self.token = secrets.token_urlsafe(32)
+        self._socket = listening(port, "--http 0 takes")
+        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}{_PATH}"
+        self._app = guarded(served.streamable_http_app(streamable_http_path=_PATH, host=HOST), self.token)
+
+    def run(self) -> None:
+        """Serves until Ctrl-C."""
+        import uvicorn
+
+        options: dict[str, Any] = {"log_level": "error", "access_log": False, "server_header": False}
+        uvicorn.Server(uvicorn.Config(self._app, **options)).run(sockets=[self._socket])

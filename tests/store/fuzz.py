@@ -29,7 +29,7 @@ from refine.space.files import read_space
 from refine.store.rows import from_plain
 from refine.store.schema import metadata
 from refine.tree.exchange.dataframe import read_table
-from refine.ui.web.messages import MESSAGES, schema
+from refine.ui.web.messages import MESSAGES
 from refine.ui.web.session import Session
 
 NONE = object()
@@ -385,10 +385,9 @@ class Fuzz:
         assert isinstance(drawn, dict)
         sound = {**json.loads(MESSAGE), "round": self.rounds[0], "proposal": drawn["review"]["proposal"]}
         found = []
-        for each in MESSAGES:
-            fields = schema()["$defs"][each.__name__]["properties"]
-            kind = fields["type"]["enum"][0]
-            found.append({"message": {"type": kind, **{k: v for k, v in sound.items() if k in fields}}})
+        for kind, fields in MESSAGES.items():
+            names = {name.rstrip("?") for name in fields}
+            found.append({"message": {"type": kind, **{k: v for k, v in sound.items() if k in names}}})
         return found
 
     def on_page(self, document: dict[str, Any]) -> None:

@@ -1,45 +1,48 @@
-"""Commands that decide: propose, preview, accept, decline, branch, tag, roles."""
+"""Commands that decide: propose to roles, the review page, an assistant; and those that take something out."""
 
 from __future__ import annotations
 
+import shlex
+import threading
+import webbrowser
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
+from refine.errors import ReviewError, did_you_mean, shown
 from refine.ui.cli.completion import complete_parameters
-from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import (
     DECIDE,
-    AllOption,
+    NO,
+    AtRound,
     AuthorOption,
     BeliefOption,
-    JsonOption,
+    Called,
+    Explained,
+    InTree,
     NoteOption,
-    RoundArgument,
-    StoreArgument,
-    TreeOption,
-    WhyOption,
-    app,
+    Output,
     chosen,
-    put,
+    command,
     put_json,
     show,
-    typed,
 )
 from refine.ui.cli.spelling import in_shell
 from refine.utils.action import Action
-from refine.utils.format import percent
+from refine.utils.display import Cell, Grid, Page, Text, line
+from refine.utils.format import percent, plural
 
 if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal
     from refine.review.review import Review
     from refine.space.space import Space
     from refine.tree.round import Round
-    from refine.utils.display import Page
 
 EditOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--edit",
         "-e",
         metavar="NAME=VALUE",
@@ -47,48 +50,114 @@ EditOption = Annotated[
         autocompletion=complete_parameters,
     ),
 ]
-RejectOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--reject", "-r", metavar="NAME", help="Leave a parameter as it is now. Can be given several times."
-    ),
-]
-SizeOption = Annotated[int | None, typer.Option("-n", "--n", help="Configurations of the next round.")]
-DownsampleOption = Annotated[float | None, typer.Option(help="The same as a share of what is left.")]
+SizeOption = Annotated[int | None, Option("-n", "--n", help="Configurations of the next round.")]
 ExploitOption = Annotated[
-    float, typer.Option(help="Share of exploit trials, drawn where the optimum is plausible.")
+    float, Option(help="Share of exploit trials, drawn where the optimum is plausible.")
 ]
-DesignOption = Annotated[
-    str | None, typer.Option(help="sobol, uniform, tpe, gp, cmaes or qmc; default this round's.")
+AuditOption = Annotated[
+    float, Option(help="Share of audit trials, drawn outside the new space to test the claim.")
 ]
-PrunerOption = Annotated[str | None, typer.Option(help="median stops trials that are behind; default none.")]
-RiskOption = Annotated[float, typer.Option(help="Accepted probability of losing the best value.")]
+RiskOption = Annotated[float, Option(help="Accepted probability of losing the best value.")]
 WhichRiskOption = Annotated[
     float | None,
-    typer.Option("--risk", help="Which of the proposals, by its risk; default the one proposed last."),
-]
-EpsilonOption = Annotated[
-    float | None,
-    typer.Option(help="Loss that counts as none; default what was said of the round, else its noise."),
+    Option("--risk", help="Which of the proposals, by its risk; default the one proposed last."),
 ]
 
 
-@app.command(rich_help_panel=DECIDE)
+@dataclass(frozen=True, kw_only=True)
+class Edits:
+    """What of the last proposal is decided otherwise."""
+
+    edit: EditOption = None
+    reject: Annotated[
+        list[str] | None,
+        Option(
+            "--reject",
+            "-r",
+            metavar="NAME",
+            help="Leave a parameter as it is now. Can be given several times.",
+        ),
+    ] = None
+    risk: WhichRiskOption = None
+
+    def typed(self, n: int | None) -> str:
+        """The options as they were typed."""
+        words = [f"--edit {shlex.quote(e)}" for e in self.edit or []]
+        words += [f"--reject {shlex.quote(r)}" for r in self.reject or []]
+        words += [f"-n {n}"] if n is not None else []
+        return " ".join([*words, *([f"--risk {self.risk:g}"] if self.risk is not None else [])])
+
+    def review(self, at: Round) -> Review:
+        """The last proposal on a round, with edits and rejections, if the evidence is still the same.
+
+        Raises:
+            ReviewError: Nothing of that risk was proposed yet, or trials came since.
+        """
+        from refine.space.literals import typed_pairs
+
+        proposals = at._proposals
+        if not proposals:
+            raise ReviewError(
+                f"round {at.id}: nothing was proposed on it yet; look first", Action("round.propose")
+            )
+        meant = [p for p in proposals if self.risk is None or p.risk == self.risk]
+        if not meant:
+            known = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))
+            raise ReviewError(
+                f"round {at.id}: no proposal of risk {self.risk:g}, there are {known}; make it first",
+                Action("round.propose", risk=self.risk),
+            )
+        review = at.review(meant[-1])  # looking changes nothing: the last proposal stays the last one
+        review = review.edit(typed_pairs(self.edit, "--edit")) if self.edit else review
+        return review.reject(*self.reject) if self.reject else review
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """How the next round draws its trials."""
+
+    heading = "The next round"
+    note: NoteOption = ""
+    n: SizeOption = None
+    downsample: Annotated[float | None, Option(help="The same as a share of what is left.")] = None
+    exploit: ExploitOption = 0.0
+    belief: BeliefOption = None
+    audit: AuditOption = 0.05
+    design: Annotated[
+        str | None, Option(help="sobol, uniform, tpe, gp, cmaes or qmc; default this round's.")
+    ] = None
+    pruner: Annotated[str | None, Option(help="median stops trials that are behind; default none.")] = None
+    author: AuthorOption = None
+
+    def options(self) -> dict[str, Any]:
+        """Options of :meth:`refine.Review.accept`; without a belief that of before goes on."""
+        from refine.space.belief import typed_belief
+
+        belief = typed_belief(self.belief, "--belief") if self.belief else None
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "belief": belief}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch(Child):
+    """How the next round on another space does."""
+
+    audit: AuditOption = 0.0
+
+
+@command(DECIDE)
 def propose(
-    store: StoreArgument,
-    which: RoundArgument,
+    at: AtRound,
+    out: Explained,
     risk: RiskOption = 0.05,
-    epsilon: EpsilonOption = None,
-    why: WhyOption = False,
-    whole: AllOption = False,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
+    epsilon: Annotated[
+        float | None,
+        Option(help="Loss that counts as none; default what was said of the round, else its noise."),
+    ] = None,
 ) -> None:
     """Propose bounds for the next round, and keep the proposal for a decision."""
-    with opened(store, name) as found:
-        at = chosen(found[which])
-        review = at.propose(risk, epsilon)
-        if as_json:
+    with at.round() as found:
+        review = found.propose(risk, epsilon)
+        if out.as_json:
             step, menu = review.next_step.to_json(), review.options().to_json()
             worth = None if review._worth is None else review._worth.to_json()
             said = {**review.proposal.to_dict(), "page": review.page().to_dict()}
@@ -96,166 +165,109 @@ def propose(
             return
         edit = _example(review.proposal)
         changes = any(c.kind != "keep" for c in review.proposal.changes)
-        first = typed(store, "accept", at) if changes else in_shell(review.next_step.action)
-        more = [typed(store, "preview", at, edit)] if edit else []
-        put(review, False, first, *more, typed(store, "checks", at), why=why, whole=whole)
+        first = at.typed("accept", found) if changes else in_shell(review.next_step.action)
+        more = [at.typed("preview", found, edit)] if edit else []
+        out.put(review, first, *more, at.typed("checks", found))
 
 
 def _example(proposal: Proposal) -> str:
     """An edit as one types it: what is proposed for the first parameter that changes; empty where none does."""
-    import shlex
-
     from refine.space.literals import shell_text
 
     changed = next((c for c in proposal.changes if c.kind != "keep"), None)
     return "" if changed is None else f"--edit {shlex.quote(f'{changed.name}={shell_text(changed.new)}')}"
 
 
-@app.command(rich_help_panel=DECIDE)
+@command(DECIDE)
 def rehearse(
-    store: StoreArgument,
-    which: RoundArgument,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, max=20, help="How many rounds are planned.")] = 4,
+    at: AtRound,
+    out: Output,
+    rounds: Annotated[int, Option("--rounds", min=1, max=20, help="How many rounds are planned.")] = 4,
     n: SizeOption = None,
     exploit: ExploitOption = 0.5,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Print what a plan of rounds would bring, simulated before anything is run, beside others of the same cost."""
-    from dataclasses import replace
-
-    with opened(store, name) as found:
-        seen = chosen(found[which]).rehearse(rounds, n, exploit=exploit)
-        if as_json:
+    with at.round() as found:
+        seen = found.rehearse(rounds, n, exploit=exploit)
+        if out.as_json:
             put_json(seen.to_json())
-            return
-        page = replace(seen.page(), calls=())
-        show(
-            page,
-            typed(store, "accept", chosen(found[which]), f"--n {seen.plans[0].n} --exploit {exploit:g}"),
-        )
+        else:
+            accept = at.typed("accept", found, f"--n {seen.plans[0].n} --exploit {exploit:g}")
+            show(seen.page(), accept)
 
 
-@app.command(rich_help_panel=DECIDE)
+@command(DECIDE)
 def preview(
-    store: StoreArgument,
-    which: RoundArgument,
-    edit: EditOption = None,
-    reject: RejectOption = None,
+    at: AtRound,
+    out: Output,
+    edits: Edits,
     n: SizeOption = None,
     workers: Annotated[
-        int, typer.Option("--workers", "-w", min=1, help="How many trials would run at a time.")
+        int, Option("--workers", "-w", min=1, help="How many trials would run at a time.")
     ] = 1,
-    risk: WhichRiskOption = None,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Print what accepting the last proposal would mean, with edits; decides nothing."""
-    with opened(store, name) as found:
-        review = _review(chosen(found[which]), edit, reject, risk)
+    from refine.utils.plain import plain
+
+    with at.round() as found:
+        review = edits.review(found)
         seen = review.preview(n=n, workers=workers)
-        if as_json:
-            from refine.utils.plain import plain
-
+        if out.as_json:
             put_json({**seen.to_dict(), "warning": plain(seen.warning)})
-            return
-        again = _repeated(edit, reject, n, risk)
-        show(_of_which(review, seen.page()), typed(store, "accept", chosen(found[which]), " ".join(again)))
+        else:
+            show(_of_which(review, seen.page()), at.typed("accept", found, edits.typed(n)))
 
 
-@app.command(rich_help_panel=DECIDE)
-def accept(
-    store: StoreArgument,
-    which: RoundArgument,
-    edit: EditOption = None,
-    reject: RejectOption = None,
-    note: NoteOption = "",
-    n: SizeOption = None,
-    downsample: DownsampleOption = None,
-    exploit: ExploitOption = 0.0,
-    belief: BeliefOption = None,
-    audit: Annotated[
-        float, typer.Option(help="Share of audit trials, drawn outside the new space to test the claim.")
-    ] = 0.05,
-    design: DesignOption = None,
-    pruner: PrunerOption = None,
-    author: AuthorOption = None,
-    risk: WhichRiskOption = None,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@command(DECIDE)
+def accept(at: AtRound, out: Output, edits: Edits, new: Child) -> None:
     """Accept the last proposal, with edits and rejections, and make the child round."""
-    with opened(store, name) as found:
-        review = _review(chosen(found[which]), edit, reject, risk)
-        child = review.accept(
-            note,
-            n=n,
-            downsample=downsample,
-            exploit=exploit,
-            audit=audit,
-            belief=_belief(belief),
-            design=design,
-            pruner=pruner,
-            author=author,
-        )
+    with at.round() as found:
+        review = edits.review(found)
+        child = review.accept(**new.options())
         _say_new(review.proposal.old, child, review.proposal.space)
-        after = typed(store, "run", child, "--workers 2")
-        put(child, as_json, after, page=lambda: _of_which(review, _now_last(which, child.page())))
+        last = ["`last` is this round from now on."] if at.which == "last" else []
+        after = at.typed("run", child, "--workers 2")
+        out.put(child, after, page=lambda: _of_which(review, child.page(), *last))
 
 
-@app.command(rich_help_panel=DECIDE)
+@command(DECIDE)
 def decline(
-    store: StoreArgument,
-    which: RoundArgument,
+    at: AtRound,
+    out: Output,
     note: NoteOption = "",
     author: AuthorOption = None,
     risk: WhichRiskOption = None,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Decline the last proposal."""
-    with opened(store, name) as found:
-        at = chosen(found[which])
-        review = _review(at, None, None, risk)
+    with at.round() as found:
+        review = Edits(risk=risk).review(found)
         review.decline(note, author=author)
         edit = _example(review.proposal)
-        after = [typed(store, "branch", at, edit)] if edit else []
-        put(at, as_json, *after, page=lambda: _of_which(review, at.page()))
+        after = [at.typed("branch", found, edit)] if edit else []
+        out.put(found, *after, page=lambda: _of_which(review, found.page()))
 
 
-@app.command(rich_help_panel=DECIDE)
+@command(DECIDE)
 def branch(
-    store: StoreArgument,
-    which: RoundArgument,
+    at: AtRound,
+    out: Output,
+    new: Branch,
     edit: EditOption = None,
     drop: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Leave a parameter out. Can be given several times."),
+        Option(metavar="NAME", help="Leave a parameter out. Can be given several times."),
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="A whole space instead: a .toml or .json file, or module:name.")
+        str | None, Option(help="A whole space instead: a .toml or .json file, or module:name.")
     ] = None,
     previous: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Value that earlier trials had of an added parameter."),
+        Option(metavar="NAME=VALUE", help="Value that earlier trials had of an added parameter."),
     ] = None,
-    note: NoteOption = "",
-    n: SizeOption = None,
-    downsample: DownsampleOption = None,
-    seed: Annotated[int | None, typer.Option(help="Default this round's.")] = None,
-    exploit: ExploitOption = 0.0,
-    belief: BeliefOption = None,
-    audit: Annotated[
-        float, typer.Option(help="Share of audit trials, drawn outside the new space to test the claim.")
-    ] = 0.0,
-    design: DesignOption = None,
-    pruner: PrunerOption = None,
-    author: AuthorOption = None,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
+    seed: Annotated[int | None, Option(help="Default this round's.")] = None,
 ) -> None:
     """Make a child on another space, independent of any proposal; --edit may add parameters."""
-    from refine.errors import ReviewError
+    from refine.space.files import read_space
     from refine.space.literals import typed_pairs
 
     if space is None and not edit and not drop:
@@ -264,42 +276,20 @@ def branch(
         )
     if space is not None and (edit or drop):
         raise ReviewError("branch takes a whole --space, or --edit and --drop, got both")
-    with opened(store, name) as found:
-        at = chosen(found[which])
-        if space is not None:
-            from refine.space.files import read_space
-
-            new: Any = read_space(space)
-        else:
-            new = _changed(at, typed_pairs(edit or [], "--edit"), drop or [])
-        child = at.branch(
-            new,
-            note=note,
-            previous=typed_pairs(previous or [], "--previous") or None,
-            n=n,
-            downsample=downsample,
-            seed=seed,
-            exploit=exploit,
-            audit=audit,
-            belief=_belief(belief),
-            design=design,
-            pruner=pruner,
-            author=author,
+    with at.round() as found:
+        changed: Any = (
+            _changed(found, typed_pairs(edit or [], "--edit"), drop or [])
+            if space is None
+            else read_space(space)
         )
-        _say_new(at.space, child)
-        put(child, as_json, typed(store, "run", child, "--workers 2"))
-
-
-def _belief(typed: list[str] | None) -> dict[str, Any] | None:
-    """What is believed from here on; ``None`` where what was believed before goes on."""
-    from refine.space.belief import typed_belief
-
-    return typed_belief(typed, "--belief") if typed else None
+        before = typed_pairs(previous or [], "--previous") or None
+        child = found.branch(changed, previous=before, seed=seed, **new.options())
+        _say_new(found.space, child)
+        out.put(child, at.typed("run", child, "--workers 2"))
 
 
 def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
     """Names values of choices that the old space does not have, as a warning."""
-    from refine.errors import shown
     from refine.proposal.preview import new_values
     from refine.report.pages.reasons import sentence
 
@@ -308,7 +298,6 @@ def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
 
 
 def _changed(at: Round, edits: dict[str, Any], drop: list[str]) -> Any:
-    from refine.errors import ReviewError, did_you_mean
     from refine.space.edits import edit_space
     from refine.space.space import Space
 
@@ -322,114 +311,243 @@ def _changed(at: Round, edits: dict[str, Any], drop: list[str]) -> Any:
     return Space({**rest, **added}, [str(c) for c in at.space.constraints])
 
 
-@app.command(rich_help_panel=DECIDE)
+def _of_which(review: Review, page: Page, *more: str) -> Page:
+    """A page, headed by which proposal it is about: there may be one for every risk."""
+    about = Text(f"The proposal of risk {percent(review.proposal.risk)} on round {review.round.id}.", "faint")
+    return replace(page, blocks=(about, *map(Text, more), *page.blocks))
+
+
+@command(DECIDE)
 def tag(
-    store: StoreArgument,
-    which: RoundArgument,
-    label: Annotated[str, typer.Argument(metavar="TAG", help="The name; one that exists moves.")],
-    name: TreeOption = None,
-    as_json: JsonOption = False,
+    at: AtRound,
+    out: Output,
+    label: Annotated[str, Argument(metavar="TAG", help="The name; one that exists moves.")],
 ) -> None:
     """Give a round a name."""
-    from refine.utils.display import line
-
-    with opened(store, name) as found:
-        at = chosen(found[which])
-        found.tag(at, label)
-        if as_json:
-            put_json({"tag": label, "round": at.id})
-        else:
-            typer.echo(f"{line(label)}: round {at.id}")
+    with at.tree() as tree:
+        found = chosen(tree[at.which])
+        tree.tag(found, label)
+        out.say(f"{line(label)}: round {found.id}", {"tag": label, "round": found.id})
 
 
-@app.command(rich_help_panel=DECIDE)
+@command(DECIDE)
 def roles(
-    store: StoreArgument,
-    which: RoundArgument,
+    at: AtRound,
+    out: Output,
     given: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="NAME=ROLE...", help="scientific, nuisance or fixed.", autocompletion=complete_parameters
         ),
     ] = None,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Print or set the roles of a round's parameters: scientific, nuisance or fixed."""
     from refine.space.literals import typed_pairs
-    from refine.utils.display import Cell, Grid, Page
 
-    with opened(store, name) as found:
-        at = chosen(found[which])
+    with at.round() as found:
         if given:
-            at.set_roles(typed_pairs(given, "roles"))
-        rows = tuple((Cell(n, "strong"), role) for n, role in at.roles.items())
-        page = Page(f"Roles in round {at.id}", (Grid(("parameter", "role"), rows),))
-        put(at.roles, as_json, typed(store, "checks", at), page=lambda: page)
+            found.set_roles(typed_pairs(given, "roles"))
+        rows = tuple((Cell(n, "strong"), role) for n, role in found.roles.items())
+        page = Page(f"Roles in round {found.id}", (Grid(("parameter", "role"), rows),))
+        out.put(found.roles, at.typed("checks", found), page=lambda: page)
 
 
-def _review(at: Round, edit: list[str] | None, reject: list[str] | None, risk: float | None) -> Review:
-    """The last proposal on a round, with edits and rejections, if the evidence is still the same.
+_TO = """<!doctype html>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0;url={url}">
+<title>refine</title>
+<a href="{url}">The review page</a>
+"""
 
-    Args:
-        at: The round.
-        edit: Edits as typed.
-        reject: Names as typed.
-        risk: Of which risk; default of whichever was proposed last.
 
-    Raises:
-        ReviewError: Nothing of that risk was proposed yet, or trials came since.
+@command(DECIDE)
+def review(
+    at: AtRound,
+    called: Called,
+    port: Annotated[int, Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 0,
+    open_: Annotated[bool, Option("--open/--no-open", help="Whether to open a browser.")] = True,
+    risk: RiskOption = 0.05,
+) -> None:
+    """Open the review page: densities, bounds to drag, a preview of the decision, and a button that runs a round. Ctrl-C ends it."""
+    from refine.run.scratch import own_folder
+    from refine.ui.web.background import Background
+    from refine.ui.web.server import Server
+    from refine.ui.web.session import Session
+
+    with at.round() as found, own_folder() as folder:
+        background = Background(called.objective, called.command)
+        session = Session(found, risk, background=background)
+        server = Server(session, port)
+        # The analysis is made while the browser starts.
+        asked = {"type": "round", "round": found.id}
+        threading.Thread(target=session.handle, args=(asked,), daemon=True).start()
+        typer.echo(f"{server.url}\nCtrl-C ends it")
+        if open_:
+            # The arguments of a browser's process are everybody's to read, and the address is the key.
+            page = folder / "review.html"
+            page.write_text(_TO.format(url=server.url), encoding="utf-8")
+            threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
+        try:
+            server.run()
+        finally:
+            background.close()
+
+
+@command(DECIDE)
+def mcp(
+    at: InTree,
+    called: Called,
+    agent: Annotated[str, Option(help="What the assistant is called; it signs as agent:NAME.")] = "assistant",
+    budget: Annotated[int, Option(min=0, help="How many trials it may run.")] = 0,
+    may_accept: Annotated[
+        bool, Option("--may-accept", help="Whether it may decide; without it, it suggests.")
+    ] = False,
+    http: Annotated[
+        int | None,
+        Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Serve HTTP on 127.0.0.1 instead, for who has the token that is printed; 0 for any port that is free.",
+        ),
+    ] = None,
+) -> None:
+    """Serve the tree to an assistant by the Model Context Protocol, on standard input and output or on loopback HTTP.
+
+    It looks, suggests edits with a reason, and runs planned trials within the budget. Accepting stays with a person.
     """
-    from refine.errors import ReviewError
-    from refine.space.literals import typed_pairs
+    from refine.ui.assistant import Assistant
+    from refine.ui.mcp import HttpServer, server_of
 
-    proposals = at._proposals
-    if not proposals:
-        raise ReviewError(
-            f"round {at.id}: nothing was proposed on it yet; look first", Action("round.propose")
+    with at.tree():
+        pass  # what can't be opened is said before anything is served
+    made = Assistant(at.tree, agent, budget, may_accept, called.of)
+    if http is None:
+        server_of(made).run("stdio")
+        return
+    server = HttpServer(made, http)
+    typer.echo(f"{server.url}\nAuthorization: Bearer {server.token}\nCtrl-C ends it")
+    server.run()
+
+
+# What takes something out.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """What a removal is logged with, and whether it is asked for first."""
+
+    yes: Annotated[bool, Option("--yes", "-y", help="Don't ask.")] = False
+    note: NoteOption = ""
+    author: AuthorOption = None
+
+    def ask(self, question: str) -> None:
+        """Stops unless somebody says yes; where nobody can be asked, only the option says it."""
+        if not self.yes and not typer.confirm(question, err=True):
+            typer.echo("nothing was changed", err=True)
+            raise typer.Exit(NO)
+
+    def signed(self) -> dict[str, Any]:
+        """What the log keeps."""
+        return {"note": self.note, "author": self.author}
+
+
+@command(DECIDE)
+def repair(
+    at: InTree,
+    out: Output,
+    how: Removal,
+    look: Annotated[bool, Option("--look", help="Only print what is damaged.")] = False,
+) -> None:
+    """Print what of a tree can't be read, and remove it; exit code 3 where something damaged stays."""
+    from refine.utils.plain import plain
+
+    with at.tree() as tree:
+        damage = tree.damage()
+        if damage.rows and not look:
+            if not (how.yes or out.as_json):
+                out.put(damage)
+            how.ask(f"Remove {len(damage.rows):,} damaged rows for good?")
+            damage = tree.repair(**how.signed())
+        stays = damage.rows and not damage.removed
+        if out.as_json:
+            put_json({"removed": damage.removed, "rows": [plain(row) for row in damage.rows]})
+        else:
+            out.put(damage, *([f"refine repair {shlex.quote(at.store)}"] if stays else []))
+        if stays:
+            raise typer.Exit(NO)
+
+
+_TRIAL = "by its row of the table from 0. Can be given several times."
+
+
+@command(DECIDE)
+def delete(
+    at: AtRound,
+    out: Output,
+    how: Removal,
+    state: Annotated[
+        list[str] | None,
+        Option("--state", help="Only trials in this state, such as failed. Can be given several times."),
+    ] = None,
+    trial: Annotated[list[int] | None, Option("--trial", help=f"Only this trial, {_TRIAL}")] = None,
+    below: Annotated[bool, Option("--below", help="The rounds that came from it too.")] = False,
+) -> None:
+    """Remove a round, or some of its trials, for good; the log keeps that it was done."""
+    from refine.run.options import check_rerun
+
+    with at.tree() as tree:
+        found = chosen(tree[at.which])
+        if state or trial:
+            if below:
+                raise ReviewError("--below is for whole rounds, got --state or --trial as well; leave it out")
+            rows = found.trials["state"].isin(check_rerun(state or [])).to_numpy()
+            numbers = [i for i, inside in enumerate(rows) if inside] + (trial or [])
+            how.ask(f"Remove {plural(len(set(numbers)), 'trial')} of round {found.id} for good?")
+            count = tree.delete_trials(found, numbers, **how.signed())
+            out.say(
+                f"round {found.id}: {plural(count, 'trial')} removed", {"round": found.id, "trials": count}
+            )
+        else:
+            how.ask(f"Remove round {found.id} with {plural(len(found.trials), 'trial')} for good?")
+            gone = tree.delete_round(found, below=below, **how.signed())
+            out.say(f"removed: {', '.join(gone)}", {"rounds": gone})
+
+
+TrialsOption = Annotated[list[int], Option("--trial", help=f"A trial, {_TRIAL}")]
+ReasonOption = Annotated[str, Option("--reason", help="Why; reports and the log show it.")]
+
+
+@command(DECIDE)
+def exclude(
+    at: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption, author: AuthorOption = None
+) -> None:
+    """Leave trials out of every analysis, such as those of a broken machine; they stay in the store."""
+    with at.round() as found:
+        count = found.exclude(trial, reason, author=author)
+        out.say(
+            f"round {found.id}: {plural(count, 'trial')} excluded", {"round": found.id, "excluded": count}
         )
-    meant = [p for p in proposals if risk is None or p.risk == risk]
-    if not meant:
-        known = ", ".join(f"{p:g}" for p in sorted({p.risk for p in proposals}))
-        raise ReviewError(
-            f"round {at.id}: no proposal of risk {risk:g}, there are {known}; make it first",
-            Action("round.propose", risk=risk),
+
+
+@command(DECIDE)
+def include(
+    at: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption = "", author: AuthorOption = None
+) -> None:
+    """Take back that trials were excluded."""
+    with at.round() as found:
+        count = found.include(trial, reason, author=author)
+        out.say(
+            f"round {found.id}: {plural(count, 'trial')} included", {"round": found.id, "included": count}
         )
-    review = at.review(meant[-1])  # looking changes nothing: the last proposal stays the last one
-    review = review.edit(typed_pairs(edit, "--edit")) if edit else review
-    return review.reject(*reject) if reject else review
 
 
-def _now_last(which: str, page: Page) -> Page:
-    """A child's page that says so where the name that was typed means the child from now on."""
-    from dataclasses import replace
-
-    from refine.utils.display import Text
-
-    return (
-        replace(page, blocks=(Text("`last` is this round from now on."), *page.blocks))
-        if which == "last"
-        else page
-    )
-
-
-def _of_which(review: Review, page: Page) -> Page:
-    """A page, headed by which proposal it is about: there may be one for every risk."""
-    from dataclasses import replace
-
-    from refine.utils.display import Text
-
-    about = Text(f"The proposal of risk {percent(review.proposal.risk)} on round {review.round.id}.", "faint")
-    return replace(page, blocks=(about, *page.blocks))
-
-
-def _repeated(
-    edit: list[str] | None, reject: list[str] | None, n: int | None, risk: float | None
-) -> list[str]:
-    """Options as they were typed."""
-    import shlex
-
-    told = [f"--edit {shlex.quote(e)}" for e in edit or []]
-    told += [f"--reject {shlex.quote(r)}" for r in reject or []]
-    told += [f"-n {n}"] if n is not None else []
-    return [*told, *([f"--risk {risk:g}"] if risk is not None else [])]
+@command(DECIDE)
+def unlock(at: AtRound, out: Output, how: Removal) -> None:
+    """Let a round be run that a process of another machine holds which is gone."""
+    with at.tree() as tree:
+        found = chosen(tree[at.which])
+        how.ask(f"Is whoever runs round {found.id} gone for certain?")
+        held = tree.unlock(found, **how.signed())
+        said = "unlocked" if held else "nobody held it"
+        out.say(f"round {found.id}: {said}", {"round": found.id, "unlocked": held})

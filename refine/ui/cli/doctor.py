@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+from typer import Argument, Option
 
-from refine.ui.cli.shared import LOOK, NO, JsonOption, app, put_json, show
+from refine.ui.cli.shared import LOOK, NO, Output, command, put_json, show
+from refine.utils.display import Cell, Grid, Page
 from refine.utils.extras import how, is_there
 
 if TYPE_CHECKING:
@@ -48,19 +50,15 @@ class Probe(NamedTuple):
     says: str
 
 
-@app.command(rich_help_panel=LOOK)
+@command(LOOK)
 def doctor(
-    store: Annotated[
-        str | None, typer.Argument(metavar="STORE", help="A store to look into as well.")
-    ] = None,
+    out: Output,
+    store: Annotated[str | None, Argument(metavar="STORE", help="A store to look into as well.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out Keras and workers, which take seconds.")
+        bool, Option("--quick", help="Leave out Keras and workers, which take seconds.")
     ] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Check that what refine needs works here; exit code 3 where something does not."""
-    from refine.utils.display import Cell, Grid, Page
-
     steps: list[Callable[[], Iterator[Probe]]] = [_python, _packages, _disk]
     if not quick:
         steps += [_keras, _workers]
@@ -68,7 +66,7 @@ def doctor(
     if store is not None:
         found += _store(store)
     worst = any(check.verdict == "bad" for check in found)
-    if as_json:
+    if out.as_json:
         put_json([check._asdict() for check in found])
     else:
         rows = tuple((Cell(c.what, "strong"), Cell(c.verdict, c.verdict), c.says) for c in found)

@@ -1,31 +1,37 @@
-"""What every command shares: the app, errors and exit codes, the store, printing."""
+"""What every command shares: the app, groups of options, errors and exit codes, the store, printing."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from copy import copy
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperGroup
 
-from refine.errors import Hinted, RefineError
+from refine.errors import Hinted, ObjectiveError, RefineError, RefineWarning, shown, unseen
 from refine.ui.cli.completion import complete_rounds, complete_trees
 from refine.ui.cli.spelling import ROUND, STORE, TREE, forget, in_shell, remember
 from refine.utils.action import Action
+from refine.utils.display import Block, Cell, Facts, Items, Page, Shown, Text, to_rich, to_text
+from refine.utils.objects import found_object, is_import_path, is_installed, named_object
 
 if TYPE_CHECKING:
+    import refine
     from refine.tree.round import Round
-    from refine.utils.display import Block, Page
 
 DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
 """Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no, or open; Ctrl-C."""
-
 
 _OPTIONS = {"direction='minimize'": "--minimize", "direction='maximize'": "--maximize"}
 """Keywords that messages name, as options."""
@@ -46,10 +52,6 @@ class _Commands(TyperGroup):
     """Errors of refine and of the file system are one line and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
-        import warnings
-
-        from refine.errors import RefineWarning, shown
-
         python_s = warnings.showwarning
 
         def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
@@ -89,76 +91,250 @@ RUN, LOOK, DECIDE, BRING = "Run", "Look", "Decide", "Bring and take"
 """Headings of the help."""
 
 
-def _kept(what: str) -> Callable[[Any], Any]:
-    def keep(value: Any) -> Any:
-        remember(what, value)
-        return value
+def command(heading: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes a function a command of the app; an argument whose type is a dataclass stands for the options that are its fields.
 
-    return keep
+    Args:
+        heading: Where the help lists it.
+        name: What is typed; default the function's name.
+    """
+
+    def made(function: Callable[..., None]) -> Callable[..., None]:
+        return app.command(name, rich_help_panel=heading)(_flat(function))
+
+    return made
 
 
-StoreArgument = Annotated[
-    str,
-    typer.Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.", callback=_kept(STORE)),
-]
+def _flat(function: Callable[..., None]) -> Callable[..., None]:
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    taken: list[inspect.Parameter] = []
+    for p in inspect.signature(function).parameters.values():
+        taken += (
+            _fields(groups[p.name]) if p.name in groups else [_parameter(p.name, p.default, hints[p.name])]
+        )
+
+    @wraps(function)
+    def called(**given: Any) -> None:
+        made = {
+            name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()
+        }
+        function(**made, **given)
+
+    called.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
+    called.__annotations__ = {p.name: p.annotation for p in taken}
+    return called
+
+
+def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _fields(group: Any) -> list[inspect.Parameter]:
+    """A group's fields as options, under its own heading if it has one."""
+    made, hints = [], get_type_hints(group, include_extras=True)
+    for f in fields(group):
+        info = copy(hints[f.name].__metadata__[0])
+        info.rich_help_panel = getattr(group, "heading", None)
+        default = inspect.Parameter.empty if f.default is MISSING else f.default
+        made.append(_parameter(f.name, default, Annotated[hints[f.name].__origin__, info]))
+    return made
+
+
+StoreArgument = Annotated[str, Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.")]
 ROUND_HELP = (
     "A round: last, root, its path in the printed tree such as 1.2, a tag, its id or the beginning of one."
 )
-RoundArgument = Annotated[
-    str,
-    typer.Argument(metavar="ROUND", help=ROUND_HELP, autocompletion=complete_rounds, callback=_kept(ROUND)),
-]
+RoundArgument = Annotated[str, Argument(metavar="ROUND", help=ROUND_HELP, autocompletion=complete_rounds)]
 OfArgument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="ROUND",
-        help="Of this round; default of the whole tree.",
-        autocompletion=complete_rounds,
-        callback=_kept(ROUND),
+    Argument(
+        metavar="ROUND", help="Of this round; default of the whole tree.", autocompletion=complete_rounds
     ),
 ]
-OtherArgument = Annotated[
-    str, typer.Argument(metavar="OTHER", help=ROUND_HELP, autocompletion=complete_rounds)
-]
-TreeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--tree",
-        "-t",
-        help="Name of the tree, where there are several.",
-        autocompletion=complete_trees,
-        callback=_kept(TREE),
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-ObjectiveOption = Annotated[
-    str | None,
-    typer.Option(
-        "--objective",
-        help="Where the objective is: module:name or path/to/file.py:name; default by the name that the round recorded.",
-    ),
-]
-WorkersOption = Annotated[int, typer.Option("--workers", "-w", min=1, help="How many trials run at a time.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads per trial.")]
-TimeoutOption = Annotated[float | None, typer.Option(help="Seconds that a trial may take.")]
-MemoryOption = Annotated[str | None, typer.Option(help="Memory that a worker may hold, such as 2GB.")]
-GraceOption = Annotated[
-    float,
-    typer.Option(
-        help="Seconds that trials may still run after SIGTERM or SIGHUP, as of Slurm or docker stop."
-    ),
-]
+NoteOption = Annotated[str, Option(help="Why, in your words.")]
+AuthorOption = Annotated[str | None, Option(help="Who decides; default the user name.")]
+QuietOption = Annotated[bool, Option("--quiet", "-q", help="No progress bar.")]
 BeliefOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         metavar="NAME=BELIEF",
         help="Where the best value lies: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', 'optimizer=adam:0.7', or a .toml file.",
     ),
 ]
-WhyOption = Annotated[bool, typer.Option("--why", help="Print why, in place of the glance.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Print everything, with every number.")]
-NoteOption = Annotated[str, typer.Option(help="Why, in your words.")]
-AuthorOption = Annotated[str | None, typer.Option(help="Who decides; default the user name.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InTree:
+    """A store, and which of its trees."""
+
+    store: StoreArgument
+    name: Annotated[
+        str | None,
+        Option(
+            "--tree", "-t", help="Name of the tree, where there are several.", autocompletion=complete_trees
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        remember(STORE, self.store)
+        remember(TREE, self.name)
+
+    def tree(self) -> refine.Tree:
+        """The tree, to be closed; see :func:`opened`."""
+        return opened(self.store, self.name)
+
+    def typed(self, what: str, found: Round, rest: str = "") -> str:
+        """A command on a round as one types it."""
+        return typed(self.store, what, found, rest)
+
+    def calls_on(self, found: Round) -> tuple[str, ...]:
+        """What one would sensibly type on a round."""
+        from refine.design.space_filling import IMPORTED
+        from refine.trials.trial import FAILED
+
+        trials = found.trials
+        failed, ended = int(trials["state"].isin(FAILED).sum()), len(trials)
+        run = found.node.method != IMPORTED and ended < found.n
+        calls = [self.typed("run", found, "--workers 2")] if run else []
+        calls += [self.typed("failures", found)] if failed else []
+        if ended > failed:
+            calls += [self.typed("analyze", found), self.typed("propose", found)]
+        return tuple(calls)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtRound(InTree):
+    """A round of a tree."""
+
+    which: RoundArgument
+
+    @contextmanager
+    def round(self) -> Iterator[Round]:
+        """The round, while its tree is open."""
+        with self.tree() as tree:
+            yield chosen(tree[self.which])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """What trials run."""
+
+    heading = "What runs"
+    objective: Annotated[
+        str | None,
+        Option(
+            help="Where the objective is: module:name or path/to/file.py:name; default by the name that the round recorded."
+        ),
+    ] = None
+    command: Annotated[
+        str | None,
+        Option(
+            help="A program instead of --objective: 'python train.py --lr {lr}'; its last line of JSON is the metrics."
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.command is not None and self.objective is not None:
+            raise ObjectiveError("--command is a program and --objective a function; give one of them")
+
+    def of(self, found: Round) -> dict[str, Any]:
+        """What a round calls, as options of :meth:`refine.Round.run`."""
+        return objective_for(found, self.objective, self.command)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers(Called):
+    """What trials run, and how many at a time."""
+
+    workers: Annotated[int, Option("--workers", "-w", min=1, help="How many trials run at a time.")] = 1
+    threads: Annotated[int, Option(min=1, help="Threads per trial.")] = 1
+
+    def options(self) -> dict[str, Any]:
+        """Options of :meth:`refine.Round.run` but for what runs."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("objective", "command")}
+
+    def on(self, found: Round | None) -> dict[str, Any]:
+        """All of them, for the trials of a round."""
+        return {**self.options(), **({} if found is None else self.of(found))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limited(Workers):
+    """The same with limits for every trial."""
+
+    timeout: Annotated[float | None, Option(help="Seconds that a trial may take.")] = None
+    memory: Annotated[str | None, Option(help="Memory that a worker may hold, such as 2GB.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Text or JSON."""
+
+    as_json: Annotated[bool, Option("--json", help="Print JSON instead of text.")] = False
+
+    def put(self, result: Any, *calls: str, page: Callable[[], Page] | None = None) -> None:
+        """Prints a result: as JSON, or as its page.
+
+        Args:
+            result: The result.
+            calls: What one would type next.
+            page: Makes another page than its own.
+        """
+        if self.as_json:
+            from refine.utils.plain import plain
+
+            data = result.to_dict() if isinstance(result, Shown) else plain(result)
+            put_json({**data, "page": page().to_dict()} if page and isinstance(result, Shown) else data)
+        else:
+            show(self.unfolded(page() if page else result.page()), *calls)
+
+    def unfolded(self, page: Page) -> Page:
+        """What of a page is printed."""
+        return page
+
+    def say(self, text: str, data: Any) -> None:
+        """Prints a line, or the data that it is made of."""
+        if self.as_json:
+            put_json(data)
+        else:
+            typer.echo(text)
+
+    def path(self, path: Any) -> None:
+        """Prints where something was written."""
+        self.say(str(path), {"path": str(path)})
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While trials run, what objectives and their workers print goes to the error stream: the output is JSON alone."""
+        if not self.as_json:
+            yield
+            return
+        output = sys.stdout
+        output.flush()
+        descriptor = os.dup(1)  # workers inherit it, and know nothing of sys.stdout
+        try:
+            os.dup2(2, 1)
+            with redirect_stdout(sys.stderr):
+                yield
+        finally:
+            output.flush()  # what was written to it meanwhile, by whoever had kept it
+            os.dup2(descriptor, 1)
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained(Output):
+    """Text, with more of it where asked for, or JSON."""
+
+    why: Annotated[bool, Option("--why", help="Print why, in place of the glance.")] = False
+    whole: Annotated[bool, Option("--all", help="Print everything, with every number.")] = False
+
+    def unfolded(self, page: Page) -> Page:
+        """What of a page is printed."""
+        if self.whole:
+            return page.details
+        return page.why() if self.why else page
 
 
 def show(page: Page, *calls: str) -> None:
@@ -168,11 +344,7 @@ def show(page: Page, *calls: str) -> None:
         page: The page.
         calls: What one would type next.
     """
-    from dataclasses import replace
-
     from rich.console import Console
-
-    from refine.utils.display import to_rich, to_text
 
     page = replace(page, blocks=tuple(map(_in_shell, page.blocks)), calls=calls, folds=())
     # Values come from people and objectives: nothing in them is markup.
@@ -185,93 +357,43 @@ def show(page: Page, *calls: str) -> None:
 
 def _in_shell(block: Block) -> Block:
     """A block whose calls are commands."""
-    from dataclasses import replace
 
-    from refine.utils.display import Cell, Facts, Items, Text
+    def typed(said: Cell | str) -> Cell:
+        cell = said if isinstance(said, Cell) else Cell(said)
+        return cell._replace(call=in_shell(cell.call)) if isinstance(cell.call, Action) else cell
 
-    def command(call: Action | str | None) -> str | None:
-        return in_shell(call) if isinstance(call, Action) else call
-
-    if isinstance(block, Text):
-        return replace(block, call=command(block.call))
+    if isinstance(block, Text) and isinstance(block.call, Action):
+        return replace(block, call=in_shell(block.call))
     if isinstance(block, Facts):
-        rows = [(word, said if isinstance(said, Cell) else Cell(said)) for word, said in block.rows]
-        return Facts(tuple((word, said._replace(call=command(said.call))) for word, said in rows))
+        return Facts(tuple((word, typed(said)) for word, said in block.rows))
     if isinstance(block, Items):
-        cells = (item if isinstance(item, Cell) else Cell(item) for item in block.items)
-        return replace(block, items=tuple(c._replace(call=command(c.call)) for c in cells))
+        return replace(block, items=tuple(map(typed, block.items)))
     return block
 
 
 def put_json(data: Any) -> None:
-    """Prints plain data as JSON."""
-    from refine.errors import unseen
-
-    # What a terminal obeys stands in texts only, where its escape means the same.
+    """Prints plain data as JSON; what a terminal obeys stands in texts only, where its escape means the same."""
     typer.echo(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False)))
 
 
-def put(
-    found: Any,
-    as_json: bool,
-    *calls: str,
-    page: Callable[[], Page] | None = None,
-    why: bool = False,
-    whole: bool = False,
-) -> None:
-    """Prints a result: as JSON, or as its page.
+def opened(store: str, name: str | None) -> refine.Tree:
+    """The tree of a store that exists.
 
-    Args:
-        found: The result.
-        as_json: Whether as JSON.
-        calls: What one would type next.
-        page: Makes another page than its own.
-        why: Whether to print why, in place of the glance.
-        whole: Whether to print everything.
+    Raises:
+        NotFoundError: There is no such store, or none or several trees in it and no name.
     """
-    if as_json:
-        from refine.utils.display import Shown
-        from refine.utils.plain import plain
+    import refine
+    from refine.store.trees import check_exists, only_tree
 
-        data = found.to_dict() if isinstance(found, Shown) else plain(found)
-        put_json({**data, "page": page().to_dict()} if page and isinstance(found, Shown) else data)
-        return
-    shown = page() if page else found.page()
-    show(shown.details if whole else shown.why() if why else shown, *calls)
-
-
-def put_path(path: Path, as_json: bool) -> None:
-    """Prints where something was written."""
-    if as_json:
-        put_json({"path": str(path)})
-    else:
-        typer.echo(str(path))
-
-
-@contextmanager
-def only_json(as_json: bool) -> Iterator[None]:
-    """While trials run, what objectives and their workers print goes to the error stream: the output is JSON alone."""
-    if not as_json:
-        yield
-        return
-    output = sys.stdout
-    output.flush()
-    kept = os.dup(1)  # workers inherit the descriptor, and know nothing of sys.stdout
-    try:
-        os.dup2(2, 1)
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        output.flush()  # what was written to it meanwhile, by whoever had kept it
-        os.dup2(kept, 1)
-        os.close(kept)
+    check_exists(store)
+    only = name or only_tree(store, "--tree {name!r}", in_shell(Action("tree.add_round")))
+    return refine.Tree(only, store, create=False)
 
 
 def objective_words(name: str) -> str:
     """What has to be typed of an objective for a run, as far as its recorded name tells; empty where that is enough."""
     from refine.run.identity import UNNAMED
     from refine.trials.round_record import COMMAND
-    from refine.utils.objects import is_import_path, is_installed
 
     if name.startswith(COMMAND):
         return f"--command {shlex.quote(name.removeprefix(COMMAND))}"
@@ -294,58 +416,41 @@ def typed(store: str, command: str, found: Round, rest: str = "") -> str:
 
 
 def chosen(found: Round) -> Round:
-    """The round that a command found by itself; the commands that are suggested name it."""
+    """The round that a command is about; the commands that are suggested name it."""
     remember(ROUND, found.id)
     return found
 
 
-def calls_on(store: str, found: Round) -> tuple[str, ...]:
-    """What one would sensibly type on a round."""
-    from refine.design.space_filling import IMPORTED
-    from refine.trials.trial import FAILED
-
-    trials = found.trials
-    failed, ended = int(trials["state"].isin(FAILED).sum()), len(trials)
-    run = found.node.method != IMPORTED and ended < found.n
-    calls = [typed(store, "run", found, "--workers 2")] if run else []
-    calls += [typed(store, "failures", found)] if failed else []
-    if ended > failed:
-        calls += [typed(store, "analyze", found), typed(store, "propose", found)]
-    return tuple(calls)
-
-
-def objective_for(found: Round, where: str | None) -> dict[str, Any]:
+def objective_for(found: Round, where: str | None, command: str | None = None) -> dict[str, Any]:
     """What a round calls, as options of :meth:`refine.Round.run`.
 
     Args:
         found: The round.
         where: Where its objective is; default by the name that the round recorded.
+        command: A program to run instead.
 
     Raises:
         ObjectiveError: It can't be found.
     """
-    from refine.errors import shown as visible
+    from refine.run.command import Command
     from refine.run.identity import UNNAMED
     from refine.trials.round_record import COMMAND
-    from refine.utils.objects import found_object, is_installed, named_object
 
+    if command is not None:
+        return {"objective": Command(command)}
     name = found.node.objective
     if where is None:
         if name.startswith(UNNAMED):
-            from refine.errors import ObjectiveError
-
             raise ObjectiveError(
                 f"round {found.id}: was imported without an objective; say what to run: --objective module:name"
             )
         if name.startswith(COMMAND):
-            from refine.errors import ObjectiveError
-
             # A store may come from elsewhere: what runs is what somebody typed here.
             raise ObjectiveError(
                 f"round {found.id}: runs a program; give it again: --command {shlex.quote(name.removeprefix(COMMAND))}"
             )
         if is_installed(name):
-            typer.echo(f"importing {visible(name)}, which the store names", err=True)
+            typer.echo(f"importing {shown(name)}, which the store names", err=True)
         return {"objective": named_object(name)}
     given = found_object(where)
     # A script's own function is recorded without a module; found in its file it is the same one.

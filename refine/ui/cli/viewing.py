@@ -1,212 +1,203 @@
-"""Commands that show what is known: tree, log, show, analyze, checks, diff, best, winner, calibration, report, plot."""
+"""Commands that show what is known: from the tree to a figure, and which of two configurations is better."""
 
 from __future__ import annotations
 
 import inspect
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
+from refine.errors import AnalysisError, ReviewError, did_you_mean
 from refine.ui.cli.completion import complete_rounds
-from refine.ui.cli.opening import opened
 from refine.ui.cli.shared import (
     LOOK,
-    AllOption,
-    JsonOption,
+    NO,
+    OPEN,
+    AtRound,
+    Explained,
+    InTree,
+    Limited,
     OfArgument,
-    OtherArgument,
+    Output,
     RoundArgument,
-    StoreArgument,
-    TreeOption,
-    WhyOption,
-    app,
-    calls_on,
     chosen,
-    put,
-    put_json,
-    put_path,
-    typed,
+    command,
 )
 from refine.ui.cli.spelling import completed, in_shell
+from refine.utils.display import Block, Cell, Grid, Items, Page, Text
+from refine.utils.format import join, number, plural
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and its figures.")]
-HtmlOption = Annotated[bool, typer.Option("--html", help="One self-contained HTML file instead of markdown.")]
+    from refine.analysis.judgement import Judgement
+    from refine.tree.round import Round
+    from refine.tree.tree import Tree
+
+OutOption = Annotated[Path, Option("--out", "-o", help="Folder for the report and its figures.")]
+HtmlOption = Annotated[bool, Option("--html", help="One self-contained HTML file instead of markdown.")]
 
 
-@app.command(rich_help_panel=LOOK)
-def tree(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
+@command(LOOK)
+def tree(at: InTree, out: Output) -> None:
     """Print the tree with best values and decisions."""
-    with opened(store, name) as found:
-        rounds = found.rounds
-        last = (typed(store, "show", rounds[-1]), *calls_on(store, rounds[-1])) if rounds else ()
-        put(found, as_json, *last)
+    with at.tree() as found:
+        last = [(at.typed("show", r), *at.calls_on(r)) for r in found.rounds[-1:]]
+        out.put(found, *(last[0] if last else ()))
 
 
-@app.command(rich_help_panel=LOOK)
-def log(store: StoreArgument, name: TreeOption = None, as_json: JsonOption = False) -> None:
+@command(LOOK)
+def log(at: InTree, out: Output) -> None:
     """Print the log of the tree, oldest first."""
-    from refine.utils.display import Cell, Grid, Page
-
-    with opened(store, name) as found:
+    with at.tree() as found:
         frame = found.log()
         rows = tuple(
-            (when.strftime("%Y-%m-%d %H:%M:%S"), Cell(event, "strong"), at, child or "-", author, note or "-")
-            for when, event, at, child, author, note in frame.itertuples(index=False)
+            (
+                when.strftime("%Y-%m-%d %H:%M:%S"),
+                Cell(event, "strong"),
+                where,
+                child or "-",
+                author,
+                note or "-",
+            )
+            for when, event, where, child, author, note in frame.itertuples(index=False)
         )
         head = ("time (UTC)", "event", "round", "child", "author", "note")
-        put(frame, as_json, page=lambda: Page(f"Log of {found.name}", (Grid(head, rows),)))
+        out.put(frame, page=lambda: Page(f"Log of {found.name}", (Grid(head, rows),)))
 
 
-@app.command("show", rich_help_panel=LOOK)
-def show_round(
-    store: StoreArgument, which: RoundArgument, name: TreeOption = None, as_json: JsonOption = False
-) -> None:
+@command(LOOK, "show")
+def show_round(at: AtRound, out: Output) -> None:
     """Print a round: progress, best trial, space and decisions."""
-    with opened(store, name) as opened_tree:
-        found = chosen(opened_tree[which])
-        put(found, as_json, *calls_on(store, found))
+    with at.round() as found:
+        out.put(found, *at.calls_on(found))
 
 
-@app.command(rich_help_panel=LOOK)
+@command(LOOK)
+def space(
+    at: AtRound,
+    out: Output,
+    code: Annotated[bool, Option("--code", help="As Python for Optuna, to be pasted.")] = False,
+    proposed: Annotated[bool, Option("--proposed", help="What was last proposed on it instead.")] = False,
+) -> None:
+    """Print the space of a round, or write it as code for Optuna."""
+    with at.round() as found:
+        proposals = found._proposals
+        if proposed and not proposals:
+            raise ReviewError(
+                f"round {found.id}: nothing was proposed on it yet; refine propose makes a proposal"
+            )
+        shown = proposals[-1].space if proposed else found.space
+        if not code:
+            out.put(shown)
+        elif out.as_json:
+            raise ReviewError("--code writes Python and --json writes JSON; leave one of them out")
+        else:
+            typer.echo(shown.to_code(), nl=False)
+
+
+@command(LOOK)
 def analyze(
-    store: StoreArgument,
-    which: RoundArgument,
-    metric: Annotated[str | None, typer.Option(help="Another metric than the round's own.")] = None,
-    direction: Annotated[
-        str | None, typer.Option(help="maximize or minimize; default the round's own.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every bootstrap and permutation test.")] = 0,
-    why: WhyOption = False,
-    whole: AllOption = False,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
+    at: AtRound,
+    out: Explained,
+    metric: Annotated[str | None, Option(help="Another metric than the round's own.")] = None,
+    direction: Annotated[str | None, Option(help="maximize or minimize; default the round's own.")] = None,
+    seed: Annotated[int, Option(help="Seed of every bootstrap and permutation test.")] = 0,
 ) -> None:
     """Print what a round found about each parameter, the clearest first."""
-    with opened(store, name) as opened_tree:
-        found = chosen(opened_tree[which])
-        analysis = found.analyze(metric, direction, seed)
-        calls = typed(store, "propose", found), typed(store, "checks", found)
-        put(analysis, as_json, *calls, why=why, whole=whole)
+    with at.round() as found:
+        calls = at.typed("propose", found), at.typed("checks", found)
+        out.put(found.analyze(metric, direction, seed), *calls)
 
 
-@app.command(rich_help_panel=LOOK)
-def checks(
-    store: StoreArgument,
-    which: RoundArgument,
-    why: WhyOption = False,
-    whole: AllOption = False,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@command(LOOK)
+def checks(at: AtRound, out: Explained) -> None:
     """Print the checks before a decision on the last proposal: PASS, WARN, FAIL or UNKNOWN."""
     from refine.report.pages.checks import checks_page
 
-    with opened(store, name) as opened_tree:
-        found = chosen(opened_tree[which])
-        checks, propose = found.checks(), typed(store, "propose", found)
-        put(checks, as_json, propose, page=lambda: checks_page(checks, in_shell), why=why, whole=whole)
+    with at.round() as found:
+        checks = found.checks()
+        out.put(checks, at.typed("propose", found), page=lambda: checks_page(checks, in_shell))
 
 
-@app.command(rich_help_panel=LOOK)
+@command(LOOK)
 def diff(
-    store: StoreArgument,
+    at: InTree,
+    out: Explained,
     first: RoundArgument,
-    second: OtherArgument,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write it as a report into this folder instead.")
+    second: Annotated[
+        str, Argument(metavar="OTHER", help="The other round.", autocompletion=complete_rounds)
+    ],
+    folder: Annotated[
+        Path | None, Option("--out", "-o", help="Write it as a report into this folder instead.")
     ] = None,
     html: HtmlOption = False,
-    why: WhyOption = False,
-    whole: AllOption = False,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Print what differs between two rounds, or write it as a report."""
-    with opened(store, name) as found:
+    with at.tree() as found:
         comparison = found.diff(first, second)
-        if out is not None or html:
-            put_path(comparison.report(out or Path("reports"), html=html), as_json)
+        if folder is not None or html:
+            out.path(comparison.report(folder or Path("reports"), html=html))
         else:
-            put(comparison, as_json, why=why, whole=whole)
+            out.put(comparison)
 
 
-@app.command(rich_help_panel=LOOK)
-def best(
-    store: StoreArgument,
-    which: OfArgument = None,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def _of(tree: Tree, which: str | None) -> tuple[Round | None, str]:
+    """A round, or none where the whole tree is meant, and what to call it."""
+    if which is None:
+        return None, f"tree {tree.name}"
+    found = chosen(tree[which])
+    return found, f"round {found.id}"
+
+
+@command(LOOK)
+def best(at: InTree, out: Output, which: OfArgument = None) -> None:
     """Print the best observed trial; what to hand over says `winner`."""
-    from refine.errors import AnalysisError
     from refine.report.markdown.round_facts import shown
-    from refine.utils.display import Cell, Grid, Page
 
-    with opened(store, name) as opened_tree:
-        if which is None:
-            row, where = opened_tree.best(), f"tree {opened_tree.name}"
-        else:
-            found = chosen(opened_tree[which])
-            row, where = found.best, f"round {found.id}"
+    with at.tree() as tree:
+        found, where = _of(tree, which)
+        row = tree.best() if found is None else found.best
         if row is None:
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
         rows = tuple((Cell(str(k), "strong"), shown(v)) for k, v in row.items())
-        put(
-            row,
-            as_json,
-            page=lambda: Page(f"Best observed trial of {where}", (Grid(("what", "value"), rows),)),
-        )
+        out.put(row, page=lambda: Page(f"Best observed trial of {where}", (Grid(("what", "value"), rows),)))
 
 
-@app.command(rich_help_panel=LOOK)
+@command(LOOK)
 def winner(
-    store: StoreArgument,
+    at: InTree,
+    out: Explained,
     which: OfArgument = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Writes its certificate into this folder, instead of printing it.")
+    folder: Annotated[
+        Path | None, Option("--out", help="Writes its certificate into this folder, instead of printing it.")
     ] = None,
     html: HtmlOption = False,
-    why: WhyOption = False,
-    whole: AllOption = False,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Print the configuration to hand over: the best posterior mean, with what to expect when it is trained again."""
-    from refine.errors import AnalysisError
-
-    with opened(store, name) as opened_tree:
-        found = opened_tree.winner() if which is None else chosen(opened_tree[which]).recommend()
-        if found is None:
-            where = f"tree {opened_tree.name}" if which is None else f"round {opened_tree[which].id}"
+    with at.tree() as tree:
+        found, where = _of(tree, which)
+        won = tree.winner() if found is None else found.recommend()
+        if won is None:
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
-        if out is None:
-            put(found, as_json, why=why, whole=whole)
+        if folder is None:
+            out.put(won)
         else:
-            put_path(found.report(out, html=html), as_json)
+            out.path(won.report(folder, html=html))
 
 
-@app.command(rich_help_panel=LOOK)
-def front(
-    store: StoreArgument,
-    which: OfArgument = None,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@command(LOOK)
+def front(at: InTree, out: Output, which: OfArgument = None) -> None:
     """Print the trials of several goals that no other one beats: of all rounds, or of one round among its own."""
-    from refine.errors import AnalysisError
     from refine.report.markdown.round_facts import shown
     from refine.tree.overview import beaten
-    from refine.utils.display import Block, Grid, Page, Text
-    from refine.utils.format import plural
 
-    with opened(store, name) as opened_tree:
-        found = None if which is None else chosen(opened_tree[which])
-        rows = opened_tree.front if found is None else found.front
-        where = f"tree {opened_tree.name}" if found is None else f"round {found.id}"
+    with at.tree() as tree:
+        found, where = _of(tree, which)
+        rows = tree.front if found is None else found.front
         if not len(rows):
             raise AnalysisError(f"{where}: no trial has a value in every goal yet; run the round first")
         hidden = ("state", "value", "seconds", "seed", "cell", "origin")
@@ -221,53 +212,35 @@ def front(
                 f"The round's own: {lost:,} of {plural(len(rows), 'point')} are beaten by other rounds. Without a round it is the "
                 "tree's."
             )
-            blocks: tuple[Block, ...] = (Text(told), grid) if lost else (grid,)
-            return Page(f"The front of {where}", blocks)
+            return Page(f"The front of {where}", (Text(told), grid) if lost else (grid,))
 
-        put(rows, as_json, page=page)
+        out.put(rows, page=page)
 
 
-@app.command(rich_help_panel=LOOK)
-def calibration(
-    store: StoreArgument,
-    why: WhyOption = False,
-    whole: AllOption = False,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@command(LOOK)
+def calibration(at: InTree, out: Explained) -> None:
     """Print the forecasts of proposals, what their children showed, and which narrowings were refuted."""
-    with opened(store, name) as found:
-        kept = found.calibration()
-        put(kept.frame, as_json, page=kept.page, why=why, whole=whole)
+    with at.tree() as found:
+        record = found.calibration()
+        out.put(record.frame, page=record.page)
 
 
-@app.command(rich_help_panel=LOOK)
+@command(LOOK)
 def report(
-    store: StoreArgument,
-    which: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="ROUND",
-            help="Of this round; default the whole tree and every round.",
-            autocompletion=complete_rounds,
-        ),
-    ] = None,
-    out: OutOption = Path("reports"),
+    at: InTree,
+    out: Output,
+    which: OfArgument = None,
+    folder: OutOption = Path("reports"),
     html: HtmlOption = False,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Write a round, or the whole tree and every round, as markdown with figures."""
-    with opened(store, name) as found:
+    with at.tree() as found:
         if which is not None:
-            put_path(chosen(found[which]).report(out, html=html), as_json)
+            out.path(chosen(found[which]).report(folder, html=html))
             return
-        paths = [found.report(out, html=html), *(r.report(out, html=html) for r in found.rounds)]
-        if as_json:
-            put_json({"paths": [str(p) for p in paths]})
-        else:
-            for path in paths:
-                typer.echo(str(path))
+        reports = [found.report(folder, html=html), *(r.report(folder, html=html) for r in found.rounds)]
+        paths = list(map(str, reports))
+        out.say("\n".join(paths), {"paths": paths})
 
 
 def _argument(text: str) -> Any:
@@ -280,52 +253,155 @@ def _argument(text: str) -> Any:
     return text
 
 
-@app.command(rich_help_panel=LOOK)
+@command(LOOK)
 def plot(
-    store: StoreArgument,
-    which: RoundArgument,
-    figure: Annotated[str, typer.Argument(metavar="FIGURE", help="Name of the figure, such as density.")],
+    at: AtRound,
+    out: Output,
+    figure: Annotated[str, Argument(metavar="FIGURE", help="Name of the figure, such as density.")],
     about: Annotated[
-        list[str] | None, typer.Argument(metavar="PARAMETER...", help="What it is of, such as dropout.")
+        list[str] | None, Argument(metavar="PARAMETER...", help="What it is of, such as dropout.")
     ] = None,
-    out: Annotated[
+    file: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="PNG or SVG file, by its ending; default named by the figure."),
+        Option("--out", "-o", help="PNG or SVG file, by its ending; default named by the figure."),
     ] = None,
-    width: Annotated[
-        str, typer.Option("--width", help="text, or column for one of two columns of a page.")
-    ] = "text",
-    theme: Annotated[
-        str | None, typer.Option("--theme", help="light or dark; default matplotlib's present style.")
-    ] = None,
-    name: TreeOption = None,
-    as_json: JsonOption = False,
+    width: Annotated[str, Option(help="text, or column for one of two columns of a page.")] = "text",
+    theme: Annotated[str | None, Option(help="light or dark; default matplotlib's present style.")] = None,
 ) -> None:
     """Draw a figure of round.plot as PNG or SVG; its arguments follow its name."""
-    from refine.errors import AnalysisError, did_you_mean
     from refine.report import figures
-    from refine.utils.format import join
 
-    with opened(store, name) as opened_tree:
-        plots = chosen(opened_tree[which]).plot
+    with at.round() as found:
+        plots, about = found.plot, about or []
         known = [n for n in dir(plots) if not n.startswith("_") and n != "interactive"]
         if figure not in known:
             raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
-        draw, given = getattr(plots, figure), [_argument(text) for text in about or []]
+        draw = getattr(plots, figure)
         takes = {
             n: p.default
             for n, p in inspect.signature(draw).parameters.items()
             if n not in ("ax", "new", "width", "theme")
         }
         needs = sum(default is inspect.Parameter.empty for default in takes.values())
-        if not needs <= len(given) <= len(takes):
+        if not needs <= len(about) <= len(takes):
             words = [n.upper() if i < needs else f"[{n.upper()}]" for i, n in enumerate(takes)]
-            write = completed(" ".join(["refine plot STORE ROUND", figure, *words]))
             raise AnalysisError(
-                f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about or []) or 'nothing'}; "
-                f"write {write}"
+                f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about) or 'nothing'}; "
+                f"write {completed(' '.join(['refine plot STORE ROUND', figure, *words]))}"
             )
-        axes = draw(*given, width=width, theme=theme)
-        path = out or Path("-".join([figure, *(about or [])]) + ".png")
+        axes = draw(*map(_argument, about), width=width, theme=theme)
+        path = file or Path("-".join([figure, *about]) + ".png")
         figures.save(axes, path)
-        put_path(path, as_json)
+        out.path(path)
+
+
+# Why trials did not complete.
+
+_KINDS = 10
+"""So many kinds of failure are listed, the most frequent first."""
+
+
+@command(LOOK)
+def failures(at: AtRound, out: Output) -> None:
+    """Print why trials did not complete: errors by frequency, and the first traceback."""
+    from refine.design.space_filling import IMPORTED
+
+    with at.round() as found:
+        rows = found.failures
+        # What was finished elsewhere can't be run again.
+        states = [] if found.node.method == IMPORTED else dict.fromkeys(map(str, rows["state"]))
+        calls = [at.typed("run", found, f"--rerun {state}") for state in states if state != "running"]
+        out.put(rows, *calls, page=lambda: _failures_page(found, rows))
+
+
+def _failures_page(found: Round, rows: pd.DataFrame) -> Page:
+    title = f"round {found.id} of {found.context.name}: {len(rows):,} of {plural(len(found.trials), 'trial')} did not complete"
+    if rows.empty:
+        return Page(title)
+    said = rows["error"].map(lambda text: str(text).strip().splitlines()[-1] if text else "-")
+    kinds = sorted(rows.groupby([rows["state"], said], sort=False), key=lambda kind: -len(kind[1]))
+    lines = []
+    for (state, last), trials in kinds[:_KINDS]:
+        first = trials.iloc[0]
+        values = ((p, first[p]) for p in found.space.varied)
+        at = ", ".join(f"{p} = {number(v, 6) if isinstance(v, float) else v}" for p, v in values)
+        lines.append(f"{state}, {plural(len(trials), 'trial')}: {last}{f' (first at {at})' if at else ''}")
+    blocks: list[Block] = [Items(tuple(lines))]
+    if len(kinds) > _KINDS:
+        blocks.append(Text(f"and {len(kinds) - _KINDS:,} more kinds; --json has every trial", "faint"))
+    tracebacks = (text for _, trials in kinds for text in trials["error"] if text and "\n" in text.strip())
+    if first_traceback := next(tracebacks, None):
+        blocks.append(Text(f"The first traceback:\n\n{first_traceback.rstrip()}", lines=True))
+    return Page(title, tuple(blocks))
+
+
+# One configuration beside another.
+
+_HELP = "a round, 'winner', 'best', 'baseline', or values, as 'lr=0.1 units=64'"
+
+
+def _configuration(text: str | None) -> Any:
+    """A configuration as it is typed: values by name, else a round or a word."""
+    from refine.space.literals import typed_pairs
+
+    if text is None or "=" not in text:
+        return text
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ReviewError(
+            f"a quote has no partner in {text!r}; write values as in 'lr=0.1 units=64', those with spaces in quotes"
+        ) from None
+    return typed_pairs(words, "judge")
+
+
+def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement) -> list[str]:
+    """What to type next, where more runs are expected to decide."""
+    from refine.report.pages.judgement import runs_needed
+
+    if not (needed := runs_needed(found)):
+        return []
+    words = [shlex.quote(which) for which in (a, b) if which is not None]
+    words += [f"--budget {needed}", *([] if epsilon is None else [f"--epsilon {epsilon:g}"])]
+    return [completed(f"refine judge STORE {' '.join(words)}")]
+
+
+@command(LOOK)
+def judge(
+    at: InTree,
+    out: Explained,
+    how: Limited,
+    a: Annotated[
+        str | None, Argument(metavar="CONFIG", help=f"Which configuration: {_HELP}; default the winner.")
+    ] = None,
+    b: Annotated[
+        str | None,
+        Argument(metavar="OTHER", help="What with; default the baseline, else the best of earlier rounds."),
+    ] = None,
+    budget: Annotated[
+        int,
+        Option(
+            min=0,
+            help="Run both under new seeds until it is decided, up to so many runs in all; default none.",
+        ),
+    ] = 0,
+    epsilon: Annotated[float | None, Option(help="Difference that counts as none.")] = None,
+) -> None:
+    """Say whether a configuration is better than another: KEEP (exit code 0), DISCARD (3) or CONFIRM (4)."""
+    from refine.analysis.judgement import CONFIRM, DISCARD
+
+    if not budget and how != Limited():
+        raise ReviewError(
+            "judge runs nothing without --budget, so that --objective, --workers, --threads and --timeout would say nothing; "
+            "give --budget as well"
+        )
+    pair = _configuration(a), _configuration(b)
+    with at.tree() as tree:
+        with out.alone():
+            found = tree.judge(*pair, epsilon=epsilon)
+            if budget:
+                options = how.on(tree[found.a.round])
+                found = tree.judge(*pair, epsilon=epsilon, budget=budget, progress=False, **options)
+        out.put(found, *_next(a, b, epsilon, found))
+    if found.verdict in (DISCARD, CONFIRM):
+        raise typer.Exit(NO if found.verdict == DISCARD else OPEN)

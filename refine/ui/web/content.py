@@ -17,26 +17,31 @@ from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
 from refine.analysis.levels import cells_of, level_shares
 from refine.analysis.selection import good_rows, having, unusable
 from refine.report.glossary import meanings, terms
-from refine.report.pages.analysis import VERDICTS, best_text, cell_text, pair_text, share_text
+from refine.report.pages.analysis import (
+    VERDICTS,
+    best_text,
+    caution_facts,
+    cell_text,
+    pair_text,
+    share_text,
+)
 from refine.report.pages.checks import figure, passed_text, question, says
 from refine.report.pages.options import leaves_text, option_numbers, risks_text
 from refine.report.pages.preview import PROBABILITY, decision_numbers, probability_name, too_many_text
-from refine.report.pages.proposal import claim_sentence, kept_text, why, why_heading
+from refine.report.pages.proposal import claim_sentence, kept_text, next_text, why, why_heading
 from refine.report.pages.reasons import next_sentence, sentence, sentences
-from refine.report.pages.review import suggestion_text, total_sentence
-from refine.report.pages.worth import worth_sentence
+from refine.report.pages.review import branch_facts, safe_cell, suggestion_text, total_sentence
+from refine.report.pages.worth import short_worth, worth_sentence
 from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
 from refine.space.limits import widened
 from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.frame import infeasible_rows
-from refine.ui.web.glance import other_facts
 from refine.ui.web.plan import belief_form
-from refine.ui.web.steps import step_content
-from refine.ui.web.ticks import axis
-from refine.ui.web.view import MISSING, rank_column, view_of
-from refine.utils.format import duration, number, score
+from refine.ui.web.scales import MISSING, axis, rank_column, view_of
+from refine.utils.display import Cell
+from refine.utils.format import duration, join, number, plural, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,13 +54,16 @@ if TYPE_CHECKING:
     from refine.proposal.preview import Preview
     from refine.proposal.proposal import Proposal
     from refine.review.checklist import Checks
+    from refine.review.next_step import NextStep
     from refine.review.review import Review
     from refine.space.belief import Belief
+    from refine.space.space import Space
     from refine.tree.round import Round
 
 _MOST_OUTSIDE = 40  # stops beyond an end of a range
 _LONGEST_TICK = 6  # letters of a level that is a label of its axis
 _POINTS = 120  # of a density: as many as a panel is wide enough for
+_NAMED = 4  # changed parameters that a sentence names
 _ORDER = ("fail", "warn", "unknown", "pass")
 
 
@@ -65,14 +73,8 @@ def known(value: float) -> float | None:
 
 
 def review_content(review: Review[Round], checks: Checks, options: Options) -> dict[str, Any]:
-    """A round under review: a panel per parameter, the proposal and those of other risks, the checks.
-
-    Args:
-        review: The review, without edits.
-        checks: The checks of its round.
-        options: Its proposals by risk.
-    """
-    analysis, proposal = review.analysis, review.proposal
+    """A round under review, without edits: a panel per parameter, the proposal and those of other risks, the checks."""
+    analysis, proposal, claim = review.analysis, review.proposal, review.proposal.claim
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
     names = [e.name for e in analysis.parameters]
@@ -82,9 +84,9 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
         "next_step": step.to_json(),
         "next": next_sentence(step.reasons[:1]),
         "best": best_text(analysis),
-        "facts": other_facts(review),
+        "facts": _other_facts(review),
         "call": str(step.action),
-        "step": step_content(step),
+        "step": _button(step),
         "claim": " ".join(
             [
                 *(() if review._worth is None else (worth_sentence(review._worth),)),
@@ -94,9 +96,9 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
             ]
         ),
         "risk": proposal.risk,
-        "epsilon": known(proposal.claim.epsilon),
-        "epsilon_given": known(proposal.claim.epsilon) if proposal.claim.epsilon_source == "given" else None,
-        "epsilon_text": score(proposal.claim.epsilon),
+        "epsilon": known(claim.epsilon),
+        "epsilon_given": known(claim.epsilon) if claim.epsilon_source == "given" else None,
+        "epsilon_text": score(claim.epsilon),
         "options": [option_content(option, probability_name(proposal)) for option in options.rows],
         "option": options.rows.index(options.now),
         "metric": analysis.metric,
@@ -138,16 +140,58 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
     }
 
 
+def change_sentence(old: Space, new: Space) -> str:
+    """What the next round varies otherwise: ``lr 1 to 1.5 and optimizer without SGD``; empty where nothing."""
+    changed = {name: p for name, p in new.items() if name not in old or p != old[name]}
+    named = [f"{n} {next_text(old[n], p) if n in old else bounds_text(p)}" for n, p in changed.items()]
+    if len(named) > _NAMED + 1:
+        named[_NAMED:] = [f"{len(named) - _NAMED} more"]
+    return f"Next round: {join(named)}." if named else ""
+
+
+def safe_fact(review: Review[Any]) -> dict[str, str]:
+    """What accepting a review as it stands may lose."""
+    return _fact("Safe?", safe_cell(review))
+
+
+def _other_facts(review: Review[Any]) -> list[dict[str, str]]:
+    """Whether another round is worth it, where that can be told, what the branch's claims come to, and what to keep in mind."""
+    worth = [] if review._worth is None else [("Worth it?", Cell(short_worth(review._worth)))]
+    branch = [("Branch", Cell(text)) for text in branch_facts(review)]
+    return [_fact(name, cell) for name, cell in (*worth, *branch, *caution_facts(review.analysis))]
+
+
+def _fact(name: str, cell: Cell) -> dict[str, str]:
+    return {"name": name, "text": cell.text, "tone": cell.tone}
+
+
+def _button(step: NextStep) -> dict[str, Any]:
+    """The button of a next step: what it does, with which numbers, and what is on it; nothing where only a person can do it."""
+    name, options = step.action.name, {k: v for k, v in step.action.options.items() if isinstance(v, int)}
+    if name == "review.accept":
+        n = options["n"]
+        title = (
+            f"Accepts with the advised {plural(n, 'configuration')}; the next round is made, and not run yet"
+        )
+        return {"do": "accept", "n": n, "label": f"accept, n = {n:,}", "title": title}
+    if name == "round.run":
+        n = options["n"]
+        title = f"Extends this round to {plural(n, 'configuration')} and runs them in the background"
+        return {"do": "run", "n": n, "label": f"run {step.n:,} more", "title": title}
+    if name == "round.replicate":
+        top, seeds = options["top"], options["seeds"]
+        title = f"{terms()['Replicate'].plain} The best {top} run {seeds} times each, in the background."
+        label = f"run the best {top} again"
+        return {"do": "replicate", "top": top, "seeds": seeds, "label": label, "title": title}
+    return {"do": ""}
+
+
 SUGGESTED = "suggested"
 """Form of an edit that takes over what a suggestion says of a parameter, and that bounds or levels can't say."""
 
 
 def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
-    """What others suggest, with the edits that take it over.
-
-    Args:
-        review: The review, without edits.
-    """
+    """What others suggest, with the edits that take it over."""
     old = review.proposal.old
     return [
         {
@@ -168,12 +212,7 @@ def _as_suggested(form: dict[str, Any], digest: str) -> dict[str, Any]:
 
 
 def option_content(option: Option, probable: str = PROBABILITY) -> dict[str, Any]:
-    """The proposal of one risk, or of risks that lead to the same: its texts, its numbers and its bounds.
-
-    Args:
-        option: A row of the proposals by risk.
-        probable: What the header calls its probability.
-    """
+    """The proposal of one risk, or of risks that lead to the same; ``probable`` is what the header calls its probability."""
     risk, leaves, numbers = risks_text(option), leaves_text(option), option_numbers(option, probable)
     return {
         "risk": option.risk,
@@ -226,7 +265,7 @@ def panel(
         e: The part about the parameter.
         change: What is proposed.
         role: The parameter's.
-        listed: What the proposals of other risks make of it: their bounds can be shown as well.
+        listed: What proposals of other risks make of it: their bounds can be shown as well.
         belief: What is believed of the round's parameters.
     """
     p, badge = e.parameter, VERDICTS[analysis.findings[e.name].verdict]
@@ -305,14 +344,11 @@ def _outside(p: Range, far: float) -> set[float]:
     return found
 
 
-def _densities(analysis: Analysis, name: str) -> dict[str, Any]:
+def _densities(analysis: Analysis, name: str) -> dict[str, list[float]]:
     if not analysis.tested:  # no curve stands for what a search chose
         return {"everyone": [0.0] * _POINTS, "best": [0.0] * _POINTS}
     found = density_curves(analysis, name, _POINTS)
-    return {
-        "everyone": [round(float(v), 4) for v in found.everyone],
-        "best": [round(float(v), 4) for v in found.best],
-    }
+    return {"everyone": np.round(found.everyone, 4).tolist(), "best": np.round(found.best, 4).tolist()}
 
 
 def _view(analysis: Analysis, allow_degenerate: bool) -> dict[str, Any]:
@@ -406,7 +442,7 @@ def preview_content(
 
     Args:
         found: The preview.
-        proposal: The proposal that is edited.
+        proposal: What is edited.
         asked: How many configurations the person asked for; ``None`` where it was left to the page.
         front: How many points of the front lie inside, and of how many; ``None`` where there is one goal.
     """

@@ -1,4 +1,4 @@
-"""How the next round draws its trials, and within which budget it runs: what the page says beside the bounds. Pure."""
+"""How the next round draws its trials, and within which budget it runs: what the page says beside the bounds, and the same as Python. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from refine.run.ending import Ending
 from refine.space.belief import Belief, Near, belief_of, speaks_of
 from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
+from refine.space.literals import python_symbols, python_text
 from refine.space.parameters import Parameter
 from refine.space.space import Space
-from refine.utils.action import Action
+from refine.utils.action import Action, Symbol
 from refine.utils.format import join
 
 if TYPE_CHECKING:
@@ -48,11 +49,7 @@ def defaults() -> dict[str, float]:
 
 
 def plan_of(message: Mapping[str, Any], review: Review[Any]) -> Plan:
-    """The plan of a message.
-
-    Args:
-        message: Of the page.
-        review: With its edits: the belief is about its space.
+    """The plan of a message; the belief is about the space of the review with its edits.
 
     Raises:
         RefineError: A share, a budget or a belief that can't be.
@@ -111,15 +108,12 @@ def belief_form(belief: Belief | None, name: str, parameter: Parameter) -> Belie
     said = {} if belief is None else dict(belief.of)
     if name not in said or not speaks_of(parameter, said[name]):
         return None
-    form: Any
-    each = said[name]
+    each: Any = said[name]
     if isinstance(each, Near):
-        form = each.to_json()
-    else:
-        weights = {value_key(choice): weight for choice, weight in each}
-        form = {"weights": [weights.get(value_key(choice)) for choice in parameter.grid]}
-    found: BeliefForm = form
-    return found
+        near: Any = each.to_json()
+        return near  # type: ignore[no-any-return]
+    weights = {value_key(choice): weight for choice, weight in each}
+    return {"weights": [weights.get(value_key(choice)) for choice in parameter.grid]}
 
 
 def meant_belief(forms: Mapping[str, BeliefForm], old: Space, new: Space) -> tuple[Belief, tuple[str, ...]]:
@@ -182,6 +176,25 @@ def _of_those_left(said: Any, parameter: Parameter) -> Any:
     return tuple((choice, weight / total) for choice, weight in left)
 
 
-def run_call(running: Mapping[str, Any]) -> str:
-    """The call that runs the next round within its budget; empty where nothing is said of it."""
-    return f"{Action('child.run', **running)}" if running else ""
+def decision_code(review: Review[Any], note: str, n: int | None, plan: Plan) -> str:
+    """Python that accepts a review with its edits: from the tree to the child, and runs that where a budget is said."""
+    claim = review.proposal.claim
+    given = {"epsilon": claim.epsilon} if claim.epsilon_source == "given" else {}
+    proposed = Action("propose", risk=review.proposal.risk, **given)
+    lines = [f'review = tree["{review.round.id}"].{proposed}']
+    if review.edits:
+        lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
+    if review.rejected:
+        lines.append(f"review = {Action('review.reject', *review.rejected)}")
+    size = {} if n is None else {"n": n}
+    accepting = {name: _in_python(value) for name, value in plan.accepting.items()}
+    lines.append(f"child = {Action('review.accept', note=note, **size, **accepting)}")
+    if plan.running:
+        lines.append(f"{Action('child.run', **plan.running)}")
+    return "\n".join(lines)
+
+
+def _in_python(value: Any) -> Any:
+    if isinstance(value, Pruner):
+        return "median" if value == Pruner() else Symbol(f"refine.{value!r}")
+    return Symbol(value.code(python_text)) if isinstance(value, Belief) else value

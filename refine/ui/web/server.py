@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from refine.ui.web.session import Session
 
 _LARGEST = 1_000_000  # bytes of a message: a note and a few hundred edits
-_HOST = "127.0.0.1"
+HOST = "127.0.0.1"
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -83,7 +83,7 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    hosts = {f"{name}:{port}" for name in (_HOST, "localhost")}
+    hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
 
     def nothing(status: int = 404) -> Response:
         return Response(status_code=status, headers=_HEADERS)
@@ -134,6 +134,27 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
     return app
 
 
+def listening(port: int, instead: str) -> socket.socket:
+    """A socket that listens on loopback.
+
+    Args:
+        port: Which; 0 for any that is free.
+        instead: What to do where it is taken.
+
+    Raises:
+        ReviewError: It is taken.
+    """
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((HOST, port))
+        made.listen(64)  # who asks before the server runs waits, and is not turned away
+    except (OSError, OverflowError) as error:
+        made.close()
+        raise ReviewError(f"port {port} can't be had: {error}; {instead} any that is free") from None
+    return made
+
+
 class Server:
     """A running page.
 
@@ -157,18 +178,9 @@ class Server:
                 "the same from a shell: refine propose STORE ROUND",
             )
         self.token = secrets.token_urlsafe(24)
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((_HOST, port))
-            self._socket.listen(64)  # who asks before the server runs waits, and is not turned away
-        except (OSError, OverflowError) as error:
-            self._socket.close()
-            raise ReviewError(
-                f"port {port} can't be had: {error}; leave --port out for any that is free"
-            ) from None
+        self._socket = listening(port, "leave --port out for")
         self.port = int(self._socket.getsockname()[1])
-        self.url = f"http://{_HOST}:{self.port}/{self.token}/"
+        self.url = f"http://{HOST}:{self.port}/{self.token}/"
         self._server = _quiet(app_of(session, self.token, self.port))
 
     def run(self) -> None:

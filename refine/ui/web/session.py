@@ -1,7 +1,7 @@
-"""Answers what the front end asks. The same messages arrive from a notebook and from a browser.
+"""Answers what the review page asks, from a notebook or a browser.
 
-A message is an object with a ``type``; the answer is an object as well, or bytes for trials. What a person does wrong is
-an answer with ``error``, in words; nothing is written then. Decisions are made by :class:`refine.Review` alone.
+A message is one of :data:`refine.ui.web.messages.MESSAGES`; the answer is an object as well, or bytes for trials. What a person does
+wrong is an answer with ``error``, in words; nothing is written then. Decisions are made by :class:`refine.Review` alone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,22 +25,31 @@ from refine.space.edits import bounds_text
 from refine.space.literals import STARTED, page_form, page_value
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
-from refine.ui.web import desk, pictures
+from refine.ui.web import pictures
 from refine.ui.web.background import in_cells
-from refine.ui.web.code import decision_code
 from refine.ui.web.content import (
     SUGGESTED,
+    change_sentence,
     page_terms,
     pair_content,
     preview_content,
     review_content,
+    safe_fact,
     suggestions_content,
     trials_content,
 )
 from refine.ui.web.front import front_content, front_kept
-from refine.ui.web.glance import change_sentence, safe_fact
 from refine.ui.web.messages import check
-from refine.ui.web.plan import defaults, plan_of, pruner_of, running_of, whole
+from refine.ui.web.plan import decision_code, defaults, plan_of, pruner_of, running_of, whole
+from refine.ui.web.trials import (
+    Sheets,
+    history_bytes,
+    history_content,
+    list_content,
+    mark,
+    one_trial,
+    rows_of,
+)
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -62,27 +71,13 @@ _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = (
-    "start",
-    "pulse",
-    "tree",
-    "run",
-    "pause",
-    "list",
-    "part",
-    "trial",
-    "numbers",
-    "history",
-    "past",
-    "beside",
-    "figure",
-)
-"""Messages that are answered whatever else is going on: they change nothing that others rely on."""
+_ALONE = ("round", "trials", "pair", "mark", "epsilon", "preview", "decide", "front", "choose")
+"""Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis."""
 
 
 @dataclass
 class _Drawn:
-    """What a page was drawn from: a review without edits, of a version of the evidence."""
+    """What the page was drawn from: a review without edits, of a version of the evidence."""
 
     version: str
     review: Review
@@ -92,7 +87,7 @@ class _Drawn:
 
 
 class Session:
-    """One open page.
+    """One open review page.
 
     Args:
         shown: The round that is shown first; all of its tree can be.
@@ -113,15 +108,15 @@ class Session:
         self.background = background
         self.child: Round | None = None
         self._lock = threading.RLock()
-        self._desk = desk.Desk()
+        self._sheets = Sheets()
         self._started = started
-        self._epsilon: float | None = None  # what the person gave with the review that it began with
+        self._given_epsilon: float | None = None  # what the person gave with the review that it began with
         self._drawn: list[_Drawn] = []  # the one asked for last at the end
         self._best: dict[str, tuple[str, pd.Series | None]] = {}  # by round, with what its trials are
         if started is not None:
             self.risk = started.proposal.risk
             if started.proposal.claim.epsilon_source == "given":
-                self._epsilon = started.proposal.claim.epsilon
+                self._given_epsilon = started.proposal.claim.epsilon
             plain = type(started)(started.round, started.proposal, started.analysis)
             self._keep(_Drawn(self._versions()[shown.id], plain))
 
@@ -131,34 +126,14 @@ class Session:
         Args:
             message: Parsed JSON.
         """
-        answers: dict[str, Callable[[Mapping[str, Any]], Answer | bytes]] = {
-            "start": self._start,
-            "pulse": self._pulse,
-            "tree": self._tree,
-            "round": self._round,
-            "trials": self._trials,
-            "pair": self._pair,
-            "numbers": self._numbers,
-            "list": lambda asked: desk.listed(self._sheet(asked)),
-            "part": lambda asked: self._desk.part(self._sheet(asked), asked),
-            "trial": lambda asked: desk.trial(self._found(asked), self._sheet(asked), asked["number"]),
-            "history": lambda asked: desk.history(self._sheet(asked)),
-            "past": lambda asked: desk.past(self._sheet(asked)),
-            "mark": self._mark,
-            "figure": self._figure,
-            "beside": self._beside,
-            "preview": self._preview,
-            "epsilon": self._say_epsilon,
-            "decide": self._decide,
-            "run": self._run,
-            "pause": self._pause,
-            "front": self._front,
-            "choose": self._choose,
-        }
         try:
             checked = check(message)
-            with self._alone(str(checked["type"])):
-                return answers[checked["type"]](checked)
+            kind = checked["type"]
+            # Of a store in memory there is one connection, which nobody else may use meanwhile.
+            alone = kind in _ALONE or self.shown.context.store.in_memory
+            with self._lock if alone else nullcontext():
+                answer: Answer | bytes = getattr(self, f"_{kind}")(checked)
+                return answer
         except NotFoundError as error:
             return {"error": str(error), "gone": True}
         except RefineError as error:
@@ -166,12 +141,6 @@ class Session:
         except Exception as error:  # noqa: BLE001  # a page that gets no answer waits for ever
             _log.exception("the review page could not be answered")
             return {"error": f"This went wrong, which it should not: {type(error).__name__}: {error}"}
-
-    def _alone(self, kind: str) -> AbstractContextManager[object]:
-        """One message at a time, but for those that must not wait for the analysis of a large round, which takes long."""
-        # Of a store in memory there is one connection, which nobody else may use meanwhile.
-        in_memory = self.shown.context.store.in_memory
-        return nullcontext() if kind in _AT_ONCE and not in_memory else self._lock
 
     # What there is.
 
@@ -293,13 +262,13 @@ class Session:
             drawn.options = review.options()
         return drawn.options
 
-    def _say_epsilon(self, message: Mapping[str, Any]) -> Answer:
+    def _epsilon(self, message: Mapping[str, Any]) -> Answer:
         """Keeps with the round which difference matters to the person, and shows the round anew."""
         found = self._found(message)
         check_risk(message.get("risk", self.risk))  # before anything is kept
         found.set_epsilon(message.get("value"))
         if found.id == self.shown.id:
-            self._epsilon = None  # the last word counts
+            self._given_epsilon = None  # the last word counts
         self._drawn = [drawn for drawn in self._drawn if drawn.review.round.id != found.id]
         return self._round(message)
 
@@ -314,10 +283,28 @@ class Session:
 
     def _sheet(self, message: Mapping[str, Any]) -> Sheet:
         found = self._found(message)
-        return self._desk.sheet(found, self._versions()[found.id])
+        return self._sheets.of(found, self._versions()[found.id])
+
+    def _list(self, message: Mapping[str, Any]) -> Answer:
+        return list_content(self._sheet(message))
+
+    def _part(self, message: Mapping[str, Any]) -> Answer:
+        return self._sheets.part(self._sheet(message), message)
+
+    def _trial(self, message: Mapping[str, Any]) -> Answer:
+        return one_trial(self._found(message), self._sheet(message), message["number"])
+
+    def _history(self, message: Mapping[str, Any]) -> Answer:
+        return history_content(self._sheet(message))
+
+    def _past(self, message: Mapping[str, Any]) -> bytes:
+        return history_bytes(self._sheet(message))
 
     def _numbers(self, message: Mapping[str, Any]) -> bytes:
-        return self._desk.numbers(self._sheet(message), self._analysis_shown(message))
+        numbers = rows_of(self._sheet(message), self._analysis_shown(message))
+        if numbers is None:
+            raise ReviewError("the trials have changed since this page was drawn; look again")
+        return numbers.tobytes()
 
     def _figure(self, message: Mapping[str, Any]) -> Answer:
         return pictures.picture(self._found(message), self._analysis_shown(message), message)
@@ -327,10 +314,10 @@ class Session:
         return pictures.beside_content(self._found(message), other)
 
     def _mark(self, message: Mapping[str, Any]) -> Answer:
-        found, sheet = self._found(message), self._sheet(message)
+        found = self._found(message)
         _text(message.get("text"))
-        desk.mark(found, sheet, message)
-        return {**desk.trial(found, self._sheet(message), message["number"]), "said": desk.said(message)}
+        said = mark(found, self._sheet(message), message)
+        return {**self._trial(message), "said": said}
 
     def _analysis_shown(self, message: Mapping[str, Any]) -> Analysis:
         with self._lock:  # these are answered beside other messages
@@ -351,7 +338,7 @@ class Session:
         return {**content, **said, "warning": warning, "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
-        kind, note = message["kind"], _note(message)
+        kind, note = message["kind"], _text(message.get("note"))
         review = self._same(message)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
@@ -392,7 +379,7 @@ class Session:
 
     def _choose(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
-        found.choose(message["point"], note=_note(message))
+        found.choose(message["point"], note=_text(message.get("note")))
         return {"text": f"Chosen. It is stored as a decision on round {found.id}."}
 
     # Rounds and reviews.
@@ -424,7 +411,7 @@ class Session:
             if (review.round.id, drawn.version) == (found.id, version):
                 with contextlib.suppress(AnalysisError):  # read back without its posterior, or made for less
                     return self._keep(_Drawn(version, review.at(float(risk))))
-        epsilon = self._epsilon if found.id == self.shown.id else None
+        epsilon = self._given_epsilon if found.id == self.shown.id else None
         return self._keep(_Drawn(version, found.propose(float(risk), epsilon, keep=False)))
 
     def _keep(self, drawn: _Drawn) -> _Drawn:
@@ -508,10 +495,6 @@ def _about(found: Round) -> str:
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
     judged = judged_text(goals, found.node.subject_to)
     return " · ".join(part for part in (judged, note, decided) if part)
-
-
-def _note(message: Mapping[str, Any]) -> str:
-    return _text(message.get("note"))
 
 
 def _text(written: str | None) -> str:

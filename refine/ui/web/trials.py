@@ -1,13 +1,14 @@
-"""The trials of a round as the page shows them: a list that is sorted, filtered and read in parts, and one in full. Pure.
+"""The trials of a round on the review page: a list that is sorted, filtered and read in parts, one in full, and how it went.
 
-The page writes no number itself: whatever it shows of a trial is a text from here.
+The page writes no number itself: whatever it shows of a trial is a text from here. Nothing here waits for an analysis.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,10 +19,12 @@ from refine.analysis.selection import unusable
 from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
 from refine.space.categorical import Categorical
-from refine.trials.frame import may_be_best, metric_title
+from refine.tree.marks import marks_frame
+from refine.trials.frame import Records, may_be_best, metric_title, table
 from refine.trials.goal import Goal
+from refine.trials.rows import Rows
 from refine.trials.trial import EXCLUDED
-from refine.ui.web.ticks import axis
+from refine.ui.web.scales import axis, view_of
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import duration, number, plural, score
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
     from refine.analysis.analysis import Analysis
     from refine.space.space import Space
+    from refine.store.marks import Mark
+    from refine.tree.round import Round
     from refine.trials.metric import Curve
 
 LISTED = 200_000
@@ -39,6 +44,7 @@ _AT_ONCE = 100  # rows of an answer
 _LEVELS = 24  # a column of more different texts is filtered by what they hold
 _POINTS = 160  # of a learning curve: as many as a card is wide
 _LONGEST = 300  # letters of an error
+_MOST_READ = 3  # rounds whose trials are at hand
 
 STAR, NOTE = "(star)", "(note)"
 """Columns of the list that the table of trials does not have."""
@@ -56,14 +62,7 @@ _ORIGINS = {
 
 
 class Noted(NamedTuple):
-    """What people noted about a trial.
-
-    Attributes:
-        starred: Whether it has a star.
-        note: The note; empty without one.
-        excluded: Why no analysis uses it; ``None`` where they do.
-        author: Who said the last of it.
-    """
+    """What people noted about a trial: why no analysis uses it, ``None`` where they do, and who said the last of it."""
 
     starred: bool
     note: str
@@ -149,11 +148,7 @@ class Sheet:
         return Column(name, title, "choice", tuple(levels))
 
     def cells(self, name: str) -> npt.NDArray[Any]:
-        """(n,) what a column holds.
-
-        Args:
-            name: Of the column.
-        """
+        """(n,) what a column holds."""
         if name not in self._cells:
             self._cells[name] = self._noted(name) if name in (STAR, NOTE) else self.frame[name].to_numpy()
         return self._cells[name]
@@ -167,12 +162,7 @@ class Sheet:
         return found
 
     def text(self, name: str, i: int) -> str:
-        """What stands in a column of a trial.
-
-        Args:
-            name: Of the column.
-            i: Number of the trial.
-        """
+        """What stands in a column of a trial."""
         value = self.cells(name)[i]
         if isinstance(value, str):
             return value
@@ -215,12 +205,7 @@ def _is_number(value: Any) -> bool:
 
 
 def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32] | None:
-    """The numbers of the trials that an analysis is of, in its order; ``None`` where others have come since.
-
-    Args:
-        sheet: The trials.
-        analysis: Of the same round.
-    """
+    """The numbers of the trials that an analysis of the round is of, in its order; ``None`` where others have come since."""
     inside = np.flatnonzero(sheet.space.contains(sheet.frame))
     table = analysis.table
     inside = inside[(sheet.frame["state"] != EXCLUDED).to_numpy()[inside]]
@@ -245,15 +230,8 @@ def list_content(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Query:
-    """What of the list is asked for.
-
-    Attributes:
-        by: The column that it is sorted by, or ``"number"``.
-        descending: Whether the largest come first.
-        filters: Column -> ``{"low": ..., "high": ...}``, ``{"is": level}`` or ``{"holds": text}``.
-    """
+class Query(NamedTuple):
+    """What of the list is asked for: the column, or ``"number"``, that it is sorted by, and filters by column."""
 
     by: str
     descending: bool
@@ -262,10 +240,6 @@ class Query:
 
 def query_of(sheet: Sheet, message: Mapping[str, Any]) -> Query:
     """What a message asks for.
-
-    Args:
-        sheet: The trials.
-        message: ``by``, ``descending`` and ``filters``.
 
     Raises:
         ReviewError: An unknown column, or a filter that is none.
@@ -276,24 +250,15 @@ def query_of(sheet: Sheet, message: Mapping[str, Any]) -> Query:
         if name not in known and not (name == "number" and name is by):
             raise ReviewError(f"no column {name!r}; {did_you_mean(str(name), ['number', *known])}")
     for name, asked in filters.items():
-        _check_filter(known[name], asked)
+        takes = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}[known[name].kind]
+        for key in asked:
+            if key not in takes:
+                raise ReviewError(f"filter of {name}: takes {' and '.join(takes)}, got {key!r}")
     return Query(str(by), bool(message.get("descending")), filters)
 
 
-def _check_filter(column: Column, asked: Mapping[str, Any]) -> None:
-    takes = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}[column.kind]
-    for key in asked:
-        if key not in takes:
-            raise ReviewError(f"filter of {column.name}: takes {' and '.join(takes)}, got {key!r}")
-
-
 def found_rows(sheet: Sheet, query: Query) -> npt.NDArray[np.int64]:
-    """The numbers of the trials that are asked for, in their order; those without a value in that column come last.
-
-    Args:
-        sheet: The trials.
-        query: What is asked for.
-    """
+    """The numbers of the trials that are asked for, in their order; those without a value in that column come last."""
     import pandas as pd
 
     keep = np.ones(len(sheet.frame), dtype=np.bool_)
@@ -321,10 +286,6 @@ def part_content(sheet: Sheet, rows: npt.NDArray[np.int64], offset: int) -> dict
         sheet: The trials.
         rows: Numbers of all that were found, in their order.
         offset: The first of them that is asked for.
-
-    Returns:
-        ``rows`` from there on, each with ``number``, ``cells``, ``usable`` and ``starred``; how many were found as ``total``, how many
-        of these can be scrolled to as ``listed``, and both as a ``text``.
     """
     n, listed = len(sheet.frame), min(len(rows), LISTED)
     text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
@@ -352,17 +313,7 @@ def part_content(sheet: Sheet, rows: npt.NDArray[np.int64], offset: int) -> dict
 
 
 def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
-    """One trial in full.
-
-    Args:
-        sheet: The trials.
-        i: Its number.
-        curve: What it reported by epoch.
-
-    Returns:
-        ``key`` and ``title``, ``value``, ``rank``, ``facts``, ``configuration`` and ``metrics`` (name, text and meaning
-        each), ``curve``, ``failure``, and what was noted as ``marks``.
-    """
+    """One trial in full, with what it reported by epoch."""
     mark = sheet.marks.get(i, Noted(False, "", None, ""))
     state, origin = sheet.text("state", i), sheet.text("origin", i)
     told = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
@@ -411,12 +362,7 @@ def _last_line(error: str | None) -> str:
 
 
 def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
-    """A learning curve as numbers to draw and as a sentence: the metric's own, else a loss, else the first one.
-
-    Args:
-        curve: What the trial reported by epoch.
-        sheet: Whose trial it is.
-    """
+    """A learning curve as numbers to draw and as a sentence: the metric's own, else a loss, else the first one."""
     wanted = [sheet.goal.metric.name, "val_loss", "loss", *curve]
     name = next((n for n in wanted if len(curve.get(n, ())) > 1), None)
     if name is None:
@@ -441,13 +387,9 @@ def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
 # How it went.
 
 
-def history_content(sheet: Sheet, view: Mapping[str, Any]) -> dict[str, Any]:
-    """The axes of the history, and what it shows in words.
-
-    Args:
-        sheet: The trials.
-        view: Which values are shown, as cards have it.
-    """
+def history_content(sheet: Sheet) -> dict[str, Any]:
+    """The axes of the history, and what it shows in words."""
+    view = view_of(sheet.scores[sheet.usable], sheet.metric, sheet.goal.direction)
     n, found = len(sheet.frame), np.flatnonzero(sheet.ranks == 1)
     first = int(found[0]) if len(found) else None
     text = "No trial has a value yet."
@@ -458,7 +400,7 @@ def history_content(sheet: Sheet, view: Mapping[str, Any]) -> dict[str, Any]:
         text += f" The line is the best so far. {view['text'][:1].upper()}{view['text'][1:]}."
     return {
         "n": n,
-        "view": dict(view),
+        "view": view,
         "ticks": axis(0, max(1, n - 1), whole=True, most=8),
         "text": text,
         "best": first,
@@ -471,11 +413,106 @@ def history_bytes(sheet: Sheet) -> bytes:
 
     Values and the best so far as float64, NaN where there is none, then a byte of flags: 1 may be called best, 2 without
     a usable model.
-
-    Args:
-        sheet: The trials.
     """
     bad = unusable(sheet.frame, sheet.space, sheet.goal.allow_degenerate)
     flags = sheet.usable.astype("u1") | (bad.astype("u1") * 2)
     values = np.where(sheet.usable, sheet.scores, np.nan)
     return b"".join([values.astype("<f8").tobytes(), sheet.best.astype("<f8").tobytes(), flags.tobytes()])
+
+
+# Reading and marking.
+
+
+class Sheets:
+    """The trials of the rounds that a page looks at: read once, and again only where others have come."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read: list[tuple[tuple[str, str], Sheet]] = []  # the one asked for last at the end
+        self._noted: tuple[Sheet, int, Sheet] | None = None  # with what was noted about its trials since
+        self._listed: tuple[Sheet, Query, npt.NDArray[np.int64]] | None = None
+
+    def of(self, found: Round, version: str) -> Sheet:
+        """The trials of a round with what is noted about them; read again where the version of its evidence is another."""
+        with self._lock:
+            key = found.id, version
+            sheet = next((s for k, s in self._read if k == key), None) or read_sheet(found)
+            self._read = [*((k, s) for k, s in self._read if k[0] != found.id), (key, sheet)][-_MOST_READ:]
+            reader, pk = found.context.reader, found._stored.pk
+            last = reader.last_marks(found.context.tree).get(pk)
+            if last is None:
+                return sheet
+            if self._noted is None or self._noted[:2] != (sheet, last):
+                self._noted = sheet, last, replace(sheet, marks=noted(sheet, reader.marks(pk)))
+            return self._noted[2]
+
+    def part(self, sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Some rows of the list; sorted and filtered once."""
+        query, offset = query_of(sheet, message), message.get("offset", 0)
+        if offset < 0:
+            raise ReviewError(f"offset must be a whole number >= 0, got {offset!r}")
+        known = self._listed
+        if known is None or known[0] is not sheet or known[1] != query:
+            known = self._listed = sheet, query, found_rows(sheet, query)
+        return part_content(sheet, known[2], offset)
+
+
+def read_sheet(found: Round) -> Sheet:
+    """Reads the trials of a round."""
+    records = found.context.reader.records([found._stored.pk], curves=found._metric.curves)
+    frame = table(found.space, records, found._metric)
+    columns = {name: records.columns[name] for name in ("key", "attempt", "error")}
+    return Sheet(frame, columns, found.space, found.goal)
+
+
+def noted(sheet: Sheet, marks: Sequence[Mark]) -> dict[int, Noted]:
+    """Number -> what holds now of what was noted about that trial; marks come oldest first."""
+    rows = marks_frame(marks, Records(Rows(), Rows(), (), dict(sheet.columns)))
+    texts = rows["excluded"].astype(object).where(rows["excluded"].notna(), None)
+    return {
+        int(i): Noted(bool(starred), str(note), excluded, str(author))
+        for i, starred, note, excluded, author in zip(
+            rows.index, rows["starred"], rows["note"], texts, rows["author"], strict=True
+        )
+    }
+
+
+def one_trial(found: Round, sheet: Sheet, number: int) -> dict[str, Any]:
+    """One trial in full, with its learning curve.
+
+    Raises:
+        ReviewError: There is no such trial.
+    """
+    _check_number(found, sheet, number)
+    key = sheet.columns["key"][number]
+    return trial_content(sheet, number, found.context.reader.curves(found._stored.pk, [key]).get(key))
+
+
+def _check_number(found: Round, sheet: Sheet, number: int) -> None:
+    """Raises ReviewError unless a round has a trial of that number."""
+    n = len(sheet.frame)
+    if not 0 <= number < n:
+        raise ReviewError(f"round {found.id} has no trial {number!r}; it has {n:,}, numbered from 0")
+
+
+def mark(found: Round, sheet: Sheet, message: Mapping[str, Any]) -> str:
+    """Notes one thing about a trial: a star, a note, or that no analysis may use it; says what came of it.
+
+    Raises:
+        ReviewError: There is no such trial, the number is another one's by now, or a reason is missing.
+    """
+    number, do, text = message["number"], message["do"], message.get("text", "")
+    _check_number(found, sheet, number)
+    if message["key"] != sheet.columns["key"][number]:
+        raise ReviewError(f"trial {number} of round {found.id} is another one by now; look again")
+    if do in ("star", "unstar"):
+        found.star([number], do == "star")
+    elif do == "note":
+        found.annotate([number], text)
+    elif do == "exclude":
+        found.exclude([number], text)
+        return f"Trial {number:,} is excluded: no analysis uses it from now on."
+    else:
+        found.include([number], text)
+        return f"Trial {number:,} counts again."
+    return "Noted."

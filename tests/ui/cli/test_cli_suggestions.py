@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> str:
 
 @pytest.mark.slow
 def test_what_is_suggested_runs_as_it_stands(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("refine.ui.cli.running.objective_for", lambda *_: {"objective": objective})
+    monkeypatch.setattr("refine.ui.cli.shared.objective_for", lambda *_: {"objective": objective})
     done, todo = set(), [f"refine tree {store} --tree fruit"]
     while todo:
         line = todo.pop(0)

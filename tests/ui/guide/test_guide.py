@@ -133,7 +133,7 @@ def test_the_person_sees_what_decides(walk, tmp_path, objective):
     found = walk(tmp_path / "t.db", person, root)
     shown = "\n".join(person.shown)
     assert "What matters:" in shown
-    assert "dropout, level by level" in shown
+    assert "dropout: matters" in shown
     assert "Proposed for the next round:" in shown
     assert "chance to lose more than" in shown
     assert "Before you decide on round" in shown
@@ -199,7 +199,7 @@ def test_a_parameter_may_be_called_q(walk, tmp_path):
         root.run(progress=False)
     person = Person("", "q", "", "", "a", "q", "0, 0.5", "y", "", "", "q")
     found = walk(tmp_path / "t.db", person)
-    assert any(text.startswith("q, level by level") for text in person.shown)
+    assert any(text.startswith("q: matters") for text in person.shown)
     assert "review = review.edit(q=(0, 0.5))" in found.script
     assert any(text.startswith("Stopped.") for text in person.shown)
 

@@ -21,7 +21,7 @@ from refine.report.pages.options import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.review import safe_cell
 from refine.report.pages.worth import worth_sentence
-from refine.ui.web.glance import change_sentence
+from refine.ui.web.content import change_sentence
 from refine.utils.format import percent, probability
 from refine.utils.format import score as score_text
 

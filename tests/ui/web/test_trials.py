@@ -14,9 +14,8 @@ from refine.report.plots import Plots
 from refine.review import checks
 from refine.ui.web.content import MISSING
 from refine.ui.web.pictures import PICTURES
+from refine.ui.web.scales import axis, rank_column, view_of
 from refine.ui.web.session import Session
-from refine.ui.web.ticks import axis
-from refine.ui.web.view import rank_column, view_of
 
 SPACE = {"lr": refine.Float(0.001, 1.0, 10, log=True), "optimizer": ["Adam", "SGD"], "epochs": 3}
 
