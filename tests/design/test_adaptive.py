@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
-import signal
-import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import optuna
@@ -18,7 +14,6 @@ import objectives
 import refine
 from refine.design.optuna_samplers import axes, configuration_of, params_of
 from refine.errors import DesignError
-from refine.space.encoding import decode
 from refine.space.space import configuration_key
 
 SPACE = {
@@ -235,16 +230,6 @@ def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, sp
 
 
 @pytest.mark.slow
-def test_reports_and_exports_say_how_it_was_drawn(tree, tmp_path):
-    found = tree.add_round(SPACE, plain, n=12, design="tpe", pruner=None).run(progress=False)
-    assert "(asked for by tpe)" in str(tree)
-    text = found.report(tmp_path / "r").read_text()
-    assert "adaptive: tpe asks for one after the other" in text
-    assert "design='tpe'" in text
-    tree.export(tmp_path / "out")
-
-
-@pytest.mark.slow
 def test_exploit_and_audit_samples_go_beside(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60).run(progress=False)
     child = root.propose().edit(lr=(1.0, 2.0)).accept(n=20, exploit=0.2, audit=0.1, design="tpe")
@@ -252,55 +237,3 @@ def test_exploit_and_audit_samples_go_beside(tree, space):
     assert dict(counts) == {"adaptive": 14, "exploit": 4, "audit": 1, "probe": 1}
     assert root.decisions[0].forecast is None
     assert len(tree.calibration().entries) == 1
-
-
-SCRIPT = """
-import sys, time
-import refine
-
-def objective(params):
-    time.sleep(0.05)
-    return params["x"] - params["y"]
-
-tree = refine.Tree("killed", store=sys.argv[1])
-found = tree.add_round({"x": (0.0, 1.0), "y": (0.0, 1.0)}, objective, n=40, design="tpe").run(
-    workers=2, progress=False
-)
-print("finished", len(found.trials))
-"""
-
-
-@pytest.mark.slow
-def test_kill_9_and_resume_with_two_workers(tmp_path):
-    script, store = tmp_path / "script.py", tmp_path / "refine.db"
-    script.write_text(SCRIPT)
-    command = [sys.executable, str(script), str(store)]
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-
-    def finished():
-        try:
-            with refine.Tree("killed", store=store, create=False) as tree:
-                return sum(len(r.trials) for r in tree.rounds)
-        except refine.errors.StoreError:
-            return 0
-
-    while finished() < 8:
-        assert first.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    with refine.Tree("killed", store=store) as tree:
-        before = tree.rounds[0].shown
-    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert again.stdout.strip() == "finished 40", again.stderr
-    assert "Warning" not in again.stderr
-    with refine.Tree("killed", store=store) as tree:
-        (found,) = tree.rounds
-        after = found.shown
-        assert after.iloc[: len(before)].equals(before)
-        records = found.context.store.records([found._stored.pk])
-        keys = [configuration_key({n: decode(v) for n, v in p.items()}) for p in records.configurations]
-        assert len(set(keys)) == 40
-        assert max(len(r) for r in after["running"]) == 1

@@ -13,7 +13,6 @@ from hypothesis import strategies as some
 
 from refine import Float, Space
 from refine.design.space_filling import (
-    DESIGNS,
     Feasible,
     Sobol,
     Uniform,
@@ -25,7 +24,7 @@ from refine.design.space_filling import (
 from refine.errors import DesignError
 from refine.space.space import configuration_key
 
-FAST = settings(max_examples=40, deadline=None)
+FAST = settings(max_examples=20, deadline=None)
 BOTH = pytest.mark.parametrize("design", [Sobol(), Uniform()], ids=lambda d: d.method)
 FIVES = Space({f"p{i}": (0, 1.0, 5) for i in range(40)})
 
@@ -77,13 +76,6 @@ def test_prefixes_hold_across_blocks_and_in_spaces_beyond_64_bits(design):
 
 
 @BOTH
-def test_other_seeds_are_other_orders(design):
-    space = grid(5, 5, 5, 5)
-    orders = {tuple(cells_of(space, draw(design, space, 50, seed))) for seed in range(20)}
-    assert len(orders) == 20
-
-
-@BOTH
 def test_grids_larger_than_a_digest(design):
     space = Space({f"p{i}": (0, 1.0, 100) for i in range(100)})  # 10^200 cells
     rows = draw(design, space, 300, seed=0)
@@ -100,25 +92,13 @@ def test_everything_fixed_is_one_cell(design):
         draw(design, space, 2, seed=0)
 
 
-@BOTH
-def test_fixed_parameters_change_nothing_for_the_others(design):
-    space = Space({"a": [7], "b": list(range(6)), "c": ["x"], "d": list(range(4))})
-    rows = draw(design, space, 24, seed=5)
-    assert (rows[:, [0, 2]] == 0).all()
-    assert len(set(map(tuple, rows.tolist()))) == 24
-
-
 GOLDEN = Space(
     {"lr": Float(1e-4, 1, 5, log=True), "units": [4, 8, 16], "act": ["relu", "elu"], "n": (2, 30, 10)}
 )
 
 
 @pytest.mark.parametrize(
-    ("method", "first"),
-    [
-        ("sobol", [229, 13, 106, 211, 270]),
-        ("uniform", [131, 8, 113, 164, 121]),
-    ],
+    ("method", "first"), [("sobol", [229, 13, 106, 211, 270]), ("uniform", [131, 8, 113, 164, 121])]
 )
 def test_golden_cells(method, first):
     """Rounds in files of today are drawn again tomorrow: these cells must never change."""
@@ -128,7 +108,7 @@ def test_golden_cells(method, first):
 # Balance.
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_sobol_balances_every_axis(seed):
     space = grid(3, 5, 7, 10, 2, 4)
     n = 256
@@ -152,15 +132,6 @@ def test_sobol_balances_pairs_better_than_chance():
     uniform = [_pair_imbalance(draw(Uniform(), space, 256, seed), space.radices) for seed in range(5)]
     assert max(sobol) < min(uniform)
     assert np.mean(sobol) < 0.5 * np.mean(uniform)
-
-
-@pytest.mark.slow
-def test_uniform_is_uniform():
-    space = grid(4, 4, 4)
-    firsts = [space.number(draw(Uniform(), space, 1, seed)[0]) for seed in range(3200)]
-    counts = np.bincount(firsts, minlength=64)
-    chi2 = float(((counts - 50) ** 2 / 50).sum())
-    assert chi2 < 63 + 5 * math.sqrt(2 * 63)
 
 
 # Large.
@@ -240,7 +211,7 @@ def test_the_count_is_exact_up_to_a_million_cells():
     assert feasible(space) == (499_500, 499_500, 499_500, True)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_beyond_a_million_an_interval_holds_the_truth(seed):
     space = Space({"a": (0, 1999, 2000), "b": (0, 1999, 2000)}, ["a < b"])
     exist = feasible(space, seed)
@@ -258,12 +229,6 @@ def test_none_found_is_not_none_there():
     assert exist.high >= 1  # one exists
 
 
-def test_the_estimate_is_the_same_every_time():
-    space = Space({f"p{i}": (0, 1.0, 5) for i in range(40)}, ["p0 < p1"])
-    assert feasible(space) == feasible(space)
-    assert feasible(space).low < 5**40 * 2 // 5 < feasible(space).high
-
-
 # How many are asked for.
 
 ONE = Space({"a": (0, 9), "b": (0, 9)})
@@ -273,15 +238,11 @@ HALF = Space({"a": (0, 9), "b": (0, 9)}, ["a < b"])
 @pytest.mark.parametrize(
     ("space", "n", "downsample", "taken", "expected"),
     [
-        (ONE, 1, None, 0, 1),
         (ONE, 100, None, 0, 100),
         (ONE, np.int64(7), None, 0, 7),
-        (ONE, None, 1, 0, 100),
         (ONE, None, 0.25, 0, 25),
         (ONE, None, np.float64(0.25), 20, 20),
         (ONE, None, 0.0001, 0, 1),
-        (HALF, None, 1.0, 0, 45),
-        (HALF, 45, None, 0, 45),
         (HALF, 5, None, 40, 5),
         (FIVES, None, 1e-24, 0, 9095),
     ],
@@ -304,7 +265,6 @@ FEWER = "ask for fewer, or give ranges more levels"
         (None, None, 0, f"{SAY} none"),
         (10, 0.1, 0, f"{SAY} both"),
         (0, None, 0, "n must be >= 1, got 0"),
-        (-5, None, 0, "n must be >= 1, got -5"),
         (46, None, 0, f"n must be <= the number of configurations left, got 46, but 45 exist; {FEWER}"),
         (
             6,
@@ -313,17 +273,11 @@ FEWER = "ask for fewer, or give ranges more levels"
             f"n must be <= the number of configurations left, got 6, but 45 exist, of which 40 were run by earlier "
             f"rounds; {FEWER}",
         ),
-        (math.nan, None, 0, "n must be a whole number, got nan; for a share use downsample="),
-        (10.0, None, 0, "n must be a whole number, got 10.0; for a share use downsample="),
         (0.1, None, 0, "n must be a whole number, got 0.1; for a share use downsample="),
         (True, None, 0, "n must be a whole number, got True; for a share use downsample="),
-        ("10", None, 0, "n must be a whole number, got '10'; for a share use downsample="),
         (None, 0, 0, f"{SHARE} 0; {HUNDRED}"),
-        (None, -0.1, 0, f"{SHARE} -0.1; {HUNDRED}"),
         (None, 1.5, 0, f"{SHARE} 1.5; {HUNDRED}"),
         (None, math.nan, 0, f"{SHARE} nan; {HUNDRED}"),
-        (None, math.inf, 0, f"{SHARE} inf; {HUNDRED}"),
-        (None, True, 0, f"{SHARE} True; {HUNDRED}"),
         (None, "1 %", 0, f"{SHARE} '1 %'; {HUNDRED}"),
         (None, 0.5, 45, "no configuration is left to run: 45 exist, 45 were run"),
     ],
@@ -332,21 +286,6 @@ def test_what_cannot_be_asked_for(n, downsample, taken, text):
     with pytest.raises(DesignError) as caught:
         how_many(HALF, n, downsample, taken)
     assert str(caught.value) == text
-
-
-def test_more_than_an_estimate_allows():
-    space = Space({"a": (0, 1999, 2000), "b": (0, 1999, 2000)}, ["a < b"])
-    with pytest.raises(
-        DesignError, match=r"got 3,000,000, but about 2e\+06 \(95 % interval .*\) exist; ask for fewer"
-    ):
-        how_many(space, 3_000_000, None)
-
-
-def test_designs_by_name():
-    assert {name: design_named(name).method for name in DESIGNS} == {"sobol": "sobol", "uniform": "uniform"}
-    with pytest.raises(DesignError) as caught:
-        design_named("sobl")
-    assert str(caught.value) == "design: unknown design 'sobl'; did you mean 'sobol'?"
 
 
 def test_sobol_has_a_last_dimension():

@@ -167,13 +167,6 @@ def test_ray_tune_draws_from_the_space():
         assert PLAIN.holds({n: config[n] for n in PLAIN.has(config)})
 
 
-def test_it_says_what_is_lost():
-    text = RICH.to_code()
-    assert "configurations on refine's grid" in text
-    assert "Optuna's choices have no order" in text
-    assert len(max(text.splitlines(), key=len)) < 300
-
-
 def test_references_are_written_as_where_they_are_imported_from_in_tuples_too():
     pair = refine.Space({"pair": [(math.sin, math.cos), (math.cos,)]})["pair"].grid
     assert [literal(value) for value in pair] == ["(math.sin, math.cos)", "(math.cos,)"]

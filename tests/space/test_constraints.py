@@ -76,12 +76,6 @@ def test_classes_functions_and_tuples_are_compared_by_label():
     assert space.valid(rows).tolist() == [True, True, False, True]
 
 
-def test_off_level_values_meet_constraints_too():
-    space = Space({"a": (0, 1.0, 2), "b": (0, 1.0, 2)}, ["a + b <= 1"])
-    frame = pd.DataFrame({"a": [0.3, 0.7, 0.7], "b": [0.3, 0.2, 0.4]})
-    assert space.contains(frame).tolist() == [True, True, False]
-
-
 def test_one_spelling():
     assert Constraint("a>1   and(b <2)") == Constraint("a > 1 and b < 2")
     assert hash(Constraint("a>1")) == hash(Constraint("a > 1"))
@@ -104,7 +98,7 @@ def test_powers_of_constants_do_not_run_for_ever():
     assert feasible(space).count == 4
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(some.text("ab1.()<>=+-*/ ,[]'andornti_\\\n:{}", max_size=30))
 def test_any_text_is_a_constraint_or_an_error_of_ours(text):
     try:
@@ -120,11 +114,6 @@ def test_any_text_is_a_constraint_or_an_error_of_ours(text):
         assert constraint.names <= {
             n.id for n in ast.walk(ast.parse(str(constraint))) if isinstance(n, ast.Name)
         }
-
-
-def test_log_scales_are_seen_as_plain_numbers():
-    space = Space({"lr": Float(1e-4, 1, 5, log=True)}, ["lr >= 0.01"])
-    assert feasible(space).count == 3
 
 
 # What is cut short, and what is equal.

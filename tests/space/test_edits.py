@@ -11,9 +11,9 @@ from hypothesis import strategies as some
 
 from refine import Categorical, Float, Integer, Space
 from refine.errors import ReviewError, SpaceError
-from refine.space.edits import bounds_text, edit_space, edited, narrowed, on_levels, refined
+from refine.space.edits import bounds_text, edit_space, edited, narrowed
 
-FAST = settings(max_examples=100, deadline=None)
+FAST = settings(max_examples=40, deadline=None)
 LOG = Float(1e-4, 1, 5, log=True)
 LOG_INT = Integer(1, 1000, 4, log=True)
 
@@ -44,26 +44,20 @@ def test_edits_keep_a_declared_order():
     [
         # (low, high) keeps the levels between, and the spacing beyond, with both ends as levels.
         (Float(0, 0.5, 6), (0, 0.2), Float(0, 0.2, 3)),
-        (Float(0, 0.5, 6), (0.1, 0.3), Float(0.1, 0.3, 3)),
         (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, [0, 0.1, 0.2, 0.25])),  # earlier trials stay on the grid
         (Float(0, 0.5, 6), (0.11, 0.12), Float(0.11, 0.12, 2)),
         (Float(0, 0.5, 6), (0, 1), Float(0, 1, 11)),  # beyond the old bounds: wider
-        (Float(0, 0.5, 6), (-0.5, 0.5), Float(-0.5, 0.5, 11)),
         (Float(0, 0.5, 6), (2, 3), Float(2, 3, 11)),
         (Integer(0, 10), (2, 5), Integer(2, 5, 4)),
         (Integer(0, 10), (2.0, 5.0), Integer(2, 5, 4)),
-        (Integer(2, 30, 8), (2, 14), Integer(2, 14, 4)),
         (Integer(0, 10), (5, 20), Integer(5, 20, 16)),
-        (Integer(0, 100, 11), (0, 3), Integer(0, 3, 2)),
         (Integer(0, 10), (0.5, 5.5), Float(0.5, 5.5, [0.5, 1, 2, 3, 4, 5, 5.5])),  # no integers any more
         (LOG, (1e-4, 1e-2), Float(1e-4, 1e-2, 3, log=True)),
         (LOG, (1e-6, 1), Float(1e-6, 1, 7, log=True)),
-        (LOG, (1e-2, 100), Float(1e-2, 100, 5, log=True)),
         (Integer(1, 1000, 4, log=True), (1, 100), Integer(1, 100, 3, log=True)),
         # (low, high, levels) sets the number of levels.
         (Float(0, 0.5, 6), (0, 0.2, 9), Float(0, 0.2, 9)),
         (Float(0, 0.5, 6), (0, 1, 5), Float(0, 1, 5)),  # two ints, but a Float stays one
-        (Float(0, 0.5, 6), (0, 1, np.int64(5)), Float(0, 1, 5)),
         (Integer(0, 10), (0, 4, 3), Integer(0, 4, 3)),
         (LOG, (1e-3, 1e-1, 5), Float(1e-3, 1e-1, 5, log=True)),
         # A list sets choices, a scalar fixes, a parameter is itself.
@@ -71,18 +65,14 @@ def test_edits_keep_a_declared_order():
         (Float(0, 0.5, 6), 0.2, Categorical([0.2])),
         (Integer(0, 10), 3, Categorical([3])),
         (Float(0, 0.5, 6), Float(0, 0.1, 2, log=False), Float(0, 0.1, 2)),
-        (Integer(0, 10), Float(0, 1), Float(0, 1)),
         (Categorical(["a", "b", "c"]), ["a", "b"], Categorical(["a", "b"])),
         (Categorical(["a", "b"]), "a", Categorical(["a"])),
-        (Categorical(["a", "b"]), ["a", "z"], Categorical(["a", "z"])),
         (Categorical([4, 8]), (0, 1.0, 3), Float(0, 1, 3)),
         # What a table shows like one of the choices is that one; a choice of its own has to say so.
-        (Categorical(["1", "2", "auto"]), 1, Categorical(["1"])),
         (Categorical(["1", "2", "auto"]), [1, "auto"], Categorical(["1", "auto"])),
         (Categorical([8, 16, 32]), ["8", 16], Categorical([8, 16])),
         (Categorical([1, 2, None]), "1", Categorical([1])),
         (Categorical([1, "1", "a"]), ["1", 1], Categorical([1, "1"])),
-        (Categorical(["0.5"]), 0.5, Categorical(["0.5"])),
         (Categorical(["1", "2"]), Categorical([1]), Categorical([1])),
     ],
 )
@@ -90,16 +80,6 @@ def test_edits(old, value, new):
     found = edited(old, value)
     assert found == new
     assert found.grid == new.grid
-
-
-@FAST
-@given(some.floats(0.01, 100), some.integers(3, 30), some.data())
-def test_a_run_of_old_levels_is_kept_as_it_is(width, count, data):
-    old = Float(0, width, count)
-    first = data.draw(some.integers(0, count - 2))
-    last = data.draw(some.integers(first + 1, count - 1))
-    new = edited(old, (old.grid[first], old.grid[last]))
-    assert new.grid == pytest.approx(old.grid[first : last + 1])
 
 
 def test_edit_space_changes_what_is_named_and_nothing_else():
@@ -126,40 +106,14 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
             "round.branch(space, previous=...)",
         ),
         ({"dropout": (0.5, 0.2)}, "edit: dropout: low must be < high, got (0.5, 0.2); swap them?"),
-        (
-            {"dropout": (0.2, 0.2)},
-            "edit: dropout: low must be < high, got (0.2, 0.2); to fix the parameter give the value alone: 0.2",
-        ),
         ({"dropout": (0, math.nan)}, "edit: dropout: high must be a finite number, got nan"),
-        ({"dropout": (math.nan, 1)}, "edit: dropout: low must be a finite number, got nan"),
-        ({"dropout": (0, math.inf)}, "edit: dropout: high must be a finite number, got inf"),
-        ({"dropout": (0, math.inf, 3)}, "edit: dropout: high must be a finite number, got inf"),
         (
             {"dropout": (0, 0.2, 2.5)},
             "edit: dropout: (0, 0.2, 2.5) may mean two things; for three choices write the list [0, 0.2, 2.5], for a range "
             "from 0 to 0.2 write refine.Float(0, 0.2, levels=10)",
         ),
-        (
-            {"dropout": (0, 0.2, math.nan)},
-            "edit: dropout: the third entry of a range is its number of levels, a whole number, got (0, 0.2, nan)",
-        ),
-        (
-            {"dropout": (0, 0.2, 1)},
-            "edit: dropout: levels must be >= 2 so that both ends are levels, got 1; to fix the parameter give the "
-            "value alone",
-        ),
-        (
-            {"n": (0, 3, 9)},
-            "edit: n: (0, 3, 9) may mean two things; for three choices write the list [0, 3, 9], for a range from 0 to 3 "
-            "write refine.Integer(0, 3, levels=4)",
-        ),
         ({"act": []}, "edit: act: choices must not be empty, got []; give at least one value"),
         ({"act": {"relu"}}, "edit: act: choices must be a list, whose order is kept, got set; write [...]"),
-        (
-            {"act": ("relu", "elu")},
-            "edit: act: a tuple is a range (low, high) or (low, high, levels) of numbers, got ('relu', 'elu'); for "
-            "choices write a list ['relu', 'elu']",
-        ),
         ({"act": (0, 1)}, "edit: act: a choice has no bounds, got (0, 1); write a list of some of relu, elu"),
         (
             {"act": ["Relu", "elu"]},
@@ -171,11 +125,6 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
             "refine.Float(0, 0.1) for a linear one",
         ),
         (
-            {"k": (-1, 10, 3)},
-            "edit: k: low must be > 0 on a logarithmic scale, got (-1, 10, 3); start above zero, or write "
-            "refine.Integer(-1, 10) for a linear one",
-        ),
-        (
             {"dropout": ["a", "b"]},
             "edit: dropout: a range takes numbers, got the text 'a' in ['a', 'b']; write (low, high), [numbers] or a "
             "number",
@@ -183,14 +132,6 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
         (
             {"dropout": [0.1, None]},
             "edit: dropout: a range takes numbers, got None in [0.1, None]; write (low, high), [numbers] or a number",
-        ),
-        (
-            {"dropout": None},
-            "edit: dropout: a range takes numbers, got None; write (low, high), [numbers] or a number",
-        ),
-        (
-            {"dropout": True},
-            "edit: dropout: a range takes numbers, got True; write (low, high), [numbers] or a number",
         ),
     ],
 )
@@ -267,15 +208,11 @@ def test_keeping_everything_changes_nothing(old):
         (Float(0, 1, 11), [0, 1, 2], False, (0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2)),
         (Float(0, 1, 5), [1, 2], False, (0.25, 0.3125, 0.375, 0.4375, 0.5)),
         (Float(0, 1, 5), [1, 2], True, (0.125, 0.25, 0.5, 0.625)),  # midway to what was dropped
-        (Float(0, 1, 5), [0, 1], True, (0, 0.125, 0.25, 0.3125, 0.375)),
-        (Float(0, 1, 5), [3, 4], True, (0.625, 0.6875, 0.75, 0.875, 1)),
         (Float(0, 1, 5), [2], False, (0.5, 0.5625, 0.625, 0.6875, 0.75)),  # never a point
-        (Float(0, 1, 5), [4], False, (0.75, 0.8125, 0.875, 0.9375, 1)),
         (Float(0, 1, 2), [1], False, (0, 1)),
         (LOG, [0, 1, 2], False, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)),
         (LOG, [2, 3, 4], True, (3e-3, 1e-2, 1e-1, 1)),
         (Integer(0, 10), [2, 3, 4], False, (2, 3, 4)),  # no integers between
-        (Integer(0, 10), [2, 3, 4], True, (2, 3, 4)),
         (Integer(0, 100, 11), [2, 3], False, (20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)),
         (Integer(2, 30, 8), [0, 1, 2], False, (2, 3, 5, 6, 7, 9, 10)),
         (Integer(1, 1000, 4, log=True), [0, 1], False, (1, 2, 5, 10)),
@@ -292,13 +229,6 @@ def test_narrowed(old, keep, between, levels):
         assert new.grid == pytest.approx(levels, rel=1e-11)
 
 
-def test_refined_cuts_every_gap():
-    assert refined(Float(0, 1), [0, 0.5, 1], 2).grid == (0, 0.25, 0.5, 0.75, 1)
-    assert refined(Float(0, 1), [0, 0.5, 1], 1).grid == (0, 0.5, 1)
-    assert refined(Integer(0, 10), [0, 3, 4], 5).grid == (0, 1, 2, 3, 4)
-    assert refined(Float(1, 100, log=True), [1, 100], 2).grid == (1, 10, 100)
-
-
 # Small helpers.
 
 
@@ -306,19 +236,6 @@ def test_bounds_text():
     assert bounds_text(Float(0, 0.2)) == "0 to 0.2"
     assert bounds_text(Categorical([math.log, "a"])) == "log, a"
     assert bounds_text(Categorical([150])) == "150"
-
-
-def test_on_levels():
-    tenths = Float(0, 1, 11)
-    assert on_levels(tenths, np.array([0, 0.1, 0.3, 1]))
-    assert not on_levels(tenths, np.array([0.1, 0.15]))
-    assert on_levels(tenths, np.array([]))
-    assert on_levels(Integer(0, 100, 3), np.array([0.123]))
-
-
-def test_a_notation_error_of_one_parameter_is_a_space_error():
-    with pytest.raises(SpaceError, match="low must be < high"):
-        edited(Float(0, 1), (1, 0))
 
 
 def test_a_pair_of_its_values_keeps_what_lies_between_in_an_ordered_choice():

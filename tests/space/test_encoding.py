@@ -28,7 +28,7 @@ from refine.space.encoding import (
     value_key,
 )
 
-FAST = settings(max_examples=80, deadline=None)
+FAST = settings(max_examples=40, deadline=None)
 
 
 class Outer:
@@ -125,12 +125,6 @@ def test_paths_lead_back(target, path):
     assert thaw((Reference(path), 1)) == (target, 1)
 
 
-def test_references_are_equal_by_path():
-    assert Reference("math.log", math.log) == Reference("math.log")
-    assert hash(Reference("math.log", math.log)) == hash(Reference("math.log"))
-    assert Reference("math.log") != Reference("math.exp")
-
-
 def test_decoding_imports_nothing(tmp_path, monkeypatch):
     (tmp_path / "refine_not_loaded.py").write_text("class Adam: pass\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -147,58 +141,6 @@ def test_decoding_imports_nothing(tmp_path, monkeypatch):
     assert sys.modules.pop("refine_not_loaded")
 
 
-def _local():
-    def inside():
-        pass
-
-    return inside
-
-
-MUST = (
-    "a choice must be a number, string, bool, None, tuple, or a class or function that can be imported again; "
-    "this is an instance of"
-)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (
-            lambda x: x,
-            "<lambda>: a choice must be importable again, but it is a lambda; define it with `def` at the top level "
-            "of a module",
-        ),
-        (
-            _local(),
-            "_local.<locals>.inside: a choice must be importable again, but it is defined inside a function; define "
-            "it with `def` at the top level of a module",
-        ),
-        (
-            Outer().method,
-            f"Outer.method: a choice must be importable again, but {__name__}:Outer.method leads to another object; "
-            "give it a name at the top level of a module",
-        ),
-        (b"a", f"b'a': {MUST} bytes; give its class, or a name that the objective looks up"),
-        (1j, f"1j: {MUST} complex; give its class, or a name that the objective looks up"),
-        ({1}, f"{{1}}: {MUST} set; give its class, or a name that the objective looks up"),
-        (math.nan, "a value must be finite, got nan"),
-        (np.float32("inf"), "a value must be finite, got inf"),
-        ((1, [-math.inf]), "a value must be finite, got -inf"),
-    ],
-    ids=lambda v: None if isinstance(v, str) else type(v).__name__,
-)
-def test_what_cannot_be_found_again_is_refused(value, text):
-    with pytest.raises(SpaceError) as caught:
-        freeze(value)
-    assert str(caught.value) == text
-
-
-def test_an_instance_is_refused_with_its_class_named():
-    with pytest.raises(SpaceError) as caught:
-        freeze(Outer())
-    assert str(caught.value).endswith(f"{MUST} Outer; give its class, or a name that the objective looks up")
-
-
 def test_a_path_that_leads_nowhere_says_what_to_do():
     with pytest.raises(SpaceError) as caught:
         Reference("no_such_package.Adam").resolve()
@@ -212,12 +154,6 @@ def test_a_path_that_leads_nowhere_says_what_to_do():
         Reference("math:logg").resolve()
 
 
-def test_stored_values_of_another_kind_are_refused():
-    with pytest.raises(SpaceError) as caught:
-        decode({"eval": "1"})
-    assert str(caught.value) == "a stored value must be plain, an import or a tuple, got {'eval': '1'}"
-
-
 # Hashes. These texts are in every stored file: they must never change.
 
 
@@ -226,15 +162,3 @@ def test_golden_hashes():
     assert digest({"b": [1, 2.5, None], "a": "é"}) == "84afbf1d4853"
     assert digest([], 64) == "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
     assert seed_of("node", "key", 0) == 74810421
-
-
-def test_no_nan_gets_into_canonical_json():
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        dumps([math.nan])
-
-
-@pytest.mark.slow
-@FAST
-@given(some.text(max_size=20), some.integers(0, 100))
-def test_seeds_have_31_bits(text, replicate):
-    assert 0 <= seed_of(text, replicate) < 2**31

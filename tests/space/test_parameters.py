@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import itertools
 import math
-from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from refine import Categorical, Float, Integer
 from refine.errors import SpaceError
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 
-FAST = settings(max_examples=60, deadline=None)
+FAST = settings(max_examples=40, deadline=None)
 
 
 # What people write.
@@ -28,25 +27,18 @@ FAST = settings(max_examples=60, deadline=None)
     [
         ((0.5, 5, 10), Float(0.5, 5, 10)),
         ((0, 0.5, 5), Float(0, 0.5, 5)),
-        ((0.0, 1.0), Float(0, 1, 11)),
         ((0, 1.0), Float(0, 1)),
         ((1, 5), Integer(1, 5)),
         ((2, 30, 10), Integer(2, 30, 10)),
         ((np.int64(1), np.int32(5)), Integer(1, 5)),
-        ((np.float32(0.5), np.float64(1)), Float(0.5, 1)),
-        ((0.0, 1.0, np.int64(3)), Float(0, 1, 3)),
         ((0, 10, 6.0), Integer(0, 10, 6)),
         ([4, 8, 16], Categorical([4, 8, 16])),
         (np.array([4, 8]), Categorical([4, 8])),
         (range(3), Categorical([0, 1, 2])),
         (150, Categorical([150])),
-        ("adam", Categorical(["adam"])),
         (None, Categorical([None])),
-        (True, Categorical([True])),
         (np.float64(0.25), Categorical([0.25])),
-        (np.array(7), Categorical([7])),
         (math.log, Categorical([math.log])),
-        (Float(0, 1, 3), Float(0, 1, 3)),
     ],
 )
 def test_notation(written, parameter):
@@ -64,7 +56,6 @@ def test_notation(written, parameter):
         ((2, 30, 10), (2, 5, 8, 11, 14, 18, 21, 24, 27, 30)),
         ((1, 20), tuple(range(1, 21))),
         ((1, 21), (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 21)),
-        ((-2, 2), (-2, -1, 0, 1, 2)),
         (Float(1e-4, 1, 5, log=True), (1e-4, 1e-3, 1e-2, 0.1, 1)),
         (Integer(1, 1000, 4, log=True), (1, 10, 100, 1000)),
         (Integer(1, 6, 5, log=True), (1, 2, 3, 4, 6)),
@@ -74,10 +65,6 @@ def test_notation(written, parameter):
 )
 def test_levels(written, levels):
     assert parse(written).grid == levels
-
-
-def test_all_integers_up_to_20_of_them_else_about_ten_round_levels():
-    assert [Integer(1, high).size for high in (2, 19, 20, 21, 1000)] == [2, 19, 20, 12, 11]
 
 
 numbers = some.floats(-1e6, 1e6).map(lambda v: round(v, 6))
@@ -92,16 +79,6 @@ def test_float_levels_are_even_and_include_both_ends(low, width, count):
     assert (grid[0], grid[-1]) == (parameter.low, parameter.high)
     assert grid[-1] == pytest.approx(low + width, rel=1e-11, abs=1e-11)
     assert np.diff(grid) == pytest.approx(np.full(count - 1, width / (count - 1)), rel=1e-4, abs=1e-5)
-
-
-@FAST
-@given(some.floats(1e-9, 1e3), some.floats(1.01, 1e6), some.integers(2, 50))
-def test_log_levels_have_one_ratio(low, ratio, count):
-    grid = np.array(Float(low, low * ratio, count, log=True).grid)
-    assert len(grid) == count
-    assert np.diff(np.log(grid)) == pytest.approx(
-        np.full(count - 1, np.log(ratio) / (count - 1)), rel=1e-6, abs=1e-9
-    )
 
 
 @FAST
@@ -121,20 +98,14 @@ def test_numbers_are_canonical():
     assert Float(0.1 + 0.2, 1, 2) == Float(0.3, 1, 2)
     assert str(Float(-0.0, 1, 2).low) == "0.0"
     assert Integer(1.0, 3.0).grid == (1, 2, 3)
+    kind = enum.StrEnum("kind", {"A": "a"})
+    assert type(Categorical([kind.A]).grid[0]) is str
     assert [type(v) for v in Categorical([np.int8(3), np.float32(0.5), np.True_, np.str_("a")]).grid] == [
         int,
         float,
         bool,
         str,
     ]
-
-
-def test_enum_members_of_plain_kinds_are_plain_values():
-    units = enum.IntEnum("units", {"SMALL": 8, "LARGE": 64})
-    kind = enum.StrEnum("kind", {"A": "a"})
-    parameter = Categorical([units.SMALL, kind.A])
-    assert [type(v) for v in parameter.grid] == [int, str]
-    assert parameter.to_json() == {"type": "categorical", "values": [8, "a"]}
 
 
 def test_order_of_choices():
@@ -168,22 +139,14 @@ def test_an_order_that_follows_from_the_values_makes_no_other_parameter():
         Categorical([1, 2], ordered="yes")
 
 
-def test_parameters_are_immutable():
-    for parameter, name in ((Float(0, 1), "low"), (Integer(0, 9), "grid"), (Categorical([1]), "grid")):
-        with pytest.raises(FrozenInstanceError):
-            setattr(parameter, name, 3)
-
-
 @pytest.mark.parametrize(
     ("a", "b", "equal"),
     [
         (Categorical([1]), Categorical([True]), False),
         (Categorical([1, 2]), Categorical([1.0, 2.0]), False),
         (Categorical([1, 2]), Categorical([2, 1]), True),
-        (Categorical([1, 2]), Categorical((1, 2)), True),
         (Categorical([[1, 2], 3]), Categorical([(1, 2), 3]), True),
         (Float(0, 1), Float(0.0, 1.0, 11), True),
-        (Float(0, 1), Integer(0, 1), False),
         (Float(0, 1, 3), Float(0, 1, 4), False),
         (Float(0, 1, 3), Float(0, 1, [0, 0.5, 1]), True),
         (Float(1, 2, 2), Float(1, 2, 2, log=True), False),
@@ -258,42 +221,20 @@ def test_ranges_contain_what_lies_between_their_ends():
     assert Float(0, 1).contains(["0.5", "2", "x", None, ""]).tolist() == [True, False, False, False, False]
 
 
-def test_choices_contain_values_and_labels():
-    assert Categorical(["a", None]).contains(
-        np.array(["a", "b", None, "None", math.nan], object)
-    ).tolist() == [
-        True,
-        False,
-        True,
-        True,
-        True,
-    ]
-    assert Categorical(["a", None]).contains(np.array([pd.NA, pd.NaT], object)).tolist() == [True, True]
-    assert Categorical(["a", "b"]).contains(np.array([None, math.nan], object)).tolist() == [False, False]
-    assert Categorical([4, 8]).contains([4, 8.0, 5, math.nan]).tolist() == [True, True, False, False]
-    assert Categorical([4, 0.1234567]).contains(["4", "4.0", "0.1234567", "0.123457", "5", ""]).tolist() == [
-        True,
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
-    assert Categorical([True, False]).contains(np.array([True, "False", 1, "1", "no"], object)).tolist() == [
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]
-    assert Categorical([math.log]).contains(
-        np.array([math.log, "log", "math.exp", math.exp], object)
-    ).tolist() == [
-        True,
-        True,
-        False,
-        False,
-    ]
+@pytest.mark.parametrize(
+    ("choices", "values", "inside"),
+    [
+        (["a", None], ["a", "b", None, "None", math.nan, pd.NA, pd.NaT], "1011111"),
+        (["a", "b"], [None, math.nan], "00"),
+        ([4, 8], [4, 8.0, 5, math.nan], "1100"),
+        ([4, 0.1234567], ["4", "4.0", "0.1234567", "0.123457", "5", ""], "111100"),
+        ([True, False], [True, "False", 1, "1", "no"], "11000"),
+        ([math.log], [math.log, "log", "math.exp", math.exp], "1100"),
+    ],
+)
+def test_choices_contain_values_and_labels(choices, values, inside):
+    found = Categorical(choices).contains(np.array(values, object))
+    assert "".join(str(int(v)) for v in found) == inside
 
 
 def test_unit_positions():
@@ -323,24 +264,16 @@ def test_columns_hold_numbers_and_labels():
     [
         (Float(0, 1), Float(0, 0.5), 0.5),
         (Float(0, 1), Float(0.5, 2), 0.5),
-        (Float(0, 1), Float(0, 1, 99), 1),
         (Float(0, 1), Float(-1, 2), 1),
         (Float(0, 1), Float(2, 3), 0),
-        (Float(0, 0.5, 5), Float(0, 0.2, 3), 0.4),
         (Float(1e-4, 1, log=True), Float(1e-2, 1, log=True), 0.5),
-        (Float(1e-4, 1, log=True), Float(1e-2, 1), 0.5),
         (Float(1e-4, 1, log=True), Float(0, 1e-2), 0.5),  # zero has no logarithm
-        (Float(1e-4, 1, log=True), Float(-1, 1e-2), 0.5),
-        (Float(0, 1), Float(0.01, 1, log=True), 0.99),
         (Integer(1, 10), Integer(1, 5), 0.5),  # every integer owns as much
-        (Integer(1, 10), Integer(4, 5), 0.2),
         (Integer(1, 10), Categorical([3]), 0.1),
-        (Float(0, 1, 5), Categorical([0.5]), 0.2),
         (Float(0, 1, 5), Categorical(["a"]), 0),
         (Categorical([1, 2, 3, 4]), Categorical([2]), 0.25),
         (Categorical([1, 2, 3, 4]), Integer(2, 3), 0.5),
         (Categorical(["a", "b"]), Categorical(["b", "c"]), 0.5),
-        (Categorical([None, "b"]), Categorical([None]), 0.5),
         (Categorical(["a", "b"]), Float(0, 1), 0),
     ],
 )
@@ -355,11 +288,8 @@ def test_share_kept_is_measured_on_the_declared_scale(old, new, share):
     "parameter",
     [
         Float(0.1, 0.7, 7),
-        Float(1e-5, 1, 6, log=True),
         Float(0, 1, [0, 0.123456789012, 1]),
-        Integer(2, 30, 10),
         Integer(1, 1000, 7, log=True),
-        Categorical([4, 8.5, -1]),
         Categorical(["a", None, True, 1, (1, "b", (2.5,))]),
         Categorical([math.log, np.tanh]),
     ],
@@ -387,18 +317,7 @@ def test_json_and_back(parameter):
     ],
 )
 def test_talos_leaves_out_the_upper_end(written, levels):
-    assert parse_talos(written).grid == levels
-
-
-def test_talos_ranges_stay_ranges():
-    assert isinstance(parse_talos((0, 0.5, 5)), Float)
-    assert isinstance(parse_talos((2, 30, 10)), Integer)
-    assert parse_talos((0, 0.5, 5)).high == 0.4
-    assert parse_talos((0, 10, 1)).fixed
-
-
-def test_a_level_is_found_or_refused():
-    with pytest.raises(SpaceError, match=r"^0\.31 is no level; levels: 0, 0\.5, 1$"):
-        Float(0, 1, 3).index(0.31)
-    with pytest.raises(SpaceError, match=r"^'adm' is none of the choices; did you mean 'adam'\?$"):
-        Categorical(["adam", "sgd"]).index("adm")
+    found = parse_talos(written)
+    assert found.grid == levels
+    if isinstance(written, tuple) and len(levels) > 1:
+        assert type(found) is (Integer if isinstance(written[1], int) else Float)

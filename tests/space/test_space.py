@@ -16,9 +16,9 @@ from hypothesis import strategies as some
 
 from refine import Categorical, Float, Integer, Space
 from refine.errors import SpaceError
-from refine.space.space import configuration_key, encode_configuration
+from refine.space.space import configuration_key
 
-FAST = settings(max_examples=60, deadline=None)
+FAST = settings(max_examples=30, deadline=None)
 FIVES = Space({f"p{i}": (0, 1.0, 5) for i in range(40)})
 
 
@@ -165,15 +165,6 @@ def test_loading_a_space_imports_nothing(tmp_path, monkeypatch):
     assert "refine_space_not_loaded" not in sys.modules
 
 
-def test_a_loaded_space_equals_the_one_with_classes_at_hand(lookalike):
-    space = Space({"opt": [lookalike.optimizers.Adam, lookalike.optimizers.Nadam]})
-    again = Space.from_json(space.to_json())
-    assert again == space
-    assert space.configuration(1) == {"opt": lookalike.optimizers.Nadam}
-    assert again.cell({"opt": lookalike.optimizers.Nadam}) == 1
-    assert space.cell(again.configuration(1)) == 1
-
-
 # Cells.
 
 
@@ -204,13 +195,13 @@ def test_cells_and_permutations_are_inverse(space, data):
 
 def test_the_last_parameter_is_the_fastest():
     space = Space({"a": (0, 2), "b": ["x", "y"]})
-    assert [tuple(space.configuration(i).values()) for i in range(6)] == [
-        (0, "x"),
-        (0, "y"),
-        (1, "x"),
-        (1, "y"),
-        (2, "x"),
-        (2, "y"),
+    assert ["{a}{b}".format(**space.configuration(i)) for i in range(6)] == [
+        "0x",
+        "0y",
+        "1x",
+        "1y",
+        "2x",
+        "2y",
     ]
     assert space.configuration(np.int64(5)) == {"a": 2, "b": "y"}
     assert FIVES.configuration(5**40 - 1) == dict.fromkeys(FIVES, 1.0)
@@ -221,13 +212,6 @@ def test_permutation_keys():
     keys = [configuration_key({"a": v}) for v in (1, True, "1", None, "None", 1.5, (1, 2), (2, 1))]
     assert len(set(keys)) == len(keys)
     assert configuration_key({"a": 4}) == "ee6a4a9e1553a80e"  # in every stored file: must never change
-
-
-def test_encoded_permutations_are_plain():
-    space = Space({"act": [math.log], "layers": [(1, 2)], "n": (1, 3)})
-    encoded = encode_configuration(space.frozen(space.configuration(2)))
-    assert encoded == {"act": {"import": "math.log"}, "layers": {"tuple": [1, 2]}, "n": 3}
-    assert json.loads(json.dumps(encoded)) == encoded
 
 
 # Membership.
@@ -252,14 +236,6 @@ def test_contains_is_bounds_choices_and_constraints():
     assert mask.tolist() == frame["expected"].tolist()
     assert space.contains(frame[["e", "c", "n", "x"]].iloc[::-1]).tolist() == frame["expected"].tolist()[::-1]
     assert space.contains(frame.iloc[:0]).tolist() == []
-
-
-def test_contains_takes_no_loop_over_rows():
-    space = Space({"x": (0, 1.0), "c": ["a", "b"]}, ["x < 0.5 or c == 'a'"])
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"x": rng.random(100_000) * 2, "c": rng.choice(["a", "b", "z"], 100_000)})
-    expected = (frame.x <= 1) & frame.c.isin(["a", "b"]) & ((frame.x < 0.5) | (frame.c == "a"))
-    assert (space.contains(frame) == expected.to_numpy()).all()
 
 
 @pytest.mark.slow
@@ -287,13 +263,6 @@ def test_a_plain_csv_is_read_back():
     assert not Space({"c": ["a", "b"]}).contains(pd.DataFrame({"c": [None]})).any()
 
 
-def test_unit_positions_are_stacked():
-    space = Space({"x": (0, 2.0, 3), "c": ["a", "b"]})
-    unit = space.unit(pd.DataFrame({"x": [0, 1, 3], "c": ["b", "a", "b"]}))
-    assert unit[:2].tolist() == [[0, 1], [0.5, 0]]
-    assert math.isnan(unit[2, 0])
-
-
 # Relations.
 
 
@@ -301,38 +270,20 @@ def test_unit_positions_are_stacked():
     ("narrow", "wide", "expected"),
     [
         ({"a": (0, 1.0)}, {"a": (0, 2.0)}, True),
-        ({"a": (0, 2.0)}, {"a": (0, 2.0, 3)}, True),
         ({"a": (0, 3.0)}, {"a": (0, 2.0)}, False),
-        ({"a": (-0.1, 1.0)}, {"a": (0, 2.0)}, False),
         ({"a": [0, 1]}, {"a": (0, 2)}, True),
-        ({"a": 1}, {"a": (0, 2)}, True),
         ({"a": (0, 2.0, 3)}, {"a": [0, 2]}, False),
         ({"a": ["x"]}, {"a": ["y", "x"]}, True),
         ({"a": ["x", "z"]}, {"a": ["y", "x"]}, False),
-        ({"a": [None]}, {"a": [None, "x"]}, True),
         ({"a": [True]}, {"a": [1, 2]}, False),
-        ({"a": [(1, 2)]}, {"a": [(1, 2), (3, 4)]}, True),
         ({"a": 1, "b": 2}, {"a": 1}, False),
-        ({"a": 1}, {"a": 1, "b": 2}, False),
     ],
 )
 def test_narrower_than(narrow, wide, expected):
     assert Space(narrow).narrower_than(Space(wide)) is expected
-
-
-def test_narrower_than_looks_at_constraints():
-    grid = {"a": (0, 3)}
-    assert Space(grid, ["a > 1"]).narrower_than(Space(grid))
-    assert not Space(grid).narrower_than(Space(grid, ["a > 1"]))
-    assert Space(grid, ["a > 1", "a != 2"]).narrower_than(Space(grid, ["a > 1"]))
-
-
-@pytest.mark.slow
-@FAST
-@given(spaces())
-def test_every_space_is_as_narrow_as_itself(space):
-    assert space.narrower_than(space)
-    assert space.volume_kept(space) == pytest.approx(1)
+    if expected:
+        assert Space(narrow, ["a != 1.5"]).narrower_than(Space(wide))
+        assert not Space(narrow).narrower_than(Space(wide, ["a != 1.5"]))
 
 
 def test_diff_says_what_changes():
@@ -370,18 +321,6 @@ def test_replace_changes_in_place_and_adds_at_the_end():
     assert [str(c) for c in new.constraints] == ["a > 0"]
     assert space["a"] == Integer(0, 3)
     assert space.varied == ("a",)
-
-
-def test_it_is_a_mapping():
-    space = Space({"a": (0, 3), "b": 1})
-    assert list(space) == ["a", "b"]
-    assert (len(space), "a" in space, "z" in space) == (2, True, False)
-    assert dict(space) == {"a": Integer(0, 3), "b": Categorical([1])}
-    assert space.get("z") is None
-    with pytest.raises(KeyError, match=r"unknown parameter 'aa'; did you mean 'a'\?"):
-        space["aa"]
-    with pytest.raises(TypeError):
-        space["a"] = 1
 
 
 def test_describe_and_repr():
@@ -438,9 +377,3 @@ def test_the_document_gives_exactly_180_000(lookalike):
     assert Space(p).size == 180_000  # as many levels, but both ends among them
     assert Space(p)["dropout"].grid == (0, 0.125, 0.25, 0.375, 0.5)
     assert space.configuration(179_999)["last_activation"] is activations.sigmoid
-
-
-def test_talos_dictionaries_may_have_constraints():
-    space = Space.from_talos({"a": (0, 10, 5), "b": [1, 2]}, ["a > 0"])
-    assert [str(c) for c in space.constraints] == ["a > 0"]
-    assert space["a"].grid == (0, 2, 4, 6, 8)

@@ -88,15 +88,3 @@ def test_which_rows_are_degenerate():
     assert not degenerate_rows(frame, ["degenerate"]).any()  # here it is a parameter
     assert best_first(frame, "maximize")["value"].tolist() == [2.0, 1.0]
     assert best_first(frame, "minimize", allow_degenerate=True)["value"].tolist() == [1.0, 2.0, 3.0]
-
-
-@pytest.mark.slow
-def test_the_ledger_counts_degenerate_trials_as_failed(tree, space):
-    root = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=3).run(progress=False)
-    child = root.propose().edit(lr=(3, 5)).accept(n=12, audit=0).run(progress=False)
-    seen = tree.calibration().entries[0].seen
-    assert seen.ended == 12
-    assert len(seen.space_filling) == int((child.trials["degenerate"] == 0).sum()) < 12
-    assert max(seen.space_filling, default=0.0) < 1
-    with pytest.raises(refine.errors.AnalysisError, match="unknown metric"):
-        child.analyze(metric="f2")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 import refine
 from refine.errors import AnalysisError, RefineWarning
 from refine.trials.goal import ASK, direction_of
-from refine.ui.cli import app
 
 
 @pytest.mark.parametrize(
@@ -50,20 +48,6 @@ def test_rounds_and_tables_ask_before_anything_is_written(tmp_path):
             tree.add_frame(frame, value="loss")
         assert not tree.rounds
         assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
-
-
-@pytest.mark.slow
-def test_the_shell_asks_too(tmp_path):
-    table, place = tmp_path / "t.csv", str(tmp_path / "t.db")
-    pd.DataFrame({"lr": [0.1, 0.2, 0.3] * 4, "loss": [1.0, 2.0, 3.0] * 4}).to_csv(table, index=False)
-    command = ["import", str(table), place, "--tree", "t", "--value", "loss"]
-    asked = CliRunner().invoke(app, command)
-    assert asked.exit_code == 1
-    assert "reads like something to minimize" in asked.output
-    done = CliRunner().invoke(app, [*command, "--minimize"])
-    assert done.exit_code == 0, done.output
-    with refine.Tree("t", place) as tree:
-        assert [r.direction for r in tree.rounds] == ["minimize"]
 
 
 def test_a_number_that_a_function_called_error_returns_is_asked_about(tmp_path):

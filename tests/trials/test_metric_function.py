@@ -92,10 +92,3 @@ def test_names():
     assert Metric.parse(NAME, {f"{__name__}.balance": balance}).of({"acc": 1.0, "loss": 0.0}, {}) == 1.0
     with pytest.raises(AnalysisError, match="or a function of the trial's metrics, got 3"):
         Metric.parse(3)
-
-
-def test_a_name_that_the_objective_uses_too_is_refused(tree, space):
-    name = f"{__name__}.balance"
-    found = tree.add_round(space, lambda p: {"acc": 1.0, "loss": 0.0, name: 2.0}, metric=balance, n=2)
-    with pytest.raises(ObjectiveError, match="the objective returns a metric of that name too"):
-        found.run(progress=False)

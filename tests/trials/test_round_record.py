@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import math
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as some
 
 from refine import Float, Space
 from refine.space.space import configuration_key
 from refine.trials.round_record import Node
 
-FAST = settings(max_examples=60, deadline=None)
 SPACE = Space(
     {"lr": Float(1e-4, 1, 5, log=True), "units": [4, 8], "act": [math.log, None]}, ["units > 4 or lr < 1"]
 )
@@ -75,19 +71,6 @@ def test_the_id_depends_on_all_else():
     assert len(set(ids)) == len(ids)
 
 
-def test_two_parents_with_the_same_space_give_two_nodes():
-    first, second = node(seed=1), node(seed=2)
-    assert node(parent=first.id).id != node(parent=second.id).id
-    assert node(parent=first.id).id == node(parent=first.id, note="again").id
-
-
-def test_ids_are_12_hexadecimal_digits():
-    for changes in CHANGES:
-        found = node(**changes).id
-        assert len(found) == 12
-        assert int(found, 16) >= 0
-
-
 def test_json_and_back():
     first = node(
         parent="0123456789ab",
@@ -105,56 +88,17 @@ def test_json_and_back():
     assert again.previous["act2"].path == "math.log"
 
 
-def test_nodes_are_frozen():
-    with pytest.raises(AttributeError):
-        node().seed = 3
-
-
 # Seeds.
 
 
-@pytest.mark.slow
-@FAST
-@given(
-    some.integers(0, 2**31 - 1),
-    some.text("0123456789abcdef", min_size=16, max_size=16),
-    some.integers(0, 1000),
-)
-def test_seeds_have_31_bits(seed, key, replicate):
-    one = node(seed=seed)
-    for found in (one.trial_seed(key, replicate), one.design_seed):
-        assert type(found) is int
-        assert 0 <= found < 2**31
-    np.random.default_rng(one.trial_seed(key, replicate))
-
-
-def test_trial_seeds_do_not_depend_on_order():
+def test_trial_seeds_do_not_depend_on_order_but_on_round_configuration_and_replicate():
     one, again = node(), node()
     keys = [configuration_key(SPACE.frozen(SPACE.configuration(cell))) for cell in range(SPACE.size)]
     forwards = {key: one.trial_seed(key, 0) for key in keys}
-    backwards = {key: again.trial_seed(key, 0) for key in reversed(keys)}
-    assert forwards == backwards
-    assert len(set(forwards.values())) == len(keys)
+    assert forwards == {key: again.trial_seed(key, 0) for key in reversed(keys)}
     assert forwards[keys[0]] == 237118889
-
-
-def test_trial_seeds_differ_between_rounds_permutations_and_replicates():
-    seeds = [
-        node(seed=seed).trial_seed(key, replicate)
-        for seed in range(10)
-        for key in ("a", "b", "c")
-        for replicate in range(5)
-    ]
-    assert len(set(seeds)) == 150
-
-
-def test_seeds_use_all_their_bits():
-    seeds = np.array([node().trial_seed(str(i), 0) for i in range(2000)])
-    ones = (seeds[:, None] >> np.arange(31) & 1).mean(axis=0)
-    assert (abs(ones - 0.5) < 0.06).all()
-
-
-def test_the_seed_of_the_design_belongs_to_the_round():
-    assert node().design_seed != node(seed=8).design_seed
-    assert node().design_seed != node(parent="0").design_seed
-    assert node().design_seed == node(note="x").design_seed
+    rounds = [node(seed=seed) for seed in range(10)]
+    seeds = {each.trial_seed(key, i) for each in rounds for key in keys for i in range(5)}
+    assert len(seeds) == 10 * len(keys) * 5
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert len({each.design_seed for each in rounds}) == 10

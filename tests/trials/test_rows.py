@@ -53,13 +53,6 @@ def test_columns_masks_and_names(mappings, data):
     assert _typed(under) == _typed([{**({"a": m["a"]} if "a" in m else {}), "e": 7} for m in mappings])
 
 
-def test_numbers_are_nan_where_there_is_nothing():
-    rows = Rows([{"a": 1.5}, {}, {"a": 2}, {"a": math.inf}])
-    assert np.array_equal(rows.numbers("a"), [1.5, math.nan, 2.0, math.inf], equal_nan=True)
-    assert np.isnan(rows.numbers("b")).all()
-    assert len(Rows().numbers("a")) == 0
-
-
 def test_they_take_a_fraction_of_the_memory_of_dictionaries():
     def mappings():
         return [{"lr": i / 7, "units": i % 5, "optimizer": "".join(["Ad", "am"])} for i in range(20_000)]
