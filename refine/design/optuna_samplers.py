@@ -30,17 +30,12 @@ _WARM_START = 20
 
 
 class Axis(NamedTuple):
-    """A varied parameter as Optuna has it.
+    """A varied parameter as Optuna has it."""
 
-    Attributes:
-        distribution: What Optuna draws from.
-        param: What Optuna calls a canonical value, or the label of a choice, that lies inside the space.
-        value: The canonical value of what Optuna drew.
-    """
-
-    distribution: Any
+    distribution: Any  # what Optuna draws from
+    # what Optuna calls a canonical value, or the label of a choice, that lies inside the space
     param: Callable[[Any], Any]
-    value: Callable[[Any], Any]
+    value: Callable[[Any], Any]  # the canonical value of what Optuna drew
 
 
 def axes(space: Space, ordered: bool = False) -> dict[str, Axis]:
@@ -99,37 +94,22 @@ def params_of(space: Space, known: Mapping[str, Axis], configuration: Mapping[st
 
 
 class EndedTrial(NamedTuple):
-    """An ended trial, as a sampler gets it.
+    """An ended trial, as a sampler gets it."""
 
-    Attributes:
-        configuration: Name -> canonical value, or label of a choice, inside the space.
-        state: ``"complete"``, ``"pruned"`` or ``"failed"``.
-        value: Final value, or what a pruned trial had reached; NaN where there is none.
-        series: Values per epoch, where pruners of Optuna are to see them.
-        rungs: What a pruner of Optuna noted on the trial.
-    """
-
-    configuration: Mapping[str, Any]
-    state: str
-    value: float = math.nan
-    series: Sequence[float] = ()
-    rungs: Mapping[str, float] = {}
+    configuration: Mapping[str, Any]  # name -> canonical value, or label of a choice, inside the space
+    state: str  # `"complete"`, `"pruned"` or `"failed"`
+    value: float = math.nan  # final value, or what a pruned trial had reached; NaN where there is none
+    series: Sequence[float] = ()  # values per epoch, where pruners of Optuna are to see them
+    rungs: Mapping[str, float] = {}  # what a pruner of Optuna noted on the trial
 
 
 class Asked(NamedTuple):
-    """What a sampler asks for.
+    """What a sampler asks for."""
 
-    Attributes:
-        key: Hash of the configuration.
-        configuration: Name -> canonical value.
-        cell: Number of its cell; ``None`` between levels.
-        shown: What the sampler knew; plain data.
-    """
-
-    key: str
-    configuration: dict[str, Any]
-    cell: int | None
-    shown: dict[str, Any]
+    key: str  # hash of the configuration
+    configuration: dict[str, Any]  # name -> canonical value
+    cell: int | None  # number of its cell; `None` between levels
+    shown: dict[str, Any]  # what the sampler knew; plain data
 
 
 class Conversation:

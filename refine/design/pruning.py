@@ -115,19 +115,12 @@ class Race(Protocol):
 
 
 class Limit(NamedTuple):
-    """What a trial is measured by; it travels with the task.
+    """What a trial is measured by; it travels with the task."""
 
-    Attributes:
-        metric: Name of the metric reported.
-        sign: 1 to maximize, -1 to minimize.
-        first: Number of the epoch of the first threshold, from 1.
-        thresholds: What must be reached, higher is better.
-    """
-
-    metric: str
-    sign: float
-    first: int
-    thresholds: tuple[float, ...]
+    metric: str  # name of the metric reported
+    sign: float  # 1 to maximize, -1 to minimize
+    first: int  # number of the epoch of the first threshold, from 1
+    thresholds: tuple[float, ...]  # what must be reached, higher is better
 
     def race(self) -> Race:
         """A trial's run against it."""
@@ -135,18 +128,12 @@ class Limit(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """What the next epochs of a trial are measured by, for what trains several at once.
+    """What the next epochs of a trial are measured by, for what trains several at once."""
 
-    Attributes:
-        metric: Name of the metric.
-        sign: 1 to maximize, -1 to minimize.
-        best: The best value so far, times the sign; minus infinity where there is none.
-        thresholds: One per epoch; the trial is behind where its best value, times the sign, is below it.
-    """
-
-    metric: str
-    sign: float
-    best: float
+    metric: str  # name of the metric
+    sign: float  # 1 to maximize, -1 to minimize
+    best: float  # the best value so far, times the sign; minus infinity where there is none
+    # one per epoch; the trial is behind where its best value, times the sign, is below it
     thresholds: tuple[float, ...]
 
 

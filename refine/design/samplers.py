@@ -21,13 +21,10 @@ _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 
 
 def design_of(design: Any) -> tuple[str, Any]:
-    """The name of a design and, where a sampler object was given, that object.
-
-    Args:
-        design: ``"sobol"``, ``"uniform"``, ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"`` or a sampler of Optuna.
+    """The name of a design and, where a sampler object of Optuna was given, that object.
 
     Raises:
-        DesignError: It is none of them, or a package that it needs is missing.
+        DesignError: It is none, or a package that it needs is missing.
     """
     if isinstance(design, str):
         if design in DESIGNS:

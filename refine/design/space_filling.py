@@ -95,13 +95,10 @@ class Weighted(Design):
     """Scrambled Sobol' points by the quantiles of a density: every level of an axis is drawn about as often as it says.
 
     It is of no round: what is drawn so is no even sample, and nothing is tested on it.
-
-    Attributes:
-        shares: Per parameter of the space the probability of every level, each sum 1.
     """
 
     method: ClassVar[str] = "weighted"
-    shares: Sequence[Floats]
+    shares: Sequence[Floats]  # per parameter of the space the probability of every level, each sum 1
 
     def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
         """Cells in the order of the sequence, the likeliest levels most often."""
@@ -159,7 +156,7 @@ def design_named(method: str) -> Design:
 
 
 def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()) -> Indices:
-    """The first ``n`` configurations of a design that meet the constraints.
+    """The first ``n`` configurations of a design that meet the constraints, as level numbers of shape (n, parameters).
 
     Args:
         design: The order.
@@ -167,9 +164,6 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
         n: How many cells.
         seed: Non-negative; another seed is another order.
         skip: Keys (:func:`refine.space.space.configuration_key`) of configurations to pass over.
-
-    Returns:
-        Level numbers, shape (n, parameters); of what a configuration has not the first one.
 
     Raises:
         DesignError: Fewer than ``n`` such cells were found.
@@ -200,18 +194,12 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
 
 
 class Feasible(NamedTuple):
-    """How many configurations of a space meet its constraints.
+    """How many configurations of a space meet its constraints."""
 
-    Attributes:
-        count: The number, or the best estimate of it.
-        low, high: Ends of the 95 % Wilson interval; equal to ``count`` where exact.
-        exact: Whether it was counted.
-    """
-
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
-    low: int
-    high: int
-    exact: bool
+    count: int  # type: ignore[assignment]  # hides tuple.count; the number, or the best estimate of it
+    low: int  # lower end of the 95 % Wilson interval; equal to count where exact
+    high: int  # upper end
+    exact: bool  # whether it was counted
 
     def __str__(self) -> str:
         if self.exact:

@@ -6,9 +6,7 @@ beliefs about the optimum as a density that is a product over parameters; the sh
 
 from __future__ import annotations
 
-import json
 import math
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,8 @@ import numpy.typing as npt
 from refine.errors import SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import decode, encode, label, round_significant, value_key
-from refine.space.parameters import Parameter, Range, is_finite, number_of
+from refine.space.files import file_data
+from refine.space.parameters import Parameter, Range, is_finite
 from refine.space.space import Space
 from refine.utils.arrays import Floats
 from refine.utils.format import join, number
@@ -117,9 +116,7 @@ Weights = tuple[tuple[Any, float], ...]
 @final
 @dataclass(frozen=True)
 class Belief:
-    """What is believed of some parameters, each by itself.
-
-    Made by :func:`belief_of`. Two beliefs are equal when they say the same.
+    """What is believed of some parameters, each by itself; made by :func:`belief_of`.
 
     Attributes:
         of: ``(name, what is believed of it)``, by name.
@@ -142,15 +139,10 @@ class Belief:
         return iter(name for name, _ in self.of)
 
     def ratio(self, name: str, parameter: Parameter, values: npt.ArrayLike) -> Floats:
-        """How many times as likely as by an even density the best value is there.
+        """How many times as likely as by an even density the best value is at each of some values, (n,), of a parameter.
 
-        The density is one over the parameter's levels; between levels it is read off the bell. A tenth of it is spread
-        evenly, so that no ratio is below 0.1.
-
-        Args:
-            name: A parameter that something is believed of.
-            parameter: As it is in the space at hand, which may be narrower or wider than when the belief was said.
-            values: Levels or other values of it, (n,).
+        The density is one over the parameter's levels, as they are now, narrower or wider than when the belief was said; between levels
+        it is read off the bell. A tenth of it is spread evenly, so that no ratio is below 0.1.
         """
         said = dict(self.of)[name]
         if isinstance(said, Near):
@@ -277,12 +269,11 @@ def _weights(parameter: Categorical, said: Mapping[Any, Any]) -> Weights:
         at = parameter.index(choice)
         if at in found:
             raise SpaceError(f"weighs {parameter.labels[at]} twice; leave one out")
-        number = number_of(weight)
-        if number is None or not 0 <= number <= 1:
+        if not is_finite(weight) or not 0 <= weight <= 1:
             raise SpaceError(
                 f"the weight of {parameter.labels[at]} must be a probability from 0 to 1, got {weight!r}"
             )
-        found[at] = round_significant(float(number))
+        found[at] = round_significant(float(weight))
     total = sum(found.values())
     if total > 1 + 1e-9:
         raise SpaceError(
@@ -300,11 +291,10 @@ def _shares(parameter: Categorical, said: Weights) -> Floats:
     """(size,) probabilities of a parameter's choices; what was said of choices that are gone is spread over the rest."""
     named = {value_key(choice): weight for choice, weight in said}
     keys = [value_key(v) for v in parameter.grid]
-    others = sum(k not in named for k in keys)
-    left = max(0.0, 1.0 - sum(named.values()))
-    found = np.array([named[k] if k in named else left / others for k in keys])
-    total = float(found.sum())
-    return found / total if total > 0 else np.full(parameter.size, 1.0 / parameter.size)
+    rest = max(0.0, 1.0 - sum(named.values())) / max(1, sum(k not in named for k in keys))
+    shares = np.array([named.get(k, rest) for k in keys])
+    total = float(shares.sum())
+    return shares / total if total > 0 else np.full(parameter.size, 1.0 / parameter.size)
 
 
 def _text(said: Weights) -> str:
@@ -375,13 +365,7 @@ def _typed(text: str, option: str) -> dict[str, Any]:
 
 
 def _read(path: Path, option: str) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise SpaceError(f"{option}: {path}: can't be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise SpaceError(f"{option}: {path}: is no {path.suffix[1:].upper()}: {error}") from None
+    data = file_data(path, f"{option}: {path}")
     if not isinstance(data, Mapping) or not all(isinstance(said, Mapping) for said in data.values()):
         raise SpaceError(f"{option}: {path}: must map parameters to tables; such as {_FORMS}")
     return {name: _plain(name, said, option) for name, said in data.items()}

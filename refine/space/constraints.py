@@ -64,16 +64,14 @@ _NIL = 1e-15
 class Constraint:
     """A condition that every configuration of a space must meet.
 
-    Args:
-        expression: In the language above. Choices are compared by value or, for classes and functions, by
-            label: ``optimizer == 'Adam'``.
+    Choices are compared by value or, for classes and functions, by label: ``optimizer == 'Adam'``.
 
     Attributes:
         expression: The expression in one canonical spelling; equality and hash go by it.
         names: The parameters it speaks of.
 
     Raises:
-        SpaceError: The expression is no text, can't be parsed, or uses anything else.
+        SpaceError: The expression is no text, can't be parsed, or uses anything that the language has not.
     """
 
     expression: str
@@ -112,18 +110,12 @@ class Constraint:
         present: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         unknown: bool = True,
     ) -> npt.NDArray[np.bool_]:
-        """Which rows meet the condition.
+        """Which rows, (n,), meet the condition; SpaceError where it compares things that can't be compared.
 
         Args:
             columns: One array of shape (n,) per parameter named: numbers, or objects.
             present: Parameter -> which rows have it; those that are left out all rows have.
             unknown: The answer where it can't be told, for want of a parameter.
-
-        Returns:
-            Mask of shape (n,).
-
-        Raises:
-            SpaceError: The expression compares things that can't be compared.
         """
         length = len(next(iter(columns.values())))
         try:
@@ -325,11 +317,7 @@ def _equal(a: Any, b: Any) -> Any:
 
 
 def condition_of(expression: Any) -> Constraint:
-    """The condition of a parameter (``when=``), from its text.
-
-    Raises:
-        SpaceError: It is none.
-    """
+    """The condition of a parameter (``when=``), from its text, or SpaceError."""
     try:
         return Constraint(expression)
     except SpaceError as error:
@@ -341,10 +329,7 @@ def condition_of(expression: Any) -> Constraint:
 
 
 def ordered_conditions(whens: Mapping[str, str | None]) -> dict[str, Constraint]:
-    """The conditions of a space, each after those of the parameters that it names.
-
-    Args:
-        whens: Parameter -> its condition; ``None`` where it has none.
+    """The conditions of a space, of every parameter's ``when``, each after those of the parameters that it names.
 
     Raises:
         SpaceError: A condition names what the space has not, its own parameter, or others in a circle.

@@ -46,7 +46,7 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
 
 
 def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Parameter:
-    """One edited parameter.
+    """One edited parameter, or SpaceError.
 
     ``(low, high)`` keeps the old kind and scale, the old levels that lie between, so that earlier trials stay on the grid, and their spacing
     beyond, and of an ordered choice what lies between two of its values; ``(low, high, levels)`` sets the number of levels; bounds beyond
@@ -55,11 +55,7 @@ def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Paramete
     Args:
         old: The parameter that trials were run on.
         value: The edit.
-        now: The parameter that the edit replaces, such as a proposed one: the result has no fewer levels than that has
-            between the same bounds.
-
-    Raises:
-        SpaceError: The notation is broken.
+        now: What the edit replaces, such as a proposed parameter: the result has no fewer levels than that has between the same bounds.
     """
     new = _edited(old, value, now)
     # What an edit doesn't speak of stays: a parameter that has no condition of its own gets the one there was.

@@ -43,19 +43,24 @@ def read_space(where: str) -> Space:
             raise SpaceError(f"a space is a .toml or .json file, or module:name, got {where!r}")
         found = found_object(where, "space")
         return found if isinstance(found, Space) else Space(found)
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except FileNotFoundError:
-        raise SpaceError(f"space {where}: no such file") from None
-    except OSError as error:
-        raise SpaceError(f"space {where}: can't be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:  # of TOML, JSON, letters, or numbers of too many digits
-        raise SpaceError(f"space {where}: is no {path.suffix[1:].upper()}: {error}") from None
+    data = file_data(path, f"space {where}")
     try:
         return _space(data)
     except SpaceError as error:
         raise SpaceError(f"space {where}: {error}") from None
+
+
+def file_data(path: Path, what: str) -> Any:
+    """What a ``.toml`` or ``.json`` file holds; SpaceError, which begins with ``what``, where it can't be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except FileNotFoundError:
+        raise SpaceError(f"{what}: no such file") from None
+    except OSError as error:
+        raise SpaceError(f"{what}: can't be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:  # of TOML, JSON, letters, or numbers of too many digits
+        raise SpaceError(f"{what}: is no {path.suffix[1:].upper()}: {error}") from None
 
 
 def _space(data: Any) -> Space:

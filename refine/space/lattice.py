@@ -18,19 +18,12 @@ MOST = 100_000
 
 
 class Lattice(NamedTuple):
-    """Equally spaced values through one of them, on a linear scale (``step``) or by ratio (``base``).
+    """Equally spaced values through one of them, on a linear scale (``step``) or by ratio (``base``)."""
 
-    Attributes:
-        through: One of its values.
-        step: Distance of neighbours; ``None`` for powers.
-        base: Ratio of neighbours; ``None`` for steps.
-        whole: Whether its values are integers.
-    """
-
-    through: float
-    step: float | None
-    base: float | None
-    whole: bool
+    through: float  # one of its values
+    step: float | None  # distance of neighbours; `None` for powers
+    base: float | None  # ratio of neighbours; `None` for steps
+    whole: bool  # whether its values are integers
 
     def place(self, value: float) -> float:
         """How many steps above ``through`` a value lies; whole on the lattice, NaN where no power is."""
@@ -90,11 +83,7 @@ class Lattice(NamedTuple):
 
 
 def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
-    """The lattice of a range, through its lower end; ``None`` where it declares neither step nor base.
-
-    Raises:
-        SpaceError: Both are declared, or one is no number that it may be.
-    """
+    """The lattice of a range, through its lower end; ``None`` where it declares neither step nor base; SpaceError where it may not."""
     if step is None and base is None:
         return None
     if step is not None and base is not None:

@@ -21,28 +21,20 @@ _SHARES = re.compile(r"subsample|colsample|fraction|\bfrac|_frac|share|proportio
 
 
 class Limit(NamedTuple):
-    """A value that a range does not pass.
+    """A value that a range does not pass."""
 
-    Attributes:
-        at: The value.
-        closed: Whether the value itself is allowed.
-        why: ``"declared"``; or what it was inferred from: ``"sign"`` (no value has the other sign) or ``"share"`` (its
-            name and its values are a share's, such as a rate of dropout).
-    """
-
-    at: float
-    closed: bool
+    at: float  # the value
+    closed: bool  # whether the value itself is allowed
+    # `"declared"`; or what it was inferred from: `"sign"` (no value has the other sign) or `"share"`
+    # (its name and its values are a share's, such as a rate of dropout)
     why: str
 
 
 def limit_of(name: str, parameter: Range, side: str) -> Limit | None:
-    """The hard limit of one end; ``None`` where there is none.
+    """The hard limit of one end, ``"low"`` or ``"high"``; ``None`` where there is none.
 
-    Declared limits (``within=``) stand in place of all inferred ones. Without them no range changes its sign, a positive
-    count stays positive, and a share stays below 1 (a range of shares is known by its name: a range that ends at 1 is
-    none by that).
-
-    ``side`` is ``"low"`` or ``"high"``.
+    Declared limits (``within=``) stand in place of all inferred ones. Without them no range changes its sign, a positive count stays
+    positive, and a share stays below 1 (a range of shares is known by its name: one that ends at 1 is none by that).
     """
     low, high = parameter.low, parameter.high
     if parameter.within is not None:
@@ -63,19 +55,10 @@ def limit_of(name: str, parameter: Range, side: str) -> Limit | None:
 
 
 def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
-    """``new`` continued past one end of ``old``, with levels spread over all of it.
+    """``new``, what is left of ``old``, continued past one end of it (``side``); ``None`` where that is a limit.
 
-    On a linear scale by the width of ``old``, on a logarithmic one by its width too, but by one decade at least and two
-    at most; never past a limit. The levels keep the spacing of ``old`` as long as that makes no more than 12.
-
-    Args:
-        name: The parameter's name.
-        old: The range now.
-        new: What is left of it, with that end inside.
-        side: ``"low"`` or ``"high"``.
-
-    Returns:
-        The wider parameter, or ``None`` where the end is a limit.
+    On a linear scale by the width of ``old``, on a logarithmic one by its width too, but by one decade at least and two at most; never past a
+    limit. Levels are spread over all of it, with the spacing of ``old`` as long as that makes no more than 12.
     """
     up = side == "high"
     edge: float = old.high if up else old.low

@@ -39,8 +39,7 @@ def typed_value(text: str) -> Any:
     ``[Adam, SGD]``              choices
     ===========================  ============================
 
-    Raises:
-        ReviewError: A bracket or a quote has no partner.
+    ReviewError where a bracket or a quote has no partner.
     """
     text = text.strip()
     try:
@@ -85,11 +84,7 @@ def _parts(text: str) -> list[str]:
 
 
 def typed_pairs(pairs: Iterable[str], option: str) -> dict[str, Any]:
-    """Name -> value, of texts such as ``dropout=(0, 0.2)``.
-
-    Raises:
-        ReviewError: One of them is no pair, or its value can't be read; ``option`` is what it was typed for.
-    """
+    """Name -> value, of texts such as ``dropout=(0, 0.2)``; ``option`` is what they were typed for, in a ReviewError."""
     found = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
@@ -138,16 +133,7 @@ def python_symbols(edits: Mapping[str, Any]) -> dict[str, Symbol]:
 
 
 def page_value(parameter: Parameter, name: str, form: Any) -> Any:
-    """An edit as the review page sends it: ``{"bounds": [low, high]}``, or ``{"keep": [numbers of levels]}``.
-
-    Args:
-        parameter: The parameter that it is an edit of.
-        name: Its name, for the error.
-        form: What was sent.
-
-    Raises:
-        ReviewError: Neither of the two.
-    """
+    """An edit of a parameter as the review page sends it, ``{"bounds": [low, high]}`` or ``{"keep": [numbers of levels]}``, else ReviewError."""
     if isinstance(form, Mapping) and set(form) == {"bounds"} and isinstance(form["bounds"], list):
         # JSON has one kind of number: a whole one is an int, so that ranges of integers stay such.
         whole = [isinstance(v, float) and v.is_integer() and abs(v) < 2**53 for v in form["bounds"]]

@@ -71,17 +71,10 @@ def _range(value: tuple[Any, ...]) -> Parameter:
 
 
 def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
-    """Asks which is meant where three numbers may as well be three choices.
+    """Asks which is meant, by a SpaceError with both ways to write it, where three numbers may as well be three choices.
 
-    They may if they rise by equal steps or by equal ratios and the last two are of one type, and if the third can't be a
-    number of levels.
-
-    Args:
-        value: ``(low, high, levels)``.
-        whole: Whether the range is one of integers; ``None`` for: if both ends are.
-
-    Raises:
-        SpaceError: They may; the text has both ways to write it.
+    They may if they rise by equal steps or by equal ratios and the last two are of one type, and if the third can't be a number of levels.
+    ``whole`` says whether the range is one of integers; ``None`` for: if both ends are.
     """
     if len(value) != 3 or not all(map(is_finite, value)):
         return
@@ -119,13 +112,10 @@ def _log_hint(value: tuple[Any, ...]) -> str:
 
 
 def parse_talos(value: Any) -> Parameter:
-    """One entry of a Talos dictionary, with Talos' own meaning.
+    """One entry of a Talos dictionary, with Talos' own meaning, or SpaceError.
 
     A tuple ``(low, high, steps)`` is ``np.arange(low, high, (high - low) / steps)``: the upper end is left
     out, and where both ends are ints the values are truncated and deduplicated.
-
-    Raises:
-        SpaceError: A tuple of another shape, or a list that makes no choice.
     """
     if not isinstance(value, tuple):
         return parse(value)
@@ -145,11 +135,7 @@ def parse_talos(value: Any) -> Parameter:
 
 
 def parameter_from_json(data: dict[str, Any]) -> Parameter:
-    """The parameter of :meth:`Parameter.to_json`'s output. Imports nothing.
-
-    Raises:
-        SpaceError: The data is no stored parameter.
-    """
+    """The parameter of :meth:`Parameter.to_json`'s output. Imports nothing; SpaceError where it is none."""
     kind, within = data.get("type"), data.get("within")
     condition: dict[str, Any] = {"when": data.get("when")}
     if "otherwise" in data:

@@ -18,11 +18,7 @@ ROLES = (SCIENTIFIC, NUISANCE, FIXED)
 
 
 def scientific_of(roles: Mapping[str, str], space: Space) -> tuple[str, ...]:
-    """The scientific parameters among ``roles``, sorted; every other role follows from the space.
-
-    Raises:
-        SpaceError: An unknown name or role, or one that the parameter's levels contradict.
-    """
+    """The scientific parameters among ``roles``, sorted; every other role follows from the space; SpaceError where a name, a role or the levels contradict."""
     if not isinstance(roles, Mapping):
         raise SpaceError(f"roles map parameters to roles, roles={{'dropout': 'scientific'}}, got {roles!r}")
     for name, role in roles.items():

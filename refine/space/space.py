@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
@@ -46,15 +46,7 @@ class _Counted(NamedTuple):
 
 
 class SpaceDiff(NamedTuple):
-    """What differs between two spaces.
-
-    Attributes:
-        added: Parameters only the second one has.
-        removed: Parameters only the first one has.
-        changed: Name -> (before, after) for parameters whose levels, scale or kind differ.
-        constraints_added: Constraints only the second one has.
-        constraints_removed: Constraints only the first one has.
-    """
+    """What only the second or the first of two spaces has, and parameters whose levels, scale or kind differ, before and after."""
 
     added: dict[str, Parameter]
     removed: dict[str, Parameter]
@@ -99,25 +91,11 @@ class Space(Shown, Mapping[str, Parameter]):
     """
 
     def __init__(self, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> None:
-        if not isinstance(parameters, Mapping):
-            raise SpaceError(
-                f"a space needs a mapping of names to parameters, got {type(parameters).__name__}; write "
-                '{"dropout": (0, 0.5), "units": [8, 16]}'
-            )
-        if not parameters:
-            raise SpaceError("a space needs at least one parameter, got none")
-        self._parameters: dict[str, Parameter] = {}
-        for name, value in parameters.items():
-            _check_name(name)
-            try:
-                self._parameters[name] = parse(value)
-            except SpaceError as error:
-                raise SpaceError(f"{name}: {error}") from error.__cause__
+        self._parameters: dict[str, Parameter] = _parsed(parameters, parse)
         if isinstance(constraints, str) or not isinstance(constraints, Iterable):
-            text = isinstance(constraints, str)
-            got = (
-                f"the text {constraints!r}; put it in [...]" if text else f"{constraints!r}; for none give []"
-            )
+            got = f"{constraints!r}; for none give []"
+            if isinstance(constraints, str):
+                got = f"the text {constraints!r}; put it in [...]"
             raise SpaceError(f"constraints must be a list of expressions, got {got}")
         unique = {Constraint(c.expression if isinstance(c, Constraint) else c) for c in constraints}
         self.constraints: tuple[Constraint, ...] = tuple(sorted(unique, key=str))
@@ -139,15 +117,7 @@ class Space(Shown, Mapping[str, Parameter]):
     @classmethod
     def from_talos(cls, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> Space:
         """A Talos dictionary with Talos' own meaning of tuples: see :func:`refine.space.parsing.parse_talos`."""
-        if not isinstance(parameters, Mapping):
-            return cls(parameters)  # raises, with the text of the notation
-        converted = {}
-        for name, value in parameters.items():
-            try:
-                converted[name] = parse_talos(value)
-            except SpaceError as error:
-                raise SpaceError(f"{name}: {error}") from None
-        return cls(converted, constraints)
+        return cls(_parsed(parameters, parse_talos), constraints)
 
     @classmethod
     def from_keras_tuner(cls, source: Any) -> Space:
@@ -208,7 +178,7 @@ class Space(Shown, Mapping[str, Parameter]):
         """The configurations of those parameters that conditions join."""
         count, never = 1, set(self.conditions)
         for group in joined(self.conditions):
-            asked = [n for n in self if n in group and any(n in c.names for c in self.conditions.values())]
+            asked = [n for n in self if n in group & self._asked]
             sizes = [self[n].size for n in asked]
             if math.prod(sizes) > _MOST_JOINED:
                 raise SpaceError(
@@ -216,9 +186,8 @@ class Space(Shown, Mapping[str, Parameter]):
                     f"{math.prod(sizes):,} of {', '.join(asked)}; give these fewer levels, or name fewer"
                 )
             rows = np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
-            present = self._present(
-                {n: _plain(self[n])[rows[:, j]] for j, n in enumerate(asked)}, len(rows), group
-            )
+            columns = {n: _plain(self[n])[rows[:, j]] for j, n in enumerate(asked)}
+            present = self._present(columns, len(rows), group)
             never -= {n for n, mask in present.items() if mask.any()}
             once = np.ones(len(rows), dtype=np.bool_)
             for j, name in enumerate(asked):
@@ -291,11 +260,7 @@ class Space(Shown, Mapping[str, Parameter]):
         return {name: j for j, name in enumerate(self)}
 
     def has(self, configuration: Mapping[str, Any]) -> frozenset[str]:
-        """The parameters that a configuration has, by the values of those that conditions name; labels will do.
-
-        Raises:
-            SpaceError: The value of one of these is missing.
-        """
+        """The parameters that a configuration has, by the values of those that conditions name; labels will do; SpaceError where one of these is missing."""
         if not self.conditions:
             return frozenset(self)
         columns, there = {}, set(self) - set(self.conditions)
@@ -332,13 +297,12 @@ class Space(Shown, Mapping[str, Parameter]):
         found = {n: surface(p.grid[int(i)]) for (n, p), i in zip(self.items(), indices, strict=True)}
         if not self.conditions:
             return found
-        there = {n: bool(mask[0]) for n, mask in self.active(np.asarray(indices)[None, :]).items()}
-        return self._without(found, [n for n in self if there.get(n, True)])
+        absent = {n for n, mask in self.active(np.asarray(indices)[None, :]).items() if not mask[0]}
+        return self._without(found, set(self) - absent)
 
     def _without(self, found: Mapping[str, Any], there: Collection[str]) -> dict[str, Any]:
         """A configuration without the parameters that it has not, or with what is stated in their place."""
-        stand_in = {n: surface(self[n].otherwise) for n in self if n not in there}
-        every = {n: found[n] if n in there else stand_in[n] for n in self}
+        every = {n: found[n] if n in there else surface(p.otherwise) for n, p in self.items()}
         return {n: v for n, v in every.items() if v is not ABSENT}
 
     def cell(self, configuration: Mapping[str, Any]) -> int:
@@ -361,11 +325,7 @@ class Space(Shown, Mapping[str, Parameter]):
         return True
 
     def check_names(self, configuration: Mapping[str, Any]) -> frozenset[str]:
-        """The parameters that a configuration has.
-
-        Raises:
-            SpaceError: It has one that the space has not, or lacks one that its conditions don't leave out.
-        """
+        """The parameters that a configuration has; SpaceError for an unknown one, or a lack that its conditions don't explain."""
         for name in configuration:
             if name not in self._parameters:
                 raise SpaceError(f"unknown parameter {name!r}; {did_you_mean(name, self)}")
@@ -415,12 +375,8 @@ class Space(Shown, Mapping[str, Parameter]):
     def contains(self, frame: pd.DataFrame) -> Mask:
         """Which rows of a table, (rows,), lie inside: bounds and choices, whether or not on a level, then the constraints.
 
-        Args:
-            frame: One column per parameter; others are ignored. Of one with a condition only rows count that meet it, and
-                its column may be missing where none does.
-
-        Raises:
-            SpaceError: A parameter has no column, or it is no table.
+        Of a parameter with a condition only rows count that meet it, and its column may be missing where none does. SpaceError where
+        another one has no column, or it is no table.
         """
         if not hasattr(frame, "columns"):
             raise SpaceError(
@@ -584,6 +540,24 @@ def encode_configuration(frozen: Mapping[str, Any]) -> dict[str, Any]:
 def decode_configuration(encoded: Mapping[str, Any]) -> dict[str, Any]:
     """The frozen configuration of :func:`encode_configuration`'s output. Imports nothing."""
     return {name: decode(value) for name, value in encoded.items()}
+
+
+def _parsed(parameters: Any, parse_one: Callable[[Any], Parameter]) -> dict[str, Parameter]:
+    if not isinstance(parameters, Mapping):
+        raise SpaceError(
+            f"a space needs a mapping of names to parameters, got {type(parameters).__name__}; write "
+            '{"dropout": (0, 0.5), "units": [8, 16]}'
+        )
+    if not parameters:
+        raise SpaceError("a space needs at least one parameter, got none")
+    parsed: dict[str, Parameter] = {}
+    for name, value in parameters.items():
+        _check_name(name)
+        try:
+            parsed[name] = parse_one(value)
+        except SpaceError as error:
+            raise SpaceError(f"{name}: {error}") from error.__cause__
+    return parsed
 
 
 def _check_name(name: Any) -> None:

@@ -40,21 +40,15 @@ def check_frame(frame: Any) -> None:
 
 
 class Records(NamedTuple):
-    """Trials as columns, as a store reads them: fast where there are hundreds of thousands.
+    """Trials as columns, as a store reads them: fast where there are hundreds of thousands."""
 
-    Attributes:
-        configurations: Per trial name -> plain JSON data.
-        metrics: Per trial metric name -> last value.
-        curves: Per trial its curve; empty tuple where they were not read.
-        columns: ``key``, ``cell``, ``replicate``, ``attempt``, ``origin``, ``seed``, ``state``,
-            ``seconds``, ``code``, ``read``, ``error``, ``finished``, each a list as long as the others.
-        damaged: What is wrong with stored trials that can't be read and are not among these, a sentence for each.
-    """
-
-    configurations: Rows
-    metrics: Rows
-    curves: Sequence[Curve]
+    configurations: Rows  # per trial name -> plain JSON data
+    metrics: Rows  # per trial metric name -> last value
+    curves: Sequence[Curve]  # per trial its curve; empty tuple where they were not read
+    # `key`, `cell`, `replicate`, `attempt`, `origin`, `seed`, `state`, `seconds`, `code`,
+    # `read`, `error`, `finished`, each a list as long as the others
     columns: dict[str, list[Any]]
+    # what is wrong with stored trials that can't be read and are not among these, a sentence for each
     damaged: tuple[str, ...] = ()
 
 
@@ -87,11 +81,7 @@ def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: boo
 def slacks(
     frame: pd.DataFrame, space: Iterable[str], constraints: Sequence[MetricConstraint]
 ) -> npt.NDArray[np.float64]:
-    """By how much every trial meets every constraint, shape (constraints, n); NaN where it has no such metric.
-
-    Raises:
-        AnalysisError: The table has no such metric.
-    """
+    """By how much every trial meets every constraint, shape (constraints, n); AnalysisError where no trial has such a metric."""
     found = np.empty((len(constraints), len(frame)))
     for row, constraint in zip(found, constraints, strict=True):
         title = metric_title(constraint.name, space)

@@ -225,16 +225,12 @@ def best_of(values: Iterable[float], direction: str) -> float:
 
 
 def direction_of(name: str, direction: str | None) -> str:
-    """The direction of a metric.
+    """The direction of a metric: as given, or "maximize" where nobody gave one (:data:`ASK`), or by the metric's name (``None``).
 
-    Args:
-        name: The metric's name.
-        direction: One of them; :data:`ASK` where nobody gave one; ``None`` to tell it by the name, with a warning that
-            says which it is.
+    Telling it by the name warns of which it is.
 
     Raises:
-        AnalysisError: It is neither, or can't be told by the name, or nobody gave one and the name reads like something to
-            minimize.
+        AnalysisError: It is neither, or can't be told by the name, or nobody gave one and the name reads like something to minimize.
     """
     if direction in DIRECTIONS:
         return str(direction)
@@ -261,11 +257,7 @@ def direction_of(name: str, direction: str | None) -> str:
 
 
 def check_meant(objective: str, metric: object, direction: str | None) -> None:
-    """A number that a function called ``error`` returns is asked about as a metric of that name is.
-
-    Raises:
-        AnalysisError: Nobody gave a direction, and the function reads like something to minimize.
-    """
+    """Raises AnalysisError where a function called ``error`` returns a bare number and nobody gave a direction."""
     own = objective.rpartition(".")[2]
     words = _words(own)
     if metric == "value" and direction == ASK and own.isidentifier() and words & _LESS and not words & _MORE:

@@ -23,32 +23,22 @@ Score = Callable[[Mapping[str, float]], float]
 
 
 class Metric(NamedTuple):
-    """Which number of a trial is its value.
+    """Which number of a trial is its value."""
 
-    Attributes:
-        name: A metric the objective returns or reports, or the qualified name of a function.
-        reduction: ``"last"`` epoch's value, the ``"max"`` or ``"min"`` over the curve, or ``"function"``: what a
-            function made of the trial's metrics.
-        function: That function, where it is at hand. Without it the value is the one that was stored when the
-            trial ended.
-        subject_to: What other metrics of a trial have to be for its value to count.
-    """
-
-    name: str
+    name: str  # a metric the objective returns or reports, or the qualified name of a function
+    # `"last"` epoch's value, the `"max"` or `"min"` over the curve, or `"function"`: what a function
+    # made of the trial's metrics
     reduction: str = "last"
+    # that function, where it is at hand. Without it the value is the one that was stored when the trial ended
     function: Score | None = None
+    # what other metrics of a trial have to be for its value to count
     subject_to: tuple[MetricConstraint, ...] = ()
 
     @classmethod
     def parse(cls, text: str | Score, functions: Mapping[str, Score] | None = None) -> Metric:
-        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"``, ``"min:val_loss"``, or a function.
+        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"``, ``"min:val_loss"``, or a function, else AnalysisError.
 
-        Args:
-            text: One of these; ``"function:module.name"`` is how a function is recorded.
-            functions: Functions at hand, by name.
-
-        Raises:
-            AnalysisError: Not such a text, or a function without a name of its own.
+        ``"function:module.name"`` is how a function is recorded; ``functions`` are those at hand, by name.
         """
         if callable(text):
             return cls(_name_of(text), FUNCTION, text)
@@ -89,13 +79,8 @@ class Metric(NamedTuple):
     def of(self, metrics: Mapping[str, float], curve: Curve, seconds: float | None = None) -> float | None:
         """The value, or ``None`` where the trial has no such metric; a bare NaN is NaN of every metric.
 
-        Args:
-            metrics: Metric name -> last value.
-            curve: Values per epoch.
-            seconds: The trial's wall time, which is its metric of that name where it reported none.
-
-        Raises:
-            AnalysisError: The function raises, or returns no number.
+        ``seconds``, the trial's wall time, is its metric of that name where it reported none. AnalysisError where a function raises, or
+        returns no number.
         """
         if self.function is not None:
             own = {name: value for name, value in metrics.items() if name != self.name}

@@ -23,25 +23,15 @@ _TURNED = {"<=": ">=", ">=": "<="}
 
 
 class MetricConstraint(NamedTuple):
-    """A bound on a metric that a trial has to meet to count.
+    """A bound on a metric that a trial has to meet to count."""
 
-    Attributes:
-        name: A metric that the objective returns or reports, or ``seconds``, a trial's wall time.
-        relation: ``"<="`` or ``">="``.
-        bound: The number on the right.
-    """
-
-    name: str
-    relation: str
-    bound: float
+    name: str  # a metric that the objective returns or reports, or `seconds`, a trial's wall time
+    relation: str  # `"<="` or `">="`
+    bound: float  # the number on the right
 
     @classmethod
     def parse(cls, text: str) -> MetricConstraint:
-        """``"latency_ms <= 5"`` or ``"val_recall >= 0.9"``.
-
-        Raises:
-            AnalysisError: Not such a text.
-        """
+        """``"latency_ms <= 5"`` or ``"val_recall >= 0.9"``, else AnalysisError."""
         found = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
         if found is None:
             raise AnalysisError(
@@ -74,11 +64,7 @@ class MetricConstraint(NamedTuple):
 
 
 def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[MetricConstraint, ...]:
-    """Constraints of texts, each once, in one order whatever order they are given in.
-
-    Raises:
-        AnalysisError: One is no metric constraint, or two can't both be met.
-    """
+    """Constraints of texts, each once, in one order; AnalysisError where one is none, or two can't both be met."""
     given = [texts] if isinstance(texts, str) else list(texts)
     found = sorted({c if isinstance(c, MetricConstraint) else MetricConstraint.parse(c) for c in given})
     for a in found:

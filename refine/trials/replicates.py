@@ -24,18 +24,13 @@ if TYPE_CHECKING:
 
 
 class Fresh(NamedTuple):
-    """Finished replicates.
+    """Finished replicates."""
 
-    Attributes:
-        values: (n,) values, in the metric's own sign.
-        groups: n labels, equal for one configuration of one round.
-        planned: (n,) values of the planned runs of their configurations; NaN where there is none by the same code.
-        splits: (n, s) values by split, where the objective gave them as ``name@1``, ``name@2``, ...; else ``None``.
-    """
-
-    values: npt.NDArray[np.float64]
-    groups: list[str]
+    values: npt.NDArray[np.float64]  # (n,) values, in the metric's own sign
+    groups: list[str]  # n labels, equal for one configuration of one round
+    # (n,) values of the planned runs of their configurations; NaN where there is none by the same code
     planned: npt.NDArray[np.float64]
+    # (n, s) values by split, where the objective gave them as `name@1`, `name@2`, ...; else `None`
     splits: npt.NDArray[np.float64] | None = None
 
 

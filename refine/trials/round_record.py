@@ -163,39 +163,25 @@ class Node:
 
 
 class StoredNode(NamedTuple):
-    """A node as the store holds it.
+    """A node as the store holds it."""
 
-    Attributes:
-        pk: Its row number.
-        node: The node.
-        n: How many configurations it plans, the largest number ever asked for.
-        first: How many it planned when it was made, by which its exploit and audit trials were drawn.
-        order: Rank by time of writing.
-    """
-
-    pk: int
-    node: Node
-    n: int
-    first: int
-    order: int
+    pk: int  # its row number
+    node: Node  # the node
+    n: int  # how many configurations it plans, the largest number ever asked for
+    first: int  # how many it planned when it was made, by which its exploit and audit trials were drawn
+    order: int  # rank by time of writing
 
 
 class Beside(NamedTuple):
-    """A configuration that a round runs beside those that its design draws.
+    """A configuration that a round runs beside those that its design draws."""
 
-    Attributes:
-        key: Its hash.
-        origin: Of its trials: ``"given"``, ``"exploit"``, ``"audit"`` or ``"probe"``.
-        configuration: Name -> encoded value.
-        seeds: How many times it is run, each under its own seed; the first is the planned run, the others are replicates.
-        baseline: Whether it is what others are compared with.
-    """
-
-    key: str
-    origin: str
-    configuration: dict[str, Any]
+    key: str  # its hash
+    origin: str  # of its trials: `"given"`, `"exploit"`, `"audit"` or `"probe"`
+    configuration: dict[str, Any]  # name -> encoded value
+    # how many times it is run, each under its own seed; the first is the planned run, the others are
+    # replicates
     seeds: int = 1
-    baseline: bool = False
+    baseline: bool = False  # whether it is what others are compared with
 
 
 BASELINE = "baseline"
@@ -219,65 +205,37 @@ def beside_of(planned: Iterable[tuple[str, dict[str, Any]]]) -> list[Beside]:
 
 
 class StoredDecision(NamedTuple):
-    """A decision as the store holds it.
+    """A decision as the store holds it."""
 
-    Attributes:
-        node: Row of the node decided upon.
-        digest: Of what was decided; a second one on the same node is not written.
-        content: Canonical JSON.
-        child: Id of the node that came of it, or ``None``.
-    """
-
-    node: int
-    digest: str
-    content: str
-    child: str | None
+    node: int  # row of the node decided upon
+    digest: str  # of what was decided; a second one on the same node is not written
+    content: str  # canonical JSON
+    child: str | None  # id of the node that came of it, or `None`
 
 
 class HoldoutRun(NamedTuple):
-    """What one model showed on a hold-out.
+    """What one model showed on a hold-out."""
 
-    Attributes:
-        key: Hash of its configuration.
-        replicate: Its number among the models of that.
-        seed: What the random generators were seeded with.
-        state: How training ended.
-        metrics: Metric name -> value on the hold-out.
-        seconds: Wall time.
-        error: Traceback of a failed one, else ``None``.
-    """
-
-    key: str
-    replicate: int
-    seed: int
-    state: str
-    metrics: Mapping[str, float]
-    seconds: float
-    error: str | None
+    key: str  # hash of its configuration
+    replicate: int  # its number among the models of that
+    seed: int  # what the random generators were seeded with
+    state: str  # how training ended
+    metrics: Mapping[str, float]  # metric name -> value on the hold-out
+    seconds: float  # wall time
+    error: str | None  # traceback of a failed one, else `None`
 
 
 class StoredOpening(NamedTuple):
-    """An opening of a hold-out as the store holds it.
+    """An opening of a hold-out as the store holds it."""
 
-    Attributes:
-        pk: Its row.
-        node: Row of the round.
-        keys: Hashes of the configurations that are measured.
-        seeds: Models of each.
-        author: Who opened.
-        note: Why.
-        created: When, in seconds since the epoch.
-        runs: What the models showed so far.
-    """
-
-    pk: int
-    node: int
-    keys: tuple[str, ...]
-    seeds: int
-    author: str
-    note: str
-    created: float
-    runs: tuple[HoldoutRun, ...]
+    pk: int  # its row
+    node: int  # row of the round
+    keys: tuple[str, ...]  # hashes of the configurations that are measured
+    seeds: int  # models of each
+    author: str  # who opened
+    note: str  # why
+    created: float  # when, in seconds since the epoch
+    runs: tuple[HoldoutRun, ...]  # what the models showed so far
 
 
 def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:

@@ -21,17 +21,12 @@ Values = npt.NDArray[Any] | list[Any]
 
 
 class _Block(NamedTuple):
-    """Some mappings.
+    """Some mappings."""
 
-    Attributes:
-        n: How many.
-        columns: Name -> n values: an array where all are numbers of one type, else a list, in which ``_NOT`` may stand.
-        gaps: Names of the columns in which it does.
-    """
-
-    n: int
+    n: int  # how many
+    # name -> n values: an array where all are numbers of one type, else a list, in which `_NOT` may stand
     columns: dict[str, Values]
-    gaps: frozenset[str] = frozenset()
+    gaps: frozenset[str] = frozenset()  # names of the columns in which it does
 
     def listed(self, name: str, default: Any) -> list[Any]:
         """N values; a default where a mapping has no such name."""
@@ -57,9 +52,6 @@ class Rows(Sequence[dict[str, Any]]):
     """A sequence of mappings from names to plain JSON data. A mapping that is asked for is made anew.
 
     It has its own names, in the order in which those of all first appear.
-
-    Args:
-        mappings: The first ones.
     """
 
     def __init__(self, mappings: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -67,23 +59,14 @@ class Rows(Sequence[dict[str, Any]]):
         self.extend(mappings)
 
     def extend(self, mappings: Sequence[Mapping[str, Any]]) -> None:
-        """Takes more of them.
-
-        Args:
-            mappings: They are not kept themselves.
-        """
+        """Takes more of them, which are not kept themselves."""
         if mappings:
             found, gaps = _by_name(mappings)
             self._blocks.append(_Block(len(mappings), {n: packed(v) for n, v in found}, gaps))
 
     @classmethod
     def of_columns(cls, n: int, columns: Mapping[str, Values]) -> Rows:
-        """Mappings that all have the same names.
-
-        Args:
-            n: How many.
-            columns: Name -> n values, as :func:`packed` and :func:`taken` give them.
-        """
+        """N mappings that all have the same names, of columns as :func:`packed` and :func:`taken` give them."""
         found = cls()
         found._blocks.append(_Block(n, dict(columns)))
         return found
@@ -163,11 +146,7 @@ class Rows(Sequence[dict[str, Any]]):
         return np.concatenate(parts)
 
     def chosen(self, keep: Sequence[bool]) -> Rows:
-        """Those where a mask says so.
-
-        Args:
-            keep: As many answers as there are mappings.
-        """
+        """Those where a mask, as long as they are many, says so."""
         found, first = Rows(), 0
         for block in self._blocks:
             mine = keep[first : first + block.n]
@@ -184,12 +163,7 @@ class Rows(Sequence[dict[str, Any]]):
         return found
 
     def under(self, names: Iterable[str], otherwise: Mapping[str, Any]) -> Rows:
-        """The same with some names alone.
-
-        Args:
-            names: Which.
-            otherwise: Name -> what stands where a mapping has none; nothing where that says nothing.
-        """
+        """The same with some names alone; ``otherwise`` says what stands where a mapping has none, if anything."""
         found, wanted = Rows(), list(names)
         for block in self._blocks:
             columns: dict[str, Values] = {}
@@ -233,12 +207,7 @@ def packed(values: Sequence[Any]) -> Values:
 
 
 def taken(known: Mapping[T, Any], at: Sequence[T]) -> Values:
-    """As :func:`packed`, of values that are given once each.
-
-    Args:
-        known: The values, by what stands for them.
-        at: What stands for each.
-    """
+    """As :func:`packed`, of values that are given once each, by what stands for them."""
     kinds = set(map(type, known.values()))
     if len(kinds) == 1 and (kind := next(iter(kinds))) in _KINDS:
         with contextlib.suppress(OverflowError):  # more digits than 64 bits hold

@@ -33,60 +33,35 @@ DEGENERATE = "degenerate"
 
 
 class Examples(NamedTuple):
-    """What a trial predicted for validation examples.
+    """What a trial predicted for validation examples."""
 
-    Attributes:
-        predictions: (n, outputs) half-precision numbers.
-        targets: (n,) what is right: numbers of classes, or quantities.
-        total: How many examples there are; ``n`` may be fewer.
-    """
-
-    predictions: npt.NDArray[np.float16]
-    targets: npt.NDArray[np.float32]
-    total: int
+    predictions: npt.NDArray[np.float16]  # (n, outputs) half-precision numbers
+    targets: npt.NDArray[np.float32]  # (n,) what is right: numbers of classes, or quantities
+    total: int  # how many examples there are; `n` may be fewer
 
 
 class Trial(NamedTuple):
-    """One run of one configuration.
+    """One run of one configuration."""
 
-    Attributes:
-        key: Hash of the configuration.
-        configuration: Name -> canonical value (plain JSON data).
-        cell: Number of the cell as decimal text, ``None`` off the grid.
-        replicate: 0 for the planned run; 1, 2, ... for repetitions under other seeds.
-        attempt: 0 for the first try at this replicate; more where it was run again.
-        origin: One of :data:`ORIGINS`.
-        seed: What the random generators were seeded with.
-        state: One of :data:`STATES`.
-        metrics: Metric name -> last value.
-        curve: Values per epoch, empty where the objective reported none.
-        seconds: Wall time.
-        error: Traceback of a failed trial, else ``None``.
-        code: Fingerprint of the objective's code.
-        read: Names of the parameters that the objective read; ``None`` when all were.
-        finished: Seconds since the epoch.
-        examples: What it predicted, where the objective said so.
-        shown: What it was shown of other trials, in an adaptive or pruned round; plain data.
-        environment: Digest of what it ran on; ``None`` where nobody could say, as of a worker that died.
-    """
-
-    key: str
-    configuration: Mapping[str, Any]
-    cell: str | None
-    replicate: int
-    attempt: int
-    origin: str
-    seed: int
-    state: str
-    metrics: Mapping[str, float]
-    curve: Curve
-    seconds: float
-    error: str | None
-    code: str
-    read: tuple[str, ...] | None
-    finished: float
-    examples: Examples | None = None
+    key: str  # hash of the configuration
+    configuration: Mapping[str, Any]  # name -> canonical value (plain JSON data)
+    cell: str | None  # number of the cell as decimal text, `None` off the grid
+    replicate: int  # 0 for the planned run; 1, 2, ... for repetitions under other seeds
+    attempt: int  # 0 for the first try at this replicate; more where it was run again
+    origin: str  # one of ORIGINS
+    seed: int  # what the random generators were seeded with
+    state: str  # one of STATES
+    metrics: Mapping[str, float]  # metric name -> last value
+    curve: Curve  # values per epoch, empty where the objective reported none
+    seconds: float  # wall time
+    error: str | None  # traceback of a failed trial, else `None`
+    code: str  # fingerprint of the objective's code
+    read: tuple[str, ...] | None  # names of the parameters that the objective read; `None` when all were
+    finished: float  # seconds since the epoch
+    examples: Examples | None = None  # what it predicted, where the objective said so
+    # what it was shown of other trials, in an adaptive or pruned round; plain data
     shown: Mapping[str, Any] | None = None
+    # digest of what it ran on; `None` where nobody could say, as of a worker that died
     environment: str | None = None
 
 

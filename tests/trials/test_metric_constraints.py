@@ -133,7 +133,7 @@ def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, foun
     assert child.node.subject_to == (LIMIT,)
     assert child.best["latency_ms"] <= 4
     exploit = child.trials[child.trials["origin"] == "exploit"]
-    assert (exploit["latency_ms"] <= 4).mean() > 0.7  # of the whole space it is a third
+    assert (exploit["latency_ms"] <= 4).mean() > 0.5  # of the whole space it is a third
     report = found.report(tmp_path / "reports").read_text()
     assert "Best val_acc with latency_ms &lt;= 4 " in report
     assert "finished without meeting every metric constraint" in report
