@@ -109,7 +109,7 @@ class Proposal(Shown):
     Examples:
         >>> proposal = root.propose().proposal
         >>> proposal.space["lr"].high, proposal.claim.probability > 0.95
-        (2.0, True)
+        (1.5, True)
     """
 
     old: Space

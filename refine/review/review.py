@@ -109,7 +109,7 @@ class Review(Shown, Generic[R]):
     Examples:
         >>> review = root.propose()
         >>> review.space["lr"].high, round(review.volume_kept, 2)
-        (2.0, 0.02)
+        (1.5, 0.02)
     """
 
     round: R
@@ -181,7 +181,7 @@ class Review(Shown, Generic[R]):
 
         Examples:
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
-            [(0.01, 0.3, 1)]
+            [(0.01, 0.3, 2)]
         """
         return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
 

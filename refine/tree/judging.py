@@ -153,7 +153,7 @@ def judge(
         ReviewError: No trial ran such a configuration, several did, or both are the same.
 
     Examples:
-        >>> tree.judge("winner", {"lr": 1.5, "dropout": 0.3}).verdict
+        >>> tree.judge("winner", {"lr": 0.5, "dropout": 0.0}).verdict
         'KEEP'
     """
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:

@@ -140,8 +140,8 @@ class RoundRecord(Shown):
         Examples:
             >>> root.trials[["lr", "dropout", "value"]].head(2)
                 lr  dropout   value
-            0  1.5      0.3  0.9398
-            1  4.0      0.0  0.8648
+            0  0.5      0.0  0.9838
+            1  5.0      0.3  0.6808
         """
         return table(self.space, self._records(), self._metric)
 

@@ -199,9 +199,9 @@ def replicate(
         >>> root.replicate(top=2, seeds=2, progress=False).replicates[["lr", "replicate", "value"]]
             lr  replicate   value
         0  1.5          1  0.9998
-        1  1.0          1  0.9968
+        1  2.0          1  0.9928
         2  1.5          2  0.9998
-        3  1.0          2  0.9968
+        3  2.0          2  0.9928
     """
     chosen = self.context.objective_of(self.node, objective, name)
     run_replicates(self.context.store, self._stored, chosen, self.goal, top, seeds, RunOptions(**options))
