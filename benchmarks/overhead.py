@@ -73,7 +73,7 @@ def per_trial(seconds: list[float], ended: float) -> tuple[float, float, float]:
 
 def read_back(folder: Path, n: int) -> tuple[float, float]:
     """Seconds to write ``n`` trials straight into a store, and to open the tree and read them."""
-    from refine.run.runner import plan
+    from refine.run.plan import plan
     from refine.trials.trial import Trial
 
     store = folder / "large.db"

@@ -29,8 +29,8 @@ from overhead import SPACE, per_trial, trivial, with_refine
 from tables import markdown, parser
 
 import refine
-from refine.run.executor import run_task
-from refine.run.perform import perform
+from refine.run.workers.executor import run_task
+from refine.run.workers.perform import perform
 
 WIDE = {**SPACE, "beta": (0.8, 0.99, 20)}
 """1,800,000 configurations."""
@@ -217,19 +217,20 @@ def grow(url: str, rounds: int, n: int = 20) -> None:
 
 def fill(store: Any, pk: int, node: Any, cells: Any, value: Any) -> None:
     """Writes finished trials of a node by the thousand."""
-    from refine.run.objective import Outcome, Task
+    from refine.run.outcome import Outcome, Task
     from refine.run.runner import _trial
     from refine.space.encoding import dumps
     from refine.space.space import configuration_key
     from refine.store.schema import t
-    from refine.store.sound import PLAIN
+    from refine.store.validity import PLAIN
+    from refine.trials.trial import State
 
     def row(cell: int) -> dict[str, Any]:
         params = node.space.configuration(cell)
         key = configuration_key(params)
         task = Task(key, params, str(cell), 0, 0, "space_filling", node.trial_seed(key, 0))
         trial = _trial(
-            task, Outcome("complete", {"value": value(params)}, {}, 1.0, None, None, None), "complete", "code"
+            task, Outcome(State.COMPLETE, {"value": value(params)}, {}, 1.0, None, None, None), "code"
         )
         texts = {"configuration": dumps(trial.configuration), "metrics": json.dumps(trial.metrics)}
         return {"node": pk, **{name: getattr(trial, name) for name in PLAIN}, **texts, "read": None}

@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 import refine
 from refine.keras import KerasObjective, fit, fmeasure, hidden_layers, lr_normalizer
-from refine.run.pool import workers_kept
+from refine.run.workers.pool import workers_kept
 from refine.ui.story import two_rounds
 
 

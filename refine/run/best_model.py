@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from refine.errors import AnalysisError, DesignError, ObjectiveError
-from refine.run.objective import Task, evaluate
-from refine.run.options import Resources
+from refine.run.objective import evaluate
+from refine.run.plan import stored_task
 from refine.run.protocols import KeepsModels, Objective, Prepares, WithModel
+from refine.run.resources import Resources, is_whole
 from refine.store.store import Store
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys
@@ -47,7 +48,7 @@ def best_model(
         AnalysisError: So many trials that may be called best are not there.
         DesignError: ``rank`` is no whole number >= 1.
     """
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
+    if not is_whole(rank):
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
     Resources(threads=threads)
     node, chosen = stored.node, cast(Any, objective)
@@ -86,8 +87,7 @@ def best_model(
         if model is not None:
             return model
     keeper = _Keeper(chosen)
-    task = Task(keys[rank - 1], records.configurations[at], None, 0, 0, "space_filling", seed)
-    outcome = evaluate(keeper, task, with_trial=True)
+    outcome = evaluate(keeper, stored_task(records, at), with_trial=True)
     if outcome.error is not None:
         raise ObjectiveError(f"round {node.id}: the best trial can't be trained again:\n{outcome.error}")
     _compare(node, records.metrics[at], outcome.metrics)

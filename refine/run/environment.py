@@ -82,8 +82,7 @@ def _backend() -> str:
 def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
     """``git``: the commit that a file belongs to, with `` (changed)`` where files that git tracks differ; empty for none.
 
-    Args:
-        file: Of the objective; default one in the working folder.
+    Default is a file in the working folder.
     """
     folder = Path.cwd() if file is None else Path(file).resolve().parent
     try:

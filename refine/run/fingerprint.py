@@ -33,9 +33,6 @@ _DIGITS = 12
 def fingerprint(target: Any) -> str:
     """The fingerprint of an objective's code.
 
-    Args:
-        target: A function, method, partial, class, or an object that is called.
-
     Returns:
         12 hexadecimal digits.
     """
@@ -48,11 +45,7 @@ def fingerprint(target: Any) -> str:
 
 
 def versions_of(codes: Sequence[str]) -> tuple[str, ...]:
-    """The fingerprints that differ, in their order; trials of imported runs have none.
-
-    Args:
-        codes: Of a round's trials.
-    """
+    """The fingerprints that differ, in their order; trials of imported runs have none."""
     return tuple(dict.fromkeys(filter(None, codes)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,12 +11,14 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.errors import AnalysisError, ObjectiveError
-from refine.run.executor import outcomes_of
-from refine.run.objective import RunningTrial, Task, with_absent
-from refine.run.options import Resources
+from refine.run.objective import RunningTrial
+from refine.run.outcome import Task, with_absent
+from refine.run.plan import stored_task
 from refine.run.protocols import Objective, Prepares, WithHoldout
 from refine.run.replicates import known_best
+from refine.run.resources import Resources
 from refine.run.signals import interruptible
+from refine.run.workers.executor import outcomes_of
 from refine.space.encoding import seed_of
 from refine.store.reader import Reader
 from refine.store.store import Store
@@ -63,11 +66,7 @@ class HoldoutResult(Shown):
     runs: pd.DataFrame
 
     def only(self, number: int) -> HoldoutResult:
-        """What it showed of one configuration.
-
-        Args:
-            number: Row of ``table``.
-        """
+        """What it showed of one configuration."""
         runs = self.runs[self.runs["configuration"] == number].assign(configuration=0)
         return replace(
             self, table=self.table.iloc[[number]].reset_index(drop=True), runs=runs.reset_index(drop=True)
@@ -202,33 +201,20 @@ def _warn(
     )
 
 
-def _tasks(node: Node, found: StoredOpening, records: Records) -> list[Task]:
-    done = {(row.key, row.replicate) for row in found.runs}
+def _tasks(node: Node, opening: StoredOpening, records: Records) -> list[Task]:
+    done = {(row.key, row.replicate) for row in opening.runs}
     at = {key: i for i, key in enumerate(records.columns["key"])}
+    todo = itertools.product(range(1, opening.seeds + 1), opening.keys)
+    new = {"attempt": 0, "origin": "space_filling"}
     return [
-        Task(
-            key,
-            records.configurations[at[key]],
-            records.columns["cell"][at[key]],
-            replicate,
-            0,
-            "space_filling",
-            seed_of(node.id, key, "holdout", replicate),
-        )
-        for replicate in range(1, found.seeds + 1)
-        for key in found.keys
-        if (key, replicate) not in done
+        stored_task(records, at[key], replicate=r, seed=seed_of(node.id, key, "holdout", r), **new)
+        for r, key in todo
+        if (key, r) not in done
     ]
 
 
 def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: Metric) -> HoldoutResult:
-    """What an opening showed.
-
-    Args:
-        store: The store.
-        node: The round.
-        found: The opening.
-        metric: Which metric is the value; its best epoch isn't known on a hold-out, so the last one counts.
+    """What an opening showed. A metric's best epoch isn't known on a hold-out, so the last one counts.
 
     Raises:
         AnalysisError: Models were measured, but none gave the metric.

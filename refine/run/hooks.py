@@ -50,10 +50,6 @@ def trackers_of(track: Tracker | Sequence[Tracker] | None) -> tuple[Tracker, ...
 def callables(given: Any, name: str) -> tuple[Callable[[Any], object], ...]:
     """The hooks that were given by an option.
 
-    Args:
-        given: A callable, a sequence of them, or ``None``.
-        name: Of the option.
-
     Raises:
         DesignError: Something that can't be called.
     """
@@ -67,12 +63,7 @@ def callables(given: Any, name: str) -> tuple[Callable[[Any], object], ...]:
 
 
 class Hooks:
-    """Calls hooks one after the other.
-
-    Args:
-        given: As for :func:`callables`.
-        name: The option they were given by.
-    """
+    """Calls hooks one after the other."""
 
     def __init__(self, given: Any, name: str) -> None:
         self._hooks, self._name = callables(given, name), name

@@ -96,12 +96,7 @@ def source_file(objective: Objective) -> str | None:
 
 
 def called(name: str, objective: Objective) -> dict[str, str]:
-    """What is noted with a run of a round whose objective has no name: which one it was.
-
-    Args:
-        name: The objective's name in the round's identity.
-        objective: What is run.
-    """
+    """What is noted with a run of a round whose objective has no name: which one it was."""
     if not name.startswith(UNNAMED):
         return {}
     return {

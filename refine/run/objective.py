@@ -5,14 +5,14 @@ Everything here happens in the process that runs the trial and touches no store.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import time
-import traceback
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from refine.design.pruning import Bar, Limit
 from refine.errors import ObjectiveError, RefineWarning, UnknownNameError, did_you_mean
 from refine.run.identity import objective_name
+from refine.run.outcome import Outcome, Task, as_float, raised, returned
 from refine.run.protocols import Objective
 from refine.run.seeding import seed_everything
 from refine.space.encoding import decode, thaw
@@ -31,6 +32,18 @@ _ERROR_LENGTH = 20_000
 MOST_EXAMPLES = 2_000
 MOST_NUMBERS = 20_000
 """Predictions that are kept of one trial: examples, and examples times outputs."""
+
+
+def _noted(name: str) -> Any:
+    """A dictionary's method that is asked for one key: the configuration notes that the key was read."""
+    method = getattr(dict, name)
+
+    @functools.wraps(method)
+    def noted(self: Configuration, key: Any, *rest: Any) -> Any:
+        self.read.add(str(key))
+        return method(self, key, *rest)
+
+    return noted
 
 
 class Configuration(dict[str, Any]):
@@ -48,13 +61,15 @@ class Configuration(dict[str, Any]):
         self.read: set[str] = set() if read is None else read
         self.absent: Mapping[str, str] = absent or {}
 
-    def __getitem__(self, name: str) -> Any:
-        self.read.add(name)
-        return super().__getitem__(name)
+    __getitem__, __contains__ = _noted("__getitem__"), _noted("__contains__")
+    get, setdefault = _noted("get"), _noted("setdefault")
 
-    def __contains__(self, name: object) -> bool:
-        self.read.add(str(name))
-        return super().__contains__(name)
+    def pop(self, name: str, *default: Any) -> Any:
+        """Takes a value out."""
+        self.read.add(name)
+        if not default and not super().__contains__(name):
+            self.__missing__(name)
+        return super().pop(name, *default)
 
     def __missing__(self, name: Any) -> NoReturn:
         if name in self.absent:
@@ -69,23 +84,6 @@ class Configuration(dict[str, Any]):
         raise AttributeError(
             f"a configuration is a dictionary and has no attribute {name!r}; write params[{known[0]!r}]"
         )
-
-    def setdefault(self, name: str, default: Any = None) -> Any:
-        """The value, set first where it is missing."""
-        self.read.add(name)
-        return super().setdefault(name, default)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value, or ``default``."""
-        self.read.add(name)
-        return super().get(name, default)
-
-    def pop(self, name: str, *default: Any) -> Any:
-        """Takes a value out."""
-        self.read.add(name)
-        if not default and not super().__contains__(name):
-            self.__missing__(name)
-        return super().pop(name, *default)
 
     # `f(**params)` and `dict(params)` take the values without asking, unless iteration is our own.
     def __iter__(self) -> Iterator[str]:
@@ -147,7 +145,7 @@ class RunningTrial:
             raise ObjectiveError(f"epochs must be reported in order, got {epoch} after {self._epochs[-1]}")
         for name, value in metrics.items():
             series = self._curve.setdefault(str(name), [math.nan] * len(self._epochs))
-            series.append(_as_float(name, value, "report takes numbers by name"))
+            series.append(as_float(name, value, "report takes numbers by name"))
         self._epochs.append(int(epoch))
         for series in self._curve.values():
             series.extend([math.nan] * (len(self._epochs) - len(series)))
@@ -242,62 +240,6 @@ class RunningTrial:
         return self._curve
 
 
-class Task(NamedTuple):
-    """One trial to run. Plain data, so that any process can run it.
-
-    Attributes:
-        key: Hash of the configuration.
-        configuration: Name -> encoded value.
-        cell: Number of the cell as text.
-        replicate: Which repetition.
-        attempt: Which try.
-        origin: Why it is run.
-        seed: What to seed with.
-        limit: What it is measured by epoch by epoch, in a round with a pruner.
-        absent: Parameter that this configuration has not -> its condition, in a space with conditions.
-    """
-
-    key: str
-    configuration: dict[str, Any]
-    cell: str | None
-    replicate: int
-    attempt: int
-    origin: str
-    seed: int
-    limit: Limit | None = None
-    absent: Mapping[str, str] | None = None
-
-
-def with_absent(tasks: Iterable[Task], conditions: Mapping[str, object]) -> Iterator[Task]:
-    """Tasks that know under which condition a parameter would be there that they have not.
-
-    Args:
-        tasks: The tasks.
-        conditions: Name -> condition, of the space.
-    """
-    texts = {name: str(condition) for name, condition in conditions.items()}
-    for task in tasks:
-        absent = {name: text for name, text in texts.items() if name not in task.configuration}
-        yield task._replace(absent=absent) if absent else task
-
-
-class Outcome(NamedTuple):
-    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trial.Trial`.
-
-    Attributes:
-        environment: What it ran on, by :func:`refine.run.environment.environment`; ``None`` where nobody could say.
-    """
-
-    state: str
-    metrics: dict[str, float]
-    curve: dict[str, list[float]]
-    seconds: float
-    error: str | None
-    read: tuple[str, ...] | None
-    examples: Examples | None = None
-    environment: Mapping[str, str] | None = None
-
-
 def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
     """Whether the objective has a second required positional parameter.
 
@@ -308,41 +250,38 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
     Raises:
         ObjectiveError: It can't be called with a configuration.
     """
+    rule = "an objective must be a function of a configuration, got"
     if not callable(objective):
         raise ObjectiveError(
-            f"an objective must be a function of a configuration, got {type(objective).__name__}; write "
-            "def objective(params): ... and give objective itself, without brackets"
+            f"{rule} {type(objective).__name__}; write def objective(params): ... and give objective itself, without brackets"
         )
     if inspect.isclass(objective):
         raise ObjectiveError(
-            f"an objective must be a function of a configuration, got the class {objective.__name__}; give an instance that "
-            "can be called, or one of its methods"
+            f"{rule} the class {objective.__name__}; give an instance that can be called, or one of its methods"
         )
     try:
         parameters = inspect.signature(objective).parameters.values()
     except (TypeError, ValueError):
         return False
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = [p for p in positional if p.default is p.empty]
-    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    asked = [p.name for p in positional if p.default is p.empty]
     keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
-    name = objective_name(objective)
-    asked = [p.name for p in required]
-    if len(required) > 2 or (len(required) == 2 and set(asked) <= set(names)):
-        read = asked[0] if asked[0] in names else "name"
-        hint = f"write def objective(params): ... and read params[{read!r}]"
-        if len(required) == 5 and not set(asked) & set(names):
+    takes = f"{objective_name(objective)}: an objective takes a configuration"
+    if len(asked) > 2 or (len(asked) == 2 and set(asked) <= set(names)):
+        hint = (
+            f"write def objective(params): ... and read params[{asked[0] if asked[0] in names else 'name'!r}]"
+        )
+        if len(asked) == 5 and not set(asked) & set(names):
             hint = "a model function (x_train, y_train, x_val, y_val, params) goes into refine.keras.KerasObjective"
         raise ObjectiveError(
-            f"{name}: an objective takes a configuration, or a configuration and the running trial, but it requires "
-            f"({', '.join(asked)}); {hint}"
+            f"{takes}, or a configuration and the running trial, but it requires ({', '.join(asked)}); {hint}"
         )
-    if (not positional and not several) or keywords:
+    if keywords or not (positional or any(p.kind is p.VAR_POSITIONAL for p in parameters)):
         needs = f"requires {', '.join(keywords)} by name" if keywords else "takes nothing"
         raise ObjectiveError(
-            f"{name}: an objective takes a configuration as its first argument, but it {needs}; write def objective(params): ..."
+            f"{takes} as its first argument, but it {needs}; write def objective(params): ..."
         )
-    return len(required) == 2
+    return len(asked) == 2
 
 
 _running: ContextVar[RunningTrial | None] = ContextVar("refine_running_trial", default=None)
@@ -360,22 +299,21 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     of the objective becomes a ``failed`` outcome with its traceback.
     """
     running = RunningTrial(task.seed, task.limit)
-    here = _running.set(running)
+    token = _running.set(running)
     started = time.perf_counter()
     read: set[str] = set()
     try:
-        values = {n: thaw(decode(v)) for n, v in task.configuration.items()}
-        configuration = Configuration(values, read, task.absent)
+        configuration = _configuration(task, read)
         seed_everything(task.seed)
         started = time.perf_counter()
-        found = objective(configuration, running) if with_trial else objective(configuration)
+        result = objective(configuration, running) if with_trial else objective(configuration)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever the objective raises is this trial's outcome
-        found = error
+        result = error
     finally:
-        _running.reset(here)
-    return _outcome(task, running, read, found, time.perf_counter() - started)
+        _running.reset(token)
+    return _outcome(task, running, read, result, time.perf_counter() - started)
 
 
 def evaluate_many(objective: Objective, tasks: Sequence[Task], with_trial: bool) -> list[Outcome]:
@@ -387,16 +325,13 @@ def evaluate_many(objective: Objective, tasks: Sequence[Task], with_trial: bool)
     reads: list[set[str]] = [set() for _ in tasks]
     started = time.perf_counter()
     try:
-        configurations = [
-            Configuration({n: thaw(decode(v)) for n, v in task.configuration.items()}, read, task.absent)
-            for task, read in zip(tasks, reads, strict=True)
-        ]
+        configurations = [_configuration(task, read) for task, read in zip(tasks, reads, strict=True)]
         seed_everything(tasks[0].seed)
         started = time.perf_counter()
-        found = list(objective.run_many(configurations, trials))  # type: ignore[attr-defined]  # such an objective
-        if len(found) != len(tasks):
+        results = list(objective.run_many(configurations, trials))  # type: ignore[attr-defined]  # such an objective
+        if len(results) != len(tasks):
             raise ObjectiveError(
-                f"run_many must return one result per configuration, got {len(found)} for {len(tasks)}"
+                f"run_many must return one result per configuration, got {len(results)} for {len(tasks)}"
             )
     except KeyboardInterrupt:
         raise
@@ -409,108 +344,19 @@ def evaluate_many(objective: Objective, tasks: Sequence[Task], with_trial: bool)
         )
         return [evaluate(objective, task, with_trial) for task in tasks]
     each = (time.perf_counter() - started) / len(tasks)
-    return [_outcome(*member, each) for member in zip(tasks, trials, reads, found, strict=True)]
+    return [_outcome(*member, each) for member in zip(tasks, trials, reads, results, strict=True)]
 
 
-def _outcome(task: Task, running: RunningTrial, read: set[str], found: Any, seconds: float) -> Outcome:
+def _configuration(task: Task, read: set[str]) -> Configuration:
+    return Configuration({n: thaw(decode(v)) for n, v in task.configuration.items()}, read, task.absent)
+
+
+def _outcome(task: Task, running: RunningTrial, read: set[str], result: Any, seconds: float) -> Outcome:
     """What a trial gave: what the objective returned, or the exception that it raised."""
-    metrics: dict[str, float] = {}
-    state, text = "failed", None
-    if isinstance(found, BaseException):
-        text = "".join(traceback.format_exception(found))
+    if isinstance(result, BaseException):
+        outcome = raised(result, running.curve)
     else:
-        try:
-            # What a trial that stopped half-way returns is no final value.
-            metrics = {} if running.pruned else _metrics(found, running.curve)
-            state = "pruned" if running.pruned else "complete"
-        except Exception:  # noqa: BLE001  # what it returned is this trial's outcome too
-            text = traceback.format_exc()
-    text = None if text is None else _storable(text[-_ERROR_LENGTH:])
-    everything = read >= set(task.configuration)
-    names = None if everything else tuple(n for n in task.configuration if n in read)
-    return Outcome(state, metrics, running.curve, seconds, text, names, running.examples)
-
-
-def _storable(text: str) -> str:
-    """Text that every database takes: no half of a surrogate pair, no NUL."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-
-
-def _metrics(found: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
-    if isinstance(found, Mapping):
-        metrics = _with_folds({str(name): value for name, value in found.items()})
-    elif isinstance(found, tuple) and found and all(isinstance(v, int | float | np.number) for v in found):
-        raise ObjectiveError(
-            f"an objective must return a number or a mapping of metrics, got the tuple {found!r:.60}; name its numbers, "
-            "as in return {'acc': 0.9, 'loss': 0.1}"
-        )
-    elif isinstance(found, tuple) and len(found) == 2:
-        raise ObjectiveError(
-            "an objective must return a number or a mapping of metrics, got a pair; a model function that returns "
-            "(history, model) goes into refine.keras.KerasObjective(model, x, y)"
-        )
-    elif isinstance(found, list) and found and all(isinstance(v, int | float | np.number) for v in found):
-        # Keras' evaluate returns a loss and metrics in such a list.
-        raise ObjectiveError(
-            f"an objective must return a number or a mapping of metrics, got the list {found!r:.60}; name what it holds: "
-            "return {'acc': [0.9, 0.8]} for scores by fold, {'acc': 0.9, 'loss': 0.1} for metrics"
-        )
-    else:
-        metrics = _with_folds({"value": found})
-    for name, series in curve.items():
-        metrics.setdefault(name, series[-1])
-    if not metrics:
-        raise ObjectiveError(
-            "an objective must return a number or a mapping of metrics, got an empty mapping"
-        )
-    return metrics
-
-
-_FOLDS = 30
-"""Longer lists look like a training's history; arrays, such as of scikit-learn, may have any length."""
-
-
-def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
-    """Metrics as numbers: of one that comes as a list of scores, such as one per fold, their mean, and each as ``name@1``, ..."""
-    metrics: dict[str, float] = {}
-    folds: dict[str, float] = {}
-    for name, value in found.items():
-        scores = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
-        if not isinstance(scores, list | tuple) or (len(scores) == 1 and isinstance(value, np.ndarray)):
-            metrics[name] = _as_float(name, value)
-            continue
-        twin = name.removeprefix("val_") if name.startswith("val_") else f"val_{name}"
-        if isinstance(value, list) and (len(value) > _FOLDS or isinstance(found.get(twin), list)):
-            raise ObjectiveError(
-                f"the list of {plural(len(value), 'number')} for {name!r} looks like one per epoch; return the epoch that counts, "
-                f"history[{name!r}][-1]; scores by fold in an array are taken for that: np.array(scores)"
-            )
-        if len(scores) < 2:
-            raise ObjectiveError(
-                f"a list of scores by fold must hold two or more numbers, got {len(scores)} for {name!r}; return a float"
-            )
-        by_fold = {f"{name}@{k}": _as_float(f"{name}@{k}", score) for k, score in enumerate(scores, 1)}
-        if twice := by_fold.keys() & found.keys():
-            raise ObjectiveError(
-                f"the scores of {name!r} by fold are called {name}@1, ..., got a metric {min(twice)!r} too"
-            )
-        metrics[name] = float(np.mean(list(by_fold.values())))
-        folds |= by_fold
-    return {**metrics, **folds}
-
-
-_RETURNS = "an objective must return a number or a mapping of metrics to numbers"
-
-
-def _as_float(name: Any, value: Any, rule: str = _RETURNS) -> float:
-    if not isinstance(value, str | bytes | bool | None):
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            pass
-    elif isinstance(value, bool):
-        return float(value)
-    if value is None:
-        raise ObjectiveError(f"{rule}, got None for {str(name)!r}; is a return missing?")
-    what = f"shape {value.shape}" if getattr(value, "shape", None) else " ".join(f"{value!r:.40}".split())
-    raise ObjectiveError(f"{rule}, got {type(value).__name__} for {str(name)!r} ({what}); return a float")
+        outcome = returned(result, running.curve, pruned=running.pruned)
+    names = tuple(n for n in task.configuration if n in read)
+    everything = len(names) == len(task.configuration)
+    return outcome._replace(seconds=seconds, read=None if everything else names, examples=running.examples)

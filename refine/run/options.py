@@ -1,32 +1,21 @@
-"""How trials are run: the options that every call that runs trials takes, checked in one place."""
+"""The options of every call that runs trials, checked in one place; and what ends a run in order before its plan is done."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from concurrent.futures import Executor
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict
+from typing import Any
 
 from refine.errors import DesignError, did_you_mean
-from refine.run.devices import devices_of
-from refine.run.ending import Ending
 from refine.run.hooks import Hooks, TrialHook
-from refine.run.limits import Limits, limits_of
-from refine.run.signals import GRACE, check_grace
+from refine.run.resources import ResourceKeywords, Resources, is_whole
 from refine.trials.trial import STATES
+from refine.utils.format import plural
 
-
-class ResourceKeywords(TypedDict, total=False):
-    """The options of :class:`Resources` as keywords."""
-
-    workers: int
-    executor: Executor | None
-    threads: int
-    timeout: float | None
-    memory: int | str | None
-    grace: float
-    gpus: int | Sequence[int | str] | None
+MOST_HOURS = 24.0 * 366 * 10
 
 
 class RunKeywords(ResourceKeywords, total=False):
@@ -35,62 +24,6 @@ class RunKeywords(ResourceKeywords, total=False):
     progress: bool
     rerun: str | Collection[str] | None
     on_trial: TrialHook | Sequence[TrialHook] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What trials run on.
-
-    Attributes:
-        workers: 1 runs in this process, more on a local cluster of subprocesses.
-        executor: A ``concurrent.futures`` executor to run on instead; ``workers`` says how many trials at a time.
-        threads: Threads per trial; one by default, whatever the number of workers, or floats differ.
-        timeout: Seconds that a trial may run, counted from its start in its worker; then its worker is killed and the
-            trial is a ``timeout``. One worker is then a subprocess as well.
-        memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``; then it is killed, and the trial is
-            tried once more in a fresh one before it is ``crashed``. One worker is then a subprocess as well.
-        grace: Seconds that trials may still run after SIGTERM or SIGHUP, which otherwise end a round as one Ctrl-C does;
-            less than whoever sends them waits before it kills.
-        gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which, as
-            ``CUDA_VISIBLE_DEVICES`` names them; 0 hides all. More workers than GPUs share them. One worker is then a
-            subprocess as well. ``None`` leaves it to ``CUDA_VISIBLE_DEVICES``.
-        limits: ``timeout`` and ``memory`` as numbers.
-        devices: What each worker may see, in turn; ``None`` where nobody said.
-
-    Raises:
-        DesignError: An option out of range, or a limit or ``gpus`` together with an executor.
-    """
-
-    workers: int = 1
-    executor: Executor | None = None
-    threads: int = 1
-    timeout: float | None = None
-    memory: int | str | None = None
-    grace: float = GRACE
-    gpus: int | Sequence[int | str] | None = None
-    limits: Limits = field(init=False)
-    devices: tuple[str, ...] | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        for name, value in (("workers", self.workers), ("threads", self.threads)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                hint = f"{name}=2 is two at a time" if name == "workers" else "1 is the default"
-                hint = "an objective is given by name: run(objective=...)" if callable(value) else hint
-                raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; {hint}")
-        if self.executor is not None and not isinstance(self.executor, Executor):
-            raise DesignError(
-                f"executor must be one of concurrent.futures, got {self.executor!r}; such as ThreadPoolExecutor(2), or "
-                "of a Dask client client.get_executor()"
-            )
-        check_grace(self.grace)
-        object.__setattr__(self, "limits", limits_of(self.timeout, self.memory, self.executor))
-        object.__setattr__(self, "devices", devices_of(self.gpus, self.executor))
-
-    @property
-    def in_this_process(self) -> bool:
-        """Whether trials run one after the other in this process."""
-        alone = self.workers == 1 and self.executor is None
-        return alone and not self.limits.any and self.devices is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,3 +86,68 @@ def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
                 f"rerun must be a state of trials, got {state!r}; {did_you_mean(str(state), STATES)}"
             )
     return frozenset(states)
+
+
+class Ending:
+    """What ends a run before its plan is done; what runs by then comes to its end. A time without a zone is local.
+
+    Raises:
+        DesignError: A value that makes no sense, or a time that has passed.
+    """
+
+    def __init__(
+        self, hours: float | None = None, until: datetime | str | None = None, trials: int | None = None
+    ) -> None:
+        number = isinstance(hours, int | float) and not isinstance(hours, bool)
+        if hours is not None and not (number and 0 < hours <= MOST_HOURS):
+            raise DesignError(f"hours must be a number > 0, got {hours!r}; hours=0.5 is half an hour")
+        if trials is not None and not is_whole(trials):
+            raise DesignError(
+                f"trials must be a whole number >= 1 of trials to run in this call, got {trials!r}; n= sizes the round"
+            )
+        self.hours, self.until, self.trials = hours, _until(until), trials
+
+    @property
+    def any(self) -> bool:
+        """Whether anything ends a run early."""
+        return (self.hours, self.until, self.trials) != (None, None, None)
+
+    def begin(self) -> Callable[[], str]:
+        """Starts the clock.
+
+        Returns:
+            Asked now and then, says why no new trial may begin, in words that complete "ended"; ``""`` while one may.
+        """
+        # Two clocks: hours are counted whatever somebody does to the time of day.
+        end = math.inf if self.hours is None else time.monotonic() + 3600 * self.hours
+
+        def why() -> str:
+            if time.monotonic() >= end:
+                return f"after {self.hours:g} hours"
+            if self.until is not None and datetime.now(self.until.tzinfo) >= self.until:
+                return f"at {self.until:%Y-%m-%d %H:%M}"
+            return ""
+
+        return why
+
+    def of_trials(self, run: int) -> str:
+        """Why a run of so many trials has ended, in words that complete "ended"; ``""`` where that isn't why."""
+        return f"after {plural(run, 'trial')}" if self.trials is not None and run >= self.trials else ""
+
+
+def _until(until: Any) -> datetime | None:
+    if until is None:
+        return None
+    shape = 'such as until="2030-01-31 06:00"'
+    if isinstance(until, str):
+        try:
+            until = datetime.fromisoformat(until)
+        except ValueError:
+            raise DesignError(f"until must be a date and time in ISO form, got {until!r}; {shape}") from None
+    if not isinstance(until, datetime):
+        raise DesignError(f"until must be a datetime, or one in ISO form, got {until!r}; {shape}")
+    if until <= datetime.now(until.tzinfo):
+        raise DesignError(
+            f"until must be in the future, got {until:%Y-%m-%d %H:%M}; hours=0.5 is half an hour"
+        )
+    return until

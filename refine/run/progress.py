@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
-from refine.run.objective import Outcome
+from refine.run.outcome import Outcome
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric, is_bare_nan
 from refine.trials.metric_constraint import SECONDS, all_met
 from refine.trials.round_record import Node
+from refine.trials.trial import FAILED, State
 from refine.utils.action import Action
 from refine.utils.display import line
 from refine.utils.format import plural, score
@@ -119,11 +120,12 @@ class Watch:
                 flush=True,
             )
 
-    def see(self, outcome: Outcome, state: str, value: float | None) -> None:
+    def see(self, outcome: Outcome, value: float | None) -> None:
         """Takes in one ended trial, which is stored already."""
+        state = outcome.state
         self.seen += 1
-        self.failed += state not in ("complete", "pruned")
-        self.pruned += state == "pruned"
+        self.failed += state in FAILED
+        self.pruned += state == State.PRUNED
         counts = (
             value is not None and math.isfinite(value) and self.goal.counts(outcome.metrics, outcome.seconds)
         )
@@ -165,7 +167,7 @@ class Watch:
                     f"{outcome.error.strip().splitlines()[-1]}; look at the tracebacks, fix "
                     "it and run again",
                     Action("round.failures"),
-                    Action("round.run", rerun=state),
+                    Action("round.run", rerun=str(state)),
                 )
 
 

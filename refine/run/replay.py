@@ -12,12 +12,12 @@ import numpy as np
 
 from refine.errors import AnalysisError, DesignError
 from refine.run.environment import commit_of
-from refine.run.executor import outcomes_of
 from refine.run.identity import called, objective_code, source_file
-from refine.run.objective import Task, with_absent
-from refine.run.options import Resources
+from refine.run.outcome import Outcome, of_value, with_absent
+from refine.run.plan import plan, stored_task
 from refine.run.protocols import Objective
-from refine.run.runner import plan
+from refine.run.resources import Resources, is_whole
+from refine.run.workers.executor import outcomes_of
 from refine.space.encoding import check_seed
 from refine.store.store import Store
 from refine.trials.frame import Records, table
@@ -81,7 +81,7 @@ def replay(
         AnalysisError: No trial has ended.
         DesignError: An option out of range, or the round was imported.
     """
-    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < 1):
+    if sample is not None and not is_whole(sample):
         raise DesignError(f"sample must be a whole number >= 1, or None for all trials, got {sample!r}")
     if not isinstance(tolerance, int | float) or not tolerance >= 0:
         raise DesignError(f"tolerance must be a number >= 0, got {tolerance!r}; 0 asks for equal bits")
@@ -98,18 +98,7 @@ def replay(
         ended = sorted(rng.choice(ended, sample, replace=False).tolist())
     as_planned = _as_planned(store, stored, records)  # before anything runs: an imported round has no plan
     c = records.columns
-    tasks = [
-        Task(
-            c["key"][i],
-            records.configurations[i],
-            c["cell"][i],
-            0,
-            c["attempt"][i],
-            c["origin"][i],
-            c["seed"][i],
-        )
-        for i in ended
-    ]
+    tasks = [stored_task(records, i) for i in ended]
     at = {task.key: i for i, task in zip(ended, tasks, strict=True)}
     rows = {}
     now: list[Mapping[str, str]] = []
@@ -133,14 +122,12 @@ def replay(
     )
 
 
-def _row(records: Records, i: int, outcome: Any, metric: Metric, tolerance: float) -> dict[str, Any]:
+def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: float) -> dict[str, Any]:
     before, after = records.metrics[i], outcome.metrics
-    state = outcome.state
     curve = records.curves[i] if records.curves else {}
     value = metric.of(before, curve, records.columns["seconds"][i])
     now = metric.of(after, outcome.curve, outcome.seconds)
-    if state == "complete" and now is not None and not math.isfinite(now):
-        state = "diverged"
+    state = of_value(outcome.state, now)
     # What a function made of the metrics is stored among them; the objective doesn't return it.
     names = (before.keys() | after.keys()) - ({metric.name} if metric.function is not None else set())
     apart = max((_apart(before.get(n), after.get(n)) for n in names), default=0.0)

@@ -11,9 +11,11 @@ import numpy as np
 from refine import stats
 from refine.analysis.pooling import replicate_groups
 from refine.errors import AnalysisError, DesignError
-from refine.run.objective import Task
 from refine.run.options import RunOptions
+from refine.run.outcome import Task
+from refine.run.plan import attempts, stored_task
 from refine.run.protocols import Objective
+from refine.run.resources import is_whole
 from refine.run.runner import run_round
 from refine.stats.resolution import at_end
 from refine.store.store import Store
@@ -62,13 +64,6 @@ def measure_noise(
     Nothing runs where that is known, from runs again of this round or of one that it came from with the same objective, or
     from configurations that agree on all that was read. Where equal values are common, so that one run that is equal may be
     chance, it runs two times more.
-
-    Args:
-        store: Where trials are read and go.
-        path: The nodes from the root to the round.
-        objective: What to call.
-        goal: What the trials are judged by.
-        options: What trials run on.
     """
     stored, node = path[-1], path[-1].node
     alike = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]
@@ -103,15 +98,9 @@ def measure_noise(
 
 
 def check_times(top: int, runs: int, called: str = "seeds") -> None:
-    """Raises DesignError unless both are whole numbers >= 1.
-
-    Args:
-        top: How many configurations.
-        runs: How many runs.
-        called: What the caller calls these.
-    """
+    """Raises DesignError unless both are whole numbers >= 1."""
     for name, value in (("top", top), (called, runs)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not is_whole(value):
             raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
 
 
@@ -127,27 +116,14 @@ def replicate_tasks(
         seeds: How many replicates of each there shall be.
         rerun: Replicates that ended in one of these states come again.
     """
-    c = records.columns
+    c, attempt_of = records.columns, attempts(records, rerun)
     first = {key: i for i, (key, r) in enumerate(zip(c["key"], c["replicate"], strict=True)) if r == 0}
-    rows = zip(c["key"], c["replicate"], c["state"], c["attempt"], strict=True)
-    ended = {(key, r): (state, attempt) for key, r, state, attempt in rows}
-    tasks = []
-    for replicate in range(1, seeds + 1):
-        for key in keys:
-            i = first[key]
-            state, attempt = ended.get((key, replicate), ("", -1))
-            if not state or state in rerun:
-                seed = node.trial_seed(key, replicate)
-                place = (
-                    records.configurations[i],
-                    c["cell"][i],
-                    replicate,
-                    attempt + 1,
-                    c["origin"][i],
-                    seed,
-                )
-                tasks.append(Task(key, *place))
-    return tasks
+    todo = [(key, r, attempt_of(key, r)) for r in range(1, seeds + 1) for key in keys]
+    return [
+        stored_task(records, first[key], replicate=r, attempt=attempt, seed=node.trial_seed(key, r))
+        for key, r, attempt in todo
+        if attempt is not None
+    ]
 
 
 def known_best(keys: Sequence[str], top: int, round_id: str) -> list[str]:

@@ -13,10 +13,10 @@ from refine.design.optuna_samplers import Conversation, EndedTrial, OptunaRace, 
 from refine.design.pruning import Limit, Pruner, best_so_far
 from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError
-from refine.run.objective import Outcome, Task
-from refine.run.options import Resources
+from refine.run.outcome import Outcome, Task
+from refine.run.plan import plan, stored_task
 from refine.run.protocols import Objective, Prunable
-from refine.run.runner import plan
+from refine.run.resources import Resources
 from refine.space.space import decode_configuration, encode_configuration
 from refine.store.store import Store
 from refine.trials.frame import Records
@@ -24,7 +24,7 @@ from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.replicates import planned
 from refine.trials.round_record import OPTUNA, Node, StoredNode
-from refine.trials.trial import AUDITS
+from refine.trials.trial import AUDITS, State
 from refine.utils.format import score
 from refine.utils.warning import warn
 
@@ -61,7 +61,11 @@ class Steered:
         self._taken = {*inherited, *records.columns["key"], *(t.key for t in tasks)}
         asked = [i for i, origin in enumerate(records.columns["origin"]) if origin == "adaptive"]
         self._asks = max(0, n - len(beside) - len(asked)) if node.adaptive else 0
-        tasks += [_again(node, records, i) for i in asked if records.columns["state"][i] in rerun]
+        tasks += [
+            stored_task(records, i, attempt=records.columns["attempt"][i] + 1)
+            for i in asked
+            if records.columns["state"][i] in rerun
+        ]
         self._planned = tasks
         # What was stopped is run again to see its end.
         self._free = {t.key for t in tasks} if "pruned" in rerun else set()
@@ -111,13 +115,13 @@ class Steered:
         """What a task was shown; plain data."""
         return self._shown.pop((task.key, task.attempt), {})
 
-    def tell(self, task: Task, outcome: Outcome, state: str, value: float | None) -> None:
+    def tell(self, task: Task, outcome: Outcome, value: float | None) -> None:
         """Takes in how a task ended, before it is stored.
 
         Raises:
             ObjectiveError: A round with a pruner, whose trials report nothing that could be compared.
         """
-        series = outcome.curve.get(self._metric.name, [])
+        state, series = outcome.state, outcome.curve.get(self._metric.name, [])
         if self._talk is not None:
             goal = Goal(self._metric, self._node.direction, self._node.allow_degenerate)
             flat = not goal.counts(outcome.metrics, outcome.seconds)
@@ -130,13 +134,17 @@ class Steered:
             self._note(state, series)
             self._check_asked(task, series, state)
 
-    def check(self, outcome: Outcome, state: str) -> None:
+    def check(self, outcome: Outcome) -> None:
         """Looks, after a trial was stored, whether the pruner has anything to go by.
 
         Raises:
             ObjectiveError: It has not.
         """
-        if self._node.pruner is not None and state == "complete" and self._metric.name not in outcome.curve:
+        if (
+            self._node.pruner is not None
+            and outcome.state == State.COMPLETE
+            and self._metric.name not in outcome.curve
+        ):
             known = ", ".join(outcome.curve) or "nothing"
             raise ObjectiveError(
                 f"round {self._node.id}: a pruner compares {self._metric.name!r} epoch by epoch, but the objective "
@@ -240,26 +248,8 @@ def how_text(node: Node, states: Mapping[str, int]) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
-def _again(node: Node, records: Records, i: int) -> Task:
-    c = records.columns
-    key = c["key"][i]
-    return Task(
-        key,
-        records.configurations[i],
-        c["cell"][i],
-        0,
-        c["attempt"][i] + 1,
-        "adaptive",
-        node.trial_seed(key, 0),
-    )
-
-
 def check_pruner(pruner: Any, metric: Metric) -> tuple[dict[str, Any] | None, Any]:
     """A pruner as a node's plain data and, where it is an object of Optuna, that object.
-
-    Args:
-        pruner: ``None``, ``"median"``, a :class:`Pruner` or a pruner of Optuna.
-        metric: The round's.
 
     Raises:
         DesignError: It is none of these, or the metric has no value per epoch.

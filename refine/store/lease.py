@@ -58,11 +58,6 @@ def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
 
     Should it live all the same, it finds that out within :data:`LEASE_SECONDS`, before it writes anything, and stops.
 
-    Args:
-        connection: In a transaction.
-        pk: Row of the round.
-        what: What to call it in the error.
-
     Returns:
         Whose it was; ``None`` where nobody held the round.
 
@@ -89,11 +84,6 @@ def _now(connection: sa.Connection) -> float:
 @contextlib.contextmanager
 def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]:
     """Holds a round for this process while the block runs; a thread says every 15 s that it is alive.
-
-    Args:
-        engine: The store's.
-        pk: Row of the round.
-        what: What to call it in the error.
 
     Yields:
         What to call before something is written: raises RoundBusyError where this process stood still for so long that

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from refine.store.schema import t
-from refine.store.sound import fault_of
+from refine.store.validity import fault_of
 from refine.trials.trial import EXCLUDED
 
 
@@ -35,29 +34,6 @@ class Mark(NamedTuple):
     created: float = 0.0
 
 
-def add_marks(connection: sa.Connection, pk: int, marks: Sequence[Mark]) -> None:
-    """Keeps notes, all as of now.
-
-    Args:
-        connection: In a transaction.
-        pk: Row of the node.
-        marks: What is noted.
-    """
-    now = time.time()
-    rows = [
-        {
-            **mark._asdict(),
-            "excluded": None if mark.excluded is None else int(mark.excluded),
-            "starred": None if mark.starred is None else int(mark.starred),
-            "node": pk,
-            "created": now,
-        }
-        for mark in marks
-    ]
-    if rows:
-        connection.execute(t.mark.insert(), rows)
-
-
 def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]:
     """Node row -> what was noted about its trials, oldest first; what is damaged is left out."""
     m = t.mark.c
@@ -72,30 +48,10 @@ def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]
     return found
 
 
-def last_marks(engine: sa.Engine, tree: int) -> dict[int, int]:
-    """Node row -> row of what was noted last about its trials; nodes without any are left out."""
-    m, node = t.mark.c, t.node.c
-    query = sa.select(m.node, sa.func.max(m.pk)).join(t.node, node.pk == m.node).where(node.tree == tree)
-    with engine.connect() as connection:
-        return {pk: int(row) for pk, row in connection.execute(query.group_by(m.node))}
-
-
-def last_exclusions(engine: sa.Engine, tree: int) -> dict[int, int]:
-    """Node row -> row that last left a trial of it out, or took it back; nodes without any are left out."""
-    m, node = t.mark.c, t.node.c
-    query = sa.select(m.node, sa.func.max(m.pk)).join(t.node, node.pk == m.node)
-    query = query.where(node.tree == tree, m.excluded.is_not(None)).group_by(m.node)
-    with engine.connect() as connection:
-        return {pk: int(row) for pk, row in connection.execute(query)}
-
-
 def state_of(connection: sa.Connection, nodes: Sequence[int] | None = None) -> sa.ColumnElement[Any]:
-    """The state of a trial as a column: the stored one, or that it is excluded.
+    """The state of a trial as a column: the stored one, or that it is excluded. ``nodes`` are those that matter; default all.
 
-    Args:
-        connection: To the store, which is asked whether anything was excluded at all: that takes no time, and what is
-            not asked of a million trials neither.
-        nodes: Rows of nodes that matter; default all.
+    Asking first whether anything was excluded at all takes no time, and what is not asked of a million trials neither.
     """
     m, c = t.mark.c, t.trial.c
     some = sa.select(m.pk).where(m.excluded == 1)

@@ -89,7 +89,7 @@ def merge_into(
     Args:
         store: The store.
         tree: Row of the tree.
-        theirs: The other one's rounds as :func:`refine.store.kept.kept` has looked at them, parents before children.
+        theirs: The other one's rounds as :func:`refine.store.import_buffer.kept` has looked at them, parents before children.
         strict: Where given, nothing is written if anything differs; the head of the error then.
         dry_run: Whether all of it is undone in the end; then rounds may be run meanwhile.
 

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import sqlalchemy as sa
 
 from refine.errors import RefineWarning
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
 from refine.space.encoding import digest
-from refine.store.log import (
-    count_environments,
-    environment_marks,
-    last_rows,
-    read_curves,
-    read_examples,
-    read_records,
-    read_shown,
-    record_blocks,
-)
-from refine.store.marks import Mark, last_exclusions, last_marks, read_marks
+from refine.store.log import read_records, record_blocks, superseded
+from refine.store.marks import Mark, read_marks
 from refine.store.schema import shown_url, t
-from refine.store.sound import BROKEN, LARGEST, node_of, said
+from refine.store.validity import BROKEN, LARGEST, curve_of, node_of, said
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
 from refine.trials.round_record import Beside, HoldoutRun, StoredNode, StoredOpening, beside_of
 from refine.trials.rows import Rows
-from refine.trials.trial import Examples
+from refine.trials.trial import Examples, State
 
 T = TypeVar("T")
 
@@ -82,24 +76,20 @@ class Reader(ABC):
     def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
         """The best planned trial of a round and its number among them, found without keeping the others in memory.
 
-        ``None`` where no trial may be called best.
-
-        Args:
-            pk: Row of the node.
-            goal: What its trials are judged by: a metric that is neither a function nor read off curves.
+        ``None`` where no trial may be called best. The goal's metric is neither a function nor read off curves.
         """
 
     def last_rows(self, tree: int) -> dict[int, int]:
-        """See :func:`refine.store.log.last_rows`."""
-        return self._once(last_rows, tree)
+        """Node row -> row of the trial that was written last: every run, again or under another seed, is a new one."""
+        return self._once(_last_rows, tree)
 
     def last_marks(self, tree: int) -> dict[int, int]:
-        """See :func:`refine.store.marks.last_marks`."""
-        return self._once(last_marks, tree)
+        """Node row -> row of what was noted last about its trials; nodes without any are left out."""
+        return self._once(_last_marks, tree)
 
     def last_exclusions(self, tree: int) -> dict[int, int]:
-        """See :func:`refine.store.marks.last_exclusions`."""
-        return self._once(last_exclusions, tree)
+        """Node row -> row that last left a trial of it out, or took it back; nodes without any are left out."""
+        return self._once(_last_exclusions, tree)
 
     # A node.
 
@@ -125,16 +115,22 @@ class Reader(ABC):
         return [json.loads(text) for text in self._of(_environments, pk) or ()]
 
     def ran_on(self, pk: int) -> list[tuple[dict[str, str], int]]:
-        """What trials of a round ran on, and how many, most first."""
-        known = {environment_digest(text): text for text in self._of(_environments, pk) or ()}
-        counts = self._of(count_environments, pk) or ()
-        return [(json.loads(known[mark]), count) for mark, count in counts if mark in known]
+        """What trials of a round ran on, and how many, most first; of all attempts and replicates."""
+        known = self._by_digest(pk)
+        return [(known[mark], count) for mark, count in self._of(_ran_on, pk) or () if mark in known]
 
     def environments_of(self, pk: int, keys: Collection[str]) -> list[dict[str, str]]:
         """What the planned runs of some configurations ran on; the round's last one where the store does not say it of trials."""
-        known = {environment_digest(text): text for text in self._of(_environments, pk) or ()}
-        found = [known[mark] for mark in environment_marks(self.engine, pk, keys) if mark in known]
-        return [json.loads(text) for text in found or list(known.values())[-1:]]
+        c, known, wanted = t.trial.c, self._by_digest(pk), set(keys)
+        mine = (c.node == pk, c.replicate == 0, c.environment.is_not(None), ~superseded())
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(c.key, c.environment).where(*mine)).all()
+        marks = dict.fromkeys(mark for key, mark in rows if key in wanted and mark in known)
+        return [known[mark] for mark in marks] or list(known.values())[-1:]
+
+    def _by_digest(self, pk: int) -> dict[str, dict[str, str]]:
+        texts = self._of(_environments, pk) or ()
+        return {environment_digest(text): json.loads(text) for text in texts}
 
     def proposals(self, pk: int) -> dict[str, str]:
         """Digest -> content of every proposal that was made, the one that was made last at the end."""
@@ -151,38 +147,65 @@ class Reader(ABC):
     # Its trials.
 
     def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
-        """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each.
-
-        Args:
-            pks: Rows of nodes.
-            curves: Whether to read values per epoch as well.
-            replicates: Whether to read replicates too, and not the planned runs alone.
-        """
+        """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each."""
         return _joined(self._records(sorted(set(pks)) or [0], curves, replicates))
 
     def record_blocks(self, pk: int, curves: bool) -> Iterator[Records]:
-        """See :func:`refine.store.log.record_blocks`."""
+        """Its planned runs, some thousand at a time: see :func:`refine.store.log.record_blocks`."""
         return record_blocks(self.engine, pk, curves)
 
     def shown(self, pk: int) -> list[dict[str, Any]]:
-        """See :func:`refine.store.log.read_shown`."""
-        return read_shown(self.engine, pk)
+        """What every planned trial of a node was shown, last attempts in the order of finishing; empty for most rounds.
+
+        Curves that trials were measured by stand in ``threshold``.
+        """
+        c = t.trial.c
+        trials = t.trial.outerjoin(t.shown, t.shown.c.trial == c.pk)
+        query = sa.select(t.shown.c.content).select_from(trials).order_by(c.pk)
+        curves = sa.select(t.threshold.c.digest, t.threshold.c.data).where(t.threshold.c.node == pk)
+        with self.engine.connect() as connection:
+            known = {d: json.loads(zlib.decompress(data)) for d, data in connection.execute(curves)}
+            texts = connection.execute(query.where(c.node == pk, c.replicate == 0, ~superseded())).scalars()
+            rows = [json.loads(text) if text else {} for text in texts]
+        return [{**r, "threshold": known[r["threshold"]]} if r.get("threshold") else r for r in rows]
 
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
-        """See :func:`refine.store.log.read_examples`."""
-        return read_examples(self.engine, pk, keys)
+        """What the planned runs of some configurations predicted, by key; those that said nothing are left out."""
+        p = t.prediction.c
+        with self.engine.connect() as connection:
+            target = connection.execute(sa.select(t.target).where(t.target.c.node == pk)).first()
+            rows = connection.execute(_complete(pk, keys, t.prediction, p.examples, p.data)).all()
+        found: dict[str, Examples] = {}
+        if target is None:
+            return found
+        with contextlib.suppress(*BROKEN):  # what is damaged says nothing
+            right = np.frombuffer(zlib.decompress(target.data), dtype="<f4")
+            for key, count, data in rows:
+                with contextlib.suppress(*BROKEN):
+                    predicted = np.frombuffer(zlib.decompress(data), dtype="<f2").reshape(count, -1)
+                    if count == len(right):
+                        found[key] = Examples(predicted, right, target.total)
+        return found
 
     def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
-        """See :func:`refine.store.log.read_curves`."""
-        return read_curves(self.engine, pk, keys)
+        """Values per epoch of the planned runs of some configurations, by key; those that reported none are left out."""
+        found: dict[str, Curve] = {}
+        with self.engine.connect() as connection:
+            for key, data in connection.execute(_complete(pk, keys, t.curve, t.curve.c.data)):
+                with contextlib.suppress(*BROKEN):
+                    found[key] = curve_of(data)
+        return found
+
+
+def _complete(pk: int, keys: Sequence[str], table: sa.Table, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    """Keys of planned runs that are complete, and what hangs on them in a table."""
+    c = t.trial.c
+    which = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == State.COMPLETE)
+    return sa.select(c.key, *columns).join(t.trial, c.pk == table.c.trial).where(*which).order_by(c.pk)
 
 
 class Snapshot(Reader):
-    """Reads everything once. What is read of one of some rounds is read of all of them by the same statement.
-
-    Args:
-        reader: The store.
-    """
+    """Reads everything once. What is read of one of some rounds is read of all of them by the same statement."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -295,6 +318,28 @@ def _tags(engine: sa.Engine, tree: int) -> dict[str, str]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def _last(engine: sa.Engine, tree: int, table: sa.Table, *which: sa.ColumnElement[bool]) -> dict[int, int]:
+    """Node row -> the last row of a table that belongs to it."""
+    node = t.node.c
+    # One look into the index for each.
+    last = sa.select(sa.func.max(table.c.pk)).where(table.c.node == node.pk, *which).scalar_subquery()
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(node.pk, last).where(node.tree == tree)).all()
+    return {pk: int(row) for pk, row in rows if row is not None}
+
+
+def _last_rows(engine: sa.Engine, tree: int) -> dict[int, int]:
+    return _last(engine, tree, t.trial)
+
+
+def _last_marks(engine: sa.Engine, tree: int) -> dict[int, int]:
+    return _last(engine, tree, t.mark)
+
+
+def _last_exclusions(engine: sa.Engine, tree: int) -> dict[int, int]:
+    return _last(engine, tree, t.mark, t.mark.c.excluded.is_not(None))
+
+
 def _grouped(
     engine: sa.Engine, query: sa.Select[Any], made: Callable[[sa.Row[Any]], T]
 ) -> dict[int, list[T]]:
@@ -343,16 +388,19 @@ def _environments(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[str
     return _grouped(engine, query, sound)
 
 
-@lru_cache(maxsize=4096)
-def _sound_proposal(content: str) -> str:
-    """A stored proposal that can be read; it never changes, and is asked for all the time."""
-    Proposal.from_json(json.loads(content))
-    return content
+def _ran_on(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, int]]]:
+    c, number = t.trial.c, sa.func.count().label("number")
+    mine = (c.node.in_(list(pks)), c.environment.is_not(None))
+    query = sa.select(c.node, c.environment, number).where(*mine).group_by(c.node, c.environment)
+    return _grouped(
+        engine, query.order_by(number.desc(), c.environment), lambda row: (row.environment, row.number)
+    )
 
 
 @lru_cache(maxsize=4096)
-def _sound_decision(content: str) -> str:
-    Decision.from_json(json.loads(content))
+def _sound(kind: type[Proposal | Decision], content: str) -> str:
+    """A stored proposal or decision that can be read; it never changes, and is asked for all the time."""
+    kind.from_json(json.loads(content))
     return content
 
 
@@ -365,13 +413,13 @@ def _plans(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[int]]:
 def _proposals(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, str]]]:
     c = t.proposal.c
     query = sa.select(c.node, c.digest, c.content).where(c.node.in_(pks)).order_by(c.pk)
-    return _grouped(engine, query, lambda row: (row.digest, _sound_proposal(row.content)))
+    return _grouped(engine, query, lambda row: (row.digest, _sound(Proposal, row.content)))
 
 
 def _decisions(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, float]]]:
     c = t.decision.c
     query = sa.select(c.node, c.content, c.created).where(c.node.in_(pks)).order_by(c.pk)
-    return _grouped(engine, query, lambda row: (_sound_decision(row.content), row.created))
+    return _grouped(engine, query, lambda row: (_sound(Decision, row.content), row.created))
 
 
 def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredOpening]]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from refine.store.log import trial_rows
 from refine.store.reader import read_nodes
 from refine.store.schema import hanging_on, link, own_columns, t
-from refine.store.sound import BROKEN, faults_of, node_of
+from refine.store.validity import BROKEN, faults_of, node_of
 
 _KEY = "removed/"
 """How the keys of entries of the log begin in the table ``meta``."""
@@ -75,12 +75,7 @@ class Removal(NamedTuple):
 
 
 def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
-    """Every row of a tree that can't be read; rows of a round that itself can't be are not looked at.
-
-    Args:
-        engine: The store's.
-        tree: Row of the tree.
-    """
+    """Every row of a tree that can't be read; rows of a round that itself can't be are not looked at."""
     with _every_text(engine) as connection:
         sound, spoilt = read_nodes(connection, tree)
         query = sa.select(t.node).where(t.node.c.tree == tree)
@@ -170,13 +165,7 @@ def remove_rows(connection: sa.Connection, table: sa.Table, which: sa.ColumnElem
 def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int], curves: bool) -> int:
     """Takes trials out with all of their attempts, and what was noted about them; how many.
 
-    What runs in their place has the same numbers, and nobody said anything about it.
-
-    Args:
-        connection: In a transaction.
-        node: Row of the round.
-        numbers: Their numbers among what :func:`refine.store.log.read_records` reads of planned runs.
-        curves: Whether it reads values per epoch.
+    ``numbers`` count what :func:`refine.store.log.read_records` reads of planned runs, with or without curves. What runs in their place has the same numbers, and nobody said anything about it.
     """
     rows = trial_rows(connection, node, curves)
     c, m = t.trial.c, t.mark.c

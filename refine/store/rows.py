@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from refine.errors import StoreError
 from refine.space.encoding import dumps
 from refine.store.schema import hanging_on, link, metadata, own_columns, t
-from refine.store.sound import BROKEN, fault_of, faults_of, is_number, node_of, said, short, value_fault
 from refine.store.store import Store
+from refine.store.validity import BROKEN, fault_of, faults_of, is_number, node_of, said, short, value_fault
 from refine.trials.round_record import Node
 
 T = TypeVar("T")
@@ -48,11 +48,7 @@ _AS_WRITTEN = {("trial", "metrics"), ("opened", "metrics")}  # the order of metr
 
 
 class Again(Iterable[T]):
-    """Reads something anew whenever it is gone through, so that nobody has to hold all of it.
-
-    Args:
-        read: Begins from the first.
-    """
+    """Reads something anew whenever it is gone through, so that nobody has to hold all of it."""
 
     def __init__(self, read: Callable[[], Iterator[T]]) -> None:
         self._read = read
@@ -105,13 +101,7 @@ NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))
 
 
 def parts_of(store: Store, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
-    """Nodes of a tree with all that belongs to them, oldest first, one at a time. What is damaged is left out.
-
-    Args:
-        store: The store.
-        tree: Row of the tree.
-        only: Ids of nodes; default all.
-    """
+    """Nodes of a tree with all that belongs to them, oldest first, one at a time. What is damaged is left out."""
     known = store.nodes(tree)
     with store.engine.connect() as connection:
         query = sa.select(t.node).where(t.node.c.tree == tree).order_by(t.node.c.pk)
@@ -134,12 +124,6 @@ def sound_rows(
     connection: sa.Connection, table: sa.Table, node: int, where: sa.ColumnElement[bool] | None = None
 ) -> Iterator[tuple[int, Row]]:
     """Rows of a node in the order of writing, with those that hang on them; what is damaged is left out.
-
-    Args:
-        connection: To the store.
-        table: One of those whose rows belong to a node.
-        node: Row of the node.
-        where: Which of them; default all.
 
     Yields:
         The number of a row, 0 where the table has no numbers, and what it says.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,195 +24,158 @@ def _table(name: str, *columns: Any) -> sa.Table:
     return sa.Table(name, metadata, *columns)
 
 
-def _pk() -> sa.Column[int]:
-    return sa.Column("pk", sa.Integer, primary_key=True)
+def _of(table: str, **options: bool) -> sa.Column[int]:
+    """The row of another table that a row belongs to."""
+    return sa.Column(table, sa.Integer, sa.ForeignKey(f"{table}.pk"), nullable=False, **options)  # type: ignore[arg-type]
 
 
-def _of(table: str, name: str | None = None, **options: bool) -> sa.Column[int]:
-    key = sa.ForeignKey(f"{table}.pk")
-    return sa.Column(name or table, sa.Integer, key, nullable=False, **options)  # type: ignore[arg-type]
+def _columns(kind: Any, *names: str, nullable: bool = False, key: bool = False) -> list[sa.Column[Any]]:
+    return [sa.Column(name, kind, nullable=nullable, primary_key=key) for name in names]
 
 
-def _text(name: str, nullable: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=nullable)
-
-
-def _number(name: str) -> sa.Column[float]:
-    return sa.Column(name, sa.Double, nullable=False)
-
-
-def _int(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, nullable=False)
-
+_pk = partial(_columns, sa.Integer, "pk", key=True)
+_texts, _ints, _numbers = (
+    partial(_columns, sa.Text),
+    partial(_columns, sa.Integer),
+    partial(_columns, sa.Double),
+)
+_data = partial(_columns, sa.LargeBinary, "data")
 
 t = SimpleNamespace(
-    meta=_table("meta", sa.Column("key", sa.Text, primary_key=True), _text("value")),
-    tree=_table("tree", _pk(), sa.Column("name", sa.Text, nullable=False, unique=True), _number("created")),
-    # `content` is the canonical JSON that the id is the hash of; the rest is no part of it.
+    meta=_table("meta", *_texts("key", key=True), *_texts("value")),
+    tree=_table("tree", *_pk(), *_texts("name"), *_numbers("created"), sa.UniqueConstraint("name")),
+    # `content` is the canonical JSON that the id is the hash of; the rest is no part of it. JSON are: `scientific`, names, see
+    # refine.space.roles; `subject_to`, metric constraints; `goals`, metric and direction of further ones. `epsilon` is the loss
+    # that counts as none, where somebody said it.
     node=_table(
         "node",
-        _pk(),
+        *_pk(),
         _of("tree"),
-        _text("id"),
-        _text("content"),
-        _text("metric"),
-        _text("direction"),
-        sa.Column("allow_degenerate", sa.Integer, nullable=False),
-        _text("scientific", nullable=True),  # JSON: names, see refine.space.roles
-        sa.Column(
-            "epsilon", sa.Double, nullable=True
-        ),  # the loss that counts as none, where somebody said it
-        _text("subject_to", nullable=True),  # JSON: metric constraints
-        _text("goals", nullable=True),  # JSON: metric and direction of further goals
-        _text("note"),
-        _text("author"),
-        _number("created"),
+        *_texts("id", "content", "metric", "direction"),
+        *_ints("allow_degenerate"),
+        *_texts("scientific", "subject_to", "goals", nullable=True),
+        *_numbers("epsilon", nullable=True),
+        *_texts("note", "author"),
+        *_numbers("created"),
         sa.UniqueConstraint("tree", "id"),
     ),
     # How many configurations were asked for; a larger n adds a row.
-    plan=_table("plan", _pk(), _of("node"), _int("n"), _number("created"), sa.Index("plan_node", "node")),
+    plan=_table(
+        "plan", *_pk(), _of("node"), *_ints("n"), *_numbers("created"), sa.Index("plan_node", "node")
+    ),
     # What trials of a round ran on, each environment once; they refer to it by its digest.
     run=_table(
-        "run", _pk(), _of("node"), _text("environment"), _number("created"), sa.Index("run_node", "node")
+        "run", *_pk(), _of("node"), *_texts("environment"), *_numbers("created"), sa.Index("run_node", "node")
     ),
     # Configurations that ancestors had completed when the node was made: not run again.
-    inherited=_table("inherited", _of("node", primary_key=True), sa.Column("key", sa.Text, primary_key=True)),
+    inherited=_table("inherited", _of("node", primary_key=True), *_texts("key", key=True)),
     # Cells that are run beside the design's: where the optimum is plausible, or outside the space.
     cell_plan=_table(
         "cell_plan",
         _of("node", primary_key=True),
-        sa.Column("position", sa.Integer, primary_key=True),
-        _text("origin"),
-        _text("configuration"),
+        *_ints("position", key=True),
+        *_texts("origin", "configuration"),
     ),
     tag=_table(
         "tag",
-        _pk(),
+        *_pk(),
         _of("tree"),
-        _text("name"),
+        *_texts("name"),
         _of("node"),
-        _number("created"),
+        *_numbers("created"),
         sa.UniqueConstraint("tree", "name"),
     ),
     trial=_table(
         "trial",
-        _pk(),
+        *_pk(),
         _of("node"),
-        _text("key"),
-        _int("replicate"),
-        _int("attempt"),
-        _text("cell", nullable=True),
-        _text("origin"),
-        _int("seed"),
-        _text("state"),
-        _text("configuration"),
-        _text("metrics"),
-        _number("seconds"),
-        _text("code"),
-        _text("read", nullable=True),
-        _text("error", nullable=True),
-        _number("finished"),
-        _text("environment", nullable=True),
+        *_texts("key"),
+        *_ints("replicate", "attempt"),
+        *_texts("cell", nullable=True),
+        *_texts("origin"),
+        *_ints("seed"),
+        *_texts("state", "configuration", "metrics"),
+        *_numbers("seconds"),
+        *_texts("code"),
+        *_texts("read", "error", nullable=True),
+        *_numbers("finished"),
+        *_texts("environment", nullable=True),
         sa.UniqueConstraint("node", "key", "replicate", "attempt"),
         # Reads a round in the order of finishing without sorting it.
         sa.Index("trial_node", "node", "pk"),
+        # Counts trials of each state without reading them.
+        sa.Index("trial_state", "node", "replicate", "state", "attempt"),
     ),
-    # What people noted about planned trials, never changed: the last word on each matter counts.
+    # What people noted about planned trials, never changed: the last word on each matter counts. `excluded` is 1 where a trial is
+    # left out of every analysis, and 0 where it no longer is; a note beside it says why, else it is about the trial.
     mark=_table(
         "mark",
-        _pk(),
+        *_pk(),
         _of("node"),
-        _text("key"),
-        _int("attempt"),
-        sa.Column("excluded", sa.Integer, nullable=True),  # 1: left out of every analysis; 0: no longer
-        sa.Column("starred", sa.Integer, nullable=True),
-        _text("note", nullable=True),  # beside `excluded` why, else about the trial
-        _text("author"),
-        _number("created"),
+        *_texts("key"),
+        *_ints("attempt"),
+        *_ints("excluded", "starred", nullable=True),
+        *_texts("note", nullable=True),
+        *_texts("author"),
+        *_numbers("created"),
         sa.Index("mark_node", "node", "key"),
     ),
     # Values per epoch: zlib over JSON.
-    curve=_table("curve", _of("trial", primary_key=True), sa.Column("data", sa.LargeBinary, nullable=False)),
+    curve=_table("curve", _of("trial", primary_key=True), *_data()),
     # What a trial of an adaptive or pruned round was shown: JSON.
-    shown=_table("shown", _of("trial", primary_key=True), _text("content")),
+    shown=_table("shown", _of("trial", primary_key=True), *_texts("content")),
     # Curves that trials were measured by, each once: zlib over JSON.
-    threshold=_table(
-        "threshold",
-        _of("node", primary_key=True),
-        sa.Column("digest", sa.Text, primary_key=True),
-        sa.Column("data", sa.LargeBinary, nullable=False),
-    ),
+    threshold=_table("threshold", _of("node", primary_key=True), *_texts("digest", key=True), *_data()),
     # What was predicted for validation examples: zlib over float16, example by example.
-    prediction=_table(
-        "prediction",
-        _of("trial", primary_key=True),
-        _int("examples"),
-        sa.Column("data", sa.LargeBinary, nullable=False),
-    ),
+    prediction=_table("prediction", _of("trial", primary_key=True), *_ints("examples"), *_data()),
     # What was right for them, the same for all trials of a round: zlib over float32.
-    target=_table(
-        "target",
-        _of("node", primary_key=True),
-        _int("total"),
-        sa.Column("data", sa.LargeBinary, nullable=False),
-    ),
+    target=_table("target", _of("node", primary_key=True), *_ints("total"), *_data()),
     # Who opened a hold-out, and what for; written before anything is seen.
     opening=_table(
         "opening",
-        _pk(),
+        *_pk(),
         _of("node"),
-        _text("digest"),
-        _text("content"),
-        _text("author"),
-        _text("note"),
-        _number("created"),
+        *_texts("digest", "content", "author", "note"),
+        *_numbers("created"),
         sa.UniqueConstraint("node", "digest"),
     ),
     # What it showed, one row per trained model.
     opened=_table(
         "opened",
         _of("opening", primary_key=True),
-        sa.Column("key", sa.Text, primary_key=True),
-        sa.Column("replicate", sa.Integer, primary_key=True),
-        _int("seed"),
-        _text("state"),
-        _text("metrics"),
-        _number("seconds"),
-        _text("error", nullable=True),
-        _number("finished"),
+        *_texts("key", key=True),
+        *_ints("replicate", key=True),
+        *_ints("seed"),
+        *_texts("state", "metrics"),
+        *_numbers("seconds"),
+        *_texts("error", nullable=True),
+        *_numbers("finished"),
     ),
     proposal=_table(
         "proposal",
-        _pk(),
+        *_pk(),
         _of("node"),
-        _text("digest"),
-        _text("content"),
-        _number("created"),
+        *_texts("digest", "content"),
+        *_numbers("created"),
         sa.UniqueConstraint("node", "digest"),
     ),
     decision=_table(
         "decision",
-        _pk(),
+        *_pk(),
         _of("node"),
-        _text("digest"),
-        _text("content"),
-        _text("child", nullable=True),
-        _number("created"),
+        *_texts("digest", "content"),
+        *_texts("child", nullable=True),
+        *_numbers("created"),
         sa.UniqueConstraint("node", "digest"),
     ),
-    lease=_table("lease", _of("node", primary_key=True), _text("host"), _int("pid"), _number("beat")),
+    lease=_table("lease", _of("node", primary_key=True), *_texts("host"), *_ints("pid"), *_numbers("beat")),
 )
 
 
 def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:
     """Tables whose rows belong to a row of this one, in the schema's order. Leases belong to processes."""
-    return tuple(
-        other
-        for other in metadata.tables.values()
-        if other is not t.lease
-        and other is not t.node
-        and any(k.column.table is table for k in other.foreign_keys)
-    )
+    others = (other for other in metadata.tables.values() if other is not t.lease and other is not t.node)
+    return tuple(other for other in others if any(k.column.table is table for k in other.foreign_keys))
 
 
 def link(table: sa.Table, owner: sa.Table) -> sa.Column[Any]:
@@ -234,10 +198,6 @@ def shown_url(url: sa.URL) -> str:
 
 def migrate(connection: sa.Connection, name: str) -> None:
     """Makes the tables of a new store, or brings one of an earlier version up to :data:`SCHEMA_VERSION`, in one transaction.
-
-    Args:
-        connection: To the store.
-        name: Of the store.
 
     Raises:
         StoreError: It is of a version that this refine does not know.
@@ -270,10 +230,6 @@ def _lock(connection: sa.Connection) -> None:
 def version_of(connection: sa.Connection, name: str) -> int | None:
     """The schema of a store; ``None`` where it is none.
 
-    Args:
-        connection: To the store.
-        name: Of the store.
-
     Raises:
         StoreError: It is of a version that this refine does not know.
     """
@@ -294,12 +250,6 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
 
 def known_version(stored: object, newest: int, what: str, otherwise: str) -> int:
     """The version of a store or an exported folder, if this refine knows it.
-
-    Args:
-        stored: What it says of itself.
-        newest: The newest that is known.
-        what: What it is the version of.
-        otherwise: What to do where upgrading refine does not help.
 
     Raises:
         StoreError: It is none from 1 to ``newest``.

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -20,11 +21,20 @@ import sqlalchemy as sa
 from refine.errors import NotFoundError, StoreError, did_you_mean
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
-from refine.store.engine import absolute, check_place, engine_of, may_be_written, reading_engine, url_of
-from refine.store.failures import NotWritableError, say_the_rest
+from refine.store.counts import BestTrials, count_states
+from refine.store.engine import (
+    NotWritableError,
+    absolute,
+    check_place,
+    engine_of,
+    may_be_written,
+    reading_engine,
+    say_the_rest,
+    url_of,
+)
 from refine.store.lease import Held, lease, leases, unlock
-from refine.store.log import TrialWriter, read_records, store_scores
-from refine.store.marks import Mark, add_marks
+from refine.store.log import TrialWriter, read_records
+from refine.store.marks import Mark
 from refine.store.reader import Reader, Snapshot, environment_digest
 from refine.store.removal import (
     Damaged,
@@ -37,12 +47,12 @@ from refine.store.removal import (
     remove_trials,
 )
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t, version_of
-from refine.store.sound import faults_of
-from refine.store.tally import Tallies
+from refine.store.validity import faults_of
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.round_record import BASELINE, HoldoutRun, Node, StoredDecision
+from refine.trials.trial import State
 from refine.utils.action import Action
 from refine.utils.warning import warn
 
@@ -51,9 +61,14 @@ T = TypeVar("T")
 _TRIES = 20
 
 
-def _of_goals(node: Node) -> dict[str, str | None]:
-    """Constraints and further goals of a node as its row has them; most have none."""
+def _settings(node: Node) -> dict[str, Any]:
+    """What a node's row says that is no part of its id, but for the note, author and time."""
     return {
+        "metric": node.metric,
+        "direction": node.direction,
+        "allow_degenerate": int(node.allow_degenerate),
+        "scientific": dumps(list(node.scientific)),
+        "epsilon": node.epsilon,
         "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
         "goals": dumps([list(goal) for goal in node.goals]) if node.goals else None,
     }
@@ -81,7 +96,7 @@ class Store(Reader):
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
         self.url = url_of(url)
         self.closed = False
-        self._tallies = Tallies()
+        self._best = BestTrials()
         check_place(self.url, create)
         try:
             place = absolute(self.url)
@@ -147,11 +162,11 @@ class Store(Reader):
 
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
         """See :meth:`refine.store.reader.Reader.counts`."""
-        return self._tallies.states(self.engine, tree)
+        return count_states(self.engine, tree)
 
     def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
         """See :meth:`refine.store.reader.Reader.best_record`."""
-        best = self._tallies.best(self.engine, pk, goal)
+        best = self._best.of(self.engine, pk, goal)
         found = read_records(self.engine, [pk], row=best.row)[pk] if best.row else None
         return None if found is None or not found.metrics else (best.position, found)
 
@@ -239,12 +254,7 @@ class Store(Reader):
                     "tree": tree,
                     "id": node.id,
                     "content": dumps(node.identity()),
-                    "metric": node.metric,
-                    "direction": node.direction,
-                    "allow_degenerate": int(node.allow_degenerate),
-                    "scientific": dumps(list(node.scientific)),
-                    "epsilon": node.epsilon,
-                    **_of_goals(node),
+                    **_settings(node),
                     "note": node.note,
                     "author": node.author,
                     "created": node.created,
@@ -269,12 +279,7 @@ class Store(Reader):
         return self._written(write)
 
     def extend(self, pk: int, extra: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Plans more configurations beside a node's design, after those that are planned, in one transaction.
-
-        Args:
-            pk: Row of the node.
-            extra: ``(origin, encoded configuration)`` of each.
-        """
+        """Plans more configurations beside a node's design, after those that are planned, in one transaction."""
 
         def write(connection: sa.Connection) -> None:
             c = t.cell_plan.c
@@ -287,18 +292,17 @@ class Store(Reader):
             self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
-        """Takes over a node's metric, direction, what may be best, which constraints it is subject to, what is scientific and which loss counts as none, which are no part of its id."""
-        c = t.node.c
-        row = {
-            "metric": node.metric,
-            "direction": node.direction,
-            "allow_degenerate": int(node.allow_degenerate),
-            "scientific": dumps(list(node.scientific)),
-            "epsilon": node.epsilon,
-            **_of_goals(node),
-        }
+        """Takes over what is no part of a node's id: its metric, direction and goals, what is scientific, which loss counts as none."""
+        self._set(tree, node.id, _settings(node))
+
+    def set_epsilon(self, tree: int, node_id: str, epsilon: float | None) -> None:
+        """Says which loss counts as none on a node."""
+        self._set(tree, node_id, {"epsilon": epsilon})
+
+    def _set(self, tree: int, node_id: str, values: Mapping[str, Any]) -> None:
+        mine = (t.node.c.tree == tree, t.node.c.id == node_id)
         with self.engine.begin() as connection:
-            connection.execute(t.node.update().where(c.tree == tree, c.id == node.id).values(row))
+            connection.execute(t.node.update().where(*mine).values(values))
 
     def set_scientific(self, tree: int, node_id: str, said: Mapping[str, bool]) -> None:
         """Says of parameters whether they are scientific; those that are not named stay what they are."""
@@ -310,12 +314,6 @@ class Store(Reader):
             kept = json.loads(connection.execute(sa.select(c.scientific).where(*mine)).scalar() or "[]")
             named = [name for name in {*kept, *said} if said.get(name, name in kept)]
             connection.execute(t.node.update().where(*mine).values(scientific=dumps(sorted(named))))
-
-    def set_epsilon(self, tree: int, node_id: str, epsilon: float | None) -> None:
-        """Says which loss counts as none on a node."""
-        mine = (t.node.c.tree == tree, t.node.c.id == node_id)
-        with self.engine.begin() as connection:
-            connection.execute(t.node.update().where(*mine).values(epsilon=epsilon))
 
     # Tags.
 
@@ -335,8 +333,19 @@ class Store(Reader):
         return TrialWriter(self.engine, pk)
 
     def store_scores(self, pk: int, metric: Metric) -> None:
-        """See :func:`refine.store.log.store_scores`."""
-        store_scores(self.engine, pk, metric)
+        """Keeps what a metric's function says of every complete trial among the trial's metrics.
+
+        Trials may have ended before the function was the metric, or have been scored by an earlier version of it.
+        """
+        c = t.trial.c
+        complete = sa.select(c.pk, c.metrics).where(c.node == pk, c.state == State.COMPLETE)
+        with self.engine.begin() as connection:
+            for trial, text in connection.execute(complete).all():
+                metrics = json.loads(text)
+                value = metric.of(metrics, {})
+                if value is not None and repr(metrics.get(metric.name)) != repr(value):
+                    row = {"metrics": json.dumps({**metrics, metric.name: value})}
+                    connection.execute(t.trial.update().where(c.pk == trial).values(row))
 
     def lease(self, pk: int, what: str) -> AbstractContextManager[Callable[[], None]]:
         """See :func:`refine.store.lease.lease`."""
@@ -419,8 +428,14 @@ class Store(Reader):
             note_removal(connection, tree, entry)
 
     def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
-        """Keeps what somebody noted about trials of a node."""
-        self._written(lambda connection: add_marks(connection, pk, marks))
+        """Keeps what somebody noted about trials of a node, all as of now."""
+        about = {"node": pk, "created": time.time()}
+        rows = [
+            {**mark._asdict(), "excluded": _flag(mark.excluded), "starred": _flag(mark.starred), **about}
+            for mark in marks
+        ]
+        if rows:
+            self._written(lambda connection: connection.execute(t.mark.insert(), rows))
 
     def remove_nodes(self, tree: int, pks: Sequence[int], entries: Sequence[Removal]) -> None:
         """Takes rounds out with everything that belongs to them."""
@@ -478,6 +493,10 @@ class Store(Reader):
             return write(connection)
 
 
+def _flag(said: bool | None) -> int | None:
+    return None if said is None else int(said)
+
+
 def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
     query = sa.select(t.node.c.pk).where(t.node.c.tree == tree, t.node.c.id == node_id)
     return connection.execute(query).scalar()
@@ -531,3 +550,43 @@ def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None
     same = sa.select(c.pk).where(c.node == decision.node, c.digest == decision.digest)
     if connection.execute(same).scalar() is None:
         connection.execute(t.decision.insert().values({**decision._asdict(), "created": time.time()}))
+
+
+# Which trees a store holds, without making one.
+
+
+def check_exists(store: str | os.PathLike[str]) -> None:
+    """Opening a store creates it; who only looks must not leave an empty one behind.
+
+    Raises:
+        NotFoundError: It is a file, and there is none.
+    """
+    url = url_of(store)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
+        raise NotFoundError(f"store {store}: no such file; give the path or URL of a store that exists")
+
+
+def only_tree(
+    store: str | os.PathLike[str],
+    how: str = "refine.Tree({name!r}, store=...)",
+    made_by: str = "refine.Tree('NAME', store=...)",
+) -> str:
+    """The name of a store's only tree.
+
+    Args:
+        store: URL of the store, or path of a SQLite file.
+        how: How one names a tree, with ``{name}`` in it.
+        made_by: What makes the first one.
+
+    Raises:
+        NotFoundError: There is no such store, or none or several trees in it.
+    """
+    check_exists(store)
+    with contextlib.closing(Store(store)) as database:
+        names, shown = database.trees(), database.name
+    if not names:
+        raise NotFoundError(f"store {shown}: holds no tree yet; {made_by} makes one")
+    if len(names) > 1:
+        many, first = f"holds {len(names)} trees ({', '.join(names)})", how.format(name=names[-1])
+        raise NotFoundError(f"store {shown}: {many}; name one: {first}")
+    return names[0]

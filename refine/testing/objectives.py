@@ -14,9 +14,10 @@ import numpy as np
 
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import ObjectiveError, RefineWarning
-from refine.run.objective import Outcome, Task, evaluate, evaluate_many, wants_trial
+from refine.run.objective import evaluate, evaluate_many, wants_trial
+from refine.run.outcome import Outcome, Task
 from refine.run.protocols import Objective
-from refine.run.together import most_together, runs_many
+from refine.run.workers.batches import most_together, runs_many
 from refine.space.space import Space, configuration_key, encode_configuration
 
 _SEEDS = (20_231, 977)

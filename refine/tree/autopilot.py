@@ -14,7 +14,7 @@ from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import batch_rows, check_shares, first_batch, learning_from
 from refine.proposal.proposal import check_risk
 from refine.run.options import RunKeywords, RunOptions, check_flag
-from refine.run.pool import workers_kept
+from refine.run.workers.pool import workers_kept
 from refine.space.encoding import seed_of
 from refine.space.space import encode_configuration
 from refine.tree.children import left_to_run

@@ -17,10 +17,11 @@ from refine.errors import AnalysisError, DesignError, ReviewError, did_you_mean
 from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_author, check_note
 from refine.run.holdout import HoldoutResult, Visit
-from refine.run.objective import Task
-from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions
+from refine.run.options import RunKeywords, RunOptions
+from refine.run.outcome import Task
 from refine.run.protocols import Objective
 from refine.run.replicates import check_times, replicate_tasks
+from refine.run.resources import ResourceKeywords, Resources
 from refine.run.runner import run_round
 from refine.space.encoding import decode, freeze, label
 from refine.tree.context import Context

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
 from refine.run.holdout import HoldoutResult, holdout_result_of
+from refine.run.plan import planned_cells
 from refine.run.protocols import Objective
-from refine.run.runner import planned_cells
 from refine.space.belief import Belief
 from refine.space.encoding import decode, thaw
 from refine.space.roles import roles_of

@@ -15,15 +15,16 @@ from refine.run.best_model import best_model as model_of
 from refine.run.holdout import HoldoutResult, Visit, branch_of
 from refine.run.holdout import open_holdout as opened
 from refine.run.hooks import Hooks, Tracker, TrialHook, callables, trackers_of
-from refine.run.options import ResourceKeywords, Resources, RunKeywords, RunOptions, check_flag
-from refine.run.pool import workers_kept
+from refine.run.options import RunKeywords, RunOptions, check_flag
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replay import replay as replayed
 from refine.run.replicates import check_times, measure_noise, run_replicates
+from refine.run.resources import ResourceKeywords, Resources
 from refine.run.runner import run_round
 from refine.run.signals import GRACE
 from refine.run.steering import Steered, check_place
+from refine.run.workers.pool import workers_kept
 from refine.store.engine import check_folder
 from refine.tree.children import off_grid
 from refine.tree.record import RoundRecord

@@ -11,8 +11,7 @@ from refine.errors import NotFoundError, StoreError, unstorable
 from refine.review.decision import Decision
 from refine.run.replay import Replay
 from refine.store.engine import check_folder
-from refine.store.store import Store
-from refine.store.trees import only_tree
+from refine.store.store import Store, only_tree
 from refine.tree import marks, removal
 from refine.tree.adding import add_round
 from refine.tree.comparison import diff

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +11,26 @@ import numpy.typing as npt
 
 from refine.trials.metric import Curve
 
-EXCLUDED = "excluded"
 
-STATES = ("running", "complete", "failed", "diverged", "crashed", "timeout", "pruned", EXCLUDED)
-"""How trials end. One that somebody excluded is left out of every analysis, however it ended."""
+class State(StrEnum):
+    """How trials end: each is its own text. One that somebody excluded is left out of every analysis, however it ended."""
 
-FAILED = ("failed", "diverged", "crashed", "timeout")
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    PRUNED = "pruned"
+    EXCLUDED = "excluded"
+
+    __repr__ = str.__repr__
+
+
+STATES = tuple(State)
+EXCLUDED = State.EXCLUDED
+
+FAILED = (State.FAILED, State.DIVERGED, State.CRASHED, State.TIMEOUT)
 """States of trials that ended without a value."""
 
 ORIGINS = ("given", "space_filling", "exploit", "audit", "probe", "adaptive", "imported")

@@ -11,7 +11,7 @@ import html
 import io
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,14 +61,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph.
-
-    Attributes:
-        text: Its text.
-        tone: See :class:`Cell`.
-        call: See :class:`Cell`.
-        lines: Whether its line breaks are kept, as a traceback's.
-    """
+    """A paragraph: like a :class:`Cell`; ``lines`` keeps its line breaks, as a traceback's."""
 
     text: str
     tone: str = ""
@@ -113,11 +106,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Facts:
-    """The few facts that decide.
-
-    Attributes:
-        rows: A word and a sentence each: ``Safe?`` and ``About 1 % chance to lose more than 0.003.``
-    """
+    """The few facts that decide, a word and a sentence each: ``Safe?`` and ``About 1 % chance to lose more than 0.003``."""
 
     rows: tuple[tuple[str, str | Cell], ...]
 
@@ -167,14 +156,7 @@ class Page:
     folds: tuple[Fold, ...] = ()
 
     def why(self, about: str = "") -> Page:
-        """The folds that say why, opened.
-
-        Args:
-            about: Of this alone, as of a parameter.
-
-        Raises:
-            AnalysisError: There is nothing to say about that.
-        """
+        """The folds that say why, opened: see :meth:`Shown.why`."""
         folds = [fold for fold in self.folds if (fold.about == about if about else fold.why)]
         if about and not folds:
             names = list(dict.fromkeys(fold.about for fold in self.folds if fold.about))
@@ -204,23 +186,21 @@ def _opened(folds: Sequence[Fold]) -> tuple[Block, ...]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Cell | Text):
-        call = {} if value.call is None else {"call": str(value.call)}
-        tone = {"tone": value.tone} if value.tone else {}
-        return (
-            value.text
-            if isinstance(value, Cell) and not call and not tone
-            else {"text": value.text, **tone, **call}
-        )
-    if isinstance(value, Grid):
-        wide = {"title": value.title} if value.title else {}
-        return {**wide, "head": list(value.head), "rows": _plain(value.rows), "right": list(value.right)}
-    if isinstance(value, Items):
-        return {"items": _plain(value.items), "numbered": value.numbered}
-    if isinstance(value, Facts):
-        return {"facts": _plain(value.rows)}
-    if isinstance(value, Branch):
-        return {"lines": _plain(value.lines), "children": _plain(value.children)}
+    match value:
+        case Cell() | Text():
+            tone = {"tone": value.tone} if value.tone else {}
+            call = {} if value.call is None else {"call": str(value.call)}
+            bare = isinstance(value, Cell) and not (tone or call)
+            return value.text if bare else {"text": value.text, **tone, **call}
+        case Grid():
+            title = {"title": value.title} if value.title else {}
+            return {**title, "head": list(value.head), "rows": _plain(value.rows), "right": list(value.right)}
+        case Items():
+            return {"items": _plain(value.items), "numbered": value.numbered}
+        case Facts():
+            return {"facts": _plain(value.rows)}
+        case Branch():
+            return {"lines": _plain(value.lines), "children": _plain(value.children)}
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
@@ -231,8 +211,7 @@ class Shown:
 
     def page(self) -> Page:
         """What it shows of itself: made by the function that is registered for its class."""
-        page: Page = page_maker(type(self))(self)
-        return page
+        return page_maker(type(self))(self)  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:
         """The result for programs: its numbers as JSON has them, and its page."""
@@ -241,8 +220,7 @@ class Shown:
     def _data(self) -> dict[str, Any]:
         from refine.utils.plain import plain
 
-        data: dict[str, Any] = plain(self)
-        return data
+        return plain(self)  # type: ignore[no-any-return]
 
     def why(self, about: str = "") -> Opened:
         """Why it says what it says: ``review.why()``, or of one parameter ``review.why("lr")``.
@@ -284,8 +262,7 @@ class Opened(Shown):
 
     _page: Page
 
-    def page(self) -> Page:
-        """The page."""
+    def page(self) -> Page:  # noqa: D102
         return self._page
 
 
@@ -311,26 +288,8 @@ def to_terminal(page: Page) -> str:
 
 
 def to_rich(page: Page) -> RenderableType:
-    """The page as rich prints it."""
-    from rich.console import Group
-
-    return Group(*_parts(page))
-
-
-def to_html(page: Page) -> str:
-    """The page as HTML that needs nothing else and takes over the colours around it."""
-    parts = (
-        [f'<p style="margin:.2em 0;font-weight:600">{_escaped(line(page.title))}</p>'] if page.title else []
-    )
-    parts += [_HTML[type(block)](block) for block in page.blocks]
-    if page.calls:
-        parts.append(_html_facts(_next_facts(page.calls)))
-    parts += [
-        f'<details style="margin:.3em 0"><summary>{_escaped(line(fold.title))}</summary>'
-        f"{''.join(_HTML[type(block)](block) for block in fold.blocks)}</details>"
-        for fold in page.folds
-    ]
-    return f'<div style="line-height:1.4;max-width:64em;overflow-x:auto">{"".join(parts)}</div>'
+    """The page as rich prints it, as wide as rich says."""
+    return _Rich(page)
 
 
 # Text and terminal.
@@ -342,37 +301,63 @@ def _columns() -> int:
 
 def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False) -> str:
     from rich.console import Console
-    from rich.table import Table
 
     file = io.StringIO()
     options: dict[str, Any] = {"color_system": "auto" if color else None, "force_terminal": color}
     options |= {"highlight": False, "markup": False, "emoji": False, "force_jupyter": False}
-    console = Console(width=_ENDLESS if whole else width, file=file, **options)
-    for part in _parts(page):
-        # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.
-        for piece in part.parts(console, width) if isinstance(part, _Grid) else [part]:
-            at_most = width if isinstance(piece, Table) and piece.show_header else None
-            console.print(piece, width=at_most, crop=False)
+    # Whoever reads a file or a log breaks lines, or not; a table must know how wide it may be.
+    Console(width=_ENDLESS if whole else width, file=file, **options).print(_Rich(page, width), crop=False)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
-def _parts(page: Page) -> list[RenderableType]:
-    parts: list[RenderableType] = [_styled(line(page.title), "strong")] if page.title else []
-    for block in page.blocks:
-        parts += ["", *_RICH[type(block)](block)] if parts else _RICH[type(block)](block)
-    if not page.calls:
-        return parts
-    joined = bool(page.blocks) and isinstance(page.blocks[-1], Facts) and not isinstance(page.calls[0], str)
-    return [*parts, *([] if joined else [""]), *_next_lines(page.calls)]
+class _Rich:
+    """A page as rich prints it; its tables take so many columns, or what rich says."""
+
+    def __init__(self, page: Page, width: int | None = None) -> None:
+        self._page, self._width = page, width
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        page, width = self._page, self._width or options.max_width
+        if page.title:
+            yield _styled(line(page.title), "strong")
+        for number, block in enumerate(page.blocks):
+            if number or page.title:
+                yield ""
+            yield from _lines(block, console, width)
+        if page.calls:
+            command = any(isinstance(call, str) for call in page.calls)
+            facts = bool(page.blocks) and isinstance(page.blocks[-1], Facts)
+            if (page.blocks or page.title) and not (facts and not isinstance(page.calls[0], str)):
+                yield ""
+            if command:
+                yield _styled("next:", "faint")
+                yield from (_command(str(call)) for call in page.calls)
+            else:
+                yield _facts(_next_facts(page.calls))
 
 
-def _styled(text: str, tone: str) -> RichText:
+def _lines(block: Block, console: Console, width: int) -> Iterator[RenderableType]:
+    """A block as rich prints it."""
+    match block:
+        case Text():
+            yield from _called(block)
+        case Grid():
+            yield from _grid(block, console, width)
+        case Items():
+            yield from _items(block)
+        case Facts():
+            yield _facts(block)
+        case Branch():
+            yield _branch(block)
+
+
+def _styled(text: str, tone: str, **options: Any) -> RichText:
     from rich.text import Text as RichText
 
-    return RichText(text, style=_TONES[tone][0])
+    return RichText(text, style=_TONES[tone][0], **options)
 
 
-def _called(said: Text | Cell) -> list[RenderableType]:
+def _called(said: Text | Cell) -> list[RichText]:
     """A text with what to call behind it; a command stands on a line of its own, which is never broken."""
     whole = _styled(_said(said), said.tone)
     if isinstance(said.call, str):
@@ -380,13 +365,9 @@ def _called(said: Text | Cell) -> list[RenderableType]:
     return [whole if said.call is None else whole.append(f" {line(str(said.call))}", style=_TONES["code"][0])]
 
 
-def _command(text: str) -> RenderableType:
+def _command(text: str) -> RichText:
     """A command as one copies it: on one line, however long."""
-    from rich.console import Group
-    from rich.text import Text as RichText
-
-    whole = RichText(f"  {line(text)}", style=_TONES["code"][0], no_wrap=True, overflow="ignore")
-    return Group(whole)  # texts that are printed as such are joined, and broken
+    return _styled(f"  {line(text)}", "code", no_wrap=True, overflow="ignore")
 
 
 def _said(block: Text | Cell) -> str:
@@ -403,12 +384,6 @@ def _next_facts(calls: Sequence[Action | str]) -> Facts:
     return Facts((("Next", Cell(line(str(calls[0])), "code")), *rest))
 
 
-def _next_lines(calls: Sequence[Action | str]) -> list[RenderableType]:
-    if not any(isinstance(call, str) for call in calls):
-        return _rich_facts(_next_facts(calls))
-    return [_styled("next:", "faint"), *map(_command, map(str, calls))]
-
-
 def _cell(value: str | Cell) -> Cell:
     cell = value if isinstance(value, Cell) else Cell(value)
     return cell._replace(text=line(cell.text))
@@ -419,70 +394,51 @@ def line(text: str) -> str:
     return shown(text).replace("\n", "\\n")
 
 
-def _rich_text(block: Text) -> list[RenderableType]:
-    return _called(block)
-
-
-class _Grid:
+def _grid(block: Grid, console: Console, width: int) -> Iterator[RenderableType]:
     """A table whose sentences stand in a column where there is room, else below it, row by row."""
+    from rich.constrain import Constrain
+    from rich.padding import Padding
 
-    def __init__(self, block: Grid) -> None:
-        self.block = block
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield from self.parts(console, options.max_width)
-
-    def parts(self, console: Console, width: int) -> list[RenderableType]:
-        """The table, or the table without its sentences, and these."""
-        block = self.block
-        if block.title:
-            return [_styled(line(block.title), ""), _plain_table(block)]
-        table = _table(without_sentences(block))
-        taken = console.measure(table, options=console.options.update(width=_ENDLESS)).maximum
-        if not block.wide or width - taken >= _SENTENCE * len(block.wide):
-            return [_table(block)]
-        lines = [
-            Cell(f"{_cell(row[0]).text}: {_cell(row[j]).text}", _cell(row[j]).tone)
-            for row in block.rows
-            for j in block.wide
-            if _cell(row[j]).text
-        ]
-        return [table, "", *_rich_items(Items(tuple(lines)))] if lines else [table]
+    if block.title:  # set off from the margin
+        yield _styled(line(block.title), "")
+        yield Padding(_table(block), (0, 0, 0, 2))
+        return
+    short = _table(without_sentences(block))
+    taken = console.measure(short, options=console.options.update(width=_ENDLESS)).maximum
+    if not block.wide or width - taken >= _SENTENCE * len(block.wide):
+        yield Constrain(_table(block), width)
+        return
+    yield Constrain(short, width)
+    sentences = [
+        Cell(f"{_cell(row[0]).text}: {_cell(row[j]).text}", _cell(row[j]).tone)
+        for row in block.rows
+        for j in block.wide
+        if _cell(row[j]).text
+    ]
+    if sentences:
+        yield ""
+        yield from _items(Items(tuple(sentences)))
 
 
 def _table(block: Grid) -> Table:
     from rich import box
     from rich.table import Table
-    from rich.text import Text as RichText
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for j in range(len(block.head)):
+    if block.title:
+        table = Table.grid(padding=(0, 2, 0, 0))
+    else:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for j, head in enumerate(block.head):
         side: Any = "right" if j in block.right else "left"
         short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
-        ratio = 1 if j in block.wide else None
-        table.add_column(line(block.head[j]), justify=side, ratio=ratio, overflow="fold", no_wrap=short)
+        ratio = 1 if j in block.wide and not block.title else None
+        table.add_column(line(head), justify=side, ratio=ratio, overflow="fold", no_wrap=short)
     for row in block.rows:
-        table.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in map(_cell, row)))
+        table.add_row(*(_styled(c.text, c.tone) for c in map(_cell, row)))
     return table
 
 
-def _plain_table(block: Grid) -> RenderableType:
-    """A table of a few rows without titles, set off from the margin."""
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text as RichText
-
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for j in range(len(block.head)):
-        side: Any = "right" if j in block.right else "left"
-        short = all(len(_cell(row[j]).text) <= _SHORT for row in block.rows)
-        table.add_column(justify=side, no_wrap=short)
-    for row in block.rows:
-        table.add_row(*(RichText(c.text, style=_TONES[c.tone][0]) for c in map(_cell, row)))
-    return Padding(table, (0, 0, 0, 2))
-
-
-def _rich_facts(block: Facts) -> list[RenderableType]:
+def _facts(block: Facts) -> Table:
     from rich.table import Table
 
     table = Table.grid()
@@ -490,68 +446,103 @@ def _rich_facts(block: Facts) -> list[RenderableType]:
     table.add_column()
     for word, said in block.rows:
         table.add_row(_styled(line(word), "strong"), _called(_cell(said))[0])
-    return [table]
+    return table
 
 
-def _rich_grid(block: Grid) -> list[RenderableType]:
-    return [_Grid(block)]
-
-
-def _rich_items(block: Items) -> list[RenderableType]:
+def _items(block: Items) -> Iterator[RenderableType]:
     from rich.table import Table
 
-    parts: list[RenderableType] = []
-    lines = Table.grid(padding=(0, 1, 0, 0))
+    rows = Table.grid(padding=(0, 1, 0, 0))
     for number, item in enumerate(map(_cell, block.items), 1):
         text, *command = _called(item)
-        lines.add_row(f"{number}." if block.numbered else "-", text)
+        rows.add_row(f"{number}." if block.numbered else "-", text)
         if command:  # a table would cut it
-            parts += [lines, *command]
-            lines = Table.grid(padding=(0, 1, 0, 0))
-    return [*parts, lines] if lines.row_count or not parts else parts
+            yield rows
+            yield from command
+            rows = Table.grid(padding=(0, 1, 0, 0))
+    if rows.row_count or not block.items:
+        yield rows
 
 
-def _rich_branch(block: Branch) -> list[RenderableType]:
+def _branch(block: Branch) -> RichTree:
     from rich.console import Group
-    from rich.text import Text as RichText
     from rich.tree import Tree
 
-    def label(branch: Branch) -> RenderableType:
-        lines = []
-        for cells in branch.lines:
-            whole = RichText()
-            for cell in cells:
-                whole.append(line(cell.text), style=_TONES[cell.tone][0])
-            lines.append(whole)
-        return Group(*lines)
+    lines = []
+    for cells in block.lines:
+        whole = _styled("", "")
+        for cell in cells:
+            whole.append(line(cell.text), style=_TONES[cell.tone][0])
+        lines.append(whole)
+    tree = Tree(Group(*lines), guide_style="dim")
+    tree.children = [_branch(child) for child in block.children]
+    return tree
 
-    def grow(branch: Branch, onto: RichTree | None) -> RichTree:
-        node = Tree(label(branch), guide_style="dim") if onto is None else onto.add(label(branch))
-        for child in branch.children:
-            grow(child, node)
-        return node
-
-    return [grow(block, None)]
-
-
-_RICH: dict[type, Any] = {
-    Text: _rich_text,
-    Grid: _rich_grid,
-    Items: _rich_items,
-    Facts: _rich_facts,
-    Branch: _rich_branch,
-}
 
 # HTML.
 
 
-def _escaped(text: str) -> str:
-    return html.escape(shown(text)).replace("\n", "<br>")
+def to_html(page: Page) -> str:
+    """The page as HTML that needs nothing else and takes over the colours around it."""
+    parts = [_paragraph(_escaped(line(page.title)), ".2em 0;font-weight:600")] if page.title else []
+    parts += map(_html, page.blocks)
+    if page.calls:
+        parts.append(_html(_next_facts(page.calls)))
+    parts += [
+        f'<details style="margin:.3em 0"><summary>{_escaped(line(fold.title))}</summary>'
+        f"{''.join(map(_html, fold.blocks))}</details>"
+        for fold in page.folds
+    ]
+    return f'<div style="line-height:1.4;max-width:64em;overflow-x:auto">{"".join(parts)}</div>'
 
 
-def _span(text: str, tone: str) -> str:
-    style = _TONES[tone][1]
-    return f'<span style="{style}">{_escaped(text)}</span>' if style else _escaped(text)
+def _html(block: Block) -> str:
+    match block:
+        case Text():
+            return _paragraph(_html_called(block))
+        case Grid():
+            return _html_grid(block)
+        case Items():
+            tag = "ol" if block.numbered else "ul"
+            items = "".join(f"<li>{_html_called(_cell(item))}</li>" for item in block.items)
+            return f'<{tag} style="margin:.4em 0;padding-left:1.6em">{items}</{tag}>'
+        case Facts():
+            style = "text-align:left;vertical-align:top;padding:.15em 1em .15em 0;border:0;"
+            named = f"{style}opacity:.62;min-width:4em"
+            return _html_table([_row([(word, named), (said, style)]) for word, said in block.rows], size="")
+        case Branch():
+            lines = "<br>".join("".join(map(_html_called, cells)) for cells in block.lines)
+            items = "".join(f'<li style="margin:.2em 0">{_html(child)}</li>' for child in block.children)
+            below = f'<ul style="margin:.1em 0;padding-left:1.4em">{items}</ul>' if items else ""
+            return f"<div>{lines}{below}</div>"
+
+
+def _html_grid(block: Grid) -> str:
+    styles = []
+    for j in range(len(block.head)):
+        side, wrap = "right" if j in block.right else "left", "" if j in block.wide else "white-space:nowrap;"
+        styles.append(
+            f"text-align:{side};vertical-align:top;{wrap}padding:.15em .6em;border:0;border-bottom:{_LINE}"
+        )
+    rows = [_row(zip(cells, styles, strict=True)) for cells in block.rows]
+    if block.title:
+        return _paragraph(_escaped(line(block.title))) + _html_table(rows)
+    return _html_table(rows, f"<thead>{_row(zip(block.head, styles, strict=True), 'th')}</thead>")
+
+
+def _html_table(rows: Sequence[str], head: str = "", size: str = "font-size:.95em;") -> str:
+    style = f"border-collapse:collapse;{size}margin:.4em 0"
+    return f'<table style="{style}">{head}<tbody>{"".join(rows)}</tbody></table>'
+
+
+def _row(cells: Iterable[tuple[str | Cell, str]], tag: str = "td") -> str:
+    """A row of cells with their styles."""
+    out = (f'<{tag} style="{style}">{_html_called(_cell(cell))}</{tag}>' for cell, style in cells)
+    return f'<tr style="background:transparent">{"".join(out)}</tr>'
+
+
+def _paragraph(text: str, style: str = ".4em 0") -> str:
+    return f'<p style="margin:{style}">{text}</p>'
 
 
 def _html_called(said: Text | Cell) -> str:
@@ -559,60 +550,10 @@ def _html_called(said: Text | Cell) -> str:
     return _span(_said(said), said.tone) + call
 
 
-def _html_text(block: Text) -> str:
-    return f'<p style="margin:.4em 0">{_html_called(block)}</p>'
+def _span(text: str, tone: str) -> str:
+    style = _TONES[tone][1]
+    return f'<span style="{style}">{_escaped(text)}</span>' if style else _escaped(text)
 
 
-def _html_grid(block: Grid) -> str:
-    def row(cells: Sequence[str | Cell], tag: str) -> str:
-        out = []
-        for j, cell in enumerate(map(_cell, cells)):
-            side = "right" if j in block.right else "left"
-            wrap = "" if j in block.wide else "white-space:nowrap;"
-            style = f"text-align:{side};vertical-align:top;{wrap}padding:.15em .6em;border:0;border-bottom:{_LINE}"
-            out.append(f'<{tag} style="{style}">{_span(cell.text, cell.tone)}</{tag}>')
-        return f'<tr style="background:transparent">{"".join(out)}</tr>'
-
-    body = "".join(row(cells, "td") for cells in block.rows)
-    title = f'<p style="margin:.4em 0">{_escaped(line(block.title))}</p>' if block.title else ""
-    head = "" if block.title else f"<thead>{row(block.head, 'th')}</thead>"
-    return (
-        f'{title}<table style="border-collapse:collapse;font-size:.95em;margin:.4em 0">'
-        f"{head}<tbody>{body}</tbody></table>"
-    )
-
-
-def _html_items(block: Items) -> str:
-    tag = "ol" if block.numbered else "ul"
-    items = "".join(f"<li>{_html_called(_cell(item))}</li>" for item in block.items)
-    return f'<{tag} style="margin:.4em 0;padding-left:1.6em">{items}</{tag}>'
-
-
-def _html_branch(block: Branch) -> str:
-    lines = "<br>".join("".join(_html_called(cell) for cell in cells) for cells in block.lines)
-    if not block.children:
-        return f"<div>{lines}</div>"
-    items = "".join(f'<li style="margin:.2em 0">{_html_branch(child)}</li>' for child in block.children)
-    return f'<div>{lines}<ul style="margin:.1em 0;padding-left:1.4em">{items}</ul></div>'
-
-
-def _html_facts(block: Facts) -> str:
-    rows = "".join(
-        f'<tr style="background:transparent">{_html_cell(word, "opacity:.62;min-width:4em")}{_html_cell(said)}</tr>'
-        for word, said in block.rows
-    )
-    return f'<table style="border-collapse:collapse;margin:.4em 0"><tbody>{rows}</tbody></table>'
-
-
-def _html_cell(value: str | Cell, more: str = "") -> str:
-    style = f"text-align:left;vertical-align:top;padding:.15em 1em .15em 0;border:0;{more}"
-    return f'<td style="{style}">{_html_called(_cell(value))}</td>'
-
-
-_HTML: dict[type, Any] = {
-    Text: _html_text,
-    Grid: _html_grid,
-    Items: _html_items,
-    Facts: _html_facts,
-    Branch: _html_branch,
-}
+def _escaped(text: str) -> str:
+    return html.escape(shown(text)).replace("\n", "<br>")

@@ -41,14 +41,7 @@ def is_there(module: str) -> bool:
 def needed(module: str, what: str, kind: type[RefineError], instead: str = "") -> None:
     """Checks that a package is installed, without importing it.
 
-    Args:
-        module: One of :data:`EXTRAS`.
-        what: What needs it, the beginning of the message.
-        kind: The error.
-        instead: What does without it.
-
-    Raises:
-        RefineError: It is not installed; of the kind given.
+    Arguments and errors are those of :func:`load`.
     """
     if not is_there(module):
         raise kind(

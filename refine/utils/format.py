@@ -45,9 +45,7 @@ def difference(value: float | None) -> str:
 def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
     """Values in as few decimals as tell them apart, from two digits of their largest difference on: ``0.94``, ``0.95``.
 
-    Args:
-        values: The values.
-        apart: A difference that has to be seen as well; 0 for none.
+    ``apart`` is a difference that has to be seen as well; 0 for none.
     """
     known = [v for v in values if math.isfinite(v)]
     gaps = [abs(a - b) for a in known for b in known if a != b] + ([apart] if apart > 0 else [])

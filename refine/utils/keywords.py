@@ -19,9 +19,6 @@ def helped(call: C) -> C:
     """A function, or a class, that says what an unknown keyword of its call may have meant.
 
     Python says so itself from 3.13 on, of functions that have a word like it, and not what else there is.
-
-    Args:
-        call: The function or class.
     """
     if not inspect.isclass(call):
         return _checked(call, call.__qualname__)  # type: ignore[return-value]

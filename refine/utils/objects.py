@@ -15,11 +15,7 @@ _typed: set[str] = set()
 
 
 def found_object(where: str, what: str = "objective") -> Any:
-    """The object at ``module:name`` or ``path/to/file.py:name``.
-
-    Args:
-        where: Where it is found. The working folder is looked in as well.
-        what: What it is, for the error.
+    """The object at ``module:name`` or ``path/to/file.py:name``; the working folder is looked in as well. ``what`` is said in errors.
 
     Raises:
         ObjectiveError: There is no such module, file or name, or importing it raises.

@@ -12,11 +12,7 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # 
 
 
 def warn(text: str) -> None:
-    """Warns whoever called this package.
-
-    Args:
-        text: What is to be said.
-    """
+    """Warns whoever called this package."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         level, frame = level + 1, frame.f_back

@@ -15,7 +15,7 @@ import pytest
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective
 from refine.keras._backend import BACKEND, take_memory_as_needed
-from refine.run.pool import _environment
+from refine.run.workers.pool import _environment
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parents[1] / ".venv-backends" / "bin" / "python"

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 import refine
-import refine.run.cluster
+import refine.run.workers.executor_pulse
 from refine._version import VERSION
 from refine.errors import RoundStoppedError
-from refine.run.order import Order, opened, versions
+from refine.run.workers.task import Job, opened, versions
 from refine.store.schema import t
 
 SPACE = {"x": (1, 40, 40)}
@@ -111,6 +111,7 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         assert ran_on(loaded.rounds[0]) == {**counts, here: counts[here] + 2}
 
 
+@pytest.mark.nightly
 @pytest.mark.cluster
 def test_own_workers_say_it_too(tmp_path):
     """What only a worker knows, such as a version that is installed anew while the coordinator runs."""
@@ -152,7 +153,7 @@ def test_trials_that_do_not_say_what_they_ran_on_are_taken_to_have_run_where_the
 
 def order_of(other):
     """An order as another version writes it."""
-    mine = Order(None, None, "name", (), False, 1, [], None, 0, 60.0).packed()
+    mine = Job(None, None, "name", (), False, 1, [], None, 0, 60.0).packed()
     return mine.replace(versions().encode(), other.encode(), 1)
 
 
@@ -199,15 +200,15 @@ def test_another_python_names_both(python):
         pytest.skip(f"Python {python} is not another one here")
     script = (
         "import sys\n"
-        "from refine.run.order import opened\n"
+        "from refine.run.workers.task import opened\n"
         "try:\n"
         "    opened(sys.stdin.buffer.read())\n"
         "except RuntimeError as error:\n"
         "    print(error)\n"
     )
-    order = Order(None, None, "name", (), False, 1, [], None, 0, 60.0).packed()
+    job = Job(None, None, "name", (), False, 1, [], None, 0, 60.0).packed()
     said = subprocess.run(
-        [found, "-c", script], input=order, capture_output=True, cwd=ROOT, timeout=60, check=True
+        [found, "-c", script], input=job, capture_output=True, cwd=ROOT, timeout=60, check=True
     ).stdout.decode()
     assert f"has CPython {python} and refine {VERSION}, the coordinator {versions()}" in said
 
@@ -249,7 +250,7 @@ def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kin
         # It can't even read that it is asked for a trial, and ends.
         (tmp_path / "refine.py").write_text("raise ImportError('there is none')\n")
         text = "trials need workers, and the Dask cluster has had none for 3 seconds"
-        monkeypatch.setattr(refine.run.cluster, "LOST_SECONDS", 3.0)
+        monkeypatch.setattr(refine.run.workers.executor_pulse, "LOST_SECONDS", 3.0)
     found = tree.add_round(SPACE, where, n=12)
     with (
         cluster(tmp_path, tmp_path) as client,

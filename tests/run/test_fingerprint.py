@@ -110,28 +110,37 @@ def odd(n):
 }
 
 PRINT = """
-import sys
-sys.path[:0] = ["lib/python/site-packages", "."]
-import study
-from refine.run.fingerprint import fingerprint
-targets = [study.model, study.made, study.bound, study.partial, study.Net]
-first = [fingerprint(t) for t in targets]
-study.model([])
-assert first == [fingerprint(t) for t in targets]
-print(*first)
+import os, sys
+from refine.run.fingerprint import fingerprint, _assignments, _is_own
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    sys.path[:0] = ["lib/python/site-packages", "."]
+    import study
+    targets = [study.model, study.made, study.bound, study.partial, study.Net]
+    first = [fingerprint(t) for t in targets]
+    study.model([])
+    assert first == [fingerprint(t) for t in targets]
+    print(*first)
+    del sys.path[:2]
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("study", "parts", "numpy_like")]:
+        del sys.modules[name]
+    sys.path_importer_cache.clear()
+    _assignments.cache_clear(), _is_own.cache_clear()
 """
 
 
-def prints(folder, changes=(), python=sys.executable, seed="0"):
+def written(folder, *changes):
     for name, text in FILES.items():
         for file, old, new in changes:
-            if file == name:
-                assert old in text
-                text = text.replace(old, new)
+            assert file != name or old in text
+            text = text.replace(old, new) if file == name else text
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    return str(folder)
+
+
+def prints(*folders, python=sys.executable, seed="0"):
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -139,15 +148,10 @@ def prints(folder, changes=(), python=sys.executable, seed="0"):
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(
-        [python, "-c", PRINT], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [python, "-c", PRINT, *folders], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return prints(tmp_path_factory.mktemp("base"))
+    return [line.split() for line in done.stdout.splitlines()]
 
 
 def others():
@@ -157,48 +161,48 @@ def others():
 
 
 @pytest.mark.slow
-def test_every_process_and_every_version_of_python_agrees(tmp_path, base):
-    for i, seed in enumerate(("1", "17")):
-        assert prints(tmp_path / str(i), seed=seed) == base
-    for i, python in enumerate(others()):
+def test_every_process_and_every_version_of_python_agrees(tmp_path):
+    base = written(tmp_path)
+    wanted = prints(base)
+    assert prints(base, seed="17") == wanted
+    for python in others():
         runs = subprocess.run(
             [python, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True, text=True
         )
         if runs.stdout.strip() == "True":
-            assert prints(tmp_path / f"python{i}", python=python) == base
+            assert prints(base, python=python) == wanted
 
 
 MODEL, MADE, BOUND, PARTIAL, NET = range(5)
+CHANGES = [
+    ("study.py", "rows, RATE", "RATE, rows", {MODEL, PARTIAL}),
+    ("study.py", "return x if", "return x + 1 if", {MODEL, PARTIAL}),  # under a decorator
+    ("study.py", "return f(*args)", "return f(*args, 1)", {MODEL, PARTIAL}),  # the decorator
+    ("study.py", "RATE = 0.1", "RATE = 0.2", {MODEL, PARTIAL}),
+    ("study.py", '"relu"', '"elu"', {MODEL, PARTIAL}),
+    ("study.py", "units = 4", "units = 5", {MODEL, BOUND, PARTIAL, NET}),
+    ("study.py", "depth=2", "depth=3", {MODEL, PARTIAL}),
+    ("study.py", "factory(3", "factory(4", {MADE}),
+    ("study.py", "model, 5", "model, 6", {PARTIAL}),
+    ("study.py", 'name="x"', 'name="y"', {PARTIAL}),
+    ("parts/layers.py", "return x", "return x + 1", {MODEL, PARTIAL}),
+    ("parts/layers.py", "DEPTH = 1", "DEPTH = 2", {MODEL, BOUND, PARTIAL, NET}),  # of a base class
+    ("parts/layers.py", "WIDTH = 8", "WIDTH = 9", {MODEL, PARTIAL}),
+    ("parts/layers.py", "return 3", "return 5", {MODEL, PARTIAL}),  # by its module's name
+    ("parts/deep.py", "n != 0 and", "n > 0 and", {MODEL, BOUND, PARTIAL, NET}),  # one calls the other
+    ("parts/inside.py", "0.5", "0.6", {MODEL, PARTIAL}),  # imported when it runs
+    ("parts/layers.py", "return 4", "return 6", set()),  # nobody calls it
+    ("study.py", "return 1", "return 2", set()),
+    ("lib/python/site-packages/numpy_like.py", "return x", "return 2 * x", set()),
+    ("study.py", "made = factory", "# a note\nmade = factory", set()),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "changed"),
-    [
-        (("study.py", "rows, RATE", "RATE, rows"), {MODEL, PARTIAL}),
-        (("study.py", "return x if", "return x + 1 if"), {MODEL, PARTIAL}),  # under a decorator
-        (("study.py", "return f(*args)", "return f(*args, 1)"), {MODEL, PARTIAL}),  # the decorator
-        (("study.py", "RATE = 0.1", "RATE = 0.2"), {MODEL, PARTIAL}),
-        (("study.py", '"relu"', '"elu"'), {MODEL, PARTIAL}),
-        (("study.py", "units = 4", "units = 5"), {MODEL, BOUND, PARTIAL, NET}),
-        (("study.py", "depth=2", "depth=3"), {MODEL, PARTIAL}),
-        (("study.py", "factory(3", "factory(4"), {MADE}),
-        (("study.py", "model, 5", "model, 6"), {PARTIAL}),
-        (("study.py", 'name="x"', 'name="y"'), {PARTIAL}),
-        (("parts/layers.py", "return x", "return x + 1"), {MODEL, PARTIAL}),
-        (("parts/layers.py", "DEPTH = 1", "DEPTH = 2"), {MODEL, BOUND, PARTIAL, NET}),  # of a base class
-        (("parts/layers.py", "WIDTH = 8", "WIDTH = 9"), {MODEL, PARTIAL}),
-        (("parts/layers.py", "return 3", "return 5"), {MODEL, PARTIAL}),  # by its module's name
-        (("parts/deep.py", "n != 0 and", "n > 0 and"), {MODEL, BOUND, PARTIAL, NET}),  # one calls the other
-        (("parts/inside.py", "0.5", "0.6"), {MODEL, PARTIAL}),  # imported when it runs
-        (("parts/layers.py", "return 4", "return 6"), set()),  # nobody calls it
-        (("study.py", "return 1", "return 2"), set()),
-        (("lib/python/site-packages/numpy_like.py", "return x", "return 2 * x"), set()),
-        (("study.py", "made = factory", "# a note\nmade = factory"), set()),
-    ],
-)
-def test_what_changes_it(tmp_path, base, change, changed):
-    now = prints(tmp_path, [change])
-    assert {i for i in range(5) if now[i] != base[i]} == changed
+def test_what_changes_it_and_what_does_not(tmp_path):
+    folders = [written(tmp_path / str(i), change) for i, (*change, _) in enumerate(CHANGES)]
+    base, *prints_now = prints(written(tmp_path / "base"), *folders)
+    for (*change, changed), now in zip(CHANGES, prints_now, strict=True):
+        assert {i for i in range(5) if now[i] != base[i]} == changed, change
 
 
 class Called:

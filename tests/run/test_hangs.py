@@ -16,7 +16,7 @@ import pytest
 
 import refine
 from refine.errors import RefineWarning, RoundStoppedError
-from refine.run import child, cluster, executor, pool
+from refine.run.workers import child, executor, executor_pulse, pool, task
 
 pytestmark = pytest.mark.cluster
 
@@ -75,7 +75,7 @@ def when_some_are_stored(found, kill):
 @pytest.mark.parametrize("gone", ["scheduler", "workers"])
 def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
     if gone == "workers":
-        monkeypatch.setattr(cluster, "LOST_SECONDS", 3.0)
+        monkeypatch.setattr(executor_pulse, "LOST_SECONDS", 3.0)
     text = {
         "scheduler": "the connection to it is lost; what had finished is stored",
         "workers": "the Dask cluster has had none for 3 seconds; what had finished is stored",
@@ -104,7 +104,7 @@ def visible(params):
 
 @pytest.mark.nightly
 def test_workers_that_offer_a_gpu_are_waited_for_and_the_others_get_no_trial(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "LOST_SECONDS", 0.0)
+    monkeypatch.setattr(executor_pulse, "LOST_SECONDS", 0.0)
     file = tmp_path / "scheduler.json"
     late = []
 
@@ -144,7 +144,7 @@ def test_a_cluster_without_workers_yet_is_said():
     with pytest.warns(
         RefineWarning, match="the Dask cluster has no worker yet, and trials wait for one; start workers, or"
     ):
-        cluster.Pulse(SimpleNamespace(_client=client))
+        executor_pulse.Pulse(SimpleNamespace(_client=client))
 
 
 class Hangs:
@@ -179,7 +179,7 @@ PLACES = {"workers": None, "threads": lambda: ThreadPoolExecutor(2), "processes"
 @pytest.mark.parametrize("in_c", [False, True], ids=["python", "C"])
 @pytest.mark.parametrize("place", PLACES)
 def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, place, in_c):
-    for module in (executor, refine.run.order):
+    for module in (executor, task):
         monkeypatch.setattr(module, "LOAD_SECONDS", 3.0)
     text = (
         "the executor takes no more trials"
@@ -221,7 +221,7 @@ def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, plac
 )
 def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, how, text):
     (tmp_path / "sitecustomize.py").write_text(
-        f"import os, sys, time\nif 'refine.run.child' in sys.orig_argv:\n    {how}\n"
+        f"import os, sys, time\nif 'refine.run.workers.child' in sys.orig_argv:\n    {how}\n"
     )
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(SPACE, slowly, n=4, seed=1).run(progress=False)

@@ -106,7 +106,7 @@ def test_what_is_measured_is_what_is_recommended_and_not_the_baseline(tree, spac
     assert opening.table["lr"].tolist() != [poor["lr"]]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_workers_give_the_same(tree, found):
     here = found.open_holdout(top=2, seeds=1)
     with pytest.warns(UserWarning, match="opened 1 time before"):

@@ -61,10 +61,15 @@ class Runs:
 
     def start(self, workers: int, *more: str) -> subprocess.Popen:
         command = [sys.executable, str(self.folder / "script.py"), str(self.folder), str(workers), *more]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        self.started.append(process)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.started.append(subprocess.Popen(command, **pipes, text=True, start_new_session=True))
+        return self.started[-1]
+
+    def held(self, workers: int, *more: str) -> subprocess.Popen:
+        """A coordinator each of whose workers holds a trial."""
+        (self.folder / "wait").touch()
+        process = self.start(workers, *more)
+        until(lambda: len(self.begun()) == workers, process)
         return process
 
     def begun(self) -> list[str]:
@@ -72,15 +77,19 @@ class Runs:
             return (self.folder / "begun").read_text().split()
         return []
 
-    def hold(self) -> None:
-        (self.folder / "wait").touch()
-
     def let_go(self) -> None:
-        (self.folder / "wait").unlink()
+        (self.folder / "wait").unlink(missing_ok=True)
 
     def table(self):
         with refine.Tree("q", store=self.folder / "refine.db") as tree:
             return tree.rounds[0].trials.drop(columns="seconds").sort_values("x").reset_index(drop=True)
+
+    def ends_as(self, calm, process=None) -> None:
+        """Lets go, and looks whether a coordinator, another by default, comes to the table of a calm round."""
+        self.let_go()
+        out, err = (process or self.start(2)).communicate(timeout=120)
+        assert out == "finished 20\n", err
+        assert calm is None or self.table().equals(calm)
 
 
 @pytest.fixture
@@ -97,8 +106,7 @@ def runs(tmp_path):
 def calm(tmp_path_factory):
     """The table of a round that nothing disturbs."""
     found = Runs(tmp_path_factory.mktemp("calm"))
-    out, err = found.start(1).communicate(timeout=120)
-    assert out == "finished 20\n", err
+    found.ends_as(None, found.start(1))
     return found.table()
 
 
@@ -115,98 +123,58 @@ def workers_of(process) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_once_finishes_what_runs_and_stores_it(runs, calm, workers):
-    runs.hold()
-    process = runs.start(workers)
-    until(lambda: len(runs.begun()) == workers, process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in its group
-    if workers == 1:
-        assert (
-            "finishing what runs; Ctrl-C again stops now"
-            in process.stderr.readline() + process.stderr.readline()
-        )
-    else:
-        time.sleep(1)  # what only waits for a worker is taken back before the workers are let go
+def nightly(*values):
+    return pytest.param(*values, marks=pytest.mark.nightly)
+
+
+@pytest.mark.parametrize(
+    ("name", "workers"),
+    [("SIGINT", 2), *map(nightly, ("SIGINT", "SIGTERM", "SIGTERM", "SIGHUP"), (1, 1, 2, 1))],
+)
+def test_being_told_once_to_end_finishes_what_runs_and_stores_it(runs, calm, name, workers):
+    """Ctrl-C at a terminal, which reaches everybody in its group; what Slurm, Kubernetes and docker stop send; a closed terminal."""
+    process = runs.held(workers)
+    number = signal.Signals[name]
+    os.killpg(process.pid, number) if name == "SIGINT" else process.send_signal(number)
+    again = "Ctrl-C again stops now" if name == "SIGINT" else f"{name} again stops now, and so do 60 seconds"
+    until(lambda: again in process.stderr.readline(), process)
+    time.sleep(1)  # what only waits for a worker is taken back before the workers are let go
     runs.let_go()
     _, err = process.communicate(timeout=60)
     # Python's own way to end by an unhandled Ctrl-C: the signal.
     assert process.returncode == -signal.SIGINT
     last = err.strip().splitlines()[-1]
-    assert last.startswith("round ")
-    assert "stopped; every finished trial is stored, and the same call or script goes on from there" in last
+    by = "" if name == "SIGINT" else f" by {name}"
+    assert (
+        f"stopped{by}; every finished trial is stored, and the same call or script goes on from there" in last
+    )
     assert "Traceback" not in err
     table = runs.table()
     assert len(table) == len(runs.begun()) == workers
     assert set(table["state"]) == {"complete"}
-
-    out, err = runs.start(2).communicate(timeout=60)
-    assert out == "finished 20\n", err
-    assert runs.table().equals(calm)
+    runs.ends_as(calm)
     assert len(runs.begun()) == 20  # nothing ran twice
 
 
-@pytest.mark.nightly
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_twice_stops_now(runs, calm, workers):
-    runs.hold()
-    process = runs.start(workers)
-    until(lambda: len(runs.begun()) == workers, process)
+@pytest.mark.parametrize(
+    ("how", "workers"), [("grace", 2), nightly("grace", 1), *map(nightly, ["twice"] * 2, [1, 2])]
+)
+def test_being_told_twice_or_for_too_long_stops_at_once(runs, calm, how, workers):
+    process = runs.held(workers, "60", "0.5" if how == "grace" else "60")
     others = workers_of(process)
-    os.killpg(process.pid, signal.SIGINT)
-    until(lambda: "again stops now" in process.stderr.readline())
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    if how == "grace":
+        process.send_signal(signal.SIGTERM)
+    else:
+        os.killpg(process.pid, signal.SIGINT)
+        until(lambda: "again stops now" in process.stderr.readline())
+        os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)  # the trials wait all the time
     assert process.returncode == -signal.SIGINT
     assert "stopped at once; every finished trial is stored" in err.strip().splitlines()[-1]
     assert "Traceback" not in err
     assert not any(p.is_running() for p in others)
-    runs.let_go()
     assert runs.table().empty
-    out, err = runs.start(2).communicate(timeout=60)
-    assert out == "finished 20\n", err
-    assert runs.table().equals(calm)
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 1)], ids=str
-)
-def test_being_told_to_end_is_as_ctrl_c(runs, calm, number, workers):
-    """What Slurm, Kubernetes, docker stop and a closed terminal send."""
-    runs.hold()
-    process = runs.start(workers)
-    until(lambda: len(runs.begun()) == workers, process)
-    process.send_signal(number)
-    name = signal.Signals(number).name
-    until(lambda: f"{name} again stops now, and so do 60 seconds" in process.stderr.readline(), process)
-    time.sleep(1)  # what only waits for a worker is taken back before the workers are let go
-    runs.let_go()
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGINT
-    assert f"stopped by {name}; every finished trial is stored" in err.strip().splitlines()[-1]
-    assert len(runs.table()) == len(runs.begun()) == workers
-    out, err = runs.start(2).communicate(timeout=60)
-    assert out == "finished 20\n", err
-    assert runs.table().equals(calm)
-    assert len(runs.begun()) == 20
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_what_still_runs_after_the_time_of_grace_is_stopped(runs, calm, workers):
-    runs.hold()
-    process = runs.start(workers, "60", "0.5")
-    until(lambda: len(runs.begun()) == workers, process)
-    others = workers_of(process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)  # the trials wait all the time
-    assert process.returncode == -signal.SIGINT
-    assert not any(p.is_running() for p in others)
-    assert runs.table().empty
-    runs.let_go()
-    out, err = runs.start(2).communicate(timeout=60)
-    assert out == "finished 20\n", err
-    assert runs.table().equals(calm)
+    runs.ends_as(calm)
 
 
 @pytest.mark.parametrize("grace", [-1, "5", True, float("nan"), float("inf")])
@@ -234,55 +202,39 @@ def test_signals_of_others_stay_theirs(tmp_path):
 
 @pytest.mark.nightly
 def test_workers_end_with_their_coordinator_whatever_they_do(runs, calm):
-    runs.hold()
-    process = runs.start(2)
-    until(lambda: len(runs.begun()) == 2, process)
+    process = runs.held(2)
     orphans = workers_of(process)
     assert len(orphans) == 2
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(orphans, timeout=20)
     assert not alive
-    runs.let_go()
-    out, err = runs.start(2).communicate(timeout=60)  # the lease of a dead coordinator is nobody's
-    assert out == "finished 20\n", err
-    assert runs.table().equals(calm)
+    runs.ends_as(calm)  # the lease of a dead coordinator is nobody's
 
 
 def test_a_worker_that_dies_while_it_waits_is_replaced(runs, calm):
-    runs.hold()
-    process = runs.start(2)
-    until(lambda: len(runs.begun()) == 2, process)
+    process = runs.held(2)
     for worker in workers_of(process):
         worker.kill()
-    runs.let_go()
-    out, err = process.communicate(timeout=60)
-    assert out == "finished 20\n", err
-    assert runs.table().equals(calm)
+    runs.ends_as(calm, process)
     assert len(runs.begun()) == 22
 
 
+@pytest.mark.nightly
 def test_the_second_coordinator_is_told_and_takes_over_when_the_first_is_dead(runs, calm):
-    runs.hold()
-    first = runs.start(1)
-    until(lambda: len(runs.begun()) == 1, first)
+    first = runs.held(1)
     second = runs.start(1)
     _, err = second.communicate(timeout=60)
     assert second.returncode == 1
     assert f"is being run by process {first.pid} on " in err.strip().splitlines()[-1]
     first.kill()
     first.wait()
-    runs.let_go()
-    out, err = runs.start(1).communicate(timeout=60)
-    assert out == "finished 20\n", err
-    assert runs.table().equals(calm)
+    runs.ends_as(calm)
 
 
 def test_a_coordinator_that_stood_still_finds_that_another_took_over(runs, calm):
     """A laptop that slept, a stopped process: its lease runs out, and it must not write into the other's round."""
-    runs.hold()
-    first = runs.start(1, "2")
-    until(lambda: len(runs.begun()) == 1, first)
+    first = runs.held(1, "2")
     first.send_signal(signal.SIGSTOP)
     second = None
 
@@ -298,11 +250,8 @@ def test_a_coordinator_that_stood_still_finds_that_another_took_over(runs, calm)
     first.send_signal(signal.SIGCONT)
     _, err = first.communicate(timeout=60)
     assert first.returncode == 1
-    last = err.strip().splitlines()[-1]
-    assert "RoundBusyError" in last
-    out, err = second.communicate(timeout=60)
-    assert out == "finished 20\n", err
-    assert runs.table().equals(calm)
+    assert "RoundBusyError" in err.strip().splitlines()[-1]
+    runs.ends_as(calm, second)
 
 
 def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_path):

@@ -101,15 +101,3 @@ def test_errors(tree, space):
         found.replicate(progress=False)
     with pytest.raises(DesignError, match="seeds must be a whole number >= 1, got 0"):
         found.replicate(seeds=0)
-
-
-@pytest.mark.slow
-def test_workers_give_the_same(tmp_path, space):
-    tables = []
-    for workers in (1, 2):
-        with refine.Tree("q", store=tmp_path / f"{workers}.db") as tree:
-            found = tree.add_round(space, noisy, n=6, seed=1).run(progress=False)
-            found.replicate(2, 2, workers=workers, progress=False)
-            columns = ["lr", "replicate", "seed", "value"]
-            tables.append(found.replicates[columns].sort_values(["replicate", "lr"], ignore_index=True))
-    assert tables[0].equals(tables[1])

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.run.child import _idle, run_in_child
+from refine.run.workers.child import _idle, run_in_child
 
 SPACE = {"x": refine.Integer(0, 40, levels=41)}
 
@@ -79,11 +79,11 @@ def loky(count):
 
 
 PLACES = {
-    "foreign Dask, 1 thread": (foreign_dask, 1),
     "foreign Dask, 8 threads": (foreign_dask, 8),
-    "processes": (processes, 2),
     "loky": (loky, 2),
     "threads": (ThreadPoolExecutor, 4),
+    "foreign Dask, 1 thread": (foreign_dask, 1),
+    "processes": (processes, 2),
 }
 
 
@@ -102,18 +102,15 @@ def here(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", [*list(PLACES)[:3], *(pytest.param(p, marks=pytest.mark.nightly) for p in list(PLACES)[3:])]
+)
 def test_python_and_numpy_draw_the_same_everywhere(place, here, tmp_path):
     made, count = PLACES[place]
     with made(count) as executor:
         found, again = values(tmp_path / "there.db", draws, executor=executor, workers=count)
     assert found == here
     assert again
-
-
-@pytest.mark.cluster
-def test_own_workers_draw_the_same(here, tmp_path):
-    assert values(tmp_path / "own.db", draws, workers=2) == (here, True)
 
 
 @pytest.mark.nightly

@@ -24,7 +24,7 @@ from refine.errors import (
     SpaceError,
     StoreError,
 )
-from refine.store import sound
+from refine.store import validity
 from refine.store.schema import t
 
 SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8), "c": ["a", "b"]}
@@ -378,16 +378,16 @@ def test_the_sound_majority_is_looked_at_at_once():
         asked.append((low, high))
         return "bad" if low <= 700 < high else ""
 
-    assert sound.sift(1000, fault) == {700: "bad"}
+    assert validity.sift(1000, fault) == {700: "bad"}
     assert asked[0] == (0, 1000)
     assert len(asked) < 25
-    assert sound.sift(0, fault) == {}
+    assert validity.sift(0, fault) == {}
 
 
 def test_more_digits_than_python_writes_are_named():
     limit = sys.get_int_max_str_digits()
-    assert sound.short(10**limit) == "a huge number"
-    assert sound.short(-7) == "-7"
+    assert validity.short(10**limit) == "a huge number"
+    assert validity.short(-7) == "-7"
 
 
 def test_bytes_of_another_encoding_in_names_of_the_system_stop_nothing(tmp_path, monkeypatch):

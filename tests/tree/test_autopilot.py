@@ -12,7 +12,7 @@ import pytest
 import refine
 from refine.errors import DesignError
 from refine.proposal.allocation import first_batch, learning_from
-from refine.run.pool import pool_of, workers_kept
+from refine.run.workers.pool import pool_of, workers_kept
 
 SPACE = {"x": (0.0, 9.0, 10), "y": (0.0, 9.0, 10), "c": ["a", "b", "d"], "z": (0, 9, 10)}
 

@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 import refine
 from refine.errors import ReviewError, StoreError
 from refine.proposal.allocation import learning_from
-from refine.store import tally
 from refine.ui.cli import app
 
 SPACE = {"x": (0.0, 10.0, 11), "y": (0.0, 1.0, 6)}
@@ -96,7 +95,6 @@ def test_stars_and_notes_change_no_analysis(tree):
 def test_counts_and_the_best_of_a_large_round_follow_what_is_excluded(tree, monkeypatch):
     found = grown(tree)
     monkeypatch.setattr("refine.tree.record.LARGE", 10)
-    monkeypatch.setattr(tally, "MANY", 10)
     first = found.best
     assert "40/40" in str(tree)
     found.exclude([first.name], "a wrong unit")

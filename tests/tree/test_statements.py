@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 import refine
 from refine.review.decision import Decision
-from refine.run.objective import Outcome, Task
+from refine.run.outcome import Outcome, Task
 from refine.run.runner import _trial
 from refine.space.space import configuration_key
 from refine.trials.round_record import Node, StoredDecision

@@ -15,7 +15,7 @@ from refine.space.encoding import label, round_significant, value_key
 from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, number_of
 from refine.space.rounding import ABOUT
 from refine.space.space import RESERVED, Space
-from refine.store.sound import MOST_SECONDS
+from refine.store.validity import MOST_SECONDS
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.frame import check_frame
 from refine.trials.trial import DEGENERATE, ORIGINS, STATES

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from refine.errors import NotFoundError, StoreError
 from refine.store.engine import check_folder
-from refine.store.kept import kept
+from refine.store.import_buffer import kept
 from refine.store.merge import Merged, merge_into
 from refine.store.rows import NODE_FIELDS, NODE_TABLES, Again, Part, Row, from_plain, parts_of, to_plain
 from refine.store.schema import SCHEMA_VERSION, known_version

@@ -13,7 +13,7 @@ from refine.run.identity import check_name, objective_data, objective_name
 from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
 from refine.space.space import Space
-from refine.store.kept import kept
+from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
 from refine.tree.exchange.dataframe import runs_of
 from refine.tree.exchange.imported import Run, found_out, part_of

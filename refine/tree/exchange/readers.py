@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from refine.errors import AnalysisError, NotFoundError, StoreError
 from refine.space.space import Space
-from refine.store.sound import BROKEN, said
+from refine.store.validity import BROKEN, said
 from refine.trials.goal import reads_like_a_metric
 from refine.utils.extras import load
 

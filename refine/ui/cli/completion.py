@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from refine.store.glance import Glance
+    from refine.store.completion import Glance
 
 
 def complete_trees(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -55,7 +55,7 @@ def complete_parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _trees(store: str) -> list[str]:
     """Names of the trees in a store that exists: completing must make none."""
-    from refine.store.glance import file_of, trees_in
+    from refine.store.completion import file_of, trees_in
 
     if (file := file_of(store)) is not None:
         return trees_in(file)
@@ -76,7 +76,7 @@ def _glance(ctx: typer.Context) -> Glance:
     Raises:
         Exception: There is none; nothing is completed then.
     """
-    from refine.store.glance import Glance, file_of, glance_at
+    from refine.store.completion import Glance, file_of, glance_at
 
     store, name = _typed(ctx, "store", 2), ctx.params.get("name")
     if name is None:

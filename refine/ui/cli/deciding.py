@@ -369,7 +369,7 @@ def review(
     risk: RiskOption = 0.05,
 ) -> None:
     """Open the review page: densities, bounds to drag, a preview of the decision, and a button that runs a round. Ctrl-C ends it."""
-    from refine.run.scratch import own_folder
+    from refine.run.workers.temp_folder import own_folder
     from refine.ui.web.background import Background
     from refine.ui.web.server import Server
     from refine.ui.web.session import Session

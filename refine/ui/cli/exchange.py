@@ -193,8 +193,7 @@ def merge(
 
 def _other(store: str, name: str | None, like: str) -> refine.Tree:
     """The tree of another store: that of a name, else the one that is called as ours, else the only one."""
-    from refine.store.store import Store
-    from refine.store.trees import check_exists
+    from refine.store.store import Store, check_exists
 
     if name is None:
         check_exists(store)

@@ -383,7 +383,7 @@ def opened(store: str, name: str | None) -> refine.Tree:
         NotFoundError: There is no such store, or none or several trees in it and no name.
     """
     import refine
-    from refine.store.trees import check_exists, only_tree
+    from refine.store.store import check_exists, only_tree
 
     check_exists(store)
     only = name or only_tree(store, "--tree {name!r}", in_shell(Action("tree.add_round")))

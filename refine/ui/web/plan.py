@@ -11,7 +11,7 @@ from refine.design.pruning import Pruner
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.proposal.allocation import check_shares
 from refine.review.review import Review
-from refine.run.ending import Ending
+from refine.run.options import Ending
 from refine.space.belief import Belief, Near, belief_of, speaks_of
 from refine.space.categorical import Categorical
 from refine.space.encoding import value_key

@@ -10,7 +10,7 @@ import refine
 from refine.space.encoding import dumps
 from refine.space.space import configuration_key
 from refine.store import rows
-from refine.store.kept import kept
+from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
 from refine.store.schema import t
 

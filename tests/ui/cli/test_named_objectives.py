@@ -13,7 +13,7 @@ import refine
 from refine.errors import ObjectiveError, SpaceError, StoreError
 from refine.run import identity
 from refine.space.encoding import decode
-from refine.store import sound
+from refine.store import validity
 from refine.utils.objects import is_installed, named_object
 
 EVIL = (
@@ -85,7 +85,7 @@ def test_a_folder_that_names_a_file_is_not_loaded(share, tmp_path, monkeypatch, 
         stored(tmp_path / "own.db", name)
     with monkeypatch.context() as forged:
         forged.setattr(identity, "check_objective_name", lambda _: None)
-        forged.setattr(sound, "check_objective_name", lambda _: None)
+        forged.setattr(validity, "check_objective_name", lambda _: None)
         stored(tmp_path / "forged.db", name)
         with refine.Tree("q", tmp_path / "forged.db") as tree:
             tree.export(tmp_path / "folder")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 import refine
-from refine.run.objective import Outcome, Task
+from refine.run.outcome import Outcome, Task
 from refine.run.runner import _trial
 from refine.space.space import configuration_key
-from refine.store import tally
 from refine.store.schema import t
 from refine.tree import record
 from refine.trials.frame import best_first
+from refine.trials.trial import State
 
 
 def objective(params):
@@ -36,9 +35,9 @@ def _write(found, cells, draw, attempt=0, replicate=0):
             state = draw.choice(["complete", "complete", "failed", "diverged"])
             value = {"value": draw.choice([draw.random(), 0.5]), "degenerate": float(draw.random() < 0.2)}
             metrics = value if state == "complete" else {}
-            outcome = Outcome(state, metrics, {}, 1.0, None, None, None)
+            outcome = Outcome(State(state), metrics, {}, 1.0, None, None, None)
             task = Task(key, params, str(cell), replicate, attempt, "space_filling", cell)
-            writer.add(_trial(task, outcome, state, "code"))
+            writer.add(_trial(task, outcome, "code"))
 
 
 def _all(found):
@@ -60,11 +59,9 @@ def _check(found, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("many", [0, 20_000])
-@pytest.mark.parametrize("seed", range(3))
-def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed, many):
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_counted_in_parts_is_what_there_is(grown, monkeypatch, seed):
     tree, found = grown
-    monkeypatch.setattr(tally, "MANY", many)
     draw = random.Random(seed)
     _check(found, monkeypatch)
     done: list[int] = []
@@ -94,27 +91,9 @@ def test_a_look_again_reads_no_trial_that_was_read_before(grown):
     first = context.store.best_record(found._stored.pk, goal)
     assert any(".metrics" in s for s in fetched)
     fetched.clear()
-    _ = context.counts
-    once = len(fetched)
-    fetched.clear()
     assert context.store.best_record(found._stored.pk, goal)[0] == first[0]
     # The one record that is shown is read; no statement goes through the others.
     assert all("trial.pk = " in s for s in fetched if ".metrics" in s)
-    fetched.clear()
-    _ = context.counts
-    assert len(fetched) < once
-
-
-def test_damaged_rows_are_no_best_and_stop_nothing(grown, monkeypatch):
-    _, found = grown
-    _write(found, range(60), random.Random(2))
-    with found.context.store.engine.begin() as connection:
-        best = found.trials["value"].idxmax()
-        row = sa.select(t.trial.c.pk).order_by(t.trial.c.pk).offset(int(best)).limit(1)
-        pk = connection.execute(row).scalar()
-        connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(metrics='{"value": [1'))
-    monkeypatch.setattr(record, "LARGE", 0)
-    assert found.best["value"] == best_first(found.trials, "maximize", found.space).iloc[0]["value"]
 
 
 ODD = [
@@ -128,27 +107,16 @@ ODD = [
 """Metrics as stores may hold them, by whoever wrote them."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("few", [2, 5, 2_000])
-@pytest.mark.parametrize("direction", ["maximize", "minimize"])
-@pytest.mark.parametrize("allow_degenerate", [False, True])
-def test_what_a_database_names_is_what_is_found_here(grown, monkeypatch, few, direction, allow_degenerate):
+@pytest.mark.parametrize("texts", [ODD, ODD[7:], ['{"value": [1'] * 60], ids=["odd", "some", "none"])
+def test_rows_that_can_not_be_read_are_no_best_and_stop_nothing(grown, monkeypatch, texts):
     _, found = grown
-    store, pk, draw = found.context.store, found._stored.pk, random.Random(few)
-    monkeypatch.setattr(tally, "_FEW", few)
-    goal = replace(found.goal, direction=direction, allow_degenerate=allow_degenerate)
-    _write(found, range(150), random.Random(3))
-    named = 0
-    for step in range(15):
-        with store.engine.begin() as connection:
-            rows = list(connection.execute(sa.select(t.trial.c.pk).where(t.trial.c.node == pk)).scalars())
-            for row, text in zip(
-                draw.sample(rows, 150), [*ODD * 7, *ODD][: draw.choice([3, 20, 150])], strict=False
-            ):
-                connection.execute(t.trial.update().where(t.trial.c.pk == row).values(metrics=text))
-            where = (t.trial.c.node == pk) & (t.trial.c.replicate == 0)
-            here = tally._read(connection, where, goal, tally.Best())
-            there = tally._top(connection, where, goal, tally.Best(), len(rows))
-            assert there is None or there == here, step
-            named += there is not None
-    assert named or few == 2
+    _write(found, range(60), random.Random(2))
+    with found.context.store.engine.begin() as connection:
+        rows = connection.execute(sa.select(t.trial.c.pk).order_by(t.trial.c.pk)).scalars()
+        for pk, text in zip(list(rows), texts, strict=False):
+            change = {"metrics": text, "state": "complete"}
+            connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(change))
+    monkeypatch.setattr(record, "LARGE", 0)
+    ranked = best_first(found.trials, "maximize", found.space)
+    seen = ["x", "y", "value"]
+    assert ranked.empty if found.best is None else list(found.best[seen]) == list(ranked.iloc[0][seen])

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import refine
-from refine.run.order import opened
-from refine.run.parcel import pack, unpack
+from refine.run.workers.packed_objective import pack, unpack
+from refine.run.workers.task import opened
 
 SPACE = {"row": refine.Integer(0, 39, levels=40)}
 N = 500_000

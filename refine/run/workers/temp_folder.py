@@ -36,9 +36,6 @@ def own_folder() -> Iterator[Path]:
 def sweep(where: Path) -> int:
     """Removes this user's folders of runs whose process is gone.
 
-    Args:
-        where: The folder that they are in.
-
     Returns:
         How many.
     """

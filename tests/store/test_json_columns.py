@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refine.space.encoding import dumps
-from refine.store.texts import level_rows, number_rows
+from refine.store.json_columns import level_rows, number_rows
 
 SPACE = {
     "act": ["relu", "élu, or not", "a:b"],

@@ -1,4 +1,4 @@
-"""Objectives that run several trials at once: packs, faults of one member, kills, and what is recorded."""
+"""Objectives that run several trials at once: batches, faults of one member, kills, and what is recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 import refine
 from refine.errors import ObjectiveError, RefineWarning
-from refine.run.together import Packs
+from refine.run.workers.batches import Batches
 from refine.testing import ObjectiveContract, findings_of
 
 SPACE = {"x": (0.0, 9.0, 10), "y": (0.0, 9.0, 10)}
@@ -169,31 +169,31 @@ def test_no_number_of_trials_is_an_error_before_anything_runs(tree, most):
 
 
 def outcome(seconds):
-    from refine.run.objective import Outcome
+    from refine.run.outcome import Outcome
 
     return Outcome("complete", {}, {}, seconds, None, None)
 
 
-def test_packs_grow_until_they_take_long_and_leave_others_their_share():
-    packs = Packs(Vectorised(), 1000, 2, wanted=True)
+def test_batches_grow_until_they_take_long_and_leave_others_their_share():
+    batches = Batches(Vectorised(), 1000, 2, wanted=True)
     todo = iter(range(1000))
 
     def take():
-        return len(packs.take(lambda: next(todo, None)))
+        return len(batches.take(lambda: next(todo, None)))
 
     assert take() == 8
-    packs.tell([outcome(0.01)] * 8)
+    batches.tell([outcome(0.01)] * 8)
     assert take() == 16
-    packs.tell([outcome(0.0)] * 16)
+    batches.tell([outcome(0.0)] * 16)
     assert take() == 32
-    packs.tell([outcome(10.0)] * 32)
+    batches.tell([outcome(10.0)] * 32)
     assert take() == 3  # half a minute
-    packs.tell([outcome(100.0)] * 3)
+    batches.tell([outcome(100.0)] * 3)
     assert take() == 1
-    few = Packs(Vectorised(), 6, 2, wanted=True)
+    few = Batches(Vectorised(), 6, 2, wanted=True)
     rest = iter(range(6))
     assert [len(few.take(lambda: next(rest, None))) for _ in range(4)] == [3, 2, 1, 0]
-    assert len(Packs(OneByOne(), 9, 1, wanted=True).take(lambda: 1)) == 1
+    assert len(Batches(OneByOne(), 9, 1, wanted=True).take(lambda: 1)) == 1
 
 
 class TestVectorised(ObjectiveContract):

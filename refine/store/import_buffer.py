@@ -17,7 +17,7 @@ from pathlib import Path
 from refine.errors import StoreError
 from refine.store.rows import BLOCK, Again, Part, Row, blocks
 from refine.store.schema import metadata
-from refine.store.sound import fault_of, faults_of
+from refine.store.validity import fault_of, faults_of
 from refine.utils.files import writing
 
 _IN_MEMORY = 2**25

@@ -1,4 +1,4 @@
-"""What the process that runs a trial does with an order: it unpacks the objective once, and calls it."""
+"""What the process that runs a trial does with a job: it unpacks the objective once, and calls it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pickle
 import platform
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.environment import TOGETHER, environment
-from refine.run.objective import Outcome, Task, evaluate, evaluate_many, wants_trial
-from refine.run.order import opened
-from refine.run.parcel import unpack
+from refine.run.objective import evaluate, evaluate_many, wants_trial
+from refine.run.outcome import Outcome, Task, raised
 from refine.run.protocols import Objective, Prepares
-from refine.run.worker import mark
+from refine.run.workers.packed_objective import unpack
+from refine.run.workers.task import Job, opened
+from refine.run.workers.watchdog import mark
 
 WANTED = b""
 """What a worker answers that has not got the objective yet."""
@@ -26,70 +26,63 @@ _loaded: dict[str, tuple[Objective, bool]] = {}
 _loading = threading.Lock()
 
 
-def perform(order: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
-    """Runs an order's tasks in this process; unpacks the objective once.
+def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
+    """Runs a packed :class:`Job` in this process; unpacks the objective once.
 
     Args:
-        order: A packed :class:`refine.run.order.Order`.
+        packed: The job.
         loaded: Called when the objective is there, before the trial begins.
 
     Returns:
         The pickled outcomes; nothing where the objective is not here.
 
     Raises:
-        RoundStoppedError: The order comes from another version, or the objective can't be loaded here.
+        RoundStoppedError: The job comes from another version, or the objective can't be loaded here.
     """
-    found = opened(order)
-    with mark(found.marks, found.token) as begin:
+    job = opened(packed)
+    with mark(job.marks, job.token) as begin:
         with _loading:  # threads of one process get the same one
-            if found.name not in _loaded:
-                sys.path.extend(p for p in found.path if p not in sys.path)
-                with _ends_after(found.loading):
-                    objective = _load(found.inline, found.file, found.threads)
+            if job.name not in _loaded:
+                sys.path.extend(p for p in job.path if p not in sys.path)
+                with _ends_after(job.loading):
+                    objective = _load(job)
                 if objective is None:
                     begin()
                     return WANTED
                 _loaded.clear()
-                _loaded[found.name] = objective, wants_trial(objective)
-            objective, with_trial = _loaded[found.name]
+                _loaded[job.name] = objective, wants_trial(objective)
+            objective, with_trial = _loaded[job.name]
         begin()
         loaded()
-        tasks = [Task(*fields) for fields in found.tasks]
+        tasks = [Task(*fields) for fields in job.tasks]
         try:
-            outcomes = run(objective, tasks, with_trial, found.threads, together=found.together)
-        except KeyboardInterrupt:  # nobody presses Ctrl-C at a worker: the objective itself raised it
-            here = environment(found.threads)
-            outcomes = [Outcome("failed", {}, {}, 0.0, traceback.format_exc(), None, None, here)] * len(tasks)
+            outcomes = run(objective, tasks, with_trial, job.threads, together=job.together)
+        except (
+            KeyboardInterrupt
+        ) as error:  # nobody presses Ctrl-C at a worker: the objective itself raised it
+            outcomes = [raised(error)._replace(environment=environment(job.threads))] * len(tasks)
         return pickle.dumps([tuple(outcome) for outcome in outcomes])
 
 
 def run(
     objective: Objective, tasks: Sequence[Task], with_trial: bool, threads: int, *, together: bool
 ) -> list[Outcome]:
-    """Runs tasks in this process, and notes what they ran on.
-
-    Args:
-        objective: What to call.
-        tasks: One, or several for an objective that runs them at once.
-        with_trial: Whether it takes the running trial.
-        threads: For each trial.
-        together: Whether it runs several at once.
-    """
+    """Runs tasks in this process, together or one by one, and notes what they ran on."""
     if together:
         outcomes = evaluate_many(objective, tasks, with_trial)
     else:
         outcomes = [evaluate(objective, task, with_trial) for task in tasks]
-    here = environment(threads)  # after them: a trial may be the first to load Keras
+    ran_on = environment(threads)  # after them: a trial may be the first to load Keras
     if together:
-        here[TOGETHER] = str(len(tasks))
-    return [outcome._replace(environment=here) for outcome in outcomes]
+        ran_on[TOGETHER] = str(len(tasks))
+    return [outcome._replace(environment=ran_on) for outcome in outcomes]
 
 
-def _load(inline: bytes | None, file: str | None, threads: int) -> Objective | None:
+def _load(job: Job) -> Objective | None:
     try:
-        objective = unpack(inline, file)
+        objective = unpack(job.inline, job.file)
         if objective is not None:
-            prepare(objective, threads)
+            prepare(objective, job.threads)
     except ObjectiveError:
         raise
     except (Exception, SystemExit) as error:

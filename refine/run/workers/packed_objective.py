@@ -24,7 +24,7 @@ _ALIGNED = 64
 _AT_ONCE = 2**24
 
 
-class Parcel(NamedTuple):
+class PackedObjective(NamedTuple):
     """A packed objective.
 
     Attributes:
@@ -69,7 +69,7 @@ class Parcel(NamedTuple):
         return str(path)
 
 
-def pack(objective: Objective) -> Parcel:
+def pack(objective: Objective) -> PackedObjective:
     """Packs an objective by value (cloudpickle), so that it may be defined in a script or notebook.
 
     Raises:
@@ -89,7 +89,7 @@ def pack(objective: Objective) -> Parcel:
     content = hashlib.sha256(body)
     for array in arrays:
         content.update(array)
-    return Parcel(content.hexdigest(), body, arrays)
+    return PackedObjective(content.hexdigest(), body, arrays)
 
 
 def unpack(inline: bytes | None, path: str | None) -> Objective | None:

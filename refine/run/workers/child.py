@@ -1,4 +1,4 @@
-"""A process that runs trials, one at a time, for a thread of this one: what it is told comes over a pipe that nobody else can reach.
+"""A process that runs trials, one at a time, for a thread of this one: its jobs come over a pipe that nobody else can reach.
 
 The random generators of Python, NumPy and Keras belong to a process. In a pool of threads trials would draw from each
 other's, and an engine such as Dask draws from its worker's. So a thread that is not its process' only one has a child
@@ -22,9 +22,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from refine.errors import RoundStoppedError
-from refine.run.order import check_versions, never_loaded, versions
-from refine.run.perform import perform
-from refine.run.worker import die_with_parent, leash
+from refine.run.workers.perform import perform
+from refine.run.workers.task import check_versions, never_loaded, versions
 
 START_SECONDS = 120.0
 """So long a process may take to start."""
@@ -35,8 +34,11 @@ _LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
 _LOOK = 1.0
 _GRACE = 5.0
 """Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later."""
+_ORPHANED = 0.5
+"""Seconds between a process' looks at whether its coordinator is there."""
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
-_HOME = str(Path(__file__).parents[2])
+_HOME = str(Path(__file__).parents[3])
 
 
 class ChildDiedError(RuntimeError):
@@ -52,15 +54,22 @@ class Child:
     """
 
     def __init__(self, environment: Mapping[str, str], *, tied: bool = False) -> None:
-        self._pipe, there = Pipe()
-        with there:
+        self._pipe, other_end = Pipe()
+        with other_end:
             # Without -P, whoever may write into the working directory could give it modules.
-            command = [sys.executable, "-P", "-m", "refine.run.child", str(there.fileno()), str(int(tied))]
+            command = [
+                sys.executable,
+                "-P",
+                "-m",
+                "refine.run.workers.child",
+                str(other_end.fileno()),
+                str(int(tied)),
+            ]
             try:
                 self.process = subprocess.Popen(  # noqa: S603
                     command,
                     stdin=subprocess.DEVNULL,
-                    pass_fds=(there.fileno(),),
+                    pass_fds=(other_end.fileno(),),
                     env=environment,
                     start_new_session=True,  # a Ctrl-C at the terminal is the coordinator's alone
                 )
@@ -85,12 +94,8 @@ class Child:
         except (OSError, EOFError):
             raise self._died() from None
 
-    def ask(self, order: bytes, loading: float) -> bytes | Exception:
-        """What the order gives, or the error that it raised.
-
-        Args:
-            order: As :func:`refine.run.perform.perform` takes it.
-            loading: Seconds that the objective may take to load.
+    def ask(self, job: bytes, loading: float) -> bytes | Exception:
+        """What a packed job gives, or the error that it raised.
 
         Raises:
             ChildDiedError: The process ended.
@@ -99,16 +104,15 @@ class Child:
         since = time.monotonic()
         loaded = False
         try:
-            self._pipe.send_bytes(order)
+            self._pipe.send_bytes(job)
             answer = self._next(loading + _GRACE)
             if loaded := answer[:1] == _LOADED:
                 answer = self._next(None)
         except TimeoutError:
             raise never_loaded(loading) from None
         except (OSError, EOFError):
-            if (
-                not loaded and time.monotonic() - since >= loading
-            ):  # it has said where it hung, and ended itself
+            # It has said where it hung, and ended itself.
+            if not loaded and time.monotonic() - since >= loading:
                 raise never_loaded(loading) from None
             raise self._died() from None
         return pickle.loads(answer[1:]) if answer[:1] == _ERROR else answer[1:]
@@ -118,7 +122,7 @@ class Child:
         until = None if seconds is None else time.monotonic() + seconds
         while not self._pipe.poll(_LOOK if until is None else max(0.0, min(_LOOK, until - time.monotonic()))):
             # What a trial forked may hold the other end for longer than the trial's process lives.
-            if self.process.poll() is not None and not self._pipe.poll():
+            if not self.lives and not self._pipe.poll():
                 raise EOFError
             if until is not None and time.monotonic() >= until:
                 raise TimeoutError
@@ -144,7 +148,7 @@ class Child:
 
     def end(self) -> None:
         """Ends the process with those that it has started; whoever asks it something is told so."""
-        if self.process.poll() is None:
+        if self.lives:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -159,12 +163,8 @@ _idle: list[Child] = []
 _lock = threading.Lock()
 
 
-def run_in_child(order: bytes, loading: float) -> bytes:
-    """Runs a task in a child process of this one: an idle one, or a new one.
-
-    Args:
-        order: As :func:`refine.run.perform.perform` takes it.
-        loading: Seconds that the objective may take to load.
+def run_in_child(job: bytes, loading: float) -> bytes:
+    """Runs a packed job in a child process of this one, an idle or a new one: see :meth:`Child.ask`.
 
     Raises:
         ChildDiedError: The process died.
@@ -181,7 +181,7 @@ def run_in_child(order: bytes, loading: float) -> bytes:
     try:
         if fresh:
             child.greet()
-        answer = child.ask(order, loading)
+        answer = child.ask(job, loading)
     except BaseException:
         child.close()
         raise
@@ -200,32 +200,45 @@ def _close() -> None:
         _idle.clear()
 
 
-def main(pipe: int, tied: bool) -> None:
-    """Answers orders until nobody sends any.
+# In the child.
 
-    Args:
-        pipe: Number of this end of it.
-        tied: Whether the kernel ends this process with the thread that started it.
-    """
-    if tied:
-        die_with_parent()
-    leash(os.getppid())
+
+def _end_with(coordinator: int, tied: bool) -> None:
+    """Ends this process when the one that started it is gone, whatever it does; if tied, the kernel does that too."""
+    if tied and sys.platform.startswith("linux"):
+        # The kernel ends it with the thread that started it, even while a trial holds the interpreter's lock.
+        with contextlib.suppress(OSError, AttributeError):
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == coordinator:
+            time.sleep(_ORPHANED)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="refine-leash").start()
+
+
+def main(pipe: int, tied: bool) -> None:
+    """Answers jobs until nobody sends any."""
+    _end_with(os.getppid(), tied)
     os.set_inheritable(pipe, False)
-    with Connection(pipe) as orders:
-        orders.send_bytes(versions().encode())
+    with Connection(pipe) as jobs:
+        jobs.send_bytes(versions().encode())
         while True:
             try:
-                order = orders.recv_bytes()
+                job = jobs.recv_bytes()
             except (EOFError, OSError):
                 return
             try:
-                answer = _ANSWER + perform(order, lambda: orders.send_bytes(_LOADED))
-            except Exception as error:  # noqa: BLE001  # whoever sent the order raises it
+                answer = _ANSWER + perform(job, lambda: jobs.send_bytes(_LOADED))
+            except Exception as error:  # noqa: BLE001  # whoever sent the job raises it
                 answer = _ERROR + pickle.dumps(error)
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError, AttributeError):
                     stream.flush()  # this process is killed when it is not needed any more
-            orders.send_bytes(answer)
+            jobs.send_bytes(answer)
 
 
 if __name__ == "__main__":

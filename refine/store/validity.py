@@ -24,8 +24,8 @@ from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
 from refine.space.encoding import decode, digest, dumps
 from refine.space.space import configuration_key, decode_configuration
-from refine.store.schema import hanging_on, own_columns
-from refine.store.texts import level_rows, number_rows, parsed
+from refine.store.json_columns import level_rows, number_rows, parsed
+from refine.store.schema import hanging_on, own_columns, t
 from refine.trials.goal import check_direction
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
@@ -46,7 +46,15 @@ LATEST = 9e9
 MOST_DIGITS = 4300
 """Digits of a cell's number, as many as Python reads."""
 
-_TIMES = ("created", "finished")
+_RANGES: dict[str, tuple[float, float]] = {
+    "replicate": (0, MOST_REPEATS),
+    "attempt": (0, MOST_REPEATS),
+    "seed": (-1, LARGEST),
+    "seconds": (0, MOST_SECONDS),
+    "created": (0, LATEST),
+    "finished": (0, LATEST),
+}
+"""Column -> what its numbers lie between."""
 _HUGE = re.compile(r"[0-9]{309}")
 """Digits of a number that no float holds."""
 
@@ -90,12 +98,10 @@ def fault_of(table: sa.Table, row: Row) -> str:
                 return f"the field {column.name!r} is missing"
         elif text := value_fault(column, value):
             return f"{column.name}: {text}"
-    check = _CHECKS.get(table.name)
-    if check is not None:
-        try:
-            check(row)
-        except BROKEN as error:
-            return said(error)
+    try:
+        _check(table.name, row)
+    except BROKEN as error:
+        return said(error)
     for below in hanging_on(table):
         for inner in row.get(below.name, ()):
             if text := fault_of(below, inner):
@@ -104,12 +110,7 @@ def fault_of(table: sa.Table, row: Row) -> str:
 
 
 def faults_of(table: sa.Table, rows: Sequence[Row]) -> dict[int, str]:
-    """What is wrong with rows of one table that are to be read or taken over: number of a row -> its fault.
-
-    Args:
-        table: The table.
-        rows: As :func:`fault_of` takes them.
-    """
+    """What is wrong with rows of one table that are to be read or taken over: number of a row -> its fault."""
     if table.name != "trial":
         return {i: text for i, row in enumerate(rows) if (text := fault_of(table, row))}
     columns = {name: [row[name] for row in rows] for name in READ}
@@ -124,7 +125,6 @@ def faults_of(table: sa.Table, rows: Sequence[Row]) -> dict[int, str]:
 
 def value_fault(column: sa.Column[Any], value: Any) -> str:
     """What is wrong with the value of a column; empty where nothing is."""
-    name = column.name
     if isinstance(column.type, sa.LargeBinary):
         good, rule = isinstance(value, bytes | memoryview), "bytes"
     elif isinstance(column.type, sa.Text):
@@ -134,12 +134,9 @@ def value_fault(column: sa.Column[Any], value: Any) -> str:
         rule = "a whole number of 32 bits"
     else:
         good, rule = is_number(value) and math.isfinite(value), "a finite number"
-    if good and name == "seconds":
-        good, rule = 0 <= value <= MOST_SECONDS, f"a number of seconds from 0 to {MOST_SECONDS:g}"
-    elif good and name in _TIMES:
-        good, rule = 0 <= value <= LATEST, f"a time in seconds since 1970, up to {LATEST:g}"
-    elif good and name in ("replicate", "attempt"):
-        good, rule = 0 <= value <= MOST_REPEATS, f">= 0 and <= {MOST_REPEATS:,}"
+    if good and column.name in _RANGES:
+        least, most = _RANGES[column.name]
+        good, rule = least <= value <= most, f"from {least} to {most:g}"
     return "" if good else f"must be {rule}, got {short(value)}"
 
 
@@ -163,13 +160,7 @@ def is_number(value: Any) -> bool:
 
 
 def outcome_fault(metrics: Mapping[str, Any], curve: Mapping[str, Sequence[Any]], seconds: float) -> str:
-    """What of a trial's outcome can't be stored, as a rule and the value; empty where everything can.
-
-    Args:
-        metrics: Metric -> number.
-        curve: Metric -> numbers per epoch.
-        seconds: What it took.
-    """
+    """What of a trial's outcome can't be stored, as a rule and the value; empty where everything can."""
     for name, values in chain(((n, (v,)) for n, v in metrics.items()), curve.items()):
         if text := unstorable(name):
             return f"the name of a metric {text}"
@@ -182,19 +173,8 @@ def outcome_fault(metrics: Mapping[str, Any], curve: Mapping[str, Sequence[Any]]
 
 # Trials that are read by the hundred thousand.
 
-PLAIN = (
-    "key",
-    "cell",
-    "replicate",
-    "attempt",
-    "origin",
-    "seed",
-    "state",
-    "seconds",
-    "code",
-    "read",
-    "error",
-    "finished",
+PLAIN = tuple(
+    c.name for c in own_columns(t.trial) if c.name not in ("configuration", "metrics", "environment")
 )
 """Columns of a trial that are read as they are."""
 
@@ -211,40 +191,30 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = N
     """
     if not columns["key"]:
         return ""
-    for name in ("configuration", "metrics", "key"):
-        if not set(map(type, columns[name])) <= {str}:
-            return f"{name} must be text"
-    if not set(map(type, columns["cell"])) <= {str, type(None)}:
-        return "cell must be text"
-    kinds: dict[str, set[Any]] = {}
-    for name in ("state", "origin", "code", "read", "error"):
+    kinds: dict[str, Collection[Any]] = {}
+    for name in READ:
+        values, column = columns[name], t.trial.c[name]
+        text, number = isinstance(column.type, sa.Text), isinstance(column.type, sa.Double)
         try:
-            kinds[name] = different(columns[name])
+            kinds[name] = (
+                different(values) if name in ("state", "origin", "code", "read", "error") else values
+            )
         except TypeError:  # a list, say
             return f"{name} must be text"
-        if not set(map(type, kinds[name])) <= (
-            {str} if name in ("state", "origin", "code") else {str, type(None)}
-        ):
-            return f"{name} must be text"
-    for name, texts in (("key", columns["key"]), ("code", kinds["code"]), ("error", kinds["error"])):
+        types = {str} if text else {int, float} if number else {int}
+        if not set(map(type, kinds[name])) <= types | ({type(None)} if column.nullable else set()):
+            return f"{name} must be text" if text else f"{name} must be a number, got {short(values[0])}"
+        if name in _RANGES:
+            (least, most), low, high = _RANGES[name], min(values), max(values)
+            if not (least <= low and high <= most):
+                return f"{name} must be from {least} to {most:g}, got {short(low if least > low else high)}"
+    for name in ("key", "code", "error"):
         try:
-            "".join(filter(None, texts)).encode()
+            "".join(filter(None, kinds[name])).encode()
         except UnicodeEncodeError:
             return f"{name} holds what is no letter"
-    for name, least, most in (
-        ("replicate", 0, MOST_REPEATS),
-        ("attempt", 0, MOST_REPEATS),
-        ("seed", -1, LARGEST),
-        ("seconds", 0, MOST_SECONDS),
-        ("finished", 0, LATEST),
-    ):
-        values = columns[name]
-        if not set(map(type, values)) <= ({int, float} if name in ("seconds", "finished") else {int}):
-            return f"{name} must be a number, got {short(values[0])}"
-        if not (least <= min(values) and max(values) <= most):
-            return f"{name} must be from {least} to {most:g}, got {short(min(values) if least > min(values) else max(values))}"
     for name, known in (("state", STATES), ("origin", ORIGINS)):
-        if odd := kinds[name] - set(known):
+        if odd := set(kinds[name]) - set(known):
             return f"{name} must be one of {', '.join(known)}, got {short(min(odd))}"
     try:
         _look_at(columns["configuration"], columns["metrics"], kinds["read"], [] if into is None else into)
@@ -301,10 +271,6 @@ def _mappings(what: str, texts: Sequence[str]) -> list[dict[str, Any]]:
 def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
     """Which of many rows have a fault, looked for by halves: the sound majority is looked at once.
 
-    Args:
-        count: How many rows.
-        fault: What is wrong with the rows from one number up to another; empty where nothing is.
-
     Returns:
         Number of a row -> its fault.
     """
@@ -338,6 +304,8 @@ def curve_of(data: bytes) -> dict[str, list[float]]:
 
 
 # What must hold of a row beyond the kinds of its values.
+
+
 def node_of(row: Row) -> Node:
     """The node that a row holds.
 
@@ -375,9 +343,55 @@ def node_of(row: Row) -> Node:
     return node
 
 
-def _check_node(row: Row) -> None:
-    if dumps(node_of(row).identity()) != row["content"]:
-        raise ValueError(f"the content of {row['id']} is not written in the canonical way")
+def _check(table: str, row: Row) -> None:
+    """Raises one of :data:`BROKEN` unless a row says what rows of its table say."""
+    match table:
+        case "node":
+            if dumps(node_of(row).identity()) != row["content"]:
+                raise ValueError(f"the content of {row['id']} is not written in the canonical way")
+        case "run":
+            environment = json.loads(row["environment"])
+            if not isinstance(environment, dict) or not all(isinstance(v, str) for v in environment.values()):
+                raise ValueError("an environment must be an object of texts")
+        case "plan":
+            if row["n"] < 1:
+                raise ValueError(f"a round plans at least one configuration, got {row['n']}")
+        case "trial":
+            _check_trial(row)
+        case "curve":
+            curve_of(row["data"])
+        case "prediction":
+            numbers = len(zlib.decompress(row["data"])) // 2
+            if row["examples"] < 1 or numbers % row["examples"]:
+                raise ValueError(
+                    f"a prediction must hold numbers for {row['examples']} examples, got {numbers}"
+                )
+        case "shown":
+            if not isinstance(json.loads(row["content"]), dict):
+                raise TypeError("what a trial was shown must be an object")
+        case "cell_plan":
+            _check_configuration(json.loads(row["configuration"]))
+        case "opened":
+            _check_metrics(row)
+        case "opening":
+            content = json.loads(row["content"])
+            if not all(isinstance(key, str) for key in content["keys"]) or not isinstance(
+                content["seeds"], int
+            ):
+                raise ValueError("an opening must name keys and a number of seeds")
+            _check_digest(table, row, digest(row["content"], len(row["digest"])))
+        case "proposal":
+            _check_digest(table, row, Proposal.from_json(json.loads(row["content"])).digest)
+        case "decision":
+            _check_digest(table, row, Decision.from_json(json.loads(row["content"])).digest)
+        case "mark":
+            flags = [row.get("excluded"), row.get("starred")]
+            if any(flag not in (None, 0, 1) for flag in flags):
+                raise ValueError("what is excluded or starred must be 0 or 1")
+            if flags.count(None) == 0 or (flags.count(None) == 2 and row.get("note") is None):
+                raise ValueError(
+                    "a mark must say one thing: that a trial is excluded, that it is starred, or a note"
+                )
 
 
 def _check_trial(row: Row) -> None:
@@ -391,86 +405,23 @@ def _check_trial(row: Row) -> None:
         raise ValueError(text)
 
 
-def _check_prediction(row: Row) -> None:
-    numbers = len(zlib.decompress(row["data"])) // 2
-    if row["examples"] < 1 or numbers % row["examples"]:
-        raise ValueError(f"a prediction must hold numbers for {row['examples']} examples, got {numbers}")
-
-
 def _check_metrics(row: Row) -> None:
     if text := outcome_fault(json.loads(row["metrics"]), {}, 0.0):
         raise ValueError(text)
 
 
-def _check_curve(row: Row) -> None:
-    curve_of(row["data"])
-
-
-def _check_plan(row: Row) -> None:
-    if row["n"] < 1:
-        raise ValueError(f"a round plans at least one configuration, got {row['n']}")
-
-
-def _check_shown(row: Row) -> None:
-    if not isinstance(json.loads(row["content"]), dict):
-        raise TypeError("what a trial was shown must be an object")
-
-
-def _check_cell_plan(row: Row) -> None:
-    found = json.loads(row["configuration"])
-    for value in found.values():
+def _check_configuration(configuration: dict[str, Any]) -> None:
+    for value in configuration.values():
         decode(value)
-    if text := unstorable(json.dumps(found, ensure_ascii=False)):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and not (is_number(value) and math.isfinite(value)):
+            raise ValueError("a configuration holds a number that a float does not")
+    if text := unstorable(json.dumps(configuration, ensure_ascii=False)):
         raise ValueError(f"a configuration {text}")
-    numbers = [v for v in found.values() if isinstance(v, int | float) and not isinstance(v, bool)]
-    if not all(is_number(v) and math.isfinite(v) for v in numbers):
-        raise ValueError("a configuration holds a number that a float does not")
 
 
-def _check_opening(row: Row) -> None:
-    content = json.loads(row["content"])
-    if not all(isinstance(key, str) for key in content["keys"]) or not isinstance(content["seeds"], int):
-        raise ValueError("an opening must name keys and a number of seeds")
-    if digest(row["content"], len(row["digest"])) != row["digest"]:
-        raise ValueError("the digest of an opening is not that of its content")
-
-
-def _check_proposal(row: Row) -> None:
-    if Proposal.from_json(json.loads(row["content"])).digest != row["digest"]:
-        raise ValueError("the digest of a proposal is not that of its content")
-
-
-def _check_decision(row: Row) -> None:
-    if Decision.from_json(json.loads(row["content"])).digest != row["digest"]:
-        raise ValueError("the digest of a decision is not that of its content")
-
-
-def _check_run(row: Row) -> None:
-    found = json.loads(row["environment"])
-    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise ValueError("an environment must be an object of texts")
-
-
-def _check_mark(row: Row) -> None:
-    flags = [row.get("excluded"), row.get("starred")]
-    if any(flag not in (None, 0, 1) for flag in flags):
-        raise ValueError("what is excluded or starred must be 0 or 1")
-    if flags.count(None) == 0 or (flags.count(None) == 2 and row.get("note") is None):
-        raise ValueError("a mark must say one thing: that a trial is excluded, that it is starred, or a note")
-
-
-_CHECKS: dict[str, Callable[[Row], None]] = {
-    "node": _check_node,
-    "run": _check_run,
-    "plan": _check_plan,
-    "trial": _check_trial,
-    "curve": _check_curve,
-    "prediction": _check_prediction,
-    "shown": _check_shown,
-    "cell_plan": _check_cell_plan,
-    "opening": _check_opening,
-    "opened": _check_metrics,
-    "proposal": _check_proposal,
-    "decision": _check_decision,
-    "mark": _check_mark,
-}
+def _check_digest(what: str, row: Row, found: str) -> None:
+    if found != row["digest"]:
+        raise ValueError(
+            f"the digest of {'an' if what == 'opening' else 'a'} {what} is not that of its content"
+        )

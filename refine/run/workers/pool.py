@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from refine.errors import RoundStoppedError
-from refine.run.child import Child, ChildDiedError
-from refine.run.devices import VISIBLE, visible
+from refine.run.resources import VISIBLE, visible
+from refine.run.workers.child import Child, ChildDiedError
 
 _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default=None)
 _MOST_STRIKES = 8
@@ -27,7 +27,7 @@ class Pool:
     """Subprocesses, each of which runs one trial at a time. A context manager.
 
     They start from a clean interpreter: nothing is forked after TensorFlow is loaded, and a script without a main
-    guard is not run again. Orders and answers go through a pipe of each, which has no address: nobody else can send one.
+    guard is not run again. Jobs and answers go through a pipe of each, which has no address: nobody else can send one.
 
     Args:
         count: How many.
@@ -41,7 +41,7 @@ class Pool:
     ) -> None:
         self.asked = count, threads, loading, devices
         self._trial_threads, self._loading, self._devices = threads, loading, devices
-        self._orders: queue.SimpleQueue[tuple[Future[bytes], bytes] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Future[bytes], bytes] | None] = queue.SimpleQueue()
         self._children: list[Child] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -61,24 +61,21 @@ class Pool:
     def __exit__(self, *exc: object) -> None:
         self._over.set()
         for _ in self._threads:
-            self._orders.put(None)
+            self._jobs.put(None)
         with self._lock:
             for child in self._children:
                 child.end()
         for thread in self._threads:
             thread.join()
 
-    def submit(self, order: bytes) -> Future[bytes]:
-        """Has the next free worker run a task.
-
-        Args:
-            order: As :func:`refine.run.perform.perform` takes it.
+    def submit(self, job: bytes) -> Future[bytes]:
+        """Has the next free worker run a job.
 
         Returns:
-            What that gives; a :class:`refine.run.child.ChildDiedError` where the worker died.
+            What that gives; a :class:`refine.run.workers.child.ChildDiedError` where the worker died.
         """
         future: Future[bytes] = Future()
-        self._orders.put((future, order))
+        self._jobs.put((future, job))
         return future
 
     def check(self) -> None:
@@ -89,15 +86,15 @@ class Pool:
     def _serve(self, number: int) -> None:
         child: Child | None = None
         try:
-            while (child := self._ready(number, child)) and (item := self._orders.get()) is not None:
-                future, order = item
+            while (child := self._ready(number, child)) and (item := self._jobs.get()) is not None:
+                future, job = item
                 if not future.set_running_or_notify_cancel():
                     continue
                 if (child := self._ready(number, child)) is None:  # it may have died while it waited
                     future.set_exception(ChildDiedError("its process was ended"))
                     return
                 try:
-                    answer = child.ask(order, self._loading)
+                    answer = child.ask(job, self._loading)
                 except (ChildDiedError, RoundStoppedError) as error:
                     child.close()
                     answer = error
@@ -164,15 +161,7 @@ def workers_kept() -> Iterator[None]:
 def pool_of(
     workers: int, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
 ) -> Iterator[Pool]:
-    """Workers for so many tasks: new ones, or those that are kept.
-
-    Args:
-        workers: How many at most.
-        count: How many tasks there are.
-        threads: For each trial.
-        loading: Seconds that an objective may take to load.
-        devices: As for :class:`Pool`.
-    """
+    """Workers for so many tasks: new ones, or those that are kept."""
     pools = _kept.get()
     if pools is None:
         with Pool(min(workers, count), threads, loading, devices) as pool:
@@ -198,13 +187,7 @@ def _close(pools: list[Pool], pool: Pool) -> None:
 
 
 def _environment(threads: int, number: int, devices: tuple[str, ...] | None = None) -> dict[str, str]:
-    """What a subprocess starts with, and starts again with.
-
-    Args:
-        threads: For each trial.
-        number: Of the subprocess, from 0: of several GPUs each sees one, in turn.
-        devices: These GPUs; ``None`` for those that are listed as visible.
-    """
+    """What a subprocess starts with, and starts again with; of several GPUs each sees one, in turn."""
     changes = {
         # What the person's script can import, a worker must be able to import.
         "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),

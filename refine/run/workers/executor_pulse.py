@@ -20,9 +20,6 @@ class Pulse:
 
     Where the executor asks for resources, as ``client.get_executor(resources={"GPU": 1})`` does, workers are those that offer them.
 
-    Args:
-        executor: The executor.
-
     Warns:
         RefineWarning: The cluster has none yet; there is no end to waiting for the first one.
     """
@@ -39,11 +36,8 @@ class Pulse:
                 "look whether they come up"
             )
 
-    def check(self, *, at_once: bool = False) -> None:
+    def check(self, at_once: bool = False) -> None:
         """Looks, every few seconds, whether somebody is there.
-
-        Args:
-            at_once: Whether to look even if that was just done.
 
         Raises:
             RoundStoppedError: The scheduler is gone, or all workers have been for too long.

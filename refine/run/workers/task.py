@@ -1,4 +1,7 @@
-"""What travels to whoever runs a trial: one string of bytes, which says first which versions can read the rest."""
+"""Tasks on their way to a worker: one string of bytes, which says first which versions can read the rest.
+
+It imports nothing but Python, so that a worker of another version can say so.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,19 @@ LOAD_SECONDS = 600.0
 _END = b"\n"
 
 
-class Order(NamedTuple):
-    """What to run, and what with.
+class Job(NamedTuple):
+    """What a worker runs, and what with.
 
     Attributes:
         inline: The packed objective; ``None`` where it is in a file, or wanted by nobody yet.
         file: That file.
         name: Says what is in it.
-        tasks: Of each :class:`refine.run.objective.Task` its fields.
+        tasks: The fields of each :class:`refine.run.outcome.Task`.
         together: Whether the objective runs them at once.
         threads: For each trial.
         path: Where the coordinator imports from.
         marks: The folder where workers of our own say what they run.
-        token: Number of the order.
+        token: Number of the job.
         loading: Seconds that the objective may take to load.
     """
 
@@ -44,24 +47,24 @@ class Order(NamedTuple):
     loading: float
 
     def packed(self) -> bytes:
-        """The order with the versions of this process before it."""
+        """The job with the versions of this process before it."""
         # One string of bytes: engines sample containers to guess their size.
         return versions().encode() + _END + pickle.dumps(tuple(self))
 
 
-def opened(order: bytes) -> Order:
-    """The order that was packed.
+def opened(job: bytes) -> Job:
+    """The job that was packed.
 
     Raises:
-        RoundStoppedError: By another Python or refine, whose orders and objectives this one can't read.
+        RoundStoppedError: By another Python or refine, whose jobs and objectives this one can't read.
     """
-    end = order.index(_END)
-    check_versions(versions(), f"the worker on {platform.node()}", order[:end].decode())
-    return Order(*pickle.loads(memoryview(order)[end + 1 :]))
+    end = job.index(_END)
+    check_versions(versions(), f"the worker on {platform.node()}", job[:end].decode())
+    return Job(*pickle.loads(memoryview(job)[end + 1 :]))
 
 
 def versions() -> str:
-    """What decides whether two processes can read each other's objectives and orders."""
+    """What decides whether two processes can read each other's objectives and jobs."""
     major, minor = sys.version_info[:2]
     return f"{platform.python_implementation()} {major}.{minor} and refine {VERSION}"
 
@@ -69,13 +72,8 @@ def versions() -> str:
 def check_versions(theirs: str, who: str, ours: str | None = None) -> None:
     """Lets only processes of the same versions work together: functions travel as bytecode, which belongs to a Python.
 
-    Args:
-        theirs: Versions of whoever runs trials.
-        who: What to call them.
-        ours: Versions of the coordinator; default this process'.
-
     Raises:
-        RoundStoppedError: They differ.
+        RoundStoppedError: Those of whoever runs trials and of the coordinator (default this process) differ.
     """
     ours = versions() if ours is None else ours
     if theirs != ours:

@@ -32,9 +32,6 @@ def parsed(texts: Sequence[str]) -> list[Any]:
 def level_rows(texts: Sequence[str]) -> Rows | None:
     """Texts of objects that have the same names, and often the same values: each value is decoded once.
 
-    Args:
-        texts: One per object.
-
     Returns:
         ``None`` where they have other names than each other, where cutting them at commas does not tell, since a value holds
         one, and where a value needs a closer look: it has an escape, is infinite, or is too long for a number.
@@ -52,9 +49,6 @@ def level_rows(texts: Sequence[str]) -> Rows | None:
 
 def number_rows(texts: Sequence[str]) -> Rows | None:
     """Texts of objects that have the same names with numbers.
-
-    Args:
-        texts: One per object.
 
     Returns:
         ``None`` where cutting them at commas does not tell.

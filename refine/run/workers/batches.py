@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 
 from refine.errors import ObjectiveError
-from refine.run.objective import Outcome, Task
+from refine.run.outcome import Outcome, Task
 from refine.run.protocols import Objective, RunsMany
+from refine.run.resources import is_whole
 
 MOST = 256
 """Trials that run together at most, where the objective doesn't say how many."""
@@ -28,22 +29,20 @@ def most_together(objective: Objective) -> int:
         ObjectiveError: What it says is no number of trials.
     """
     most = getattr(objective, "most_together", None)
-    if most is None:
-        return MOST
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+    if most is not None and not is_whole(most):
         raise ObjectiveError(
             f"most_together must be a whole number >= 1, got {most!r}; leave it out for {MOST}, the default"
         )
-    return most
+    return MOST if most is None else most
 
 
-class Packs:
-    """Takes tasks in packs that are as large as a time allows, by what earlier ones took.
+class Batches:
+    """Takes tasks in batches that are as large as a time allows, by what earlier ones took.
 
     Args:
-        objective: Whose tasks they are; one that does not run several has packs of one.
+        objective: Whose tasks they are; one that does not run several has batches of one.
         count: How many tasks there are.
-        workers: How many packs run at a time, so that none gets what another could run.
+        workers: How many batches run at a time, so that none gets what another could run.
         wanted: Whether trials may run together at all.
     """
 
@@ -56,14 +55,14 @@ class Packs:
     def take(self, next_task: Callable[[], Task | None]) -> tuple[Task, ...]:
         """The next tasks to run together; none where none is left."""
         share = max(1, math.ceil(self._left / self._workers))
-        pack: list[Task] = []
-        while len(pack) < min(self._size, share) and (task := next_task()) is not None:
-            pack.append(task)
-        self._left -= len(pack)
-        return tuple(pack)
+        batch: list[Task] = []
+        while len(batch) < min(self._size, share) and (task := next_task()) is not None:
+            batch.append(task)
+        self._left -= len(batch)
+        return tuple(batch)
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Takes in what a pack gave."""
+        """Takes in what a batch gave."""
         each = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
         fits = _SECONDS / each if each > 0 else math.inf
         self._size = max(1, int(min(2 * self._size, fits, self._most)))

@@ -1,0 +1,251 @@
+"""Tasks, and why a trial ended: the one module that decides its state, and what its error says."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refine.design.pruning import Limit
+from refine.errors import AnalysisError, ObjectiveError
+from refine.run.resources import bytes_text
+from refine.trials.metric import Metric
+from refine.trials.trial import Examples, State
+from refine.utils.format import plural
+
+_ERROR_LENGTH = 20_000
+
+
+class Task(NamedTuple):
+    """One trial to run. Plain data, so that any process can run it.
+
+    Attributes:
+        key: Hash of the configuration.
+        configuration: Name -> encoded value.
+        cell: Number of the cell as text.
+        replicate: Which repetition.
+        attempt: Which try.
+        origin: Why it is run.
+        seed: What to seed with.
+        limit: What it is measured by epoch by epoch, in a round with a pruner.
+        absent: Parameter that this configuration has not -> its condition, in a space with conditions.
+    """
+
+    key: str
+    configuration: dict[str, Any]
+    cell: str | None
+    replicate: int
+    attempt: int
+    origin: str
+    seed: int
+    limit: Limit | None = None
+    absent: Mapping[str, str] | None = None
+
+
+def with_absent(tasks: Iterable[Task], conditions: Mapping[str, object]) -> Iterator[Task]:
+    """Tasks that know under which of a space's conditions a parameter would be there that they have not."""
+    texts = {name: str(condition) for name, condition in conditions.items()}
+    for task in tasks:
+        absent = {name: text for name, text in texts.items() if name not in task.configuration}
+        yield task._replace(absent=absent) if absent else task
+
+
+class Outcome(NamedTuple):
+    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trial.Trial`.
+
+    Attributes:
+        environment: What it ran on, by :func:`refine.run.environment.environment`; ``None`` where nobody could say.
+    """
+
+    state: State
+    metrics: dict[str, float]
+    curve: dict[str, list[float]]
+    seconds: float
+    error: str | None
+    read: tuple[str, ...] | None
+    examples: Examples | None = None
+    environment: Mapping[str, str] | None = None
+
+
+# In the process that ran it.
+
+
+def returned(value: Any, curve: dict[str, list[float]], *, pruned: bool) -> Outcome:
+    """A trial whose objective returned: complete, pruned, or failed where that is no number and no metrics."""
+    if pruned:  # what a trial that stopped half-way returns is no final value
+        return Outcome(State.PRUNED, {}, curve, 0.0, None, None)
+    try:
+        return Outcome(State.COMPLETE, _metrics(value, curve), curve, 0.0, None, None)
+    except Exception as error:  # noqa: BLE001  # what it returned is this trial's outcome too
+        return raised(error, curve)
+
+
+def raised(error: BaseException, curve: dict[str, list[float]] | None = None) -> Outcome:
+    """A trial that failed by an exception."""
+    text = "".join(traceback.format_exception(error))[-_ERROR_LENGTH:]
+    # Every database takes it: no half of a surrogate pair, no NUL.
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return Outcome(State.FAILED, {}, curve or {}, 0.0, text, None)
+
+
+# By whoever watches that process.
+
+
+def timed_out(timeout: float, seconds: float) -> Outcome:
+    """A trial whose worker was killed after so many seconds."""
+    text = f"stopped: it ran longer than timeout={timeout:g} seconds"
+    return Outcome(State.TIMEOUT, {}, {}, seconds, text, None)
+
+
+def out_of_memory(used: int, memory: int, seconds: float) -> Outcome:
+    """A trial whose worker was killed for what it held."""
+    text = f"its process held {bytes_text(used)}, more than memory={bytes_text(memory)}, and was killed"
+    return Outcome(State.CRASHED, {}, {}, seconds, text, None)
+
+
+def crashed(how: str, *, died: bool) -> Outcome:
+    """A trial that took its worker with it twice, or broke outside of its objective twice."""
+    why = "the process that ran this trial died; it was tried once more, alone, and died again"
+    if not died:
+        why = "this trial broke outside of its objective; it was tried once more, alone, and broke again"
+    return Outcome(State.CRASHED, {}, {}, 0.0, f"{why}\n{how}", None)
+
+
+# By the coordinator, which knows the metric.
+
+
+def storable(outcome: Outcome) -> Outcome:
+    """The outcome, or that it failed since the store can't hold what it gave."""
+    from refine.store.validity import MOST_SECONDS, outcome_fault  # workers touch no store
+
+    if not (text := outcome_fault(outcome.metrics, outcome.curve, outcome.seconds)):
+        return outcome
+    seconds = outcome.seconds if 0 <= outcome.seconds <= MOST_SECONDS else 0.0
+    error = f"what the objective returned can't be stored: {text}"
+    return outcome._replace(state=State.FAILED, metrics={}, curve={}, error=error, seconds=seconds)
+
+
+def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, float | None]:
+    """An outcome by its round's metric, and its value: diverged where that is not finite, failed where it has none.
+
+    Args:
+        outcome: What the trial gave.
+        metric: The round's; what its function makes of the metrics is kept among them.
+        others: Whether other trials have the metric; where none has, it is the round that is wrong, not the trial.
+
+    Raises:
+        ObjectiveError: The metric's function fails, or has the name of a metric.
+    """
+    complete = outcome.state == State.COMPLETE
+    if metric.function is None:
+        value = metric.of(outcome.metrics, outcome.curve, outcome.seconds if complete else None)
+    elif metric.name in outcome.metrics:
+        raise ObjectiveError(
+            f"metric {metric.name!r}: the objective returns a metric of that name too; give the function another name"
+        )
+    else:
+        try:
+            value = metric.of(outcome.metrics, outcome.curve)
+        except AnalysisError as error:
+            raise ObjectiveError(
+                f"{error}; the trial is stored, correct the function and run again"
+            ) from error
+        if value is not None:
+            outcome = outcome._replace(metrics={**outcome.metrics, metric.name: value})
+    if complete and value is None and others:
+        text = f"this trial has no metric {str(metric)!r}, others have; it has {', '.join(outcome.metrics)}"
+        return outcome._replace(state=State.FAILED, error=text), None
+    return outcome._replace(state=of_value(outcome.state, value)), value
+
+
+def of_value(state: State, value: float | None) -> State:
+    """The state of a trial whose value is known: one that is not finite is no result."""
+    diverged = state == State.COMPLETE and value is not None and not math.isfinite(value)
+    return State.DIVERGED if diverged else state
+
+
+# What an objective may return.
+
+_RETURNS = "an objective must return a number or a mapping of metrics"
+_FOLDS = 30
+"""Longer lists look like a training's history; arrays, such as of scikit-learn, may have any length."""
+
+
+def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
+    numbers = (
+        isinstance(value, tuple | list)
+        and value
+        and all(isinstance(v, int | float | np.number) for v in value)
+    )
+    if isinstance(value, Mapping):
+        metrics = _with_folds({str(name): each for name, each in value.items()})
+    elif numbers and isinstance(value, tuple):
+        raise ObjectiveError(
+            f"{_RETURNS}, got the tuple {value!r:.60}; name its numbers, as in return {{'acc': 0.9, 'loss': 0.1}}"
+        )
+    elif isinstance(value, tuple) and len(value) == 2:
+        raise ObjectiveError(
+            f"{_RETURNS}, got a pair; a model function that returns (history, model) goes into "
+            "refine.keras.KerasObjective(model, x, y)"
+        )
+    elif numbers:  # Keras' evaluate returns a loss and metrics in such a list
+        raise ObjectiveError(
+            f"{_RETURNS}, got the list {value!r:.60}; name what it holds: return {{'acc': [0.9, 0.8]}} for scores by fold, "
+            "{'acc': 0.9, 'loss': 0.1} for metrics"
+        )
+    else:
+        metrics = _with_folds({"value": value})
+    for name, series in curve.items():
+        metrics.setdefault(name, series[-1])
+    if not metrics:
+        raise ObjectiveError(f"{_RETURNS}, got an empty mapping")
+    return metrics
+
+
+def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics as numbers: of one that comes as a list of scores, such as one per fold, their mean, and each as ``name@1``, ..."""
+    metrics: dict[str, float] = {}
+    folds: dict[str, float] = {}
+    for name, value in found.items():
+        scores = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
+        if not isinstance(scores, list | tuple) or (len(scores) == 1 and isinstance(value, np.ndarray)):
+            metrics[name] = as_float(name, value)
+            continue
+        twin = name.removeprefix("val_") if name.startswith("val_") else f"val_{name}"
+        if isinstance(value, list) and (len(value) > _FOLDS or isinstance(found.get(twin), list)):
+            raise ObjectiveError(
+                f"the list of {plural(len(value), 'number')} for {name!r} looks like one per epoch; return the epoch that counts, "
+                f"history[{name!r}][-1]; scores by fold in an array are taken for that: np.array(scores)"
+            )
+        if len(scores) < 2:
+            raise ObjectiveError(
+                f"a list of scores by fold must hold two or more numbers, got {len(scores)} for {name!r}; return a float"
+            )
+        by_fold = {f"{name}@{k}": as_float(f"{name}@{k}", score) for k, score in enumerate(scores, 1)}
+        if twice := by_fold.keys() & found.keys():
+            raise ObjectiveError(
+                f"the scores of {name!r} by fold are called {name}@1, ..., got a metric {min(twice)!r} too"
+            )
+        metrics[name] = float(np.mean(list(by_fold.values())))
+        folds |= by_fold
+    return {**metrics, **folds}
+
+
+def as_float(name: Any, value: Any, rule: str = f"{_RETURNS} to numbers") -> float:
+    """A metric's value as a number.
+
+    Raises:
+        ObjectiveError: It is none.
+    """
+    if not isinstance(value, str | bytes | None):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    if value is None:
+        raise ObjectiveError(f"{rule}, got None for {str(name)!r}; is a return missing?")
+    what = f"shape {value.shape}" if getattr(value, "shape", None) else " ".join(f"{value!r:.40}".split())
+    raise ObjectiveError(f"{rule}, got {type(value).__name__} for {str(name)!r} ({what}); return a float")

@@ -1,0 +1,275 @@
+"""Running tasks: in this process, on subprocesses, or on anybody's executor.
+
+One coordinator hands out tasks and takes in outcomes; whoever runs a task touches no store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import pickle
+import sys
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from refine.errors import ObjectiveError, RoundStoppedError
+from refine.run.objective import wants_trial
+from refine.run.outcome import Outcome, Task, crashed
+from refine.run.protocols import Objective
+from refine.run.resources import Resources
+from refine.run.workers.batches import Batches
+from refine.run.workers.child import ChildDiedError, run_in_child
+from refine.run.workers.executor_pulse import Pulse
+from refine.run.workers.packed_objective import PackedObjective, pack
+from refine.run.workers.perform import WANTED, perform, prepare, run
+from refine.run.workers.pool import pool_of
+from refine.run.workers.task import LOAD_SECONDS, Job, opened, versions
+from refine.run.workers.temp_folder import own_folder
+from refine.run.workers.watchdog import ENDED, Watchdog
+from refine.trials.trial import State
+
+PER_WORKER = 2
+"""How many tasks per worker may be under way."""
+_UNBEGUN = 5
+"""A task that its worker had not begun, or had ended, when it died is handed out again, so many times before it is
+suspected."""
+_POLL = 0.25
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def outcomes_of(
+    stack: contextlib.ExitStack,
+    objective: Objective,
+    tasks: Iterable[Task],
+    count: int,
+    resources: Resources,
+    *,
+    stop: Callable[[], bool] = never,
+    ahead: int = PER_WORKER,
+    together: bool = True,
+) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks in this process, on an executor, or on subprocesses that live as long as ``stack``.
+
+    A task whose worker dies while it runs, with those that ran together with it, is tried once more when nothing else is
+    running; if its worker dies again it is ``crashed``. One that was only waiting for that worker is handed out again.
+
+    Args:
+        stack: Closes what is started here.
+        objective: What to call.
+        tasks: Taken lazily: never more than ``ahead`` per worker are under way.
+        count: How many they are, for not to start more workers than tasks.
+        resources: What they run on; with a limit even one worker is a subprocess, since this process can't be killed.
+        stop: Asked before a task is handed out; once it is true, what runs comes to its end and nothing else.
+        ahead: How many tasks per worker may be under way.
+        together: Whether several may run at once, by an objective that offers it.
+    """
+    tasks = itertools.takewhile(lambda _: not stop(), tasks)
+    with_trial = wants_trial(objective)
+    batches = Batches(objective, count, resources.workers, wanted=together and not resources.limits.any)
+    if resources.in_this_process:
+        return _run_here(objective, tasks, with_trial, resources.threads, batches)
+    packed = pack(objective)  # what can't travel is said before anything is started
+    folder = stack.enter_context(own_folder())
+    if (executor := resources.executor) is not None:
+        submit: Callable[[bytes], Future[bytes]] = partial(executor.submit, run_task)  # type: ignore[call-arg]
+        way = _Way(submit, Pulse(executor).check, None)
+    else:
+        start = resources.workers, count, resources.threads, LOAD_SECONDS, resources.devices
+        pool = stack.enter_context(pool_of(*start))
+        watchdog = stack.enter_context(Watchdog(folder, resources.limits))
+        way = _Way(pool.submit, lambda _: pool.check(), watchdog)
+    return _Dispatch(way, packed, folder, tasks, resources, batches, stop).outcomes(ahead)
+
+
+def _run_here(
+    objective: Objective, tasks: Iterable[Task], with_trial: bool, threads: int, batches: Batches
+) -> Iterator[tuple[Task, Outcome]]:
+    """Runs tasks one after the other, or batch after batch, in this process."""
+    prepare(objective, threads)
+    todo = iter(tasks)
+    while batch := batches.take(lambda: next(todo, None)):
+        outcomes = run(objective, batch, with_trial, threads, together=batches.together)
+        batches.tell(outcomes)
+        yield from zip(batch, outcomes, strict=True)
+
+
+class _Way(NamedTuple):
+    """How jobs reach workers.
+
+    Attributes:
+        submit: Has somebody run a packed job: see :func:`refine.run.workers.perform.perform`.
+        check: Raises where nobody is left to run one; told whether a job was just lost.
+        watchdog: Watches over workers on this machine, which tell in a folder what they run; ``None`` of others.
+    """
+
+    submit: Callable[[bytes], Future[bytes]]
+    check: Callable[[bool], None]
+    watchdog: Watchdog | None
+
+
+class _Dispatch:
+    """Hands out tasks and takes in outcomes. Arguments: see :func:`outcomes_of`; ``folder`` is where a large objective is written."""
+
+    def __init__(
+        self,
+        way: _Way,
+        packed: PackedObjective,
+        folder: Path,
+        tasks: Iterable[Task],
+        resources: Resources,
+        batches: Batches,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._way, self._packed, self._batches, self._stop = way, packed, batches, stop
+        self._threads, self._workers = resources.threads, resources.workers
+        self._marks = str(folder) if way.watchdog else None
+        self._inline = packed.inline()
+        self._path = packed.write(folder) if self._inline is None else None
+        self._todo = iter(tasks)
+        self._again: deque[Task] = deque()
+        self._alone: deque[Task] = deque()
+        self._under_way: dict[Future[bytes], tuple[int, tuple[Task, ...]]] = {}
+        # Waiting for all would look at each of thousands every time.
+        self._ended: SimpleQueue[Future[bytes]] = SimpleQueue()
+        self._tried: set[tuple[str, int, int]] = set()
+        self._unbegun: Counter[tuple[str, int, int]] = Counter()
+        self._tokens = itertools.count()
+
+    def outcomes(self, ahead: int) -> Iterator[tuple[Task, Outcome]]:
+        """Runs all, yielding outcomes as they come."""
+        stop, under_way, most = self._stop, self._under_way, ahead * self._workers
+        try:
+            while True:
+                while not stop() and len(under_way) < most and (batch := self._batches.take(self._next_task)):
+                    self._submit(batch, together=self._batches.together)
+                if stop():
+                    self._cancel_unbegun()
+                if not under_way:
+                    if not self._alone or stop():
+                        return
+                    self._submit((self._alone.popleft(),), together=False)
+                lost = False
+                refused: ObjectiveError | None = None
+                for future in self._waited():
+                    if future not in under_way:  # was cancelled
+                        continue
+                    token, batch = under_way.pop(future)
+                    error = CancelledError("by the executor") if future.cancelled() else future.exception()
+                    if error is None:
+                        self._forget(token)
+                        yield from self._answered(future.result(), batch)
+                    elif (stopped := self._stopping(error)) is not None:
+                        refused = stopped  # raised once those that ended beside it are stored
+                    else:
+                        lost = True
+                        yield from self._lost(token, batch, error)
+                        self._forget(token)
+                if refused is not None:
+                    raise refused
+                self._way.check(lost)
+        finally:
+            for future in under_way:
+                future.cancel()  # where nobody waits for it any more
+
+    def _next_task(self) -> Task | None:
+        return self._again.popleft() if self._again else next(self._todo, None)
+
+    def _submit(self, batch: tuple[Task, ...], *, together: bool, whole: bool = False) -> None:
+        token = next(self._tokens)
+        inline = self._packed.inline(whole=True) if whole else self._inline
+        objective, tasks = (inline, self._path, self._packed.name), tuple(map(tuple, batch))
+        job = Job(*objective, tasks, together, self._threads, sys.path, self._marks, token, LOAD_SECONDS)
+        try:
+            future = self._way.submit(job.packed())
+        except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
+            raise RoundStoppedError(
+                f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
+                "run again with a new executor, or with workers=N, where a dead process costs one trial"
+            ) from error
+        self._under_way[future] = token, batch
+        future.add_done_callback(self._ended.put)
+
+    def _cancel_unbegun(self) -> None:
+        watchdog = self._way.watchdog
+        for future, (token, _) in list(self._under_way.items()) if watchdog else ():
+            if watchdog is not None and watchdog.begun(token) is None and future.cancel():
+                del self._under_way[future]
+
+    def _waited(self) -> list[Future[bytes]]:
+        """All that have ended, once one has; none after a while."""
+        futures = []
+        with contextlib.suppress(Empty):
+            futures.append(self._ended.get(timeout=_POLL))
+            while True:
+                futures.append(self._ended.get_nowait())
+        return futures
+
+    def _answered(self, answer: bytes, batch: tuple[Task, ...]) -> Iterator[tuple[Task, Outcome]]:
+        if answer != WANTED:
+            outcomes = [Outcome(*fields) for fields in pickle.loads(answer)]
+            self._batches.tell(outcomes)
+            yield from zip(batch, outcomes, strict=True)
+        elif not self._stop():
+            self._submit(batch, together=self._batches.together, whole=True)
+
+    def _stopping(self, error: BaseException) -> ObjectiveError | None:
+        """The error, if it ends the round and not a trial."""
+        if self._way.watchdog is None and isinstance(error, ImportError | AttributeError):
+            return RoundStoppedError(  # no worker came so far as to say which versions it has
+                f"workers need the {versions()} of the coordinator, and one can't load it ({type(error).__name__}: {error}); "
+                "what had finished is stored; install the same there, and run again"
+            )
+        return error if isinstance(error, ObjectiveError) else None
+
+    def _lost(
+        self, token: int, batch: tuple[Task, ...], error: BaseException
+    ) -> Iterator[tuple[Task, Outcome]]:
+        """Tasks whose worker is gone: those that ended so; the others are kept to be handed out again, or tried alone."""
+        watchdog = self._way.watchdog
+        begun = None if watchdog is None else watchdog.begun(token)
+        ending = None if watchdog is None else watchdog.ending(token)
+        innocent = watchdog is not None and (begun is None or begun.phase == ENDED)
+        for task in batch:
+            identity = (task.key, task.replicate, task.attempt)
+            if ending is not None and ending.state == State.TIMEOUT:
+                yield task, ending
+            elif innocent and self._unbegun[identity] < _UNBEGUN:
+                self._unbegun[identity] += 1
+                self._again.append(task)
+            elif identity not in self._tried:
+                self._tried.add(identity)
+                self._alone.append(task)
+            elif ending is not None:
+                yield task, crashed(str(ending.error), died=True)
+            else:
+                died = watchdog is None or isinstance(error, ChildDiedError)
+                yield task, crashed(f"{type(error).__name__}: {error}", died=died)
+
+    def _forget(self, token: int) -> None:
+        if self._way.watchdog is not None:
+            self._way.watchdog.forget(token)
+
+
+def run_task(job: bytes) -> bytes:
+    """What a worker of somebody's executor does: runs a job where nobody else draws from the process' random generators.
+
+    Pools that run tasks in their main thread have such processes. A thread of anything else, such as a worker of a Dask
+    cluster or a pool of threads, has a child process run it.
+
+    Returns:
+        See :func:`refine.run.workers.perform.perform`.
+    """
+    loading = opened(job).loading  # another version is refused here, where its name can be said
+    if threading.current_thread() is threading.main_thread():
+        return perform(job)
+    return run_in_child(job, loading)

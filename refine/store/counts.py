@@ -1,0 +1,156 @@
+"""How many trials of each state a round has, and which is its best, without reading the round again for every look."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from refine.store.json_columns import number_rows, parsed
+from refine.store.marks import state_of
+from refine.store.schema import t
+from refine.store.validity import BROKEN, said, sift
+from refine.trials.goal import Goal
+from refine.trials.rows import Rows
+from refine.trials.trial import DEGENERATE, State
+
+_BLOCK = 50_000
+
+
+def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
+    """Node row -> state -> number of planned trials, the last attempt of each; an index holds all that is asked for."""
+    c = t.trial.c
+    mine = c.node.in_(sa.select(t.node.c.pk).where(t.node.c.tree == tree))
+    found: dict[int, dict[str, int]] = {}
+    with engine.connect() as connection:
+        state = state_of(connection)
+        count = sa.select(c.node, state, sa.func.count(), sa.func.max(c.attempt)).group_by(c.node, state)
+        rows = connection.execute(count.where(mine, c.replicate == 0).order_by(c.node, state)).all()
+        again = sorted({node for node, _, _, attempt in rows if attempt})
+        earlier = connection.execute(count.where(c.pk.in_(earlier_rows(again)))).all() if again else ()
+        superseded = {(node, state): number for node, state, number, _ in earlier}
+        for node, state, number, _ in rows:
+            if left := int(number) - int(superseded.get((node, state), 0)):
+                found.setdefault(node, {})[state] = left
+    return found
+
+
+def earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
+    """Rows of planned trials that were run again later: looked for from the few that are a second attempt."""
+    c = t.trial.c
+    latest = (
+        sa.select(c.node, c.key, sa.func.max(c.attempt).label("attempt"))
+        .where(c.node.in_(nodes), c.replicate == 0, c.attempt > 0)
+        .group_by(c.node, c.key)
+        .subquery()
+    )
+    first = t.trial.alias("first").c
+    same = (first.node == latest.c.node) & (first.key == latest.c.key) & (first.replicate == 0)
+    return sa.select(first.pk).join(latest, same & (first.attempt < latest.c.attempt))
+
+
+class _Size(NamedTuple):
+    """How far a round is: trials, the row of the last one, and of the last note, by which somebody may have excluded one."""
+
+    rows: int = 0
+    last: int = 0
+    mark: int = 0
+
+
+def _size(connection: sa.Connection, pk: int) -> _Size:
+    c, m = t.trial.c, t.mark.c
+    # Each by itself is one look into an index.
+    rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == pk)
+    last, mark = (
+        sa.select(sa.func.max(c.pk)).where(c.node == pk),
+        sa.select(sa.func.max(m.pk)).where(m.node == pk),
+    )
+    now = sa.select(*(look.scalar_subquery() for look in (rows, last, mark)))
+    return _Size(*(number or 0 for number in connection.execute(now).one()))
+
+
+class Best(NamedTuple):
+    """The best planned trial of a round.
+
+    Attributes:
+        value: Larger is better; -inf where there is none.
+        row: Its row.
+        position: Its number among the planned trials.
+    """
+
+    value: float = -math.inf
+    row: int = 0
+    position: int = 0
+
+
+class BestTrials:
+    """The best trials that a process knows of the rounds of a store. Of a round that grew it reads what is new."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, Goal], tuple[_Size, Best]] = {}
+
+    def of(self, engine: sa.Engine, pk: int, goal: Goal) -> Best:
+        """The best planned trial of a round, the first of equal ones. Trials that can't be read are none.
+
+        The goal's metric is neither a function nor read off curves.
+        """
+        c, mine = t.trial.c, t.trial.c.node == pk
+        with engine.connect() as connection:
+            size = _size(connection, pk)
+            then, best = self._known.get((pk, goal), (_Size(), Best()))
+            if then == size:
+                return best
+            new = sa.select(sa.func.count(), sa.func.max(c.attempt)).where(mine, c.pk > then.last)
+            rows, attempt = connection.execute(new).one()
+            which = planned = mine & (c.replicate == 0)
+            # Rows were run again, taken away, written before the last one, or excluded.
+            if attempt or then.rows + rows != size.rows or then.mark != size.mark:
+                then, best = _Size(), Best()
+                which &= c.pk.not_in(earlier_rows([pk]))
+            if (found := _best(connection, which & (c.pk > then.last), goal)).value > best.value:
+                before = sa.select(sa.func.count()).where(
+                    planned, c.pk.not_in(earlier_rows([pk])), c.pk < found.row
+                )
+                best = found._replace(position=int(connection.execute(before).scalar_one()))
+            self._known[pk, goal] = size, best
+            return best
+
+
+def _best(connection: sa.Connection, which: sa.ColumnElement[bool], goal: Goal) -> Best:
+    c, state = t.trial.c, state_of(connection)
+    complete = which & (getattr(state, "element", state) == State.COMPLETE)
+    best, place, read = -math.inf, 0, 0
+    query = sa.select(c.metrics).where(complete).order_by(c.pk)
+    for texts in connection.execute(query, execution_options={"yield_per": _BLOCK}).scalars().partitions():
+        metrics = number_rows(texts) or _readable(texts, goal.metric.name)
+        values = goal.sign * metrics.numbers(goal.metric.name)
+        usable = np.isfinite(values)
+        if not goal.allow_degenerate:
+            usable &= ~(metrics.numbers(DEGENERATE) >= 0.5)
+        values = np.where(usable, values, -np.inf)
+        i = int(np.argmax(values))
+        if values[i] > best:
+            best, place = float(values[i]), read + i
+        read += len(texts)
+    if best == -math.inf:
+        return Best()
+    row = sa.select(c.pk).where(complete).order_by(c.pk).offset(place).limit(1)
+    return Best(best, int(connection.execute(row).scalar_one()))
+
+
+def _readable(texts: Sequence[str], metric: str) -> Rows:
+    """Metrics of trials; none of those that can't be read."""
+
+    def fault(low: int, high: int) -> str:
+        try:
+            for name in (metric, DEGENERATE):
+                Rows(parsed(texts[low:high])).numbers(name)
+        except BROKEN as error:
+            return said(error)
+        return ""
+
+    bad = sift(len(texts), fault)
+    return Rows(parsed(["{}" if i in bad else text for i, text in enumerate(texts)]))
