@@ -487,17 +487,6 @@ class Space(Shown, Mapping[str, Parameter]):
         """measure(new within this) / measure(this): shares per axis, each in its declared scale, multiplied."""
         return math.prod(p.volume_kept(new[n]) for n, p in self.items() if n in new and not p.fixed)
 
-    def narrower_than(self, other: Space) -> bool:
-        """Whether every configuration of this space lies inside ``other``, judged axis by axis.
-
-        True for equal spaces. Constraints must include all of ``other``'s.
-        """
-        if set(self) != set(other) or not set(other.constraints) <= set(self.constraints):
-            return False
-        if any(p.when != self[n].when for n, p in other.items() if p.when is not None):
-            return False
-        return all(bool(np.all(other[n].contains(_as_objects(p.grid)))) for n, p in self.items())
-
     def diff(self, other: Space) -> SpaceDiff:
         """What changes from this space to ``other``."""
         mine, theirs = {str(c) for c in self.constraints}, {str(c) for c in other.constraints}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refine.trials.rows import Rows, Values, packed, taken
+from refine.trials.rows import Rows, Values, packed
 
 _FEW = 16
 """Texts below which it takes longer to look for what they have in common."""
@@ -42,7 +42,7 @@ def level_rows(texts: Sequence[str]) -> Rows | None:
         found = _values(kinds, first, last)
         if found is None or any(isinstance(v, float) and math.isinf(v) for v in found[1]):
             return None
-        return found[0], taken(dict(zip(kinds, found[1], strict=True)), pieces)
+        return found[0], packed(list(map(dict(zip(kinds, found[1], strict=True)).__getitem__, pieces)))
 
     return _rows(texts, column)
 

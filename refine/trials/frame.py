@@ -324,12 +324,6 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
     assert isinstance(parameter, Categorical)
     labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
     values = encoded.tolist() if isinstance(encoded, np.ndarray) else encoded
-    if set(map(type, values)) == {str}:
-        texts = {}
-        for value in set(values):
-            frozen = decode(value)
-            texts[value] = labels.get(value_key(frozen), label(frozen))
-        return np.array(list(map(texts.__getitem__, values)), dtype=object)
     seen: dict[tuple[type, Any], str] = {}
     out = []
     for value in values:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
-
-T = TypeVar("T")
 
 _NOT = object()
 """Stands where a mapping has no such name."""
@@ -66,7 +63,7 @@ class Rows(Sequence[dict[str, Any]]):
 
     @classmethod
     def of_columns(cls, n: int, columns: Mapping[str, Values]) -> Rows:
-        """N mappings that all have the same names, of columns as :func:`packed` and :func:`taken` give them."""
+        """N mappings that all have the same names, of columns as :func:`packed` gives them."""
         found = cls()
         found._blocks.append(_Block(n, dict(columns)))
         return found
@@ -204,12 +201,3 @@ def packed(values: Sequence[Any]) -> Values:
         known: dict[str, str] = {}
         return list(map(known.setdefault, values, values))
     return list(values)
-
-
-def taken(known: Mapping[T, Any], at: Sequence[T]) -> Values:
-    """As :func:`packed`, of values that are given once each, by what stands for them."""
-    kinds = set(map(type, known.values()))
-    if len(kinds) == 1 and (kind := next(iter(kinds))) in _KINDS:
-        with contextlib.suppress(OverflowError):  # more digits than 64 bits hold
-            return np.fromiter(map(known.__getitem__, at), dtype=_KINDS[kind], count=len(at))
-    return list(map(known.__getitem__, at))

@@ -69,19 +69,6 @@ def test_distributions_lead_there_and_back(ordered):
 
 
 @pytest.mark.slow
-def test_a_sampler_learns(tree):
-    space = {f"x{i}": (0.0, 1.0, 5) for i in range(4)}
-
-    def far(params):
-        return -sum((v - 0.3) ** 2 for v in params.values())
-
-    found = tree.add_round(space, far, n=60, design="tpe", seed=1).run(progress=False)
-    values = found.trials["value"]
-    assert values[40:].median() > values[:10].median()
-    assert found.best["value"] > -0.05
-
-
-@pytest.mark.slow
 def test_a_resumed_round_asks_for_what_an_undisturbed_one_asks_for(tmp_path):
     tables = []
     for name, parts in (("whole", (30,)), ("parts", (7, 12, 30))):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 import optuna
@@ -210,20 +209,3 @@ def test_thresholds_carry_what_was_reached():
     assert pruner.thresholds([best_so_far([1.0], 1)] * 3) == ()
     race = Limit("acc", 1.0, 1, (1.0, 3.0)).race()
     assert [race.behind(v) for v in (math.nan, 2.0, 0.0)] == [False, True, False]
-
-
-def test_a_nan_diverges_and_is_not_pruned(tree, space):
-    def nan(params, trial):
-        for epoch in range(20):
-            bad = params["lr"] > 3 and epoch > 1
-            trial.report(epoch, {"acc": math.nan if bad else objectives.height(params)})
-            if trial.should_prune():
-                break
-        return {"acc": math.nan if bad else objectives.height(params)}
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        found = tree.add_round(space, nan, metric="acc", n=40, pruner=PRUNER, name="nan").run(progress=False)
-    frame = found.trials
-    assert (frame.loc[frame["state"] == "diverged", "lr"] > 3).all()
-    assert (frame["state"] == "diverged").any()

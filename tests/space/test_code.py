@@ -66,13 +66,13 @@ def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
     suggest = suggest_of(RICH)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen, pruned = [], 0
-    for _ in range(600):
+    for _ in range(300):
         trial = study.ask()
         try:
             seen.append(suggest(trial))
         except optuna.TrialPruned:
             pruned += 1
-    assert 0 < pruned < 600
+    assert 0 < pruned < 300
     for params in seen:
         there = RICH.has(params)
         assert set(params) - {"leaves"} == there - {"leaves"}
@@ -81,13 +81,13 @@ def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
     frame = pd.DataFrame(seen)
     assert set(frame["units"]) == {16, 32, 64, 128, 256}
     assert set(frame["width"]) == set(range(8, 65, 8))
-    assert set(np.round(frame["dropout"], 9)) == {
-        0.0,
+    assert sorted(set(np.round(frame["dropout"], 9))) == [
+        0,
         0.1,
         0.2,
         0.3,
         0.4,
-    }  # 0.4 + 0.1 is 0.5 but for rounding
+    ]  # 0.4 + 0.1 is 0.5 but for rounding
     assert np.median(np.log10(frame["lr"])) == pytest.approx(-2.5, abs=0.3)
     assert np.median(np.log10(frame["steps"])) == pytest.approx(2, abs=0.25)
     assert frame["leaves"].isna().any()

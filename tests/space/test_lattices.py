@@ -9,7 +9,6 @@ from hypothesis import strategies as some
 
 from refine.errors import ReviewError, SpaceError
 from refine.space.edits import edit_space, edited, narrowed
-from refine.space.files import read_space
 from refine.space.limits import widened
 from refine.space.parameters import Float, Integer
 from refine.space.parsing import parameter_from_json
@@ -136,13 +135,6 @@ def test_a_range_is_widened_along_its_powers_and_within_its_limits():
     limited = Integer(16, 64, base=2, within=(8, 100))
     assert widened("units", limited, limited, "high") is None  # 128 is beyond the limit
     assert widened("units", limited, limited, "low").grid == (8, 16, 32, 64)
-
-
-def test_it_is_written_in_a_file(tmp_path):
-    (tmp_path / "s.toml").write_text(
-        "[parameters]\nunits = { low = 8, high = 128, step = 8 }\nwidth = { low = 16, high = 512, base = 2 }\n"
-    )
-    assert read_space(str(tmp_path / "s.toml")) == Space({"units": UNITS, "width": POWERS})
 
 
 def test_samplers_of_optuna_stay_on_it():

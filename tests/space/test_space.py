@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from refine import Categorical, Float, Integer, Space
-from refine.errors import SpaceError
 from refine.space.space import configuration_key
 
 FAST = settings(max_examples=30, deadline=None)
@@ -44,29 +43,11 @@ def ints(draw):
     return Integer(low, low + width, levels, log=low > 0 and draw(some.booleans()))
 
 
-plain = (
-    some.none()
-    | some.booleans()
-    | some.integers(-100, 100)
-    | ends
-    | some.text("abc ,'\"é", max_size=4)
-    | some.sampled_from([math.log, math.exp, np.tanh])
-    | some.tuples(some.integers(0, 9), some.text("xy", max_size=2))
-)
+plain = some.sampled_from([None, True, 1, -7, 0.5, "a ,'\"é", "", math.log, np.tanh, (3, "x")])
 
 
-@some.composite
-def choices(draw):
-    kind = some.integers(-9, 9) if draw(some.booleans()) else plain
-    values = draw(some.lists(kind, min_size=1, max_size=6))
-    kept = []
-    for value in values:
-        try:
-            Categorical([*kept, value])
-        except SpaceError:  # a repetition
-            continue
-        kept.append(value)
-    return Categorical(kept)
+def choices():
+    return some.lists(some.integers(-9, 9) | plain, min_size=1, max_size=6, unique_by=repr).map(Categorical)
 
 
 names = some.text("abcdefgh_1", min_size=1, max_size=8).filter(str.isidentifier)
@@ -266,26 +247,6 @@ def test_a_plain_csv_is_read_back():
 # Relations.
 
 
-@pytest.mark.parametrize(
-    ("narrow", "wide", "expected"),
-    [
-        ({"a": (0, 1.0)}, {"a": (0, 2.0)}, True),
-        ({"a": (0, 3.0)}, {"a": (0, 2.0)}, False),
-        ({"a": [0, 1]}, {"a": (0, 2)}, True),
-        ({"a": (0, 2.0, 3)}, {"a": [0, 2]}, False),
-        ({"a": ["x"]}, {"a": ["y", "x"]}, True),
-        ({"a": ["x", "z"]}, {"a": ["y", "x"]}, False),
-        ({"a": [True]}, {"a": [1, 2]}, False),
-        ({"a": 1, "b": 2}, {"a": 1}, False),
-    ],
-)
-def test_narrower_than(narrow, wide, expected):
-    assert Space(narrow).narrower_than(Space(wide)) is expected
-    if expected:
-        assert Space(narrow, ["a != 1.5"]).narrower_than(Space(wide))
-        assert not Space(narrow).narrower_than(Space(wide, ["a != 1.5"]))
-
-
 def test_diff_says_what_changes():
     first = Space({"a": (0, 3), "b": ["x", "y"], "c": 1}, ["a > 0"])
     second = Space({"a": (0, 2), "b": ["x", "y"], "d": 2}, ["a < 2"])
@@ -312,15 +273,6 @@ def test_share_kept_is_a_product_over_the_axes():
     assert old.volume_kept(new) == pytest.approx(0.5 * 0.5 * 0.25)
     assert old.volume_kept(old.replace({"x": (5, 6.0)})) == 0
     assert old.volume_kept(old.replace({"e": 100, "extra": (0, 1.0)})) == 1
-
-
-def test_replace_changes_in_place_and_adds_at_the_end():
-    space = Space({"a": (0, 3), "b": 1}, ["a > 0"])
-    new = space.replace({"c": [1, 2], "a": (0, 2)})
-    assert list(new) == ["a", "b", "c"]
-    assert [str(c) for c in new.constraints] == ["a > 0"]
-    assert space["a"] == Integer(0, 3)
-    assert space.varied == ("a",)
 
 
 def test_describe_and_repr():

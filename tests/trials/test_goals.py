@@ -236,19 +236,6 @@ def test_what_is_given_beside_goals_holds_for_all_of_them(tree):
         tree.add_round(SPACE, network, metric=GOALS, direction="maximize", n=8)
 
 
-@pytest.mark.slow
-def test_three_goals(tree):
-    def cheap(p):
-        return {**network(p), "size": p["units"] * (2 if p["dropout"] else 1)}
-
-    found = tree.add_round(SPACE, cheap, metric=[*GOALS, Goal("size", "minimize")], n=60).run(progress=False)
-    values = np.column_stack([found.trials["value"], -found.trials["latency_ms"], -found.trials["size"]])
-    assert len(found.front) == non_dominated(values).sum()
-    claim = found.propose(keep=False).proposal.claim
-    assert [t.metric for t in claim.others] == ["latency_ms", "size"]
-    assert claim.probability >= 0.95
-
-
 @pytest.mark.parametrize(
     ("metric", "message"),
     [

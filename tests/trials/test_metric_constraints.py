@@ -157,14 +157,13 @@ def test_the_same_script_with_another_constraint_goes_on(tree, found):
 
 @pytest.mark.slow
 def test_adaptive_rounds_are_steered_by_it(tree):
-    plain, limited = (
-        tree.add_round(SPACE, network, metric="val_acc", n=60, design="tpe", subject_to=limits)
-        for limits in ([], [LIMIT])
-    )
-    assert plain.id != limited.id
-    plain.run(progress=False)
-    limited.run(progress=False)
-    assert (limited.trials["latency_ms"] <= 4).mean() > 2 * (plain.trials["latency_ms"] <= 4).mean()
+    def steered(limits):
+        return tree.add_round(SPACE, network, metric="val_acc", n=60, design="tpe", subject_to=limits)
+
+    assert steered([]).id != steered([LIMIT]).id
+    assert (
+        steered([LIMIT]).run(progress=False).trials["latency_ms"] <= 4
+    ).mean() > 0.6  # of the whole space a third
 
 
 def test_nothing_feasible_says_how_far_it_was(tree):

@@ -51,7 +51,6 @@ def test_the_id_does_not_depend_on(changes):
 
 CHANGES = [
     {"parent": "000000000000"},
-    {"parent": "000000000001"},
     {"space": SPACE.replace({"units": [4, 16]})},
     {"space": Space(dict(SPACE))},
     {"method": "uniform"},
@@ -60,7 +59,6 @@ CHANGES = [
     {"seed": 8},
     {"objective": "module:other"},
     {"data": "abc"},
-    {"data": "abd"},
     {"previous": {"l2": 0.0}},
     {"previous": {"l2": None}},
 ]

@@ -14,21 +14,13 @@ from refine.trials.rows import Rows
 
 SPACE = Space({"x": (0.0, 1.0, 5), "k": (0, 9), "c": ["a", "b"], "o": [1, 2, 4], "fixed": 3})
 
+ROW = {"x": 0.5, "k": 1, "c": "a", "o": 2, "fixed": 3}
 CONFIGURATIONS = {
-    "of one kind": [{"x": 0.5, "k": 1, "c": "a", "o": 2, "fixed": 3}] * 7,
-    "whole numbers first": [
-        {"x": i if i < 4 else 0.25, "k": i, "c": "b", "o": 4, "fixed": 3} for i in range(7)
-    ],
-    "none among numbers": [
-        {"x": None if i == 5 else 0.5, "k": i, "c": "a", "o": 1, "fixed": 3} for i in range(7)
-    ],
-    "a number beyond 64 bits": [
-        {"x": 0.5, "k": 2**63 if i == 2 else 2**70 if i == 6 else -i, "c": "a", "o": 1, "fixed": 3}
-        for i in range(7)
-    ],
-    "floats among ordered choices": [
-        {"x": 1.0, "k": 1, "c": "a", "o": 2.0 if i == 6 else 2, "fixed": 3} for i in range(7)
-    ],
+    "of one kind": [ROW] * 7,
+    "whole numbers first": [{**ROW, "x": i if i < 4 else 0.25, "k": i} for i in range(7)],
+    "none among numbers": [{**ROW, "x": None if i == 5 else 0.5, "k": i} for i in range(7)],
+    "a number beyond 64 bits": [{**ROW, "k": {2: 2**63, 6: 2**70}.get(i, -i)} for i in range(7)],
+    "floats among ordered choices": [{**ROW, "o": 2.0 if i == 6 else 2} for i in range(7)],
 }
 METRICS = [
     {"acc": 0.5},
