@@ -115,8 +115,8 @@ class Asked(NamedTuple):
 class Conversation:
     """One round's conversation with a sampler, and with a pruner of Optuna where there is one.
 
-    Every ask is seeded from the node's id and the number of the ask, so that a round in one process that was
-    interrupted asks for the same as one that was not.
+    Every ask is seeded from the node's id and the number of the ask, so that a round in one process that was interrupted asks for the
+    same as one that was not.
 
     Args:
         node: The round.

@@ -63,7 +63,8 @@ class Pruner:
             raise DesignError(
                 f"pruner: keep must be a share > 0 and < 1, got {self.keep!r}; 0.5 stops what is behind the median"
             )
-        for name, value in (("warmup", self.warmup), ("min_trials", self.min_trials)):
+        for name in ("warmup", "min_trials"):
+            value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise DesignError(f"pruner: {name} must be a whole number >= 1, got {value!r}")
 
@@ -145,10 +146,8 @@ class _Race:
     def ahead(self, count: int) -> Bar:
         """What the next epochs are measured by."""
         limit, begin = self._limit, self._epoch + 1 - self._limit.first
-        values = [
-            limit.thresholds[at] if 0 <= at < len(limit.thresholds) else -math.inf
-            for at in range(begin, begin + count)
-        ]
+        places = range(begin, begin + count)
+        values = [limit.thresholds[at] if 0 <= at < len(limit.thresholds) else -math.inf for at in places]
         return Bar(limit.metric, limit.sign, self._best, tuple(values))
 
     def behind(self, value: float) -> bool:

@@ -37,8 +37,7 @@ _ROUNDS = 6  # of the keyed bijection
 class Design(ABC):
     """An order in which the cells of a grid are visited.
 
-    Extension point: :meth:`blocks` is all there is to write; constraints, skipping and counting are done
-    by :func:`draw`.
+    Extension point: :meth:`blocks` is all there is to write; :func:`draw` does constraints, skipping and counting.
     """
 
     method: ClassVar[str]
@@ -53,8 +52,8 @@ class Design(ABC):
 class Uniform(Design):
     """A keyed shuffle of the cell numbers: every order is as likely, nothing is stored.
 
-    A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway
-    2002, 'Ciphers with Arbitrary Finite Domains').
+    A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway 2002, 'Ciphers with
+    Arbitrary Finite Domains').
     """
 
     method: ClassVar[str] = "uniform"
@@ -71,9 +70,8 @@ class Uniform(Design):
 class Sobol(Design):
     """Scrambled Sobol' points snapped to levels, so that every axis, alone and in pairs, is balanced.
 
-    A point whose cell was visited already is passed over. After as many points as the grid has cells (the
-    next power of two) what is left comes in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling
-    by Matousek 1998, as in ``scipy.stats.qmc``.
+    A point whose cell was visited already is passed over. After as many points as the grid has cells (the next power of two) what is left
+    comes in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling by Matousek 1998, as in ``scipy.stats.qmc``.
     """
 
     method: ClassVar[str] = "sobol"
@@ -208,9 +206,9 @@ class Feasible(NamedTuple):
 
 
 def feasible(space: Space, seed: int = 0) -> Feasible:
-    """How many configurations exist: exact without constraints or up to 10^6 cells, else estimated.
+    """How many configurations exist: exact without constraints or up to 10^6 cells, else the share among 100,000 random cells.
 
-    The estimate is the share among 100,000 random cells with its Wilson interval (Wilson 1927).
+    With its interval by Wilson (1927).
     """
     if not space.constraints:
         return Feasible(space.size, space.size, space.size, exact=True)
@@ -279,19 +277,14 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
 
 def _unseen(rows: Indices, space: Space, seen: set[Any]) -> Indices:
     """Rows that were not seen before, and now are."""
-    fresh = []
-    for i, key in enumerate(_row_keys(rows, space)):
-        if key not in seen:
-            seen.add(key)
-            fresh.append(i)
-    return rows[fresh]
+    fresh = {key: i for i, key in reversed(list(enumerate(_row_keys(rows, space)))) if key not in seen}
+    seen.update(fresh)
+    return rows[sorted(fresh.values())]
 
 
 def _row_keys(rows: Indices, space: Space) -> list[Any]:
     if space.cells < 2**62:
-        weights = np.ones(len(space), dtype=np.int64)
-        for j in range(len(space) - 2, -1, -1):
-            weights[j] = weights[j + 1] * space.radices[j + 1]
+        weights = np.cumprod([1, *space.radices[:0:-1]])[::-1]
         return (rows @ weights).tolist()  # type: ignore[no-any-return]
     # Rows as bytes: no fixed-width integer holds the cell number.
     small = rows.astype(np.uint16 if max(space.radices) < 2**16 else np.uint64)

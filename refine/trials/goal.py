@@ -19,68 +19,13 @@ DIRECTIONS = ("maximize", "minimize")
 ASK = "ask"
 """Where nobody gave a direction: larger is better, unless the metric's name reads otherwise; then that is an error."""
 
-_LESS = frozenset(
-    [
-        "loss",
-        "losses",
-        "logloss",
-        "nll",
-        "crossentropy",
-        "entropy",
-        "error",
-        "errors",
-        "err",
-        "mse",
-        "mae",
-        "rmse",
-        "msle",
-        "mape",
-        "rmsle",
-        "perplexity",
-        "ppl",
-        "wer",
-        "cer",
-        "fid",
-        "brier",
-        "ece",
-        "deviance",
-        "regret",
-        "cost",
-        "latency",
-        "seconds",
-        "duration",
-        "distance",
-        "divergence",
-    ]
+_LESS = re.compile(
+    r"loss(es)?|logloss|nll|crossentropy|entropy|errors?|err|r?mse|mae|r?msle|mape|perplexity|ppl|[wc]er|fid|brier|ece|deviance|"
+    r"regret|cost|latency|seconds|duration|distance|divergence"
 )
-_MORE = frozenset(
-    [
-        "acc",
-        "accuracy",
-        "auc",
-        "auroc",
-        "f1",
-        "precision",
-        "recall",
-        "score",
-        "scores",
-        "r2",
-        "map",
-        "miou",
-        "iou",
-        "dice",
-        "bleu",
-        "rouge",
-        "reward",
-        "rewards",
-        "return",
-        "gain",
-        "likelihood",
-        "fmeasure",
-        "correlation",
-        "kappa",
-        "mcc",
-    ]
+_MORE = re.compile(
+    r"acc|accuracy|auc|auroc|f1|precision|recall|scores?|r2|map|m?iou|dice|bleu|rouge|rewards?|return|gain|likelihood|fmeasure|"
+    r"correlation|kappa|mcc"
 )
 
 
@@ -237,7 +182,7 @@ def direction_of(name: str, direction: str | None) -> str:
     if direction is not None and direction != ASK:
         return check_direction(direction)
     words = _words(name)
-    less, more = bool(_LESS & words), bool(_MORE & words)
+    less, more = any(map(_LESS.fullmatch, words)), any(map(_MORE.fullmatch, words))
     if "neg" in words or "negative" in words:  # as scikit-learn turns losses into scores
         less, more = more, less
     if direction == ASK:
@@ -260,7 +205,8 @@ def check_meant(objective: str, metric: object, direction: str | None) -> None:
     """Raises AnalysisError where a function called ``error`` returns a bare number and nobody gave a direction."""
     own = objective.rpartition(".")[2]
     words = _words(own)
-    if metric == "value" and direction == ASK and own.isidentifier() and words & _LESS and not words & _MORE:
+    less = any(map(_LESS.fullmatch, words)) and not any(map(_MORE.fullmatch, words))
+    if metric == "value" and direction == ASK and own.isidentifier() and less:
         raise AnalysisError(
             f"objective {own!r} reads like something to minimize, and no direction was given; say direction='minimize', "
             "or direction='maximize' if larger is better"
@@ -269,7 +215,7 @@ def check_meant(objective: str, metric: object, direction: str | None) -> None:
 
 def reads_like_a_metric(name: str) -> bool:
     """Whether a name has a word that metrics have, such as loss or accuracy."""
-    return bool((_LESS | _MORE) & _words(name))
+    return any(_LESS.fullmatch(word) or _MORE.fullmatch(word) for word in _words(name))
 
 
 def _words(name: str) -> set[str]:

@@ -18,11 +18,7 @@ COMMAND = "command: "
 
 
 def check_objective_name(name: str) -> None:
-    """An objective's name is a label or an import path, and never a file's: what a store names may be imported.
-
-    Raises:
-        ValueError: It has a slash or a backslash in it, and is no program.
-    """
+    """Raises ValueError unless an objective's name is a label or an import path, never a file's: what a store names may be imported."""
     if not name.startswith(COMMAND) and ("/" in name or "\\" in name):
         raise ValueError(f"an objective's name must be a label or an import path, not a file's, got {name!r}")
 
@@ -33,58 +29,37 @@ OPTUNA = "optuna."
 
 @dataclass(frozen=True)
 class Node:
-    """A round's content and its place in the tree.
+    """A round's content and its place in the tree."""
 
-    Attributes:
-        parent: Id of the parent round, ``None`` for a root.
-        space: What is searched.
-        method: Name of the design.
-        seed: Seed of the design and, through the id, of every trial.
-        objective: The objective's name.
-        data: Fingerprint of the data with its split seeds, where the objective gives one.
-        previous: For parameters added by a branch, the value that earlier trials had.
-        exploit: Share of trials drawn where the optimum is plausible.
-        audit: Share of trials drawn outside the space but inside the parent's.
-        pruner: What stops trials early, as plain data; ``None`` where nothing does.
-        rows: Digest of the finished runs that an imported root consists of; ``None`` for every other node.
-        belief: What somebody believes about where the best value lies; part of the id, since it chooses trials. ``None`` where
-            nothing is said, so that what was said of an ancestor goes on; an empty one takes that back.
-        metric: Default metric; part of the id only where it steers the round.
-        direction: Default direction; the same.
-        allow_degenerate: Whether a degenerate trial may be called best; the same.
-        subject_to: Metric constraints, as texts in their order; part of the id only where the metric steers the round.
-        goals: Further goals, each a metric and its direction; the same.
-        scientific: Parameters whose effect is the question, see :mod:`refine.space.roles`; no part of the id.
-        epsilon: Loss that counts as none, in units of the metric; ``None`` where nobody said it; no part of the id.
-        note: Why the round exists; no part of the id.
-        author: Who decided it; no part of the id.
-        created: Seconds since the epoch; no part of the id.
-        id: Hash of everything that is part of it, 12 hexadecimal digits.
-    """
-
-    parent: str | None
-    space: Space
-    method: str
-    seed: int
-    objective: str
-    data: str | None = None
+    # Parts of the id.
+    parent: str | None  # id of the parent round, `None` for a root
+    space: Space  # what is searched
+    method: str  # name of the design
+    seed: int  # of the design and, through the id, of every trial
+    objective: str  # its name
+    data: str | None = None  # fingerprint of the data with its split seeds, where the objective gives one
+    # of parameters that a branch added, the value that earlier trials had
     previous: Mapping[str, Any] = field(default_factory=dict)
-    exploit: float = 0.0
-    audit: float = 0.0
-    pruner: Mapping[str, Any] | None = None
-    rows: str | None = None
+    exploit: float = 0.0  # share of trials drawn where the optimum is plausible
+    audit: float = 0.0  # share of trials drawn outside the space but inside the parent's
+    pruner: Mapping[str, Any] | None = None  # what stops trials early, as plain data
+    rows: str | None = None  # digest of the finished runs that an imported root consists of
+    # what somebody believes about where the best value lies; part of the id, since it chooses trials. `None` where
+    # nothing is said, so that what was said of an ancestor goes on; an empty one takes that back
     belief: Belief | None = None
+    # Defaults of its analyses; parts of the id only where the metric steers the round.
     metric: str = "value"
     direction: str = "maximize"
-    allow_degenerate: bool = False
-    subject_to: tuple[str, ...] = ()
-    goals: tuple[tuple[str, str], ...] = ()
-    scientific: tuple[str, ...] = ()
-    epsilon: float | None = None
-    note: str = ""
-    author: str = ""
-    created: float = 0.0
-    id: str = field(init=False)
+    allow_degenerate: bool = False  # whether a degenerate trial may be called best
+    subject_to: tuple[str, ...] = ()  # metric constraints, as texts in their order
+    goals: tuple[tuple[str, str], ...] = ()  # further goals, each a metric and its direction
+    # No parts of the id.
+    scientific: tuple[str, ...] = ()  # parameters whose effect is the question, see refine.space.roles
+    epsilon: float | None = None  # loss that counts as none, in units of the metric, where somebody said it
+    note: str = ""  # why the round exists
+    author: str = ""  # who decided it
+    created: float = 0.0  # seconds since the epoch
+    id: str = field(init=False)  # 12 hexadecimal digits
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "previous", {n: freeze(v) for n, v in self.previous.items()})
@@ -133,22 +108,16 @@ class Node:
     @classmethod
     def from_json(cls, content: Mapping[str, Any], **rest: Any) -> Node:
         """The node of :meth:`identity`'s output and the fields that are no part of it."""
-        design = content["design"]
+        believed = (
+            Belief.from_json(content["belief"], content.get("like", ())) if "belief" in content else None
+        )
         return cls(
-            parent=content["parent"],
+            **{name: content[name] for name in ("parent", "seed", "objective", "data")},
+            **content["design"],
             space=Space.from_json(content["space"]),
-            method=design["method"],
-            exploit=design["exploit"],
-            audit=design["audit"],
-            rows=design.get("rows"),
-            seed=content["seed"],
-            objective=content["objective"],
-            data=content["data"],
             previous={n: decode(v) for n, v in content.get("previous", {}).items()},
             pruner=content.get("pruner"),
-            belief=Belief.from_json(content["belief"], content.get("like", ()))
-            if "belief" in content
-            else None,
+            belief=believed,
             **rest,
         )
 
@@ -189,11 +158,9 @@ BASELINE = "baseline"
 
 
 def beside_of(planned: Iterable[tuple[str, dict[str, Any]]]) -> list[Beside]:
-    """What a plan says runs beside the design, each configuration once: the baseline, others that were given, the rest.
+    """What a plan, of ``(what it calls it, encoded configuration)``, runs beside the design: the baseline, others given, the rest.
 
-    Args:
-        planned: ``(what the plan calls it, encoded configuration)``; a configuration that is to run under several seeds
-            stands there as often.
+    Each configuration stands there once; in the plan as often as it is to run under several seeds.
     """
     found: dict[str, Beside] = {}
     for name, configuration in planned:
