@@ -24,8 +24,8 @@ from study import DATA
 
 import refine
 from refine.report import figures
-from refine.report.figures.look import tone
-from refine.report.figures.style import axes
+from refine.report.figures.canvas import axes
+from refine.report.figures.theme import tone
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"
@@ -86,7 +86,6 @@ def gallery(tree: refine.Tree) -> None:
     save("figure-density", first.plot.density("lr", new=new["lr"]))
     save("figure-density-2d", first.plot.density_2d("lr", new=new["lr"]))
     save("figure-levels", first.plot.levels("units", new=new["units"]))
-    save("figure-close-up", first.plot.close_up("lr", 0.007, 1.2, new=new["lr"]))
     save("figure-isolation", second.plot.isolation("activation"))
     save("figure-pair", first.plot.pair("lr", "units", new=new))
     save("figure-bars", first.plot.bars("lr", "activation", "units"))
@@ -104,7 +103,7 @@ def gallery(tree: refine.Tree) -> None:
 
 def benchmarks() -> None:
     """Pictures of docs/benchmarks.md, from the tables of its data pages."""
-    with figures.look(theme="light", plain=True):
+    with figures.themed(theme="light", plain=True):
         rows = table("running", "Bookkeeping per trial")
         save("benchmark-bookkeeping", bars([r[0] for r in rows], [float(r[3]) for r in rows], "ms per trial"))
         rows = table("keras", "Keras")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import pickle
 import reprlib
-from collections.abc import Mapping
-from contextlib import contextmanager
-from functools import cached_property
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -16,11 +17,10 @@ import numpy as np
 from refine.analysis.evidence import GOOD
 from refine.analysis.population import space_filling_values
 from refine.design.space_filling import IMPORTED
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, did_you_mean
 from refine.report import figures
 from refine.report.figures.curves import MOST
-from refine.report.figures.interactive import check_kind, interactive
-from refine.report.figures.look import Theme, Width, look
+from refine.report.figures.theme import ThemeName, Width, themed
 from refine.report.pages.proposal import next_text
 from refine.review.review import Review
 from refine.space.edits import edit_space
@@ -31,10 +31,11 @@ from refine.tree.reading import read_curves
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import best_first, may_be_best
+from refine.utils.extras import needed
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from refine.analysis.analysis import Analysis
 
@@ -42,17 +43,41 @@ _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
 # What was analysed last of every round at hand, with the digest of the trials that it is of: reading these takes a
 # hundredth of the time of an analysis, and `round.plot` is made anew for every figure.
 
+INTERACTIVE = {
+    "history": "plot_optimization_history",
+    "parallel": "plot_parallel_coordinate",
+    "slice": "plot_slice",
+    "contour": "plot_contour",
+    "importances": "plot_param_importances",
+    "edf": "plot_edf",
+    "rank": "plot_rank",
+    "timeline": "plot_timeline",
+}
+"""Kind -> the function of ``optuna.visualization`` that draws it."""
 
-@contextmanager
-def _look(ax: Any, width: Width, theme: Theme | None) -> Iterator[None]:
-    """The look of a new figure; axes that somebody gives have theirs."""
-    if ax is not None and (width != "text" or theme is not None):
-        raise AnalysisError(
-            "width and theme are of new figures, but ax gives axes that have a width and colours already; leave ax out, or "
-            "make its figure as wide as you like under plt.style.use('dark_background')"
-        )
-    with look(width, theme):
-        yield
+
+def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that draws, with ``width`` and ``theme`` of a new figure."""
+    taken = inspect.signature(draw)
+
+    @wraps(draw)
+    def method(*args: Any, width: Width = "text", theme: ThemeName | None = None, **options: Any) -> Any:
+        ax = taken.bind(*args, **options).arguments.get("ax")
+        if ax is not None and (width != "text" or theme is not None):
+            raise AnalysisError(
+                "width and theme are of new figures, but ax gives axes that have a width and colours already; leave ax out, or "
+                "make its figure as wide as you like under plt.style.use('dark_background')"
+            )
+        with themed(width, theme):
+            return draw(*args, **options)
+
+    added = [
+        p
+        for p in inspect.signature(method, follow_wrapped=False).parameters.values()
+        if p.name in ("width", "theme")
+    ]
+    method.__signature__ = taken.replace(parameters=[*taken.parameters.values(), *added])  # type: ignore[attr-defined]
+    return method
 
 
 @provides("round.plot")
@@ -65,12 +90,12 @@ class Plots:
     is ``"light"`` or ``"dark"``, and by default as matplotlib's present style, of ``plt.style.use(...)``, has it.
 
     Args:
-        found: The round. It is analysed when a figure first needs it, and again only when there are other trials.
+        of: The round. It is analysed when a figure first needs it, and again only when there are other trials.
         analysis: Of it, where it was made already.
     """
 
-    def __init__(self, found: Round, analysis: Analysis | None = None) -> None:
-        self._round = found
+    def __init__(self, of: Round, analysis: Analysis | None = None) -> None:
+        self._round = of
         self._given = analysis
 
     @cached_property
@@ -78,180 +103,127 @@ class Plots:
         if self._given is not None:
             return self._given
         r = self._round
-        here = r._at_once()
-        seen = lineage(here.context.reader, here.context.path(r.node), r.goal)
-        digest = hashlib.sha256(pickle.dumps((r.metric, r.direction, seen))).hexdigest()
+        snapshot = r._at_once()
+        trials = lineage(snapshot.context.reader, snapshot.context.path(r.node), r.goal)
+        digest = hashlib.sha256(pickle.dumps((r.metric, r.direction, trials))).hexdigest()
         known = _ANALYSES.get(r)
         if known is None or known[0] != digest:
-            known = _ANALYSES[r] = digest, here.analyze()
+            known = _ANALYSES[r] = digest, snapshot.analyze()
         return known[1]
 
     # What matters.
 
-    def correlation(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def correlation(self, ax: Any = None) -> Any:
         """Rank correlation of every parameter with the metric, with 95 % intervals."""
-        with _look(ax, width, theme):
-            return figures.correlation(self._analysis, ax=ax)
+        return figures.correlation(self._analysis, ax=ax)
 
+    @_figure
     def parallel(
         self,
         names: Sequence[str] | None = None,
         top: float = GOOD,
         new: Mapping[str, Any] | None = None,
         ax: Any = None,
-        *,
-        width: Width = "text",
-        theme: Theme | None = None,
     ) -> Any:
         """Every trial as a line over the parameters, the best ``top`` share in colour; ``new`` marks what stays."""
-        with _look(ax, width, theme):
-            return figures.parallel(self._analysis, names, top, self._all_edited(new), ax=ax)
+        return figures.parallel(self._analysis, names, top, self._all_edited(new), ax=ax)
 
     # One parameter.
 
-    def density(
-        self, name: str, new: Any = None, ax: Any = None, *, width: Width = "text", theme: Theme | None = None
-    ) -> Any:
+    @_figure
+    def density(self, name: str, new: Any = None, ax: Any = None) -> Any:
         """Density of good trials against all along a parameter; ``new`` shades proposed bounds."""
-        with _look(ax, width, theme):
-            return figures.density(self._analysis, name, self._edited(name, new), ax=ax)
+        return figures.density(self._analysis, name, self._edited(name, new), ax=ax)
 
+    @_figure
     def density_2d(
-        self, name: str, new: Any = None, ax: Any = None, *, width: Width = "text", theme: Theme | None = None
+        self, name: str, low: float | None = None, high: float | None = None, new: Any = None, ax: Any = None
     ) -> Any:
-        """Density of a parameter against the metric; ``new`` marks proposed bounds."""
-        with _look(ax, width, theme):
-            return figures.density_2d(self._analysis, name, self._edited(name, new), ax=ax)
+        """Density of a parameter against the metric, closer from ``low`` to ``high``; ``new`` marks proposed bounds."""
+        new = self._edited(name, new)
+        return figures.density_2d(self._analysis, name, new, ax=ax, low=low, high=high)
 
-    def levels(
-        self, name: str, new: Any = None, ax: Any = None, *, width: Width = "text", theme: Theme | None = None
-    ) -> Any:
+    @_figure
+    def levels(self, name: str, new: Any = None, ax: Any = None) -> Any:
         """The metric at every level of a parameter; ``new`` shades the levels that stay."""
-        with _look(ax, width, theme):
-            return figures.levels(self._analysis, name, self._edited(name, new), ax=ax)
+        return figures.levels(self._analysis, name, self._edited(name, new), ax=ax)
 
-    def close_up(
-        self,
-        name: str,
-        low: float,
-        high: float,
-        new: Any = None,
-        ax: Any = None,
-        *,
-        width: Width = "text",
-        theme: Theme | None = None,
-    ) -> Any:
-        """The metric against an ordered parameter between two bounds, with the density of good trials."""
-        with _look(ax, width, theme):
-            return figures.close_up(self._analysis, name, low, high, self._edited(name, new), ax=ax)
-
-    def isolation(
-        self, name: str, ax: Any = None, *, width: Width = "text", theme: Theme | None = None
-    ) -> Any:
+    @_figure
+    def isolation(self, name: str, ax: Any = None) -> Any:
         """The best of every level over all other parameters, also at equal numbers of trials."""
-        with _look(ax, width, theme):
-            return figures.isolation(self._analysis, name, ax=ax)
+        return figures.isolation(self._analysis, name, ax=ax)
 
     # Several at once.
 
-    def pair(
-        self,
-        a: str,
-        b: str,
-        new: Mapping[str, Any] | None = None,
-        ax: Any = None,
-        *,
-        width: Width = "text",
-        theme: Theme | None = None,
-    ) -> Any:
+    @_figure
+    def pair(self, a: str, b: str, new: Mapping[str, Any] | None = None, ax: Any = None) -> Any:
         """Median of the metric over the levels of two parameters; ``new`` outlines proposed bounds."""
-        with _look(ax, width, theme):
-            return figures.pair(self._analysis, a, b, self._all_edited(new), ax=ax)
+        return figures.pair(self._analysis, a, b, self._all_edited(new), ax=ax)
 
-    def bars(
-        self,
-        x: str,
-        hue: str | None = None,
-        column: str | None = None,
-        row: str | None = None,
-        *,
-        width: Width = "text",
-        theme: Theme | None = None,
-    ) -> Any:
+    @_figure
+    def bars(self, x: str, hue: str | None = None, column: str | None = None, row: str | None = None) -> Any:
         """Median of the metric by the levels of up to four parameters; (rows, columns) axes."""
-        with _look(None, width, theme):
-            return figures.bars(self._analysis, x, hue, column, row)
+        return figures.bars(self._analysis, x, hue, column, row)
 
     # What the checks ask.
 
-    def edges(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def edges(self, ax: Any = None) -> Any:
         """How many of the best trials lie at either end of every ordered parameter."""
-        with _look(ax, width, theme):
-            return figures.edges(self._analysis, ax=ax)
+        return figures.edges(self._analysis, ax=ax)
 
-    def failing(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def failing(self, ax: Any = None) -> Any:
         """The share of failed, diverged and degenerate trials by level."""
-        with _look(ax, width, theme):
-            return figures.failing(self._analysis, ax=ax)
+        return figures.failing(self._analysis, ax=ax)
 
-    def cost(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def cost(self, ax: Any = None) -> Any:
         """The metric against the time of a trial, with the cheapest that is as good as the best."""
-        with _look(ax, width, theme):
-            return figures.cost(self._analysis, ax=ax)
+        return figures.cost(self._analysis, ax=ax)
 
-    def front(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def front(self, ax: Any = None) -> Any:
         """Of a round with several goals, every trial by the first two of them, with the front."""
-        with _look(ax, width, theme):
-            r = self._round
-            return figures.front(r.trials, r.goals, r.space, ax=ax)
+        r = self._round
+        return figures.front(r.trials, r.goals, r.space, ax=ax)
 
-    def gain(
-        self,
-        before: float | None = None,
-        ax: Any = None,
-        *,
-        width: Width = "text",
-        theme: Theme | None = None,
-    ) -> Any:
+    @_figure
+    def gain(self, before: float | None = None, ax: Any = None) -> Any:
         """The best values with the noise around them, and the best ``before``: by default of earlier rounds."""
-        with _look(ax, width, theme):
-            return figures.gain(
-                self._analysis, _best(self._lineage()[:-1]) if before is None else before, ax=ax
-            )
+        return figures.gain(self._analysis, _best(self._lineage()[:-1]) if before is None else before, ax=ax)
 
     # How it went.
 
-    def best_so_far(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial; from the first trial on."""
-        with _look(ax, width, theme):
-            r, table = self._round, self._round.trials
-            return figures.best_so_far(
-                table, r.direction, r.metric, ax, may_be_best(table, r.space, r.node.allow_degenerate)
-            )
+        r, table = self._round, self._round.trials
+        may_win = may_be_best(table, r.space, r.node.allow_degenerate)
+        return figures.best_so_far(table, r.direction, r.metric, ax, may_win)
 
-    def edf(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def edf(self, ax: Any = None) -> Any:
         """Distribution of this round's values and its ancestors', by their finished space-filling trials."""
-        with _look(ax, width, theme):
-            values = {f"round {r.id}": space_filling_values(r.trials) for r in self._lineage()}
-            found = {label: v for label, v in values.items() if len(v)}
-            return figures.edf(found, self._round.metric, self._round.direction, ax=ax)
+        return figures.edf(_populations(self._lineage()), self._round.metric, self._round.direction, ax=ax)
 
-    def curves(self, top: int = 4, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def curves(self, top: int = 4) -> Any:
         """Loss and metric by epoch of the best trials, up to 4, with what their curves show; (rows, trials) axes."""
-        with _look(None, width, theme):
-            if top not in range(1, MOST + 1):
-                raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
-            r = self._round
-            try:
-                noise = self._analysis.noise.sd
-            except AnalysisError:
-                noise = None  # too few trials: the curves are looked at without it
-            found = read_curves(*r._judged, noise, top)
-            if not found:
-                raise AnalysisError(
-                    "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
-                )
-            return figures.curves(found, r.metric, r.direction)
+        if top not in range(1, MOST + 1):
+            raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
+        r = self._round
+        try:
+            noise = self._analysis.noise.sd
+        except AnalysisError:
+            noise = None  # too few trials: the curves are looked at without it
+        trials = read_curves(*r._judged, noise, top)
+        if not trials:
+            raise AnalysisError(
+                "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
+            )
+        return figures.curves(trials, r.metric, r.direction)
 
     def interactive(self, kind: str, **options: Any) -> Any:
         """An interactive twin: one of Optuna's figures of this round, drawn with plotly.
@@ -267,8 +239,31 @@ class Plots:
         Raises:
             AnalysisError: An unknown kind or option, plotly is not installed, or Optuna can't draw this.
         """
-        check_kind(kind)
-        return interactive(self._round.to_optuna(), kind, options)
+        if kind not in INTERACTIVE:
+            raise AnalysisError(f"interactive: no kind {kind!r}; {did_you_mean(str(kind), INTERACTIVE)}")
+        for package in ("plotly", "optuna"):
+            needed(
+                package,
+                "an interactive figure",
+                AnalysisError,
+                "the other figures of round.plot don't need it",
+            )
+        import optuna
+
+        draw = getattr(optuna.visualization, INTERACTIVE[kind])
+        known = [name for name in inspect.signature(draw).parameters if name != "study"]
+        for name in options:
+            if name not in known:
+                raise AnalysisError(
+                    f"interactive: {kind} has no option {name!r}; {did_you_mean(name, known)}"
+                )
+        study = self._round.to_optuna()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what Optuna calls experimental is not the person's matter
+                return draw(study, **options)
+        except (ValueError, RuntimeError) as error:
+            raise AnalysisError(f"interactive: Optuna can't draw {kind} of these trials: {error}") from error
 
     def _edited(self, name: str, new: Any) -> Parameter | None:
         """What ``new`` makes of a parameter; an unknown name is left to the figure, which says what there is."""
@@ -298,12 +293,12 @@ class Plots:
 
 
 @provides("review.plot")
-def decision_of(review: Review, width: Width = "text", theme: Theme | None = None) -> Any:
-    """The picture of a decision: see :meth:`refine.review.review.Review.plot`."""
+def decision_of(review: Review, width: Width = "text", theme: ThemeName | None = None) -> Any:
+    """The figure of a decision: see :meth:`refine.review.review.Review.plot`."""
     space, proposal = review.space, review.proposal
     label = "proposed" if space == proposal.space else "decided"
     texts = {n: next_text(old, space[n], 18) for n, old in proposal.old.items() if n in space}
-    with look(width, theme):
+    with themed(width, theme):
         return figures.decision(review.analysis, space, label, texts)
 
 
@@ -313,84 +308,80 @@ class TreePlots:
 
     Rounds that differ in metric or direction from the oldest root can't be compared with the others: their values
     are left out, as in :meth:`Tree.best`.
-
-    Args:
-        found: The tree.
     """
 
-    def __init__(self, found: Tree) -> None:
-        self._tree = found
+    def __init__(self, of: Tree) -> None:
+        self._tree = of
 
-    def tree(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def tree(self, ax: Any = None) -> Any:
         """The rounds with their best values, tags, notes and the decisions between them."""
-        with _look(ax, width, theme):
-            rounds = self._tree._at_once().rounds
-            nodes = [
-                figures.TreeNode(
-                    id=each.id,
-                    parent=each.parent,
-                    best=np.nan if each.best is None or not each.comparable else float(each.best["value"]),
-                    n=each.ended,
-                    planned=each.n,
-                    kind=_kind(each),
-                    tags=each.tags,
-                    note=each.round.node.note,
-                )
-                for each in overview_of(rounds).rounds
-            ]
-            goal = (rounds[0].direction, rounds[0].metric) if rounds else ("maximize", "value")
-            return figures.tree(nodes, *goal, ax=ax)
+        rounds = self._tree._at_once().rounds
+        nodes = [
+            figures.TreeNode(
+                id=each.id,
+                parent=each.parent,
+                best=np.nan if each.best is None or not each.comparable else float(each.best["value"]),
+                n=each.ended,
+                planned=each.n,
+                kind=_kind(each),
+                tags=each.tags,
+                note=each.round.node.note,
+            )
+            for each in overview_of(rounds).rounds
+        ]
+        return figures.tree(nodes, *_goal(rounds), ax=ax)
 
-    def best_so_far(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial of all rounds, along every branch."""
-        with _look(ax, width, theme):
-            alike = self._alike()
-            known = {r.id for r in alike}
-            tags = {node_id: tag for tag, node_id in self._tree.tags.items()}
-            found = []
-            for r in alike:
-                table = r.trials
-                values = np.where(
-                    may_be_best(table, r.space, r.node.allow_degenerate),
-                    np.asarray(table["value"], dtype=float),
-                    np.nan,
-                )
-                parents = [node.id for node in r.path[:-1] if node.id in known]
-                parent = parents[-1] if parents else None
-                found.append(figures.RoundValues(r.id, parent, values, tags.get(r.id, "")))
-            first = alike[0] if alike else None
-            return figures.best_by_round(
-                found, first.direction if first else "maximize", first.metric if first else "value", ax=ax
+        alike = self._alike()
+        known = {r.id for r in alike}
+        tags = {node_id: tag for tag, node_id in self._tree.tags.items()}
+        rounds = []
+        for r in alike:
+            table = r.trials
+            may_win = may_be_best(table, r.space, r.node.allow_degenerate)
+            values = np.where(may_win, np.asarray(table["value"], dtype=float), np.nan)
+            parents = [node.id for node in r.path[:-1] if node.id in known]
+            rounds.append(
+                figures.RoundValues(r.id, parents[-1] if parents else None, values, tags.get(r.id, ""))
             )
+        return figures.best_by_round(rounds, *_goal(alike), ax=ax)
 
-    def edf(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def edf(self, ax: Any = None) -> Any:
         """Distribution of every round's values, by its finished space-filling trials."""
-        with _look(ax, width, theme):
-            alike = self._alike()
-            values = {f"round {r.id}": space_filling_values(r.trials) for r in alike}
-            found = {label: v for label, v in values.items() if len(v)}
-            first = alike[0] if alike else None
-            return figures.edf(
-                found, first.metric if first else "value", first.direction if first else "maximize", ax=ax
-            )
+        alike = self._alike()
+        direction, metric = _goal(alike)
+        return figures.edf(_populations(alike), metric, direction, ax=ax)
 
-    def reliability(self, ax: Any = None, *, width: Width = "text", theme: Theme | None = None) -> Any:
+    @_figure
+    def reliability(self, ax: Any = None) -> Any:
         """Forecasts of accepted proposals against what their children showed."""
-        with _look(ax, width, theme):
-            return figures.reliability(self._tree.calibration(), ax=ax)
+        return figures.reliability(self._tree.calibration(), ax=ax)
 
     def _alike(self) -> list[Round]:
         rounds = self._tree._at_once().rounds
         return [r for r in rounds if r._judged_by == rounds[0]._judged_by]
 
 
+def _goal(rounds: Sequence[Round]) -> tuple[str, str]:
+    """Direction and metric of the first round."""
+    return (rounds[0].direction, rounds[0].metric) if rounds else ("maximize", "value")
+
+
+def _populations(rounds: Iterable[Round]) -> dict[str, Any]:
+    """Label -> values of the finished space-filling trials of every round that has some."""
+    values = {f"round {r.id}": space_filling_values(r.trials) for r in rounds}
+    return {label: v for label, v in values.items() if len(v)}
+
+
 def _best(rounds: Sequence[Round]) -> float | None:
     """The best value of several rounds that are judged alike; ``None`` where there is none."""
     tables = (best_first(r.trials, r.direction, r.space, r.node.allow_degenerate) for r in rounds)
     values = [float(table["value"].iloc[0]) for table in tables if len(table)]
-    if not values:
-        return None
-    return rounds[0].goal.best(values)
+    return rounds[0].goal.best(values) if values else None
 
 
 def _kind(each: RoundOverview) -> str:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from refine.analysis.learning_curves import Pair, TrialCurves
 from refine.errors import AnalysisError
-from refine.report.figures.look import narrow, points, style, tone
-from refine.report.figures.style import head, panels, shorten
+from refine.report.figures.canvas import head, legend_of, panels
+from refine.report.figures.labels import shorten
+from refine.report.figures.theme import drawing, narrow, points, present, tone
 from refine.report.pages.curves import FLAG_WORDS
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import number, score
@@ -28,14 +29,15 @@ _SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside
 _LETTERS = 25  # of words that fit above one of four panels
 
 
-def curves(found: Sequence[TrialCurves], metric: str, direction: str) -> npt.NDArray[Any]:
+@drawing
+def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.NDArray[Any]:
     """Loss and score by epoch for up to four trials, with what the curves show in words.
 
     One column per trial; loss above, on a log axis where it spans much, and the score below. A row has one axis,
     so that its trials compare at a glance; a fiftieth of the values, the worst, may lie outside.
 
     Args:
-        found: Trials with curves, best first; more than 4 are an error.
+        trials: With curves, best first; more than 4 are an error.
         metric: What they are judged by; ``val_`` and a reduction are taken off.
         direction: ``"maximize"`` or ``"minimize"``.
 
@@ -46,29 +48,28 @@ def curves(found: Sequence[TrialCurves], metric: str, direction: str) -> npt.NDA
         AnalysisError: No trial, too many, or ``direction`` is neither.
     """
     check_direction(direction)
-    if not 0 < len(found) <= MOST:
-        raise AnalysisError(f"curves: draws 1 to {MOST} trials with curves, got {len(found)}")
+    if not 0 < len(trials) <= MOST:
+        raise AnalysisError(f"curves: draws 1 to {MOST} trials with curves, got {len(trials)}")
     names = {"loss": "loss", "score": metric.rpartition(":")[2].removeprefix("val_")}
-    rows = [kind for kind in names if any(any(getattr(trial, kind)) for trial in found)]
-    with style():
-        grid = _grid(len(rows), len(found))
-        shown: dict[str, Any] = {}
-        for kind, line in zip(rows, grid, strict=True):
-            pairs = [getattr(trial, kind) for trial in found]
-            for ax, pair in zip(line, pairs, strict=True):
-                shown |= _draw(ax, pair, kind)
-            _limit(line[0], pairs, kind, direction)
-            for ax in line[:: 2 if narrow() else len(line)]:
-                ax.set_ylabel(shorten(names[kind], 22))
-        _heads(grid[0], found)
-        for ax in grid[-1]:
-            ax.set_xlabel("epoch")
-        figure = grid[0, 0].figure
-        figure.align_ylabels()
-        head(figure, "Training curves of the best trials")
-        if shown:  # else no epoch of any has a finite value
-            place = "outside lower center" if narrow() else "outside upper right"
-            figure.legend(handles=list(shown.values()), loc=place, ncols=len(shown))
+    rows = [kind for kind in names if any(any(getattr(trial, kind)) for trial in trials)]
+    grid = _grid(len(rows), len(trials))
+    shown: dict[str, Any] = {}
+    for kind, line in zip(rows, grid, strict=True):
+        pairs = [getattr(trial, kind) for trial in trials]
+        for ax, pair in zip(line, pairs, strict=True):
+            shown |= _draw(ax, pair, kind)
+        _limit(line[0], pairs, kind, direction)
+        for ax in line[:: 2 if narrow() else len(line)]:
+            ax.set_ylabel(shorten(names[kind], 22))
+    _heads(grid[0], trials)
+    for ax in grid[-1]:
+        ax.set_xlabel("epoch")
+    figure = grid[0, 0].figure
+    figure.align_ylabels()
+    head(figure, "Training curves of the best trials")
+    if shown:  # else no epoch of any has a finite value
+        place = "outside lower center" if narrow() else "outside upper right"
+        legend_of(figure, list(shown.values()), len(shown), present().width, loc=place)
     return grid
 
 
@@ -81,23 +82,17 @@ def _grid(rows: int, trials: int) -> npt.NDArray[Any]:
     if trials % 2:
         for ax in made[-rows:, 1]:
             ax.set_visible(False)
-        for ax in made[-rows - 1, 1:]:
-            ax.tick_params(labelbottom=True)
-    places = [[made[(t // 2) * rows + k, t % 2] for t in range(trials)] for k in range(rows)]
-    for line in places:
+        made[-rows - 1, 1].tick_params(labelbottom=True)
+    grid = np.array([[made[(t // 2) * rows + k, t % 2] for t in range(trials)] for k in range(rows)])
+    for line in grid:
         for t, ax in enumerate(line[1:], 1):
             ax.sharey(line[0])
             ax.tick_params(labelleft=t % 2 == 0)
-    return np.array(places, dtype=object)
-
-
-def _look(label: str) -> dict[str, Any]:
-    if label == "training":
-        return {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
-    return {"color": tone().blue, "linewidth": 1.5}
+    return grid
 
 
 def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
+    """Draws the curves of a trial; the lines by what they are called."""
     from matplotlib.ticker import MaxNLocator
 
     drawn = {}
@@ -108,9 +103,11 @@ def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
             continue
         # A score without a partner may be of any rows.
         label = "as reported" if kind == "score" and role == "training" and not pair.validation else role
-        (drawn[label],) = ax.plot(
-            at + 1, y[at], label=label, marker="." if at.size == 1 else None, **_look(label)
-        )
+        look: dict[str, Any] = {"color": tone().blue, "linewidth": 1.5}
+        if label == "training":
+            look = {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
+        marker = "." if at.size == 1 else None
+        (drawn[label],) = ax.plot(at + 1, y[at], label=label, marker=marker, **look)
     ax.grid(axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     return drawn
@@ -132,24 +129,15 @@ def _limit(ax: Axes, pairs: Sequence[Pair], kind: str, direction: str) -> None:
         ax.set_ylim(low - pad, high + pad)
 
 
-def _heads(line: npt.NDArray[Any], found: Sequence[TrialCurves]) -> None:
+def _heads(line: npt.NDArray[Any], trials: Sequence[TrialCurves]) -> None:
     """Rank, value and what was seen above each column."""
-    texts = [_lines(trial) for trial in found]
+    texts = [_lines(trial) for trial in trials]
     tall = max(len(text) for text in texts)
-    for ax, trial, text in zip(line, found, texts, strict=True):
+    for ax, trial, text in zip(line, trials, texts, strict=True):
         ax.set_title(f"{trial.rank}: {score(trial.value)}", loc="left", fontsize=points(9), pad=4 + 10 * tall)
         below = "\n".join([*text, *[""] * (tall - len(text))])
-        color = tone().ink if trial.seen else tone().grey
-        ax.annotate(
-            below,
-            (0, 1),
-            (0, 3),
-            "axes fraction",
-            "offset points",
-            fontsize=points(8),
-            style="italic",
-            color=color,
-        )
+        look: dict[str, Any] = {"style": "italic", "color": tone().ink if trial.seen else tone().grey}
+        ax.annotate(below, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=points(8), **look)
 
 
 def _lines(trial: TrialCurves) -> list[str]:

@@ -1,4 +1,4 @@
-"""The picture of a decision: for every changed parameter the trials, where the good ones lie, and what stays."""
+"""The figure of a decision: for every changed parameter the trials, where the good ones lie, and what stays."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from refine.analysis.densities import density_curves, level_spacing
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.levels import level_shares
 from refine.analysis.selection import check_tested, having, ranked_trials, stays
-from refine.report.figures.cells import cell_axis, label_x
-from refine.report.figures.look import narrow, points, style, tone, wide, within
-from refine.report.figures.style import (
+from refine.report.figures.axes import Scale, cell_axis, label_x
+from refine.report.figures.canvas import (
     Panels,
-    Scale,
     area_mark,
     dot_mark,
-    fitted,
+    dots,
     letters_of,
     line_mark,
     panels,
-    shorten,
     spread,
     thinned,
     title,
 )
+from refine.report.figures.labels import fitted, shorten
+from refine.report.figures.theme import drawing, narrow, points, tone, wide, within
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range
-from refine.utils.arrays import Bools, Floats
+from refine.utils.arrays import Floats
 from refine.utils.format import percent, score
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ _HALF = 0.35  # of the way to the next level of a range, which is shown with a l
 _SHARES = (0.0, 0.5, 1 - GOOD, 1.0)  # ranks that the axis names
 
 
+@drawing
 def decision(
     analysis: Analysis,
     new: Mapping[str, Parameter],
@@ -74,71 +74,57 @@ def decision(
     changed = [e for e in analysis.ranked if e.name in new and new[e.name] != e.parameter]
     changed.sort(key=lambda e: float(np.mean(stays(e.parameter, new[e.name]))))
     shown = (changed or analysis.ranked[: MOST - 1])[:MOST]
-    with style():
-        count = len(shown)
-        rows, columns = (count, 1) if narrow() else (1, count)
-        found = panels(rows, columns, 2.5 * rows + 0.9, sharey=True, sharex=False)
-        within(found[0, 0], 0.2)
-        inches = (found[0, 0].figure.get_figwidth() - 0.7) / columns - 0.2
-        for ax, e in zip(found.flat, shown, strict=True):
-            target = new.get(e.name, e.parameter)
-            text = (texts or {}).get(e.name) or bounds_text(target)
-            _panel(
-                ax, analysis, e, target, f"→ {text}" if target != e.parameter else "stays as it is", inches
-            )
-        _values(found, analysis)
-        marks = [
-            dot_mark("trial", tone().grey, markersize=4),
-            dot_mark(f"one of the best {percent(GOOD)}", tone().blue, markersize=4),
-            line_mark("where these lie", tone().blue, linewidth=2),
-            area_mark("where all lie", tone().light, alpha=0.6),
-            *([area_mark("stays", tone().amber, alpha=0.3)] if changed else []),
-        ]
-        head = f"What is {label}, and what the trials say" if changed else "Nothing changes"
-        title(found[0, 0], head, marks, columns=5, lift=points(29))
-    return found
+    rows, columns = (len(shown), 1) if narrow() else (1, len(shown))
+    drawn = panels(rows, columns, 2.5 * rows + 0.9, sharey=True, sharex=False)
+    within(drawn[0, 0], 0.2)
+    inches = (drawn[0, 0].figure.get_figwidth() - 0.7) / columns - 0.2
+    for ax, e in zip(drawn.flat, shown, strict=True):
+        after = new.get(e.name, e.parameter)
+        text = (texts or {}).get(e.name) or bounds_text(after)
+        _panel(ax, analysis, e, after, f"→ {text}" if after != e.parameter else "stays as it is", inches)
+    # Some ranks are named by their values.
+    ordered = np.sort(analysis.sign * ranked_trials(analysis)[1])
+    values = [score(analysis.sign * float(ordered[round(rank * (len(ordered) - 1))])) for rank in _SHARES]
+    for ax in drawn.flat:
+        ax.set_yticks(_SHARES, values)
+        ax.grid(axis="y")
+    for ax in drawn[:, 0]:
+        ax.set_ylabel(f"{shorten(analysis.metric, 24)}, by rank", y=0.65)
+    marks = [
+        dot_mark("trial", tone().grey, markersize=4),
+        dot_mark(f"one of the best {percent(GOOD)}", tone().blue, markersize=4),
+        line_mark("where these lie", tone().blue, linewidth=2),
+        area_mark("where all lie", tone().light, alpha=0.6),
+        *([area_mark("stays", tone().amber, alpha=0.3)] if changed else []),
+    ]
+    text = f"What is {label}, and what the trials say" if changed else "Nothing changes"
+    title(drawn[0, 0], text, marks, columns=5, lift=points(29))
+    return drawn
 
 
 def _panel(ax: Axes, whole: Analysis, e: ParameterEvidence, new: Parameter, text: str, inches: float) -> None:
     analysis = having(whole, e.name)
     table, y, _ = ranked_trials(analysis)
-    rank = _ranks(analysis.sign * y)
-    good = stats.top_mask(analysis.sign * y, GOOD)
+    better, values = analysis.sign * y, table[e.name].to_numpy()
     if isinstance(e.parameter, Range) and e.parameter.size >= _FEW:
-        at = _range(ax, analysis, e, e.parameter, new, table[e.name].to_numpy())
+        at = _range(ax, analysis, e.name, e.parameter, new, values)
     else:
-        at = _choices(ax, e, new, table[e.name].to_numpy(), inches)
-    _dots(ax, at, rank, good)
+        at = _choices(ax, e, new, values, inches)
+    # From 0, the worst, to 1, the best; equal values share the middle of theirs.
+    ordered, good = np.sort(better), stats.top_mask(better, GOOD)
+    middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
+    for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
+        few = thinned(mask & np.isfinite(at))
+        look: dict[str, Any] = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
+        dots(ax, at[few], middle[few] / max(1, len(better) - 1), color=color, alpha=alpha, **look)
     ax.axhline(0.5 * _BELOW[1], color=tone().grey, linewidth=0.6)
     ax.set_ylim(_BELOW[0], 1.05)
     ax.tick_params(axis="y", length=0)
     log = " (log scale)" if isinstance(e.parameter, Range) and e.parameter.log else ""
-    heads = (f"{shorten(e.name, 40)}{log}", "bold", tone().ink, 19), (text, "normal", tone().ink, 6)
-    for line, weight, color, above in heads:
-        ax.annotate(
-            fitted(line, 1.05 * inches, points(9), lines=1, bold=weight == "bold"),
-            (0, 1),
-            (0, points(above)),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=points(9),
-            fontweight=weight,
-            color=color,
-        )
-
-
-def _ranks(better: Floats) -> Floats:
-    """(n,) from 0, the worst, to 1, the best; equal values share the middle of theirs."""
-    ordered = np.sort(better)
-    middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
-    return np.asarray(middle / max(1, len(better) - 1))
-
-
-def _dots(ax: Axes, at: Floats, rank: Floats, good: Bools) -> None:
-    for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
-        few = thinned(mask & np.isfinite(at))
-        look: dict[str, Any] = {"markeredgewidth": 0, "alpha": alpha, "rasterized": True, "clip_on": False}
-        ax.plot(at[few], rank[few], "o", color=color, markersize=3.4, zorder=3, **look)
+    for line, weight, above in ((f"{shorten(e.name, 40)}{log}", "bold", 19), (text, "normal", 6)):
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        shown = fitted(line, 1.05 * inches, points(9), lines=1, bold=weight == "bold")
+        ax.annotate(shown, (0, 1), (0, points(above)), fontsize=points(9), fontweight=weight, **place)
 
 
 def _below(density: Floats, top: float) -> Floats:
@@ -146,30 +132,29 @@ def _below(density: Floats, top: float) -> Floats:
     return np.asarray(low + (high - low) * 0.92 * density / top)
 
 
-def _range(
-    ax: Axes, analysis: Analysis, e: ParameterEvidence, old: Range, new: Parameter, values: Any
-) -> Floats:
+def _shade(ax: Axes, low: float, high: float) -> None:
+    ax.axvspan(low, high, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
+
+
+def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, values: Any) -> Floats:
     """Densities, the shade, and the axis; positions of the trials."""
-    scale, found = Scale(old), density_curves(analysis, e.name)
-    top = max(1.0, float(found.everyone.max()), float(found.best.max()))
-    place, ground = scale.at(found.at), _BELOW[0]
-    ax.fill_between(place, ground, _below(found.everyone, top), color=tone().light, alpha=0.6, linewidth=0)
-    ax.plot(place, _below(found.best, top), color=tone().blue, linewidth=2)
-    step, ends = level_spacing(old), np.array([0.0, 1.0])
-    reach, ticks = _HALF * step, []
-    stay: list[Floats] = []
+    scale, curves = Scale(old), density_curves(analysis, name)
+    top = max(1.0, float(curves.everyone.max()), float(curves.best.max()))
+    at = scale.at(curves.at)
+    ax.fill_between(at, _BELOW[0], _below(curves.everyone, top), color=tone().light, alpha=0.6, linewidth=0)
+    ax.plot(at, _below(curves.best, top), color=tone().blue, linewidth=2)
+    reach, ticks, ends = _HALF * level_spacing(old), [], [0.0, 1.0]
     if new != old:
         parts = [(new.low, new.high)] if isinstance(new, Range) else [(v, v) for v in new.grid]
         raw = np.array(parts, dtype=float)  # may lie outside what it was
         first, last = old.ends()
-        stay = list((old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first))
+        stay = (old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first)
+        for part in stay:
+            _shade(ax, *(float(v) for v in scale.at(part + np.array([-reach, reach]))))
+        ends += list(stay.ravel())
         ticks = [float(new.low), float(new.high)] if isinstance(new, Range) else []
-    for part in stay:
-        low, high = (float(v) for v in scale.at(part + np.array([-reach, reach])))
-        ax.axvspan(low, high, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
-    shown = np.concatenate([ends, *stay])
-    limits = scale.at(np.array([shown.min() - reach, shown.max() + reach]))
-    scale.dress(ax, e.name, (float(limits[0]), float(limits[1])), ticks)
+    low, high = (float(v) for v in scale.at([min(ends) - reach, max(ends) + reach]))
+    scale.dress(ax, name, (low, high), ticks)
     ax.set_xlabel("")
     unit = old.unit(values)
     return scale.at(unit + 0.8 * reach * (2 * spread(len(unit)) - 1))
@@ -179,36 +164,21 @@ def _choices(ax: Axes, e: ParameterEvidence, new: Parameter, values: Any, inches
     """Shares of every choice, the shade, and the axis; positions of the trials."""
     cells = cell_axis(e, new, 1.0, most=len(e.levels), letters=28, by_median=False)
     shares = level_shares(e)
-    good = np.array([np.nan_to_num(v.good) for v in shares])
-    everyone = np.array([v.everyone for v in shares])
+    good, everyone = np.array([(np.nan_to_num(v.good), v.everyone) for v in shares]).T
     top = max(float(good.max()), float(everyone.max()), 1e-9)
     for at, share, color in ((-0.19, everyone, tone().light), (0.19, good, tone().blue)):
-        ax.bar(
-            np.arange(len(shares)) + at, _below(share, top) - _BELOW[0], 0.36, bottom=_BELOW[0], color=color
-        )
+        places = np.arange(len(shares)) + at
+        ax.bar(places, _below(share, top) - _BELOW[0], 0.36, bottom=_BELOW[0], color=color)
     if new != e.parameter:
-        for start, end in cells.kept():
-            ax.axvspan(start, end, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
+        for run in cells.kept():
+            _shade(ax, *run)
+    label_x(ax, cells, inches)
     size, cell = letters_of("xtick.labelsize"), inches / (cells.limits[1] - cells.limits[0])
     places, names = cells.ticks()
-    ax.set_xlim(*cells.limits)
-    if all(wide(name, size) <= cell for name in names):
-        ax.set_xticks(places, names)
-    else:
-        label_x(ax, cells, inches)
+    if all(
+        wide(name, size) <= cell for name in names
+    ):  # more than label_x, which knows letters only, would name
+        ax.set_xticks(places, names, rotation=0, ha="center")
     ax.tick_params(axis="x", length=0)
     index = cells.of(values)
     return np.where(index >= 0, index + 0.6 * (spread(len(index)) - 0.5), np.nan)
-
-
-def _values(found: Panels, analysis: Analysis) -> None:
-    """Names some ranks by their values."""
-    _, y, _ = ranked_trials(analysis)
-    ordered = np.sort(analysis.sign * y)
-    labels = [score(analysis.sign * float(ordered[round(share * (len(y) - 1))])) for share in _SHARES]
-    for ax in found[:, 0]:
-        ax.set_yticks(_SHARES, labels)
-        ax.set_ylabel(f"{shorten(analysis.metric, 24)}, by rank", y=0.65)
-    for ax in found.flat:
-        ax.set_yticks(_SHARES)
-        ax.grid(axis="y")

@@ -1,41 +1,41 @@
-"""Densities: where the good trials lie, and a parameter against the metric."""
+"""One parameter: where the good trials lie, and the parameter against the metric."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refine.analysis.analysis import Analysis
-from refine.analysis.densities import Densities, density_curves, density_surface, level_spacing
+from refine.analysis.densities import (
+    density_curves,
+    density_surface,
+    level_spacing,
+)
 from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import having, space_filling_trials, stays
-from refine.report.figures.levels import share_bars, violins
-from refine.report.figures.look import style, tone
-from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import (
-    Scale,
-    area_mark,
-    axes,
-    line_mark,
-    shades,
-    shorten,
-    spread,
-    thinned,
-    title,
-)
-from refine.space.edits import bounds_text
+from refine.analysis.selection import having, space_filling_trials
+from refine.errors import AnalysisError
+from refine.report.figures.axes import Scale, hidden_note, mark_change, metric_axis
+from refine.report.figures.canvas import area_mark, axes, dots, line_mark, spread, thinned, title
+from refine.report.figures.labels import shorten
+from refine.report.figures.levels import levels, share_bars
+from refine.report.figures.theme import drawing, shades, tone
 from refine.space.parameters import Parameter, Range, number_of
-from refine.utils.format import percent
+from refine.utils.arrays import Bools, Floats
+from refine.utils.format import number, percent, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LEAST = 10
+"""Fewest trials between two bounds that are drawn."""
 
 _FEW = 4  # an ordered parameter of fewer levels is shown level by level
 
 
+@drawing
 def density(
     analysis: Analysis,
     name: str,
@@ -47,177 +47,106 @@ def density(
 
     A range shows two densities that end where the range ends (1 is a uniform spread); choices show bars per
     level with the interval of the good trials' share. The new bounds are shaded.
-
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        name: A parameter that is not fixed.
-        new: The parameter after a change; ``None`` where there is none.
-        label: What the change is called: ``"proposed"`` or ``"decided"``.
-        ax: Axes to draw into; default those of a new figure.
     """
     analysis = having(analysis, name)
-    evidence = analysis[name]
-    with style():
-        if isinstance(evidence.parameter, Range) and evidence.parameter.size >= _FEW:
-            return _density_range(analysis, evidence, evidence.parameter, new, label, ax)
-        return share_bars(evidence, new, label, ax)
-
-
-def _density_range(
-    analysis: Analysis, e: ParameterEvidence, old: Range, new: Parameter | None, label: str, ax: Axes | None
-) -> Axes:
-    scale = Scale(old)
-    found = density_curves(analysis, e.name)
-    at, everyone, best = found.at, found.everyone, found.best
-    ax = axes(ax, 2.9)
-    ax.fill_between(scale.at(at), everyone, color=tone().light, alpha=0.6, linewidth=0)
-    ax.plot(scale.at(at), everyone, color=tone().grey, linewidth=1.4)
-    ax.plot(scale.at(at), best, color=tone().blue, linewidth=2)
+    e = analysis[name]
+    if not (isinstance(e.parameter, Range) and e.parameter.size >= _FEW):
+        return share_bars(e, new, label, ax)
+    scale, curves = Scale(e.parameter), density_curves(analysis, name)
+    at, ax = scale.at(curves.at), axes(ax, 2.9)
+    ax.fill_between(at, curves.everyone, color=tone().light, alpha=0.6, linewidth=0)
+    ax.plot(at, curves.everyone, color=tone().grey, linewidth=1.4)
+    ax.plot(at, curves.best, color=tone().blue, linewidth=2)
+    ties = ", with ties" if curves.with_ties else ""
     marks: list[Any] = [
-        line_mark(_good_text(found), tone().blue, linewidth=2),
-        line_mark(f"all ({found.n:,})", tone().grey, linewidth=1.4),
+        line_mark(f"best {percent(GOOD)}{ties} ({curves.good:,})", tone().blue, linewidth=2),
+        line_mark(f"all ({curves.n:,})", tone().grey, linewidth=1.4),
     ]
-    scale.dress(ax, e.name, _shade(ax, old, new, label, marks), _ends(new))
-    ax.set_ylim(0, 1.08 * max(1.0, float(everyone.max()), float(best.max())))
+    scale.dress(ax, name, mark_change(ax, e.parameter, new, label, marks), _ends(new))
+    ax.set_ylim(0, 1.08 * max(1.0, float(curves.everyone.max()), float(curves.best.max())))
     ax.set_ylabel("density (1 = uniform)")
-    title(ax, f"{shorten(e.name, 40)}: where the good trials lie", marks)
+    title(ax, f"{shorten(name, 40)}: where the good trials lie", marks)
     return ax
 
 
-def _shade(ax: Axes, old: Range, new: Parameter | None, label: str, marks: list[Any]) -> tuple[float, float]:
-    """Marks the new bounds and returns the limits that show both old and new."""
-    low, high = (float(v) for v in old.edges())
-    if new is None or new == old:
-        return low, high
-    text = f"{label}: {shorten(bounds_text(new), 28)}"
-    if isinstance(new, Range):
-        a, b = (float(v) for v in new.edges())
-        ax.axvspan(a, b, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
-        marks.append(area_mark(text, tone().amber, alpha=0.35))
-        ends = [a, b]
-    else:
-        ends = [float(v) for v in new.grid if number_of(v) is not None]
-        for v in ends:
-            ax.axvline(v, color=tone().amber, linewidth=2, zorder=0)
-        marks.append(line_mark(text, tone().amber, linewidth=2))
-    if not old.log or min(ends, default=1.0) > 0:
-        outside = min([low, *ends]), max([high, *ends])
-    else:
-        outside = low, max([high, *ends])
-    if outside != (low, high):
-        # The range grew: lines say where it ended.
-        for v in (low, high):
-            ax.axvline(v, color=tone().ink, linewidth=1, linestyle="--")
-        marks.append(line_mark(f"now: {bounds_text(old)}", tone().ink, linewidth=1, linestyle="--"))
-    return outside
-
-
+@drawing
 def density_2d(
     analysis: Analysis,
     name: str,
     new: Parameter | None = None,
     label: str = "proposed",
     ax: Axes | None = None,
+    low: float | None = None,
+    high: float | None = None,
 ) -> Axes:
-    """A parameter against the metric.
+    """A parameter against the metric, over its whole range or closer, from ``low`` to ``high``.
 
     With an order: a two-dimensional kernel density that ends where the range and the metric end, the trials,
     and the median per level with its 95 % interval. Without, or with few levels: one violin per level.
 
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        name: A parameter that is not fixed.
-        new: The parameter after a change, whose bounds are marked; ``None`` where there is none.
-        label: What the change is called.
-        ax: Axes to draw into; default those of a new figure.
+    Raises:
+        AnalysisError: Bounds are given of a parameter without an order of numbers or with few levels, are reversed or lie
+            outside its range, or fewer than 10 space-filling trials lie between them.
+        KeyError: There is no evidence on the parameter.
     """
     analysis = having(analysis, name)
-    evidence = analysis[name]
-    with style():
-        if evidence.parameter.ordered and evidence.parameter.size >= _FEW:
-            return _surface(analysis, evidence, new, label, ax)
-        return violins(analysis, evidence, new, label, ax)
-
-
-def _surface(
-    analysis: Analysis, e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None
-) -> Axes:
+    e = analysis[name]
+    p, part = e.parameter, low is not None or high is not None
+    if part and not (p.ordered and p.numeric and p.size >= _FEW):
+        raise AnalysisError(
+            f"density_2d: {name} has no order of {_FEW} numbers or more, so that little lies between two bounds; leave them out"
+        )
+    if not (p.ordered and p.size >= _FEW):
+        return levels(analysis, name, new, label, ax)
     table, y = space_filling_trials(analysis)
-    x = e.parameter.unit(table[e.name].to_numpy())
-    scale, view, step = Scale(e.parameter), MetricView(y, analysis.direction), level_spacing(e.parameter)
-    ax = axes(ax, 3.6)
-    found = density_surface(analysis, e.name, view)
-    # Contours are closer at the low end, so that the slopes show beside the peak of a saturated metric.
-    levels = float(found.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
-    ax.contourf(scale.at(found.x), found.y, found.density.T, levels=levels, cmap=shades(), alpha=0.85)
-    few = thinned(view.inside(y))
-    jitter = np.abs(x[few] + 0.4 * step * (spread(len(few)) - 0.5))
-    ax.plot(
-        scale.at(np.where(jitter > 1, 2 - jitter, jitter)),
-        y[few],
-        ".",
-        color=tone().ink,
-        markersize=3.6,
-        alpha=0.45,
-        markeredgewidth=0,
-        rasterized=True,
+    low, high = (p.grid[0] if low is None else low), (p.grid[-1] if high is None else high)
+    inside = (
+        _check_bounds(e, np.asarray(table[name], dtype=float), low, high)
+        if part
+        else np.ones(len(y), np.bool_)
     )
-    marks: list[Any] = [
-        area_mark("density of trials", tone().density[4]),
-        line_mark("median per level, 95 % interval", tone().orange, marker="o", markersize=4, linewidth=1.4),
+    x = p.unit(table[name].to_numpy())
+    scale, view = Scale(p), MetricView(y[inside], analysis.direction)
+    surface, ax = density_surface(analysis, name, view), axes(ax, 3.6)
+    # Contours are closer at the low end, so that the slopes show beside the peak of a saturated metric.
+    contours = float(surface.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
+    at, height = scale.at(surface.x), surface.density.T
+    ax.contourf(at, surface.y, height, levels=contours, cmap=shades(), alpha=0.85)
+    few = thinned(inside & view.inside(y))
+    jitter = np.abs(x[few] + 0.4 * level_spacing(p) * (spread(len(few)) - 0.5))
+    place = scale.at(np.where(jitter > 1, 2 - jitter, jitter))
+    dots(ax, place, y[few], color=tone().ink, markersize=3.6, alpha=0.45)
+    known = [
+        (v, at)
+        for v, at, level in zip(e.levels, scale.levels, p.grid, strict=True)
+        if np.isfinite(v.median) and (not part or low <= level <= high)
     ]
-    seen = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)]
-    ax.plot([at for _, at in seen], [v.median for v, _ in seen], color=tone().orange, linewidth=1, alpha=0.8)
-    thin = 1.0 if len(seen) <= 20 else 0.6
-    for v, at in seen:
+    ax.plot(
+        [at for _, at in known], [v.median for v, _ in known], color=tone().orange, linewidth=1, alpha=0.8
+    )
+    thin = 1.0 if len(known) <= 20 else 0.6
+    for v, at in known:
         # An end's median sits on the frame: in front of it, and not cut in half. One out of view is an arrow.
+        look: dict[str, Any] = {"color": tone().orange, "clip_on": False, "zorder": 5}
         marker = "o" if view.inside(v.median) else "^" if v.median > view.high else "v"
-        median = float(np.clip(v.median, view.low, view.high))
-        ax.plot(at, median, marker, color=tone().orange, markersize=4.5 * thin, clip_on=False, zorder=5)
+        ax.plot(at, np.clip(v.median, view.low, view.high), marker, markersize=4.5 * thin, **look)
         if np.isfinite(v.low) and np.isfinite(v.high):
             ends = np.clip([v.low, v.high], view.low, view.high)
-            look: dict[str, Any] = {"linewidth": 1.8 * thin, "solid_capstyle": "butt", "clip_on": False}
-            ax.plot([at, at], ends, color=tone().orange, zorder=5, **look)
-    scale.dress(ax, e.name, _bounds_lines(ax, e.parameter, new, label, marks), _ends(new))
+            ax.plot([at, at], ends, linewidth=1.8 * thin, solid_capstyle="butt", **look)
+    marks: list[Any] = [
+        area_mark("density of trials", tone().towards_blue(0.5)),
+        line_mark("median per level, 95 % interval", tone().orange, marker="o", markersize=4, linewidth=1.4),
+    ]
+    limits = mark_change(ax, p, new, label, marks, covered=True)
+    if part:
+        limits = tuple(scale.at(p.unit([low, high])))
+    scale.dress(ax, name, limits, [low, high] if part else _ends(new))
     metric_axis(ax, view, analysis.metric)
-    title(ax, f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}", marks, note=hidden_note(view))
+    span = f" from {number(low)} to {number(high)}" if part else ""
+    title(
+        ax, f"{shorten(name, 30)}{span} against {shorten(analysis.metric, 30)}", marks, note=hidden_note(view)
+    )
     return ax
-
-
-def _bounds_lines(
-    ax: Axes, old: Parameter, new: Parameter | None, label: str, marks: list[Any]
-) -> tuple[float, float] | None:
-    if new is None or new == old:
-        return None
-    text = f"{label}: {shorten(bounds_text(new), 24)}"
-    if isinstance(old, Range):
-        ends = [
-            float(v)
-            for v in (new.edges() if isinstance(new, Range) else new.grid)
-            if number_of(v) is not None
-        ]
-        low, high = (float(v) for v in old.edges())
-    else:
-        stay = np.flatnonzero(stays(old, new))
-        ends = [float(stay.min()) - 0.5, float(stay.max()) + 0.5] if stay.size else []
-        low, high = -0.5, old.size - 0.5
-    limits = min([low, *ends]), max([high, *ends])
-    if ends:
-        ax.plot(
-            [min(ends), max(ends)],
-            [0, 0],
-            color=tone().amber,
-            linewidth=7,
-            solid_capstyle="butt",
-            clip_on=False,
-            transform=ax.get_xaxis_transform(),
-            zorder=4,
-        )
-    for v in ends:
-        if limits[0] < v < limits[1]:
-            ax.axvline(v, color=tone().amber, linewidth=1.6, linestyle=(0, (4, 2)))
-    marks.append(line_mark(text, tone().amber, linewidth=5))
-    return limits
 
 
 def _ends(new: Parameter | None) -> list[float]:
@@ -225,5 +154,24 @@ def _ends(new: Parameter | None) -> list[float]:
     return [float(new.low), float(new.high)] if isinstance(new, Range) else []
 
 
-def _good_text(found: Densities) -> str:
-    return f"best {percent(GOOD)}{', with ties' if found.with_ties else ''} ({found.good:,})"
+def _check_bounds(e: ParameterEvidence, values: Floats, low: float, high: float) -> Bools:
+    """Which trials lie within."""
+    for which, end in (("low", low), ("high", high)):
+        if number_of(end) is None or not math.isfinite(end):
+            raise AnalysisError(f"density_2d: {which} must be a finite number, got {end!r}")
+    if low >= high:
+        raise AnalysisError(f"density_2d: low must be < high, got {low!r} and {high!r}; swap them?")
+    first, last = e.parameter.grid[0], e.parameter.grid[-1]
+    if low < first or high > last:
+        raise AnalysisError(
+            f"density_2d: bounds must lie within {e.name}'s range, {number(first)} to {number(last)}, got {low!r} and "
+            f"{high!r}; outside it no trial ran"
+        )
+    slack = 1e-9 * (high - low)
+    inside = (values >= low - slack) & (values <= high + slack)
+    if int(inside.sum()) < LEAST:
+        raise AnalysisError(
+            f"density_2d: {e.name} from {number(low)} to {number(high)} holds "
+            f"{plural(int(inside.sum()), 'space-filling trial')}, but at least {LEAST} are needed; take wider bounds"
+        )
+    return inside

@@ -12,9 +12,10 @@ from refine.analysis.evidence import GOOD
 from refine.analysis.levels import cells_of
 from refine.analysis.selection import having
 from refine.errors import AnalysisError
-from refine.report.figures.cells import CellAxis, cell_axis, label_x, name_of, slant
-from refine.report.figures.look import page_width, points, style, tone
-from refine.report.figures.style import area_mark, axes, dot_mark, line_mark, shorten, title
+from refine.report.figures.axes import cell_axis, label_x, name_of, slant
+from refine.report.figures.canvas import area_mark, axes, dot_mark, line_mark, title
+from refine.report.figures.labels import shorten
+from refine.report.figures.theme import drawing, lightness, page_width, points, tone
 from refine.space.parameters import Parameter
 from refine.utils.arrays import Floats, Ints
 from refine.utils.format import number, percent, plural
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-
 _COLOURS = "viridis"  # even in lightness, told apart with every kind of colour vision and in grey print
-_LOST = "median unfinished"
 _BESIDE = 2.1  # inches of a figure's width that are of labels and colour bar
 _ON_LIGHT, _ON_DARK = (
     "#222222",
@@ -33,6 +32,7 @@ _ON_LIGHT, _ON_DARK = (
 )  # letters and frames on cells, whose colours are the same on every ground
 
 
+@drawing
 def pair(
     analysis: Analysis,
     a: str,
@@ -56,7 +56,7 @@ def pair(
         new: Parameters after a change, a space among them; the levels that stay are outlined. A name that is
             not in it keeps its levels.
         word: What the change is called: ``"proposed"`` or ``"decided"``.
-        ax: Axes to draw into; default those of a new figure.
+        ax: Axes to draw into.
 
     Raises:
         AnalysisError: ``a`` and ``b`` are the same.
@@ -65,34 +65,29 @@ def pair(
     analysis = having(analysis, a, b)
     if a == b:
         raise AnalysisError(f"pair: needs two different parameters, got {a!r} twice; name another one")
-    target = {name: new[name] for name in (a, b) if new is not None and name in new}
-    with style():
-        x, y = (cell_axis(analysis[name], target.get(name), analysis.sign) for name in (a, b))
-        return _draw(analysis, x, y, word, ax)
-
-
-def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | None) -> Axes:
-    names = y.evidence.name, x.evidence.name
+    x, y = (
+        cell_axis(analysis[n], new[n] if new is not None and n in new else None, analysis.sign)
+        for n in (a, b)
+    )
 
     def cell_of(table: pd.DataFrame) -> Ints:
-        return y.of(table[names[0]].to_numpy()) * x.count + x.of(table[names[1]].to_numpy())
+        return y.of(table[b].to_numpy()) * x.count + x.of(table[a].to_numpy())
 
-    found, shape = cells_of(analysis, cell_of, y.count * x.count), (y.count, x.count)
-    medians, count, good = found.medians.reshape(shape), found.n.reshape(shape), found.good.reshape(shape)
-
-    rows = y.limits[1] - y.limits[0]
-    tall = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2]))
-    wide = (page_width() - _BESIDE) / (x.limits[1] - x.limits[0])
-    slanted = slant(x, page_width() - _BESIDE)
-    ax = axes(ax, 1.45 + tall * rows + 0.45 * bool(slanted))
+    cells, shape = cells_of(analysis, cell_of, y.count * x.count), (y.count, x.count)
+    medians, good = cells.medians.reshape(shape), cells.good.reshape(shape)
+    rows, inches = y.limits[1] - y.limits[0], page_width() - _BESIDE
+    tall, wide = (
+        float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2])),
+        inches / (x.limits[1] - x.limits[0]),
+    )
+    ax = axes(ax, 1.45 + tall * rows + 0.45 * bool(slant(x, inches)))
     low, high = _colour_range(medians[np.isfinite(medians)], analysis.sign)
-    colours = _COLOURS if analysis.sign > 0 else f"{_COLOURS}_r"
-    _empty(ax, x, y)
+    _rectangle(ax, x.limits, y.limits, facecolor=tone().paper, edgecolor=tone().light, hatch="////", zorder=0)
     mesh = ax.pcolormesh(
         np.arange(x.count + 1) - 0.5,
         np.arange(y.count + 1) - 0.5,
         np.ma.masked_invalid(medians),
-        cmap=colours,
+        cmap=_COLOURS if analysis.sign > 0 else f"{_COLOURS}_r",
         vmin=low,
         vmax=high,
         edgecolors=tone().paper,
@@ -100,99 +95,70 @@ def _draw(analysis: Analysis, x: CellAxis, y: CellAxis, word: str, ax: Axes | No
         zorder=1,
     )
     room = wide >= 0.34 and tall >= 0.24
-    _marks(ax, mesh, medians, count, good, room, min(0.42 * wide if room else 0.7 * wide, 0.68 * tall))
-    lost = np.nonzero(found.tried.reshape(shape) & np.isnan(medians))  # the median is of none that finished
+    across = min(0.42 * wide if room else 0.7 * wide, 0.68 * tall)
+    _marks(ax, mesh, medians, cells.n.reshape(shape), good, room, across)
+    lost = np.nonzero(cells.tried.reshape(shape) & np.isnan(medians))  # the median is of none that finished
     ax.plot(lost[1], lost[0], "x", color=tone().ink, markersize=5, markeredgewidth=1.1, zorder=3)
-    outside = np.sum((medians < low) | (medians > high))
+    outside = int(np.sum((medians < low) | (medians > high)))
     _colour_bar(ax, mesh, analysis, bool(outside), tall * rows / 0.2)
-
-    ties = " with ties" if found.ties else ""
-    marks: list[Any] = [
-        dot_mark(
-            f"best {percent(GOOD)}{ties}: area = number, at most {good.max():,}",
-            _ON_DARK,
-            markeredgecolor=tone().ink,
-        )
-    ]
+    text = f"best {percent(GOOD)}{' with ties' if cells.ties else ''}: area = number, at most {good.max():,}"
+    marks: list[Any] = [dot_mark(text, _ON_DARK, markeredgecolor=tone().ink)]
     if np.isnan(medians).sum() > len(lost[0]) or any(v.low or v.high for v in (x, y)):
         marks.append(area_mark("no trial", facecolor=tone().paper, edgecolor=tone().light, hatch="////"))
     if len(lost[0]):
-        marks.append(dot_mark(_LOST, tone().ink, "x"))
+        marks.append(dot_mark("median unfinished", tone().ink, "x"))
     if any(v.new is not None and v.new != v.evidence.parameter for v in (x, y)):
-        _outline(ax, x, y)
+        for across_x in x.kept():
+            for across_y in y.kept():  # amber on a dark line, which is seen on every colour
+                for color, width in ((_ON_LIGHT, 4.2), (tone().amber, 2.4)):
+                    frame: dict[str, Any] = {"fill": False, "joinstyle": "miter", "clip_on": False}
+                    _rectangle(ax, across_x, across_y, edgecolor=color, linewidth=width, zorder=4, **frame)
         marks.append(line_mark(word, tone().amber, linewidth=3))
-    _dress(ax, x, y)
-    end = number(low if analysis.sign > 0 else high, 4)
-    side = "below" if analysis.sign > 0 else "above"
-    note = f"{plural(int(outside), 'cell')} {side} {end} in one colour" if outside else ""
-    name = shorten(f"{shorten(x.evidence.name, 20)} and {shorten(y.evidence.name, 20)}", 44)
+    label_x(ax, x, inches)
+    ax.set_ylim(*y.limits)
+    ax.set_yticks(*y.ticks())
+    ax.set_xlabel(name_of(x))
+    ax.set_ylabel(name_of(y))
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    end, side = (low, "below") if analysis.sign > 0 else (high, "above")
+    note = f"{plural(outside, 'cell')} {side} {number(end, 4)} in one colour" if outside else ""
+    name = shorten(f"{shorten(a, 20)} and {shorten(b, 20)}", 44)
     # Beside a note there is no room for the metric, which stands at the colours anyway.
-    what = "" if note else f": median {shorten(analysis.metric, 20)}"
-    title(ax, f"{name}{what}", marks, note=note)
+    title(ax, name if note else f"{name}: median {shorten(analysis.metric, 20)}", marks, note=note)
     return ax
+
+
+def _rectangle(ax: Axes, x: tuple[float, float], y: tuple[float, float], **look: Any) -> None:
+    from matplotlib.patches import Rectangle
+
+    ax.add_patch(Rectangle((x[0], y[0]), x[1] - x[0], y[1] - y[0], **{"linewidth": 0, **look}))
 
 
 def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
     """Ends of the colours: the better half of the cells gets at least a third of them."""
     v = sign * medians
-    best, middle = float(v.max()), float(np.median(v))
+    best, middle, worst = float(v.max()), float(np.median(v)), float(v.min())
     # As in MetricView: ties at the top are no reason to magnify rounding.
     reach = max(3 * (best - middle), 0.02 * abs(best))
-    worst = float(v.min())
     if best - reach > worst + 0.01 * reach:  # for less nothing is cut off
         worst = best - reach
     if worst == best:
         worst = best - (0.01 * abs(best) or 1.0)
-    ends = sorted((sign * worst, sign * best))
-    return ends[0], ends[1]
-
-
-def _empty(ax: Axes, x: CellAxis, y: CellAxis) -> None:
-    """What lies behind the cells: hatched where nothing ran."""
-    from matplotlib.patches import Rectangle
-
-    ax.add_patch(
-        Rectangle(
-            (x.limits[0], y.limits[0]),
-            x.limits[1] - x.limits[0],
-            y.limits[1] - y.limits[0],
-            facecolor=tone().paper,
-            edgecolor=tone().light,
-            hatch="////",
-            linewidth=0,
-            zorder=0,
-        )
-    )
+    low, high = sorted((sign * worst, sign * best))
+    return low, high
 
 
 def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: bool, across: float) -> None:
     """Dots for good trials and, where there is room, the number of all trials."""
     i, j = np.nonzero(good)
-    largest = min(72 * across, 17.0) ** 2
-    ax.scatter(
-        j - (0.2 if room else 0.0),
-        i,
-        s=np.maximum(largest * good[i, j] / max(1, good.max()), 5.0),
-        color=_ON_DARK,
-        edgecolor=_ON_LIGHT,
-        linewidth=0.7,
-        zorder=3,
-    )
-    if not room:
-        return
-    for row, column in zip(*np.nonzero(np.isfinite(medians)), strict=True):
-        red, green, blue, _ = mesh.cmap(mesh.norm(medians[row, column]))
-        light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.5
-        ax.text(
-            column + 0.4,
-            row,
-            f"{count[row, column]:,}",
-            ha="right",
-            va="center",
-            fontsize=points(7.5),
-            color=_ON_LIGHT if light else _ON_DARK,
-            zorder=3,
-        )
+    sizes = np.maximum(min(72 * across, 17.0) ** 2 * good[i, j] / max(1, good.max()), 5.0)
+    ax.scatter(j - 0.2 * room, i, s=sizes, color=_ON_DARK, edgecolor=_ON_LIGHT, linewidth=0.7, zorder=3)
+    for row, column in zip(*np.nonzero(np.isfinite(medians) & room), strict=True):
+        light = lightness(mesh.cmap(mesh.norm(medians[row, column]))) > 0.5
+        look: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": points(7.5), "zorder": 3}
+        text = f"{count[row, column]:,}"
+        ax.text(column + 0.4, row, text, color=_ON_LIGHT if light else _ON_DARK, **look)
 
 
 def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: float) -> None:
@@ -203,36 +169,3 @@ def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: floa
     bar.outline.set_visible(False)  # type: ignore[operator]
     better = "higher" if analysis.sign > 0 else "lower"
     bar.set_label(f"median {shorten(analysis.metric, 20)}\n({better} is better)")
-
-
-def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
-    """What stays, framed: amber on a dark line, which is seen on every colour."""
-    from matplotlib.patches import Rectangle
-
-    for a, b in x.kept():
-        for c, d in y.kept():
-            for color, linewidth in ((_ON_LIGHT, 4.2), (tone().amber, 2.4)):
-                ax.add_patch(
-                    Rectangle(
-                        (a, c),
-                        b - a,
-                        d - c,
-                        fill=False,
-                        edgecolor=color,
-                        linewidth=linewidth,
-                        joinstyle="miter",
-                        clip_on=False,
-                        zorder=4,
-                    )
-                )
-
-
-def _dress(ax: Axes, x: CellAxis, y: CellAxis) -> None:
-    label_x(ax, x, page_width() - _BESIDE)
-    ax.set_ylim(*y.limits)
-    ax.set_yticks(*y.ticks())
-    ax.set_xlabel(name_of(x))
-    ax.set_ylabel(name_of(y))
-    ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)

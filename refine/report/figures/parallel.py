@@ -15,10 +15,10 @@ from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import candidates, first_where_absent, space_filling_trials
 from refine.errors import AnalysisError
-from refine.report.figures.cells import CellAxis, cell_axis
-from refine.report.figures.look import narrow, page_width, points, present, style, tone
-from refine.report.figures.style import axes, fitted, line_mark, shorten, spread, told_apart
-from refine.report.figures.style import title as set_title
+from refine.report.figures.axes import CellAxis, cell_axis
+from refine.report.figures.canvas import axes, line_mark, spread, thinned, title
+from refine.report.figures.labels import fitted, shorten, told_apart
+from refine.report.figures.theme import drawing, narrow, page_width, points, present, tone
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
 from refine.utils.format import number, percent, plural
@@ -26,35 +26,25 @@ from refine.utils.format import number, percent, plural
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
 MOST = 10
 """Parameters that are shown where none are named."""
 
-_OTHERS = 300  # lines of other trials
-_GOOD = 120  # lines of good ones
+_OTHERS, _GOOD = 300, 120  # lines that are drawn
 _LABELS = 8  # levels of one axis that are named
 
 
 class _Upright(NamedTuple):
-    """One upright axis.
-
-    Attributes:
-        name: What stands above it.
-        at: (trials,) heights in [0, 1].
-        ticks: Heights that are named.
-        labels: Their names.
-        kept: Runs of heights that stay after a change; empty where nothing changes.
-        beyond: Where the range grows: height of the end and its new value in words.
-    """
+    """One upright axis."""
 
     name: str
-    at: Floats
-    ticks: Floats
+    at: Floats  # (trials,) heights in [0, 1]
+    ticks: Floats  # heights that are named
     labels: Sequence[str]
-    kept: Sequence[tuple[float, float]] = ()
-    beyond: Sequence[tuple[float, str]] = ()
+    kept: Sequence[tuple[float, float]] = ()  # runs of heights that stay after a change
+    beyond: Sequence[tuple[float, str]] = ()  # where the range grows: height of the end and its new value
 
 
+@drawing
 def parallel(
     analysis: Analysis,
     names: Sequence[str] | None = None,
@@ -77,35 +67,63 @@ def parallel(
         top: Share of the trials that counts as good, in (0, 1).
         new: Parameters after a change, a space among them; what stays is marked on their axes.
         label: What the change is called.
-        ax: Axes to draw into; default those of a new figure.
+        ax: Axes to draw into.
 
     Raises:
         AnalysisError: ``top`` is no share, no name is given or one twice.
         KeyError: There is no evidence on a name.
     """
+    from matplotlib.collections import LineCollection
+
     if isinstance(top, bool) or not isinstance(top, int | float) or not 0 < top < 1:
         raise AnalysisError(
             f"parallel: top must lie between 0 and 1, the share of trials that are good, got {top!r}"
         )
-    with style():
-        chosen = _chosen(analysis, names)
+    chosen = _chosen(analysis, names)
     table, y = space_filling_trials(analysis)
     keep = candidates(analysis, table)
-    table, y = table[keep], y[keep]
-    view = MetricView(y, analysis.direction)
-    good = stats.top_mask(analysis.sign * y, float(top))
-    with style():
-        table = first_where_absent(analysis, table)
-        uprights = [_upright(e, table[e.name].to_numpy(), new, analysis.sign, len(chosen)) for e in chosen]
-        read = read_at(
-            analysis.parameters, {n: table[n].to_numpy() for n in (e.name for e in analysis.parameters)}
-        )
-        uprights = [
-            u._replace(at=np.where(read[e.name], u.at, np.nan)) if e.name in read else u
-            for e, u in zip(chosen, uprights, strict=True)
-        ]
-        uprights.append(_metric(analysis, y, view))
-        return _draw(analysis, uprights, good, y, (float(top), label, view, names is None), ax)
+    table, y = first_where_absent(analysis, table[keep]), y[keep]
+    view, good = MetricView(y, analysis.direction), stats.top_mask(analysis.sign * y, float(top))
+    read = read_at(analysis.parameters, {e.name: table[e.name].to_numpy() for e in analysis.parameters})
+    uprights = []
+    for e in chosen:
+        after = new[e.name] if new is not None and e.name in new else None
+        upright = _upright(e, table[e.name].to_numpy(), after, analysis.sign, len(chosen))
+        uprights.append(upright._replace(at=np.where(read.get(e.name, True), upright.at, np.nan)))
+    uprights.append(_metric(analysis, y, view))
+    ax = axes(ax, 4.2)
+    heights, at = np.column_stack([u.at for u in uprights]), np.arange(len(uprights))
+    other, shown = thinned(~good, _OTHERS), thinned(good, _GOOD)
+    for rows, colour, width, alpha, order in (
+        (other, tone().grey, 0.5, 0.35, 1),
+        (shown, tone().blue, 0.9, 0.55, 2),
+        ([int(np.argmax(analysis.sign * y))], tone().orange, 2.0, 1.0, 3),
+    ):
+        lines = [np.column_stack([at, heights[row]]) for row in rows]
+        ax.add_collection(LineCollection(lines, colors=colour, linewidths=width, alpha=alpha, zorder=order))
+    for x, upright in enumerate(uprights):
+        _axis(ax, x, upright, last=x == len(uprights) - 1)
+    ax.set(xlim=(-0.45, len(uprights) - 0.45), ylim=(-0.07, 1.07), yticks=[])
+    ax.set_xticks(at, [])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    _names(ax, uprights)
+    ties = ", with ties" if good.sum() > 1.1 * top * len(good) + 1 else ""
+    marks: list[Any] = [
+        line_mark("best trial", tone().orange, linewidth=2),
+        line_mark(
+            _counted(f"best {percent(float(top))}{ties}", good.sum(), len(shown)), tone().blue, linewidth=1.4
+        ),
+    ]
+    if len(other):
+        marks.append(line_mark(_counted("others", (~good).sum(), len(other)), tone().grey, linewidth=1))
+    if any(u.kept for u in uprights):
+        marks.append(line_mark(label, tone().amber, linewidth=5, alpha=0.8))
+    left = len(analysis.parameters) - len(chosen)
+    notes = [f"{plural(left, 'parameter')} of less effect left out"] if names is None and left else []
+    notes += [f"{plural(view.hidden, 'trial')} {view.side} the axis"] if view.hidden else []
+    title(ax, f"Where {shorten(analysis.metric, 24)} is best", marks, note="; ".join(notes))
+    return ax
 
 
 def _chosen(analysis: Analysis, names: Sequence[str] | None) -> list[ParameterEvidence]:
@@ -119,56 +137,49 @@ def _chosen(analysis: Analysis, names: Sequence[str] | None) -> list[ParameterEv
     return [analysis[name] for name in names]
 
 
-def _upright(
-    e: ParameterEvidence, values: Any, new: Mapping[str, Parameter] | None, sign: float, count: int
-) -> _Upright:
+def _upright(e: ParameterEvidence, values: Any, new: Parameter | None, sign: float, count: int) -> _Upright:
     p = e.parameter
-    after = new[e.name] if new is not None and e.name in new else None
-    letters = int(page_width() / (count + 1) / 0.07) - 2
     if p.ordered:
         levels = np.linspace(0.0, 1.0, p.size) if not isinstance(p, Range) else p.unit(np.asarray(p.grid))
         at = p.unit(values)
         if not isinstance(p, Range):  # the middle of its share of the axis; its ends lie on the frame
             at = (at * p.size - 0.5) / max(1, p.size - 1)
-        cells = cell_axis(e, after, sign, most=p.size)
+        cells = cell_axis(e, new, sign, most=p.size)
     else:
-        cells = cell_axis(e, after, sign, most=max(_LABELS, p.size), letters=40, by_median=True)
+        cells = cell_axis(e, new, sign, most=max(_LABELS, p.size), letters=40)
         levels = (np.arange(cells.count) + 0.5) / cells.count
         at = levels[cells.of(values)]
-    most = max(6, letters)
+    most = max(6, int(page_width() / (count + 1) / 0.07) - 2)
     labels = told_apart(cells.labels, most)
     if p.numeric:  # a number can't be shortened in its middle
         labels = [text if len(text) <= most else f"{float(text):.2g}" for text in cells.labels]
     gap = float(np.diff(levels).min()) if len(levels) > 1 else 1.0
     on = np.abs(at[:, None] - levels[None, :]).min(axis=1).max() < 1e-6 if len(at) else True
-    if on and gap > 0.02:  # so that lines at one level don't hide each other
-        at = np.clip(at + min(0.5 * gap, 0.1) * (_shuffled(len(at), e.name) - 0.5), 0.0, 1.0)
+    if on and gap > 0.02:  # so that lines at one level don't hide each other, another way on every axis
+        seed = sum(ord(letter) * (i + 1) for i, letter in enumerate(e.name)) % 997
+        jitter = (spread(len(at)) * (seed + 2)) % 1.0 - 0.5
+        at = np.clip(at + min(0.5 * gap, 0.1) * jitter, 0.0, 1.0)
     shown = _named(len(levels)) if p.ordered else np.arange(len(levels))
     name = f"{e.name} (log)" if isinstance(p, Range) and p.log else e.name
-    kept, beyond = _kept(e, after, cells, levels)
-    return _Upright(name, at, levels[shown], [labels[i] for i in shown], kept, beyond)
+    return _Upright(name, at, levels[shown], [labels[i] for i in shown], *_kept(p, new, cells, levels))
 
 
 def _named(count: int) -> npt.NDArray[np.int64]:
     """Which levels of an ordered axis are named: at equal steps where there are such, and both ends."""
     if count <= _LABELS:
         return np.arange(count)
-    space_filling = [n for n in range(_LABELS, 3, -1) if (count - 1) % (n - 1) == 0]
-    return np.rint(np.linspace(0, count - 1, space_filling[0] if space_filling else _LABELS - 2)).astype(
-        np.int64
-    )
+    equal = [n for n in range(_LABELS, 3, -1) if (count - 1) % (n - 1) == 0]
+    return np.rint(np.linspace(0, count - 1, equal[0] if equal else _LABELS - 2)).astype(np.int64)
 
 
 def _kept(
-    e: ParameterEvidence, new: Parameter | None, cells: CellAxis, levels: Floats
+    old: Parameter, new: Parameter | None, cells: CellAxis, levels: Floats
 ) -> tuple[list[tuple[float, float]], list[tuple[float, str]]]:
     """What stays, as runs of heights, and where the range grows."""
-    old = e.parameter
     if new is None or new == old:
         return [], []
     if isinstance(old, Range) and isinstance(new, Range):
-        edges = np.clip(new.edges(), *old.edges())
-        low, high = (float(v) for v in old.unit(edges))
+        low, high = (float(v) for v in old.unit(np.clip(new.edges(), *old.edges())))
         beyond = [(-0.035, f"to {number(new.low)}")] * (new.low < old.low)
         beyond += [(1.035, f"to {number(new.high)}")] * (new.high > old.high)
         return [(low - 0.02 * (new.low < old.low), high + 0.02 * (new.high > old.high))], beyond
@@ -185,94 +196,26 @@ def _metric(analysis: Analysis, y: Floats, view: MetricView) -> _Upright:
     at = np.clip((view.forward(y) - low) / (high - low), 0.0, 1.0)
     ticks = np.array(MaxNLocator(5).tick_values(low, high))
     ticks = ticks[(ticks >= low) & (ticks <= high)]
-    labels = [number(float(v), 4) for v in view.back(ticks)]
     places = (ticks - low) / (high - low)
     if analysis.sign < 0:  # better upwards
         at, places = 1 - at, 1 - places
+    labels = [number(float(v), 4) for v in view.back(ticks)]
     return _Upright(f"{analysis.metric}{' (log)' if view.log else ''}", at, places, labels)
-
-
-def _shuffled(count: int, name: str) -> Floats:
-    """Numbers in [0, 1) that look random, differ between axes and are the same every time."""
-    seed = sum(ord(letter) * (i + 1) for i, letter in enumerate(name)) % 997
-    return np.asarray((spread(count) * (seed + 2)) % 1.0)
-
-
-def _draw(
-    analysis: Analysis,
-    uprights: Sequence[_Upright],
-    good: npt.NDArray[np.bool_],
-    y: Floats,
-    rest: tuple[float, str, MetricView, bool],
-    ax: Axes | None,
-) -> Axes:
-    from matplotlib.collections import LineCollection
-
-    top, label, view, default = rest
-    ax = axes(ax, 4.2)
-    places = np.column_stack([u.at for u in uprights])
-    at = np.arange(len(uprights))
-    best = int(np.argmax(analysis.sign * y))
-    other = _some(np.flatnonzero(~good), _OTHERS)
-    shown = _some(np.flatnonzero(good), _GOOD)
-    for rows, colour, width, alpha, order in (
-        (other, tone().grey, 0.5, 0.35, 1),
-        (shown, tone().blue, 0.9, 0.55, 2),
-        (np.array([best]), tone().orange, 2.0, 1.0, 3),
-    ):
-        lines = [np.column_stack([at, places[row]]) for row in rows]
-        drawn = LineCollection(lines, colors=colour, linewidths=width, alpha=alpha, zorder=order)
-        ax.add_collection(drawn)
-    marked = any(u.kept for u in uprights)
-    for x, upright in enumerate(uprights):
-        _axis(ax, x, upright, last=x == len(uprights) - 1)
-    ax.set_xlim(-0.45, len(uprights) - 0.45)
-    ax.set_ylim(-0.07, 1.07)
-    ax.set_xticks(at, [])
-    ax.set_yticks([])
-    ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    _names(ax, uprights)
-    ties = ", with ties" if good.sum() > 1.1 * top * len(good) + 1 else ""
-    marks: list[Any] = [
-        line_mark("best trial", tone().orange, linewidth=2),
-        line_mark(_counted(f"best {percent(top)}{ties}", good.sum(), len(shown)), tone().blue, linewidth=1.4),
-    ]
-    if len(other):
-        text = _counted("others", (~good).sum(), len(other))
-        marks.append(line_mark(text, tone().grey, linewidth=1))
-    if marked:
-        marks.append(line_mark(label, tone().amber, linewidth=5, alpha=0.8))
-    left = len(analysis.parameters) - len(uprights) + 1
-    notes = [f"{plural(left, 'parameter')} of less effect left out"] if default and left else []
-    notes += [f"{plural(view.hidden, 'trial')} {view.side} the axis"] if view.hidden else []
-    set_title(ax, f"Where {shorten(analysis.metric, 24)} is best", marks, note="; ".join(notes))
-    return ax
 
 
 def _axis(ax: Axes, x: int, upright: _Upright, last: bool) -> None:
     ax.plot([x, x], [0, 1], color=tone().ink, linewidth=1.0, zorder=4)
-    for low, high in upright.kept:
-        ax.plot(
-            [x, x], [low, high], color=tone().amber, linewidth=6, alpha=0.8, solid_capstyle="butt", zorder=3.5
-        )
+    kept: dict[str, Any] = {"color": tone().amber, "linewidth": 6, "alpha": 0.8, "solid_capstyle": "butt"}
+    for run in upright.kept:
+        ax.plot([x, x], run, zorder=3.5, **kept)
     box = {"facecolor": tone().paper, "alpha": 0.85, "edgecolor": "none", "pad": 0.6}
-    for place, text in zip(upright.ticks, upright.labels, strict=True):
-        ax.plot([x - 0.035, x + 0.035], [place, place], color=tone().ink, linewidth=0.8, zorder=4)
-        side: dict[str, Any] = {"ha": "left" if last else "right", "va": "center"}
-        ax.text(x + (0.07 if last else -0.07), place, text, fontsize=points(7), bbox=box, zorder=5, **side)
-    for place, text in upright.beyond:
-        ax.text(
-            x, place, text, fontsize=points(7), ha="center", va="bottom" if place > 1 else "top", zorder=5
-        )
-
-
-def _some(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """At most so many rows, evenly spread over the table."""
-    if len(rows) <= most:
-        return rows
-    return np.asarray(rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)])
+    side: dict[str, Any] = {"ha": "left" if last else "right", "va": "center", "bbox": box}
+    small: dict[str, Any] = {"fontsize": points(7), "zorder": 5}
+    for height, text in zip(upright.ticks, upright.labels, strict=True):
+        ax.plot([x - 0.035, x + 0.035], [height, height], color=tone().ink, linewidth=0.8, zorder=4)
+        ax.text(x + (0.07 if last else -0.07), height, text, **side, **small)
+    for height, text in upright.beyond:
+        ax.text(x, height, text, ha="center", va="bottom" if height > 1 else "top", **small)
 
 
 def _counted(text: str, count: int, drawn: int) -> str:
@@ -281,15 +224,13 @@ def _counted(text: str, count: int, drawn: int) -> str:
 
 def _names(ax: Axes, uprights: Sequence[_Upright]) -> None:
     """Names below the axes: upright on a few lines where every part of them has room, else slanted."""
-    foot = -0.1 if any(place < 0 for u in uprights for place, _ in u.beyond) else -0.05
+    foot = -0.1 if any(height < 0 for u in uprights for height, _ in u.beyond) else -0.05
     size, last = points(8.5), len(uprights) - 1
     step = 0.95 * (present().width - 0.2) / len(uprights)
     texts = [fitted(u.name, step, size, lines=3, bold=x == last, least=1) for x, u in enumerate(uprights)]
-    fit = not any("…" in text for text in texts)
-    side: dict[str, Any] = (
-        {"ha": "center"} if fit else {"ha": "right", "rotation": 30, "rotation_mode": "anchor"}
-    )
-    for x, (text, upright) in enumerate(zip(texts, uprights, strict=True)):
-        shown = text if fit else shorten(upright.name, 28)
-        weight = "bold" if x == last else "normal"
-        ax.text(x, foot, shown, va="top", fontsize=size, fontweight=weight, **side)
+    side: dict[str, Any] = {"ha": "center"}
+    if any("…" in text for text in texts):
+        texts = [shorten(u.name, 28) for u in uprights]
+        side = {"ha": "right", "rotation": 30, "rotation_mode": "anchor"}
+    for x, text in enumerate(texts):
+        ax.text(x, foot, text, va="top", fontsize=size, fontweight="bold" if x == last else "normal", **side)

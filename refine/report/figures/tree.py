@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from refine.errors import AnalysisError, did_you_mean
-from refine.report.figures.look import narrow, page_width, points, style, tone
-from refine.report.figures.style import axes, short_ids, shorten, title
+from refine.report.figures.canvas import axes, title
+from refine.report.figures.labels import short_ids, shorten
+from refine.report.figures.theme import drawing, narrow, page_width, points, tone
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import plural, score
 
@@ -82,14 +83,14 @@ def layout(parents: Sequence[int | None], first: Sequence[int] = ()) -> list[Pla
         node, lane = stack.pop()
         places[node] = Place(row, lane)
         row += 1
-        here = children.get(node, [])
-        if here:
-            main = max(here, key=lambda i: (i in first, below[i], i))
+        if branches := children.get(node, []):
+            main = max(branches, key=lambda i: (i in first, below[i], i))
             stack.append((main, lane))
-            stack += [(i, lane + 1) for i in reversed(here) if i != main]
+            stack += [(i, lane + 1) for i in reversed(branches) if i != main]
     return places
 
 
+@drawing
 def tree(
     nodes: Sequence[TreeNode],
     direction: str,
@@ -108,53 +109,53 @@ def tree(
         direction: ``"maximize"`` or ``"minimize"``.
         metric: How to call the value.
         winner: Id of the round to lead to; default the first that has the best value.
-        ax: Axes to draw into; default those of a new figure.
+        ax: Axes to draw into.
 
     Raises:
         AnalysisError: No node, a parent doesn't stand before its child, an id stands twice, ``winner`` is no node's,
             or ``direction`` is neither.
     """
     check_direction(direction)
-    sign = sign_of(direction)
-    number = _numbers(nodes)
-    parents = [None if node.parent is None else number[node.parent] for node in nodes]
-    known = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]
+    sign, number = sign_of(direction), _numbers(nodes)
     if winner is not None and winner not in number:
         raise AnalysisError(
             f"tree: winner is the id of a round, got {winner!r}; {did_you_mean(winner, number)}"
         )
+    parents = [None if node.parent is None else number[node.parent] for node in nodes]
+    known = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]
     first = max(known, key=lambda i: sign * nodes[i].best) if known else None
     last = first if winner is None else number[winner]
-    way = set()
+    way: set[int] = set()
     at = last
     while at is not None:
         way.add(at)
         at = parents[at]
+    colours = [
+        tone().orange if i == last else tone().blue if i in way else tone().grey for i in range(len(nodes))
+    ]
     places = layout(parents, tuple(way))
-    with style():
-        below = narrow() and any(node.note.strip() for node in nodes)  # notes have a line of their own
-        tall = 0.42 if below else 0.3 if len(nodes) <= _CLOSE else 0.22
-        ax = axes(ax, 0.95 + tall * len(nodes))
-        _edges(ax, nodes, parents, places, way)
-        for i, place in enumerate(places):
-            colour = tone().orange if i == last else tone().blue if i in way else tone().paper
-            edge = tone().orange if i == last else tone().blue if i in way else tone().grey
-            size = 7.5 if i == last else 6.0
-            look: dict[str, Any] = {
-                "markerfacecolor": colour,
-                "markeredgecolor": edge,
-                "markeredgewidth": 1.4,
-            }
-            ax.plot(place.lane * _LANE, place.row, "o", markersize=size, zorder=4, gid="node", **look)
-        _rows(ax, nodes, places, way, last, sign, below)
-        ax.set_xlim(-0.12, page_width() - 0.3)
-        ax.set_ylim(len(nodes) - (0.2 if below else 0.4), -1.15)
-        ax.set_axis_off()
-        title(ax, f"{plural(len(nodes), 'round')}: best {shorten(metric, 30)} and how each came about")
+    below = narrow() and any(node.note.strip() for node in nodes)  # notes have a line of their own
+    tall = 0.42 if below else 0.3 if len(nodes) <= _CLOSE else 0.22
+    ax = axes(ax, 0.95 + tall * len(nodes))
+    for i, (place, parent) in enumerate(zip(places, parents, strict=True)):
+        look: dict[str, Any] = {"markerfacecolor": colours[i] if i in way else tone().paper}
+        look |= {
+            "markeredgecolor": colours[i],
+            "markersize": 7.5 if i == last else 6.0,
+            "markeredgewidth": 1.4,
+        }
+        ax.plot(place.lane * _LANE, place.row, "o", zorder=4, gid="node", **look)
+        if parent is not None:
+            _edge(ax, places[parent], place, i in way, nodes[i].kind == "branched")
+    _rows(ax, nodes, places, colours, last, sign, below)
+    ax.set_xlim(-0.12, page_width() - 0.3)
+    ax.set_ylim(len(nodes) - (0.2 if below else 0.4), -1.15)
+    ax.set_axis_off()
+    title(ax, f"{plural(len(nodes), 'round')}: best {shorten(metric, 30)} and how each came about")
     return ax
 
 
-def _numbers(nodes: Sequence[TreeNode]) -> Mapping[str, int]:
+def _numbers(nodes: Sequence[TreeNode]) -> dict[str, int]:
     if not nodes:
         raise AnalysisError("tree: there is no round yet; add one first")
     number: dict[str, int] = {}
@@ -170,100 +171,79 @@ def _numbers(nodes: Sequence[TreeNode]) -> Mapping[str, int]:
     return number
 
 
-def _edges(
-    ax: Axes, nodes: Sequence[TreeNode], parents: Sequence[int | None], places: Sequence[Place], way: set[int]
-) -> None:
-    for i, parent in enumerate(parents):
-        if parent is None:
-            continue
-        (top, left), (row, lane) = places[parent], places[i]
-        x, y = ([lane, lane], [top, float(row)])
-        if lane != left:  # down the parent's lane, then over to its own
-            x, y = [left, left, lane, lane], [top, row - 0.55, row - 0.2, row]
-        colour, width, order = (tone().blue, 2.4, 3) if i in way else (tone().grey, 1.2, 2)
-        dashes: Any = (0, (3, 1.5)) if nodes[i].kind == "branched" else "-"
-        (line,) = ax.plot(np.array(x) * _LANE, y, color=colour, linewidth=width, zorder=order, gid="edge")
-        line.set(linestyle=dashes, solid_joinstyle="round")
+def _edge(ax: Axes, parent: Place, child: Place, on_way: bool, dashed: bool) -> None:
+    """Down the parent's lane, then over to the child's."""
+    (top, left), (row, lane) = parent, child
+    x, y = [lane, lane], [top, float(row)]
+    if lane != left:
+        x, y = [left, left, lane, lane], [top, row - 0.55, row - 0.2, row]
+    colour, width, order = (tone().blue, 2.4, 3) if on_way else (tone().grey, 1.2, 2)
+    (line,) = ax.plot(np.array(x) * _LANE, y, color=colour, linewidth=width, zorder=order, gid="edge")
+    line.set(linestyle=(0, (3, 1.5)) if dashed else "-", solid_joinstyle="round")
 
 
 def _rows(
     ax: Axes,
     nodes: Sequence[TreeNode],
     places: Sequence[Place],
-    way: set[int],
+    colours: Sequence[str],
     winner: int | None,
     sign: float,
     below: bool,
 ) -> None:
     """What stands beside the lanes, in columns."""
     short = short_ids([node.id for node in nodes])
-    texts = [score(node.best) for node in nodes]
-    counts = [
-        f"{node.n:,}" if node.n == node.planned else f"{node.n:,} of {node.planned:,}" for node in nodes
-    ]
+    bests = [score(node.best) for node in nodes]
+    counts = [f"{n.n:,}" if n.n == n.planned else f"{n.n:,} of {n.planned:,}" for n in nodes]
     x_id = (max(place.lane for place in places) + 1) * _LANE
     x_best = x_id + 1.15 * _LETTER * max(map(len, short)) + 0.15
-    x_strip = x_best + _LETTER * max(map(len, texts)) + 0.22
-    x_count = x_strip + _STRIP + 0.15 + _LETTER * max(len("trials"), *map(len, counts))
+    x_strip = x_best + _LETTER * max(map(len, bests)) + 0.22
+    x_count = x_strip + _STRIP + 0.15 + _LETTER * max(map(len, ["trials", *counts]))
     x_kind = x_count + 0.18
-    x_note = x_kind + _LETTER * max(len("decision"), *(len(node.kind) for node in nodes)) + 0.15
-    letters = max(8, int((page_width() - 0.45 - x_note) / _LETTER))
-    small: dict[str, Any] = {"fontsize": points(7.5), "color": tone().grey, "va": "center"}
-    ax.text(x_id, -0.85, "round", **small)
-    ax.text(x_best, -0.85, "best", **small)
-    ax.text(x_strip + _STRIP, -0.85, "better →", ha="right", **small)
-    ax.text(x_count, -0.85, "trials", ha="right", **small)
-    ax.text(x_kind, -0.85, "decision", **small)
+    x_note = x_kind + _LETTER * max(map(len, ["decision", *(node.kind for node in nodes)])) + 0.15
+    heads = [(x_id, "round", "left"), (x_best, "best", "left"), (x_strip + _STRIP, "better →", "right")]
+    heads += [(x_count, "trials", "right"), (x_kind, "decision", "left")]
     if any(node.tags or (node.note and not below) for node in nodes):
-        ax.text(x_note, -0.85, "tag" if below else "tag, note", **small)
+        heads.append((x_note, "tag" if below else "tag, note", "left"))
+    for x, text, side in heads:
+        ax.text(x, -0.85, text, ha=side, fontsize=points(7.5), color=tone().grey, va="center")
     known = [sign * node.best for node in nodes if math.isfinite(node.best)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    for i, (node, place) in enumerate(zip(nodes, places, strict=True)):
-        if place.row % 2:
-            ax.axhspan(
-                place.row - 0.5 + 0.18 * below,
-                place.row + 0.5 + 0.18 * below,
-                color=tone().pale,
-                alpha=0.55,
-                linewidth=0,
-                zorder=0,
-            )
-        row: dict[str, Any] = {"va": "center", "fontsize": points(8.5), "zorder": 5}
-        weight = "bold" if i == winner else "normal"
-        ax.text(x_id, place.row, short[i], family="monospace", color=tone().ink, fontweight=weight, **row)
-        ax.text(x_best, place.row, texts[i], fontweight=weight, **row)
-        ax.text(x_count, place.row, counts[i], ha="right", **row)
-        ax.text(x_kind, place.row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **row)
-        ax.plot([x_strip, x_strip + _STRIP], [place.row] * 2, color=tone().light, linewidth=0.7, zorder=1)
+    for i, (node, (row, _)) in enumerate(zip(nodes, places, strict=True)):
+        if row % 2:
+            middle = row + 0.18 * below
+            ax.axhspan(middle - 0.5, middle + 0.5, color=tone().pale, alpha=0.55, linewidth=0, zorder=0)
+        look: dict[str, Any] = {"va": "center", "fontsize": points(8.5), "zorder": 5}
+        bold: dict[str, Any] = {"fontweight": "bold" if i == winner else "normal"}
+        ax.text(x_id, row, short[i], family="monospace", **bold, **look)
+        ax.text(x_best, row, bests[i], **bold, **look)
+        ax.text(x_count, row, counts[i], ha="right", **look)
+        ax.text(x_kind, row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **look)
+        ax.plot([x_strip, x_strip + _STRIP], [row] * 2, color=tone().light, linewidth=0.7, zorder=1)
         if math.isfinite(node.best):
             share = (sign * node.best - low) / (high - low) if high > low else 1.0
-            colour = tone().orange if i == winner else tone().blue if i in way else tone().grey
-            ax.plot(
-                x_strip + share * _STRIP, place.row, "o", color=colour, markersize=4.5, zorder=4, gid="best"
-            )
-        _words(ax, x_note, place.row, node._replace(note="") if below else node, letters)
-        if below:
-            whole = max(8, int((page_width() - 0.45 - x_id) / _LETTER))
-            _words(ax, x_id, place.row + 0.4, node._replace(tags=()), whole)
+            dot: dict[str, Any] = {"color": colours[i], "markersize": 4.5, "zorder": 4}
+            ax.plot(x_strip + share * _STRIP, row, "o", gid="best", **dot)
+        used = _tags(ax, x_note, row, node.tags)
+        line, at = (x_id, row + 0.4) if below else (x_note + used, row)
+        _note(ax, line, at, node.note)
 
 
-def _words(ax: Axes, x: float, row: float, node: TreeNode, letters: int) -> None:
-    """Tags on amber, and as much of the note as fits behind them."""
-    tags = shorten(", ".join(node.tags), max(8, letters // 2)) if node.tags else ""
-    if tags:
-        box = {"facecolor": tone().amber, "alpha": 0.35, "edgecolor": "none", "boxstyle": "round,pad=0.2"}
-        ax.text(x + 0.04, row, tags, va="center", fontsize=points(8), bbox=box, zorder=5)
-    used = len(tags) + 2 if tags else 0
-    line = " ".join(node.note.split())
-    if line and letters - used >= 6:
-        # Unlike a name, a sentence is understood by its beginning.
-        left = int((letters - used) * _LETTER / _SLANTED)
-        text = line if len(line) <= left else f"{line[: left - 1].rstrip()}…"
-        style_of: dict[str, Any] = {
-            "fontsize": points(8),
-            "style": "italic",
-            "color": tone().ink,
-            "va": "center",
-            "zorder": 5,
-        }
-        ax.text(x + _LETTER * used, row, text, **style_of)
+def _tags(ax: Axes, x: float, row: float, tags: Sequence[str]) -> float:
+    """Tags on amber; how far they reach."""
+    if not tags:
+        return 0.0
+    letters = max(8, int((page_width() - 0.45 - x) / _LETTER))
+    text = shorten(", ".join(tags), max(8, letters // 2))
+    box = {"facecolor": tone().amber, "alpha": 0.35, "edgecolor": "none", "boxstyle": "round,pad=0.2"}
+    ax.text(x + 0.04, row, text, va="center", fontsize=points(8), bbox=box, zorder=5)
+    return _LETTER * (len(text) + 2)
+
+
+def _note(ax: Axes, x: float, row: float, note: str) -> None:
+    """As much of a note as there is room for: unlike a name, a sentence is understood by its beginning."""
+    text, room = " ".join(note.split()), page_width() - 0.45 - x
+    most = int(room / _SLANTED)
+    if text and room >= 6 * _LETTER:
+        shown = text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+        ax.text(x, row, shown, va="center", fontsize=points(8), style="italic", zorder=5)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from refine.report import figures
-from refine.report.figures import look
+from refine.report.figures import themed
 from refine.report.glossary import terms_section
 from refine.report.markdown.names import first_line
 from refine.report.markdown.text import Part, Raw, escape, picture, rendered
@@ -60,12 +60,12 @@ def drawn(description: str, where: Path, path: str, draw: Callable[[], Any]) -> 
         draw: Draws it.
     """
     if not _VECTORS.get():
-        with look(theme="light", plain=True):
+        with themed(theme="light", plain=True):
             figures.save(draw(), where / path)
         return picture(description, path)
     stem = path.removesuffix(".png")
     for theme, name in (("light", f"{stem}.svg"), ("dark", f"{stem}-dark.svg")):
-        with look(theme=theme, plain=True):  # type: ignore[arg-type]
+        with themed(theme=theme, plain=True):  # type: ignore[arg-type]
             figures.save(draw(), where / name)
     return picture(description, f"{stem}.svg")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refine.report.figures.studies import studies
+from refine.report.figures.effects import studies
 from refine.tree.studies import SharedParameter, Side, StudyComparison
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Page, Text

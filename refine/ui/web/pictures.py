@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError, did_you_mean
-from refine.report.figures.style import svg
+from refine.report.figures.canvas import svg
 from refine.report.pages.comparison import comparison_page
 from refine.report.plots import Plots
 from refine.tree.comparison import compare

@@ -12,7 +12,7 @@ from looks import apart, drawn, inside, legend, points, texts
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures import RoundValues, TreeNode
-from refine.report.figures.look import tone
+from refine.report.figures.theme import tone
 from refine.report.figures.tree import Place, layout
 
 

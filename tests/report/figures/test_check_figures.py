@@ -15,7 +15,7 @@ from refine.analysis.analysis import Analysis, analyze
 from refine.analysis.best_trials import _front
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.look import tone
+from refine.report.figures.theme import tone
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 import refine
 from refine.report import figures
-from refine.report.figures.look import tone
+from refine.report.figures.theme import tone
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 

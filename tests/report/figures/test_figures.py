@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from looks import apart, drawn, inside, legend, texts
 
 from refine.analysis.analysis import Analysis, analyze
 from refine.analysis.metric_view import MetricView as View
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.metric_axis import hidden_note
-from refine.report.figures.style import Scale, _fitting, shorten, wrapped
+from refine.report.figures.axes import hidden_note
+from refine.report.figures.axes import Scale
+from refine.report.figures.labels import fitting, shorten, wrapped
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
@@ -58,35 +60,6 @@ def analysis() -> Analysis:
     return analyze(SPACE, _table(SPACE, 240), metric="val_acc", read={"batch": 0.0})
 
 
-def _texts(ax: Any) -> list[str]:
-    return [t.get_text() for t in ax.texts]
-
-
-def _legend(ax: Any) -> list[str]:
-    return [t.get_text() for t in ax.get_legend().get_texts()]
-
-
-def _inside(ax: Any) -> None:
-    """Everything that is written lies on the page."""
-    figure = ax.figure
-    figure.canvas.draw()
-    page = figure.bbox
-    texts = [*ax.texts, *ax.get_yticklabels(), ax.title, ax.xaxis.label, ax.yaxis.label]
-    boxes = [t.get_window_extent() for t in texts if t.get_text()]
-    boxes.append(ax.get_legend().get_window_extent())
-    for box in boxes:
-        assert box.x0 >= page.x0 - 1
-        assert box.x1 <= page.x1 + 1
-        assert box.y0 >= page.y0 - 1
-        assert box.y1 <= page.y1 + 1
-
-
-def _no_overlap(labels: list[Any]) -> None:
-    boxes = [t.get_window_extent() for t in labels if t.get_text() and t.get_visible()]
-    for i, a in enumerate(boxes):
-        assert not any(a.overlaps(b) for b in boxes[i + 1 :])
-
-
 @pytest.mark.slow
 def test_importing_figures_loads_no_matplotlib() -> None:
     code = "import sys, refine.report.markdown; print('matplotlib' in sys.modules)"
@@ -117,16 +90,16 @@ def test_correlation(analysis: Analysis) -> None:
     lr = ax.patches[0]
     assert lr.get_width() == pytest.approx(analysis["lr"].correlation.estimate)
     assert "val_acc" in ax.get_xlabel()
-    assert "never read" in _texts(ax)
-    assert "q < 0.001" in _texts(ax)
-    _inside(ax)
+    assert "never read" in texts(ax)
+    assert "q < 0.001" in texts(ax)
+    inside(ax)
 
 
 def test_correlation_of_fifteen_long_names() -> None:
     space = Space({f"a_rather_long_name_of_a_parameter_{i}": Float(0, 1, 4) for i in range(15)})
     ax = figures.correlation(analyze(space, _table(space, 60)))
-    _inside(ax)
-    _no_overlap(ax.get_yticklabels())
+    inside(ax)
+    apart(ax.get_yticklabels())
 
 
 def test_density_of_a_range(analysis: Analysis) -> None:
@@ -141,10 +114,10 @@ def test_density_of_a_range(analysis: Analysis) -> None:
     assert ax.get_xlim() == (0.5, 5.0)
     span = ax.patches[-1]
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((0.5, 2))
-    assert "proposed: 0.5 to 2" in _legend(ax)
+    assert "proposed: 0.5 to 2" in legend(ax)
     assert ax.get_xlabel() == "lr"
     assert ax.get_ylabel() == "density (1 = uniform)"
-    _inside(ax)
+    inside(ax)
 
 
 def test_density_of_a_widened_log_range(analysis: Analysis) -> None:
@@ -152,7 +125,7 @@ def test_density_of_a_widened_log_range(analysis: Analysis) -> None:
     assert ax.get_xscale() == "log"
     assert ax.get_xlim() == pytest.approx((1e-6, 1.0))
     assert ax.get_xlabel() == "decay (log scale)"
-    assert {"decided: 0.0001 to 1", "now: 1e-06 to 0.1"} <= set(_legend(ax))
+    assert {"decided: 0.0001 to 1", "now: 1e-06 to 0.1"} <= set(legend(ax))
     assert "1" in [t.get_text() for t in ax.get_xticklabels()]
 
 
@@ -160,7 +133,7 @@ def test_density_of_a_range_edited_to_values(analysis: Analysis) -> None:
     ax = figures.density(analysis, "batch", Categorical([4, 8]))
     assert [line.get_xdata()[0] for line in ax.lines[2:]] == [4, 8]
     ax = figures.density(analysis, "lr", Categorical([1.0]))
-    assert "proposed: 1.0" in _legend(ax)
+    assert "proposed: 1.0" in legend(ax)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +146,7 @@ def test_density_of_choices(analysis: Analysis, name: str, levels: int) -> None:
     everyone = [b.get_width() for b in bars if b.get_y() + 0.18 < round(b.get_y() + 0.18)]
     assert sum(everyone) == pytest.approx(1)
     assert ax.get_xlabel() == "share of the trials"
-    _inside(ax)
+    inside(ax)
 
 
 def test_levels_that_stay_are_shaded(analysis: Analysis) -> None:
@@ -181,8 +154,44 @@ def test_levels_that_stay_are_shaded(analysis: Analysis) -> None:
         ax = draw(analysis, "optimizer", Categorical(["Nadam"]))
         styles = [t.get_style() for t in ax.get_yticklabels()]
         assert styles == ["italic", "normal", "italic"]
-        assert "proposed: 1 of 3" in _legend(ax)
-        _inside(ax)
+        assert "proposed: 1 of 3" in legend(ax)
+        inside(ax)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "new"),
+    [
+        ("lr", 1, 3, None),
+        ("decay", 1e-5, 1e-2, Float(1e-4, 1e-3, 5, log=True)),
+        ("batch", 6, 22, Categorical([10, 14])),
+    ],
+)
+def test_density_2d_between_two_bounds(
+    analysis: Analysis, name: str, low: float, high: float, new: Any
+) -> None:
+    ax = figures.density_2d(analysis, name, new, low=low, high=high)
+    assert ax.get_xlim() == pytest.approx((low, high))
+    table = analysis.table[analysis.table["state"] == "complete"]
+    inside_bounds = table[(table[name] > 0.999 * low) & (table[name] < 1.001 * high)]
+    dots = next(line for line in ax.lines if line.get_marker() == ".")
+    lost = int(ax.get_title("right").split()[0]) if ax.get_title("right") else 0
+    assert len(dots.get_xdata()) == len(inside_bounds) - lost
+    medians = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    assert low <= min(medians) < max(medians) <= high
+    assert ax.get_title("left").startswith(f"{name} from ")
+    inside(ax)
+
+
+def test_bounds_that_are_refused(analysis: Analysis) -> None:
+    for name, low, high, says in (
+        ("lr", 3, 1, "low must be < high, got 3 and 1; swap them?"),
+        ("lr", 1, 7, "within lr's range, 0.5 to 5, got 1 and 7; outside it no trial ran"),
+        ("lr", 1, "2", "high must be a finite number, got '2'"),
+        ("optimizer", 0, 1, "optimizer has no order of 4 numbers or more.*leave them out"),
+        ("lr", 0.6, 0.7, "lr from 0.6 to 0.7 holds 0 space-filling trials, but at least 10 are needed"),
+    ):
+        with pytest.raises(AnalysisError, match=says):
+            figures.density_2d(analysis, name, low=low, high=high)
 
 
 @pytest.mark.slow
@@ -197,18 +206,18 @@ def test_density_2d_ends_at_the_ranges_ends(analysis: Analysis) -> None:
     low, high = ax.get_ylim()
     assert low > 0.5
     assert high > 0.97
-    assert "proposed: 0.5 to 2" in _legend(ax)
-    _inside(ax)
-    _no_overlap(ax.get_xticklabels())
+    assert "proposed: 0.5 to 2" in legend(ax)
+    inside(ax)
+    apart(ax.get_xticklabels())
 
 
 def test_violins(analysis: Analysis) -> None:
     ax = figures.density_2d(analysis, "optimizer")
     assert len(ax.collections) == 3
-    assert _texts(ax) == [f"n = {v.n}" for v in analysis["optimizer"].levels]
+    assert texts(ax) == [f"n = {v.n}" for v in analysis["optimizer"].levels]
     right = max(p.vertices[:, 0].max() for c in ax.collections for p in c.get_paths())
     assert right <= 1
-    _inside(ax)
+    inside(ax)
 
 
 def test_twelve_long_levels_and_a_level_without_trials() -> None:
@@ -220,9 +229,9 @@ def test_twelve_long_levels_and_a_level_without_trials() -> None:
     found = analyze(space, frame)
     for draw in (figures.density, figures.density_2d):
         ax = draw(found, "name", Categorical(space["name"].grid[:3]))
-        assert any("no trial" in t for t in _texts(ax))
-        _inside(ax)
-        _no_overlap(ax.get_yticklabels())
+        assert any("no trial" in t for t in texts(ax))
+        inside(ax)
+        apart(ax.get_yticklabels())
 
 
 def test_a_metric_that_never_changes() -> None:
@@ -251,13 +260,13 @@ def test_minimize() -> None:
 def test_best_so_far() -> None:
     table = pd.DataFrame({"value": [np.nan, 0.5, 0.4, 0.9, 0.8], "state": ["failed", *["complete"] * 4]})
     ax = figures.best_so_far(table, "maximize", "val_acc")
-    x, y = ax.lines[1].get_data()
+    x, y = drawn(ax, "best")[0].get_data()
     assert list(x) == [2, 3, 4, 5]
     assert list(y) == [0.5, 0.5, 0.9, 0.9]
-    assert "0.9000 at trial 4" in _legend(ax)
-    assert "without a value (1)" in _legend(ax)
+    assert "0.9000 at trial 4" in legend(ax)
+    assert "without a value (1)" in legend(ax)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("trial", "val_acc")
-    assert list(figures.best_so_far(table, "minimize").lines[1].get_ydata()) == [0.5, 0.4, 0.4, 0.4]
+    assert list(drawn(figures.best_so_far(table, "minimize"), "best")[0].get_ydata()) == [0.5, 0.4, 0.4, 0.4]
     with pytest.raises(AnalysisError, match="no trial has a value yet"):
         figures.best_so_far(table.iloc[:1], "maximize")
     with pytest.raises(AnalysisError, match="direction must be"):
@@ -287,7 +296,7 @@ def test_helpers() -> None:
     assert wrapped("first_name_of_many", 12) == "first_name_\nof_many"
     assert wrapped("x" * 20, 12) == "xxxxxx…xxxxx"  # no line ends within a word
     assert wrapped(f"learning_rate_of_{'x' * 20}", 12, 3) == "learning_\nrate_of_\nxxxxxx…xxxxx"
-    assert _fitting(np.array([0.0, 0.02, 0.5, 1.0]), ["0", "0.02", "0.5", "1"]) == [0, 2, 3]
+    assert fitting([0.0, 0.1, 2.5, 5.0], [0.1, 0.3, 0.2, 0.1], [0, 3, 1, 2]) == [0, 2, 3]
     assert Scale(Integer(1, 3)).at([0, 1]).tolist() == [0.5, 3.5]
     assert View(np.array([0.2, 0.9]), "maximize").bounds == (0.0, 1.0)
     assert View(np.array([-2.0, 0.9]), "maximize").bounds == (-np.inf, np.inf)

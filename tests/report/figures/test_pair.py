@@ -11,8 +11,8 @@ import pytest
 from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.cells import cell_axis
-from refine.report.figures.look import tone
+from refine.report.figures.axes import cell_axis
+from refine.report.figures.theme import tone
 from refine.report.figures.pair import _colour_range
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer, Parameter

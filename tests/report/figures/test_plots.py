@@ -17,8 +17,8 @@ from matplotlib.text import Text
 import refine
 from refine.errors import AnalysisError, ReviewError
 from refine.report import figures
-from refine.report.figures.look import tone
-from refine.report.figures.style import png
+from refine.report.figures.theme import tone
+from refine.report.figures.canvas import png
 from refine.report.plots import Plots, TreePlots
 
 if TYPE_CHECKING:
@@ -72,9 +72,8 @@ def test_every_figure_by_its_name(root: refine.Round) -> None:
         "correlation": plot.correlation(),
         "parallel": plot.parallel(new=new),
         "density": plot.density("x", new["x"]),
-        "density_2d": plot.density_2d("x", new["x"]),
+        "density_2d": plot.density_2d("x", new=new["x"]),
         "levels": plot.levels("kind"),
-        "close_up": plot.close_up("x", 0.2, 0.8),
         "isolation": plot.isolation("kind"),
         "pair": plot.pair("x", "kind", new),
         "edges": plot.edges(),
@@ -93,7 +92,7 @@ def test_every_figure_by_its_name(root: refine.Round) -> None:
     figures_without = {
         "decision",
         "save",
-        "look",
+        "themed",
         "reliability",
         "best_by_round",
         "tree",
@@ -109,7 +108,7 @@ def test_every_figure_fits_a_column_and_a_dark_page(tree: refine.Tree) -> None:
     given: dict[str, tuple[Any, ...]] = dict.fromkeys(
         ("density", "density_2d", "levels", "isolation"), ("x",)
     )
-    given |= {"close_up": ("x", 0.2, 0.8), "pair": ("x", "kind"), "bars": ("y", "kind", "x")}
+    given |= {"pair": ("x", "kind"), "bars": ("y", "kind", "x")}
     skipped = {"front", "interactive", "curves"}  # of other rounds than these
     for plots, kind in ((root.plot, Plots), (tree.plot, TreePlots)):
         for name, method in inspect.getmembers(kind, inspect.isfunction):
@@ -147,7 +146,7 @@ def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> N
     )  # a theme is of colours
     assert [line.get_color() for line in light.lines] == [tone().grey, tone().blue]
     assert to_hex(light.figure.get_facecolor()) == "#ffffff"
-    with mpl_style.context("ggplot"), figures.look(plain=True):
+    with mpl_style.context("ggplot"), figures.themed(plain=True):
         assert png(figures.density(root.analyze(), "x")) == png(plain)  # as in reports
 
 
@@ -182,7 +181,6 @@ def test_they_draw_into_given_axes(root: refine.Round) -> None:
     plot = root.plot
     calls = [
         lambda ax: plot.levels("x", ax=ax),
-        lambda ax: plot.close_up("x", 0, 1, ax=ax),
         lambda ax: plot.isolation("x", ax=ax),
         lambda ax: plot.parallel(ax=ax),
         lambda ax: plot.edges(ax=ax),

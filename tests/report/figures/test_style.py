@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from looks import SPACE, apart, trials
@@ -12,9 +14,10 @@ from refine.analysis.analysis import analyze
 from refine.analysis.metric_view import MetricView as View
 from refine.analysis.selection import candidates, ended_trials, ranked_trials, space_filling_trials
 from refine.report import figures
-from refine.report.figures.look import style
-from refine.report.figures.metric_axis import hidden_note, metric_axis
-from refine.report.figures.style import legend_columns, short_ids, title, told_apart
+from refine.report.figures.theme import themed
+from refine.report.figures.axes import hidden_note, metric_axis
+from refine.report.figures.canvas import title
+from refine.report.figures.labels import short_ids, told_apart
 
 
 def test_a_loss_over_decades_has_a_log_axis() -> None:
@@ -57,16 +60,19 @@ def test_labels_that_would_be_alike_lose_what_they_share() -> None:
     assert short_ids([]) == []
 
 
-def test_a_legend_has_as_manylegend_columns_as_fit() -> None:
-    assert legend_columns([], 4, 5) == 1
-    assert legend_columns(["a", "b", "c"], 4, 5) == 3
-    assert legend_columns(["x" * 30, "y" * 30, "z"], 4, 5) == 2
-    assert legend_columns(["x" * 60, "y" * 60], 4, 5) == 1
+@pytest.mark.parametrize(
+    ("labels", "columns"), [("abc", 3), (["x" * 40, "y" * 40, "z"], 2), (["x" * 80, "y" * 80], 1)]
+)
+def test_a_legend_has_as_many_columns_as_fit(labels: Any, columns: int) -> None:
+    with themed():
+        ax = Figure(figsize=(7.2, 3), layout="constrained").add_subplot()
+        title(ax, "title", [Line2D([], [], label=label) for label in labels])
+    assert ax.get_legend()._ncols == columns
 
 
 @pytest.mark.parametrize("lift", [0.0, 30.0])
 def test_title_note_and_legend_stand_apart(lift: float) -> None:
-    with style():
+    with themed():
         ax = Figure(figsize=(7.2, 3), layout="constrained").add_subplot()
         marks = [Line2D([], [], label=f"a label of some length {i}") for i in range(6)]
         title(

@@ -137,7 +137,7 @@ def test_every_command_that_is_named_exists():
         (["density"], "takes NAME, got nothing; write refine plot {where} density NAME"),
         (["pair", "x"], "takes A and B, got x; write refine plot {where} pair A B"),
         (["edf", "x"], "takes nothing more, got x; write refine plot {where} edf"),
-        (["close_up", "x", "0"], "takes NAME, LOW and HIGH, got x and 0;"),
+        (["density_2d"], "takes NAME, [LOW] and [HIGH], got nothing;"),
         (
             ["bars", "x", "kind", "x", "x", "x"],
             "write refine plot {where} bars X [HUE] [COLUMN] [ROW]",

@@ -1,0 +1,334 @@
+"""Axes of a figure: a parameter's values, its levels as cells, what of it stays after a change, and the metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.analysis.evidence import ParameterEvidence, level_axis
+from refine.analysis.selection import stays
+from refine.report.figures.canvas import area_mark, letters_of, line_mark
+from refine.report.figures.labels import fitting, shorten, told_apart, wrapped
+from refine.report.figures.theme import page_width, tone, wide
+from refine.space.categorical import Categorical
+from refine.space.edits import bounds_text
+from refine.space.parameters import Parameter, Range, number_of
+from refine.utils.arrays import Floats, Ints
+from refine.utils.format import number, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from refine.analysis.metric_view import MetricView
+
+_MOST = 12  # levels of an ordered axis that are shown one by one; more share cells
+
+
+class Scale:
+    """Where an ordered parameter's values lie on an axis, from ``low`` to ``high``: numbers as they are, choices one by one."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter = parameter
+        if isinstance(parameter, Range):
+            self.low, self.high = (float(v) for v in parameter.edges())
+        else:
+            self.low, self.high = -0.5, parameter.size - 0.5
+
+    def at(self, unit: npt.ArrayLike) -> Floats:
+        """Axis positions of unit-scale positions."""
+        u = np.asarray(unit, dtype=float)
+        if not isinstance(self.parameter, Range):
+            return np.asarray(u * self.parameter.size - 0.5)
+        low, high = self.parameter.ends()
+        raw = low + (high - low) * u
+        return np.asarray(np.exp(raw) if self.parameter.log else raw)
+
+    @property
+    def levels(self) -> Floats:
+        """Axis positions of the levels."""
+        if isinstance(self.parameter, Range):
+            return np.asarray(self.parameter.grid, dtype=float)
+        return np.arange(self.parameter.size, dtype=float)
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the levels."""
+        if isinstance(self.parameter, Categorical):
+            return [shorten(v, 16) for v in self.parameter.labels]
+        return [number(float(v)) for v in self.parameter.grid]
+
+    def dress(
+        self, ax: Axes, name: str, limits: Sequence[float] | None = None, extra: Sequence[float] = ()
+    ) -> None:
+        """Scale, limits, ticks at the levels (and at ``extra``) and a label for the horizontal axis."""
+        log = isinstance(self.parameter, Range) and self.parameter.log
+        if log:
+            ax.set_xscale("log")
+        low, high = limits or (self.low, self.high)
+        ax.set_xlim(low, high)
+        levels, texts = self.levels, self.labels
+        if isinstance(self.parameter, Range):
+            new = [v for v in extra if not np.isclose(v, levels, rtol=1e-9, atol=0).any()]
+            levels, texts = np.array([*new, *levels]), [*map(number, new), *texts]
+        slack = 1e-9 * (high - low)
+        inside = (levels >= low - slack) & (levels <= high + slack)  # a tick beyond would widen the limits
+        levels, texts = levels[inside], [text for text, seen in zip(texts, inside, strict=True) if seen]
+        span = np.log([low, high]) if log else np.array([low, high])
+        share = ((np.log(levels) if log else levels) - span[0]) / (span[1] - span[0])
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        shown = _untouched(share * ax.get_window_extent().width / figure.dpi, texts)
+        ax.set_xticks(levels[shown], [texts[i] for i in shown])
+        ax.set_xticks([v for i, v in enumerate(levels) if i not in shown], [], minor=True)
+        ax.set_xlabel(f"{shorten(name, 60)}{' (log scale)' if log else ''}")
+
+
+def _untouched(centres: Floats, texts: Sequence[str]) -> list[int]:
+    """Ticks whose labels don't touch: first and last, and between them what fits in the order given."""
+    size = letters_of("xtick.labelsize")
+    order = [0, len(texts) - 1, *range(1, len(texts) - 1)]
+    return fitting(
+        centres, [wide(text, size) + 0.6 * size / 72 for text in texts], order if len(texts) > 1 else [0]
+    )
+
+
+def mark_change(
+    ax: Axes, old: Parameter, new: Parameter | None, label: str, marks: list[Any], *, covered: bool = False
+) -> tuple[float, float]:
+    """Marks what stays of an ordered parameter on the horizontal axis, and how it is called in the legend.
+
+    Args:
+        ax: The axes.
+        old: The parameter.
+        new: The same after a change, or ``None``.
+        label: What the change is called.
+        marks: Handles of the legend, which grow.
+        covered: Whether the ground is covered, so that lines and a bar at the foot stand in for a shade.
+
+    Returns:
+        Limits of the axis that show old and new.
+    """
+    scale = Scale(old)
+    if new is None or new == old:
+        return scale.low, scale.high
+    amber, values = tone().amber, isinstance(old, Range) and not isinstance(new, Range)
+    if isinstance(old, Range):
+        ends = [
+            float(v)
+            for v in (new.edges() if isinstance(new, Range) else new.grid)
+            if number_of(v) is not None
+        ]
+    else:
+        stay = np.flatnonzero(stays(old, new))
+        ends = [float(stay.min()) - 0.5, float(stay.max()) + 0.5] if stay.size else []
+    positive = [v for v in ends if v > 0 or not (isinstance(old, Range) and old.log)]
+    limits = min([scale.low, *positive]), max([scale.high, *ends])
+    text = f"{label}: {shorten(bounds_text(new), 28)}"
+    if values or covered:
+        for v in ends:
+            if values or limits[0] < v < limits[1]:
+                ax.axvline(
+                    v,
+                    color=amber,
+                    linewidth=2,
+                    zorder=None if covered else 0,
+                    linestyle=(0, (4, 2)) if covered else "-",
+                )
+        marks.append(line_mark(text, amber, linewidth=5 if covered else 2))
+    elif ends:
+        ax.axvspan(min(ends), max(ends), color=amber, alpha=0.22, linewidth=0, zorder=0)
+        marks.append(area_mark(text, amber, alpha=0.35))
+    if covered and ends:
+        foot: dict[str, Any] = {"clip_on": False, "transform": ax.get_xaxis_transform(), "zorder": 4}
+        ax.plot([min(ends), max(ends)], [0, 0], color=amber, linewidth=7, solid_capstyle="butt", **foot)
+    elif limits != (scale.low, scale.high):  # the range grew: lines say where it ended
+        for v in (scale.low, scale.high):
+            ax.axvline(v, color=tone().ink, linewidth=1, linestyle="--")
+        marks.append(line_mark(f"now: {bounds_text(old)}", tone().ink, linewidth=1, linestyle="--"))
+    return limits
+
+
+def metric_axis(ax: Axes, view: MetricView, metric: str, side: str = "y") -> None:
+    """Scale, limits, ticks and label of the axis, ``"x"`` or ``"y"``, that shows a view of the metric."""
+    axis = ax.xaxis if side == "x" else ax.yaxis
+    if view.log:
+        log_ticks(ax, side, view.low, view.high)
+        axis.set_major_formatter(lambda v, _: number(v))
+    (ax.set_xlim if side == "x" else ax.set_ylim)(view.low, view.high)
+    how = " (log scale)" if view.log else ""
+    text = f"{shorten(metric, 60 - len(how))}{how}"
+    axis.set_label_text(text if side == "x" else wrapped(text, 28))
+
+
+def log_ticks(ax: Axes, side: str, low: float, high: float) -> None:
+    """A logarithmic axis with ticks between the powers of ten where it spans few."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    (ax.set_xscale if side == "x" else ax.set_yscale)("log")
+    axis = ax.xaxis if side == "x" else ax.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 150 * low else (1.0,)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def hidden_note(view: MetricView) -> str:
+    """``12 trials below 0.91 not shown``, or nothing."""
+    if not view.hidden:
+        return ""
+    end = view.low if view.side == "below" else view.high
+    return f"{plural(view.hidden, 'trial')} {view.side} {number(end)} not shown"
+
+
+@dataclass(frozen=True)
+class CellAxis:
+    """The levels of a parameter side by side, several to a cell where there are many."""
+
+    evidence: ParameterEvidence
+    new: Parameter | None  # after a change
+    order: Ints  # (levels,) level numbers in the order shown
+    cell: Ints  # (levels,) cell of each level, by level number
+    labels: tuple[str, ...]  # one text per cell
+    low: str = ""  # label of a cell before the first, where the range grows there
+    high: str = ""  # the same behind the last
+
+    @property
+    def count(self) -> int:
+        """Number of cells."""
+        return len(self.labels)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Ends of the axis: cell i reaches from i - 1/2 to i + 1/2."""
+        return -0.5 - bool(self.low), self.count - 0.5 + bool(self.high)
+
+    def of(self, values: Any) -> Ints:
+        """Cells of trials; -1 outside."""
+        p = self.evidence.parameter
+        unit = p.unit(values)
+        known = np.isfinite(unit)
+        nearest = level_axis(p).index(np.where(known, unit, 0.0))
+        return np.where(known, self.cell[nearest], -1)
+
+    def ticks(self) -> tuple[Floats, list[str]]:
+        """Cells and their labels, those of added ends among them."""
+        labels = [self.low, *self.labels, self.high]
+        at = np.arange(-1.0, self.count + 1)
+        there = [i for i, text in enumerate(labels) if text]
+        return at[there], [labels[i] for i in there]
+
+    def kept(self) -> list[tuple[float, float]]:
+        """Runs of what stays, on the axis. A level owns its part of the cell that it shares."""
+        p, new = self.evidence.parameter, self.new
+        if new is None or new == p:
+            return [(-0.5, self.count - 0.5)]
+        inside = np.array(stays(p, new))[self.order]
+        cells = self.cell[self.order]
+        sizes = np.bincount(cells)[cells]
+        starts = cells - 0.5 + (np.arange(len(cells)) - np.searchsorted(cells, cells)) / sizes
+        ends = starts + 1 / sizes
+        if not inside.any() and isinstance(p, Range) and isinstance(new, Range):
+            # Between two levels: where it lies in proportion.
+            at = np.interp([new.low, new.high], p.grid, (starts + ends) / 2)
+            return [(float(at[0]), float(at[1]))]
+        runs: list[tuple[float, float]] = []
+        for k in np.flatnonzero(inside):
+            if runs and k > 0 and inside[k - 1]:
+                runs[-1] = (runs[-1][0], float(ends[k]))
+            else:
+                runs.append((float(starts[k]), float(ends[k])))
+        if runs and self.low:
+            runs[0] = (self.limits[0], runs[0][1])
+        if runs and self.high:
+            runs[-1] = (runs[-1][0], self.limits[1])
+        return runs
+
+
+def cell_axis(
+    e: ParameterEvidence,
+    new: Parameter | None,
+    sign: float,
+    *,
+    most: int = _MOST,
+    letters: int = 16,
+    by_median: bool = True,
+    others: bool = False,
+) -> CellAxis:
+    """The cells of a parameter: ordered ones as they are, else from the worst median to the best.
+
+    Args:
+        e: Evidence on the parameter.
+        new: The parameter after a change, or ``None``.
+        sign: 1 to maximize, -1 to minimize.
+        most: Cells of an ordered parameter; more levels share cells.
+        letters: Of a choice's label.
+        by_median: Whether choices without an order are sorted; else they stand as declared.
+        others: Whether choices without an order share a last cell where there are more than ``most``: all but the
+            best by their medians.
+    """
+    p = e.parameter
+    k, texts = p.size, Scale(p).labels
+    if not p.ordered:
+        texts = told_apart([v.label for v in e.levels], letters)
+        medians = sign * np.array([v.median for v in e.levels])
+        order = np.argsort(np.where(np.isfinite(medians), medians, -np.inf), kind="stable")
+        left = order[: k - most + 1] if others and k > most else order[:0]
+        if not by_median:
+            order = np.arange(k)
+        order = np.concatenate([order[~np.isin(order, left)], left])
+        cell = np.minimum(np.argsort(order), k - max(1, left.size))
+        labels = [texts[i] for i in order[: k - left.size]]
+        return CellAxis(e, new, order, cell, (*labels, *[f"{left.size} others"] * bool(left.size)))
+    cells = -(-k // -(-k // most))  # as few levels a cell as that many cells allow, shared out evenly
+    parts = np.array_split(np.arange(k), cells)
+    cell = np.concatenate([np.full(len(part), i) for i, part in enumerate(parts)])
+    labels = [texts[part[0]] if len(part) == 1 else f"{texts[part[0]]}–{texts[part[-1]]}" for part in parts]
+    low = high = ""
+    if isinstance(p, Range) and isinstance(new, Range):
+        low = number(new.low) if new.low < p.low else ""
+        high = number(new.high) if new.high > p.high else ""
+    return CellAxis(e, new, np.arange(k), cell, tuple(labels), low, high)
+
+
+def slant(axis: CellAxis, inches: float) -> int:
+    """Degrees by which the labels of a horizontal axis so many inches long are turned, so that all choices' fit."""
+    letters = _letters(axis, inches)
+    if axis.evidence.parameter.ordered or max(len(text) for text in axis.labels) <= 2 * letters - 2:
+        return 0
+    return 35 if letters >= 3 and inches > page_width() / 2 else 90
+
+
+def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
+    """Limits and labels of a horizontal axis of cells, so many inches long."""
+    low, high = axis.limits
+    ax.set_xlim(low, high)
+    at, labels = axis.ticks()
+    turned = slant(axis, inches)
+    if axis.evidence.parameter.ordered:
+        # Both ends of a shared cell's label below each other, and of all labels those that don't touch.
+        labels = [text.replace("–", "–\n") for text in labels]
+        share = (at - low) / (high - low)
+        fit = _untouched(share * inches, labels)
+        at, labels = at[fit], [labels[i] for i in fit]
+    elif not turned:
+        labels = [wrapped(text, _letters(axis, inches)) for text in labels]
+    ax.set_xticks(at, labels, rotation=turned, ha="right" if turned == 35 else "center")
+    if turned == 35:
+        for tick in ax.get_xticklabels():
+            tick.set_rotation_mode("anchor")
+
+
+def name_of(axis: CellAxis, by_median: bool = True) -> str:
+    """The parameter's name, and how its cells lie."""
+    p = axis.evidence.parameter
+    sorted_by = " (by median)" if by_median else ""
+    how = " (log scale)" if isinstance(p, Range) and p.log else "" if p.ordered else sorted_by
+    return f"{shorten(axis.evidence.name, 30)}{how}"
+
+
+def _letters(axis: CellAxis, inches: float) -> int:
+    """How many letters are as wide as a cell."""
+    return max(1, int(inches / (axis.limits[1] - axis.limits[0]) / 0.078))

@@ -1,0 +1,218 @@
+"""Figures of the checks 'edges', 'infeasible' and 'noise'."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.best_trials import gain_of
+from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence
+from refine.analysis.levels import by_failures, failure_rates
+from refine.analysis.selection import ended_trials
+from refine.errors import AnalysisError
+from refine.report.figures.axes import Scale, cell_axis
+from refine.report.figures.canvas import (
+    area_mark,
+    axes,
+    beside,
+    dot_mark,
+    interval,
+    line_mark,
+    named_rows,
+    percents,
+    title,
+)
+from refine.report.figures.labels import beside_rows, shorten, wrapped
+from refine.report.figures.theme import drawing, points, tone
+from refine.space.limits import widened
+from refine.space.parameters import Range, number_of
+from refine.utils.format import number, p_value, percent, plural, score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ROWS = 30  # of all parameters together, so that the figure fits a page
+_LEAST = 2  # parameters that are shown even where nothing fails
+_MOST = 10  # levels of a parameter that are shown one by one
+_SHOWN = 20  # of the best trials
+
+
+@drawing
+def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
+    """How many of the best trials lie at either end of every ordered parameter, against a uniform spread.
+
+    Two rows per parameter, its low and its high end: the share of the best fifth on that level with Wilson's 95 %
+    interval, and as a tick the share of all trials there, which a uniform spread would give. An end where the best
+    pile up, so that the range would be widened, is orange; a natural limit, which nothing passes, is a square. An end
+    with a small q is no pile-up where the level next to it is richer still (no peak), or where it holds less than
+    1.25 times its share (small). Parameters with the clearest ends stand first.
+
+    Raises:
+        AnalysisError: No parameter that varies has an order.
+    """
+    shown = [e for e in analysis.parameters if e.edges]
+    if not shown:
+        raise AnalysisError(
+            "edges: no parameter that varies has an order, so that there is no end to look at"
+        )
+    shown.sort(key=lambda e: (not e.piled_up, min(e.edge_q), -max(edge.top_count for edge in e.edges)))
+    ax = axes(ax, 1.45 + 0.46 * len(shown))
+    reach = 0.05
+    for row, e in enumerate(shown):
+        if row % 2:
+            ax.axhspan(row - 0.5, row + 0.5, color=tone().pale, alpha=0.5, linewidth=0, zorder=0)
+        reach = max(reach, _end(ax, e, 0, row - 0.22), _end(ax, e, 1, row + 0.22))
+    named_rows(ax, [beside_rows(e.name, 22) for e in shown])
+    ax.tick_params(axis="y", pad=points(52))
+    _share_axis(ax, reach, f"share of the best {percent(GOOD)} at that end")
+    dot: dict[str, Any] = {"markersize": 5.5}
+    marks = [
+        dot_mark("pile-up: widen", tone().orange, **dot),
+        dot_mark("no pile-up", tone().grey, **dot),
+        dot_mark("natural limit", tone().grey, "s", **dot),
+        dot_mark("uniform spread", tone().ink, "|", markersize=9, markeredgewidth=1.6),
+    ]
+    title(ax, f"Do the best trials lie at an end? ({shorten(analysis.metric, 20)})", marks)
+    return ax
+
+
+def _end(ax: Axes, e: ParameterEvidence, k: int, row: float) -> float:
+    """Draws one end; returns how far the axis must reach for it."""
+    edge, q = e.edges[k], e.edge_q[k]
+    ends = stats.wilson(edge.top_count, max(1, edge.top_n))
+    limit = isinstance(e.parameter, Range) and widened(e.name, e.parameter, e.parameter, edge.side) is None
+    piled = any(other is edge for other, _ in e.piled_up)
+    color = tone().amber if piled and limit else tone().orange if piled else tone().grey
+    interval(ax, float(ends.low), float(ends.high), row, color)
+    dot: dict[str, Any] = {"color": color, "markersize": 5.5, "zorder": 4, "clip_on": False, "gid": edge.side}
+    ax.plot(edge.top_count / max(1, edge.top_n), row, "s" if limit else "o", **dot)
+    tick: dict[str, Any] = {"color": tone().ink, "markersize": 9, "markeredgewidth": 1.6, "zorder": 3}
+    ax.plot(edge.share, row, "|", gid="space_filling", **tick)
+    value = Scale(e.parameter).labels[0 if edge.side == "low" else -1]
+    place: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
+    look: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": points(7.5), "annotation_clip": False}
+    ax.annotate(f"{edge.side} {value}", (0, row), (-points(6), 0), color=tone().ink, **place, **look)
+    words = f"q {p_value(q)}"
+    if e.read == 0:
+        words = "never read"
+    elif q <= ALPHA and not piled:  # why it is no reason to widen
+        words += ", small" if edge.peak else ", no peak"
+    beside(ax, row, words, tone().ink if piled else None, size=7.5)
+    return max(float(ends.high), edge.share)
+
+
+def _share_axis(ax: Axes, reach: float, label: str) -> None:
+    """A horizontal axis of shares from 0 to a little more than ``reach``."""
+    ax.set_xlim(0, min(1.0, 1.04 * reach))
+    ax.xaxis.set_major_formatter(percents)
+    ax.set_xlabel(label)
+
+
+@drawing
+def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
+    """The share of trials that failed, diverged or gave a degenerate model, by level, with Wilson's 95 % interval.
+
+    Parameters stand by how sure it is that it depends on them, the smallest q of its levels and its trend
+    first; those above 0.1 are left out beyond the first two. A level that fails more often than the others at q <= 0.1 is
+    orange; the line is the share of all. Ordered parameters of more than 10 levels share rows, of choices without an
+    order the best by their medians stand alone. Space-filling trials that have ended count; a pruned one has not failed. The q
+    leaves out trials at levels of other parameters at which everything fails, the shares do not.
+
+    Raises:
+        AnalysisError: No parameter varies.
+    """
+    table, bad = ended_trials(analysis)
+    if not analysis.parameters or not len(table):
+        raise AnalysisError("failing: no parameter varies, so that there are no levels to compare")
+    ordered = by_failures(analysis)
+    rows: list[tuple[str, stats.Rate | None, float]] = []
+    for i, e in enumerate(ordered):
+        if i >= _LEAST and not e.fails:
+            continue
+        axis = cell_axis(e, None, analysis.sign, most=_MOST, letters=30, by_median=False, others=True)
+        rates = zip(*failure_rates(analysis, e, axis.of, axis.cell), strict=True)
+        if rows and len(rows) + 1 + axis.count > _ROWS:
+            break
+        rows.append((shorten(e.name, 30), None, e.bad_q))
+        rows += [(f"{text}  ", *rate) for text, rate in zip(axis.labels, rates, strict=True)]
+    ax = axes(ax, 1.35 + 0.21 * len(rows))
+    reach = 0.02
+    for row, (_, rate, q) in enumerate(rows):
+        color = tone().orange if q <= ALPHA else tone().grey
+        if rate is None:
+            beside(ax, row, f"q {p_value(q)}", tone().ink if q <= ALPHA else None)
+        elif not rate.n:
+            beside(ax, row, "no trial", at=0.01)
+        else:
+            interval(ax, rate.low, rate.high, row, color)
+            ax.plot(rate.rate, row, "o", color=color, markersize=5, zorder=4, clip_on=False, gid="rate")
+            beside(ax, row, f"{rate.hits:,} of {rate.n:,}", color)
+            reach = max(reach, rate.high)
+    overall: dict[str, Any] = {"color": tone().ink, "linewidth": 1, "linestyle": (0, (4, 2))}
+    ax.axvline(float(bad.mean()), zorder=1, gid="overall", **overall)
+    named_rows(ax, [text for text, _, _ in rows])
+    for tick, (_, rate, _) in zip(ax.get_yticklabels(), rows, strict=True):
+        if rate is None:
+            tick.set_fontweight("bold")
+    ax.tick_params(axis="y", pad=7)
+    _share_axis(ax, reach, "share of ended trials that failed, diverged or are degenerate")
+    marks = [line_mark(f"all: {int(bad.sum()):,} of {len(bad):,} ({percent(float(bad.mean()))})", **overall)]
+    if any(q <= ALPHA for _, rate, q in rows if rate is not None):
+        text = "more often than elsewhere, q ≤ 0.1"
+        marks.insert(0, line_mark(text, tone().orange, marker="o", linewidth=1.6))
+    left = len(ordered) - sum(rate is None for _, rate, _ in rows)
+    title(ax, "Where trials fail", marks, note=f"{plural(left, 'parameter')} left out" if left else "")
+    return ax
+
+
+@drawing
+def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None) -> Axes:
+    """The best values of a round with the noise around the best, and the best known ``before`` the round.
+
+    Trials within the band can't be told from the best by one run each: it reaches one standard deviation of
+    retraining from it, two where it is pale. All of the round's finished trials that may be called best count. The
+    best of many is biased upwards; ``round.optimism()`` says by how much.
+
+    Raises:
+        AnalysisError: ``before`` is no finite number, or no trial may be called best.
+    """
+    if before is not None and (number_of(before) is None or not math.isfinite(before)):
+        raise AnalysisError(f"gain: before must be a finite number or None, got {before!r}")
+    gained = gain_of(analysis, before)
+    shown, best, noise = gained.values[:_SHOWN], gained.best, gained.noise if gained.known else 0.0
+    ax = axes(ax, 3.0)
+    ax.plot(range(2, len(shown) + 1), shown[1:], "o", color=tone().blue, markersize=5, gid="top")
+    ax.plot(1, best, "o", color=tone().orange, markersize=7, zorder=4, gid="best")
+    marks: list[Any] = [
+        dot_mark(f"best: {score(best)}", tone().orange),
+        dot_mark("next best", tone().blue, markersize=5),
+    ]
+    if gained.known:
+        for reach, alpha in ((2 * noise, 0.16), (noise, 0.3)):
+            ax.axhspan(best - reach, best + reach, color=tone().amber, alpha=alpha, linewidth=0, zorder=0)
+        text = f"within {score(noise)}, the noise: {plural(gained.near, 'trial')}"
+        marks.append(area_mark(text, tone().amber, alpha=0.4))
+    values = list(shown)
+    if before is not None:
+        values.append(before)
+        look: dict[str, Any] = {"color": tone().ink, "linewidth": 1.4, "linestyle": (0, (4, 2))}
+        ax.axhline(before, gid="before", **look)
+        won = gained.gained
+        said = f"{'gain' if won > 0 else 'loss'} {score(abs(won))}" if won else "no gain"
+        if won and gained.known:
+            said += f", {number(abs(won) / noise, 2)} × noise"
+        marks.append(line_mark(f"best before: {score(before)} ({said})", **look))
+    # All that is drawn, and never closer than 2 % of the best: ties are no reason to magnify rounding.
+    low, high = min(*values, best - 2 * noise), max(*values, best + 2 * noise)
+    pad = max(0.06 * (high - low), 0.01 * abs(best)) or 0.05
+    ax.set_ylim(low - pad, high + pad)
+    ax.set_xlim(0.3, max(len(shown), 5) + 0.7)
+    ax.set_xticks([1, *range(5, max(len(shown), 5) + 1, 5)])
+    ax.grid(axis="y")
+    ax.set_xlabel(f"rank among {plural(len(gained.values), 'trial')}")
+    ax.set_ylabel(wrapped(analysis.metric, 24))
+    note = "" if gained.known else "noise unknown" if math.isnan(gained.noise) else "the estimated noise is 0"
+    title(ax, f"The best of the round, by {shorten(analysis.metric, 26)}", marks, note=note)
+    return ax
