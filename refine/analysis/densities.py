@@ -5,27 +5,22 @@ Pure functions of an analysis; figures and the review page draw what they return
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from refine import stats
-from refine.analysis.evidence import GOOD, level_medians, level_positions
+from refine.analysis.evidence import GOOD, level_positions
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import ranked_trials, space_filling_trials
+from refine.analysis.selection import space_filling_trials
 from refine.space.edits import on_levels
 from refine.space.parameters import Parameter, Range
-from refine.utils.arrays import Bools, Floats
+from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
 
 
-SINGLE = 15
-"""Different places up to which each has a median of its own; trials at more get a running median."""
-
-_WINDOW = 0.15  # of the trials, over which a running median runs; at least 11
 _ENOUGH = 5  # trials from which on the density of a level is estimated
 
 
@@ -66,23 +61,6 @@ class Surface(NamedTuple):
     density: Floats
 
 
-class MedianLine(NamedTuple):
-    """Medians of the metric along a parameter, with 95 % intervals; NaN where these are unknown.
-
-    Attributes:
-        at: (points,) positions in [0, 1] on the parameter's scale.
-        median: (points,) medians, in the metric's own sign.
-        low, high: (points,) ends of their intervals.
-        running: Whether they run over the nearest trials; else each is of the trials at its place.
-    """
-
-    at: Floats
-    median: Floats
-    low: Floats
-    high: Floats
-    running: bool
-
-
 def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densities:
     """Densities of the good trials and of all that end where the range ends, of those that have the parameter."""
     table, y = space_filling_trials(analysis)
@@ -101,26 +79,6 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
     weights = cell_widths(parameter, x)
     best = curve(x[good], at, weights[good]) if good.any() else np.zeros(points)
     return Densities(at, curve(x, at, weights), best, len(x), int(good.sum()))
-
-
-def density_between(analysis: Analysis, name: str, inside: Bools, ends: Floats) -> Densities:
-    """Densities on a part of the axis, of the round's best fifth and of all; 1 is a uniform spread on that part.
-
-    ``inside`` says which of :func:`ranked_trials` lie on that part, which has ``ends`` in [0, 1].
-    """
-    table, y, _ = ranked_trials(analysis)
-    parameter = analysis[name].parameter
-    unit = parameter.unit(table[name].to_numpy())
-    good = stats.top_mask(analysis.sign * y, GOOD) & inside
-    weights = cell_widths(parameter, unit, (float(ends[0]), float(ends[1])))
-    x = np.clip((unit - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
-    step = 0.5 * level_spacing(parameter) / (ends[1] - ends[0])
-    width = float(np.clip(max(stats.scott_bandwidth(x[good if good.any() else inside]), step), 0.01, 0.5))
-    at = np.linspace(0, 1, 300)
-    curve = stats.BoundedDensity(bandwidth=width)
-    best = curve(x[good], at, weights[good]) if good.any() else np.zeros(0)
-    everyone = curve(x[inside], at, weights[inside])
-    return Densities(ends[0] + at * (ends[1] - ends[0]), everyone, best, int(inside.sum()), int(good.sum()))
 
 
 def density_surface(analysis: Analysis, name: str, view: MetricView) -> Surface:
@@ -151,39 +109,18 @@ def metric_density(values: Floats, view: MetricView) -> tuple[Floats, Floats] | 
     return view.back(grid), found / found.max() if found.max() > 0 else found
 
 
-def median_line(x: Floats, y: Floats, pruned: Bools, sign: float) -> MedianLine:
-    """Medians of (n,) values at every of (n,) positions in [0, 1], or running ones where trials lie at many places."""
-    places = np.unique(np.round(x, 9))
-    if len(places) <= SINGLE:
-        groups = [np.flatnonzero(np.abs(x - place) < 1e-8) for place in places]
-    else:
-        wanted = min(len(x), max(11, math.ceil(_WINDOW * len(x))))
-        places = np.linspace(x.min(), x.max(), 80)
-        groups = []
-        for place in places:
-            away = np.abs(x - place)
-            # Ties in distance belong to the window, so that it doesn't depend on the order of rows.
-            groups.append(np.flatnonzero(away <= np.partition(away, wanted - 1)[wanted - 1]))
-    codes = np.concatenate([np.full(len(group), k) for k, group in enumerate(groups)])
-    rows = np.concatenate(groups)
-    found = level_medians(codes, sign * y[rows], len(groups), sign, pruned[rows])
-    values = np.array([[v.median, v.low, v.high] for v in found])
-    return MedianLine(places, values[:, 0], values[:, 1], values[:, 2], len(groups) > SINGLE)
-
-
-def cell_widths(parameter: Parameter, x: Floats, ends: tuple[float, float] = (0.0, 1.0)) -> Floats:
+def cell_widths(parameter: Parameter, x: Floats) -> Floats:
     """How much of the axis each trial stands for: the cell around its level, so that a space-filling design is flat.
 
     A level at the end of a range of real numbers owns half a cell; without this the density would rise at
-    both ends of every range because of the design alone. Widths, (n,), are in units of the axis, of which the part between
-    ``ends`` is shown; 1 where trials lie between levels.
+    both ends of every range because of the design alone. Widths, (n,), are in units of the axis;
+    1 where trials lie between levels.
     """
     levels = level_positions(parameter)
     if not isinstance(parameter, Range) or not on_levels(parameter, x):
         return np.ones(len(x))
     borders = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
-    cells = np.diff(np.clip(borders, *ends))
-    return np.asarray(cells[stats.Axis(levels).index(x)])
+    return np.asarray(np.diff(borders)[stats.Axis(levels).index(x)])
 
 
 def level_spacing(parameter: Parameter) -> float:

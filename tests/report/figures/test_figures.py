@@ -15,8 +15,7 @@ from refine.analysis.analysis import Analysis, analyze
 from refine.analysis.metric_view import MetricView as View
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.axes import hidden_note
-from refine.report.figures.axes import Scale
+from refine.report.figures.axes import Scale, hidden_note
 from refine.report.figures.labels import fitting, shorten, wrapped
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer

@@ -12,8 +12,8 @@ from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures.axes import cell_axis
-from refine.report.figures.theme import tone
 from refine.report.figures.pair import _colour_range
+from refine.report.figures.theme import tone
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer, Parameter
 from refine.space.space import Space

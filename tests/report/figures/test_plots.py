@@ -17,8 +17,8 @@ from matplotlib.text import Text
 import refine
 from refine.errors import AnalysisError, ReviewError
 from refine.report import figures
-from refine.report.figures.theme import tone
 from refine.report.figures.canvas import png
+from refine.report.figures.theme import tone
 from refine.report.plots import Plots, TreePlots
 
 if TYPE_CHECKING:

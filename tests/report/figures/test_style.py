@@ -14,10 +14,10 @@ from refine.analysis.analysis import analyze
 from refine.analysis.metric_view import MetricView as View
 from refine.analysis.selection import candidates, ended_trials, ranked_trials, space_filling_trials
 from refine.report import figures
-from refine.report.figures.theme import themed
 from refine.report.figures.axes import hidden_note, metric_axis
 from refine.report.figures.canvas import title
 from refine.report.figures.labels import short_ids, told_apart
+from refine.report.figures.theme import themed
 
 
 def test_a_loss_over_decades_has_a_log_axis() -> None:
