@@ -76,19 +76,22 @@ def test_a_trial_is_drawn_by_its_rank_at_its_level(found):
     assert values[-1] == pytest.approx(found.table["value"][ended].max(), abs=1e-3)
 
 
-def test_a_wider_range_has_room_and_a_fixed_one_its_level(found):
+def test_a_wider_range_has_room_and_values_theirs_within_it_or_beyond(found):
     new = SPACE.replace({"dropout": Float(0.0, 1.0, 11), "lr": Categorical([0.01])})
     fixed, wider = figures.decision(found, new)[0]
     low, high = _span(_shades(wider)[0])
     assert low < 0.0 < 1.0 < high <= wider.get_xlim()[1] + 1e-9
     low, high = _span(_shades(fixed)[0])
     assert low < 0.01 < high < 0.02
+    ax = figures.decision(found, {"dropout": Categorical([0.1, 0.9])})[0, 0]
+    lower, upper = (_span(s) for s in _shades(ax))
+    assert lower[0] < 0.1 < lower[1]
+    assert upper[0] < 0.9 < upper[1] <= ax.get_xlim()[1]
 
 
 def test_nothing_that_changes_shows_what_matters(found):
     panels = figures.decision(found, SPACE)
-    assert panels.shape == (1, 3)
-    assert panels[0, 0].get_title("left") == "Nothing changes"
+    assert (panels.shape, panels[0, 0].get_title("left")) == ((1, 3), "Nothing changes")
     assert not any(_shades(ax) for ax in panels.flat)
     assert "stays" not in legend(panels[0, 0])
 
@@ -103,11 +106,3 @@ def test_a_review_draws_what_is_proposed_or_edited(tmp_path):
         assert edited[0, 0].get_title("left").startswith("What is decided")
         assert edited.shape == (edited.size, 1)
         assert "→ 2 to 3" in [text for ax in edited.flat for text in texts(ax)]
-
-
-def test_a_list_beyond_the_range_is_shaded_where_it_lies(found):
-    panels = figures.decision(found, {"dropout": Categorical([0.1, 0.9])})
-    lower, upper = (_span(s) for s in _shades(panels[0, 0]))
-    assert lower[0] < 0.1 < lower[1]
-    assert upper[0] < 0.9 < upper[1]
-    assert panels[0, 0].get_xlim()[1] >= upper[1]

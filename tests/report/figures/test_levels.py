@@ -1,13 +1,17 @@
-"""Violins per level, of any parameter."""
+"""A parameter level by level: violins, and isolation plots, whose bests are of equally many trials."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from looks import LONG, SPACE, apart, inside, legend, texts, trials
+from looks import LONG, SPACE, inside, legend, points, texts, trials
 
+from refine import stats
 from refine.analysis.analysis import Analysis, analyze
+from refine.errors import AnalysisError
 from refine.report import figures
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
@@ -19,32 +23,38 @@ def analysis() -> Analysis:
     return analyze(SPACE, trials(), metric="val_acc")
 
 
+def _space_filling(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["origin"] == "space_filling") & (table["state"] == "complete")]
+
+
+def _medians(ax: Any) -> list[float]:
+    return [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+
+
 @pytest.mark.parametrize("name", ["lr", "dropout", "neurons", "optimizer", "loss$x$"])
 def test_a_row_per_level(analysis: Analysis, name: str) -> None:
     ax = figures.levels(analysis, name)
     e = analysis[name]
     assert texts(ax) == [f"n = {v.n}" for v in e.levels]
-    medians = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
-    assert medians == [v.median for v in e.levels]
+    assert _medians(ax) == [v.median for v in e.levels]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first level is on top
     assert ax.get_xlabel() == "val_acc"
+    assert max(p.vertices[:, 0].max() for c in ax.collections for p in c.get_paths()) <= 1
     inside(ax)
-    apart(ax.get_yticklabels())
 
 
-@pytest.mark.slow
 def test_many_levels_share_rows(analysis: Analysis) -> None:
     ax = figures.levels(analysis, "width", Integer(40, 400, 10), "decided")
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert (labels[0], labels[-2:]) == ("8–32", ["296–320", "400"])  # a row of its own where the range grows
-    counted = sum(int(t.removeprefix("n = ")) for t in texts(ax))
-    table = trials()
-    assert counted == ((table["origin"] == "space_filling") & (table["state"] == "complete")).sum()
+    done = _space_filling(trials())
+    assert sum(int(t.removeprefix("n = ")) for t in texts(ax)) == len(done)
     assert "decided: 36 of 40, and to 400" in legend(ax)
-    here = table[(table["origin"] == "space_filling") & (table["width"] <= 32)]["value"]
-    medians = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
-    assert medians[0] == here.median()
+    assert _medians(ax)[0] == done[done["width"] <= 32]["value"].median()
     assert [t.get_style() for t in ax.get_yticklabels()] == ["italic", *["normal"] * 10]
+    inside(ax)
+    ax = figures.isolation(analysis, "width")
+    assert len(points(ax, "best")) == 10
     inside(ax)
 
 
@@ -53,45 +63,44 @@ def test_what_stays_is_shaded(analysis: Analysis) -> None:
     bands = [p for p in ax.patches if p.get_alpha() == 0.18]
     assert [(b.get_y(), b.get_y() + b.get_height()) for b in bands] == [(0.5, 4.5)]
     ax = figures.levels(analysis, "optimizer", Categorical(["Adam", "SGD"]))
-    bands = [p for p in ax.patches if p.get_alpha() == 0.18]
-    assert [b.get_y() for b in bands] == [-0.5, 1.5]
+    assert [p.get_y() for p in ax.patches if p.get_alpha() == 0.18] == [-0.5, 1.5]
     assert "proposed: 2 of 3" in legend(ax)
 
 
-@pytest.mark.slow
 def test_forty_choices_with_names_like_each_other() -> None:
-    space = Space(
-        {
-            "name": [f"the_scaler_number_{i}_of_my_own_preprocessing_code" for i in range(40)],
-            "x": Float(0, 1, 4),
-        }
-    )
+    names = [f"the_scaler_number_{i}_of_my_own_preprocessing_code" for i in range(40)]
+    space = Space({"name": names, "x": Float(0, 1, 4)})
     rng = np.random.default_rng(1)
     table = {n: p.column(rng.integers(0, p.size, 200)) for n, p in space.items()}
-    frame = pd.DataFrame(table).assign(value=rng.normal(size=200))
-    ax = figures.levels(analyze(space, frame), "name")
-    names = [t.get_text() for t in ax.get_yticklabels()]
-    assert len(set(names)) == 40
+    ax = figures.levels(analyze(space, pd.DataFrame(table).assign(value=rng.normal(size=200))), "name")
+    assert len({t.get_text() for t in ax.get_yticklabels()}) == 40
     inside(ax)
-    apart(ax.get_yticklabels())
 
 
-def test_pruned_trials_have_no_value() -> None:
+def test_pruned_trials_have_no_value_and_count_as_tried() -> None:
     table = trials()
+    tried = table[table["origin"] == "space_filling"]
+    gone = (table["optimizer"] == "SGD") & (np.arange(300) % 2 == 0)
+    table.loc[gone, ["state", "value"]] = ["pruned", np.nan]
+    ax = figures.isolation(analyze(SPACE, table), "optimizer")
+    tried = table[(table["origin"] == "space_filling") & table["state"].isin(["complete", "pruned"])]
+    assert texts(ax) == [f"n = {(tried['optimizer'] == name).sum()}" for name in ("Adam", "Nadam", "SGD")]
     table.loc[table["optimizer"] == "SGD", ["state", "value"]] = ["pruned", np.nan]
-    ax = figures.levels(analyze(SPACE, table), "optimizer")
+    found = analyze(SPACE, table)
+    ax = figures.levels(found, "optimizer")
     assert texts(ax)[-2] == "none finished"
     assert texts(ax)[-1].startswith("n = ")
-    medians = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
-    assert len(medians) == 2
+    assert len(_medians(ax)) == 2
+    ax = figures.isolation(found, "optimizer")
+    assert "none finished" in texts(ax)
+    assert len(points(ax, "best")) == 2
 
 
 def test_a_median_out_of_view_is_an_arrow() -> None:
     table = trials()
     low = table["loss$x$"] == LONG
     table.loc[low & (np.arange(300) % 3 > 0), "value"] = 0.1
-    table.loc[low & (table["width"] < 300), "value"] = np.nan
-    table.loc[low & (table["width"] < 300), "state"] = "failed"
+    table.loc[low & (table["width"] < 300), ["value", "state"]] = [np.nan, "failed"]
     ax = figures.levels(analyze(SPACE, table), "loss$x$")
     assert "<" in [line.get_marker() for line in ax.lines]
     inside(ax)
@@ -101,20 +110,15 @@ def test_a_median_out_of_view_is_an_arrow() -> None:
 def test_a_loss_over_decades() -> None:
     table = trials()
     table["value"] = np.exp((1 - table["value"]) * 100)
-    analysis = analyze(SPACE, table, direction="minimize", metric="val_loss")
-    for draw in (figures.levels, figures.density_2d):
-        for name in ("lr", "optimizer"):
-            ax = draw(analysis, name)
-            scales = (ax.get_yscale(), ax.get_xscale())
-            assert "log" in scales
-            inside(ax)
-    assert figures.best_so_far(table, "minimize", "val_loss").get_yscale() == "log"
-    assert figures.edf({"a": table["value"].dropna()}, "val_loss", "minimize").get_xscale() == "log"
-
-
-def test_an_unknown_parameter(analysis: Analysis) -> None:
-    with pytest.raises(KeyError, match="did you mean 'dropout'"):
-        figures.levels(analysis, "droput")
+    found = analyze(SPACE, table, direction="minimize", metric="val_loss")
+    drawn = [
+        draw(found, name) for draw in (figures.levels, figures.density_2d) for name in ("lr", "optimizer")
+    ]
+    drawn.append(figures.best_so_far(table, "minimize", "val_loss"))
+    drawn.append(figures.edf({"a": table["value"].dropna()}, "val_loss", "minimize"))
+    for ax in drawn:
+        assert "log" in (ax.get_yscale(), ax.get_xscale())
+        inside(ax)
 
 
 @pytest.mark.slow
@@ -122,13 +126,77 @@ def test_values_that_were_not_read_and_infeasible_trials_are_not_drawn() -> None
     table = trials()
     read = (table["optimizer"] != "SGD").to_numpy()
     found = analyze(SPACE, table, metric="acc", read={"neurons": read})
-    done = read & (table["origin"] == "space_filling") & (table["state"] == "complete")
+    done = len(_space_filling(table[read]))
     rows = [t for t in texts(figures.levels(found, "neurons")) if t.startswith("n = ")]
-    assert sum(int(t.removeprefix("n = ")) for t in rows) == done.sum()
-    assert f"all ({done.sum():,})" in legend(figures.density(found, "neurons"))
+    assert sum(int(t.removeprefix("n = ")) for t in rows) == done
+    assert f"all ({done:,})" in legend(figures.density(found, "neurons"))
     table["feasible"] = (table["optimizer"] != "SGD") & (table["value"] > 0.9)
     ax = figures.levels(analyze(SPACE, table, metric="acc"), "optimizer")
     assert "none feasible" in texts(ax)
     dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "."])
-    shown = table["feasible"] & (table["origin"] == "space_filling") & (table["state"] == "complete")
-    assert len(dots) == shown.sum()
+    assert len(dots) == len(_space_filling(table[table["feasible"]]))
+
+
+# Isolation.
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_best_and_expected_best_of_every_level(direction: str) -> None:
+    sign = 1 if direction == "maximize" else -1
+    table = trials().assign(value=lambda t: sign * t["value"])
+    ax = figures.isolation(analyze(SPACE, table, direction=direction, metric="m"), "lr")
+    done = _space_filling(table)
+    groups = [done[np.isclose(done["lr"].astype(float), v)]["value"].to_numpy() for v in SPACE["lr"].grid]
+    fewest = min(map(len, groups))
+    best = [sign * (sign * v).max() for v in groups]
+    equal = [sign * stats.expected_best(sign * v, fewest) for v in groups]
+    assert np.allclose(points(ax, "best"), [(b, row) for row, b in enumerate(best)])
+    assert np.allclose(points(ax, "equal"), [(e, row) for row, e in enumerate(equal)])
+    assert texts(ax) == [f"n = {len(v)}" for v in groups]
+    assert f"expected best of {fewest} trials" in legend(ax)
+    assert [t.get_text() for t in ax.get_yticklabels()][:2] == ["0.0001", "0.000316"]
+    low, high = ax.get_xlim()
+    assert all(low <= v <= high for v in [*best, *equal])
+    inside(ax)
+
+
+def test_the_view_is_close_enough_to_tell_bests_apart_and_shows_the_noise(analysis: Analysis) -> None:
+    ax = figures.isolation(analysis, "loss$x$")
+    best = max(x for x, _ in points(ax, "best"))
+    low, high = ax.get_xlim()
+    values = _space_filling(trials())["value"]
+    assert values.min() < low <= values.median()  # half of all trials at least
+    assert ax.get_title("right").endswith("not shown")
+    assert high > best
+    span = next(p for p in ax.patches if p.get_alpha() == 0.25)
+    assert span.get_x() == pytest.approx(best - analysis.noise.sd)
+    assert span.get_x() + span.get_width() == pytest.approx(best)
+    assert any(LONG[:10] in t.get_text() for t in ax.get_yticklabels())
+    inside(ax)
+    ties = trials().assign(value=lambda t: np.minimum(t["value"], 0.93))  # which are not magnified
+    assert figures.isolation(analyze(SPACE, ties), "neurons").get_xlim()[0] < 0.92
+
+
+def test_a_level_with_one_trial_compares_means() -> None:
+    space = Space({"a": ["x", "y", "z", "w"], "b": [1, 2, 3]})
+    table = pd.DataFrame({"a": ["x", *["y"] * 12, *["z"] * 3], "b": np.resize([1, 2, 3], 16)})
+    table["value"] = np.linspace(0, 1, 16)
+    ax = figures.isolation(analyze(space, table), "a")
+    assert "expected best of 1 trial" in legend(ax)
+    assert points(ax, "equal")[1] == (pytest.approx(table["value"][1:13].mean()), 1)
+    assert texts(ax)[-1] == "no trial"
+
+
+def test_degenerate_trials_are_no_best_and_refusals(analysis: Analysis) -> None:
+    table = trials().assign(degenerate=0.0)
+    table.loc[3, ["degenerate", "value", "state", "origin"]] = [1.0, 0.999, "complete", "space_filling"]
+    ax = figures.isolation(analyze(SPACE, table), "optimizer")
+    assert max(x for x, _ in points(ax, "best")) < 0.99
+    for draw in (figures.isolation, figures.levels):
+        with pytest.raises(KeyError, match="did you mean 'optimizer'"):
+            draw(analysis, "optimzer")
+    table["degenerate"] = 1.0
+    table.loc[0, ["degenerate", "value", "state", "origin"]] = [0.0, 0.9, "complete", "exploit"]
+    says = "no space-filling trial may be called best; run more configurations"
+    with pytest.raises(AnalysisError, match=says):
+        figures.isolation(analyze(SPACE, table), "optimizer")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from looks import drawn, inside, legend, lightness, points, texts
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import refine
@@ -19,7 +20,7 @@ from refine.errors import AnalysisError, ReviewError
 from refine.report import figures
 from refine.report.figures.canvas import png
 from refine.report.figures.theme import tone
-from refine.report.plots import Plots, TreePlots
+from refine.report.plots import INTERACTIVE, Plots, TreePlots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,32 +65,21 @@ def _title(ax: Any) -> str:
     return str(ax.get_title("left"))
 
 
-@pytest.mark.slow
-def test_every_figure_by_its_name(root: refine.Round) -> None:
-    plot = root.plot
-    new = SPACE.replace({"x": refine.Float(0.2, 0.6, 3)})
-    made = {
-        "correlation": plot.correlation(),
-        "parallel": plot.parallel(new=new),
-        "density": plot.density("x", new["x"]),
-        "density_2d": plot.density_2d("x", new=new["x"]),
-        "levels": plot.levels("kind"),
-        "isolation": plot.isolation("kind"),
-        "pair": plot.pair("x", "kind", new),
-        "edges": plot.edges(),
-        "failing": plot.failing(),
-        "cost": plot.cost(),
-        "gain": plot.gain(),
-        "best_so_far": plot.best_so_far(),
-        "edf": plot.edf(),
-    }
-    assert all(ax.lines or ax.collections for ax in made.values())
-    assert "proposed: 0.2 to 0.6" in legend(made["density_2d"])
-    assert plot.bars("x", "kind").shape == (1, 1)
-    public = {n for n, _ in inspect.getmembers(Plots, inspect.isfunction) if not n.startswith("_")}
-    assert public == {*made, "bars", "curves", "front", "interactive"}
-    assert all(getattr(Plots, name).__doc__ for name in public)
-    figures_without = {
+GIVEN: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("density", "density_2d", "levels", "isolation"), ("x",)),
+    "pair": ("x", "kind"),
+    "bars": ("y", "kind", "x"),
+}
+OTHERS = {"front", "interactive", "curves"}  # of other rounds than these
+
+
+def _methods(kind: type) -> list[str]:
+    return [name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")]
+
+
+def test_every_figure_has_a_name_and_says_what_it_shows() -> None:
+    assert all(getattr(kind, name).__doc__ for kind in (Plots, TreePlots) for name in _methods(kind))
+    without = {
         "decision",
         "save",
         "themed",
@@ -99,25 +89,17 @@ def test_every_figure_by_its_name(root: refine.Round) -> None:
         "RoundValues",
         "TreeNode",
     }
-    assert set(figures.__all__) - figures_without == public - {"interactive"}
+    assert set(figures.__all__) - without == set(_methods(Plots)) - {"interactive"}
 
 
 @pytest.mark.slow
 def test_every_figure_fits_a_column_and_a_dark_page(tree: refine.Tree) -> None:
-    root = tree.rounds[0]
-    given: dict[str, tuple[Any, ...]] = dict.fromkeys(
-        ("density", "density_2d", "levels", "isolation"), ("x",)
-    )
-    given |= {"pair": ("x", "kind"), "bars": ("y", "kind", "x")}
-    skipped = {"front", "interactive", "curves"}  # of other rounds than these
-    for plots, kind in ((root.plot, Plots), (tree.plot, TreePlots)):
-        for name, method in inspect.getmembers(kind, inspect.isfunction):
-            if name.startswith("_") or name in skipped:
-                continue
-            drawn = getattr(plots, name)(*given.get(name, ()), width="column", theme="dark")
+    for plots, kind in ((tree.rounds[0].plot, Plots), (tree.plot, TreePlots)):
+        for name in set(_methods(kind)) - OTHERS:
+            drawn = getattr(plots, name)(*GIVEN.get(name, ()), width="column", theme="dark")
             figure = (drawn.flat[0] if isinstance(drawn, np.ndarray) else drawn).figure
             assert (figure.get_figwidth(), to_hex(figure.get_facecolor())) == (3.4, "#14171b"), name
-            assert {"width", "theme"} <= set(inspect.signature(method).parameters)
+            assert {"width", "theme"} <= set(inspect.signature(getattr(kind, name)).parameters)
             if isinstance(drawn, np.ndarray):
                 continue
             inside(drawn)
@@ -150,17 +132,17 @@ def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> N
         assert png(figures.density(root.analyze(), "x")) == png(plain)  # as in reports
 
 
-def test_widths_and_themes_that_are_none(root: refine.Round) -> None:
-    from matplotlib.figure import Figure
-
-    with pytest.raises(
-        AnalysisError, match="width: takes 'text' or 'column', got 'colum'; did you mean 'column'?"
+def test_widths_themes_and_axes_that_are_none(root: refine.Round) -> None:
+    ax = Figure().add_subplot()
+    for options, says in (
+        ({"width": "colum"}, "width: takes 'text' or 'column', got 'colum'; did you mean 'column'?"),
+        ({"theme": True}, "theme: takes 'light' or 'dark' or None, for .* got True"),
+        ({"ax": ax, "theme": "dark"}, "width and theme are of new figures, but ax gives axes"),
+        ({"ax": 3}, "ax: takes the axes of one panel"),
+        ({"ax": Figure().subplots(1, 2)}, "ax: takes the axes of one panel"),
     ):
-        root.plot.levels("x", width="colum")  # type: ignore[arg-type]
-    with pytest.raises(AnalysisError, match="theme: takes 'light' or 'dark' or None, for .* got True"):
-        root.plot.levels("x", theme=True)  # type: ignore[arg-type]
-    with pytest.raises(AnalysisError, match="width and theme are of new figures, but ax gives axes"):
-        root.plot.levels("x", ax=Figure().add_subplot(), theme="dark")
+        with pytest.raises(AnalysisError, match=says):
+            root.plot.levels("x", **options)
 
 
 @pytest.mark.slow
@@ -175,24 +157,12 @@ def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root: refine.Round
 
 
 @pytest.mark.slow
-def test_they_draw_into_given_axes(root: refine.Round) -> None:
-    from matplotlib.figure import Figure
-
-    plot = root.plot
-    calls = [
-        lambda ax: plot.levels("x", ax=ax),
-        lambda ax: plot.isolation("x", ax=ax),
-        lambda ax: plot.parallel(ax=ax),
-        lambda ax: plot.edges(ax=ax),
-        lambda ax: plot.failing(ax=ax),
-        lambda ax: plot.cost(ax=ax),
-        lambda ax: plot.gain(ax=ax),
-        lambda ax: plot.best_so_far(ax=ax),
-        lambda ax: plot.edf(ax=ax),
-    ]
-    for draw in calls:
-        ax = Figure().add_subplot()
-        assert draw(ax) is ax
+def test_they_draw_into_given_axes(tree: refine.Tree) -> None:
+    for plots, kind in ((tree.rounds[0].plot, Plots), (tree.plot, TreePlots)):
+        for name in set(_methods(kind)) - OTHERS - {"bars"}:
+            ax = Figure().add_subplot()
+            assert getattr(plots, name)(*GIVEN.get(name, ()), ax=ax) is ax
+            assert ax.lines or ax.collections, name
 
 
 @pytest.mark.slow
@@ -208,14 +178,6 @@ def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> No
         plot.pair("x", "kind", {"z": (0.2, 0.6)})
     with pytest.raises(AnalysisError, match=r"new: takes what several parameters .* got \(0.2, 0.6\)"):
         plot.parallel(new=(0.2, 0.6))  # type: ignore[arg-type]
-
-
-def test_axes_that_are_none_are_refused(root: refine.Round) -> None:
-    from matplotlib.figure import Figure
-
-    for wrong in (3, Figure().subplots(1, 2)):
-        with pytest.raises(AnalysisError, match="ax: takes the axes of one panel"):
-            root.plot.levels("x", ax=wrong)
 
 
 @pytest.mark.slow
@@ -248,13 +210,17 @@ def test_a_round_is_analysed_when_it_is_needed_and_once(
 
 def test_few_trials_have_figures_too(tmp_path: Path) -> None:
     with refine.Tree("few", store=tmp_path / "refine.db") as opened:
+        with pytest.raises(AnalysisError, match="tree: there is no round yet; add one first"):
+            opened.plot.tree()
         found = opened.add_round(SPACE, score, metric="acc", n=4)
-        with pytest.raises(AnalysisError, match="best_so_far: no trial has a value yet"):
-            found.plot.best_so_far()
-        with pytest.raises(AnalysisError, match="best_by_round: no trial has a value yet"):
-            opened.plot.best_so_far()
-        with pytest.raises(AnalysisError, match="edf: no round has a finished space-filling trial yet"):
-            opened.plot.edf()
+        for draw, says in (
+            (found.plot.best_so_far, "best_so_far: no trial has a value yet"),
+            (opened.plot.best_so_far, "best_by_round: no trial has a value yet"),
+            (opened.plot.edf, "edf: no round has a finished space-filling trial yet"),
+            (opened.plot.reliability, "no forecast is scored yet"),
+        ):
+            with pytest.raises(AnalysisError, match=says):
+                draw()
         assert "0 of 4" in texts(opened.plot.tree())
         found.run(progress=False)
         assert _title(found.plot.best_so_far()) == "Best acc so far"
@@ -265,18 +231,6 @@ def test_few_trials_have_figures_too(tmp_path: Path) -> None:
             found.plot.curves()
         with pytest.raises(AnalysisError, match="needs at least 10 finished space-filling trials"):
             found.plot.correlation()
-
-
-def test_empty_trees(tmp_path: Path) -> None:
-    with refine.Tree("none", store=tmp_path / "refine.db") as opened:
-        with pytest.raises(AnalysisError, match="tree: there is no round yet; add one first"):
-            opened.plot.tree()
-        with pytest.raises(AnalysisError, match="no trial has a value yet"):
-            opened.plot.best_so_far()
-        with pytest.raises(AnalysisError, match="no round has a finished space-filling trial"):
-            opened.plot.edf()
-        with pytest.raises(AnalysisError, match="no forecast is scored yet"):
-            opened.plot.reliability()
 
 
 def test_curves_need_no_analysis(tmp_path: Path) -> None:
@@ -320,33 +274,24 @@ def test_the_tree_by_its_figures(tree: refine.Tree) -> None:
     assert tree.rounds[3].id not in " ".join(legend(ax))
     assert ax.get_xlabel() == "acc (better →)"
     assert plot.reliability().get_yticklabels()[0].get_text() == tree.rounds[1].id
-    assert all(
-        f.__doc__ for n, f in inspect.getmembers(TreePlots, inspect.isfunction) if not n.startswith("_")
-    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind", ["history", "parallel", "slice", "contour", "importances", "edf", "rank", "timeline"]
-)
-def test_interactive_twins(root: refine.Round, kind: str) -> None:
+def test_interactive_twins(root: refine.Round) -> None:
     pytest.importorskip("plotly")
-    figure = root.plot.interactive(kind)
-    assert type(figure).__module__.startswith("plotly")
-    assert len(figure.data) > 0
-
-
-@pytest.mark.slow
-def test_interactive_options(root: refine.Round) -> None:
-    pytest.importorskip("plotly")
+    for kind in INTERACTIVE:
+        figure = root.plot.interactive(kind)
+        assert type(figure).__module__.startswith("plotly")
+        assert len(figure.data) > 0, kind
     figure = root.plot.interactive("slice", params=["x"])
     assert "y" not in str(figure.layout.xaxis.title.text)
-    with pytest.raises(AnalysisError, match="no kind 'histroy'; did you mean 'history'\\?"):
-        root.plot.interactive("histroy")
-    with pytest.raises(AnalysisError, match="slice has no option 'parms'; did you mean 'params'\\?"):
-        root.plot.interactive("slice", parms=["x"])
-    with pytest.raises(AnalysisError, match="Optuna can't draw slice of these trials: "):
-        root.plot.interactive("slice", params=["nothing"])
+    for kind, options, says in (
+        ("histroy", {}, "no kind 'histroy'; did you mean 'history'\\?"),
+        ("slice", {"parms": ["x"]}, "slice has no option 'parms'; did you mean 'params'\\?"),
+        ("slice", {"params": ["nothing"]}, "Optuna can't draw slice of these trials: "),
+    ):
+        with pytest.raises(AnalysisError, match=says):
+            root.plot.interactive(kind, **options)
 
 
 def test_without_plotly_it_says_what_to_install(root: refine.Round, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,55 +89,39 @@ def test_title_note_and_legend_stand_apart(lift: float) -> None:
     assert gap >= lift * ax.figure.dpi / 72 - 1
 
 
-@pytest.mark.slow
 def test_which_trials_are_drawn() -> None:
-    table = trials(200)
-    table["degenerate"] = 0.0
+    table = trials(200).assign(degenerate=0.0)
     table.loc[[1, 2], "degenerate"] = 1.0
     table.loc[[4, 5], ["state", "value"]] = ["pruned", np.nan]
     analysis = analyze(SPACE, table)
-    space_filling = (table["origin"] == "space_filling") & (table["state"] == "complete")
+    filling = table["origin"] == "space_filling"
+    done, failed = (int((filling & (table["state"] == state)).sum()) for state in ("complete", "diverged"))
     rows, y = space_filling_trials(analysis)
-    assert len(rows) == len(y) == space_filling.sum()
+    assert len(rows) == len(y) == done
     ranked, values, pruned = ranked_trials(analysis)
-    assert pruned.sum() == 2
+    assert (len(ranked), pruned.sum()) == (done + 2, 2)
     assert np.all(values[pruned] == y.min())  # as the worst
-    assert len(ranked) == space_filling.sum() + 2
     ended, bad = ended_trials(analysis)
-    failed = (table["origin"] == "space_filling") & (table["state"] == "diverged")
-    assert len(ended) == space_filling.sum() + 2 + failed.sum()
-    assert bad.sum() == failed.sum() + 2
+    assert (len(ended), bad.sum()) == (done + 2 + failed, failed + 2)
     best = candidates(analysis, analysis.table)
     assert not best[[1, 2, 4, 5]].any()
     assert best.sum() == (table["state"] == "complete").sum() - 2
     plain = analyze(SPACE, table.drop(columns=["state", "origin"]))
     ended, bad = ended_trials(plain)
-    assert len(ended) == 200
-    assert bad.sum() == table["value"].isna().sum() + 2
-
-
-def test_where_the_best_is_degenerate_all_may_be() -> None:
-    table = trials(60).assign(degenerate=1.0)
-    analysis = analyze(SPACE, table)
-    assert candidates(analysis, analysis.table).sum() == (table["state"] == "complete").sum()
+    assert (len(ended), bad.sum()) == (200, table["value"].isna().sum() + 2)
+    all_are = analyze(SPACE, trials(60).assign(degenerate=1.0))  # where the best is degenerate all may be
+    assert candidates(all_are, all_are.table).sum() == (all_are.table["state"] == "complete").sum()
 
 
 @pytest.mark.slow
-def test_a_notebook_shows_pictures():
+def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
     analysis = analyze(SPACE, trials())
-    for drawn in (figures.correlation(analysis), figures.bars(analysis, analysis.parameters[0].name)):
+    for drawn in (figures.correlation(analysis), figures.bars(analysis, "lr")):
         assert drawn._repr_png_().startswith(b"\x89PNG")
-
-
-def test_axes_of_somebody_else_are_left_as_they_are():
-    analysis = analyze(SPACE, trials())
-    from matplotlib.figure import Figure
-
+        for name in ("a.png", "b.png"):
+            figures.save(drawn, tmp_path / name)
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes() == drawn._repr_png_()
     ax = figures.correlation(analysis, ax=Figure().add_subplot())
     assert not hasattr(ax, "_repr_png_")
-
-
-def test_several_panels_are_saved_as_one_picture(tmp_path):
-    analysis = analyze(SPACE, trials())
-    figures.save(figures.bars(analysis, analysis.parameters[0].name), tmp_path / "bars.png")
-    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
