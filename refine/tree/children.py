@@ -266,11 +266,6 @@ def branch(
         downsample: The same as a share of what is left.
         seed: Default this round's.
         exploit: As ``audit``, ``given``, ``belief``, ``design`` and ``pruner``: see :meth:`Review.accept`.
-        audit: As there.
-        given: As there.
-        belief: As there.
-        design: As there.
-        pruner: As there.
         author: Who decides; default the user name.
 
     Raises:

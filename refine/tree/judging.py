@@ -87,9 +87,7 @@ def confirm(
     Args:
         budget: How many runs under new seeds there shall be; those that there are count.
         top: How many configurations.
-        objective: As in :meth:`Round.run`.
-        name: As in :meth:`Round.run`.
-        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
+        options: ``objective`` and ``name`` too are as in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -142,9 +140,7 @@ def judge(
             those that there are count. Default runs nothing.
         epsilon: Difference that counts as none, in units of the metric; default :attr:`Round.epsilon` of the latest
             round, else the smallest step of the metric or a tenth of the noise, whichever is larger.
-        objective: As in :meth:`Round.run`.
-        name: As in :meth:`Round.run`.
-        options: As in :meth:`confirm`.
+        options: ``objective`` and ``name`` too are as in :meth:`confirm`.
 
     Raises:
         AnalysisError: One of both has no value, or no trial has finished that may be called best.
@@ -204,19 +200,10 @@ def open_holdout(
     """Trains the winner again under new seeds and measures it on rows that no round has seen: see :meth:`Round.open_holdout`.
 
     Args:
-        seeds: How many models.
-        note: Why, in your words.
-        author: Who opens; default the user name.
-        objective: As in :meth:`Round.run`.
-        name: As in :meth:`Round.run`.
-        resources: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``.
+        seeds: How many models. The other arguments, errors and warnings are the same as there.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
-        ObjectiveError: The objective has no hold-out.
-
-    Warns:
-        UserWarning: It was opened before on this branch, and what that costs.
     """
     check_times(1, seeds)
     who = Visit(check_note(note), check_author(author))

@@ -188,9 +188,7 @@ def replicate(
     Args:
         top: How many configurations, by the value of their planned run.
         seeds: How many runs of each. The noise needs 5 more runs than configurations.
-        objective: As in :meth:`run`.
-        name: As in :meth:`run`.
-        options: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
+        options: ``objective`` and ``name`` too are as in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -229,9 +227,7 @@ def open_holdout(
         seeds: How many models of each.
         note: Why, in your words.
         author: Who opens; default the user name.
-        objective: As in :meth:`run`.
-        name: As in :meth:`run`.
-        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``.
+        resources: ``objective`` and ``name`` too are as in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``.
 
     Raises:
         ObjectiveError: The objective has no hold-out.
@@ -281,8 +277,6 @@ def replay(
         sample: How many, drawn at random; ``None`` for every trial that has ended.
         seed: Of that draw.
         tolerance: Difference of a metric that counts as none.
-        objective: As in :meth:`run`.
-        name: As in :meth:`run`.
         resources: As in :meth:`open_holdout`.
 
     Raises:
@@ -309,9 +303,7 @@ def best_model(
         folder: Where models are kept, in a file named by round, configuration and seed: loaded if it is there,
             else written. Without it nothing is kept.
         rank: 1 for the best trial, 2 for the second, by the value of their planned run.
-        threads: As in :meth:`run`; with another number than then floats differ.
-        objective: As in :meth:`run`.
-        name: As in :meth:`run`.
+        threads: As in :meth:`run`, like ``objective`` and ``name``; with another number than then floats differ.
 
     Returns:
         What the objective's ``trained(params, trial)`` gives: a Keras model, from a ``KerasObjective``. It takes

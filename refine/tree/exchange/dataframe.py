@@ -19,6 +19,7 @@ from refine.store.validity import MOST_SECONDS
 from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
 from refine.trials.frame import check_frame
 from refine.trials.trial import DEGENERATE, ORIGINS, STATES
+from refine.utils.arrays import Floats
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
@@ -39,15 +40,7 @@ def runs_of(
     metric: str,
     space_filling: bool | None,
 ) -> tuple[Space, list[Run]]:
-    """What the rows of a table say.
-
-    Args:
-        frame: One row per run.
-        space: The space, or ``None`` to infer it.
-        parameters: Names of the columns that are parameters; without a space only.
-        value: Column of the value.
-        metric: The metric's name in the tree.
-        space_filling: See :func:`origin_of`.
+    """The space of a table, inferred where none is given, and what its rows say: see :meth:`refine.Tree.add_frame`.
 
     Raises:
         AnalysisError: A column is missing or holds something else than it should.
@@ -62,7 +55,7 @@ def runs_of(
         raise AnalysisError(f"value {value!r} is no column of the frame; {did_you_mean(value, columns)}")
     if frame.empty:
         raise AnalysisError("a frame needs at least one row, one per finished run, got none")
-    names = list(space) if space is not None else _names(frame, parameters, value)
+    names = list(space) if space is not None else _parameter_names(columns, parameters, value)
     if missing := [n for n in names if n not in columns]:
         raise SpaceError(
             f"the frame needs a column for every parameter, missing: {', '.join(missing)}; "
@@ -72,37 +65,35 @@ def runs_of(
         raise SpaceError(f"value {value!r} can't be a parameter as well; leave it out of the parameters")
     if space is None:
         space = infer_space(frame[names])
-    given = {n: frozen_column(n, space[n], frame[n]) for n in names}
+    had = {n: frozen_column(n, space[n], frame[n]) for n in names}
     metrics = _metric_columns(frame, names, value, metric)
     states = _states(frame, metrics[metric])
-    seconds = _numbers(frame, "seconds", 0.0, names)
-    seeds = _seeds(frame, names)
-    origins = _origins(frame, space_filling, names)
+    seconds, seeds = _numbers(frame, "seconds", 0.0), _numbers(frame, "seed", UNKNOWN_SEED)
+    origins = _origins(frame, space_filling)
     if (odd := seconds[(seconds < 0) | (seconds > MOST_SECONDS)]).size:
         raise AnalysisError(
             f"seconds must be >= 0 and <= {MOST_SECONDS:g}, got {odd[0]:g}; leave the column out"
         )
+    if (odd := seeds[(seeds != np.round(seeds)) | (seeds < UNKNOWN_SEED) | (seeds >= 2**31)]).size:
+        raise AnalysisError(
+            f"seed must be a whole number >= 0 and < 2**31, got {odd[0]:.17g}; leave the column out"
+        )
     now = time.time()
-    out = []
-    for i in range(len(frame)):
-        found = {n: float(c[i]) for n, c in metrics.items() if n == metric or not math.isnan(c[i])}
-        if states[i] not in ("complete", "diverged") and math.isnan(found[metric]):
-            del found[metric]
-        values = {n: v[0] for n in names if (v := given[n][i]) is not None}
-        out.append(Run(values, states[i], found, {}, float(seconds[i]), seeds[i], origins[i], now))
-    _check_constraints(space, out)
-    return space, out
+    runs = []
+    for i, state in enumerate(states):
+        known = {n: float(c[i]) for n, c in metrics.items() if n == metric or not math.isnan(c[i])}
+        if state not in ("complete", "diverged") and math.isnan(known[metric]):
+            del known[metric]
+        values = {n: v[0] for n in names if (v := had[n][i]) is not None}
+        runs.append(Run(values, state, known, {}, float(seconds[i]), int(seeds[i]), origins[i], now))
+    _check_constraints(space, runs)
+    return space, runs
 
 
-def _names(frame: pd.DataFrame, parameters: Sequence[str] | None, value: str) -> list[str]:
-    columns = list(frame.columns)
+def _parameter_names(columns: list[str], parameters: Sequence[str] | None, value: str) -> list[str]:
     if parameters is not None:
-        if (
-            isinstance(parameters, str)
-            or not isinstance(parameters, Iterable)
-            or not all(isinstance(p, str) for p in parameters)
-            or not list(parameters)
-        ):
+        texts = isinstance(parameters, Iterable) and all(isinstance(p, str) for p in parameters)
+        if isinstance(parameters, str) or not texts or not list(parameters):
             raise SpaceError(f"parameters must be a list of column names, got {parameters!r}")
         for name in parameters:
             if name not in columns:
@@ -111,12 +102,11 @@ def _names(frame: pd.DataFrame, parameters: Sequence[str] | None, value: str) ->
                 )
         return list(dict.fromkeys(parameters))
     names = [c for c in columns if c not in (value, DEGENERATE, *RESERVED)]
-    for name in names:
-        if name.startswith("Unnamed: "):
-            raise SpaceError(
-                f"column {name!r} looks like row numbers that were saved with the table; leave it out: "
-                "pd.read_csv(path, index_col=0), or say which columns are parameters=[...]"
-            )
+    if unnamed := next((name for name in names if name.startswith("Unnamed: ")), None):
+        raise SpaceError(
+            f"column {unnamed!r} looks like row numbers that were saved with the table; leave it out: "
+            "pd.read_csv(path, index_col=0), or say which columns are parameters=[...]"
+        )
     if not names:
         raise SpaceError(f"the frame has no column beside {value!r} that could be a parameter")
     return names
@@ -197,14 +187,13 @@ def _infer(column: pd.Series) -> Parameter:
     known = column.dropna()
     if known.empty:
         raise SpaceError("the column holds no value")
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if not numeric:
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         plain = [v.item() if isinstance(v, np.generic) else v for v in known]
         if any(isinstance(v, float) and not math.isfinite(v) for v in plain):
             raise SpaceError("a parameter must be finite, got infinity")
-        distinct = {value_key(v) if isinstance(v, int | float | bool | str) else "": v for v in plain}
-        if "" in distinct:
-            raise SpaceError(f"a parameter holds numbers, texts or bools, got {type(distinct['']).__name__}")
+        if odd := [v for v in plain if not isinstance(v, int | float | bool | str)]:
+            raise SpaceError(f"a parameter holds numbers, texts or bools, got {type(odd[-1]).__name__}")
+        distinct = {value_key(v): v for v in plain}
         if len(distinct) > FEW and len(distinct) == len(plain):
             raise SpaceError(f"all {len(plain)} texts differ, as names of runs do, so that this is no choice")
         return Categorical([distinct[k] for k in sorted(distinct)])
@@ -234,13 +223,11 @@ def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> 
     return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]
 
 
-def _geometric(values: Any) -> bool:
-    low, high = float(values[0]), float(values[-1])
+def _geometric(values: Floats) -> bool:
+    low, high, middle = float(values[0]), float(values[-1]), float(np.median(values))
     if low <= 0 or high < 100 * low:
         return False
-    middle = float(np.median(values))
-    linear = (middle - low) / (high - low)
-    ratio = math.log(middle / low) / math.log(high / low)
+    linear, ratio = (middle - low) / (high - low), math.log(middle / low) / math.log(high / low)
     return abs(ratio - 0.5) < abs(linear - 0.5)
 
 
@@ -248,26 +235,22 @@ def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tu
     """Frozen values of a column in a 1-tuple each, ``None`` where a run had no such parameter."""
     import pandas as pd
 
+    absent = column.isna().to_numpy()
     if isinstance(parameter, Categorical):
         at = parameter.positions(column.to_numpy(dtype=object))
-        absent = column.isna().to_numpy() & (at < 0)
         _refuse_outside(name, parameter, column, (at < 0) & ~absent)
-        return [None if gone else (parameter.grid[i],) for i, gone in zip(at, absent, strict=True)]
-    absent = column.isna().to_numpy()
+        return [(parameter.grid[i],) if i >= 0 else None for i in at]
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
-    text = pd.api.types.is_bool_dtype(column) or (np.isnan(numbers) & ~absent).any()
-    if text:
-        odd = column[~absent & np.isnan(numbers)]
+    odd = column[~absent & np.isnan(numbers)]
+    if pd.api.types.is_bool_dtype(column) or len(odd):
         raise SpaceError(f"{name}: a range needs numbers, got {odd.iloc[0] if len(odd) else 'bools'!r}")
     _refuse_outside(name, parameter, column, ~parameter.contains(numbers) & ~absent)
-    if isinstance(parameter, Integer):
-        broken = ~absent & (numbers != np.round(numbers))
-        if broken.any():
-            raise SpaceError(
-                f"{name}: an integer range needs whole numbers, got {numbers[broken][0]}; use Float"
-            )
-        return [None if gone else (int(v),) for v, gone in zip(numbers, absent, strict=True)]
-    return [None if gone else (round_significant(v),) for v, gone in zip(numbers, absent, strict=True)]
+    broken = ~absent & (numbers != np.round(numbers))
+    whole = isinstance(parameter, Integer)
+    if whole and broken.any():
+        raise SpaceError(f"{name}: an integer range needs whole numbers, got {numbers[broken][0]}; use Float")
+    freeze = int if whole else round_significant
+    return [None if gone else (freeze(v),) for v, gone in zip(numbers, absent, strict=True)]
 
 
 def _refuse_outside(name: str, parameter: Parameter, column: pd.Series, outside: Any) -> None:
@@ -298,24 +281,23 @@ def _check_constraints(space: Space, runs: Sequence[Run]) -> None:
 # The other columns.
 
 
-def _metric_columns(frame: pd.DataFrame, names: list[str], value: str, metric: str) -> dict[str, Any]:
+def _metric_columns(frame: pd.DataFrame, names: list[str], value: str, metric: str) -> dict[str, Floats]:
     """The value and every other column of numbers, by metric; columns of texts are no metrics and are left out."""
     import pandas as pd
 
     out = {metric: _floats(frame, value)}
-    for name in frame.columns:
-        if name not in (value, *names, *RESERVED) and pd.api.types.is_numeric_dtype(frame[name]):
-            if name == metric:
-                if np.array_equal(_floats(frame, name), out[metric], equal_nan=True):
-                    continue
+    for name in frame.columns.difference([value, *names, *RESERVED], sort=False):
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            column = _floats(frame, name)
+            if name == metric and not np.array_equal(column, out[metric], equal_nan=True):
                 raise AnalysisError(
                     f"metric {metric!r}: the frame has another column of that name than value={value!r}; rename one"
                 )
-            out[name] = _floats(frame, name)
+            out[name] = column
     return out
 
 
-def _floats(frame: pd.DataFrame, name: str) -> Any:
+def _floats(frame: pd.DataFrame, name: str) -> Floats:
     try:
         return frame[name].to_numpy(dtype=float, na_value=math.nan)
     except (TypeError, ValueError, OverflowError):
@@ -324,22 +306,23 @@ def _floats(frame: pd.DataFrame, name: str) -> Any:
         ) from None
 
 
-def _numbers(frame: pd.DataFrame, name: str, default: float, names: list[str]) -> Any:
-    if name not in frame or name in names:
-        return np.full(len(frame), default)
-    found = _floats(frame, name)
-    return np.where(np.isfinite(found), found, default)
+def _numbers(frame: pd.DataFrame, name: str, default: float) -> Floats:
+    """A column of numbers, with a default where it has none."""
+    if name not in frame:
+        return np.full(len(frame), float(default))
+    numbers = _floats(frame, name)
+    return np.where(np.isfinite(numbers), numbers, default)
 
 
-def _states(frame: pd.DataFrame, values: Any) -> list[str]:
+def _states(frame: pd.DataFrame, values: Floats) -> list[str]:
     finite = np.isfinite(values)
     if "state" not in frame:
         return ["complete" if f else "diverged" for f in finite]
+    known = [s for s in STATES if s != "running"]
     out = []
     for text, f in zip(frame["state"], finite, strict=True):
         state = {"fail": "failed"}.get(str(text).lower(), str(text).lower())
-        if state not in STATES or state == "running":
-            known = [s for s in STATES if s != "running"]
+        if state not in known:
             raise AnalysisError(
                 f"state must be one of {', '.join(known)}, got {text!r}; leave rows that have not ended out"
             )
@@ -347,24 +330,13 @@ def _states(frame: pd.DataFrame, values: Any) -> list[str]:
     return out
 
 
-def _seeds(frame: pd.DataFrame, names: list[str]) -> list[int]:
-    found = _numbers(frame, "seed", UNKNOWN_SEED, names)
-    bad = (found != np.round(found)) | (found < UNKNOWN_SEED) | (found >= 2**31)
-    if bad.any():
-        raise AnalysisError(
-            f"seed must be a whole number >= 0 and < 2**31, got {found[bad][0]:.17g}; leave the column out"
-        )
-    return [int(s) for s in found]
-
-
-def _origins(frame: pd.DataFrame, space_filling: bool | None, names: list[str]) -> list[str]:
+def _origins(frame: pd.DataFrame, space_filling: bool | None) -> list[str]:
     said = origin_of(space_filling)
-    if space_filling is not None or "origin" not in frame or "origin" in names:
+    if space_filling is not None or "origin" not in frame:
         return [said] * len(frame)
-    found = [str(o) for o in frame["origin"]]
-    for text in dict.fromkeys(found):
-        if text not in ORIGINS:
-            raise AnalysisError(
-                f"origin must be one of {', '.join(ORIGINS)}, got {text!r}; leave the column out, or give space_filling="
-            )
-    return found
+    origins = [str(o) for o in frame["origin"]]
+    if odd := [text for text in origins if text not in ORIGINS]:
+        raise AnalysisError(
+            f"origin must be one of {', '.join(ORIGINS)}, got {odd[0]!r}; leave the column out, or give space_filling="
+        )
+    return origins

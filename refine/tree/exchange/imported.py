@@ -95,35 +95,24 @@ def part_of(
     data: str | None,
     note: str,
 ) -> Part:
-    """The root that finished runs make.
+    """The root that finished runs make, in their order; ``objective`` is the name of what gave them, ``data`` its fingerprint.
 
     Equal configurations are one planned run and its replicates; the first complete one is the planned run. A parameter
     that a run had not, although no condition of the space leaves it out, is recorded as not read, and stands at a level drawn
     from the run's other values, as in a round whose objective does not read it.
-
-    Args:
-        space: Where they lie.
-        runs: Finished runs, in their order.
-        metric: Which metric is the value.
-        direction: ``"maximize"`` or ``"minimize"``.
-        subject_to: Metric constraints.
-        goals: Further goals, each a metric and its direction.
-        objective: Name of what gave them, or ``None``.
-        data: Fingerprint of its data.
-        note: Why.
     """
     filled = [_filled(space, run) for run in runs]
     keys = [configuration_key(values) for values, _ in filled]
     content = [
         [
             key,
-            run.origin,
-            run.state,
-            _rounded(run.metrics),
-            sorted(run.had),
-            {n: _plain(c) for n, c in run.curve.items()},
+            r.origin,
+            r.state,
+            _rounded(r.metrics),
+            sorted(r.had),
+            {n: _plain(c) for n, c in r.curve.items()},
         ]
-        for key, run in zip(keys, runs, strict=True)
+        for key, r in zip(keys, runs, strict=True)
     ]
     mark = digest(content, 16)
     now = time.time()
@@ -143,14 +132,13 @@ def part_of(
         author=user(),
         created=now,
     )
-    order: dict[str, list[int]] = {}
+    alike: dict[str, list[int]] = {}
     for i, key in enumerate(keys):
-        order.setdefault(key, []).append(i)
+        alike.setdefault(key, []).append(i)
     replicate: dict[int, int] = {}
-    for rows in order.values():
+    for rows in alike.values():
         first = next((i for i in rows if runs[i].state == "complete"), rows[0])
-        ordered = [first, *(i for i in rows if i != first)]
-        replicate |= {i: number for number, i in enumerate(ordered)}
+        replicate |= {i: number for number, i in enumerate(sorted(rows, key=lambda i: i != first))}
     level = {n: {value_key(v): i for i, v in enumerate(p.grid)} for n, p in space.items()}
     trials = []
     for i, run in enumerate(runs):
@@ -189,7 +177,7 @@ def part_of(
         "author": node.author,
         "created": now,
     }
-    return Part(content_row, {"plan": [{"n": len(order), "created": now}], "trial": trials})
+    return Part(content_row, {"plan": [{"n": len(alike), "created": now}], "trial": trials})
 
 
 def _filled(space: Space, run: Run) -> tuple[dict[str, Any], list[str] | None]:

@@ -120,10 +120,7 @@ def add_study(
             Without it two or three objectives are the round's goals.
         metric: How children's objectives call it; default the study's name of it, else ``"value"``.
         subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
-        space_filling: See :meth:`add_frame`. None finds it out.
-        objective: See :meth:`add_frame`.
-        name: See :meth:`add_frame`.
-        note: Why, in your words.
+        space_filling: As ``objective``, ``name`` and ``note``: see :meth:`add_frame`. None finds it out.
 
     Raises:
         AnalysisError: It has no ended trial, or more than three objectives and no ``value``.
@@ -161,24 +158,15 @@ def add_runs(
 
     Args:
         source: What :meth:`read_runs` gave, or what it reads.
-        kind: See :meth:`read_runs`.
-        experiment: See :meth:`read_runs`.
-        space: See :meth:`read_runs`.
-        parameters: See :meth:`read_runs`.
+        kind: As ``experiment``, ``space`` and ``parameters``: see :meth:`read_runs`.
         value: Which result is the value; not needed where there is one only, or where the tool says so.
         metric: How children's objectives call it; default as the result is called.
         direction: As in :meth:`refine.Tree.add_round`; default the tool's, where it has one.
         subject_to: As in :meth:`refine.Tree.add_round`, on results of the runs.
-        space_filling: See :meth:`add_frame`.
-        objective: See :meth:`add_frame`.
-        name: See :meth:`add_frame`.
-        note: Why, in your words.
+        space_filling: As ``objective``, ``name`` and ``note``: see :meth:`add_frame`.
 
     Raises:
-        AnalysisError: As :meth:`read_runs`; or one of several results must be named, or a direction be given.
-        SpaceError: As :meth:`read_runs`.
-        StoreError: As :meth:`read_runs`.
-        NotFoundError: As :meth:`read_runs`.
+        RefineError: As :meth:`read_runs`; or one of several results must be named, or a direction be given.
 
     Warns:
         RefineWarning: Runs were left out of a source that was not read before by :meth:`read_runs`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 import warnings
@@ -57,7 +58,7 @@ class Study(NamedTuple):
 
 
 def open_study(study: Any, study_name: str | None) -> optuna.Study:
-    """The study of an object, or of a storage's URL and a name.
+    """The study of an object, or of a storage's URL or journal file and a name; what is opened is read only.
 
     Raises:
         StoreError: The storage can't be opened.
@@ -74,56 +75,31 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
                 "leave it out"
             )
         return study
-    study = str(study) if isinstance(study, Path) else study
-    if not isinstance(study, str):
+    if not isinstance(study, str | Path):
         raise AnalysisError(
             f"a study must be an optuna.Study or the URL of its storage, got {type(study).__name__}; of another "
             "storage optuna.load_study(study_name=..., storage=...) gives the study"
         )
-    if "://" not in study:
-        return _of_journal(Path(study), study_name)
-    url = url_of(study)
-    shown = shown_url(url)
-    # Opening creates; who only reads must not leave an empty storage behind.
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise NotFoundError(f"storage {shown}: no such file; give the URL of a storage that exists")
+    url = url_of(study) if isinstance(study, str) and "://" in study else None
+    shown = str(study) if url is None else f"storage {shown_url(url)}"
+    # Opening creates; who only reads must not leave an empty file behind.
+    if url is None and not Path(study).is_file():
+        raise NotFoundError(
+            f"{shown}: there is no such journal file; a storage is given by its URL, such as sqlite:///study.db"
+        )
+    if url is not None and url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise NotFoundError(f"{shown}: no such file; give the URL of a storage that exists")
     try:
         with _quiet():
-            storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
+            storage = _storage(str(study), url)
             names = [str(s.study_name) for s in storage.get_all_studies()]
     except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
-        raise _cannot_open(url, error) from None
-    return _named(storage, names, study_name, f"storage {shown}", url)
-
-
-def _of_journal(path: Path, study_name: str | None) -> optuna.Study:
-    """A study of a journal file, which is read only."""
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-
-    # Opening creates; who only reads must not leave an empty file behind.
-    if not path.is_file():
-        raise NotFoundError(
-            f"{path}: there is no such journal file; a storage is given by its URL, such as sqlite:///study.db"
-        )
-    try:
-        with _quiet():
-            storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-            names = [str(s.study_name) for s in storage.get_all_studies()]
-    except Exception as error:  # noqa: BLE001  # of a file that somebody wrote into
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if url is not None:
+            raise _cannot_open(url, error) from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StoreError(
-            f"{path}: is no journal of Optuna: {reason}; a storage is given by its URL, such as "
-            "sqlite:///study.db"
+            f"{shown}: is no journal of Optuna: {reason}; a storage is given by its URL, such as sqlite:///study.db"
         ) from None
-    return _named(storage, names, study_name, str(path), None)
-
-
-def _named(
-    storage: Any, names: list[str], study_name: str | None, shown: str, url: URL | None
-) -> optuna.Study:
-    import optuna
-
     if not names:
         raise NotFoundError(f"{shown}: holds no study of Optuna; give the storage that one was run with")
     if study_name is None and len(names) == 1:
@@ -139,6 +115,14 @@ def _named(
         raise _cannot_open(url, error) from None
 
 
+def _storage(path: str, url: URL | None) -> Any:
+    import optuna
+
+    if url is not None:
+        return optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+
+
 def _objectives(study: optuna.Study) -> list[str]:
     """Names of a study's objectives; without any ``value``, or ``value_0`` and so on."""
     with warnings.catch_warnings():
@@ -151,13 +135,7 @@ def _objectives(study: optuna.Study) -> list[str]:
 def read_study(
     study: optuna.Study, value: int | None, metric: str | None, space_filling: bool | None
 ) -> Study:
-    """Space and ended trials of a study. Trials that run or wait are left out, and so are attributes.
-
-    Args:
-        study: The study.
-        value: Which objective alone is the value, where there are several; ``None`` makes goals of all.
-        metric: The value's name; default the study's name of it, else ``"value"``.
-        space_filling: See :func:`refine.tree.exchange.imported.origin_of`.
+    """Space and ended trials of a study: see :meth:`refine.Tree.add_study`.
 
     Raises:
         AnalysisError: More than three objectives and no ``value``, no ended trial, or a complete one without its value.
@@ -187,16 +165,16 @@ def read_study(
         raise AnalysisError(f"metric {judged!r} is the name of another objective too; give another one")
     if not trials:
         raise AnalysisError(f"study {study.study_name!r} has no ended trial yet; run it first")
-    found: dict[str, list[Any]] = {}
+    kinds: dict[str, list[Any]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
-            known = found.setdefault(name, [])
+            known = kinds.setdefault(name, [])
             if not known or (known[-1] != distribution and distribution not in known):
                 known.append(distribution)
-    if not found:
+    if not kinds:
         raise SpaceError(f"study {study.study_name!r} has no parameter: its trials never suggested one")
     parameters: dict[str, Parameter] = {}
-    for name, distributions in found.items():
+    for name, distributions in kinds.items():
         try:
             parameters[name] = _parameter(distributions)
         except RefineError as error:
@@ -251,43 +229,30 @@ def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: i
     Raises:
         AnalysisError: It holds what Optuna itself would not have written.
     """
+    state = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
+    title = titles[at]
     try:
-        return _sound_run(trial, space, titles, at, origin)
-    except RefineError:
-        raise
+        metrics = {name: float(v) for name, v in zip(titles, trial.values or [], strict=False)}
+        curve = [float(v) for _, v in sorted(trial.intermediate_values.items())]
+        seconds = trial.duration.total_seconds() if trial.duration is not None else 0.0
+        finished = trial.datetime_complete.timestamp() if trial.datetime_complete else time.time()
     except Exception as error:  # noqa: BLE001  # Optuna takes texts for numbers, and a storage may have been written into
         raise AnalysisError(
             f"trial {trial.number} of the study can't be read: {type(error).__name__}: {error}; leave it out"
         ) from None
-
-
-def _sound_run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: int, origin: str) -> Run:
-    state = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
-    values = trial.values or []
-    metrics = {title: float(v) for title, v in zip(titles, values, strict=False)}
-    if state == "complete" and titles[at] not in metrics:
+    if state == "complete" and title not in metrics:
         raise AnalysisError(
             f"trial {trial.number} of the study is complete and has no value; set its state to FAIL, or leave it out"
         )
-    if state == "complete" and not math.isfinite(metrics[titles[at]]):
+    if state == "complete" and not math.isfinite(metrics[title]):
         state = "diverged"
     if state == "failed":
         metrics = {}
-    steps = sorted(trial.intermediate_values)
-    curve = {titles[at]: [float(trial.intermediate_values[s]) for s in steps]} if steps else {}
     if state == "pruned" and curve:
-        metrics.setdefault(titles[at], curve[titles[at]][-1])
-    ended = trial.datetime_complete
-    return Run(
-        had={n: freeze(trial.params[n]) for n in space if n in trial.params},
-        state=state,
-        metrics=metrics,
-        curve=curve,
-        seconds=trial.duration.total_seconds() if trial.duration is not None else 0.0,
-        seed=UNKNOWN_SEED,
-        origin=origin,
-        finished=ended.timestamp() if ended is not None else time.time(),
-    )
+        metrics.setdefault(title, curve[-1])
+    curves = {title: curve} if curve else {}
+    had = {n: freeze(trial.params[n]) for n in space if n in trial.params}
+    return Run(had, state, metrics, curves, seconds, UNKNOWN_SEED, origin, finished)
 
 
 def _cannot_open(url: URL | None, error: Exception) -> StoreError:
@@ -331,7 +296,8 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
     axes = {n: _axis(p, [v[n] for v in values if n in v]) for n, p in space.items()}
     trials = []
     for i, configuration in enumerate(values):
-        read = None if c["origin"][i] != "imported" or c["read"][i] is None else _names(c["read"][i])
+        noted = c["read"][i] if c["origin"][i] == "imported" else None
+        read = json.loads(noted) if isinstance(noted, str) else noted
         # What an imported trial had not is a conditional parameter, which Optuna leaves out.
         shown = {n: v for n, v in configuration.items() if read is None or n in read}
         params = {n: texts[value_key(v)] if (texts := axes[n][1]) else v for n, v in shown.items()}
@@ -387,19 +353,11 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
     return study
 
 
-def _names(read: Any) -> set[str]:
-    """Names that a trial noted as read."""
-    import json
-
-    return set(json.loads(read) if isinstance(read, str) else read)
-
-
 def _state(state: str, value: float | None) -> tuple[str, float | None]:
-    if state == "complete" and value is not None and not math.isnan(value):
-        return "COMPLETE", value
+    value = None if value is None or math.isnan(value) else value
     if state == "pruned":
-        return "PRUNED", None if value is None or math.isnan(value) else value
-    return "FAIL", None
+        return "PRUNED", value
+    return ("COMPLETE", value) if state == "complete" and value is not None else ("FAIL", None)
 
 
 def _axis(parameter: Parameter, seen: list[Any]) -> tuple[Any, Mapping[str, Any]]:

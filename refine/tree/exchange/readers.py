@@ -303,8 +303,8 @@ def _raytune(asked: Asked) -> Found:
     pruned, unless one of its own parameters is the number of its reports, as of epochs.
     """
     trials: list[tuple[dict[str, Any], list[dict[str, Any]], str | None]] = []
-    if _is_table(source := asked.source):
-        for row in source.to_dict("records"):
+    if hasattr(asked.source, "to_dict"):
+        for row in asked.source.to_dict("records"):
             results = {n: v for n, v in row.items() if not n.startswith("config/")}
             trials.append((flat(_part(row, "config/")), [{"done": True, **results}], None))
     else:
@@ -322,24 +322,19 @@ def _raytune(asked: Asked) -> Found:
     for (params, reports, error), count in zip(trials, counts, strict=True):
         curve: dict[str, list[float]] = {}
         for report in reports:
-            for name, number in numbers_of(
-                flat({n: v for n, v in report.items() if n != "config"}, "/")
-            ).items():
+            results = flat({n: v for n, v in report.items() if n != "config"}, "/")
+            for name, number in numbers_of(results).items():
                 if not _RAY.fullmatch(name):
                     curve.setdefault(name, []).append(number)
         last = reports[-1] if reports else {}
-        early = 0 < count < max(counts) and count not in [
-            v for v in params.values() if not isinstance(v, bool)
-        ]
-        ended = "pruned" if early else "complete" if last.get("done") else "running, or left when Ray ended"
         metrics = {n: c[-1] for n, c in curve.items()}
-        state = (
-            "failed"
-            if error is not None
-            else ended
-            if last.get("done")
-            else "running, or left when Ray ended"
-        )
+        lengths = [v for v in params.values() if not isinstance(v, bool)]
+        if error is not None:
+            state = "failed"
+        elif not last.get("done"):
+            state = "running, or left when Ray ended"
+        else:
+            state = "pruned" if 0 < count < max(counts) and count not in lengths else "complete"
         records.append(Record(params, metrics, state, last.get("time_total_s", 0.0), error, curve))
     return Found(records)
 
@@ -404,10 +399,6 @@ def _table(source: Any) -> Any:
             f"{path}: every row must have {len(columns)} cells, as the first, got {odd}; export it again"
         )
     return pd.DataFrame(lines, columns=columns, dtype=object)
-
-
-def _is_table(source: Any) -> bool:
-    return hasattr(source, "to_dict")
 
 
 def _part(row: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def read_runs(
         else "the table"
     )
     try:
-        found = READERS[kind][1](Asked(source, experiment, is_parameter))
+        read = READERS[kind][1](Asked(source, experiment, is_parameter))
     except RefineError:
         raise
     except (*BROKEN, OSError) as error:  # of a file that somebody else wrote
@@ -163,11 +163,11 @@ def read_runs(
         ) from None
     left_out = Counter(
         "killed without a result" if r.state == "killed" else r.state[:60] or "without a state"
-        for r in found.records
+        for r in read.records
         if not _has_ended(r)
     )
-    stated = known if known is not None else found.space
-    records = [_plainly_named(r, stated or ()) for r in found.records if _has_ended(r)]
+    stated = known if known is not None else read.space
+    records = [_plainly_named(r, stated or ()) for r in read.records if _has_ended(r)]
     if not records:
         rest = "; ".join(f"{n} {why}" for why, n in left_out.items())
         raise AnalysisError(
@@ -175,7 +175,7 @@ def read_runs(
         )
     if stated is not None and parameters is not None:
         stated = Space({n: stated[n] for n in parameters if n in stated})
-    runs = _tabled(kind, shown, found._replace(records=records, space=stated), names, left_out)
+    runs = _tabled(kind, shown, read._replace(records=records, space=stated), names, left_out)
     return runs if value is None else runs.judged_by(value)
 
 
@@ -197,16 +197,16 @@ def plain_name(name: str) -> str:
 
 
 def _tabled(
-    kind: str, source: str, found: Found, names: Sequence[str] | None, left_out: Mapping[str, int]
+    kind: str, source: str, read: Found, names: Sequence[str] | None, left_out: Mapping[str, int]
 ) -> Runs:
     import pandas as pd
 
-    records, space, value = found.records, found.space, found.value
-    settings = list(dict.fromkeys(n for r in records for n in r.params))
+    records, space, value = read.records, read.space, read.value
+    settings: dict[str, list[Any]] = {}
+    for record in records:
+        for name, setting in record.params.items():
+            settings.setdefault(name, []).append(setting)
     results = list(dict.fromkeys(n for r in records for n in r.metrics))
-    columns = {n: [r.params.get(n, math.nan) for r in records] for n in settings}
-    dropped: dict[str, str] = {}
-    seeds = [r.params.get("seed", UNKNOWN_SEED) for r in records]
     if names is not None:
         wanted = [n if n in settings else plain_name(n) for n in names]
         if unknown := [n for n in wanted if n not in settings]:
@@ -215,11 +215,7 @@ def _tabled(
             )
         dropped = {n: "not among the parameters that were named" for n in settings if n not in wanted}
     else:
-        dropped = {
-            n: why
-            for n in settings
-            if (why := _no_parameter(n, [r.params[n] for r in records if n in r.params]))
-        }
+        dropped = {n: why for n, values in settings.items() if (why := _no_parameter(n, values))}
         wanted = list(space) if space is not None else [n for n in settings if n not in dropped]
     if not wanted:
         why = "; ".join(f"{n}: {text}" for n, text in dropped.items())
@@ -227,28 +223,23 @@ def _tabled(
             f"{source}: the runs have no setting that could be a parameter ({why or 'none was recorded'}); name those that "
             "are: parameters=[...]"
         )
-    frame = pd.DataFrame({n: pd.Series(_objects(columns.get(n, [math.nan] * len(records)))) for n in wanted})
-    lies = space or Space({n: _inferred(n, [r.params[n] for r in records if n in r.params]) for n in wanted})
+    frame = pd.DataFrame({n: _objects([r.params.get(n, math.nan) for r in records]) for n in wanted})
+    lies = space or Space({n: _inferred(n, settings[n]) for n in wanted})
     had = {n: frozen_column(n, lies[n], frame[n]) for n in wanted}
     rows = [{n: v[0] for n in wanted if (v := had[n][i]) is not None} for i in range(len(records))]
     space = space or conditioned(lies, rows)
     for name in results:
         if name in space or (name in RESERVED and name != "value"):
             dropped[f"{name} (result)"] = "its name is a parameter's, or the table of trials keeps it"
-    results = [
-        n
-        for n in results
-        if n not in space and (n not in RESERVED or n == "value") and not n.startswith(_TOOLS)
-    ]
-    for name in results:
-        frame[name] = [r.metrics.get(name, math.nan) for r in records]
+        elif not name.startswith(_TOOLS):
+            frame[name] = [r.metrics.get(name, math.nan) for r in records]
+    results = [n for n in frame.columns if n not in wanted]
     frame["state"] = ["pruned" if r.state == "killed" else r.state for r in records]
     frame["seconds"] = [r.seconds if 0 <= r.seconds <= MOST_SECONDS else 0.0 for r in records]
+    seeds = [r.params.get("seed", UNKNOWN_SEED) for r in records]
     if "seed" in settings and all(isinstance(s, int) and UNKNOWN_SEED <= s < 2**31 for s in seeds):
         frame["seed"] = seeds
         dropped["seed"] = "the seed of the runs"
-    if value is None and len(results) == 1:
-        value = results[0]
     return Runs(
         kind=kind,
         source=source,
@@ -258,9 +249,9 @@ def _tabled(
         left_out=left_out,
         dropped=dropped,
         results={n: int(np.isfinite(frame[n].to_numpy(dtype=float)).sum()) for n in results},
-        value=value,
-        directions=found.directions,
-        guessed=found.guessed,
+        value=results[0] if value is None and len(results) == 1 else value,
+        directions=read.directions,
+        guessed=read.guessed,
         _records=tuple(records),
     )
 

@@ -133,7 +133,7 @@ def test_classes_and_counter_samples_go_out_too(tree):
     child = root.propose().edit(lr=(1.0, 3.0), kind=[math.sin, None]).accept(n=20, audit=0.2)
     child.run(progress=False)
     study = child.to_optuna()
-    assert len(study.trials) == 20
+    assert len(study.trials) == 20 + len(child.replicates)
     assert study.trials[0].params["kind"] in ("sin", None)
     assert {t.user_attrs["origin"] for t in study.trials} == {"space_filling", "audit", "probe"}
 
