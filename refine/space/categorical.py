@@ -127,15 +127,10 @@ class Categorical(Parameter):
         if isinstance(values, np.ndarray) and values.dtype.kind in "if":
             numbers, places = np.unique(values.ravel(), return_inverse=True)
             return np.array([self._position(v) for v in numbers], dtype=np.int64)[places]
-        array = np.asarray(values, dtype=object).ravel()
-        known: dict[Any, int] = {}
-        out = np.empty(len(array), dtype=np.int64)
-        for i, value in enumerate(array.tolist()):
-            key = (type(value), value if isinstance(value, str | int | float) else repr(value))
-            if key not in known:
-                known[key] = self._position(value)
-            out[i] = known[key]
-        return out
+        array = np.asarray(values, dtype=object).ravel().tolist()
+        keys = [_kind_and_value(v) for v in array]
+        known = {key: self._position(v) for key, v in dict(zip(keys, array, strict=True)).items()}
+        return np.fromiter(map(known.__getitem__, keys), dtype=np.int64, count=len(keys))
 
     def _position(self, value: Any) -> int:
         try:
@@ -202,6 +197,13 @@ def surface(value: Any) -> Any:
     if isinstance(value, Reference) and value.target is not None:
         return value.target
     return value
+
+
+def _kind_and_value(value: Any) -> Any:
+    """What tells a table's values apart, 1 from True and 1.0, and can be looked up."""
+    if isinstance(value, str):
+        return value
+    return type(value), value if isinstance(value, int | float) else repr(value)
 
 
 def _missing(value: Any) -> bool:

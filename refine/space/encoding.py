@@ -13,6 +13,7 @@ import json
 import math
 import operator
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -190,6 +191,26 @@ def label(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
+
+
+def literal(value: Any) -> str:
+    """A value as Python text; a class or function as where it is imported from."""
+    if isinstance(value, Reference):
+        return value.path.replace(":", ".")
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
+def modules(values: Iterable[Any]) -> set[str]:
+    """Modules that their texts need."""
+    needed: set[str] = set()
+    for value in values:
+        if isinstance(value, Reference):
+            needed.add(value.path.partition(":")[0] if ":" in value.path else value.path.rpartition(".")[0])
+        elif isinstance(value, tuple):
+            needed |= modules(value)
+    return needed
 
 
 def dumps(data: Any) -> str:

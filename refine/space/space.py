@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
-from refine.space.code import optuna_code
 from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
 from refine.space.foreign import of_keras_tuner
@@ -442,13 +441,6 @@ class Space(Shown, Mapping[str, Parameter]):
         if not self.conditions:
             return found
         return {n: freeze(v) for n, v in self._without(found, there).items()}
-
-    def to_code(self) -> str:
-        """The space as Python code for Optuna, ``suggest(trial)``, to be pasted: ranges, steps, log scales, choices and conditions.
-
-        A trial that breaks a constraint is pruned; comments say what is lost. Optuna doesn't have to be installed.
-        """
-        return optuna_code(self, self.constraints, self.conditions, self.size)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""

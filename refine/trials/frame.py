@@ -324,16 +324,13 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
     assert isinstance(parameter, Categorical)
     labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
     values = encoded.tolist() if isinstance(encoded, np.ndarray) else encoded
-    seen: dict[tuple[type, Any], str] = {}
-    out = []
-    for value in values:
-        # A reference or tuple arrives as a dictionary, which can't be looked up itself.
-        known = (type(value), value) if not isinstance(value, dict) else (dict, str(value))
-        if known not in seen:
-            frozen = decode(value)
-            seen[known] = labels.get(value_key(frozen), label(frozen))
-        out.append(seen[known])
-    return np.array(out, dtype=object)
+    # A reference or tuple arrives as a dictionary, which can't be looked up itself.
+    keys = [v if isinstance(v, str) else (type(v), str(v)) for v in values]
+    shown = {}
+    for key, value in dict(zip(keys, values, strict=True)).items():
+        frozen = decode(value)
+        shown[key] = labels.get(value_key(frozen), label(frozen))
+    return np.array(list(map(shown.__getitem__, keys)), dtype=object)
 
 
 def front_rows(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from refine.design.space_filling import IMPORTED
 from refine.run.identity import UNNAMED
 from refine.run.protocols import Objective
 from refine.space.categorical import Categorical
-from refine.space.code import literal, modules
+from refine.space.encoding import literal, modules
 from refine.space.parameters import Range
 from refine.space.space import Space, decode_configuration
 from refine.tree.round import Round

@@ -80,23 +80,16 @@ def show_round(at: AtRound, out: Output) -> None:
 def space(
     at: AtRound,
     out: Output,
-    code: Annotated[bool, Option("--code", help="As Python for Optuna, to be pasted.")] = False,
     proposed: Annotated[bool, Option("--proposed", help="What was last proposed on it instead.")] = False,
 ) -> None:
-    """Print the space of a round, or write it as code for Optuna."""
+    """Print the space of a round."""
     with at.round() as found:
         proposals = found._proposals
         if proposed and not proposals:
             raise ReviewError(
                 f"round {found.id}: nothing was proposed on it yet; refine propose makes a proposal"
             )
-        shown = proposals[-1].space if proposed else found.space
-        if not code:
-            out.put(shown)
-        elif out.as_json:
-            raise ReviewError("--code writes Python and --json writes JSON; leave one of them out")
-        else:
-            typer.echo(shown.to_code(), nl=False)
+        out.put(proposals[-1].space if proposed else found.space)
 
 
 @command(LOOK)
