@@ -303,7 +303,7 @@ def _text(said: Weights) -> str:
 
 def _said_from_json(name: str, data: Any) -> Near | Weights:
     if isinstance(data, Mapping) and "near" in data:
-        return Near(data["near"], **{k: v for k, v in data.items() if k != "near"})
+        return _near(data)
     if isinstance(data, Mapping) and set(data) == {"weights"}:
         return tuple((decode(choice), float(weight)) for choice, weight in data["weights"])
     raise SpaceError(f"belief: {name}: must be a number that it is near, or weights of choices, got {data!r}")
@@ -338,18 +338,21 @@ def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
         return {}
     said: dict[str, Any] = {}
     for text in texts:
-        more = _read(Path(text), option) if text.endswith((".toml", ".json")) else _typed(text, option)
+        try:
+            more = _read(Path(text)) if text.endswith((".toml", ".json")) else _typed(text)
+        except SpaceError as error:
+            raise SpaceError(f"{option}: {error}") from None
         if twice := said.keys() & more.keys():
             raise SpaceError(f"{option}: {min(twice)} is given twice; leave one of them out")
         said |= more
     return said
 
 
-def _typed(text: str, option: str) -> dict[str, Any]:
+def _typed(text: str) -> dict[str, Any]:
     name, equals, said = (part.strip() for part in text.partition("="))
     words = said.split()
     if not (name and equals and said):
-        raise SpaceError(f"{option}: got {text!r}; write {_FORMS}")
+        raise SpaceError(f"got {text!r}; write {_FORMS}")
     try:
         if words[0] == "near" and len(words) == 3:
             for mark, width in (("+-", "within"), ("x", "within_factor")):
@@ -358,28 +361,27 @@ def _typed(text: str, option: str) -> dict[str, Any]:
         if words[0] != "near" and ":" in said:
             pairs = [part.rpartition(":") for part in said.split(",")]
             return {name: {choice.strip(): float(weight) for choice, _, weight in pairs}}
-    except ValueError as error:
-        if isinstance(error, SpaceError):
-            raise SpaceError(f"{option}: {name}: {error}") from None
-    raise SpaceError(f"{option}: {name}: got {said!r}; write {_FORMS}")
-
-
-def _read(path: Path, option: str) -> dict[str, Any]:
-    data = file_data(path, f"{option}: {path}")
-    if not isinstance(data, Mapping) or not all(isinstance(said, Mapping) for said in data.values()):
-        raise SpaceError(f"{option}: {path}: must map parameters to tables; such as {_FORMS}")
-    return {name: _plain(name, said, option) for name, said in data.items()}
-
-
-def _plain(name: str, said: Mapping[str, Any], option: str) -> Any:
-    if "near" not in said:
-        return dict(said)
-    unknown = sorted(said.keys() - {"near", "within", "within_factor"})
-    if unknown:
-        raise SpaceError(
-            f"{option}: {name}: near goes with within or within_factor, got {unknown[0]!r}; leave it out"
-        )
-    try:
-        return Near(said["near"], **{k: v for k, v in said.items() if k != "near"})
     except SpaceError as error:
-        raise SpaceError(f"{option}: {name}: {error}") from None
+        raise SpaceError(f"{name}: {error}") from None
+    except ValueError:
+        pass
+    raise SpaceError(f"{name}: got {said!r}; write {_FORMS}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    data = file_data(path, str(path))
+    if not isinstance(data, Mapping) or not all(isinstance(said, Mapping) for said in data.values()):
+        raise SpaceError(f"{path}: must map parameters to tables; such as {_FORMS}")
+    read: dict[str, Any] = {}
+    for name, said in data.items():
+        try:
+            read[name] = _near(said) if "near" in said else dict(said)
+        except SpaceError as error:
+            raise SpaceError(f"{name}: {error}") from None
+    return read
+
+
+def _near(data: Mapping[str, Any]) -> Near:
+    if unknown := sorted(data.keys() - {"near", "within", "within_factor"}):
+        raise SpaceError(f"near goes with within or within_factor, got {unknown[0]!r}; leave it out")
+    return Near(data["near"], **{k: v for k, v in data.items() if k != "near"})
