@@ -513,11 +513,7 @@ def _offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: floa
 
 
 def _change(
-    made_of: _MadeOf,
-    e: ParameterEvidence,
-    keep: Bools,
-    positions: npt.NDArray[np.float64],
-    first: Analysis,
+    made_of: _MadeOf, e: ParameterEvidence, keep: Bools, positions: npt.NDArray[np.float64], first: Analysis
 ) -> Change:
     old = e.parameter
     new: Parameter = old

@@ -9,15 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import AnalysisError
-from refine.stats._common import (
-    BoolArray,
-    FloatArray,
-    IntArray,
-    check_share,
-    checked,
-    column,
-    share_of_draws,
-)
+from refine.stats._common import BoolArray, FloatArray, IntArray, check_share, checked, column, share_of_draws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -402,17 +402,7 @@ class MixedPosterior:
             ran, which = _same_rows(of_cells, keyed[known.rows])
             scores[:, ran] = known.score[which].astype(np.float32)
             mean[ran], known_mean = known.score[which], known.score[rows]
-        return Posterior(
-            scores,
-            trees,
-            mean,
-            at,
-            known_mean,
-            known.knots,
-            known.values,
-            known.slope,
-            m,
-        )
+        return Posterior(scores, trees, mean, at, known_mean, known.knots, known.values, known.slope, m)
 
     def _forest(
         self,

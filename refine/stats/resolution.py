@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.stats._common import (
-    BoolArray,
-    FloatArray,
-    checked,
-    column,
-    matrix,
-    same_length,
-)
+from refine.stats._common import BoolArray, FloatArray, checked, column, matrix, same_length
 from refine.stats.kernel import embed, fit_kernel
 from refine.stats.posterior import Evidence, evidence
 

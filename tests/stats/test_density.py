@@ -14,8 +14,7 @@ GRID = (np.arange(2000) + 0.5) / 2000
 
 @settings(max_examples=40, deadline=None)
 @given(
-    some.lists(some.floats(0, 1), min_size=1, max_size=30),
-    some.one_of(some.none(), some.floats(0.02, 2.0)),
+    some.lists(some.floats(0, 1), min_size=1, max_size=30), some.one_of(some.none(), some.floats(0.02, 2.0))
 )
 def test_all_mass_stays_inside(x, bandwidth):
     density = BoundedDensity(bandwidth)(x, GRID)
