@@ -1,4 +1,4 @@
-"""For the site: docstrings as markdown. Sphinx's roles become code, its double colons single ones."""
+"""For the site: docstrings as markdown. Sphinx's roles become code, its double colons single ones, comments beside fields attributes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,21 @@ class PlainDocstrings(griffe.Extension):
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrites the docstring of one object."""
+        if isinstance(obj, griffe.Class):
+            _with_comments(obj)
         if obj.docstring is not None:
             text = _ROLE.sub(r"`\1`", obj.docstring.value)
             obj.docstring.value = re.sub(r"::$", ":", text, flags=re.MULTILINE)
+
+
+def _with_comments(kind: griffe.Class) -> None:
+    """What comments beside or above the fields of a class say, as the attributes that its docstring lists."""
+    lines, said = kind.lines_collection[kind.filepath], []
+    for name, field in kind.members.items():
+        if isinstance(field, griffe.Attribute) and field.lineno and field.endlineno and field.annotation:
+            comment, above = lines[field.endlineno - 1].partition("  # ")[2], field.lineno - 1
+            while not comment.startswith("# ") and lines[above - 1].lstrip().startswith("# "):
+                comment, above = f"{lines[above - 1].lstrip()[2:]} {comment}", above - 1
+            said += [f"    {name}: {comment.strip()}"] if comment else []
+    if said and kind.docstring is not None and "Attributes:" not in kind.docstring.value:
+        kind.docstring.value += "\n\nAttributes:\n" + "\n".join(said)

@@ -19,25 +19,16 @@ _MOST = 7
 
 
 class Change(NamedTuple):
-    """One step of the way from a baseline to a winner. Values in the metric's own sign.
+    """One step of the way from a baseline to a winner. Values in the metric's own sign."""
 
-    Attributes:
-        names: Of the parameters that change: one, or the rest together.
-        before: What they are in the baseline, as tables show it.
-        after: What they are in the winner.
-        expected: Value expected after the step.
-        gain: By how much that is better than before it; below 0 where it is worse.
-        low, high: Ends of the 95 % interval of the gain.
-        evaluated: Whether a trial ran the configuration that the step leads to; else the posterior alone says it.
-    """
-
-    names: tuple[str, ...]
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    expected: float
-    gain: float
-    low: float
+    names: tuple[str, ...]  # of the parameters that change: one, or the rest together
+    before: tuple[str, ...]  # what they are in the baseline, as tables show it
+    after: tuple[str, ...]  # what they are in the winner
+    expected: float  # value expected after the step
+    gain: float  # by how much that is better than before it; below 0 where it is worse
+    low: float  # ends of the 95 % interval of the gain
     high: float
+    # whether a trial ran the configuration that the step leads to; else the posterior alone says it
     evaluated: bool
 
 

@@ -67,23 +67,16 @@ LEAST = 10
 
 @dataclass(frozen=True, eq=False)
 class Feasibility:
-    """What some trials say of metric constraints.
+    """What some trials say of metric constraints."""
 
-    Attributes:
-        constraints: The constraints.
-        met: Per constraint, how many of the round's own finished trials meet it.
-        feasible: How many of them meet all.
-        finished: How many there are.
-        measured: (n,) values of all evidence, larger is better, also of infeasible ones; the worst where there is none.
-        slack: (constraints, n) by how much each meets each constraint, negative where it does not; the least seen where
-            it is not known.
-    """
-
-    constraints: tuple[MetricConstraint, ...]
-    met: tuple[int, ...]
-    feasible: int
-    finished: int
+    constraints: tuple[MetricConstraint, ...]  # the constraints
+    met: tuple[int, ...]  # per constraint, how many of the round's own finished trials meet it
+    feasible: int  # how many of them meet all
+    finished: int  # how many there are
+    # (n,) values of all evidence, larger is better, also of infeasible ones; the worst where there is none
     measured: Floats
+    # (constraints, n) by how much each meets each constraint, negative where it does not; the least seen
+    # where it is not known
     slack: Floats
 
     def with_more(self, measured: Floats, slack: Floats) -> Feasibility:

@@ -27,32 +27,21 @@ LEAST = 0.01
 
 
 class Said(NamedTuple):
-    """A belief, and whose it is.
+    """A belief, and whose it is."""
 
-    Attributes:
-        belief: What is believed.
-        round: Id of the round that it was said on; empty where that is none of a tree.
-        author: Who said it.
-    """
-
-    belief: Belief
-    round: str = ""
-    author: str = ""
+    belief: Belief  # what is believed
+    round: str = ""  # id of the round that it was said on; empty where that is none of a tree
+    author: str = ""  # who said it
 
 
 @dataclass(frozen=True)
 class Believed:
-    """A belief held against a round's evidence.
+    """A belief held against a round's evidence."""
 
-    Attributes:
-        said: The belief: what of it can be said of the analysed space.
-        n: Different configurations that it is held against.
-        log_ratio: Natural logarithm of how many times as probable these trials are with the belief as with its opposite; see
-            :class:`refine.stats.PriorEvidence`.
-    """
-
-    said: Said
-    n: int
+    said: Said  # the belief: what of it can be said of the analysed space
+    n: int  # different configurations that it is held against
+    # natural logarithm of how many times as probable these trials are with the belief as with its opposite;
+    # see :class:`refine.stats.PriorEvidence`
     log_ratio: float
 
     @property

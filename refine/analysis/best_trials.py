@@ -16,21 +16,13 @@ if TYPE_CHECKING:
 
 
 class Gain(NamedTuple):
-    """The best values of a round, and what they gained.
+    """The best values of a round, and what they gained."""
 
-    Attributes:
-        values: (n,) values of the trials that may be called best, best first, in the metric's own sign.
-        noise: Standard deviation of retraining; NaN where it is not known.
-        near: How many trials lie within it of the best; 0 where it is not known.
-        before: Best value known before; ``None`` where there is none.
-        gained: How much better the best is than ``before``, positive is better; NaN without it.
-    """
-
-    values: Floats
-    noise: float
-    near: int
-    before: float | None
-    gained: float
+    values: Floats  # (n,) values of the trials that may be called best, best first, in the metric's own sign
+    noise: float  # standard deviation of retraining; NaN where it is not known
+    near: int  # how many trials lie within it of the best; 0 where it is not known
+    before: float | None  # best value known before; ``None`` where there is none
+    gained: float  # how much better the best is than ``before``, positive is better; NaN without it
 
     @property
     def best(self) -> float:
@@ -44,29 +36,17 @@ class Gain(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The metric against the time of a trial, of the trials that may be called best and have a time.
+    """The metric against the time of a trial, of the trials that may be called best and have a time."""
 
-    Attributes:
-        seconds: (n,) times.
-        values: (n,) values, in the metric's own sign.
-        best: Row of the best one.
-        cheapest: Row of the cheapest one within the noise of the best.
-        front: Rows of the Pareto front by time: each better than all that are cheaper.
-        noise: Standard deviation of retraining; NaN where it is not known.
-        untimed: How many trials that may be called best have no time.
-        rank: Rank of the cheapest one among all that may be called best; equal ones in the table's order.
-        leads: Whether the best one is the best of those without a time as well.
-    """
-
-    seconds: Floats
-    values: Floats
-    best: int
-    cheapest: int
-    front: Ints
-    noise: float
-    untimed: int
-    rank: int
-    leads: bool
+    seconds: Floats  # (n,) times
+    values: Floats  # (n,) values, in the metric's own sign
+    best: int  # row of the best one
+    cheapest: int  # row of the cheapest one within the noise of the best
+    front: Ints  # rows of the Pareto front by time: each better than all that are cheaper
+    noise: float  # standard deviation of retraining; NaN where it is not known
+    untimed: int  # how many trials that may be called best have no time
+    rank: int  # rank of the cheapest one among all that may be called best; equal ones in the table's order
+    leads: bool  # whether the best one is the best of those without a time as well
 
 
 def gain_of(analysis: Analysis, before: float | None = None) -> Gain:

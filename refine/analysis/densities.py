@@ -25,21 +25,13 @@ _ENOUGH = 5  # trials from which on the density of a level is estimated
 
 
 class Densities(NamedTuple):
-    """Two densities along an ordered parameter, on its declared scale; 1 is a uniform spread.
+    """Two densities along an ordered parameter, on its declared scale; 1 is a uniform spread."""
 
-    Attributes:
-        at: (points,) positions in [0, 1] on the parameter's scale.
-        everyone: (points,) density of all trials.
-        best: (points,) density of the good ones; empty where there is none.
-        n: How many trials.
-        good: How many good ones.
-    """
-
-    at: Floats
-    everyone: Floats
-    best: Floats
-    n: int
-    good: int
+    at: Floats  # (points,) positions in [0, 1] on the parameter's scale
+    everyone: Floats  # (points,) density of all trials
+    best: Floats  # (points,) density of the good ones; empty where there is none
+    n: int  # how many trials
+    good: int  # how many good ones
 
     @property
     def with_ties(self) -> bool:
@@ -48,17 +40,11 @@ class Densities(NamedTuple):
 
 
 class Surface(NamedTuple):
-    """The density of trials over a parameter and the metric.
+    """The density of trials over a parameter and the metric."""
 
-    Attributes:
-        x: (n,) positions in [0, 1] on the parameter's scale.
-        y: (m,) values of the metric.
-        density: (n, m) density.
-    """
-
-    x: Floats
-    y: Floats
-    density: Floats
+    x: Floats  # (n,) positions in [0, 1] on the parameter's scale
+    y: Floats  # (m,) values of the metric
+    density: Floats  # (n, m) density
 
 
 def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densities:

@@ -20,51 +20,31 @@ from refine.utils.arrays import Bools, Floats, Ints
 
 
 class RanRound(NamedTuple):
-    """A round whose trials are evidence.
-
-    Attributes:
-        id: Its id.
-        space: Its space.
-        added: Encoded values that its trials had of parameters that a later round added.
-        records: Its trials, replicates among them.
-        goal: What they are judged by; metric and direction are those of all others.
-        baseline: Hash of the configuration that others are compared with; ``None`` where nobody gave one.
-        seeds: Hash of a configuration -> under how many seeds its plan runs it, where those are several.
-    """
+    """A round whose trials are evidence."""
 
     id: str
     space: Space
-    added: Mapping[str, Any]
-    records: Records
-    goal: Goal
+    added: Mapping[str, Any]  # encoded values that its trials had of parameters that a later round added
+    records: Records  # its trials, replicates among them
+    goal: Goal  # what they are judged by; metric and direction are those of all others
+    # hash of the configuration that others are compared with; ``None`` where nobody gave one
     baseline: str | None = None
+    # hash of a configuration -> under how many seeds its plan runs it, where those are several
     seeds: Mapping[str, int] = MappingProxyType({})
 
 
 class Run(NamedTuple):
-    """The planned run of a configuration.
+    """The planned run of a configuration."""
 
-    Attributes:
-        round: Id of the round that ran it.
-        key: Hash of the configuration.
-        configuration: Name -> encoded value.
-        known: The same with values of parameters that were added later.
-        read: Names of the parameters that it read; ``None`` for all.
-        value: Its value.
-        good: Whether it may be called best.
-        infeasible: Whether it has a value and meets not all metric constraints.
-        seconds: How long it took.
-    """
-
-    round: str
-    key: str
-    configuration: Mapping[str, Any]
-    known: Mapping[str, Any]
-    read: frozenset[str] | None
+    round: str  # id of the round that ran it
+    key: str  # hash of the configuration
+    configuration: Mapping[str, Any]  # name -> encoded value
+    known: Mapping[str, Any]  # the same with values of parameters that were added later
+    read: frozenset[str] | None  # names of the parameters that it read; ``None`` for all
     value: float
-    good: bool
-    infeasible: bool
-    seconds: float
+    good: bool  # whether it may be called best
+    infeasible: bool  # whether it has a value and meets not all metric constraints
+    seconds: float  # how long it took
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -74,27 +54,17 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """The planned runs of some rounds.
+    """The planned runs of some rounds."""
 
-    Attributes:
-        runs: In the order of rounds and trials.
-        X: (runs, axes) positions, or codes of choices; an axis whose runs all agree is left out.
-        read: (runs, axes) whether the value was read.
-        names: Of the axes.
-        cardinalities: Per axis the number of choices, 0 where it is ordered.
-        y: (runs,) values, larger is better; the worst one for those that failed, were pruned or are degenerate.
-        good: (runs,) which may be called best.
-        group: (runs,) numbers, equal where two agree on all that was read.
-    """
-
-    runs: Sequence[Run]
-    X: Floats
-    read: Bools
-    names: Sequence[str]
-    cardinalities: Sequence[int]
+    runs: Sequence[Run]  # in the order of rounds and trials
+    X: Floats  # (runs, axes) positions, or codes of choices; an axis whose runs all agree is left out
+    read: Bools  # (runs, axes) whether the value was read
+    names: Sequence[str]  # of the axes
+    cardinalities: Sequence[int]  # per axis the number of choices, 0 where it is ordered
+    # (runs,) values, larger is better; the worst one for those that failed, were pruned or are degenerate
     y: Floats
-    good: Bools
-    group: Ints
+    good: Bools  # (runs,) which may be called best
+    group: Ints  # (runs,) numbers, equal where two agree on all that was read
 
     @property
     def limits(self) -> tuple[float, float]:

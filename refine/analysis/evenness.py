@@ -29,15 +29,11 @@ _DRAWS = 4000
 
 
 class Evenness(NamedTuple):
-    """How unlikely trials would be if they were drawn evenly.
+    """How unlikely trials would be if they were drawn evenly."""
 
-    Attributes:
-        p: Smallest p-value times the number of tests.
-        parameter: The parameter whose values are least even; empty where it is the order of trials: later ones are better, or
-            nearer to the best.
-    """
-
-    p: float
+    p: float  # smallest p-value times the number of tests
+    # the parameter whose values are least even; empty where it is the order of trials: later ones are better,
+    # or nearer to the best
     parameter: str
 
 

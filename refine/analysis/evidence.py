@@ -30,45 +30,30 @@ ALPHA = 0.1
 
 
 class LevelEvidence(NamedTuple):
-    """What is known about one level of one parameter.
+    """What is known about one level of one parameter."""
 
-    Attributes:
-        label: The level as shown.
-        n: Space-filling trials at the level that finished or were pruned.
-        median: Median value there, in the metric's own sign; NaN without trials, or where it is a pruned one's.
-        low, high: Ends of its 95 % interval.
-        ratio: Density of good trials over density of all; above 1 means over-represented.
-        ratio_low, ratio_high: Ends of its 90 % interval.
-        bad: Share of the ended trials there that gave no value or a degenerate model.
-        bad_q: Adjusted p-value of 'that is no more frequent there than elsewhere'; 1 where it is less frequent.
-        seconds: Median time of a finished trial there.
-    """
-
-    label: str
-    n: int
+    label: str  # the level as shown
+    n: int  # space-filling trials at the level that finished or were pruned
+    # median value there, in the metric's own sign; NaN without trials, or where it is a pruned one's
     median: float
-    low: float
+    low: float  # ends of its 95 % interval
     high: float
-    ratio: float
-    ratio_low: float
+    ratio: float  # density of good trials over density of all; above 1 means over-represented
+    ratio_low: float  # ends of its 90 % interval
     ratio_high: float
-    bad: float
+    bad: float  # share of the ended trials there that gave no value or a degenerate model
+    # adjusted p-value of 'that is no more frequent there than elsewhere'; 1 where it is less frequent
     bad_q: float
-    seconds: float
+    seconds: float  # median time of a finished trial there
 
 
 class ReadWhere(NamedTuple):
-    """When a parameter is read.
+    """When a parameter is read."""
 
-    Attributes:
-        name: Another parameter.
-        levels: Numbers of its levels at which all trials read the parameter, while at the others none does.
-        labels: Those levels as tables show them.
-    """
-
-    name: str
+    name: str  # another parameter
+    # numbers of its levels at which all trials read the parameter, while at the others none does
     levels: tuple[int, ...]
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # those levels as tables show them
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,19 +66,12 @@ class ReadWhere(NamedTuple):
 
 
 class ActiveWhere(NamedTuple):
-    """When configurations have a parameter, declared by a condition on several others.
+    """When configurations have a parameter, declared by a condition on several others."""
 
-    Attributes:
-        names: The others that vary, directly or through their own conditions.
-        expression: The condition.
-        sizes: How many levels each of them has.
-        active: The answer for every combination of their levels, the last one's fastest.
-    """
-
-    names: tuple[str, ...]
-    expression: str
-    sizes: tuple[int, ...]
-    active: tuple[bool, ...]
+    names: tuple[str, ...]  # the others that vary, directly or through their own conditions
+    expression: str  # the condition
+    sizes: tuple[int, ...]  # how many levels each of them has
+    active: tuple[bool, ...]  # the answer for every combination of their levels, the last one's fastest
 
     def at(self, levels: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Bools:
         """Where it is active, by the numbers of levels of those that it depends on, (n,) each."""
@@ -102,57 +80,43 @@ class ActiveWhere(NamedTuple):
 
 
 class ParameterEvidence(NamedTuple):
-    """What a round taught about one parameter.
+    """What a round taught about one parameter."""
 
-    Attributes:
-        name: The parameter's.
-        parameter: The parameter.
-        correlation: Spearman's rank correlation with the metric, in the metric's own sign; ``None`` where
-            the parameter has no order.
-        association: Kruskal-Wallis over its choices; ``None`` where it has an order.
-        importance: PED-ANOVA importance for being among the best fifth of all trials. Of a parameter that only some of them read, it is judged
-            within these, and weighs as much as they are.
-        p: P-value of 'does not matter', NaN where nothing is tested: the rank test's, the importance's and the additive model's joined, half of the
-            weight on the last; see :func:`refine.stats.joined`.
-        q: The same after Benjamini-Hochberg over all parameters of the round.
-        edges: Pile-up tests at the low and the high end; empty where there is no order.
-        edge_q: Their p-values after Benjamini-Hochberg over all edges of the round.
-        levels: Evidence per level.
-        read: Share of trials in which the objective read the parameter; NaN where it wasn't noted.
-        seen_by: Which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not.
-        n: Space-filling configurations behind the tests: those whose trials read the parameter and finished or were
-            pruned. One that ran several times counts once.
-        good: How many of them are among the best fifth.
-        needed: How many good trials it takes to judge a parameter in this round.
-        cost_q: Adjusted p-value of 'the time of a trial does not depend on it'.
-        bad: How the share of trials that gave no value or a degenerate model changes along it, with its adjusted
-            p-value; ``None`` where it has no order.
-        apart: Ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another.
-        pooled_p: P-value of 'does nothing beside the others' on all space-filling trials inside, those of earlier rounds among
-            them: it only confirms what was seen earlier, since those rounds chose the space.
-        condition: What the trials that read it, or that have it by a declared condition, have in common; ``None`` where
-            that are all or nothing tells the trials apart.
-    """
-
-    name: str
-    parameter: Parameter
+    name: str  # the parameter's
+    parameter: Parameter  # the parameter
+    # Spearman's rank correlation with the metric, in the metric's own sign; ``None`` where the parameter has
+    # no order
     correlation: stats.Correlation | None
-    association: stats.Association | None
+    association: stats.Association | None  # kruskal-Wallis over its choices; ``None`` where it has an order
+    # PED-ANOVA importance for being among the best fifth of all trials. Of a parameter that only some of them
+    # read, it is judged within these, and weighs as much as they are.
     importance: stats.Importance
+    # P-value of 'does not matter', NaN where nothing is tested: the rank test's, the importance's and the
+    # additive model's joined, half of the weight on the last; see :func:`refine.stats.joined`
     p: float
-    q: float
-    edges: tuple[stats.Edge, ...]
-    edge_q: tuple[float, ...]
-    levels: tuple[LevelEvidence, ...]
-    read: float
+    q: float  # the same after Benjamini-Hochberg over all parameters of the round
+    edges: tuple[stats.Edge, ...]  # pile-up tests at the low and the high end; empty where there is no order
+    edge_q: tuple[float, ...]  # their p-values after Benjamini-Hochberg over all edges of the round
+    levels: tuple[LevelEvidence, ...]  # evidence per level
+    read: float  # share of trials in which the objective read the parameter; NaN where it wasn't noted
+    # which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not
     seen_by: str = "trend"
+    # space-filling configurations behind the tests: those whose trials read the parameter and finished or
+    # were pruned. One that ran several times counts once.
     n: int = 0
-    good: int = 0
-    needed: int = 0
-    cost_q: float = 1.0
+    good: int = 0  # how many of them are among the best fifth
+    needed: int = 0  # how many good trials it takes to judge a parameter in this round
+    cost_q: float = 1.0  # adjusted p-value of 'the time of a trial does not depend on it'
+    # how the share of trials that gave no value or a degenerate model changes along it, with its adjusted
+    # p-value; ``None`` where it has no order
     bad: stats.Trend | None = None
+    # ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another
     apart: int = 0
+    # P-value of 'does nothing beside the others' on all space-filling trials inside, those of earlier rounds
+    # among them: it only confirms what was seen earlier, since those rounds chose the space
     pooled_p: float = 1.0
+    # what the trials that read it, or that have it by a declared condition, have in common; ``None`` where
+    # that are all or nothing tells the trials apart
     condition: ReadWhere | ActiveWhere | None = None
 
     @property
@@ -243,27 +207,18 @@ class Rows(NamedTuple):
 
 
 class Tested(NamedTuple):
-    """Trials that a parameter is tested on, and what is the same for every parameter that is tested on them.
+    """Trials that a parameter is tested on, and what is the same for every parameter that is tested on them."""
 
-    Attributes:
-        at: (n,) their rows, in an order that does not depend on the table's.
-        others: (n, d) positions of all parameters.
-        y: (n,) values, larger is better.
-        alone: (m,) numbers of one trial per configuration.
-        score: (m,) mean normal scores of the configurations' values.
-        shown: (m,) the same of what they showed, infeasible ones included: what the metric does, whether it counts or not.
-        plain: (n,) values of which ``shown`` are the scores.
-        additive: (d,) p-values of all parameters in a model without interactions.
-    """
-
-    at: npt.NDArray[np.int64]
-    others: Floats
-    y: Floats
-    alone: npt.NDArray[np.int64]
-    score: Floats
+    at: npt.NDArray[np.int64]  # (n,) their rows, in an order that does not depend on the table's
+    others: Floats  # (n, d) positions of all parameters
+    y: Floats  # (n,) values, larger is better
+    alone: npt.NDArray[np.int64]  # (m,) numbers of one trial per configuration
+    score: Floats  # (m,) mean normal scores of the configurations' values
+    # (m,) the same of what they showed, infeasible ones included: what the metric does, whether it counts or
+    # not
     shown: Floats
-    plain: Floats
-    additive: Floats
+    plain: Floats  # (n,) values of which ``shown`` are the scores
+    additive: Floats  # (d,) p-values of all parameters in a model without interactions
 
 
 class Tests:

@@ -34,29 +34,22 @@ _MOST_SHOWN = 4
 
 
 class Finding(NamedTuple):
-    """What was found about one parameter.
-
-    Attributes:
-        name: The parameter's.
-        verdict: ``"matters"``; ``"fails"``: no effect, but trials fail more often at some of its levels;
-            ``"coupled"``: no effect alone, but with others among the best trials; ``"not_seen"``;
-            ``"cannot_be_judged"``: no effect seen among too few good trials; ``"never_read"``; ``"untested"``.
-        shape: ``"rises"``, ``"falls"``, ``"inside"`` (an effect without a clear direction), ``"choices"`` or ``"none"``.
-        few_at: The end, ``"low"`` or ``"high"``, at which few of the best lie though the metric improves towards it.
-        rich: Numbers of the levels at which the best trials are over-represented.
-        open_ends: Ends at which the best trials pile up and the range could go on.
-        partners: Parameters that it is coupled with among the best trials.
-        reasons: What the verdict rests on, in the order in which they are read.
-    """
+    """What was found about one parameter."""
 
     name: str
+    # ``"matters"``; ``"fails"``: no effect, but trials fail more often at some of its levels; ``"coupled"``:
+    # no effect alone, but with others among the best trials; ``"not_seen"``; ``"cannot_be_judged"``: no
+    # effect seen among too few good trials; ``"never_read"``; ``"untested"``
     verdict: str
+    # ``"rises"``, ``"falls"``, ``"inside"`` (an effect without a clear direction), ``"choices"`` or
+    # ``"none"``
     shape: str
+    # the end, ``"low"`` or ``"high"``, at which few of the best lie though the metric improves towards it
     few_at: str
-    rich: tuple[int, ...]
-    open_ends: tuple[str, ...]
-    partners: tuple[str, ...]
-    reasons: tuple[Reason, ...]
+    rich: tuple[int, ...]  # numbers of the levels at which the best trials are over-represented
+    open_ends: tuple[str, ...]  # ends at which the best trials pile up and the range could go on
+    partners: tuple[str, ...]  # parameters that it is coupled with among the best trials
+    reasons: tuple[Reason, ...]  # what the verdict rests on, in the order in which they are read
 
     def of(self, *codes: str) -> tuple[Reason, ...]:
         """Its reasons of these codes."""
@@ -64,23 +57,14 @@ class Finding(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """What a finding takes from the round as a whole.
+    """What a finding takes from the round as a whole."""
 
-    Attributes:
-        metric: Name of the metric.
-        sign: 1 to maximize, -1 to minimize.
-        constant: Whether every trial has the same value.
-        degenerate: Whether any trial is degenerate.
-        constrained: Whether any trial breaks a metric constraint.
-        tested: Whether anything was tested.
-    """
-
-    metric: str
-    sign: float
-    constant: bool
-    degenerate: bool
-    constrained: bool = False
-    tested: bool = True
+    metric: str  # name of the metric
+    sign: float  # 1 to maximize, -1 to minimize
+    constant: bool  # whether every trial has the same value
+    degenerate: bool  # whether any trial is degenerate
+    constrained: bool = False  # whether any trial breaks a metric constraint
+    tested: bool = True  # whether anything was tested
 
 
 def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> Finding:

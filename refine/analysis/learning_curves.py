@@ -25,34 +25,22 @@ FLAGS = ("overfitting", "unsteady", "improving", "saturated", "rising")
 
 
 class Pair(NamedTuple):
-    """One quantity by epoch; empty where it was not reported.
+    """One quantity by epoch; empty where it was not reported."""
 
-    Attributes:
-        training: On the training rows.
-        validation: On the validation rows.
-    """
-
-    training: tuple[float, ...] = ()
-    validation: tuple[float, ...] = ()
+    training: tuple[float, ...] = ()  # on the training rows
+    validation: tuple[float, ...] = ()  # on the validation rows
 
 
 class TrialCurves(NamedTuple):
-    """The curves of one trial.
+    """The curves of one trial."""
 
-    Attributes:
-        rank: Its rank by value, from 1.
-        value: What it is judged by.
-        loss: ``loss`` and ``val_loss``.
-        score: The metric and its partner, in the metric's own sign; empty where the metric is one of the losses or
-            was not reported by epoch.
-        flags: What they show.
-    """
-
-    rank: int
-    value: float
-    loss: Pair
+    rank: int  # its rank by value, from 1
+    value: float  # what it is judged by
+    loss: Pair  # ``loss`` and ``val_loss``
+    # the metric and its partner, in the metric's own sign; empty where the metric is one of the losses or was
+    # not reported by epoch
     score: Pair
-    flags: stats.CurveFlags
+    flags: stats.CurveFlags  # what they show
 
     @property
     def seen(self) -> tuple[str, ...]:

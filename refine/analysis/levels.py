@@ -27,21 +27,14 @@ CellOf = Callable[["pd.DataFrame"], Ints]
 
 
 class Cells(NamedTuple):
-    """The round's space-filling trials, cell by cell; pruned ones rank with the worst.
+    """The round's space-filling trials, cell by cell; pruned ones rank with the worst."""
 
-    Attributes:
-        summary: Median of the metric and its 95 % interval per cell; NaN where one is a pruned trial's.
-        n: (cells,) trials that finished or were pruned.
-        good: (cells,) how many of them are among the best fifth.
-        tried: (cells,) whether a trial ended there, however it did.
-        ties: Whether ties make the good ones more than the fifth that they are called.
-    """
-
+    # median of the metric and its 95 % interval per cell; NaN where one is a pruned trial's
     summary: Sequence[stats.Level]
-    n: Ints
-    good: Ints
-    tried: Bools
-    ties: bool
+    n: Ints  # (cells,) trials that finished or were pruned
+    good: Ints  # (cells,) how many of them are among the best fifth
+    tried: Bools  # (cells,) whether a trial ended there, however it did
+    ties: bool  # whether ties make the good ones more than the fifth that they are called
 
     @property
     def medians(self) -> Floats:
@@ -50,45 +43,27 @@ class Cells(NamedTuple):
 
 
 class LevelBests(NamedTuple):
-    """The best of every level over all other parameters.
+    """The best of every level over all other parameters."""
 
-    Attributes:
-        n: (levels,) trials that may be best or were pruned.
-        best: (levels,) best value, in the metric's own sign; NaN where none may be best.
-        equal: (levels,) expected best of ``fewest`` of the level's trials.
-        fewest: How many trials the level with the fewest has, levels without any apart.
-    """
-
-    n: Ints
-    best: Floats
-    equal: Floats
-    fewest: int
+    n: Ints  # (levels,) trials that may be best or were pruned
+    best: Floats  # (levels,) best value, in the metric's own sign; NaN where none may be best
+    equal: Floats  # (levels,) expected best of ``fewest`` of the level's trials
+    fewest: int  # how many trials the level with the fewest has, levels without any apart
 
 
 class FailureRates(NamedTuple):
-    """How often trials fail at the levels of a parameter.
+    """How often trials fail at the levels of a parameter."""
 
-    Attributes:
-        rates: Share per cell, with Wilson's 95 % interval.
-        q: Smallest adjusted p-value among the levels of each cell.
-    """
-
-    rates: Sequence[stats.Rate]
-    q: tuple[float, ...]
+    rates: Sequence[stats.Rate]  # share per cell, with Wilson's 95 % interval
+    q: tuple[float, ...]  # smallest adjusted p-value among the levels of each cell
 
 
 class LevelShares(NamedTuple):
-    """How often a level is among all trials, and among the good ones with a 90 % interval; NaN without trials.
+    """How often a level is among all trials, and among the good ones with a 90 % interval; NaN without trials."""
 
-    Attributes:
-        everyone: Share of all trials.
-        good: Share of the good ones.
-        low, high: Ends of its interval.
-    """
-
-    everyone: float
-    good: float
-    low: float
+    everyone: float  # share of all trials
+    good: float  # share of the good ones
+    low: float  # ends of its interval
     high: float
 
 

@@ -50,23 +50,14 @@ class Optimism(Shown):
 
 
 class Runs(NamedTuple):
-    """What is known of a round's runs.
+    """What is known of a round's runs."""
 
-    Attributes:
-        keys: Keys of the trials that may be called best, best first; at least one.
-        values: Key -> value of its planned run.
-        fresh: Finished runs again under new seeds, by configuration.
-        label: What the best configuration is called there.
-        ended: How many runs of the best configuration under new seeds have ended, in whatever way.
-        examples: Key -> predictions of the trials that stored them.
-    """
-
-    keys: Sequence[str]
-    values: Mapping[str, float]
-    fresh: Fresh
-    label: str
-    ended: int
-    examples: Mapping[str, Examples]
+    keys: Sequence[str]  # keys of the trials that may be called best, best first; at least one
+    values: Mapping[str, float]  # key -> value of its planned run
+    fresh: Fresh  # finished runs again under new seeds, by configuration
+    label: str  # what the best configuration is called there
+    ended: int  # how many runs of the best configuration under new seeds have ended, in whatever way
+    examples: Mapping[str, Examples]  # key -> predictions of the trials that stored them
 
 
 def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int = 0) -> Optimism:

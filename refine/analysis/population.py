@@ -23,24 +23,16 @@ _SHAPES = 0.05  # two-sided p of the largest distance below which distributions 
 
 
 class RoundComparison(NamedTuple):
-    """A child round against its parent, both by their finished space-filling trials.
+    """A child round against its parent, both by their finished space-filling trials."""
 
-    Attributes:
-        direction: ``"maximize"`` or ``"minimize"``.
-        comparison: Probability that a child's trial beats a parent's, its interval, and the largest distance
-            of the two distributions. Better is what ``direction`` says, so above 0.5 is improvement.
-        parent_median: Median value of the parent's trials, in the metric's own sign.
-        child_median: Median value of the child's.
-        parent_best: Best value of the parent's trials.
-        child_best: Best value of the child's.
-    """
-
-    direction: str
+    direction: str  # ``"maximize"`` or ``"minimize"``
+    # probability that a child's trial beats a parent's, its interval, and the largest distance of the two
+    # distributions. Better is what ``direction`` says, so above 0.5 is improvement.
     comparison: stats.Comparison
-    parent_median: float
-    child_median: float
-    parent_best: float
-    child_best: float
+    parent_median: float  # median value of the parent's trials, in the metric's own sign
+    child_median: float  # median value of the child's
+    parent_best: float  # best value of the parent's trials
+    child_best: float  # best value of the child's
 
     @property
     def verdict(self) -> str:

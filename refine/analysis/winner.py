@@ -45,32 +45,22 @@ _CHEAPER = 0.8
 
 
 class Candidate(NamedTuple):
-    """A configuration that was evaluated, and what it is worth. Values in the metric's own sign.
+    """A configuration that was evaluated, and what it is worth. Values in the metric's own sign."""
 
-    Attributes:
-        round: Id of the round that ran it first.
-        key: Its hash there.
-        configuration: Name -> encoded value.
-        observed: Value of its planned run; the mean where several trials agree on all that was read.
-        fresh: Values of its runs under new seeds.
-        expected: Mean of the posterior of its mean over seeds; the mean of all its runs where there is no posterior.
-        low, high: Ends of the 95 % interval of that mean, as wide as to hold ``observed``; NaN where there is no posterior.
-        probability: That it is the best of all that were evaluated; NaN where there is no posterior.
-        unread: Names of the parameters that its trial did not read.
-        seconds: Mean time of its planned runs; NaN where nobody measured it.
-    """
-
-    round: str
-    key: str
-    configuration: Mapping[str, Any]
-    observed: float
-    fresh: tuple[float, ...] = ()
+    round: str  # id of the round that ran it first
+    key: str  # its hash there
+    configuration: Mapping[str, Any]  # name -> encoded value
+    observed: float  # value of its planned run; the mean where several trials agree on all that was read
+    fresh: tuple[float, ...] = ()  # values of its runs under new seeds
+    # mean of the posterior of its mean over seeds; the mean of all its runs where there is no posterior
     expected: float = math.nan
+    # ends of the 95 % interval of that mean, as wide as to hold ``observed``; NaN where there is no posterior
     low: float = math.nan
     high: float = math.nan
+    # that it is the best of all that were evaluated; NaN where there is no posterior
     probability: float = math.nan
-    unread: tuple[str, ...] = ()
-    seconds: float = math.nan
+    unread: tuple[str, ...] = ()  # names of the parameters that its trial did not read
+    seconds: float = math.nan  # mean time of its planned runs; NaN where nobody measured it
 
     @property
     def params(self) -> dict[str, Any]:
@@ -87,22 +77,14 @@ class Candidate(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """What a winner is worth beside the baseline. Differences are larger where the winner is better.
+    """What a winner is worth beside the baseline. Differences are larger where the winner is better."""
 
-    Attributes:
-        baseline: The configuration to beat.
-        expected: Mean of the posterior of the difference of their means over seeds.
-        low, high: Ends of its 95 % interval; NaN where there is no posterior.
-        probability: That the winner is better; NaN where there is no posterior.
-        same: Whether the winner is the baseline.
-    """
-
-    baseline: Candidate
-    expected: float
-    low: float
+    baseline: Candidate  # the configuration to beat
+    expected: float  # mean of the posterior of the difference of their means over seeds
+    low: float  # ends of its 95 % interval; NaN where there is no posterior
     high: float
-    probability: float
-    same: bool
+    probability: float  # that the winner is better; NaN where there is no posterior
+    same: bool  # whether the winner is the baseline
 
     @property
     def verdict(self) -> str:
@@ -113,26 +95,18 @@ class Gain(NamedTuple):
 
 
 class Race(NamedTuple):
-    """How a race stands.
+    """How a race stands."""
 
-    Attributes:
-        racers: Numbers of the candidates that take part.
-        runs: How many runs under new seeds there are, whatever came of them.
-        verdict: ``"decided"``: the leader is the best of them, or loses no more than ``tolerance``, with probability 0.95,
-            three runs of its own under new seeds among the evidence;
-            ``"noise"``: retraining changes no more than what counts as no loss; ``"budget"``: it is spent; ``"open"``.
-        probability: That the leader is the best of them or loses no more than the tolerance; NaN where there is no
-            posterior.
-        tolerance: Loss that counts as none, in units of the metric.
-        following: Per racer how many runs come next.
-    """
-
-    racers: tuple[int, ...]
-    runs: int
+    racers: tuple[int, ...]  # numbers of the candidates that take part
+    runs: int  # how many runs under new seeds there are, whatever came of them
+    # ``"decided"``: the leader is the best of them, or loses no more than ``tolerance``, with probability
+    # 0.95, three runs of its own under new seeds among the evidence; ``"noise"``: retraining changes no more
+    # than what counts as no loss; ``"budget"``: it is spent; ``"open"``
     verdict: str
+    # that the leader is the best of them or loses no more than the tolerance; NaN where there is no posterior
     probability: float
-    tolerance: float
-    following: tuple[int, ...]
+    tolerance: float  # loss that counts as none, in units of the metric
+    following: tuple[int, ...]  # per racer how many runs come next
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -250,38 +224,26 @@ class Winner(Shown):
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """The configurations that were evaluated, and draws of their means over seeds from the planned runs alone.
+    """The configurations that were evaluated, and draws of their means over seeds from the planned runs alone."""
 
-    Attributes:
-        goal: What trials are judged by.
-        candidates: Those that may be handed over, in the order of rounds and trials; the best 1,000 of many, by
-            their planned runs.
-        draws: (draws, candidates) means, larger is better; ``None`` where there are too few for a posterior.
-        noise: What retraining changes, by the planned runs alone.
-        evaluated: How many different configurations have a value.
-        best: Number of the candidate with the best observed trial.
-        best_value: The value of that trial.
-        places: ``(round, key)`` of every run of theirs -> number of the candidate.
-        baseline: Number of the candidate that others are compared with; ``None`` without one that has a value.
-        eligible: How many may be handed over: the first ones; a baseline that may not be comes last.
-        limits: See :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better.
-        alike: How runs compare that agree on all that was read.
-        values: (n,) values of all runs that may be called best, larger is better.
-    """
-
-    goal: Goal
+    goal: Goal  # what trials are judged by
+    # those that may be handed over, in the order of rounds and trials; the best 1,000 of many, by their
+    # planned runs
     candidates: tuple[Candidate, ...]
+    # (draws, candidates) means, larger is better; ``None`` where there are too few for a posterior
     draws: Floats | None
-    noise: stats.Resolution
-    evaluated: int
-    best: int
-    best_value: float
+    noise: stats.Resolution  # what retraining changes, by the planned runs alone
+    evaluated: int  # how many different configurations have a value
+    best: int  # number of the candidate with the best observed trial
+    best_value: float  # the value of that trial
+    # ``(round, key)`` of every run of theirs -> number of the candidate
     places: Mapping[tuple[str, str], int]
+    # number of the candidate that others are compared with; ``None`` without one that has a value
     baseline: int | None
-    eligible: int
-    limits: tuple[float, float]
-    alike: stats.Repeats
-    values: Floats
+    eligible: int  # how many may be handed over: the first ones; a baseline that may not be comes last
+    limits: tuple[float, float]  # see :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better
+    alike: stats.Repeats  # how runs compare that agree on all that was read
+    values: Floats  # (n,) values of all runs that may be called best, larger is better
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
@@ -340,21 +302,15 @@ class Field:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """The candidates, given all of their runs.
+    """The candidates, given all of their runs."""
 
-    Attributes:
-        field: Which ones.
-        fresh: Per candidate the values of its runs under new seeds, in the metric's own sign.
-        draws: (draws, candidates) means over seeds, larger is better; ``None`` where there is no posterior.
-        noise: What retraining changes.
-        variance: Of a single run, as the draws take it; NaN where there is no posterior.
-    """
-
-    field: Field
+    field: Field  # which ones
+    # per candidate the values of its runs under new seeds, in the metric's own sign
     fresh: tuple[tuple[float, ...], ...]
+    # (draws, candidates) means over seeds, larger is better; ``None`` where there is no posterior
     draws: Floats | None
-    noise: stats.Resolution
-    variance: float
+    noise: stats.Resolution  # what retraining changes
+    variance: float  # of a single run, as the draws take it; NaN where there is no posterior
 
     @property
     def expected(self) -> Floats:

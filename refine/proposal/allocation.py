@@ -35,17 +35,11 @@ BELIEVED = 0.5
 
 
 class Shares(NamedTuple):
-    """What a child spends beside its space-filling design.
+    """What a child spends beside its space-filling design."""
 
-    Attributes:
-        exploit: Share of its configurations where the optimum is plausible, in [0, 1).
-        audit: Share outside its space but inside the parent's, in [0, 1).
-        analysis: Evidence of where the optimum may be.
-    """
-
-    exploit: float
-    audit: float
-    analysis: Analysis
+    exploit: float  # share of its configurations where the optimum is plausible, in [0, 1)
+    audit: float  # share outside its space but inside the parent's, in [0, 1)
+    analysis: Analysis  # evidence of where the optimum may be
 
 
 def check_shares(exploit: float, audit: float) -> None:

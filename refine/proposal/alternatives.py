@@ -28,21 +28,13 @@ _AUDIT = 0.05  # share of a round that is spent outside
 
 @dataclass(frozen=True)
 class Offer:
-    """A parameter that could be fixed without loss where it costs least. Offered, never part of what is proposed.
-
-    Attributes:
-        name: The parameter's.
-        value: The level offered.
-        saving: Share of the typical time of a trial that it saves.
-        probability: Stated probability that fixing it there keeps a value within epsilon of the best.
-        reason: Why.
-    """
+    """A parameter that could be fixed without loss where it costs least. Offered, never part of what is proposed."""
 
     name: str
-    value: Any
-    saving: float
-    probability: float
-    reason: Reason
+    value: Any  # the level offered
+    saving: float  # share of the typical time of a trial that it saves
+    probability: float  # stated probability that fixing it there keeps a value within epsilon of the best
+    reason: Reason  # why
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -63,21 +55,13 @@ class Offer:
 
 @dataclass(frozen=True)
 class Advice:
-    """How large the next round should be.
+    """How large the next round should be."""
 
-    Attributes:
-        n: Configurations advised for the next round, no more than its space has.
-        hit: How many of them, drawn evenly, hit the best 5 % of its space with probability 0.95.
-        judge: How many, drawn evenly, bring enough good trials to judge every parameter.
-        seconds: How long they take one after the other; NaN where no times are known.
-        reason: Why.
-    """
-
-    n: int
-    hit: int
-    judge: int
-    seconds: float
-    reason: Reason
+    n: int  # configurations advised for the next round, no more than its space has
+    hit: int  # how many of them, drawn evenly, hit the best 5 % of its space with probability 0.95
+    judge: int  # how many, drawn evenly, bring enough good trials to judge every parameter
+    seconds: float  # how long they take one after the other; NaN where no times are known
+    reason: Reason  # why
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -163,15 +163,11 @@ NEAR = 0.25
 
 
 class Widening(NamedTuple):
-    """A range after looking at its ends.
+    """A range after looking at its ends."""
 
-    Attributes:
-        new: The range, continued where the optimum may be beyond; what was given where nothing was to be done.
-        reasons: Why it goes on, and which limit stops it.
-    """
-
+    # the range, continued where the optimum may be beyond; what was given where nothing was to be done
     new: Range
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Reason, ...]  # why it goes on, and which limit stops it
 
 
 def beyond(

@@ -63,15 +63,10 @@ def limits_of(analysis: Analysis) -> tuple[float, float]:
 
 
 class Cells(NamedTuple):
-    """Cells that a round on some space may run.
+    """Cells that a round on some space may run."""
 
-    Attributes:
-        positions: (c, parameters) where they lie on the analysed axes.
-        all_there_are: Whether they are all the cells that the round could run; else a sample of them.
-    """
-
-    positions: Floats
-    all_there_are: bool
+    positions: Floats  # (c, parameters) where they lie on the analysed axes
+    all_there_are: bool  # whether they are all the cells that the round could run; else a sample of them
 
 
 def cells_of(

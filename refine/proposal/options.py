@@ -17,30 +17,20 @@ from refine.utils.display import Shown
 
 @dataclass(frozen=True)
 class Option:
-    """What is proposed at one risk, or at all from one to another, in short.
+    """What is proposed at one risk, or at all from one to another, in short."""
 
-    Attributes:
-        risk: Accepted probability of losing more than epsilon: the smallest at which this is proposed, and
-        up_to: the largest that is listed; more risk up to there buys nothing more.
-        leaves: Parameter -> labels of the levels that leave.
-        volume_kept: Volume kept of the present space.
-        probability: That the best value inside is within epsilon of the best in the present space; NaN where that can't
-            be stated.
-        top: How many of the round's trials are its top, and
-        top_kept: how many of them lie inside.
-        old: The present space.
-        space: What is proposed.
-    """
-
+    # accepted probability of losing more than epsilon: the smallest at which this is proposed, and
     risk: float
-    up_to: float
-    leaves: dict[str, tuple[str, ...]]
-    volume_kept: float
+    up_to: float  # the largest that is listed; more risk up to there buys nothing more
+    leaves: dict[str, tuple[str, ...]]  # parameter -> labels of the levels that leave
+    volume_kept: float  # volume kept of the present space
+    # that the best value inside is within epsilon of the best in the present space; NaN where that can't be
+    # stated
     probability: float
-    top: int
-    top_kept: int
-    old: Space
-    space: Space
+    top: int  # how many of the round's trials are its top, and
+    top_kept: int  # how many of them lie inside
+    old: Space  # the present space
+    space: Space  # what is proposed
 
 
 @dataclass(frozen=True, repr=False)

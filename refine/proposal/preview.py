@@ -31,20 +31,13 @@ _LEAST_TOP = 10
 
 
 class Expected(NamedTuple):
-    """What the best trials are expected to give when they are trained again, in the metric's own sign.
+    """What the best trials are expected to give when they are trained again, in the metric's own sign."""
 
-    Attributes:
-        low, high: The least and the most of those among the best 10 that lie outside.
-        inside: The best of the trials that lie inside.
-        loss: How much better the best of those outside is than ``inside``; below 0 where it is worse.
-        exact: Whether there is no noise, so that these are the values observed.
-    """
-
-    low: float
+    low: float  # the least and the most of those among the best 10 that lie outside
     high: float
-    inside: float
-    loss: float
-    exact: bool
+    inside: float  # the best of the trials that lie inside
+    loss: float  # how much better the best of those outside is than ``inside``; below 0 where it is worse
+    exact: bool  # whether there is no noise, so that these are the values observed
 
 
 @dataclass(frozen=True, repr=False)

@@ -39,46 +39,34 @@ VERSION = 1
 
 
 class Tolerance(NamedTuple):
-    """The loss that counts as none in a further goal.
+    """The loss that counts as none in a further goal."""
 
-    Attributes:
-        metric: Name of its metric.
-        epsilon: In units of the metric.
-        epsilon_source: As in :class:`Claim`.
-    """
-
-    metric: str
-    epsilon: float
-    epsilon_source: str
+    metric: str  # name of its metric
+    epsilon: float  # in units of the metric
+    epsilon_source: str  # as in :class:`Claim`
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed: with this probability the best value inside is within epsilon of the best in the old space.
+    """What is claimed: with this probability the best value inside is within epsilon of the best in the old space."""
 
-    Attributes:
-        probability: The stated probability; NaN where none can be stated.
-        epsilon: Loss that counts as none, in units of the metric.
-        epsilon_source: Where it comes from: ``"given"``, ``"folds"`` or ``"examples"`` (the paired standard error over folds or
-            validation examples), ``"replicates"``, ``"residuals"``, ``"step"`` (the smallest difference that the metric can
-            show), ``"range"`` (5 % of what the best value is above the median), ``"deterministic"`` or ``"none"``.
-        draws: Draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
-            it is not.
-        even: Evenly drawn configurations behind it.
-        scope: The smallest region, as a share of the old space, that they hit with probability 0.95: of smaller ones that
-            no trial has hit nothing is claimed. NaN where it is not known.
-        rows: Of how many rows of a validation set the metric is a share; 0 where that can't be told.
-        others: Of several goals, the loss that counts as none in the further ones. The claim is then that every point of the
-            front has a configuration inside that is at most epsilon worse in each goal.
-    """
-
-    probability: float
-    epsilon: float
+    probability: float  # the stated probability; NaN where none can be stated
+    epsilon: float  # loss that counts as none, in units of the metric
+    # where it comes from: ``"given"``, ``"folds"`` or ``"examples"`` (the paired standard error over folds or
+    # validation examples), ``"replicates"``, ``"residuals"``, ``"step"`` (the smallest difference that the
+    # metric can show), ``"range"`` (5 % of what the best value is above the median), ``"deterministic"`` or
+    # ``"none"``
     epsilon_source: str
+    # draws of the posterior that the probability is counted in, so that it resolves 1 / (draws + 1); 0 where
+    # it is not
     draws: int = 0
-    rows: int = 0
+    rows: int = 0  # of how many rows of a validation set the metric is a share; 0 where that can't be told
+    # of several goals, the loss that counts as none in the further ones. The claim is then that every point
+    # of the front has a configuration inside that is at most epsilon worse in each goal.
     others: tuple[Tolerance, ...] = ()
-    even: int = 0
+    even: int = 0  # evenly drawn configurations behind it
+    # the smallest region, as a share of the old space, that they hit with probability 0.95: of smaller ones
+    # that no trial has hit nothing is claimed. NaN where it is not known.
     scope: float = math.nan
 
     def given(self, metric: str) -> dict[str, float]:

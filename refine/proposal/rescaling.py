@@ -23,19 +23,12 @@ _EVEN = 3.0
 
 
 class Rescaling(NamedTuple):
-    """A proposed range on a logarithmic scale.
+    """A proposed range on a logarithmic scale."""
 
-    Attributes:
-        new: The same bounds, with levels by magnitude.
-        factor: Upper bound by lower bound.
-        crowded: How many good trials have a value in the lowest tenth of the range.
-        good: How many have one in the range.
-    """
-
-    new: Float | Integer
-    factor: float
-    crowded: int
-    good: int
+    new: Float | Integer  # the same bounds, with levels by magnitude
+    factor: float  # upper bound by lower bound
+    crowded: int  # how many good trials have a value in the lowest tenth of the range
+    good: int  # how many have one in the range
 
 
 def by_magnitude(analysis: Analysis, change: Change) -> Rescaling | None:

@@ -87,44 +87,27 @@ _REACH = 0.2
 
 
 class Region(NamedTuple):
-    """Where the best may lie outside a box.
+    """Where the best may lie outside a box."""
 
-    Attributes:
-        levels: Per analysed parameter, which of its levels the region spans.
-        probability: Of draws whose best lies there, by more than epsilon above all inside.
-        outside: The same of all that lies outside the box.
-        share: Of what lies outside, as measured by candidates.
-    """
-
-    levels: tuple[Bools, ...]
-    probability: float
-    outside: float
-    share: float
+    levels: tuple[Bools, ...]  # per analysed parameter, which of its levels the region spans
+    probability: float  # of draws whose best lies there, by more than epsilon above all inside
+    outside: float  # the same of all that lies outside the box
+    share: float  # of what lies outside, as measured by candidates
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """The posterior over candidate cells of the analysed space.
+    """The posterior over candidate cells of the analysed space."""
 
-    Attributes:
-        space: The space.
-        posterior: Of the candidates.
-        candidates: (c, parameters) their positions.
-        columns: Name -> (c,) their values.
-        exhaustive: Whether they are all the cells there are.
-        found: Evidence of the parameters, which says where they are read.
-        front: Of several goals, the fronts of joint draws; ``posterior`` is the first goal's then.
-        others: The surrogates of the further goals.
-    """
-
-    space: Space
-    posterior: stats.Posterior
-    candidates: Floats
-    columns: dict[str, npt.NDArray[Any]]
-    exhaustive: bool
-    found: tuple[ParameterEvidence, ...]
+    space: Space  # the space
+    posterior: stats.Posterior  # of the candidates
+    candidates: Floats  # (c, parameters) their positions
+    columns: dict[str, npt.NDArray[Any]]  # name -> (c,) their values
+    exhaustive: bool  # whether they are all the cells there are
+    found: tuple[ParameterEvidence, ...]  # evidence of the parameters, which says where they are read
+    # of several goals, the fronts of joint draws; ``posterior`` is the first goal's then
     front: stats.Front | None = None
-    others: tuple[Surrogate, ...] = ()
+    others: tuple[Surrogate, ...] = ()  # the surrogates of the further goals
 
     def joined(self, others: Sequence[Surrogate], epsilons: Sequence[float]) -> Surrogate:
         """The surrogate of several goals, over the same candidates; ``epsilons`` are per goal the loss that counts as none."""
@@ -234,21 +217,13 @@ def _with_run(analysis: Analysis, rows: Indices) -> Indices:
 
 @dataclass(frozen=True, eq=False)
 class Menu:
-    """Boxes by risk, each inside those of smaller risks.
+    """Boxes by risk, each inside those of smaller risks."""
 
-    Attributes:
-        frontier: The path of boxes.
-        couplings: Pairs of parameter numbers that are coupled.
-        ranges: Numbers of the parameters that are ranges: at least two levels of theirs stay.
-        alone: Numbers of the parameters that may be narrowed without a partner.
-        untried: Per parameter, which levels stay because no trial tells anything of them.
-    """
-
-    frontier: stats.Frontier
-    couplings: tuple[tuple[int, int], ...]
-    ranges: frozenset[int]
-    alone: frozenset[int]
-    untried: tuple[Bools, ...]
+    frontier: stats.Frontier  # the path of boxes
+    couplings: tuple[tuple[int, int], ...]  # pairs of parameter numbers that are coupled
+    ranges: frozenset[int]  # numbers of the parameters that are ranges: at least two levels of theirs stay
+    alone: frozenset[int]  # numbers of the parameters that may be narrowed without a partner
+    untried: tuple[Bools, ...]  # per parameter, which levels stay because no trial tells anything of them
 
     def levels(self, risk: float) -> list[Bools]:
         """Per parameter, which levels stay at that risk."""

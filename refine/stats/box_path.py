@@ -28,16 +28,11 @@ _ANYWHERE = -1
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of the space, as levels.
+    """One axis of the space, as levels."""
 
-    Attributes:
-        levels: (L,) increasing positions, or the codes 0..L-1 of an unordered one.
-        unordered: whether any subset may stay, instead of a contiguous run.
-        frozen: whether nothing may be dropped, e.g. because no test found the parameter to matter.
-    """
-
-    levels: FloatArray
-    unordered: bool = False
+    levels: FloatArray  # (L,) increasing positions, or the codes 0..L-1 of an unordered one
+    unordered: bool = False  # whether any subset may stay, instead of a contiguous run
+    # whether nothing may be dropped, e.g. because no test found the parameter to matter.
     frozen: bool = False
 
     def __post_init__(self) -> None:
@@ -52,34 +47,23 @@ class Axis:
 
 
 class RiskBox(NamedTuple):
-    """A part of a space and what it risks.
+    """A part of a space and what it risks."""
 
-    Attributes:
-        keep: one (L,) bool array per axis: which levels stay.
-        kept: product over the axes of the measure that stays, in (0, 1].
-        risk: posterior probability that the best value inside is worse than the best anywhere by more than epsilon; or, where
-            that is more, the same of a cut axis that only some candidates read, among the draws that are good at these.
-        covered: share of the draws' very best candidates that is inside.
-    """
-
-    keep: tuple[BoolArray, ...]
-    kept: float
+    keep: tuple[BoolArray, ...]  # one (L,) bool array per axis: which levels stay
+    kept: float  # product over the axes of the measure that stays, in (0, 1]
+    # posterior probability that the best value inside is worse than the best anywhere by more than epsilon;
+    # or, where that is more, the same of a cut axis that only some candidates read, among the draws that are
+    # good at these
     risk: float
-    covered: float
+    covered: float  # share of the draws' very best candidates that is inside
 
 
 class Frontier(NamedTuple):
-    """Nested boxes, from the whole space down; their risks increase.
+    """Nested boxes, from the whole space down; their risks increase."""
 
-    Attributes:
-        boxes: the boxes, the whole space first.
-        epsilon: tolerated loss, in units of the metric.
-        draws: number of draws S; no risk but that of the whole space, 0, is below 1 / (2 (S + 1)).
-    """
-
-    boxes: tuple[RiskBox, ...]
-    epsilon: float
-    draws: int
+    boxes: tuple[RiskBox, ...]  # the boxes, the whole space first
+    epsilon: float  # tolerated loss, in units of the metric
+    draws: int  # number of draws S; no risk but that of the whole space, 0, is below 1 / (2 (S + 1))
 
     def at(self, risk: float) -> RiskBox:
         """The smallest box of the path whose risk, the accepted probability of losing more than epsilon in (0, 1), is accepted."""
@@ -105,18 +89,13 @@ class RiskPath:
     held a value within 1 % of the best, while as many of the claims were true.
 
     Source: our own; greedy as in the Patient Rule Induction Method, Friedman and Fisher (1999).
-
-    Attributes:
-        cover: weight of the very best candidates lost against draws lost.
-        share: of the candidates that are a draw's very best.
-        most: no box of the path risks more.
-        inside: fewest candidates inside a box, since the risk of a box that hardly any candidate stands for can't be
-            told; 1 where the candidates are all the cells there are.
     """
 
-    cover: float = 1.0
-    share: float = 0.004
-    most: float = 0.3
+    cover: float = 1.0  # weight of the very best candidates lost against draws lost
+    share: float = 0.004  # of the candidates that are a draw's very best
+    most: float = 0.3  # no box of the path risks more
+    # fewest candidates inside a box, since the risk of a box that hardly any candidate stands for can't be
+    # told; 1 where the candidates are all the cells there are
     inside: int = 20
 
     def __post_init__(self) -> None:

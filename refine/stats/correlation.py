@@ -37,20 +37,13 @@ PERMUTATIONS = 9_999
 
 
 class Correlation(NamedTuple):
-    """A rank correlation with its uncertainty.
+    """A rank correlation with its uncertainty."""
 
-    Attributes:
-        estimate: in [-1, 1]; NaN where a column is constant or there are fewer than 3 trials.
-        low, high: ends of the confidence interval.
-        p: two-sided p-value of no association; 1 where the estimate is NaN.
-        n: number of trials.
-    """
-
-    estimate: float
-    low: float
+    estimate: float  # in [-1, 1]; NaN where a column is constant or there are fewer than 3 trials
+    low: float  # ends of the confidence interval
     high: float
-    p: float
-    n: int
+    p: float  # two-sided p-value of no association; 1 where the estimate is NaN
+    n: int  # number of trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,36 +167,22 @@ def _fisher_interval(
 
 
 class Association(NamedTuple):
-    """How much of the spread of the ranks the choices of an unordered parameter explain.
+    """How much of the spread of the ranks the choices of an unordered parameter explain."""
 
-    Attributes:
-        effect: epsilon squared, in [0, 1]; NaN with one choice seen or a constant value.
-        low, high: ends of the confidence interval.
-        p: p-value of no difference; 1 where the effect is NaN.
-        n: number of trials.
-    """
-
-    effect: float
-    low: float
+    effect: float  # epsilon squared, in [0, 1]; NaN with one choice seen or a constant value
+    low: float  # ends of the confidence interval
     high: float
-    p: float
-    n: int
+    p: float  # p-value of no difference; 1 where the effect is NaN
+    n: int  # number of trials
 
 
 class Level(NamedTuple):
-    """The typical value at one level.
+    """The typical value at one level."""
 
-    Attributes:
-        level: code of the level.
-        n: trials there.
-        median: median value, in units of the metric; NaN without trials.
-        low, high: ends of the median's interval; NaN where so few trials allow no such claim.
-    """
-
-    level: int
-    n: int
-    median: float
-    low: float
+    level: int  # code of the level
+    n: int  # trials there
+    median: float  # median value, in units of the metric; NaN without trials
+    low: float  # ends of the median's interval; NaN where so few trials allow no such claim
     high: float
 
 
@@ -320,14 +299,10 @@ class Power:
     levels get random effects.
 
     Source: simulation-based power, as in Davison & Hinkley (1997), section 4.6.
-
-    Attributes:
-        effect: share of the variance of the latent score that the parameter explains.
-        simulations: rounds per size.
     """
 
-    effect: float = 0.1
-    simulations: int = 200
+    effect: float = 0.1  # share of the variance of the latent score that the parameter explains
+    simulations: int = 200  # rounds per size
     seed: int = 0
 
     def __call__(

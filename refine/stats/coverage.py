@@ -25,75 +25,47 @@ if TYPE_CHECKING:
 
 
 class Interval(NamedTuple):
-    """Interval of a share.
+    """Interval of a share."""
 
-    Attributes:
-        low, high: ends, shaped like the counts.
-    """
-
-    low: FloatArray
+    low: FloatArray  # ends, shaped like the counts
     high: FloatArray
 
 
 class Edge(NamedTuple):
-    """Do the best trials pile up at one end of a range.
+    """Do the best trials pile up at one end of a range."""
 
-    Attributes:
-        side: 'low' or 'high'.
-        top_count: best trials on that edge.
-        top_n: best trials altogether.
-        share: share of all trials that lie on that edge.
-        p: one-sided p-value that the edge holds no more than its share of the best.
-        peak: whether the edge is at least as rich in best trials as the level next to it; an edge
-            that is rich but not the peak lies on the slope of an interior optimum and needs no
-            widening.
-    """
-
-    side: str
-    top_count: int
-    top_n: int
-    share: float
-    p: float
+    side: str  # 'low' or 'high'
+    top_count: int  # best trials on that edge
+    top_n: int  # best trials altogether
+    share: float  # share of all trials that lie on that edge
+    p: float  # one-sided p-value that the edge holds no more than its share of the best
+    # whether the edge is at least as rich in best trials as the level next to it; an edge that is rich but
+    # not the peak lies on the slope of an interior optimum and needs no widening
     peak: bool
 
 
 class Rate(NamedTuple):
-    """How often something (a failure, a divergence, a constant prediction) happens at a level.
+    """How often something (a failure, a divergence, a constant prediction) happens at a level."""
 
-    Attributes:
-        level: code of the level.
-        hits: trials where it happened.
-        n: trials at the level.
-        rate: hits / n; NaN without trials.
-        low, high: ends of Wilson's interval.
-        p: two-sided Fisher p-value of this level against all others.
-    """
-
-    level: int
-    hits: int
-    n: int
-    rate: float
-    low: float
+    level: int  # code of the level
+    hits: int  # trials where it happened
+    n: int  # trials at the level
+    rate: float  # hits / n; NaN without trials
+    low: float  # ends of Wilson's interval
     high: float
-    p: float
+    p: float  # two-sided Fisher p-value of this level against all others
 
 
 class Trend(NamedTuple):
-    """How often something happens along a range.
+    """How often something happens along a range."""
 
-    Attributes:
-        higher: probability that a trial where it happened lies higher than one where it did not, ties counted half:
-            1 where it happens above some position alone, 0 where below, 0.5 where the position tells nothing; NaN
-            where it happened always or never.
-        p: two-sided p-value of 'the position tells nothing'.
-        below: share of the trials up to the middle of the range where it happened; NaN without trials.
-        above: the same beyond the middle.
-    """
-
+    # probability that a trial where it happened lies higher than one where it did not, ties counted half: 1
+    # where it happens above some position alone, 0 where below, 0.5 where the position tells nothing; NaN
+    # where it happened always or never
     higher: float
-    p: float
-    below: float
-    above: float
+    p: float  # two-sided p-value of 'the position tells nothing'
+    below: float  # share of the trials up to the middle of the range where it happened; NaN without trials
+    above: float  # the same beyond the middle
 
 
 def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:

@@ -27,34 +27,23 @@ _STICKY = 0.9  # largest autocorrelation that is believed; nearer 1 no number of
 
 
 class Flag(NamedTuple):
-    """One thing that curves may show.
+    """One thing that curves may show."""
 
-    Attributes:
-        seen: whether they clearly do.
-        size: how much, in the units named in :class:`CurveFlags`; NaN where the curves can't say.
-    """
-
-    seen: bool
-    size: float
+    seen: bool  # whether they clearly do
+    size: float  # how much, in the units named in :class:`CurveFlags`; NaN where the curves can't say
 
 
 class CurveFlags(NamedTuple):
-    """What the curves of one trial show.
+    """What the curves of one trial show."""
 
-    Attributes:
-        overfitting: the validation loss ends above its smoothed minimum, and the training loss fell on
-            meanwhile; by how much it rose.
-        unsteady: the score jumps from epoch to epoch late in training; the deviation of one epoch.
-        improving: the score still rises at the end; by how much over the last quarter of the epochs.
-        saturated: the score was as good as it got within the first quarter; at which epoch, counted from 1.
-        rising: the training loss ends above its smoothed minimum; by how much.
-    """
-
+    # the validation loss ends above its smoothed minimum, and the training loss fell on meanwhile; by how
+    # much it rose
     overfitting: Flag
-    unsteady: Flag
-    improving: Flag
+    unsteady: Flag  # the score jumps from epoch to epoch late in training; the deviation of one epoch
+    improving: Flag  # the score still rises at the end; by how much over the last quarter of the epochs
+    # the score was as good as it got within the first quarter; at which epoch, counted from 1
     saturated: Flag
-    rising: Flag
+    rising: Flag  # the training loss ends above its smoothed minimum; by how much
 
 
 _UNKNOWN = Flag(False, np.nan)
@@ -94,16 +83,11 @@ class CurveCheck:
     Rates of false alarms and of hits on simulated curves are printed by `tests/stats/test_curves.py`.
 
     Source: Godbole et al. (2023), 'Deep Learning Tuning Playbook', for what to look for.
-
-    Attributes:
-        least: fewest epochs of which anything is said.
-        level: of every test, one-sided.
-        little: share of a change that counts as none.
     """
 
-    least: int = 8
-    level: float = 0.01
-    little: float = 0.1
+    least: int = 8  # fewest epochs of which anything is said
+    level: float = 0.01  # of every test, one-sided
+    little: float = 0.1  # share of a change that counts as none
 
     def __call__(
         self,

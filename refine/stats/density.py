@@ -17,21 +17,14 @@ _BINS = 512  # more distinct positions than this are binned linearly before the 
 
 
 class Ratio(NamedTuple):
-    """How much more often a place is among the good trials than among all.
+    """How much more often a place is among the good trials than among all."""
 
-    Attributes:
-        levels: (L,) positions, or codes of an unordered parameter.
-        ratio: (L,) density of the good over density of all; 1 means no difference, NaN no trial
-            near.
-        low, high: (L,) ends of the pointwise intervals; 0 and infinite where no trial is near.
-        n: (L,) effective number of trials behind each.
-    """
-
-    levels: FloatArray
+    levels: FloatArray  # (L,) positions, or codes of an unordered parameter
+    # (L,) density of the good over density of all; 1 means no difference, NaN no trial near
     ratio: FloatArray
-    low: FloatArray
+    low: FloatArray  # (L,) ends of the pointwise intervals; 0 and infinite where no trial is near
     high: FloatArray
-    n: FloatArray
+    n: FloatArray  # (L,) effective number of trials behind each
 
 
 def scott_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, dimensions: int = 1) -> float:
@@ -62,14 +55,11 @@ class BoundedDensity:
     over the interval and isn't dragged down at the edges, where optima like to sit.
 
     Source: Silverman (1986), 'Density Estimation', section 2.10.
-
-    Attributes:
-        bandwidth: in units of x; None takes Scott's rule (at least 1 % of the interval's length).
-        low, high: ends of the interval; may be infinite.
     """
 
+    # in units of x; None takes Scott's rule (at least 1 % of the interval's length)
     bandwidth: float | None = None
-    low: float = 0.0
+    low: float = 0.0  # ends of the interval; may be infinite
     high: float = 1.0
 
     def __post_init__(self) -> None:
@@ -92,16 +82,12 @@ class BoundedDensity2D:
 
     Made for a parameter against the metric: give the metric's own bounds (0 and 1 for an accuracy)
     and no contour runs past them.
-
-    Attributes:
-        bandwidth: (for x, for y) in their units; None takes Scott's rule for two dimensions.
-        x_bounds: interval of x.
-        y_bounds: interval of y; unbounded by default.
     """
 
+    # (for x, for y) in their units; None takes Scott's rule for two dimensions
     bandwidth: tuple[float, float] | None = None
-    x_bounds: tuple[float, float] = (0.0, 1.0)
-    y_bounds: tuple[float, float] = (-np.inf, np.inf)
+    x_bounds: tuple[float, float] = (0.0, 1.0)  # interval of x
+    y_bounds: tuple[float, float] = (-np.inf, np.inf)  # interval of y; unbounded by default
 
     def __post_init__(self) -> None:
         _check_interval(*self.x_bounds, "x_bounds")

@@ -138,12 +138,9 @@ class AdditiveTest:
 
     Source: the partial F-test of linear regression, e.g. Draper and Smith (1998), chapter 6; van der Waerden (1952) for
     the scores.
-
-    Attributes:
-        least: fewest degrees of freedom left over for noise; with fewer nothing is tested.
     """
 
-    least: int = 10
+    least: int = 10  # fewest degrees of freedom left over for noise; with fewer nothing is tested
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> FloatArray:
         """(d,) p-values; 1 where there is nothing to tell apart, because another column says the same, or with too few trials."""

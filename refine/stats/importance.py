@@ -34,44 +34,28 @@ _NARROWEST = 0.5 / 1.64  # bandwidth in steps: 90 % of a kernel within its own s
 
 
 class Importance(NamedTuple):
-    """PED-ANOVA's importance of one parameter.
+    """PED-ANOVA's importance of one parameter."""
 
-    Attributes:
-        estimate: `raw` minus `floor`, in units of `raw`; near 0, of either sign, for a parameter
-            that doesn't matter.
-        low, high: ends of the estimate's confidence interval.
-        p: one-sided permutation p-value, (1 + b) / (1 + B).
-        raw: Pearson divergence of the top set's density from the region's, times (m / n)^2, times the share of the region's
-            trials that read the parameter.
-        floor: mean of `raw` over the permutation null.
-        n: trials in the region that read it.
-        top: trials in the top set that read it, ties included.
-    """
-
+    # `raw` minus `floor`, in units of `raw`; near 0, of either sign, for a parameter that doesn't matter
     estimate: float
-    low: float
+    low: float  # ends of the estimate's confidence interval
     high: float
-    p: float
+    p: float  # one-sided permutation p-value, (1 + b) / (1 + B)
+    # pearson divergence of the top set's density from the region's, times (m / n)^2, times the share of the
+    # region's trials that read the parameter
     raw: float
-    floor: float
-    n: int
-    top: int
+    floor: float  # mean of `raw` over the permutation null
+    n: int  # trials in the region that read it
+    top: int  # trials in the top set that read it, ties included
 
 
 class Detection(NamedTuple):
-    """Does the parameter matter at all, by two tests at once.
+    """Does the parameter matter at all, by two tests at once."""
 
-    Attributes:
-        p: the smallest of the p-values times their number (Bonferroni), at most 1.
-        p_importance: PED-ANOVA's.
-        p_trend: Spearman's, or Kruskal and Wallis' where the parameter is unordered.
-        seen_by: 'importance', 'trend' or 'additive', whichever has the smallest p-value.
-    """
-
-    p: float
-    p_importance: float
-    p_trend: float
-    seen_by: str
+    p: float  # the smallest of the p-values times their number (Bonferroni), at most 1
+    p_importance: float  # PED-ANOVA's
+    p_trend: float  # Spearman's, or Kruskal and Wallis' where the parameter is unordered
+    seen_by: str  # 'importance', 'trend' or 'additive', whichever has the smallest p-value
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +72,11 @@ class PedAnova:
 
     Source: Watanabe, Bansal and Hutter (2023), 'PED-ANOVA', arXiv:2304.10255; for conditional parameters Baba, Ozaki and
     Watanabe (2026), 'Conditional PED-ANOVA', arXiv:2601.20800.
-
-    Attributes:
-        top: g', share of the trials that counts as best.
-        region: g, share within which the parameter is judged.
-        permutations: B of the null, also of the p-value's resolution; see `permutations_needed`.
     """
 
-    top: float = 0.1
-    region: float = 1.0
-    permutations: int = 999
+    top: float = 0.1  # g', share of the trials that counts as best
+    region: float = 1.0  # g, share within which the parameter is judged
+    permutations: int = 999  # B of the null, also of the p-value's resolution; see `permutations_needed`
     confidence: float = 0.95
     resamples: int = 400
     seed: int = 0

@@ -36,22 +36,13 @@ _BINS = 3  # an ordered column's bins in the contingency table; enough to see a 
 
 
 class Pair(NamedTuple):
-    """Coupling of two parameters among the best trials.
+    """Coupling of two parameters among the best trials."""
 
-    Attributes:
-        i: column of the first.
-        j: column of the second, i < j.
-        statistic: Spearman's correlation inside the top set for two ordered columns, else Cramer's
-            V.
-        p: p-value of no coupling beyond what additive effects bring about.
-        q: the same, adjusted over all pairs (Benjamini and Hochberg).
-    """
-
-    i: int
-    j: int
-    statistic: float
-    p: float
-    q: float
+    i: int  # column of the first
+    j: int  # column of the second, i < j
+    statistic: float  # Spearman's correlation inside the top set for two ordered columns, else Cramer's V
+    p: float  # p-value of no coupling beyond what additive effects bring about
+    q: float  # the same, adjusted over all pairs (Benjamini and Hochberg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +57,13 @@ class Interactions:
     chi-squared (Wilson and Hilferty, 1931); p is twice the smaller of the two.
 
     Source: our own, the test inside the top set as well as the additive null.
-
-    Attributes:
-        top: share of trials that counts as best.
-        resamples: simulated rounds.
-        rows: most trials used, a seeded subsample.
-        least: fewest best trials with which a pair is judged; with fewer every p is 1.
-        seed: of subsample and simulation.
     """
 
-    top: float = 0.2
-    resamples: int = 100
-    rows: int = 2000
-    least: int = 15
-    seed: int = 0
+    top: float = 0.2  # share of trials that counts as best
+    resamples: int = 100  # simulated rounds
+    rows: int = 2000  # most trials used, a seeded subsample
+    least: int = 15  # fewest best trials with which a pair is judged; with fewer every p is 1
+    seed: int = 0  # of subsample and simulation
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[Pair, ...]:
         """All d (d - 1) / 2 pairs, in the order (0, 1), (0, 2), ..., not sorted by p."""

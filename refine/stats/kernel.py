@@ -16,18 +16,13 @@ _NOISE, _SCALE = (np.log(0.35), 1.0), (0.0, 0.5)  # priors of logarithms: mean a
 
 
 class Kernel(NamedTuple):
-    """Rows embedded so that squared distances add up over parameters.
+    """Rows embedded so that squared distances add up over parameters."""
 
-    Attributes:
-        table: (n, e) coordinates: an ordered parameter's position; an indicator per choice of an unordered one, scaled
-            so that two choices are 1 apart; and, where a parameter is not always read, an indicator of that.
-        owner: (e,) number of the parameter that each coordinate belongs to.
-        size: number of parameters d.
-    """
-
+    # (n, e) coordinates: an ordered parameter's position; an indicator per choice of an unordered one, scaled
+    # so that two choices are 1 apart; and, where a parameter is not always read, an indicator of that
     table: FloatArray
-    owner: IntArray
-    size: int
+    owner: IntArray  # (e,) number of the parameter that each coordinate belongs to
+    size: int  # number of parameters d
 
     def take(self, rows: IntArray) -> Kernel:
         """The same for some rows."""
@@ -39,17 +34,11 @@ class Kernel(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """One set of the kernel's parameters.
+    """One set of the kernel's parameters."""
 
-    Attributes:
-        lengths: (d,) in units of the coordinates.
-        variance: of the function.
-        noise: variance of the noise.
-    """
-
-    lengths: FloatArray
-    variance: float
-    noise: float
+    lengths: FloatArray  # (d,) in units of the coordinates
+    variance: float  # of the function
+    noise: float  # variance of the noise
 
     def covariance(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """(n, m) Matern 5/2 covariances of scaled rows."""

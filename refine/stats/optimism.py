@@ -16,20 +16,14 @@ if TYPE_CHECKING:
 
 
 class Inflation(NamedTuple):
-    """What the best value is worth.
+    """What the best value is worth."""
 
-    Attributes:
-        best: the best value as measured.
-        expected: how far the best of so many values overstates its own true value on average, in
-            units of the metric, >= 0.
-        honest: best - expected, what the winner is expected to show when trained again.
-        n: number of values looked at.
-    """
-
-    best: float
+    best: float  # the best value as measured
+    # how far the best of so many values overstates its own true value on average, in units of the metric, >=
+    # 0
     expected: float
-    honest: float
-    n: int
+    honest: float  # best - expected, what the winner is expected to show when trained again
+    n: int  # number of values looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +40,10 @@ class Optimism:
     trials share its chance, which a sealed hold-out alone can show.
 
     Source: the shrinkage is James and Stein's (1961); the simulation of the upper half is ours.
-
-    Attributes:
-        draws: simulated rounds.
-        rows: only so many of the best truths are simulated; others don't win.
     """
 
-    draws: int = 400
-    rows: int = 2000
+    draws: int = 400  # simulated rounds
+    rows: int = 2000  # only so many of the best truths are simulated; others don't win
     seed: int = 0
 
     def __call__(self, y: ArrayLike, sd: float) -> Inflation:
@@ -76,22 +66,15 @@ class Optimism:
 
 
 class FreshBest(NamedTuple):
-    """What the winner of a round shows when it is trained again.
+    """What the winner of a round shows when it is trained again."""
 
-    Attributes:
-        best: its value as measured when it won.
-        value: mean of its runs under new seeds, which were not looked at when it was chosen.
-        low, high: ends of the interval of its mean over all seeds.
-        runs: number of its new runs.
-        freedom: degrees of freedom behind the interval, from all configurations that were run again; 0 where there
-            are too few for an interval, whose ends are NaN then.
-    """
-
-    best: float
-    value: float
-    low: float
+    best: float  # its value as measured when it won
+    value: float  # mean of its runs under new seeds, which were not looked at when it was chosen
+    low: float  # ends of the interval of its mean over all seeds
     high: float
-    runs: int
+    runs: int  # number of its new runs
+    # degrees of freedom behind the interval, from all configurations that were run again; 0 where there are
+    # too few for an interval, whose ends are NaN then
     freedom: int
 
 
@@ -140,22 +123,14 @@ Scorer = Callable[[FloatArray], FloatArray]
 
 
 class Corrected(NamedTuple):
-    """What the winner is worth on examples that took no part in choosing it.
+    """What the winner is worth on examples that took no part in choosing it."""
 
-    Attributes:
-        best: best score on all examples.
-        value: mean score of the winners on the examples that were left out.
-        low, high: ends of the interval.
-        models: number of models chosen from.
-        examples: number of examples.
-    """
-
-    best: float
-    value: float
-    low: float
+    best: float  # best score on all examples
+    value: float  # mean score of the winners on the examples that were left out
+    low: float  # ends of the interval
     high: float
-    models: int
-    examples: int
+    models: int  # number of models chosen from
+    examples: int  # number of examples
 
 
 def paired_error(scores: Scorer, examples: int, resamples: int = 200, seed: int = 0) -> float:
@@ -315,23 +290,17 @@ def _divide(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 class Components(NamedTuple):
-    """Standard deviations, in units of the metric; NaN where the data can't tell.
+    """Standard deviations, in units of the metric; NaN where the data can't tell."""
 
-    Attributes:
-        configuration: Of the configurations' true values, among those that were run again. They were chosen for being
-            good, so that all configurations of the space differ by more.
-        seed: Of one configuration's values under different seeds, each a mean over the splits.
-        split: Of what the choice of the split does to the mean over the splits and is not the same for all
-            configurations: the part that can change their order.
-        groups: Number of configurations.
-        runs: Number of runs.
-    """
-
+    # of the configurations' true values, among those that were run again. They were chosen for being good, so
+    # that all configurations of the space differ by more.
     configuration: float
-    seed: float
+    seed: float  # of one configuration's values under different seeds, each a mean over the splits
+    # of what the choice of the split does to the mean over the splits and is not the same for all configurations:
+    # the part that can change their order
     split: float
-    groups: int
-    runs: int
+    groups: int  # number of configurations
+    runs: int  # number of runs
 
 
 @dataclass(frozen=True, slots=True)

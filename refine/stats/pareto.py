@@ -74,18 +74,12 @@ class Front:
     """Fronts of joint draws of several goals, and which candidates stand for each of their points.
 
     A candidate stands for a point if it is, in that draw, at most epsilon worse in every goal.
-
-    Attributes:
-        stands: (points, ceil(c / 8)) bits over the candidates, of the points of all draws.
-        starts: (S,) number of every draw's first point.
-        targets: (S * TARGETS, c) the same of a few points of every draw, spread along its front.
-        votes: (c,) share of the draws' fronts that is the candidate; sums to 1.
     """
 
-    stands: NDArray[np.uint8]
-    starts: IntArray
-    targets: BoolArray
-    votes: FloatArray
+    stands: NDArray[np.uint8]  # (points, ceil(c / 8)) bits over the candidates, of the points of all draws
+    starts: IntArray  # (S,) number of every draw's first point
+    targets: BoolArray  # (S * TARGETS, c) the same of a few points of every draw, spread along its front
+    votes: FloatArray  # (c,) share of the draws' fronts that is the candidate; sums to 1
 
     @property
     def draws(self) -> int:

@@ -19,41 +19,25 @@ if TYPE_CHECKING:
 
 
 class Curve(NamedTuple):
-    """Empirical distribution of a round's values, as in 'Designing Network Design Spaces'.
+    """Empirical distribution of a round's values, as in 'Designing Network Design Spaces'."""
 
-    Attributes:
-        at: (q,) values, increasing, in units of the metric.
-        better: (q,) share of trials at least as good as each; falls from 1.
-        low, high: (q,) ends of the pointwise bootstrap band.
-        n: number of trials.
-    """
-
-    at: FloatArray
-    better: FloatArray
-    low: FloatArray
+    at: FloatArray  # (q,) values, increasing, in units of the metric
+    better: FloatArray  # (q,) share of trials at least as good as each; falls from 1
+    low: FloatArray  # (q,) ends of the pointwise bootstrap band
     high: FloatArray
-    n: int
+    n: int  # number of trials
 
 
 class Comparison(NamedTuple):
-    """A child round against its parent.
+    """A child round against its parent."""
 
-    Attributes:
-        better: P(a child's trial > a parent's trial), ties counted half; 0.5 is no difference.
-        low, high: ends of its interval.
-        ks: Kolmogorov and Smirnov's largest vertical distance of the two distributions.
-        ks_p: its p-value, two-sided.
-        n_parent: trials of the parent.
-        n_child: trials of the child.
-    """
-
-    better: float
-    low: float
+    better: float  # P(a child's trial > a parent's trial), ties counted half; 0.5 is no difference
+    low: float  # ends of its interval
     high: float
-    ks: float
-    ks_p: float
-    n_parent: int
-    n_child: int
+    ks: float  # kolmogorov and Smirnov's largest vertical distance of the two distributions
+    ks_p: float  # its p-value, two-sided
+    n_parent: int  # trials of the parent
+    n_child: int  # trials of the child
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,29 +48,19 @@ class Posterior(NamedTuple):
     """Joint draws of the objective over candidates, on the scale of normal scores.
 
     A score is where a value lies in the evidence, as a standard normal deviation. `value` maps scores to the metric.
-
-    Attributes:
-        scores: (S, c) draws, single precision; the forest's first, then the Gaussian process's.
-        forest: number of draws of the forest.
-        mean: (c,) posterior means of the scores.
-        known: (m,) numbers of the caller's rows for which `known_mean` is given: one of every configuration, of the
-            best ones and a sample of the others where there are many.
-        known_mean: (m,) posterior means of their scores.
-        knots: (k,) increasing scores at which the metric's value is known.
-        values: (k,) the metric's values there, not decreasing.
-        slope: rise of the metric per score beyond the best knot.
-        n: number of different configurations behind it.
     """
 
-    scores: Float32Array
-    forest: int
-    mean: FloatArray
+    scores: Float32Array  # (S, c) draws, single precision; the forest's first, then the Gaussian process's
+    forest: int  # number of draws of the forest
+    mean: FloatArray  # (c,) posterior means of the scores
+    # (m,) numbers of the caller's rows for which `known_mean` is given: one of every configuration, of the
+    # best ones and a sample of the others where there are many
     known: IntArray
-    known_mean: FloatArray
-    knots: FloatArray
-    values: FloatArray
-    slope: float
-    n: int
+    known_mean: FloatArray  # (m,) posterior means of their scores
+    knots: FloatArray  # (k,) increasing scores at which the metric's value is known
+    values: FloatArray  # (k,) the metric's values there, not decreasing
+    slope: float  # rise of the metric per score beyond the best knot
+    n: int  # number of different configurations behind it
 
     def value(self, scores: ArrayLike) -> FloatArray:
         """The metric's values at some scores, of any shape."""
@@ -118,21 +108,14 @@ class Posterior(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """Trials as scores, every configuration once.
+    """Trials as scores, every configuration once."""
 
-    Attributes:
-        rows: (m,) number of one of the caller's rows per configuration, in an order that doesn't depend on theirs.
-        score: (m,) mean normal score of its trials.
-        knots: (k,) scores of the different values, increasing.
-        values: (k,) the different values.
-        slope: rise of the values per score through the best tenth.
-    """
-
+    # (m,) number of one of the caller's rows per configuration, in an order that doesn't depend on theirs
     rows: IntArray
-    score: FloatArray
-    knots: FloatArray
-    values: FloatArray
-    slope: float
+    score: FloatArray  # (m,) mean normal score of its trials
+    knots: FloatArray  # (k,) scores of the different values, increasing
+    values: FloatArray  # (k,) the different values
+    slope: float  # rise of the values per score through the best tenth
 
 
 def evidence(X: FloatArray, y: FloatArray, exact: bool = False) -> Evidence:
@@ -186,19 +169,12 @@ def _without_best(knots: FloatArray, values: FloatArray, slope: float) -> FloatA
 
 
 class LeftOut(NamedTuple):
-    """Configurations against what the others say of them, in scores.
+    """Configurations against what the others say of them, in scores."""
 
-    Attributes:
-        score: (m,) what they have.
-        expected: (m,) what is predicted without them.
-        variance: (m,) variance of that prediction, noise left out.
-        near: (c, m) how near the candidates are to them, in [0, 1].
-    """
-
-    score: FloatArray
-    expected: FloatArray
-    variance: FloatArray
-    near: FloatArray
+    score: FloatArray  # (m,) what they have
+    expected: FloatArray  # (m,) what is predicted without them
+    variance: FloatArray  # (m,) variance of that prediction, noise left out
+    near: FloatArray  # (c, m) how near the candidates are to them, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,17 +192,12 @@ class FrozenResiduals:
 
     Source: our own. On 24 grids of cross-validated scores, with the same deviation everywhere, normal tails and those of 5 degrees
     of freedom claimed too much; deviations that neighbouring cells share were no better.
-
-    Attributes:
-        region: share of the configurations, by prediction, that the size is measured on.
-        fewest: configurations that it is measured on at least.
-        freedom: degrees of freedom of Student's t.
-        times: in what multiples of what is missed near them cells deviate by more; 0 for the same everywhere.
     """
 
-    region: float = 0.5
-    fewest: int = 12
-    freedom: int = 3
+    region: float = 0.5  # share of the configurations, by prediction, that the size is measured on
+    fewest: int = 12  # configurations that it is measured on at least
+    freedom: int = 3  # degrees of freedom of Student's t
+    # in what multiples of what is missed near them cells deviate by more; 0 for the same everywhere
     times: float = 3.0
 
     def __post_init__(self) -> None:
@@ -288,32 +259,20 @@ class MixedPosterior:
     Source: Geurts, Ernst and Wehenkel (2006) for the trees; Rasmussen and Williams (2006), chapter 5, for the process;
     Wilson et al. (2020), 'Efficiently sampling functions from Gaussian process posteriors', for joint draws; the mixture
     is our own.
-
-    Attributes:
-        forest_draws: draws of the forest.
-        process_draws: draws of the Gaussian process.
-        trees: size of the forest that draws are taken from.
-        members: trees averaged per draw.
-        leaf: fewest trials of a leaf.
-        forest_rows: most configurations that the trees learn from.
-        process_rows: most configurations that the process is conditioned on.
-        kernels: how many sets of the kernel's parameters are drawn; 1 takes the most probable.
-        features: random features of a prior draw.
-        frozen: what draws leave over where values have no noise.
-        seed: of everything random.
     """
 
-    forest_draws: int = 320
-    process_draws: int = 320
-    trees: int = 200
-    members: int = 5
-    leaf: int = 2
-    forest_rows: int = 800
-    process_rows: int = 500
-    kernels: int = 5
-    features: int = 1000
+    forest_draws: int = 320  # draws of the forest
+    process_draws: int = 320  # draws of the Gaussian process
+    trees: int = 200  # size of the forest that draws are taken from
+    members: int = 5  # trees averaged per draw
+    leaf: int = 2  # fewest trials of a leaf
+    forest_rows: int = 800  # most configurations that the trees learn from
+    process_rows: int = 500  # most configurations that the process is conditioned on
+    kernels: int = 5  # how many sets of the kernel's parameters are drawn; 1 takes the most probable
+    features: int = 1000  # random features of a prior draw
+    # what draws leave over where values have no noise
     frozen: FrozenResiduals = field(default_factory=FrozenResiduals)
-    seed: int = 0
+    seed: int = 0  # of everything random
 
     def __post_init__(self) -> None:
         if self.forest_draws + self.process_draws < 2:
@@ -605,14 +564,10 @@ class PriorEvidence:
 
     Source: Rasmussen and Williams (2006), equations 2.30 and 2.42, for the marginal likelihood with a constant that is not
     known; Kass and Raftery (1995), 'Bayes Factors'. The opposite is our own.
-
-    Attributes:
-        rows: most configurations that are looked at.
-        seed: of their choice.
     """
 
-    rows: int = 180
-    seed: int = 0
+    rows: int = 180  # most configurations that are looked at
+    seed: int = 0  # of their choice
 
     def __call__(self, X: ArrayLike, y: ArrayLike, prior: ArrayLike, cardinalities: Sequence[int]) -> float:
         """The natural logarithm of the ratio; 0 where the (n,) prior mean, in scores, is the same for all."""

@@ -28,28 +28,23 @@ _ENDS = (0.0, 1.0, 100.0)  # where losses, shares and percentages end
 
 
 class Resolution(NamedTuple):
-    """The smallest difference that can be distinguished, and where it comes from.
+    """The smallest difference that can be distinguished, and where it comes from."""
 
-    Attributes:
-        sd: deviation of one run from the mean of its configuration, near the best values; 0 where the objective is
-            deterministic, NaN if unknown.
-        step: difference between neighbouring values of a metric that takes only equally spaced ones, such as one row of
-            the validation set; 0 where it doesn't.
-        source: 'deterministic', 'replicates', 'residuals' or 'none', for `sd`; 'step' where only that is known.
-        n: runs again that were equal behind 'deterministic', degrees of freedom behind 'replicates', number of
-            configurations behind 'residuals'.
-        paired: standard error of the difference of two good models over folds or validation rows; 0 where it is unknown.
-        paired_source: 'folds' or 'examples', for `paired`.
-        floor: 5 % of what the best value is above the median.
-    """
-
+    # deviation of one run from the mean of its configuration, near the best values; 0 where the objective is
+    # deterministic, NaN if unknown
     sd: float
+    # difference between neighbouring values of a metric that takes only equally spaced ones, such as one row
+    # of the validation set; 0 where it doesn't
     step: float
+    # 'deterministic', 'replicates', 'residuals' or 'none', for `sd`; 'step' where only that is known
     source: str
+    # runs again that were equal behind 'deterministic', degrees of freedom behind 'replicates', number of
+    # configurations behind 'residuals'
     n: int
+    # standard error of the difference of two good models over folds or validation rows; 0 where it is unknown
     paired: float = 0.0
-    paired_source: str = ""
-    floor: float = 0.0
+    paired_source: str = ""  # 'folds' or 'examples', for `paired`
+    floor: float = 0.0  # 5 % of what the best value is above the median
 
     @property
     def deterministic(self) -> bool:
@@ -104,20 +99,13 @@ class TopNoise:
 
     Source: Rasmussen and Williams (2006), section 5.4.2, for leaving one out; Rousseeuw and Croux (1993) for the median of
     absolute deviations; the combination is our own.
-
-    Attributes:
-        least: fewest degrees of freedom with which replicates are trusted.
-        region: share of the configurations, by prediction, that counts as best.
-        fewest: configurations that count as best at least.
-        rows: most configurations learned from.
-        seed: of thinning.
     """
 
-    least: int = 5
-    region: float = 0.1
-    fewest: int = 12
-    rows: int = 300
-    seed: int = 0
+    least: int = 5  # fewest degrees of freedom with which replicates are trusted
+    region: float = 0.1  # share of the configurations, by prediction, that counts as best
+    fewest: int = 12  # configurations that count as best at least
+    rows: int = 300  # most configurations learned from
+    seed: int = 0  # of thinning
 
     def __call__(
         self,
@@ -159,17 +147,12 @@ class TopNoise:
 
 
 class LeftOver(NamedTuple):
-    """Every configuration against what the others say of it, on the scale of normal scores.
+    """Every configuration against what the others say of it, on the scale of normal scores."""
 
-    Attributes:
-        expected: (m,) what the others predict.
-        score: (m,) what was measured.
-        share: (m,) part of the deviation of `score - expected` that is noise, in (0, 1]; the rest is what the model
-            doesn't know.
-    """
-
-    expected: FloatArray
-    score: FloatArray
+    expected: FloatArray  # (m,) what the others predict
+    score: FloatArray  # (m,) what was measured
+    # (m,) part of the deviation of `score - expected` that is noise, in (0, 1]; the rest is what the model
+    # doesn't know
     share: FloatArray
 
 
@@ -281,16 +264,12 @@ def floor_of(y: ArrayLike) -> float:
 
 
 class Repeats(NamedTuple):
-    """How runs of the same configurations compare, to the last bit.
+    """How runs of the same configurations compare, to the last bit."""
 
-    Attributes:
-        equal: runs that equal the first one of their configuration, other than at 0, 1 or 100: where a metric ends, runs are
-            equal in spite of noise.
-        unequal: runs that don't.
-    """
-
+    # runs that equal the first one of their configuration, other than at 0, 1 or 100: where a metric ends,
+    # runs are equal in spite of noise
     equal: int
-    unequal: int
+    unequal: int  # runs that don't
 
     def joined(self, other: Repeats) -> Repeats:
         """Both, as one."""

@@ -127,17 +127,11 @@ def _cells(
 @dataclass(frozen=True, slots=True)
 @checked(designs=1, truths=1)
 class NextRound:
-    """What the next round brings: cells drawn evenly, and cells that are best in other draws than the truth.
+    """What the next round brings: cells drawn evenly, and cells that are best in other draws than the truth."""
 
-    Attributes:
-        designs: how many different sets of cells are tried.
-        truths: for how many truths each.
-        seed: of everything random.
-    """
-
-    designs: int = 12
-    truths: int = 160
-    seed: int = 0
+    designs: int = 12  # how many different sets of cells are tried
+    truths: int = 160  # for how many truths each
+    seed: int = 0  # of everything random
 
     def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, batch: Batch) -> FloatArray:
         """Simulate.
@@ -167,15 +161,10 @@ class NextRound:
 @dataclass(frozen=True, slots=True)
 @checked(top=1)
 class RunsAgain:
-    """What running the configurations with the best means again brings, shared out evenly among them.
+    """What running the configurations with the best means again brings, shared out evenly among them."""
 
-    Attributes:
-        top: how many configurations.
-        seed: of everything random.
-    """
-
-    top: int = 5
-    seed: int = 0
+    top: int = 5  # how many configurations
+    seed: int = 0  # of everything random
 
     def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, runs: int) -> FloatArray:
         """(S,) rises as of :class:`NextRound`, one per draw, by so many runs of all of them together."""
@@ -194,14 +183,10 @@ class RoundsAhead:
 
     As :class:`NextRound`, one round after the other: after every round the draws are what is known then, and the next one's
     exploit cells are drawn from those.
-
-    Attributes:
-        truths: for how many truths.
-        seed: of everything random.
     """
 
-    truths: int = 80
-    seed: int = 0
+    truths: int = 80  # for how many truths
+    seed: int = 0  # of everything random
 
     def __call__(
         self, posterior: Posterior, known: ArrayLike, noise: float, batches: Sequence[Batch]
@@ -226,19 +211,12 @@ class RoundsAhead:
 
 
 class Forecast(NamedTuple):
-    """Quantiles of what space-filling trials will show, in units of the metric.
+    """Quantiles of what space-filling trials will show, in units of the metric."""
 
-    Attributes:
-        levels: of the quantiles, increasing, in (0, 1).
-        median: quantiles of the median of the trials.
-        best: quantiles of their best value.
-        n: number of trials it is about.
-    """
-
-    levels: tuple[float, ...]
-    median: tuple[float, ...]
-    best: tuple[float, ...]
-    n: int
+    levels: tuple[float, ...]  # of the quantiles, increasing, in (0, 1)
+    median: tuple[float, ...]  # quantiles of the median of the trials
+    best: tuple[float, ...]  # quantiles of their best value
+    n: int  # number of trials it is about
 
     def quantiles(self, what: str) -> tuple[float, ...]:
         """Quantiles of ``"median"`` or ``"best"``."""
@@ -308,18 +286,12 @@ class ChildForecast:
 
     On 180 rounds of 60 to 240 trials from 16 families of tables, with children of 20, the central 50 and 90 % intervals of the
     median held in 55 and 90 %, those of the best in 58 and 90 %.
-
-    Attributes:
-        repeats: simulated children.
-        near: trials with similar expectations that a noise is drawn from.
-        levels: of the quantiles.
-        seed: of everything random.
     """
 
-    repeats: int = 2000
-    near: int = 40
-    levels: tuple[float, ...] = LEVELS
-    seed: int = 0
+    repeats: int = 2000  # simulated children
+    near: int = 40  # trials with similar expectations that a noise is drawn from
+    levels: tuple[float, ...] = LEVELS  # of the quantiles
+    seed: int = 0  # of everything random
 
     def __call__(self, posterior: Posterior, left: LeftOver, n: int, all_cells: bool = False) -> Forecast:
         """Forecast the n trials that a child will run; with `all_cells` the candidates are all there are, and none is run twice.
@@ -355,15 +327,10 @@ class ChildForecast:
 
 
 class NextRuns(NamedTuple):
-    """How the next runs are shared out.
+    """How the next runs are shared out."""
 
-    Attributes:
-        runs: (k,) how many each alternative gets.
-        gain: expected gain of the first of them, per run, in units of the values, >= 0.
-    """
-
-    runs: IntArray
-    gain: float
+    runs: IntArray  # (k,) how many each alternative gets
+    gain: float  # expected gain of the first of them, per run, in units of the values, >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,12 +344,9 @@ class KnowledgeGradient:
 
     Source: Frazier, Powell and Dayanik (2008), 'A knowledge-gradient policy for sequential information collection', for
     the gain; Frazier and Powell (2010), 'Paradoxes in learning and the marginal value of information', for lots.
-
-    Attributes:
-        largest: largest lot that is looked at; lots are powers of two.
     """
 
-    largest: int = 8
+    largest: int = 8  # largest lot that is looked at; lots are powers of two
 
     def __call__(self, mean: ArrayLike, variance: ArrayLike, noise: float, runs: int) -> NextRuns:
         """Share out so many runs, given (k,) posterior means and their variances, and the variance of a single run, all >= 0."""
