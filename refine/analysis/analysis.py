@@ -419,13 +419,10 @@ def analyze(
     there = space.active_in(rows.table) if space.conditions else {}
     # What a configuration has not can't have been read, whatever was handed over in its place.
     masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
-    tests = Tests(rows, list(zip(at, cardinalities, strict=True)), sign)
-    absent = [~there[n] if n in there else None for n in names]
+    tests = Tests(rows, list(zip(at, cardinalities, strict=True)), sign, seed, permutations)
+    absent = [~there.get(n, np.ones(len(rows.y), dtype=np.bool_)) for n in names]
     each = without_ruled_out(rows, [(space[n], at[j]) for j, n in enumerate(names)], absent)
-    found = [
-        evidence_of(space[n], n, at[j], each[j], masks.get(n), tests, sign, seed, permutations)
-        for j, n in enumerate(names)
-    ]
+    found = [evidence_of(space[n], n, at[j], each[j], masks.get(n), tests) for j, n in enumerate(names)]
     # A trial that raised may have read little: only those with a value tell what is read.
     positions = {n: (space[n], rows.X[rows.finished, j]) for n, j in zip(names, at, strict=True)}
     for j, e in enumerate(found):
@@ -549,7 +546,7 @@ def _check_pooled(pooled: int, count: int) -> None:
 
 def _check_feasible(rows: Rows, own: Bools, space: Space, constraints: Sequence[MetricConstraint]) -> None:
     """Raises AnalysisError where trials of the round itself finished, and none of them meets all constraints."""
-    if rows.infeasible is None or rows.finished[own].any() or not rows.infeasible[own].any():
+    if rows.finished[own].any() or not rows.infeasible[own].any():
         return
     broken = rows.infeasible & own
     shown = slacks(rows.table[broken], space, constraints)
@@ -697,7 +694,7 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
     infeasible = infeasible_rows(table) & finished
     finished, failed, behind = finished & ~infeasible, failed & ~infeasible, pruned | infeasible
     worst = min if sign > 0 else max
-    measured = None
+    measured = y
     if infeasible.any():
         measured = np.where(pruned & finished.any(), worst(y[finished | infeasible]), y)
     if behind.any() and finished.any():
@@ -716,7 +713,9 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
         degenerate=degenerate,
         pruned=behind,
         infeasible=infeasible,
-        measured=measured,
+        measured=measured if infeasible.any() else y,
+        lost=np.zeros(len(y), dtype=np.bool_),
+        absent=np.zeros(len(y), dtype=np.bool_),
     )
 
 

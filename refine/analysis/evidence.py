@@ -153,30 +153,26 @@ class ParameterEvidence(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Trials inside a space, as arrays beside their table; ``mask`` says which rows of the given table they are.
-
-    ``degenerate`` trials have a value, and are finished, but can't be best. ``pruned`` ones have none: for tests they
-    stand in ``y`` with the worst finished value, tied with it. ``infeasible`` ones are among ``pruned``; ``measured`` is ``y`` with what they showed. ``absent`` ones have not the parameter that is looked at.
-    """
+    """Trials inside a space, as arrays beside their table."""
 
     table: pd.DataFrame
     X: Floats
-    y: Floats
+    y: Floats  # for tests pruned trials stand here with the worst finished value, tied with it
     finished: Bools
     failed: Bools
     space_filling: Bools
-    mask: Bools
-    degenerate: Bools
-    pruned: Bools
-    lost: Bools | None = None  # see `without_ruled_out`
-    absent: Bools | None = None
-    infeasible: Bools | None = None
-    measured: Floats | None = None
+    mask: Bools  # which rows of the given table they are
+    degenerate: Bools  # have a value, and are finished, but can't be best
+    pruned: Bools  # have no value; infeasible ones are among them
+    infeasible: Bools
+    measured: Floats  # ``y`` with what infeasible trials showed
+    lost: Bools  # see :func:`without_ruled_out`
+    absent: Bools  # have not the parameter that is looked at
 
     @property
     def measurable(self) -> Bools:
         """Trials that finished with a value, infeasible ones among them."""
-        return self.finished if self.infeasible is None else self.finished | self.infeasible
+        return self.finished | self.infeasible
 
     @property
     def telling(self) -> Bools:
@@ -191,19 +187,17 @@ class Rows(NamedTuple):
     @property
     def ended(self) -> Bools:
         """Space-filling trials that ended, in whatever way, without those that are lost for a reason that is known."""
-        ended = self.telling & self.space_filling & self.there
-        return ended if self.lost is None else ended & ~self.lost
-
-    @property
-    def there(self) -> Bools:
-        """Trials that have the parameter that is looked at."""
-        return np.ones(len(self.y), dtype=np.bool_) if self.absent is None else ~self.absent
+        return self.telling & self.space_filling & ~self.absent & ~self.lost
 
     @property
     def bad(self) -> Bools:
         """Trials that gave no value, or a degenerate or infeasible model."""
-        bad = self.failed | self.degenerate
-        return bad if self.infeasible is None else bad | self.infeasible
+        return self.failed | self.degenerate | self.infeasible
+
+    @property
+    def seconds(self) -> Floats:
+        """How long trials took; NaN where nobody measured it."""
+        return np.asarray(self.table.get("seconds", np.full(len(self.y), np.nan)), dtype=float)
 
 
 class Tested(NamedTuple):
@@ -224,13 +218,20 @@ class Tested(NamedTuple):
 class Tests:
     """Makes what parameters are tested on, once for all that read the same trials.
 
-    ``beside`` is column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
+    Args:
+        rows: Trials inside the space.
+        beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
+        sign: 1 to maximize, -1 to minimize.
+        seed: Of every bootstrap and permutation test.
+        permutations: Of the importance's null.
     """
 
-    def __init__(self, rows: Rows, beside: Sequence[tuple[int, int]], sign: float) -> None:
-        self._rows, self._sign = rows, sign
+    def __init__(
+        self, rows: Rows, beside: Sequence[tuple[int, int]], sign: float, seed: int, permutations: int
+    ) -> None:
+        self.sign, self.seed, self.permutations = sign, seed, permutations
+        self._rows, self._known = rows, dict[bytes, Tested]()
         self._columns, self._sizes = [c for c, _ in beside], [size for _, size in beside]
-        self._known: dict[bytes, Tested] = {}
 
     def on(self, tested: Bools) -> Tested:
         """What a mask of the rows says."""
@@ -239,13 +240,14 @@ class Tests:
             rows = self._rows
             at = np.flatnonzero(tested)
             at = at[order_of(rows.X[at], rows.y[at])]  # draws must not depend on the order of rows
-            others, y = rows.X[at][:, self._columns], self._sign * rows.y[at]
+            others, y, plain = (
+                rows.X[at][:, self._columns],
+                self.sign * rows.y[at],
+                self.sign * rows.measured[at],
+            )
             # Rows given twice are no more evidence: tests see every configuration once, with the mean score of its values.
             alone, score = once(others, y, self._sizes)
-            plain, shown = y, score
-            if rows.measured is not None:
-                plain = self._sign * rows.measured[at]
-                shown = again(others, y, plain, self._sizes)
+            shown = again(others, y, plain, self._sizes) if rows.infeasible.any() else score
             additive = stats.AdditiveTest()(others[alone], shown, self._sizes)
             self._known[key] = Tested(at, others, y, alone, score, shown, plain, additive)
         return self._known[key]
@@ -256,86 +258,64 @@ class Tests:
 
 
 def evidence_of(
-    parameter: Parameter,
-    name: str,
-    column: int,
-    rows: Rows,
-    read: Bools | None,
-    tests: Tests,
-    sign: float,
-    seed: int,
-    permutations: int,
+    parameter: Parameter, name: str, column: int, rows: Rows, read: Bools | None, tests: Tests
 ) -> ParameterEvidence:
-    """Everything measured on one parameter, adjustments for other parameters apart.
+    """Everything measured on one parameter, in a column of ``rows.X``, adjustments for other parameters apart.
 
-    Args:
-        parameter: The parameter.
-        name: Its name.
-        column: Its column in ``rows.X``.
-        rows: Trials inside the space; tested are the space-filling ones that finished or were pruned.
-        read: Which of them read the parameter; ``None`` where it wasn't noted. What the others have there can't
-            have changed anything, so that they are left out.
-        tests: What parameters are tested on.
-        sign: 1 to maximize, -1 to minimize.
-        seed: Seed of every bootstrap and permutation test.
-        permutations: Of the importance's null.
+    Tested are the space-filling trials that finished or were pruned, and read it if that was noted (``read``): what the others
+    have there can't have changed anything.
     """
-    tested = rows.ranked
+    tested, sign, seed, k = rows.ranked, tests.sign, tests.seed, parameter.size
     # A trial that raised may have read little: only those with a value tell what is read.
     share = np.nan if read is None or not rows.finished.any() else float(read[rows.finished].mean())
     if read is not None and 0 < share < 1:
         tested = tested & read
     same = tests.on(tested)
     at, alone, score = same.at, same.alone, same.score
-    x = rows.X[at, column]
-    k = parameter.size
-    positions = level_positions(parameter)
-    grid = None if not parameter.ordered else positions
-    cardinality = 0 if parameter.ordered else k
-    importance = local = stats.PedAnova(top=GOOD, permutations=permutations, seed=seed)(
-        x[alone], score, cardinality, grid
+    x, positions = rows.X[at, column], level_positions(parameter)
+    choices, grid = (0, positions) if parameter.ordered else (k, None)
+    importance = local = stats.PedAnova(top=GOOD, permutations=tests.permutations, seed=seed)(
+        x[alone], score, choices, grid
     )
     if len(at) < rows.ranked.sum() and read is not None:
         every = tests.on(rows.ranked)
         configurations = np.take(every.at, every.alone)
         importance = stats.PedAnova(top=GOOD, seed=seed)(
-            rows.X[configurations, column], every.score, cardinality, grid, read[configurations]
+            rows.X[configurations, column], every.score, choices, grid, read[configurations]
         )
-    p_additive = tests.additive(same, column)
-    correlation = association = None
+    correlation = association = bad = None
     edges: tuple[stats.Edge, ...] = ()
     if parameter.ordered:
         found = stats.Spearman(seed=seed)(x[alone], same.shown)
         low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
         correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
-        seen = stats.joined(local.p, found.p, p_additive)
+        bad = stats.RateTrend()(rows.X[rows.ended, column], rows.bad[rows.ended])
+        trend = found.p
     else:
         association = stats.KruskalWallis(seed=seed)(x[alone], same.shown, k)
-        seen = stats.joined(local.p, association.p, p_additive)
+        trend = association.p
+    seen = stats.joined(local.p, trend, tests.additive(same, column))
+    # What a test of the parameter alone sees as well is reported as that test's.
+    by_itself = 2 * min(seen.p_importance, seen.p_trend) <= ALPHA
     return ParameterEvidence(
-        name,
-        parameter,
-        correlation,
-        association,
-        importance,
-        seen.p,
-        np.nan,
-        edges,
-        (),
-        _levels(parameter, column, rows, x, same, sign),
-        share,
+        name=name,
+        parameter=parameter,
+        correlation=correlation,
+        association=association,
+        importance=importance,
+        p=seen.p,
+        q=np.nan,
+        edges=edges,
+        edge_q=(),
+        levels=_levels(parameter, column, rows, x, same, sign),
+        read=share,
         n=len(alone),
         good=int(stats.top_mask(score, GOOD).sum()) if len(alone) else 0,
-        # What a test of the parameter alone sees as well is reported as that test's.
-        seen_by=seen.seen_by
-        if 2 * min(seen.p_importance, seen.p_trend) > ALPHA
-        else stats.joined(seen.p_importance, seen.p_trend).seen_by,
+        seen_by=stats.joined(local.p, trend).seen_by if by_itself else seen.seen_by,
         cost_q=_cost(parameter, column, rows),
-        bad=stats.RateTrend()(rows.X[rows.ended, column], rows.bad[rows.ended])
-        if parameter.ordered
-        else None,
-        apart=int(rows._replace(lost=None).ended.sum() - rows.ended.sum()),
+        bad=bad,
+        apart=int(rows._replace(lost=np.zeros_like(rows.lost)).ended.sum() - rows.ended.sum()),
     )
 
 
@@ -355,43 +335,25 @@ def again(X: Floats, y: Floats, others: Floats, cardinalities: Sequence[int]) ->
 def _levels(
     parameter: Parameter, column: int, rows: Rows, x: Floats, tested: Tested, sign: float
 ) -> tuple[LevelEvidence, ...]:
-    y, pruned = tested.y, rows.pruned[tested.at]
-    if rows.infeasible is not None and rows.measured is not None:
-        pruned = pruned & ~rows.infeasible[tested.at]
-    positions = level_positions(parameter)
-    axis = stats.Axis(positions, unordered=not parameter.ordered)
-    k = parameter.size
-    good = stats.top_mask(y, GOOD) if len(y) else np.zeros(0, dtype=np.bool_)
+    pruned = rows.pruned[tested.at] & ~rows.infeasible[tested.at]
+    axis, k, y = level_axis(parameter), parameter.size, tested.y
     unknown = np.full(k, np.nan)
-    ratio = (
-        stats.DensityRatio()(x, good, positions, unordered=not parameter.ordered)
-        if len(x)
-        else stats.Ratio(positions, unknown, unknown, unknown, np.zeros(k))
-    )
+    ratio = stats.Ratio(axis.levels, unknown, unknown, unknown, np.zeros(k))
+    if len(x):
+        ratio = stats.DensityRatio()(x, stats.top_mask(y, GOOD), axis.levels, unordered=axis.unordered)
     medians = level_medians(axis.index(x), tested.plain, k, sign, pruned)
     ended, bad = rows.ended, rows.bad
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
     overall = float(bad[ended].mean()) if ended.any() else 0.0
-    everyone, seconds = axis.index(rows.X[:, column]), _seconds(rows)
-    labels = level_labels(parameter)
+    everyone, finished, seconds = axis.index(rows.X[:, column]), rows.finished & ~rows.absent, rows.seconds
     out = []
-    for i, (level, rate) in enumerate(zip(medians, rates, strict=True)):
-        time = seconds[(everyone == i) & rows.finished & rows.there]
-        out.append(
-            LevelEvidence(
-                labels[i],
-                level.n,
-                level.median,
-                level.low,
-                level.high,
-                float(ratio.ratio[i]),
-                float(ratio.low[i]),
-                float(ratio.high[i]),
-                rate.rate,
-                rate.p if rate.rate > overall else 1.0,
-                float(np.median(time)) if time.size and np.isfinite(time).all() else np.nan,
-            )
-        )
+    for i, (label, level, rate) in enumerate(zip(level_labels(parameter), medians, rates, strict=True)):
+        time = seconds[(everyone == i) & finished]
+        typical = float(np.median(time)) if time.size and np.isfinite(time).all() else np.nan
+        frequent, low, high = (float(each[i]) for each in (ratio.ratio, ratio.low, ratio.high))
+        bad_p = rate.p if rate.rate > overall else 1.0
+        known = level.n, level.median, level.low, level.high
+        out.append(LevelEvidence(label, *known, frequent, low, high, rate.rate, bad_p, typical))
     return tuple(out)
 
 
@@ -404,36 +366,24 @@ def level_medians(
     worst = float(y.min())
     # So far below that even the middle of it and the best value is below the worst.
     below = np.where(pruned, worst - (float(y.max()) - worst) - 1.0, y)
-    found = stats.LevelSummary()(codes, sign * below, k)
 
     def known(value: float) -> float:
         return value if sign * value >= worst else np.nan
 
-    return [
-        level._replace(median=known(level.median), low=known(level.low), high=known(level.high))
-        for level in found
-    ]
-
-
-def _seconds(rows: Rows) -> Floats:
-    if "seconds" not in rows.table:
-        return np.full(len(rows.table), np.nan)
-    return np.asarray(rows.table["seconds"], dtype=float)
+    found = stats.LevelSummary()(codes, sign * below, k)
+    return [v._replace(median=known(v.median), low=known(v.low), high=known(v.high)) for v in found]
 
 
 def _cost(parameter: Parameter, column: int, rows: Rows) -> float:
     """P-value of 'the time of a finished trial does not depend on it'."""
-    seconds = _seconds(rows)
-    timed = np.flatnonzero(rows.finished & rows.there & np.isfinite(seconds))
+    timed = np.flatnonzero(rows.finished & ~rows.absent & np.isfinite(rows.seconds))
     if timed.size < 10:
         return 1.0
-    timed = timed[
-        np.lexsort((seconds[timed], rows.X[timed, column]))
-    ]  # draws must not depend on the order of rows
-    x, s = rows.X[timed, column], seconds[timed]
+    x, seconds = rows.X[timed, column], rows.seconds[timed]
+    order = np.lexsort((seconds, x))  # draws must not depend on the order of rows
     if parameter.ordered:
-        return stats.Spearman(resamples=1)(x, s).p
-    return stats.KruskalWallis(resamples=1)(x, s, parameter.size).p
+        return stats.Spearman(resamples=1)(x[order], seconds[order]).p
+    return stats.KruskalWallis(resamples=1)(x[order], seconds[order], parameter.size).p
 
 
 def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
@@ -541,31 +491,19 @@ _ALPHA = 0.01
 
 
 def without_ruled_out(
-    rows: Rows, columns: Sequence[tuple[Parameter, int]], absent: Sequence[Bools | None]
+    rows: Rows, columns: Sequence[tuple[Parameter, int]], absent: Sequence[Bools]
 ) -> list[Rows]:
     """Rows for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
 
     A level is ruled out where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
     fails whatever the other parameters are, and would drown what they have to do with it. ``columns`` are the parameters that vary
-    and their columns in ``rows.X``; ``absent`` says of each which trials have it not by its condition, ``None`` for none.
+    and their columns in ``rows.X``; ``absent`` says of each which trials have it not by its condition.
     """
-    ended = rows.ended
-    lost = [
-        _ruled_out(rows._replace(absent=gone), *column) for column, gone in zip(columns, absent, strict=True)
-    ]
-    out = []
-    for mine in range(len(columns)):
-        others = np.zeros(len(ended), dtype=np.bool_)
-        for j, mask in enumerate(lost):
-            if j != mine:
-                others |= mask
-        out.append(rows._replace(lost=others, absent=absent[mine]))
-    return out
-
-
-def _ruled_out(rows: Rows, parameter: Parameter, column: int) -> Bools:
-    axis = level_axis(parameter)
-    codes, ended = axis.index(rows.X[:, column]), rows.ended
-    rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)
-    levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
-    return np.asarray(np.isin(codes, levels) & rows.there, dtype=np.bool_)
+    each = [rows._replace(absent=gone) for gone in absent]
+    lost = np.zeros((len(columns), len(rows.y)), dtype=np.bool_)
+    for mask, mine, (parameter, column) in zip(lost, each, columns, strict=True):
+        codes, ended = level_axis(parameter).index(rows.X[:, column]), mine.ended
+        rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)
+        levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
+        mask[:] = np.isin(codes, levels) & ~mine.absent
+    return [mine._replace(lost=np.any(np.delete(lost, j, axis=0), axis=0)) for j, mine in enumerate(each)]

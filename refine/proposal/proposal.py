@@ -37,6 +37,8 @@ LEAST_RISK = 0.01
 VERSION = 1
 """Of the JSON of a proposal, and part of its digest."""
 
+_SAME = ("risk", "n", "tested", "evidence", "metric")  # stand in JSON as they are
+
 
 class Tolerance(NamedTuple):
     """The loss that counts as none in a further goal."""
@@ -205,41 +207,20 @@ class Proposal(Shown):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without the surrogate."""
+        claim = {name: plain(value) for name, value in vars(self.claim).items() if value or name != "others"}
+        names = ("name", "kind", "volume_kept", "q", "risk")
+        changes = [
+            {**{n: plain(getattr(c, n)) for n in names}, "reasons": [r.to_json() for r in c.reasons]}
+            for c in self.changes
+        ]
         return {
             "version": VERSION,
             "old": self.old.to_json(),
             "space": self.space.to_json(),
-            "changes": [
-                {
-                    "name": c.name,
-                    "kind": c.kind,
-                    "volume_kept": plain(c.volume_kept),
-                    "q": plain(c.q),
-                    "reasons": [reason.to_json() for reason in c.reasons],
-                    "risk": plain(c.risk),
-                }
-                for c in self.changes
-            ],
+            "changes": changes,
             "volume_kept": plain(self.volume_kept),
-            "claim": {
-                "probability": plain(self.claim.probability),
-                "epsilon": plain(self.claim.epsilon),
-                "epsilon_source": self.claim.epsilon_source,
-                "draws": self.claim.draws,
-                "rows": self.claim.rows,
-                "even": self.claim.even,
-                "scope": plain(self.claim.scope),
-                **(
-                    {"others": [[t.metric, plain(t.epsilon), t.epsilon_source] for t in self.claim.others]}
-                    if self.claim.others
-                    else {}
-                ),
-            },
-            "risk": self.risk,
-            "n": self.n,
-            "tested": self.tested,
-            "evidence": self.evidence,
-            "metric": self.metric,
+            "claim": claim,
+            **{name: getattr(self, name) for name in _SAME},
             "offers": [offer.to_json() for offer in self.offers],
             "advice": None if self.advice is None else self.advice.to_json(),
             **({"subject_to": list(self.subject_to)} if self.subject_to else {}),
@@ -249,37 +230,25 @@ class Proposal(Shown):
     def from_json(cls, data: Mapping[str, Any]) -> Proposal:
         """The proposal of :meth:`to_json`'s output."""
         old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
-        changes = tuple(
-            Change(
-                name=c["name"],
-                kind=c["kind"],
-                old=old[c["name"]],
-                new=space[c["name"]],
-                volume_kept=c["volume_kept"],
-                q=_number(c["q"]),
-                reasons=tuple(Reason.from_json(reason) for reason in c["reasons"]),
-                risk=_number(c["risk"]),
-            )
+
+        def numbers(of: Mapping[str, Any], *names: str) -> dict[str, Any]:
+            return {**of, **{name: math.nan if of[name] is None else of[name] for name in names}}
+
+        changes = [
+            {**numbers(c, "q", "risk"), "reasons": tuple(map(Reason.from_json, c["reasons"]))}
             for c in data["changes"]
-        )
+        ]
         others = tuple(Tolerance(*t) for t in data["claim"].get("others", ()))
-        probability = _number(data["claim"]["probability"])
-        scope = _number(data["claim"]["scope"])
-        claim = Claim(**{**data["claim"], "probability": probability, "others": others, "scope": scope})
         return cls(
             old=old,
             space=space,
-            changes=changes,
+            changes=tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in changes),
             volume_kept=data["volume_kept"],
-            claim=claim,
-            risk=data["risk"],
-            n=data["n"],
-            tested=data["tested"],
-            evidence=data["evidence"],
-            metric=data["metric"],
-            offers=tuple(Offer.from_json(offer) for offer in data["offers"]),
+            claim=Claim(**{**numbers(data["claim"], "probability", "scope"), "others": others}),
+            offers=tuple(map(Offer.from_json, data["offers"])),
             advice=None if data["advice"] is None else Advice.from_json(data["advice"]),
             subject_to=tuple(data.get("subject_to", ())),
+            **{name: data[name] for name in _SAME},
         )
 
     def dumps(self) -> str:
@@ -467,7 +436,15 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
     probability = 1.0
     if surrogate is not None:
         probability = surrogate.probability(new, epsilon)
-        changes = tuple(replace(c, risk=_risk_alone(surrogate, c, epsilon)) for c in changes)
+        alone = (surrogate.probability(space.replace({c.name: c.new}), epsilon) for c in changes)
+        changes = tuple(
+            replace(c, risk=0.0 if c.kind == "keep" else 1.0 - p) for c, p in zip(changes, alone, strict=True)
+        )
+    offered: tuple[Offer, ...] = ()
+    if surrogate is not None and not analysis.others:
+        each = enumerate(analysis.parameters)
+        levels = [level_axis(e.parameter).index(surrogate.candidates[:, j]) for j, e in each]
+        offered = offers(analysis, surrogate.posterior.within(epsilon), levels, epsilon, risk)
     made = Proposal(
         old=space,
         space=new,
@@ -479,25 +456,12 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
         tested=analysis.n_space_filling,
         evidence=analysis.digest,
         metric=analysis.metric,
-        offers=_offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
+        offers=offered,
         advice=advice(analysis, new, left_to_run(analysis, new)),
         subject_to=analysis.subject_to,
         _made_of=made_of,
     )
     return replace(made, volume_kept=made.volume_of(new))
-
-
-def _risk_alone(surrogate: Surrogate, change: Change, epsilon: float) -> float:
-    if change.kind == "keep":
-        return 0.0
-    return 1.0 - surrogate.probability(surrogate.space.replace({change.name: change.new}), epsilon)
-
-
-def _offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:
-    levels = [
-        level_axis(e.parameter).index(surrogate.candidates[:, j]) for j, e in enumerate(analysis.parameters)
-    ]
-    return offers(analysis, surrogate.posterior.within(epsilon), levels, epsilon, risk)
 
 
 def _change(
@@ -538,16 +502,8 @@ def _keep(made_of: _MadeOf, e: ParameterEvidence, ends: Sequence[Reason] = ()) -
 
 def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     """What of a proposal's JSON makes it what it is: bounds and numbers, without words, and without what follows."""
-    found = {
-        name: content[name] for name in ("old", "space", "volume_kept", "risk", "n", "evidence", "metric")
-    }
+    names = ("old", "space", "volume_kept", "risk", "n", "evidence", "metric", "subject_to")
     follows = ("draws", "rows", "even", "scope")
     claim = {name: value for name, value in content["claim"].items() if name not in follows}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
-    if "subject_to" in content:
-        found["subject_to"] = content["subject_to"]
-    return {**found, "claim": claim, "changes": changes}
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+    return {**{n: content[n] for n in names if n in content}, "claim": claim, "changes": changes}
