@@ -120,46 +120,33 @@ class Judgement(Shown):
 
     Differences are larger where ``a`` is better, in units of the metric, and of means over seeds: what a training is
     expected to give, not what one gave.
-
-    Attributes:
-        of: Name of the tree that both are of.
-        metric: Name of the metric.
-        direction: ``"maximize"`` or ``"minimize"``.
-        verdict: ``"DISCARD"``: ``a`` is better by more than ``epsilon`` with probability 0.05 or less, and each of both ran
-            three times or more under new seeds, or never (of the baseline its first run counts). ``"KEEP"``: it is better with probability 0.95 or more, by more
-            than ``epsilon`` with more than 0.05, and ran three times or more under new seeds. Else ``"CONFIRM"``: run both
-            under more new seeds.
-        a: The configuration that is asked about.
-        b: What it is compared with.
-        incumbent: What ``b`` is: ``"baseline"``, ``"incumbent"`` (the best expected of earlier rounds), or ``"given"``.
-        difference: Mean of what is known of the difference.
-        low, high: Ends of its 95 % interval; NaN where nothing is known of the noise.
-        probability: That ``a`` is better; NaN where nothing is known of the noise.
-        matters: That ``a`` is better by more than ``epsilon``; NaN likewise.
-        epsilon: Difference that counts as none.
-        noise: What retraining changes, and the smallest step of the metric.
-        basis: ``"posterior"``: all trials of the tree, by the posterior that the winner is chosen by; ``"runs"``: the runs of
-            both under new seeds alone, where there are too few configurations for that; ``"noiseless"``: runs again showed
-            that retraining changes nothing that counts.
-        seeds: How many more new seeds of each would decide, if the difference is what is expected now; 0 where it is decided,
-            ``None`` for more than 1,000.
     """
 
-    of: str
-    metric: str
-    direction: str
+    of: str  # name of the tree that both are of
+    metric: str  # name of the metric
+    direction: str  # ``"maximize"`` or ``"minimize"``
+    # ``"DISCARD"``: ``a`` is better by more than ``epsilon`` with probability 0.05 or less, and each of both
+    # ran three times or more under new seeds, or never (of the baseline its first run counts). ``"KEEP"``: it
+    # is better with probability 0.95 or more, by more than ``epsilon`` with more than 0.05, and ran three
+    # times or more under new seeds. Else ``"CONFIRM"``: run both under more new seeds.
     verdict: str
-    a: Candidate
-    b: Candidate
+    a: Candidate  # the configuration that is asked about
+    b: Candidate  # what it is compared with
+    # what ``b`` is: ``"baseline"``, ``"incumbent"`` (the best expected of earlier rounds), or ``"given"``
     incumbent: str
-    difference: float
-    low: float
+    difference: float  # mean of what is known of the difference
+    low: float  # ends of its 95 % interval; NaN where nothing is known of the noise
     high: float
-    probability: float
-    matters: float
-    epsilon: float
-    noise: stats.Resolution
+    probability: float  # that ``a`` is better; NaN where nothing is known of the noise
+    matters: float  # that ``a`` is better by more than ``epsilon``; NaN likewise
+    epsilon: float  # difference that counts as none
+    noise: stats.Resolution  # what retraining changes, and the smallest step of the metric
+    # ``"posterior"``: all trials of the tree, by the posterior that the winner is chosen by; ``"runs"``: the
+    # runs of both under new seeds alone, where there are too few configurations for that; ``"noiseless"``:
+    # runs again showed that retraining changes nothing that counts
     basis: str
+    # how many more new seeds of each would decide, if the difference is what is expected now; 0 where it is
+    # decided, ``None`` for more than 1,000
     seeds: int | None
 
     def to_json(self) -> dict[str, Any]:

@@ -25,27 +25,21 @@ _LEAST_EXAMPLES = 10
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Optimism(Shown):
-    """What the best value of a round is worth. All values in the metric's own sign.
+    """What the best value of a round is worth. All values in the metric's own sign."""
 
-    Attributes:
-        metric: Name of the metric.
-        best: Value of the best trial.
-        expected: What it would be expected to show when trained again, by the noise alone; NaN where that is unknown.
-        seeds: What it did show under new seeds; ``None`` where it wasn't run again.
-        failed: How many of its new runs gave no value, or a degenerate model that may not be best, and are not in ``seeds``.
-        examples: What the winner is worth on validation examples that took no part in choosing it; ``None`` where
-            it is not known.
-        why_not: Why ``examples`` is ``None``; ``None`` where it isn't.
-        components: What configuration and seed contribute to the spread of the new runs; ``None`` without such.
-    """
-
-    metric: str
-    best: float
+    metric: str  # name of the metric
+    best: float  # value of the best trial
+    # what it would be expected to show when trained again, by the noise alone; NaN where that is unknown
     expected: float
-    seeds: stats.FreshBest | None
+    seeds: stats.FreshBest | None  # what it did show under new seeds; ``None`` where it wasn't run again
+    # how many of its new runs gave no value, or a degenerate model that may not be best, and are not in
+    # ``seeds``
     failed: int
+    # what the winner is worth on validation examples that took no part in choosing it; ``None`` where it is
+    # not known
     examples: stats.Corrected | None
-    why_not: Reason | None
+    why_not: Reason | None  # why ``examples`` is ``None``; ``None`` where it isn't
+    # what configuration and seed contribute to the spread of the new runs; ``None`` without such
     components: stats.Components | None
 
 

@@ -115,45 +115,32 @@ class Winner(Shown):
 
     It has the best posterior mean of those that were evaluated; the best observed trial, beside it, is a lucky draw. Of a
     deterministic objective it is the best observed one: what was seen is what comes again.
-
-    Attributes:
-        of: Name of the tree, or id of the round, that it is the winner of.
-        metric: Name of the metric.
-        direction: ``"maximize"`` or ``"minimize"``.
-        candidates: The configurations with the best posterior means, best first; the first is the winner.
-        best_observed: The configuration of the best observed trial.
-        best_value: The value of that trial.
-        evaluated: How many different configurations have a value.
-        noise: What retraining changes, and the smallest step of the metric.
-        within: Probability that the winner is the best of all evaluated or loses less than ``epsilon`` against it;
-            NaN where there is no posterior.
-        epsilon: Loss that counts as none, in units of the metric: what was said, else what the runs can tell apart; see
-            :meth:`refine.stats.Resolution.tolerance`.
-        epsilon_source: Where it comes from.
-        race: How the race stood that confirmed it; ``None`` where it was not asked for.
-        gain: What it is worth beside the baseline; ``None`` where nobody gave one, or it has no value.
-        tolerance: What counts as nearly as good: ``epsilon``.
-        cheaper: Configurations that are expected to lose no more than the tolerance and take four fifths of its time or
-            less, the best expected first.
-        goals: Metrics of further goals, which it is not chosen by.
     """
 
-    of: str
-    metric: str
-    direction: str
+    of: str  # name of the tree, or id of the round, that it is the winner of
+    metric: str  # name of the metric
+    direction: str  # ``"maximize"`` or ``"minimize"``
+    # the configurations with the best posterior means, best first; the first is the winner
     candidates: tuple[Candidate, ...]
-    best_observed: Candidate
-    best_value: float
-    evaluated: int
-    noise: stats.Resolution
+    best_observed: Candidate  # the configuration of the best observed trial
+    best_value: float  # the value of that trial
+    evaluated: int  # how many different configurations have a value
+    noise: stats.Resolution  # what retraining changes, and the smallest step of the metric
+    # probability that the winner is the best of all evaluated or loses less than ``epsilon`` against it; NaN
+    # where there is no posterior
     within: float
+    # loss that counts as none, in units of the metric: what was said, else what the runs can tell apart; see
+    # :meth:`refine.stats.Resolution.tolerance`
     epsilon: float
-    epsilon_source: str = "none"
-    race: Race | None = None
+    epsilon_source: str = "none"  # where it comes from
+    race: Race | None = None  # how the race stood that confirmed it; ``None`` where it was not asked for
+    # what it is worth beside the baseline; ``None`` where nobody gave one, or it has no value
     gain: Gain | None = None
-    tolerance: float = 0.0
+    tolerance: float = 0.0  # what counts as nearly as good: ``epsilon``
+    # configurations that are expected to lose no more than the tolerance and take four fifths of its time or
+    # less, the best expected first
     cheaper: tuple[Candidate, ...] = ()
-    goals: tuple[str, ...] = ()
+    goals: tuple[str, ...] = ()  # metrics of further goals, which it is not chosen by
     _home: Any = None  # the tree or round that it is of
 
     @property

@@ -35,22 +35,14 @@ class Option:
 
 @dataclass(frozen=True, repr=False)
 class Options(Shown):
-    """Proposals by risk, the smallest first; each lies inside the one before, but where a range is widened.
+    """Proposals by risk, the smallest first; each lies inside the one before, but where a range is widened."""
 
-    Attributes:
-        rows: One per proposal: risks that lead to the same bounds share a row.
-        chosen: The risk of the proposal under review.
-        epsilon: Loss that counts as none.
-        metric: Name of the metric.
-        subject_to: Metric constraints that the values meet.
-        front: Whether there are several goals, so that the probability is that of keeping their front.
-    """
-
-    rows: tuple[Option, ...]
-    chosen: float
-    epsilon: float
-    metric: str
-    subject_to: tuple[str, ...] = ()
+    rows: tuple[Option, ...]  # one per proposal: risks that lead to the same bounds share a row
+    chosen: float  # the risk of the proposal under review
+    epsilon: float  # loss that counts as none
+    metric: str  # name of the metric
+    subject_to: tuple[str, ...] = ()  # metric constraints that the values meet
+    # whether there are several goals, so that the probability is that of keeping their front
     front: bool = False
 
     def _data(self) -> dict[str, Any]:

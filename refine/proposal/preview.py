@@ -42,54 +42,33 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Preview(Shown):
-    """What a space would mean for the next round.
+    """What a space would mean for the next round."""
 
-    Attributes:
-        space: The space looked at.
-        volume_kept: Volume kept of the present space.
-        proposed_volume_kept: The same of what was proposed.
-        probability: Probability that the best value inside is within epsilon of the best in the present space; NaN where
-            it can't be stated.
-        proposed_probability: The same of what was proposed.
-        epsilon: Loss that counts as none.
-        metric: Name of the metric.
-        top: How many of the round's trials are its top: a tenth, at least 10.
-        top_kept: How many of those lie inside.
-        best: The best value of the round, and
-        best_kept: of its trials inside; NaN without one.
-        lost: Ranks of the trials among the best 10 that lie outside; 1 is the best.
-        n: Configurations of the next round: as many as asked for, or as are left.
-        exist: Configurations that the space has, or the best estimate.
-        left: How many of them have not been run, to judge by the evidence.
-        hit: Probability that the next round hits the best 5 % of the space.
-        seconds: Estimated time of the next round; NaN where trials say nothing of it.
-        workers: How many trials run at a time.
-        new_values: Values of choices that the present space does not have: they may be meant, or typing errors.
-        no_value: How many trials inside ended without a value.
-        expected: What trials outside and inside are expected to give again; ``None`` where none of the best 10 is outside, or
-            nothing can be expected.
-    """
-
-    space: Space
-    volume_kept: float
-    proposed_volume_kept: float
+    space: Space  # the space looked at
+    volume_kept: float  # volume kept of the present space
+    proposed_volume_kept: float  # the same of what was proposed
+    # probability that the best value inside is within epsilon of the best in the present space; NaN where it
+    # can't be stated
     probability: float
-    proposed_probability: float
-    epsilon: float
-    metric: str
-    top: int
-    top_kept: int
-    best: float
-    best_kept: float
-    lost: tuple[int, ...]
-    n: int
-    exist: int
-    left: int
-    hit: float
-    seconds: float
-    workers: int
+    proposed_probability: float  # the same of what was proposed
+    epsilon: float  # loss that counts as none
+    metric: str  # name of the metric
+    top: int  # how many of the round's trials are its top: a tenth, at least 10
+    top_kept: int  # how many of those lie inside
+    best: float  # the best value of the round, and
+    best_kept: float  # of its trials inside; NaN without one
+    lost: tuple[int, ...]  # ranks of the trials among the best 10 that lie outside; 1 is the best
+    n: int  # configurations of the next round: as many as asked for, or as are left
+    exist: int  # configurations that the space has, or the best estimate
+    left: int  # how many of them have not been run, to judge by the evidence
+    hit: float  # probability that the next round hits the best 5 % of the space
+    seconds: float  # estimated time of the next round; NaN where trials say nothing of it
+    workers: int  # how many trials run at a time
+    # values of choices that the present space does not have: they may be meant, or typing errors
     new_values: tuple[Reason, ...] = ()
-    no_value: int = 0
+    no_value: int = 0  # how many trials inside ended without a value
+    # what trials outside and inside are expected to give again; ``None`` where none of the best 10 is
+    # outside, or nothing can be expected
     expected: Expected | None = None
 
     @property

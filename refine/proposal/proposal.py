@@ -10,11 +10,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ALPHA, ParameterEvidence, level_axis
+from refine.analysis.evidence import ALPHA, level_axis
 from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
@@ -160,22 +159,21 @@ class Proposal(Shown):
 
         NaN where it can't be stated: this proposal was read back and its posterior is gone, or too few of the candidate cells lie inside.
         """
-        if self._made_of is None or self._made_of.surrogate is None:
-            return math.nan
-        return self._made_of.surrogate.probability(space, self.claim.epsilon)
+        return math.nan if self._surrogate is None else self._surrogate.probability(space, self.claim.epsilon)
 
     @cached_property
     def elsewhere(self) -> Region | None:
         """The likeliest region that is cut off; ``None`` where nothing is, or the posterior is gone."""
-        if self._made_of is None or self._made_of.surrogate is None:
-            return None
-        return self._made_of.surrogate.elsewhere(self.space, self.claim.epsilon)
+        return None if self._surrogate is None else self._surrogate.elsewhere(self.space, self.claim.epsilon)
 
     @property
     def posterior(self) -> stats.Posterior | None:
         """The posterior of the (first) goal that it is read off; ``None`` where there is none, or it is gone."""
-        surrogate = None if self._made_of is None else self._made_of.surrogate
-        return None if surrogate is None else surrogate.posterior
+        return None if self._surrogate is None else self._surrogate.posterior
+
+    @property
+    def _surrogate(self) -> Surrogate | None:
+        return None if self._made_of is None else self._made_of.surrogate
 
     @property
     def risks(self) -> tuple[float, ...]:
@@ -399,7 +397,7 @@ def _changes(
     """The changes at one risk, given what was decided, and the space that they make."""
     analysis, surrogate, epsilon = made_of.analysis, made_of.surrogate, made_of.claim.epsilon
     space, goals, decided = analysis.space, _goals_of(made_of), decided or {}
-    kept = tuple(_keep(goal, goal.analysis.parameters[j]) for j, goal in enumerate(goals))
+    kept = tuple(_change(goal, j, analysis) for j, goal in enumerate(goals))
     changes = kept
 
     def made(changes: Sequence[Change]) -> Space:
@@ -412,10 +410,8 @@ def _changes(
                 analysis, surrogate, epsilon, max(risk, made_of.most), made_of.eligible, decided
             )
             stay = stay if again is None else [a | b for a, b in zip(stay, again.levels(risk), strict=True)]
-        changes = tuple(
-            _change(goal, goal.analysis.parameters[j], levels, goal.analysis.X[:, j], analysis)
-            for j, (goal, levels) in enumerate(zip(goals, stay, strict=True))
-        )
+        each = enumerate(zip(goals, stay, strict=True))
+        changes = tuple(_change(goal, j, analysis, levels) for j, (goal, levels) in each)
         if not decided and math.isnan(surrogate.probability(made(changes), epsilon)):
             changes = kept  # a risk that can't be stated is not taken
     if not analysis.others:
@@ -464,40 +460,23 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
     return replace(made, volume_kept=made.volume_of(new))
 
 
-def _change(
-    made_of: _MadeOf, e: ParameterEvidence, keep: Bools, positions: npt.NDArray[np.float64], first: Analysis
-) -> Change:
-    old = e.parameter
+def _change(made_of: _MadeOf, j: int, first: Analysis, keep: Bools | None = None) -> Change:
+    """The change of a parameter of which some levels stay; it stays as it is where nothing says which."""
+    analysis, e = made_of.analysis, made_of.analysis.parameters[j]
+    old, ends = e.parameter, tuple[Reason, ...]()
     new: Parameter = old
-    kind = "keep"
-    ends: tuple[Reason, ...] = ()
-    if not keep.all():
-        levels = [int(i) for i in np.flatnonzero(keep)]
-        new = narrowed(old, levels, between=not on_levels(old, positions))
-        kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
-    if isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
-        at = made_of.analysis.parameters.index(e)
-        optima = None if made_of.surrogate is None else made_of.surrogate.optima[:, at]
-        looked = beyond(made_of.analysis, e, new, optima, first)
-        ends, wider = looked.reasons, looked.new.low < old.low or looked.new.high > old.high
-        kind = "keep" if looked.new == old else "widen" if wider else "narrow"
-        new = looked.new
-    if kind == "keep":
-        return _keep(made_of, e, ends)
-    return Change(e.name, kind, old, new, old.volume_kept(new), e.q, _reasons(made_of, e, kind, new, ends))
-
-
-def _reasons(
-    made_of: _MadeOf, e: ParameterEvidence, kind: str, new: Parameter, ends: Sequence[Reason] = ()
-) -> tuple[Reason, ...]:
-    j = made_of.analysis.parameters.index(e)
+    if keep is not None and not keep.all():
+        levels = np.flatnonzero(keep).tolist()
+        new = narrowed(old, levels, between=not on_levels(old, analysis.X[:, j]))
+    if keep is not None and isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
+        optima = None if made_of.surrogate is None else made_of.surrogate.optima[:, j]
+        new, ends = beyond(analysis, e, new, optima, first)
+    kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
+    if isinstance(old, Range) and isinstance(new, Range) and (new.low < old.low or new.high > old.high):
+        kind = "widen"
     untried = None if made_of.menu is None else made_of.menu.untried[j]
-    return reasons_of(made_of.analysis, e, kind, new, ends, e.name in made_of.eligible, untried)
-
-
-def _keep(made_of: _MadeOf, e: ParameterEvidence, ends: Sequence[Reason] = ()) -> Change:
-    reasons = _reasons(made_of, e, "keep", e.parameter, ends)
-    return Change(e.name, "keep", e.parameter, e.parameter, 1.0, e.q, reasons)
+    reasons = reasons_of(analysis, e, kind, new, ends, e.name in made_of.eligible, untried)
+    return Change(e.name, kind, old, new, old.volume_kept(new) if kind != "keep" else 1.0, e.q, reasons)
 
 
 def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:

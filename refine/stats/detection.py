@@ -113,13 +113,13 @@ def distinct(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[
         (m,) numbers of one row per configuration, in an order that doesn't depend on that of the rows, and (m,) mean
         normal scores of its values, which tests by ranks can take for the values.
     """
-    from refine.stats.posterior import evidence
+    from refine.stats.posterior import scored
 
     table, values = matrix(X, cardinalities), column(y, "y")
     same_length(table.shape[0], values.size)
     if values.size == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0)
-    known = evidence(table, values)
+    known = scored(table, values)
     return known.rows, known.score
 
 

@@ -107,7 +107,7 @@ class Posterior(NamedTuple):
         return self.known[np.argsort(-self.known_mean, kind="stable")[:count]]
 
 
-class Evidence(NamedTuple):
+class ScoredTrials(NamedTuple):
     """Trials as scores, every configuration once."""
 
     # (m,) number of one of the caller's rows per configuration, in an order that doesn't depend on theirs
@@ -118,7 +118,7 @@ class Evidence(NamedTuple):
     slope: float  # rise of the values per score through the best tenth
 
 
-def evidence(X: FloatArray, y: FloatArray, exact: bool = False) -> Evidence:
+def scored(X: FloatArray, y: FloatArray, exact: bool = False) -> ScoredTrials:
     """Normal scores of the values, with every configuration counted once.
 
     A configuration's trials share its weight, so that rows given twice change nothing. The very best value counts by
@@ -141,7 +141,7 @@ def evidence(X: FloatArray, y: FloatArray, exact: bool = False) -> Evidence:
     first = rows[np.flatnonzero(new)]
     slope = _top_slope(knots, values, total)
     shown = values if exact else _without_best(knots, values, slope)
-    return Evidence(first, score, np.asarray(knots), shown, slope)
+    return ScoredTrials(first, score, np.asarray(knots), shown, slope)
 
 
 def _top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
@@ -314,15 +314,15 @@ class MixedPosterior:
                 f"X: at least 5 trials and 1 candidate are needed, got {values.size} and {cells.shape[0]}; "
                 "run more trials first"
             )
-        seen = _mask(read, table.shape)
+        seen = read_mask(read, table.shape)
         keyed = np.concatenate([table, seen], axis=1) if read is not None else table
-        known = evidence(keyed, values, exact)
+        known = scored(keyed, values, exact)
         m = known.rows.size
         if m < 5:
             raise AnalysisError(
                 f"X: at least 5 different configurations are needed, got {m}; run more trials first"
             )
-        read_cells = _mask(candidates_read, cells.shape)
+        read_cells = read_mask(candidates_read, cells.shape)
         partly = [j for j in range(table.shape[1]) if not (seen[:, j].all() and read_cells[:, j].all())]
         rng = np.random.default_rng(self.seed)
         rows, weights = _thin(known.score, max(self.forest_rows, self.process_rows), rng)
@@ -337,25 +337,21 @@ class MixedPosterior:
             same_length(cells.shape[0], thought_cells.size)
             thought = before[at]
             score = score - thought
-        parts, means, known_means = [], [], []
         trees = 0 if exact else self.forest_draws
+        parts: list[tuple[Float32Array, FloatArray, FloatArray]] = []
         if trees:
-            drawn, mean, known_mean = self._forest(features.table, score, weights, cell_features.table, rng)
-            parts.append(drawn)
-            means.append(mean)
-            known_means.append(known_mean)
+            parts.append(self._forest(features.table, score, weights, cell_features.table, rng))
         if exact or self.process_draws:
             paths = self.process_draws + self.forest_draws - trees
-            drawn, mean, known_mean, left = self._process(features, score, cell_features, paths, rng)
+            drawn, left = self._process(features, score, cell_features, paths, rng)
             if exact:
-                drawn = self.frozen(drawn, left, np.random.default_rng(self.seed))
+                drawn = (self.frozen(drawn[0], left, np.random.default_rng(self.seed)), *drawn[1:])
             parts.append(drawn)
-            means.append(mean)
-            known_means.append(known_mean)
-        scores = np.concatenate(parts)
+        scores = np.concatenate([part[0] for part in parts])
+        mean, known_mean = (np.mean([part[k] for part in parts], axis=0) for k in (1, 2))
+        mean, known_mean = mean + thought_cells, known_mean + thought
         if prior is not None:
             scores = np.clip(scores + thought_cells.astype(np.float32), -_EDGE, _EDGE)
-        mean, known_mean = np.mean(means, axis=0) + thought_cells, np.mean(known_means, axis=0) + thought
         if exact:
             of_cells = np.concatenate([cells, read_cells], axis=1) if read is not None else cells
             ran, which = _same_rows(of_cells, keyed[known.rows])
@@ -401,7 +397,7 @@ class MixedPosterior:
 
     def _process(
         self, features: Kernel, score: FloatArray, cells: Kernel, draws: int, rng: np.random.Generator
-    ) -> tuple[Float32Array, FloatArray, FloatArray, LeftOut]:
+    ) -> tuple[tuple[Float32Array, FloatArray, FloatArray], LeftOut]:
         from scipy.linalg import cho_factor, cho_solve
 
         rows = np.arange(score.size)
@@ -446,7 +442,7 @@ class MixedPosterior:
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
         left = LeftOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
-        return np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own, left
+        return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own), left
 
 
 _FITTED: dict[tuple[Any, ...], tuple[Any, Any]] = {}
@@ -500,10 +496,11 @@ def _same_rows(cells: FloatArray, known: FloatArray) -> tuple[IntArray, IntArray
 def _blank(X: ArrayLike, read: ArrayLike | None) -> FloatArray:
     """What was not read has no value; 0 stands for it."""
     table = np.asarray(X, dtype=np.float64)
-    return table if read is None else np.where(_mask(read, table.shape), table, 0.0)
+    return table if read is None else np.where(read_mask(read, table.shape), table, 0.0)
 
 
-def _mask(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
+def read_mask(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
+    """What was read as (n, d) bools, everything where nobody said."""
     if read is None:
         return np.ones(shape, dtype=np.bool_)
     mask = np.asarray(read, dtype=np.bool_)
@@ -574,7 +571,7 @@ class PriorEvidence:
         table, values, thought = matrix(X, cardinalities), column(y, "y"), column(prior, "prior")
         same_length(table.shape[0], values.size)
         same_length(table.shape[0], thought.size)
-        known = evidence(table, values)
+        known = scored(table, values)
         rng = np.random.default_rng(self.seed)
         take = subsample(known.rows.size, self.rows, rng)
         rows, score = known.rows[take], known.score[take]

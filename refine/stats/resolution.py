@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refine.errors import AnalysisError
 from refine.stats._common import BoolArray, FloatArray, checked, column, matrix, same_length
 from refine.stats.kernel import embed, fit_kernel
-from refine.stats.posterior import Evidence, evidence
+from refine.stats.posterior import ScoredTrials, read_mask, scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,9 +127,9 @@ class TopNoise:
             sd, freedom = within_groups(values, groups)
             if freedom >= self.least:
                 return Resolution(sd, step, "replicates", freedom)
-        seen = _seen(read, table.shape)
+        seen = read_mask(read, table.shape)
         table = np.where(seen, table, 0.0)
-        known = evidence(table if read is None else np.concatenate([table, seen], axis=1), values)
+        known = scored(table if read is None else np.concatenate([table, seen], axis=1), values)
         if known.rows.size < 20 or np.ptp(known.score) == 0:
             sd = 0.0 if known.rows.size >= 20 else np.nan
             if step > 0:
@@ -164,20 +163,23 @@ def left_over(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> LeftO
     values, table = column(y, "y"), matrix(X, cardinalities)
     same_length(table.shape[0], values.size)
     everywhere = np.ones(table.shape, dtype=np.bool_)
-    return _left_over(table, everywhere, evidence(table, values), cardinalities, _ROWS, 0)
+    return _left_over(table, everywhere, scored(table, values), cardinalities, _ROWS, 0)
 
 
 def _left_over(
-    table: FloatArray, seen: BoolArray, known: Evidence, cardinalities: Sequence[int], rows: int, seed: int
+    table: FloatArray,
+    seen: BoolArray,
+    known: ScoredTrials,
+    cardinalities: Sequence[int],
+    rows: int,
+    seed: int,
 ) -> LeftOver:
     rng = np.random.default_rng(seed)
     score = known.score
     take = np.arange(score.size)
-    if score.size > rows:
-        order = np.argsort(-score, kind="stable")
-        best = rows // 4
-        others = rng.choice(order[best:], size=rows - best, replace=False)
-        take = np.concatenate((order[:best], others))
+    if score.size > rows:  # the best quarter, and a sample of the others
+        order, best = np.argsort(-score, kind="stable"), rows // 4
+        take = np.r_[order[:best], rng.choice(order[best:], size=rows - best, replace=False)]
     at, score = known.rows[take], score[take]
     partly = [j for j in range(table.shape[1]) if not seen[:, j].all()]
     features = embed(table[at], seen[at], cardinalities, partly)
@@ -189,44 +191,25 @@ def _left_over(
     return LeftOver(score - missed, score, np.sqrt(np.minimum(parameters.noise / variance, 1.0)))
 
 
-def _seen(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
-    seen = np.ones(shape, np.bool_) if read is None else np.asarray(read, dtype=np.bool_)
-    if seen.shape != shape:
-        raise AnalysisError(f"read: needs shape {shape}, got {seen.shape}")
-    return seen
-
-
 def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
     """Deviation within groups of replicates, labelled (groups of one say nothing), and its degrees of freedom; NaN and 0 without any."""
+    import pandas as pd
+
     labels = np.asarray(groups)
     same_length(labels.size, y.size)
-    if labels.dtype.kind in "OU":  # which group has which number says nothing: texts need not be sorted
-        every = labels.tolist()
-        if len(set(every)) == len(every):  # most rounds run nothing again
-            return np.nan, 0
-        number = {label: i for i, label in enumerate(dict.fromkeys(every))}
-        index = np.fromiter(map(number.__getitem__, every), np.int64, len(every))
-    else:
-        _, index = np.unique(labels, return_inverse=True)
-    size = np.bincount(index)
-    freedom = int(np.sum(size - 1)) if size.size else 0
-    if not freedom:
+    index, names = pd.factorize(labels)
+    freedom = labels.size - len(names)
+    if not freedom:  # most rounds run nothing again
         return np.nan, 0
+    several = (np.bincount(index) > 1)[index]
+    values, each = pd.Series(y[several]), index[several]
     # The median, as one absurd value would move the mean of its whole group.
-    repeated = np.flatnonzero((size > 1)[index])
-    order = repeated[np.argsort(index[repeated], kind="stable")]
-    parts = np.split(y[order], np.cumsum(size[size > 1])[:-1])
-    middle = np.array([np.median(part) for part in parts])
-    centre = np.zeros(size.size)
-    centre[size > 1] = middle
-    several = size[index] > 1
-    apart = (y - centre[index])[several]
-    robust = _MAD * float(np.median(np.abs(apart[apart != 0]))) if np.any(apart != 0) else 0.0
-    inside = np.clip(apart, -6.0 * robust, 6.0 * robust)
-    drawn = centre[index].copy()
-    drawn[several] += inside
-    centred = drawn - (np.bincount(index, weights=drawn) / size)[index]
-    sd = float(np.sqrt(np.sum(centred[several] ** 2) / freedom))
+    centre = values.groupby(each).transform("median")
+    apart = values - centre
+    moved = apart[apart != 0].abs()
+    robust = _MAD * float(moved.median()) if len(moved) else 0.0
+    drawn = centre + apart.clip(-6.0 * robust, 6.0 * robust)
+    sd = float(np.sqrt(np.sum((drawn - drawn.groupby(each).transform("mean")) ** 2) / freedom))
     # What rounding leaves of equal values is no noise.
     return (0.0 if sd <= 1e-12 * float(np.abs(y).max()) else sd), freedom
 
@@ -259,7 +242,7 @@ def floor_of(y: ArrayLike) -> float:
     values = np.asarray(y, dtype=float)
     if not values.size:
         return 0.0
-    best = evidence(np.arange(float(values.size))[:, None], values).values[-1]
+    best = scored(np.arange(float(values.size))[:, None], values).values[-1]  # noqa: PD011 - of trials
     return _FLOOR * max(0.0, float(best - np.median(values)))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from refine import stats
 from refine.errors import AnalysisError
-from refine.stats.posterior import FrozenResiduals, LeftOut, MixedPosterior, evidence
+from refine.stats.posterior import FrozenResiduals, LeftOut, MixedPosterior, scored
 
 SMALL = MixedPosterior(forest_draws=40, process_draws=40, trees=40, kernels=2, features=200)
 CARD = [3, 0, 0, 0]
@@ -70,8 +70,8 @@ def test_one_absurd_value_changes_nothing_but_its_row():
 def test_rows_given_twice_count_once():
     x, y = _bowl(60, 8)
     cells = _bowl(200, 9)[0]
-    once = evidence(x, y)
-    thrice = evidence(np.tile(x, (4, 1)), np.tile(y, 4))
+    once = scored(x, y)
+    thrice = scored(np.tile(x, (4, 1)), np.tile(y, 4))
     assert np.allclose(once.score, thrice.score)
     assert np.array_equal(x[once.rows], np.tile(x, (4, 1))[thrice.rows])
     _same(SMALL(x, y, cells, CARD), SMALL(np.tile(x, (4, 1)), np.tile(y, 4), cells, CARD))
