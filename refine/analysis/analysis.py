@@ -103,74 +103,57 @@ class Analysis(Shown):
     ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, and failed, pruned,
     degenerate and infeasible ones at the worst value seen.
 
-    Attributes:
-        space: The space analysed.
-        metric: Name of the metric, for display.
-        direction: ``"maximize"`` or ``"minimize"``.
-        seed: Seed of every bootstrap and permutation test.
-        states: State -> number of the round's own trials.
-        n_space_filling: Finished space-filling trials that are tested on; 0 where nothing is tested.
-        n_pooled: How many of them are of earlier rounds on the very same space.
-        n_earlier: Other finished trials of earlier rounds inside the space.
-        n_even: Different configurations that finished and were drawn evenly over the whole space, in this round or earlier.
-        look: Which stage of looking at its branch this is; the q-values are multiplied by look (look + 1) / 2.
-        parameters: Evidence for every parameter that is not fixed, in the space's order.
-        pairs: Couplings among the best trials, of parameters that are read; ``i`` and ``j`` count within
-            ``parameters``.
-        noise: What can be told apart: the noise of retraining, with its source, and the smallest step of the metric.
-        covered: Probability that the round hit the best 1 % of the grid.
-        best: The table row of the best trial of the round; of a degenerate one where all are.
-        table: The round's own trials inside the space.
-        outside: Its finished audit trials, which lie outside.
-        X: Unit-scale positions of all evidence, shape (n, parameters).
-        y: Values of all evidence, higher is better, shape (n,).
-        digest: Hash of the evidence.
-        codes: Fingerprints of the code that its trials ran, where they come from a store; several make a caution.
-        n_imported: How many of ``n_space_filling`` were imported without saying how they were drawn, and look even.
-        again: Runs again under new seeds, where they come from a store: (k, parameters) unit-scale positions and (k,) values,
-            higher is better. What is handed over is judged by them as well.
-        n_damaged: How many stored trials of the round and its ancestors can't be read, and are left out.
-        feasibility: What all evidence says of metric constraints; ``None`` where there are none.
-        n_sampled: How many space-filling trials were tested on where there are more than 200,000 trials, a sample by their
-            configurations; 0 where all were. What is counted, and the best trial, are of all.
-        drawn: Whether imported trials look evenly drawn; ``None`` of others.
-        others: Of a round with several goals, the analyses of the further ones, of the same trials.
-        said: What somebody believes about where the best value lies, if anybody does. No test knows of it.
-
     Examples:
         >>> analysis = root.analyze()
         >>> [e.name for e in analysis.parameters if e.q <= 0.05], dict(analysis.states)
         (['lr', 'dropout'], {'complete': 30})
     """
 
-    space: Space
-    metric: str
-    direction: str
-    seed: int
-    states: dict[str, int]
-    n_space_filling: int
-    n_pooled: int
-    n_earlier: int
+    space: Space  # the space analysed
+    metric: str  # name of the metric, for display
+    direction: str  # ``"maximize"`` or ``"minimize"``
+    seed: int  # seed of every bootstrap and permutation test
+    states: dict[str, int]  # state -> number of the round's own trials
+    n_space_filling: int  # finished space-filling trials that are tested on; 0 where nothing is tested
+    n_pooled: int  # how many of them are of earlier rounds on the very same space
+    n_earlier: int  # other finished trials of earlier rounds inside the space
+    # different configurations that finished and were drawn evenly over the whole space, in this round or
+    # earlier
     n_even: int
+    # which stage of looking at its branch this is; the q-values are multiplied by look (look + 1) / 2
     look: int
+    # evidence for every parameter that is not fixed, in the space's order
     parameters: tuple[ParameterEvidence, ...]
+    # couplings among the best trials, of parameters that are read; ``i`` and ``j`` count within
+    # ``parameters``
     pairs: tuple[stats.Pair, ...]
+    # what can be told apart: the noise of retraining, with its source, and the smallest step of the metric
     noise: stats.Resolution
-    covered: float
-    best: pd.Series
-    table: pd.DataFrame = field(repr=False)
-    outside: pd.DataFrame = field(repr=False)
-    X: Floats = field(repr=False)
-    y: Floats = field(repr=False)
-    digest: str
+    covered: float  # probability that the round hit the best 1 % of the grid
+    best: pd.Series  # the table row of the best trial of the round; of a degenerate one where all are
+    table: pd.DataFrame = field(repr=False)  # the round's own trials inside the space
+    outside: pd.DataFrame = field(repr=False)  # its finished audit trials, which lie outside
+    X: Floats = field(repr=False)  # unit-scale positions of all evidence, shape (n, parameters)
+    y: Floats = field(repr=False)  # values of all evidence, higher is better, shape (n,)
+    digest: str  # hash of the evidence
+    # fingerprints of the code that its trials ran, where they come from a store; several make a caution
     codes: tuple[str, ...] = ()
+    # how many of ``n_space_filling`` were imported without saying how they were drawn, and look even
     n_imported: int = 0
+    # runs again under new seeds, where they come from a store: (k, parameters) unit-scale positions and (k,)
+    # values, higher is better. What is handed over is judged by them as well.
     again: tuple[Floats, Floats] | None = field(default=None, repr=False)
+    # how many stored trials of the round and its ancestors can't be read, and are left out
     n_damaged: int = 0
+    # what all evidence says of metric constraints; ``None`` where there are none
     feasibility: Feasibility | None = None
+    # of a round with several goals, the analyses of the further ones, of the same trials
     others: tuple[Analysis, ...] = ()
+    # how many space-filling trials were tested on where there are more than 200,000 trials, a sample by their
+    # configurations; 0 where all were. What is counted, and the best trial, are of all.
     n_sampled: int = 0
-    drawn: Evenness | None = None
+    drawn: Evenness | None = None  # whether imported trials look evenly drawn; ``None`` of others
+    # what somebody believes about where the best value lies, if anybody does. No test knows of it.
     said: Said | None = None
 
     def beside(self, others: Sequence[Analysis]) -> Analysis:

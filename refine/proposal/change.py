@@ -37,32 +37,26 @@ KINDS = ("narrow", "drop", "widen", "reopen", "fix", "leave", "keep")
 class Change:
     """What is proposed for one parameter.
 
-    Attributes:
-        name: The parameter's.
-        kind: ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` (past an end), ``"reopen"`` (an earlier
-            narrowing was refuted), ``"fix"`` (nothing that stays reads it), ``"leave"`` (nothing that stays has it, by its
-            declared condition: as it is now, it would be back with what it depends on) or ``"keep"``.
-        old: The parameter now.
-        new: The parameter proposed; equal to ``old`` for ``"keep"``.
-        volume_kept: measure(new within old) / measure(old) on this axis; 1 where it is fixed or leaves, since it is not counted.
-        q: Adjusted p-value of 'does not matter'.
-        reasons: Why; see :data:`refine.analysis.reason.CODES`.
-        risk: Probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
-            that can't be stated.
-
     Examples:
         >>> change = root.propose().proposal.changes[0]
         >>> change.name, change.kind, change.new.high, change.sure, change.reasons[0].code
         ('lr', 'narrow', 1.5, 'sure', 'trend')
     """
 
-    name: str
+    name: str  # the parameter's
+    # ``"narrow"`` (a range), ``"drop"`` (choices), ``"widen"`` (past an end), ``"reopen"`` (an earlier
+    # narrowing was refuted), ``"fix"`` (nothing that stays reads it), ``"leave"`` (nothing that stays has it,
+    # by its declared condition: as it is now, it would be back with what it depends on) or ``"keep"``
     kind: str
-    old: Parameter
-    new: Parameter
+    old: Parameter  # the parameter now
+    new: Parameter  # the parameter proposed; equal to ``old`` for ``"keep"``
+    # measure(new within old) / measure(old) on this axis; 1 where it is fixed or leaves, since it is not
+    # counted
     volume_kept: float
-    q: float
-    reasons: tuple[Reason, ...]
+    q: float  # adjusted p-value of 'does not matter'
+    reasons: tuple[Reason, ...]  # why; see :data:`refine.analysis.reason.CODES`
+    # probability that this change alone, with everything else as it is, loses more than epsilon; NaN where
+    # that can't be stated
     risk: float = math.nan
 
     @property

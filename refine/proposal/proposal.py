@@ -80,40 +80,26 @@ class Claim:
 class Proposal(Shown):
     """A narrowed (or widened) space with its reasons and its risk.
 
-    Attributes:
-        old: The space analysed.
-        space: The space proposed.
-        changes: One per parameter that is not fixed, in the space's order.
-        volume_kept: measure(new within old) / measure(old), over all axes.
-        claim: What it may cost.
-        risk: The probability of losing more that was asked for.
-        n: Trials that the posterior learned from.
-        tested: Space-filling configurations that were tested on; 0 where the posterior alone proposes.
-        evidence: Digest of the evidence.
-        metric: Name of the metric.
-        offers: Flat parameters that could be fixed where they cost least; no part of ``space``.
-        advice: How large the next round should be.
-        subject_to: Metric constraints that the claim's values meet.
-
     Examples:
         >>> proposal = root.propose().proposal
         >>> proposal.space["lr"].high, proposal.claim.probability > 0.95
         (1.5, True)
     """
 
-    old: Space
-    space: Space
-    changes: tuple[Change, ...]
-    volume_kept: float
-    claim: Claim
-    risk: float
-    n: int
-    evidence: str
-    metric: str
+    old: Space  # the space analysed
+    space: Space  # the space proposed
+    changes: tuple[Change, ...]  # one per parameter that is not fixed, in the space's order
+    volume_kept: float  # measure(new within old) / measure(old), over all axes
+    claim: Claim  # what it may cost
+    risk: float  # the probability of losing more that was asked for
+    n: int  # trials that the posterior learned from
+    evidence: str  # digest of the evidence
+    metric: str  # name of the metric
+    # flat parameters that could be fixed where they cost least; no part of ``space``
     offers: tuple[Offer, ...] = ()
-    advice: Advice | None = None
-    tested: int = 0
-    subject_to: tuple[str, ...] = ()
+    advice: Advice | None = None  # how large the next round should be
+    tested: int = 0  # space-filling configurations that were tested on; 0 where the posterior alone proposes
+    subject_to: tuple[str, ...] = ()  # metric constraints that the claim's values meet
     _made_of: _MadeOf | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> Change:
