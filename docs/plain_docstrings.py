@@ -37,7 +37,7 @@ def _with_comments(kind: griffe.Class) -> None:
     for name, field in kind.members.items():
         if isinstance(field, griffe.Attribute) and field.lineno and field.endlineno and field.annotation:
             comment, above = lines[field.endlineno - 1].partition("  # ")[2], field.lineno - 1
-            while not comment.startswith("# ") and lines[above - 1].lstrip().startswith("# "):
+            while lines[above - 1].lstrip().startswith("# "):
                 comment, above = f"{lines[above - 1].lstrip()[2:]} {comment}", above - 1
             said += [f"    {name}: {comment.strip()}"] if comment else []
     if said and kind.docstring is not None and "Attributes:" not in kind.docstring.value:
