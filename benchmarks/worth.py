@@ -27,8 +27,7 @@ from tables import kept, markdown, parser
 import refine
 from refine import stats
 from refine.errors import AnalysisError
-from refine.review.rehearsal import LEVELS, rehearse
-from refine.review.worth import LIKELY, ahead_of
+from refine.review.worth import LEVELS, LIKELY, ahead_of, rehearse
 from refine.tree.children import left_to_run
 
 ROUNDS, N, EXPLOIT = 7, 30, 0.5

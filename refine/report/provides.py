@@ -1,55 +1,12 @@
 """Imports what registers pages, figures and reports; see :mod:`refine.utils.provided`."""
 
-from refine.report import plots
-from refine.report.markdown import certificate_reading, round_reading, tree_reading
-from refine.report.markdown import comparison as comparison_report
-from refine.report.pages import (
-    analysis,
-    calibration,
-    checks,
-    comparison,
-    damage,
-    imports,
-    judgement,
-    merge,
-    optimism,
-    options,
-    preview,
-    proposal,
-    review,
-    runs,
-    space,
-    studies,
-    tree,
-    winner,
-    worth,
-)
-from refine.report.pages import round as round_page
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "analysis",
-    "calibration",
-    "certificate_reading",
-    "checks",
-    "comparison",
-    "comparison_report",
-    "damage",
-    "imports",
-    "judgement",
-    "merge",
-    "optimism",
-    "options",
-    "plots",
-    "preview",
-    "proposal",
-    "review",
-    "round_page",
-    "round_reading",
-    "runs",
-    "space",
-    "studies",
-    "tree",
-    "tree_reading",
-    "winner",
-    "worth",
-]
+from refine.report import markdown, pages, plots
+
+__all__ = ["plots"]
+
+for package in (pages, markdown):
+    for module in iter_modules(package.__path__, f"{package.__name__}."):
+        import_module(module.name)

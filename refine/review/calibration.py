@@ -1,10 +1,10 @@
-"""Calibration: what proposals forecast, what their children showed, and which narrowings were refuted. Pure."""
+"""Calibration: what proposals forecast, what their children showed, which narrowings were refuted, and who was right. Pure."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,13 +12,13 @@ import numpy as np
 from refine import stats
 from refine.proposal.forecast import WHAT
 from refine.proposal.proposal import Proposal
-from refine.review.authors import AuthorScore, BeliefScore, Contest, Judged, author_scores
 from refine.review.decision import Decision
+from refine.space.belief import Belief
 from refine.trials.goal import best_of, sign_of
 from refine.utils.display import Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -27,6 +27,8 @@ SHARE = 0.1
 
 NOMINAL = (0.5, 0.9)
 """Central intervals whose coverage is counted."""
+
+PERSON, MACHINE, EVEN, UNTESTED = "person", "machine", "even", "untested"
 
 
 class Seen(NamedTuple):
@@ -54,6 +56,65 @@ class Seen(NamedTuple):
     def outside(self) -> tuple[float, ...]:
         """Values of all audit trials, any of which can refute."""
         return self.audit + self.probes
+
+
+class Cut(NamedTuple):
+    """A space: the share that it keeps of the one decided upon, and the best value inside of all trials of the tree.
+
+    Larger is better; NaN without a trial over the same parameters.
+    """
+
+    volume_kept: float
+    best: float
+
+
+class Contest(NamedTuple):
+    """What was proposed beside what was decided.
+
+    Attributes:
+        best: Best value of all trials in the space decided upon, larger is better; NaN without one.
+        machine: The space that was proposed.
+        person: The space that was decided.
+        later: Trials since the decision that lie in exactly one of both: without one nothing tells them apart.
+        epsilon: Loss that counts as none.
+    """
+
+    best: float
+    machine: Cut
+    person: Cut
+    later: int
+    epsilon: float
+
+    def kept(self, cut: Cut) -> bool:
+        """Whether a space kept the best value, to within what counts as no loss."""
+        return cut.best >= self.best - self.epsilon
+
+    @property
+    def bolder(self) -> str:
+        """Who cut off more: ``"person"``, ``"machine"`` or ``"even"``."""
+        mine, theirs = self.person.volume_kept, self.machine.volume_kept
+        if math.isclose(mine, theirs, rel_tol=1e-6):
+            return EVEN
+        return PERSON if mine < theirs else MACHINE
+
+    @property
+    def right(self) -> str:
+        """Who was right: ``"person"``, ``"machine"``, ``"even"`` or ``"untested"``.
+
+        Who alone kept the best; of two that kept it the bolder one, who got as much for less; of two that lost it the one with
+        the better best.
+        """
+        if math.isnan(self.best) or not self.later:
+            return UNTESTED
+        mine, theirs = self.kept(self.person), self.kept(self.machine)
+        if mine != theirs:
+            return PERSON if mine else MACHINE
+        if mine:
+            return self.bolder
+        mine_best, their_best = (
+            -math.inf if math.isnan(c.best) else c.best for c in (self.person, self.machine)
+        )
+        return EVEN if mine_best == their_best else PERSON if mine_best > their_best else MACHINE
 
 
 @dataclass(frozen=True)
@@ -99,13 +160,21 @@ class Entry:
 
     @property
     def scored(self) -> bool:
-        """Whether the forecast is held against what was seen.
+        """Whether the forecast is held against what was seen: see :attr:`state`."""
+        return self.state == "scored"
+
+    @property
+    def state(self) -> str:
+        """Whether the forecast is scored: ``"scored"``, or ``"unfinished"``, ``"no_forecast"``, ``"too_few_values"``.
 
         There must be one, every planned space-filling trial must have ended, and at least half of them with a value: the
         forecast is of values, and says nothing about failures.
         """
-        made = self.decision.forecast
-        return made is not None and self.finished and 2 * len(self.seen.space_filling) >= self.seen.planned
+        if not self.finished:
+            return "unfinished"
+        if self.decision.forecast is None:
+            return "no_forecast"
+        return "scored" if 2 * len(self.seen.space_filling) >= self.seen.planned else "too_few_values"
 
     def realised(self, what: str) -> float:
         """The space-filling trials' ``"median"`` or ``"best"``; NaN while the child is unfinished or without a value."""
@@ -158,14 +227,116 @@ class Entry:
             return "nothing_cut" if kept is not None and kept >= 1 else "not_tested"
         return "refuted" if self.refuted else "not_refuted"
 
-    @property
-    def state(self) -> str:
-        """Whether the forecast is scored: ``"scored"``, or ``"unfinished"``, ``"no_forecast"``, ``"too_few_values"``."""
-        if not self.finished:
-            return "unfinished"
-        if self.decision.forecast is None:
-            return "no_forecast"
-        return "scored" if self.scored else "too_few_values"
+
+class BeliefScore(NamedTuple):
+    """A belief beside the machine's first proposal on the same round, at the best configuration that is known by now.
+
+    Attributes:
+        round: Id of the round that it was said on.
+        author: Who said it.
+        belief: What was believed.
+        bits: Binary logarithm of how many times as likely as by an even density the belief held the best configuration:
+            above 0 it knew something, below 0 less than nothing. NaN before the first trial.
+        machine: The same of the first proposal on the round, whose density is its claim: the stated probability spread evenly
+            over what it keeps. NaN where nothing was proposed.
+        drawn: Finished trials of the round that the belief chose.
+        better: Probability that one of them beats a space-filling trial of the round; NaN without both.
+    """
+
+    round: str
+    author: str
+    belief: Belief
+    bits: float
+    machine: float
+    drawn: int
+    better: float
+
+
+def bits_of(proposal: Proposal, inside: bool) -> float:
+    """Binary logarithm of a proposal's density at a configuration that it keeps, or doesn't, beside an even one."""
+    kept, claimed = min(1.0, proposal.volume_kept), proposal.claim.probability
+    if kept >= 1:
+        return 0.0
+    claimed = min(1 - proposal.risk / 10, claimed) if math.isfinite(claimed) else 1 - proposal.risk
+    return math.log2(claimed / kept) if inside else math.log2((1 - claimed) / (1 - kept))
+
+
+def beats(drawn: Sequence[float], even: Sequence[float]) -> float:
+    """Probability that one value beats another, larger is better, ties by half; NaN where one side is empty.
+
+    Source: Mann and Whitney (1947).
+    """
+    if not len(drawn) or not len(even):
+        return math.nan
+    a, b = np.asarray(drawn, dtype=float)[:, None], np.asarray(even, dtype=float)[None, :]
+    return float(np.mean((a > b) + 0.5 * (a == b)))
+
+
+class AuthorScore(NamedTuple):
+    """What came of the decisions and suggestions of one author, beside the proposals that they were taken on.
+
+    Attributes:
+        author: Who decided.
+        decisions: Decisions on proposals that led to a child.
+        edited: How many of them decided something else than was proposed.
+        volume_kept: Geometric mean of the shares kept by the decisions.
+        machine_volume_kept: The same of the proposals.
+        kept: How many decided spaces hold the best value known by now, of those with a trial.
+        machine_kept: The same of the proposed ones.
+        judged: Of how many.
+        bolder: How many edits cut off more than was proposed.
+        right: How many edits turned out better than the proposal.
+        machine_right: How many turned out worse.
+        even: How many turned out as good.
+        untested: How many edits no later trial tells anything of.
+        suggested: How many suggestions there were, whether or not anybody took them over. They count like edits: in ``bolder``,
+            ``right``, ``machine_right``, ``even`` and ``untested``, in the means and in ``judged``.
+    """
+
+    author: str
+    decisions: int
+    edited: int
+    volume_kept: float
+    machine_volume_kept: float
+    kept: int
+    machine_kept: int
+    judged: int
+    bolder: int
+    right: int
+    machine_right: int
+    even: int
+    untested: int
+    suggested: int = 0
+
+
+def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
+    """The score of one author's decisions and suggestions, all with a contest."""
+    contests = [e.contest for e in entries if e.contest is not None]
+    edits = [e.contest for e in entries if e.contest is not None and (e.edited or e.suggested)]
+    suggested = sum(e.suggested for e in entries)
+    known = [c for c in contests if not math.isnan(c.best)]
+    right = [c.right for c in edits]
+    return AuthorScore(
+        author,
+        len(contests) - suggested,
+        len(edits) - suggested,
+        _mean([c.person.volume_kept for c in contests]),
+        _mean([c.machine.volume_kept for c in contests]),
+        sum(c.kept(c.person) for c in known),
+        sum(c.kept(c.machine) for c in known),
+        len(known),
+        sum(c.bolder == PERSON for c in edits),
+        right.count(PERSON),
+        right.count(MACHINE),
+        right.count(EVEN),
+        right.count(UNTESTED),
+        suggested,
+    )
+
+
+def _mean(shares: Sequence[float]) -> float:
+    """Geometric mean; a share of 0 counts as one in a million."""
+    return float(np.exp(np.mean(np.log(np.maximum(shares, 1e-6)))))
 
 
 class Coverage(NamedTuple):
@@ -216,19 +387,17 @@ class Calibration(Shown):
 
     @cached_property
     def authors(self) -> tuple[AuthorScore, ...]:
-        """What came of every author's decisions and suggestions, beside the proposals that they were made on.
+        """What came of every author's decisions and suggestions, in the order of their first ones, beside the proposals.
 
         What an author suggested and then decided counts once, as the decision.
         """
         decided = {(e.round, e.decision.author, e.decision.space) for e in self.entries}
         once = [e for e in self.suggestions if (e.round, e.decision.author, e.decision.space) not in decided]
-        return author_scores(
-            [
-                Judged(e.decision.author, e.edited, e.contest, e.suggested)
-                for e in (*self.entries, *once)
-                if e.contest is not None
-            ]
-        )
+        by_author: dict[str, list[Entry]] = {}
+        for e in (*self.entries, *once):
+            if e.contest is not None:
+                by_author.setdefault(e.decision.author, []).append(e)
+        return tuple(_score(author, entries) for author, entries in by_author.items())
 
     def coverage(self, nominal: Sequence[float] = NOMINAL) -> tuple[Coverage, ...]:
         """How often central intervals held, for median and best.
@@ -238,16 +407,16 @@ class Calibration(Shown):
         Args:
             nominal: Probabilities of the intervals; both ends must be among the forecasts' levels.
         """
-        found = self.scored
-        out = []
-        for what in WHAT:
-            for level in nominal:
-                hits = sum(e.covers(what, level) for e in found)
-                ends = stats.wilson(hits, len(found))
-                share = hits / len(found) if found else math.nan
-                low, high = (float(ends.low), float(ends.high)) if found else (math.nan, math.nan)
-                out.append(Coverage(what, float(level), share, low, high, hits, len(found)))
-        return tuple(out)
+        scored = self.scored
+        coverages = []
+        for what, level in ((what, level) for what in WHAT for level in nominal):
+            hits, n = sum(e.covers(what, level) for e in scored), len(scored)
+            share = low = high = math.nan
+            if n:
+                ends = stats.wilson(hits, n)
+                share, low, high = hits / n, float(ends.low), float(ends.high)
+            coverages.append(Coverage(what, float(level), share, low, high, hits, n))
+        return tuple(coverages)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -259,75 +428,66 @@ class Calibration(Shown):
         a value: even ones, and those where a better value was plausible), ``refuted`` (missing where not tested), ``power`` (against a region that holds 10 % of what
         was cut off), ``machine_volume_kept`` (of the proposal), ``kept_best`` and ``machine_kept_best`` (whether what was
         decided, and what was proposed, holds the best value known by now; missing where nothing is known), and of an edit or a
-        suggestion ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.authors.Contest.right`.
+        suggestion ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.calibration.Contest.right`.
         """
         import pandas as pd
 
-        frame = pd.DataFrame([_row(e) for e in (*self.entries, *self.suggestions)], columns=list(_COLUMNS))
+        every = (*self.entries, *self.suggestions)
+        frame = pd.DataFrame({name: [column(e) for e in every] for name, column in _COLUMNS.items()})
         return frame.astype(dict.fromkeys(("refuted", "kept_best", "machine_kept_best"), "boolean"))
 
 
-_COLUMNS = (
-    *(
-        "round",
-        "child",
-        "decision",
-        "author",
-        "risk",
-        "probability",
-        "volume_kept",
-        "epsilon",
-        "planned",
-        "ended",
-        "space_filling",
-    ),
-    *(f"{what}{part}" for what in WHAT for part in ("_q05", "_q50", "_q95", "", "_pit")),
-    *("scored", "audit", "probe", "refuted", "power"),
-    *("machine_volume_kept", "kept_best", "machine_kept_best", "bolder", "right"),
-)
+def _missing(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
-def _row(e: Entry) -> dict[str, object]:
-    d = e.decision
-    row: dict[str, object] = {
-        "round": e.round,
-        "child": e.child,
-        "decision": d.kind,
-        "author": d.author,
-        "risk": math.nan if e.proposal is None else e.proposal.risk,
-        "probability": math.nan if d.probability is None else d.probability,
-        "volume_kept": math.nan if d.volume_kept is None else d.volume_kept,
-        "epsilon": math.nan if e.proposal is None else e.proposal.claim.epsilon,
-        "planned": e.seen.planned,
-        "ended": e.seen.ended,
-        "space_filling": len(e.seen.space_filling),
-        "scored": e.scored,
-        "audit": len(e.seen.audit),
-        "probe": len(e.seen.probes),
-        "refuted": e.refuted,
-        "power": e.power(),
-    }
-    for what in WHAT:
-        for level in (0.05, 0.5, 0.95):
-            at = math.nan if d.forecast is None else d.forecast.quantile(what, level)
-            row[f"{what}_q{round(100 * level):02d}"] = at
-        row[what], row[f"{what}_pit"] = e.realised(what), e.percentile(what)
-    return {**row, **_beside(e)}
+def _quantile(what: str, level: float, e: Entry) -> float:
+    made = e.decision.forecast
+    return math.nan if made is None else made.quantile(what, level)
 
 
-def _beside(e: Entry) -> dict[str, object]:
-    """What was decided beside what was proposed."""
-    found = e.contest
-    if found is None:
-        return {
-            "machine_volume_kept": math.nan,
-            **dict.fromkeys(("kept_best", "machine_kept_best", "bolder", "right")),
-        }
-    known, edited = not math.isnan(found.best), e.edited or e.suggested
-    return {
-        "machine_volume_kept": found.machine.volume_kept,
-        "kept_best": found.kept(found.person) if known else None,
-        "machine_kept_best": found.kept(found.machine) if known else None,
-        "bolder": found.bolder if edited else None,
-        "right": found.right if edited else None,
-    }
+def _kept(machine: bool, e: Entry) -> bool | None:
+    """Whether what was decided, or proposed, holds the best value known; ``None`` where nothing is known."""
+    if e.contest is None or math.isnan(e.contest.best):
+        return None
+    return e.contest.kept(e.contest.machine if machine else e.contest.person)
+
+
+def _of_edit(name: str, e: Entry) -> str | None:
+    return getattr(e.contest, name) if e.contest is not None and (e.edited or e.suggested) else None
+
+
+_COLUMNS: dict[str, Callable[[Entry], object]] = {
+    "round": lambda e: e.round,
+    "child": lambda e: e.child,
+    "decision": lambda e: e.decision.kind,
+    "author": lambda e: e.decision.author,
+    "risk": lambda e: math.nan if e.proposal is None else e.proposal.risk,
+    "probability": lambda e: _missing(e.decision.probability),
+    "volume_kept": lambda e: _missing(e.decision.volume_kept),
+    "epsilon": lambda e: math.nan if e.proposal is None else e.proposal.claim.epsilon,
+    "planned": lambda e: e.seen.planned,
+    "ended": lambda e: e.seen.ended,
+    "space_filling": lambda e: len(e.seen.space_filling),
+    **{
+        f"{what}{ending}": column
+        for what in WHAT
+        for ending, column in (
+            ("_q05", partial(_quantile, what, 0.05)),
+            ("_q50", partial(_quantile, what, 0.5)),
+            ("_q95", partial(_quantile, what, 0.95)),
+            ("", lambda e, what=what: e.realised(what)),
+            ("_pit", lambda e, what=what: e.percentile(what)),
+        )
+    },
+    "scored": lambda e: e.scored,
+    "audit": lambda e: len(e.seen.audit),
+    "probe": lambda e: len(e.seen.probes),
+    "refuted": lambda e: e.refuted,
+    "power": lambda e: e.power(),
+    "machine_volume_kept": lambda e: math.nan if e.contest is None else e.contest.machine.volume_kept,
+    "kept_best": partial(_kept, False),
+    "machine_kept_best": partial(_kept, True),
+    "bolder": partial(_of_edit, "bolder"),
+    "right": partial(_of_edit, "right"),
+}

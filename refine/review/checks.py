@@ -1,12 +1,8 @@
-"""Checks before a decision: one question each, answered by a verdict, a code and numbers. Pure.
-
-Limits that no source states are this package's own and named here.
-
-Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), 'Deep Learning Tuning Playbook', for the questions.
-"""
+"""Checks before a decision: one question each, answered by a verdict, a code and numbers; they inform, and only the person decides. Pure."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,15 +19,17 @@ from refine.analysis.learning_curves import FLAGS, TrialCurves
 from refine.analysis.population import space_filling_rows
 from refine.analysis.reason import plain
 from refine.analysis.selection import unusable
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
 from refine.review.worth import CONFIRM, CONTINUE, RUNS, Worth
 from refine.space.limits import widened
 from refine.space.parameters import Range
-from refine.trials.frame import infeasible_rows
+from refine.space.roles import SCIENTIFIC
+from refine.trials.frame import best_first, infeasible_rows
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Floats
+from refine.utils.display import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,11 +48,11 @@ fifth of what else varies with probability 0.95."""
 CHEAPER = 0.3
 """Saving of time, at no loss, from which a cheaper trial is worth a word."""
 
-_SURE = 2 * math.sqrt(2)  # standard deviations by which the best of two noisy runs differ by more than chance
 SECOND = 0.05
 """Probability that one region outside holds the best from which it is worth a trial."""
 
 TIES = 5  # trials within the noise of the best from which the choice among them is chance
+_SURE = 2 * math.sqrt(2)  # standard deviations by which the best of two noisy runs differ by more than chance
 
 PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
 
@@ -73,6 +71,8 @@ CODES = {
     "worth": ("unknown", "continue", "confirm", "stop"),
 }
 """What every check may find; the sentences are in :mod:`refine.report.pages.checks`."""
+
+_REPLICATE = Action("round.replicate", top=5, seeds=3)
 
 
 class Check(NamedTuple):
@@ -106,11 +106,42 @@ class Check(NamedTuple):
         return Action(f"round.plot.{self.picture}", *([self.about] if self.about else []))
 
 
-def _values(**values: Any) -> dict[str, Any]:
-    return {name: plain(value) for name, value in values.items()}
+def _check(
+    key: str,
+    verdict: str,
+    code: str,
+    value: float = math.nan,
+    picture: str = "",
+    about: str = "",
+    action: Action | None = None,
+    **values: Any,
+) -> Check:
+    plain_values = {name: plain(v) for name, v in values.items()}
+    return Check(key, verdict, code, plain_values, value, picture, about, action)
 
 
-_REPLICATE = Action("round.replicate", top=5, seeds=3)
+@dataclass(frozen=True, repr=False)
+class Checks(Shown):
+    """All checks of a round.
+
+    Attributes:
+        round: Id of the round.
+        checks: The checks, in the order of asking.
+    """
+
+    round: str
+    checks: tuple[Check, ...]
+
+    def __getitem__(self, key: str) -> Check:
+        for check in self.checks:
+            if check.key == key:
+                return check
+        raise UnknownNameError(f"no check {key!r}; {did_you_mean(key, [c.key for c in self.checks])}")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of checks."""
+        return {v: sum(c.verdict == v for c in self.checks) for v in VERDICTS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,61 +167,77 @@ class Known:
     worth: Worth | None = None
 
 
-def goal(known: Known, scientific: list[str]) -> Check:
+def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
+    """The checks of a round.
+
+    Raises:
+        AnalysisError: No trial may be called best.
+    """
+    ranked = best_first(analysis.table, analysis.direction, analysis.space, known.allow_degenerate)
+    if ranked.empty:
+        raise AnalysisError(
+            "no trial has finished that may be called best; run the round first", Action("round.run")
+        )
+    values = analysis.sign * np.asarray(ranked["value"], dtype=float)
+    scientific = [n for n, role in known.roles.items() if role == SCIENTIFIC]
+    found = [
+        _goal(known, scientific),
+        _edges(analysis, known.proposal, ranked.iloc[0]),
+        _enough(analysis),
+        *([_code(analysis)] if len(analysis.codes) > 1 else []),
+        _infeasible(analysis, known.allow_degenerate),
+        _curves(known.curves),
+        *(_isolation(analysis, name) for name in scientific),
+        _noise(analysis, known),
+        _optimism(analysis, values),
+        _cost(analysis),
+        _second(analysis, known.proposal),
+        worth(known.worth),
+    ]
+    return Checks(round_id, tuple(found))
+
+
+def _goal(known: Known, scientific: list[str]) -> Check:
     """Whether it is clear what the round asks, and whether the proposal would answer it."""
     changes = known.proposal.changes if known.proposal else ()
     decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
-    nuisance = sum(role == "nuisance" for role in known.roles.values())
-    note = known.goal.strip()
-    values = _values(scientific=scientific, nuisance=nuisance, decided=decided, note=note)
-    found = ("goal", values, float(len(scientific)))
+    nuisance, note = sum(role == "nuisance" for role in known.roles.values()), known.goal.strip()
+    verdict, code, picture, action = PASS, "question" if scientific else "explores", "", None
     if decided:
-        return _check(*found, WARN, "narrows_question", "isolation", decided[0])
-    if scientific or note:
-        return _check(*found, PASS, "question" if scientific else "explores")
-    roles = Action("round.set_roles", {Symbol("name"): "scientific"})
-    return _check(*found, WARN, "no_goal", action=roles)
+        verdict, code, picture = WARN, "narrows_question", "isolation"
+    elif not (scientific or note):
+        verdict, code = WARN, "no_goal"
+        action = Action("round.set_roles", {Symbol("name"): "scientific"})
+    values: dict[str, Any] = {
+        "scientific": scientific,
+        "nuisance": nuisance,
+        "decided": decided,
+        "note": note,
+    }
+    about = decided[0] if decided else ""
+    return _check("goal", verdict, code, float(len(scientific)), picture, about, action, **values)
 
 
-def _check(
-    key: str,
-    values: Mapping[str, Any],
-    value: float,
-    verdict: str,
-    code: str,
-    picture: str = "",
-    about: str = "",
-    action: Action | None = None,
-) -> Check:
-    return Check(key, verdict, code, values, value, picture, about, action)
-
-
-def _unknown(key: str, code: str, picture: str = "", action: Action | None = None, **values: Any) -> Check:
-    return Check(key, UNKNOWN, code, _values(**values), math.nan, picture, action=action)
-
-
-def edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:
+def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:
     """Whether the best trials sit at an end that could be moved."""
-    piled: list[list[str]] = []
     changes = () if proposal is None else proposal.changes
-    widened_ends = [[c.name, side] for c in changes if c.kind == "widen" for side in _moved(c)]
+    wider = [[c.name, side] for c in changes if c.kind == "widen" for side in _moved(c)]
+    piled: list[list[str]] = []
     at_end: list[list[Any]] = []
     for e in analysis.parameters:
-        piled += [[e.name, side] for side in open_ends(e) if [e.name, side] not in widened_ends]
+        piled += [[e.name, side] for side in open_ends(e) if [e.name, side] not in wider]
         p = e.parameter
         if e.matters and isinstance(p, Range):
             limits = {"low": p.low, "high": p.high}
             beyond = [side for side in limits if widened(e.name, p, p, side) is not None]
             at_end += [[e.name, side, limits[side]] for side in beyond if best[e.name] == limits[side]]
     # The pile and the best trial may be at the same end.
-    count = len({(name, side) for name, side, *_ in (*piled, *widened_ends, *at_end)})
-    values = _values(
-        ends=count, piled=piled, widened=widened_ends, at_end=at_end, proposal=proposal is not None
-    )
-    verdict, code = (WARN, "at_end") if at_end else (WARN, "widened") if widened_ends else (PASS, "inside")
+    count = len({(name, side) for name, side, *_ in (*piled, *wider, *at_end)})
+    verdict, code = (WARN, "at_end") if at_end else (WARN, "widened") if wider else (PASS, "inside")
     if piled:
         verdict, code = FAIL, "piled_up"
-    return Check("edges", verdict, code, values, count, "edges")
+    values: dict[str, Any] = {"ends": count, "piled": piled, "widened": wider, "at_end": at_end}
+    return _check("edges", verdict, code, count, "edges", **values, proposal=proposal is not None)
 
 
 def _moved(change: Change) -> list[str]:
@@ -201,171 +248,177 @@ def _moved(change: Change) -> list[str]:
     return ["low"] * (new.low < old.low) + ["high"] * (new.high > old.high)
 
 
-def enough(analysis: Analysis) -> Check:
+def _enough(analysis: Analysis) -> Check:
     """Whether there are enough good trials to judge every parameter."""
     read = [e for e in analysis.parameters if e.read != 0]
     if not read:
-        return _unknown("enough", "nothing_read" if analysis.parameters else "nothing_varies")
+        return _check("enough", UNKNOWN, "nothing_read" if analysis.parameters else "nothing_varies")
     if not analysis.tested:
-        return _unknown("enough", "untested")
+        return _check("enough", UNKNOWN, "untested")
     # What was seen to matter has been judged, however few there were.
     unseen = [e for e in read if not e.matters] or read
     least = min(unseen, key=lambda e: e.good / max(1, e.needed))
     share = least.good / max(1, least.needed)
     young = [e.name for e in unseen if e.good < e.needed and not e.matters]
-    values = _values(good=least.good, needed=least.needed, covered=analysis.covered, parameters=young)
-    if not young:
-        return Check("enough", PASS, "judged", values, share, "best_so_far")
-    verdict, more = WARN if share >= 0.5 else FAIL, Action("round.run", n=...)
-    return Check("enough", verdict, "too_few", values, share, "best_so_far", action=more)
+    verdict = PASS if not young else WARN if share >= 0.5 else FAIL
+    more = Action("round.run", n=...) if young else None
+    values: dict[str, Any] = {
+        "good": least.good,
+        "needed": least.needed,
+        "covered": analysis.covered,
+        "parameters": young,
+    }
+    code = "too_few" if young else "judged"
+    return _check("enough", verdict, code, share, "best_so_far", action=more, **values)
 
 
-def code(analysis: Analysis) -> Check:
+def _code(analysis: Analysis) -> Check:
     """What it means that its trials ran several versions of the objective's code."""
-    count = len(analysis.codes)
-    return Check("code", FAIL, "several", _values(count=count), count)
+    return _check("code", FAIL, "several", len(analysis.codes), count=len(analysis.codes))
 
 
-def infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
+def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     """Which share of the trials gave no usable model."""
     table = analysis.table
     ended = int((table["state"] != "running").sum()) if "state" in table else len(table)
     count = int(unusable(table, analysis.space, allow_degenerate).sum())
-    share = count / ended if ended else math.nan
-    interval = stats.wilson(count, ended)
-    fails = [e.name for e in analysis.parameters if e.fails]
-    ends = {"low": float(interval.low), "high": float(interval.high)}
-    barred = int(infeasible_rows(table).sum())
-    values = _values(count=count, ended=ended, share=share, **ends, parameters=fails, infeasible=barred)
-    if share <= INFEASIBLE[0]:
-        return Check("infeasible", PASS, "few", values, share, "failing" if count else "")
-    verdict = WARN if share <= INFEASIBLE[1] else FAIL
-    return Check("infeasible", verdict, "many", values, share, "failing")
+    share, ends = count / ended if ended else math.nan, stats.wilson(count, ended)
+    few = share <= INFEASIBLE[0]
+    verdict = PASS if few else WARN if share <= INFEASIBLE[1] else FAIL
+    return _check(
+        "infeasible",
+        verdict,
+        "few" if few else "many",
+        share,
+        "" if few and not count else "failing",
+        count=count,
+        ended=ended,
+        share=share,
+        low=float(ends.low),
+        high=float(ends.high),
+        parameters=[e.name for e in analysis.parameters if e.fails],
+        infeasible=int(infeasible_rows(table).sum()),
+    )
 
 
-def curves(curves: Sequence[TrialCurves]) -> Check:
+def _curves(curves: Sequence[TrialCurves]) -> Check:
     """What the training curves of the best trials show."""
     judged = [c for c in curves if c.judged]
     if not judged:
         report = Action("trial.report", Symbol("epoch"), Symbol("metrics"))
-        return _unknown("curves", "no_curves", action=report)
+        return _check("curves", UNKNOWN, "no_curves", action=report)
     counts = {flag: sum(flag in c.seen for c in judged) for flag in FLAGS}
+    shares = {flag: count / len(judged) for flag, count in counts.items()}
     worst = max(counts, key=lambda flag: counts[flag])
-    share = counts[worst] / len(judged)
-    frequent = [flag for flag, count in counts.items() if count / len(judged) >= FLAGGED[0]]
-    values = _values(of=len(judged), worst=worst, counts=counts, frequent=frequent)
-    if share < FLAGGED[0]:
-        return Check("curves", PASS, "sound", values, share, "curves")
+    frequent = [flag for flag, share in shares.items() if share >= FLAGGED[0]]
     # Saturating early wastes time and harms nothing.
-    grave = any(counts[f] / len(judged) >= FLAGGED[1] for f in FLAGS if f != "saturated")
-    return Check("curves", FAIL if grave else WARN, "flagged", values, share, "curves")
+    grave = any(share >= FLAGGED[1] for flag, share in shares.items() if flag != "saturated")
+    verdict, code = (FAIL if grave else WARN, "flagged") if frequent else (PASS, "sound")
+    values: dict[str, Any] = {"of": len(judged), "worst": worst, "counts": counts, "frequent": frequent}
+    return _check("curves", verdict, code, shares[worst], "curves", **values)
 
 
-def isolation(analysis: Analysis, name: str) -> Check:
+def _isolation(analysis: Analysis, name: str) -> Check:
     """Whether every level of a scientific parameter had enough trials."""
     e = next((p for p in analysis.parameters if p.name == name), None)
     if e is None:
-        return _unknown("isolation", "fixed", parameter=name)
+        return _check("isolation", UNKNOWN, "fixed", parameter=name)
     own = analysis.table[space_filling_rows(analysis.table)]
-    axis = level_axis(e.parameter)
-    at = np.bincount(axis.index(e.parameter.unit(own[name].to_numpy())), minlength=len(e.levels))
-    counts = {v.label: int(n) for v, n in zip(e.levels, at, strict=True)}
-    label = min(counts, key=lambda k: counts[k])
-    least, finding = counts[label], analysis.findings[name].verdict
-    values = _values(parameter=name, least=least, level=label, needed=PER_LEVEL[1], finding=finding)
+    index = level_axis(e.parameter).index(e.parameter.unit(own[name].to_numpy()))
+    counts = np.bincount(index, minlength=len(e.levels))
+    least, level = int(counts.min()), e.levels[int(counts.argmin())].label
     verdict = PASS if least >= PER_LEVEL[1] else FAIL if least < PER_LEVEL[0] else WARN
-    code = "fair" if verdict == PASS else "few_per_level"
-    return Check("isolation", verdict, code, values, least, "isolation", name)
+    code, finding = "fair" if verdict == PASS else "few_per_level", analysis.findings[name].verdict
+    values: dict[str, Any] = {
+        "parameter": name,
+        "least": least,
+        "level": level,
+        "needed": PER_LEVEL[1],
+        "finding": finding,
+    }
+    return _check("isolation", verdict, code, least, "isolation", name, **values)
 
 
-def noise(analysis: Analysis, known: Known) -> Check:
+def _noise(analysis: Analysis, known: Known) -> Check:
     """Whether the gain is more than noise, and how many trials are as good."""
-    sd = _noise(analysis)
+    sd = _sd(analysis)
     if not math.isfinite(sd):
-        return _unknown("noise", "unknown", "gain", _REPLICATE)
+        return _check("noise", UNKNOWN, "unknown", picture="gain", action=_REPLICATE)
     first = not math.isfinite(known.before)
     found = gain_of(analysis, None if first else known.before)
     gain = analysis.sign * (found.best - float(np.median(found.values))) if first else found.gained
-    ties = found.near
-    figures = _values(gain=gain + 0.0, noise=sd, ties=ties, over="median" if first else "before")
+    ties, sure = found.near, gain > _SURE * sd
     if first:
-        verdict = PASS if gain > _SURE * sd and ties <= TIES else WARN
-        code = "clear" if verdict == PASS else "unclear"
+        verdict, code = (PASS, "clear") if sure and ties <= TIES else (WARN, "unclear")
     else:
-        verdict = PASS if gain > _SURE * sd else FAIL if gain < -_SURE * sd else WARN
-        code = {PASS: "gain", WARN: "no_gain", FAIL: "worse"}[verdict]
-    return Check("noise", verdict, code, figures, gain, "gain", action=_REPLICATE if ties > TIES else None)
+        worse = gain < -_SURE * sd
+        verdict, code = (PASS, "gain") if sure else (FAIL, "worse") if worse else (WARN, "no_gain")
+    values: dict[str, Any] = {
+        "gain": gain + 0.0,
+        "noise": sd,
+        "ties": ties,
+        "over": "median" if first else "before",
+    }
+    return _check("noise", verdict, code, gain, "gain", action=_REPLICATE if ties > TIES else None, **values)
 
 
-def _noise(analysis: Analysis) -> float:
+def _sd(analysis: Analysis) -> float:
     """Deviation of retraining; NaN where it is not known. Where the best are level, residuals give 0 and tell nothing."""
     return analysis.noise.sd if analysis.noise.measured else math.nan
 
 
-def optimism(analysis: Analysis, values: Floats) -> Check:
+def _optimism(analysis: Analysis, values: Floats) -> Check:
     """How much of the best value is expected not to come again."""
-    sd = _noise(analysis)
+    sd = _sd(analysis)
     if not math.isfinite(sd):
-        return _unknown("optimism", "unknown", action=_REPLICATE)
+        return _check("optimism", UNKNOWN, "unknown", action=_REPLICATE)
     found = stats.Optimism(seed=analysis.seed)(values, sd)
     over = float(found.best - found.honest)
-    at = {"best": analysis.sign * found.best, "expected": analysis.sign * found.honest}
-    figures = _values(over=over, **at, trials=len(values))
+    best, expected = analysis.sign * found.best, analysis.sign * found.honest
     verdict, code = (PASS, "small") if over <= sd else (WARN, "large")
-    return Check("optimism", verdict, code, figures, over)
+    return _check(
+        "optimism", verdict, code, over, over=over, best=best, expected=expected, trials=len(values)
+    )
 
 
-def cost(analysis: Analysis) -> Check:
+def _cost(analysis: Analysis) -> Check:
     """Whether a trial that is as good takes much less time."""
-    try:
+    found = None
+    with contextlib.suppress(AnalysisError):  # no trial has a time
         found = cost_of(analysis)
-    except AnalysisError:  # no trial has a time
-        return _unknown("cost", "unknown")
-    if not found.leads:
-        return _unknown("cost", "unknown")
+    if found is None or not found.leads:
+        return _check("cost", UNKNOWN, "unknown")
     share = float(found.seconds[found.cheapest] / found.seconds[found.best])
-    saving = 1 - share
-    figures = _values(saving=saving, rank=found.rank, share=share)
-    verdict, code = (PASS, "no_cheaper") if saving < CHEAPER else (WARN, "cheaper")
-    return Check("cost", verdict, code, figures, saving, "cost")
+    verdict, code = (PASS, "no_cheaper") if 1 - share < CHEAPER else (WARN, "cheaper")
+    return _check("cost", verdict, code, 1 - share, "cost", saving=1 - share, rank=found.rank, share=share)
 
 
-def second(analysis: Analysis, proposal: Proposal | None) -> Check:
+def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
     """Whether a region that is cut off may hold a better value than all that stays, and how many trials would tell."""
     region = None if proposal is None else proposal.elsewhere
     if proposal is None or region is None:
-        return _unknown("second", "nothing_cut")
+        return _check("second", UNKNOWN, "nothing_cut")
     place = []
     for e, levels in zip(analysis.parameters, region.levels, strict=True):
         if not levels.all() and e.read != 0:
-            at = np.flatnonzero(levels)
-            ends = [
-                e.levels[i].label for i in (at if not e.parameter.ordered else dict.fromkeys(at[[0, -1]]))
-            ]
-            place.append([e.name, ends, e.parameter.ordered])
+            at, ordered = np.flatnonzero(levels), e.parameter.ordered
+            labels = [e.levels[i].label for i in (dict.fromkeys(at[[0, -1]]) if ordered else at)]
+            place.append([e.name, labels, ordered])
     # As many as hit a region of that share with probability 0.95.
     needed = math.ceil(math.log(0.05) / math.log1p(-region.share)) if 0 < region.share < 1 else 1
-    values = _values(
-        place=place,
-        probability=region.probability,
-        outside=region.outside,
-        share=region.share,
-        needed=needed,
-        even=proposal.claim.even,
-    )
+    chances = {"probability": region.probability, "outside": region.outside, "share": region.share}
+    values: dict[str, Any] = {"place": place, **chances, "needed": needed, "even": proposal.claim.even}
     if region.probability < SECOND:
-        return Check("second", PASS, "unlikely", values, region.probability)
+        return _check("second", PASS, "unlikely", region.probability, **values)
     action = Action("review.accept", audit=...)
-    return Check("second", WARN, "plausible", values, region.probability, action=action)
+    return _check("second", WARN, "plausible", region.probability, action=action, **values)
 
 
 def worth(found: Worth | None) -> Check:
     """Whether another round is worth it."""
     if found is None:
-        return _unknown("worth", "unknown")
-    action = None
-    if found.verdict != CONTINUE:
-        again = Action("tree.confirm", budget=found.n or RUNS)
-        action = again if found.verdict == CONFIRM else Action("tree.winner")
+        return _check("worth", UNKNOWN, "unknown")
+    again = Action("tree.confirm", budget=found.n or RUNS)
+    action = {CONTINUE: None, CONFIRM: again}.get(found.verdict, Action("tree.winner"))
     verdict = PASS if found.verdict == CONTINUE else WARN
     return Check("worth", verdict, found.verdict.lower(), found.to_json(), found.probability, action=action)

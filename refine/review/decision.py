@@ -1,11 +1,12 @@
-"""What a person did with a proposal: accepted, edited, rejected in parts, or declined. Pure."""
+"""Decisions on proposals, the claims of a branch that they come to together, and what others suggest. Pure."""
 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from refine.errors import ReviewError, did_you_mean, shown, unstorable
 from refine.proposal.proposal import Proposal
@@ -15,8 +16,6 @@ from refine.space.parameters import Parameter
 from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 from refine.stats import Forecast
-
-KINDS = ("accepted", "edited", "declined", "branched", "chosen", "suggested")
 
 
 @dataclass(frozen=True)
@@ -105,12 +104,10 @@ class Decision:
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
         """The decision of :meth:`to_json`'s output."""
         same = ("kind", "proposal", "child", "note", "author", "n", "probability", "volume_kept")
-        forecast = data["forecast"]
+        forecast, edits = data["forecast"], data["edits"].items()
         return cls(
             space=None if data["space"] is None else Space.from_json(data["space"]),
-            edits={
-                n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in data["edits"].items()
-            },
+            edits={n: (parameter_from_json(a), parameter_from_json(b)) for n, (a, b) in edits},
             rejected=tuple(data["rejected"]),
             forecast=None if forecast is None else Forecast.from_json(forecast),
             chosen=data.get("chosen"),
@@ -126,13 +123,7 @@ class Decision:
 
 
 def not_written(again: Decision, first: Decision | None, planned: int | None) -> str:
-    """What of a decision is lost because it was taken before; empty where nothing is.
-
-    Args:
-        again: The decision, taken once more.
-        first: The same one as it is stored; ``None`` where only its round is there already.
-        planned: Configurations of the round that it leads to, if that is there already.
-    """
+    """What is lost of a decision that is taken ``again``, with fewer configurations than ``planned`` or another note; else empty."""
     kept = []
     if planned is not None and again.n is not None and again.n < planned:
         kept.append(f"round {again.child} keeps its {planned:,} configurations")
@@ -144,11 +135,7 @@ def not_written(again: Decision, first: Decision | None, planned: int | None) ->
 
 
 def check_note(note: Any) -> str:
-    """``note`` if it is text.
-
-    Raises:
-        ReviewError: It is not.
-    """
+    """``note`` if it is text, else a ReviewError."""
     if not isinstance(note, str):
         raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
     if bad := unstorable(note):
@@ -157,11 +144,7 @@ def check_note(note: Any) -> str:
 
 
 def check_author(author: Any) -> str:
-    """``author`` if it is text; by default the user's name.
-
-    Raises:
-        ReviewError: It is not.
-    """
+    """``author`` if it is text, by default the user's name, else a ReviewError."""
     if author is not None and not isinstance(author, str):
         raise ReviewError(f"an author must be text, got {author!r}; leave it out for the user's name")
     if author and (bad := unstorable(author)):
@@ -180,15 +163,7 @@ def user() -> str:
 def decided_space(
     proposal: Proposal, edits: Mapping[str, Any], rejected: tuple[str, ...]
 ) -> tuple[Space, dict[str, tuple[Parameter, Parameter]]]:
-    """The space that a proposal, rejections and edits come to.
-
-    Args:
-        proposal: The proposal.
-        edits: Name -> notation; the last word on a parameter.
-        rejected: Parameters that stay as they are now.
-
-    Returns:
-        The space, and for every edited parameter what was proposed and what was decided.
+    """The space that a proposal, rejections and edits come to, and for every edited parameter what was proposed and decided.
 
     Raises:
         ReviewError: An unknown name, or an edit that breaks the notation.
@@ -199,3 +174,65 @@ def decided_space(
     back = {name: proposal.old[name] for name in rejected}
     space = edit_space(proposal.space.replace(back), proposal.old, edits)
     return space, {n: (proposal.space[n], space[n]) for n in edits if space[n] != proposal.space[n]}
+
+
+class BranchClaim(NamedTuple):
+    """What is claimed of a round's space against the first one of its branch.
+
+    Attributes:
+        claims: How many claims it rests on, one per decision.
+        probability: At least with this probability the best value inside is within ``epsilon`` of the best in the first space:
+            by Bonferroni's inequality 1 minus the sum of the risks, 0 where that is less.
+        epsilon: Sum of the losses that count as none, in units of the metric; NaN where one is not known.
+    """
+
+    claims: int
+    probability: float
+    epsilon: float
+
+
+def branch_claim(decisions: Iterable[Decision]) -> BranchClaim | None:
+    """What the claims of the decisions from the first round of a branch to its last one come to.
+
+    ``None`` where there is none, or one of them left something out without a claim.
+    """
+    made = [d for d in decisions if d.volume_kept != 1]
+    if not made or any(d.probability is None for d in made):
+        return None
+    risk = math.fsum(1 - d.probability for d in made if d.probability is not None)
+    losses = [math.nan if d.epsilon is None else d.epsilon for d in made]
+    return BranchClaim(len(made), max(0.0, 1 - risk), sum(losses))
+
+
+class Suggestion(NamedTuple):
+    """Bounds that somebody suggests.
+
+    Attributes:
+        decision: As it is stored: who, why, and what was claimed of it then.
+        space: The space suggested.
+        differs: Name -> (proposed, suggested) where these differ now.
+        volume_kept: Share of the present space that it keeps.
+        probability: What is claimed of it on the present evidence, as of the proposal: see
+            :class:`refine.proposal.proposal.Claim`; NaN where that can't be stated.
+    """
+
+    decision: Decision
+    space: Space
+    differs: Mapping[str, tuple[Parameter, Parameter]]
+    volume_kept: float
+    probability: float
+
+
+def suggestions_beside(proposal: Proposal, decisions: Sequence[Decision]) -> tuple[Suggestion, ...]:
+    """Suggestions about a proposal that nobody has taken over yet, of all decisions on its round, oldest first."""
+    decided, now = [d.space for d in decisions if d.child], proposal.space
+    suggestions = []
+    for d in decisions:
+        if d.kind != "suggested" or d.space is None or d.space in decided:
+            continue
+        differs = {n: (now[n], p) for n, p in d.space.items() if n in now and now[n] != p}
+        claimed = proposal.probability_of(d.space)
+        if math.isnan(claimed) and d.proposal == proposal.digest and d.probability is not None:
+            claimed = d.probability
+        suggestions.append(Suggestion(d, d.space, differs, proposal.volume_of(d.space), claimed))
+    return tuple(suggestions)

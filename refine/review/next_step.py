@@ -57,14 +57,7 @@ class NextStep:
 
 
 def advised_size(analysis: Analysis, proposal: Proposal, space: Space, planned: int) -> int:
-    """How many configurations the next round is advised to run, no more than this one: what everything that names a size says.
-
-    Args:
-        analysis: What was measured.
-        proposal: What is proposed.
-        space: What the next round searches; the proposed one, or an edited one.
-        planned: Configurations planned for this round.
-    """
+    """How many configurations the next round on a space, the proposed one or an edited one, is advised to run, at most ``planned``."""
     advised = proposal.advice
     if advised is None or space != proposal.space:
         advised = advice(analysis, space, left_to_run(analysis, space))
@@ -72,16 +65,11 @@ def advised_size(analysis: Analysis, proposal: Proposal, space: Space, planned: 
 
 
 def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextStep:
-    """What a round asks for next.
+    """What a round with so many ``planned`` configurations asks for next.
 
     A proposal that changes something is to be decided. Where none does, more configurations of the same round would
     settle what can't be judged yet; where everything can be judged, or nothing is left to run, the best are to be run
     again.
-
-    Args:
-        analysis: What was measured.
-        proposal: What is proposed.
-        planned: Configurations planned for the round.
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     each = trial_seconds(analysis, proposal.space)

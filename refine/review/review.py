@@ -16,13 +16,19 @@ from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
 from refine.proposal.proposal import Claim, Proposal
-from refine.review.branch_claim import BranchClaim, branch_claim
-from refine.review.checklist import Checks
-from refine.review.decision import Decision, check_author, check_note, decided_space
+from refine.review.checks import Checks
+from refine.review.decision import (
+    BranchClaim,
+    Decision,
+    Suggestion,
+    branch_claim,
+    check_author,
+    check_note,
+    decided_space,
+    suggestions_beside,
+)
 from refine.review.next_step import NextStep, advised_size, next_step_of
-from refine.review.rehearsal import Rehearsal, check_plan, plans_beside, rehearse
-from refine.review.suggestions import Suggestion, suggestions_beside
-from refine.review.worth import Worth, worth_of
+from refine.review.worth import Rehearsal, Worth, check_plan, plans_beside, rehearse, worth_of
 from refine.space.given import given_configurations
 from refine.space.parameters import Parameter
 from refine.space.space import Space
@@ -127,7 +133,7 @@ class Review(Shown, Generic[R]):
                 fixed value. Bounds beyond the present ones widen.
 
         Raises:
-            ReviewError: An unknown name or a broken notation. Nothing is changed.
+            ReviewError: An unknown name or a broken notation.
 
         Examples:
             >>> review.edit(dropout=(0, 0.2)).space["dropout"].grid

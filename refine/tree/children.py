@@ -24,8 +24,7 @@ from refine.proposal.allocation import (
 )
 from refine.proposal.forecast import forecast
 from refine.proposal.proposal import Proposal
-from refine.review.checklist import Checks, checks_of
-from refine.review.checks import Known
+from refine.review.checks import Checks, Known, checks_of
 from refine.review.decision import Decision, check_author, check_note, not_written
 from refine.review.worth import Worth
 from refine.run.steering import check_pruner

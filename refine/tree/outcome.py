@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.proposal.proposal import Proposal
-from refine.review.authors import BeliefScore, Contest, Cut, beats, bits_of
-from refine.review.calibration import Calibration, Entry, Seen
+from refine.review.calibration import BeliefScore, Calibration, Contest, Cut, Entry, Seen, beats, bits_of
 from refine.review.decision import Decision
 from refine.space.space import Space
 from refine.tree.lineage import Ranked, Values, best_inside

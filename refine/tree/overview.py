@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from refine.review.branch_claim import BranchClaim, branch_claim
-from refine.review.decision import Decision
+from refine.review.decision import BranchClaim, Decision, branch_claim
 from refine.space.space import SpaceDiff
 from refine.stats.pareto import non_dominated
 from refine.tree.names import paths_of

@@ -13,11 +13,10 @@ from refine.analysis.optimism import Optimism
 from refine.errors import AnalysisError, ReviewError
 from refine.proposal.proposal import Proposal, check_risk
 from refine.proposal.proposal import propose as proposed
-from refine.review.checklist import Checks
+from refine.review.checks import Checks
 from refine.review.next_step import advised_size
-from refine.review.rehearsal import Rehearsal, check_plan
 from refine.review.review import Review
-from refine.review.worth import worth_of
+from refine.review.worth import Rehearsal, check_plan, worth_of
 from refine.tree.children import DecidedRound
 from refine.tree.lineage import analyze
 from refine.tree.reading import read_optimism

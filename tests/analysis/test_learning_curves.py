@@ -8,7 +8,7 @@ import pytest
 
 from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
-from refine.report.markdown.round_reading import gather
+from refine.report.markdown.round import gather
 from refine.tree.reading import read_curves
 from refine.trials.metric import Metric
 

@@ -12,8 +12,7 @@ import refine
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.surrogate import surrogate_of
 from refine.report.pages.proposal import why
-from refine.review.branch_claim import branch_claim
-from refine.review.decision import Decision
+from refine.review.decision import Decision, branch_claim
 
 SPACE = refine.Space(
     {

@@ -15,7 +15,7 @@ from refine.errors import DesignError, ReviewError
 from refine.proposal.options import Option, Options
 from refine.proposal.rescaling import by_magnitude
 from refine.proposal.surrogate import MENU
-from refine.report.pages.options import leaves_text, risks_text
+from refine.report.pages.preview import leaves_text, risks_text
 
 OLD = Space(
     {"lr": Float(0.1, 1.0, levels=10), "units": Integer(8, 64, levels=4, log=True), "act": ["a", "b", "c"]}

@@ -15,7 +15,7 @@ from refine.report.markdown.script import reproduce
 from refine.report.pages.checks import says
 from refine.report.pages.proposal import why
 from refine.report.pages.reasons import sentences
-from refine.review.checklist import Checks
+from refine.review.checks import Checks
 
 SPACE = refine.Space(
     {

@@ -12,8 +12,7 @@ import refine
 from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
 from refine.report.pages.checks import figure, question, says, subject
-from refine.review.checklist import checks_of
-from refine.review.checks import Known
+from refine.review.checks import Known, checks_of
 from refine.stats import CurveCheck
 from refine.trials.metric import Metric
 from refine.utils.action import Action

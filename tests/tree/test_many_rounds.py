@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.report.markdown.tree_reading import TOLD
+from refine.report.markdown.tree import TOLD
 from refine.stats import importance
 from refine.tree import lineage
 from refine.tree.round import Round

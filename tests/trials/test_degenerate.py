@@ -8,8 +8,7 @@ import pytest
 
 import objectives
 import refine
-from refine.report.markdown.round_facts import finished
-from refine.report.markdown.round_reading import gather
+from refine.report.markdown.round import gather
 from refine.trials.frame import best_first, degenerate_rows
 
 
@@ -33,7 +32,7 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     assert [level.bad for level in analysis["lr"].levels] == [0.0] * 7 + [1.0] * 3
     assert found.propose(keep=False).space["lr"].high < 4
     facts = gather(found)
-    assert finished(facts).iloc[0]["value"] == found.best["value"]
+    assert facts.finished.iloc[0]["value"] == found.best["value"]
     text = found.report(tmp_path).read_text()
     assert "gave a model that predicts a constant (`degenerate`). They are left out here" in text
     assert "The best f1 is 2.0" not in text

@@ -12,7 +12,7 @@ from refine.errors import AnalysisError
 from refine.report.figures.canvas import head, legend_of, panels
 from refine.report.figures.labels import shorten
 from refine.report.figures.theme import drawing, narrow, points, present, tone
-from refine.report.pages.curves import FLAG_WORDS
+from refine.report.pages.checks import FLAGS
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import number, score
 
@@ -144,7 +144,7 @@ def _lines(trial: TrialCurves) -> list[str]:
     if not trial.judged:
         return ["too few epochs to tell"]
     lines = [""]
-    for word in (FLAG_WORDS[name] for name in trial.seen):
+    for word in (FLAGS[name].word for name in trial.seen):
         longer = f"{lines[-1]}, {word}" if lines[-1] else word
         if len(longer) > _LETTERS:
             lines[-1] += ","

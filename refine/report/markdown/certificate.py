@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import fmean
+from typing import Any
 
-from refine.report.markdown.rendering import published
+from refine._version import VERSION
+from refine.analysis.ablation import Change, ablation_of
+from refine.analysis.winner import Winner
+from refine.design.space_filling import IMPORTED
+from refine.report.markdown.facts import KIND_WORDS, ORIGIN_WORDS, counted, fingerprints, store_name
+from refine.report.markdown.rendering import file_name, published, written
+from refine.report.markdown.script import configuration_code, reproduce
 from refine.report.markdown.text import (
     Part,
     Raw,
@@ -20,407 +30,330 @@ from refine.report.markdown.text import (
     slug,
     values_table,
 )
-from refine.report.pages.winner import differing
+from refine.report.pages.winner import between, differing
+from refine.run.fingerprint import versions_of
+from refine.run.holdout import HoldoutResult
+from refine.tree.overview import comparable
+from refine.tree.round import Round
+from refine.tree.tree import Tree
+from refine.tree.winner import ran
+from refine.trials.round_record import OPTUNA
+from refine.trials.trial import STATES
 from refine.utils.action import Action
 from refine.utils.display import Items
-from refine.utils.files import made_folder
 from refine.utils.format import duration, percent, plural, probability, score
+from refine.utils.provided import provides
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from refine.analysis.ablation import Change
-    from refine.analysis.winner import Winner
-    from refine.run.holdout import HoldoutResult
-    from refine.space.space import Space
-
+_DESIGNS = {
+    "sobol": "scrambled Sobol' points without replacement",
+    "uniform": "uniform draws without replacement",
+    IMPORTED: "whoever ran the imported trials",
+}
 _INTERVAL = (
     "The interval is of the mean over seeds, by the posterior of all runs, and as wide as to hold its planned run. The posterior draws values towards what its "
     "neighbours showed, so that having been chosen as the best of many is accounted for: what is chosen by a posterior "
     "mean is not biased by the choice where the posterior is right (Dawid 1994; Efron 2011)."
 )
+_HARDWARE = ("cpu", "gpu", "platform")
+_SOFTWARE = ("python", "tensorflow", "keras", "backend", "torch", "jax", "scikit-learn", "numpy")
+
+
+@provides("winner.report")
+def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> Path:
+    """Writes the certificate of a winner: see :meth:`refine.Winner.report`."""
+    home = home._at_once()
+    if isinstance(home, Round):
+        file = file_name(home, folder, f"-winner{'.html' if html else '.md'}")
+    else:
+        file = slug(home.name, set())
+    return written(partial(_write, _search_of(won, home), file), folder, html)
 
 
 @dataclass(frozen=True, eq=False)
-class CertificateFacts:
-    """Everything that a certificate says.
+class _Search:
+    """What the store knows of the search that a winner came of: its rounds that were judged alike, and that of the winner."""
 
-    Attributes:
-        winner: The configuration to hand over.
-        name: Of the tree.
-        round: Id of the round that it is of; ``None`` for the whole tree.
-        space: Of the first round.
-        design: How the first round was drawn, in words.
-        seeds: Seeds of the rounds' designs, oldest first.
-        states: State -> number of planned trials of all rounds that were judged alike.
-        origins: Origin, in words -> the same.
-        rounds: How many these are.
-        replicates: How many runs under new seeds there were.
-        looks: How many proposals were looked at.
-        decisions: Kind of decision, in words -> how often.
-        seconds: Time of all trainings; NaN where nobody measured it.
-        winner_seconds: Times of the trainings of the winner.
-        holdout: What the hold-out showed of the winner; ``None`` where it was not measured on it.
-        openings: How often the hold-out was opened.
-        ablation: The changes from the baseline to the winner.
-        environment: Package -> version, of the winner's round.
-        codes: Fingerprints of the code that ran.
-        data: Fingerprint of the data; ``None`` where the objective names none.
-        objective: Its name.
-        store: Where everything is kept, shown without folders, user or password.
-        version: Of this package.
-        reproduce: Python that trains the winner again.
-        file: What a round's files are called; default its id.
-    """
+    won: Winner
+    home: Tree | Round
+    rounds: tuple[Round, ...]
+    mine: Round
 
-    winner: Winner
-    name: str
-    round: str | None
-    space: Space
-    design: str
-    seeds: tuple[int, ...]
-    states: Mapping[str, int]
-    origins: Mapping[str, int]
-    rounds: int
-    replicates: int
-    looks: int
-    decisions: Mapping[str, int]
-    seconds: float
-    winner_seconds: tuple[float, ...]
-    holdout: HoldoutResult | None
-    openings: int
-    ablation: tuple[Change, ...]
-    environment: Mapping[str, str]
-    codes: tuple[str, ...]
-    data: str | None
-    objective: str
-    store: str
-    version: str
-    reproduce: str
-    file: str = ""
+    @cached_property
+    def frames(self) -> list[Any]:
+        return [r.trials for r in self.rounds]
+
+    @cached_property
+    def replicates(self) -> list[Any]:
+        return [r.replicates for r in self.rounds]
+
+    @cached_property
+    def states(self) -> str:
+        return counted(Counter(s for frame in self.frames for s in frame["state"]), {s: s for s in STATES})
+
+    @cached_property
+    def origins(self) -> str:
+        return counted(Counter(o for frame in self.frames for o in frame["origin"]), ORIGIN_WORDS)
+
+    @cached_property
+    def trials(self) -> int:
+        return sum(map(len, self.frames))
+
+    @cached_property
+    def decisions(self) -> Counter[str]:
+        return Counter(KIND_WORDS.get(d.kind, d.kind).lower() for r in self.rounds for d in r.decisions)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Time of all trainings; NaN where nobody measured it."""
+        times = [s for f in (*self.frames, *self.replicates) for s in f["seconds"] if math.isfinite(s)]
+        return float(sum(times)) if times else math.nan
+
+    @cached_property
+    def openings(self) -> int:
+        return sum(len(r.holdout_results) for r in self.rounds)
+
+    @cached_property
+    def holdout(self) -> HoldoutResult | None:
+        """What the hold-out showed of the winner, if it was measured on it; the winner's row alone."""
+        key = self.won.candidates[0].key
+        openings = self.mine.context.reader.openings(self.mine._stored.pk)
+        for opening, result in zip(openings, self.mine.holdout_results, strict=True):
+            if key in opening.keys:
+                return result.only(opening.keys.index(key))
+        return None
+
+    @cached_property
+    def ablation(self) -> tuple[Change, ...]:
+        gain = self.won.gain
+        if gain is None or gain.same:
+            return ()
+        goals = [(r._stored, r.goal) for r in self.rounds]
+        return ablation_of(ran(self.mine.context.reader, goals), gain.baseline, self.won.candidates[0])
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        reader = self.mine.context.reader
+        return versions_of([c for r in self.rounds for c in reader.records([r._stored.pk]).columns["code"]])
 
 
-def certificate(facts: CertificateFacts, folder: str | Path) -> Path:
-    """Writes ``<folder>/<tree or round>-winner.md``.
+def _search_of(won: Winner, home: Tree | Round) -> _Search:
+    if isinstance(home, Tree):
+        rounds = tuple(comparable(home.rounds))
+    else:
+        alike = {stored.node.id for stored, _ in home._judged_alike}
+        path = [node.id for node in home.path if node.id in alike]
+        rounds = tuple(home if i == home.id else home._other(i) for i in path)
+    return _Search(won, home, rounds, next(r for r in rounds if r.id == won.round))
 
-    Returns:
-        The markdown file.
-    """
-    where, won = Path(folder), facts.winner
-    made_folder(where)
-    name = facts.file or facts.round or slug(facts.name, set())
-    page, columns = won.page(), ["what", won.metric, "95 % interval", "how it is known"]
-    head: list[Part] = [replace(page, folds=()), _summary(facts), values_table(columns, _worth(facts))]
+
+def _write(search: _Search, file: str, folder: Path) -> Path:
+    """Writes ``<file>-winner.md`` into a folder."""
+    won, best, page = search.won, search.won.candidates[0], search.won.page()
+    title = f"Certificate of the winner of {escape(search.mine.context.name)}"
+    if isinstance(search.home, Round):
+        title = f"{title}, round {code(search.home.id)}"
+    known, *more = page.folds
+    head: list[Part] = [replace(page, folds=()), _summary(search), known.blocks[0]]
+    seed, params = search.mine.node.trial_seed(best.key, 0), configuration_code(best.configuration)
+    script = f"{reproduce(search.mine)}\n\n# The winner; the seed of its planned run was {seed}.\nparams = {params}"
     evidence = [
-        Section("How that is known", (Items(tuple(_notes(facts))), *opened(page.folds))),
-        _ablation(facts),
+        Section("How that is known", (Items(tuple(_notes(search))), *known.blocks[1:], *opened(more))),
+        _ablation(search),
         _cheaper(won),
-        Section("How it was found", (values_table(["what", "value"], _found(facts)),)),
-        Section("For a methods section", (Raw(f"> {escape(methods(facts))}"),)),
-        Section("Reproducibility checklist", (values_table(["question", "answer"], _checklist(facts)),)),
-        Section("Reproduce it", (fence(facts.reproduce, "python"),)),
+        Section("How it was found", (values_table(["what", "value"], list(_found(search))),)),
+        Section("For a methods section", (Raw(f"> {escape(' '.join(_methods(search)))}"),)),
+        Section(
+            "Reproducibility checklist",
+            (values_table(["question", "answer"], list(_checklist(search).items())),),
+        ),
+        Section("Reproduce it", (fence(script, "python"),)),
     ]
-    title = Raw(f"Certificate of the winner of {escape(facts.name)}{_of_round(facts)}")
-    return published(where / f"{name}-winner.md", title, head, evidence)
+    return published(folder / f"{file}-winner.md", Raw(title), head, evidence)
 
 
-def _of_round(facts: CertificateFacts) -> str:
-    return "" if facts.round is None else f", round {code(facts.round)}"
-
-
-def _summary(facts: CertificateFacts) -> str:
-    won = facts.winner
-    decided = ", ".join(f"{count:,} {kind}" for kind, count in facts.decisions.items())
+def _summary(search: _Search) -> str:
+    won = search.won
     parts = [
-        f"It is one of {plural(won.evaluated, 'configuration')} that were evaluated in {plural(facts.rounds, 'round')}; "
-        f"decisions between them: {decided or 'none'}."
+        f"It is one of {plural(won.evaluated, 'configuration')} that were evaluated in {plural(len(search.rounds), 'round')}; "
+        f"decisions between them: {counted(search.decisions) or 'none'}."
     ]
     if won.gain is None:
         parts.append("No baseline was given, so that nothing is said of what the search was worth.")
-    if facts.holdout is not None:
-        parts.append(_holdout_sentence(facts.holdout))
+    if search.holdout is not None:
+        parts.append(_holdout(search.holdout))
     return " ".join(parts)
 
 
-def _holdout_sentence(found: HoldoutResult) -> str:
+def _holdout(found: HoldoutResult) -> str:
     first = found.table.iloc[0]
-    return (
-        f"On the hold-out it has {score(float(first['holdout']))}, the mean of {plural(int(first['runs']), 'model')} that "
-        "were trained anew."
-    )
+    models, sd = plural(int(first["runs"]), "model"), float(first["sd"])
+    spread = f" (deviation {score(sd)})" if math.isfinite(sd) else ""
+    return f"On the hold-out it has {score(float(first['holdout']))}, the mean of {models} that were trained anew{spread}."
 
 
-def _worth(facts: CertificateFacts) -> list[list[object]]:
-    won = facts.winner
-    best = won.candidates[0]
-    low, high = won.interval
-    rows: list[list[object]] = [
-        [
-            "expected" if won.noise.deterministic else "expected when trained again",
-            score(won.expected),
-            f"{score(low)} to {score(high)}" if math.isfinite(low) else "-",
-            "posterior mean over all runs" if math.isfinite(low) else "mean of its runs",
-        ],
-        [
-            "observed in its planned run",
-            score(best.observed),
-            "-",
-            "one training, part of what it was chosen by",
-        ],
+def _notes(search: _Search) -> Iterator[str]:
+    best = search.won.candidates[0]
+    if math.isfinite(best.low):
+        yield _INTERVAL
+    if not best.fresh:
+        yield f"It was not run under new seeds; {Action('tree.confirm', budget=20)} does that, and narrows the interval."
+    columns = search.mine.context.reader.records([search.mine._stored.pk], replicates=True).columns
+    rows = zip(columns["key"], columns["state"], columns["seconds"], strict=True)
+    times = [
+        float(s) for key, state, s in rows if key == best.key and state == "complete" and math.isfinite(s)
     ]
-    if best.fresh:
-        mean = sum(best.fresh) / len(best.fresh)
-        rows.append(
-            [
-                "under new seeds",
-                score(mean),
-                "-",
-                f"mean of {plural(len(best.fresh), 'run')}, {_spread(best.fresh)}",
-            ]
-        )
-    rows.append(
-        [
-            "best observed trial of all",
-            score(won.best_value),
-            "-",
-            "the same configuration" if won.is_best_observed else "another configuration, a lucky draw",
-        ]
-    )
-    if facts.holdout is not None:
-        first = facts.holdout.table.iloc[0]
-        sd = float(first["sd"])
-        rows.append(
-            [
-                "on the hold-out",
-                score(float(first["holdout"])),
-                "-",
-                f"mean of {plural(int(first['runs']), 'model')} trained anew{f', deviation {score(sd)}' if math.isfinite(sd) else ''}; "
-                f"opened {plural(facts.openings, 'time')}",
-            ]
-        )
-    if won.gain is not None and not won.gain.same:
-        gain = won.gain
-        interval = f"{score(gain.low)} to {score(gain.high)}" if math.isfinite(gain.low) else "-"
-        rows.append(["gain over the baseline", score(gain.expected), interval, "posterior of the difference"])
-    return rows
+    if times:
+        yield f"It takes {duration(fmean(times))} to train, the mean of {plural(len(times), 'training')}."
+    if search.holdout is None and search.openings:
+        yield "The hold-out was not opened for it."
+    elif search.holdout is None:
+        yield "No hold-out was opened: every number here comes from the data that the search was made on."
 
 
-def _spread(values: tuple[float, ...]) -> str:
-    return f"from {score(min(values))} to {score(max(values))}" if len(values) > 1 else "a single one"
-
-
-def _notes(facts: CertificateFacts) -> list[str]:
-    won = facts.winner
-    notes = [_INTERVAL] if math.isfinite(won.interval[0]) else []
-    if not won.candidates[0].fresh:
-        notes.append(
-            f"It was not run under new seeds; {Action('tree.confirm', budget=20)} does that, and narrows the interval."
-        )
-    if facts.winner_seconds:
-        typical = sum(facts.winner_seconds) / len(facts.winner_seconds)
-        notes.append(
-            f"It takes {duration(typical)} to train, the mean of {plural(len(facts.winner_seconds), 'training')}."
-        )
-    if facts.holdout is None:
-        notes.append(
-            "The hold-out was not opened for it."
-            if facts.openings
-            else "No hold-out was opened: every number here comes from the data that the search was made on."
-        )
-    return notes
-
-
-def _ablation(facts: CertificateFacts) -> Section | None:
-    if not facts.ablation:
+def _ablation(search: _Search) -> Section | None:
+    steps = search.ablation
+    if not steps:
         return None
-    rows: list[list[object]] = []
-    for step in facts.ablation:
-        changes = [f"{n}: {a} to {b}" for n, a, b in zip(step.names, step.before, step.after, strict=True)]
-        rows.append(
-            [
-                joined(changes),
-                score(step.gain),
-                f"{score(step.low)} to {score(step.high)}",
-                score(step.expected),
-                "a trial and the posterior" if step.evaluated else "the posterior",
-            ]
-        )
-    ran = sum(step.evaluated for step in facts.ablation)
-    how = (
-        "None of the steps between was evaluated: their values are posterior means."
-        if ran <= 1
-        else f"{ran} of {len(facts.ablation)} steps lead to a configuration that was evaluated; values are posterior means."
-    )
+    rows = [
+        [
+            joined([f"{n}: {a} to {b}" for n, a, b in zip(step.names, step.before, step.after, strict=True)]),
+            score(step.gain),
+            between(step.low, step.high),
+            score(step.expected),
+            "a trial and the posterior" if step.evaluated else "the posterior",
+        ]
+        for step in steps
+    ]
+    evaluated = sum(step.evaluated for step in steps)
+    how = "None of the steps between was evaluated: their values are posterior means."
+    if evaluated > 1:
+        how = f"{evaluated} of {len(steps)} steps lead to a configuration that was evaluated; values are posterior means."
     told = (
         f"From the baseline to the winner, one parameter at a time, the change that gains most first. {how}"
     )
-    head = ["change", "gain", "95 % interval", f"{facts.winner.metric} expected after it", "known by"]
+    head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "known by"]
     return Section("What makes the difference", (told, values_table(head, rows)))
 
 
 def _cheaper(won: Winner) -> Section:
     """What is nearly as good and cheaper to train."""
-    title, most = "What is cheaper", score(won.tolerance)
-    if not math.isfinite(won.candidates[0].seconds):
-        untimed = "How long trainings took was not measured, so that nothing is said of what is cheaper."
-        return Section(title, (untimed,))
+    title, most, first = "What is cheaper", score(won.tolerance), won.candidates[0]
+    if not math.isfinite(first.seconds):
+        return Section(
+            title, ("How long trainings took was not measured, so that nothing is said of what is cheaper.",)
+        )
     if not won.cheaper:
         none = f"Nothing that takes four fifths of its time or less is expected to come within {most} of it."
         return Section(title, (none,))
+    rows = []
+    for other in won.cheaper:
+        share = percent(other.seconds / first.seconds if first.seconds else None)
+        at = ", ".join(f"{name} = {other.labels[name]}" for name in differing(first, other))
+        rows.append(
+            [score(other.expected), between(other.low, other.high), duration(other.seconds), share, at]
+        )
     head = ["expected", "95 % interval", "time", "of the winner's", "instead"]
-    rows = [_cheaper_row(won, i) for i in range(len(won.cheaper))]
-    told = f"Expected to lose no more than {most}, and cheaper to train:"
-    return Section(title, (told, values_table(head, rows)))
-
-
-def _cheaper_row(won: Winner, i: int) -> list[object]:
-    other, first = won.cheaper[i], won.candidates[0]
-    at = ", ".join(f"{name} = {other.labels[name]}" for name in differing(first, other))
-    interval = f"{score(other.low)} to {score(other.high)}" if math.isfinite(other.low) else "-"
-    return [
-        score(other.expected),
-        interval,
-        duration(other.seconds),
-        percent(other.seconds / first.seconds if first.seconds else None),
-        at,
-    ]
-
-
-def _found(facts: CertificateFacts) -> list[list[object]]:
-    states = ", ".join(f"{count:,} {state}" for state, count in facts.states.items())
-    origins = ", ".join(f"{count:,} {origin}" for origin, count in facts.origins.items())
-    decisions = ", ".join(f"{count:,} {kind}" for kind, count in facts.decisions.items())
-    rows: list[list[object]] = [
-        ["rounds", f"{facts.rounds:,}"],
-        ["trials", states],
-        ["drawn", origins],
-        ["runs under new seeds", f"{facts.replicates:,}"],
-        ["decisions", decisions or "none"],
-        [
-            "looks at the results",
-            f"{plural(facts.looks, 'proposal')}, {plural(facts.openings, 'opening')} of the hold-out",
-        ],
-        ["first design", facts.design],
-        ["design seeds", ", ".join(map(str, facts.seeds))],
-        ["objective", code(facts.objective)],
-        ["data", code(facts.data[:12]) if facts.data else "no fingerprint: the objective names no data"],
-        ["code", joined([code(c[:12]) for c in facts.codes]) if facts.codes else "no fingerprint"],
-        ["store", code(facts.store)],
-    ]
-    if math.isfinite(facts.seconds):
-        rows.append(["time of all trainings", duration(facts.seconds)])
-    return rows
-
-
-def methods(facts: CertificateFacts) -> str:
-    """Sentences for the methods section of a paper, from the records.
-
-    Args:
-        facts: What is known.
-    """
-    won, trials = facts.winner, sum(facts.states.values())
-    varied = len(facts.space.varied)
-    low, high = won.interval
-    parts = [
-        f"We tuned {plural(varied, 'hyperparameter')} with refine {facts.version} in {plural(facts.rounds, 'round')} of "
-        f"{trials:,} trainings in all ({', '.join(f'{c:,} {o}' for o, c in facts.origins.items())}); the first round drew from a "
-        f"grid of {facts.space.size:,} configurations by {facts.design}."
-    ]
-    if facts.decisions:
-        said = ", ".join(f"{count:,} {kind}" for kind, count in facts.decisions.items())
-        parts.append(
-            f"Between rounds the space was changed by {plural(sum(facts.decisions.values()), 'decision')} ({said})."
-        )
-    how = (
-        "posterior mean over seeds, not the best observed value,"
-        if math.isfinite(low)
-        else "mean of its runs"
+    return Section(
+        title, (f"Expected to lose no more than {most}, and cheaper to train:", values_table(head, rows))
     )
-    parts.append(
-        f"The configuration reported is the one with the best {how} among {plural(won.evaluated, 'evaluated configuration')}."
+
+
+def _found(search: _Search) -> Iterator[tuple[str, str]]:
+    looks = sum(len(search.mine.context.reader.proposals(r._stored.pk)) for r in search.rounds)
+    yield "rounds", f"{len(search.rounds):,}"
+    yield "trials", search.states
+    yield "drawn", search.origins
+    yield "runs under new seeds", f"{sum(map(len, search.replicates)):,}"
+    yield "decisions", counted(search.decisions) or "none"
+    yield (
+        "looks at the results",
+        f"{plural(looks, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out",
     )
+    yield "first design", _design(search)
+    yield "design seeds", ", ".join(str(r.node.seed) for r in search.rounds)
+    yield "objective", code(search.mine.node.objective)
+    yield from fingerprints(search.mine.node.data, search.codes)
+    yield "store", code(store_name(search.mine.context.store.name))
+    if math.isfinite(search.seconds):
+        yield "time of all trainings", duration(search.seconds)
+
+
+def _design(search: _Search) -> str:
+    method = search.rounds[0].node.method
+    return _DESIGNS.get(method, f"the sampler {method.removeprefix(OPTUNA)}")
+
+
+def _environment(search: _Search) -> dict[str, Any]:
+    """Package -> version, of the winner's round."""
+    reader, key = search.mine.context.reader, search.won.candidates[0].key
+    return dict(next(reversed(reader.environments_of(search.mine._stored.pk, [key])), {}))
+
+
+def _methods(search: _Search) -> Iterator[str]:
+    """Sentences for the methods section of a paper, from the records."""
+    won, space, replicates = search.won, search.rounds[0].space, sum(map(len, search.replicates))
+    interval = between(*won.interval)
+    yield (
+        f"We tuned {plural(len(space.varied), 'hyperparameter')} with refine {VERSION} in {plural(len(search.rounds), 'round')} of "
+        f"{search.trials:,} trainings in all ({search.origins}); the first round drew from a "
+        f"grid of {space.size:,} configurations by {_design(search)}."
+    )
+    if search.decisions:
+        made = plural(search.decisions.total(), "decision")
+        yield f"Between rounds the space was changed by {made} ({counted(search.decisions)})."
+    how = "mean of its runs" if interval == "-" else "posterior mean over seeds, not the best observed value,"
+    among = plural(won.evaluated, "evaluated configuration")
+    yield f"The configuration reported is the one with the best {how} among {among}."
     if won.race is not None:
-        parts.append(
-            f"It was confirmed by a race of {plural(len(won.race.racers), 'configuration')} with "
-            f"{plural(won.race.runs, 'training')} under new seeds."
-        )
-    elif facts.replicates:
-        parts.append(f"{plural(facts.replicates, 'further training')} under new seeds informed that choice.")
-    interval = f" (95 % posterior interval {score(low)} to {score(high)})" if math.isfinite(low) else ""
-    parts.append(f"Its expected {won.metric} is {score(won.expected)}{interval}.")
-    if won.gain is not None and math.isfinite(won.gain.low):
-        gain = won.gain
-        parts.append(
+        entrants, runs = plural(len(won.race.racers), "configuration"), plural(won.race.runs, "training")
+        yield f"It was confirmed by a race of {entrants} with {runs} under new seeds."
+    elif replicates:
+        yield f"{plural(replicates, 'further training')} under new seeds informed that choice."
+    sure = "" if interval == "-" else f" (95 % posterior interval {interval})"
+    yield f"Its expected {won.metric} is {score(won.expected)}{sure}."
+    gain = won.gain
+    if gain is not None and math.isfinite(gain.low):
+        yield (
             f"Against the baseline, trained {plural(1 + len(gain.baseline.fresh), 'time')}, it gains {score(gain.expected)} "
-            f"({score(gain.low)} to {score(gain.high)}; more than 0 with probability {probability(gain.probability)})."
+            f"({between(gain.low, gain.high)}; more than 0 with probability {probability(gain.probability)})."
         )
-    if facts.holdout is not None:
-        parts.append(
-            f"{_holdout_sentence(facts.holdout)} The hold-out was opened {plural(facts.openings, 'time')}."
-        )
+    if search.holdout is None:
+        yield "No hold-out was opened for it, so that these values are of the validation data."
     else:
-        parts.append("No hold-out was opened for it, so that these values are of the validation data.")
-    if math.isfinite(facts.seconds):
-        cpu = facts.environment.get("gpu") or facts.environment.get("cpu")
-        parts.append(f"All trainings took {duration(facts.seconds)}{f' on {cpu}' if cpu else ''}.")
-    return " ".join(parts)
+        yield f"{_holdout(search.holdout)} The hold-out was opened {plural(search.openings, 'time')}."
+    if math.isfinite(search.seconds):
+        tools = _environment(search)
+        device = tools.get("gpu") or tools.get("cpu")
+        yield f"All trainings took {duration(search.seconds)}{f' on {device}' if device else ''}."
 
 
-def _checklist(facts: CertificateFacts) -> list[list[object]]:
-    won, tools = facts.winner, facts.environment
-    unseeded = "the seed of each is stored, and so is that of every design"
-    return [
-        [
-            "Is the search space stated?",
-            f"yes: {plural(len(facts.space.varied), 'parameter')}, {facts.space.size:,} configurations, in the reports of the rounds",
-        ],
-        [
-            "How many configurations were tried, in all?",
-            f"{won.evaluated:,}, in {sum(facts.states.values()):,} trials; failed ones are counted",
-        ],
-        [
-            "How was the reported one chosen?",
-            "by its posterior mean" if math.isfinite(won.interval[0]) else "by the mean of its runs",
-        ],
-        [
-            "How many runs is its value from?",
-            plural(1 + len(won.candidates[0].fresh), "run") + " of it, and those of its neighbours",
-        ],
-        [
-            "What do the error bars mean?",
-            "95 % posterior interval of the mean over seeds"
-            if math.isfinite(won.interval[0])
-            else "there are none",
-        ],
-        ["Was it measured on data that the search never saw?", "yes" if facts.holdout is not None else "no"],
-        [
-            "Is it compared with a baseline?",
-            "no" if won.gain is None else f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}",
-        ],
-        ["Are the seeds stated?", f"yes: {unseeded}"],
-        ["What did it cost?", duration(facts.seconds) if math.isfinite(facts.seconds) else "not measured"],
-        [
-            "On what did it run?",
-            ", ".join(str(tools[k]) for k in ("cpu", "gpu", "platform") if k in tools) or "not recorded",
-        ],
-        [
-            "Which software?",
-            ", ".join(
-                f"{k} {tools[k]}"
-                for k in ("python", "tensorflow", "keras", "backend", "torch", "jax", "scikit-learn", "numpy")
-                if k in tools
-            )
-            or "not recorded",
-        ],
-        [
-            "Is the code identified?",
-            (
-                f"yes, by {plural(len(facts.codes), 'fingerprint')}"
-                + (f" and commit {tools['git']}" if "git" in tools else "")
-            )
-            if facts.codes
-            else "no",
-        ],
-        ["Are the data identified?", "yes, by a fingerprint" if facts.data else "no"],
-        ["Can it be run again?", "yes: below, and tree.replay checks stored trials"],
-    ]
+def _checklist(search: _Search) -> dict[str, str]:
+    won, tools, space = search.won, _environment(search), search.rounds[0].space
+    known, fresh = math.isfinite(won.interval[0]), len(won.candidates[0].fresh)
+    software = [f"{name} {tools[name]}" for name in _SOFTWARE if name in tools]
+    commit = f" and commit {tools['git']}" if "git" in tools else ""
+    identified = f"yes, by {plural(len(search.codes), 'fingerprint')}{commit}"
+    compared = (
+        "no" if won.gain is None else f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}"
+    )
+    stated = f"yes: {plural(len(space.varied), 'parameter')}, {space.size:,} configurations, in the reports of the rounds"
+    return {
+        "Is the search space stated?": stated,
+        "How many configurations were tried, in all?": (
+            f"{won.evaluated:,}, in {search.trials:,} trials; failed ones are counted"
+        ),
+        "How was the reported one chosen?": "by its posterior mean" if known else "by the mean of its runs",
+        "How many runs is its value from?": f"{plural(1 + fresh, 'run')} of it, and those of its neighbours",
+        "What do the error bars mean?": (
+            "95 % posterior interval of the mean over seeds" if known else "there are none"
+        ),
+        "Was it measured on data that the search never saw?": "no" if search.holdout is None else "yes",
+        "Is it compared with a baseline?": compared,
+        "Are the seeds stated?": "yes: the seed of each is stored, and so is that of every design",
+        "What did it cost?": duration(search.seconds) if math.isfinite(search.seconds) else "not measured",
+        "On what did it run?": ", ".join(str(tools[k]) for k in _HARDWARE if k in tools) or "not recorded",
+        "Which software?": ", ".join(software) or "not recorded",
+        "Is the code identified?": identified if search.codes else "no",
+        "Are the data identified?": "yes, by a fingerprint" if search.mine.node.data else "no",
+        "Can it be run again?": "yes: below, and tree.replay checks stored trials",
+    }

@@ -1,26 +1,31 @@
-"""From parts to a file: markdown, or one HTML file that holds its pictures."""
+"""From parts to a file: its name, its markdown, or one HTML file that holds its pictures."""
 
 from __future__ import annotations
 
 import base64
 import re
+import unicodedata
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from html import escape as html_escape
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures import themed
 from refine.report.glossary import terms_section
-from refine.report.markdown.names import first_line
-from refine.report.markdown.text import Part, Raw, escape, picture, rendered
+from refine.report.markdown.text import Part, Picture, Raw, escape, rendered
 from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from refine.tree.round import Round
 
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #222; --line: #8884; --soft: #8881; }
@@ -47,47 +52,41 @@ _OF_A_PROPOSAL = re.compile(r"-proposal-[0-9a-f]+$")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
-def drawn(description: str, where: Path, path: str, draw: Callable[[], Any]) -> Raw:
-    """Draws a figure of a report, and links it.
-
-    It looks the same for everybody, whatever matplotlib's present style is. A report in markdown has it as PNG, one in
-    HTML as SVG for a light and for a dark page.
-
-    Args:
-        description: What it shows, for those who can't see it.
-        where: The report's folder.
-        path: Of the picture in it, which ends in ``.png``; its folder exists.
-        draw: Draws it.
-    """
-    if not _VECTORS.get():
-        with themed(theme="light", plain=True):
-            figures.save(draw(), where / path)
-        return picture(description, path)
-    stem = path.removesuffix(".png")
-    for theme, name in (("light", f"{stem}.svg"), ("dark", f"{stem}-dark.svg")):
-        with themed(theme=theme, plain=True):  # type: ignore[arg-type]
-            figures.save(draw(), where / name)
-    return picture(description, f"{stem}.svg")
-
-
 def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:
-    """Writes a report as a markdown file, which explains at its end the terms that it uses.
+    """Writes a report as a markdown file, its pictures in a folder of its name, and at its end the terms that it uses.
 
     Args:
-        path: Of the file; its folder exists.
+        path: Of the file; its folder is made if need be.
         title: Of the report.
         head: What is read first.
         evidence: Sections, which are folded.
-
-    Returns:
-        The file.
     """
+    made_folder(path.parent)
     folded = [part for part in evidence if part]
     below = [Raw("## Evidence"), *folded] if folded else []
-    text = rendered([Raw(f"# {escape(title)}"), *head, *below]) + "\n"
-    written = write_whole(path, [text + terms_section(text)])
-    _drop_older(written)
-    return written
+    text = rendered([Raw(f"# {escape(title)}"), *head, *below], partial(_drawn, path)) + "\n"
+    whole = write_whole(path, [text + terms_section(text)])
+    _drop_older(whole)
+    return whole
+
+
+def _drawn(report: Path, figure: Picture) -> Raw:
+    """Draws a figure of a report, and links it; nothing where there is nothing to draw.
+
+    It looks the same for everybody, whatever matplotlib's present style is. A report in markdown has it as PNG, one in
+    HTML as SVG for a light and for a dark page.
+    """
+    files = {"": "light", "-dark": "dark"} if _VECTORS.get() else {"": "light"}
+    ending = "svg" if _VECTORS.get() else "png"
+    for suffix, theme in files.items():
+        with themed(theme=theme, plain=True):  # type: ignore[arg-type]
+            try:
+                made = figure.draw()
+            except AnalysisError:
+                return Raw("")
+            folder = made_folder(report.with_suffix(""))
+            figures.save(made, folder / f"{figure.name}{suffix}.{ending}")
+    return Raw(f"![{escape(figure.description)}]({report.stem}/{figure.name}.{ending})")
 
 
 def _drop_older(path: Path) -> None:
@@ -116,16 +115,10 @@ def _proposal_in(path: Path) -> str:
     return found[0] if found else ""
 
 
-def in_one_file(write: Callable[[Path], Path], folder: str | Path) -> Path:
-    """A report as one HTML file that holds its pictures.
-
-    Args:
-        write: Writes the report as markdown into a folder and returns its file.
-        folder: Where the HTML file goes; created if need be.
-
-    Returns:
-        The file.
-    """
+def written(write: Callable[[Path], Path], folder: str | Path, html: bool) -> Path:
+    """Writes a report by a function that does so as markdown into a folder, with ``html`` as one file that holds its pictures."""
+    if not html:
+        return write(Path(folder))
     where = made_folder(folder)
     with TemporaryDirectory() as scratch:
         token = _VECTORS.set(True)
@@ -133,20 +126,14 @@ def in_one_file(write: Callable[[Path], Path], folder: str | Path) -> Path:
             markdown = write(Path(scratch))
         finally:
             _VECTORS.reset(token)
-        path = where / markdown.with_suffix(".html").name
         text = to_html(markdown.read_text(encoding="utf-8"), markdown.parent)
-    written = write_whole(path, [text])
-    _drop_older(written)
-    return written
+    whole = write_whole(where / f"{markdown.stem}.html", [text])
+    _drop_older(whole)
+    return whole
 
 
 def to_html(markdown: str, folder: Path) -> str:
-    """A report's markdown as one HTML file that needs no other: pictures are in it.
-
-    Args:
-        markdown: Of a report of this package: people's words in it are escaped.
-        folder: Where its relative pictures lie.
-    """
+    """A report's markdown, in which people's words are escaped, as one HTML file that holds the pictures of ``folder``."""
     from markdown_it import MarkdownIt
 
     found: str = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
@@ -187,10 +174,67 @@ def _data(path: Path) -> str:
 def _folded(body: str) -> str:
     """Every section in a block that can be folded."""
     head, *sections = re.split(r"(?=<h2>)", body)
-    made = [
-        re.sub(
-            r"<h2>(.*?)</h2>", r"<details open><summary><h2>\1</h2></summary>", part, count=1, flags=re.DOTALL
-        )
-        for part in sections
-    ]
+    opened = r"<details open><summary><h2>\1</h2></summary>"
+    made = (re.sub(r"<h2>(.*?)</h2>", opened, part, count=1, flags=re.DOTALL) for part in sections)
     return "".join([head, *(f"{part}</details>\n" for part in made)])
+
+
+_LETTERS = 24  # of the words, at most
+_CLAUSE = re.compile(r"[.:;,!?](?=\s|$)|\n")
+
+
+def file_name(found: Round, folder: Path, ending: str = ".md") -> str:
+    """``2-low-dropout``: its number in the tree, and words of the round's note, else the parameters whose bounds changed.
+
+    So no two rounds of a tree share it, and files stand in the order in which rounds were made. Where the folder has that file
+    of another tree's round, the beginning of the id is added.
+
+    Args:
+        found: The round.
+        folder: Where the file goes.
+        ending: What follows the name.
+    """
+    parent = found.parent
+    words = _slug_of(found.node.note)
+    if not words and parent is not None:
+        words = _slug_of(" ".join(parent.space.diff(found.space).changed)) or "same-space"
+    return _free(f"{_number(found)}-{words or 'root'}", [found], folder, ending)
+
+
+def comparison_name(first: Round, second: Round, folder: Path) -> str:
+    """``compare-1-2``, by the rounds' numbers; with the beginnings of their ids where the folder has that of another tree."""
+    return _free(f"compare-{_number(first)}-{_number(second)}", [first, second], folder, ".md")
+
+
+def _number(found: Round) -> int:
+    """Which round of its tree it is, the oldest being 1."""
+    return list(found.context.nodes).index(found.id) + 1
+
+
+def _free(name: str, rounds: Sequence[Round], folder: Path, ending: str) -> str:
+    there = first_line(folder / f"{name}{ending}")
+    return name if not there or rounds[0].id in there else "-".join([name, *(r.id[:6] for r in rounds)])
+
+
+def first_line(path: Path) -> str:
+    """The first line of a report, with that of its title where it is HTML; empty where there is none."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            return "".join(islice(lines, 2 if path.suffix == ".html" else 1))
+    except (OSError, UnicodeDecodeError):  # nothing is there, or nothing of ours
+        return ""
+
+
+def _slug_of(text: str) -> str:
+    """The first words of a text as part of a file's name: plain lower-case letters, digits and hyphens.
+
+    They end with the first clause.
+    """
+    text = next((part for part in _CLAUSE.split(text) if part.strip()), "")
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    made = ""
+    for word in re.findall(r"[a-z0-9]+", plain):
+        if made and len(made) + 1 + len(word) > _LETTERS:
+            break
+        made = f"{made}-{word}".strip("-")[:_LETTERS]
+    return made

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.errors import shown
 from refine.utils.display import Block, Branch, Cell, Facts, Fold, Grid, Items, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class Raw(str):
@@ -25,8 +25,16 @@ class Section(NamedTuple):
     parts: tuple[Part, ...]
 
 
-Part = str | Block | Page | Section | None
-"""What a report is made of: a paragraph, a block, the page of a result, a section; ``None`` is left out."""
+class Picture(NamedTuple):
+    """A figure of a report: what it shows, for those who can't see it, the name of its file, and what draws it."""
+
+    description: str
+    name: str
+    draw: Callable[[], Any]
+
+
+Part = str | Block | Page | Section | Picture | None
+"""What a report is made of: a paragraph, a block, the page of a result, a section, a picture; ``None`` is left out."""
 
 
 _SPECIAL = re.compile(r"([\\`*|~\[\]$#])")
@@ -91,17 +99,19 @@ def table(found: Grid) -> Raw:
     return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))
 
 
-def rendered(parts: Iterable[Part]) -> Raw:
-    """Parts of a report, one below the other."""
-    return Raw("\n\n".join(_part(part) for part in parts if part))
+def rendered(parts: Iterable[Part], draw: Callable[[Picture], Raw] = lambda _: Raw("")) -> Raw:
+    """Parts of a report, one below the other; ``draw`` makes the files of pictures and links them."""
+    return Raw("\n\n".join(filter(None, (_part(part, draw) for part in parts if part))))
 
 
-def _part(part: str | Block | Page | Section) -> Raw:
+def _part(part: str | Block | Page | Section | Picture, draw: Callable[[Picture], Raw]) -> Raw:
     if isinstance(part, Page):
         return rendered(_page_parts(part))
+    if isinstance(part, Picture):
+        return draw(part)
     if isinstance(part, Section):
-        title = f"<details><summary>{escape(part.title)}</summary>"
-        return Raw(f"{title}\n\n{rendered(part.parts)}\n\n</details>")
+        inside = rendered(part.parts, draw)
+        return Raw(inside and f"<details><summary>{escape(part.title)}</summary>\n\n{inside}\n\n</details>")
     return escape(part) if isinstance(part, str) else _block(part)
 
 
@@ -149,11 +159,6 @@ def _branch(branch: Branch, depth: int) -> list[str]:
 def _said(value: str | Cell) -> Raw:
     cell = value if isinstance(value, Cell) else Cell(value)
     return Raw(f"{escape(cell.text)}{f' {code(cell.call)}' if cell.call is not None else ''}")
-
-
-def picture(description: str, path: str) -> Raw:
-    """A linked picture; ``path`` is relative and holds no characters that need escapes."""
-    return Raw(f"![{escape(description)}]({path})")
 
 
 def joined(items: Sequence[object], last: str = "and") -> Raw:

@@ -10,9 +10,13 @@ from refine.analysis import finding as f
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.levels import LevelShares
-from refine.report.pages.belief import belief_block
-from refine.report.pages.goal import feasible_sentence, judged_text, source_text
-from refine.report.pages.noise import noise_clause
+from refine.report.pages.phrases import (
+    belief_block,
+    feasible_sentence,
+    judged_text,
+    noise_clause,
+    source_text,
+)
 from refine.report.pages.reasons import QUIET, sentence, sentences, together
 from refine.space.edits import level_text
 from refine.space.parameters import Parameter
@@ -33,38 +37,6 @@ VERDICTS = {
 """How every verdict is called."""
 
 
-_MOST = 9  # parameters that a glance has a line for
-_LONGEST = 32  # letters of the best configuration in a headline
-
-
-@page_for(Analysis)
-def analysis_page(analysis: Analysis) -> Page:
-    """The best, what matters and where its good trials lie, and of what nothing can be said."""
-    ranked, findings = analysis.ranked, analysis.findings
-    matter = [e for e in ranked if findings[e.name].verdict in (f.MATTERS, f.FAILS, f.COUPLED)]
-    rows = [_short_row(e, findings[e.name]) for e in matter[:_MOST]]
-    if len(matter) > _MOST:
-        rows.append((Cell(f"and {len(matter) - _MOST} more", "faint"), "", "", ""))
-    blocks: list[Block] = []
-    if rows:
-        blocks.append(
-            Grid(("parameter", "effect", "good at", "how clear"), tuple(rows), title="What matters:")
-        )
-    facts: list[tuple[str, str | Cell]] = [] if ranked else [("", "No parameter varies.")]
-    for verdict, text in _OTHERS.items():
-        names = [e.name for e in ranked if findings[e.name].verdict == verdict]
-        facts += [(text if i == 0 else "", line) for i, line in enumerate([join(names)] if names else [])]
-    if analysis.feasibility is not None:
-        facts.append(("Feasible", feasible_sentence(analysis.feasibility)))
-    facts.append(("Noise", _noise_text(analysis)))
-    facts += caution_facts(analysis)
-    first = next((e.name for e in matter), ranked[0].name if ranked else None)
-    plots = (Action("round.plot.density", first),) if first and analysis.tested else ()
-    calls = (Action("round.propose", risk=0.05), *plots, Action("analysis.why"))
-    trials = plural(sum(analysis.states.values()), "trial")
-    return Page(f"{trials}. {best_text(analysis)}", (*blocks, Facts(tuple(facts))), calls, _folds(analysis))
-
-
 _OTHERS = {
     f.NOT_SEEN: "Unseen",
     f.CANNOT_BE_JUDGED: "Unclear",
@@ -72,6 +44,39 @@ _OTHERS = {
     f.UNTESTED: "Untested",
 }
 """Verdict that says that nothing is known -> the word before the names of those parameters."""
+
+_MOST = 9  # parameters that a glance has a line for
+_LONGEST = 32  # letters of the best configuration in a headline
+_CLEAR = 0.01  # q up to which a glance calls an effect clear
+
+
+@page_for(Analysis)
+def analysis_page(analysis: Analysis) -> Page:
+    """The best, what matters and where its good trials lie, and of what nothing can be said."""
+    ranked, findings = analysis.ranked, analysis.findings
+    matter = [e for e in ranked if findings[e.name].verdict not in _OTHERS]
+    rows = [_short_row(e, findings[e.name]) for e in matter[:_MOST]]
+    if len(matter) > _MOST:
+        rows.append((Cell(f"and {len(matter) - _MOST} more", "faint"), "", "", ""))
+    head = ("parameter", "effect", "good at", "how clear")
+    blocks: list[Block] = [Grid(head, tuple(rows), title="What matters:")] if rows else []
+    facts: list[tuple[str, str | Cell]] = [] if ranked else [("", "No parameter varies.")]
+    for verdict, word in _OTHERS.items():
+        if names := [e.name for e in ranked if findings[e.name].verdict == verdict]:
+            facts.append((word, join(names)))
+    if analysis.feasibility is not None:
+        facts.append(("Feasible", feasible_sentence(analysis.feasibility)))
+    epsilon, source = analysis.noise.tolerance()
+    where = source_text(source, epsilon, analysis.validation_rows)
+    least = f"{difference(epsilon)} is no difference{where}" if np.isfinite(epsilon) else "not known"
+    hit = f"{chance(analysis.covered).capitalize()} chance that one of the best 1 % was run."
+    facts += [("Noise", f"{least}. {hit}"), *caution_facts(analysis)]
+    first = next((e.name for e in (*matter, *ranked)), None)
+    plots = (Action("round.plot.density", first),) if first and analysis.tested else ()
+    calls = (Action("round.propose", risk=0.05), *plots, Action("analysis.why"))
+    trials = plural(sum(analysis.states.values()), "trial")
+    return Page(f"{trials}. {best_text(analysis)}", (*blocks, Facts(tuple(facts))), calls, _folds(analysis))
+
 
 _CAUTIONS = {
     "imported": "nobody said how the imported trials were drawn; they look even.",
@@ -91,8 +96,8 @@ def caution_facts(analysis: Analysis) -> list[tuple[str, Cell]]:
 def best_text(analysis: Analysis) -> str:
     """The best observed trial: ``Best 0.9998 (lr 1.5, dropout 0, Adam)``."""
     best, metric = analysis.best, judged_text(analysis.metric, analysis.subject_to)
-    read = [e for e in analysis.parameters if e.name in best.index and not _absent(best[e.name])]
-    at = [_at(e.name, e.parameter, best[e.name]) for e in read]
+    there = [(e, best[e.name]) for e in analysis.parameters if e.name in best.index]
+    at = [_at(e.name, e.parameter, v) for e, v in there if v is not None and v == v]
     while len(", ".join(at)) > _LONGEST and at[1:]:
         at = [*at[: -2 if at[-1] == "..." else -1], "..."]
     where = f" ({', '.join(at)})" if at else ""
@@ -106,19 +111,15 @@ def _at(name: str, parameter: Parameter, value: Any) -> str:
     return text if speaks else f"{name} {text}"
 
 
-def _absent(value: Any) -> bool:
-    return value is None or value != value
-
-
 def _short_row(e: ParameterEvidence, found: f.Finding) -> tuple[str | Cell, ...]:
+    """What a parameter does, where its good trials are frequent, and how clear that is."""
     clear = Cell("clear", "good") if e.q <= _CLEAR else "seen" if found.verdict == f.MATTERS else ""
-    return Cell(e.name, "strong"), effect_text(found), good_text(e, found), clear
+    ends = [level_text(e.parameter, e.parameter.grid[i]) for i in found.rich[:1] + found.rich[-1:]]
+    good = f"good at {' to '.join(dict.fromkeys(ends))}" if ends else ""
+    return Cell(e.name, "strong"), _effect(found), good, clear
 
 
-_CLEAR = 0.01  # q up to which a glance calls an effect clear
-
-
-def effect_text(found: f.Finding) -> str:
+def _effect(found: f.Finding) -> str:
     """What a parameter does, in a few words: ``falls with it``, ``SGD 0.08 below Adam``, ``trials fail``."""
     by_code = {r.code: r.values for r in found.reasons}
     if "trend" in by_code:
@@ -134,60 +135,30 @@ def effect_text(found: f.Finding) -> str:
     return f"with {join(found.partners)}" if found.partners else VERDICTS[found.verdict].text
 
 
-def good_text(e: ParameterEvidence, found: f.Finding) -> str:
-    """Where the good trials are frequent; empty where they are so nowhere in particular."""
-    if not found.rich:
-        return ""
-    ends = dict.fromkeys(
-        level_text(e.parameter, e.parameter.grid[i]) for i in (found.rich[0], found.rich[-1])
-    )
-    return f"good at {' to '.join(ends)}"
-
-
-def _noise_text(analysis: Analysis) -> str:
-    """What counts as no difference, and how much was seen of the space."""
-    epsilon, source = analysis.noise.tolerance()
-    known = "not known"
-    if np.isfinite(epsilon):
-        known = (
-            f"{difference(epsilon)} is no difference{source_text(source, epsilon, analysis.validation_rows)}"
-        )
-    return f"{known}. {chance(analysis.covered).capitalize()} chance that one of the best 1 % was run."
-
-
 def _folds(analysis: Analysis) -> tuple[Fold, ...]:
     """A fold of every parameter, and of all that was measured."""
     folds = []
     for e in analysis.ranked:
         found = analysis.findings[e.name]
-        said = sentences(found.reasons)
-        matters = found.verdict in (f.MATTERS, f.FAILS, f.COUPLED)
+        said = (Text(sentences(found.reasons)),) if found.reasons else ()
         folds.append(
-            Fold(f"{e.name}: {VERDICTS[found.verdict].text}", (Text(said),) if said else (), e.name, matters)
+            Fold(f"{e.name}: {VERDICTS[found.verdict].text}", said, e.name, found.verdict not in _OTHERS)
         )
-    rest = together({name: found.reasons for name, found in analysis.findings.items()})
-    if rest:
+    if rest := together({name: found.reasons for name, found in analysis.findings.items()}):
         folds.append(Fold("What can't be seen", (Items(tuple(Cell(line, "faint") for line in rest)),)))
     if analysis.belief is not None:
         folds.append(Fold("What is believed", (belief_block(analysis.belief),), "belief"))
     folds += [Fold("Caution", (Text(sentence(c), "warn"),), "caution") for c in analysis.cautions]
     head = ("parameter", "verdict", "effect", "95 % interval", "q", "importance")
-    grid = (
-        (Grid(head, tuple(_row(analysis, e) for e in analysis.ranked), right=(5,)),)
-        if analysis.ranked
-        else ()
-    )
-    return (*folds, Fold("Every parameter", (Text(_facts(analysis)), *grid), "table", why=False))
+    grid = Grid(head, tuple(_row(analysis, e) for e in analysis.ranked), right=(5,))
+    every: list[Block] = [Text(_facts(analysis)), *([grid] if analysis.ranked else [])]
+    return (*folds, Fold("Every parameter", tuple(every), "table", why=False))
 
 
 def seen(analysis: Analysis) -> list[str]:
     """One entry for every parameter of which something was seen, the clearest first."""
-    told = (
-        sentences(r for r in found.reasons if r.code not in QUIET)
-        for found in analysis.findings.values()
-        if any(r.code not in (*QUIET, "read_in") for r in found.reasons)
-    )
-    return list(told)
+    loud = [[r for r in found.reasons if r.code not in QUIET] for found in analysis.findings.values()]
+    return [sentences(reasons) for reasons in loud if any(r.code != "read_in" for r in reasons)]
 
 
 def _facts(analysis: Analysis) -> str:
@@ -195,31 +166,24 @@ def _facts(analysis: Analysis) -> str:
     earlier = f", {analysis.n_pooled} of them of earlier rounds on this space" if analysis.n_pooled else ""
     if analysis.n_earlier:
         earlier += f", {plural(analysis.n_earlier, 'trial')} of earlier rounds inside"
-    trials = (
-        plural(analysis.n_space_filling, "finished space-filling trial") if analysis.tested else "untested"
-    )
-    hit = f"; one of the best 1 % of configurations was run with probability {percent(analysis.covered)}"
-    return (
-        f"{trials} ({states}{earlier}); "
-        f"{analysis.metric}, {analysis.direction}; best observed {score(analysis.best['value'])}, "
-        f"{noise_clause(analysis.noise)}"
-        f"{hit if analysis.tested else ''}"
-    )
+    trials, hit = "untested", ""
+    if analysis.tested:
+        trials = plural(analysis.n_space_filling, "finished space-filling trial")
+        hit = f"; one of the best 1 % of configurations was run with probability {percent(analysis.covered)}"
+    best = f"best observed {score(analysis.best['value'])}, {noise_clause(analysis.noise)}"
+    return f"{trials} ({states}{earlier}); {analysis.metric}, {analysis.direction}; {best}{hit}"
 
 
 def _row(analysis: Analysis, e: ParameterEvidence) -> tuple[str | Cell, ...]:
-    if e.correlation is not None:
+    effect = interval = "-"
+    if e.correlation is None:
+        assert e.association is not None
+        if np.isfinite((a := e.association).effect):
+            effect, interval = f"eps2 {a.effect:.2f}", f"{a.low:.2f} to {a.high:.2f}"
+    elif analysis.tested:
         c = e.correlation
         effect, interval = f"rho {signed(c.estimate)}", f"{signed(c.low)} to {signed(c.high)}"
-        if not analysis.tested:
-            effect = interval = "-"
-    else:
-        assert e.association is not None
-        a, known = e.association, np.isfinite(e.association.effect)
-        effect = f"eps2 {a.effect:.2f}" if known else "-"
-        interval = f"{a.low:.2f} to {a.high:.2f}" if known else "-"
-    verdict = VERDICTS[analysis.findings[e.name].verdict]
-    q = p_value(e.q).removeprefix("= ")
+    verdict, q = VERDICTS[analysis.findings[e.name].verdict], p_value(e.q).removeprefix("= ")
     return Cell(e.name, "strong"), verdict, effect, interval, q, number(e.importance.estimate)
 
 

@@ -1,166 +1,87 @@
-"""Checks in words: the question, the figure and what follows, by key and code; and what they show of themselves."""
+"""Checks and training curves in words, and what they show of themselves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any, NamedTuple
 
 from refine.analysis import finding as f
+from refine.analysis.learning_curves import TrialCurves
+from refine.report.pages.reasons import Say, fill
 from refine.report.pages.worth import short_worth
-from refine.review.checklist import Checks
-from refine.review.checks import FAIL, PASS, TIES, WARN, Check
+from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks
+from refine.trials.goal import sign_of
+from refine.trials.metric import Metric
 from refine.utils.action import Action
 from refine.utils.display import Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import difference, join, number, percent, plural, risk_percent, score
+from refine.utils.format import difference, join, number, percent, plural
 from refine.utils.provided import page_for
 
 Spell = Callable[[Action], str]
-
-_QUESTIONS = {
-    "goal": "Is it clear what the round asks?",
-    "edges": "Is the best configuration away from the ends of its ranges?",
-    "enough": "Are there enough good trials to judge every parameter?",
-    "code": "Did all trials run the same code?",
-    "infeasible": "Do most trials give a usable model?",
-    "curves": "Do the training curves of the best trials look sound?",
-    "isolation": "Is the comparison of {parameter} fair?",
-    "noise": "Is the gain larger than the noise?",
-    "optimism": "Would the best be as good again?",
-    "cost": "Is there a cheaper trial that is as good?",
-    "second": "Could there be a second region?",
-    "worth": "Is another round worth it?",
-}
-
-_FLAGS = {
-    "overfitting": "overfitting",
-    "unsteady": "an unsteady end",
-    "improving": "still improving at the end",
-    "saturated": "as good within the first quarter",
-    "rising": "a rising training loss at the end",
-}
-
-
-_TONES = {"pass": "good", "warn": "warn", "fail": "bad", "unknown": "faint"}
+_TONES = {"fail": "bad", "warn": "warn", "unknown": "faint", "pass": "good"}
+"""Verdict -> its tone; the gravest first."""
 
 
 @page_for(Checks)
 def checks_page(found: Checks, spell: Spell = str) -> Page:
-    """What does not pass, what follows, and how many pass.
-
-    Args:
-        found: The checks.
-        spell: How actions are spelled.
-    """
-    order = sorted(found.checks, key=lambda c: ("fail", "warn", "unknown", "pass").index(c.verdict))
+    """What does not pass, what follows, and how many pass; ``spell`` says how actions are spelled."""
+    order = sorted(found.checks, key=lambda c: list(_TONES).index(c.verdict))
     heed = [c for c in order if c.verdict != PASS]
-    facts = tuple(
-        (
-            c.verdict if i == 0 or heed[i - 1].verdict != c.verdict else "",
-            Cell(f"{subject(c)}: {_first(says(c, spell))}", _TONES[c.verdict]),
-        )
-        for i, c in enumerate(heed)
-    )
-    count = found.counts[PASS]
-    passes = (
-        (("pass", Cell(f"{count}{' more' if heed else ''} of {plural(len(order), 'question')}", "good")),)
-        if count
-        else ()
-    )
-    calls = tuple(c.call for c in found.checks if c.call and c.verdict in (WARN, FAIL))
-    rows = tuple(
-        (question(c), Cell(c.verdict, _TONES[c.verdict]), figure(c), says(c, spell)) for c in found.checks
-    )
-    folds = (
-        *(Fold(f"{question(c)} {c.verdict}", (Text(figure(c)), Text(says(c, spell))), c.key) for c in order),
-        Fold(
-            "Every question",
-            (Grid(("question", "verdict", "number", "what follows"), rows, wide=(3,)),),
-            why=False,
-        ),
-    )
-    return Page(
-        f"Before you decide on round {found.round[:8]}:", (Facts((*facts, *passes)),), calls[:1], folds
-    )
-
-
-_SUBJECTS = {
-    "goal": "question",
-    "edges": "ends",
-    "enough": "good trials",
-    "code": "code",
-    "infeasible": "failures",
-    "curves": "curves",
-    "isolation": "comparison of {parameter}",
-    "noise": "gain",
-    "optimism": "luck",
-    "cost": "cost",
-    "second": "second region",
-    "worth": "another round",
-}
+    facts: list[tuple[str, str | Cell]] = []
+    for before, c in zip([None, *heed], heed, strict=False):
+        first = f"{subject(c)}: {says(c, spell).partition('. ')[0].removesuffix('.')}."
+        new = before is None or before.verdict != c.verdict
+        facts.append((c.verdict if new else "", Cell(first, _TONES[c.verdict])))
+    if count := found.counts[PASS]:
+        more = f"{count}{' more' if heed else ''} of {plural(len(order), 'question')}"
+        facts.append(("pass", Cell(more, "good")))
+    folds = [
+        Fold(f"{question(c)} {c.verdict}", (Text(figure(c)), Text(says(c, spell))), c.key) for c in order
+    ]
+    calls = [c.call for c in found.checks if c.call and c.verdict in (WARN, FAIL)]
+    title = f"Before you decide on round {found.round[:8]}:"
+    return Page(title, (Facts(tuple(facts)),), tuple(calls[:1]), tuple(folds))
 
 
 def subject(check: Check) -> str:
     """What a check is about, in a word or two."""
-    return _SUBJECTS[check.key].format(**check.values)
-
-
-def _first(text: str) -> str:
-    """The first sentence."""
-    first, end, _ = text.partition(". ")
-    return f"{first}." if end else first
+    return fill(_ASKED[check.key].subject, check.values)
 
 
 def question(check: Check) -> str:
     """The question that a check asks."""
-    return _QUESTIONS[check.key].format(**check.values)
+    return fill(_ASKED[check.key].question, check.values)
 
 
 def figure(check: Check) -> str:
     """The number behind the verdict, in words; ``-`` where there is none."""
-    return _FIGURES[check.key](_of(check)) if math.isfinite(check.value) else "-"
+    return fill(_ASKED[check.key].number, check.values) if math.isfinite(check.value) else "-"
 
 
 def says(check: Check, spell: Spell = str) -> str:
-    """What follows, in a sentence or two.
-
-    Args:
-        check: The check.
-        spell: How actions are spelled.
-    """
-    said = _SAYS[check.key, check.code]
-    text = said if isinstance(said, str) else said(_of(check))
-    return (
-        text if check.action is None else f"{text} {_ACTIONS.get(check.key, 'Next')}: {spell(check.action)}."
-    )
+    """What follows, in a sentence or two; ``spell`` says how actions are spelled."""
+    text = fill(_SAYS[check.key, check.code], check.values)
+    return text if check.action is None else f"{text} {_ASKED[check.key].advice}: {spell(check.action)}."
 
 
-def _of(check: Check) -> Any:
-    return SimpleNamespace(**{k: math.nan if v is None else v for k, v in check.values.items()})
+def passed_text(checks: Checks) -> str:
+    """How many checks pass: ``2 to look at, 7 pass``."""
+    passed = checks.counts[PASS]
+    return f"{len(checks.checks) - passed} to look at, {passed} pass"
 
 
-_ACTIONS = {
-    "goal": "Add a note, or say what it asks about",
-    "enough": "More configurations",
-    "curves": "To report them",
-    "noise": "To measure it",
-    "optimism": "To measure it",
-    "second": "To look there",
-}
-
-
-def _ends(v: Any) -> str:
-    return plural(v.ends, "open end")
-
-
-def _lost(v: Any) -> str:
-    return f"{v.count} of {v.ended} without ({percent(v.share)}; {percent(v.low)} to {percent(v.high)})"
+class _Asked(NamedTuple):
+    subject: str
+    question: str
+    number: Say
+    advice: str = "Next"
 
 
 def _flagged(v: Any) -> str:
     count = v.counts[v.worst]
-    return f"{count} of the best {v.of}{': ' + _FLAGS[v.worst] if count else ''}"
+    return f"{count} of the best {v.of}{': ' + FLAGS[v.worst].seen if count else ''}"
 
 
 def _gain(v: Any) -> str:
@@ -169,27 +90,59 @@ def _gain(v: Any) -> str:
     return f"{difference(v.gain)} over {over}, {noise}"
 
 
-_FIGURES: dict[str, Callable[[Any], str]] = {
-    "goal": lambda v: f"{plural(len(v.scientific), 'scientific parameter')}, {v.nuisance} nuisance",
-    "edges": _ends,
-    "enough": lambda v: f"{plural(v.good, 'good trial')}, {v.needed} needed",
-    "code": lambda v: plural(v.count, "version"),
-    "infeasible": _lost,
-    "curves": _flagged,
-    "isolation": lambda v: f"at least {plural(v.least, 'trial')} a level ({v.level})",
-    "noise": _gain,
-    "optimism": lambda v: f"{difference(v.over)} of {score(v.best)} is expected to be chance",
-    "cost": lambda v: f"{percent(v.saving)} less time for as good a trial",
-    "second": lambda v: f"{risk_percent(v.probability)} that one outside holds the best",
-    "worth": lambda v: f"{v.verdict}: {risk_percent(v.probability)} chance",
+_ASKED = {
+    "goal": _Asked(
+        "question",
+        "Is it clear what the round asks?",
+        lambda v: f"{plural(len(v.scientific), 'scientific parameter')}, {v.nuisance} nuisance",
+        "Add a note, or say what it asks about",
+    ),
+    "edges": _Asked("ends", "Is the best configuration away from the ends of its ranges?", "{ends:open end}"),
+    "enough": _Asked(
+        "good trials",
+        "Are there enough good trials to judge every parameter?",
+        "{good:good trial}, {needed} needed",
+        "More configurations",
+    ),
+    "code": _Asked("code", "Did all trials run the same code?", "{count:version}"),
+    "infeasible": _Asked(
+        "failures",
+        "Do most trials give a usable model?",
+        "{count} of {ended} without ({share:percent}; {low:percent} to {high:percent})",
+    ),
+    "curves": _Asked(
+        "curves", "Do the training curves of the best trials look sound?", _flagged, "To report them"
+    ),
+    "isolation": _Asked(
+        "comparison of {parameter}",
+        "Is the comparison of {parameter} fair?",
+        "at least {least:trial} a level ({level})",
+    ),
+    "noise": _Asked("gain", "Is the gain larger than the noise?", _gain, "To measure it"),
+    "optimism": _Asked(
+        "luck",
+        "Would the best be as good again?",
+        "{over:difference} of {best:score} is expected to be chance",
+        "To measure it",
+    ),
+    "cost": _Asked(
+        "cost", "Is there a cheaper trial that is as good?", "{saving:percent} less time for as good a trial"
+    ),
+    "second": _Asked(
+        "second region",
+        "Could there be a second region?",
+        "{probability:risk} that one outside holds the best",
+        "To look there",
+    ),
+    "worth": _Asked("another round", "Is another round worth it?", "{verdict}: {probability:risk} chance"),
 }
+"""Check -> what it is about, its question, the number behind its verdict, and the words before what would help."""
 
 
 def _piled(v: Any) -> str:
     but = ", and the proposal does not widen there" if v.proposal else ""
-    at = join([f"{name} ({side})" for name, side in v.piled])
+    at = join([f"{name} ({side})" for name, side in v.piled or v.widened])
     if not v.piled:
-        at = join([f"{name} ({side})" for name, side in v.widened])
         return f"The optimum may be beyond {at}, where the proposal goes."
     return f"The best trials pile up at {at}{but}: the optimum may be beyond."
 
@@ -199,46 +152,32 @@ def _at_end(v: Any) -> str:
     return f"The best trial has {at}, an end that is no natural limit: look beyond it."
 
 
-def _covered(v: Any) -> str:
-    return f"One of the best 1 % of configurations was run with probability {percent(v.covered)}."
+_COVERED = " One of the best 1 % of configurations was run with probability {covered:percent}."
 
 
 def _judged(v: Any) -> str:
     can = "can be judged" if v.good >= v.needed else "that is read was seen to matter, with fewer"
-    return f"Every parameter {can}. {_covered(v)}"
+    return f"Every parameter {can}." + fill(_COVERED, vars(v))
 
 
 def _too_few(v: Any) -> str:
     alone = "on its own" if len(v.parameters) == 1 else "on their own"
-    return f"There are too few good trials to judge {join(v.parameters)} {alone}. {_covered(v)}"
+    told = f"There are too few good trials to judge {join(v.parameters)} {alone}."
+    return told + fill(_COVERED, vars(v))
 
 
-def _few_lost(v: Any) -> str:
-    return f"Few trials are lost.{_where(v)}"
-
-
-def _where(v: Any) -> str:
-    return f" They are more frequent at some values of {join(v.parameters)}." if v.parameters else ""
-
-
-def _many_lost(v: Any) -> str:
-    where = _where(v) or " No parameter explains them."
+def _lost(v: Any) -> str:
+    where = f" They are more frequent at some values of {join(v.parameters)}." if v.parameters else ""
+    if v.share <= INFEASIBLE[0]:
+        return f"Few trials are lost.{where}"
     ways = ["fail", "diverge", "predict a constant", *(["break a metric constraint"] if v.infeasible else [])]
+    where = where or " No parameter explains them."
     return f"Trials that {join(ways, 'or')} cost time and hide what is good.{where}"
 
 
 def _curves(v: Any) -> str:
-    return (
-        f"Seen among the best {v.of}: {join([f'{_FLAGS[flag]} ({v.counts[flag]})' for flag in v.frequent])}."
-    )
-
-
-def _fair(v: Any) -> str:
-    return f"{_FOUND[v.finding]} Compare the best values at equal numbers of trials."
-
-
-def _few_per_level(v: Any) -> str:
-    return f"{_FOUND[v.finding]} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
+    seen = join([f"{FLAGS[flag].seen} ({v.counts[flag]})" for flag in v.frequent])
+    return f"Seen among the best {v.of}: {seen}."
 
 
 _FOUND = {
@@ -257,41 +196,25 @@ def _ties(v: Any) -> str:
     return f"{lie}; the choice among them is chance." if v.ties > TIES else f"{lie}."
 
 
-def _looks(v: Any) -> str:
-    return f"It is the best of {plural(v.trials, 'trial')} judged on the same validation rows"
-
-
-def _large(v: Any) -> str:
-    return f"{_looks(v)}: trained again, about {score(v.expected)} is expected. A hold-out shows what it is worth."
-
-
-def _cheaper(v: Any) -> str:
-    return f"Rank {v.rank} is as good within the noise and takes {percent(v.share)} of the time."
-
-
 def _second(v: Any) -> str:
-    place = join(
-        [
-            f"{name} {(' to ' if ordered else ', ').join(map(str, labels))}"
-            for name, labels, ordered in v.place
-        ]
-    )
+    sides = [f"{n} {(' to ' if ordered else ', ').join(map(str, at))}" for n, at, ordered in v.place]
     return (
-        f"Outside of what is proposed the likeliest is {place}: {percent(v.share)} of what is cut off. Of even audit trials "
+        f"Outside of what is proposed the likeliest is {join(sides)}: {percent(v.share)} of what is cut off. Of even audit trials "
         f"{v.needed:,} would hit it (95 % sure)."
     )
 
 
 _UNKNOWN_NOISE = "How much a value changes when run again is not known."
+_LOOKS = "It is the best of {trials:trial} judged on the same validation rows"
 
-_SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
-    ("goal", "narrows_question"): lambda v: (
-        f"The proposal narrows {join(v.decided)}, which the round asks about: accepting it answers the question."
+_SAYS: dict[tuple[str, str], Say] = {
+    ("goal", "narrows_question"): (
+        "The proposal narrows {decided:and}, which the round asks about: accepting it answers the question."
     ),
-    ("goal", "question"): lambda v: (
-        f"It asks about {join(v.scientific)}; everything else is tuned so that the comparison is fair."
+    ("goal", "question"): (
+        "It asks about {scientific:and}; everything else is tuned so that the comparison is fair."
     ),
-    ("goal", "explores"): lambda v: f"It explores: {v.note}",
+    ("goal", "explores"): "It explores: {note}",
     ("goal", "no_goal"): "It explores, without a note that says why.",
     ("edges", "piled_up"): _piled,
     ("edges", "widened"): _piled,
@@ -302,18 +225,21 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("enough", "judged"): _judged,
     ("enough", "too_few"): _too_few,
     ("enough", "untested"): "Results chose the trials: nothing is tested.",
-    (
-        "code",
-        "several",
-    ): "Differences between trials may come from the code: exclude those of the old one, or make a new round.",
-    ("infeasible", "few"): _few_lost,
-    ("infeasible", "many"): _many_lost,
+    ("code", "several"): (
+        "Differences between trials may come from the code: exclude those of the old one, or make a new round."
+    ),
+    ("infeasible", "few"): _lost,
+    ("infeasible", "many"): _lost,
     ("curves", "no_curves"): "No loss or metric was reported by epoch.",
     ("curves", "sound"): "Nothing stands out.",
     ("curves", "flagged"): _curves,
-    ("isolation", "fixed"): lambda v: f"{v.parameter} does not vary.",
-    ("isolation", "few_per_level"): _few_per_level,
-    ("isolation", "fair"): _fair,
+    ("isolation", "fixed"): "{parameter} does not vary.",
+    ("isolation", "few_per_level"): lambda v: (
+        f"{_FOUND[v.finding]} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
+    ),
+    ("isolation", "fair"): lambda v: (
+        f"{_FOUND[v.finding]} Compare the best values at equal numbers of trials."
+    ),
     ("noise", "unknown"): _UNKNOWN_NOISE,
     ("noise", "gain"): lambda v: f"More than two noisy bests differ by. {_ties(v)}",
     ("noise", "no_gain"): lambda v: f"No more than chance could bring. {_ties(v)}",
@@ -321,24 +247,92 @@ _SAYS: dict[tuple[str, str], str | Callable[[Any], str]] = {
     ("noise", "clear"): _ties,
     ("noise", "unclear"): _ties,
     ("optimism", "unknown"): _UNKNOWN_NOISE,
-    ("optimism", "small"): lambda v: (
-        f"{_looks(v)}, less than one deviation of the noise above what is expected."
+    ("optimism", "small"): _LOOKS + ", less than one deviation of the noise above what is expected.",
+    ("optimism", "large"): (
+        _LOOKS + ": trained again, about {expected:score} is expected. A hold-out shows what it is worth."
     ),
-    ("optimism", "large"): _large,
     ("cost", "unknown"): "The trials don't record how long they took.",
     ("cost", "no_cheaper"): "No trial as good, within the noise, takes much less time.",
-    ("cost", "cheaper"): _cheaper,
+    ("cost", "cheaper"): "Rank {rank} is as good within the noise and takes {share:percent} of the time.",
     ("second", "nothing_cut"): "Nothing is cut off, or no draw of the posterior has its best there.",
     ("second", "unlikely"): _second,
     ("second", "plausible"): _second,
     ("worth", "unknown"): "The trials say nothing about the space of the next round.",
-    ("worth", "continue"): short_worth,
-    ("worth", "confirm"): short_worth,
-    ("worth", "stop"): short_worth,
+    **{("worth", code): short_worth for code in ("continue", "confirm", "stop")},
 }
 
 
-def passed_text(checks: Checks) -> str:
-    """How many checks pass: ``2 to look at, 7 pass``."""
-    passed = sum(c.verdict == "pass" for c in checks.checks)
-    return f"{len(checks.checks) - passed} to look at, {passed} pass"
+class Flag(NamedTuple):
+    """What a judgement of curves is called, in short and in a sentence; what it is, its size, and what may help."""
+
+    word: str
+    seen: str
+    means: str
+    size: str
+    helps: str
+
+
+FLAGS = {
+    "overfitting": Flag(
+        "overfits",
+        "overfitting",
+        "validation loss rises while training loss falls on",
+        "rise {}",
+        "more or better tuned regularisation, or fewer epochs",
+    ),
+    "unsteady": Flag(
+        "unsteady end",
+        "an unsteady end",
+        "the metric jumps from epoch to epoch to the end, so which one is last is chance",
+        "deviation {}",
+        "a learning rate that decays, larger batches or more validation rows",
+    ),
+    "improving": Flag(
+        "still improving",
+        "still improving at the end",
+        "the metric still gets better at the end",
+        "{} in the last quarter",
+        "more epochs, or another schedule of the learning rate",
+    ),
+    "saturated": Flag(
+        "saturated early",
+        "as good within the first quarter",
+        "within the first quarter of its epochs as good as it got",
+        "at epoch {}",
+        "fewer epochs suffice: the time is better spent on more configurations",
+    ),
+    "rising": Flag(
+        "loss rises",
+        "a rising training loss at the end",
+        "training loss ends above its minimum",
+        "rise {}",
+        "a lower learning rate; else look for a mistake in the training code",
+    ),
+}
+"""Judgement of :mod:`refine.analysis.learning_curves` -> its words, from the Deep Learning Tuning Playbook (Godbole et al. 2023)."""
+
+_ADVISES = (
+    "How much of it in the median, and what the Deep Learning Tuning Playbook (Godbole et al. 2023) advises:"
+)
+
+
+def curves_page(found: Sequence[TrialCurves], metric: Metric, direction: str) -> Page:
+    """What the curves of the best trials show, of how many of them, and what may help; ``found`` isn't empty."""
+    reduction = "max" if sign_of(direction) > 0 else "min"
+    best = f", or judge by the best epoch ({reduction}:{metric.name})" if metric.reduction == "last" else ""
+    facts, rows = [], []
+    for name, flag in FLAGS.items():
+        sizes = [getattr(trial.flags, name).size for trial in found if name in trial.seen]
+        if sizes:
+            many, helps = f"{len(sizes)} of {len(found)}", flag.helps + (best if name == "unsteady" else "")
+            facts.append((flag.word.capitalize(), f"{many}: {helps}."))
+            rows.append((flag.word, many, flag.means, flag.size.format(number(median(sizes))), helps))
+    short = sum(not trial.judged for trial in found)
+    these = f"the best {len(found)} trials" if len(found) > 1 else "the best trial"
+    if short:
+        facts.append(("", f"{short} of {these} reported too few epochs to tell."))
+    if not rows and short < len(found):
+        return Page(f"Nothing stands out in the curves of {these}.", (Facts(tuple(facts)),) if facts else ())
+    grid = Grid(("seen", "trials", "what it is", "size", "what may help"), tuple(rows))
+    folds = (Fold("What was seen", (Text(_ADVISES), grid)),) if rows else ()
+    return Page(f"The curves of {these}", (Facts(tuple(facts)),), folds=folds)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
-from refine.report.pages.goal import judged_text, source_text
+from refine.report.pages.phrases import judged_text, source_text
 from refine.report.pages.reasons import QUIET, sentence, sentences, short_reason, together
-from refine.review.branch_claim import BranchClaim
+from refine.review.decision import BranchClaim
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
@@ -49,7 +49,7 @@ def proposal_page(proposal: Proposal) -> Page:
     safe = ("Safe?", safe_text(proposal.claim))
     blocks.append(Facts((*stays_facts(proposal, changed), safe, *untested)))
     title = f"Proposed on {plural(proposal.n, 'trial')}: keeps {percent(proposal.volume_kept)} of the space."
-    return Page(title if changed else nothing_text(), tuple(blocks), folds=proposal_folds(proposal))
+    return Page(title if changed else NOTHING, tuple(blocks), folds=proposal_folds(proposal))
 
 
 def changes_grid(rows: Sequence[tuple[str | Cell, ...]]) -> Grid:
@@ -104,18 +104,15 @@ def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
     return stay
 
 
-def stays_facts(proposal: Proposal, changed: Sequence[Change]) -> tuple[tuple[str, str], ...]:
+def stays_facts(proposal: Proposal, changed: Sequence[Change]) -> list[tuple[str, str]]:
     """Which parameters stay, in a line; nothing where all change."""
     names = [c.name for c in proposal.changes if c not in changed]
-    if not (names and changed):
-        return ()
-    more = f" and {len(names) - MOST} more" if len(names) > MOST + 1 else ""
-    return (("Stays", f"{', '.join(names[:MOST])}{more}" if more else join(names)),)
+    if len(names) > MOST + 1:
+        names = [", ".join(names[:MOST]), f"{len(names) - MOST} more"]
+    return [("Stays", join(names))] if names and changed else []
 
 
-def nothing_text() -> str:
-    """That nothing is proposed."""
-    return "Nothing is proposed: on this evidence every part of the space may hold the optimum."
+NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
 
 
 def safe_text(claim: Claim) -> str:
@@ -128,30 +125,38 @@ def safe_text(claim: Claim) -> str:
         what = "a point of the front"
     elif claim.epsilon:
         what = f"more than {difference(claim.epsilon)}{source_text(claim.epsilon_source, claim.epsilon, claim.rows)}"
-    return f"{chance(loss).capitalize()} chance to lose {what}.{unseen_text(claim)}"
-
-
-def unseen_text(claim: Claim) -> str:
-    """Which regions the claim can't speak of, in a sentence; nothing where there are none."""
+    unseen = ""
     if claim.even == 0 and not math.isnan(claim.scope):
-        return " No trial was drawn evenly: what none has hit may hide better."
-    if not claim.scope > 0:
+        unseen = " No trial was drawn evenly: what none has hit may hide better."
+    elif claim.scope > 0:
+        unseen = f" Regions under {number(100 * claim.scope, 2)} % of the space may hide better."
+    return f"{chance(loss).capitalize()} chance to lose {what}.{unseen}"
+
+
+def branch_text(claim: BranchClaim | None) -> str:
+    """What the claims of a branch come to together; empty where there is one alone, or that can't be stated."""
+    if claim is None or claim.claims < 2:
         return ""
-    return f" Regions under {number(100 * claim.scope, 2)} % of the space may hide better."
+    lose = "anything" if math.isnan(claim.epsilon) else f"more than {difference(claim.epsilon)}"
+    decisions = "both decisions" if claim.claims == 2 else f"all {claim.claims} decisions"
+    return f"At most {chance(1 - claim.probability).removeprefix('about ')} chance to lose {lose} in {decisions}."
 
 
 def proposal_folds(proposal: Proposal) -> tuple[Fold, ...]:
     """Why each parameter changes or stays, what is claimed, and everything else that is known of a proposal."""
-    order = sorted(proposal.changes, key=lambda c: c.kind == "keep")
-    folds = [_change_fold(c) for c in order if c.kind != "keep"]
-    quiet = [Cell(line, "faint") for line in quiet_sentences(proposal)]
-    kept = [f"{c.name}: {said}" for c in order if c.kind == "keep" and (said := own_why(c))]
-    if quiet or kept:
-        folds.append(Fold("Why the rest stays", (Items((*kept, *quiet)),)))
-    folds += [_change_fold(c, why=False) for c in order if c.kind == "keep"]
-    claim: list[Block] = [Text(claim_sentence(proposal))]
+    changed = [c for c in proposal.changes if c.kind != "keep"]
+    kept = [c for c in proposal.changes if c.kind == "keep"]
+    folds = [_change_fold(c) for c in changed]
+    # What is said of several at once isn't said of each.
+    own = {c.name: sentences(r for r in c.reasons if r.code not in (*QUIET, "read_in")) for c in kept}
+    rest: list[str | Cell] = [f"{name}: {said}" for name, said in own.items() if said]
+    rest += [Cell(line, "faint") for line in together({c.name: c.reasons for c in kept})]
+    if rest:
+        folds.append(Fold("Why the rest stays", (Items(tuple(rest)),)))
+    folds += [_change_fold(c, why=False) for c in kept]
+    claim = [Text(claim_sentence(proposal))]
     if math.isfinite(proposal.claim.epsilon) and proposal.claim.epsilon:
-        claim.append(Text(epsilon_sentence(proposal)))
+        claim.append(Text(_epsilon_sentence(proposal)))
     folds.append(Fold("What is claimed", tuple(claim), "claim"))
     if proposal.advice is not None:
         seconds = proposal.advice.seconds
@@ -164,48 +169,42 @@ def proposal_folds(proposal: Proposal) -> tuple[Fold, ...]:
         f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; over all parameters "
         f"{percent(proposal.volume_kept)} is kept. Proposal {proposal.digest}, on evidence {proposal.evidence}."
     )
-    table: tuple[Block, ...] = (table_grid(proposal), *_legend(proposal), Text(made, "faint"))
-    return (*folds, Fold("Every parameter", table, "table", why=False))
+    legend = "risk: chance that this change alone loses more than epsilon; the risks do not add up."
+    told = [Text(legend, "faint")] if any(math.isfinite(c.risk) for c in proposal.changes) else []
+    head = ("parameter", "now", "proposed", "levels", "kept", "risk")
+    grid = Grid(head, tuple(map(_row, (*changed, *kept))), right=(4, 5))
+    return (*folds, Fold("Every parameter", (grid, *told, Text(made, "faint")), "table", why=False))
 
 
 def _change_fold(c: Change, why: bool = True) -> Fold:
-    kept = c.kind == "keep"
-    title = f"{c.name}: {bounds_text(c.old)}" + (" stays" if kept else f" -> {bounds_text(c.new)}")
-    alone = (
-        f"; alone it loses more than epsilon with a chance of {risk_percent(c.risk)}"
-        if math.isfinite(c.risk)
-        else ""
-    )
-    levels = f"{strip(c.old, c.new)} keeps {percent(c.volume_kept)}{alone}."
-    said = sentences(c.reasons)
-    return Fold(title, tuple(Text(text) for text in (said, "" if kept else levels) if text), c.name, why)
+    stays = c.kind == "keep"
+    title = f"{c.name}: {bounds_text(c.old)}" + (" stays" if stays else f" -> {bounds_text(c.new)}")
+    alone = f"; alone it loses more than epsilon with a chance of {risk_percent(c.risk)}"
+    levels = f"{strip(c.old, c.new)} keeps {percent(c.volume_kept)}{alone if math.isfinite(c.risk) else ''}."
+    texts = (sentences(c.reasons), "" if stays else levels)
+    return Fold(title, tuple(Text(text) for text in texts if text), c.name, why)
 
 
-def table_grid(proposal: Proposal) -> Grid:
-    """Every parameter: now, proposed, volume kept and risk; changes first."""
-    order = sorted(proposal.changes, key=lambda c: c.kind == "keep")
-    return Grid(
-        ("parameter", "now", "proposed", "levels", "kept", "risk"), tuple(map(_row, order)), right=(4, 5)
-    )
-
-
-def _legend(proposal: Proposal) -> tuple[Text, ...]:
-    if not any(math.isfinite(c.risk) for c in proposal.changes):
-        return ()
+def _row(c: Change) -> tuple[str | Cell, ...]:
+    kept, leaves = c.kind == "keep", c.kind == "leave"
+    proposed = "no longer read" if leaves else f"{bounds_text(c.new)} ({c.kind})"
     return (
-        Text(
-            "risk: chance that this change alone loses more than epsilon; the risks do not add up.", "faint"
-        ),
+        Cell(c.name, "strong"),
+        bounds_text(c.old),
+        Cell("-", "faint") if kept else Cell(proposed, "good"),
+        strip(c.old, c.new),
+        "-" if leaves else percent(c.volume_kept),
+        "-" if kept or leaves else risk_percent(c.risk),
     )
 
 
 def claim_sentence(proposal: Proposal) -> str:
     """What is claimed, of what, and whether anything was tested."""
     untested = "" if proposal.tested else "Untested: the model alone proposes."
-    return " ".join(filter(None, (_claimed(proposal), scope_sentence(proposal), untested)))
+    return " ".join(filter(None, (_claimed(proposal), _scope_sentence(proposal), untested)))
 
 
-def scope_sentence(proposal: Proposal) -> str:
+def _scope_sentence(proposal: Proposal) -> str:
     """Which regions the claim can't speak of, because no trial hit them; nothing where nothing is claimed."""
     claim = proposal.claim
     if math.isnan(claim.scope) or math.isnan(claim.probability) or not proposal.old.diff(proposal.space):
@@ -222,64 +221,25 @@ def scope_sentence(proposal: Proposal) -> str:
 
 def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
-        return nothing_text()
-    claim, kept = proposal.claim, percent(proposal.volume_kept)
-    if math.isnan(claim.probability):
-        return f"The proposed space keeps {kept} of the present one; the risk of that can't be stated."
-    beyond = any(c.kind in ("widen", "reopen") for c in proposal.changes)
-    if claim.others:
-        return _front_claim(proposal, beyond)
-    return (
-        f"The proposed space keeps {kept} of the present one; with probability {probability(claim.probability)} the best "
-        f"{judged_text(proposal.metric, proposal.subject_to)} inside is {within_text(claim)} the best anywhere in the present space"
-        f"{', and it looks beyond' if beyond else ''}."
-    )
-
-
-def branch_text(claim: BranchClaim) -> str:
-    """The same in short."""
-    more = "anything" if math.isnan(claim.epsilon) else f"more than {difference(claim.epsilon)}"
-    return f"At most {chance(1 - claim.probability).removeprefix('about ')} chance to lose {more} in all {claim.claims} decisions."
-
-
-def branch_sentence(claim: BranchClaim) -> str:
-    """What the claims of a branch come to together."""
-    within = "" if math.isnan(claim.epsilon) else f" by more than {difference(claim.epsilon)}"
-    return (
-        f"Against the first space of the branch the risks of {claim.claims} claims add up: with probability "
-        f"{probability(claim.probability)} or more nothing is lost{within}."
-    )
-
-
-def _front_claim(proposal: Proposal, beyond: bool) -> str:
-    """What is claimed of several goals."""
+        return NOTHING
     claim = proposal.claim
-    names = join([proposal.metric, *(t.metric for t in claim.others)])
-    judged = judged_text(names, proposal.subject_to)
+    keeps = f"The proposed space keeps {percent(proposal.volume_kept)} of the present one"
+    if math.isnan(claim.probability):
+        return f"{keeps}; the risk of that can't be stated."
+    sure = f"{keeps}; with probability {probability(claim.probability)}"
+    beyond = ", and it looks beyond" if any(c.kind in ("widen", "reopen") for c in proposal.changes) else ""
+    judged = judged_text(join([proposal.metric, *(t.metric for t in claim.others)]), proposal.subject_to)
+    if not claim.others:
+        return f"{sure} the best {judged} inside is {within_text(claim)} the best anywhere in the present space{beyond}."
     losses = [(proposal.metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
     worse = join([f"{score(epsilon)} worse in {metric}" for metric, epsilon in losses])
     return (
-        f"The proposed space keeps {percent(proposal.volume_kept)} of the present one; with probability "
-        f"{probability(claim.probability)} it keeps the front of {judged}: for every point of it there is a configuration inside "
-        f"that is at most {worse}{', and it looks beyond' if beyond else ''}."
+        f"{sure} it keeps the front of {judged}: for every point of it there is a configuration inside "
+        f"that is at most {worse}{beyond}."
     )
 
 
-_WORDS = (
-    "no",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+_NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
 
 EPSILON_SOURCES = {
     "replicates": "what running a configuration again changes, measured on replicates",
@@ -295,26 +255,25 @@ EPSILON_SOURCES = {
 """Where the difference that matters comes from."""
 
 
-def epsilon_sentence(proposal: Proposal) -> str:
+def _epsilon_sentence(proposal: Proposal) -> str:
     """The difference that matters, and where it comes from."""
-    claim = proposal.claim
-    source = EPSILON_SOURCES.get(claim.epsilon_source, claim.epsilon_source)
-    return f"The difference that matters (epsilon) is {epsilon_text(claim)} in {proposal.metric}: {source}."
+    claim, source = proposal.claim, EPSILON_SOURCES[proposal.claim.epsilon_source]
+    return f"The difference that matters (epsilon) is {_epsilon_text(claim)} in {proposal.metric}: {source}."
 
 
 def within_text(claim: Claim) -> str:
     """How near to the best a value is by the claim: ``within 0.01 of``, or ``as good as`` where every loss counts."""
-    return f"within {epsilon_text(claim)} of" if claim.epsilon else "as good as"
+    return f"within {_epsilon_text(claim)} of" if claim.epsilon else "as good as"
 
 
-def epsilon_text(claim: Claim) -> str:
+def _epsilon_text(claim: Claim) -> str:
     """Epsilon, in rows of the validation set as well where the metric is a share of them."""
     if not (claim.rows and claim.epsilon):
         return difference(claim.epsilon)
     many = claim.epsilon * claim.rows
-    whole = round(many)
-    exact = abs(many - whole) < 0.01 and whole > 0
-    count = (_WORDS[whole] if whole < len(_WORDS) else f"{whole:,}") if exact else f"about {many:.2g}"
+    whole, count = round(many), f"about {many:.2g}"
+    if abs(many - whole) < 0.01 and whole > 0:
+        count = _NUMBERS[whole] if whole < len(_NUMBERS) else f"{whole:,}"
     return f"{difference(claim.epsilon)} ({count} of {plural(claim.rows, 'validation row')})"
 
 
@@ -323,38 +282,11 @@ def why(change: Change) -> str:
     return sentences(change.reasons)
 
 
-def own_why(change: Change) -> str:
-    """Why one parameter is to change, or to stay; empty where :func:`quiet_sentences` tells it of several at once."""
-    kept = change.kind == "keep"
-    return sentences(r for r in change.reasons if not (kept and r.code in (*QUIET, "read_in")))
-
-
-def quiet_sentences(proposal: Proposal) -> list[str]:
-    """Why parameters stay of which nothing was seen, those with the same reason in one sentence."""
-    return together({c.name: c.reasons for c in proposal.changes if c.kind == "keep"})
-
-
 def offer_action(offer: Offer) -> Action:
     """The edit that an offer suggests."""
     value = offer.value
     typed = Symbol(value.path.replace(":", ".")) if isinstance(value, Reference) else value
     return Action("review.edit", {offer.name: typed})
-
-
-def _row(c: Change) -> tuple[str | Cell, ...]:
-    kept, leaves = c.kind == "keep", c.kind == "leave"
-    return (
-        Cell(c.name, "strong"),
-        bounds_text(c.old),
-        Cell("-", "faint") if kept else Cell(_proposed(c), "good"),
-        strip(c.old, c.new),
-        "-" if leaves else percent(c.volume_kept),
-        "-" if kept or leaves else risk_percent(c.risk),
-    )
-
-
-def _proposed(c: Change) -> str:
-    return "no longer read" if c.kind == "leave" else f"{bounds_text(c.new)} ({c.kind})"
 
 
 _WHY = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from string import Formatter
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,17 +20,56 @@ from refine.utils.format import (
     p_value,
     percent,
     plural,
+    risk_percent,
     score,
     signed,
 )
 
-Maker = Callable[[Any], str]
+Say = str | Callable[[Any], str]
+"""A sentence: a template of values by name, or a function of them."""
+
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "q": lambda q: f"q {p_value(q)}",
+    "percent": percent,
+    "risk": risk_percent,
+    "score": score,
+    "signed": signed,
+    "difference": difference,
+    "and": join,
+    "or": lambda items: join(items, "or"),
+    "times": lambda ratio: times(ratio),
+    "about": lambda seconds: f", about {duration(seconds)}," if seconds >= 1 else "",
+    "levels": lambda labels: join(labels) if len(labels) <= 4 else f"the other {len(labels)} levels",
+}
+"""How a value of a template is written; another word is what is counted: ``{n:trial}`` gives ``3 trials``."""
+
+
+class _Template(Formatter):
+    def format_field(self, value: Any, spec: str) -> str:
+        if spec in _FORMATS:
+            return _FORMATS[spec](value)
+        return plural(value, spec) if spec[:1].isalpha() else format(value, spec)
+
+
+def fill(say: Say, values: Mapping[str, Any]) -> str:
+    """A sentence with its values, those that are missing as NaN.
+
+    Examples:
+        >>> fill("{n:trial} of {share:percent}", {"n": 3, "share": 0.25})
+        '3 trials of 25 %'
+    """
+    known = {name: math.nan if value is None else value for name, value in values.items()}
+    return _Template().vformat(say, (), known) if isinstance(say, str) else say(SimpleNamespace(**known))
+
+
+def upper(text: str) -> str:
+    """A text as a sentence begins."""
+    return text[:1].upper() + text[1:]
 
 
 def sentence(reason: Reason) -> str:
     """What a reason says."""
-    values = {name: math.nan if value is None else value for name, value in reason.values.items()}
-    return _SENTENCES[reason.code](SimpleNamespace(**values))
+    return fill(_SENTENCES[reason.code], reason.values)
 
 
 def sentences(reasons: Iterable[Reason]) -> str:
@@ -39,15 +79,11 @@ def sentences(reasons: Iterable[Reason]) -> str:
 
 def short_reason(change: Change) -> str:
     """Why a parameter changes, in a few words: ``falls with lr``, ``SGD 0.08 worse``."""
-    by_code = {r.code: r for r in change.reasons}
-    for code, say in _SHORT.items():
-        if code in by_code:
-            text = (
-                say if isinstance(say, str) else say(SimpleNamespace(change=change, **by_code[code].values))
-            )
-            if text:
-                return text
-    return "best trials there"
+    by_code = {r.code: r.values for r in change.reasons}
+    texts = (
+        fill(say, {"change": change, **by_code[code]}) for code, say in _SHORT.items() if code in by_code
+    )
+    return next(filter(None, texts), "best trials there")
 
 
 def _choices_in_short(v: Any) -> str:
@@ -63,7 +99,7 @@ def _choices_in_short(v: Any) -> str:
     return f"{name} {low if low == high else f'{low} to {high}'} worse"
 
 
-_SHORT: dict[str, str | Maker] = {
+_SHORT: dict[str, Say] = {
     "refuted": "an audit trial was better",
     "not_read_in_box": "nothing reads it",
     "not_there_in_box": "nothing has it",
@@ -71,11 +107,11 @@ _SHORT: dict[str, str | Maker] = {
     "improves_to_end": lambda v: f"best at its {v.side} end" if v.change.kind == "widen" else "",
     "model_only": "the model says so",
     "model_alone": "the model says so",
-    "trend": lambda v: f"{v.way} with {v.parameter}",
+    "trend": "{way} with {parameter}",
     "choices": _choices_in_short,
     "fails_at": "trials fail elsewhere",
-    "fails_towards": lambda v: f"trials fail the {v.way} it is",
-    "coupled": lambda v: f"with {join(v.partners)}",
+    "fails_towards": "trials fail the {way} it is",
+    "coupled": "with {partners:and}",
     "seen_earlier": "seen earlier",
 }
 """Code -> the few words of a glance; the first that has some speaks."""
@@ -88,31 +124,26 @@ def times(ratio: float) -> str:
     return f"{ratio:.1f} times" if 0.95 <= ratio < 1.05 else f"{number(ratio, 2)} times"
 
 
-def never_read(names: Sequence[str]) -> str:
-    """About parameters that no trial read."""
-    it, they = ("it", "it") if len(names) == 1 else ("them", "they")
-    values = "its values" if len(names) == 1 else "their values"
+def _never_read(names: Sequence[str]) -> str:
+    it, they, its = ("it", "it", "its") if len(names) == 1 else ("them", "they", "their")
     return (
-        f"The objective never read {join(names)}, so {values} changed nothing: the model reads another name, or reads {it} "
+        f"The objective never read {join(names)}, so {its} values changed nothing: the model reads another name, or reads {it} "
         f"only under conditions that did not occur; otherwise {they} can be removed."
     )
 
 
+_CORRELATION = "rank correlation {estimate:signed} (95 % interval {low:signed} to {high:signed})"
+
+
 def _trend(v: Any) -> str:
     but = f" over most of its range, but few of the best trials lie at its {v.few_at} end" if v.few_at else ""
-    return f"{v.metric} {v.way} with {v.parameter}{but}: {_correlation(v)}, q {p_value(v.q)}."
-
-
-def _correlation(v: Any) -> str:
-    return f"rank correlation {signed(v.estimate)} (95 % interval {signed(v.low)} to {signed(v.high)})"
+    return fill("{metric} {way} with {parameter}{but}: " + _CORRELATION + ", {q:q}.", {**vars(v), "but": but})
 
 
 def _no_trend(v: Any) -> str:
-    but = (
-        "it has an effect once those of the other parameters are removed"
-        if v.seen_by == "additive"
-        else "the best trials are concentrated at some of its values"
-    )
+    alone = v.seen_by != "additive"
+    effect = "it has an effect once those of the other parameters are removed"
+    but = "the best trials are concentrated at some of its values" if alone else effect
     return (
         f"{v.metric} does not rise or fall steadily with {v.parameter} (rank correlation {signed(v.estimate)}), but {but} "
         f"(q {p_value(v.q)})."
@@ -120,26 +151,21 @@ def _no_trend(v: Any) -> str:
 
 
 def _choices(v: Any) -> str:
-    known = [(label, _known(median)) for label, median in v.medians]
     # Of a choice whose median is a pruned or an infeasible trial there is none.
-    shown = [f"{score(median)} with {label}" for label, median in known if median == median]
+    shown = [f"{score(m)} with {label}" for label, m in v.medians if m is not None and m == m]
     medians = f": median {join(shown)}" if shown else ""
+    q, effect = f"q {p_value(v.q)}", f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "additive":
         return (
-            f"The choices of {v.parameter} differ once the effects of the other parameters are removed (q {p_value(v.q)}); "
+            f"The choices of {v.parameter} differ once the effects of the other parameters are removed ({q}); "
             f"by themselves they hardly do{medians}."
         )
-    effect = f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "importance":
         return (
-            f"The choices of {v.parameter} are not equally frequent among the best fifth (q {p_value(v.q)}); over all trials "
+            f"The choices of {v.parameter} are not equally frequent among the best fifth ({q}); over all trials "
             f"they hardly differ ({effect}){medians}."
         )
-    return f"The choices of {v.parameter} differ ({effect}, q {p_value(v.q)}){medians}."
-
-
-def _known(value: float | None) -> float:
-    return math.nan if value is None else value
+    return f"The choices of {v.parameter} differ ({effect}, {q}){medians}."
 
 
 def _read_in(v: Any) -> str:
@@ -151,18 +177,19 @@ def _read_in(v: Any) -> str:
 
 def _condition(v: Any) -> str:
     """``layers is 2 or 3``; empty where no condition is known."""
-    if not isinstance(v.condition, Mapping):
-        return v.condition if isinstance(v.condition, str) else ""  # a proposal may be stored with the text
-    return f"{v.condition['parameter']} is {join(v.condition['levels'], 'or')}"
+    if isinstance(v.condition, Mapping):
+        return f"{v.condition['parameter']} is {join(v.condition['levels'], 'or')}"
+    return v.condition if isinstance(v.condition, str) else ""
 
 
 def _fail(v: Any) -> str:
-    constrained = getattr(v, "constrained", False)
-    ways = ["fail", *(["are degenerate"] * v.degenerate), *(["are infeasible"] * constrained)]
-    what = join(ways, "or")
-    if not v.apart:
-        return what
-    return f"{what}, apart from {plural(v.apart, 'trial')} at levels of others where everything fails,"
+    ways = [
+        "fail",
+        *["are degenerate"] * v.degenerate,
+        *["are infeasible"] * getattr(v, "constrained", False),
+    ]
+    apart = f", apart from {plural(v.apart, 'trial')} at levels of others where everything fails,"
+    return join(ways, "or") + (apart if v.apart else "")
 
 
 def _fails_at(v: Any) -> str:
@@ -174,27 +201,22 @@ def _limited(v: Any) -> str:
     past = "It goes no further than" if v.widened else "It does not go beyond"
     if v.why == "declared":
         return f"{past} {v.limit}, its declared limit."
-    inferred = (
-        f"no value of {v.parameter} is on the other side of 0"
-        if v.why == "sign"
-        else "its name and its values are those of a share"
-    )
+    inferred = "its name and its values are those of a share"
+    if v.why == "sign":
+        inferred = f"no value of {v.parameter} is on the other side of 0"
     return f"{past} {v.limit}, a limit inferred ({inferred}); within= declares another one, or none."
 
 
 def _effect_so_far(v: Any) -> str:
-    if hasattr(v, "estimate"):
-        return f"{_correlation(v)}, q {p_value(v.q)}"
-    return f"epsilon squared {v.effect:.2f}, q {p_value(v.q)}"
+    return fill(
+        (_CORRELATION if hasattr(v, "estimate") else "epsilon squared {effect:.2f}") + ", {q:q}", vars(v)
+    )
 
 
 def _untried(v: Any) -> str:
-    where = _levels(v.go)
-    return f"No trial at {where} gave a value." if v.no_value else f"No trial lies at {where}."
-
-
-def _levels(labels: Sequence[str]) -> str:
-    return join(labels) if len(labels) <= 4 else f"the other {len(labels)} levels"
+    return fill(
+        "No trial at {go:levels} gave a value." if v.no_value else "No trial lies at {go:levels}.", vars(v)
+    )
 
 
 def _stay(v: Any) -> str:
@@ -205,9 +227,10 @@ def _stay(v: Any) -> str:
 
 def _contrast(v: Any) -> str:
     there = "hardly ever occur" if v.there < HARDLY else f"are {times(v.there)} as frequent"
-    return (
-        f"At {_stay(v)} the best {percent(v.share)} of trials are {times(v.here)} as frequent as overall ({v.n_here} trials); "
-        f"at {_levels(v.go)} they {there} ({v.n_there} trials)."
+    return fill(
+        "At {at} the best {share:percent} of trials are {here:times} as frequent as overall ({n_here} trials); "
+        "at {go:levels} they {rare} ({n_there} trials).",
+        {**vars(v), "at": _stay(v), "rare": there},
     )
 
 
@@ -220,9 +243,8 @@ def _refuted(v: Any) -> str:
 
 
 def _size(v: Any) -> str:
-    rarest = (
-        f", {v.rarest} among them, which {percent(v.read)} of the trials read" if v.rarest == v.rarest else ""
-    )
+    rare = v.rarest == v.rarest
+    rarest = f", {v.rarest} among them, which {percent(v.read)} of the trials read" if rare else ""
     parts = (
         f"{plural(v.hit, 'space-filling configuration')} include one of the best {percent(v.hit_share)} of the proposed space "
         f"with probability {v.probability}",
@@ -234,28 +256,9 @@ def _size(v: Any) -> str:
     return f"{join(parts)}, so {plural(v.wanted, 'configuration')} suffice{few}."
 
 
-def _time(seconds: float) -> str:
-    """How long it takes, as what stands between two commas; nothing where that is less than a second."""
-    return f", about {duration(seconds)}," if seconds >= 1 else ""
-
-
 def _decide(v: Any) -> str:
-    time = (
-        f"; the advised {plural(v.n, 'configuration')} of the next round take{_time(v.seconds).strip(',')}"
-        if _time(v.seconds)
-        else ""
-    )
-    return f"Decide about {join(v.parameters)}{time}."
-
-
-def next_sentence(reasons: Sequence[Reason]) -> str:
-    """What to do next in one paragraph, in front of the call that does it."""
-    return f"Do this next: {sentences(reasons)}"
-
-
-def _new_value(v: Any) -> str:
-    meant = f"; did you mean {v.meant!r}?" if v.meant else "."
-    return f"{v.value} of {v.parameter} is new to this space{meant}"
+    time = f"; the advised {plural(v.n, 'configuration')} of the next round take about {duration(v.seconds)}"
+    return f"Decide about {join(v.parameters)}{time if v.seconds >= 1 else ''}."
 
 
 def _best_lost(v: Any) -> str:
@@ -270,18 +273,15 @@ def _again(v: Any) -> str:
     """What those that leave are expected to give again; empty where nothing is known of it."""
     if not hasattr(v, "inside"):
         return ""
-    count = (
-        f"{len(v.ranks)} of the best 10 leave"
-        if len(v.ranks) > 1
-        else "It leaves"
-        if 1 in v.ranks
-        else "1 of the best 10 leaves"
-    )
+    several, lost = len(v.ranks) > 1, "It leaves" if 1 in v.ranks else "1 of the best 10 leaves"
+    count = f"{len(v.ranks)} of the best 10 leave" if several else lost
     low, high, inside = coarse([v.low, v.high, v.inside])
     there = low if low == high else f"{low} to {high}"
     if v.exact:
         return f" {count}, with {there}; the best inside has {inside}."
-    return f" {count}: {there} is expected of {'them' if len(v.ranks) > 1 else 'it'} again, {inside} of the best inside."
+    return (
+        f" {count}: {there} is expected of {'them' if several else 'it'} again, {inside} of the best inside."
+    )
 
 
 def _some_outside(v: Any) -> str:
@@ -291,64 +291,6 @@ def _some_outside(v: Any) -> str:
     return f"{len(v.ranks)} of the best 10 {lie}: rank {join([str(r) for r in v.ranks])}."
 
 
-# Several parameters in one sentence.
-
-
-def together(reasons: Mapping[str, Sequence[Reason]]) -> list[str]:
-    """One sentence for all parameters about which the same is to be said: nothing was seen, or too little is known.
-
-    Args:
-        reasons: Parameter -> the reasons about it.
-    """
-    by_code: dict[str, list[Reason]] = {}
-    for found in reasons.values():
-        for reason in found:
-            by_code.setdefault(reason.code, []).append(reason)
-    return [line for code, say in _TOGETHER.items() if (line := say(by_code.get(code, [])))]
-
-
-def _names(reasons: Sequence[Reason]) -> list[str]:
-    return [str(r.values["parameter"]) for r in reasons]
-
-
-def _spread(values: Sequence[int]) -> str:
-    low, high = min(values), max(values)
-    return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _all_not_seen(reasons: Sequence[Reason]) -> str:
-    if not reasons:
-        return ""
-    least = min(_known(r.values["q"]) for r in reasons)
-    q = f"q {p_value(least)}" if len(reasons) == 1 else f"smallest q {p_value(least)}"
-    return f"No effect of {join(_names(reasons), 'or')} is seen ({q}), which is no proof that there is none."
-
-
-def _all_too_few(reasons: Sequence[Reason]) -> str:
-    if not reasons:
-        return ""
-    good, needed = [r.values["good"] for r in reasons], max(r.values["needed"] for r in reasons)
-    return f"{join(_names(reasons))} can't be judged yet: {_spread(good)} good trials of {needed} needed."
-
-
-def _all_constant(reasons: Sequence[Reason]) -> str:
-    return sentence(reasons[0]) if reasons else ""
-
-
-def _all_never_read(reasons: Sequence[Reason]) -> str:
-    return never_read(_names(reasons)) if reasons else ""
-
-
-_TOGETHER: dict[str, Callable[[Sequence[Reason]], str]] = {
-    "not_seen": _all_not_seen,
-    "too_few": _all_too_few,
-    "constant": _all_constant,
-    "never_read": _all_never_read,
-}
-QUIET = tuple(_TOGETHER)
-"""Codes of what is said of several parameters in one sentence."""
-
-
 def _uneven(v: Any) -> str:
     """Which values are not even, where that is known."""
     if not v.p <= LEVEL:
@@ -356,17 +298,56 @@ def _uneven(v: Any) -> str:
     return f" ({f'the values of {v.parameter} are not even' if v.parameter else 'they improve one after the other'}, p {p_value(v.p)})"
 
 
-_SENTENCES: dict[str, Maker] = {
+def next_sentence(reasons: Sequence[Reason]) -> str:
+    """What to do next in one paragraph, in front of the call that does it."""
+    return f"Do this next: {sentences(reasons)}"
+
+
+# Several parameters in one sentence.
+
+
+def together(reasons: Mapping[str, Sequence[Reason]]) -> list[str]:
+    """One sentence for all parameters (name -> reasons) of which the same is said: nothing was seen, or too little is known."""
+    of_code = {
+        code: [r.values for rs in reasons.values() for r in rs if r.code == code] for code in _TOGETHER
+    }
+    return [_TOGETHER[code](values) for code, values in of_code.items() if values]
+
+
+def _names(values: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(v["parameter"]) for v in values]
+
+
+def _all_not_seen(values: Sequence[Mapping[str, Any]]) -> str:
+    least = p_value(min(math.nan if v["q"] is None else v["q"] for v in values))
+    smallest = "" if len(values) == 1 else "smallest "
+    return f"No effect of {join(_names(values), 'or')} is seen ({smallest}q {least}), which is no proof that there is none."
+
+
+def _all_too_few(values: Sequence[Mapping[str, Any]]) -> str:
+    good, needed = [v["good"] for v in values], max(v["needed"] for v in values)
+    spread = " to ".join(dict.fromkeys(map(str, (min(good), max(good)))))
+    return f"{join(_names(values))} can't be judged yet: {spread} good trials of {needed} needed."
+
+
+_TOGETHER: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
+    "not_seen": _all_not_seen,
+    "too_few": _all_too_few,
+    "constant": lambda values: fill(_SENTENCES["constant"], values[0]),
+    "never_read": lambda values: _never_read(_names(values)),
+}
+QUIET = tuple(_TOGETHER)
+"""Codes of what is said of several parameters in one sentence."""
+
+
+_SENTENCES: dict[str, Say] = {
     # What was seen of a parameter.
-    "never_read": lambda v: never_read([v.parameter]),
+    "never_read": lambda v: _never_read([v.parameter]),
     "trend": _trend,
     "no_trend": _no_trend,
     "choices": _choices,
-    "coupled": lambda v: (
-        f"No effect of {v.parameter} alone is seen (q {p_value(v.q)}), but among the best trials it is coupled with "
-        f"{join(v.partners)}."
-    ),
-    "depends_on": lambda v: f"Its best value depends on {join(v.partners)}.",
+    "coupled": "No effect of {parameter} alone is seen ({q:q}), but among the best trials it is coupled with {partners:and}.",
+    "depends_on": "Its best value depends on {partners:and}.",
     "read_in": _read_in,
     "rich": lambda v: (
         f"The best {percent(v.share)} of trials are concentrated at {join(v.levels)} (up to {number(v.times, 2)} times as "
@@ -377,37 +358,29 @@ _SENTENCES: dict[str, Maker] = {
         f"Trials {_fail(v)} more often the {v.way} {v.parameter} is: {percent(v.below)} up to the middle of its range, "
         f"{percent(v.above)} beyond (q {p_value(v.q)})."
     ),
-    "piled_up": lambda v: (
-        f"{v.count} of the {v.of} best trials lie at its {v.side} end, {v.level}, where {percent(v.share)} of all trials lie "
-        f"(q {p_value(v.q)}): the optimum may be beyond."
-    ),
-    "improves_to_end": lambda v: (
-        f"Its values improve up to its {v.side} end, {v.level} (q {p_value(v.q)}): the optimum may be beyond."
-    ),
-    "useless_beyond": lambda v: (
-        f"{v.metric} is best at its {v.side} end, where the front is worse in {v.first} than half of the trials: it goes no further."
-    ),
+    "piled_up": "{count} of the {of} best trials lie at its {side} end, {level}, where {share:percent} of all trials lie ({q:q}): the optimum may be beyond.",
+    "improves_to_end": "Its values improve up to its {side} end, {level} ({q:q}): the optimum may be beyond.",
+    "useless_beyond": "{metric} is best at its {side} end, where the front is worse in {first} than half of the trials: it goes no further.",
     "limited": _limited,
     "not_seen": lambda v: f"No effect of {v.parameter} is seen: {_effect_so_far(v)}.",
     "too_few": lambda v: (
         f"{v.parameter} can't be judged yet: {plural(v.good, 'good trial')} of {v.needed} needed. No effect is seen so far: "
         f"{_effect_so_far(v)}."
     ),
-    "constant": lambda v: f"Every trial has the same {v.metric}, so no effect can be seen.",
+    "constant": "Every trial has the same {metric}, so no effect can be seen.",
     # What a change cuts off, or lets in.
-    "all_plausible": lambda _: "At this risk the optimum may be at any of its levels, so all stay.",
+    "all_plausible": "At this risk the optimum may be at any of its levels, so all stay.",
     "untried": _untried,
     "contrast": _contrast,
-    "model_only": lambda v: (
-        f"The cut to {_stay(v)} rests on the model of all parameters together: the best {percent(v.share)} of trials alone do not show it "
-        f"({times(v.here)} as frequent as overall there, {times(v.there)} at {_levels(v.go)})."
+    "model_only": lambda v: fill(
+        "The cut to {at} rests on the model of all parameters together: the best {share:percent} of trials alone do not show it "
+        "({here:times} as frequent as overall there, {there:times} at {go:levels}).",
+        {**vars(v), "at": _stay(v)},
     ),
     "model_alone": lambda v: f"The model of all parameters together favours {_stay(v)}; this is untested.",
-    "seen_earlier": lambda v: (
-        f"{v.parameter} was seen to matter earlier in this branch, and all trials together show it; those of this round alone do not."
-    ),
-    "not_tried": lambda v: (
-        f"{_levels(v.levels)[:1].upper()}{_levels(v.levels)[1:]} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
+    "seen_earlier": "{parameter} was seen to matter earlier in this branch, and all trials together show it; those of this round alone do not.",
+    "not_tried": lambda v: upper(
+        f"{_FORMATS['levels'](v.levels)} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
     ),
     "not_read_in_box": lambda v: (
         f"{v.parameter} was read only where {_condition(v)}, which leaves: it is fixed, since nothing that stays reads it."
@@ -417,16 +390,10 @@ _SENTENCES: dict[str, Maker] = {
     ),
     "refuted": _refuted,
     # What else is suggested.
-    "flat": lambda v: (
-        f"{v.parameter} makes no difference beyond {score(v.epsilon)} at any of its levels, and a trial with {v.level} takes "
-        f"{percent(v.saving)} less time than the median one."
-    ),
+    "flat": "{parameter} makes no difference beyond {epsilon:score} at any of its levels, and a trial with {level} takes {saving:percent} less time than the median one.",
     "size": _size,
     # What to keep in mind.
-    "imported": lambda v: (
-        f"{plural(v.n, 'trial')} of {v.of:,} were imported and look drawn at random or on a grid, so that they are tested on. If "
-        "results chose them, import them with space_filling=False; else with space_filling=True."
-    ),
+    "imported": "{n:trial} of {of:,} were imported and look drawn at random or on a grid, so that they are tested on. If results chose them, import them with space_filling=False; else with space_filling=True.",
     "uneven": lambda v: (
         f"The trials are said to be drawn at random or on a grid, but do not look like it{_uneven(v)}: if results chose them, no "
         "p-value holds; import them with space_filling=False."
@@ -435,10 +402,7 @@ _SENTENCES: dict[str, Maker] = {
         f"Untested: results chose these {plural(v.n, 'trial')}{_uneven(v)}, so that p-values and densities would follow the choice. "
         "What is proposed is the model's alone."
     ),
-    "sampled": lambda v: (
-        f"{v.of:,} space-filling trials are more than an analysis needs: it was made on a sample of {v.n:,} of them, drawn by their "
-        "configurations. What is counted, and the best trial, are of all."
-    ),
+    "sampled": "{of:,} space-filling trials are more than an analysis needs: it was made on a sample of {n:,} of them, drawn by their configurations. What is counted, and the best trial, are of all.",
     "damaged": lambda v: (
         f"{plural(v.n, 'stored trial')} of this round and those before it can't be read, and {'is' if v.n == 1 else 'are'} left "
         "out; tree.damage() says why."
@@ -447,37 +411,21 @@ _SENTENCES: dict[str, Maker] = {
         f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may "
         "come from the code."
     ),
-    "other_metric": lambda v: f"{v.metric} is not computed from the predictions of the trained model alone.",
-    "no_predictions": lambda _: "The trials stored no predictions: trial.predicted(predictions, targets).",
-    "few_examples": lambda v: f"There are only {plural(v.n, 'validation example')}.",
-    "no_formula": lambda v: f"How {v.metric} follows from predictions is not known.",
-    "not_reproduced": lambda v: (
-        f"{v.metric} as recorded does not follow from the predictions in the usual way."
-    ),
+    "other_metric": "{metric} is not computed from the predictions of the trained model alone.",
+    "no_predictions": "The trials stored no predictions: trial.predicted(predictions, targets).",
+    "few_examples": "There are only {n:validation example}.",
+    "no_formula": "How {metric} follows from predictions is not known.",
+    "not_reproduced": "{metric} as recorded does not follow from the predictions in the usual way.",
     "decide": _decide,
-    "more": lambda v: (
-        f"{plural(v.more, 'more configuration')} of this round{_time(v.seconds)} would let {join(v.parameters)} be judged with power "
-        f"{v.power:.2g} (to see an effect that explains {percent(v.effect)} of the differences between trials)."
+    "more": "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged with power {power:.2g} (to see an effect that explains {effect:percent} of the differences between trials).",
+    "settled": "Nothing is to be narrowed: an effect that explains {effect:percent} of the differences between trials would have been seen with power {power:.2g}. {runs} runs again of the best{seconds:about} tell which of them is best.",
+    "exhausted": "Every configuration was run: {runs} runs again of the best{seconds:about} tell which of them is best.",
+    "nothing_read": "The objective reads none of {parameters:and}: make it read them, or vary what it reads.",
+    "untested_yet": "The model narrows nothing, and results chose the trials, so that nothing is tested: {n:space-filling trial}{seconds:about} would tell what matters.",
+    "tried": "Tested so far: {n:space-filling trial} on {parameters:parameter} that were read.",
+    "new_value": lambda v: (
+        f"{v.value} of {v.parameter} is new to this space{f'; did you mean {v.meant!r}?' if v.meant else '.'}"
     ),
-    "settled": lambda v: (
-        "Nothing is to be narrowed: an effect that explains "
-        f"{percent(v.effect)} of the differences between trials would have been seen with power {v.power:.2g}. "
-        f"{v.runs} runs again of the best{_time(v.seconds)} tell which of them is best."
-    ),
-    "exhausted": lambda v: (
-        f"Every configuration was run: {v.runs} runs again of the best{_time(v.seconds)} tell which of them is best."
-    ),
-    "nothing_read": lambda v: (
-        f"The objective reads none of {join(v.parameters)}: make it read them, or vary what it reads."
-    ),
-    "untested_yet": lambda v: (
-        f"The model narrows nothing, and results chose the trials, so that nothing is tested: {plural(v.n, 'space-filling trial')}"
-        f"{_time(v.seconds)} would tell what matters."
-    ),
-    "tried": lambda v: (
-        f"Tested so far: {plural(v.n, 'space-filling trial')} on {plural(v.parameters, 'parameter')} that were read."
-    ),
-    "new_value": _new_value,
     "best_outside": lambda v: (
         f"The best trial leaves; others as good ({v.metric} {score(v.best)}) stay.{_again(v)}"
     ),

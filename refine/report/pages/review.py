@@ -5,17 +5,15 @@ from __future__ import annotations
 from refine.analysis.conditions import declared
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
-from refine.proposal.rescaling import Rescaling, by_magnitude
+from refine.proposal.rescaling import by_magnitude
 from refine.report.pages.analysis import best_text, caution_facts
-from refine.report.pages.belief import belief_block
-from refine.report.pages.noise import noise_clause
+from refine.report.pages.phrases import belief_block, noise_clause
 from refine.report.pages.proposal import (
-    branch_sentence,
+    NOTHING,
     branch_text,
     change_row,
     changes_grid,
     next_text,
-    nothing_text,
     proposal_folds,
     safe_text,
     short_bounds,
@@ -24,12 +22,12 @@ from refine.report.pages.proposal import (
 )
 from refine.report.pages.reasons import next_sentence, sentence
 from refine.report.pages.space import as_choices
-from refine.report.pages.worth import TONES, short_worth, worth_action, worth_page
+from refine.report.pages.worth import TONES, short_worth, worth_page
+from refine.review.decision import Suggestion
 from refine.review.review import Review
-from refine.review.suggestions import Suggestion
 from refine.space.edits import bounds_text, level_text
 from refine.space.literals import python_text
-from refine.space.parameters import Parameter, Range, levels_text
+from refine.space.parameters import Range, levels_text
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Page, Text
 from refine.utils.format import join, number, percent, plural, probability
@@ -39,57 +37,48 @@ from refine.utils.provided import page_for
 @page_for(Review)
 def review_page(review: Review) -> Page:
     """What is proposed, with what you changed of it; whether it is safe, whether it is worth it, and what to type."""
-    proposal = review.proposal
-    changes = {c.name: c for c in proposal.changes}
-    touched = [
-        n for n, c in changes.items() if c.kind != "keep" or n in review.edited or n in review.rejected
-    ]
-    followed = {c.name: c for c in review.followed}
-    step = review.next_step
-    facts: list[tuple[str, str | Cell]] = []
+    proposal, followed = review.proposal, {c.name: c for c in review.followed}
+    decided = {*review.edited, *review.rejected}
+    touched = [c for c in proposal.changes if c.kind != "keep" or c.name in decided]
+    step, worth = review.next_step, review._worth
+    facts: list[tuple[str, str | Cell]] = [("", NOTHING)]
     blocks: list[Block] = []
     if touched:
-        blocks.append(changes_grid([_row(review, changes[name], followed.get(name)) for name in touched]))
-        facts += stays_facts(proposal, [changes[name] for name in touched])
-        facts.append(("Safe?", safe_cell(review)))
-    else:
-        facts.append(("", nothing_text()))
-    if review._worth is not None:
-        facts.append(("Worth?", Cell(short_worth(review._worth, "as much"), TONES[review._worth.verdict])))
-    facts += [("Branch", text) for text in branch_facts(review)]
+        blocks.append(changes_grid([_row(review, c, followed.get(c.name)) for c in touched]))
+        facts = [*stays_facts(proposal, touched), ("Safe?", safe_cell(review))]
+    if worth is not None:
+        facts.append(("Worth?", Cell(short_worth(worth, "as much"), TONES[worth.verdict])))
+    if branch := branch_text(review.branch_claim):
+        facts.append(("Branch", branch))
     facts += [("", text) for text in (*_said_of_edits(review), *_suggested(review))]
     facts += caution_facts(review.analysis)
-    accept = Action("review.accept", n=review.advised) if touched else step.action
     if not touched:
         facts.append(("", sentence(step.reasons[0])))
-    instead = None if review._worth is None else worth_action(review._worth)
-    more = (instead or Action("review.options"), Action("review.why"))
-    return Page(
-        _headline(review),
-        (*blocks, Facts(tuple(facts))),
-        (accept, *_example(review, touched), *more),
-        (*proposal_folds(proposal), *_folds(review)),
+    instead = () if worth is None else worth_page(worth).calls
+    calls = (
+        Action("review.accept", n=review.advised) if touched else step.action,
+        *_example(review, [c.name for c in touched]),
+        *(instead or (Action("review.options"),)),
+        Action("review.why"),
     )
-
-
-def _headline(review: Review) -> str:
-    """The round, its trials and its best."""
     trials = plural(sum(review.analysis.states.values()), "trial")
-    return f"Round {review.round.id[:8]}: {trials}. {best_text(review.analysis)}"
+    title = f"Round {review.round.id[:8]}: {trials}. {best_text(review.analysis)}"
+    return Page(title, (*blocks, Facts(tuple(facts))), calls, (*proposal_folds(proposal), *_folds(review)))
 
 
 def _row(review: Review, change: Change, followed: Change | None) -> tuple[str | Cell, ...]:
     """One change as it stands: proposed, edited or rejected, or gone back with another one that was."""
-    name, yours = change.name, review.space[change.name]
+    name, old, yours = change.name, change.old, review.space[change.name]
+    start = Cell(name, "strong"), short_bounds(old), "->"
     if followed is not None:
-        new = Cell("stays" if yours == change.old else next_text(change.old, yours), "warn")
-        return Cell(name, "strong"), short_bounds(change.old), "->", new, "goes back with yours", ""
+        new = Cell("stays" if yours == old else next_text(old, yours), "warn")
+        return *start, new, "goes back with yours", ""
     if name not in review.edited and name not in review.rejected:
         return change_row(change)
     said = "rejected" if name in review.rejected else "edited"
-    was = "" if change.kind == "keep" else f"; proposed {next_text(change.old, change.new)}"
-    new = Cell("stays", "faint") if yours == change.old else Cell(next_text(change.old, yours), "good")
-    return Cell(name, "strong"), short_bounds(change.old), "->", new, f"{said}{was}", "yours"
+    was = "" if change.kind == "keep" else f"; proposed {next_text(old, change.new)}"
+    new = Cell("stays", "faint") if yours == old else Cell(next_text(old, yours), "good")
+    return *start, new, f"{said}{was}", "yours"
 
 
 def safe_cell(review: Review) -> Cell:
@@ -132,82 +121,46 @@ def _example(review: Review, touched: list[str]) -> list[Action]:
 
 def _folds(review: Review) -> list[Fold]:
     """What a review knows beside its proposal."""
-    step, found = review.next_step, []
-    found.append(Fold("What to do next", (Text(next_sentence(step.reasons), "", step.action),), "next"))
+    step, analysis = review.next_step, review.analysis
+    folds = [Fold("What to do next", (Text(next_sentence(step.reasons), "", step.action),), "next")]
     if review._worth is not None:
-        found += worth_page(review._worth).folds
-    noise = f"Noise: {noise_clause(review.analysis.noise, review.analysis.metric)}."
-    found.append(Fold("The noise", (Text(noise),), "noise"))
-    if review.edits or review.rejected:
-        found.append(Fold("What you changed", tuple(_changes(review)), "edits"))
-    if review.suggestions:
-        found.append(Fold("What others suggest", tuple(suggestion_blocks(review)), "suggestions"))
-    if review.analysis.belief is not None:
-        found.append(Fold("What is believed", (belief_block(review.analysis.belief),), "belief"))
-    offers = [*_conditions(review), *_scales(review)]
-    if offers:
-        found.append(Fold("What could be declared", tuple(offers), "offers"))
-    if total := total_sentence(review):
-        found.append(Fold("What the branch claims", (Text(total),), "branch"))
-    cautions = [sentence(c) for c in review.analysis.cautions]
-    if cautions:
-        found.append(Fold("Caution", tuple(Text(text, "warn") for text in cautions), "caution"))
-    return found
-
-
-def total_sentence(review: Review) -> str:
-    """What this claim and earlier ones come to together; empty where it is the first, or that can't be stated."""
-    claim = review.branch_claim
-    return branch_sentence(claim) if claim is not None and claim.claims > 1 else ""
+        about = worth_page(review._worth)
+        folds.append(Fold("Another round", (Text(about.title), *about.blocks), "worth"))
+    more: dict[tuple[str, str], list[Block]] = {
+        ("The noise", "noise"): [Text(f"Noise: {noise_clause(analysis.noise, analysis.metric)}.")],
+        ("What you changed", "edits"): _changes(review),
+        ("What others suggest", "suggestions"): _suggestions(review),
+        ("What is believed", "belief"): [] if analysis.belief is None else [belief_block(analysis.belief)],
+        ("What could be declared", "offers"): [*_conditions(review), *_scales(review)],
+        ("Caution", "caution"): [Text(sentence(c), "warn") for c in analysis.cautions],
+    }
+    return [*folds, *(Fold(title, tuple(blocks), about) for (title, about), blocks in more.items() if blocks)]
 
 
 def followed_sentence(review: Review) -> str:
     """Which changes went back with what was edited or rejected; empty where none did."""
+    if not review.followed:
+        return ""
     decided = join([*review.edited, *review.rejected])
     back = [f"{c.name} to {bounds_text(c.new)}" for c in review.followed]
-    return (
-        f"Without what was proposed for {decided}, {join(back)} {'goes' if len(back) == 1 else 'go'} back: the rest alone doesn't support more."
-        if back
-        else ""
-    )
+    goes = "goes" if len(back) == 1 else "go"
+    return f"Without what was proposed for {decided}, {join(back)} {goes} back: the rest alone doesn't support more."
 
 
-def branch_facts(review: Review) -> list[str]:
-    """What this claim and earlier ones come to together, in short; nothing where it is the first, or that can't be stated."""
-    claim = review.branch_claim
-    return [] if claim is None or claim.claims < 2 else [branch_text(claim)]
-
-
-def suggestion_blocks(review: Review) -> list[Block]:
+def _suggestions(review: Review) -> list[Block]:
     """What others suggest, with its claim beside that of the proposal; nothing where nobody does."""
-    found = review.suggestions
+    found, claim = review.suggestions, review.proposal.claim
     if not found:
         return []
-    claim = review.proposal.claim
     rows = [
         ("", "the proposal", "", percent(review.proposal.volume_kept), probability(claim.probability), "")
     ]
-    rows += [
-        (
-            str(i),
-            each.decision.author,
-            suggested_text(each),
-            percent(each.volume_kept),
-            probability(each.probability),
-            each.decision.note,
-        )
-        for i, each in enumerate(found, 1)
-    ]
+    for i, s in enumerate(found, 1):
+        numbers = percent(s.volume_kept), probability(s.probability)
+        rows.append((str(i), s.decision.author, suggested_text(s), *numbers, s.decision.note))
     head = ("", "suggested by", "instead of what is proposed", "keeps", "probability", "why")
-    return [
-        Grid(head, tuple(rows), right=(3,), wide=(5,)),
-        Text(
-            "probability: that the best inside is "
-            f"{within_text(claim)} the best in the present space, of each on the same evidence.",
-            "faint",
-            Action("review.take", 1),
-        ),
-    ]
+    legend = f"probability: that the best inside is {within_text(claim)} the best in the present space, of each on the same evidence."
+    return [Grid(head, tuple(rows), right=(3,), wide=(5,)), Text(legend, "faint", Action("review.take", 1))]
 
 
 def suggested_text(found: Suggestion) -> str:
@@ -218,19 +171,17 @@ def suggested_text(found: Suggestion) -> str:
 def _conditions(review: Review) -> list[Block]:
     """Conditions that the trials showed, to declare for the next round."""
     found, space = review.analysis.parameters, review.space
-    blocks: list[Block] = []
-    for e in found:
-        new = declared(e, found, space[e.name]) if e.name in space else None
-        if new is not None:
-            blocks.append(
-                Text(
-                    f"The objective read {e.name} only where {new.when}. Declared as its condition, it is absent elsewhere "
-                    "and no configuration is run for its values there.",
-                    "faint",
-                    Action("review.edit", **{e.name: Symbol(python_text(new))}),
-                )
-            )
-    return blocks
+    declarations = {e.name: declared(e, found, space[e.name]) for e in found if e.name in space}
+    return [
+        Text(
+            f"The objective read {name} only where {new.when}. Declared as its condition, it is absent elsewhere "
+            "and no configuration is run for its values there.",
+            "faint",
+            Action("review.edit", **{name: Symbol(python_text(new))}),
+        )
+        for name, new in declarations.items()
+        if new is not None
+    ]
 
 
 def _scales(review: Review) -> list[Block]:
@@ -238,33 +189,34 @@ def _scales(review: Review) -> list[Block]:
     blocks: list[Block] = []
     for change in review.proposal.changes:
         found = by_magnitude(review.analysis, change)
-        if found is not None and review.space.get(change.name) == change.new:
-            text, call = scale_offer(change, found)
-            blocks.append(Text(text, "faint", call))
+        if found is None or review.space.get(change.name) != change.new:
+            continue
+        text = (
+            f"{change.name}: {found.crowded} of the {plural(found.good, 'good trial')} in what is proposed lie in its lowest tenth, and it "
+            f"spans a factor of {number(found.factor, 3)}, so that levels that are even by value can't tell them apart. The same bounds on a "
+            f"logarithmic scale have the levels {levels_text(found.new.grid)}:"
+        )
+        blocks.append(
+            Text(text, "faint", Action("review.edit", **{change.name: Symbol(python_text(found.new))}))
+        )
     return blocks
 
 
-def scale_offer(change: Change, found: Rescaling) -> tuple[str, Action]:
-    """Why a range is offered on a logarithmic scale, and the call that takes it."""
-    text = (
-        f"{change.name}: {found.crowded} of the {plural(found.good, 'good trial')} in what is proposed lie in its lowest tenth, and it spans "
-        f"a factor of {number(found.factor, 3)}, so that levels that are even by value can't tell them apart. The same bounds on a logarithmic scale have "
-        f"the levels {levels_text(found.new.grid)}:"
-    )
-    return text, Action("review.edit", **{change.name: Symbol(python_text(found.new))})
-
-
 def _changes(review: Review) -> list[Block]:
-    space, proposed, edited = review.space, review.proposal.space, review.edited
-    rows = [(n, "edited", bounds_text(a), bounds_text(b), _levels(b)) for n, (a, b) in edited.items()]
-    rows += [
-        (n, "rejected", bounds_text(proposed[n]), bounds_text(space[n]), _levels(space[n]))
-        for n in review.rejected
-    ]
-    rows += [
-        (c.name, "follows", bounds_text(proposed[c.name]), bounds_text(c.new), _levels(c.new))
-        for c in review.followed
-    ]
+    """What was edited and rejected, and what goes back with that; nothing where nothing was."""
+    space, proposed = review.space, review.proposal.space
+    yours = {
+        **{n: ("edited", b) for n, (_, b) in review.edited.items()},
+        **{n: ("rejected", space[n]) for n in review.rejected},
+        **{c.name: ("follows", c.new) for c in review.followed},
+    }
+    if not (review.edits or review.rejected):
+        return []
+    rows = []
+    for name, (how, new) in yours.items():
+        # The levels that an edit makes, where its bounds don't say them.
+        levels = levels_text(new.grid) if isinstance(new, Range) else ""
+        rows.append((name, how, bounds_text(proposed[name]), bounds_text(new), levels))
     followed = followed_sentence(review)
     return [
         Grid(("parameter", "you", "proposed", "yours", "its levels"), tuple(rows)),
@@ -273,18 +225,8 @@ def _changes(review: Review) -> list[Block]:
     ]
 
 
-def _levels(parameter: Parameter) -> str:
-    """The levels that an edit makes, where its bounds don't say them."""
-    return levels_text(parameter.grid) if isinstance(parameter, Range) else ""
-
-
 def suggestion_text(found: Suggestion, machine: Proposal) -> str:
-    """What somebody suggests and keeps, beside what the machine proposes.
-
-    Args:
-        found: The suggestion.
-        machine: The proposal.
-    """
+    """What somebody suggests and keeps, beside what the machine proposes."""
 
     def keeps(volume: float, share: float) -> str:
         return f"keeps {percent(volume)}, probability {probability(share)}"

@@ -1,25 +1,33 @@
-"""A space as a table: its parameters with their actual levels."""
+"""A space, and the difference of two, as tables that pages, reports, shell and guide all show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from refine.space.categorical import Categorical
+from refine.space.edits import bounds_text, strip
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text
 from refine.utils.provided import page_for
 
+if TYPE_CHECKING:
+    from refine.proposal.proposal import Proposal
+    from refine.review.decision import Decision
+    from refine.space.space import Space, SpaceDiff
+
 
 @page_for(Space)
 def space_page(space: Space) -> Page:
     """The parameters with their actual levels, the constraints and the size."""
     size = f"{space.size:,} configurations{' before constraints' if space.constraints else ''}"
-    halves = [
-        n for n, p in space.items() if isinstance(p, Categorical) and any(v % 1 for v in p.grid if p.numeric)
+    hints = [
+        Text(text, "faint")
+        for n, p in space.items()
+        if (text := as_choices(n, p)) and any(v % 1 for v in p.grid)  # whole numbers are meant as choices
     ]
-    hints = [Text(text, "faint") for n in halves if (text := as_choices(n, space[n]))]
     add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=200)
     return Page(size, (space_grid(space), *hints), (add,))
 
@@ -33,15 +41,66 @@ def as_choices(name: str, parameter: Parameter) -> str:
 
 
 def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
-    """The parameters with their actual levels, and the constraints.
-
-    Args:
-        space: The space.
-        roles: The role of every parameter, for a column more.
-    """
+    """The parameters with their actual levels, and with their roles where these are given, and the constraints."""
     rows: list[tuple[str | Cell, ...]] = []
     for name, parameter in space.items():
         kind, _, levels = parameter.describe().partition(": ")
         rows.append((Cell(name, "strong"), kind, levels, *([roles[name]] if roles else [])))
     rows += [(Cell("constraint", "faint"), "", str(c), *([""] if roles else [])) for c in space.constraints]
     return Grid(("parameter", "kind", "levels", *(["role"] if roles else [])), tuple(rows))
+
+
+Row = tuple[Any, ...]
+
+_NOTHING = Cell("-", "faint")
+
+
+def difference_grid(diff: SpaceDiff, head: Row, more: tuple[Row, ...] = ()) -> Grid:
+    """What changes from one space to another: parameters side by side with their levels, then constraints, then ``more`` rows."""
+    rows: list[Row] = [
+        (Cell(n, "strong"), bounds_text(p), bounds_text(q), strip(p, q)) for n, (p, q) in diff.changed.items()
+    ]
+    rows += [(Cell(n, "strong"), _NOTHING, bounds_text(p), "added") for n, p in diff.added.items()]
+    rows += [(Cell(n, "strong"), bounds_text(p), _NOTHING, "removed") for n, p in diff.removed.items()]
+    rows += [("constraint", _NOTHING, c, "added") for c in diff.constraints_added]
+    rows += [("constraint", c, _NOTHING, "removed") for c in diff.constraints_removed]
+    return Grid(head, (*rows, *more))
+
+
+def difference_line(diff: SpaceDiff) -> str:
+    """The same in a line: ``dropout 0 to 0.2, +l2 0 to 0.1, -epochs``."""
+    parts = [f"{name} {text}" for name, (_, p) in diff.changed.items() if (text := bounds_text(p))]
+    parts += [f"+{name} {bounds_text(p)}" for name, p in diff.added.items()]
+    parts += [f"-{name}" for name in diff.removed]
+    return ", ".join(parts) or "same space"
+
+
+def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> Grid | None:
+    """What was proposed (``None`` where regardless of a proposal) and decided, of all that either changes; ``None`` without any."""
+    new = decision.space
+    if new is None:
+        return None
+    rows: list[Row] = []
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name), new.get(name)
+        proposed = before if proposal is None else proposal.space.get(name)
+        if before == after and proposed in (None, before):
+            continue
+        how = "rejected" if name in decision.rejected else "as proposed"
+        if proposal is None:
+            how = "added" if before is None else "removed" if after is None else "changed"
+        elif name in decision.edits:
+            how = "edited"
+        rows.append(
+            (
+                Cell(name, "strong"),
+                _NOTHING if before is None else bounds_text(before),
+                _NOTHING if proposed is None or proposed == before else bounds_text(proposed),
+                "removed" if after is None else bounds_text(after),
+                "" if before is None or after is None else strip(before, after),
+                how,
+            )
+        )
+    return (
+        Grid(("parameter", "before", "proposed", "decided", "levels", "how"), tuple(rows)) if rows else None
+    )

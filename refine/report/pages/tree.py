@@ -1,19 +1,36 @@
-"""What a tree shows of itself: its rounds with best values, branches, tags, and what was decided."""
+"""What a round and a tree show of themselves: progress, best values, decisions, and what to do next."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
+from typing import Any
 
-from refine.report.pages.author import whom
-from refine.report.pages.difference import difference_line
-from refine.report.pages.proposal import branch_sentence
+import numpy as np
+
+from refine.analysis.evenness import drawn_reason, evenness
+from refine.design.space_filling import IMPORTED
+from refine.report.pages.phrases import by, everybody, judged_text, whom
+from refine.report.pages.proposal import branch_text
+from refine.report.pages.reasons import sentence
+from refine.report.pages.records import spread_text
+from refine.report.pages.space import difference_line, space_grid
+from refine.run.environment import spread
 from refine.run.steering import how_text
-from refine.tree.overview import Overview, RoundOverview, overview_of
+from refine.space.roles import SCIENTIFIC
+from refine.tree.lineage import said_on
+from refine.tree.overview import Overview, RoundOverview, beaten, overview_of
+from refine.tree.round import Round
 from refine.tree.tree import Tree
+from refine.trials.frame import table
+from refine.trials.metric_constraint import FEASIBLE
+from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Block, Branch, Cell, Page, Text
-from refine.utils.format import plural, score
+from refine.utils.display import Block, Branch, Cell, Items, Page, Text
+from refine.utils.format import duration, join, number, percent, plural, score
 from refine.utils.provided import page_for
+
+_BAR = 20
 
 
 @page_for(Tree)
@@ -26,23 +43,18 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     """
     tree = tree._at_once()
     seen = overview_of(tree.rounds)
+    add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100)
     if not seen.rounds:
-        return Page(
-            tree.name,
-            (Text("No round yet."), *_damaged(tree, seen)),
-            (Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),),
-        )
-
+        return Page(tree.name, (Text("No round yet."), *_damaged(tree, seen)), (add,))
     authors = set() if named else {each.round.node.author for each in seen.rounds}
 
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
-        found = []
+        branches = []
         for each in siblings:
-            total = branch_sentence(each.claim) if each.claim and each.claim.claims > 1 else ""
-            said = [(Cell(text, "faint"),) for text in (story_of(each, authors), total) if text]
-            lines = (_line(each, each.id == seen.winner), *said)
-            found.append(Branch(lines, grow(seen.below(each.id))))
-        return tuple(found)
+            said = [text for text in (_story(each, authors), branch_text(each.claim)) if text]
+            lines = (_line(each, each.id == seen.winner), *((Cell(text, "faint"),) for text in said))
+            branches.append(Branch(lines, grow(seen.below(each.id))))
+        return tuple(branches)
 
     last = seen.rounds[-1]
     at = Action("tree[]", last.id)
@@ -50,13 +62,10 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
         first = Action(f"{at}.propose", risk=0.05)
     else:
         first = Action(f"{at}.failures") if last.states else Action(f"{at}.run", workers=2)
-    hand_over = (Action("tree.winner"),) if seen.winner else ()
-    calls = (first, *hand_over, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
-    blocks: list[Block] = [
-        Branch(((Cell(tree.name, "strong"),),), grow(seen.below(None))),
-        *_damaged(tree, seen),
-    ]
-    return Page("", tuple(blocks), calls)
+    winner = (Action("tree.winner"),) if seen.winner else ()
+    calls = (first, *winner, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree")))
+    root = Branch(((Cell(tree.name, "strong"),),), grow(seen.below(None)))
+    return Page("", (root, *_damaged(tree, seen)), calls)
 
 
 def _damaged(tree: Tree, seen: Overview) -> list[Text]:
@@ -73,26 +82,18 @@ def _damaged(tree: Tree, seen: Overview) -> list[Text]:
 
 def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
     best = score(None if each.best is None else each.best["value"])
-    cells = [
+    return (
         Cell(each.path, "strong"),
         Cell(f"  {each.id}"),
         Cell(f"  {sum(each.states.values())}/{each.n}{how_text(each.round.node, each.states)}"),
         Cell(f"  best observed {each.round.metric} {best}"),
-    ]
-    if each.tags:
-        cells.append(Cell(f"  [{', '.join(each.tags)}]", "code"))
-    if wins:
-        cells.append(Cell("  ★", "good"))
-    return tuple(cells)
+        *([Cell(f"  [{', '.join(each.tags)}]", "code")] if each.tags else []),
+        *([Cell("  ★", "good")] if wins else []),
+    )
 
 
-def story_of(each: RoundOverview, authors: Collection[str]) -> str:
-    """What changed from the parent and who says why.
-
-    Args:
-        each: The round.
-        authors: Everybody who decided in the tree.
-    """
+def _story(each: RoundOverview, authors: Collection[str]) -> str:
+    """What changed from the parent and who says why."""
     node = each.round.node
     said = f'"{node.note}"' if node.note else ""
     if each.change is None:
@@ -100,3 +101,120 @@ def story_of(each: RoundOverview, authors: Collection[str]) -> str:
     who = f"({', '.join(dict.fromkeys(each.kinds))} by {whom(node.author, authors)})" if each.kinds else ""
     what = difference_line(each.change)
     return " ".join(s for s in (f"{what};" if said else what, said, who) if s)
+
+
+@page_for(Round)
+def round_page(found: Round) -> Page:
+    """A round: progress, best configuration, space with levels and roles, decisions, and the next calls."""
+    found = found._at_once()
+    node, pk, trials = found.node, found._stored.pk, found.trials
+    counts = found.context.counts.get(pk, {})
+    ended = sum(counts.values()) - counts.get("running", 0)
+    # In a finished round failed trials have ended as well; in one that goes on they may be run again.
+    left = 0 if node.method == IMPORTED else max(0, found.n - ended)
+    lines = [_progress(found, counts, ended, left), _best(found)]
+    if node.goals:
+        goals = join([f"{g.metric}, {g.direction}" for g in found.goals[1:]])
+        lines.append(f"beside it {goals}; {_front(found)}")
+    lines.append(_baseline(found))
+    if (said := said_on(found.path)) is not None:
+        where = "" if said.round == found.id else f", on round {said.round}"
+        lines.append(f"believed{by(said.author)}{where}: {said.belief}")
+    if node.method == IMPORTED and not trials.empty:
+        origin, n = str(trials["origin"].iloc[0]), int((trials["state"] == "complete").sum())
+        reason = drawn_reason(origin, n, n, evenness(found.space, trials, found.goal.sign))
+        lines.append("" if reason is None else sentence(reason))
+    blocks: list[Block] = [Text(line) for line in lines if line]
+    if bad := found.damaged:
+        told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
+        blocks.append(Text(told + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
+    if told := spread_text(spread(found.context.reader.ran_on(pk))):
+        blocks.append(Text(told))
+    blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
+    authors, decided = everybody(found), []
+    for d in found.decisions:
+        child, note = f": round {d.child}" if d.child else "", f', "{d.note}"' if d.note else ""
+        decided.append(f"{d.kind} by {whom(d.author, authors)}{child}{note}")
+    if decided:
+        blocks.append(Items(tuple(decided)))
+    size = f"{plural(found.n, 'configuration')} of {found.space.size:,}"
+    size += " before constraints" if found.space.constraints else ""
+    if node.method == IMPORTED:  # rows of a table may repeat a configuration
+        size = f"{plural(found.n, 'trial')} in a space of {found.space.size:,}"
+    title = f"round {found.id} of {found.context.name}: {size}{how_text(node, counts)}"
+    failed = sum(counts.get(state, 0) for state in FAILED)
+    return Page(title, tuple(blocks), _calls(found, ended, left, failed))
+
+
+def _progress(found: Round, counts: dict[str, int], ended: int, left: int) -> str:
+    if not counts:
+        return f"{'□' * _BAR} not run"
+    share = min(1.0, ended / found.n) if found.n else 1.0
+    full = math.floor(share * _BAR)
+    states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+    line = f"{'■' * full}{'□' * (_BAR - full)} {percent(share)}: {states}"
+    if found.node.subject_to and FEASIBLE in found.trials:
+        line += f"; {int(found.trials[FEASIBLE].sum()):,} feasible"
+    seconds = np.asarray(found.trials["seconds"], dtype=float)
+    seconds = seconds[np.isfinite(seconds)]
+    if left and seconds.size:
+        line += f"; {left:,} left, about {duration(left * float(seconds.mean()))} one at a time"
+    return line
+
+
+def _best(found: Round) -> str:
+    best, judged = found.best, judged_text(found.metric, found.node.subject_to)
+    line = f"{judged}, {found.direction}; best observed {score(None if best is None else best['value'])}"
+    if best is None:
+        return line
+    # A trial has no value of a parameter whose condition did not hold; a choice that is None is the text None.
+    read = {n: best[n] for n in found.space.varied if n in best.index}
+    at = [f"{n} = {value_text(v)}" for n, v in read.items() if v is not None and v == v]
+    return f"{line} with {join(at)}" if at else line
+
+
+def value_text(value: Any) -> str:
+    """A parameter's value as tables show it."""
+    return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
+
+
+def _front(found: Round) -> str:
+    """How many trials are on its front, and how many of those other rounds beat."""
+    on, lost = plural(len(found.front), "trial"), beaten(found)
+    if not lost:
+        return f"{on} on the front"
+    return f"{on} on the round's own front, {lost:,} of them beaten by other rounds: tree.front has what no trial beats"
+
+
+def _baseline(found: Round) -> str:
+    """What the baseline's runs showed; nothing of a round without one, or before it has run."""
+    reader, pk = found.context.reader, found._stored.pk
+    key = next((b.key for b in reader.beside(pk) if b.baseline), None)
+    if key is None:
+        return ""
+    metric = found.goal.metric
+    records = reader.records([pk], curves=metric.curves, replicates=True)
+    mine = [i for i, k in enumerate(records.columns["key"]) if k == key]
+    values = np.asarray(table(found.space, records, metric)["value"], dtype=float)[mine]
+    good, runs = values[np.isfinite(values)], plural(len(mine), "run")
+    if good.size:
+        return f"baseline: {score(float(good.mean()))} in the mean of {runs}"
+    return f"baseline: no value, {runs} ended without one" if mine else ""
+
+
+def _calls(found: Round, ended: int, left: int, failed: int) -> tuple[Action, ...]:
+    run, failures = Action("round.run", workers=2), Action("round.failures")
+    calls: tuple[Action, ...] = (
+        Action("round.propose", risk=0.05),
+        Action("round.analyze"),
+        Action("round.recommend"),
+        Action("round.report", "reports"),
+    )
+    if left and not ended:
+        return (run,)
+    if failed:
+        calls = (failures, *calls) if failed < ended else (failures,)
+    if left:
+        return (run, *calls)
+    children = [d.child for d in found.decisions if d.child]
+    return (*calls, *(Action("tree[]", child) for child in children[-1:]))

@@ -1,106 +1,103 @@
-"""What the configuration to hand over shows of itself."""
+"""The configuration to hand over, the optimism of its value, and one configuration beside another."""
 
 from __future__ import annotations
 
 import math
+from statistics import fmean
 
+from refine import stats
+from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
+from refine.analysis.optimism import Optimism
 from refine.analysis.winner import Candidate, Winner
-from refine.report.pages.noise import noise_clause
+from refine.report.pages.phrases import noise_clause
+from refine.report.pages.reasons import sentence, upper
 from refine.space.encoding import decode
 from refine.space.literals import python_text
 from refine.utils.action import Action
 from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page, Text
-from refine.utils.format import chance, coarse, difference, join, plural, probability, score
+from refine.utils.format import chance, coarse, difference, join, percent, plural, probability, score
 from refine.utils.provided import page_for
 
 _WIDTH = 76  # columns of code to copy
 _MATTERS = 0.1  # chance of being the best from which on a runner-up is worth a word
 
+Fact = tuple[str, str | Cell]
+
 
 @page_for(Winner)
 def winner_page(found: Winner) -> Page:
     """The configuration as code to copy, what to expect of it, how sure it is, and the runner-up where that may be better."""
-    best = found.candidates[0]
-    expected, *interval = coarse([found.expected, best.low, best.high], apart=best.high - best.low)
-    facts: list[tuple[str, str | Cell]] = []
-    again = f"{expected} when trained again"
-    if math.isfinite(best.low):
-        again += f" ({' to '.join(interval)} with a chance of 95 %)"
-    told = f"{again}; observed {score(found.observed)}."
-    if found.noise.deterministic:
+    best, others = found.candidates[0], found.candidates[1:]
+    apart, noisy = best.high - best.low, not found.noise.deterministic
+    expected, *interval = coarse([found.expected, best.low, best.high], apart=apart)
+    sure = f" ({' to '.join(interval)} with a chance of 95 %)" if math.isfinite(best.low) else ""
+    told = f"{expected} when trained again{sure}; observed {score(found.observed)}."
+    if not noisy:
         told = f"{score(found.observed)}, the same to the last bit when run again: no noise."
-    facts.append(("Expect", told))
-    facts += [("New data", line) for line in _new_data(found)]
+    facts: list[Fact] = [("Expect", told)]
+    if not noisy and found.noise.paired > 0:
+        what = "folds" if found.noise.paired_source == "folds" else "validation rows"
+        least = difference(found.noise.paired)
+        facts.append(
+            ("New data", f"the {what} tell apart no good configurations less than {least} from each other.")
+        )
     if math.isfinite(found.within):
-        facts.append(("Sure?", _sure_text(found)))
-    facts += [("Gain", line) for line in gain_line(found)]
+        less = f" by more than {difference(found.epsilon)}" if found.epsilon > 0 else ""
+        facts.append(
+            ("Sure?", f"{chance(1 - found.within).capitalize()} chance that another one is better{less}.")
+        )
+    if found.gain is not None:
+        facts.append(("Gain", _gain(found)))
     if not found.is_best_observed:
-        facts.append(("Beside", f"{observed_line(found).partition('; ')[2]}."))
-    runner = found.candidates[1] if len(found.candidates) > 1 else None
-    if runner is not None and runner.probability >= _MATTERS:
+        lucky = found.best_observed
         facts.append(
             (
-                "Or",
-                f"{_instead(best, runner)}: {coarse([runner.expected], apart=best.high - best.low)[0]} expected, "
-                f"{chance(runner.probability)} chance to be the best.",
+                "Beside",
+                f"the best observed trial, of round {lucky.round}, has {score(found.best_value)} with "
+                f"{join(_instead(best, lucky))}, and {score(lucky.expected)} is expected of it.",
             )
         )
+    if others and others[0].probability >= _MATTERS:
+        there = f"{', '.join(_instead(best, others[0]))}: {coarse([others[0].expected], apart=apart)[0]} expected, "
+        facts.append(("Or", f"{there}{chance(others[0].probability)} chance to be the best."))
     if found.goals:
+        goals = join([found.metric, *found.goals])
         facts.append(
-            (
-                "Goals",
-                f"chosen by {found.metric} alone, of {join([found.metric, *found.goals])}; tree.front has what no trial beats.",
-            )
+            ("Goals", f"chosen by {found.metric} alone, of {goals}; tree.front has what no trial beats.")
         )
-    facts += [("Race", line) for line in race_line(found)]
-    calls: tuple[Action, ...] = ()
-    if found.noise.deterministic:
-        pass  # nothing to confirm
-    elif found.race is None and not best.fresh:
-        calls = (Action("tree.confirm", budget=20),)
-    elif found.race is not None and found.race.verdict == "budget":
-        calls = (Action("tree.confirm", budget=2 * found.race.runs),)
+    if found.race is not None:
+        facts.append(("Race", _race(found)))
+    budget = 20 if found.race is None and not best.fresh else 0
+    if found.race is not None and found.race.verdict == "budget":
+        budget = 2 * found.race.runs
+    calls = (Action("tree.confirm", budget=budget),) if budget and noisy else ()
     title = f"Hand over, of {found.of} ({plural(found.evaluated, 'configuration')}):"
-    code = Text(as_code(best), "code", lines=True)
-    return Page(title, (code, Facts(tuple(facts))), calls, _folds(found))
+    code = Text(_as_code(best), "code", lines=True)
+    folds = [
+        Fold("How that is known", (known_grid(found), Text(upper(f"{noise_clause(found.noise)}."), "faint")))
+    ]
+    if others:
+        by = "posterior means" if noisy else "observed values"
+        folds.append(Fold(f"The configurations with the best {by}", (_candidates(found),), "candidates"))
+    rows = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
+    folds.append(Fold("What was read", (Grid(("parameter", "value"), rows),), why=False))
+    return Page(title, (code, Facts(tuple(facts))), calls, tuple(folds))
 
 
 def conclusion(found: Winner) -> str:
     """What a person can conclude from the best value of a search, in a sentence."""
-    best = found.candidates[0]
+    best, value = found.candidates[0], score(found.best_value)
     if found.noise.deterministic:
-        return (
-            f"What to conclude: {score(found.best_value)} is what this configuration gives, whenever it runs."
-        )
+        return f"What to conclude: {value} is what this configuration gives, whenever it runs."
     expected = coarse([found.expected], apart=best.high - best.low)[0]
-    apart = (
-        f", and differences below {difference(found.epsilon)} can't be told apart on this evidence"
-        if found.epsilon
-        else ""
-    )
+    apart = f", and differences below {difference(found.epsilon)} can't be told apart on this evidence"
     return (
-        f"What to conclude: {score(found.best_value)} is the best of {plural(found.evaluated, 'configuration')}, and partly luck; expect "
-        f"{expected} of the winner{apart}."
+        f"What to conclude: {value} is the best of {plural(found.evaluated, 'configuration')}, and partly luck; expect "
+        f"{expected} of the winner{apart if found.epsilon else ''}."
     )
 
 
-def _new_data(found: Winner) -> tuple[str, ...]:
-    """What its value is worth on other data, where folds or validation rows tell."""
-    if not found.noise.deterministic or not found.noise.paired > 0:
-        return ()
-    what = "folds" if found.noise.paired_source == "folds" else "validation rows"
-    return (
-        f"the {what} tell apart no good configurations less than {difference(found.noise.paired)} from each other.",
-    )
-
-
-def _sure_text(found: Winner) -> str:
-    """The chance that nothing that was evaluated is better."""
-    less = f" by more than {difference(found.epsilon)}" if found.epsilon > 0 else ""
-    return f"{chance(1 - found.within).capitalize()} chance that another one is better{less}."
-
-
-def as_code(candidate: Candidate) -> str:
+def _as_code(candidate: Candidate) -> str:
     """A configuration as a mapping to copy, with what was not read as well: ``{"lr": 1.5, "epochs": 150}``."""
     parts = [f"{name!r}: {python_text(decode(value))}" for name, value in candidate.configuration.items()]
     lines, now = [], "{"
@@ -113,117 +110,73 @@ def as_code(candidate: Candidate) -> str:
     return "\n".join([*lines, now])
 
 
-def _instead(best: Candidate, other: Candidate) -> str:
-    """What differs: ``lr = 1``."""
-    return ", ".join(f"{name} = {other.labels[name]}" for name in differing(best, other))
-
-
-def _folds(found: Winner) -> tuple[Fold, ...]:
-    best = found.candidates[0]
-    rows = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
-    folds = [Fold("How that is known", (Items(worth_lines(found)),))]
-    if len(found.candidates) > 1:
-        best_by = "observed values" if found.noise.deterministic else "posterior means"
-        folds.append(
-            Fold(f"The configurations with the best {best_by}", (candidates_grid(found),), "candidates")
-        )
-    return (*folds, Fold("What was read", (Grid(("parameter", "value"), rows),), why=False))
-
-
-def worth_lines(found: Winner) -> tuple[str | Cell, ...]:
-    """What to expect of the winner when it is trained again, and of what it was not chosen by.
-
-    Args:
-        found: The winner.
-    """
-    lines = expected_line(found), *gain_line(found), observed_line(found)
-    return (*lines, *within_line(found), *race_line(found))
-
-
-def expected_line(found: Winner) -> str:
-    """What to expect of the winner, with its interval and what that rests on."""
-    best = found.candidates[0]
-    if found.noise.deterministic:
-        return f"value: {score(best.observed)}; {noise_clause(found.noise)}"
-    runs = (
-        f"{plural(len(best.fresh), 'run')} under new seeds"
-        if best.fresh
-        else "it was not run under new seeds"
-    )
-    if not math.isfinite(best.low):
-        return f"expected when trained again: {score(best.expected)}; too few configurations for an interval ({runs})"
-    return (
-        f"expected when trained again: {score(best.expected)} "
-        f"(95 % interval of its mean {score(best.low)} to {score(best.high)}; {runs})"
-    )
-
-
-def gain_line(found: Winner) -> tuple[str, ...]:
-    """What the winner is worth beside the baseline, in one sentence; none without a baseline.
-
-    Args:
-        found: The winner.
-    """
-    gain = found.gain
-    if gain is None:
-        return ()
-    runs = plural(1 + len(gain.baseline.fresh), "run")
-    beside = f"{score(gain.baseline.expected)} is expected of the baseline after {runs}"
-    if gain.same:
-        return (f"it is the baseline: nothing that was evaluated is expected to beat it ({runs} of it)",)
-    apart = score(abs(gain.expected))
-    if math.isnan(gain.low):
-        word = "better" if gain.expected > 0 else "worse"
-        return (
-            f"{apart} {word} than the baseline; {beside}, and too few configurations were evaluated for an interval",
-        )
-    interval = f"({score(gain.low)} to {score(gain.high)})"
-    if gain.verdict == "better":
-        return (f"beats the baseline by {apart} {interval}; {beside}",)
-    if gain.verdict == "worse":
-        return (f"does not beat the baseline: the gain is {score(gain.expected)} {interval}; {beside}",)
-    return (
-        f"not shown to beat the baseline: the gain is {score(gain.expected)} {interval}, more than 0 with probability "
-        f"{probability(gain.probability)}; {beside}",
-    )
-
-
-def observed_line(found: Winner) -> str:
-    """What was observed of the winner, and which trial is the best observed."""
-    mine, other = found.candidates[0], found.best_observed
-    seen = f"observed: {score(mine.observed)} in round {mine.round}"
-    if found.is_best_observed:
-        return f"{seen}, the best observed value too"
-    at = [f"{name} = {other.labels[name]}" for name in differing(mine, other)]
-    return (
-        f"{seen}; the best observed trial, of round {other.round}, has {score(found.best_value)} with {join(at)}, and "
-        f"{score(other.expected)} is expected of it"
-    )
-
-
 def differing(a: Candidate, b: Candidate) -> list[str]:
-    """Names of the parameters that one configuration reads and that are different, or missing, in another.
-
-    Args:
-        a: The other one.
-        b: The one whose names are given.
-    """
+    """Names of the parameters that ``b`` reads and that are different, or missing, in ``a``."""
     return [name for name, shown in b.labels.items() if name not in b.unread and a.labels.get(name) != shown]
 
 
-def within_line(found: Winner) -> tuple[str, ...]:
-    """How sure it is that the winner is the best of those evaluated; nothing without a posterior.
-
-    Args:
-        found: The winner.
-    """
-    if not math.isfinite(found.within):
-        return ()
-    less = f" or loses no more than {score(found.epsilon)}" if found.epsilon > 0 else ""
-    return (f"probability that it is the best of those evaluated{less}: {probability(found.within)}",)
+def _instead(best: Candidate, other: Candidate) -> list[str]:
+    """What differs: ``lr = 1``."""
+    return [f"{name} = {other.labels[name]}" for name in differing(best, other)]
 
 
-_VERDICTS = {
+def between(low: float, high: float) -> str:
+    """An interval of values; ``-`` where there is none."""
+    return f"{score(low)} to {score(high)}" if math.isfinite(low) and math.isfinite(high) else "-"
+
+
+def known_grid(found: Winner) -> Grid:
+    """What is known of the winner's value: expected, observed, under new seeds, beside the best observed and the baseline."""
+    best, gain = found.candidates[0], found.gain
+    again = "" if found.noise.deterministic else " when trained again"
+    how = "posterior mean over all runs"
+    if not math.isfinite(best.low):
+        how = "mean of its runs; too few configurations for an interval"
+    rows = [
+        (f"expected{again}", score(best.expected), between(best.low, best.high), how),
+        (
+            "observed in its planned run",
+            score(best.observed),
+            "-",
+            "one training, part of what it was chosen by",
+        ),
+    ]
+    if best.fresh:
+        spread = between(min(best.fresh), max(best.fresh)) if len(best.fresh) > 1 else "a single one"
+        runs = f"mean of {plural(len(best.fresh), 'run')}, {spread}"
+        rows.append(("under new seeds", score(fmean(best.fresh)), "-", runs))
+    lucky = "the same configuration" if found.is_best_observed else "another configuration, a lucky draw"
+    rows.append(("best observed trial of all", score(found.best_value), "-", lucky))
+    if gain is not None and not gain.same:
+        interval = between(gain.low, gain.high)
+        rows.append(("gain over the baseline", score(gain.expected), interval, "posterior of the difference"))
+    return Grid(("what", found.metric, "95 % interval", "how it is known"), tuple(rows))
+
+
+def _gain(found: Winner) -> str:
+    """What the winner is worth beside the baseline, in one sentence."""
+    gain = found.gain
+    assert gain is not None
+    runs = plural(1 + len(gain.baseline.fresh), "run")
+    if gain.same:
+        return f"it is the baseline: nothing that was evaluated is expected to beat it ({runs} of it)"
+    beside = f"{score(gain.baseline.expected)} is expected of the baseline after {runs}"
+    apart = score(abs(gain.expected))
+    if math.isnan(gain.low):
+        word = "better" if gain.expected > 0 else "worse"
+        return f"{apart} {word} than the baseline; {beside}, and too few configurations were evaluated for an interval"
+    interval = f"({score(gain.low)} to {score(gain.high)})"
+    if gain.verdict == "better":
+        return f"beats the baseline by {apart} {interval}; {beside}"
+    if gain.verdict == "worse":
+        return f"does not beat the baseline: the gain is {score(gain.expected)} {interval}; {beside}"
+    return (
+        f"not shown to beat the baseline: the gain is {score(gain.expected)} {interval}, more than 0 with probability "
+        f"{probability(gain.probability)}; {beside}"
+    )
+
+
+_RACES = {
     "decided": "decided",
     "noise": "ended, since runs again change no more than what counts as no loss",
     "budget": "not decided when the budget was spent",
@@ -231,40 +184,169 @@ _VERDICTS = {
 }
 
 
-def race_line(found: Winner) -> tuple[str, ...]:
-    """How the race stood that confirmed it; nothing without one.
-
-    Args:
-        found: The winner.
-    """
+def _race(found: Winner) -> str:
+    """How the race stood that confirmed it."""
     race = found.race
-    if race is None:
-        return ()
+    assert race is not None
     if found.noise.deterministic:
-        return ("there is nothing to confirm: every run again gives the same value.",)
+        return "there is nothing to confirm: every run again gives the same value."
     sure = ""
     if math.isfinite(race.probability):
         loss = f" or loses no more than {score(race.tolerance)}" if race.tolerance > 0 else ""
         sure = f"; that it is the best of them{loss} has probability {probability(race.probability)}"
     runs = f"{plural(race.runs, 'run')} under new seeds"
-    return (
-        f"race of {plural(len(race.racers), 'configuration')} with {runs}: {_VERDICTS[race.verdict]}{sure}",
+    return f"race of {plural(len(race.racers), 'configuration')} with {runs}: {_RACES[race.verdict]}{sure}"
+
+
+def _candidates(found: Winner) -> Grid:
+    """The configurations with the best posterior means."""
+    rows = []
+    for each in found.candidates:
+        interval, runs = between(each.low, each.high), str(len(each.fresh) or "-")
+        values = score(each.expected), interval, score(each.observed), runs, probability(each.probability)
+        rows.append((each.round, *values, ", ".join(_instead(found.candidates[0], each)) or "the winner"))
+    head = ("round", "expected", "95 % interval", "observed", "new runs", "best with probability", "instead")
+    return Grid(head, tuple(rows), right=(1, 3, 4), wide=(6,))
+
+
+_NAMES = {
+    "baseline": "the baseline",
+    "incumbent": "the best expected of earlier rounds",
+    "winner": "the winner",
+    "best": "the best observed one",
+    "given": "the other",
+}
+
+
+@page_for(Judgement)
+def judgement_page(found: Judgement) -> Page:
+    """The verdict in a sentence, how far apart they are and where they differ; folded, both beside each other and what it rests on."""
+    pair = ("asked", found.a), (_NAMES[found.incumbent], found.b)
+    rows = tuple(
+        (name, score(c.observed), str(len(c.fresh)), score(c.expected), between(c.low, c.high))
+        for name, c in pair
+    )
+    head = ("", "observed first", "new seeds", "expected", "95 % interval")
+    needed = runs_needed(found)
+    calls = (Action("tree.judge", ..., budget=needed),) if needed else ()
+    at, instead = (
+        join(_instead(b, a)) or "nowhere that was read" for a, b in ((found.a, found.b), (found.b, found.a))
+    )
+    return Page(
+        f"{found.verdict}: {_verdict(found)}",
+        (Facts((("Apart", _evidence(found)), ("Where", f"{at}, instead of {instead}"))),),
+        (*calls, Action("judgement.why")),
+        (
+            Fold("Both beside each other", (Grid(head, rows, right=(1, 2, 3)),), "table"),
+            Fold("What it rests on", (Items(tuple(_basis(found))),), "basis"),
+        ),
     )
 
 
-def candidates_grid(found: Winner) -> Grid:
-    """The configurations with the best posterior means.
+def runs_needed(found: Judgement) -> int:
+    """Runs of both under new seeds after which it is expected to be decided, those that there are among them; 0 without any."""
+    if found.verdict != CONFIRM or not found.seeds:
+        return 0
+    return len(found.a.fresh) + len(found.b.fresh) + 2 * found.seeds
 
-    Args:
-        found: The winner.
-    """
-    first = found.candidates[0]
-    rows = []
-    for each in found.candidates:
-        at = ", ".join(f"{name} = {each.labels[name]}" for name in differing(first, each))
-        interval = f"{score(each.low)} to {score(each.high)}" if math.isfinite(each.low) else "-"
-        runs = str(len(each.fresh)) if each.fresh else "-"
-        values = score(each.expected), interval, score(each.observed), runs, probability(each.probability)
-        rows.append((each.round, *values, at or "the winner"))
-    head = ("round", "expected", "95 % interval", "observed", "new runs", "best with probability", "instead")
-    return Grid(head, tuple(rows), right=(1, 3, 4), wide=(6,))
+
+def _verdict(found: Judgement) -> str:
+    """What the verdict means, and how many new seeds would decide."""
+    than = _NAMES[found.incumbent]
+    if found.verdict == KEEP:
+        return f"it is better than {than}"
+    if found.verdict != CONFIRM:
+        more = f" by more than {difference(found.epsilon)}" if found.epsilon > 0 else ""
+        return f"it is not better than {than}{more}"
+    seeds = f"more than {MOST:,} new seeds of each would be needed, so take them for equal"
+    if found.seeds is not None:
+        seeds = f"about {plural(found.seeds, 'new seed')} of each would decide, if the difference is what it seems now"
+    return f"it is not decided whether it is better than {than}; {seeds}"
+
+
+def _evidence(found: Judgement) -> str:
+    """The difference with its interval and probabilities."""
+    word = "better" if found.difference > 0 else "worse"
+    apart = f"{found.metric}: {difference(abs(found.difference))} {word} expected"
+    if math.isnan(found.probability):
+        return f"{apart}. Neither ran under new seeds often enough to tell how far off that is."
+    if found.basis == "noiseless":
+        return f"{apart}. Runs again showed no noise, so that this is the difference."
+    beyond = f", and by more than {difference(found.epsilon)} with probability {probability(found.matters)}"
+    return (
+        f"{apart} (95 % interval of the difference {difference(found.low)} to {difference(found.high)}). It is better with "
+        f"probability {probability(found.probability)}{beyond if found.epsilon else ''}."
+    )
+
+
+_BASIS = {
+    "posterior": "by the posterior of all configurations that were run, in which a lucky run counts for no more than it should",
+    "runs": "by the runs of both under new seeds alone: too few configurations were run for more",
+    "noiseless": "by single runs, since runs again give the same value",
+}
+
+
+def _basis(found: Judgement) -> list[str]:
+    """What it rests on, and what is missing."""
+    lines = [_BASIS[found.basis]]
+    if math.isfinite(found.noise.sd):
+        lines.append(noise_clause(found.noise))
+    few = min(len(found.a.fresh), len(found.b.fresh))
+    if found.verdict == CONFIRM and few < SEEN and found.basis != "noiseless":
+        lines.append(
+            f"nothing is kept before it ran {SEEN} times under new seeds, or discarded on fewer once it ran"
+        )
+    return lines
+
+
+_CORRECTS = (
+    "The best of many noisy values is biased upwards: a new run of the same configuration is expected to be worse. Runs under new seeds "
+    "correct for the noise of training, and resampled examples for that of the validation set. Neither corrects for both."
+)
+
+
+@page_for(Optimism)
+def optimism_page(found: Optimism) -> Page:
+    """The best value, and what it is worth by each correction."""
+    facts: list[Fact] = []
+    rows = [("best observed", score(found.best), "-", "chosen because it was the best")]
+    if math.isfinite(found.expected):
+        facts.append(("Expect", f"{score(found.expected)} when trained again, by the noise alone."))
+        rows.append(
+            ("noise alone", score(found.expected), "-", "simulated: new noise on values drawn together")
+        )
+    if (seeds := found.seeds) is None:
+        facts.append(("Seeds", "new seeds: not run again yet."))
+    else:
+        lost = f"; {plural(found.failed, 'other')} gave no usable model" if found.failed else ""
+        runs = f"{plural(seeds.runs, 'new run')}{lost}"
+        facts.append(("Seeds", f"{score(seeds.value)} in {runs}."))
+        rows.append(("new seeds", score(seeds.value), between(seeds.low, seeds.high), f"mean of its {runs}"))
+    if (e := found.examples) is not None:
+        facts.append(("Data", f"{score(e.value)} on other examples."))
+        how = f"chosen among {plural(e.models, 'model')} on {plural(e.examples, 'example')} drawn again; here {score(e.best)}"
+        rows.append(("other examples", score(e.value), between(e.low, e.high), how))
+    elif found.why_not is not None:
+        unknown = f"What other validation examples would show is not known. {sentence(found.why_not)}"
+        facts.append(("Data", unknown))
+    calls = (Action("round.replicate", top=5, seeds=3),) if found.seeds is None else ()
+    grid = Grid(("what", found.metric, "95 % interval", "how"), tuple(rows), right=(1,))
+    folds = [Fold("Every correction", (grid, Text(_CORRECTS)), "table")]
+    if found.components is not None and math.isfinite(found.components.configuration):
+        folds.append(Fold("Seed and configuration", (Text(_components(found.components)),), "components"))
+    return Page(
+        f"Best observed {found.metric} {score(found.best)}", (Facts(tuple(facts)),), calls, tuple(folds)
+    )
+
+
+def _components(c: stats.Components) -> str:
+    """What seed and configuration contribute to the spread of runs."""
+    total = c.configuration**2 + c.seed**2
+    if total == 0:
+        return f"The {c.groups} configurations that were run again all gave the same value."
+    split = f" Another choice of splits would move configurations against each other by {score(c.split)}."
+    return (
+        f"Among the {c.groups} configurations that were run again, configurations differ by {score(c.configuration)} and "
+        f"seeds of one configuration by {score(c.seed)} (standard deviations): {percent(c.seed**2 / total)} of the "
+        f"variance of single runs comes from the seed.{split if math.isfinite(c.split) else ''}"
+    )

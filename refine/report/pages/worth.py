@@ -6,38 +6,34 @@ import math
 from typing import Any
 
 from refine.review.checks import worth
-from refine.review.rehearsal import Plan, Rehearsal
-from refine.review.worth import CONFIRM, RUNS, Worth
+from refine.review.worth import RUNS, Plan, Rehearsal, Worth
 from refine.utils.action import Action
-from refine.utils.display import Cell, Facts, Fold, Grid, Items, Page, Text
-from refine.utils.format import chance, difference, duration, plural, risk_percent, score
+from refine.utils.display import Cell, Facts, Grid, Page, Text
+from refine.utils.format import chance, difference, duration, plural, score
 from refine.utils.provided import page_for
 
 TONES = {"CONTINUE": "good", "CONFIRM": "warn", "STOP": "warn"}
 """Verdict -> tone."""
 
-_REASONABLE = {"CONTINUE": "going on", "CONFIRM": "running the best again", "STOP": "stopping"}
+_FOLLOWS = {"CONTINUE": "worth it", "CONFIRM": "run the best again", "STOP": "you may stop"}
 
 
 @page_for(Worth)
 def worth_page(found: Worth) -> Page:
-    """The chance that another round is worth it, what follows, and what it rests on."""
-    lines = [gain_text(found), again_text(found), noise_text(found)]
-    action = worth_action(found)
-    calls = () if action is None else (action,)
-    rests = Fold("What that rests on", (Items(tuple(filter(None, lines))),), "worth")
-    expected = f"{_bare(found.gain)} ({_bare(found.low)} to {_bare(found.high)} with a chance of 90 %)"
-    if math.isfinite(found.cost):
-        expected += f", where {difference(found.cost)} is the price"
-    facts = (("Expect", expected), ("Or", again_text(found)))
-    return Page(f"{found.verdict}: {short_worth(found)}", (Facts(facts),), calls, (rests,))
+    """The chance that another round is worth it, what follows, what is expected of it, and of runs again instead."""
+    gain, low, high = difference(found.gain), difference(found.low), difference(found.high)
+    price = f", where {difference(found.cost)} is the price" if math.isfinite(found.cost) else ""
+    again = f"{'as many' if found.n else RUNS} runs of the best again bring {difference(found.again)}"
+    facts = (("Expect", f"{gain} ({low} to {high} with a chance of 90 %){price}"), ("Or", again))
+    action = worth(found).action
+    return Page(worth_sentence(found), (Facts(facts),), () if action is None else (action,))
 
 
-def short_worth(found: Worth, gain: str = "") -> str:
+def short_worth(found: Any, gain: str = "") -> str:
     """The chance that another round is worth it, and what follows.
 
     Args:
-        found: The verdict.
+        found: A :class:`Worth`, or an object with the same names.
         gain: How much is a gain, where that was said before; default by its number.
     """
     if not found.n:
@@ -48,77 +44,9 @@ def short_worth(found: Worth, gain: str = "") -> str:
     return f"{chance(found.probability).capitalize()} chance to gain {gain or more} in {trials}: {_FOLLOWS[found.verdict]}."
 
 
-_FOLLOWS = {
-    "CONTINUE": "worth it",
-    "CONFIRM": "run the best again",
-    "STOP": "you may stop",
-}
-
-
-def worth_sentence(found: Any) -> str:
-    """The verdict and what it rests on.
-
-    Args:
-        found: A :class:`Worth`, or an object with the same names.
-    """
-    beside = again_text(found) if found.verdict == CONFIRM else ""
-    return f"{found.verdict}: {gain_text(found)}{'; ' + beside if beside else ''}."
-
-
-def gain_text(found: Any) -> str:
-    """What another round brings.
-
-    Args:
-        found: See :func:`worth_sentence`.
-    """
-    if not found.n:
-        return "every configuration of the proposed space was run"
-    cost = f" ({duration(found.seconds)} one at a time)" if found.seconds >= 1 else ""
-    more = f"gain more than {difference(found.epsilon)}" if found.epsilon > 0 else "gain"
-    price = f" where {difference(found.cost)} is the price" if math.isfinite(found.cost) else ""
-    return (
-        f"{risk_percent(found.probability)} chance to {more} by another round of {plural(found.n, 'trial')}{cost}: "
-        f"{_REASONABLE[found.verdict]} is reasonable; {_bare(found.gain)} is expected{price} "
-        f"(90 % interval {_bare(found.low)} to {_bare(found.high)})"
-    )
-
-
-def again_text(found: Any) -> str:
-    """What runs of the best again bring.
-
-    Args:
-        found: See :func:`worth_sentence`.
-    """
-    runs = "as many" if found.n else str(RUNS)
-    return f"{runs} runs of the best again bring {_bare(found.again)}"
-
-
-def noise_text(found: Any) -> str:
-    """What running a configuration again changes; empty where it is not known.
-
-    Args:
-        found: See :func:`worth_sentence`.
-    """
-    if not math.isfinite(found.noise):
-        return ""
-    return (
-        f"running it again changes {found.metric} by {score(found.noise)}"
-        if found.noise
-        else "a run again gives the same value"
-    )
-
-
-def worth_action(found: Worth) -> Action | None:
-    """What the verdict asks for; ``None`` where it is to go on.
-
-    Args:
-        found: The verdict.
-    """
-    return worth(found).action
-
-
-def _bare(value: float) -> str:
-    return difference(value)
+def worth_sentence(found: Worth) -> str:
+    """The verdict, and the chance that it rests on."""
+    return f"{found.verdict}: {short_worth(found)}"
 
 
 @page_for(Rehearsal)
@@ -128,8 +56,9 @@ def rehearsal_page(found: Rehearsal) -> Page:
         f"What is handed over now is expected to have {found.metric} {score(found.now)}. Every plan was simulated on "
         f"{plural(found.simulated, 'draw')} of the posterior; values are expected ones when trained again."
     )
-    head = ("plan", "after it", "50 % interval", "90 % interval", f"better {_by(found)}", "time")
-    rows = tuple(_row(plan, i == 0) for i, plan in enumerate(found.plans))
+    better = f"by more than {score(found.epsilon)}" if found.epsilon > 0 else "than now"
+    head = ("plan", "after it", "50 % interval", "90 % interval", f"better {better}", "time")
+    rows = tuple(_plan_row(plan, i == 0) for i, plan in enumerate(found.plans))
     asked = found.plans[0]
     steps = tuple(
         (str(k + 1), str((k + 1) * asked.n), score(asked.mean[k]), *_intervals(asked, k))
@@ -138,38 +67,26 @@ def rehearsal_page(found: Rehearsal) -> Page:
     blocks = (
         Text(about),
         Grid(head, rows, right=(1, 4, 5)),
-        Text(f"{plan_name(asked).capitalize()}, round by round:"),
+        Text(f"{_plan_name(asked).capitalize()}, round by round:"),
         Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
     )
     call = Action("review.accept", n=asked.n, exploit=0.5)
     return Page(f"Plans after round {found.round}, before anything is run", blocks, (call,))
 
 
-def plan_name(plan: Plan) -> str:
-    """``4 rounds of 30 trials``.
-
-    Args:
-        plan: The plan.
-    """
+def _plan_name(plan: Plan) -> str:
+    """``4 rounds of 30 trials``."""
     return f"{plural(plan.rounds, 'round')} of {plural(plan.n, 'trial')}"
 
 
-def _coarse(share: float) -> str:
-    """A probability counted in some tens of draws."""
-    if not 0.05 <= share <= 0.95:
-        return "more than 0.95" if share > 0.5 else "less than 0.05"
-    return f"about {share:.1f}"
-
-
-def _by(found: Rehearsal) -> str:
-    return f"by more than {score(found.epsilon)}" if found.epsilon > 0 else "than now"
-
-
-def _row(plan: Plan, asked: bool) -> tuple[str | Cell, ...]:
-    name = Cell(plan_name(plan), "strong" if asked else "")
+def _plan_row(plan: Plan, asked: bool) -> tuple[str | Cell, ...]:
     time = duration(plan.seconds) if math.isfinite(plan.seconds) else "-"
-    likely = _coarse(plan.likely)
-    return (name, score(plan.mean[-1]), *_intervals(plan, -1), likely, time)
+    # A probability counted in some tens of draws.
+    likely = f"about {plan.likely:.1f}"
+    if not 0.05 <= plan.likely <= 0.95:
+        likely = "more than 0.95" if plan.likely > 0.5 else "less than 0.05"
+    name = Cell(_plan_name(plan), "strong" if asked else "")
+    return name, score(plan.mean[-1]), *_intervals(plan, -1), likely, time
 
 
 def _intervals(plan: Plan, k: int) -> tuple[str, str]:

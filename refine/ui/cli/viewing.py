@@ -149,14 +149,14 @@ def _of(tree: Tree, which: str | None) -> tuple[Round | None, str]:
 @command(LOOK)
 def best(at: InTree, out: Output, which: OfArgument = None) -> None:
     """Print the best observed trial; what to hand over says `winner`."""
-    from refine.report.markdown.round_facts import shown
+    from refine.report.pages.tree import value_text
 
     with at.tree() as tree:
         found, where = _of(tree, which)
         row = tree.best() if found is None else found.best
         if row is None:
             raise AnalysisError(f"{where}: no trial has finished that may be called best")
-        rows = tuple((Cell(str(k), "strong"), shown(v)) for k, v in row.items())
+        rows = tuple((Cell(str(k), "strong"), value_text(v)) for k, v in row.items())
         out.put(row, page=lambda: Page(f"Best observed trial of {where}", (Grid(("what", "value"), rows),)))
 
 
@@ -185,7 +185,7 @@ def winner(
 @command(LOOK)
 def front(at: InTree, out: Output, which: OfArgument = None) -> None:
     """Print the trials of several goals that no other one beats: of all rounds, or of one round among its own."""
-    from refine.report.markdown.round_facts import shown
+    from refine.report.pages.tree import value_text
     from refine.tree.overview import beaten
 
     with at.tree() as tree:
@@ -198,7 +198,7 @@ def front(at: InTree, out: Output, which: OfArgument = None) -> None:
 
         def page() -> Page:
             grid = Grid(
-                tuple(names), tuple(tuple(map(shown, r)) for r in rows[names].itertuples(index=False))
+                tuple(names), tuple(tuple(map(value_text, r)) for r in rows[names].itertuples(index=False))
             )
             lost = 0 if found is None else beaten(found._at_once())
             told = (
@@ -350,7 +350,7 @@ def _configuration(text: str | None) -> Any:
 
 def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement) -> list[str]:
     """What to type next, where more runs are expected to decide."""
-    from refine.report.pages.judgement import runs_needed
+    from refine.report.pages.winner import runs_needed
 
     if not (needed := runs_needed(found)):
         return []

@@ -26,11 +26,18 @@ from refine.report.pages.analysis import (
     share_text,
 )
 from refine.report.pages.checks import figure, passed_text, question, says
-from refine.report.pages.options import leaves_text, option_numbers, risks_text
-from refine.report.pages.preview import PROBABILITY, decision_numbers, probability_name, too_many_text
-from refine.report.pages.proposal import claim_sentence, kept_text, next_text, why, why_heading
+from refine.report.pages.preview import (
+    PROBABILITY,
+    decision_numbers,
+    leaves_text,
+    option_numbers,
+    probability_name,
+    risks_text,
+    too_many_text,
+)
+from refine.report.pages.proposal import branch_text, claim_sentence, kept_text, next_text, why, why_heading
 from refine.report.pages.reasons import next_sentence, sentence, sentences
-from refine.report.pages.review import branch_facts, safe_cell, suggestion_text, total_sentence
+from refine.report.pages.review import safe_cell, suggestion_text
 from refine.report.pages.worth import short_worth, worth_sentence
 from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
@@ -53,7 +60,7 @@ if TYPE_CHECKING:
     from refine.proposal.options import Option, Options
     from refine.proposal.preview import Preview
     from refine.proposal.proposal import Proposal
-    from refine.review.checklist import Checks
+    from refine.review.checks import Checks
     from refine.review.next_step import NextStep
     from refine.review.review import Review
     from refine.space.belief import Belief
@@ -91,7 +98,7 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
             [
                 *(() if review._worth is None else (worth_sentence(review._worth),)),
                 claim_sentence(proposal),
-                *filter(None, [total_sentence(review)]),
+                *filter(None, [branch_text(review.branch_claim)]),
                 *map(sentence, step.reasons[1:]),
             ]
         ),
@@ -157,7 +164,7 @@ def safe_fact(review: Review[Any]) -> dict[str, str]:
 def _other_facts(review: Review[Any]) -> list[dict[str, str]]:
     """Whether another round is worth it, where that can be told, what the branch's claims come to, and what to keep in mind."""
     worth = [] if review._worth is None else [("Worth it?", Cell(short_worth(review._worth)))]
-    branch = [("Branch", Cell(text)) for text in branch_facts(review)]
+    branch = [("Branch", Cell(text)) for text in [branch_text(review.branch_claim)] if text]
     return [_fact(name, cell) for name, cell in (*worth, *branch, *caution_facts(review.analysis))]
 
 

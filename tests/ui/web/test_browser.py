@@ -17,7 +17,7 @@ from pages import SPACE, bounds, drag, handle, number, point, served, settled, u
 import refine
 from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
-from refine.report.pages.options import leaves_text, risks_text
+from refine.report.pages.preview import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.review import safe_cell
 from refine.report.pages.worth import worth_sentence

@@ -1,4 +1,4 @@
-"""Gathers from the store what a report says."""
+"""Reports of a round and of a proposal: what is handed over and what was decided, then, folded, the evidence."""
 
 from __future__ import annotations
 
@@ -11,22 +11,105 @@ from typing import TYPE_CHECKING, Any
 
 from refine.errors import AnalysisError, ReviewError
 from refine.proposal.proposal import Proposal
-from refine.report.markdown import proposal_report, round_report
-from refine.report.markdown.names import file_name
-from refine.report.markdown.rendering import in_one_file
-from refine.report.markdown.round_facts import Facts
+from refine.report.markdown.facts import Facts, decisions_parts
+from refine.report.markdown.rendering import file_name, published, written
 from refine.report.markdown.script import reproduce
+from refine.report.markdown.sections import (
+    against_parent,
+    best_trials,
+    checks_section,
+    curves_section,
+    decision_picture,
+    densities,
+    failures,
+    front_section,
+    optimism_section,
+    pairs,
+    what_mattered,
+    what_ran,
+)
+from refine.report.markdown.text import Part, Raw, Section, code, escape, fence, quote
 from refine.review.review import Review
 from refine.run.environment import spread
 from refine.run.fingerprint import versions_of
 from refine.tree.reading import read_curves, read_optimism
 from refine.tree.round import Round
+from refine.utils.format import score
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
+
+_NONE = "No trial has a value yet."
+
+__all__ = ["Facts", "proposal_report", "round_report"]
+
+
+def round_report(facts: Facts, folder: str | Path) -> Path:
+    """Writes ``<folder>/<name>.md`` and its figures in ``<folder>/<name>/``."""
+    unread = facts.proposal if facts.glance is None else None
+    head: list[Part] = [
+        *_header(facts),
+        decision_picture(facts),
+        None if facts.winner is None else Raw("## What to hand over"),
+        None if facts.winner is None else facts.winner.page(),
+        Raw("## The decision"),
+        *decisions_parts(facts),
+    ]
+    evidence = [
+        what_ran(facts),
+        best_trials(facts),
+        front_section(facts),
+        optimism_section(facts),
+        curves_section(facts),
+        against_parent(facts),
+        what_mattered(facts),
+        densities(facts),
+        pairs(facts),
+        failures(facts),
+        checks_section(facts),
+        None if unread is None else Section("The proposal", (unread.page(),)),
+        None if facts.options is None else Section("Other risks", (facts.options.page(),)),
+        Section("Reproduce", (fence(facts.reproduce, "python"),)),
+    ]
+    return published(Path(folder) / f"{facts.stem}.md", _title("Round", facts), head, evidence)
+
+
+def proposal_report(facts: Facts, folder: str | Path) -> Path:
+    """Writes ``<folder>/<name>-proposal-<digest>.md``: the proposal and what was decided on it.
+
+    Raises:
+        ReviewError: There is no proposal.
+    """
+    if facts.proposal is None:
+        raise ReviewError(
+            f"a proposal's report needs a proposal, but round {facts.node.id} has none; propose first"
+        )
+    name = f"{facts.stem}-proposal-{facts.proposal.digest}.md"
+    about = replace(
+        facts,
+        glance=facts.glance or facts.proposal.page(),
+        decisions=tuple(d for d in facts.decisions if d.proposal == facts.proposal.digest),
+    )
+    head = [*_header(about), Raw("## The decision"), *decisions_parts(about)]
+    return published(Path(folder) / name, _title("Proposal for round", facts), head)
+
+
+def _title(what: str, facts: Facts) -> Raw:
+    return Raw(f"{what} {code(facts.node.id)} of {escape(facts.tree)}")
+
+
+def _header(facts: Facts) -> list[Part]:
+    """What is read first: the page of the review, else of the analysis, else what was planned and ran."""
+    best = "No trial has a value yet."
+    if len(facts.finished):
+        best = f"The best observed {facts.metric} is {score(facts.finished['value'].iloc[0])}."
+    ran = f"Configurations: {facts.planned}; trials: {facts.states}. {best}"
+    looked = None if facts.analysis is None else facts.analysis.page()
+    note = quote(facts.node.note) if facts.node.note.strip() else None
+    return [facts.glance or looked or ran, note]
 
 
 @provides("round.report")
@@ -46,11 +129,9 @@ def write_round(
     facts = gather(found, proposal)
     if not by_id:
         tail = f"-proposal-{facts.proposal.digest}" if only_proposal and facts.proposal is not None else ""
-        facts = replace(
-            facts, name=file_name(found._at_once(), folder, f"{tail}{'.html' if html else '.md'}")
-        )
-    write = partial(proposal_report if only_proposal else round_report, facts)
-    return in_one_file(write, folder) if html else write(folder)
+        name = file_name(found._at_once(), folder, f"{tail}{'.html' if html else '.md'}")
+        facts = replace(facts, name=name)
+    return written(partial(proposal_report if only_proposal else round_report, facts), folder, html)
 
 
 def gather(found: Round, proposal: Proposal | None = None) -> Facts:

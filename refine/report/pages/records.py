@@ -1,0 +1,123 @@
+"""What imported runs, a merge, damage, an opened hold-out and a replay show of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from refine.report.pages.space import space_grid
+from refine.run.holdout import HoldoutResult
+from refine.run.replay import Replay
+from refine.store.merge import Merged
+from refine.tree.exchange.readers import READERS
+from refine.tree.exchange.runs import Runs
+from refine.tree.removal import Damage
+from refine.utils.action import Action
+from refine.utils.display import Cell, Items, Page, Text
+from refine.utils.format import join, plural, score
+from refine.utils.provided import page_for
+
+_NAMES, _UNEQUAL, _ROWS = 12, 20, 50  # that are listed
+
+_GUESS = (
+    "the table does not say which columns are config and which are results: numbers whose names read like results, such as loss or "
+    "val/..., are results, and the rest are parameters; say which are with parameters=[...] if that is wrong"
+)
+
+
+@page_for(Runs)
+def imports_page(found: Runs) -> Page:
+    """How many ended how, what is left out, what became of every column."""
+    total = sum(found.states.values())
+    title = f"{plural(total, 'run')} of {READERS[found.kind][0]} in {found.source}: {_counts(found.states)}; not added yet"
+    lines: list[str | Cell] = []
+    if found.left_out:
+        lines.append(Cell(f"left out: {_counts(found.left_out)}", "warn"))
+    if found.value is None:
+        lines.append(Cell("no value yet: several results could be; name one as value", "warn"))
+    else:
+        direction = f", {found.direction}" if found.direction else ""
+        lines.append(f"value: {found.value}{direction}, in {found.results.get(found.value, 0)} of {total}")
+    if others := [f"{n} (in {count} of {total})" for n, count in found.results.items() if n != found.value]:
+        lines.append(f"{'results' if found.value is None else 'other results'}: {_some(others)}")
+    reasons: dict[str, list[str]] = {}
+    for name, why in found.dropped.items():
+        reasons.setdefault(why, []).append(name)
+    lines += [f"no parameters, {why}: {_some(names)}" for why, names in reasons.items()]
+    if found.guessed:
+        lines.append(Cell(_GUESS, "warn"))
+    return Page(title, (Items(tuple(lines)), space_grid(found.space)))
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+@page_for(Merged)
+def merged_page(found: Merged) -> Page:
+    """How much is new, and what differs."""
+    new = f"{plural(len(found.rounds), 'new round')}, {plural(found.trials, 'new trial')}"
+    title = f"{'would merge' if found.dry_run else 'merged'}: {new}, {len(found.unequal)} unequal"
+    lines: list[str | Cell] = [str(each) for each in found.unequal[:_UNEQUAL]]
+    if len(found.unequal) > _UNEQUAL:
+        lines.append(f"and {len(found.unequal) - _UNEQUAL:,} more, in .unequal")
+    lines += found.kept
+    return Page(title, (Items(tuple(lines)),) if lines else ())
+
+
+@page_for(Damage)
+def damage_page(found: Damage) -> Page:
+    """Every damaged row with what is wrong with it, the first fifty; and whether they were removed."""
+    count = len(found.rows)
+    if not count:
+        return Page(f"{found.tree}: nothing is damaged")
+    what = "removed" if found.removed else f"can't be read and {'is' if count == 1 else 'are'} left out"
+    more = (Text(f"and {count - _ROWS:,} more", "faint"),) if count > _ROWS else ()
+    blocks = (Items(tuple(map(str, found.rows[:_ROWS]))), *more)
+    calls = () if found.removed else (Action("tree.repair"),)
+    return Page(f"{found.tree}: {plural(count, 'stored row')} {what}", blocks, calls)
+
+
+def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
+    """What differs between the environments of a round's trials, name -> value -> trials, in one sentence; empty where nothing does."""
+    parts = []
+    for name, values in differs.items():
+        counts = ", ".join(f"{value}: {plural(count, 'trial')}" for value, count in values.items())
+        parts.append(f"{name} ({counts})")
+    return f"trials ran on environments that differ in {join(parts)}" if parts else ""
+
+
+@page_for(HoldoutResult)
+def holdout_page(found: HoldoutResult) -> Page:
+    """What it showed of every configuration, beside what validation had shown."""
+    day = datetime.fromtimestamp(found.created, UTC).date().isoformat()
+    lines = tuple(
+        f"validation {score(row['validation'])}, hold-out {score(row['holdout'])} "
+        f"(mean of {plural(int(row['runs']), 'model')}, sd {score(row['sd'])})"
+        for _, row in found.table.iterrows()
+    )
+    title = f"hold-out of round {found.round}, opened by {found.author} on {day}; {found.metric}"
+    return Page(title, (Items(lines, numbered=True),))
+
+
+@page_for(Replay)
+def replay_page(found: Replay) -> Page:
+    """How many gave what is stored, and what has changed since."""
+    n, equal = len(found.table), int((found.table["apart"] == 0).sum())
+    title = f"round {found.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"
+    lines: list[str | Cell] = []
+    if equal < n:
+        within, worst = int(found.table["same"].sum()), score(float(found.table["apart"].max()))
+        title += f", {within} within {found.tolerance:g} in every metric; largest difference {worst}"
+    if not found.planned:
+        lines.append(Cell("the design gives other configurations or seeds than are stored", "bad"))
+    then, now = found.code
+    if then != (now,):
+        lines.append(f"code then {', '.join(then) or '-'}, now {now}")
+    lines += [f"{name} then {a}, now {b}" for name, (a, b) in found.environment.items()]
+    return Page(title, (Items(tuple(lines)),) if lines else ())
