@@ -41,10 +41,10 @@ class Axis(NamedTuple):
 def axes(space: Space, ordered: bool = False) -> dict[str, Axis]:
     """The varied parameters of a space; fixed ones are left out.
 
-    Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Integer`` every whole one. Of a range with a step or a
-    base, its values are numbered. A choice of numbers becomes the number of its place in the list, so that its order is not lost, and any
-    other choice the text of that number, since Optuna keeps neither classes nor functions; with ``ordered``, for samplers that know no
-    categories, a number too.
+    Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Integer`` every whole one. Of a range
+    with a step or a base, its values are numbered. A choice of numbers becomes the number of its place in the list, so that its
+    order is not lost, and any other choice the text of that number, since Optuna keeps neither classes nor functions; with
+    ``ordered``, for samplers that know no categories, a number too.
     """
     return {name: _axis(space[name], ordered) for name in space.varied}
 
@@ -115,8 +115,8 @@ class Asked(NamedTuple):
 class Conversation:
     """One round's conversation with a sampler, and with a pruner of Optuna where there is one.
 
-    Every ask is seeded from the node's id and the number of the ask, so that a round in one process that was interrupted asks for the
-    same as one that was not.
+    Every ask is seeded from the node's id and the number of the ask, so that a round in one process that was interrupted asks
+    for the same as one that was not.
 
     Args:
         node: The round.
@@ -151,7 +151,7 @@ class Conversation:
         self._source = done if len(done) >= _WARM_START else None
 
     def ask(self, taken: set[str] | frozenset[str]) -> Asked:
-        """The next configuration: inside the bounds and constraints, and with none of the keys taken; DesignError where there is none."""
+        """The next configuration: inside bounds and constraints, and with none of the keys taken; else DesignError."""
         from optuna.trial import TrialState
 
         running = sorted(self._running)

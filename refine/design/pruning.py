@@ -73,7 +73,7 @@ class Pruner:
         return {"keep": float(self.keep), "warmup": self.warmup, "min_trials": self.min_trials}
 
     def basis(self, complete: Sequence[bool]) -> int:
-        """How many of the ended trials, the first ones in the order of ending, a trial that starts now is measured by; 0 for none."""
+        """How many of the trials, in the order of ending, one that starts now is measured by; 0 for none."""
         done = np.flatnonzero(np.asarray(complete, dtype=np.bool_))
         if len(done) < self.min_trials:
             return 0
@@ -85,8 +85,8 @@ class Pruner:
     def thresholds(self, reached: Sequence[npt.NDArray[np.float64]]) -> tuple[float, ...]:
         """What must be reached by every epoch from number ``warmup`` on, counted from 1.
 
-        ``reached`` are the ended trials' :func:`best_so_far`. There is a number for every epoch up to the last but one of the longest trial:
-        who got to the last has ended.
+        ``reached`` are the ended trials' :func:`best_so_far`. There is a number for every epoch up to the last but one of the
+        longest trial: who got to the last has ended.
         """
         longest = max((len(r) for r in reached), default=0)
         if longest <= self.warmup:
@@ -101,7 +101,7 @@ MEDIAN = Pruner()
 
 
 def best_so_far(series: Sequence[float], sign: float) -> npt.NDArray[np.float64]:
-    """The best value so far at every epoch, times the sign (1 to maximize, -1 to minimize); minus infinity before the first finite one."""
+    """The best value so far at every epoch, times the sign; minus infinity before the first finite one."""
     values = sign * np.asarray(series, dtype=float)
     return np.maximum.accumulate(np.where(np.isfinite(values), values, -np.inf))
 

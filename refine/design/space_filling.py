@@ -70,8 +70,9 @@ class Uniform(Design):
 class Sobol(Design):
     """Scrambled Sobol' points snapped to levels, so that every axis, alone and in pairs, is balanced.
 
-    A point whose cell was visited already is passed over. After as many points as the grid has cells (the next power of two) what is left
-    comes in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling by Matousek 1998, as in ``scipy.stats.qmc``.
+    A point whose cell was visited already is passed over. After as many points as the grid has cells (the next power of two)
+    what is left comes in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling by Matousek 1998, as in
+    ``scipy.stats.qmc``.
     """
 
     method: ClassVar[str] = "sobol"

@@ -141,8 +141,8 @@ class Belief:
     def ratio(self, name: str, parameter: Parameter, values: npt.ArrayLike) -> Floats:
         """How many times as likely as by an even density the best value is at each of some values, (n,), of a parameter.
 
-        The density is one over the parameter's levels, as they are now, narrower or wider than when the belief was said; between levels
-        it is read off the bell. A tenth of it is spread evenly, so that no ratio is below 0.1.
+        The density is one over the parameter's levels, as they are now, narrower or wider than when the belief was said;
+        between levels it is read off the bell. A tenth of it is spread evenly, so that no ratio is below 0.1.
         """
         said = dict(self.of)[name]
         if isinstance(said, Near):
@@ -327,8 +327,8 @@ def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
     """The belief that somebody types, a parameter at a time, or in a file.
 
     Args:
-        texts: Each ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH``, ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``, or the path of
-            a ``.toml`` or ``.json`` file. ``none`` alone takes back what was believed.
+        texts: Each ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH``, ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``, or the path
+            of a ``.toml`` or ``.json`` file. ``none`` alone takes back what was believed.
         option: How to call them in errors.
 
     Raises:

@@ -48,14 +48,15 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
 def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Parameter:
     """One edited parameter, or SpaceError.
 
-    ``(low, high)`` keeps the old kind and scale, the old levels that lie between, so that earlier trials stay on the grid, and their spacing
-    beyond, and of an ordered choice what lies between two of its values; ``(low, high, levels)`` sets the number of levels; bounds beyond
-    the old ones widen.
+    ``(low, high)`` keeps the old kind and scale, the old levels that lie between, so that earlier trials stay on the grid, and
+    their spacing beyond, and of an ordered choice what lies between two of its values; ``(low, high, levels)`` sets the number of
+    levels; bounds beyond the old ones widen.
 
     Args:
         old: The parameter that trials were run on.
         value: The edit.
-        now: What the edit replaces, such as a proposed parameter: the result has no fewer levels than that has between the same bounds.
+        now: What the edit replaces, such as a proposed parameter: the result has no fewer levels than that has between the same
+            bounds.
     """
     new = _edited(old, value, now)
     # What an edit doesn't speak of stays: a parameter that has no condition of its own gets the one there was.
@@ -191,8 +192,8 @@ def as_before(old: Categorical, value: Any) -> Any:
 def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:
     """The parameter that is left of some levels.
 
-    A range gets levels inserted between its old ones, so that their number stays about the same and the grid gets finer where the space got
-    narrower.
+    A range gets levels inserted between its old ones, so that their number stays about the same and the grid gets finer where
+    the space got narrower.
 
     Args:
         old: The parameter.
@@ -224,7 +225,7 @@ def refined(old: Range, levels: Sequence[float], parts: int) -> Range:
 
 
 def level_text(parameter: Parameter, value: Any) -> str:
-    """A value of a range in the fewest digits, from three on, that tell its levels apart: ``0.316``, never ``0.316228``; else its label."""
+    """A value of a range in the fewest digits, from three on, that tell its levels apart: ``0.316``; a choice's label."""
     if not isinstance(parameter, Range):
         return label(value)
     levels = np.unique(np.asarray(parameter.grid, dtype=float))

@@ -68,8 +68,9 @@ class Reference:
 def refer(target: Any) -> Reference:
     """The reference of a class or function, by its shortest public path.
 
-    ``keras.src.optimizers.adam.Adam`` is found again as ``keras.optimizers.Adam``: private parts of the module path are left out and the
-    shortest path that leads to the very same object wins. SpaceError where there is none (a lambda, a local function, an instance).
+    ``keras.src.optimizers.adam.Adam`` is found again as ``keras.optimizers.Adam``: private parts of the module path are left
+    out and the shortest path that leads to the very same object wins. SpaceError where there is none (a lambda, a local
+    function, an instance).
     """
     module = getattr(target, "__module__", None)
     qualname = getattr(target, "__qualname__", getattr(target, "__name__", None))
@@ -111,8 +112,8 @@ def refer(target: Any) -> Reference:
 def freeze(value: Any, depth: int = 0) -> Any:
     """A value in canonical, immutable form.
 
-    NumPy scalars become Python's, floats are rounded, lists become tuples, classes and functions become :class:`Reference`. SpaceError for
-    NaN, infinity, a number or text that can't be stored, or an object without an import path.
+    NumPy scalars become Python's, floats are rounded, lists become tuples, classes and functions become :class:`Reference`.
+    SpaceError for NaN, infinity, a number or text that can't be stored, or an object without an import path.
     """
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()

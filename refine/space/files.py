@@ -24,11 +24,11 @@ _CHOICES = ("values", "ordered", "when", "otherwise")
 def read_space(where: str) -> Space:
     """The space of ``space.toml``, ``space.json`` or ``module:name``.
 
-    A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed value, or a
-    range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high`` are needed; two whole
-    numbers make integers. ``step``, ``base``, ``within``, ``when`` and ``otherwise`` mean what they mean in Python. Choices whose order
-    is declared are ``{ values = ["small", "large"], ordered = true }``, a class or function is ``{ import = "keras.optimizers.Adam" }``.
-    What ``space.to_json()`` gives is read as well.
+    A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed value,
+    or a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high`` are needed;
+    two whole numbers make integers. ``step``, ``base``, ``within``, ``when`` and ``otherwise`` mean what they mean in Python.
+    Choices whose order is declared are ``{ values = ["small", "large"], ordered = true }``, a class or function is ``{ import =
+    "keras.optimizers.Adam" }``. What ``space.to_json()`` gives is read as well.
 
     Args:
         where: Path of the file, or ``module:name`` of a :class:`Space` or a mapping.

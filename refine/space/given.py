@@ -16,9 +16,9 @@ from refine.space.space import Space, configuration_key
 def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
     """A configuration that somebody gives, in canonical form.
 
-    Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level is that level, so
-    that the configuration is no other one than the grid's. A fixed parameter may be left out, and so is what the configuration has not
-    under its condition, whatever is given for it.
+    Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level is
+    that level, so that the configuration is no other one than the grid's. A fixed parameter may be left out, and so is what the
+    configuration has not under its condition, whatever is given for it.
 
     Args:
         space: Whose parameters it has.

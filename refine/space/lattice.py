@@ -83,7 +83,7 @@ class Lattice(NamedTuple):
 
 
 def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
-    """The lattice of a range, through its lower end; ``None`` where it declares neither step nor base; SpaceError where it may not."""
+    """The lattice of a range, through its lower end, or SpaceError; ``None`` where it declares neither step nor base."""
     if step is None and base is None:
         return None
     if step is not None and base is not None:

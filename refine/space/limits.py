@@ -33,8 +33,8 @@ class Limit(NamedTuple):
 def limit_of(name: str, parameter: Range, side: str) -> Limit | None:
     """The hard limit of one end, ``"low"`` or ``"high"``; ``None`` where there is none.
 
-    Declared limits (``within=``) stand in place of all inferred ones. Without them no range changes its sign, a positive count stays
-    positive, and a share stays below 1 (a range of shares is known by its name: one that ends at 1 is none by that).
+    Declared limits (``within=``) stand in place of all inferred ones. Without them no range changes its sign, a positive count
+    stays positive, and a share stays below 1 (a range of shares is known by its name: one that ends at 1 is none by that).
     """
     low, high = parameter.low, parameter.high
     if parameter.within is not None:
@@ -57,8 +57,9 @@ def limit_of(name: str, parameter: Range, side: str) -> Limit | None:
 def widened(name: str, old: Range, new: Range, side: str) -> Range | None:
     """``new``, what is left of ``old``, continued past one end of it (``side``); ``None`` where that is a limit.
 
-    On a linear scale by the width of ``old``, on a logarithmic one by its width too, but by one decade at least and two at most; never past a
-    limit. Levels are spread over all of it, with the spacing of ``old`` as long as that makes no more than 12.
+    On a linear scale by the width of ``old``, on a logarithmic one by its width too, but by one decade at least and two at
+    most; never past a limit. Levels are spread over all of it, with the spacing of ``old`` as long as that makes no more than
+    12.
     """
     up = side == "high"
     edge: float = old.high if up else old.low

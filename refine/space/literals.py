@@ -133,7 +133,7 @@ def python_symbols(edits: Mapping[str, Any]) -> dict[str, Symbol]:
 
 
 def page_value(parameter: Parameter, name: str, form: Any) -> Any:
-    """An edit of a parameter as the review page sends it, ``{"bounds": [low, high]}`` or ``{"keep": [numbers of levels]}``, else ReviewError."""
+    """An edit as the review page sends it, ``{"bounds": [low, high]}`` or ``{"keep": [numbers of levels]}``."""
     if isinstance(form, Mapping) and set(form) == {"bounds"} and isinstance(form["bounds"], list):
         # JSON has one kind of number: a whole one is an int, so that ranges of integers stay such.
         whole = [isinstance(v, float) and v.is_integer() and abs(v) < 2**53 for v in form["bounds"]]

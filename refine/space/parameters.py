@@ -44,8 +44,8 @@ ABSENT = Absent.ABSENT
 class Parameter(ABC):
     """One axis of a space. Immutable; knows nothing of its name.
 
-    A parameter with ``when="optimizer == 'sgd'"`` is *active* in the configurations that meet the expression, and in the others it is
-    absent. A condition may name parameters that have conditions themselves; what it says of an absent one is not true.
+    A parameter with ``when="optimizer == 'sgd'"`` is *active* in the configurations that meet the expression, and in the others
+    it is absent. A condition may name parameters that have conditions themselves; what it says of an absent one is not true.
 
     Attributes:
         grid: The levels, in order, as frozen values.
@@ -93,7 +93,8 @@ class Parameter(ABC):
     def unit(self, values: npt.ArrayLike) -> Floats:
         """Positions for statistics; NaN where a value is outside.
 
-        In [0, 1] on the declared scale for ordered parameters (``(i + 1/2) / size`` for choices), the level number for unordered ones.
+        In [0, 1] on the declared scale for ordered parameters (``(i + 1/2) / size`` for choices), the level number for
+        unordered ones.
         """
 
     @abstractmethod

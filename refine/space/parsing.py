@@ -73,8 +73,8 @@ def _range(value: tuple[Any, ...]) -> Parameter:
 def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
     """Asks which is meant, by a SpaceError with both ways to write it, where three numbers may as well be three choices.
 
-    They may if they rise by equal steps or by equal ratios and the last two are of one type, and if the third can't be a number of levels.
-    ``whole`` says whether the range is one of integers; ``None`` for: if both ends are.
+    They may if they rise by equal steps or by equal ratios and the last two are of one type, and if the third can't be a number
+    of levels. ``whole`` says whether the range is one of integers; ``None`` for: if both ends are.
     """
     if len(value) != 3 or not all(map(is_finite, value)):
         return

@@ -18,7 +18,7 @@ ROLES = (SCIENTIFIC, NUISANCE, FIXED)
 
 
 def scientific_of(roles: Mapping[str, str], space: Space) -> tuple[str, ...]:
-    """The scientific parameters among ``roles``, sorted; every other role follows from the space; SpaceError where a name, a role or the levels contradict."""
+    """The scientific ones among ``roles``, sorted, or SpaceError; every other role follows from the space."""
     if not isinstance(roles, Mapping):
         raise SpaceError(f"roles map parameters to roles, roles={{'dropout': 'scientific'}}, got {roles!r}")
     for name, role in roles.items():
@@ -41,6 +41,7 @@ def scientific_of(roles: Mapping[str, str], space: Space) -> tuple[str, ...]:
 def roles_of(space: Space, scientific: Collection[str]) -> dict[str, str]:
     """The role of every parameter, in the space's order.
 
-    ``scientific`` is what :func:`scientific_of` gave, of this space or of an ancestor's; names that are gone or became fixed don't count.
+    ``scientific`` is what :func:`scientific_of` gave, of this space or of an ancestor's; names that are gone or became fixed
+    don't count.
     """
     return {n: FIXED if p.fixed else SCIENTIFIC if n in scientific else NUISANCE for n, p in space.items()}

@@ -32,7 +32,8 @@ def round_levels(low: float, high: float, log: bool, whole: bool = False, about:
     """About as many round numbers from one end to the other, both ends included as they are.
 
     On a linear scale multiples of 1, 2, 2.5 or 5 times a power of ten; on a logarithmic one the same few numbers in every
-    decade: 1; 1 and 3; 1, 2 and 5; or finer. Of these the ones whose number is nearest to ``about`` by ratio. With ``whole`` they are integers.
+    decade: 1; 1 and 3; 1, 2 and 5; or finer. Of these the ones whose number is nearest to ``about`` by ratio. With ``whole``
+    they are integers.
     """
     found = [_between_ends(low, high, inner, log) for inner in _ladders(low, high, log, whole, about)]
     fitting = [levels for levels in found if about / 2 <= len(levels) <= 2 * about]
@@ -62,7 +63,8 @@ def cut(low: float, high: float, parts: int, log: bool, whole: bool = False) -> 
 def round_between(least: float, near: float, most: float, whole: bool = False) -> float:
     """The roundest number from ``least`` to ``most``: that of the fewest digits, then the nearest to ``near``.
 
-    ``near`` stays where it has four digits or fewer. With ``whole`` it is an integer, the nearest one where there is none between.
+    ``near`` stays where it has four digits or fewer. With ``whole`` it is an integer, the nearest one where there is none
+    between.
     """
     if whole and round(near) == near:
         return near

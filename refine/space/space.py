@@ -259,7 +259,7 @@ class Space(Shown, Mapping[str, Parameter]):
         return {name: j for j, name in enumerate(self)}
 
     def has(self, configuration: Mapping[str, Any]) -> frozenset[str]:
-        """The parameters that a configuration has, by the values of those that conditions name; labels will do; SpaceError where one of these is missing."""
+        """The parameters that a configuration, of values or labels, has; SpaceError where it lacks one that conditions name."""
         if not self.conditions:
             return frozenset(self)
         columns, there = {}, set(self) - set(self.conditions)
@@ -374,8 +374,8 @@ class Space(Shown, Mapping[str, Parameter]):
     def contains(self, frame: pd.DataFrame) -> Mask:
         """Which rows of a table, (rows,), lie inside: bounds and choices, whether or not on a level, then the constraints.
 
-        Of a parameter with a condition only rows count that meet it, and its column may be missing where none does. SpaceError where
-        another one has no column, or it is no table.
+        Of a parameter with a condition only rows count that meet it, and its column may be missing where none does. SpaceError
+        where another one has no column, or it is no table.
         """
         if not hasattr(frame, "columns"):
             raise SpaceError(

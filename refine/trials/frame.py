@@ -55,8 +55,8 @@ class Records(NamedTuple):
 def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
     """Which trials, (n,), gave a model that predicts the same for everything.
 
-    The metric ``degenerate`` says so: 1, or with several models per trial the share of them, of which half is enough. Where one of the
-    parameters, ``space``, is called so too, the metric has another title. Without such a column no row is.
+    The metric ``degenerate`` says so: 1, or with several models per trial the share of them, of which half is enough. Where one
+    of the parameters, ``space``, is called so too, the metric has another title. Without such a column no row is.
     """
     title = metric_title(DEGENERATE, space)
     if title not in frame.columns:

@@ -109,8 +109,8 @@ def goals_of(
     """One goal, or two or three, of what somebody asked for.
 
     Args:
-        metric: A metric, to which the other arguments belong; a goal, or several. Constraints of any goal hold for all, and so does
-            what is given beside them.
+        metric: A metric, to which the other arguments belong; a goal, or several. Constraints of any goal hold for all, and so
+            does what is given beside them.
         direction: See :class:`Goal`; a goal has its own.
         subject_to: See :class:`Goal`.
         allow_degenerate: See :class:`Goal`.
@@ -175,7 +175,8 @@ def direction_of(name: str, direction: str | None) -> str:
     Telling it by the name warns of which it is.
 
     Raises:
-        AnalysisError: It is neither, or can't be told by the name, or nobody gave one and the name reads like something to minimize.
+        AnalysisError: It is neither, or can't be told by the name, or nobody gave one and the name reads like something to
+        minimize.
     """
     if direction in DIRECTIONS:
         return str(direction)

@@ -79,8 +79,8 @@ class Metric(NamedTuple):
     def of(self, metrics: Mapping[str, float], curve: Curve, seconds: float | None = None) -> float | None:
         """The value, or ``None`` where the trial has no such metric; a bare NaN is NaN of every metric.
 
-        ``seconds``, the trial's wall time, is its metric of that name where it reported none. AnalysisError where a function raises, or
-        returns no number.
+        ``seconds``, the trial's wall time, is its metric of that name where it reported none. AnalysisError where a function
+        raises, or returns no number.
         """
         if self.function is not None:
             own = {name: value for name, value in metrics.items() if name != self.name}

@@ -114,7 +114,7 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
 
 
 def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.Repeats:
-    """How the runs of some rounds' configurations (row of a round -> its trials, replicates among them) compare, to the last bit."""
+    """How the runs of configurations, of trials by row of their round, compare, to the last bit."""
     again, groups, before, _ = fresh_runs(rounds, goal)
     first = {g: v for g, v in zip(groups, before, strict=True) if np.isfinite(v)}
     return stats.repeats([*first.values(), *again], [*first, *groups])

@@ -18,7 +18,7 @@ COMMAND = "command: "
 
 
 def check_objective_name(name: str) -> None:
-    """Raises ValueError unless an objective's name is a label or an import path, never a file's: what a store names may be imported."""
+    """Raises ValueError where an objective's name is a file's: what a store names may be imported."""
     if not name.startswith(COMMAND) and ("/" in name or "\\" in name):
         raise ValueError(f"an objective's name must be a label or an import path, not a file's, got {name!r}")
 
