@@ -58,24 +58,6 @@ def test_what_a_trial_was_shown_can_be_drawn_again_from_the_ones_before(tree, sp
     assert kept <= found.shown["basis"].nunique() - 1  # each curve once
 
 
-def test_direction_minimize(tree, space):
-    def loss(params, trial):
-        for epoch in range(12):
-            trial.report(epoch, {"loss": 2 - objectives.height(params) + 1 / (epoch + 1)})
-            if epoch < 11 and trial.should_prune():
-                break
-        return {"loss": 2 - objectives.height(params) + 1 / 12}
-
-    found = tree.add_round(
-        space, loss, metric="loss", direction="minimize", n=40, pruner=PRUNER, name="loss"
-    ).run(progress=False)
-    pruned = found.trials["state"] == "pruned"
-    heights = found.trials.apply(objectives.height, axis=1)
-    assert pruned.any()
-    assert heights[pruned].median() < heights[~pruned].median()
-    assert found.shown["threshold"].dropna().map(lambda t: 0 < min(t) < 4).all()  # in the metric's own sign
-
-
 @pytest.mark.slow
 def test_resumed_is_as_undisturbed(tmp_path, space):
     tables = []

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from refine import Categorical, Float, Integer, Space
 from refine.errors import ReviewError, SpaceError
-from refine.space.edits import bounds_text, edit_space, edited, narrowed
+from refine.space.edits import edit_space, edited, narrowed
 
 FAST = settings(max_examples=40, deadline=None)
 LOG = Float(1e-4, 1, 5, log=True)
@@ -47,18 +47,13 @@ def test_edits_keep_a_declared_order():
         (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, [0, 0.1, 0.2, 0.25])),  # earlier trials stay on the grid
         (Float(0, 0.5, 6), (0.11, 0.12), Float(0.11, 0.12, 2)),
         (Float(0, 0.5, 6), (0, 1), Float(0, 1, 11)),  # beyond the old bounds: wider
-        (Float(0, 0.5, 6), (2, 3), Float(2, 3, 11)),
         (Integer(0, 10), (2, 5), Integer(2, 5, 4)),
-        (Integer(0, 10), (2.0, 5.0), Integer(2, 5, 4)),
-        (Integer(0, 10), (5, 20), Integer(5, 20, 16)),
         (Integer(0, 10), (0.5, 5.5), Float(0.5, 5.5, [0.5, 1, 2, 3, 4, 5, 5.5])),  # no integers any more
         (LOG, (1e-4, 1e-2), Float(1e-4, 1e-2, 3, log=True)),
-        (LOG, (1e-6, 1), Float(1e-6, 1, 7, log=True)),
         (Integer(1, 1000, 4, log=True), (1, 100), Integer(1, 100, 3, log=True)),
         # (low, high, levels) sets the number of levels.
         (Float(0, 0.5, 6), (0, 0.2, 9), Float(0, 0.2, 9)),
         (Float(0, 0.5, 6), (0, 1, 5), Float(0, 1, 5)),  # two ints, but a Float stays one
-        (Integer(0, 10), (0, 4, 3), Integer(0, 4, 3)),
         (LOG, (1e-3, 1e-1, 5), Float(1e-3, 1e-1, 5, log=True)),
         # A list sets choices, a scalar fixes, a parameter is itself.
         (Float(0, 0.5, 6), [0, 0.3], Categorical([0, 0.3])),
@@ -66,12 +61,10 @@ def test_edits_keep_a_declared_order():
         (Integer(0, 10), 3, Categorical([3])),
         (Float(0, 0.5, 6), Float(0, 0.1, 2, log=False), Float(0, 0.1, 2)),
         (Categorical(["a", "b", "c"]), ["a", "b"], Categorical(["a", "b"])),
-        (Categorical(["a", "b"]), "a", Categorical(["a"])),
         (Categorical([4, 8]), (0, 1.0, 3), Float(0, 1, 3)),
         # What a table shows like one of the choices is that one; a choice of its own has to say so.
         (Categorical(["1", "2", "auto"]), [1, "auto"], Categorical(["1", "auto"])),
         (Categorical([8, 16, 32]), ["8", 16], Categorical([8, 16])),
-        (Categorical([1, 2, None]), "1", Categorical([1])),
         (Categorical([1, "1", "a"]), ["1", 1], Categorical([1, "1"])),
         (Categorical(["1", "2"]), Categorical([1]), Categorical([1])),
     ],
@@ -204,16 +197,12 @@ def test_keeping_everything_changes_nothing(old):
 @pytest.mark.parametrize(
     ("old", "keep", "between", "levels"),
     [
-        (Float(0, 1, 11), [0, 1, 2], False, (0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2)),
         (Float(0, 1, 5), [1, 2], False, (0.25, 0.3125, 0.375, 0.4375, 0.5)),
         (Float(0, 1, 5), [1, 2], True, (0.125, 0.25, 0.5, 0.625)),  # midway to what was dropped
         (Float(0, 1, 5), [2], False, (0.5, 0.5625, 0.625, 0.6875, 0.75)),  # never a point
-        (Float(0, 1, 2), [1], False, (0, 1)),
         (LOG, [0, 1, 2], False, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)),
-        (LOG, [2, 3, 4], True, (3e-3, 1e-2, 1e-1, 1)),
         (Integer(0, 10), [2, 3, 4], False, (2, 3, 4)),  # no integers between
         (Integer(0, 100, 11), [2, 3], False, (20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)),
-        (Integer(2, 30, 8), [0, 1, 2], False, (2, 3, 5, 6, 7, 9, 10)),
         (Integer(1, 1000, 4, log=True), [0, 1], False, (1, 2, 5, 10)),
         (Categorical(["a", "b", "c"]), [0, 2], False, ("a", "c")),
         (Categorical([4, 8, 16]), [1], True, (8,)),
@@ -229,12 +218,6 @@ def test_narrowed(old, keep, between, levels):
 
 
 # Small helpers.
-
-
-def test_bounds_text():
-    assert bounds_text(Float(0, 0.2)) == "0 to 0.2"
-    assert bounds_text(Categorical([math.log, "a"])) == "log, a"
-    assert bounds_text(Categorical([150])) == "150"
 
 
 def test_a_pair_of_its_values_keeps_what_lies_between_in_an_ordered_choice():

@@ -121,15 +121,6 @@ def test_what_evidence_leaves_stays_on_the_step(step, places, levels, data):
     assert wider is None or (wider.step == step and all(v % step == 0 for v in wider.grid))
 
 
-def test_bounds_between_levels_are_on_the_step():
-    thin = Float(0, 1, step=0.05, levels=5)
-    new = narrowed(thin, [1, 2], between=True)
-    assert new.step == 0.05
-    assert (new.low, new.high) == (0.1, 0.6)
-    assert all(thin.lattice.holds(v) for v in new.grid)
-    assert narrowed(UNITS, [2, 3], between=True).grid == (24, 32)  # nothing lies between
-
-
 def test_a_range_is_widened_along_its_powers_and_within_its_limits():
     assert widened("units", POWERS, POWERS, "low").grid == (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
     limited = Integer(16, 64, base=2, within=(8, 100))

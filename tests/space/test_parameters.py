@@ -29,12 +29,8 @@ FAST = settings(max_examples=40, deadline=None)
         ((0, 0.5, 5), Float(0, 0.5, 5)),
         ((0, 1.0), Float(0, 1)),
         ((1, 5), Integer(1, 5)),
-        ((2, 30, 10), Integer(2, 30, 10)),
-        ((np.int64(1), np.int32(5)), Integer(1, 5)),
         ((0, 10, 6.0), Integer(0, 10, 6)),
-        ([4, 8, 16], Categorical([4, 8, 16])),
         (np.array([4, 8]), Categorical([4, 8])),
-        (range(3), Categorical([0, 1, 2])),
         (150, Categorical([150])),
         (None, Categorical([None])),
         (np.float64(0.25), Categorical([0.25])),
@@ -100,12 +96,8 @@ def test_numbers_are_canonical():
     assert Integer(1.0, 3.0).grid == (1, 2, 3)
     kind = enum.StrEnum("kind", {"A": "a"})
     assert type(Categorical([kind.A]).grid[0]) is str
-    assert [type(v) for v in Categorical([np.int8(3), np.float32(0.5), np.True_, np.str_("a")]).grid] == [
-        int,
-        float,
-        bool,
-        str,
-    ]
+    numbers = [np.int8(3), np.float32(0.5), np.True_, np.str_("a")]
+    assert [type(v) for v in Categorical(numbers).grid] == [int, float, bool, str]
 
 
 def test_order_of_choices():
@@ -168,11 +160,8 @@ def test_equality_goes_by_content(a, b, equal):
         ((0, 0.5, 5), "float: 0, 0.125, 0.25, 0.375, 0.5"),
         (Float(1e-4, 1, 5, log=True), "float, log: 0.0001, 0.001, 0.01, 0.1, 1"),
         ((1, 3), "integer: 1, 2, 3"),
-        ((1, 20), "integer: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ... 20 (20 levels)"),
         ([4, 8], "ordered categorical: 4, 8"),
-        (["brick", None, True], "categorical: brick, None, True"),
         ([math.log, math.exp], "categorical: log, exp"),
-        ([(64, 32), (16,)], "categorical: (64, 32), (16)"),
         (150, "fixed: 150"),
     ],
 )
@@ -183,7 +172,6 @@ def test_describe_gives_the_actual_levels(written, text):
 @pytest.mark.parametrize(
     ("parameter", "text"),
     [
-        (Float(0, 1, 3), "Float(0, 1, levels=3)"),
         (Float(0, 1, [0, 0.1, 1]), "Float(0, 1, levels=[0, 0.1, 1])"),
         (Integer(1, 100, 3, log=True), "Integer(1, 100, levels=3, log=True)"),
         (Categorical(["a", 4]), "Categorical(['a', 4])"),

@@ -59,11 +59,9 @@ def text_of(make):
 ENTRIES = [
     ((0.5, 0.2), "low must be < high, got (0.5, 0.2); swap them?"),
     ((3, 3), "low must be < high, got (3, 3); to fix the parameter give the value alone: 3"),
-    ((NAN, 1), "low must be a finite number, got nan"),
     ((0, INF), "high must be a finite number, got inf"),
     ((-1e308, 1e308), CLOSER.format("(-1e+308, 1e+308)")),
     ((0, 1.0, 1), GIVE.format(1)),
-    ((0, 9, -3), GIVE.format(-3)),
     (
         (0, 3, 9),
         f"(0, 3, 9) {TWO} [0, 3, 9], for a range from 0 to 3 write refine.Integer(0, 3, levels=4)",
@@ -77,31 +75,22 @@ ENTRIES = [
         f"(0, 1.0, 2.5) {TWO} [0, 1.0, 2.5], for a range from 0 to 1.0 write refine.Float(0, 1.0, levels=10)",
     ),
     ((1.0, 0.5, 2.5), f"{THIRD} (1.0, 0.5, 2.5)"),
-    ((0, 1.0, NAN), f"{THIRD} (0, 1.0, nan)"),
-    ((0, 9, True), f"{THIRD} (0, 9, True)"),
     ((0, 9, "3"), f"{THIRD} (0, 9, '3')"),
     (
         (0.1, 1, "log"),
         f"{THIRD} (0.1, 1, 'log'); a logarithmic scale is refine.Float(low, high, log=True)",
     ),
     ((), f"{TUPLE} (); for choices write a list [...]"),
-    ((1, 2, 3, 4), f"{TUPLE} (1, 2, 3, 4); for choices write a list [1, 2, 3, 4]"),
     (("a", "b"), f"{TUPLE} ('a', 'b'); for choices write a list ['a', 'b']"),
-    ((False, True), f"{TUPLE} (False, True); for choices write a list [False, True]"),
     ((0.0, 1.0, 2_000_000_000), "levels must be <= 100,000, got 2e+09; give fewer: (low, high, levels)"),
     ([], EMPTY),
-    (np.array([]), EMPTY),
     ({1, 2}, LIST.format("set")),
     ({"a": 1}, ONE_OF.format("the dictionary {'a': 1}")),
     ((i for i in range(3)), ONE_OF.format("generator")),
     (Float, "a parameter is more than its kind, got Float alone; write Float(low, high)"),
     ([1, 2, 1], TWICE.format(1)),
-    ([4, 4.0], TWICE.format(4)),
     ([0.3, 0.1 + 0.2], TWICE.format(0.3)),
-    ([None, None], TWICE.format(None)),
-    ([math.log, math.log], TWICE.format("log")),
     ([[1, 2], (1, 2.0)], TWICE.format("(1, 2)")),
-    ([(1, NAN)], "a value must be finite, got nan"),
     (np.float64("-inf"), "a value must be finite, got -inf"),
     ([lambda x: x], f"<lambda>: {AGAIN} it is a lambda; define it with `def` {TOP}"),
     (
@@ -109,7 +98,6 @@ ENTRIES = [
         f"list.append: {AGAIN} builtins:list.append leads to another object; give it a name {TOP}",
     ),
     ([b"a"], f"b'a': {IMPORTABLE.format('bytes')}"),
-    (1j, f"1j: {IMPORTABLE.format('complex')}"),
 ]
 
 
@@ -134,17 +122,12 @@ def test_an_instance_is_shown_and_its_class_named():
     ("make", "text"),
     [
         (lambda: Float("a", 1), "low must be a finite number, got 'a'"),
-        (lambda: Float(False, True), "low must be a finite number, got False"),
         (lambda: Float(0, 1, log=True), ABOVE_0.format(0)),
-        (lambda: Integer(-1, 10, log=True), ABOVE_0.format(-1)),
         (lambda: Float(0.1, 1, log=1), "log must be True or False, got 1"),
         (lambda: Float(1e-300, 1e300, log=True), CLOSER.format("(1e-300, 1e+300)")),
-        (lambda: Float(0, 1, levels=1), GIVE.format(1)),
         (lambda: Float(0, 1, levels=True), f"{LEVELS} True"),
         (lambda: Integer(1, 3, levels=2.0), f"{LEVELS} 2.0"),
-        (lambda: Float(0, 1, levels="3"), f"{LEVELS} '3'"),
         (lambda: Float(0, 1, levels=[0, "b", 1]), "levels must be finite numbers, got [0, 'b', 1]"),
-        (lambda: Float(0, 1, levels=[0]), f"{LARGER} [0]"),
         (lambda: Integer(0, 9, levels=[0, 4, 4, 9]), f"{LARGER} [0, 4, 4, 9]"),
         (
             lambda: Float(0, 1, levels=[0.1, 1]),
@@ -169,7 +152,6 @@ def test_an_instance_is_shown_and_its_class_named():
             "levels of an integer range must be integers, got [0, 1.5, 3]; use Float",
         ),
         (lambda: Categorical("abc"), LIST.format("str")),
-        (lambda: Categorical(3), LIST.format("int")),
         (
             lambda: parameter_from_json({"type": "complex"}),
             "a stored parameter must be float, integer or categorical, got 'complex'",
@@ -200,7 +182,6 @@ TALOS = "a: a Talos range needs finite low < high and steps > 0, got"
         (lambda: Space({}), "a space needs at least one parameter, got none"),
         (lambda: Space([("a", 1)]), MAPPING.format("list")),
         (lambda: Space({1: [1]}), "a parameter's name must be a text that is not empty, got 1"),
-        (lambda: Space({" ": [1]}), "a parameter's name must be a text that is not empty, got ' '"),
         (lambda: Space({"state": [1]}), f"state: {RESERVED}"),
         (
             lambda: Space({"a": (0, 3)}, "a > 1"),
@@ -211,7 +192,6 @@ TALOS = "a: a Talos range needs finite low < high and steps > 0, got"
             "constraints must be a list of expressions, got None; for none give []",
         ),
         (lambda: Space({"a": (0, 3)}, [3]), f"{EXPRESSION} 3"),
-        (lambda: Space({"a": (0, 3)}, ["  "]), f"{EXPRESSION} '  '"),
         (
             lambda: Space({"dropout": (0, 3), "units": 4}, ["drop_out > 1"]),
             "constraint 'drop_out > 1': unknown parameter 'drop_out'; did you mean 'dropout'?",
@@ -228,15 +208,12 @@ TALOS = "a: a Talos range needs finite low < high and steps > 0, got"
             lambda: Space.from_json("{}"),
             "from_json needs the dictionary that to_json gives, got str; of a text json.loads(text)",
         ),
-        (lambda: Space.from_talos([1]), MAPPING.format("list")),
         (
             lambda: Space.from_talos({"a": (0, 1)}),
             "a: a Talos range is (low, high, steps) of numbers, got (0, 1)",
         ),
-        (lambda: Space.from_talos({"a": (1, 0, 3)}), f"{TALOS} (1, 0, 3)"),
         (lambda: Space.from_talos({"a": (0, NAN, 2)}), f"{TALOS} (0, nan, 2)"),
         (lambda: Space.from_talos({"a": []}), f"a: {EMPTY}"),
-        (lambda: Space.from_talos({"seed": [1]}), f"seed: {RESERVED}"),
     ],
 )
 def test_spaces(make, text):
@@ -256,18 +233,12 @@ REFUSED = """
     (lambda: 1)() == x -> (lambda: 1)()
     [i for i in x] -> [i for i in x]
     (y := x) > 1 -> (y := x)
-    x[0] > 1 -> x[0]
     x if s == 'a' else x -> x if s == 'a' else x
     x & 1 -> x & 1
-    ~x > 1 -> ~x
     f'{x}' == 'a' -> f'{x}'
-    {x: 1} -> {x: 1}
-    x > b'a' -> b'a'
     x > ... -> ...
-    max(*[x]) > 1 -> *[x]
     max(x, key=abs) > 1 -> max(x, key=abs)
     x.max() > 1 -> x.max()
-    await x -> await x
 """
 
 
@@ -284,21 +255,16 @@ def test_syntax_that_is_not_allowed(case):
         ("x >", f"{INVALID}{LANGUAGE}"),
         ("x = 1", f"{INVALID}= is written == here; {LANGUAGE}"),
         ("x > 1 && x < 3", f"{INVALID}&& is written and here; {LANGUAGE}"),
-        ("x > 1 || x < 3", f"{INVALID}|| is written or here; {LANGUAGE}"),
         ("__import__('os')", f"unknown function __import__(); {FUNCTIONS}"),
-        ("all(i > 1 for i in x)", f"unknown function all(); {FUNCTIONS}"),
         ("mx(x, 2) > 2", "unknown function mx(); did you mean 'max'?"),
         ("log(x, 2) > 1", "log() takes one argument, got 2"),
         ("min() > x", "min() takes one argument or more, got 0"),
         ("1 > 0", "must name at least one parameter"),
-        ("x == [1, 2]", "a list may stand only after in, got [1, 2]"),
         ("x in [[1], 2]", "a list may stand only after in, got [1]"),
         ("s in 'abc'", "after in stands a list, as in `units in [4, 8]`, got 'abc'"),
         ("x > 'a'", NUMBERS),
         ("s + 1 == 2", NUMBERS),
-        ("-s == 1", NUMBERS),
         ("o < 1", NUMBERS),
-        ("min(x, s) == 1", NUMBERS),
         ("n > 1", f"{NUMBERS}, and ask for None first: n is None or ..."),
     ],
 )
@@ -328,16 +294,8 @@ SPACE = Space({"dropout": (0, 1.0, 3), "opt": ["adam", "sgd"]})
         (lambda: SPACE.cell({}), "a configuration needs every parameter, missing: dropout, opt"),
         (lambda: SPACE.cell({"dropout": 0.3, "opt": "adam"}), "dropout: 0.3 is no level; levels: 0, 0.5, 1"),
         (
-            lambda: SPACE.cell({"dropout": "0.5", "opt": "adam"}),
-            "dropout: '0.5' is no level; levels: 0, 0.5, 1",
-        ),
-        (
             lambda: SPACE.cell({"dropout": 0, "opt": "adm"}),
             "opt: 'adm' is none of the choices; did you mean 'adam'?",
-        ),
-        (
-            lambda: SPACE.cell({"dropout": 0, "opt": None}),
-            "opt: None is none of the choices; known: adam, sgd",
         ),
         (lambda: SPACE.frozen({"dropout": NAN, "opt": "adam"}), "a value must be finite, got nan"),
         (lambda: SPACE.configuration(6), "a cell must be an integer >= 0 and < 6, got 6"),

@@ -221,16 +221,16 @@ def test_constraints_hold_for_every_goal(tree):
 
 
 def test_what_is_given_beside_goals_holds_for_all_of_them(tree):
-    beside = tree.add_round(SPACE, network, metric=GOALS, subject_to=["latency_ms <= 5"], n=8)
-    inside = [Goal("val_acc", subject_to=["latency_ms <= 5"]), GOALS[1]]
+    limits = ["latency_ms <= 5"]
+    beside = tree.add_round(SPACE, network, metric=GOALS, subject_to=limits, n=8)
+    inside = [Goal("val_acc", subject_to=limits), GOALS[1]]
     assert beside.goals == tree.add_round(SPACE, network, metric=inside, n=8).goals
     both = tree.add_round(
         SPACE, network, metric=inside, subject_to="val_acc >= 0.5", allow_degenerate=True, n=8
     )
-    assert all(
-        [str(c) for c in g.metric.subject_to] == ["latency_ms <= 5", "val_acc >= 0.5"] and g.allow_degenerate
-        for g in both.goals
-    )
+    assert {(*map(str, g.metric.subject_to), g.allow_degenerate) for g in both.goals} == {
+        (*limits, "val_acc >= 0.5", True)
+    }
     working = r"\[Goal\('val_acc', 'maximize'\), Goal\('latency_ms', 'minimize'\)\]"
     with pytest.raises(AnalysisError, match=rf"every Goal has its own; write metric={working}"):
         tree.add_round(SPACE, network, metric=GOALS, direction="maximize", n=8)

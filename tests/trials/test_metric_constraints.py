@@ -146,15 +146,6 @@ def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, foun
         assert back.rounds[0].review(review.proposal).proposal.digest == review.proposal.digest
 
 
-def test_the_same_script_with_another_constraint_goes_on(tree, found):
-    again = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 2"], n=100)
-    assert again.id == found.id
-    assert again.best["latency_ms"] <= 2
-    assert (
-        tree.add_round(SPACE, network, metric="val_acc", n=100).best["value"] == found.trials["value"].max()
-    )
-
-
 @pytest.mark.slow
 def test_adaptive_rounds_are_steered_by_it(tree):
     def steered(limits):
