@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from refine.analysis.evidence import level_positions
 from refine.analysis.reason import Reason
 from refine.space.parameters import Integer, Parameter, Range
 from refine.utils.arrays import Floats
@@ -77,29 +77,20 @@ def _column(parameter: Parameter, values: pd.Series, rng: np.random.Generator) -
     if len(values) < 2:
         return 1.0
     at = np.asarray(parameter.unit(values), dtype=float)
-    level = parameter.unit(_levels(parameter))
+    level = level_positions(parameter)
     on = np.abs(at[:, None] - level).argmin(axis=1)
     counted = len(level) <= _FEW and bool((np.abs(at - level[on]) < 1e-9).all())
-    if not isinstance(parameter, Range):
-        return _counts(np.bincount(on, minlength=len(level)), np.ones(len(level)), rng)
-    if not counted:
+    if isinstance(parameter, Range) and not counted:
         return _distribution(parameter, np.asarray(values, dtype=float))
     counts = np.bincount(on, minlength=len(level))
     p = _counts(counts, np.ones(len(level)), rng)
-    if parameter.log and isinstance(parameter, Integer):  # whole numbers that are drawn evenly on the scale
-        edges = np.array([parameter.low - 0.5, *_between(parameter.grid), parameter.high + 0.5])
-        p = max(p, _counts(counts, np.diff(np.log(edges)), rng))
+    if (
+        isinstance(parameter, Range) and parameter.log and isinstance(parameter, Integer)
+    ):  # whole numbers that are drawn evenly on the scale
+        inner = np.convolve(parameter.grid, (0.5, 0.5), mode="valid")
+        edges = np.log([parameter.low - 0.5, *inner, parameter.high + 0.5])
+        p = max(p, _counts(counts, np.diff(edges), rng))
     return p
-
-
-def _between(grid: tuple[int, ...]) -> list[float]:
-    return [(a + b) / 2 for a, b in itertools.pairwise(grid)]
-
-
-def _levels(parameter: Parameter) -> np.ndarray:
-    out = np.empty(parameter.size, dtype=object)
-    out[:] = parameter.grid
-    return out
 
 
 def _counts(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> float:
@@ -143,8 +134,8 @@ def _order(space: Space, table: pd.DataFrame, sign: float) -> list[float]:
     columns = [
         np.nan_to_num(np.asarray(space[n].unit(found[n]), dtype=float), nan=-1.0) for n in space.varied
     ]
-    if any(_sorted(column) for column in (value, *columns)):
-        return []
+    if any(np.ptp(c) > 0 and ((np.diff(c) >= 0).all() or (np.diff(c) <= 0).all()) for c in (value, *columns)):
+        return []  # sorted by it
     best = np.argsort(-value, kind="stable")[: max(1, value.size // 20)]
     far = np.zeros(value.size)
     for column, name in zip(columns, space.varied, strict=True):
@@ -152,8 +143,3 @@ def _order(space: Space, table: pd.DataFrame, sign: float) -> list[float]:
         far += (apart if space[name].ordered else apart > 0).mean(axis=1)
     order = np.arange(value.size)
     return [float(spearmanr(order, each).pvalue) for each in (value, far) if np.ptp(each) > 0]
-
-
-def _sorted(column: Floats) -> bool:
-    step = np.diff(column)
-    return bool(np.ptp(column) > 0 and ((step >= 0).all() or (step <= 0).all()))

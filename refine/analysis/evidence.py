@@ -445,9 +445,14 @@ def level_labels(parameter: Parameter) -> tuple[str, ...]:
 
 def level_positions(parameter: Parameter) -> Floats:
     """Unit-scale positions of the levels, or the codes of an unordered choice."""
+    return parameter.unit(level_values(parameter))
+
+
+def level_values(parameter: Parameter) -> npt.NDArray[Any]:
+    """The levels of a parameter as a column."""
     values = np.empty(parameter.size, dtype=object)
     values[:] = parameter.grid
-    return parameter.unit(values)
+    return values
 
 
 def level_axis(parameter: Parameter) -> stats.Axis:

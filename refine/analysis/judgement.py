@@ -63,7 +63,6 @@ def race_of(
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
     racers += [leader] if leader not in racers else []
     runs, tolerance = sum(spent) - planned, judged.tolerance(epsilon, SHARE)
-    none = (0,) * len(racers)
     share = math.nan
     if judged.draws is not None:
         share = best_within(judged.draws[:, racers], racers.index(leader), tolerance)
@@ -73,15 +72,11 @@ def race_of(
         verdict = "decided"
     else:
         verdict = "budget" if runs >= budget else "open"
-    following = none
-    if verdict == "open":
-        left = min(batch, budget - runs)
-        wanted = min(left, SEEN - spent[leader])
-        following = (
-            tuple(wanted if i == leader else 0 for i in racers)
-            if sure
-            else _following(judged, racers, spent, left)
-        )
+    following = (0,) * len(racers)
+    if verdict == "open" and sure:
+        following = tuple(min(batch, budget - runs, SEEN - spent[i]) if i == leader else 0 for i in racers)
+    elif verdict == "open":
+        following = _following(judged, racers, spent, min(batch, budget - runs))
     return Race(tuple(racers), runs, verdict, share, tolerance, following)
 
 
@@ -188,12 +183,8 @@ def judgement(
     low, high = map(float, np.quantile(drawn, (0.025, 0.975))) if known else (math.nan, math.nan)
     better, matters = _share(drawn, 0.0), _share(drawn, tolerated)
     settled = basis == "noiseless"
-    verdict = verdict_of(
-        better,
-        matters,
-        keep=settled or runs[0] >= SEEN,
-        discard=settled or all(n == 0 or n >= SEEN for n in runs),
-    )
+    seen = settled or runs[0] >= SEEN, settled or all(n == 0 or n >= SEEN for n in runs)
+    verdict = verdict_of(better, matters, *seen)
     left: int | None = 0
     if verdict == CONFIRM:
         spread, error = float(drawn.var()) if known else math.nan, 2 * sd**2
@@ -230,16 +221,10 @@ def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
 
 
 def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least: int = 1) -> int | None:
-    """How many more new seeds of each, at least ``least``, would decide, if the difference stays what it is; ``None`` for more than 1,000.
+    """How many more new seeds of each would decide, if the difference stays what it is; ``None`` for more than 1,000.
 
-    The variance that is left of the difference is that of a normal one after so many more differences of two runs.
-
-    Args:
-        mean: Of the difference.
-        spread: Its variance; NaN where unknown.
-        error: Variance of the difference of two single runs.
-        epsilon: Difference that counts as none.
-        least: How many it takes in any case.
+    The variance that is left of the difference, whose mean and variance (``spread``, NaN where unknown) are known, is that of a
+    normal one after so many more differences of two runs, which vary by ``error``.
     """
     if not math.isfinite(spread):
         return least

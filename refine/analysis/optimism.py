@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from refine.trials.metric import Metric
 from refine.trials.replicates import Fresh
 from refine.trials.trial import Examples
 from refine.utils.display import Shown
+
+T = TypeVar("T", stats.FreshBest, stats.Corrected)
 
 MODELS = 200
 """Models that the bootstrap over examples chooses from: the best so many."""
@@ -67,7 +69,7 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
     fresh, seeds = runs.fresh, None
     if runs.label in fresh.groups:
         found = stats.FreshSeeds()(sign * best, sign * fresh.values, fresh.groups, runs.label)
-        seeds = _seeds_turned(found, sign)
+        seeds = _turned(found, sign)
     examples = _corrected(runs, metric, sign, seed)
     corrected, why_not = (None, examples) if isinstance(examples, Reason) else (examples, None)
     components = (
@@ -77,7 +79,8 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
     return Optimism(str(metric), best, float(expected), seeds, failed, corrected, why_not, components)
 
 
-def _seeds_turned(found: stats.FreshBest, sign: float) -> stats.FreshBest:
+def _turned(found: T, sign: float) -> T:
+    """What was found of values that are better where they are larger, in the metric's own sign."""
     low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
     return found._replace(best=sign * found.best, value=sign * found.value, low=low, high=high)
 
@@ -88,9 +91,7 @@ def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corr
     if isinstance(found, Reason):
         return found
     scores, count = found
-    e = stats.ExampleBootstrap(seed=seed)(lambda weights: sign * scores(weights), count)
-    low, high = (e.low, e.high) if sign > 0 else (-e.high, -e.low)
-    return e._replace(best=sign * e.best, value=sign * e.value, low=low, high=high)
+    return _turned(stats.ExampleBootstrap(seed=seed)(lambda weights: sign * scores(weights), count), sign)
 
 
 def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float], metric: Metric) -> float:

@@ -16,7 +16,6 @@ from refine.space.encoding import decode, encode
 from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.frame import Records
 from refine.trials.round_record import Node
-from refine.trials.rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,21 +37,6 @@ def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | Non
     return found[::-1]
 
 
-def translated(space: Space, added: Mapping[str, Any], configurations: Rows) -> Rows:
-    """Configurations of an earlier round in the names of a later space.
-
-    Args:
-        space: The later space.
-        added: What :func:`added_since` gives for the earlier round.
-        configurations: Name -> encoded value.
-
-    Returns:
-        The same configurations with parameters that were added on the way at the value that earlier trials
-        had (``previous``) and without fixed ones that were dropped.
-    """
-    return configurations.under(space, added)
-
-
 def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:
     """Keys of configurations inside ``space`` that earlier rounds have completed; ``path`` leads from the root to its own node."""
     keys: set[str] = set()
@@ -61,7 +45,7 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
             continue
         found = records[node.id]
         done = found.configurations.chosen([s == "complete" for s in found.columns["state"]])
-        for configuration in translated(space, added, done):
+        for configuration in done.under(space, added):
             frozen = decode_configuration(configuration)
             if space.on_grid(frozen):
                 keys.add(configuration_key(space.frozen(frozen)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.conditions import read_at
-from refine.analysis.evidence import GOOD
+from refine.analysis.evidence import GOOD, level_values
 from refine.analysis.population import space_filling_rows
 from refine.errors import AnalysisError
 from refine.trials.frame import barred_rows, degenerate_rows, infeasible_rows, may_be_best, space_filling
@@ -83,13 +83,11 @@ def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
     """Its space-filling trials that have ended, and which of them gave no value, a degenerate or an infeasible model."""
     check_tested(analysis)
     table = analysis.table
-    finished, failed = space_filling_rows(table), np.zeros(len(table), dtype=np.bool_)
-    pruned = failed
+    finished, even = space_filling_rows(table), space_filling(table)
+    failed, pruned = even & ~finished, np.zeros(len(table), dtype=np.bool_)
     if "state" in table:
-        failed = table["state"].isin(FAILED).to_numpy() & space_filling(table)
-        pruned = (table["state"] == "pruned").to_numpy() & space_filling(table)
-    else:
-        failed = ~finished & space_filling(table)
+        failed = even & table["state"].isin(FAILED).to_numpy()
+        pruned = even & (table["state"] == "pruned").to_numpy()
     bad = failed | (finished & barred_rows(table, analysis.space, False))
     keep = finished | failed | pruned
     return table[keep], bad[keep]
@@ -129,6 +127,4 @@ def good_rows(analysis: Analysis, usable: Bools) -> Bools:
 
 def stays(old: Parameter, new: Parameter) -> list[bool]:
     """Which levels of ``old`` lie inside ``new``."""
-    values = np.empty(old.size, dtype=object)
-    values[:] = old.grid
-    return [bool(v) for v in new.contains(values)]
+    return [bool(v) for v in new.contains(level_values(old))]

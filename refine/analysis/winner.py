@@ -182,10 +182,7 @@ class Winner(Shown):
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:
-            The file.
-
-        Raises:
-            AnalysisError: It was made without a tree.
+            The file; AnalysisError if it was made without a tree.
         """
         if self._home is None:
             raise AnalysisError(
@@ -196,17 +193,15 @@ class Winner(Shown):
         return written
 
     def _data(self) -> dict[str, Any]:
-        found = {
-            name: getattr(self, name)
-            for name in ("round", "expected", "interval", "observed", "is_best_observed")
-        }
+        names = ("round", "expected", "interval", "observed", "is_best_observed")
+        found = {name: getattr(self, name) for name in names}
         first = {"configuration": plain(self.candidates[0].configuration)}
         return {**plain(found), **first, **super()._data()}
 
     @property
     def is_best_observed(self) -> bool:
         """Whether it is the configuration of the best observed trial as well."""
-        return _name(self.candidates[0]) == _name(self.best_observed)
+        return self.candidates[0][:2] == self.best_observed[:2]  # round and key
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,11 +232,9 @@ class Field:
 
         Runs under new seeds take no part, so that a race among them goes on with the same ones.
         """
-        judged = (self._planned() if self.draws is None else self.draws.mean(axis=0))[: self.eligible]
-        return [int(i) for i in np.argsort(-judged, kind="stable")[:top]]
-
-    def _planned(self) -> Floats:
-        return np.array([self.goal.sign * c.observed for c in self.candidates])
+        judged = np.array([self.goal.sign * c.observed for c in self.candidates])
+        judged = judged if self.draws is None else self.draws.mean(axis=0)
+        return [int(i) for i in np.argsort(-judged[: self.eligible], kind="stable")[:top]]
 
     def judged(self, rounds: Sequence[RanRound]) -> Judged:
         """What the candidates are worth, given their runs under new seeds as well, of which the rounds may have become more."""
@@ -532,7 +525,3 @@ def _firsts(group: Ints, allowed: Bools, y: Floats) -> tuple[list[int], int]:
         keep = set(sorted(firsts, key=lambda g: -top[g])[:_MOST])
         firsts = {g: i for g, i in firsts.items() if g in keep}
     return list(firsts.values()), best
-
-
-def _name(found: Candidate) -> tuple[str, str]:
-    return found.round, found.key

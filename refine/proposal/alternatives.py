@@ -13,7 +13,7 @@ import numpy.typing as npt
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import as_read, different, read_share, unread_in
-from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions
+from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions, level_values
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.space.encoding import decode, encode, label
@@ -149,9 +149,7 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
     for j, e in enumerate(analysis.parameters):
         if e.name not in space:
             return exist
-        levels = np.empty(e.parameter.size, dtype=object)
-        levels[:] = e.parameter.grid
-        stay = level_positions(e.parameter)[space[e.name].contains(levels)]
+        stay = level_positions(e.parameter)[space[e.name].contains(level_values(e.parameter))]
         unread = np.isnan(X[:, j])
         seen, level = np.unique(analysis.X[:, j], return_inverse=True)
         inside = np.asarray((np.abs(seen[:, None] - stay) < 1e-9).any(axis=1))

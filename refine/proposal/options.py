@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from refine.analysis.analysis import Analysis
+from refine.analysis.evidence import level_values
 from refine.proposal.preview import kept_of_top
 from refine.proposal.proposal import Proposal
 from refine.space.encoding import label
@@ -88,8 +87,7 @@ def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> O
     top, top_kept = kept_of_top(analysis, proposal.space, allow_degenerate)
     leaves = {}
     for change in proposal.changes:
-        levels = np.empty(change.old.size, dtype=object)
-        levels[:] = change.old.grid
+        levels = level_values(change.old)
         gone = ~change.new.contains(levels)
         if gone.any():
             leaves[change.name] = tuple(label(v) for v in levels[gone])

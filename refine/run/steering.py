@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from refine.analysis.pooling import added_since, translated
+from refine.analysis.pooling import added_since
 from refine.design.optuna_samplers import Conversation, EndedTrial, OptunaRace, ended_trial, ended_trials
 from refine.design.pruning import Limit, Pruner, best_so_far
 from refine.design.samplers import check_needs, described
@@ -222,7 +222,7 @@ class Steered:
             if added is not None:
                 curves = self._metric.curves or ancestor.node.pruner is not None
                 past = store.records([ancestor.pk], curves=curves)
-                moved = translated(node.space, added, past.configurations)
+                moved = past.configurations.under(node.space, added)
                 before += ended_trials(node.space, past, moved, self._metric, node.allow_degenerate)
         return Conversation(node, sampler, [*before, *own], len(own), asked, pruner)
 

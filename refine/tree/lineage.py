@@ -14,7 +14,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.analysis import analyze as measured
 from refine.analysis.believed import Said
 from refine.analysis.evenness import evenness
-from refine.analysis.pooling import added_since, read_masks, replicate_groups, translated
+from refine.analysis.pooling import added_since, read_masks, replicate_groups
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
@@ -86,7 +86,7 @@ def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
         past = reader.records([pk], curves=curves)
         damaged += len(past.damaged)
         if added is not None:
-            moved = translated(space, added, past.configurations)
+            moved = past.configurations.under(space, added)
             earlier.append(table(space, past._replace(configurations=moved), metric))
     replicated = {pk: reader.records([pk], curves, replicates=True) for pk in pks}
     return Lineage(
@@ -97,9 +97,7 @@ def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
         groups=replicate_groups(records),
         fresh=fresh_runs(replicated, goal),
         again=tuple(
-            table(
-                space, found._replace(configurations=translated(space, added, found.configurations)), metric
-            )
+            table(space, found._replace(configurations=found.configurations.under(space, added)), metric)
             for added, pk in zip(bridges, pks, strict=True)
             if (found := again(replicated[pk])).metrics and added is not None
         ),
@@ -199,7 +197,7 @@ class Ranked:
         at = int(np.searchsorted(self._starts, number, side="right")) - 1
         pk, added = self._used[at]
         of = self._reader.records([pk], curves=self._curves).configurations[number - self._starts[at]]
-        return translated(space, added, Rows([of]))
+        return Rows([of]).under(space, added)
 
 
 def _first_alike(nodes: Sequence[Node]) -> int:
