@@ -57,9 +57,7 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
     taken = np.zeros((len(codes), found.X.shape[1]), dtype=np.bool_)
     for j, columns in enumerate(sets):
         taken[:, columns] = codes[:, j, None]
-    draws = _draws(
-        found, np.where(taken, found.X[b], found.X[a]), np.where(taken, found.read[b], found.read[a])
-    )
+    draws = _draws(found, *_mixed(found, a, b, taken))
     place = {tuple(code): i for i, code in enumerate(codes.tolist())}
     expected, sign = draws.mean(axis=0), rounds[0].goal.sign
     now, steps = (False,) * len(sets), []
@@ -69,8 +67,7 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
         j = next(j for j in range(len(sets)) if chosen[j] != now[j])
         drawn = draws[:, place[chosen]] - draws[:, place[now]]
         low, high = np.quantile(drawn, (0.025, 0.975))
-        mixed = taken[place[chosen]]
-        row, read = np.where(mixed, found.X[b], found.X[a]), np.where(mixed, found.read[b], found.read[a])
+        row, read = _mixed(found, a, b, taken[place[chosen]])
         alike = (found.read == read) & ((row == found.X) | ~read)
         steps.append(
             Change(
@@ -93,14 +90,16 @@ def _blocks(found: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndarray
         return [[j] for j in columns]
     # What is lost where one of them alone goes back to the baseline's.
     taken = np.ones((len(columns) + 1, found.X.shape[1]), dtype=np.bool_)
-    for i, j in enumerate(columns):
-        taken[i, j] = False
-    draws = _draws(
-        found, np.where(taken, found.X[b], found.X[a]), np.where(taken, found.read[b], found.read[a])
-    )
+    taken[np.arange(len(columns)), columns] = False
+    draws = _draws(found, *_mixed(found, a, b, taken))
     lost = draws[:, -1].mean() - draws[:, :-1].mean(axis=0)
     order = [columns[i] for i in np.argsort(-lost, kind="stable")]
     return [*([j] for j in order[: _MOST - 1]), order[_MOST - 1 :]]
+
+
+def _mixed(found: Evaluated, a: int, b: int, taken: Bools) -> tuple[Floats, Bools]:
+    """Configurations that have some values of one run and the others of another, and what they read."""
+    return np.where(taken, found.X[b], found.X[a]), np.where(taken, found.read[b], found.read[a])
 
 
 def _draws(found: Evaluated, X: Floats, read: Bools) -> Floats:

@@ -59,14 +59,13 @@ def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
             look += [other] if other in space.conditions else []
     names = [n for n in space.varied if n in asked]
     sizes = [space[n].size for n in names]
+    if not names:
+        return None
     rows = np.zeros((math.prod(sizes), len(space)), dtype=np.int64)
-    rows[:, [list(space).index(n) for n in names]] = (
-        np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
-        if names
-        else np.zeros((1, 0), dtype=np.int64)
-    )
+    for n, at in zip(names, np.unravel_index(np.arange(len(rows)), sizes), strict=True):
+        rows[:, list(space).index(n)] = at
     active = space.active(rows)[name]
-    if active.all() or not names:
+    if active.all():
         return None
     if len(names) == 1:
         levels = np.flatnonzero(active).tolist()
@@ -81,9 +80,8 @@ def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | No
     What no trial reads counts as read: where that is all there is, one configuration would be left.
     """
     asked = {name for e in found if e.condition is not None for name in e.condition.names}
-    levels = {
-        e.name: level_axis(e.parameter).index(positions[:, j]) for j, e in enumerate(found) if e.name in asked
-    }
+    each = ((e, positions[:, j]) for j, e in enumerate(found) if e.name in asked)
+    levels = {e.name: level_axis(e.parameter).index(at) for e, at in each}
     read = np.ones(positions.shape, dtype=np.bool_)
     for j, e in enumerate(found):
         if e.condition is not None:
@@ -114,9 +112,7 @@ def as_read(space: Space, found: Sequence[ParameterEvidence], frame: pd.DataFram
     for name, read in read_at(found, columns).items():
         if name in space and not read.all():
             value = space[name].column(np.zeros(1, dtype=np.intp))[0]
-            # A column of integers may get a real number.
-            column = frame[name].astype(object)
-            changed[name] = column.where(read, value)
+            changed[name] = frame[name].astype(object).where(read, value)  # integers may get a real number
     return frame.assign(**changed)
 
 
@@ -158,13 +154,16 @@ _FEWEST = 5
 
 def expression_of(where: ReadWhere, parent: Parameter) -> str:
     """What was seen of when a parameter is read, depending on its parent, as a condition."""
-    values = [parent.grid[i] for i in where.levels]
-    texts = [_literal(v) for v in values]
+    texts = [_literal(parent.grid[i]) for i in where.levels]
     if parent.ordered and parent.numeric and where.levels == tuple(range(where.levels[0], parent.size)):
         return f"{where.name} >= {texts[0]}"
     if parent.ordered and parent.numeric and where.levels == tuple(range(where.levels[-1] + 1)):
         return f"{where.name} <= {texts[-1]}"
-    return f"{where.name} == {texts[0]}" if len(texts) == 1 else f"{where.name} in [{', '.join(texts)}]"
+    return _one_of(where.name, texts)
+
+
+def _one_of(name: str, texts: Sequence[str]) -> str:
+    return f"{name} == {texts[0]}" if len(texts) == 1 else f"{name} in [{', '.join(texts)}]"
 
 
 def _literal(value: Any) -> str:
@@ -215,5 +214,4 @@ def _told(name: str, parent: Parameter, mask: Bools, has: Bools, runs: Sequence[
     keys = {value_key(v): v for v in yes}
     if isinstance(parent, Float) or set(keys) & {value_key(v) for v in no}:
         return ""
-    texts = [_literal(v) for v in keys.values()]
-    return f"{name} == {texts[0]}" if len(texts) == 1 else f"{name} in [{', '.join(sorted(texts))}]"
+    return _one_of(name, sorted(map(_literal, keys.values())))

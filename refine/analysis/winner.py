@@ -339,11 +339,8 @@ class Judged:
     def _cheaper(self, order: Sequence[int], expected: Floats, tolerance: float) -> tuple[Candidate, ...]:
         """Candidates that are nearly as good as the first one and take much less time."""
         seconds = [self.field.candidates[i].seconds for i in order]
-        near = [
-            i
-            for i, time in zip(order, seconds, strict=True)
-            if time <= _CHEAPER * seconds[0] and expected[i] >= expected[order[0]] - tolerance
-        ]
+        fast = [i for i, time in zip(order, seconds, strict=True) if time <= _CHEAPER * seconds[0]]
+        near = [i for i in fast if expected[i] >= expected[order[0]] - tolerance]
         return tuple(self.told(i, expected) for i in near[:_SHOWN])
 
     def _gain(self, i: int, expected: Floats) -> Gain | None:
@@ -464,12 +461,7 @@ def field_of(
         goal=rounds[0].goal,
         candidates=tuple(
             Candidate(
-                runs[i].round,
-                runs[i].key,
-                runs[i].configuration,
-                float(observed[group[i]]),
-                unread=runs[i].unread,
-                seconds=float(seconds[group[i]]),
+                *runs[i][:3], float(observed[group[i]]), unread=runs[i].unread, seconds=seconds[group[i]]
             )
             for i in firsts
         ),
@@ -478,11 +470,7 @@ def field_of(
         evaluated=len(np.unique(group[good])),
         best=number[int(group[best])],
         best_value=float(sign * y[best]),
-        places={
-            (run.round, run.key): number[g]
-            for run, g in zip(runs, group.tolist(), strict=True)
-            if g in number
-        },
+        places={run[:2]: number[g] for run, g in zip(runs, group.tolist(), strict=True) if g in number},
         baseline=None if baseline is None else number[int(group[baseline])],
         eligible=eligible,
         limits=found.limits,
@@ -504,12 +492,8 @@ def _seconds(found: Evaluated) -> Floats:
     """(groups,) mean times of the runs of a configuration; NaN where nobody measured it."""
     seconds = np.array([run.seconds for run in found.runs])
     timed = found.good & np.isfinite(seconds)
-    most = int(found.group.max()) + 1
-    with np.errstate(invalid="ignore"):
-        return np.asarray(
-            np.bincount(found.group[timed], seconds[timed], most)
-            / np.bincount(found.group[timed], minlength=most)
-        )
+    total, count = (np.bincount(found.group[timed], w, found.group.max() + 1) for w in (seconds[timed], None))
+    return np.divide(total, count, out=np.full(total.size, np.nan), where=count > 0)
 
 
 def _firsts(group: Ints, allowed: Bools, y: Floats) -> tuple[list[int], int]:
