@@ -130,8 +130,7 @@ def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
     assert len(analysis.y) == 120
     assert (analysis.y == finished["value"].min()).sum() == 120 - len(finished) + 1
     assert len(without.y) == len(finished) == analysis.n_space_filling
-    for e in analysis.parameters:
-        other = without[e.name]
+    for e, other in zip(analysis.parameters, without.parameters, strict=True):
         assert (e.p, e.importance, e.correlation, e.n) == (
             other.p,
             other.importance,
@@ -229,15 +228,6 @@ def test_a_pooled_table_is_one_sample():
     assert pooled.best["value"] == second["value"].max()
     assert len(pooled.table) == 50
     assert "of them of earlier rounds on this space" in str(pooled.details)
-
-
-def test_earlier_failures_count_for_the_surrogate_only():
-    frame, past = failing(60, 1), failing(50, 2)
-    alone, found = refine.analyze(SPACE, frame), refine.analyze(SPACE, frame, earlier=past)
-    assert found.n_earlier == (past["state"] == "complete").sum()
-    assert len(found.y) == 110
-    assert [e.p for e in found.parameters] == [e.p for e in alone.parameters]
-    assert str([e.levels for e in found.parameters]) == str([e.levels for e in alone.parameters])
 
 
 @pytest.mark.slow

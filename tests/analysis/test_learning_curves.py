@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
 from refine.analysis.learning_curves import trial_curves
-from refine.errors import AnalysisError
-from refine.report.markdown.round import gather
 from refine.tree.reading import read_curves
 from refine.trials.metric import Metric
 
@@ -63,23 +59,3 @@ def test_which_curve_belongs_to_which():
     assert len(score("f").training) == 9
     assert score("f").validation == ()
     assert trial_curves(1, 0.5, {"other": [1.0]}, Metric("val_acc"), "maximize") is None
-
-
-@pytest.mark.slow
-def test_report_and_figure(tree, space, tmp_path):
-    found = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
-    path = found.report(tmp_path)
-    text = path.read_text()
-    section = text.split("<summary>Training curves</summary>")[1].split("\n</details>\n\n<details>")[0]
-    assert text.index("<summary>How optimistic the best value is</summary>") < text.index(
-        "<summary>Training curves</summary>"
-    )
-    assert f"]({path.stem}/curves.png)" in section
-    count = sum("overfitting" in c.seen for c in gather(found).curves)
-    assert 0 < count < 20
-    assert f"| overfits | {count} of 20 |" in section
-    assert "more or better tuned regularisation" in section
-    assert found.plot.curves().shape == (2, 4)
-    assert found.plot.curves(top=1).shape == (2, 1)
-    with pytest.raises(AnalysisError, match="top must be a whole number from 1 to 4, got 5"):
-        found.plot.curves(5)

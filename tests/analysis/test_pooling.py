@@ -71,16 +71,6 @@ def test_a_round_that_grew_is_a_later_stage_whoever_looked(tree, space):
 
 
 @pytest.mark.slow
-def test_ten_space_filling_trials_are_tested_on_whatever_came_before(root):
-    child = root.propose().edit(dropout=(0, 0.2)).accept(n=9, exploit=0, audit=0).run(progress=False)
-    with pytest.raises(
-        AnalysisError, match="at least 10 finished space-filling trials inside the space, got 9"
-    ):
-        child.analyze()
-    assert child.run(n=10, progress=False).analyze().n_space_filling == 10
-
-
-@pytest.mark.slow
 def test_fewer_than_ten_beside_exploit_trials_are_proposed_on_untested(root):
     child = root.propose().edit(dropout=(0, 0.2)).accept(n=16, exploit=0.5, audit=0).run(progress=False)
     analysis = child.analyze()

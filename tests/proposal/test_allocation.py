@@ -8,7 +8,7 @@ import pytest
 
 import objectives
 import refine
-from refine.errors import DesignError, ReviewError
+from refine.errors import ReviewError
 from refine.proposal.allocation import audit_configurations, batch_rows, probe_configurations
 from refine.report.pages.proposal import claim_sentence, why
 from refine.space.space import configuration_key
@@ -120,10 +120,3 @@ def test_a_batch_of_a_search_repeats_nothing_and_goes_where_it_is_good(root):
     values = [objectives.bowl(space.at(row)) for row in before]
     assert np.median(values) > np.quantile(root.trials["value"], 0.95)
     assert len(batch_rows(analysis, space, 0, seed=1)) == 0
-
-
-def test_autopilot_says_what_it_needs(tree):
-    with pytest.raises(ReviewError, match="the tree has none; add one first"):
-        refine.autopilot(tree)
-    with pytest.raises(DesignError, match="rounds must be a whole number >= 1, got 0"):
-        refine.autopilot(tree, rounds=0)

@@ -112,19 +112,6 @@ def test_a_parameter_that_is_never_read_is_not_narrowed():
     assert "never read lr" in why(proposal["lr"])
 
 
-def same_bounds(one: refine.Proposal, two: refine.Proposal) -> bool:
-    return one.space == two.space and one.claim.probability == two.claim.probability
-
-
-@pytest.mark.slow
-def test_equal_evidence_gives_equal_boxes_whatever_the_seed():
-    frame = round_of(5, n=150, noise=0.05)
-    one, two = (refine.analyze(SPACE, frame, seed=seed) for seed in (0, 11))
-    first = refine.propose(one, epsilon=0.05)
-    assert first.space != SPACE
-    assert same_bounds(first, refine.propose(two, epsilon=0.05))
-
-
 def test_choices_without_trials_are_never_dropped():
     rng = np.random.default_rng(0)
     space = refine.Space({"layer": [f"c{i}" for i in range(12)], "x": (0.0, 1.0, 6)})
@@ -239,6 +226,7 @@ def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list[refine
     return found
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_optimum_two_decades_beyond_is_reached_by_the_third_round():
     arrived = 0
@@ -273,10 +261,3 @@ def test_a_declared_limit_holds_and_an_inferred_one_is_said():
     share = refine.propose(analysis_of(lambda f: f["dropout"], dropout=(0.0, 0.5, 6)))["dropout"]
     assert 0.5 < share.new.high < 1
     assert "a limit inferred" in why(share)
-
-
-@pytest.mark.slow
-def test_an_optimum_inside_widens_nothing():
-    for seed in range(3):
-        proposal = refine.propose(analysis_of(lambda f: -((f["x"] - 0.5) ** 2), seed, x=(0.0, 1.0, 9)))
-        assert all(change.kind != "widen" for change in proposal.changes)

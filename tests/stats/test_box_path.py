@@ -7,7 +7,7 @@ import pytest
 
 from refine.stats import Axis
 from refine.stats.box_path import RiskPath, levels_of, untried
-from refine.stats.posterior import MixedPosterior, Posterior
+from refine.stats.posterior import Posterior
 
 LEVELS = np.linspace(0.0, 1.0, 6)
 AXES = [Axis(np.arange(3.0), unordered=True), Axis(LEVELS), Axis(LEVELS)]
@@ -122,13 +122,3 @@ def test_untried_levels():
     assert untried(AXES[1], [0.42, 0.6]).tolist() == [True, True, False, False, True, True]
     assert untried(AXES[1], [0.0, 1.0]).sum() == 0
     assert untried(AXES[1], []).all()
-
-
-@pytest.mark.slow
-def test_pure_noise_keeps_most_of_the_space():
-    rng = np.random.default_rng(3)
-    x = np.column_stack([rng.integers(0, 3, 60), rng.choice(LEVELS, 60), rng.choice(LEVELS, 60)])
-    small = MixedPosterior(forest_draws=80, process_draws=80, trees=80, features=200)
-    y = rng.normal(size=60)
-    path = RiskPath(inside=1)(small(x, y, CELLS, [3, 0, 0]), CELLS, AXES, epsilon=0.01)
-    assert path.at(0.05).kept > 0.2

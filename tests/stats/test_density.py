@@ -28,30 +28,9 @@ def test_a_flat_sample_is_flat_up_to_the_edges():
     assert density == pytest.approx(np.ones(21), abs=0.12)
 
 
-@pytest.mark.slow
-def test_binning_changes_nothing_that_shows():
-    x = np.random.default_rng(1).beta(2, 5, 3000)
-    fine = BoundedDensity(0.05)(x, GRID)
-    exact = np.mean(
-        [
-            np.exp(-0.5 * ((GRID[:, None] - image[None, :]) / 0.05) ** 2).sum(axis=1)
-            for image in np.split(np.concatenate([x, -x, 2 - x]), 1)
-        ],
-        axis=0,
-    ) / (3000 * 0.05 * np.sqrt(2 * np.pi))
-    assert fine == pytest.approx(exact, abs=2e-3)
-
-
 def test_weights_count_like_repetitions():
     twice = BoundedDensity(0.1)([0.2, 0.2, 0.9], GRID)
     assert BoundedDensity(0.1)([0.2, 0.9], GRID, weights=[2, 1]) == pytest.approx(twice)
-
-
-@pytest.mark.slow
-def test_one_open_end():
-    grid = np.linspace(0, 30, 30_001)
-    density = BoundedDensity(low=0, high=np.inf)(np.random.default_rng(2).exponential(size=500), grid)
-    assert density.mean() * 30 == pytest.approx(1.0, abs=0.01)
 
 
 def test_two_dimensions_integrate_to_one_inside_both_bounds():

@@ -40,17 +40,6 @@ def test_failures_and_absurd_values_do_not_decide():
 
 
 @pytest.mark.slow
-def test_order_shift_and_scale():
-    x, _, y = _round(90, 2)
-    plain = TopNoise()(x, y, [0] * 4)
-    order = np.random.default_rng(0).permutation(90)
-    assert TopNoise()(x[order], y[order], [0] * 4) == plain
-    assert TopNoise()(x, 5 + 10 * y, [0] * 4).sd == pytest.approx(10 * plain.sd)
-    twice = TopNoise()(np.tile(x, (2, 1)), np.tile(y, 2), [0] * 4)
-    assert twice.sd == pytest.approx(plain.sd)
-
-
-@pytest.mark.slow
 def test_never_below_one_row_of_the_validation_set():
     x, truth, _ = _round(100, 3)
     rng = np.random.default_rng(0)
