@@ -117,7 +117,7 @@ def test_throwing_the_best_away_is_said(review):
     assert leaves in str(look)
     assert leaves in str(review.edit(lr=(3.0, 5.0)))  # an edit says so by itself
     assert "The best trial (value" not in str(review.preview())
-    none = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=8)
+    none = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=7)
     assert math.isnan(none.best_kept)
     assert "no trial lies inside" in str(none)
 
