@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from typer.testing import CliRunner, Result
+from shell import data, good, refused, run
 
 import refine
 from refine.tree.exchange.readers import READERS
-from refine.ui.cli import app
 from refine.ui.cli.exchange import Kind
 
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
-
-def good(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def refused(*arguments: object) -> str:
-    result = run(*arguments)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ").rstrip("\n")
+MINE = ["--tree", "old", "--value", "loss", "--minimize"]
 
 
 @pytest.fixture
@@ -45,17 +29,7 @@ def csv(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
-    options = (
-        "--tree",
-        "old",
-        "--value",
-        "loss",
-        "--minimize",
-        "--parameters",
-        "lr, units",
-        "--note",
-        "from a file",
-    )
+    options = (*MINE, "--parameters", "lr, units", "--note", "from a file")
     text = good("import", csv, tmp_path / "r.db", *options)
     assert text == good("import", csv, tmp_path / "r.db", *options)
     assert "loss, minimize; best" in text
@@ -66,17 +40,7 @@ def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
         assert root.node.note == "from a file"
         assert set(root.trials["origin"]) == {"imported"}
     assert "20 trials of 20 were imported" in good("analyze", tmp_path / "r.db", root.id, "--why")
-    good(
-        "import",
-        csv,
-        tmp_path / "r.db",
-        "--tree",
-        "space_filling",
-        "--value",
-        "loss",
-        "--minimize",
-        "--space-filling",
-    )
+    good("import", csv, tmp_path / "r.db", *MINE, "--tree", "space_filling", "--space-filling")
     with refine.Tree("space_filling", tmp_path / "r.db", create=False) as tree:
         assert set(tree.rounds[0].trials["origin"]) == {"space_filling"}
 
@@ -87,12 +51,9 @@ def test_import_a_study(tmp_path: Path) -> None:
     study = optuna.create_study(storage=url, study_name="mine")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
     assert "3 complete" in good("import", url, tmp_path / "r.db", "--tree", "q", "--study", "mine")
-    assert "--value, unless the number of an objective, is for tables" in refused(
-        "import", url, tmp_path / "r.db", "--tree", "q", "--value", "x"
-    )
-    assert "did you mean 'mine'" in refused(
-        "import", url, tmp_path / "r.db", "--tree", "q", "--study", "mein"
-    )
+    into = ("import", url, tmp_path / "r.db", "--tree", "q")
+    assert "--value, unless the number of an objective, is for tables" in refused(*into, "--value", "x")
+    assert "did you mean 'mine'" in refused(*into, "--study", "mein")
     text = refused("import", "postgresql://ann:secret@127.0.0.1:1/x", tmp_path / "r.db", "--tree", "q")
     assert "ann:***" in text
     assert "secret" not in text
@@ -112,7 +73,7 @@ def test_import_says_no(csv: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_export_and_load(csv: Path, tmp_path: Path) -> None:
-    good("import", csv, tmp_path / "r.db", "--tree", "old", "--value", "loss", "--minimize")
+    good("import", csv, tmp_path / "r.db", *MINE)
     good("export", tmp_path / "r.db", "--out", tmp_path / "out")
     text = good("load", tmp_path / "out", tmp_path / "l.db")
     assert text.rstrip() == good("tree", tmp_path / "r.db").partition("\n\nnext:")[0]
@@ -137,13 +98,11 @@ def test_import_from_another_tool(tmp_path: Path) -> None:
     assert "11 runs of W&B" in look
     assert "left out: 1 running" in look
     assert not store.exists()
-    assert json.loads(good("import", source, store, *options, "--dry-run", "--json"))["states"] == {
-        "complete": 11
-    }
+    assert data("import", source, store, *options, "--dry-run")["states"] == {"complete": 11}
     text = good("import", source, store, *options)
     assert "left out: 1 running" in text
     assert "val_loss, minimize; best" in text
-    assert json.loads(good("import", source, store, *options, "--json"))["metric"] == "val_loss"
+    assert data("import", source, store, *options)["metric"] == "val_loss"
     assert "must be the value; say which" in run("import", source, store, *options[:4]).stderr
     for more, says in (
         (("--study", "x"), "--study is for Optuna, but the source is wandb's"),
@@ -154,3 +113,62 @@ def test_import_from_another_tool(tmp_path: Path) -> None:
     assert "--dry-run is for the other tools of --from, but the source is a CSV file" in refused(
         "import", source, store, "--tree", "old", "--dry-run"
     )
+
+
+# Merging stores, with a look before.
+
+
+def objective(p):
+    return -p["x"]
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> tuple[Path, Path]:
+    """Two copies of a tree; in the other one a child was made and run."""
+    mine, other = tmp_path / "mine.db", tmp_path / "other.db"
+    with refine.Tree("question", store=mine) as tree:
+        tree.add_round({"x": (0.0, 1.0, 21)}, objective, n=12).run(progress=False)
+    shutil.copy(mine, other)
+    with refine.Tree("question", store=other) as tree:
+        tree["root"].branch({"x": (0.0, 0.5, 11)}, n=4).run(objective=objective, progress=False)
+        tree.export(tmp_path / "bundle", reports=False)
+    return mine, other
+
+
+@pytest.mark.slow
+def test_a_look_writes_nothing_and_suggests_the_merge(stores):
+    mine, other = stores
+    said = good("merge", mine, other, "--dry-run")
+    assert said.splitlines()[0] == "would merge: 1 new round, 4 new trials, 0 unequal"
+    assert said.splitlines()[-1] == f"  refine merge {mine} {other}"
+    with refine.Tree(store=mine) as tree:
+        assert len(tree) == 1
+    assert data("merge", mine, other)["trials"] == 4
+    with refine.Tree(store=mine) as tree:
+        assert [r.id for r in tree.rounds] == [tree["1"].id, tree["1.1"].id]
+    assert good("merge", mine, other).startswith("merged: 0 new rounds, 0 new trials, 0 unequal")
+
+
+def test_a_round_that_runs_can_be_looked_at(stores):
+    mine, other = stores
+    with refine.Tree(store=mine) as tree, tree._context.store.lease(tree["root"]._stored.pk, "root"):
+        good("merge", mine, other, "--dry-run")
+
+
+def test_a_folder_and_a_tree_by_name(stores):
+    mine, other = stores
+    assert "1 new round" in good("merge", mine, other.with_name("bundle"), "--dry-run")
+    with refine.Tree("another", store=other):
+        pass
+    assert "1 new round" in good("merge", mine, other, "--dry-run")  # the one that is called the same
+    assert "0 new rounds" in good("merge", mine, other, "--dry-run", "--other-tree", "another")
+
+
+@pytest.mark.slow
+def test_what_is_not_there_is_refused(stores):
+    mine, other = stores
+    assert "none.db: no such file" in refused("merge", mine, other.with_name("none.db"))
+    assert not other.with_name("none.db").exists()
+    folder = refused("merge", mine, other.with_name("bundle"), "--other-tree", "x")
+    assert "--other-tree names a tree of a store" in folder
+    assert "no tree 'x'; known: question" in refused("merge", mine, other, "--other-tree", "x")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from shell import data, good, refused, run
 from typer.main import get_command
-from typer.testing import CliRunner, Result
 
 import refine
 from refine.ui.cli import app
 from refine.ui.cli.spelling import in_shell
 from refine.utils.action import Action, Symbol
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 def fragile(p):
@@ -31,9 +25,9 @@ def broken(p):
     raise RuntimeError("no such file")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> tuple[str, str]:
-    path = str(tmp_path / "refine.db")
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> tuple[str, str]:
+    path = str(tmp_path_factory.mktemp("fragile") / "refine.db")
     with refine.Tree("fragile", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 11), "kind": ["a", "b"]}, fragile, n=22)
         root.run(progress=False)
@@ -41,19 +35,17 @@ def store(tmp_path: Path) -> tuple[str, str]:
 
 
 def test_failures_are_told_by_kind_with_the_first_traceback(store):
-    found = run("failures", *store)
-    assert found.exit_code == 0, found.output
-    first, *rest = found.stdout.splitlines()
+    found = good("failures", *store)
+    first, *rest = found.splitlines()
     assert first == f"round {store[1]} of fragile: 10 of 22 trials did not complete"
     kinds = [line for line in rest if line.startswith("- ")]
     assert len(kinds) == 3
-    assert any(
-        re.match(r"- failed, 4 trials: ValueError: \[red]too large at a \(first at x = ", k) for k in kinds
-    )
+    failed = r"- failed, 4 trials: ValueError: \[red]too large at a \(first at x = "
+    assert any(re.match(failed, kind) for kind in kinds)
     assert any(k.startswith("- diverged, 2 trials: ") for k in kinds)
-    assert found.stdout.count("Traceback (most recent call last)") == 1
+    assert found.count("Traceback (most recent call last)") == 1
     assert f"  refine run {store[0]} {store[1]} --rerun failed" in rest[-2:]
-    rows = json.loads(run("failures", *store, "--json").stdout)
+    rows = data("failures", *store)
     assert len(rows) == 10
     assert {row["state"] for row in rows} == {"failed", "diverged"}
     assert sum("too large" in (row["error"] or "") for row in rows) == 8
@@ -63,8 +55,9 @@ def test_failures_are_told_by_kind_with_the_first_traceback(store):
 def test_a_round_without_failures_says_so(tmp_path):
     with refine.Tree("calm", store=tmp_path / "refine.db") as tree:
         root = tree.add_round({"x": (0.0, 1.0, 6)}, lambda p: p["x"], n=6).run(progress=False)
-    found = run("failures", tmp_path / "refine.db", root.id)
-    assert found.stdout.splitlines() == [f"round {root.id} of calm: 0 of 6 trials did not complete"]
+    assert good("failures", tmp_path / "refine.db", root.id).splitlines() == [
+        f"round {root.id} of calm: 0 of 6 trials did not complete"
+    ]
 
 
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
@@ -75,9 +68,7 @@ def test_a_round_with_failures_leads_to_them(store, tmp_path):
         root = tree.add_round({"x": (0.0, 1.0, 20)}, broken, n=20)
         with pytest.raises(refine.errors.RoundStoppedError, match=r"round\.failures"):
             root.run(progress=False)
-    told = run("analyze", path, root.id)
-    assert told.exit_code == 1
-    assert f"then run more: refine failures {path} {root.id}" in told.stderr
+    assert f"then run more: refine failures {path} {root.id}" in refused("analyze", path, root.id)
     last = run("show", path, root.id).stdout.splitlines()[-1]
     assert "refine failures" in last
     assert "refine analyze" not in last  # there is nothing to analyze
@@ -131,35 +122,12 @@ def test_every_command_that_is_named_exists():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("typed", "told"),
-    [
-        (["density"], "takes NAME, got nothing; write refine plot {where} density NAME"),
-        (["pair", "x"], "takes A and B, got x; write refine plot {where} pair A B"),
-        (["edf", "x"], "takes nothing more, got x; write refine plot {where} edf"),
-        (["density_2d"], "takes NAME, [LOW] and [HIGH], got nothing;"),
-        (
-            ["bars", "x", "kind", "x", "x", "x"],
-            "write refine plot {where} bars X [HUE] [COLUMN] [ROW]",
-        ),
-    ],
-)
-def test_a_figure_says_what_it_takes(store, typed, told):
-    found = run("plot", *store, *typed)
-    assert found.exit_code == 1
-    assert f"error: plot {typed[0]}: " in found.stderr
-    assert told.format(where=" ".join(store)) in found.stderr
-
-
-@pytest.mark.slow
 def test_what_failed_is_run_again_without_naming_the_round(store):
     where = f"{__file__}:fragile"
     path, _ = store
-    refused = run("run", path, "--objective", where, "--rerun", "banana", "--quiet")
-    assert refused.exit_code == 1
-    assert "rerun must be a state of trials, got 'banana'" in refused.stderr
-    nothing = run("run", path, "--objective", where, "--quiet")
-    assert "no round has anything left to run" in nothing.stderr
-    again = run("run", path, "--objective", where, "--rerun", "failed", "--quiet", "--json")
+    again = ("run", path, "--objective", where, "--quiet")
+    assert "rerun must be a state of trials, got 'banana'" in refused(*again, "--rerun", "banana")
+    assert "no round has anything left to run" in refused(*again)
     # They were run, and fail as before.
-    assert "its first 5 trials all failed alike: ValueError: [red]too large" in again.stderr
+    failed = run(*again, "--rerun", "failed", "--json").stderr
+    assert "its first 5 trials all failed alike: ValueError: [red]too large" in failed

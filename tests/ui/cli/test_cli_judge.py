@@ -6,11 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from shell import data, good, refused, run
 
 import refine
 from refine.store.store import Store
-from refine.ui.cli import app
 
 
 def noisy(params, trial):
@@ -28,10 +27,6 @@ def store(tmp_path):
     return str(path)
 
 
-def check(*arguments):
-    return CliRunner().invoke(app, ["judge", *arguments])
-
-
 @pytest.mark.slow
 def test_the_exit_code_is_the_verdict(store):
     with refine.Tree("study", store=store) as tree:
@@ -39,22 +34,22 @@ def test_the_exit_code_is_the_verdict(store):
         rows = tree.rounds[0].trials.sort_values("value")
     near = rows.iloc[-2]
     asked = f"x={near['x']} c={near['c']}"
-    seen = check(store)
+    seen = run("judge", store)
     assert (seen.exit_code, seen.stdout.splitlines()[0]) == (4, first.splitlines()[0])
     assert "next:\n  refine judge STORE --budget " in seen.stdout.replace(store, "STORE")
-    whole = check(store, asked, "best", "--epsilon", "0.02", "--tree", "study").stdout
+    whole = run("judge", store, asked, "best", "--epsilon", "0.02", "--tree", "study").stdout
     assert f"refine judge {store} '{asked}' best --budget " in whole
     assert "--epsilon 0.02 --tree study" in whole
-    assert check(store, "baseline", "winner").exit_code == 3
-    assert check(store, asked, "best").exit_code in (3, 4)
-    told = check(store, "--budget", "16", "--objective", f"{__file__}:noisy", "--json")
+    assert run("judge", store, "baseline", "winner").exit_code == 3
+    assert run("judge", store, asked, "best").exit_code in (3, 4)
+    told = run("judge", store, "--budget", "16", "--objective", f"{__file__}:noisy", "--json")
     assert told.exit_code == 0, told.output
     data = json.loads(told.stdout)
     assert data["verdict"] == "KEEP"
     assert data["b"]["is"] == "baseline"
     assert len(data["a"]["new_seeds"]) >= 3
     assert data["probability"] >= 0.95
-    again = check(store, "--json")
+    again = run("judge", store, "--json")
     assert (again.exit_code, json.loads(again.stdout)) == (0, data)
 
 
@@ -69,25 +64,19 @@ def test_what_is_refused_is_exit_code_1(store):
         (["--workers", "2"], "give --budget as well"),
         (["--objective", "a:b"], "give --budget as well"),
     ):
-        refused = check(store, *arguments)
-        assert refused.exit_code == 1
-        assert why in refused.stderr
+        assert why in refused("judge", store, *arguments)
 
 
 def test_a_store_without_a_tree_says_what_makes_one(tmp_path):
     Store(tmp_path / "empty.db").close()
-    refused = check(str(tmp_path / "empty.db"))
-    assert "holds no tree yet; refine run" in refused.stderr
+    assert "holds no tree yet; refine run" in refused("judge", tmp_path / "empty.db")
 
 
 @pytest.mark.slow
 def test_the_space_and_the_proposed_one(store):
     with refine.Tree("study", store=store) as tree:
         root = tree.rounds[0]
-    data = CliRunner().invoke(app, ["space", store, root.id, "--json"])
-    assert refine.Space.from_json(json.loads(data.stdout)) == root.space
-    nothing = CliRunner().invoke(app, ["space", store, root.id, "--proposed"])
-    assert (nothing.exit_code, "nothing was proposed" in nothing.stderr) == (1, True)
-    CliRunner().invoke(app, ["propose", store, root.id])
-    proposed = CliRunner().invoke(app, ["space", store, root.id, "--proposed", "--json"])
-    assert refine.Space.from_json(json.loads(proposed.stdout)) != root.space
+    assert refine.Space.from_json(data("space", store, root.id)) == root.space
+    assert "nothing was proposed" in refused("space", store, root.id, "--proposed")
+    good("propose", store, root.id)
+    assert refine.Space.from_json(data("space", store, root.id, "--proposed")) != root.space

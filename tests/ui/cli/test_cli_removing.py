@@ -7,16 +7,11 @@ import json
 import sqlite3
 
 import pytest
-from typer.testing import CliRunner
+from shell import run
 
 import refine
 from refine.errors import RoundBusyError
 from refine.store.schema import t
-from refine.ui.cli import app
-
-
-def run(*arguments, says=None):
-    return CliRunner().invoke(app, [str(a) for a in arguments], input=says)
 
 
 def score(p):

@@ -1,36 +1,34 @@
-"""The first minutes in the shell: files that run, and a study that is shown."""
+"""The first minutes in the shell: files that run, a study that is shown; and what is suggested runs as it stands."""
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from rich.console import Console
+from shell import good as said
+from shell import refused, run
 
 import refine
-from refine.ui.cli import app
-
-pytestmark = pytest.mark.slow
+from refine.utils.display import Cell, Items, Page, Text, to_rich, to_text
 
 
-def said(*words):
-    result = CliRunner().invoke(app, [str(w) for w in words])
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
+@pytest.mark.slow
 def test_init_writes_files_that_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     *files, command = [line for line in said("init").splitlines() if line]
     assert files == ["space.toml", "objective.py"]
     out = said(*command.split()[1:-1], 4, "--json", "-q")
     assert json.loads(out)["states"] == {"complete": 4}
-    again = CliRunner().invoke(app, ["init"])
-    assert again.exit_code == 1
-    assert "space.toml is there already, and is left as it is" in again.output
+    assert "is left as it is" in run("init").stderr
     assert "cd study && refine run study.db" in said("init", "study")
 
 
+@pytest.mark.slow
 def test_the_demo_tells_two_rounds(tmp_path):
     out = said("demo", "-o", tmp_path / "demo")
     with refine.Tree("demo", tmp_path / "demo" / "refine.db", create=False) as tree:
@@ -50,6 +48,7 @@ def test_the_demo_tells_two_rounds(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
     tree = refine.Tree("q", tmp_path / "s.db")
     tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: -p["x"], n=20, name="f").run(
@@ -64,3 +63,62 @@ def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
     seen = said("tree", tmp_path / "s.db")
     assert "(accepted by grace)" in seen
     assert "by you" not in seen
+
+
+def objective(p):
+    return 1 - 0.1 * (p["lr"] - 2) ** 2 - 0.2 * (p["optimizer"] == "SGD")
+
+
+def suggested(output: str) -> list[str]:
+    return re.findall(r"^  refine (.*)$", output, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    path = tmp_path / "a store's.db"  # needs quotes
+    space = {"lr": (0.5, 5.0, 19), "optimizer": ["Adam", "Nadam, fast", "SGD"], "epochs": 150}
+    with refine.Tree("fruit", store=path) as tree:
+        tree.add_round(space, objective, n=40, seed=3).run(progress=False)
+    with refine.Tree("other", store=path) as tree:
+        tree.add_round({"x": (0.0, 1.0)}, objective, n=4)
+    return shlex.quote(str(path))
+
+
+@pytest.mark.slow
+def test_what_is_suggested_runs_as_it_stands(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refine.ui.cli.shared.objective_for", lambda *_: {"objective": objective})
+    done, todo = set(), [f"tree {store} --tree fruit"]
+    while todo:
+        line = todo.pop(0)
+        command = line.split()[0]
+        if command in done:  # one of each is enough, in the order in which they are suggested
+            continue
+        done.add(command)
+        todo += suggested(said(line))
+    assert {"show", "analyze", "propose", "checks", "preview", "accept", "run"} <= done
+    (after,) = suggested(said(f"decline {store} root --tree fruit"))
+    assert after.startswith(f"branch {store} ")
+    assert "--edit" in after
+    said(after)
+    with refine.Tree("fruit", store=shlex.split(store)[0], create=False) as tree:
+        assert len(tree) == 3
+
+
+@pytest.mark.slow
+def test_an_error_suggests_what_runs(store: str) -> None:
+    wrong = refused(f"accept {store} last --tree fruit")
+    after = re.search(r"look first: refine (propose .*)$", wrong)[1]
+    assert "STORE" not in after
+    assert "Proposed for the next round:" in said(after)
+
+
+def test_a_command_is_never_broken() -> None:
+    """At a narrow terminal, and in a list."""
+    long = "refine accept " + "x" * 200 + " --n 5"
+    page = Page(
+        "t", (Text("said. " * 20, call=long), Items(("one", Cell("two", call=long), "three"))), (long,)
+    )
+    assert to_text(page, 60).splitlines().count(f"  {long}") == 3
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(to_rich(page), crop=False)
+    assert console.export_text().splitlines().count(f"  {long}") == 3

@@ -1,0 +1,49 @@
+"""A shell for these tests: the first word of a call may be a whole line, the others stand as they are."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from refine.ui.cli import app
+
+REFINE = Path(sys.executable).with_name("refine")
+
+
+def words(line: str, *more: object) -> list[str]:
+    return [*shlex.split(line), *map(str, more)]
+
+
+def run(line: str, *more: object, says: str | None = None) -> Result:
+    return CliRunner().invoke(app, words(line, *more), input=says)
+
+
+def good(line: str, *more: object) -> str:
+    result = run(line, *more)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def data(line: str, *more: object) -> Any:
+    return json.loads(good(line, *more, "--json"))
+
+
+def refused(line: str, *more: object) -> str:
+    """The error, which is one line."""
+    result = run(line, *more)
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr.removeprefix("error: ").rstrip("\n")
+
+
+def process(folder: Path, line: str, *more: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The same by the installed script."""
+    options = {"capture_output": True, "text": True, "timeout": 300, "check": False, **options}
+    return subprocess.run([str(REFINE), *words(line, *more)], cwd=folder, **options)
