@@ -86,18 +86,6 @@ def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
     assert found[0] == found[1]
 
 
-@pytest.mark.nightly
-@pytest.mark.slow
-def test_a_larger_budget_goes_on_in_the_same_rounds(tree):
-    first = tree.add_round(SPACE, noisy, n=20, seed=3)
-    refine.autopilot(first, budget=30, progress=False)
-    before = [(r.id, r.n) for r in tree.rounds]
-    refine.autopilot(first, budget=50, progress=False)
-    assert 40 < ran(tree) <= 50
-    assert tree.rounds[1].id == before[1][0]
-    assert tree.rounds[1].n > before[1][1]
-
-
 @pytest.mark.slow
 def test_a_budget_that_is_raised_leaves_rounds_that_can_be_proposed_on(tree):
     first = tree.add_round(SPACE, noisy, n=20, seed=3)

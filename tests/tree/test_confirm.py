@@ -62,26 +62,6 @@ def test_called_again_it_goes_on_and_runs_nothing_twice(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupted_race_goes_on(tmp_path):
-    calls = []
-
-    def stopping(params, trial):
-        calls.append(trial.seed)
-        if len(calls) == 28:
-            raise KeyboardInterrupt
-        return noisy(params, trial)
-
-    with refine.Tree("stopped", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(SPACE, stopping, n=24, name="same").run(progress=False)
-        with pytest.raises(KeyboardInterrupt):
-            tree.confirm(budget=12, progress=False)
-        kept = found.replicates
-        won = tree.confirm(budget=12, progress=False)
-        assert won.race.runs == len(found.replicates)
-        assert found.replicates.iloc[: len(kept)].equals(kept)
-
-
-@pytest.mark.slow
 def test_racers_are_chosen_by_the_posterior_and_not_by_what_was_observed(tmp_path):
     lucky = {"seed": None}
 
@@ -134,12 +114,3 @@ def test_a_reopened_tree_needs_its_objective(tmp_path):
         with pytest.raises(ObjectiveError, match="was reopened without its objective"):
             tree.confirm(progress=False)
         assert tree.confirm(budget=4, objective=noisy, progress=False).race.runs <= 4
-
-
-@pytest.mark.slow
-def test_the_page_says_how_the_race_ended(tree):
-    tree.add_round(SPACE, noisy, n=24).run(progress=False)
-    won = tree.confirm(budget=8, top=3, progress=False)
-    text = str(won)
-    assert f"race of {len(won.race.racers)} configurations with " in text
-    assert "under new seeds" in text

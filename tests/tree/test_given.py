@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.analysis.winner import field_of
 from refine.errors import DesignError, SpaceError
-from refine.tree.winner import ran
 
 SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"], "fixed": 3}
 POOR = {"x": 8.13, "y": 0.9, "z": "c"}
@@ -82,18 +80,6 @@ def test_a_killed_round_goes_on_and_gives_the_same(tree, tmp_path, found):
         )  # 40 configurations, 3 runs more of the baseline, and the one that was stopped
 
 
-@pytest.mark.slow
-def test_workers_and_a_replay_give_the_same(tree, tmp_path, found):
-    assert found.replay(None).same
-    with refine.Tree("two", store=tmp_path / "two.db") as other:
-        root = other.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
-        root.run(workers=2, progress=False)
-        key = ["seed", "value"]
-        assert sorted(map(tuple, root.trials[key].to_numpy())) == sorted(
-            map(tuple, found.trials[key].to_numpy())
-        )
-
-
 def test_the_same_again_adds_nothing_and_more_is_added(tree, found):
     same = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR, baseline_seeds=4, given=[IDEA])
     assert (same.id, same.n) == (found.id, 40)
@@ -132,17 +118,6 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, found):
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_minimized_gains_by_being_smaller(tree):
-    def loss(params, trial):
-        return -noisy(params, trial)
-
-    root = tree.add_round(SPACE, loss, direction="minimize", n=40, seed=3, baseline=POOR).run(progress=False)
-    won = root.recommend()
-    assert won.expected < won.gain.baseline.expected
-    assert won.gain.expected > 0
-
-
-@pytest.mark.slow
 def test_what_does_not_beat_the_baseline_says_so(tree, tmp_path):
     best, good = {"x": 4.0, "y": 0.0, "z": "a"}, {"x": 4.5, "y": 0.3, "z": "b"}
     root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run(progress=False)
@@ -164,14 +139,6 @@ def test_a_baseline_without_a_value_is_seen(tree):
     root = tree.add_round(SPACE, refuses, n=30, seed=3, baseline=POOR).run(progress=False)
     assert "baseline: no value, 3 runs ended without one" in str(root)
     assert root.recommend().gain is None
-
-
-def test_with_few_trials_the_gain_has_no_interval(tree):
-    root = tree.add_round(SPACE, noisy, n=3, seed=3, baseline=POOR).run(progress=False)
-    gain = root.recommend().gain
-    assert math.isnan(gain.low)
-    assert gain.verdict == "open"
-    assert "too few configurations were evaluated for an interval" in str(root.recommend())
 
 
 @pytest.mark.slow
@@ -254,19 +221,6 @@ def test_limits_scales_whole_numbers_and_constraints_hold(tree):
         tree.add_round(space, noisy, n=20, given={"lr": 0.5, "k": 1, "m": 20})
     with pytest.raises(DesignError, match="baseline_seeds must be a whole number >= 1"):
         tree.add_round(space, noisy, n=20, baseline={"lr": 0.5, "k": 1, "m": 20}, baseline_seeds=0)
-
-
-def test_runs_of_the_baseline_inform_on_the_baseline_alone(tree, found):
-    rounds = ran(tree._context.reader, found._judged_alike)
-    field = field_of(rounds)
-    judged = field.judged(rounds)
-    others = [i for i in range(len(field.candidates)) if i != field.baseline]
-    assert len(judged.fresh[field.baseline]) == 3
-    assert np.array_equal(judged.draws[:, others], field.draws[:, others])
-    before, after = (
-        np.ptp(np.quantile(d[:, field.baseline], (0.1, 0.9))) for d in (field.draws, judged.draws)
-    )
-    assert after < before
 
 
 def test_the_baselines_own_seeds_take_nothing_from_a_race(tree, found):

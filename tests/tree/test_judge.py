@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -30,48 +29,6 @@ def exact(params):
 def same(params, trial):
     """Nothing but luck."""
     return 0 * params["x"] + float(np.random.default_rng(trial.seed).normal(0.5, 0.05))
-
-
-class Digits:
-    """Networks trained on digits: the seed is that of the trial; ``label`` changes nothing, ``units`` does."""
-
-    def __init__(self):
-        from sklearn.datasets import load_digits
-
-        X, y = load_digits(return_X_y=True)
-        self.fit, self.valid = (X[:250] / 16, y[:250]), (X[900:1200] / 16, y[900:1200])
-
-    def __call__(self, params, trial):
-        from sklearn.neural_network import MLPClassifier
-
-        params["label"]
-        net = MLPClassifier(
-            (params["units"],), max_iter=6, random_state=trial.seed % 2**31, tol=0, solver="adam"
-        )
-        net.n_iter_no_change = 100
-        net.set_params(learning_rate_init=0.02)
-        return float(net.fit(*self.fit).score(*self.valid))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
-def test_a_lucky_seed_of_a_real_training_is_not_kept_and_a_better_network_is(tree):
-    space = {"units": [4, 24], "label": list(range(8))}
-    found = tree.add_round(space, Digits(), metric="value", n=16, seed=3, name="digits")
-    trials = found.run(check_noise=False, progress=False).trials
-    alike = trials[trials["units"] == 24].sort_values("value")
-    lucky, unlucky = ({"units": 24, "label": int(alike.iloc[i]["label"])} for i in (-1, 0))
-    assert alike["value"].iloc[-1] - alike["value"].iloc[0] > 0.02  # whoever compares single runs keeps it
-    seen = tree.judge(lucky, unlucky)
-    assert seen.verdict == "CONFIRM"
-    assert len(seen.a.fresh) == 0
-    told = tree.judge(lucky, unlucky, budget=10, progress=False)
-    assert told.verdict in ("CONFIRM", "DISCARD")
-    assert abs(told.difference) < alike["value"].iloc[-1] - alike["value"].iloc[0]
-    better = tree.judge(lucky, {"units": 4, "label": 0}, budget=12, progress=False)
-    assert better.verdict == "KEEP"
-    assert better.low > 0
-    assert len(better.a.fresh) >= 3
 
 
 @pytest.mark.slow
@@ -144,8 +101,8 @@ def test_a_difference_that_does_not_matter_is_none(tree):
     tree.add_round(SPACE, noisy, n=30, seed=1, baseline={"x": 9.0, "c": "a"}).run(progress=False)
     found = tree.judge(budget=12, progress=False)
     assert found.verdict == "KEEP"
-    assert tree.judge(epsilon=0.5).verdict == "DISCARD"
-    assert tree.judge(epsilon=0.5).probability == found.probability
+    same = tree.judge(found.a.params, epsilon=0.5)  # the winner may be another one by now
+    assert (same.verdict, same.probability) == ("DISCARD", found.probability)
 
 
 @pytest.mark.slow
@@ -188,16 +145,3 @@ def test_the_rule_and_what_would_decide():
     assert seeds_needed(0.0, 1e12, 2.0, 0.0) is None
     assert seeds_needed(5.0, 1e12, 2.0, 0.0, least=3) == 3
     assert seeds_needed(0.0, math.nan, 2.0, 0.0, least=3) == 3
-
-
-@pytest.mark.slow
-def test_plain_data_has_probabilities_as_fine_as_they_are_known(tree):
-    tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}).run(progress=False)
-    found = tree.judge()
-    data = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert data["probability"] == round(found.probability, 2)
-    assert data["b"]["is"] == "baseline"
-    assert data["verdict"] == found.verdict
-    text = str(found)
-    assert text.startswith(found.verdict)
-    assert "with probability about" in text or "more than 0.99" in text

@@ -6,14 +6,13 @@ from typer.testing import CliRunner
 
 import refine
 from refine.errors import ReviewError, StoreError
-from refine.proposal.allocation import learning_from
 from refine.ui.cli import app
 
 SPACE = {"x": (0.0, 10.0, 11), "y": (0.0, 1.0, 6)}
 
 
 @pytest.fixture
-def tree(url):
+def stored(url):
     with refine.Tree("marked", store=url) as tree:
         yield tree
 
@@ -31,8 +30,8 @@ def grown(tree, **how):
 
 
 @pytest.mark.slow
-def test_an_excluded_trial_is_in_no_analysis(tree):
-    found = grown(tree)
+def test_an_excluded_trial_is_in_no_analysis(stored):
+    found = grown(stored)
     best, without = found.best.name, found.trials.drop(index=found.best.name)
     assert found.exclude([best], "its disk was full", author="ann") == 1
     assert found.trials.loc[best, "state"] == "excluded"
@@ -43,17 +42,17 @@ def test_an_excluded_trial_is_in_no_analysis(tree):
     again = refine.analyze(found.space, found.trials, metric="value", seed=0)
     assert again.digest == apart.digest != grown(refine.Tree("other", store="sqlite://")).analyze().digest
     assert [e.q for e in again.parameters] == [e.q for e in apart.parameters]
-    assert tree.winner().params != {"x": 3.0, "y": 1.0}
+    assert stored.winner().params != {"x": 3.0, "y": 1.0}
     marks = found.marks
     assert list(marks.index) == [best]
     assert marks.loc[best, "excluded"] == "its disk was full"
     assert marks.loc[best, "author"] == "ann"
-    assert "its disk was full (1 trial)" in set(tree.log()["note"])
+    assert "its disk was full (1 trial)" in set(stored.log()["note"])
 
 
 @pytest.mark.slow
-def test_what_was_excluded_can_be_included_and_run_again(tree):
-    found = grown(tree)
+def test_what_was_excluded_can_be_included_and_run_again(stored):
+    found = grown(stored)
     before = found.trials
     found.exclude(before["x"] > 8, "the wrong data")
     out = found.trials["state"] == "excluded"
@@ -65,15 +64,6 @@ def test_what_was_excluded_can_be_included_and_run_again(tree):
     found.run(progress=False, rerun="excluded")
     assert set(found.trials["state"]) == {"complete"}
     assert sorted(found.trials["value"]) == sorted(before["value"])
-
-
-@pytest.mark.slow
-def test_children_leave_out_what_was_excluded_above(tree):
-    found = grown(tree)
-    child = found.branch({"x": (2.0, 6.0, 5), "y": (0.0, 1.0, 6)}, n=12, note="closer").run(progress=False)
-    known = child.analyze().n_earlier
-    found.exclude(found.trials[found.trials["x"].between(2, 6)].iloc[:2], "measured twice")
-    assert child.analyze().n_earlier == known - 2
 
 
 @pytest.mark.slow
@@ -119,20 +109,12 @@ def test_marks_travel_with_a_tree(tree, tmp_path):
     assert list(found.marks.index) == [6]
 
 
-def test_exploit_trials_learn_nothing_from_what_was_excluded(tree):
-    found = grown(tree)
-    child = found.branch(SPACE, n=12, note="again").run(progress=False)
-    child.exclude([0, 1], "a broken machine")
-    learned = learning_from(found.analyze(), child.trials)
-    assert len(learned.y) == len(found.analyze().y) + 10
-
-
-def test_what_runs_in_place_of_a_removed_trial_is_not_excluded(tree):
-    found = grown(tree)
+def test_what_runs_in_place_of_a_removed_trial_is_not_excluded(stored):
+    found = grown(stored)
     key = found.trials.loc[5, ["x", "y"]].tolist()
     found.exclude([5], "a broken machine")
     found.star([6])
-    tree.delete_trials(found, [5], note="it runs again")
+    stored.delete_trials(found, [5], note="it runs again")
     found.run(progress=False)
     assert key in found.trials[["x", "y"]].to_numpy().tolist()
     assert set(found.trials["state"]) == {"complete"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 
 import numpy as np
 import pytest
@@ -41,18 +40,6 @@ def test_running_twice_runs_nothing_twice_and_a_larger_n_extends(tree, space):
     assert again.n == 35
     assert again.trials.iloc[:20].equals(first)
     assert len(tree) == 1
-
-
-def test_a_round_is_the_same_whatever_ran_before(tmp_path, space):
-    def objective(params):
-        return random.random() + np.random.random() + params["lr"]
-
-    tables = []
-    for name, n in (("a", 12), ("b", 5)):
-        with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
-            found = tree.add_round(space, objective, n=n, seed=3).run(progress=False)
-            tables.append(found.run(n=12, progress=False).trials.drop(columns="seconds"))
-    assert tables[0].equals(tables[1])
 
 
 def test_exceptions_fail_a_trial_and_nan_diverges_it(tree, space):
@@ -248,32 +235,6 @@ def test_what_was_read_is_noted(tree, space):
     assert analysis.noise.source == "deterministic"
 
 
-@pytest.mark.slow
-def test_a_code_change_is_seen_and_does_not_stop_a_round(tree, space):
-    found = tree.add_round(space, objectives.bowl, n=5, name="f").run(progress=False)
-    with pytest.warns(refine.errors.RefineWarning, match="5 of its 5 finished trials ran another version"):
-        tree.add_round(space, lambda p: 1.0, n=9, name="f").run(progress=False)
-    codes = found.context.store.records([found._stored.pk]).columns["code"]
-    assert len(set(codes[:5])) == 1
-    assert len(set(codes)) == 2
-    with pytest.warns(refine.errors.RefineWarning, match="4 of its 9 finished trials ran another version"):
-        tree.add_round(space, objectives.bowl, n=20, name="f").run(progress=False)
-    analysis = found.analyze()
-    assert analysis.codes == tuple(dict.fromkeys(codes))
-    assert f"2 versions of the objective's code ({', '.join(analysis.codes)})" in str(analysis.details)
-    alone = tree.add_round(space, objectives.bowl, n=20, name="g").run(progress=False).analyze()
-    assert "versions of the objective's code" not in str(alone.details)
-
-
-def test_every_root_runs_its_own_objective(tree, space):
-    one = tree.add_round(space, objectives.bowl, n=5)
-    two = tree.add_round(space, objectives.metrics, n=5, metric="acc")
-    frame = tree[one.id].run(progress=False).trials
-    assert frame["value"].tolist() == [objectives.bowl(space.configuration(int(c))) for c in frame["cell"]]
-    assert "acc" in tree[two.id].run(progress=False).trials
-    assert tree.rounds[0].objective is objectives.bowl
-
-
 def test_a_named_objective_is_found_again(tmp_path, space):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(space, objectives.bowl, n=5, name="mine")
@@ -319,16 +280,6 @@ def test_an_objective_that_exits_fails_its_trial_only(tree, space):
     frame = tree.add_round(space, objective, n=40).run(progress=False).trials
     assert (frame.loc[frame["lr"] == 0.5, "state"] == "failed").all()
     assert (frame.loc[frame["lr"] != 0.5, "state"] == "complete").all()
-
-
-def test_two_lambdas_are_two_rounds(tree, space):
-    up, down = (lambda p: p["lr"]), (lambda p: -p["lr"])
-    assert tree.add_round(space, up, n=5).id != tree.add_round(space, down, n=5).id
-
-
-def test_asking_whether_a_parameter_is_there_counts_as_reading_it(tree, space):
-    found = tree.add_round(space, lambda p: float("junk" in p) + p["lr"], n=20).run(progress=False)
-    assert "junk" not in found.analyze().never_read
 
 
 def test_the_progress_bar_names_what_no_trial_has_read(tree, space, capsys):

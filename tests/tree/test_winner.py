@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-import pandas as pd
 import pytest
 
 import objectives
@@ -102,16 +99,6 @@ def test_minimizing_is_the_mirror_of_maximizing(tmp_path):
     assert lost.best_value == -won.best_value
 
 
-def test_few_trials_have_no_interval(tree):
-    tree.add_round(SPACE, noisy, n=3).run(progress=False)
-    won = tree.winner()
-    assert won.is_best_observed
-    assert won.expected == won.observed == tree.best()["value"]
-    assert all(math.isnan(end) for end in won.interval)
-    assert math.isnan(won.within)
-    assert "too few configurations for an interval" in str(won.why())
-
-
 def test_a_degenerate_trial_is_never_handed_over(tree):
     def constant(params):
         return {"acc": 2.0 if params["x"] > 8 else params["x"] / 10, "degenerate": float(params["x"] > 8)}
@@ -137,16 +124,6 @@ def test_branches_with_other_parameters_are_judged_together(tmp_path):
         assert won.round == child.id
         assert won.params["extra"] > 0.5
         assert other.recommend().round == other.id
-
-
-def test_imported_runs_are_candidates(tree):
-    rng = np.random.default_rng(0)
-    rows = [
-        {"x": float(x), "c": c, "value": -abs(x - 5) + rng.normal(0, 0.3)} for x in range(10) for c in "ab"
-    ]
-    tree.add_frame(pd.DataFrame(rows), space={"x": (0.0, 9.0, 10), "c": ["a", "b"]}, value="value")
-    won = tree.winner()
-    assert abs(won.params["x"] - 5) <= 1
 
 
 def test_rounds_of_another_metric_are_left_out(tree):

@@ -149,15 +149,6 @@ def test_a_missing_parameter_was_not_read(tree):
     assert all(("units" in t.params) == (t.params["layers"] > 0) for t in study.trials)
 
 
-def test_refinements_own_table_comes_back_as_it_was_drawn(tree):
-    root = tree.add_round({"a": (0.0, 1.0, 20), "b": [1, 2]}, lambda p: p["a"], n=20).run(progress=False)
-    with refine.Tree("other", store="sqlite://") as other:
-        again = other.add_frame(root.trials, root.space)
-        assert set(again.trials["origin"]) == {"space_filling"}
-        assert list(again.trials["cell"]) == list(root.trials["cell"])
-        assert list(again.trials["value"]) == list(root.trials["value"])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "text"),

@@ -106,9 +106,3 @@ def test_what_a_person_says_counts_and_is_doubted_where_it_is_clearly_wrong(tree
     assert analysis.n_space_filling == 60
     assert codes(analysis) == ["uneven"]
     assert "do not look like it" in sentence(analysis.cautions[0])
-
-
-def test_a_round_that_a_sampler_steers_is_proposed_on_untested(tree):
-    space = {"x": refine.Float(0, 1, levels=20), "y": refine.Float(0, 1, levels=20)}
-    found = tree.add_round(space, lambda p: -((p["x"] - 0.3) ** 2), n=20, design="tpe", name="parabola")
-    assert not found.run(progress=False).propose().analysis.tested

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import sqlite3
 
@@ -124,18 +123,6 @@ def test_a_round_goes_out_whole(tree):
         assert again.trials[ended]["acc"].tolist() == root.trials[ended]["acc"].tolist()
         assert again.trials[list(SPACE)].equals(root.trials[list(SPACE)])
         assert again.replicates["acc"].tolist() == root.replicates["acc"].tolist()
-
-
-@pytest.mark.slow
-def test_classes_and_counter_samples_go_out_too(tree):
-    space = {"lr": (0.5, 5.0, 19), "kind": [math.sin, math.cos, (1, 2), None, True], "depth": (1, 3)}
-    root = tree.add_round(space, lambda p: -abs(p["lr"] - 2), n=60).run(progress=False)
-    child = root.propose().edit(lr=(1.0, 3.0), kind=[math.sin, None]).accept(n=20, audit=0.2)
-    child.run(progress=False)
-    study = child.to_optuna()
-    assert len(study.trials) == 20 + len(child.replicates)
-    assert study.trials[0].params["kind"] in ("sin", None)
-    assert {t.user_attrs["origin"] for t in study.trials} == {"space_filling", "audit", "probe"}
 
 
 @pytest.mark.slow
