@@ -22,6 +22,9 @@ def objective(params):
     return 1 - 0.02 * (params["lr"] - 1.4) ** 2 - 0.2 * params["dropout"] - slow
 
 
+WORDS = ("FOLDER", "ROOT", "EMPTY", "FOREIGN")
+
+
 class Place(SimpleNamespace):
     """See :func:`place`."""
 
@@ -40,8 +43,14 @@ class Place(SimpleNamespace):
 
     def said(self, text):
         """A text with the words in capitals filled in."""
-        for word in ("FOLDER", "ROOT", "EMPTY", "FOREIGN"):
+        for word in WORDS:
             text = text.replace(word, str(getattr(self, word)))
+        return text
+
+    def words(self, text):
+        """The other way round."""
+        for word in WORDS:
+            text = text.replace(str(getattr(self, word)), word)
         return text
 
 
