@@ -20,8 +20,17 @@ from refine.utils.extras import load
 
 URL = sa.URL
 
+BUSY_SECONDS = 30.0
+"""A SQLite file that another process has locked is waited for so long, unless the URL says otherwise."""
+
+_KEPT = "everything that was written before is kept, and the same call goes on from there"
+
 _open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
 """Engines with sockets, which a forked process must not share with its parent."""
+
+
+class NotWritableError(StoreError):
+    """A store that may be looked at only."""
 
 
 def _after_fork() -> None:
@@ -193,15 +202,6 @@ def _tune_sqlite(connection: sqlite3.Connection, patience: float) -> None:
 
 # What a database says when it can't go on, in words that say what to do.
 
-BUSY_SECONDS = 30.0
-"""A SQLite file that another process has locked is waited for so long, unless the URL says otherwise."""
-
-_KEPT = "everything that was written before is kept, and the same call goes on from there"
-
-
-class NotWritableError(StoreError):
-    """A store that may be looked at only."""
-
 
 def patience_of(url: sa.URL) -> float:
     """For how many seconds the lock of another process is waited for.
@@ -255,8 +255,8 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
 
 
 def explained(error: BaseException, engine: sa.Engine) -> str | None:
-    """What a SQLite error means, and the way out; ``None`` where it is none of these."""
-    kind = getattr(error, "sqlite_errorname", None) or ""
+    """What a full disk, a lock or a failing disk means, and the way out; ``None`` where it is none of these."""
+    kind, said = getattr(error, "sqlite_errorname", None) or "", first_line(error)
     if kind == "SQLITE_FULL":
         return "the disk is full; make room"
     if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -267,25 +267,18 @@ def explained(error: BaseException, engine: sa.Engine) -> str | None:
     if kind.startswith("SQLITE_IOERR"):
         return f"the disk can't be read or written ({error}); see that it has room and is in order"
     if getattr(error, "sqlstate", None) in ("53100", "58030"):  # disk_full, io_error
-        return f"the server's disk is full or failing ({first_line(error)}); make room there"
+        return f"the server's disk is full or failing ({said}); make room there"
     return None
 
 
 def forbidden(error: BaseException) -> str | None:
     """Who may not write, and the way out; ``None`` where that is not what a database says."""
+    rule = "it may be read and not be written"
     if (getattr(error, "sqlite_errorname", None) or "").startswith("SQLITE_READONLY"):
-        return (
-            f"it may be read and not be written ({error}); see who owns the file and its folder, or copy it to where you "
-            "may write"
-        )
-    if getattr(error, "sqlstate", None) in (
-        "42501",
-        "25006",
-    ):  # insufficient_privilege, read_only_sql_transaction
-        return (
-            f"it may be read and not be written by this role ({first_line(error)}); ask its owner for the right to write, or "
-            "use another role"
-        )
+        return f"{rule} ({error}); see who owns the file and its folder, or copy it to where you may write"
+    # insufficient_privilege, read_only_sql_transaction
+    if getattr(error, "sqlstate", None) in ("42501", "25006"):
+        return f"{rule} by this role ({first_line(error)}); ask its owner for the right to write, or use another role"
     return None
 
 

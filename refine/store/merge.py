@@ -165,51 +165,36 @@ class _Union:
         pk = self.pks[part.id]
         ours = self.connection.execute(sa.select(t.node).where(t.node.c.pk == pk)).mappings().one()
         for name in (
-            "metric",
-            "direction",
-            "allow_degenerate",
-            "subject_to",
-            "goals",
-            "scientific",
-            "epsilon",
-            "note",
+            c.name for c in own_columns(t.node) if c.name not in ("id", "content", "author", "created")
         ):
-            if ours[name] != part.row.get(name):
-                self.kept.append(
-                    f"round {part.id}: {name} is {ours[name]!r} here, {part.row.get(name)!r} there"
-                )
+            if ours[name] != (theirs := part.row.get(name)):
+                self.kept.append(f"round {part.id}: {name} is {ours[name]!r} here, {theirs!r} there")
         targets = _targets(self.ours(t.target, pk))
         comparable = targets in ([], _targets(part.rows.get("target", ())))
         for table in hanging_on(t.node):
-            theirs = part.rows.get(table.name, ())
+            rows = part.rows.get(table.name, ())
             if table is t.trial:
-                self.meet_trials(part.id, pk, theirs, comparable)
+                self.meet_trials(part.id, pk, rows, comparable)
             elif table is t.mark:
                 continue  # once the trials that they are about have their numbers
             elif table is t.tag:
-                self.insert(table, t.node, pk, self.free_tags(part.id, list(theirs)))
+                self.insert(table, t.node, pk, self.free_tags(part.id, list(rows)))
             elif table is t.cell_plan:
-                self.meet_plans(part.id, pk, list(self.ours(table, pk)), list(theirs))
+                self.meet_plans(part.id, pk, list(self.ours(table, pk)), list(rows))
             elif table is t.target and not targets:
-                self.insert(table, t.node, pk, list(theirs))
-            elif table is t.target:
-                if not comparable and _targets(theirs):
-                    self.differs(part.id, table)
+                self.insert(table, t.node, pk, list(rows))
             elif table.name in _WITH_NODE:
-                if _unordered(self.ours(table, pk)) != _unordered(theirs):
-                    self.differs(part.id, table)
+                equal = _unordered(self.ours(table, pk)) == _unordered(rows)
+                if not (equal if table is t.inherited else comparable or not _targets(rows)):
+                    self.kept.append(f"round {part.id}: {_WITH_NODE[table.name]} differs; ours was kept")
             else:
-                self.meet_rows(part.id, table, pk, list(self.ours(table, pk)), list(theirs))
+                self.meet_rows(part.id, table, pk, list(self.ours(table, pk)), list(rows))
         marks = self.placed(pk, list(part.rows.get("mark", ())), part.rows.get("trial", ()))
         self.meet_rows(part.id, t.mark, pk, list(self.ours(t.mark, pk)), marks)
 
     def ours(self, table: sa.Table, pk: int) -> Iterable[Row]:
         """What this tree has of a table that hangs on a node."""
         return (row for _, row in sound_rows(self.connection, table, pk))
-
-    def differs(self, node: str, table: sa.Table) -> None:
-        """Notes that what is written with a node is not the same."""
-        self.kept.append(f"round {node}: {_WITH_NODE[table.name]} differs; ours was kept")
 
     def meet_rows(self, node: str, table: sa.Table, pk: int, ours: list[Row], theirs: list[Row]) -> None:
         names = identity_of(table)
@@ -226,7 +211,7 @@ class _Union:
                 # The content of a decision holds its note and author beside what was decided.
                 if same[name] != row[name]:
                     self.kept.append(
-                        f"round {node}: {table.name} {_short(same, names)}: {name} differs; ours was kept"
+                        f"round {node}: {table.name} {' '.join(map(str, _key(same, names)))[:60]}: {name} differs; ours was kept"
                     )
             for below in inner:
                 self.meet_inner(node, table, pk, below, same, row, names)
@@ -235,10 +220,10 @@ class _Union:
         """What a round runs beside its design: what was drawn for it, and what somebody gave; both may have become more."""
 
         def drawn(rows: list[Row]) -> list[tuple[str, str]]:
-            in_order = sorted(rows, key=lambda row: row["position"])
-            return [
-                (r["origin"], r["configuration"]) for r in in_order if r["origin"] not in ("given", BASELINE)
-            ]
+            mine = sorted(
+                (r for r in rows if r["origin"] not in ("given", BASELINE)), key=lambda r: r["position"]
+            )
+            return [(row["origin"], row["configuration"]) for row in mine]
 
         mine, other = drawn(ours), drawn(theirs)
         later = other[len(mine) :]
@@ -247,10 +232,9 @@ class _Union:
             later = []
         there = Counter(row["configuration"] for row in ours)
         last = max((row["position"] for row in ours), default=-1)
-        for origin, configuration in later:
-            last += 1
-            row = {"position": last, "origin": origin, "configuration": configuration}
-            self.insert(t.cell_plan, t.node, pk, [row])
+        new = [{"position": at, "origin": o, "configuration": c} for at, (o, c) in enumerate(later, last + 1)]
+        self.insert(t.cell_plan, t.node, pk, new)
+        last += len(new)
         for row in theirs:
             if row["origin"] not in ("given", BASELINE):
                 continue
@@ -274,7 +258,9 @@ class _Union:
             if old is None:
                 fresh.append(found)
             elif (old.get("state"), old.get("metrics")) != (found.get("state"), found.get("metrics")):
-                self.kept.append(f"round {node}: {below.name} {_short(found, keys)} differs; ours was kept")
+                self.kept.append(
+                    f"round {node}: {below.name} {' '.join(map(str, _key(found, keys)))[:60]} differs; ours was kept"
+                )
         if fresh:
             where = [link(table, t.node) == pk, *(table.c[n] == same[n] for n in names)]
             owner = self.connection.execute(sa.select(table.c.pk).where(*where)).scalar_one()
@@ -400,10 +386,6 @@ class _Union:
 
 def _key(row: Row, names: Iterable[str]) -> tuple[Any, ...]:
     return tuple(row[n] for n in names)
-
-
-def _short(row: Row, names: Iterable[str]) -> str:
-    return " ".join(str(row[n]) for n in names)[:60]
 
 
 def _unordered(rows: Iterable[Row]) -> tuple[int, int]:

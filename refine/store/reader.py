@@ -222,22 +222,21 @@ class Snapshot(Reader):
         """Where connections come from."""
         return self._reader.engine
 
+    def _remembered(self, key: Any, read: Callable[[], T]) -> T:
+        if key not in self._known:
+            self._known[key] = read()
+        return cast(T, self._known[key])
+
     def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
-        if (read, tree) not in self._known:
-            self._known[read, tree] = read(self.engine, tree)
-        return cast(T, self._known[read, tree])
+        return self._remembered((read, tree), lambda: read(self.engine, tree))
 
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
         """See :meth:`Reader.counts`."""
-        if ("counts", tree) not in self._known:
-            self._known["counts", tree] = self._reader.counts(tree)
-        return cast(dict[int, dict[str, int]], self._known["counts", tree])
+        return self._remembered(("counts", tree), lambda: self._reader.counts(tree))
 
     def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
         """See :meth:`Reader.best_record`."""
-        if (pk, goal) not in self._known:
-            self._known[pk, goal] = self._reader.best_record(pk, goal)
-        return cast(tuple[int, Records] | None, self._known[pk, goal])
+        return self._remembered((pk, goal), lambda: self._reader.best_record(pk, goal))
 
     def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
         known: dict[int, T | None] = self._known.setdefault(read, {})

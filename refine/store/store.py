@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -167,8 +167,8 @@ class Store(Reader):
     def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
         """See :meth:`refine.store.reader.Reader.best_record`."""
         best = self._best.of(self.engine, pk, goal)
-        found = read_records(self.engine, [pk], row=best.row)[pk] if best.row else None
-        return None if found is None or not found.metrics else (best.position, found)
+        records = read_records(self.engine, [pk], row=best.row)[pk] if best.row else None
+        return (best.position, records) if records and records.metrics else None
 
     def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
         return read(self.engine, [pk]).get(pk)
@@ -414,18 +414,15 @@ class Store(Reader):
 
     def remove_damaged(self, tree: int, found: Sequence[Damaged], entries: Sequence[Removal]) -> None:
         """Takes damaged rows out, and notes it for the log."""
-        with self.engine.begin() as connection:
+        with self._removing(tree, entries) as connection:
             remove_damaged(connection, found)
-            for entry in entries:
-                note_removal(connection, tree, entry)
 
     def remove_trials(
         self, tree: int, pk: int, numbers: Collection[int], curves: bool, entry: Removal
     ) -> None:
         """Takes trials out: see :func:`refine.store.removal.remove_trials`."""
-        with self.engine.begin() as connection:
+        with self._removing(tree, [entry]) as connection:
             remove_trials(connection, pk, numbers, curves)
-            note_removal(connection, tree, entry)
 
     def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
         """Keeps what somebody noted about trials of a node, all as of now."""
@@ -439,8 +436,14 @@ class Store(Reader):
 
     def remove_nodes(self, tree: int, pks: Sequence[int], entries: Sequence[Removal]) -> None:
         """Takes rounds out with everything that belongs to them."""
-        with self.engine.begin() as connection:
+        with self._removing(tree, entries) as connection:
             remove_rows(connection, t.node, t.node.c.pk.in_(list(pks)))
+
+    @contextlib.contextmanager
+    def _removing(self, tree: int, entries: Sequence[Removal]) -> Iterator[sa.Connection]:
+        """A transaction that is noted for the log."""
+        with self.engine.begin() as connection:
+            yield connection
             for entry in entries:
                 note_removal(connection, tree, entry)
 

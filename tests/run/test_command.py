@@ -152,11 +152,7 @@ def test_from_the_shell(command, tmp_path, monkeypatch):
         "space.toml",
         "--command",
         command,
-        "--metric",
-        "val_acc",
-        "-n",
-        "6",
-        "--quiet",
+        *["--metric", "val_acc", "-n", "6", "--quiet"],
     ]
     made = CliRunner().invoke(app, run)
     assert made.exit_code == 0, made.output

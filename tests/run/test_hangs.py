@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from types import SimpleNamespace
 
 import pytest
+from dask_cluster import dask_cluster
 
 import refine
 from refine.errors import RefineWarning, RoundStoppedError
@@ -26,35 +27,6 @@ SPACE = {"x": (1, 40, 40)}
 def slowly(params):
     time.sleep(0.3)
     return float(params["x"])
-
-
-@contextlib.contextmanager
-def dask(folder, workers=1):
-    """A scheduler and workers as processes of their own, and an executor on them."""
-    from distributed import Client
-
-    file = folder / "scheduler.json"
-    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
-    command = [sys.executable, "-m", "dask"]
-    processes = [subprocess.Popen([*command, "scheduler", "--port", "0", *local], stderr=subprocess.DEVNULL)]
-    try:
-        while not file.exists():
-            assert processes[0].poll() is None
-            time.sleep(0.1)
-        processes += [
-            subprocess.Popen(
-                [*command, "worker", "--no-nanny", "--nthreads", "1", *local], stderr=subprocess.DEVNULL
-            )
-            for _ in range(workers)
-        ]
-        with Client(scheduler_file=str(file), timeout=10, set_as_default=False) as client:
-            if workers:
-                client.wait_for_workers(workers, timeout=60)
-            yield client.get_executor(pure=False, retries=0), processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def when_some_are_stored(found, kill):
@@ -82,7 +54,8 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
     }[gone]
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(SPACE, slowly, n=40, seed=1)
-        with dask(tmp_path, 2) as (on, processes):
+        with dask_cluster(tmp_path, 2) as (client, processes):
+            on = client.get_executor(pure=False, retries=0)
             victims = processes[:1] if gone == "scheduler" else processes[1:]
             thread = when_some_are_stored(found, lambda: [process.kill() for process in victims])
             with pytest.raises(RoundStoppedError, match=text):
@@ -119,11 +92,11 @@ def test_workers_that_offer_a_gpu_are_waited_for_and_the_others_get_no_trial(tmp
             )
         )
 
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree, dask(tmp_path, 1) as (on, _):
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree, dask_cluster(tmp_path) as (client, _):
         found = tree.add_round(SPACE, visible, n=3, seed=1)
         thread = threading.Thread(target=start)
         thread.start()
-        on = on._client.get_executor(pure=False, retries=0, resources={"GPU": 1})
+        on = client.get_executor(pure=False, retries=0, resources={"GPU": 1})
         text = (
             r"the Dask cluster has no worker that offers GPU=1 yet, and trials wait for one; start workers with dask worker "
             r"--resources 'GPU=1'"
@@ -176,8 +149,7 @@ PLACES = {"workers": None, "threads": lambda: ThreadPoolExecutor(2), "processes"
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("in_c", [False, True], ids=["python", "C"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "in_c"), [("workers", True), ("threads", False), ("processes", True)])
 def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, place, in_c):
     for module in (executor, task):
         monkeypatch.setattr(module, "LOAD_SECONDS", 3.0)
@@ -235,38 +207,25 @@ def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, how, t
         assert len(found.run(workers=2, n=8, progress=False).trials) == 8
 
 
-def crashed_at_three(tree, objective):
-    """A round of six trials, of which the one with x = 3 crashed and no other."""
-    found = tree.add_round({"x": (1, 6)}, objective, n=6, seed=1).run(workers=2, progress=False)
-    states = found.trials.set_index("x")["state"]
-    assert states[3] == "crashed"
-    assert (states.drop(3) == "complete").all()
-    return found
+def forks(params):
+    """Its child holds the pipe of the trial's process open, as whoever forks without starting another program does."""
+    if os.fork() == 0:
+        time.sleep(30)
+    os._exit(5)
 
 
-def test_what_a_trial_forked_does_not_keep_its_death_a_secret(tmp_path):
-    """It holds the pipe of the trial's process open, as whoever forks without starting another program does."""
+def closes(params):
+    os.closerange(3, 256)
+    time.sleep(3600)
 
-    def forks(params):
-        if params["x"] == 3 and os.fork() == 0:
-            time.sleep(30)
-            os._exit(0)
-        if params["x"] == 3:
-            os._exit(5)
-        return float(params["x"])
 
+@pytest.mark.parametrize("fault", [forks, pytest.param(closes, marks=pytest.mark.nightly)])
+def test_a_trial_that_tampers_with_its_pipe_is_a_crashed_one(tmp_path, fault):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = crashed_at_three(tree, forks)
-        assert "exit code 5" in found.failures["error"].iloc[0]
-
-
-@pytest.mark.nightly
-def test_a_trial_that_closes_the_pipe_is_a_crashed_one(tmp_path):
-    def closes(params):
-        if params["x"] == 3:
-            os.closerange(3, 256)
-            time.sleep(3600)
-        return float(params["x"])
-
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        crashed_at_three(tree, closes)
+        found = tree.add_round(
+            {"x": (1, 6)}, lambda p: fault(p) if p["x"] == 3 else float(p["x"]), n=6, seed=1
+        )
+        states = found.run(workers=2, progress=False).trials.set_index("x")["state"]
+        assert states[3] == "crashed"
+        assert (states.drop(3) == "complete").all()
+        assert fault is closes or "exit code 5" in found.failures["error"].iloc[0]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dask_cluster import dask_cluster
 
 import refine
 from refine.run.workers.packed_objective import pack, unpack
@@ -61,14 +64,10 @@ class Elsewhere(Counted):
 
 
 def run(executor, n=40):
-    with Tree() as tree:
+    with refine.Tree("packed", store="sqlite://") as tree:
         found = tree.add_round(SPACE, Data(), n=n)
         found.run(2, executor=executor, check_noise=False, progress=False)
         return found.trials.sort_values("row").reset_index(drop=True)
-
-
-def Tree():
-    return refine.Tree("parcel", store="sqlite://")
 
 
 def processes():
@@ -81,8 +80,21 @@ def loky():
     return ProcessPoolExecutor(2)
 
 
+@contextlib.contextmanager
+def dask():
+    with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder), 2) as (client, _):
+        yield client.get_executor(pure=False)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("pool", [lambda: ThreadPoolExecutor(2), processes, loky])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        lambda: ThreadPoolExecutor(2),
+        pytest.param(dask, marks=pytest.mark.cluster),
+        *(pytest.param(each, marks=pytest.mark.nightly) for each in (processes, loky)),
+    ],
+)
 def test_data_travel_with_no_task(pool):
     with pool() as executor:
         counted = Counted(executor)
@@ -90,20 +102,6 @@ def test_data_travel_with_no_task(pool):
     assert (trials["value"] == trials["row"]).all()
     assert (trials["free"] == 1).all()
     assert len(counted.sizes) == 40
-    assert max(counted.sizes) < 20_000
-
-
-@pytest.mark.cluster
-def test_nor_on_the_persons_own_dask_cluster():
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        counted = Counted(client.get_executor(pure=False))
-        trials = run(counted)
-    assert (trials["value"] == trials["row"]).all()
     assert max(counted.sizes) < 20_000
 
 

@@ -9,12 +9,14 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dask_cluster import dask_cluster
 
 import refine
 from refine.run.workers.child import _idle, run_in_child
@@ -52,14 +54,7 @@ def dies(params, trial):
 @contextlib.contextmanager
 def foreign_dask(threads):
     """A cluster as a person starts it: processes of their own, with settings that this package doesn't make."""
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(
-            n_workers=1, threads_per_worker=threads, processes=True, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder), threads=threads) as (client, _):
         yield client.get_executor()
 
 

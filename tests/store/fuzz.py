@@ -28,12 +28,11 @@ from refine.errors import RefineError
 from refine.space.files import read_space
 from refine.store.rows import from_plain
 from refine.store.schema import metadata
-from refine.tree.exchange.dataframe import read_table
 from refine.ui.web.messages import MESSAGES
 from refine.ui.web.session import Session
 
 NONE = object()
-"""What a target returns where refine was asked nothing: a document that says no file, say, or no study of Optuna's."""
+"""What a target returns where refine was asked nothing: a document that says no file, say."""
 
 RENEWED = 200
 """Inputs until a store that takes inputs is made anew."""
@@ -51,21 +50,12 @@ LETTERS = (
     *((0xD800, 0xDFFF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF)),
 )
 COLUMNS = """"x": [0.0, 0.25, 0.5, 1.0, 0.1, 0.2], "k": [0, 1, 2, 3, 4, 5], "c": ["a", "b", "a", "b", "a", "b"], "acc": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]"""
-ROWS = """[["x", "k", "c", "acc"], ["0.1", "1", "a", "0.1"], ["0.2", "2", "a", "0.2"], ["0.3", "3", "b", "0.3"], ["0.4", "4", "a", "0.4"]]"""
 SOUND = {
     "frame": f"""[
         {{"columns": {{{COLUMNS}}}, "parameters": null, "value": "acc"}},
         {{"columns": {{{COLUMNS}, "seconds": [1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "seed": [0, 1, 2, 3, 4, 5],
          "state": ["complete", "complete", "complete", "complete", "complete", "complete"],
          "origin": ["given", "given", "given", "given", "given", "given"]}}, "parameters": ["x", "k", "c"], "value": "acc"}}]""",
-    "csv": f"""[{{"rows": {ROWS}, "cell": ",", "line": "\\n", "end": ""}}, {{"rows": {ROWS}, "cell": ";", "line": "\\r\\n", "end": "\\""}}]""",
-    "study": """[
-        {"kinds": {"x": ["float", 0.0, 1.0], "k": ["int", 1, 5], "c": ["categorical", ["a", "b", null, 2]]}, "directions": ["maximize"],
-         "trials": [{"params": {"x": 0.5, "k": 2, "c": "a"}, "value": 0.5, "steps": {"0": 0.1, "1": 0.2}},
-                    {"params": {"x": 0.1, "k": 5, "c": null}, "value": 0.25, "steps": {}, "attributes": {"note": 1}},
-                    {"params": {"x": 0.2, "k": 1, "c": 2}, "value": null, "steps": {}, "state": "FAIL"},
-                    {"params": {"x": 0.3, "k": 1, "c": "b"}, "value": 0.1, "steps": {"3": 0.1}, "state": "PRUNED"}]},
-        {"kinds": {"seed": ["float", -1.0, 1.0]}, "trials": [{"params": {"seed": 0.0}, "value": 1.0}]}]""",
     "space": """[
         {"json": {"constraints": ["k > 1 or c == 'a'"], "parameters": {
             "x": {"low": 0.0, "high": 1.0, "levels": 5, "log": false}, "k": {"low": 1, "high": 8, "type": "int", "within": [0, 9]},
@@ -351,25 +341,6 @@ class Fuzz:
         self._entered(lambda tree: tree.add_frame(frame, **named))
         return None
 
-    def on_csv(self, document: dict[str, Any]) -> None:
-        rows = document.get("rows")
-        cell, line, end = (str(document.get(key, "")) for key in ("cell", "line", "end"))
-        lines = [
-            cell.join(map(str, row)) if isinstance(row, list) else str(row)
-            for row in (rows if isinstance(rows, list) else [rows])
-        ]
-        path = self.folder / "table.csv"
-        path.write_bytes((line.join(lines) + end).encode("utf-8", "surrogatepass"))
-        frame = read_table(str(path))
-        self._entered(lambda tree: tree.add_frame(frame, value="acc"))
-
-    def on_study(self, document: dict[str, Any]) -> object:
-        study = study_of(document)
-        if study is None:
-            return NONE
-        self._entered(lambda tree: tree.add_study(study))
-        return None
-
     def on_space(self, document: dict[str, Any]) -> None:
         if "toml" in document:
             path = self.folder / "space.toml"
@@ -407,34 +378,7 @@ class Fuzz:
         return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
 
 
-def study_of(document: dict[str, Any]) -> Any:
-    """An Optuna study of plain data; None where Optuna takes no such study."""
-    import optuna
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    makes = {"float": FloatDistribution, "int": IntDistribution, "categorical": CategoricalDistribution}
-    try:
-        kinds = {name: makes[kind](*rest) for name, (kind, *rest) in document["kinds"].items()}
-        study = optuna.create_study(directions=document.get("directions", ["minimize"]))
-        for row in document["trials"]:
-            params = row["params"]
-            found = row["value"]
-            study.add_trial(
-                optuna.trial.create_trial(
-                    state=optuna.trial.TrialState[row.get("state", "COMPLETE")],
-                    params=params,
-                    distributions={name: kinds[name] for name in params},
-                    **({"values": found} if isinstance(found, list) else {"value": found}),
-                    intermediate_values={int(k): v for k, v in row.get("steps", {}).items()},
-                    user_attrs=row.get("attributes", {}),
-                )
-            )
-    except Exception:  # whatever it raises, such a study is nowhere
-        return None
-    return study
-
-
-TARGETS = ("row", "folder", "frame", "csv", "study", "space", "page")
+TARGETS = ("row", "folder", "frame", "space", "page")
 
 
 def batch(fuzz: Fuzz, name: str, number: int, count: int) -> None:

@@ -162,24 +162,19 @@ def fill(folder: Path) -> Path:
     return folder / "ballast"
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
     folder = medium("rw")
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, score, n=40).run(progress=False)
+        root = tree.add_round(SPACE, score, n=12).run(progress=False)
         tree.export(folder / "out")
         root.report(folder / "reports")
         before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         root.run(n=60, progress=False)
         ballast = fill(folder)
-        for write in (
-            lambda: tree.export(folder / "out"),
-            lambda: root.report(folder / "reports"),
-            lambda: tree.report(folder / "reports", html=True),
-        ):
+        for write in (lambda: tree.export(folder / "out"), lambda: root.report(folder / "reports")):
             with pytest.raises(
-                StoreError, match="can't be written: No space left.*make room, or give a folder on another"
+                StoreError, match="can't be written: No space left.*as it was; make room, or give"
             ):
                 write()
         ballast.unlink()
@@ -187,10 +182,10 @@ def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
         assert {p: after[p] for p in before} == before
         assert not [p for p in after if p.suffix == ".part"]
         with refine.Tree.load(folder / "out", store=tmp_path / "again.db") as again:
-            assert len(again[root.id].trials) == 40
+            assert len(again[root.id].trials) == 12
         tree.export(folder / "out")
-        path = root.report(folder / "reports")
-        assert path.read_bytes() != before[path]
+        with refine.Tree.load(folder / "out", store=tmp_path / "new.db") as again:
+            assert len(again[root.id].trials) == 60
 
 
 def test_a_link_is_replaced_and_not_written_through(tmp_path):

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -83,24 +82,6 @@ def test_a_store_in_memory_is_one_for_all_threads():
         with refine.Tree("q", store=":memory:") as other:
             assert len(other) == 0
             other.add_round(SPACE, score, n=5).run(progress=False)
-
-
-def test_a_round_is_run_once_however_its_path_is_written(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    said = []
-
-    def objective(p):
-        with refine.Tree("q", store=tmp_path / "refine.db") as other:
-            try:
-                other.rounds[0].run(objective=objective, progress=False)
-            except RoundBusyError as error:
-                said.append(error)
-        return p["x"]
-
-    with refine.Tree("q", store="refine.db") as tree:
-        found = tree.add_round(SPACE, objective, n=2).run(progress=False)
-        assert len(found.trials) == 2
-    assert len(said) == 2
 
 
 def test_two_threads_do_not_run_one_round(tmp_path):
@@ -198,40 +179,6 @@ def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path,
         assert len(tree.rounds[0].trials) == 5
 
 
-@pytest.mark.slow
-def test_an_export_that_is_killed_leaves_what_was_there(tmp_path, monkeypatch):
-    folder = tmp_path / "backup"
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, score, n=10).run(progress=False)
-        tree.export(folder)
-        before = {p: p.read_bytes() for p in folder.rglob("*.json*")}
-        root.run(progress=False, n=20)
-        opened = Path.open
-
-        def full(path, mode="r", **options):
-            file = opened(path, mode, **options)
-            if "x" in mode:
-                file.writelines = lambda lines: (
-                    file.write("half"),
-                    (_ for _ in ()).throw(OSError(28, "full")),
-                )
-            return file
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, "open", full)
-            with pytest.raises(
-                StoreError, match="can't be written: full; what stood there before is as it was; make room"
-            ):
-                tree.export(folder)
-        assert {p: p.read_bytes() for p in folder.rglob("*.json*")} == before
-        assert list(folder.rglob("*.part")) == []
-        with refine.Tree.load(folder, store=tmp_path / "again.db") as again:
-            assert len(again[root.id].trials) == 10
-        tree.export(folder)
-        with refine.Tree.load(folder, store=tmp_path / "new.db") as again:
-            assert len(again[root.id].trials) == 20
-
-
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
 def test_texts_that_no_store_takes_are_refused_alike(tmp_path, text):
     with pytest.raises(StoreError, match="a tree's name holds .* which can't be stored"):
@@ -277,7 +224,6 @@ def test_a_damaged_file_is_said_to_be(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("UPDATE meta SET value = 'abc'", "its schema must be 1, got 'abc'"),
         ("DROP TABLE trial", "must have a table 'trial' and has none; it is damaged"),
         ("ALTER TABLE trial DROP COLUMN origin", "the database says: no such column: trial.origin"),
     ],

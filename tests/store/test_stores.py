@@ -20,14 +20,6 @@ from refine.store import store as store_module
 from refine.store.engine import engine_of, url_of
 from refine.store.store import Store
 
-SPACE = {
-    "lr": (0.5, 5.0, 10),
-    "dropout": (0.0, 0.5, 6),
-    "optimizer": ["Adam", "Nadam", "SGD"],
-    "junk": (1, 8),
-    "epochs": 150,
-}
-
 
 @pytest.mark.slow
 def test_a_session_reads_back_equal(url, space):
@@ -98,33 +90,21 @@ def test_trees_in_one_store_keep_apart(url, space):
         refine.Tree("c", store=url, create=False)
 
 
-@pytest.mark.slow
-def test_stores_that_cannot_be_opened_say_why(tmp_path):
-    text = tmp_path / "text.db"
-    text.write_text("this is no database at all, " * 50)
-    with pytest.raises(StoreError, match="can't be opened: file is not a database"):
-        refine.Tree("q", store=text)
-    with pytest.raises(StoreError, match="the folder must exist, but"):
-        refine.Tree("q", store=tmp_path / "no" / "where.db")
-    with pytest.raises(StoreError, match="a tree needs a name, got ''"):
-        refine.Tree("", store=tmp_path / "refine.db")
+def test_a_password_is_in_no_error():
     with pytest.raises(StoreError) as caught:
         refine.Tree("q", store="postgresql://ann:secret@127.0.0.1:1/none")
     assert "secret" not in str(caught.value)
     assert "ann" in str(caught.value)
 
 
-def opened_at_once(url, processes):
-    """Lets that many processes open the store of a tree at the same moment."""
+@pytest.mark.slow
+def test_many_processes_may_make_a_store_at_once(url):
     code = (
         "import sys, refine, refine.store.store; print('ready', flush=True); sys.stdin.readline(); "
         f"refine.Tree('question', store={url!r}).close()"
     )
-    pipe = subprocess.PIPE
-    running = [
-        subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        for _ in range(processes)
-    ]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    running = [subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) for _ in range(4)]
     for process in running:
         assert process.stdout.readline() == "ready\n", process.communicate(timeout=120)[1]
     for process in running:
@@ -133,13 +113,7 @@ def opened_at_once(url, processes):
     for process in running:
         _, error = process.communicate(timeout=120)
         assert process.returncode == 0, error
-
-
-@pytest.mark.slow
-def test_many_processes_may_make_a_store_at_once(url):
-    opened_at_once(url, 6)
     with refine.Tree("question", store=url, create=False) as tree:
-        assert tree.name == "question"
         assert tree._context.store.trees() == ["question"]
 
 
@@ -194,18 +168,6 @@ def test_a_store_of_another_version_is_left_alone(tmp_path):
         with store.engine.begin() as connection:
             assert connection.execute(sa.text("SELECT value FROM meta")).scalar_one() == version
     store.close()
-
-
-def test_a_store_without_a_table_is_left_alone(tmp_path):
-    """Stores from before the first release may say that their schema is 1, too."""
-    store = Store(tmp_path / "refine.db")
-    with store.engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE mark"))
-    store.close()
-    with pytest.raises(
-        StoreError, match="must have a table 'mark' and has none; it is damaged, or a refine before"
-    ):
-        Store(tmp_path / "refine.db")
 
 
 def test_a_migration_makes_the_next_version_of_a_store(tmp_path, space, monkeypatch):

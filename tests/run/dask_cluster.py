@@ -1,0 +1,33 @@
+"""A scheduler and workers of Dask, as processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+
+
+@contextlib.contextmanager
+def dask_cluster(folder, workers=1, threads=1, **options):
+    """Yields a client, and the processes: the scheduler's first. Options are those of a worker's ``Popen``."""
+    from distributed import Client
+
+    file = folder / "scheduler.json"
+    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    dask, quiet = [sys.executable, "-P", "-m", "dask"], {"stderr": subprocess.DEVNULL}
+    processes = [subprocess.Popen([*dask, "scheduler", "--port", "0", *local], **quiet)]
+    try:
+        while not file.exists():
+            assert processes[0].poll() is None
+            time.sleep(0.1)
+        worker = [*dask, "worker", "--no-nanny", "--nthreads", str(threads), *local]
+        processes += [subprocess.Popen(worker, **quiet, **options) for _ in range(workers)]
+        with Client(scheduler_file=str(file), timeout=60, set_as_default=False) as client:
+            if workers:
+                client.wait_for_workers(workers, timeout=60)
+            yield client, processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
