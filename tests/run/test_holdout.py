@@ -27,7 +27,7 @@ class Sealed:
 
 @pytest.fixture
 def found(tree, space):
-    return tree.add_round(space, Sealed(), metric="acc", n=30, seed=1).run(check_noise=False, progress=False)
+    return tree.add_round(space, Sealed(), metric="acc", n=16, seed=1).run(check_noise=False, progress=False)
 
 
 def test_opening_trains_the_best_again_and_is_logged(tree, found):
@@ -46,7 +46,7 @@ def test_opening_trains_the_best_again_and_is_logged(tree, found):
         ["hold-out opened", found.id, "ann", "for the paper"]
     ]
     assert "hold" not in " ".join(found.trials.columns)
-    assert len(found.trials) == 30
+    assert len(found.trials) == 16
     assert found.replicates.empty
 
 

@@ -41,7 +41,7 @@ def objective(params):
         log.write(f"{params['x']}\\n")
     while (folder / "wait").exists():
         time.sleep(0.01)
-    time.sleep(0.02)
+    time.sleep(0.05)
     return params["x"] + random.random()
 
 tree = refine.Tree("q", store=folder / "refine.db")
@@ -198,6 +198,24 @@ def test_signals_of_others_stay_theirs(tmp_path):
     finally:
         signal.signal(signal.SIGHUP, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+def test_kill_9_in_the_middle_of_two_workers_loses_no_finished_trial(runs, calm):
+    process = runs.start(2)
+    until(lambda: len(runs.begun()) >= 5, process)
+    (runs.folder / "wait").touch()
+    time.sleep(0.5)
+    process.kill()
+    process.wait()
+    before = runs.table()
+    assert 1 <= len(before) < 20
+    runs.ends_as(calm)
+    merged = before.merge(calm, on="x", suffixes=("", "_calm"))
+    assert len(merged) == len(before)
+    assert (merged["value"] == merged["value_calm"]).all()
+    # What had finished was not run again; what was under way (at most two per worker) was.
+    assert len(set(runs.begun())) == 20
+    assert len(runs.begun()) <= 20 + 4
 
 
 @pytest.mark.nightly

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import objectives
 import refine
 from refine.errors import AnalysisError, DesignError
 
@@ -88,14 +87,6 @@ def test_what_it_says_while_it_runs(tree, space, capsys):
     )
 
 
-@pytest.mark.slow
-def test_workers_and_steered_rounds_run_it_too(tmp_path, space):
-    with refine.Tree("w", store=tmp_path / "w.db") as tree:
-        found = tree.add_round(space, objectives.bowl, n=12, design="tpe").run(workers=2, progress=False)
-        assert len(found.replicates) == 1
-        assert found.replicates["value"].iloc[0] == found.best["value"]
-
-
 def test_a_killed_run_comes_again(tree, space):
     calls = []
 
@@ -156,11 +147,6 @@ def test_folds_are_stored_and_tell_the_difference_that_matters(tree, space):
     assert not again.deterministic
 
 
-def test_as_many_folds_as_there_are_in_an_array(tree, space):
-    found = tree.add_round(space, lambda p: {"acc": smooth(p) + np.arange(40.0)}, n=12, metric="acc")
-    assert found.run(progress=False).trials["acc@40"].notna().all()
-
-
 def test_a_fold_without_a_value_is_none_of_the_trial(tree, space):
     def broken(params):
         return {"acc": [params["lr"], np.nan if params["optimizer"] == "SGD" else 1.0]}
@@ -192,7 +178,7 @@ def test_a_table_says_what_its_noise_is():
 
 
 @pytest.mark.slow
-def test_cross_validated_scores_of_scikit_learn(tree):
+def test_cross_validated_scores_in_an_array_are_folds(tree):
     from sklearn.datasets import load_wine
     from sklearn.model_selection import cross_val_score
     from sklearn.neighbors import KNeighborsClassifier
@@ -200,17 +186,15 @@ def test_cross_validated_scores_of_scikit_learn(tree):
     x, y = load_wine(return_X_y=True)
 
     def knn(params):
-        model = KNeighborsClassifier(params["k"], weights=params["weights"])
-        return {"acc": cross_val_score(model, x, y, cv=5)}
+        return {"acc": cross_val_score(KNeighborsClassifier(params["k"]), x, y, cv=5)}
 
-    space = {"k": range(1, 31), "weights": ["uniform", "distance"]}
-    found = tree.add_round(space, knn, n=30, metric="acc").run(progress=False)
-    analysis = found.analyze()
-    noise = analysis.noise
+    found = tree.add_round({"k": range(1, 31)}, knn, n=30, metric="acc").run(progress=False)
+    assert found.trials["acc@5"].notna().all()
+    noise, claim = found.analyze().noise, found.propose().proposal.claim
     assert noise.deterministic
-    assert noise.epsilon_source == "folds"
     assert noise.epsilon == noise.paired > noise.floor > 0
-    assert analysis.validation_rows == 0
-    claim = found.propose().proposal.claim
-    assert (claim.epsilon, claim.epsilon_source) == (noise.epsilon, "folds")
-    assert found.recommend().epsilon == noise.epsilon
+    assert (
+        (claim.epsilon, claim.epsilon_source)
+        == (noise.epsilon, noise.epsilon_source)
+        == (noise.epsilon, "folds")
+    )

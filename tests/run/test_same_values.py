@@ -108,6 +108,20 @@ def test_python_and_numpy_draw_the_same_everywhere(place, here, tmp_path):
     assert again
 
 
+@pytest.mark.cluster
+def test_workers_give_the_table_of_one_process(tmp_path, space):
+    def drawn(params):
+        return {"acc": params["lr"] + random.random() + float(np.random.random()), "loss": random.random()}
+
+    tables = []
+    for workers in (1, 2):
+        with refine.Tree("q", store=tmp_path / f"{workers}.db") as tree:
+            found = tree.add_round(space, drawn, metric="acc", n=24).run(workers, progress=False)
+            tables.append(found.trials.drop(columns="seconds").sort_values("cell").reset_index(drop=True))
+            assert found.replay(3, workers=workers).same
+    assert tables[0].equals(tables[1])
+
+
 @pytest.mark.nightly
 @pytest.mark.keras
 @pytest.mark.slow

@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 PYTHON = HERE.parents[1] / ".venv-backends" / "bin" / "python"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.cluster
 def test_a_job_that_reaches_its_limit_costs_no_trial(tmp_path):
     has = "import importlib.util, sys; sys.exit(importlib.util.find_spec('dask_jobqueue') is None)"
