@@ -45,8 +45,9 @@ def test_ends_after_trials_and_goes_on(tree, capsys):
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.cluster)])
 def test_ends_after_hours_or_at_a_time_in_order(tree, workers, capsys):
     found = tree.add_round(SPACE, slow, n=100)
-    for options in ({"hours": 0.3 / 3600}, {"until": datetime.now() + timedelta(seconds=0.5)}):
-        found.run(workers, **options)
+    for option in ("hours", "until"):
+        end = 0.3 / 3600 if option == "hours" else datetime.now() + timedelta(seconds=0.3)
+        found.run(workers, **{option: end})
         trials = found.trials
         assert 0 <= len(trials) < 100
         assert set(trials["state"]) <= {"complete"}
