@@ -13,21 +13,9 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = (
-    "refine-hpo",
-    "numpy",
-    "scipy",
-    "pandas",
-    "scikit-learn",
-    "tensorflow",
-    "keras",
-    "torch",
-    "jax",
-    "optuna",
-)
-
-_ENGINES = {"tensorflow", "keras", "torch", "jax"}
+_ENGINES = ("tensorflow", "keras", "torch", "jax")
 """Modules that can say something of the hardware once they are loaded."""
+PACKAGES = ("refine-hpo", "numpy", "scipy", "pandas", "scikit-learn", *_ENGINES, "optuna")
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -40,7 +28,7 @@ def environment(threads: int) -> dict[str, str]:
         Also ``cpu``, ``gpu`` where TensorFlow is loaded and sees one, and ``backend`` where Keras is loaded and runs on another
         one than TensorFlow.
     """
-    return dict(_environment(threads, frozenset(_ENGINES & sys.modules.keys())))
+    return dict(_environment(threads, frozenset(sys.modules.keys() & set(_ENGINES))))
 
 
 @functools.lru_cache(maxsize=8)  # asked for after every trial, and nothing else changes while a process runs

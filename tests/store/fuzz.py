@@ -82,20 +82,16 @@ def text(draw: random.Random) -> str:
 
 def value(draw: random.Random) -> Any:
     """Anything that plain data can hold."""
-    kind = draw.randrange(10)
-    if kind < 4:
-        return draw.choice(ODD)
-    if kind == 4:
-        return draw.randint(-(2 ** draw.randint(1, 70)), 2 ** draw.randint(1, 70))
-    if kind == 5:
-        return struct.unpack("d", draw.getrandbits(64).to_bytes(8, "little"))[0]
-    if kind == 6:
-        return draw.randint(-2, 12)
-    if kind == 7:
-        return [value(draw) for _ in range(draw.randint(0, 3))]
-    if kind == 8:
-        return {text(draw): value(draw) for _ in range(draw.randint(0, 3))}
-    return text(draw)
+    kinds: list[Callable[[], Any]] = [
+        *[lambda: draw.choice(ODD)] * 4,
+        lambda: draw.randint(-(2 ** draw.randint(1, 70)), 2 ** draw.randint(1, 70)),
+        lambda: struct.unpack("d", draw.getrandbits(64).to_bytes(8, "little"))[0],
+        lambda: draw.randint(-2, 12),
+        lambda: [value(draw) for _ in range(draw.randint(0, 3))],
+        lambda: {text(draw): value(draw) for _ in range(draw.randint(0, 3))},
+        lambda: text(draw),
+    ]
+    return draw.choice(kinds)()
 
 
 def near(old: Any, draw: random.Random) -> Any:
@@ -161,16 +157,7 @@ def fingerprint(tree: refine.Tree) -> str:
 
 
 class Fuzz:
-    """What everything begins with.
-
-    Args:
-        folder: An empty folder.
-
-    Attributes:
-        sound: Name of a target -> the documents that it begins with.
-        done: How many inputs each target was given.
-        refused: How many of them each has refused.
-    """
+    """What everything begins with: the sound documents of each target; how many inputs it was given, and has refused."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -218,11 +205,7 @@ class Fuzz:
             self.scratch.close()
 
     def tried(self, target: str, document: dict[str, Any]) -> None:
-        """Gives a document to a target; a RefineError is an answer, and can be printed.
-
-        Raises:
-            Exception: What should not have come of it.
-        """
+        """Gives a document to a target; a RefineError is an answer, and can be printed."""
         try:
             none = getattr(self, f"on_{target}")(document) is NONE
         except RefineError as error:
@@ -232,12 +215,7 @@ class Fuzz:
         self.done[target] += not none
 
     def _entered(self, call: Callable[[refine.Tree], Any]) -> None:
-        """Brings something into a store in memory that holds nothing, looks at it, and removes it.
-
-        Raises:
-            RefineError: It was refused.
-            AssertionError: It was refused and has changed the store, or was taken and is damaged.
-        """
+        """Brings something into a store in memory that holds nothing, looks at it, and removes it."""
         if self.scratch is None or self.scratch_used >= RENEWED:
             if self.scratch is not None:
                 self.scratch.close()
@@ -382,11 +360,7 @@ TARGETS = ("row", "folder", "frame", "space", "page")
 
 
 def batch(fuzz: Fuzz, name: str, number: int, count: int) -> None:
-    """So many inputs of one target, drawn by Hypothesis.
-
-    Raises:
-        Exception: The smallest input that it found for what should not be.
-    """
+    """So many inputs of one target, drawn by Hypothesis; raises the smallest for what should not be."""
 
     @seed(number)
     @settings(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,16 +16,8 @@ import pytest
 import sqlalchemy as sa
 
 import refine
-from refine.errors import (
-    AnalysisError,
-    RefineError,
-    RefineWarning,
-    ReviewError,
-    RoundBusyError,
-    RoundStoppedError,
-    SpaceError,
-    StoreError,
-)
+from refine import errors
+from refine.errors import AnalysisError, ReviewError, RoundBusyError, RoundStoppedError, StoreError
 from refine.store import validity
 from refine.store.schema import t
 
@@ -35,12 +29,19 @@ def score(p):
     return {"acc": p["x"] + 0.01 * p["k"]}
 
 
-@pytest.fixture
-def made(tmp_path):
-    """A store with a round of thirty trials, and what writes into its database by hand."""
-    path = tmp_path / "refine.db"
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A store with a round of thirty trials."""
+    path = tmp_path_factory.mktemp("sound") / "refine.db"
     with refine.Tree("q", store=path) as tree:
         tree.add_round(SPACE, score, n=30, metric="acc", name="score").run(progress=False)
+    return path
+
+
+@pytest.fixture
+def made(tmp_path, sound):
+    """What writes by hand into the database of a copy."""
+    path = Path(shutil.copy(sound, tmp_path))
 
     def spoil(command, *values):
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
@@ -185,7 +186,7 @@ def test_other_rows_that_are_damaged_are_left_out_with_a_warning(made, tmp_path)
         path = made(command)
     with refine.Tree("q", store=path) as tree:
         root = tree.rounds[0]
-        with pytest.warns(RefineWarning) as told:
+        with pytest.warns(errors.RefineWarning) as told:
             str(root.analyze()), str(root), tree.log(), root.report(tmp_path / "reports")
         texts = [str(each.message) for each in told]
         for what in ROWS:
@@ -222,7 +223,7 @@ def test_trials_are_removed_with_all_attempts_and_run_again(made, tmp_path):
     with refine.Tree("q", store=path) as tree:
         root = tree.rounds[0]
         before = root.trials
-        changed = pytest.warns(RefineWarning, match="ran another version of the objective's code")
+        changed = pytest.warns(errors.RefineWarning, match="ran another version of the objective's code")
         with changed, pytest.raises(RoundStoppedError):
             root.run(objective=lambda p: 1 / 0, name="score", rerun="failed", progress=False)
         assert list(root.trials["state"]).count("failed") == 2
@@ -241,11 +242,11 @@ def test_trials_are_removed_with_all_attempts_and_run_again(made, tmp_path):
         assert np.array_equal(again["seed"], before["seed"])
 
 
-@pytest.mark.parametrize("rows", ["x", [99], [-1], [True], 3, [0.5]])
-def test_rows_that_are_none_of_the_round_s_are_refused(made, rows):
-    with refine.Tree("q", store=made("UPDATE node SET note = ''")) as tree:
-        with pytest.raises(ReviewError, match="rows are some of round.trials"):
-            tree.delete_trials(tree.rounds[0], rows)
+def test_rows_that_are_none_of_the_round_s_are_refused(made):
+    with tree_of(made) as tree:
+        for rows in ("x", [99], [-1], [True], 3, [0.5]):
+            with pytest.raises(ReviewError, match="rows are some of round.trials"):
+                tree.delete_trials(tree.rounds[0], rows)
         assert len(tree.rounds[0].trials) == 30
 
 
@@ -309,14 +310,14 @@ def test_a_table_that_would_poison_a_study_is_refused(tmp_path, column, values, 
     old = list(frame[column]) if column in frame else [0.0] * 30
     frame[column] = pd.Series(values + old[1:], dtype=object)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        with pytest.raises(RefineError, match=text):
+        with pytest.raises(errors.RefineError, match=text):
             tree.add_frame(frame, value="acc", parameters=["x", "k", "c"])
         assert len(tree) == 0
 
 
 @pytest.mark.parametrize("space", [{HALF: (0, 1)}, {"x": ["a", HALF]}, {"x": ["a", "b\0"]}, {"x": [1, HUGE]}])
 def test_a_space_that_would_poison_a_study_is_refused(space):
-    with pytest.raises(SpaceError):
+    with pytest.raises(errors.SpaceError):
         refine.Space(space)
 
 
@@ -394,11 +395,8 @@ def test_bytes_of_another_encoding_in_names_of_the_system_stop_nothing(tmp_path,
         refine.Tree("q", store=tmp_path / os.fsdecode(b"s\xff.db"))
 
 
-@pytest.mark.parametrize(
-    "value", [10**400, float("inf"), float("nan"), -1, True, "1"], ids=lambda v: str(v)[:5]
-)
-def test_an_epsilon_that_is_no_float_is_refused(tmp_path, value):
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, name="f")
-        with pytest.raises(AnalysisError, match="epsilon must be a number >= 0"):
-            root.set_epsilon(value)
+def test_an_epsilon_that_is_no_float_is_refused(made):
+    with tree_of(made) as tree:
+        for value in (10**400, float("inf"), float("nan"), -1, True, "1"):
+            with pytest.raises(AnalysisError, match="epsilon must be a number >= 0"):
+                tree.rounds[0].set_epsilon(value)

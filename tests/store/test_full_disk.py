@@ -29,7 +29,7 @@ def table(found):
     return found.trials.drop(columns="seconds")
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.nightly)])
 def test_a_full_disk_loses_nothing_that_had_finished(small_disk, tmp_path, workers):
     with refine.Tree("q", store=tmp_path / "large.db") as tree:
         calm = table(tree.add_round(SPACE, value, n=800).run(progress=False))

@@ -77,13 +77,6 @@ def test_a_space_file_that_says_none_is_refused(tmp_path, text):
         read_space(str(path))
 
 
-def test_a_space_file_that_is_none_is_refused(tmp_path):
-    folder = tmp_path / "folder.json"
-    folder.mkdir()
-    with pytest.raises(SpaceError, match="can't be read"):
-        read_space(str(folder))
-
-
 def test_infinity_among_other_values_is_refused(tmp_path):
     frame = pd.DataFrame({"x": [float("inf"), "a"] * 10, "acc": np.arange(20.0)})
     with (

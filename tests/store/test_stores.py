@@ -28,6 +28,9 @@ def test_a_session_reads_back_equal(url, space):
         child = root.propose().edit(dropout=(0, 0.2)).accept(note="naïve 'note' | ✓", n=12, author="ann")
         child.run(progress=False)
         tree.tag(child, "paper")
+        again = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run(progress=False)
+        again.propose().edit(dropout=(0, 0.2)).accept(note="naïve 'note' | ✓", n=12, author="ann")
+        assert (len(tree), len(tree.log()), len(root.trials)) == (2, 2, 40)  # nothing is written twice
         before = root.trials
         text = str(tree)
     with refine.Tree("q", store=url, create=False) as tree:
@@ -48,17 +51,6 @@ def test_curves_of_some_permutations(url, space):
         assert store.curves(pk, keys[3:5]) == dict(zip(keys[3:5], records.curves[3:5], strict=True))
         assert len(records.curves[3]["loss"]) == 5
         assert store.curves(pk, ["unheard of"]) == store.curves(pk, []) == {}
-
-
-@pytest.mark.slow
-def test_nothing_is_written_twice(url, space):
-    with refine.Tree("q", store=url) as tree:
-        for _ in range(2):
-            root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
-            root.propose().accept(n=5)
-        assert len(tree) == 2
-        assert len(tree.log()) == 2
-        assert len(root.trials) == 30
 
 
 def test_large_and_odd_values_survive(url):

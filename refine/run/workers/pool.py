@@ -153,37 +153,32 @@ def workers_kept() -> Iterator[None]:
         yield
     finally:
         _kept.reset(token)
-        for pool in tuple(pools):
-            _close(pools, pool)
+        _close(pools)
 
 
 @contextlib.contextmanager
 def pool_of(
     workers: int, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
 ) -> Iterator[Pool]:
-    """Workers for so many tasks: new ones, or those that are kept."""
-    pools = _kept.get()
+    """Workers for so many tasks, as many as that or as there may be: new ones, or those that are kept."""
+    pools, fewest, options = _kept.get(), min(workers, count), (threads, loading, devices)
     if pools is None:
-        with Pool(min(workers, count), threads, loading, devices) as pool:
+        with Pool(fewest, *options) as pool:
             yield pool
         return
-    fewest, wanted = min(workers, count), (threads, loading, devices)
-    found = next((p for p in pools if fewest <= p.asked[0] <= workers and p.asked[1:] == wanted), None)
-    if found is None:
-        for other in tuple(pools):
-            _close(pools, other)
-        found = Pool(fewest, *wanted).__enter__()
-        pools.append(found)
+    if not (pools and fewest <= pools[0].asked[0] <= workers and pools[0].asked[1:] == options):
+        _close(pools)
+        pools.append(Pool(fewest, *options).__enter__())
     try:
-        yield found
+        yield pools[0]
     except BaseException:
-        _close(pools, found)  # its workers may still be at something
+        _close(pools)  # its workers may still be at something
         raise
 
 
-def _close(pools: list[Pool], pool: Pool) -> None:
-    pools.remove(pool)
-    pool.__exit__()
+def _close(pools: list[Pool]) -> None:
+    while pools:
+        pools.pop().__exit__()
 
 
 def _environment(threads: int, number: int, devices: tuple[str, ...] | None = None) -> dict[str, str]:
@@ -194,12 +189,11 @@ def _environment(threads: int, number: int, devices: tuple[str, ...] | None = No
         # Freed memory goes back to the system at once.
         "MALLOC_TRIM_THRESHOLD_": "65536",
     }
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        changes[variable] = str(threads)
+    changes |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     listed = visible()
     if (
         devices is None and len(listed) > 1
-    ):  # otherwise all of them would take the first, and the others would idle
+    ):  # else all of them would take the first, and the others would idle
         devices = tuple(listed)
     if devices is not None:
         changes[VISIBLE] = devices[number % len(devices)]
