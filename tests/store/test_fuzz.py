@@ -77,6 +77,11 @@ def test_a_space_file_that_says_none_is_refused(tmp_path, text):
         read_space(str(path))
 
 
+def test_a_space_file_that_is_none_is_refused(tmp_path):
+    with pytest.raises(SpaceError, match="can't be read"):
+        read_space(str(tmp_path))
+
+
 def test_infinity_among_other_values_is_refused(tmp_path):
     frame = pd.DataFrame({"x": [float("inf"), "a"] * 10, "acc": np.arange(20.0)})
     with (
