@@ -243,14 +243,14 @@ def resident() -> float:
 
 def growth(data: Any, number: int) -> None:
     """Prints how memory grows over short trainings of changing structure."""
-    from refine.keras import _plain
+    from refine.keras import _traces
 
     chosen = configurations(100)
     empty = resident()
     for params in chosen[:50]:  # fills the cache of traces
         train(document, params, data, 1, fast=True)
     before, start = resident(), time.perf_counter()
-    print(f"{len(_plain._traces)} traces: {before - empty:+.0f} MB of memory\n")
+    print(f"{len(_traces._traces)} traces: {before - empty:+.0f} MB of memory\n")
     for i in range(number):
         train(document, chosen[i % len(chosen)] | {"first_neuron": 4 + i % 60}, data, 1, fast=True)
     each = (time.perf_counter() - start) / number

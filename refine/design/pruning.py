@@ -128,27 +128,10 @@ class Limit(NamedTuple):
         return _Race(self)
 
 
-class Bar(NamedTuple):
-    """What the next epochs of a trial are measured by, for what trains several at once."""
-
-    metric: str  # name of the metric
-    sign: float  # 1 to maximize, -1 to minimize
-    best: float  # the best value so far, times the sign; minus infinity where there is none
-    # one per epoch; the trial is behind where its best value, times the sign, is below it
-    thresholds: tuple[float, ...]
-
-
 class _Race:
     def __init__(self, limit: Limit) -> None:
         self.metric, self._limit = limit.metric, limit
         self._best, self._epoch = -math.inf, 0
-
-    def ahead(self, count: int) -> Bar:
-        """What the next epochs are measured by."""
-        limit, begin = self._limit, self._epoch + 1 - self._limit.first
-        places = range(begin, begin + count)
-        values = [limit.thresholds[at] if 0 <= at < len(limit.thresholds) else -math.inf for at in places]
-        return Bar(limit.metric, limit.sign, self._best, tuple(values))
 
     def behind(self, value: float) -> bool:
         self._epoch += 1

@@ -36,6 +36,28 @@ class Rows(NamedTuple):
     size: int
 
 
+class Plan(NamedTuple):
+    """What is trained on and how.
+
+    Attributes:
+        train: Training examples.
+        validation: Validation examples, or `None`.
+        seed: Of the order of rows, which in epoch ``e`` depends on this seed and ``e`` alone; `None` keeps them in order.
+        batch: Rows per update.
+        val_batch: Rows per validation batch.
+        steps: Updates in all epochs together.
+        watched: Whether callbacks act between epochs.
+    """
+
+    train: Rows
+    validation: Rows | None
+    seed: int | None
+    batch: int
+    val_batch: int
+    steps: int
+    watched: bool
+
+
 def _tensor(leaf: Any) -> Any:
     """One array as a tensor, floats in ``floatx``; `None` stays."""
     if leaf is None:
@@ -66,12 +88,8 @@ def _shared(array: np.ndarray) -> Any:
     TensorFlow converts such an array by two copies, in case that the array is changed later.
     """
     fixed = not array.flags.writeable and array.flags.c_contiguous and array.dtype.isnative
-    if (
-        not fixed
-        or array.nbytes < _LARGE
-        or array.ctypes.data % _ALIGNED
-        or tf.config.list_logical_devices("GPU")
-    ):
+    aligned = array.nbytes >= _LARGE and not array.ctypes.data % _ALIGNED
+    if not (fixed and aligned) or tf.config.list_logical_devices("GPU"):
         return None
     try:
         from tensorflow.python.eager import context
@@ -99,16 +117,7 @@ def _class_weights(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
 
 
 def rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Rows:
-    """Packs arguments of `Model.fit` into `Rows`.
-
-    Args:
-        x: Inputs: an array, or a tuple, list or dict of arrays, one row per example.
-        y: Targets, structured alike, or `None`.
-        sample_weight: Weights of examples, structured like ``y``; one array serves several outputs.
-        class_weight: Class number to weight; only without ``sample_weight``.
-
-    Returns:
-        The examples as tensors.
+    """Packs arguments of `Model.fit` into `Rows`; one array of weights serves several outputs.
 
     Raises:
         Unsupported: The data are not arrays in memory.
@@ -118,8 +127,7 @@ def rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = N
         if sample_weight is not None:
             raise ValueError("class_weight: can't be combined with sample_weight; multiply them yourself")
         sample_weight = _class_weights(y, class_weight)
-    single = sample_weight is not None and not keras.tree.is_nested(sample_weight)
-    if single and keras.tree.is_nested(y):
+    if sample_weight is not None and keras.tree.is_nested(y) and not keras.tree.is_nested(sample_weight):
         weight = sample_weight
         sample_weight = keras.tree.map_structure(lambda _: weight, y)
     if y is None:
@@ -139,12 +147,25 @@ def rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = N
     return Rows(data, count)
 
 
-def split_tail(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:
-    """The last ``share`` of the rows set apart, as ``validation_split`` of `Model.fit` does.
+def validation_rows(data: Any) -> Rows:
+    """Packs ``validation_data`` of `Model.fit` into `Rows`; raises as `rows` does."""
+    if hasattr(data, "shape"):
+        raise ValueError(
+            f"validation_data: must be (x, y) or (x, y, sample_weight), got one array of shape {tuple(data.shape)}"
+        )
+    if not isinstance(data, tuple):
+        raise Unsupported(f"validation_data is a {type(data).__name__}, not (x, y) in memory")
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            f"validation_data: must be (x, y) or (x, y, sample_weight), got {len(data)} elements"
+        )
+    if any(np.shape(leaf)[:1] == (0,) for leaf in keras.tree.flatten(data) if hasattr(leaf, "shape")):
+        raise Unsupported("the validation data has no rows")
+    return rows(*data)
 
-    Returns:
-        ``(x, y, sample_weight)`` of the first rows and of the last ones, as tuples.
-    """
+
+def split_tail(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:
+    """``(x, y, sample_weight)`` of the first rows and of the last ``share``, as ``validation_split`` of `Model.fit` parts them."""
     if not 0 < share < 1:
         raise ValueError(f"validation_split: must be between 0 and 1, got {share}; try 0.3")
     packed = keras.tree.map_structure(_tensor, (x, y, sample_weight))

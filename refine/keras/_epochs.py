@@ -1,259 +1,217 @@
-"""Whole epochs inside one TensorFlow graph.
-
-`Model.fit` enters and leaves the graph once per batch, which costs far more than the arithmetic of a
-small network. Here one graph call runs Keras' own ``train_step`` over all batches of an epoch, or of
-several. Batch size and epoch numbers are values, not constants, and a batch has a dynamic number of
-rows, so that one trace serves full and partial batches alike.
-"""
+"""Training by whole epochs in a graph: which step runs, and callbacks in between, as Keras orders them."""
 
 from __future__ import annotations
 
-import contextlib
+import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from refine.keras._bars import SPEC, bars
-from refine.keras._known import is_standard
+from refine.keras._compiled_epochs import CompiledStep, NotCompilable
+from refine.keras._data import Plan, Rows, rows, split_tail, validation_rows
+from refine.keras._keras_step import KerasStep, Logs, build
+from refine.keras._notices import Unsupported
+from refine.keras._pruning import is_stopped, watched
+from refine.keras._rowwise import is_rowwise
+from refine.keras._short_step import unfit
+from refine.keras._traces import ShortStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from refine.design.pruning import Bar
-    from refine.keras._data import Rows
-
-Logs = dict[str, Any]
-
-# Steps of recurrent layers, in all batches together.
-_WORTH_COMPILING = 50_000
+# Validation in large batches stops here: rows, and numbers in the inputs of one batch.
+_VALIDATION_ROWS = 1024
+_VALIDATION_NUMBERS = 2**20
+# A graph call can't be interrupted, so Ctrl-C waits for about this many seconds.
+_SECONDS_PER_CALL = 0.5
 
 
-@contextlib.contextmanager
-def _lean(model: keras.Model) -> Iterator[None]:
-    """While a step is traced, leaves out what is of no use inside a whole epoch on one device.
+def train_epochs(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    arguments: dict[str, Any],
+    announce: Callable[[str, str], None],
+    *,
+    compiled: bool,
+) -> keras.callbacks.History:
+    """Trains.
 
-    - The optimizer's sum of gradients over replicas. It does nothing for one, but TensorFlow keeps its
-      gradient in a global registry, and with it the graph of every model ever trained (7 MB each).
-    - In standard models, the metric results of every batch. They are read once per epoch.
+    Args:
+        model: A compiled model.
+        x: Inputs.
+        y: Targets.
+        arguments: All others of `refine.keras.fit`.
+        announce: Takes each slower way that is taken, and why.
+        compiled: Whether XLA is to compile all epochs.
 
-    Instance ``__dict__``s are used directly because Keras' ``__setattr__`` tracks what is set.
+    Raises:
+        Unsupported: It can't be done in a graph of epochs; nothing was trained.
+        ValueError: Data that make no sense.
     """
-    patched: list[tuple[dict[str, Any], str]] = []
-    optimizer = model.optimizer
-    while optimizer is not None and hasattr(optimizer, "_all_reduce_sum_gradients"):
-        patched.append((vars(optimizer), "_all_reduce_sum_gradients"))
-        vars(optimizer)["_all_reduce_sum_gradients"] = lambda gradients: gradients
-        optimizer = getattr(optimizer, "inner_optimizer", None)
-    if is_standard(model):
-        patched.append((vars(model), "get_metrics_result"))
-        vars(model)["get_metrics_result"] = dict
+    if tf.distribute.has_strategy() or model.distribute_strategy.num_replicas_in_sync > 1:
+        raise Unsupported("a distribution strategy is active")
+    validation_data, share = arguments["validation_data"], arguments["validation_split"]
+    parts = x, y, arguments["sample_weight"]
+    if share and validation_data is None:
+        parts, validation_data = split_tail(*parts, share)
+    train = rows(*parts, arguments["class_weight"])
+    validation = None if validation_data is None else validation_rows(validation_data)
+    seed = random.randint(1, 10**9) if arguments["shuffle"] else None  # noqa: S311
+    batch = int(arguments["batch_size"] or 32)
+    steps = -(-train.size // batch) * max(0, arguments["epochs"] - arguments["initial_epoch"])
     try:
-        yield
-    finally:
-        for attributes, name in patched:
-            del attributes[name]
-
-
-def _take(data: Any, index: Callable[[Any], Any]) -> Any:
-    return keras.tree.map_structure(lambda t: None if t is None else index(t), data)
-
-
-def _flattened(logs: Logs) -> Logs:
-    """Logs with the metrics of nested results at the top, as Keras gives them to callbacks."""
-    found: Logs = {}
-    for name, value in sorted(logs.items()):
-        found |= _flattened(value) if isinstance(value, dict) else {name: np.asarray(value)}
-    return found
-
-
-def build(model: keras.Model, examples: Rows) -> None:
-    """Creates all variables (weights, metrics, optimizer) before a trace, in Keras' own way.
-
-    Args:
-        model: A compiled model; what is built stays as it is.
-        examples: Examples with targets, and perhaps weights; shapes and types count.
-    """
-    symbolic = _take(examples.data, lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name))
-    model._symbolic_build(data_batch=symbolic)
-
-
-def compiled_step(model: keras.Model, step: Callable[..., Any], steps: int) -> Callable[..., Any]:
-    """A training step, compiled by XLA where that is what makes `Model.fit` fast and where it pays.
-
-    A step of a recurrent layer is itself a loop over many small operations, 2 to 3 times as fast when compiled.
-    Compiling takes some five seconds, and convolutions within loops are 12 to 22 times slower then.
-
-    Args:
-        model: Whose step it is.
-        step: The step.
-        steps: Of the whole training.
-    """
-    kinds = (keras.layers.RNN, keras.layers.Bidirectional)
-    recurrent = [x for x in model._flatten_layers() if isinstance(x, kinds) and x._inbound_nodes]
-    lengths = [keras.tree.flatten(layer.input)[0].shape[1] or 0 for layer in recurrent]
-    if not model.jit_compile or steps * sum(lengths) < _WORTH_COMPILING:
-        return step
-    return tf.function(step, autograph=False, jit_compile=True)
-
-
-class Epochs:
-    """The traced epochs of one model on one set of data.
-
-    Nothing outlives the object: the traces are freed with it.
-
-    Args:
-        model: A compiled model. It is built here if need be.
-        train: Training examples.
-        validation: Validation examples, or `None`.
-        shuffle_seed: Seed of the order of rows, or `None` to keep them in order. The order of epoch
-            ``e`` depends on this seed and ``e`` alone.
-    """
-
-    def __init__(
-        self, model: keras.Model, train: Rows, validation: Rows | None, shuffle_seed: int | None
-    ) -> None:
-        self.model = model
-        self.train = train
-        self.validation = validation
-        self.shuffle_seed = shuffle_seed
-        self.standard = is_standard(model)
-        self.most: int | None = None
-        self.uncompiled: str | None = None
-        build(model, train)
-        self._functions: dict[str, Any] = {}
-        self._names: list[str] = []
-
-    def train_epoch(self, epoch: int, batch_size: int) -> Logs:
-        """Trains one epoch; returns its logs as Keras would."""
-        return self._call("train", self.train.data, epoch, batch_size)
-
-    def validate(self, batch_size: int) -> Logs:
-        """Evaluates on the validation examples; returns logs without prefix."""
-        assert self.validation is not None
-        return self._call("test", self.validation.data, batch_size)
-
-    def train_epochs(
-        self, first: int, last: int, batch_size: int, val_batch: int, bar: Bar | None = None
-    ) -> list[Logs]:
-        """Trains epochs ``first`` to ``last - 1``, or to the first that misses the bar, in one graph call.
-
-        Only for standard models (`is_standard`), whose logs are known before they are traced.
-
-        Returns:
-            The logs of each epoch that was trained, validation with prefix ``val_``.
-        """
-        validation = None if self.validation is None else self.validation.data
-        measured = bars(bar, self._names, last - first)
-        arguments = [tf.constant(n, tf.int32) for n in (first, last, batch_size, val_batch)]
-        out = _flattened(self._functions["many"]((self.train.data, validation), *arguments, measured))
-        done = len(next(iter(out.values())))
-        return [{name: values[i] for name, values in out.items()} for i in range(done)]
-
-    def finish(self) -> None:
-        """Nothing to do: the model's variables are always up to date."""
-
-    def trace(self, *, many: bool, steps: int) -> None:
-        """Traces what training will call, before anything is trained.
-
-        Args:
-            many: Whether `train_epochs` will be used, rather than `train_epoch` and `validate`.
-            steps: Batches in all epochs together.
-        """
-        self._steps = steps
-        numbers = tf.TensorSpec((), tf.int32)
-        if many:
-            validation = None if self.validation is None else self.validation.data
-            self._trace("many", (self.train.data, validation), [*[numbers] * 4, SPEC])
-            return
-        self._trace("train", self.train.data, [numbers] * 2)
-        if self.validation is not None:
-            self._trace("test", self.validation.data, [numbers])
-
-    def _trace(self, kind: str, data: Any, numbers: Sequence[Any]) -> None:
-        body = {"train": self._train, "test": self._test, "many": self._many}[kind]
-        function = tf.function(body, autograph=False)
-        self._functions[kind] = function.get_concrete_function(data, *numbers)
-
-    def _call(self, kind: str, data: Any, *numbers: int) -> Logs:
-        """Runs one of the graphs. The data are arguments, or the graph would hold a copy of them."""
-        arguments = [tf.constant(number, tf.int32) for number in numbers]
-        logs: Logs = self._functions[kind](data, *arguments)
-        return _flattened(logs)
-
-    def _train(self, data: Any, epoch: Any, batch_size: Any) -> Logs:
-        count = self.train.size
-        if self.shuffle_seed is None:
-            order = None
-        else:
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(count), seed=tf.stack([self.shuffle_seed, epoch])
-            )
-        step = compiled_step(self.model, self.model.train_step, self._steps)
-        return self._loop(step, data, count, batch_size, order)
-
-    def _test(self, data: Any, batch_size: Any) -> Logs:
-        assert self.validation is not None
-        return self._loop(self.model.test_step, data, self.validation.size, batch_size, None)
-
-    def _loop(self, step: Callable[[Any], Any], data: Any, count: int, batch_size: Any, order: Any) -> Logs:
-        """One pass over the data: metrics reset, every batch through ``step``, metrics read."""
-        self.model.reset_metrics()
-        steps = (count + batch_size - 1) // batch_size
-
-        def one(i: Any) -> Any:
-            start = i * batch_size
-            stop = tf.minimum(start + batch_size, count)
-            if order is None:
-                return step(_take(data, lambda t: t[start:stop]))
-            rows = order[start:stop]
-            return step(_take(data, lambda t: tf.gather(t, rows)))
-
-        def body(i: Any) -> tuple[Any]:
-            one(i)
-            return (i + 1,)
-
-        # A custom step may return logs that no metric holds. Keras keeps those of the last batch,
-        # so that one runs outside the loop, where its result can be returned.
-        looped = steps if self.standard else steps - 1
-        with _lean(self.model):
-            tf.while_loop(lambda i: i < looped, body, (tf.constant(0, tf.int32),), parallel_iterations=1)
-        if self.standard:
-            return dict(self.model.get_metrics_result())
-        with _lean(self.model):
-            logs = one(looped)
-        results = self.model.get_metrics_result()
-        if not isinstance(logs, dict) or set(logs) == set(results):
-            logs = results
-        return dict(logs)
-
-    def _many(self, data: Any, first: Any, last: Any, batch_size: Any, val_batch: Any, bar: Any) -> Logs:
-        train, validation = data
-        with tf.init_scope():
-            example = {k: tf.convert_to_tensor(v) for k, v in self.model.get_metrics_result().items()}
-        if validation is not None:
-            example |= {f"val_{name}": value for name, value in example.items()}
-        names = self._names = list(example)
-
-        def body(epoch: Any, best: Any, on: Any, *arrays: Any) -> tuple[Any, ...]:
-            logs = self._train(train, epoch, batch_size)
-            if validation is not None:
-                tested = self._test(validation, val_batch)
-                logs |= {f"val_{name}": value for name, value in tested.items()}
-            written = [a.write(epoch - first, logs[n]) for n, a in zip(names, arrays, strict=True)]
-            values = tf.stack([tf.cast(tf.reshape(logs[n], [-1])[0], tf.float64) for n in names])
-            best, on = bar.passed(values[bar.column], best, epoch - first)
-            return (epoch + 1, best, on, *written)
-
-        arrays = [
-            tf.TensorArray(example[n].dtype, last - first, element_shape=example[n].shape) for n in names
-        ]
-        epoch, _, _, *filled = tf.while_loop(
-            lambda epoch, *carried: tf.logical_and(epoch < last, carried[1]),
-            body,
-            (first, bar.best, tf.constant(True), *arrays),
-            parallel_iterations=1,
+        if not model.built:
+            build(model, train)
+        val_batch = int(arguments["validation_batch_size"] or 0) or _validation_batch(
+            model, validation, batch
         )
-        done = tf.range(epoch - first)
-        return {name: array.gather(done) for name, array in zip(names, filled, strict=True)}
+        watching = bool(arguments["callbacks"] or arguments["verbose"])
+        plan = Plan(train, validation, seed, batch, val_batch, steps, watching)
+        step, slower, uncompiled = _step(model, plan, arguments, compiled=compiled)
+    except Exception as error:
+        raise Unsupported(f"it could not be traced ({_first_line(error)})") from error
+    if slower:
+        announce("running Keras' own step", slower)
+    if compiled and (slower or uncompiled):
+        announce("training is not compiled", str(slower or uncompiled))
+    return _run(step, arguments)
+
+
+def _step(
+    model: keras.Model, plan: Plan, arguments: dict[str, Any], *, compiled: bool
+) -> tuple[ShortStep | KerasStep, str | None, str | None]:
+    """The step that does what the model does in the fewest operations, why it is not the short one, and why not compiled."""
+    uncompiled = None
+    reason = unfit(model, plan) or _between(arguments, plan)
+    if reason is None:
+        try:
+            if compiled:
+                try:
+                    return CompiledStep(model, plan), None, None
+                except NotCompilable as error:
+                    uncompiled = str(error)
+            return ShortStep(model, plan), None, uncompiled
+        except Exception as error:  # noqa: BLE001  # whatever is wrong, Keras' own step says it better
+            reason = f"its step has no short form ({_first_line(error)})"
+    return KerasStep(model, plan), reason, None
+
+
+def _between(arguments: dict[str, Any], plan: Plan) -> str | None:
+    """What happens between an epoch and its validation, which the short step runs as one."""
+    if plan.validation is None:
+        return None
+    if arguments["validation_freq"] != 1:
+        return "validation_freq is given"
+    callbacks = arguments["callbacks"] or []
+    for callback in getattr(callbacks, "callbacks", callbacks):
+        own = type(callback).on_test_begin is not keras.callbacks.Callback.on_test_begin
+        if own or "on_test_begin" in vars(callback):
+            return f"callback {type(callback).__name__} acts before validation"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
+
+
+def _validation_batch(model: keras.Model, validation: Rows | None, batch: int) -> int:
+    if validation is None or not is_rowwise(model):
+        return batch
+    leaves = [t for t in keras.tree.flatten(validation.data) if t is not None]
+    numbers = sum(int(np.prod(t.shape[1:])) for t in leaves)
+    return max(batch, min(_VALIDATION_ROWS, _VALIDATION_NUMBERS // max(1, numbers)))
+
+
+def _run(step: ShortStep | KerasStep, arguments: dict[str, Any]) -> Any:
+    """Trains, by several epochs a call where nothing watches the epochs in between."""
+    model, plan = step.model, step.plan
+    callbacks, verbose, epochs = arguments["callbacks"], arguments["verbose"], int(arguments["epochs"])
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = keras.callbacks.CallbackList(
+            list(callbacks) if callbacks else None,
+            add_history=True,
+            add_progbar=verbose != 0,
+            verbose=1 if verbose == "auto" else verbose,
+            epochs=epochs,
+            steps=-(-plan.train.size // plan.batch),
+            model=model,
+        )
+    model.stop_training = False
+    callbacks.on_train_begin()
+    span = range(int(getattr(model, "_initial_epoch", None) or arguments["initial_epoch"]), epochs)
+    if isinstance(step, ShortStep) and not plan.watched:
+        logs = _many_a_call(step, callbacks, span)
+    else:
+        logs = _one_a_call(step, callbacks, span, arguments["validation_freq"])
+    if isinstance(model.optimizer, keras.optimizers.Optimizer) and epochs > 0:
+        model.optimizer.finalize_variable_values(model.trainable_weights)
+    callbacks.on_train_end(logs=logs)
+    return model.history
+
+
+def _many_a_call(step: ShortStep, callbacks: Any, span: range) -> Logs | None:
+    """Epochs in as few graph calls as keep Ctrl-C working; one by one where the trial may be stopped."""
+    logs: Logs | None = None
+    epoch, size = span.start, 1
+    try:
+        while epoch < span.stop:
+            first, start = epoch, time.perf_counter()
+            for logs in step.train_epochs(epoch, min(epoch + size, span.stop)):
+                callbacks.on_epoch_begin(epoch)
+                callbacks.on_epoch_end(epoch, dict(logs))
+                epoch += 1
+                if is_stopped(epoch - 1, logs, span.stop):
+                    return logs
+            each = (time.perf_counter() - start) / (epoch - first)
+            size = min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each), step.most)
+            size = 1 if watched() else max(1, size)
+    finally:
+        step.write()
+    return logs
+
+
+def _one_a_call(
+    step: ShortStep | KerasStep, callbacks: Any, span: range, frequency: int | Sequence[int]
+) -> Logs | None:
+    """An epoch, its validation, and callbacks in between, as Keras orders them."""
+    model, plan = step.model, step.plan
+    watchers = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.TerminateOnNaN)]
+    logs: Logs | None = None
+    for epoch in span:
+        model.reset_metrics()
+        callbacks.on_epoch_begin(epoch)
+        stopped = model.stop_training
+        logs = _one_batch(model, plan) if stopped else step.train_epoch(epoch)
+        for watcher in watchers:
+            # It looks at the loss after a batch; here that is after the last one.
+            watcher.on_batch_end(-(-plan.train.size // plan.batch) - 1, logs)
+        if plan.validation is not None and model._should_eval(epoch, frequency):
+            callbacks.on_test_begin()
+            tested = _evaluated(model, plan.validation, plan.val_batch) if stopped else step.validate()
+            callbacks.on_test_end(tested)
+            logs |= {f"val_{name}": value for name, value in tested.items()}
+        callbacks.on_epoch_end(epoch, logs)
+        if model.stop_training or is_stopped(epoch, logs, span.stop):
+            break
+    return logs
+
+
+def _one_batch(model: keras.Model, plan: Plan) -> Logs:
+    """What Keras still trains after a callback has ended training before an epoch: its first batch."""
+    size = plan.train.size
+    order = np.arange(size) if plan.seed is None else np.random.permutation(size)
+    examples = keras.tree.map_structure(
+        lambda t: None if t is None else tf.gather(t, order[: plan.batch]), plan.train.data
+    )
+    logs: Logs = model.train_on_batch(*keras.utils.unpack_x_y_sample_weight(examples), return_dict=True)
+    return logs
+
+
+def _evaluated(model: keras.Model, validation: Rows, batch: int) -> Logs:
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(validation.data)
+    logs: Logs = model.evaluate(x, y, batch, 0, weight, return_dict=True)
+    return logs

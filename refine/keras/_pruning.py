@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from refine.design.pruning import Bar
 from refine.run.objective import running_trial
 
 
@@ -29,12 +28,6 @@ def is_stopped(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
     if trial is None or not trial.watched or not logs or epoch + 1 >= last:
         return False
     return trial.watch(epoch, {name: float(value) for name, value in logs.items() if _is_number(value)})
-
-
-def bar_of(epoch: int, count: int) -> Bar | None:
-    """What the next epochs are measured by, where a trial runs here that may be stopped and that can be told."""
-    trial = running_trial()
-    return None if trial is None else trial.ahead(epoch, count)
 
 
 def _is_number(value: Any) -> bool:

@@ -30,11 +30,8 @@ _more = False
 def prepare(threads: int) -> None:
     """Sets the number of the backend's threads and spares the garbage collector what stays anyway.
 
-    On a GPU, memory is taken as it is needed, unless environment variables say otherwise.
-
-    Args:
-        threads: Threads within and between operations. If TensorFlow has already started with other
-            numbers, they stay, and one `RefineWarning` says so.
+    On a GPU, memory is taken as it is needed, unless environment variables say otherwise. If TensorFlow has already
+    started with other numbers of threads, they stay, and one `RefineWarning` says so.
     """
     global _frozen  # once per process is the point
     take_memory_as_needed()
@@ -116,13 +113,12 @@ def own_session(seed: int) -> Iterator[None]:
     with contextlib.nullcontext() if again else _kernels_kept():
         _clear()
         keras.utils.set_random_seed(seed)
-    gradients = _custom_gradients()
     try:
-        yield
+        with _gradients_forgotten():
+            yield
     finally:
         with _kernels_kept():
             _clear()
-        _forget_gradients(gradients)
         if BACKEND == "jax":
             # What was compiled for the trial is of no use to another one, and would stay: 17 MB a trial.
             importlib.import_module("jax").clear_caches()
@@ -156,28 +152,23 @@ def _kernels_kept() -> Iterator[None]:
         pywrap_tfe.TFE_ContextClearCaches = clear
 
 
-def _registry() -> dict[str, object]:
-    if BACKEND != "tensorflow":
-        return {}
-    try:
-        from tensorflow.python.framework import ops
-
-        registry: dict[str, object] = ops.gradient_registry._registry
-    except (ImportError, AttributeError):  # another TensorFlow keeps it elsewhere
-        return {}
-    return registry
-
-
-def _custom_gradients() -> set[str]:
-    return {name for name in _registry() if name.startswith("CustomGradient-")}
-
-
-def _forget_gradients(known: set[str]) -> None:
-    """Removes custom gradients that a trial left in TensorFlow's registry.
+@contextlib.contextmanager
+def _gradients_forgotten() -> Iterator[None]:
+    """Removes the custom gradients that a trial leaves in TensorFlow's registry.
 
     Every graph that Keras traces for training registers one and nothing ever removes it, so that a
     process keeps the graph of every model that `Model.fit` trained: some 7 MB a trial.
     """
-    registry = _registry()
-    for name in _custom_gradients() - known:
-        del registry[name]
+    registry: dict[str, object] = {}
+    if BACKEND == "tensorflow":
+        with contextlib.suppress(ImportError, AttributeError):  # another TensorFlow keeps it elsewhere
+            from tensorflow.python.framework import ops
+
+            registry = ops.gradient_registry._registry
+    before = set(registry)
+    try:
+        yield
+    finally:
+        for name in set(registry) - before:
+            if name.startswith("CustomGradient-"):
+                del registry[name]

@@ -1,9 +1,13 @@
-"""`refine.keras.fit`: the meaning of `Model.fit` on data in memory, without its cost per batch."""
+"""`refine.keras.fit`: the meaning of `Model.fit` on data in memory, without its cost per batch; also in its place."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import inspect
+import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
@@ -12,23 +16,22 @@ from refine.keras._notices import Unsupported, warn_once
 from refine.keras._pruning import PruningCallback, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-_BATCH_HOOKS = (
-    "on_batch_begin",
-    "on_batch_end",
-    "on_train_batch_begin",
-    "on_train_batch_end",
-    "on_test_batch_begin",
-    "on_test_batch_end",
-)
+KERAS_FIT = "using model.fit"
 
-UNCOMPILED = "training is not compiled"
-KERAS_STEP, KERAS_FIT = "running Keras' own step", "using model.fit"
-slower_ways: ContextVar[list[str] | None] = ContextVar("refine_slower_ways", default=None)
-"""Filled with the slower ways that trainings of this context take."""
-compiled_here: ContextVar[bool | None] = ContextVar("refine_compiled", default=None)
-"""What ``compiled=None`` means in this context."""
+
+class _Block(NamedTuple):
+    """A block in which ``model.fit`` is `fit`: the slower ways that its trainings took, and what ``compiled=None`` means."""
+
+    ways: list[str]
+    compiled: bool | None
+
+
+_block: ContextVar[_Block | None] = ContextVar("refine_accelerate", default=None)
+_training: ContextVar[bool] = ContextVar("refine_training", default=False)
+_lock = threading.Lock()
+_blocks = 0
 
 
 def fit(
@@ -54,9 +57,8 @@ def fit(
 ) -> keras.callbacks.History:
     """Trains a compiled model as ``model.fit`` does, several times faster for small models.
 
-    Whole epochs of the model's own ``train_step`` and ``test_step`` run in one TensorFlow graph.
-    With ``shuffle=False`` and no dropout the losses equal those of ``model.fit`` up to rounding; with
-    shuffling they are as good but in another order of rows: the order follows from Python's random
+    Whole epochs run in one TensorFlow graph. With ``shuffle=False`` the losses equal those of ``model.fit`` up to
+    rounding; with shuffling they are as good but in another order of rows, which follows from Python's random
     state, which `keras.utils.set_random_seed` sets.
 
     Models made of layers, losses and metrics whose meaning is known are trained with fewer operations than
@@ -89,8 +91,8 @@ def fit(
         validation_freq: Validate every so many epochs, or after the epochs listed (from 1).
         compiled: Whether XLA compiles all epochs to one program, which takes some seconds and serves
             every small dense network of the same structure and similar size, whichever of the common activations,
-            losses and optimizers it has. `True` where many trainings share a structure; by default only in an
-            objective with ``accelerate="compiled"``, and from 50,000 updates on, where it pays for a single one.
+            losses and optimizers it has: for hundreds of trainings that share a structure. By default only in an
+            objective with ``accelerate="compiled"``.
 
     Returns:
         The history, as ``model.fit`` returns it: ``.history[name]`` is a list with one float per epoch.
@@ -98,38 +100,29 @@ def fit(
     Raises:
         ValueError: Sizes that make no sense, or what Keras itself raises.
     """
-    if compiled is None:
-        compiled = compiled_here.get()
     arguments = {k: v for k, v in locals().items() if k not in ("model", "x", "y")}
-    return train(model, x, y, arguments, model.fit)
+    return _train(model, x, y, arguments, model.fit)
 
 
-def train(
+def _train(
     model: keras.Model, x: Any, y: Any, arguments: dict[str, Any], keras_fit: Callable[..., Any]
 ) -> keras.callbacks.History:
-    """What `fit` does.
-
-    Args:
-        model: A compiled model.
-        x: Inputs.
-        y: Targets.
-        arguments: All others of `fit`.
-        keras_fit: Keras' own ``fit`` of that model, for what is left to it.
-    """
+    """What `fit` does; ``keras_fit`` is Keras' own ``fit`` of the model, for what is left to it."""
     batch_size, callbacks = arguments["batch_size"], arguments["callbacks"]
+    compiled = arguments.pop("compiled")
+    if compiled is None and (block := _block.get()) is not None:
+        compiled = block.compiled
     if batch_size is not None and int(batch_size) < 1:
         raise ValueError(f"batch_size: must be at least 1, got {batch_size}; 32 is the default")
+    if isinstance(arguments["validation_data"], list):  # as Talos' models write it; Keras wants a tuple
+        arguments["validation_data"] = tuple(arguments["validation_data"])
+    token = _training.set(True)
     try:
         _check_supported(model, arguments)
         # Imports TensorFlow, which need not be installed where Keras runs on something else.
-        from refine.keras._fast import prepared
+        from refine.keras._epochs import train_epochs
 
-        training = prepared(model, x, y, arguments)
-        if training.slower:
-            _announce(KERAS_STEP, training.slower)
-        if training.uncompiled:
-            _announce(UNCOMPILED, training.uncompiled)
-        return training.run()
+        return train_epochs(model, x, y, arguments, _announce, compiled=bool(compiled))
     except Unsupported as reason:
         _announce(KERAS_FIT, str(reason))
         if watched():
@@ -137,15 +130,9 @@ def train(
                 callbacks.append(PruningCallback())
             else:
                 arguments["callbacks"] = [*(callbacks or ()), PruningCallback()]
-        if arguments["validation_data"] is not None:
-            arguments["validation_data"] = _as_tuple(arguments["validation_data"])
-        del arguments["compiled"]
         return keras_fit(x, y, **arguments)
-
-
-def _as_tuple(validation_data: Any) -> Any:
-    """Talos' models write ``validation_data=[x_val, y_val]``; Keras wants a tuple."""
-    return tuple(validation_data) if isinstance(validation_data, list) else validation_data
+    finally:
+        _training.reset(token)
 
 
 def _check_supported(model: keras.Model, arguments: dict[str, Any]) -> None:
@@ -173,36 +160,71 @@ def _check_supported(model: keras.Model, arguments: dict[str, Any]) -> None:
             raise Unsupported(f"the model fixes its batch size ({shape.shape[0]})")
     callbacks = arguments["callbacks"] or []
     for callback in getattr(callbacks, "callbacks", callbacks):
-        hook = _batch_hook(callback)
-        if hook:
+        if (hook := _batch_hook(callback)) is not None:
             raise Unsupported(f"callback {type(callback).__name__} acts on batches ({hook})")
 
 
 def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
     """The name of a hook by which the callback acts on batches, or `None`."""
-    known = (keras.callbacks.TerminateOnNaN, keras.callbacks.ProgbarLogger)
-    if type(callback) in known:
+    if type(callback) in (keras.callbacks.TerminateOnNaN, keras.callbacks.ProgbarLogger):
         return None
     by_epoch = getattr(callback, "save_freq", None) == "epoch"
     savers = (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore)
-    for name in _BATCH_HOOKS:
+    for name in (f"on_{kind}batch_{end}" for kind in ("", "train_", "test_") for end in ("begin", "end")):
         method = getattr(type(callback), name)
-        if name in vars(callback):
-            return name
-        if method is getattr(keras.callbacks.Callback, name):
-            continue
         # The savers look at every batch only to find that it is not their turn.
-        if by_epoch and any(method is getattr(saver, name) for saver in savers):
-            continue
-        return name
+        idle = by_epoch and any(method is getattr(saver, name) for saver in savers)
+        if name in vars(callback) or not (idle or method is getattr(keras.callbacks.Callback, name)):
+            return name
     return None
 
 
 def _announce(way: str, reason: str) -> None:
     """Says once that a training goes a slower way, and notes it where that is wanted."""
-    if (ways := slower_ways.get()) is not None:
-        ways.append(way)
-    warn_once(
-        f"refine.keras.fit: {way}, because {reason}; results are the same, only slower",
-        stacklevel=3,
-    )
+    if (block := _block.get()) is not None:
+        block.ways.append(way)
+    warn_once(f"refine.keras.fit: {way}, because {reason}; results are the same, only slower", stacklevel=4)
+
+
+@contextlib.contextmanager
+def accelerated(compiled: bool | None = None) -> Iterator[list[str]]:
+    """While the block runs, ``model.fit`` of any Keras model is `fit`, called from this thread.
+
+    Other threads, and what `fit` itself hands to ``model.fit``, get Keras' own. A model class with a ``fit`` of its own
+    keeps it. Yields a list that is filled with the slower ways that trainings take; ``compiled`` is that of `fit`.
+    """
+    global _blocks  # blocks of several threads share one replacement
+    block = _Block([], compiled)
+    with _lock:
+        if _blocks == 0:
+            # Keras' own is inherited, so that removing this one brings it back.
+            keras.Model.fit = _replacement(keras.Model.fit)
+        _blocks += 1
+    token = _block.set(block)
+    try:
+        yield block.ways
+    finally:
+        _block.reset(token)
+        with _lock:
+            _blocks -= 1
+            if _blocks == 0:
+                own = keras.Model.fit.__wrapped__
+                del keras.Model.fit
+                if keras.Model.fit is not own:
+                    keras.Model.fit = own
+
+
+def _replacement(own: Any) -> Any:
+    of_keras, of_refine = inspect.signature(own), inspect.signature(fit)
+
+    @functools.wraps(own)
+    def replaced(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        if _block.get() is None or _training.get():
+            return own(self, *args, **kwargs)
+        given = [*of_keras.bind(self, *args, **kwargs).arguments.items()][1:]
+        bound = of_refine.bind(self, **dict(given))
+        bound.apply_defaults()
+        model, x, y, *_ = bound.args
+        return _train(model, x, y, bound.kwargs, functools.partial(own, model))
+
+    return replaced

@@ -21,56 +21,30 @@ def _between(start: float, end: float, share: float) -> int:
     return max(1, math.floor(start + (end - start) * share + 0.5))
 
 
-def _brick(count: int, first: int, last: int) -> list[int]:  # noqa: ARG001
-    return [first] * count
-
-
 def _funnel(count: int, first: int, last: int) -> list[int]:
     # count + 1 equal steps, the output layer being the end of the last one: a hidden layer is never
     # as narrow as the output by accident, and a single one keeps the full width.
     return [_between(first, last, i / count) for i in range(count)]
 
 
-def _long_funnel(count: int, first: int, last: int) -> list[int]:
-    straight = count // 2
-    return [first] * straight + _funnel(count - straight, first, last)
+def _both_ways(count: int, start: int, middle: int, step: int) -> list[int]:
+    """From ``start`` to ``middle`` and back, the first layer ``step`` (0 or 1) levels up."""
+    levels = max(1, (count - 1 + 2 * step) // 2)
+    return [_between(start, middle, (min(i, count - 1 - i) + step) / levels) for i in range(count)]
 
 
-def _triangle(count: int, first: int, last: int) -> list[int]:
-    return _funnel(count, first, last)[::-1]
-
-
-def _rhombus(count: int, first: int, last: int) -> list[int]:
-    levels = (count + 1) // 2
-    return [_between(last, first, (min(i, count - 1 - i) + 1) / levels) for i in range(count)]
-
-
-def _diamond(count: int, first: int, last: int) -> list[int]:  # noqa: ARG001
-    steps = max(1, (count - 1) // 2)
-    return [_between(first, 2 * first, min(i, count - 1 - i) / steps) for i in range(count)]
-
-
-def _hexagon(count: int, first: int, last: int) -> list[int]:
-    if count < 3:
-        return [first] * count
-    edge = _between(last, first, 0.5)
-    return [edge] + [first] * (count - 2) + [edge]
-
-
-def _stairs(count: int, first: int, last: int) -> list[int]:
-    steps = _funnel((count + 1) // 2, first, last)
-    return [steps[i // 2] for i in range(count)]
-
-
+# Of count, first and last, from the input's side to the output's; what they are is said in `layer_widths`.
 _SHAPES: dict[str, Callable[[int, int, int], list[int]]] = {
-    "brick": _brick,
+    "brick": lambda count, first, _: [first] * count,
     "funnel": _funnel,
-    "long_funnel": _long_funnel,
-    "triangle": _triangle,
-    "rhombus": _rhombus,
-    "diamond": _diamond,
-    "hexagon": _hexagon,
-    "stairs": _stairs,
+    "long_funnel": lambda n, first, last: [first] * (n // 2) + _funnel(n - n // 2, first, last),
+    "triangle": lambda count, first, last: _funnel(count, first, last)[::-1],
+    "rhombus": lambda count, first, last: _both_ways(count, last, first, 1),
+    "diamond": lambda count, first, _: _both_ways(count, first, 2 * first, 0),
+    "hexagon": lambda n, first, last: (
+        [first if n < 3 or 0 < i < n - 1 else _between(last, first, 0.5) for i in range(n)]
+    ),
+    "stairs": lambda n, first, last: [_funnel((n + 1) // 2, first, last)[i // 2] for i in range(n)],
 }
 
 SHAPES: tuple[str, ...] = tuple(_SHAPES)

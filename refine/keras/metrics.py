@@ -59,21 +59,11 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
 
     The state has shape ``(problems, classes, classes)``: rows are true classes, columns predicted
     ones. Binary and multi-class have one problem, multi-label one per label.
-
-    Args:
-        average: How scores of classes become one: ``"binary"`` (of class 1), ``"macro"`` (mean),
-            ``"micro"`` (of pooled counts), ``"weighted"`` (by number of true examples), or ``"auto"``:
-            binary for binary targets, else macro.
-        threshold: Predictions above it are positive; for binary and multi-label.
-        multilabel: Whether every column is a problem of its own.
-        name: Name in the history; default the metric's own.
-        dtype: Type of the result.
     """
 
     _called: str
-
-    # What a score that is averaged over classes makes of their counts.
     _ratio: Callable[[Any, Any, Any], Any]
+    """What a score that is averaged over classes makes of their counts."""
 
     def __init__(
         self,
@@ -114,13 +104,7 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         self._matrix = self.add_variable(shape=shape, initializer="zeros", name="matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts a batch.
-
-        Args:
-            y_true: Targets: (n,), (n, 1), or (n, C) if one-hot or multi-label.
-            y_pred: Predictions: (n,), (n, 1) or (n, C).
-            sample_weight: Weights of the n examples, or `None`.
-        """
+        """Counts a batch: targets (n,), (n, 1), or (n, C) if one-hot or multi-label, of predictions (n,), (n, 1) or (n, C)."""
         y_pred = ops.cast(y_pred, "float32")
         y_true = ops.convert_to_tensor(y_true)
         columns = int(y_pred.shape[-1]) if len(y_pred.shape) > 1 else 1
@@ -132,19 +116,12 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
             true = ops.one_hot(ops.cast(ops.reshape(true, (-1,)), "int32"), columns, dtype="float32")
             predicted = ops.argmax(ops.reshape(y_pred, (-1, columns)), axis=-1)
             predicted = ops.one_hot(predicted, columns, dtype="float32")
-            self._add(true[:, None], predicted[:, None], sample_weight)
+            true, predicted = true[:, None], predicted[:, None]
         else:
             true = ops.cast(ops.reshape(ops.cast(y_true, "float32"), (-1, columns)) > 0.5, "float32")
-            predicted = ops.reshape(y_pred, (-1, columns)) > self.threshold
-            predicted = ops.cast(predicted, "float32")
-            self._add(
-                ops.stack([1 - true, true], axis=-1),
-                ops.stack([1 - predicted, predicted], axis=-1),
-                sample_weight,
-            )
-
-    def _add(self, true: Any, predicted: Any, sample_weight: Any) -> None:
-        """Adds indicators of shape ``(n, problems, classes)``."""
+            predicted = ops.cast(ops.reshape(y_pred, (-1, columns)) > self.threshold, "float32")
+            true, predicted = (ops.stack([1 - one, one], axis=-1) for one in (true, predicted))
+        # Indicators of shape (n, problems, classes).
         if sample_weight is not None:
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
             true = true * weight[:, None, None]
@@ -193,29 +170,14 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
 class FBeta(_Confusion):
     """F-beta: ``(1 + b^2) P R / (b^2 P + R)`` of precision P and recall R (van Rijsbergen, 1979).
 
-    0 where there are no true positives, also if there is nothing positive at all.
-
-    Args:
-        beta: Weight of recall against precision, above 0.
-        average: See the module's text.
-        threshold: Predictions above it are positive.
-        multilabel: Whether every column is a problem of its own.
-        name: Name in the history; default ``"fbeta"``.
-        dtype: Type of the result.
+    0 where there are no true positives, also if there is nothing positive at all. ``beta``, above 0, is the weight of
+    recall against precision; other arguments as for `Precision`.
     """
 
     _called = "fbeta"
 
-    def __init__(
-        self,
-        beta: float = 1.0,
-        average: str = "auto",
-        threshold: float = 0.5,
-        multilabel: bool = False,
-        name: str | None = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(average, threshold, multilabel, name, dtype)
+    def __init__(self, beta: float = 1.0, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         if not beta > 0:
             raise ObjectiveError(f"beta: must be above 0, got {beta!r}; 1 gives the F1 score")
         self.beta = beta
@@ -238,7 +200,17 @@ class FMeasure(FBeta):
 
 @keras.saving.register_keras_serializable("refine")
 class Precision(_Confusion):
-    """Share of right ones among those predicted positive; 0 if none is predicted positive."""
+    """Share of right ones among those predicted positive; 0 if none is predicted positive.
+
+    Args:
+        average: How scores of classes become one: ``"binary"`` (of class 1), ``"macro"`` (mean),
+            ``"micro"`` (of pooled counts), ``"weighted"`` (by number of true examples), or ``"auto"``:
+            binary for binary targets, else macro.
+        threshold: Predictions above it are positive; for binary and multi-label.
+        multilabel: Whether every column is a problem of its own.
+        name: Name in the history; default the metric's own.
+        dtype: Type of the result.
+    """
 
     _called = "precision"
 

@@ -13,13 +13,12 @@ import keras
 import numpy as np
 
 from refine.errors import ObjectiveError
-from refine.keras._accelerate import accelerated
 from refine.keras._backend import BACKEND
 from refine.keras._partition import Fold, partition
 from refine.keras._returned import curves_of, kept_values, noting_kept
 from refine.keras._rows import arrays_of, as_arrays, classes_of, digest, has_nan, labels_of, same_rows, take
 from refine.keras._session import own_session, prepare
-from refine.keras.fit import KERAS_FIT
+from refine.keras.fit import KERAS_FIT, accelerated
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
 from refine.utils.keywords import helped

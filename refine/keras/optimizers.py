@@ -12,12 +12,6 @@ import keras
 from refine.errors import ObjectiveError, did_you_mean
 
 
-def _names() -> list[str]:
-    found = vars(keras.optimizers).items()
-    base = keras.optimizers.Optimizer
-    return [n for n, c in found if inspect.isclass(c) and issubclass(c, base) and c is not base]
-
-
 def _optimizer_class(optimizer: Any) -> type[keras.optimizers.Optimizer]:
     """The class meant by a class, an instance or a name; wrappers give what they wrap."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
@@ -27,7 +21,10 @@ def _optimizer_class(optimizer: Any) -> type[keras.optimizers.Optimizer]:
     if inspect.isclass(optimizer) and issubclass(optimizer, keras.optimizers.Optimizer):
         return optimizer
     if isinstance(optimizer, str):
-        names = {name.lower(): name for name in _names()}
+        base = keras.optimizers.Optimizer
+        known = vars(keras.optimizers).items()
+        classes = [n for n, c in known if inspect.isclass(c) and issubclass(c, base) and c is not base]
+        names = {name.lower(): name for name in classes}
         if optimizer.lower() not in names:
             raise ObjectiveError(
                 f"optimizer: must name an optimizer of Keras, got {optimizer!r}; "
@@ -46,9 +43,6 @@ def default_learning_rate(optimizer: Any) -> float:
     Args:
         optimizer: An optimizer class of Keras or a subclass, an instance, or a name such as ``"adam"``.
             A `LossScaleOptimizer` instance counts as the optimizer inside it.
-
-    Returns:
-        The default rate.
 
     Raises:
         ObjectiveError: Not an optimizer, or one without a default rate.
@@ -71,14 +65,7 @@ def default_learning_rate(optimizer: Any) -> float:
 
 
 def lr_normalizer(lr: float, optimizer: Any) -> float:
-    """A learning rate on a scale where 1 is the optimizer's Keras default.
-
-    Args:
-        lr: Multiple of the default rate, above 0.
-        optimizer: As for `default_learning_rate`.
-
-    Returns:
-        ``lr`` times the default; with ``lr=1`` exactly the default.
+    """``lr``, above 0, times the default rate of an optimizer, given as for `default_learning_rate`.
 
     Raises:
         ObjectiveError: A rate that is not a positive finite number, or no optimizer.

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from refine.design.pruning import Bar, Limit
+from refine.design.pruning import Limit
 from refine.errors import ObjectiveError, RefineWarning, UnknownNameError, did_you_mean
 from refine.run.identity import objective_name
 from refine.run.outcome import Outcome, Task, as_float, raised, returned
@@ -177,22 +177,6 @@ class RunningTrial:
             self._behind = self._race.behind(float(metrics[self._race.metric]))
         self.pruned = self.pruned or self._behind
         return self.pruned
-
-    def ahead(self, epoch: int, count: int) -> Bar | None:
-        """What the next epochs are measured by, for what trains several at once and then asks :meth:`watch`.
-
-        Args:
-            epoch: The next one.
-            count: How many.
-
-        Returns:
-            ``None`` where nothing stops the trial, or where that can't be told beforehand.
-        """
-        race = self._race
-        if self._limit is not None and epoch < self._watched:
-            race = self._limit.race()
-        look = getattr(race, "ahead", None)
-        return None if look is None else look(count)
 
     def predicted(self, predictions: npt.ArrayLike, targets: npt.ArrayLike, total: int | None = None) -> None:
         """Notes what was predicted for the validation examples, so that chance can be separated from skill.

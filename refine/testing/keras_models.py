@@ -23,59 +23,21 @@ from keras.optimizers import schedules
 
 from refine.keras import balanced_accuracy, fmeasure, matthews
 from refine.testing.keras_fit import Examples, ModelCase, Way, compare_fits
+from refine.testing import keras_parts as parts
 from refine.testing.keras_parts import (
     ROWS,
     VALIDATION,
-    Autoencoder,
-    Averaged,
-    Counting,
-    Halves,
-    Largest,
-    Logged,
-    Nested,
-    OnBatches,
-    OwnLoss,
-    Penalised,
-    Scaled,
-    StopsAtBegin,
-    Subclassed,
-    across,
-    attending,
-    batch_f1,
-    branches,
-    by_name,
     called,
-    changed,
     compiled,
-    derived,
-    frozen,
-    functional,
-    gated,
     given,
-    images,
-    in_two,
-    named_as_known,
-    nested,
     network,
-    of_policy,
-    own_loss,
-    padded,
     per_step,
-    plus,
-    residual,
     series,
-    shared,
     stack,
     table,
-    tokens,
-    twice,
-    twice_listed,
-    two_inputs,
-    two_outputs,
-    unbuilt,
-    volumes,
-    without_targets,
 )
+
+Makers = dict[str, Callable[[], Any]]
 
 
 def _document() -> Iterator[ModelCase]:
@@ -97,7 +59,7 @@ def _document() -> Iterator[ModelCase]:
 
 
 def _optimizers() -> Iterator[ModelCase]:
-    fast: dict[str, Callable[[], Any]] = {
+    fast: Makers = {
         "SGD": partial(optimizers.SGD, 0.1),
         "SGD, momentum": partial(optimizers.SGD, 0.1, momentum=0.9, nesterov=True),
         "RMSprop, centered": partial(optimizers.RMSprop, 0.01, centered=True, momentum=0.5),
@@ -119,7 +81,7 @@ def _optimizers() -> Iterator[ModelCase]:
         "inverse time": lambda: optimizers.SGD(schedules.InverseTimeDecay(0.1, 2, 0.5)),
         "polynomial": lambda: optimizers.SGD(schedules.PolynomialDecay(0.1, 8)),
     }
-    slow: dict[str, Callable[[], Any]] = {
+    slow: Makers = {
         "clipnorm": partial(optimizers.Adam, 0.01, clipnorm=0.1),
         "global_clipnorm": partial(optimizers.SGD, 0.1, global_clipnorm=0.1),
         "EMA": partial(optimizers.Adam, 0.01, use_ema=True, ema_overwrite_frequency=3),
@@ -129,11 +91,10 @@ def _optimizers() -> Iterator[ModelCase]:
         "Adafactor": partial(optimizers.Adafactor, 0.01),
         "Lamb": partial(optimizers.Lamb, 0.01),
     }
-    ways: tuple[tuple[Way, dict[str, Callable[[], Any]]], ...] = (("fast", fast), ("step", slow))
-    for way, group in ways:
-        for name, make in group.items():
-            short = name == "SGD, momentum"
-            yield ModelCase(f"optimizer: {name}", partial(network, optimizer=make), table, way, short=short)
+    for name, make in (fast | slow).items():
+        way: Way = "fast" if name in fast else "step"
+        build = partial(network, optimizer=make)
+        yield ModelCase(f"optimizer: {name}", build, table, way, short=name == "SGD, momentum")
 
 
 def _losses() -> Iterator[ModelCase]:
@@ -141,18 +102,14 @@ def _losses() -> Iterator[ModelCase]:
     soft = {"last": "softmax", "out": 3}
     linear = {"last": None, "out": 1}
     logits = {"last": None, "out": 3}
+    binary, sparse = losses.BinaryCrossentropy, losses.SparseCategoricalCrossentropy
     listed: list[tuple[str, str, dict[str, Any], Any]] = [
         ("chosen by shapes", "binary", one, lambda: "crossentropy"),
-        ("smoothed", "binary", one, partial(losses.BinaryCrossentropy, label_smoothing=0.1)),
-        ("from logits", "binary", linear, partial(losses.BinaryCrossentropy, from_logits=True)),
+        ("smoothed", "binary", one, partial(binary, label_smoothing=0.1)),
+        ("from logits", "binary", linear, partial(binary, from_logits=True)),
         ("focal", "binary", one, losses.BinaryFocalCrossentropy),
-        ("summed", "binary", one, partial(losses.BinaryCrossentropy, reduction="sum")),
-        (
-            "weighted mean",
-            "binary",
-            one,
-            partial(losses.BinaryCrossentropy, reduction="mean_with_sample_weight"),
-        ),
+        ("summed", "binary", one, partial(binary, reduction="sum")),
+        ("weighted mean", "binary", one, partial(binary, reduction="mean_with_sample_weight")),
         ("mse", "real", linear, lambda: "mse"),
         ("mae", "real", linear, lambda: "mae"),
         ("mape", "positive", linear, lambda: "mape"),
@@ -169,18 +126,13 @@ def _losses() -> Iterator[ModelCase]:
         ("cosine", "one_hot", soft, losses.CosineSimilarity),
         ("cosine, axis 0", "one_hot", soft, partial(losses.CosineSimilarity, axis=0)),
         ("sparse", "classes", soft, lambda: "sparse_categorical_crossentropy"),
-        ("sparse logits", "classes", logits, partial(losses.SparseCategoricalCrossentropy, from_logits=True)),
-        (
-            "ignored class",
-            "classes",
-            logits,
-            partial(losses.SparseCategoricalCrossentropy, from_logits=True, ignore_class=0),
-        ),
+        ("sparse logits", "classes", logits, partial(sparse, from_logits=True)),
+        ("ignored class", "classes", logits, partial(sparse, from_logits=True, ignore_class=0)),
         ("dice", "binary", one, lambda: "dice"),
         ("tversky", "binary", one, lambda: "tversky"),
         ("Tversky", "binary", one, losses.Tversky),
-        ("own function", "binary", one, lambda: own_loss),
-        ("own class", "positive", linear, OwnLoss),
+        ("own function", "binary", one, lambda: parts.own_loss),
+        ("own class", "positive", linear, parts.OwnLoss),
     ]
     short = ("dice", "ignored class", "cosine, axis 0")
     for name, targets, end, loss in listed:
@@ -222,10 +174,10 @@ def _metrics() -> Iterator[ModelCase]:
         crossentropy = partial(network, out=3, last="softmax", loss=lambda: "sparse_categorical_crossentropy")
         yield ModelCase(f"metric: {name}", partial(crossentropy, metrics=[metric]), partial(table, "classes"))
     unknown: dict[str, Any] = {
-        "F1 of a batch": batch_f1,
-        "built late": partial(Largest),
-        "wrapped": partial(metrics.MeanMetricWrapper, batch_f1, "wrapped"),
-        "under a known name": named_as_known,
+        "F1 of a batch": parts.batch_f1,
+        "built late": partial(parts.Largest),
+        "wrapped": partial(metrics.MeanMetricWrapper, parts.batch_f1, "wrapped"),
+        "under a known name": parts.named_as_known,
         "Pearson, axis 0": partial(metrics.PearsonCorrelation, axis=0),
         "hinge": "hinge",
     }
@@ -240,8 +192,8 @@ def _metrics() -> Iterator[ModelCase]:
 
 
 def _layers() -> Iterator[ModelCase]:
-    dense = partial(layers.Dense, 4)
-    fast: dict[str, Callable[[], Any]] = {
+    dense, penalties = partial(layers.Dense, 4), keras.regularizers
+    fast: Makers = {
         "BatchNormalization": layers.BatchNormalization,
         "BatchNormalization, fixed": partial(layers.BatchNormalization, trainable=False),
         "LayerNormalization": layers.LayerNormalization,
@@ -259,25 +211,21 @@ def _layers() -> Iterator[ModelCase]:
         "EinsumDense": partial(layers.EinsumDense, "ab,bc->ac", output_shape=4, bias_axes="c"),
         "ActivityRegularization": partial(layers.ActivityRegularization, l2=0.01),
         "activity regulariser": partial(dense, activity_regularizer="l2"),
-        "L1 and L2": partial(
-            dense, kernel_regularizer=keras.regularizers.L1L2(0.01, 0.01), bias_regularizer="l1"
-        ),
-        "orthogonal regulariser": partial(
-            dense, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(0.01)
-        ),
+        "L1 and L2": partial(dense, kernel_regularizer=penalties.L1L2(0.01, 0.01), bias_regularizer="l1"),
+        "orthogonal regulariser": partial(dense, kernel_regularizer=penalties.OrthogonalRegularizer(0.01)),
         "own activation": partial(dense, activation=lambda x: ops.softmax(x, axis=0)),
     }
-    slow: dict[str, Callable[[], Any]] = {
+    slow: Makers = {
         "constraint": partial(dense, kernel_constraint="max_norm"),
         "UnitNormalization, axis 0": partial(layers.UnitNormalization, axis=0),
         "Softmax, axis 0": partial(layers.Softmax, axis=0),
         "SpectralNormalization": lambda: layers.SpectralNormalization(dense()),
         "Lambda": lambda: layers.Lambda(lambda x: x * 2),
         "Lambda across rows": lambda: layers.Lambda(lambda x: x - ops.mean(x, axis=0, keepdims=True)),
-        "own, with a loss": Penalised,
-        "own, with a weight": Scaled,
-        "own, with state": Counting,
-        "own, across rows": Averaged,
+        "own, with a loss": parts.Penalised,
+        "own, with a weight": parts.Scaled,
+        "own, with state": parts.Counting,
+        "own, across rows": parts.Averaged,
     }
     short = (
         "BatchNormalization",
@@ -287,13 +235,13 @@ def _layers() -> Iterator[ModelCase]:
         "SpectralNormalization",
         "Lambda across rows",
     )
-    ways: tuple[tuple[Way, dict[str, Callable[[], Any]]], ...] = (("fast", fast), ("step", slow))
-    for way, group in ways:
-        for name, make in group.items():
-            yield ModelCase(f"layer: {name}", partial(network, make), table, way, short=name in short)
+    for name, make in (fast | slow).items():
+        way: Way = "fast" if name in fast else "step"
+        yield ModelCase(f"layer: {name}", partial(network, make), table, way, short=name in short)
 
 
 def _images() -> Iterator[ModelCase]:
+    images = partial(parts.shaped, 8, 8, 2)
     conv = partial(layers.Conv2D, 3, 3, activation="relu")
     pool = layers.MaxPooling2D
     listed: dict[str, tuple[Callable[[], Any], ...]] = {
@@ -314,7 +262,8 @@ def _images() -> Iterator[ModelCase]:
         "RandomTranslation": partial(layers.RandomTranslation, 0.2, 0.2, seed=1),
     }.items():
         yield ModelCase(f"image: {name}", partial(stack, (8, 8, 2), make, conv), images, "step")
-    yield ModelCase("image: Conv3D", partial(stack, (4, 4, 4, 1), partial(layers.Conv3D, 2, 2)), volumes)
+    conv3d = partial(stack, (4, 4, 4, 1), partial(layers.Conv3D, 2, 2))
+    yield ModelCase("image: Conv3D", conv3d, partial(parts.shaped, 4, 4, 4, 1))
 
 
 def _series() -> Iterator[ModelCase]:
@@ -334,42 +283,38 @@ def _series() -> Iterator[ModelCase]:
     noisy = partial(lstm, dropout=0.2, recurrent_dropout=0.2, seed=1)
     yield ModelCase("series: LSTM, dropout", partial(stack, (6, 3), noisy), series, "step", short=True)
     masked = partial(stack, (6, 3), layers.Masking)
-    yield ModelCase("mask: Masking, LSTM", partial(masked, lstm), padded, short=True)
-    yield ModelCase("mask: Masking, GRU, backwards", partial(masked, partial(gru, go_backwards=True)), padded)
-    yield ModelCase("mask: Masking, pooling", partial(masked, layers.GlobalAveragePooling1D), padded)
+    yield ModelCase("mask: Masking, LSTM", partial(masked, lstm), parts.padded, short=True)
+    backwards = partial(masked, partial(gru, go_backwards=True))
+    yield ModelCase("mask: Masking, GRU, backwards", backwards, parts.padded)
+    pooled = partial(masked, layers.GlobalAveragePooling1D)
+    yield ModelCase("mask: Masking, pooling", pooled, parts.padded)
     embedding = partial(layers.Embedding, 6, 4, mask_zero=True)
     way: Way = "step"
-    yield ModelCase("mask: none", partial(stack, (7,), partial(layers.Embedding, 6, 4), lstm), tokens, way)
-    yield ModelCase("mask: Embedding, LSTM", partial(stack, (7,), embedding, lstm), tokens, way)
-    steps = partial(tokens, True)
+    yield ModelCase(
+        "mask: none", partial(stack, (7,), partial(layers.Embedding, 6, 4), lstm), parts.tokens, way
+    )
+    yield ModelCase("mask: Embedding, LSTM", partial(stack, (7,), embedding, lstm), parts.tokens, way)
+    steps = partial(parts.tokens, True)
     for name, inner in {
         "Embedding": (embedding,),
         "Embedding, LSTM": (embedding, partial(lstm, **sequence)),
         "Embedding, dropout": (embedding, partial(layers.Dropout, 0.2)),
     }.items():
-        yield ModelCase(
-            f"mask: {name}, per step",
-            partial(per_step, *inner),
-            steps,
-            way,
-            short=name == "Embedding, dropout",
-        )
+        build = partial(per_step, *inner)
+        yield ModelCase(f"mask: {name}, per step", build, steps, way, short=name == "Embedding, dropout")
     last = partial(per_step, layers.Masking, shape=(6, 3), loss="mse", metrics=["mae"])
     yield ModelCase("mask: Masking, per step", last, _padded_steps, way, short=True)
     yield ModelCase("series: per step", partial(per_step, shape=(6, 3), loss="mse"), _padded_steps)
     for kind in (layers.MultiHeadAttention, layers.Attention, layers.AdditiveAttention):
-        yield ModelCase(f"series: {kind.__name__}", partial(attending, kind), series)
-    yield ModelCase("series: stateful LSTM", _stateful, _even_series, "fit", given(batch_size=10))
+        yield ModelCase(f"series: {kind.__name__}", partial(parts.attending, kind), series)
+    even = partial(series, rows=40)
+    validation = given(batch_size=10, validation_data=None)
+    yield ModelCase("series: stateful LSTM", _stateful, even, "fit", validation)
 
 
 def _padded_steps() -> Examples:
-    x, _, x_val, _ = padded()
+    x, _, x_val, _ = parts.padded()
     return Examples(x, x[:, :, :1], x_val, x_val[:, :, :1])
-
-
-def _even_series() -> Examples:
-    x, y, x_val, y_val = series()
-    return Examples(x[:40], y[:40], x_val[:20], y_val[:20])
 
 
 def _stateful() -> keras.Model:
@@ -378,45 +323,39 @@ def _stateful() -> keras.Model:
 
 
 def _structures() -> Iterator[ModelCase]:
-    for name, inner in {
-        "residual": residual,
-        "residual, by +": plus,
-        "shared layer": shared,
-        "nested": nested,
-        "branches": branches,
-        "gated": gated,
-    }.items():
-        yield ModelCase(f"functional: {name}", partial(functional, inner), table)
-    yield ModelCase("functional: across rows", partial(functional, across), table, "step", short=True)
-    yield ModelCase("functional: two inputs", two_inputs, partial(changed, in_two))
-    yield ModelCase("functional: named inputs", partial(two_inputs, True), partial(changed, by_name))
-    yield ModelCase("functional: two outputs", two_outputs, partial(changed, twice), "step")
-    yield ModelCase(
-        "functional: listed outputs", partial(two_outputs, False), partial(changed, twice_listed), "step"
-    )
-    yield ModelCase("model: unbuilt", unbuilt, table, short=True)
-    yield ModelCase("model: frozen layer", frozen, table)
-    yield ModelCase("model: subclassed", lambda: compiled(Subclassed()), table, "step")
-    yield ModelCase("model: nested logs", partial(derived, Nested), table, "step", short=True)
-    yield ModelCase("model: own logs", partial(derived, Logged), table, "step")
-    autoencoder = partial(compiled, loss=None, metrics=None)
-    yield ModelCase(
-        "model: without targets",
-        lambda: autoencoder(Autoencoder()),
-        partial(changed, without_targets),
-        "step",
-        given(validation_data=None),
-    )
-    yield ModelCase("model: mixed_bfloat16", partial(of_policy, "mixed_bfloat16"), table, "step")
-    yield ModelCase("model: mixed_float16", partial(of_policy, "mixed_float16"), table, "step")
-    yield ModelCase("model: float64", partial(of_policy, "float64"), table)
+    for name, inner in parts.INNER.items():
+        yield ModelCase(f"functional: {name}", partial(parts.functional, inner), table)
+    across = partial(parts.functional, parts.across)
+    yield ModelCase("functional: across rows", across, table, "step", short=True)
+    two_inputs, two_outputs, changed = parts.two_inputs, parts.two_outputs, parts.changed
+    yield ModelCase("functional: two inputs", two_inputs, partial(changed, "inputs in two"))
+    yield ModelCase("functional: named inputs", partial(two_inputs, True), partial(changed, "inputs by name"))
+    yield ModelCase("functional: two outputs", two_outputs, partial(changed, "targets by name"), "step")
+    listed = partial(two_outputs, False)
+    yield ModelCase("functional: listed outputs", listed, partial(changed, "targets in two"), "step")
+    yield ModelCase("model: unbuilt", parts.unbuilt, table, short=True)
+    yield ModelCase("model: frozen layer", parts.frozen, table)
+    yield ModelCase("model: subclassed", lambda: compiled(parts.Subclassed()), table, "step")
+    yield ModelCase("model: nested logs", partial(parts.derived, parts.Nested), table, "step", short=True)
+    yield ModelCase("model: own logs", partial(parts.derived, parts.Logged), table, "step")
+    targetless, alone = partial(changed, "no targets"), given(validation_data=None)
+    yield ModelCase("model: without targets", _autoencoder, targetless, "step", alone)
+    ways: dict[str, Way] = {"mixed_bfloat16": "step", "mixed_float16": "step", "float64": "fast"}
+    for policy, way in ways.items():
+        yield ModelCase(f"model: {policy}", partial(parts.of_policy, policy), table, way)
     yield ModelCase("model: eager", partial(network, run_eagerly=True), table, "fit")
+
+
+def _autoencoder() -> keras.Model:
+    return compiled(parts.Autoencoder(), loss=None, metrics=None)
 
 
 def _options() -> Iterator[ModelCase]:
     weight = np.linspace(0, 2, ROWS).astype("float32")
     x, y, x_val, y_val = table()
     callbacks = keras.callbacks
+    stopping, plateau = callbacks.EarlyStopping, callbacks.ReduceLROnPlateau
+    scheduler = callbacks.LearningRateScheduler
     listed: dict[str, tuple[Callable[[], Any], Way]] = {
         "no validation": (given(validation_data=None), "fast"),
         "empty validation": (given(validation_data=(x[:0], y[:0])), "fit"),
@@ -426,47 +365,34 @@ def _options() -> Iterator[ModelCase]:
         "weights of validation": (given(validation_data=(x_val, y_val, weight[:VALIDATION])), "fast"),
         "integer targets of validation": (given(validation_data=(x_val, y_val.astype("int64"))), "fast"),
         "validation_split": (given(validation_split=0.3, validation_data=None), "fast"),
-        "validation_freq": (given(validation_freq=2, epochs=5), "fast"),
-        "validation_freq, listed": (given(validation_freq=[1, 4], epochs=4), "fast"),
+        "validation_freq": (given(validation_freq=2, epochs=5), "step"),
+        "validation_freq, listed": (given(validation_freq=[1, 4], epochs=4), "step"),
         "validation_batch_size": (given(validation_batch_size=7), "fast"),
         "initial_epoch": (given(initial_epoch=2, epochs=5), "fast"),
         "no epochs": (given(epochs=0), "fast"),
         "batch of 1": (given(batch_size=1, epochs=1), "fast"),
         "one batch": (given(batch_size=500), "fast"),
-        "EarlyStopping": (
-            called(partial(callbacks.EarlyStopping, min_delta=1.0, patience=1), epochs=6),
-            "fast",
-        ),
+        "EarlyStopping": (called(partial(stopping, min_delta=1.0, patience=1), epochs=6), "fast"),
         "EarlyStopping, restored": (
-            called(
-                partial(callbacks.EarlyStopping, patience=0, min_delta=0.05, restore_best_weights=True),
-                epochs=6,
-            ),
+            called(partial(stopping, patience=0, min_delta=0.05, restore_best_weights=True), epochs=6),
             "fast",
         ),
-        "ReduceLROnPlateau": (
-            called(partial(callbacks.ReduceLROnPlateau, patience=0, min_delta=0.5), epochs=4),
-            "fast",
-        ),
-        "LearningRateScheduler": (
-            called(lambda: callbacks.LearningRateScheduler(lambda epoch, rate: rate / (1 + epoch))),
-            "fast",
-        ),
+        "ReduceLROnPlateau": (called(partial(plateau, patience=0, min_delta=0.5), epochs=4), "fast"),
+        "LearningRateScheduler": (called(partial(scheduler, lambda epoch, rate: rate / (1 + epoch))), "fast"),
         "LambdaCallback": (called(lambda: callbacks.LambdaCallback(on_epoch_end=lambda *_: None)), "fast"),
         "TerminateOnNaN": (called(callbacks.TerminateOnNaN), "fast"),
-        "weights changed between epochs": (called(Halves), "fast"),
-        "stopped as the first epoch begins": (called(partial(StopsAtBegin, 0)), "fast"),
-        "stopped as an epoch begins": (called(partial(StopsAtBegin, 2), epochs=5), "fast"),
-        "hooks of batches": (called(OnBatches), "fit"),
+        "weights changed between epochs": (called(parts.Halves), "fast"),
+        "stopped as the first epoch begins": (called(partial(parts.StopsAtBegin, 0)), "fast"),
+        "stopped as an epoch begins": (called(partial(parts.StopsAtBegin, 2), epochs=5), "fast"),
+        "hooks of batches": (called(parts.OnBatches), "fit"),
         "steps_per_epoch": (given(steps_per_epoch=2), "fit"),
     }
     short = ("empty validation", "class_weight", "stopped as an epoch begins")
     for name, (options, way) in listed.items():
         yield ModelCase(f"fit: {name}", network, table, way, options, short=name in short)
-    stops = called(partial(StopsAtBegin, 1))
-    yield ModelCase(
-        "fit: stopped as an epoch begins, own step", partial(derived, Nested), table, "step", stops
-    )
+    stops = called(partial(parts.StopsAtBegin, 1))
+    own = partial(parts.derived, parts.Nested)
+    yield ModelCase("fit: stopped as an epoch begins, own step", own, table, "step", stops)
     for rows in (1, 2, 17):
         yield ModelCase(f"fit: {rows} rows", network, partial(table, rows=rows))
 
@@ -490,11 +416,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="train the shortened form")
     parser.add_argument("--epochs", type=int, default=3, help="for how long (3)")
     chosen = parser.parse_args(arguments)
-    cases = [
-        case
-        for case in model_cases(short=chosen.short)
-        if not chosen.words or any(word in case.name for word in chosen.words)
-    ]
+    cases = model_cases(short=chosen.short)
+    if chosen.words:
+        cases = [case for case in cases if any(word in case.name for word in chosen.words)]
     wrong = 0
     say = partial(print, flush=True)
     say("| model | way | history | weights | why |\n|---|---|---|---|---|")
@@ -503,9 +427,8 @@ def main(arguments: list[str] | None = None) -> int:
             found = compare_fits(case, chosen.epochs)
         except Exception as error:  # noqa: BLE001  # the other models are to be seen too
             wrong += 1
-            say(
-                f"| {case.name} | **{type(error).__name__}** | | | {str(error).strip().splitlines()[0][:200]} |"
-            )
+            first = str(error).strip().partition("\n")[0][:200]
+            say(f"| {case.name} | **{type(error).__name__}** | | | {first} |")
             continue
         fine = found.is_equal and found.way == case.way
         wrong += not fine

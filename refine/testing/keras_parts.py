@@ -36,17 +36,15 @@ def table(targets: str = "binary", rows: int = ROWS) -> Examples:
     return Examples(x[:rows], y[:rows], x[rows:], y[rows:])
 
 
-def _shaped(shape: tuple[int, ...]) -> Examples:
+def shaped(*shape: int, rows: int = ROWS) -> Examples:
     """Random inputs of a shape with binary targets."""
     draw = np.random.RandomState(0)
-    x = draw.normal(size=(ROWS + VALIDATION, *shape)).astype("float32")
+    x = draw.normal(size=(rows + VALIDATION, *shape)).astype("float32")
     y = (x.reshape(len(x), -1)[:, :3].sum(1, keepdims=True) > 0).astype("float32")
-    return Examples(x[:ROWS], y[:ROWS], x[ROWS:], y[ROWS:])
+    return Examples(x[:rows], y[:rows], x[rows:], y[rows:])
 
 
-images = partial(_shaped, (8, 8, 2))
-volumes = partial(_shaped, (4, 4, 4, 1))
-series = partial(_shaped, (6, 3))
+series = partial(shaped, 6, 3)
 
 
 def padded() -> Examples:
@@ -65,10 +63,10 @@ def tokens(steps: bool = False) -> Examples:
     return Examples(x[:ROWS], y[:ROWS], x[ROWS:], y[ROWS:])
 
 
-def changed(change: Callable[[Any, Any], tuple[Any, Any]]) -> Examples:
-    """The table with inputs and targets changed, for training and validation."""
+def changed(name: str) -> Examples:
+    """The table in another structure, for training and validation."""
     x, y, x_val, y_val = table()
-    return Examples(*change(x, y), *change(x_val, y_val))
+    return Examples(*CHANGES[name](x, y), *CHANGES[name](x_val, y_val))
 
 
 # Models
@@ -120,17 +118,6 @@ def functional(inner: Callable[[Any], Any], **options: Any) -> keras.Model:
     return compiled(keras.Model(x, layers.Dense(1, activation="sigmoid")(inner(x))), **options)
 
 
-def residual(x: Any) -> Any:
-    """Adds inputs and a layer of them."""
-    h = layers.Dense(5, activation="relu")(x)
-    return layers.Add()([x, h])
-
-
-def plus(x: Any) -> Any:
-    """The same by ``+``."""
-    return x + layers.Dense(5, activation="relu")(x)
-
-
 def shared(x: Any) -> Any:
     """One layer, twice."""
     layer = layers.Dense(5, activation="tanh")
@@ -139,10 +126,8 @@ def shared(x: Any) -> Any:
 
 def nested(x: Any) -> Any:
     """A model as a layer."""
-    inner = keras.Sequential(
-        [keras.Input((5,)), layers.Dense(4, activation="relu"), layers.BatchNormalization()]
-    )
-    return inner(x)
+    hidden = layers.Dense(4, activation="relu")
+    return keras.Sequential([keras.Input((5,)), hidden, layers.BatchNormalization()])(x)
 
 
 def across(x: Any) -> Any:
@@ -151,14 +136,15 @@ def across(x: Any) -> Any:
     return h - ops.mean(h, axis=0, keepdims=True)
 
 
-def branches(x: Any) -> Any:
-    """Two layers side by side."""
-    return layers.Concatenate()([layers.Dense(3)(x), layers.Dense(2, activation="relu")(x)])
-
-
-def gated(x: Any) -> Any:
-    """Inputs times what a layer lets pass."""
-    return layers.Multiply()([layers.Dense(5, activation="sigmoid")(x), x])
+INNER: dict[str, Callable[[Any], Any]] = {
+    "residual": lambda x: layers.Add()([x, layers.Dense(5, activation="relu")(x)]),
+    "residual, by +": lambda x: x + layers.Dense(5, activation="relu")(x),
+    "shared layer": shared,
+    "nested": nested,
+    "branches": lambda x: layers.Concatenate()([layers.Dense(3)(x), layers.Dense(2, activation="relu")(x)]),
+    "gated": lambda x: layers.Multiply()([layers.Dense(5, activation="sigmoid")(x), x]),
+}
+"""What functional models have between input and output."""
 
 
 def attending(kind: Any) -> keras.Model:
@@ -185,42 +171,22 @@ def two_outputs(named: bool = True) -> keras.Model:
     x = keras.Input((5,))
     h = layers.Dense(4, activation="relu")(x)
     first, second = layers.Dense(1, activation="sigmoid", name="a")(h), layers.Dense(1, name="b")(h)
+    losses, weights, metrics = ["binary_crossentropy", "mse"], [1.0, 0.3], [["acc"], ["mae"]]
     if not named:
-        return compiled(
-            keras.Model(x, [first, second]), ["binary_crossentropy", "mse"], metrics=[["acc"], ["mae"]]
-        )
+        return compiled(keras.Model(x, [first, second]), losses, metrics=metrics)
+    of_each = [dict(zip("ab", given, strict=True)) for given in (losses, weights, metrics)]
     model = keras.Model(x, {"a": first, "b": second})
-    return compiled(
-        model,
-        {"a": "binary_crossentropy", "b": "mse"},
-        loss_weights={"a": 1.0, "b": 0.3},
-        metrics={"a": ["acc"], "b": ["mae"]},
-    )
+    return compiled(model, of_each[0], loss_weights=of_each[1], metrics=of_each[2])
 
 
-def in_two(x: Any, y: Any) -> tuple[Any, Any]:
-    """Inputs in two parts."""
-    return (x[:, :2], x[:, 2:]), y
-
-
-def by_name(x: Any, y: Any) -> tuple[Any, Any]:
-    """Inputs in two parts, by name."""
-    return {"a": x[:, :2], "b": x[:, 2:]}, y
-
-
-def twice(x: Any, y: Any) -> tuple[Any, Any]:
-    """Two targets, by name."""
-    return x, {"a": y, "b": x[:, :1]}
-
-
-def twice_listed(x: Any, y: Any) -> tuple[Any, Any]:
-    """Two targets."""
-    return x, (y, x[:, :1])
-
-
-def without_targets(x: Any, y: Any) -> tuple[Any, Any]:  # noqa: ARG001
-    """No targets."""
-    return x, None
+CHANGES: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
+    "inputs in two": lambda x, y: ((x[:, :2], x[:, 2:]), y),
+    "inputs by name": lambda x, y: ({"a": x[:, :2], "b": x[:, 2:]}, y),
+    "targets by name": lambda x, y: (x, {"a": y, "b": x[:, :1]}),
+    "targets in two": lambda x, y: (x, (y, x[:, :1])),
+    "no targets": lambda x, _: (x, None),
+}
+"""The table's inputs and targets in other structures."""
 
 
 def frozen() -> keras.Model:
@@ -232,9 +198,8 @@ def frozen() -> keras.Model:
 
 def unbuilt() -> keras.Model:
     """A model that learns of its inputs from the data."""
-    return compiled(
-        keras.Sequential([layers.Dense(4, activation="relu"), layers.Dense(1, activation="sigmoid")])
-    )
+    inner = [layers.Dense(4, activation="relu"), layers.Dense(1, activation="sigmoid")]
+    return compiled(keras.Sequential(inner))
 
 
 def of_policy(policy: str) -> keras.Model:
@@ -298,18 +263,13 @@ class Subclassed(keras.Model):  # type: ignore[misc]
         return self.end(self.hidden(x))
 
 
-class Autoencoder(keras.Model):  # type: ignore[misc]
+class Autoencoder(Subclassed):
     """Without targets."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.end = layers.Dense(5)
 
     def call(self, x: Any) -> Any:
         """Adds the loss."""
-        out = self.end(x)
-        self.add_loss(ops.mean(ops.square(out - x)))
-        return out
+        self.add_loss(ops.mean(ops.square(super().call(x) - x)))
+        return x
 
 
 class Nested(keras.Model):  # type: ignore[misc]

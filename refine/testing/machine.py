@@ -28,20 +28,14 @@ import refine
 from refine.keras import KerasObjective, fit
 from refine.keras._backend import BACKEND, devices
 from refine.keras._session import own_session, prepare
-from refine.testing.keras_fit import TOLERANCE, Examples, ModelCase, Way, _apart, _trained, compare_fits
-
-_ROWS, _VALIDATION = 1024, 256
+from refine.testing.keras_fit import TOLERANCE, ModelCase, Way, compare_fits
+from refine.testing.keras_parts import shaped
 
 
 class Measured(NamedTuple):
-    """What came of one model.
+    """How a model was trained, how far from ``model.fit`` and ``model.fit`` from itself, and seconds of ``model.fit`` and ours.
 
-    Attributes:
-        way: How `refine.keras.fit` trained it.
-        apart: Largest difference from ``model.fit``, of history and weights, relative to ``1 + abs(value)``.
-        itself: The same of two trainings by ``model.fit``.
-        theirs: Seconds of one training by ``model.fit``.
-        ours: Seconds of one by `refine.keras.fit`.
+    Differences are of history and weights, relative to ``1 + abs(value)``.
     """
 
     way: Way
@@ -64,25 +58,19 @@ class _Kind(NamedTuple):
     batch: int
 
 
+def _convolutions() -> list[Any]:
+    first, second = (layers.Conv2D(filters, 3, activation="relu") for filters in (16, 32))
+    return [first, layers.MaxPooling2D(), second, layers.Flatten()]
+
+
+_dense = partial(layers.Dense, activation="relu")
 _KINDS = {
-    "small dense network": _Kind(
-        lambda: [layers.Dense(16, activation="relu"), layers.Dropout(0.2)], (30,), 16
-    ),
-    "wide dense network": _Kind(
-        lambda: [layers.Dense(1024, activation="relu"), layers.Dense(1024, activation="relu")], (64,), 128
-    ),
-    "convolutions": _Kind(
-        lambda: [
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.Flatten(),
-        ],
-        (16, 16, 3),
-        64,
-    ),
+    "small dense network": _Kind(lambda: [_dense(16), layers.Dropout(0.2)], (30,), 16),
+    "wide dense network": _Kind(lambda: [_dense(1024), _dense(1024)], (64,), 128),
+    "convolutions": _Kind(_convolutions, (16, 16, 3), 64),
     "LSTM": _Kind(lambda: [layers.LSTM(32)], (16, 8), 64),
 }
+_ROWS = 1024
 
 
 def _build(kind: _Kind, jit: bool | str) -> keras.Model:
@@ -92,37 +80,19 @@ def _build(kind: _Kind, jit: bool | str) -> keras.Model:
     return model
 
 
-def _data(kind: _Kind, rows: int = _ROWS, validation: int = _VALIDATION) -> Examples:
-    random = np.random.RandomState(0)
-    x = random.normal(size=(rows + validation, *kind.shape)).astype("float32")
-    y = (x.reshape(len(x), -1)[:, :3].sum(axis=1) > 0).astype("float32")
-    return Examples(x[:rows], y[:rows], x[rows:], y[rows:])
-
-
 def measure(name: str, epochs: int) -> Measured:
-    """Trains one of the models both ways.
-
-    Args:
-        name: Which, a key of the table that the command prints.
-        epochs: For how long, where time is taken; differences are those after 3 epochs of 5 batches.
-    """
+    """Trains the model of this name both ways, ``epochs`` long where time is taken; differences are those after 3 of 5 batches."""
     kind = _KINDS[name]
-    case = ModelCase(
-        name,
-        partial(_build, kind, jit=False),
-        partial(_data, kind, rows=5 * kind.batch, validation=40),
-        options=lambda: {"batch_size": kind.batch},
-    )
-    compared = compare_fits(case)
-    one, other = (_trained(case, 3, keras.Model.fit)[0] for _ in range(2))
-    itself = max(_apart(one.history, other.history), _apart(one.weights, other.weights))
+    data = partial(shaped, *kind.shape, rows=5 * kind.batch)
+    case = ModelCase(name, partial(_build, kind, jit=False), data, options=lambda: {"batch_size": kind.batch})
+    ours, itself = compare_fits(case), compare_fits(case, fit=keras.Model.fit)
     seconds = [_seconds(kind, epochs, fast=fast) for fast in (False, True)]
-    return Measured(compared.way, max(compared.history, compared.weights), itself, *seconds)
+    return Measured(ours.way, max(ours.history, ours.weights), max(itself.history, itself.weights), *seconds)
 
 
 def _seconds(kind: _Kind, epochs: int, *, fast: bool) -> float:
     """What a training takes as a trial, after the first one of its kind."""
-    examples = _data(kind)
+    examples = shaped(*kind.shape, rows=_ROWS)
     for seed, long in ((1, 1), (2, epochs)):
         start = time.perf_counter()
         with own_session(seed):
@@ -141,17 +111,16 @@ def _model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Mapping[s
 
 def _workers() -> float:
     """How far the values of trials are apart that two workers and that one process run."""
-    data = _data(_KINDS["small dense network"])
+    data = shaped(30, rows=_ROWS)
     objective = KerasObjective(_model, data.x, data.y, x_val=data.x_val, y_val=data.y_val)
-    found = []
+    values = []
     for workers in (1, 2):
         with tempfile.TemporaryDirectory() as folder, refine.Tree("m", Path(folder) / "m.db") as tree:
-            root = tree.add_round(
-                {"units": [4, 8, 16, 32]}, objective, metric="val_loss", direction="minimize", n=4
-            )
+            space = {"units": [4, 8, 16, 32]}
+            root = tree.add_round(space, objective, metric="val_loss", direction="minimize", n=4)
             root.run(workers=workers, progress=False)
-            found.append(root.trials.sort_values("cell")["val_loss"].to_numpy(float))
-    return float(np.abs(found[0] - found[1]).max())
+            values.append(root.trials.sort_values("cell")["val_loss"].to_numpy(float))
+    return float(np.abs(values[0] - values[1]).max())
 
 
 def main(arguments: list[str] | None = None) -> int:

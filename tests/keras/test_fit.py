@@ -18,6 +18,8 @@ from refine.keras import _notices
 if TYPE_CHECKING:
     import pathlib
 
+OWN_STEP = pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
+
 
 @pytest.fixture(autouse=True)
 def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,98 +27,62 @@ def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_notices, "said", set())
 
 
-def small(rate: float = 0.0, lr: float = 0.01) -> keras.Model:
-    model = keras.Sequential(
-        [
-            keras.Input((30,)),
-            layers.Dense(5, activation="relu"),
-            layers.Dropout(rate),
-            layers.Dense(1, activation="sigmoid"),
-        ]
-    )
-    model.compile(keras.optimizers.Adam(lr), "binary_crossentropy", metrics=["acc"], jit_compile=False)
+def small(rate: float = 0.0, metrics: Any = ("acc",)) -> keras.Model:
+    hidden = [layers.Dense(5, activation="relu"), layers.Dropout(rate)]
+    model = keras.Sequential([keras.Input((30,)), *hidden, layers.Dense(1, activation="sigmoid")])
+    adam = keras.optimizers.Adam(0.01)
+    model.compile(adam, "binary_crossentropy", metrics=list(metrics), jit_compile=False)
     return model
 
 
-def both(cancer: Any, make: Any, **options: Any) -> tuple[Any, Any]:
-    """Histories of `Model.fit` and of ours, each with callbacks of its own."""
-    results = []
-    for ours in (False, True):
-        keras.utils.set_random_seed(1)
-        model = small()
-        arguments = {
-            "validation_data": (cancer.x_val, cancer.y_val),
-            "verbose": 0,
-            "shuffle": False,
-            "callbacks": make(),
-            **options,
-        }
-        run = (lambda *a, m=model, **k: refine.keras.fit(m, *a, **k)) if ours else model.fit
-        results.append(run(cancer.x, cancer.y, **arguments))
-    return results[0], results[1]
+class Log(keras.callbacks.Callback):
+    """Notes what it is called with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.seen.append("train begin")
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.seen.append(("begin", epoch))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.seen.append(("end", epoch, sorted(logs)))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.seen.append(("train end", sorted(logs)))
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: [keras.callbacks.EarlyStopping("val_loss", patience=1, min_delta=0.05)],
-        lambda: [
-            keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=0.05, restore_best_weights=True)
-        ],
-        lambda: [keras.callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=0.1)],
-        lambda: [keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.5)],
-        lambda: [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)],
-        lambda: [keras.callbacks.TerminateOnNaN()],
-    ],
-    ids=["stop", "restore", "plateau", "schedule", "lambda", "nan"],
-)
-def test_callbacks_act_as_in_keras(make: Any, cancer: Any) -> None:
-    expected, found = both(cancer, make, epochs=6)
-    assert list(found.history) == list(expected.history)
-    assert found.epoch == expected.epoch
-    for name, values in expected.history.items():
-        np.testing.assert_allclose(found.history[name], values, atol=1e-5, err_msg=name)
-    for mine, other in zip(found.model.get_weights(), expected.model.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, other, atol=1e-4)
+class LogOfTests(Log):
+    """The same, of validation too."""
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.seen.append("test begin")
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self.seen.append(("test end", sorted(logs)))
 
 
+@OWN_STEP
+@pytest.mark.slow
 def test_callbacks_are_called_in_the_order_of_keras(cancer: Any) -> None:
-    class Log(keras.callbacks.Callback):
-        def __init__(self) -> None:
-            super().__init__()
-            self.seen: list[Any] = []
-
-        def on_train_begin(self, logs: Any = None) -> None:
-            self.seen.append("train begin")
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.seen.append(("begin", epoch))
-
-        def on_test_begin(self, logs: Any = None) -> None:
-            self.seen.append("test begin")
-
-        def on_test_end(self, logs: Any = None) -> None:
-            self.seen.append(("test end", sorted(logs)))
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.seen.append(("end", epoch, sorted(logs)))
-
-        def on_train_end(self, logs: Any = None) -> None:
-            self.seen.append(("train end", sorted(logs)))
-
-    logs: list[Log] = []
-
-    def make() -> list[Log]:
-        logs.append(Log())
-        return logs[-1:]
-
-    both(cancer, make, epochs=2)
-    assert logs[1].seen == logs[0].seen
+    for kind in (Log, LogOfTests):
+        logs = []
+        for fit in (keras.Model.fit, refine.keras.fit):
+            logs.append(kind())
+            data = {"validation_data": (cancer.x_val, cancer.y_val), "epochs": 2, "verbose": 0}
+            fit(small(), cancer.x, cancer.y, callbacks=logs[-1:], **data)
+        assert logs[1].seen == logs[0].seen
+    with pytest.warns(RefineWarning, match="callback LogOfTests acts before validation"):
+        _notices.said.clear()
+        refine.keras.fit(small(), cancer.x, cancer.y, validation_split=0.3, callbacks=[LogOfTests()])
 
 
+@pytest.mark.slow
 def test_checkpoint_saves_the_document_metrics(cancer: Any, tmp_path: pathlib.Path) -> None:
-    model = small()
-    model.compile("adam", "binary_crossentropy", metrics=["acc", refine.keras.fmeasure])
+    model = small(metrics=("acc", refine.keras.fmeasure))
     path = tmp_path / "best.keras"
     saver = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
     validation = (cancer.x_val, cancer.y_val)
@@ -129,22 +95,19 @@ def test_checkpoint_saves_the_document_metrics(cancer: Any, tmp_path: pathlib.Pa
     assert loaded["fmeasure"] == pytest.approx(history.history["val_fmeasure"][best])
 
 
-def test_nan_ends_training(cancer: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nan_ends_training_and_verbose_prints(cancer: Any, capsys: pytest.CaptureFixture[str]) -> None:
     # In a target: some kernels of a relu turn a NaN among the inputs into 0, by where the row lies in its batch.
     y = cancer.y.astype("float32")
     y[5] = np.nan
-    history = refine.keras.fit(small(), cancer.x, y, epochs=5, callbacks=[keras.callbacks.TerminateOnNaN()])
+    watch = keras.callbacks.TerminateOnNaN()
+    history = refine.keras.fit(small(), cancer.x, y, epochs=5, callbacks=[watch], verbose=2)
     assert history.epoch == [0]
-    assert "Invalid loss" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Invalid loss" in printed
+    assert [line for line in printed.splitlines() if line.startswith("Epoch")] == ["Epoch 1/5"]
 
 
-def test_verbose_prints_a_line_per_epoch(cancer: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    refine.keras.fit(small(), cancer.x, cancer.y, epochs=2, verbose=2)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith("Epoch")] == ["Epoch 1/2", "Epoch 2/2"]
-    assert sum("loss:" in line for line in lines) == 2
-
-
+@pytest.mark.slow
 def test_a_seed_gives_the_same_bits_after_anything(cancer: Any) -> None:
     x = np.random.RandomState(0).normal(size=(70, 30))
     y = x[:, 0] > 0
@@ -160,8 +123,10 @@ def test_a_seed_gives_the_same_bits_after_anything(cancer: Any) -> None:
     assert run(12) != first
 
 
-@pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
-def test_shuffling_takes_every_row_once_an_epoch() -> None:
+@OWN_STEP
+def test_shuffling_takes_every_row_once_an_epoch_by_one_trace() -> None:
+    traces = []
+
     class Rows(keras.Model):
         def __init__(self) -> None:
             super().__init__()
@@ -169,6 +134,7 @@ def test_shuffling_takes_every_row_once_an_epoch() -> None:
             self.dense = layers.Dense(1)
 
         def call(self, x: Any) -> Any:
+            traces.append(x.shape)
             return self.dense(x)
 
         def train_step(self, data: Any) -> Any:
@@ -183,6 +149,7 @@ def test_shuffling_takes_every_row_once_an_epoch() -> None:
     history = refine.keras.fit(model, np.ones((10, 2)), y, epochs=6, batch_size=3).history
     assert history["seen"] == [1023.0] * 6
     assert len(set(history["last"])) > 1
+    assert len(traces) <= 4  # building, in the loop, and the last batch, whose logs are kept
 
 
 def test_model_is_freed(cancer: Any) -> None:
@@ -195,22 +162,6 @@ def test_model_is_freed(cancer: Any) -> None:
     assert reference() is None
 
 
-@pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
-def test_batches_are_values_of_one_trace(cancer: Any) -> None:
-    traces = []
-
-    class Counting(layers.Layer):
-        def call(self, x: Any) -> Any:
-            traces.append(x.shape)
-            return x
-
-    model = keras.Sequential([keras.Input((30,)), Counting(), layers.Dense(1)])
-    model.compile("adam", "mse", jit_compile=False)
-    traces.clear()
-    refine.keras.fit(model, cancer.x, cancer.y, batch_size=50, epochs=20, validation_split=0.3)
-    assert len(traces) <= 3  # building metrics, one for training, one for validation
-
-
 class OnBatch(keras.callbacks.Callback):
     """Acts on batches."""
 
@@ -218,30 +169,39 @@ class OnBatch(keras.callbacks.Callback):
         pass
 
 
+LATE = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "because"),
     [
         ({"callbacks": [OnBatch()]}, "callback OnBatch acts on batches"),
-        (
-            {"callbacks": [keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)]},
-            "callback LambdaCallback acts on batches",
-        ),
-        ({"steps_per_epoch": 2}, "steps_per_epoch is given"),
+        ({"callbacks": [LATE]}, "callback LambdaCallback acts on batches"),
         ({"shuffle": "batch"}, 'shuffle="batch" is given'),
     ],
 )
-def test_what_only_keras_can_do_goes_there_and_says_so(
-    options: dict[str, Any], because: str, cancer: Any
-) -> None:
+def test_what_only_keras_can_do_goes_there_and_says_so_once(options: Any, because: str, cancer: Any) -> None:
     model = small()
     with pytest.warns(RuntimeWarning, match=because):
         history = refine.keras.fit(model, cancer.x, cancer.y, epochs=2, **options)
     assert len(history.history["loss"]) == 2
-    if "steps_per_epoch" not in options:
-        refine.keras.fit(model, cancer.x, cancer.y, **options)  # said once, not twice
+    refine.keras.fit(model, cancer.x, cancer.y, **options)
 
 
-def test_datasets_and_sparse_data_go_to_keras(cancer: Any) -> None:
+class Fixed(keras.Model):
+    """Needs the size of a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = layers.Dense(1)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x) * keras.ops.ones((int(x.shape[0]), 1))
+
+
+@pytest.mark.slow
+def test_data_and_models_that_only_keras_takes_go_there(cancer: Any) -> None:
     import scipy.sparse
     import tensorflow as tf
 
@@ -252,69 +212,53 @@ def test_datasets_and_sparse_data_go_to_keras(cancer: Any) -> None:
         refine.keras.fit(small(), scipy.sparse.csr_matrix(cancer.x), cancer.y)
     with pytest.warns(RuntimeWarning, match="validation_data is a"):
         refine.keras.fit(small(), cancer.x, cancer.y, validation_data=dataset)
-
-
-def test_eager_and_uncompiled_models_go_to_keras(cancer: Any) -> None:
-    model = small()
-    model.compile("sgd", "mse", run_eagerly=True)
-    with pytest.warns(RuntimeWarning, match="runs eagerly"):
-        refine.keras.fit(model, cancer.x[:20], cancer.y[:20])
-    bare = keras.Sequential([layers.Dense(1)])
-    with (
-        pytest.warns(RuntimeWarning, match="not compiled"),
-        pytest.raises(ValueError, match="comp"),
-    ):
-        refine.keras.fit(bare, cancer.x, cancer.y)
-
-
-def test_layers_that_need_the_size_of_a_batch_go_to_keras(cancer: Any) -> None:
-    class Fixed(keras.Model):
-        def __init__(self) -> None:
-            super().__init__()
-            self.dense = layers.Dense(1)
-
-        def call(self, x: Any) -> Any:
-            return self.dense(x) * keras.ops.ones((int(x.shape[0]), 1))
-
     model = Fixed()
     model.compile("adam", "mse", jit_compile=False)
     with pytest.warns(RuntimeWarning, match="it could not be traced"):
         history = refine.keras.fit(model, cancer.x, cancer.y, batch_size=40)
     assert len(history.history["loss"]) == 1
+    bare = keras.Sequential([layers.Dense(1)])
+    with pytest.warns(RuntimeWarning, match="not compiled"), pytest.raises(ValueError, match="comp"):
+        refine.keras.fit(bare, cancer.x, cancer.y)
 
 
-def test_errors_say_what_is_wrong(cancer: Any) -> None:
-    with pytest.raises(ValueError, match="same number of rows, got \\[119, 120\\]"):
-        refine.keras.fit(small(), cancer.x, cancer.y[1:])
-    with pytest.raises(ValueError, match="batch_size: must be at least 1, got 0; 32 is"):
-        refine.keras.fit(small(), cancer.x, cancer.y, batch_size=0)
-    with pytest.raises(ValueError, match="can't be combined with sample_weight"):
-        refine.keras.fit(small(), cancer.x, cancer.y, class_weight={0: 1}, sample_weight=cancer.y)
-    with pytest.raises(ValueError, match="validation_split: must be between 0 and 1, got 2"):
-        refine.keras.fit(small(), cancer.x, cancer.y, validation_split=2)
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"y": np.zeros(119)}, "same number of rows, got \\[119, 120\\]"),
+        ({"batch_size": 0}, "batch_size: must be at least 1, got 0; 32 is"),
+        ({"class_weight": {0: 1}, "sample_weight": np.ones(120)}, "can't be combined with sample_weight"),
+        ({"validation_split": 2}, "validation_split: must be between 0 and 1, got 2"),
+        (
+            {"validation_data": np.zeros((40, 3))},
+            r"^validation_data: must be \(x, y\) or \(x, y, sample_weight\), got one array of shape \(40, 3\)$",
+        ),
+    ],
+)
+def test_errors_say_what_is_wrong(options: dict[str, Any], text: str, cancer: Any) -> None:
+    with pytest.raises(ValueError, match=text):
+        refine.keras.fit(small(), cancer.x, **{"y": cancer.y, **options})
 
 
-def test_what_is_split_and_then_left_to_keras_is_split_once():
+@pytest.mark.slow
+def test_what_is_split_and_then_left_to_keras_is_split_once() -> None:
     class Stubborn(keras.Sequential):
         tries = 0
 
-        def train_step(self, data):
+        def train_step(self, data: Any) -> Any:
             type(self).tries += 1
             if type(self).tries == 1:
                 raise ValueError("not at the first try")
             return super().train_step(data)
 
-    def trained(kind, fitted):
+    def trained(kind: Any, fitted: Any) -> Any:
         keras.utils.set_random_seed(1)
-        model = kind([keras.Input((3,)), keras.layers.Dense(1)])
+        model = kind([keras.Input((3,)), layers.Dense(1)])
         model.compile("sgd", "mse", jit_compile=False)
         x = np.random.RandomState(0).normal(size=(40, 3)).astype("float32")
-        return fitted(
-            model, x, x[:, :1], validation_split=0.5, shuffle=False, verbose=0, batch_size=5
-        ).history
+        options = {"validation_split": 0.5, "shuffle": False, "verbose": 0, "batch_size": 5}
+        return fitted(model, x, x[:, :1], **options).history
 
-    with pytest.warns(
-        RefineWarning, match="using model.fit, because it could not be traced .not at the first try"
-    ):
-        found = trained(Stubborn, refine.keras.fit)
-    assert found == trained(keras.Sequential, keras.Sequential.fit)
+    with pytest.warns(RefineWarning, match="using model.fit, because it could not be traced .not at the"):
+        ours = trained(Stubborn, refine.keras.fit)
+    assert ours == trained(keras.Sequential, keras.Sequential.fit)

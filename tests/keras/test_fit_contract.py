@@ -1,8 +1,11 @@
-"""`refine.keras.fit` means what `Model.fit` means: same losses, metrics and weights, up to rounding."""
+"""`refine.keras.fit` means what `Model.fit` means: same losses, metrics and weights, up to rounding, or it says why slower."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,42 +14,95 @@ from keras import layers
 
 import refine.keras
 from nightly import few
-from refine.keras import fmeasure
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-# Which way a model is trained is in the contract of models; here all ways count.
-pytestmark = pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
+from refine.keras import _notices, _rowwise
+from refine.testing import keras_models
+from refine.testing.keras_fit import Examples, ModelCase, compare_fits
+from refine.testing.keras_models import model_cases
+from refine.testing.keras_parts import Averaged, network, table
 
 
-def dense(*hidden: Any, out: int = 1, last: str | None = "sigmoid", **compiled: Any) -> Any:
-    model = keras.Sequential(
-        [
-            keras.Input((30,)),
-            layers.Dense(6, activation="relu"),
-            *hidden,
-            layers.Dense(out, activation=last),
-        ]
-    )
-    options = {"loss": "binary_crossentropy", "optimizer": "adam", "metrics": ["acc"]} | compiled
-    model.compile(jit_compile=False, **options)
+@pytest.fixture(autouse=True)
+def _said_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is announced here may be announced again elsewhere."""
+    monkeypatch.setattr(_notices, "said", set())
+
+
+@pytest.mark.parametrize("case", few(model_cases(short=True), 5), ids=lambda case: case.name)
+def test_models_are_trained_as_by_keras_or_it_is_said_why_slower(case: ModelCase) -> None:
+    comparison = compare_fits(case)
+    assert comparison.is_equal, comparison
+    assert comparison.way == case.way, comparison
+    assert bool(comparison.reason) == (comparison.way != "fast")
+
+
+def test_there_are_150_models_of_different_names() -> None:
+    names = [case.name for case in model_cases()]
+    assert len(set(names)) == len(names) >= 150
+
+
+@pytest.mark.nightly
+def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = ModelCase("mixed rows", partial(network, Averaged), table)
+    monkeypatch.setattr(_rowwise, "_KNOWN_LAYERS", _rowwise._KNOWN_LAYERS | {Averaged})
+    comparison = compare_fits(case)
+    assert comparison.way == "fast"
+    assert not comparison.is_equal
+    built = iter([network(), network(metrics=["mse"])])
+    other = replace(case, build=lambda: next(built))
+    assert math.isinf(compare_fits(other).history)
+
+
+@pytest.mark.nightly
+def test_the_command_prints_a_table_and_counts_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = [ModelCase("right", network, table), ModelCase("wrong way", network, table, "step")]
+    monkeypatch.setattr(keras_models, "model_cases", lambda *, short: cases[: 1 + (not short)])
+    assert keras_models.main(["--epochs", "1"]) == 1
+    printed = capsys.readouterr().out
+    assert "| wrong way | fast **not step and equal** |" in printed
+    assert "2 models, 1 of them not as they should be" in printed
+    assert keras_models.main(["--short", "--epochs", "1", "right"]) == 0
+
+
+def test_every_layer_loss_and_metric_of_the_lists_exists() -> None:
+    """A name that Keras no longer has would silently be slow."""
+    for module, names in (
+        (keras.layers, _rowwise._LAYERS),
+        (keras.losses, _rowwise._LOSSES),
+        (keras.metrics, _rowwise._METRICS),
+    ):
+        assert not [name for name in names.split() if not hasattr(module, name)]
+    functions: Any = {f.__name__ for f in _rowwise._KNOWN_FUNCTIONS}
+    assert functions >= set(_rowwise._FUNCTIONS.split())
+
+
+def dense(*hidden: Any, jit: bool = False, **options: Any) -> Any:
+    model = keras.Sequential([keras.Input((30,)), layers.Dense(6, activation="relu"), *hidden])
+    model.add(layers.Dense(1, activation="sigmoid"))
+    options = {"loss": "binary_crossentropy", "optimizer": "adam", "metrics": ["acc"]} | options
+    model.compile(jit_compile="auto" if jit else False, **options)
     return model
 
 
-def largest(y_true: Any, y_pred: Any) -> Any:
-    return keras.ops.max(y_pred)
+def unbuilt() -> Any:
+    model = keras.Sequential([layers.Dense(3), layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", jit_compile=False)
+    return model
+
+
+def one_hot() -> Any:
+    layer = layers.Dense(10, activation="softmax")
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layer])
+    model.compile("adam", "categorical_crossentropy", metrics=["acc"], jit_compile=False)
+    return model
 
 
 def wide_and_deep() -> keras.Model:
     first, second = keras.Input((10,), name="first"), keras.Input((20,), name="second")
-    deep = layers.Dense(5, activation="tanh")(first)
-    both = layers.Concatenate()([deep, second])
-    outputs = {
-        "label": layers.Dense(1, activation="sigmoid", name="label")(both),
-        "size": layers.Dense(1, name="size")(both),
-    }
-    model = keras.Model([first, second], outputs)
+    both = layers.Concatenate()([layers.Dense(5, activation="tanh")(first), second])
+    label = layers.Dense(1, activation="sigmoid", name="label")(both)
+    model = keras.Model([first, second], {"label": label, "size": layers.Dense(1, name="size")(both)})
     model.compile(
         "adam",
         {"label": "binary_crossentropy", "size": "mse"},
@@ -57,199 +113,70 @@ def wide_and_deep() -> keras.Model:
     return model
 
 
-def image(head: str) -> keras.Model:
-    if head == "conv":
-        inner = [
-            layers.Conv2D(4, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-        ]
-    else:
-        inner = [layers.Reshape((8, 8)), layers.LSTM(5)]
-    model = keras.Sequential([keras.Input((8, 8, 1)), *inner, layers.Dense(10, activation="softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-    return model
+def same(build: Any, examples: Any, way: str = "fast", **options: Any) -> None:
+    """A case that is made here is trained as by Keras."""
+    given = {"batch_size": 25, **options}
+    if examples.x_val is None:
+        given.setdefault("validation_data", None)
+    comparison = compare_fits(ModelCase("here", build, lambda: examples, options=lambda: given), epochs=2)
+    assert comparison.is_equal, comparison
+    assert comparison.way == way
 
 
-class Halved(keras.Model):
-    """A custom step that halves the loss and logs something that no metric holds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dense = layers.Dense(1, activation="sigmoid")
-
-    def call(self, x: Any) -> Any:
-        return self.dense(x)
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        import tensorflow as tf
-
-        x, y = data
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(y=y, y_pred=self(x, training=True)) / 2
-        weights = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
-        return {"half": loss, "rows": tf.shape(x)[0]}
-
-
-def halved() -> Halved:
-    model = Halved()
-    model.compile("sgd", "binary_crossentropy", jit_compile=False)
-    return model
-
-
-def compare(
-    build: Callable[[], keras.Model],
-    *data: Any,
-    atol: float = 1e-5,
-    epochs: int = 3,
-    **options: Any,
-) -> keras.Model:
-    """Trains two equal models both ways and compares histories and weights."""
-    keras.utils.set_random_seed(3)
-    theirs = build()
-    keras.utils.clear_session(free_memory=False)  # or Keras numbers the second model's names on
-    keras.utils.set_random_seed(3)
-    ours = build()
-    options = {"shuffle": False, "verbose": 0, "epochs": epochs} | options
-    keras.utils.set_random_seed(4)
-    expected = theirs.fit(*data, **options)
-    keras.utils.set_random_seed(4)
-    found = refine.keras.fit(ours, *data, **options)
-    assert list(found.history) == list(expected.history)
-    assert found.epoch == expected.epoch
-    assert found.params == expected.params
-    for name, values in expected.history.items():
-        np.testing.assert_allclose(found.history[name], values, atol=atol, rtol=1e-5, err_msg=name)
-        assert all(type(v) is float for v in found.history[name])
-    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, other, atol=20 * atol, rtol=1e-4)
-    return ours
-
-
-SIMPLE: dict[str, Callable[[], Any]] = {
-    "document": lambda: dense(layers.Dense(4), metrics=["acc", fmeasure]),
-    "logcosh, nadam": lambda: dense(loss=keras.losses.log_cosh, optimizer="nadam"),
-    "mse, rmsprop, mae": lambda: dense(last=None, loss="mse", optimizer="rmsprop", metrics=["mae"]),
-    "sgd momentum, auc": lambda: dense(
-        optimizer=keras.optimizers.SGD(0.1, momentum=0.9), metrics=[keras.metrics.AUC()]
-    ),
-    "adamw, clipping, ema": lambda: dense(optimizer=keras.optimizers.AdamW(0.01, clipnorm=0.5, use_ema=True)),
-    "accumulation": lambda: dense(optimizer=keras.optimizers.Adam(gradient_accumulation_steps=2)),
-    "schedule": lambda: dense(
-        optimizer=keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 3, 0.5))
-    ),
-    "lion, hinge, l2": lambda: dense(
-        layers.Dense(4, kernel_regularizer="l2"), loss="hinge", optimizer="lion"
-    ),
-    "batchnorm": lambda: dense(layers.BatchNormalization(), layers.Activation("relu")),
-    "activity regulariser": lambda: dense(layers.Dense(4, activity_regularizer="l2")),
-    "sum of losses": lambda: dense(loss=keras.losses.BinaryCrossentropy(reduction="sum")),
-    "own loss and metric": lambda: dense(
-        loss=lambda y, p: keras.ops.mean(keras.ops.square(y - p)),
-        metrics=[largest],
-    ),
-    "custom step": halved,
-}
-
-
-@pytest.mark.parametrize("name", few(SIMPLE))
-def test_simple_models(name: str, cancer: Any) -> None:
-    x, y, *validation = cancer
-    y, validation[1] = y[:, None], validation[1][:, None]
-    compare(SIMPLE[name], x, y, validation_data=tuple(validation), batch_size=25)
-
-
-def test_default_compile_uses_xla_and_agrees(cancer: Any) -> None:
-    def build() -> Any:
-        model = keras.Sequential([keras.Input((30,)), layers.Dense(1, activation="sigmoid")])
-        model.compile("adam", "binary_crossentropy", metrics=["acc"])
-        return model
-
-    compare(build, cancer.x, cancer.y, validation_data=(cancer.x_val, cancer.y_val))
-
-
-@pytest.mark.parametrize("head", ["conv", "lstm"])
-def test_images(head: str, digits: Any) -> None:
-    validation = (digits.x_val, digits.y_val)
-    compare(lambda: image(head), digits.x, digits.y, validation_data=validation, epochs=2)
-
-
-def test_several_inputs_and_outputs_with_weights(cancer: Any) -> None:
-    x = [cancer.x[:, :10], cancer.x[:, 10:]]
-    y = {"label": cancer.y, "size": cancer.x[:, 0]}
-    val_x = {"first": cancer.x_val[:, :10], "second": cancer.x_val[:, 10:]}
-    val_y = {"label": cancer.y_val, "size": cancer.x_val[:, 0]}
-    weights = {"label": np.linspace(0.5, 2, 120), "size": np.ones(120)}
-    compare(wide_and_deep, x, y, sample_weight=weights, validation_data=(list(val_x.values()), val_y))
+WEIGHTED = partial(dense, weighted_metrics=["acc"])
 
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"sample_weight": np.linspace(0, 2, 120)},
-        {"class_weight": {0: 3.0, 1: 0.5}},
-        {"class_weight": {0: 3.0}, "validation_split": 0.25},
-        {"validation_split": 0.3, "validation_freq": 2, "epochs": 4},
-        {"validation_split": 0.3, "validation_freq": [2], "initial_epoch": 1},
-        {"batch_size": 500},
-        {"batch_size": 40, "validation_split": 0.1, "validation_batch_size": 7},
-    ],
-    ids=lambda options: ", ".join(options),
+    few(
+        [
+            {"class_weight": {0: 3.0}, "validation_split": 0.25},
+            {"validation_split": 0.3, "validation_freq": [2], "initial_epoch": 1},
+            {"sample_weight": np.linspace(0, 2, 120)},
+            {"batch_size": 40, "validation_split": 0.1, "validation_batch_size": 7},
+        ],
+        2,
+    ),
+    ids=", ".join,
 )
-def test_options(options: dict[str, Any], cancer: Any) -> None:
-    compare(lambda: dense(weighted_metrics=["acc"]), cancer.x, cancer.y, **options)
+def test_options_together(options: dict[str, Any], cancer: Any) -> None:
+    way = "step" if "validation_freq" in options else "fast"
+    same(WEIGHTED, Examples(cancer.x, cancer.y, None, None), way, **options)
 
 
-def test_validation_weights_and_other_types(cancer: Any) -> None:
+def test_default_compile_uses_xla_and_agrees(cancer: Any) -> None:
+    same(partial(dense, jit=True), Examples(*cancer))
+
+
+@pytest.mark.nightly
+def test_other_types_and_structures(cancer: Any, digits: Any) -> None:
     import pandas as pd
     import tensorflow as tf
 
     weights = np.linspace(0, 1, 71).astype("float32")
+    frames = Examples(pd.DataFrame(cancer.x.astype("float64")), pd.Series(cancer.y.astype(int)), None, None)
     validation = (tf.constant(cancer.x_val), tf.constant(cancer.y_val), weights)
-    x, y = pd.DataFrame(cancer.x.astype("float64")), pd.Series(cancer.y.astype(int))
-    compare(lambda: dense(weighted_metrics=["mae"]), x, y, validation_data=validation)
+    same(partial(dense, weighted_metrics=["mae"]), frames, validation_data=validation)
+    classes = keras.utils.to_categorical(digits.y, 10)
+    same(one_hot, Examples(digits.x, classes, None, None), class_weight={1: 5.0, 2: 0.1})
+    x, x_val = ([part[:, :10], part[:, 10:]] for part in (cancer.x, cancer.x_val))
+    y = {"label": cancer.y, "size": cancer.x[:, 0]}
+    y_val = {"label": cancer.y_val, "size": cancer.x_val[:, 0]}
+    each = {"label": np.linspace(0.5, 2, 120), "size": np.ones(120)}
+    same(wide_and_deep, Examples(x, y, x_val, y_val), "step", sample_weight=each)
 
 
-def test_one_hot_class_weight(digits: Any) -> None:
-    def build() -> Any:
-        model = keras.Sequential(
-            [keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(10, activation="softmax")]
-        )
-        model.compile("adam", "categorical_crossentropy", metrics=["acc"], jit_compile=False)
-        return model
-
-    y = keras.utils.to_categorical(digits.y, 10)
-    compare(build, digits.x, y, class_weight={1: 5.0, 2: 0.1})
-
-
-def test_unbuilt_model_and_second_fit_continue_alike(cancer: Any) -> None:
-    def build() -> Any:
-        model = keras.Sequential([layers.Dense(3), layers.Dense(1, activation="sigmoid")])
-        model.compile("adam", "binary_crossentropy", jit_compile=False)
-        return model
-
-    model = compare(build, cancer.x, cancer.y)
-    before = model.evaluate(cancer.x, cancer.y, verbose=0)
-    after = refine.keras.fit(model, cancer.x, cancer.y, epochs=2).history["loss"]
-    assert after[-1] < before
-    assert int(model.optimizer.iterations) == 5 * 4
-
-
-def test_autoencoder_without_targets(cancer: Any) -> None:
-    class Auto(keras.Model):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = layers.Dense(30)
-
-        def call(self, x: Any) -> Any:
-            out = self.inner(x)
-            self.add_loss(keras.ops.mean((out - x) ** 2))
-            return out
-
-    def build() -> Any:
-        model = Auto()
-        model.compile("adam", jit_compile=False)
-        return model
-
-    compare(build, cancer.x)
+def test_a_second_fit_continues(cancer: Any) -> None:
+    keras.utils.set_random_seed(3)
+    model = unbuilt()
+    options = {"shuffle": False, "epochs": 2}
+    first = refine.keras.fit(model, cancer.x, cancer.y, **options)
+    second = refine.keras.fit(model, cancer.x, cancer.y, **options)
+    keras.utils.set_random_seed(3)
+    theirs = unbuilt()
+    whole = theirs.fit(cancer.x, cancer.y, verbose=0, **options | {"epochs": 4})
+    assert [*first.history["loss"], *second.history["loss"]] == pytest.approx(whole.history["loss"], rel=1e-5)
+    assert int(model.optimizer.iterations) == 4 * 4
+    assert all(type(value) is float for value in first.history["loss"])
+    assert second.epoch == [0, 1]
+    assert second.params.keys() == whole.params.keys()

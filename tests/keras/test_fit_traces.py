@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import psutil
 import pytest
 from keras import layers
 
 import refine.keras
 from refine.errors import RefineWarning
-from refine.keras import KerasObjective, _fast, _plain, _session, fmeasure, hidden_layers
-from refine.keras._epochs import Epochs
-from refine.keras._plain import Plain
+from refine.keras import KerasObjective, _epochs, _session, _traces, fmeasure, hidden_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +32,9 @@ BASE = {
     "loss": "binary_crossentropy",
 }
 VALUES: list[dict[str, Any]] = [
-    {"first_neuron": 9},
-    {"dropout": 0.1},
-    {"kernel_regularizer": 0.2},
-    {"lr": 0.1},
-    {"batch_size": 7},
-    {"shape": "funnel"},
+    {"first_neuron": 9, "dropout": 0.1},
+    {"kernel_regularizer": 0.2, "lr": 0.1},
+    {"batch_size": 7, "shape": "funnel"},
 ]
 STRUCTURES: list[dict[str, Any]] = [
     {"hidden_layers": 1},
@@ -52,9 +48,9 @@ STRUCTURES: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def _no_traces() -> Iterator[None]:
-    _plain._traces.clear()
+    _traces._traces.clear()
     yield
-    _plain._traces.clear()
+    _traces._traces.clear()
 
 
 def model_of(params: dict[str, Any]) -> keras.Model:
@@ -76,25 +72,19 @@ def train(cancer: Any, changed: dict[str, Any], seed: int = 1, **options: Any) -
     return history.history, weights
 
 
-def assert_same(found: Any, expected: Any) -> None:
-    assert found[0] == expected[0]
-    for mine, other in zip(found[1], expected[1], strict=True):
-        np.testing.assert_array_equal(mine, other)
-
-
-@pytest.mark.nightly
+@pytest.mark.slow
 def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
     fresh = []
     for changed in VALUES:
-        _plain._traces.clear()
+        _traces._traces.clear()
         fresh.append(train(cancer, changed))
-    _plain._traces.clear()
+    _traces._traces.clear()
     train(cancer, {}, seed=9)
-    known = list(_plain._traces)
-    assert len(known) == 2  # the epochs and the scores
-    for changed, expected in zip(VALUES, fresh, strict=True):
-        assert_same(train(cancer, changed), expected)
-    assert set(_plain._traces) == set(known)
+    for changed, (curves, weights) in zip(VALUES, fresh, strict=True):
+        shared = train(cancer, changed)
+        assert shared[0] == curves
+        assert all(np.array_equal(one, other) for one, other in zip(shared[1], weights, strict=True))
+    assert len(_traces._traces) == 1
 
 
 @pytest.mark.nightly
@@ -102,17 +92,18 @@ def test_structures_have_traces_of_their_own(cancer: Any) -> None:
     train(cancer, {})
     for number, changed in enumerate(STRUCTURES):
         train(cancer, changed)
-        assert len(_plain._traces) == 3 + number
+        assert len(_traces._traces) == 2 + number
 
 
 def test_own_functions_are_never_shared(cancer: Any) -> None:
     losses = [lambda y, p: keras.ops.mean((y - p) ** 2), lambda y, p: 0 * keras.ops.mean((y - p) ** 2)]
-    found = [train(cancer, {"loss": loss, "kernel_regularizer": None})[0]["loss"][-1] for loss in losses]
-    assert found[0] > 0.01
-    assert found[1] == 0
-    assert not _plain._traces
+    last = [train(cancer, {"loss": loss, "kernel_regularizer": None})[0]["loss"][-1] for loss in losses]
+    assert last[0] > 0.01
+    assert last[1] == 0
+    assert not _traces._traces
 
 
+@pytest.mark.nightly
 def test_shared_penalties_differ_from_separate_ones(cancer: Any) -> None:
     def last(first: Any, second: Any) -> float:
         keras.utils.set_random_seed(1)
@@ -125,72 +116,53 @@ def test_shared_penalties_differ_from_separate_ones(cancer: Any) -> None:
     one = keras.regularizers.L2(0.1)
     last(one, one)
     separate = last(keras.regularizers.L2(0.1), keras.regularizers.L2(5.0))
-    _plain._traces.clear()
+    _traces._traces.clear()
     assert last(keras.regularizers.L2(0.1), keras.regularizers.L2(5.0)) == separate
     assert one.l2 == 0.1
 
 
-def test_the_lean_step_is_the_step_of_keras(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    lean = train(cancer, {})
-    monkeypatch.setattr(_fast, "unfit", lambda *_: "told so")
-    with pytest.warns(RefineWarning, match="Keras' own step, because told so"):
-        whole = train(cancer, {})
-    for name, values in whole[0].items():
-        np.testing.assert_allclose(lean[0][name], values, atol=1e-6, err_msg=name)
-    for mine, other in zip(lean[1], whole[1], strict=True):
-        np.testing.assert_allclose(mine, other, atol=1e-5)
+@pytest.mark.slow
+def test_the_short_step_is_the_step_of_keras_with_callbacks_or_without(
+    cancer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = train(cancer, {})
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: None)
+    others = [train(cancer, {}, callbacks=[watch])]
+    monkeypatch.setattr(_epochs, "unfit", lambda *_: "of this test")
+    with pytest.warns(RefineWarning, match="Keras' own step, because of this test"):
+        others.append(train(cancer, {}))
+    for other in others:
+        for name, values in other[0].items():
+            np.testing.assert_allclose(short[0][name], values, atol=1e-6, err_msg=name)
+        for mine, weights in zip(short[1], other[1], strict=True):
+            np.testing.assert_allclose(mine, weights, atol=1e-5)
 
 
-def test_callbacks_and_many_epochs_at_once_agree(cancer: Any) -> None:
-    together = train(cancer, {})
-    singly = train(cancer, {}, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: None)])
-    for name, values in together[0].items():
-        np.testing.assert_allclose(singly[0][name], values, atol=1e-6, err_msg=name)
-
-
-def test_traces_are_few_and_hold_no_model(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_plain, "_most_traces", lambda: 3)
-    references = []
-    for changed in STRUCTURES[:3]:
+@pytest.mark.slow
+def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_traces, "_MOST", 2)
+    monkeypatch.setattr(_traces, "_MOST_WHEN_SHORT", 1)
+    memory = psutil.virtual_memory()
+    share = [0.5]
+    monkeypatch.setattr(
+        psutil, "virtual_memory", lambda: memory._replace(available=int(share[0] * memory.total))
+    )
+    models, graphs = [], []
+    for number, changed in enumerate(STRUCTURES[:3]):
+        share[0] = 0.5 if number < 2 else 0.2
         model = model_of(BASE | changed)
-        references.append(weakref.ref(model))
+        models.append(weakref.ref(model))
         refine.keras.fit(model, cancer.x, cancer.y, epochs=1)
+        assert len(_traces._traces) == (1, 2, 1)[number]
+        graphs += [weakref.ref(trace.function.graph) for trace in _traces._traces.values()]
         del model
-    assert 1 <= len(_plain._traces) <= 3
-    keras.utils.clear_session()
-    gc.collect()
-    assert [reference() for reference in references] == [None] * 3
-
-
-def test_traces_that_had_to_go_are_freed(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_plain, "_most_traces", lambda: 2)
-    model = model_of(BASE)
-    refine.keras.fit(model, cancer.x, cancer.y, epochs=1)
-    graphs = [weakref.ref(found.function.graph) for found in _plain._traces.values()]
-    assert len(graphs) == 2
-    del model
-    _session._collect()  # out of the collector's sight from here on
+        _session._collect()  # out of the collector's sight from here on
     assert gc.get_freeze_count() > 0
-    refine.keras.fit(model_of(BASE | STRUCTURES[1]), cancer.x, cancer.y, epochs=1)
     keras.utils.clear_session()
     _session._collect()
-    assert graphs[-1]() is None  # the metrics' is part of the new one
-
-
-def test_what_is_plain(cancer: Any) -> None:
-    from refine.keras._data import rows
-
-    data = rows(cancer.x, cancer.y)
-    model = model_of(BASE)
-    assert _plain.unfit(model, data, data) is None
-    model.compile(keras.optimizers.Adam(clipnorm=1.0), "mse")
-    assert "Adam does not update every weight" in str(_plain.unfit(model, data, data))
-    model.compile(keras.optimizers.Adam(), "mse")
-    assert "targets" in str(_plain.unfit(model, rows(cancer.x), None))
-    monitored = Plain(model, data, None, None)
-    assert Plain.standard
-    assert set(dir(monitored)) >= {"train_epochs", "train_epoch", "validate", "finish", "trace"}
-    assert hasattr(Epochs, "finish")
+    assert [reference() for reference in models] == [None] * 3
+    assert graphs[0]() is None
+    assert graphs[-1]() is not None
 
 
 class Running:
@@ -203,6 +175,7 @@ class Running:
         pass
 
 
+@pytest.mark.slow
 def test_trials_give_the_same_whatever_ran_before(cancer: Any) -> None:
     import tensorflow as tf
 
@@ -218,5 +191,5 @@ def test_trials_give_the_same_whatever_ran_before(cancer: Any) -> None:
     first = objective({}, Running(5))
     assert objective({"first_neuron": 9}, Running(6))["noise"] != first["noise"]
     assert objective({}, Running(5)) == first
-    _plain._traces.clear()
+    _traces._traces.clear()
     assert objective({}, Running(5)) == first

@@ -11,6 +11,7 @@ import pytest
 from keras import layers
 
 import refine.keras
+from nightly import few
 from refine.errors import RefineWarning
 from refine.keras import KerasObjective, _notices, _returned
 
@@ -61,8 +62,13 @@ def run(cancer: Any, **params: Any) -> tuple[dict[str, float], Trial, Any]:
 
 
 @pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")  # between validations
-@pytest.mark.parametrize("fast", [True, False])
-@pytest.mark.parametrize("more", [{}, {"freq": 2}, {"plain": True}], ids=str)
+@pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step, because validation_freq")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fast", "more"),
+    few([(True, {}), (False, {"freq": 2}), (False, {}), (True, {"plain": True}), (True, {"freq": 2})], 2),
+    ids=str,
+)
 def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(fast: bool, more: Any, cancer: Any) -> None:
     metrics, trial, model = run(cancer, fast=fast, callbacks=(restoring,), **more)
     found = model.evaluate(cancer.x_val, cancer.y_val, verbose=0, return_dict=True)
@@ -99,16 +105,16 @@ class AtTheEnd(Halves):
         Halves.on_epoch_end(self, 0)
 
 
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.slow
+@pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize(
     ("params", "who"),
     [
         ({"callbacks": (Halves,)}, "Halves"),
-        ({"callbacks": (AtTheEnd,)}, "AtTheEnd"),
         ({"callbacks": (restoring, AtTheEnd)}, "AtTheEnd"),
         ({"ema": True}, r"SGD\(use_ema=True\)"),
     ],
-    ids=["epoch end", "train end", "after restoring", "average"],
+    ids=["epoch end", "after restoring", "average"],
 )
 @pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
 def test_who_breaks_the_rule_is_named(params: Any, who: str, fast: bool, cancer: Any) -> None:

@@ -7,11 +7,9 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 
-from refine.keras import _lean, fit
 from refine.keras._data import _tensor
 from refine.keras._rows import take
 
@@ -58,33 +56,6 @@ def test_an_objective_takes_its_data_once_and_a_trial_no_more():
     assert loss < 1
     assert 0.9 < making < 1.3  # sealed rows, those to train and to validate on: 1.05 and more is no copy
     assert making + running < 1.6
-
-
-def _train(x, y, **options):
-    keras.utils.set_random_seed(3)
-    model = keras.Sequential(
-        [keras.Input((5,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(1)]
-    )
-    model.compile("adam", "mse", metrics=["mae"])
-    history = fit(model, x, y, validation_data=(x[:30], y[:30]), epochs=3, batch_size=16, **options)
-    return history.history, model.get_weights()
-
-
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_large_inputs_are_trained_on_row_for_row_as_small_ones(monkeypatch, shuffle):
-    x = np.random.RandomState(0).normal(size=(101, 5)).astype("float32")
-    small = _train(x, x[:, 0], shuffle=shuffle)
-    monkeypatch.setattr(_lean, "_LARGE", 0)
-    monkeypatch.setattr("refine.keras._plain._traces", type(_plain_traces())())
-    large = _train(x, x[:, 0], shuffle=shuffle)
-    assert large[0] == small[0]
-    assert all(np.array_equal(a, b) for a, b in zip(large[1], small[1], strict=True))
-
-
-def _plain_traces():
-    from refine.keras import _plain
-
-    return _plain._traces
 
 
 def test_read_only_rows_are_tensors_in_the_same_memory():

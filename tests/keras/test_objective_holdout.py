@@ -9,7 +9,6 @@ from sklearn.preprocessing import StandardScaler
 
 import refine
 import refine.keras
-from refine.errors import ObjectiveError
 from refine.keras import KerasObjective
 
 X = np.random.RandomState(0).normal(size=(200, 3)).astype("float32")
@@ -98,7 +97,9 @@ def test_a_round_and_its_hold_out(tmp_path):
 
 
 def test_several_splits_are_averaged(tmp_path):
+    groups = np.arange(200) // 2
     objective = KerasObjective(small, X, Y, splits=3, holdout=0.2, preprocess=StandardScaler())
+    assert KerasObjective(small, X, Y, splits=3, holdout=0.2, groups=groups).stops is False
     single = KerasObjective(small, X, Y, holdout=0.2, preprocess=StandardScaler())
     assert objective.fingerprint != single.fingerprint
     assert all(np.array_equal(a, b) for a, b in zip(objective._data, single._data, strict=True))
@@ -112,15 +113,3 @@ def test_several_splits_are_averaged(tmp_path):
         found.replicate(2, 2, progress=False)
         assert np.isfinite(found.optimism().components.split)
         assert found.open_holdout(seeds=1).table["runs"].tolist() == [1]
-
-
-def test_errors():
-    with pytest.raises(ObjectiveError, match="splits: can't be combined with x_val, got 2"):
-        KerasObjective(small, X[:150], Y[:150], x_val=X[150:], y_val=Y[150:], splits=2)
-    with pytest.raises(ObjectiveError, match="splits: must be a whole number >= 1, got 0"):
-        KerasObjective(small, X, Y, splits=0)
-
-    with pytest.raises(ObjectiveError, match="holdout: must be between 0 and 1, got 1; 0.2 seals 20 %"):
-        KerasObjective(small, X, Y, holdout=1)
-    with pytest.raises(ObjectiveError, match="holdout: must leave rows on both sides"):
-        KerasObjective(small, X, Y, holdout=0.001)

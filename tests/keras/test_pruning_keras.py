@@ -8,7 +8,7 @@ import pytest
 
 import refine
 from nightly import few
-from refine.design.pruning import Bar, Limit
+from refine.design.pruning import Limit
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, PruningCallback, fit
 from refine.run.objective import RunningTrial, _running
@@ -134,14 +134,3 @@ def test_no_epoch_is_trained_in_vain(layer):
     assert history["val_loss"] == free["val_loss"][:63]
     other = Limit("val_f1", 1.0, 1, (2.0,) * 400)  # a metric that nobody logs
     assert _until_behind(layer, other, epochs=30)[1:] == (30, False)
-
-
-def test_what_is_ahead_of_a_trial():
-    trial = RunningTrial(1, Limit("acc", 1.0, 2, (0.5, 0.6, 0.7)))
-    assert trial.ahead(0, 3) == Bar("acc", 1.0, -np.inf, (-np.inf, 0.5, 0.6))
-    assert not trial.watch(0, {"acc": 0.55})
-    assert not trial.watch(1, {"acc": 0.4})
-    assert trial.ahead(2, 4) == Bar("acc", 1.0, 0.55, (0.6, 0.7, -np.inf, -np.inf))
-    assert trial.ahead(0, 2) == Bar("acc", 1.0, -np.inf, (-np.inf, 0.5))  # another training
-    assert trial.watch(2, {"acc": 0.59})
-    assert RunningTrial(1).ahead(0, 3) is None

@@ -48,6 +48,10 @@ def number_for_curve(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params:
     return {"val_acc": 0.5}, compiled()
 
 
+def no_epoch(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+    return {"val_acc": []}, None
+
+
 def mistyped(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
     return {"val_acc": [params["drpout"]]}, None
 
@@ -133,6 +137,10 @@ STOPPED = {
         number_for_curve,
         "history['val_acc']: must be a list of numbers, got 0.5: one number per epoch, as in [0.5]",
     ),
+    "no epoch": (
+        no_epoch,
+        "the history must hold at least one epoch, got none: check that epochs is at least 1",
+    ),
     "a typo": (mistyped, "unknown parameter 'drpout'; did you mean 'dropout'?"),
 }
 
@@ -184,9 +192,3 @@ def test_a_metric_that_the_history_lacks(model: Any, metric: str, hint: str) -> 
             "is stored with all its metrics"
         )
         assert len(found.trials) == 1
-
-
-def test_one_array_is_no_validation_data() -> None:
-    text = r"^validation_data: must be \(x, y\) or \(x, y, sample_weight\), got one array of shape \(40, 3\)$"
-    with pytest.raises(ValueError, match=text):
-        fit(compiled(), X, Y, validation_data=X)

@@ -1,10 +1,9 @@
-"""Epochs of plain models as a pure function: weights, optimizer and data in, weights and logs out.
+"""Epochs as a pure function: weights, optimizer and data in, weights and logs out.
 
-`Epochs` runs any model's ``train_step`` as it is. For models whose steps are all Keras' own, the same
-numbers follow from far fewer operations: trainable variables and the optimizer's slots are flat tensors
-that the loop carries, metrics are computed once per epoch from the predictions of all its batches, and
-nothing is read or assigned between steps. No variable of the model is part of the graph, so that other
-models of the same structure can use it.
+For models whose steps are all Keras' own, the same numbers follow from far fewer operations than ``train_step`` has:
+trainable variables and the optimizer's slots are flat tensors that the loop carries, metrics are computed once per epoch
+from the predictions of all its batches, and nothing is read or assigned between steps. No variable of the model is part
+of the graph, so that other models of the same structure can use it.
 """
 
 from __future__ import annotations
@@ -16,24 +15,56 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from refine.keras._epochs import compiled_step
-from refine.keras._flat import FlatOptimizer, give, pack
+from refine.keras._flat_optimizer import FlatOptimizer, give, is_elementwise
+from refine.keras._keras_step import compiled_step
+from refine.keras._rowwise import unknown_layer, unknown_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from refine.keras._data import Rows
-    from refine.keras._scores import Scores
+    from refine.keras._data import Plan, Rows
+
+# Predictions of an epoch are kept until its end, and the data a second time in batches.
+_MOST_NUMBERS = 2**23
 
 
-# Numbers of an input from which on a copy of it, or two, would be a burden.
-_LARGE = 2**20
+def unfit(model: keras.Model, plan: Plan) -> str | None:
+    """Why `EpochProgram` may not give what ``model.fit`` gives, in words that complete "because"; `None` if it does.
+
+    It takes a built, compiled functional model of known layers with one output and one loss, known metrics, an optimizer
+    that treats every number alike, and data that fit in memory twice.
+    """
+    reason = unknown_layer(model)
+    if reason:
+        return reason
+    output = getattr(getattr(model, "_functional", None) or model, "_outputs_struct", None)
+    if not isinstance(output, keras.KerasTensor):
+        return "the model has several outputs"
+    if getattr(output, "_keras_mask", None) is not None:
+        return "the model's output carries a mask"
+    if not is_elementwise(model.optimizer):
+        return f"{type(model.optimizer).__name__} does not update every weight by the same rule"
+    for rows in filter(None, (plan.train, plan.validation)):
+        parts = rows.data
+        if not (isinstance(parts, tuple) and len(parts) > 1 and all(map(tf.is_tensor, parts[1:]))):
+            return "targets and weights are not one array each"
+        if not _fits(rows, output.shape):
+            return "predictions and data of an epoch don't fit in memory"
+    variables = model.trainable_variables
+    if len({v.dtype for v in variables}) != 1:
+        return "there are no trainable variables of one type"
+    if any(v.constraint is not None or v.overwrite_with_gradient for v in variables):
+        return "a variable has a constraint"
+    return unknown_metric(model)
 
 
-def _large_inputs(data: Any) -> list[int]:
-    """Places of inputs among the leaves of the data of which no copies are made."""
-    inputs = keras.tree.flatten(data[0])  # they come first
-    return [i for i, leaf in enumerate(inputs) if math.prod(leaf.shape) > _LARGE]
+def _fits(rows: Rows, output: tuple[int | None, ...]) -> bool:
+    """Whether examples and their predictions are small enough."""
+    leaves = keras.tree.flatten(rows.data)
+    if None in output[1:] or not all(map(tf.is_tensor, leaves)):
+        return False
+    predictions = rows.size * math.prod(n or 0 for n in output[1:])
+    return predictions + sum(math.prod(leaf.shape) for leaf in leaves) <= _MOST_NUMBERS
 
 
 class Settings(NamedTuple):
@@ -42,55 +73,39 @@ class Settings(NamedTuple):
     Attributes:
         shapes: Shape of every trainable variable.
         sizes: Number of numbers in each, one vector.
-        rates: Rate of every `Dropout` layer.
-        scales: What each of them multiplies by, 1 / (1 - rate).
+        dropouts: (layers, 2) rate of every `Dropout` layer, and what it multiplies by, 1 / (1 - rate).
         strengths: Factor of every L1 or L2 regulariser.
     """
 
     shapes: Any
     sizes: Any
-    rates: Any
-    scales: Any
+    dropouts: Any
     strengths: Any
 
 
-class Program:
+class EpochProgram:
     """What is traced: epochs and validation of one model on data of certain shapes.
 
     Args:
-        model: A built and compiled model that is plain.
-        train: Training examples; only shapes count.
-        validation: Validation examples, or `None`.
-        scores: What is logged of training.
-        val_scores: What is logged of validation, where targets and weights may have other types.
-        shuffle: Whether rows get a new order every epoch.
-        whole: Whether validation takes all rows in one batch.
+        model: A built and compiled model for which `unfit` finds nothing.
+        plan: What is trained on; only shapes count, and whether rows are shuffled and validated on all at once.
         shapes: Shapes of the trainable variables, `None` where other models may differ.
         dropouts: `Dropout` layers whose rates are values.
         penalties: Regularisers whose strengths are values.
-        steps: Of the whole training.
+
+    Attributes:
+        names: What the columns of the logs are called, once `epochs` was traced.
     """
 
     def __init__(
         self,
         model: keras.Model,
-        train: Rows,
-        validation: Rows | None,
-        scores: Scores,
-        val_scores: Scores | None,
-        *,
-        shuffle: bool,
-        whole: bool,
+        plan: Plan,
         shapes: Sequence[tuple[int | None, ...]],
         dropouts: Sequence[Any],
         penalties: Sequence[Any],
-        steps: int = 0,
     ) -> None:
-        self._model = model
-        self._train, self._validation = train, validation
-        self._scores, self._val_scores = scores, val_scores
-        self._shuffle, self._whole = shuffle, whole
-        self._shapes = shapes
+        self._model, self._plan, self._shapes = model, plan, shapes
         self._dropouts, self._penalties = dropouts, penalties
         self._trainable = list(model.trainable_variables)
         self._rest = list(model.non_trainable_variables)
@@ -100,12 +115,11 @@ class Program:
             for v, shape in zip(self._trainable, shapes, strict=True)
         ]
         self._optimizer: Any = FlatOptimizer(model.optimizer, sum(self._sizes), self._trainable[0].dtype)
-        self._steps_ahead = steps
         self._settings: Settings
-        self._zero: Any = 0.0
+        self.names: list[str] = []
 
     def epochs(
-        self, weights: Any, state: Any, rest: Any, settings: Settings, data: Any, numbers: Any, bar: Any
+        self, weights: Any, state: Any, rest: Any, settings: Settings, data: Any, numbers: Any
     ) -> tuple[Any, ...]:
         """Trains epochs ``first`` to ``last - 1``.
 
@@ -116,78 +130,58 @@ class Program:
             settings: See `Settings`.
             data: Training data and validation data or `None`.
             numbers: Seed of the order of rows, first, last, batch size, validation batch size.
-            bar: Of which score and by what it is measured whether to go on; see `Bars`.
 
         Returns:
-            New weights, state and rest, and the logs: one row per epoch that was trained, scores and then those of
-            the validation data.
+            New weights, state and rest, and the logs: one row per epoch, of training and then of validation.
         """
         seed, first, last, batch, val_batch = tf.unstack(numbers, 5)
         train, validation = data
-        size = self._train.size
-        step = compiled_step(self._model, self._train_step, self._steps_ahead)
+        size = self._plan.train.size
+        step = compiled_step(self._model, self._train_step, self._plan.steps)
 
-        def body(
-            epoch: Any, weights: Any, state: Any, rest: Any, table: Any, best: Any, on: Any
-        ) -> tuple[Any, ...]:
-            leaves, order = keras.tree.flatten(train), None
-            if self._shuffle:
+        def body(epoch: Any, weights: Any, state: Any, rest: Any, table: Any) -> tuple[Any, ...]:
+            examples = train
+            if self._plan.seed is not None:
                 order = tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
-                large = _large_inputs(train)
-                leaves = [leaf if i in large else tf.gather(leaf, order) for i, leaf in enumerate(leaves)]
-            examples = keras.tree.pack_sequence_as(train, leaves)
+                examples = keras.tree.map_structure(lambda leaf: tf.gather(leaf, order), train)
             (weights, state, rest), total, predicted = self._pass(
-                step, examples, size, batch, (weights, state, rest), order
+                step, examples, size, batch, (weights, state, rest)
             )
-            logs = self._score(self._scores, total, examples, predicted)
+            logs = self._score(total, examples, predicted)
             if validation is not None:
                 logs = tf.concat([logs, self._evaluate(weights, rest, validation, val_batch)], 0)
-            best, on = bar.passed(logs[bar.column], best, epoch - first)
-            return epoch + 1, weights, state, rest, table.write(epoch - first, logs), best, on
+            return epoch + 1, weights, state, rest, table.write(epoch - first, logs)
 
         with self._set(settings):
             table = tf.TensorArray(tf.float32, last - first)
-            epoch, weights, state, rest, table, *_ = tf.while_loop(
-                lambda epoch, *carried: tf.logical_and(epoch < last, carried[-1]),
+            _, weights, state, rest, table = tf.while_loop(
+                lambda epoch, *_: epoch < last,
                 body,
-                (first, weights, state, rest, table, bar.best, tf.constant(True)),
+                (first, weights, state, rest, table),
                 parallel_iterations=1,
             )
-        return weights, state, rest, table.gather(tf.range(epoch - first))
-
-    def test(self, weights: Any, rest: Any, settings: Settings, data: Any, val_batch: Any) -> Any:
-        """Evaluates on the validation data; returns one row of logs."""
-        with self._set(settings):
-            return self._evaluate(weights, rest, data, val_batch)
+        return weights, state, rest, table.stack()
 
     def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> Any:
-        assert self._validation is not None
-        assert self._val_scores is not None
-        size = self._validation.size
-        if self._whole:
-            predicted, loss, _ = self._forward(self._unpack(weights), rest, data, training=False)
-            return self._score(self._val_scores, loss * size, data, predicted)
+        """One row of logs, in one batch of all rows where that is allowed."""
+        assert self._plan.validation is not None
+        size = self._plan.validation.size
         variables = self._unpack(weights)
+        if self._plan.val_batch >= size:
+            predicted, loss, _ = self._forward(variables, rest, data, training=False)
+            return self._score(loss * size, data, predicted)
 
         def step(examples: Any, nothing: Any) -> tuple[Any, ...]:
             predicted, loss, _ = self._forward(variables, rest, examples, training=False)
             return predicted, loss, nothing
 
         _, total, predicted = self._pass(step, data, size, batch, ())
-        return self._score(self._val_scores, total, data, predicted)
+        return self._score(total, data, predicted)
 
     def _pass(
-        self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any, order: Any = None
+        self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
     ) -> tuple[Any, Any, Any]:
-        """All batches of the data through ``step``.
-
-        Args:
-            step: From a batch and the state to predictions, loss and the next state.
-            data: Rows in the order to take them in, except for large inputs.
-            size: Number of rows.
-            batch: Rows per step.
-            state: Before the first step.
-            order: Numbers of the rows of large inputs in the order to take them in; `None` if that is theirs.
+        """All batches of the data through ``step``, which takes a batch and the state to predictions, loss and state.
 
         Returns:
             The state after the last step, the sum of losses times rows, and all predictions.
@@ -197,14 +191,10 @@ class Program:
         lengths = tf.concat([full, [tf.cast(size - (steps - 1) * batch, tf.int64)]], 0)
         leaves = keras.tree.flatten(data)
         shapes = [[-1, *leaf.shape[1:]] for leaf in leaves]
-        large = _large_inputs(data)
-        # Lists of tensors rather than slices: one operation per step and array. They are a copy, so that large inputs
-        # are sliced.
+        # Lists of tensors rather than slices: one operation per step and array.
         lists = [
-            None
-            if i in large
-            else tf.raw_ops.TensorListSplit(tensor=leaf, element_shape=shape, lengths=lengths)
-            for i, (leaf, shape) in enumerate(zip(leaves, shapes, strict=True))
+            tf.raw_ops.TensorListSplit(tensor=leaf, element_shape=shape, lengths=lengths)
+            for leaf, shape in zip(leaves, shapes, strict=True)
         ]
         output = self._model.outputs[0]
         shape = [-1, *output.shape[1:]]
@@ -215,13 +205,9 @@ class Program:
         def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
             parts = []
             for handle, leaf, shape in zip(lists, leaves, shapes, strict=True):
-                if handle is None:
-                    here = slice(i * batch, tf.minimum((i + 1) * batch, size))
-                    part = leaf[here] if order is None else tf.gather(leaf, order[here])
-                else:
-                    part = tf.raw_ops.TensorListGetItem(
-                        input_handle=handle, index=i, element_shape=shape, element_dtype=leaf.dtype
-                    )
+                part = tf.raw_ops.TensorListGetItem(
+                    input_handle=handle, index=i, element_shape=shape, element_dtype=leaf.dtype
+                )
                 part.set_shape([None, *leaf.shape[1:]])
                 parts.append(part)
             predicted, loss, state = step(keras.tree.pack_sequence_as(data, parts), state)
@@ -250,12 +236,9 @@ class Program:
         gradients = tape.gradient(loss, variables)
         if any(not tf.is_tensor(g) or isinstance(g, tf.IndexedSlices) for g in gradients):
             raise ValueError("a variable has no dense gradient")
-        weights, state = self._apply(gradients, weights, state)
+        flat = tf.concat([tf.reshape(g, (-1,)) for g in gradients], 0)
+        weights, state = self._optimizer.apply(flat, weights, state)
         return predicted, loss, (weights, state, rest)
-
-    def _apply(self, gradients: Sequence[Any], weights: Any, state: Any) -> tuple[Any, Any]:
-        """The optimizer's step."""
-        return self._optimizer.apply(pack(gradients), weights, state)
 
     def _forward(self, variables: Any, rest: Any, examples: Any, *, training: bool) -> tuple[Any, ...]:
         """Predictions, loss and the non-trainable variables' new values, for one batch."""
@@ -309,19 +292,39 @@ class Program:
 
         return call
 
-    def _score(self, scores: Scores, total: Any, examples: Any, predicted: Any) -> Any:
-        """What Keras would log after an epoch whose losses times rows have this sum."""
+    def _score(self, total: Any, examples: Any, predicted: Any) -> Any:
+        """What Keras would log after an epoch whose losses times rows have this sum.
+
+        Raises:
+            ValueError: Metrics that need more than the epoch's predictions, or have several values.
+        """
         _, y, weight = (*examples, None)[:3]
-        return scores.function(total, self._zero, y, predicted, weight)
+        model, compiled = self._model, self._model._compile_metrics
+        tracker = model._loss_tracker
+        if set(map(id, model.metrics)) - {id(tracker), id(compiled)}:
+            raise ValueError("the model has metrics of its own")
+        with keras.StatelessScope() as scope:
+            for variable in model.metrics_variables:
+                give(scope, variable, tf.zeros(variable.shape, variable.dtype))
+            give(scope, tracker.total, total)
+            give(scope, tracker.count, tf.cast(tf.shape(predicted)[0], total.dtype))
+            if compiled is not None:
+                compiled.update_state(y, predicted, weight)
+            results = model.get_metrics_result()
+        self.names = [*results]
+        values = [tf.convert_to_tensor(value) for value in results.values()]
+        if any(value.shape.rank != 0 for value in values):
+            raise ValueError("a metric has several values")
+        return tf.stack([tf.cast(value, tf.float32) for value in values])
 
     @contextlib.contextmanager
     def _set(self, settings: Settings) -> Iterator[None]:
         """While the model is traced, its dropout rates and regularisers' strengths are values."""
         self._settings = settings
-        count = len(self._dropouts)
-        rates, scales = tf.unstack(settings.rates, count), tf.unstack(settings.scales, count)
-        for layer, rate, scale in zip(self._dropouts, rates, scales, strict=True):
-            vars(layer)["call"] = self._dropout(layer, rate, scale)
+        for layer, pair in zip(
+            self._dropouts, tf.unstack(settings.dropouts, len(self._dropouts)), strict=True
+        ):
+            vars(layer)["call"] = self._dropout(layer, *tf.unstack(pair, 2))
         kept = [dict(vars(penalty)) for penalty in self._penalties]
         strengths = tf.unstack(settings.strengths, len(self._penalties))
         for penalty, strength in zip(self._penalties, strengths, strict=True):

@@ -1,8 +1,7 @@
-"""Layers, losses and metrics whose meaning is known. Of everything else nothing is assumed.
+"""Layers, losses and metrics that are known to treat rows one by one. Of everything else nothing is assumed.
 
-Two shortcuts of `refine.keras.fit` rest on such knowledge: that metrics follow from all predictions of an
-epoch at once, and that validation takes larger batches than training. What is not listed here runs Keras' own
-step, in Keras' own batches.
+Two shortcuts of `refine.keras.fit` rest on it: metrics follow from all predictions of an epoch at once, and validation
+takes larger batches than training. What is not listed here runs Keras' own step, in Keras' own batches.
 """
 
 from __future__ import annotations
@@ -56,15 +55,15 @@ TrueNegatives TruePositives
 _CHOSEN_METRICS, _CHOSEN_LOSSES = ("acc", "accuracy"), ("ce", "crossentropy")
 
 
-def _found(module: Any, names: str) -> frozenset[Any]:
+def _named(module: Any, names: str) -> frozenset[Any]:
     """What a module has under these names; versions of Keras differ by some."""
     return frozenset(getattr(module, name) for name in names.split() if hasattr(module, name))
 
 
-_KNOWN_LAYERS = _found(keras.layers, _LAYERS)
-_KNOWN_FUNCTIONS = _found(keras.losses, _FUNCTIONS) | _found(keras.metrics, _FUNCTIONS)
-_KNOWN_LOSSES = _found(keras.losses, _LOSSES)
-_KNOWN_METRICS = _found(keras.metrics, _METRICS)
+_KNOWN_LAYERS = _named(keras.layers, _LAYERS)
+_KNOWN_FUNCTIONS = _named(keras.losses, _FUNCTIONS) | _named(keras.metrics, _FUNCTIONS)
+_KNOWN_LOSSES = _named(keras.losses, _LOSSES)
+_KNOWN_METRICS = _named(keras.metrics, _METRICS)
 
 _STANDARD = (
     "train_step",

@@ -1,4 +1,4 @@
-"""A model's trainable variables as one flat tensor, and its optimizer as a function of flat tensors.
+"""An optimizer as a function of flat tensors: a model's trainable variables, joined.
 
 Most operations of a small network's training step are the optimizer's: a dozen or two per variable.
 Optimizers that treat every number alike do the same on all of them at once. What they do is computed by
@@ -16,30 +16,17 @@ import tensorflow as tf
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ELEMENTWISE = (
-    keras.optimizers.SGD,
-    keras.optimizers.RMSprop,
-    keras.optimizers.Adam,
-    keras.optimizers.AdamW,
-    keras.optimizers.Nadam,
-    keras.optimizers.Adamax,
-    keras.optimizers.Adagrad,
-    keras.optimizers.Adadelta,
-    keras.optimizers.Lion,
-    keras.optimizers.Ftrl,
-)
+_NAMES = "SGD RMSprop Adam AdamW Nadam Adamax Adagrad Adadelta Lion Ftrl"
+_ELEMENTWISE = {getattr(keras.optimizers, name) for name in _NAMES.split()}
 _WHOLE = ("clipnorm", "global_clipnorm", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
+_DECAY = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
 _NOT_SLOTS = ("_variables", "_trainable_variables")
 
 
 def is_elementwise(optimizer: Any) -> bool:
     """Whether the optimizer updates every number by itself, so that variables may be joined."""
-    return (
-        type(optimizer) in _ELEMENTWISE
-        and not any(getattr(optimizer, name) for name in _WHOLE)
-        and not getattr(optimizer, "_exclude_from_weight_decay", None)
-        and not getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
-    )
+    options = (getattr(optimizer, name, None) for name in (*_WHOLE, *_DECAY))
+    return type(optimizer) in _ELEMENTWISE and not any(options)
 
 
 def optimizer_state(optimizer: Any, count: int) -> list[Any]:
@@ -47,17 +34,17 @@ def optimizer_state(optimizer: Any, count: int) -> list[Any]:
 
     The order is the same for all optimizers of one class and configuration.
     """
-    found: list[Any] = []
+    state: list[Any] = []
     for name, value in vars(optimizer).items():
         if name in _NOT_SLOTS:
             continue
         if isinstance(value, keras.Variable):
-            found.append(value)
+            state.append(value)
         elif isinstance(value, list) and value and all(isinstance(v, keras.Variable) for v in value):
             if len(value) != count:
                 raise ValueError(f"{name} of {type(optimizer).__name__} has {len(value)} variables")
-            found.append(list(value))
-    return found
+            state.append(list(value))
+    return state
 
 
 def _stateless_class(cls: type) -> type:
@@ -81,12 +68,9 @@ def _stateless_class(cls: type) -> type:
 
 
 class FlatOptimizer:
-    """An optimizer's step as a function of flat tensors.
+    """An optimizer's step as a function of flat tensors, of ``size`` numbers or of any.
 
-    Args:
-        optimizer: What to copy: class and configuration count, not its state.
-        size: Number of numbers in the trainable variables. Tensors of open size are taken too.
-        dtype: Of the trainable variables.
+    Class and configuration of ``optimizer`` count, not its state.
 
     Attributes:
         ranks: Of its state: 0 for a scalar, 1 for numbers of every weight.
@@ -120,22 +104,13 @@ def give(scope: keras.StatelessScope, variable: Any, value: Any) -> None:
     scope.state_mapping[id(variable)] = value
 
 
-def pack(tensors: Sequence[Any]) -> Any:
-    """Tensors of one dtype as one flat tensor."""
-    flat = [tf.reshape(t, (-1,)) if t.shape.rank != 1 else t for t in tensors]
-    return flat[0] if len(flat) == 1 else tf.concat(flat, 0)
-
-
 def read_flat(variables: Sequence[Any]) -> Any:
-    """The values of variables as one flat array."""
+    """The values of variables as one flat tensor."""
     return tf.constant(np.concatenate([np.ravel(v.value.numpy()) for v in variables]))
 
 
 def write_flat(variables: Sequence[Any], flat: Any) -> None:
     """The reverse of `read_flat`."""
-    flat = flat.numpy()
-    start = 0
-    for variable in variables:
-        count = variable.value.shape.num_elements()
-        variable.value.assign(flat[start : start + count].reshape(variable.shape))
-        start += count
+    sizes = [v.value.shape.num_elements() for v in variables]
+    for variable, part in zip(variables, np.split(flat.numpy(), np.cumsum(sizes)[:-1]), strict=True):
+        variable.value.assign(part.reshape(variable.shape))

@@ -1,0 +1,435 @@
+"""Epochs of small dense networks as one compiled program, for all networks of one structure.
+
+A step of `EpochProgram` is a hundred operations that TensorFlow starts one by one; of a small network they take longer to
+start than to run. Here XLA compiles all epochs to machine code. It needs shapes that are known beforehand, so that
+batches are padded to a common number of rows, which weigh nothing, and hidden layers to a common width, whose weights
+are 0 and stay so. A round tries every activation with every loss and every optimizer: the common ones are branches of the
+same program, that run when their number is given; others have programs of their own.
+
+Compiling takes 5 to 9 seconds of a processor, and pays where hundreds of trainings share a program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from refine.keras._flat_optimizer import FlatOptimizer
+from refine.keras._rowwise import is_rowwise
+from refine.keras._short_step import EpochProgram
+from refine.keras._traces import ShortStep, Trace, Uncacheable, _remembered, structure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from refine.keras._data import Plan
+    from refine.keras._short_step import Settings
+
+_SPAN = 64
+"""Most epochs of one call."""
+# Larger batches and layers are arithmetic, at which XLA is no better inside of loops.
+_MOST_ROWS, _MOST_WIDTH = 64, 128
+_LEAST = 8
+# Predictions and random numbers of an epoch are kept with their padding.
+_MOST_NUMBERS = 2**22
+# Of an activation it must be known that a column of its result follows from the same column.
+_BY_COLUMN = """
+celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid mish
+relu relu6 selu sigmoid silu soft_shrink softplus softsign squareplus swish tanh tanh_shrink
+"""
+# Every branch makes compiling longer, so that these are the ones that rounds often try beside each other.
+_ACTIVATIONS = tuple(getattr(keras.activations, name) for name in ("relu", "elu", "tanh"))
+_LOSSES = (keras.losses.binary_crossentropy, keras.losses.log_cosh, keras.losses.mean_squared_error)
+_OPTIMIZERS = (keras.optimizers.Adam, keras.optimizers.Nadam, keras.optimizers.RMSprop)
+# Their variables: so many scalars at most, and so many numbers for each weight.
+_SCALARS, _SLOTS = 3, 2
+
+
+class Padding(NamedTuple):
+    """Where the numbers of a model lie among those of its padded form.
+
+    Attributes:
+        places: (numbers,) of every number of the trainable variables.
+        mask: (padded numbers,) whether it is one of these places.
+    """
+
+    places: Any
+    mask: Any
+
+
+class NotCompilable(Exception):  # no error: it says why epochs run one operation at a time
+    """A model or training that has no compiled form, in words that complete "because"."""
+
+
+class CompiledStep(ShortStep):
+    """Trains a model by a compiled program; as `ShortStep`.
+
+    Raises:
+        NotCompilable: It has no compiled form.
+    """
+
+    most = _SPAN
+
+    def _prepare(self) -> None:
+        model, plan = self.model, self.plan
+        if plan.watched:
+            raise NotCompilable("callbacks, verbose or validation_freq act between epochs")
+        rows, width = _checked(model, self._shapes, plan, self._dropouts)
+        if plan.validation is not None:  # rows are treated one by one, so that all of them are one batch
+            self.plan = plan = plan._replace(val_batch=plan.validation.size)
+        padded = [tuple(width if n is None else n for n in shape) for shape in self._shapes]
+        # The optimizer, the loss, and the activation of every layer but the last, each by the number of its branch.
+        numbers = [_optimizer_number(model.optimizer), _loss_number(model, plan.train.data[1].shape)]
+        numbers += [_place(_ACTIVATIONS, getattr(layer, "activation", None)) for layer in model.layers[:-1]]
+        by_number = [number is not None for number in numbers]
+        self._any_optimizer = by_number[0]
+        try:
+            alike = structure(model, self._shapes, by_number)
+        except Uncacheable as error:
+            raise NotCompilable(
+                "the model holds functions of your own, or layers that are not common"
+            ) from error
+        key = self._key("compiled", rows, width, alike)
+        program = _PaddedProgram(self.model, plan, padded, self._dropouts, self._penalties)
+        program.set_form(rows, by_number)
+        padding = self._padding(padded)
+        self._values = (self._settings(), padding, tf.constant([n or 0 for n in numbers], tf.int32))
+        open_values = (
+            self._values[0],
+            padding._replace(places=tf.TensorSpec([None], tf.int32)),
+            self._values[2],
+        )
+        try:
+            self._trace: Trace = _remembered(key, lambda: self._traced(program, open_values))
+            self.train_epochs(0, 0)  # compiles
+        except Exception as error:  # a metric of operations that XLA lacks, say
+            first = str(error).strip().partition("\n")[0][:200]
+            raise NotCompilable(f"XLA can't compile it ({first})") from error
+
+    def _padding(self, padded: Sequence[tuple[int, ...]]) -> Padding:
+        places, start = [], 0
+        for variable, shape in zip(self._variables, padded, strict=True):
+            numbers = np.arange(start, start + math.prod(shape)).reshape(shape)
+            places.append(numbers[tuple(slice(n) for n in variable.shape)].ravel())
+            start += math.prod(shape)
+        joined = np.concatenate(places)
+        return Padding(tf.constant(joined, tf.int32), tf.constant(np.isin(np.arange(start), joined)))
+
+    def _read(self) -> tuple[Any, ...]:
+        weights, state, rest = super()._read()
+        if self._any_optimizer:
+            anyones = [tf.zeros((), weights.dtype)] * _SCALARS + [tf.zeros_like(weights)] * _SLOTS
+            for place, value in zip(_places([v.shape.rank for v in state]), state, strict=True):
+                anyones[place] = value
+            state = anyones
+        return weights, state, rest
+
+    def write(self) -> None:
+        """Writes what was trained to the model and its optimizer."""
+        if self._any_optimizer and self._state is not None:
+            weights, state, rest = self._state
+            places = _places([int(isinstance(v, list)) for v in self._optimizer])
+            self._state = weights, [state[i] for i in places], rest
+        super().write()
+        self._state = None
+
+
+def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[Any]) -> tuple[int, int]:
+    """Rows of a batch and width of the hidden layers, padded; raises `NotCompilable`."""
+    if not any(None in shape for shape in shapes):
+        raise NotCompilable("it is no Sequential model of at least two Dense layers, Dropout and activations")
+    # Layers between the first and the last may be padded; one of these there always is.
+    widths = zip(model.trainable_variables, shapes, strict=True)
+    hidden = max(variable.shape[-1] for variable, shape in widths if shape[-1] is None)
+    rows, width = (max(_LEAST, 1 << (int(number) - 1).bit_length()) for number in (plan.batch, hidden))
+    if width > _MOST_WIDTH or rows > _MOST_ROWS:
+        raise NotCompilable(
+            f"that pays for batches of up to {_MOST_ROWS} rows and layers of up to {_MOST_WIDTH} units"
+        )
+    size = plan.train.size + (plan.validation.size if plan.validation is not None else 0)
+    columns = max(width, rows * model.outputs[0].shape[-1], model.inputs[0].shape[-1])
+    if size * columns > _MOST_NUMBERS:
+        raise NotCompilable(f"an epoch, padded, has more than {_MOST_NUMBERS} numbers")
+    if {keras.config.floatx(), *(str(v.dtype) for v in model.trainable_variables)} != {"float32"}:
+        raise NotCompilable("it is not all float32")
+    if not is_rowwise(model):
+        raise NotCompilable("it is not known that its loss is a mean over rows")
+    for layer in model.layers[:-1]:
+        activation = getattr(layer, "activation", None)
+        if activation is not None and getattr(activation, "__name__", "") not in _BY_COLUMN.split():
+            raise NotCompilable(f"the activation of {layer.name} is not known to treat columns one by one")
+    active = [layer for layer in model.layers if type(layer) is keras.layers.Dropout and layer.rate > 0]
+    if len(active) > len(dropouts) or len({id(x.seed_generator.state) for x in active}) < len(active):
+        raise NotCompilable("its Dropout layers share seeds or noise")
+    if len({id(layer) for layer in model.layers}) < len(model.layers):
+        raise NotCompilable("it holds a layer twice")
+    return rows, width
+
+
+def _place(alternatives: Sequence[Any], thing: Any) -> int | None:
+    return next((i for i, other in enumerate(alternatives) if other is thing), None)
+
+
+def _optimizer_number(optimizer: Any) -> int | None:
+    """The optimizer by its number, if all of its options but the learning rate are Keras' defaults."""
+    place = _place(_OPTIMIZERS, type(optimizer))
+    if place is None or not isinstance(optimizer._learning_rate, keras.Variable):
+        return None
+    config, default = optimizer.get_config(), _OPTIMIZERS[place]().get_config()
+    same = all(config[key] == default[key] for key in default.keys() - {"name", "learning_rate"})
+    return place if same else None
+
+
+def _loss_number(model: keras.Model, targets: Any) -> int | None:
+    """The loss by its number, if targets have the shape that all of them take."""
+    given = model._compile_loss._user_loss
+    columns = tuple(model.outputs[0].shape[1:])
+    if tuple(targets[1:]) != columns and (columns != (1,) or len(targets) > 1):
+        return None
+    return _place(_LOSSES, keras.losses.get(given) if isinstance(given, str) else given)
+
+
+def _places(ranks: Sequence[int]) -> list[int]:
+    """Where an optimizer's variables, of these ranks, stand among those of any: scalars first."""
+    left = [iter(range(_SCALARS)), iter(range(_SCALARS, _SCALARS + _SLOTS))]
+    return [next(left[rank]) for rank in ranks]
+
+
+class _AnyOptimizer:
+    """The step of all optimizers that there are branches for; as `FlatOptimizer`."""
+
+    def __init__(self, size: int, dtype: str) -> None:
+        self._branches = [FlatOptimizer(kind(), size, dtype) for kind in _OPTIMIZERS]
+        self.number: Any = None
+
+    def apply(self, gradient: Any, weights: Any, state: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """New weights and new state, in the order of `_places`, of the optimizer with this number."""
+
+        def branch(flat: FlatOptimizer) -> tuple[Any, list[Any]]:
+            places = _places(flat.ranks)
+            after = list(state)
+            new, values = flat.apply(gradient, weights, [state[i] for i in places])
+            for i, value in zip(places, values, strict=True):
+                after[i] = value
+            return new, after
+
+        new, after = _switch([lambda flat=flat: branch(flat) for flat in self._branches], self.number)()
+        return new, list(after)
+
+
+def _switch(functions: Sequence[Callable[..., Any]], number: Any) -> Callable[..., Any]:
+    """The function with this number."""
+
+    def call(*arguments: Any) -> Any:
+        return tf.switch_case(number, [lambda f=f: f(*arguments) for f in functions])
+
+    return call
+
+
+class _PaddedProgram(EpochProgram):
+    """Epochs of one model on data of certain shapes, padded and compiled; ``shapes`` are those of the padded form."""
+
+    def set_form(self, rows: int, by_number: Sequence[bool]) -> None:
+        """Takes what all calls have in common: rows of every batch, and which choices are numbers."""
+        self._rows, self._by_number = rows, by_number
+        if by_number[0]:
+            self._optimizer = _AnyOptimizer(sum(self._sizes), self._trainable[0].dtype)
+        order = {id(v): i for i, v in enumerate(self._rest)}
+        self._seeds = [order[id(layer.seed_generator.state)] for layer in self._dropouts]
+        self._widest = max(n or 0 for shape in self._shapes for n in shape)
+        self._mask: Any = None
+        self._drawn: dict[int, Any] = {}
+        self._places: Any = None
+        self._compiled = tf.function(self._all, autograph=False, jit_compile=True)
+
+    def epochs(  # type: ignore[override]
+        self,
+        weights: Any,
+        state: Any,
+        rest: Any,
+        settings: Settings,
+        padding: Padding,
+        choices: Any,
+        data: Any,
+        numbers: Any,
+    ) -> tuple[Any, ...]:
+        """As `EpochProgram.epochs`, for at most 64 of them, of a model so padded and with these branches."""
+        seed, first, last, batch, _ = tf.unstack(numbers, 5)
+        size, count = self._plan.train.size, last - first
+        if self._plan.seed is None:
+            orders = tf.tile(tf.range(size)[None], [_SPAN, 1])
+        else:
+            orders = tf.map_fn(
+                lambda epoch: tf.random.experimental.stateless_shuffle(
+                    tf.range(size), seed=tf.stack([seed, epoch])
+                ),
+                tf.range(first, last),
+            )
+            orders = tf.ensure_shape(tf.pad(orders, [[0, _SPAN - count], [0, 0]]), [_SPAN, size])
+        whole = [math.prod(padding.mask.shape)]
+
+        def spread(flat: Any) -> Any:
+            return tf.scatter_nd(padding.places[:, None], flat, whole) if flat.shape.rank else flat
+
+        def gathered(flat: Any) -> Any:
+            return tf.gather(flat, padding.places) if flat.shape.rank else flat
+
+        state = [spread(s) for s in state]
+        weights, state, rest, table = self._compiled(
+            spread(weights), state, rest, settings, padding.mask, choices, data, orders, count, batch
+        )
+        return gathered(weights), [gathered(s) for s in state], rest, table[:count]
+
+    def _all(
+        self,
+        weights: Any,
+        state: Any,
+        rest: Any,
+        settings: Settings,
+        mask: Any,
+        choices: Any,
+        data: Any,
+        orders: Any,
+        count: Any,
+        batch: Any,
+    ) -> tuple[Any, ...]:
+        """What is compiled: ``count`` epochs of padded weights, with the rows in these orders."""
+        train, validation = data
+        size = self._plan.train.size
+        steps = (size + batch - 1) // batch
+        more = tf.range(self._rows) % size
+        with tf.init_scope():
+            columns = len(self._model.get_metrics_result()) * (1 if validation is None else 2)
+
+        def body(epoch: Any, weights: Any, state: Any, rest: Any, table: Any) -> tuple[Any, ...]:
+            order = orders[epoch]
+            padded = tf.concat([order, tf.gather(order, more)], 0)
+            examples = keras.tree.map_structure(lambda leaf: tf.gather(leaf, padded), train)
+            # All numbers of an epoch, since XLA would draw those of a step again wherever they are used.
+            self._drawn = {
+                id(layer): self._uniform(rest[i])
+                for layer, i in zip(self._dropouts, self._seeds, strict=True)
+            }
+            (weights, state, rest), total, predicted = self._pass(
+                self._train_step, examples, size, batch, (weights, state, rest)
+            )
+            # What the layers have drawn, counted as Keras counts it.
+            rest = [
+                value + tf.cast(tf.stack([0, steps]), value.dtype) if i in self._seeds else value
+                for i, value in enumerate(rest)
+            ]
+            logs = self._score(total, keras.tree.map_structure(lambda leaf: leaf[:size], examples), predicted)
+            if validation is not None:
+                logs = tf.concat([logs, self._evaluate(weights, rest, validation, batch)], 0)
+            return epoch + 1, weights, state, rest, table.write(epoch, logs)
+
+        self._mask = mask
+        if isinstance(self._optimizer, _AnyOptimizer):
+            self._optimizer.number = choices[0]
+        with self._set(settings), self._any_width(), self._chosen(choices):
+            table = tf.TensorArray(tf.float32, _SPAN, element_shape=[columns])
+            _, weights, state, rest, table = tf.while_loop(
+                lambda epoch, *_: epoch < count,
+                body,
+                (tf.constant(0), weights, state, rest, table),
+                parallel_iterations=1,
+            )
+        return weights, state, rest, table.stack()
+
+    def _pass(
+        self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
+    ) -> tuple[Any, Any, Any]:
+        """As `EpochProgram._pass`, with padding."""
+        rows, output = self._rows, self._model.outputs[0]
+        predictions = tf.TensorArray(output.dtype, size, element_shape=[rows, *output.shape[1:]])
+
+        def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
+            # A slice would be compiled anew for every batch size.
+            places = self._places = i * batch + tf.range(rows)
+            parts = keras.tree.map_structure(lambda leaf: tf.gather(leaf, places), data)
+            real = tf.minimum(batch, size - i * batch)
+            # Keras divides by the rows of the batch, which are not all real.
+            share = tf.cast(tf.range(rows) < real, tf.float32) * (rows / tf.cast(real, tf.float32))
+            x, y, weight = (*parts, None)[:3]
+            if weight is not None:
+                weight = tf.cast(weight, tf.float32)
+                share = weight * tf.reshape(share, [rows, *[1] * (weight.shape.rank - 1)])
+            predicted, loss, state = step((x, y, share), state)
+            return i + 1, total + loss * tf.cast(real, loss.dtype), predictions.write(i, predicted), state
+
+        steps = (size + batch - 1) // batch
+        _, total, predictions, state = tf.while_loop(
+            lambda i, *_: i < steps,
+            body,
+            (tf.constant(0), tf.zeros(()), predictions, state),
+            parallel_iterations=1,
+        )
+        row = tf.range(size)
+        flat = tf.reshape(predictions.stack(), [-1, *output.shape[1:]])
+        return state, total, tf.gather(flat, row // batch * rows + row % batch)
+
+    def _train_step(self, examples: Any, carried: Any) -> tuple[Any, ...]:
+        predicted, loss, (weights, state, rest) = super()._train_step(examples, carried)
+        # Activations need not be 0 where weights are, and slots that are 0 may give NaN.
+        return predicted, loss, (tf.where(self._mask, weights, 0.0), state, rest)
+
+    def _uniform(self, state: Any) -> Any:
+        """Random numbers for every row and column of what a `Dropout` layer gets in an epoch."""
+        seed = tf.cast(tf.math.floormod(state, tf.cast(tf.int32.max - 1, state.dtype)), tf.int32)
+        return tf.random.stateless_uniform([self._plan.train.size + self._rows, self._widest], seed)
+
+    def _dropout(self, layer: Any, rate: Any, scale: Any) -> Callable[..., Any]:
+        """`Dropout.call` with these numbers."""
+
+        def call(inputs: Any, training: bool = False) -> Any:
+            if not training:
+                return inputs
+            drawn = tf.gather(self._drawn[id(layer)], self._places)[:, : inputs.shape[-1]]
+            return tf.where(drawn >= rate, inputs * scale, 0.0)
+
+        return call
+
+    @contextlib.contextmanager
+    def _any_width(self) -> Iterator[None]:
+        """While the model is traced, its layers take inputs of the padded width."""
+        layers = [layer for layer in self._model.layers if type(layer) is keras.layers.Dense]
+        before = [layer.input_spec for layer in layers]
+        for layer in layers:
+            vars(layer)["_input_spec"] = None
+        try:
+            yield
+        finally:
+            for layer, spec in zip(layers, before, strict=True):
+                vars(layer)["_input_spec"] = spec
+
+    @contextlib.contextmanager
+    def _chosen(self, numbers: Any) -> Iterator[None]:
+        """While the model is traced, its activations and its loss are those with these numbers."""
+        loss = self._model._compile_loss
+        layers = [
+            (layer, layer.activation, number)
+            for layer, flag, number in zip(
+                self._model.layers,
+                self._by_number[2:],
+                tf.unstack(numbers[2:], len(self._by_number) - 2),
+                strict=False,
+            )
+            if flag
+        ]
+        for layer, _, number in layers:
+            vars(layer)["activation"] = _switch(_ACTIVATIONS, number)
+        if self._by_number[1]:
+            weights, names = loss._user_loss_weights, loss.output_names
+            branches = [type(loss)(function, weights, output_names=names) for function in _LOSSES]
+            vars(loss)["call"] = _switch(branches, numbers[1])
+        try:
+            yield
+        finally:
+            vars(loss).pop("call", None)
+            for layer, activation, _ in layers:
+                vars(layer)["activation"] = activation

@@ -1,0 +1,153 @@
+"""Keras' own step in a graph of an epoch.
+
+`Model.fit` enters and leaves the graph once per batch, which costs far more than the arithmetic of a small network. Here
+one graph call runs ``train_step`` over all batches of an epoch. A batch has a dynamic number of rows, so that one trace
+of the step serves full and partial batches alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from refine.keras._rowwise import is_standard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from refine.keras._data import Plan, Rows
+
+Logs = dict[str, Any]
+
+# Steps of recurrent layers, in all batches together.
+_WORTH_COMPILING = 50_000
+
+
+def build(model: keras.Model, examples: Rows) -> None:
+    """Creates all variables (weights, metrics, optimizer) that a model lacks, in Keras' own way, before a trace."""
+    symbolic = _each(examples.data, lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name))
+    model._symbolic_build(data_batch=symbolic)
+
+
+def compiled_step(model: keras.Model, step: Callable[..., Any], steps: int) -> Callable[..., Any]:
+    """A training step, compiled by XLA where that is what makes `Model.fit` fast and where it pays in so many steps.
+
+    A step of a recurrent layer is itself a loop over many small operations, 2 to 3 times as fast when compiled.
+    Compiling takes some five seconds, and convolutions within loops are 12 to 22 times slower then.
+    """
+    kinds = (keras.layers.RNN, keras.layers.Bidirectional)
+    recurrent = [x for x in model._flatten_layers() if isinstance(x, kinds) and x._inbound_nodes]
+    lengths = [keras.tree.flatten(layer.input)[0].shape[1] or 0 for layer in recurrent]
+    if not model.jit_compile or steps * sum(lengths) < _WORTH_COMPILING:
+        return step
+    return tf.function(step, autograph=False, jit_compile=True)
+
+
+def _each(data: Any, change: Callable[[Any], Any]) -> Any:
+    return keras.tree.map_structure(lambda t: None if t is None else change(t), data)
+
+
+def _flattened(logs: Logs) -> Logs:
+    """Logs with the metrics of nested results at the top, as Keras gives them to callbacks."""
+    flat: Logs = {}
+    for name, value in sorted(logs.items()):
+        flat |= _flattened(value) if isinstance(value, dict) else {name: np.asarray(value)}
+    return flat
+
+
+class KerasStep:
+    """The epochs of one model, with ``train_step`` and ``test_step`` as they are; the traces are freed with the object.
+
+    Args:
+        model: A compiled model. It is built here if need be.
+        plan: What is trained on and how.
+    """
+
+    def __init__(self, model: keras.Model, plan: Plan) -> None:
+        self.model, self.plan = model, plan
+        self._standard = is_standard(model)
+        build(model, plan.train)
+        epoch = tf.TensorSpec((), tf.int32)
+        self._train = tf.function(self._train_epoch, autograph=False).get_concrete_function(
+            plan.train.data, epoch
+        )
+        if plan.validation is not None:
+            self._test = tf.function(self._test_epoch, autograph=False).get_concrete_function(
+                plan.validation.data
+            )
+
+    def train_epoch(self, epoch: int) -> Logs:
+        """Trains one epoch; returns its logs as Keras would."""
+        # The data are arguments, or the graph would hold a copy of them.
+        return _flattened(self._train(self.plan.train.data, tf.constant(epoch, tf.int32)))
+
+    def validate(self) -> Logs:
+        """Evaluates on the validation examples; returns logs without prefix."""
+        assert self.plan.validation is not None
+        return _flattened(self._test(self.plan.validation.data))
+
+    def _train_epoch(self, data: Any, epoch: Any) -> Logs:
+        plan, order = self.plan, None
+        if plan.seed is not None:
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(plan.train.size), seed=tf.stack([plan.seed, epoch])
+            )
+        step = compiled_step(self.model, self.model.train_step, plan.steps)
+        return self._pass(step, data, plan.train.size, plan.batch, order)
+
+    def _test_epoch(self, data: Any) -> Logs:
+        assert self.plan.validation is not None
+        return self._pass(self.model.test_step, data, self.plan.validation.size, self.plan.val_batch, None)
+
+    def _pass(self, step: Callable[[Any], Any], data: Any, size: int, batch: int, order: Any) -> Logs:
+        """Metrics reset, every batch through ``step``, metrics read."""
+        self.model.reset_metrics()
+
+        def one(i: Any) -> Any:
+            here = slice(i * batch, tf.minimum((i + 1) * batch, size))
+            if order is None:
+                return step(_each(data, lambda t: t[here]))
+            return step(_each(data, lambda t: tf.gather(t, order[here])))
+
+        def body(i: Any) -> tuple[Any]:
+            one(i)
+            return (i + 1,)
+
+        # A custom step may return logs that no metric holds. Keras keeps those of the last batch,
+        # so that one runs outside the loop, where its result can be returned.
+        steps = -(-size // batch)
+        looped = steps if self._standard else steps - 1
+        with self._on_one_device():
+            tf.while_loop(lambda i: i < looped, body, (tf.constant(0),), parallel_iterations=1)
+            logs = None if self._standard else one(tf.constant(looped))
+        results = self.model.get_metrics_result()
+        return dict(results if not isinstance(logs, dict) or set(logs) == set(results) else logs)
+
+    @contextlib.contextmanager
+    def _on_one_device(self) -> Iterator[None]:
+        """While a step is traced, leaves out what is of no use inside a whole epoch on one device.
+
+        - The optimizer's sum of gradients over replicas. It does nothing for one, but TensorFlow keeps its
+          gradient in a global registry, and with it the graph of every model ever trained (7 MB each).
+        - In standard models, the metric results of every batch. They are read once per epoch.
+
+        Instance ``__dict__``s are used directly because Keras' ``__setattr__`` tracks what is set.
+        """
+        patched: list[tuple[dict[str, Any], str]] = []
+        optimizer = self.model.optimizer
+        while optimizer is not None and hasattr(optimizer, "_all_reduce_sum_gradients"):
+            patched.append((vars(optimizer), "_all_reduce_sum_gradients"))
+            vars(optimizer)["_all_reduce_sum_gradients"] = lambda gradients: gradients
+            optimizer = getattr(optimizer, "inner_optimizer", None)
+        if self._standard:
+            patched.append((vars(self.model), "get_metrics_result"))
+            vars(self.model)["get_metrics_result"] = dict
+        try:
+            yield
+        finally:
+            for attributes, name in patched:
+                del attributes[name]
