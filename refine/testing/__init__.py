@@ -11,7 +11,7 @@ tested, and its ``test_...`` methods are collected::
 
 They assert, and need nothing beyond this package. What is about `refine.keras.fit` imports TensorFlow when it is first
 used: :func:`compare_fits` trains a model of your own both ways, and :mod:`refine.testing.keras_models` the models that
-this package is tested with. ``python -m refine.testing.machine`` checks the hardware at hand.
+this package is tested with.
 """
 
 from __future__ import annotations

@@ -90,21 +90,18 @@ class FitComparison:
         return max(self.history, self.weights) <= TOLERANCE
 
 
-def compare_fits(
-    case: ModelCase, epochs: int = 3, fit: Callable[..., Any] = refine.keras.fit
-) -> FitComparison:
+def compare_fits(case: ModelCase, epochs: int = 3) -> FitComparison:
     """Trains a model by ``model.fit`` and by `refine.keras.fit`, rows in order, under the same seeds.
 
     Args:
         case: What to train.
         epochs: For how long, where the case's options don't say so. Differences of rounding grow with it.
-        fit: What is compared with ``model.fit``.
 
     Returns:
         How it was trained and how far apart the results are.
     """
     theirs, _ = _trained(case, epochs, keras.Model.fit)
-    ours, said = _trained(case, epochs, fit)
+    ours, said = _trained(case, epochs, refine.keras.fit)
     way: Way = "fast"
     reason = ""
     for message in said:
@@ -147,13 +144,13 @@ def _trained(case: ModelCase, epochs: int, fit: Callable[..., Any]) -> tuple[_Tr
     return _Trained(history, weights), said
 
 
-def _apart(expected: Mapping[str, Any], ours: Mapping[str, Any]) -> float:
+def _apart(expected: Mapping[str, Any], found: Mapping[str, Any]) -> float:
     """Largest difference of values of the same names, in the same order."""
-    if list(expected) != list(ours):
+    if list(expected) != list(found):
         return np.inf
     largest = 0.0
     for name, values in expected.items():
-        one, other = np.asarray(values, "float64"), np.asarray(ours[name], "float64")
+        one, other = np.asarray(values, "float64"), np.asarray(found[name], "float64")
         if one.shape != other.shape or (np.isnan(one) != np.isnan(other)).any():
             return np.inf
         with np.errstate(invalid="ignore"):  # infinite in both

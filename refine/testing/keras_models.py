@@ -22,8 +22,8 @@ from keras import layers, losses, metrics, ops, optimizers
 from keras.optimizers import schedules
 
 from refine.keras import balanced_accuracy, fmeasure, matthews
-from refine.testing.keras_fit import Examples, ModelCase, Way, compare_fits
 from refine.testing import keras_parts as parts
+from refine.testing.keras_fit import Examples, ModelCase, Way, compare_fits
 from refine.testing.keras_parts import (
     ROWS,
     VALIDATION,

@@ -21,35 +21,29 @@ SEEN: list[keras.Model] = []
 
 
 def model_function(x_train, y_train, x_val, y_val, params):
-    model = keras.Sequential(
-        [
-            keras.Input((30,)),
-            Dense(params["units"], activation="relu"),
-            Dropout(params["dropout"]),
-            Dense(1, activation="sigmoid"),
-        ]
-    )
+    hidden = [Dense(params["units"], activation="relu"), Dropout(params["dropout"])]
+    model = keras.Sequential([keras.Input((30,)), *hidden, Dense(1, activation="sigmoid")])
     model.compile(keras.optimizers.Adam(params["lr"]), "binary_crossentropy", metrics=["acc", fmeasure])
     history = refine.keras.fit(model, x_train, y_train, validation_data=[x_val, y_val], epochs=EPOCHS[0])
     SEEN.append(model)
     return history, model
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def objective():
     return KerasObjective(model_function, X, Y, preprocess=StandardScaler(), holdout=0.2)
 
 
-@pytest.fixture
-def found(tmp_path, objective):
-    with refine.Tree("q", store=tmp_path / "a.db") as tree:
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, objective):
+    with refine.Tree("q", store=tmp_path_factory.mktemp("best") / "a.db") as tree:
         SEEN.clear()
-        yield tree.add_round(SPACE, objective, metric="val_acc", n=6).run(progress=False)
+        yield tree.add_round(SPACE, objective, metric="val_acc", n=4).run(progress=False)
 
 
 def test_the_same_weights_again(found, objective):
     seeds = found.trials["seed"].tolist()
-    assert len(set(seeds)) == len(SEEN) == 6
+    assert len(set(seeds)) == 4
     winner = SEEN[seeds.index(found.best["seed"])]
     model = found.best_model()
     assert model is not winner
@@ -77,6 +71,7 @@ def test_it_is_kept_and_loaded(found, tmp_path):
     assert len(list((tmp_path / "models").iterdir())) == 2
 
 
+@pytest.mark.nightly
 def test_other_code_is_noticed(found):
     EPOCHS[0] = 5
     try:

@@ -18,8 +18,6 @@ from refine.keras import KerasObjective, _traces, fit, fmeasure
 from refine.keras._notices import heard_anew
 from refine.run.objective import RunningTrial, _running
 
-pytestmark = pytest.mark.keras
-
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(103, 6)).astype("float32")
 Y = (X[:, 0] + RNG.normal(size=103) > 0).astype("float32")
@@ -115,7 +113,6 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", few(CASES, 10))
 def test_it_gives_what_keras_gives(name: str) -> None:
     options, arguments = CASES[name]
@@ -136,7 +133,6 @@ def test_one_program_serves_common_activations_losses_and_optimizers() -> None:
     assert programs() == 2
 
 
-@pytest.mark.slow
 def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None:
     """Dropout draws from the seed, at the rate that was given; rows are shuffled as without compiling."""
     alone = trained({"dropout": 0.3}, True)

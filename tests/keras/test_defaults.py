@@ -9,8 +9,6 @@ import refine
 import refine.keras
 from refine.errors import SpaceError
 
-pytestmark = pytest.mark.keras
-
 SPACE = {
     "learning_rate": refine.Float(1e-4, 1e-1, log=True),
     "optimizer": ["adam", "sgd", "rmsprop"],

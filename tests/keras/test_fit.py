@@ -66,7 +66,6 @@ class LogOfTests(Log):
 
 
 @OWN_STEP
-@pytest.mark.slow
 def test_callbacks_are_called_in_the_order_of_keras(cancer: Any) -> None:
     for kind in (Log, LogOfTests):
         logs = []
@@ -75,12 +74,11 @@ def test_callbacks_are_called_in_the_order_of_keras(cancer: Any) -> None:
             data = {"validation_data": (cancer.x_val, cancer.y_val), "epochs": 2, "verbose": 0}
             fit(small(), cancer.x, cancer.y, callbacks=logs[-1:], **data)
         assert logs[1].seen == logs[0].seen
+    _notices.said.clear()
     with pytest.warns(RefineWarning, match="callback LogOfTests acts before validation"):
-        _notices.said.clear()
         refine.keras.fit(small(), cancer.x, cancer.y, validation_split=0.3, callbacks=[LogOfTests()])
 
 
-@pytest.mark.slow
 def test_checkpoint_saves_the_document_metrics(cancer: Any, tmp_path: pathlib.Path) -> None:
     model = small(metrics=("acc", refine.keras.fmeasure))
     path = tmp_path / "best.keras"
@@ -107,7 +105,6 @@ def test_nan_ends_training_and_verbose_prints(cancer: Any, capsys: pytest.Captur
     assert [line for line in printed.splitlines() if line.startswith("Epoch")] == ["Epoch 1/5"]
 
 
-@pytest.mark.slow
 def test_a_seed_gives_the_same_bits_after_anything(cancer: Any) -> None:
     x = np.random.RandomState(0).normal(size=(70, 30))
     y = x[:, 0] > 0
@@ -172,7 +169,6 @@ class OnBatch(keras.callbacks.Callback):
 LATE = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "because"),
     [
@@ -200,7 +196,6 @@ class Fixed(keras.Model):
         return self.dense(x) * keras.ops.ones((int(x.shape[0]), 1))
 
 
-@pytest.mark.slow
 def test_data_and_models_that_only_keras_takes_go_there(cancer: Any) -> None:
     import scipy.sparse
     import tensorflow as tf
@@ -240,7 +235,6 @@ def test_errors_say_what_is_wrong(options: dict[str, Any], text: str, cancer: An
         refine.keras.fit(small(), cancer.x, **{"y": cancer.y, **options})
 
 
-@pytest.mark.slow
 def test_what_is_split_and_then_left_to_keras_is_split_once() -> None:
     class Stubborn(keras.Sequential):
         tries = 0

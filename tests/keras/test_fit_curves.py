@@ -34,7 +34,7 @@ def trained(
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_curves_of_real_networks(cancer: Any) -> None:
     wide = trained(cancer, 512, keras.optimizers.Adam(0.01), 60, rows=40)
     assert "overfitting" in wide.seen

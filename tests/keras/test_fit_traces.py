@@ -72,7 +72,6 @@ def train(cancer: Any, changed: dict[str, Any], seed: int = 1, **options: Any) -
     return history.history, weights
 
 
-@pytest.mark.slow
 def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
     fresh = []
     for changed in VALUES:
@@ -121,7 +120,6 @@ def test_shared_penalties_differ_from_separate_ones(cancer: Any) -> None:
     assert one.l2 == 0.1
 
 
-@pytest.mark.slow
 def test_the_short_step_is_the_step_of_keras_with_callbacks_or_without(
     cancer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +136,6 @@ def test_the_short_step_is_the_step_of_keras_with_callbacks_or_without(
             np.testing.assert_allclose(mine, weights, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_traces, "_MOST", 2)
     monkeypatch.setattr(_traces, "_MOST_WHEN_SHORT", 1)
@@ -175,7 +172,6 @@ class Running:
         pass
 
 
-@pytest.mark.slow
 def test_trials_give_the_same_whatever_ran_before(cancer: Any) -> None:
     import tensorflow as tf
 

@@ -63,7 +63,6 @@ def run(cancer: Any, **params: Any) -> tuple[dict[str, float], Trial, Any]:
 
 @pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")  # between validations
 @pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step, because validation_freq")
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fast", "more"),
     few([(True, {}), (False, {"freq": 2}), (False, {}), (True, {"plain": True}), (True, {"freq": 2})], 2),
@@ -105,7 +104,6 @@ class AtTheEnd(Halves):
         Halves.on_epoch_end(self, 0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize(
     ("params", "who"),

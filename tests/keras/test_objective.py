@@ -99,7 +99,7 @@ def scaler() -> Any:
     return StandardScaler()
 
 
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_the_document_runs(fast: bool, data: Any) -> None:
     objective = KerasObjective(document, *data, preprocess=scaler())
     trial = Trial()
@@ -162,7 +162,7 @@ def test_functions_of_a_notebook_travel_by_value(data: Any) -> None:
     assert copy({}, Trial()) == {"a": 60.0}
 
 
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_nothing_is_kept_of_a_trial(fast: bool, data: Any) -> None:
     from tensorflow.python.framework import func_graph, ops
 

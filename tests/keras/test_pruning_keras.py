@@ -13,8 +13,6 @@ from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, PruningCallback, fit
 from refine.run.objective import RunningTrial, _running
 
-pytestmark = pytest.mark.slow
-
 SPACE = {"lr": refine.Float(0.00001, 0.1, levels=24, log=True), "epochs": 12}
 PRUNER = refine.Pruner(keep=0.5, warmup=2, min_trials=6)
 
@@ -33,24 +31,15 @@ def _fast(x, y, x_val, y_val, params):
 def _slow(x, y, x_val, y_val, params):
     model = _compiled(x.shape[1], params)
     data = (x_val, y_val)
-    history = model.fit(
-        x, y, validation_data=data, epochs=params["epochs"], verbose=0, callbacks=[PruningCallback()]
-    )
-    return history, model
+    options = {"epochs": params["epochs"], "verbose": 0, "callbacks": [PruningCallback()]}
+    return model.fit(x, y, validation_data=data, **options), model
 
 
 def _watched(x, y, x_val, y_val, params):
     model = _compiled(x.shape[1], params)
     data = (x_val, y_val)
-    history = fit(
-        model,
-        x,
-        y,
-        validation_data=data,
-        epochs=params["epochs"],
-        callbacks=[keras.callbacks.TerminateOnNaN(), PruningCallback()],
-    )
-    return history, model
+    watchers = [keras.callbacks.TerminateOnNaN(), PruningCallback()]
+    return fit(model, x, y, validation_data=data, epochs=params["epochs"], callbacks=watchers), model
 
 
 def _unchanged(x, y, x_val, y_val, params):
@@ -59,12 +48,11 @@ def _unchanged(x, y, x_val, y_val, params):
 
 
 def _rows():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(120, 6)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(120, 6)).astype("float32")
     return x, (x[:, 0] + 0.5 * x[:, 1] > 0).astype("int32")
 
 
-@pytest.mark.parametrize("model", few([_fast, _slow, _watched, _unchanged], 2))
+@pytest.mark.parametrize("model", few([_fast, _slow, _watched, _unchanged], 4))
 def test_trainings_stop_when_they_are_behind(tmp_path, model):
     objective = KerasObjective(model, *_rows(), accelerate=model is _unchanged)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:

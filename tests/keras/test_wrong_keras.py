@@ -56,71 +56,44 @@ def mistyped(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) ->
     return {"val_acc": [params["drpout"]]}, None
 
 
-MADE = {
-    "lengths": (
-        (trained, X, Y[:-1]),
-        {},
-        "y: must have as many rows as x, got 39 and 40; check how they were selected",
-    ),
-    "a share above one": ((trained, X, Y), {"val_split": 2}, f"{SHARE} 2; {THIRD}"),
-    "a share as text": ((trained, X, Y), {"val_split": "0.3"}, f"{SHARE} '0.3'; {THIRD}"),
-    "a hold-out in percent": (
-        (trained, X, Y),
-        {"holdout": 20},
-        "holdout: must be between 0 and 1, got 20; 0.2 seals 20 % of the rows",
-    ),
-    "half a validation set": (
-        (trained, X, Y),
-        {"x_val": X},
-        "y_val: must be given together with x_val, got None; pass both or neither",
-    ),
-    "a seed as text": (
-        (trained, X, Y),
-        {"split_seed": "a"},
-        "split_seed: must be a whole number >= 0 and < 2**32, got 'a'; 0 is the default",
-    ),
-    "a transformer's class": (
-        (trained, X, Y),
+SEEDS = "must be a whole number >= 0 and < 2**32"
+MADE = [
+    ((X, Y[:-1]), {}, "y: must have as many rows as x, got 39 and 40; check how they were selected"),
+    ((X, Y), {"val_split": 2}, f"{SHARE} 2; {THIRD}"),
+    ((X, Y), {"val_split": "0.3"}, f"{SHARE} '0.3'; {THIRD}"),
+    ((X, Y), {"holdout": 20}, "holdout: must be between 0 and 1, got 20; 0.2 seals 20 % of the rows"),
+    ((X, Y), {"x_val": X}, "y_val: must be given together with x_val, got None; pass both or neither"),
+    ((X, Y), {"split_seed": "a"}, f"split_seed: {SEEDS}, got 'a'; 0 is the default"),
+    (
+        (X, Y),
         {"preprocess": StandardScaler},
         "preprocess: must be a scikit-learn transformer, got the class StandardScaler; for example StandardScaler()",
     ),
-    "a name that is a number": (
-        (trained, X, Y),
+    (
+        (X, Y),
         {"name": 3},
         "an objective's name must be a text that is not empty, got 3; leave it out for the function's own",
     ),
-    "no targets": (
-        (trained, X, None),
-        {},
-        "y: must be given with x, got None; only a dataset as x gives targets itself",
-    ),
-    "texts": (
-        (trained, X, ["a", "b"] * 20),
-        {},
-        "y: must be numeric, got dtype <U1; encode text and categories first",
-    ),
-    "a model": (
-        (compiled(), X, Y),
-        {},
-        f"model: must be the function that builds and trains, got a Sequential; {DEF}",
-    ),
-    "the wrong order": (
-        (X, Y, trained),
-        {},
-        f"model: must be a function of five arguments, got ndarray; {DEF}",
-    ),
-    "an objective": (
-        (compiled, X, Y),
-        {},
+    ((X, None), {}, "y: must be given with x, got None; only a dataset as x gives targets itself"),
+    ((X, ["a", "b"] * 20), {}, "y: must be numeric, got dtype <U1; encode text and categories first"),
+]
+MODELS = [
+    (compiled(), f"model: must be the function that builds and trains, got a Sequential; {DEF}"),
+    (X, f"model: must be a function of five arguments, got ndarray; {DEF}"),
+    (
+        compiled,
         f"model: must take five positional arguments, got {__name__}.compiled() -> 'keras.Model'; {DEF}",
     ),
-}
+]
 
 
-@pytest.mark.parametrize(("given", "options", "text"), MADE.values(), ids=MADE)
-def test_it_is_refused_when_it_is_made(given: tuple[Any, ...], options: dict[str, Any], text: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "data", "options", "text"),
+    [*((trained, *made) for made in MADE), *((model, (X, Y), {}, text) for model, text in MODELS)],
+)
+def test_it_is_refused_when_it_is_made(model: Any, data: Any, options: dict[str, Any], text: str) -> None:
     with pytest.raises(ObjectiveError) as caught:
-        KerasObjective(*given, **options)
+        KerasObjective(model, *data, **options)
     assert str(caught.value) == text
 
 

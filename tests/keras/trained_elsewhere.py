@@ -1,9 +1,9 @@
-"""What tests/keras/test_backends.py runs where Keras has another backend: real trainings, and facts about them as JSON."""
+"""What tests/keras/test_backends.py runs where Keras has another backend: real trainings, and what they must keep to."""
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from keras.layers import Dense, Dropout
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import KFold
@@ -24,6 +25,8 @@ from refine.run.environment import environment
 from refine.run.objective import Configuration, RunningTrial
 
 BACKEND = keras.backend.backend()
+OTHER = {"jax": "tensorflow", "torch": "jax"}[BACKEND]
+"""What workers are then told to run on."""
 X, Y = (part[:120] for part in load_breast_cancer(return_X_y=True))
 SPACE = {"learning_rate": refine.Float(0.001, 0.1, levels=5), "dropout": (0.1, 0.5, 3)}
 ONE = Configuration({"learning_rate": 0.01, "dropout": 0.3})
@@ -84,85 +87,85 @@ def values_of(objective: Any, store: Any, **options: Any) -> list[dict[str, Any]
         return root.trials.sort_values("cell")[names].to_dict("records")
 
 
-def of_rounds(folder: Path) -> dict[str, Any]:
+def rounds(folder: Path) -> None:
+    """Two workers give the values of one; the best model is kept and the hold-out opened."""
     objective = made(holdout=0.2)
     alone = values_of(objective, "sqlite://")
-    shared = values_of(objective, folder / "shared.db", workers=2)
+    assert [trial["state"] for trial in alone] == ["complete", "complete"]
+    assert alone[0]["val_loss"] != alone[1]["val_loss"]
+    assert values_of(objective, folder / "shared.db", workers=2) == alone
     with refine.Tree("question", store=folder / "shared.db") as tree:
         root = tree.add_round(SPACE, objective, metric="val_acc", n=2, seed=3)
         model = root.best_model(folder / "models")
         read = root.best_model(folder / "models")
-        opened = root.open_holdout(seeds=2)
-    same = zip(model.get_weights(), read.get_weights(), strict=True)
-    return {
-        "alone": alone,
-        "shared": shared,
-        "kept": all(np.array_equal(one, other) for one, other in same),
-        "opened": str(opened),
-    }
+        assert all(map(np.array_equal, model.get_weights(), read.get_weights()))
+        assert "mean of 2 models" in str(root.open_holdout(seeds=2))
 
 
-def of_objectives() -> dict[str, Any]:
-    plain = made()
+def objectives() -> None:
+    """An objective does what it does on TensorFlow; `fit` is that of Keras, and says so once."""
+    plain, accelerated = made(), made(unchanged, accelerate=True)
     plain.prepare(1)
     trial = RunningTrial(seed=7)
-    accelerated = made(unchanged, accelerate=True)
     own_fit = keras.Model.fit
+    metrics = plain(ONE, trial)
+    assert metrics == made(unchanged)(ONE, RunningTrial(seed=7))
+    assert accelerated(ONE, RunningTrial(seed=7)) == {**metrics, "accelerated": 0.0}
+    assert keras.Model.fit is own_fit
+    assert metrics["degenerate"] == 0.0
+    assert trial.examples is not None
+    assert made(x=Batches(), y=None).fingerprint == plain.fingerprint
+    folds = made(splits=KFold(2))(ONE, RunningTrial(seed=7))
+    assert {"val_acc", "val_acc@1", "val_acc@2"} <= folds.keys()
     stops = made(restored)
-    model, metrics = stops.trained(ONE, RunningTrial(seed=7))
+    model, recorded = stops.trained(ONE, RunningTrial(seed=7))
     scored = model.evaluate(*stops._data[2:], verbose=0, return_dict=True)
-    with_folds = made(splits=KFold(2))(ONE, RunningTrial(seed=7))
-    return {
-        "fit": plain(ONE, trial),
-        "model.fit": made(unchanged)(ONE, RunningTrial(seed=7)),
-        "accelerated": accelerated(ONE, RunningTrial(seed=7)),
-        "put back": keras.Model.fit is own_fit,
-        "read": made(x=Batches(), y=None).fingerprint == plain.fingerprint,
-        "predicted": trial.examples is not None,
-        "folds": sorted(name for name in with_folds if name.startswith("val_acc")),
-        "restored": [metrics["val_loss"], scored["loss"]],
-        "codes": [plain.code, accelerated.code],
-        "defaults": defaults(refine.Space(SPACE | {"optimizer": ["adam", "rmsprop"]}), optimizer="adam"),
-        "environment": environment(1),
-    }
+    assert recorded["val_loss"] == pytest.approx(scored["loss"], abs=1e-6)
+    assert plain.code.endswith(f"-{BACKEND}")
+    assert accelerated.code.endswith(f"-accelerated-{BACKEND}")
+    space = refine.Space(SPACE | {"optimizer": ["adam", "rmsprop"]})
+    expected = {"learning_rate": 0.001, "dropout": 0.0, "optimizer": "adam"}
+    assert defaults(space, optimizer="adam") == expected
+    assert environment(1)["backend"] == BACKEND
+    assert BACKEND in environment(1)
 
 
-def of_pruning() -> dict[str, Any]:
+def pruning() -> None:
+    """A trial that is behind is pruned."""
     rates = {"learning_rate": [0.0, 0.03, 0.05], "dropout": 0.1}
     rule = refine.Pruner(warmup=1, min_trials=2)
     with refine.Tree("question", store="sqlite://") as tree:
-        root = tree.add_round(
-            rates, made(longer), metric="val_loss", direction="minimize", pruner=rule, n=3, seed=1
-        )
-        root.run(progress=False)
-        return {
-            "states": dict(zip(root.trials["learning_rate"].astype(str), root.trials["state"], strict=True))
-        }
+        options = {"metric": "val_loss", "direction": "minimize", "pruner": rule, "n": 3, "seed": 1}
+        root = tree.add_round(rates, made(longer), **options).run(progress=False)
+        states = dict(zip(root.trials["learning_rate"], root.trials["state"], strict=True))
+    assert states == {0.0: "pruned", 0.03: "complete", 0.05: "complete"}
 
 
-def of_another_backend(folder: Path) -> str:
-    """What is said where workers would run on another backend than this process."""
-    os.environ["KERAS_BACKEND"] = sys.argv[1]
+def another_backend(folder: Path) -> None:
+    """Workers on another backend than this process stop the round."""
+    missing = (
+        f"refine.keras needs {OTHER}, which is not installed: .*environment variable KERAS_BACKEND={BACKEND}"
+    )
+    differs = f"the objective was made with Keras on {BACKEND}, and this process runs it on {OTHER}; set the"
+    os.environ["KERAS_BACKEND"] = OTHER
     try:
-        values_of(made(), folder / "another.db", workers=2)
-    except RefineError as error:
-        return str(error)
+        with pytest.raises(RefineError) as caught:
+            values_of(made(), folder / "another.db", workers=2)
     finally:
         os.environ["KERAS_BACKEND"] = BACKEND
-    return "nothing"
+    assert re.search(missing if BACKEND == "jax" else f"{missing}|{differs}", str(caught.value))
 
 
-with warnings.catch_warnings(record=True) as caught, tempfile.TemporaryDirectory() as made_here:
+with warnings.catch_warnings(record=True) as caught, tempfile.TemporaryDirectory() as folder:
     warnings.simplefilter("always")
-    here = Path(made_here)
-    facts = {
-        "backend": BACKEND,
-        "rounds": of_rounds(here),
-        "objectives": of_objectives(),
-        "pruning": of_pruning(),
-        "another": of_another_backend(here),
-        "tensorflow": "tensorflow" in sys.modules,
-        "preallocate": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE"),
-    }
-facts["said"] = [str(w.message) for w in caught if issubclass(w.category, RefineWarning)]
-print(json.dumps(facts, default=str))
+    rounds(Path(folder))
+    objectives()
+    pruning()
+    another_backend(Path(folder))
+said = [str(w.message) for w in caught if issubclass(w.category, RefineWarning)]
+assert said == [
+    f"refine.keras.fit: using model.fit, because the Keras backend is {BACKEND}, not tensorflow; results are "
+    "the same, only slower"
+], said
+assert "tensorflow" not in sys.modules
+assert os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE") == ("false" if BACKEND == "jax" else None)
