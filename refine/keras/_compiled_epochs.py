@@ -95,8 +95,6 @@ class CompiledStep(ShortStep):
                 "the model holds functions of your own, or layers that are not common"
             ) from error
         key = self._key("compiled", rows, width, alike)
-        program = _PaddedProgram(self.model, plan, padded, self._dropouts, self._penalties)
-        program.set_form(rows, by_number)
         padding = self._padding(padded)
         self._values = (self._settings(), padding, tf.constant([n or 0 for n in numbers], tf.int32))
         open_values = (
@@ -105,7 +103,10 @@ class CompiledStep(ShortStep):
             self._values[2],
         )
         try:
-            self._trace: Trace = _remembered(key, lambda: self._traced(program, open_values))
+            self._trace: Trace = _remembered(
+                key,
+                lambda: self._traced(_PaddedProgram, padded, open_values, rows=rows, by_number=by_number),
+            )
             self.train_epochs(0, 0)  # compiles
         except Exception as error:  # a metric of operations that XLA lacks, say
             first = str(error).strip().partition("\n")[0][:200]
@@ -164,10 +165,8 @@ def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[A
         if activation is not None and getattr(activation, "__name__", "") not in _BY_COLUMN.split():
             raise NotCompilable(f"the activation of {layer.name} is not known to treat columns one by one")
     active = [layer for layer in model.layers if type(layer) is keras.layers.Dropout and layer.rate > 0]
-    if len(active) > len(dropouts) or len({id(x.seed_generator.state) for x in active}) < len(active):
-        raise NotCompilable("its Dropout layers share seeds or noise")
-    if len({id(layer) for layer in model.layers}) < len(model.layers):
-        raise NotCompilable("it holds a layer twice")
+    if len(active) > len(dropouts):
+        raise NotCompilable("a Dropout layer has a noise_shape")
     return rows, width
 
 
@@ -232,10 +231,13 @@ def _switch(functions: Sequence[Callable[..., Any]], number: Any) -> Callable[..
 
 
 class _PaddedProgram(EpochProgram):
-    """Epochs of one model on data of certain shapes, padded and compiled; ``shapes`` are those of the padded form."""
+    """Epochs of one model on data of certain shapes, padded and compiled.
 
-    def set_form(self, rows: int, by_number: Sequence[bool]) -> None:
-        """Takes what all calls have in common: rows of every batch, and which choices are numbers."""
+    ``shapes`` are those of the padded form, ``rows`` those of every batch; ``by_number`` says which choices are numbers.
+    """
+
+    def __init__(self, *model_and_data: Any, rows: int, by_number: Sequence[bool]) -> None:
+        super().__init__(*model_and_data)
         self._rows, self._by_number = rows, by_number
         if by_number[0]:
             self._optimizer = _AnyOptimizer(sum(self._sizes), self._trainable[0].dtype)

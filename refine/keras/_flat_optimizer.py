@@ -29,8 +29,8 @@ def is_elementwise(optimizer: Any) -> bool:
     return type(optimizer) in _ELEMENTWISE and not any(options)
 
 
-def optimizer_state(optimizer: Any, count: int) -> list[Any]:
-    """The optimizer's variables: a list of ``count`` per slot, a bare variable for a scalar.
+def optimizer_state(optimizer: Any) -> list[Any]:
+    """The optimizer's variables: a list per slot, a bare variable for a scalar.
 
     The order is the same for all optimizers of one class and configuration.
     """
@@ -41,8 +41,6 @@ def optimizer_state(optimizer: Any, count: int) -> list[Any]:
         if isinstance(value, keras.Variable):
             state.append(value)
         elif isinstance(value, list) and value and all(isinstance(v, keras.Variable) for v in value):
-            if len(value) != count:
-                raise ValueError(f"{name} of {type(optimizer).__name__} has {len(value)} variables")
             state.append(list(value))
     return state
 
@@ -82,7 +80,7 @@ class FlatOptimizer:
         self._weights = keras.Variable(np.zeros(size), dtype=dtype, name="flat", trainable=True)
         twin.build([self._weights])
         self._twin = twin
-        self._state = [v[0] if isinstance(v, list) else v for v in optimizer_state(twin, 1)]
+        self._state = [v[0] if isinstance(v, list) else v for v in optimizer_state(twin)]
         self.ranks = [len(v.shape) for v in self._state]
 
     def apply(self, gradient: Any, weights: Any, state: Sequence[Any]) -> tuple[Any, list[Any]]:
@@ -93,9 +91,6 @@ class FlatOptimizer:
                 give(scope, variable, value)
             self._twin._backend_apply_gradients([gradient], [self._weights])
             self._twin._iterations.assign_add(1)
-        known = {id(variable) for variable in (self._weights, *self._state)}
-        if set(scope.state_mapping) - known:
-            raise ValueError("the optimizer has state of its own")
         return scope.get_current_value(self._weights), [scope.get_current_value(v) for v in self._state]
 
 

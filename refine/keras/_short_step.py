@@ -252,17 +252,7 @@ class EpochProgram:
                 raise ValueError("the outputs carry a mask")
             loss = model.compute_loss(x, y, predicted, weight, training=training)
             model._clear_losses()
-        if len(scope.state_mapping) != len(self._trainable) + len(self._rest):
-            raise ValueError("a layer has state of its own")
-        if any(
-            scope.get_current_value(v) is not value
-            for v, value in zip(self._trainable, variables, strict=True)
-        ):
-            raise ValueError("a call assigns a trainable variable")
-        after = [scope.get_current_value(v) for v in self._rest]
-        if not training and any(new is not old for new, old in zip(after, rest, strict=True)):
-            raise ValueError("a layer changes its state in validation")
-        return predicted, loss, after
+        return predicted, loss, [scope.get_current_value(v) for v in self._rest]
 
     def _unpack(self, weights: Any) -> list[Any]:
         """Trainable variables from the flat tensor."""
@@ -293,16 +283,9 @@ class EpochProgram:
         return call
 
     def _score(self, total: Any, examples: Any, predicted: Any) -> Any:
-        """What Keras would log after an epoch whose losses times rows have this sum.
-
-        Raises:
-            ValueError: Metrics that need more than the epoch's predictions, or have several values.
-        """
+        """What Keras would log after an epoch whose losses times rows have this sum."""
         _, y, weight = (*examples, None)[:3]
-        model, compiled = self._model, self._model._compile_metrics
-        tracker = model._loss_tracker
-        if set(map(id, model.metrics)) - {id(tracker), id(compiled)}:
-            raise ValueError("the model has metrics of its own")
+        model, compiled, tracker = self._model, self._model._compile_metrics, self._model._loss_tracker
         with keras.StatelessScope() as scope:
             for variable in model.metrics_variables:
                 give(scope, variable, tf.zeros(variable.shape, variable.dtype))

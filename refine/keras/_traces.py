@@ -99,7 +99,7 @@ class ShortStep:
             build(model, plan.train)
         self._variables = list(model.trainable_variables)
         self._rest = list(model.non_trainable_variables)
-        self._optimizer = optimizer_state(model.optimizer, len(self._variables))
+        self._optimizer = optimizer_state(model.optimizer)
         self._shapes = open_shapes(model)
         self._dropouts = dropouts_of(model)
         self._penalties = [penalty for penalty, _ in _penalties_of(model)]
@@ -116,8 +116,7 @@ class ShortStep:
         except Uncacheable:
             self._shapes = [tuple(v.shape) for v in self._variables]
         self._values: tuple[Any, ...] = (self._settings(),)
-        program = EpochProgram(self.model, self.plan, self._shapes, self._dropouts, self._penalties)
-        self._trace = _remembered(key, lambda: self._traced(program, self._values))
+        self._trace = _remembered(key, lambda: self._traced(EpochProgram, self._shapes, self._values))
 
     def train_epochs(self, first: int, last: int) -> list[Logs]:
         """Trains epochs ``first`` to ``last - 1`` in one graph call, with validation; `write` brings them to the model."""
@@ -183,9 +182,12 @@ class ShortStep:
         whole = plan.validation is not None and plan.val_batch >= plan.validation.size
         return (*alike, repr(described), plan.seed is None, whole)
 
-    def _traced(self, program: EpochProgram, values: tuple[Any, ...]) -> Trace:
+    def _traced(
+        self, kind: type[EpochProgram], shapes: list[Any], values: tuple[Any, ...], **form: Any
+    ) -> Trace:
         """Traces a program, for other values of the same kind too."""
         build(self.model, self.plan.train)
+        program = kind(self.model, self.plan, shapes, self._dropouts, self._penalties, **form)
         weights, state, rest = self._read()
         flat = [tf.TensorSpec([None] * value.shape.rank, value.dtype) for value in (weights, *state)]
         others = [tf.TensorSpec(value.shape, value.dtype) for value in rest]

@@ -64,18 +64,26 @@ def run(cancer: Any, **params: Any) -> tuple[dict[str, float], Trial, Any]:
 @pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")  # between validations
 @pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step, because validation_freq")
 @pytest.mark.parametrize(
-    ("fast", "more"),
-    few([(True, {}), (False, {"freq": 2}), (False, {}), (True, {"plain": True}), (True, {"freq": 2})], 2),
+    "params",
+    few(
+        [
+            {"fast": True},
+            {"fast": False},
+            {"fast": True, "freq": 2},
+            {"fast": False, "freq": 2},
+            {"fast": True, "plain": True},
+        ]
+    ),
     ids=str,
 )
-def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(fast: bool, more: Any, cancer: Any) -> None:
-    metrics, trial, model = run(cancer, fast=fast, callbacks=(restoring,), **more)
+def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(params: Any, cancer: Any) -> None:
+    metrics, trial, model = run(cancer, callbacks=(restoring,), **params)
     found = model.evaluate(cancer.x_val, cancer.y_val, verbose=0, return_dict=True)
     assert metrics["val_acc"] == pytest.approx(found["acc"], abs=1e-6)
     assert metrics["val_loss"] == pytest.approx(found["loss"], rel=1e-4)
     assert metrics["val_loss"] == min(trial.curve["val_loss"])
     assert metrics["val_loss"] != trial.curve["val_loss"][-1]  # or this would show nothing
-    if "freq" not in more:
+    if "freq" not in params:
         best = int(np.argmin(trial.curve["val_loss"]))
         assert metrics["acc"] == trial.curve["acc"][best]
 

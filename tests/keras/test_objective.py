@@ -53,27 +53,17 @@ class Trial:
 
 def document(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
     """The article's model, with the names of Keras 3."""
-    model = keras.Sequential()
-    model.add(keras.Input((x_train.shape[1],)))
+    model = keras.Sequential([keras.Input((x_train.shape[1],))])
     model.add(layers.Dense(10, activation=params["activation"], kernel_initializer="normal"))
     model.add(layers.Dropout(params["dropout"]))
     hidden_layers(model, params, 1)
     model.add(layers.Dense(1, activation=params["last_activation"], kernel_initializer="normal"))
-    model.compile(
-        loss=params["losses"],
-        optimizer=params["optimizer"](learning_rate=lr_normalizer(params["lr"], params["optimizer"])),
-        metrics=["acc", fmeasure],
-    )
+    rate = lr_normalizer(params["lr"], params["optimizer"])
+    model.compile(params["optimizer"](learning_rate=rate), params["losses"], metrics=["acc", fmeasure])
     train = functools.partial(refine.keras.fit, model) if params["fast"] else model.fit
-    history = train(
-        x_train,
-        y_train,
-        validation_data=[x_val, y_val] if params["fast"] else (x_val, y_val),
-        batch_size=params["batch_size"],
-        epochs=params["epochs"],
-        verbose=0,
-    )
-    return history, model
+    validation = [x_val, y_val] if params["fast"] else (x_val, y_val)
+    options = {"batch_size": params["batch_size"], "epochs": params["epochs"], "verbose": 0}
+    return train(x_train, y_train, validation_data=validation, **options), model
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +141,7 @@ def test_functions_of_a_notebook_travel_by_value(data: Any) -> None:
     import cloudpickle
 
     space: dict[str, Any] = {"__name__": "__main__"}
-    exec(
-        "def net(x_train, y_train, x_val, y_val, params):\n    return {'a': [len(x_val)]}, None\n",
-        space,
-    )
+    exec("def net(x_train, y_train, x_val, y_val, params): return {'a': [len(x_val)]}, None", space)
     objective = KerasObjective(space["net"], *data)
     assert objective.name == "net"
     assert re.fullmatch("[0-9a-f]{12}", objective.code)
