@@ -66,14 +66,14 @@ def _load() -> str:
     try:
         with quietly():
             keras = importlib.import_module("keras")
-            found: str = keras.backend.backend()
-            if found in TRAINING:
-                importlib.import_module(found)
+            backend: str = keras.backend.backend()
+            if backend in TRAINING:
+                importlib.import_module(backend)
     except ImportError as error:
         raise ObjectiveError(_missing(error)) from error
-    if found not in TRAINING:
-        raise ObjectiveError(_refused("Keras' backend", found))
-    return found
+    if backend not in TRAINING:
+        raise ObjectiveError(_refused("Keras' backend", backend))
+    return backend
 
 
 def _refused(what: str, backend: str) -> str:
@@ -93,8 +93,8 @@ def _missing(error: ImportError) -> str:
     if package in TRAINING and others:
         instead = f", or set the environment variable KERAS_BACKEND={others[0]} for what is installed"
     # The extra brings TensorFlow, which Keras on another backend does without.
-    here = EXTRAS.get(package) == "keras" and os.environ.get("KERAS_BACKEND") in (None, "", "tensorflow")
-    command = how(package) if here else f"pip install {package}"
+    by_extra = EXTRAS.get(package) == "keras" and os.environ.get("KERAS_BACKEND") in (None, "", "tensorflow")
+    command = how(package) if by_extra else f"pip install {package}"
     return f"refine.keras needs {package}, which is not installed: {command}{instead}"
 
 
@@ -115,11 +115,11 @@ def devices() -> list[str]:
     """What the backend can compute on, GPUs by their names."""
     if BACKEND == "tensorflow":
         config = sys.modules["tensorflow"].config
-        found = [(d.name.removeprefix("/physical_device:"), d) for d in config.list_physical_devices()]
+        seen = [(d.name.removeprefix("/physical_device:"), d) for d in config.list_physical_devices()]
         details = config.experimental.get_device_details
         return [
             f"{name} ({details(d).get('device_name')})" if d.device_type == "GPU" else name
-            for name, d in found
+            for name, d in seen
         ]
     if BACKEND == "jax":
         return [f"{d.platform.upper()}:{d.id} ({d.device_kind})" for d in sys.modules["jax"].devices()]

@@ -51,15 +51,10 @@ _SCALARS, _SLOTS = 3, 2
 
 
 class Padding(NamedTuple):
-    """Where the numbers of a model lie among those of its padded form.
+    """Where the numbers of a model lie among those of its padded form."""
 
-    Attributes:
-        places: (numbers,) of every number of the trainable variables.
-        mask: (padded numbers,) whether it is one of these places.
-    """
-
-    places: Any
-    mask: Any
+    places: Any  # (numbers,) of every number of the trainable variables
+    mask: Any  # (padded numbers,) whether it is one of these places
 
 
 class NotCompilable(Exception):  # no error: it says why epochs run one operation at a time
@@ -67,11 +62,7 @@ class NotCompilable(Exception):  # no error: it says why epochs run one operatio
 
 
 class CompiledStep(ShortStep):
-    """Trains a model by a compiled program; as `ShortStep`.
-
-    Raises:
-        NotCompilable: It has no compiled form.
-    """
+    """Trains a model by a compiled program, as `ShortStep`; raises `NotCompilable` where it has no compiled form."""
 
     most = _SPAN
 

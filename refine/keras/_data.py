@@ -24,38 +24,24 @@ _ALIGNED = 64
 
 
 class Rows(NamedTuple):
-    """Examples in memory.
-
-    Attributes:
-        data: What a train step receives: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, each a
-            tensor or a structure of tensors with one row per example.
-        size: Number of examples.
-    """
+    """Examples in memory: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, each a tensor or a structure of tensors; and how many."""
 
     data: Any
     size: int
 
 
 class Plan(NamedTuple):
-    """What is trained on and how.
-
-    Attributes:
-        train: Training examples.
-        validation: Validation examples, or `None`.
-        seed: Of the order of rows, which in epoch ``e`` depends on this seed and ``e`` alone; `None` keeps them in order.
-        batch: Rows per update.
-        val_batch: Rows per validation batch.
-        steps: Updates in all epochs together.
-        watched: Whether callbacks act between epochs.
-    """
+    """What is trained on and how."""
 
     train: Rows
     validation: Rows | None
-    seed: int | None
+    seed: (
+        int | None
+    )  # of the order of rows, which in epoch e follows from it and e alone; None keeps them in order
     batch: int
     val_batch: int
-    steps: int
-    watched: bool
+    steps: int  # updates in all epochs together
+    watched: bool  # whether callbacks act between epochs
 
 
 def _tensor(leaf: Any) -> Any:

@@ -38,15 +38,7 @@ def train_epochs(
     *,
     compiled: bool,
 ) -> keras.callbacks.History:
-    """Trains.
-
-    Args:
-        model: A compiled model.
-        x: Inputs.
-        y: Targets.
-        arguments: All others of `refine.keras.fit`.
-        announce: Takes each slower way that is taken, and why.
-        compiled: Whether XLA is to compile all epochs.
+    """Trains as `refine.keras.fit` says of its arguments; ``announce`` takes each slower way that is taken, and why.
 
     Raises:
         Unsupported: It can't be done in a graph of epochs; nothing was trained.

@@ -60,12 +60,7 @@ def _flattened(logs: Logs) -> Logs:
 
 
 class KerasStep:
-    """The epochs of one model, with ``train_step`` and ``test_step`` as they are; the traces are freed with the object.
-
-    Args:
-        model: A compiled model. It is built here if need be.
-        plan: What is trained on and how.
-    """
+    """The epochs of one model, with ``train_step`` and ``test_step`` as they are; the traces are freed with the object."""
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
         self.model, self.plan = model, plan

@@ -16,12 +16,7 @@ class Unsupported(Exception):  # no error: it says which way to go
 
 
 def warn_once(text: str, stacklevel: int = 2) -> None:
-    """Warns, unless it was said before.
-
-    Args:
-        text: The warning.
-        stacklevel: As of `warnings.warn`, from the caller's point of view.
-    """
+    """Warns, unless it was said before; ``stacklevel`` is from the caller's point of view."""
     if text not in said:
         said.add(text)
         warnings.warn(text, RefineWarning, stacklevel=stacklevel + 1)

@@ -17,13 +17,7 @@ def watched() -> bool:
 
 
 def is_stopped(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
-    """Whether training is to stop after an epoch, since the trial is behind.
-
-    Args:
-        epoch: Which has ended, from 0.
-        logs: What is known after it.
-        last: Number of epochs: after the last one nothing is left to stop.
-    """
+    """Whether training is to stop after an epoch, from 0, of ``last``, since the trial is behind."""
     trial = running_trial()
     if trial is None or not trial.watched or not logs or epoch + 1 >= last:
         return False

@@ -84,10 +84,7 @@ def noting_kept() -> Iterator[None]:
 def kept_values(returned: Any, model: Any, curves: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The value of every metric at the epoch whose weights the model keeps: the last one where no callback put weights back.
 
-    Args:
-        returned: The history that a model function returned.
-        model: The model that it returned.
-        curves: The history as lists of numbers.
+    ``returned`` is the history that a model function returned, ``curves`` the same as lists of numbers.
     """
     history: Any = returned if hasattr(returned, "history") else getattr(model, "history", None)
     noted = getattr(history, _NOTED, None)

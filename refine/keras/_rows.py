@@ -27,13 +27,7 @@ _ALIGNED = 64
 
 
 def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
-    """Inputs and targets; a dataset as ``x`` gives both.
-
-    Args:
-        x_name: For errors.
-        x: Arrays, or a finite ``tf.data.Dataset`` or a ``keras.utils.PyDataset`` of pairs ``(x, y)``, which is read.
-        y_name: For errors.
-        y: Targets, ``None`` with a dataset.
+    """Inputs and targets; a finite ``tf.data.Dataset`` or ``keras.utils.PyDataset`` of pairs as ``x`` gives both, and is read.
 
     Raises:
         ObjectiveError: A dataset that is infinite, of unknown length, a generator, without targets, with weights, or
@@ -115,10 +109,7 @@ def _pair(name: str, batch: Any) -> tuple[Any, Any]:
 def as_arrays(name: str, data: Any, *, nan: bool = False) -> Any:
     """Data as numpy arrays with one row per example: floats in Keras' ``floatx``, structure kept, checked.
 
-    Args:
-        name: For errors.
-        data: An array, a pandas frame, or a tuple, list or dict of them.
-        nan: Whether NaN may be among the numbers; infinity never may.
+    NaN may be among the numbers if ``nan`` says so, infinity never.
 
     Raises:
         ObjectiveError: Something that is not numeric, or NaN or infinity among the numbers.
@@ -229,17 +220,9 @@ def labels_of(y: Any) -> np.ndarray | None:
 
 
 def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "val_split") -> np.ndarray:
-    """Which rows to validate on, or to seal.
+    """Which rows to validate on, or to seal: a mask of shape (count,).
 
-    Args:
-        y: Targets; classes keep their proportions, up to rounding, and one row of each stays to train.
-        count: Number of rows.
-        share: Share to validate on, in (0, 1).
-        seed: Seed of the draw.
-        name: What the share is called, for errors.
-
-    Returns:
-        Mask of shape (count,), True for validation.
+    Classes keep their proportions, up to rounding, and one row of each stays to train.
 
     Raises:
         ObjectiveError: One side would be empty.

@@ -68,33 +68,19 @@ def _fits(rows: Rows, output: tuple[int | None, ...]) -> bool:
 
 
 class Settings(NamedTuple):
-    """What differs between models of one structure besides their variables, as tensors.
+    """What differs between models of one structure besides their variables, as tensors."""
 
-    Attributes:
-        shapes: Shape of every trainable variable.
-        sizes: Number of numbers in each, one vector.
-        dropouts: (layers, 2) rate of every `Dropout` layer, and what it multiplies by, 1 / (1 - rate).
-        strengths: Factor of every L1 or L2 regulariser.
-    """
-
-    shapes: Any
-    sizes: Any
-    dropouts: Any
-    strengths: Any
+    shapes: Any  # of every trainable variable
+    sizes: Any  # how many numbers each has, one vector
+    dropouts: Any  # (layers, 2) rate of every `Dropout` layer, and what it multiplies by, 1 / (1 - rate)
+    strengths: Any  # of every L1 or L2 regulariser
 
 
 class EpochProgram:
-    """What is traced: epochs and validation of one model on data of certain shapes.
+    """What is traced: epochs and validation of one model, for which `unfit` finds nothing, on data of certain shapes.
 
-    Args:
-        model: A built and compiled model for which `unfit` finds nothing.
-        plan: What is trained on; only shapes count, and whether rows are shuffled and validated on all at once.
-        shapes: Shapes of the trainable variables, `None` where other models may differ.
-        dropouts: `Dropout` layers whose rates are values.
-        penalties: Regularisers whose strengths are values.
-
-    Attributes:
-        names: What the columns of the logs are called, once `epochs` was traced.
+    ``shapes`` are those of the trainable variables, `None` where other models may differ; rates of ``dropouts`` and
+    strengths of ``penalties`` are values. ``names`` is what the columns of the logs are called, once `epochs` was traced.
     """
 
     def __init__(
@@ -121,18 +107,11 @@ class EpochProgram:
     def epochs(
         self, weights: Any, state: Any, rest: Any, settings: Settings, data: Any, numbers: Any
     ) -> tuple[Any, ...]:
-        """Trains epochs ``first`` to ``last - 1``.
+        """Trains epochs ``first`` to ``last - 1``; returns new weights, state and rest, and the logs.
 
-        Args:
-            weights: All trainable variables, flat.
-            state: The optimizer's: flat slots and scalars.
-            rest: Non-trainable variables.
-            settings: See `Settings`.
-            data: Training data and validation data or `None`.
-            numbers: Seed of the order of rows, first, last, batch size, validation batch size.
-
-        Returns:
-            New weights, state and rest, and the logs: one row per epoch, of training and then of validation.
+        Weights and the optimizer's slots are flat; ``rest`` are the other variables; ``data`` is for training and for
+        validation or `None`; ``numbers`` are the seed of the order of rows, first, last, batch size and that of
+        validation. The logs have one row per epoch, with the columns of training and then of validation.
         """
         seed, first, last, batch, val_batch = tf.unstack(numbers, 5)
         train, validation = data

@@ -78,17 +78,10 @@ class Uncacheable(Exception):  # no error: such a model is traced for itself
 
 
 class ShortStep:
-    """Trains a model by the short step.
-
-    Args:
-        model: A compiled model for which `refine.keras._short_step.unfit` finds nothing.
-        plan: What is trained on and how.
-
-    Attributes:
-        most: Most epochs of one call of `train_epochs`.
-    """
+    """Trains a compiled model, for which `refine.keras._short_step.unfit` finds nothing, by the short step."""
 
     most = 2**31
+    """Most epochs of one call of `train_epochs`."""
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
         self.model, self.plan = model, plan
@@ -250,15 +243,9 @@ def _has_simple_penalties(layer: Any) -> bool:
 
 
 def structure(model: keras.Model, shapes: list[Shape], by_number: Sequence[bool] = ()) -> Hashable:
-    """Equal for models that one trace serves.
+    """Equal for models that one trace serves; raises `Uncacheable` where parts can't be compared, such as own functions.
 
-    Args:
-        model: A built, compiled model.
-        shapes: What `open_shapes` says.
-        by_number: Whether the trace takes the optimizer, the loss and the activation of each layer as numbers.
-
-    Raises:
-        Uncacheable: There are parts that can't be compared, such as functions of one's own.
+    ``by_number`` says whether the trace takes the optimizer, the loss and the activation of each layer as numbers.
     """
     if type(model) is not keras.Sequential:
         raise Uncacheable

@@ -50,23 +50,23 @@ def defaults(space: Space | Mapping[str, Any], /, **given: Any) -> dict[str, Any
     for name in given:
         if name not in searched:
             raise SpaceError(f"defaults: unknown parameter {name!r}; {did_you_mean(name, searched)}")
-    found = dict(given)
-    if "optimizer" in searched and "optimizer" not in found:
-        found.update(_choice(searched, "optimizer", _argument(keras.Model.compile, "optimizer")))
-    optimizer = found.get("optimizer", _argument(keras.Model.compile, "optimizer"))
+    chosen = dict(given)
+    if "optimizer" in searched and "optimizer" not in chosen:
+        chosen.update(_choice(searched, "optimizer", _argument(keras.Model.compile, "optimizer")))
+    optimizer = chosen.get("optimizer", _argument(keras.Model.compile, "optimizer"))
     for name, parameter in searched.items():
-        if name not in found:
-            found.update(
+        if name not in chosen:
+            chosen.update(
                 {name: parameter.grid[0]} if parameter.fixed else _default(searched, name, optimizer)
             )
-    missing = [name for name in searched if name not in found]
+    missing = [name for name in searched if name not in chosen]
     if missing:
         raise SpaceError(
             f"defaults: Keras has no default for {', '.join(missing)}; give "
             f"{'it' if len(missing) == 1 else 'them'}: refine.keras.defaults(space, {missing[0]}=...)"
         )
-    checked = given_configuration(searched, found, "defaults")
-    return {name: found[name] if name in given else checked[name] for name in searched}
+    checked = given_configuration(searched, chosen, "defaults")
+    return {name: chosen[name] if name in given else checked[name] for name in searched}
 
 
 def _default(space: Space, name: str, optimizer: Any) -> dict[str, Any]:
@@ -118,5 +118,5 @@ def _choice(space: Space, name: str, default: Any) -> dict[str, Any]:
 
 
 def _argument(function: Any, name: str) -> Any:
-    found = inspect.signature(function).parameters.get(name)
-    return inspect.Parameter.empty if found is None else found.default
+    parameter = inspect.signature(function).parameters.get(name)
+    return inspect.Parameter.empty if parameter is None else parameter.default

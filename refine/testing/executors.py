@@ -41,32 +41,32 @@ class ExecutorContract(ABC):
     def executor(self) -> Executor | None:
         """What is tested; it is asked for once per round."""
 
-    def _trials(self, objective: Objective, n: int = 12, *, here: bool = False) -> pd.DataFrame:
+    def _trials(self, objective: Objective, n: int = 12, *, in_process: bool = False) -> pd.DataFrame:
         with Tree("contract", store="sqlite://") as tree:
-            found = tree.add_round(SPACE, objective, n=n, seed=4)
-            if here:
-                found.run(progress=False)
+            root = tree.add_round(SPACE, objective, n=n, seed=4)
+            if in_process:
+                root.run(progress=False)
             else:
-                found.run(self.workers, executor=self.executor(), progress=False)
-            return found.trials.sort_values("cell").reset_index(drop=True)
+                root.run(self.workers, executor=self.executor(), progress=False)
+            return root.trials.sort_values("cell").reset_index(drop=True)
 
     def test_trials_are_those_of_this_process(self) -> None:
         """The same cells under the same seeds, with the same values, in whatever order they end."""
-        ours, theirs = self._trials(noisy, here=True), self._trials(noisy)
+        ours, theirs = self._trials(noisy, in_process=True), self._trials(noisy)
         columns = ["cell", "seed", "state", *(["value"] if self.compare_values else [])]
         assert ours[columns].equals(theirs[columns]), f"{theirs[columns]}\nis not\n{ours[columns]}"
 
     def test_what_an_objective_raises_is_a_failed_trial(self) -> None:
         """And stops nothing."""
-        found = self._trials(failing)
-        assert len(found) == 12, f"{len(found)} of 12 trials came back"
-        states = found["state"].where(found["act"] == "relu", "failed")
-        assert (found["state"] == states).all(), found[["act", "state"]]
+        trials = self._trials(failing)
+        assert len(trials) == 12, f"{len(trials)} of 12 trials came back"
+        states = trials["state"].where(trials["act"] == "relu", "failed")
+        assert (trials["state"] == states).all(), trials[["act", "state"]]
 
     def test_a_round_can_go_on(self) -> None:
         """Run again with more configurations, it runs those that are new."""
         with Tree("contract", store="sqlite://") as tree:
-            found = tree.add_round(SPACE, noisy, n=4, seed=4)
+            root = tree.add_round(SPACE, noisy, n=4, seed=4)
             for n in (4, 9):
-                found.run(self.workers, n=n, executor=self.executor(), progress=False)
-                assert len(found.trials) == n
+                root.run(self.workers, n=n, executor=self.executor(), progress=False)
+                assert len(root.trials) == n

@@ -144,13 +144,13 @@ def _trained(case: ModelCase, epochs: int, fit: Callable[..., Any]) -> tuple[_Tr
     return _Trained(history, weights), said
 
 
-def _apart(expected: Mapping[str, Any], found: Mapping[str, Any]) -> float:
+def _apart(expected: Mapping[str, Any], ours: Mapping[str, Any]) -> float:
     """Largest difference of values of the same names, in the same order."""
-    if list(expected) != list(found):
+    if list(expected) != list(ours):
         return np.inf
     largest = 0.0
     for name, values in expected.items():
-        one, other = np.asarray(values, "float64"), np.asarray(found[name], "float64")
+        one, other = np.asarray(values, "float64"), np.asarray(ours[name], "float64")
         if one.shape != other.shape or (np.isnan(one) != np.isnan(other)).any():
             return np.inf
         with np.errstate(invalid="ignore"):  # infinite in both

@@ -424,17 +424,17 @@ def main(arguments: list[str] | None = None) -> int:
     say("| model | way | history | weights | why |\n|---|---|---|---|---|")
     for case in cases:
         try:
-            found = compare_fits(case, chosen.epochs)
+            comparison = compare_fits(case, chosen.epochs)
         except Exception as error:  # noqa: BLE001  # the other models are to be seen too
             wrong += 1
             first = str(error).strip().partition("\n")[0][:200]
             say(f"| {case.name} | **{type(error).__name__}** | | | {first} |")
             continue
-        fine = found.is_equal and found.way == case.way
+        fine = comparison.is_equal and comparison.way == case.way
         wrong += not fine
         mark = "" if fine else f" **not {case.way} and equal**"
         say(
-            f"| {found.name} | {found.way}{mark} | {found.history:.0e} | {found.weights:.0e} | {found.reason} |"
+            f"| {comparison.name} | {comparison.way}{mark} | {comparison.history:.0e} | {comparison.weights:.0e} | {comparison.reason} |"
         )
     say(f"\n{len(cases)} models, {wrong} of them not as they should be")
     return wrong

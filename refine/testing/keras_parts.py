@@ -101,9 +101,9 @@ def stack(
     shape: tuple[int, ...], *inner: Callable[[], Any], last: bool = True, **options: Any
 ) -> keras.Model:
     """Layers for other inputs than the table, with a dense output."""
-    found = [make() for make in inner]
+    middle = [make() for make in inner]
     end = [layers.Flatten(), layers.Dense(1, activation="sigmoid")] if last else []
-    return compiled(keras.Sequential([keras.Input(shape), *found, *end]), **options)
+    return compiled(keras.Sequential([keras.Input(shape), *middle, *end]), **options)
 
 
 def per_step(*inner: Callable[[], Any], shape: tuple[int, ...] = (7,), **options: Any) -> keras.Model:

@@ -136,9 +136,9 @@ def travels(case: _Case) -> Iterator[str]:
         yield f"it can't be sent to a worker: {type(error).__name__}: {error}"
         return
     for configuration in case.configurations[:1]:
-        here, there = case.run(configuration, _SEEDS[0]), case.run(configuration, _SEEDS[0], sent)
-        if here.state != there.state or not _equal(here.metrics, there.metrics):
-            yield f"a copy of it, as workers get one, gave {there.metrics or there.state}, it {here.metrics or here.state}"
+        ours, theirs = case.run(configuration, _SEEDS[0]), case.run(configuration, _SEEDS[0], sent)
+        if ours.state != theirs.state or not _equal(ours.metrics, theirs.metrics):
+            yield f"a copy of it, as workers get one, gave {theirs.metrics or theirs.state}, it {ours.metrics or ours.state}"
 
 
 def runs_together(case: _Case) -> Iterator[str]:
@@ -151,9 +151,9 @@ def runs_together(case: _Case) -> Iterator[str]:
         tasks = [_task(configuration, _SEEDS[0]) for configuration in several[::order]]
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            found = evaluate_many(case.objective, tasks, wants_trial(case.objective))[::order]
+            together = evaluate_many(case.objective, tasks, wants_trial(case.objective))[::order]
         yield from (str(w.message) for w in said if issubclass(w.category, RefineWarning))
-        for configuration, one, among in zip(several, alone, found, strict=True):
+        for configuration, one, among in zip(several, alone, together, strict=True):
             if one.state != among.state or not _close(one.metrics, among.metrics):
                 yield (
                     f"with {configuration} it gave {one.metrics or one.state} alone, and {among.metrics or among.state} "
@@ -235,10 +235,10 @@ def check_objective(objective: Objective, space: Space | Mapping[str, Any], n: i
     Raises:
         AssertionError: With a line per finding.
     """
-    found = findings_of(objective, space, n)
-    if found:
+    findings = findings_of(objective, space, n)
+    if findings:
         raise AssertionError(
-            "\n".join(["the objective breaks its contract:", *(f"- {each}" for each in found)])
+            "\n".join(["the objective breaks its contract:", *(f"- {each}" for each in findings)])
         )
 
 
@@ -257,10 +257,10 @@ class ObjectiveContract(ABC):
 
     def _holds(self, check: Callable[[_Case], Iterator[str]]) -> None:
         space = self.space()
-        found = list(
+        broken = list(
             check(_Case(self.objective(), space if isinstance(space, Space) else Space(space), self.n))
         )
-        assert not found, "\n".join(found)
+        assert not broken, "\n".join(broken)
 
     def test_it_can_be_called(self) -> None:
         """With a configuration, or a configuration and the running trial."""

@@ -60,8 +60,8 @@ class StatisticContract(ABC):
 
     def test_results_are_documented_tuples(self) -> None:
         """A NamedTuple, or several, with a docstring."""
-        found = self.statistic()(*self.data())
-        for each in found if type(found) in (list, tuple) else [found]:
+        result = self.statistic()(*self.data())
+        for each in result if type(result) in (list, tuple) else [result]:
             if isinstance(each, tuple):
                 assert hasattr(each, "_fields"), f"{type(each).__name__} is no NamedTuple"
             assert type(each).__doc__, f"{type(each).__name__} has no docstring"

@@ -21,9 +21,9 @@ class KerasObjectiveContract(ObjectiveContract):
     def _run(self) -> tuple[dict[str, float], RunningTrial]:
         trial = RunningTrial(seed=5)
         space = self.space()
-        found = space if isinstance(space, Space) else Space(space)
+        searched = space if isinstance(space, Space) else Space(space)
         objective: Any = self.objective()
-        return objective(Configuration(found.configuration(0)), trial), trial
+        return objective(Configuration(searched.configuration(0)), trial), trial
 
     def test_its_data_have_a_fingerprint(self) -> None:
         """The same for the same data."""
@@ -48,8 +48,8 @@ class KerasObjectiveContract(ObjectiveContract):
         """What :meth:`Round.best_model` trains again can be saved and read, and predicts the same."""
         objective: Any = self.objective()
         space = self.space()
-        found = space if isinstance(space, Space) else Space(space)
-        model, metrics = objective.trained(Configuration(found.configuration(0)), RunningTrial(seed=5))
+        searched = space if isinstance(space, Space) else Space(space)
+        model, metrics = objective.trained(Configuration(searched.configuration(0)), RunningTrial(seed=5))
         again, _ = self._run()
         shared = metrics.keys() & again.keys()
         assert shared
