@@ -78,8 +78,10 @@ def test_a_space_file_that_says_none_is_refused(tmp_path, text):
 
 
 def test_a_space_file_that_is_none_is_refused(tmp_path):
+    folder = tmp_path / "folder.json"
+    folder.mkdir()
     with pytest.raises(SpaceError, match="can't be read"):
-        read_space(str(tmp_path))
+        read_space(str(folder))
 
 
 def test_infinity_among_other_values_is_refused(tmp_path):
