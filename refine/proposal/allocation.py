@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -79,18 +81,15 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     if feasibility is not None:
         shown = slacks(frame[ended], analysis.space, feasibility.constraints)
         feasibility = feasibility.with_more(np.where(np.isfinite(values), values, np.nan), shown)
+    titles = (metric_title(other.metric, analysis.space) for other in analysis.others)
+    tables = (frame.assign(value=frame[title]) for title in titles)
     others = tuple(
-        learning_from(other, _as_value(frame, other, analysis.space), allow_degenerate)
-        for other in analysis.others
+        learning_from(goal, table, allow_degenerate)
+        for goal, table in zip(analysis.others, tables, strict=True)
     )
     return replace(
         analysis, X=np.concatenate([analysis.X, X[ended]]), y=y, feasibility=feasibility, others=others
     )
-
-
-def _as_value(frame: pd.DataFrame, goal: Analysis, space: Space) -> pd.DataFrame:
-    """A table of trials whose value is that of a further goal."""
-    return frame.assign(value=frame[metric_title(goal.metric, space)])
 
 
 def exploit_rows(
@@ -237,20 +236,17 @@ def audit_configurations(
     """At most ``n`` configurations inside ``outer`` but outside ``inner``, drawn evenly; keys in ``skip`` are passed over."""
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []
-    found: list[dict[str, Any]] = []
-    looked = 0
-    for block in Uniform().blocks(outer, seed):
-        looked += len(block)
-        rows = block[outer.valid(block)]
-        for row in rows[_outside(outer, inner, rows)]:
-            configuration = outer.at(row)
-            if configuration_key(outer.frozen(configuration)) not in skip:
-                found.append(configuration)
-                if len(found) == n:
-                    return found
-        if looked >= 1_000_000:
-            break
-    return found
+
+    def cells() -> Iterator[Indices]:
+        looked = 0
+        for block in Uniform().blocks(outer, seed):
+            rows, looked = block[outer.valid(block)], looked + len(block)
+            yield from rows[_outside(outer, inner, rows)]
+            if looked >= 1_000_000:
+                return
+
+    fresh = (c for c in map(outer.at, cells()) if configuration_key(outer.frozen(c)) not in skip)
+    return list(islice(fresh, n))
 
 
 def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:

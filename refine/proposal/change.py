@@ -16,12 +16,13 @@ from refine.analysis.conditions import unread_in
 from refine.analysis.evidence import GOOD, ParameterEvidence, level_positions
 from refine.analysis.finding import condition_of, mean_ratio, piled_up
 from refine.analysis.reason import Reason
+from refine.analysis.selection import good_rows
 from refine.design.space_filling import feasible
 from refine.space.categorical import Categorical
 from refine.space.edits import refined
 from refine.space.encoding import label
 from refine.space.limits import limit_of, widened
-from refine.space.parameters import Parameter, Range
+from refine.space.parameters import Float, Integer, Parameter, Range
 from refine.space.space import Space
 from refine.trials.frame import front_rows
 from refine.trials.goal import Goal
@@ -340,3 +341,50 @@ def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason
     # Ratios are stated with two digits: what these don't tell apart is no contrast.
     level = here <= there or f"{here:.2g}" == f"{there:.2g}" or here < HARDLY
     return [Reason("model_only" if level else "contrast", values)]
+
+
+DECADE = 10.0
+"""Such a range spans this factor at least, ..."""
+
+LOWEST, CROWDED = 0.1, 0.5
+"""... and the lowest tenth of it holds this share of the good trials inside: more is known there than its levels can tell apart."""
+
+_EVEN = 3.0
+"""Gaps between levels that differ by less: levels by magnitude differ more."""
+
+
+class Rescaling(NamedTuple):
+    """A proposed range on a logarithmic scale."""
+
+    new: Float | Integer  # the same bounds, with levels by magnitude
+    factor: float  # upper bound by lower bound
+    crowded: int  # how many good trials have a value in the lowest tenth of the range
+    good: int  # how many have one in the range
+
+
+def by_magnitude(analysis: Analysis, change: Change) -> Rescaling | None:
+    """The range of a change on a logarithmic scale, where the evidence says that this resolves what is good; else ``None``.
+
+    So it is where the range was cut from above by what was found, spans a decade or more all the same, and most good trials inside
+    lie in its lowest tenth, which levels that are even by value leave to the lowest one. Not of a range that has a logarithmic
+    scale, a step, or levels by magnitude already.
+    """
+    old, new = change.old, change.new
+    if (
+        not (isinstance(old, Float | Integer) and isinstance(new, Float | Integer))
+        or new.log
+        or new.step is not None
+    ):
+        return None
+    low, high, before = float(new.grid[0]), float(new.grid[-1]), float(old.grid[-1])
+    if not 0 < low <= high / DECADE or high >= before:
+        return None
+    gaps = np.diff(np.asarray(old.grid, dtype=float))
+    if gaps.max() > _EVEN * gaps.min():
+        return None
+    values = np.asarray(analysis.table[change.name], dtype=float)
+    inside = good_rows(analysis, np.isfinite(values)) & (values >= low) & (values <= high)
+    good, crowded = int(inside.sum()), int((inside & (values <= low + LOWEST * (high - low))).sum())
+    if not good or crowded < CROWDED * good:
+        return None
+    return Rescaling(replace(new, levels=None, log=True), high / low, crowded, good)

@@ -96,16 +96,11 @@ def preview_of(
     """What a space would mean for the next round of at most ``n`` configurations, of which ``workers`` run at a time."""
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = _top_of(len(ranked))
-    inside = (
-        np.asarray(space.contains(as_read(space, analysis.parameters, ranked)), dtype=bool)
-        if _comparable(space, analysis.space)
-        else None
-    )
-    if inside is None:  # a branch that adds parameters: no trial says where it lies
-        inside = np.zeros(len(ranked), dtype=bool)
+    inside = _inside(analysis, space, ranked)
     values = np.asarray(ranked["value"], dtype=float)
     exist, left = different(space, analysis.parameters, feasible(space).count), left_to_run(analysis, space)
     n = min(n, left)
+    lost = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
     return Preview(
         space=space,
         volume_kept=proposal.volume_of(space),
@@ -126,7 +121,7 @@ def preview_of(
         seconds=trial_seconds(analysis, space) * math.ceil(n / workers) if workers else math.nan,
         workers=workers,
         new_values=new_values(proposal.old, space, proposal.space),
-        no_value=_without_value(analysis, space),
+        no_value=int(_inside(analysis, space, lost).sum()),
         expected=_expected(proposal, analysis, ranked, inside),
     )
 
@@ -166,16 +161,11 @@ def _top_of(count: int) -> int:
     return min(count, max(_LEAST_TOP, math.ceil(_TOP * count)))
 
 
-def _without_value(analysis: Analysis, space: Space) -> int:
-    """How many trials inside ended without a value."""
-    if not _comparable(space, analysis.space):
-        return 0
-    table = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
-    return (
-        int(np.asarray(space.contains(as_read(space, analysis.parameters, table)), dtype=bool).sum())
-        if len(table)
-        else 0
-    )
+def _inside(analysis: Analysis, space: Space, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which trials lie inside a space; none where it adds parameters, since no trial says where it lies."""
+    if not len(table) or any(name not in analysis.space for name in space):
+        return np.zeros(len(table), dtype=np.bool_)
+    return np.asarray(space.contains(as_read(space, analysis.parameters, table)), dtype=np.bool_)
 
 
 def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[Reason, ...]:
@@ -192,7 +182,3 @@ def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[R
                 meant = closest(label, previous.labels)
                 found.append(Reason("new_value", {"parameter": name, "value": label, "meant": meant}))
     return tuple(found)
-
-
-def _comparable(space: Space, old: Space) -> bool:
-    return all(name in old for name in space)

@@ -12,8 +12,8 @@ import objectives
 import refine
 from refine import Float, Integer, Space
 from refine.errors import DesignError, ReviewError
+from refine.proposal.change import by_magnitude
 from refine.proposal.options import Option, Options
-from refine.proposal.rescaling import by_magnitude
 from refine.proposal.surrogate import MENU
 from refine.report.pages.preview import leaves_text, risks_text
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from refine.analysis.conditions import declared
-from refine.proposal.change import Change
+from refine.proposal.change import Change, by_magnitude
 from refine.proposal.proposal import Proposal
-from refine.proposal.rescaling import by_magnitude
 from refine.report.pages.analysis import best_text, caution_facts
 from refine.report.pages.phrases import belief_block, noise_clause
 from refine.report.pages.proposal import (
