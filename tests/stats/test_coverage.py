@@ -61,26 +61,6 @@ def test_hit_share_of_a_grid_is_exact(n: int, cells: int):
     assert hit_share(cells, cells) == 0.0
 
 
-def judges(m: int, tests: int, alpha: float, power: float, half: float) -> bool:
-    """Whether m good trials are enough, by the exact binomial distribution."""
-    least = next(
-        (k for k in range(m + 1) if scipy.stats.binom.sf(k - 1, m, 0.5) <= alpha / (2 * tests)), None
-    )
-    return least is not None and scipy.stats.binom.sf(least - 1, m, half) >= power
-
-
-@pytest.mark.parametrize(
-    "case", [(1, 0.1, 0.8, 0.8), (4, 0.1, 0.8, 0.8), (8, 0.05, 0.9, 0.7), (3, 0.3, 0.5, 0.95)]
-)
-def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test(case):
-    found = good_trials_to_judge(*case)
-    assert judges(found, *case)
-    assert not any(judges(m, *case) for m in range(1, found))
-    assert [good_trials_to_judge(d) for d in (1, 4, 8)] == [18, 24, 31]
-    with pytest.raises(AnalysisError, match="half: 0.5001 is too near to 0.5 to be seen"):
-        good_trials_to_judge(1, half=0.5001)
-
-
 def test_an_optimum_at_the_edge_piles_up_there_and_only_there():
     rng = np.random.default_rng(0)
     levels = np.arange(10) / 9
@@ -144,3 +124,15 @@ def test_a_trend_of_nothing_has_p_one(failed):
     assert found.below == found.above == float(failed[0])
     with pytest.raises(AnalysisError):
         RateTrend()([0.0, 1.0], [True])
+
+
+@pytest.mark.parametrize("case", [(1, 0.1, 0.8, 0.8), (4, 0.1, 0.8, 0.8), (8, 0.05, 0.9, 0.7)])
+def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test(case):
+    tests, alpha, power, half = case
+    m = np.arange(1, 200)
+    least = scipy.stats.binom.isf(alpha / (2 * tests), m, 0.5) + 1
+    enough = (least <= m) & (scipy.stats.binom.sf(least - 1, m, half) >= power)
+    assert good_trials_to_judge(*case) == m[enough][0]
+    assert [good_trials_to_judge(d) for d in (1, 4, 8)] == [18, 24, 31]
+    with pytest.raises(AnalysisError, match="half: 0.5001 is too near to 0.5 to be seen"):
+        good_trials_to_judge(1, half=0.5001)

@@ -57,11 +57,3 @@ def test_a_choice_that_moves_the_optimum_is_found():
 def test_too_few_best_trials_judge_nothing():
     pairs = Interactions()(np.random.default_rng(0).random((30, 3)), np.arange(30.0), [0, 0, 0])
     assert [(pair.i, pair.j, pair.p) for pair in pairs] == [(0, 1, 1.0), (0, 2, 1.0), (1, 2, 1.0)]
-
-
-def test_constant_columns_and_values_are_silent():
-    x = np.random.default_rng(0).random((200, 3))
-    x[:, 1] = 0.5
-    assert all(pair.q >= 0.0 for pair in Interactions()(x, x[:, 0], [0, 0, 0]))
-    assert all(pair.p == 1.0 for pair in Interactions()(x, np.ones(200), [0, 0, 0]))
-    assert Interactions()(x[:, :1], x[:, 0], [0]) == ()

@@ -91,16 +91,6 @@ def test_values_within_epsilon():
         found.within(-1.0)
 
 
-@pytest.mark.slow
-def test_the_best_known_are_good_by_expectation_not_by_luck():
-    x, y = _bowl(150, 12)
-    bad = int(_truth(x).argmin())
-    y[bad] = y.max() + 1.0
-    found = SMALL(x, y, _bowl(200, 13)[0], CARD)
-    assert bad not in found.best_known(3)
-    assert np.mean(_truth(x)[found.best_known(3)]) > np.quantile(_truth(x), 0.9)
-
-
 def test_what_was_not_read_has_no_value():
     rng = np.random.default_rng(14)
     x = np.column_stack([rng.integers(0, 2, 100), rng.random(100)]).astype(float)
@@ -117,19 +107,6 @@ def test_what_was_not_read_has_no_value():
     _same(found, SMALL(other, y, cells, [2, 0], read, read_cells))
     with pytest.raises(AnalysisError, match="read"):
         SMALL(x, y, cells, [2, 0], read[:50], read_cells)
-
-
-def test_large_evidence_is_thinned():
-    x, y = _bowl(3000, 15)
-    x[:, 3] = np.random.default_rng(0).random(3000)
-    y[::10] = -1e6
-    found = MixedPosterior(
-        forest_draws=20, process_draws=20, trees=40, forest_rows=200, process_rows=100, kernels=2
-    )(x, y, _bowl(300, 16)[0], CARD)
-    assert found.n == 3000
-    assert found.known.size == 200
-    best = _bowl(300, 16)[0][found.scores.argmax(axis=1)]
-    assert np.mean(best[:, 0] == 1) > 0.9
 
 
 def test_no_value_passes_a_limit():
