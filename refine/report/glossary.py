@@ -47,15 +47,10 @@ _USED = {
 
 @dataclass(frozen=True)
 class Term:
-    """A term and its one meaning.
+    """A term and its one meaning."""
 
-    Attributes:
-        name: The term.
-        text: Its definition as markdown, without links.
-    """
-
-    name: str
-    text: str
+    name: str  # the term
+    text: str  # its definition as markdown, without links
 
     @property
     def plain(self) -> str:

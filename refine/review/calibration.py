@@ -32,24 +32,15 @@ PERSON, MACHINE, EVEN, UNTESTED = "person", "machine", "even", "untested"
 
 
 class Seen(NamedTuple):
-    """What a child showed.
+    """What a child showed."""
 
-    Attributes:
-        planned: Space-filling trials that were planned when it was decided upon.
-        ended: How many of those have ended, in whatever way.
-        space_filling: Finite values of those that completed, in the metric's own sign.
-        inside: Best value of all evidence inside the child's space; NaN where there is none.
-        audit: Finite values of its even audit trials that completed.
-        direction: ``"maximize"`` or ``"minimize"``.
-        probes: The same of audit trials where the posterior found a better value plausible.
-    """
-
-    planned: int
-    ended: int
-    space_filling: tuple[float, ...]
-    inside: float
-    audit: tuple[float, ...]
-    direction: str
+    planned: int  # space-filling trials that were planned when it was decided upon
+    ended: int  # how many of those have ended, in whatever way
+    space_filling: tuple[float, ...]  # finite values of those that completed, in the metric's own sign
+    inside: float  # best value of all evidence inside the child's space; NaN where there is none
+    audit: tuple[float, ...]  # finite values of its even audit trials that completed
+    direction: str  # ``"maximize"`` or ``"minimize"``
+    # the same of audit trials where the posterior found a better value plausible
     probes: tuple[float, ...] = ()
 
     @property
@@ -69,21 +60,14 @@ class Cut(NamedTuple):
 
 
 class Contest(NamedTuple):
-    """What was proposed beside what was decided.
+    """What was proposed beside what was decided."""
 
-    Attributes:
-        best: Best value of all trials in the space decided upon, larger is better; NaN without one.
-        machine: The space that was proposed.
-        person: The space that was decided.
-        later: Trials since the decision that lie in exactly one of both: without one nothing tells them apart.
-        epsilon: Loss that counts as none.
-    """
-
-    best: float
-    machine: Cut
-    person: Cut
+    best: float  # best value of all trials in the space decided upon, larger is better; NaN without one
+    machine: Cut  # the space that was proposed
+    person: Cut  # the space that was decided
+    # trials since the decision that lie in exactly one of both: without one nothing tells them apart
     later: int
-    epsilon: float
+    epsilon: float  # loss that counts as none
 
     def kept(self, cut: Cut) -> bool:
         """Whether a space kept the best value, to within what counts as no loss."""
@@ -119,23 +103,15 @@ class Contest(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One decision that led to a child, or a suggestion.
+    """One decision that led to a child, or a suggestion."""
 
-    Attributes:
-        round: Id of the round decided upon.
-        decision: The decision, with the forecast.
-        proposal: The proposal decided upon; ``None`` for a branch.
-        seen: What the child showed; nothing of a suggestion.
-        contest: What was proposed beside what was decided, on all that is known by now; ``None`` for a branch, and with several
-            goals.
-        taken: Ids of rounds that came of the same bounds, decided on the same round: of a suggestion that was taken over.
-    """
-
-    round: str
-    decision: Decision
-    proposal: Proposal | None
-    seen: Seen
+    round: str  # id of the round decided upon
+    decision: Decision  # the decision, with the forecast
+    proposal: Proposal | None  # the proposal decided upon; ``None`` for a branch
+    seen: Seen  # what the child showed; nothing of a suggestion
+    # what was proposed beside what was decided, on all that is known by now; ``None`` for a branch, and with several goals
     contest: Contest | None = None
+    # ids of rounds that came of the same bounds, decided on the same round: of a suggestion that was taken over
     taken: tuple[str, ...] = ()
 
     @property
@@ -229,27 +205,19 @@ class Entry:
 
 
 class BeliefScore(NamedTuple):
-    """A belief beside the machine's first proposal on the same round, at the best configuration that is known by now.
+    """A belief beside the machine's first proposal on the same round, at the best configuration that is known by now."""
 
-    Attributes:
-        round: Id of the round that it was said on.
-        author: Who said it.
-        belief: What was believed.
-        bits: Binary logarithm of how many times as likely as by an even density the belief held the best configuration:
-            above 0 it knew something, below 0 less than nothing. NaN before the first trial.
-        machine: The same of the first proposal on the round, whose density is its claim: the stated probability spread evenly
-            over what it keeps. NaN where nothing was proposed.
-        drawn: Finished trials of the round that the belief chose.
-        better: Probability that one of them beats a space-filling trial of the round; NaN without both.
-    """
-
-    round: str
-    author: str
-    belief: Belief
+    round: str  # id of the round that it was said on
+    author: str  # who said it
+    belief: Belief  # what was believed
+    # binary logarithm of how many times as likely as by an even density the belief held the best configuration: above 0 it knew something,
+    # below 0 less than nothing. NaN before the first trial
     bits: float
+    # the same of the first proposal on the round, whose density is its claim: the stated probability spread evenly over what it keeps. NaN
+    # where nothing was proposed
     machine: float
-    drawn: int
-    better: float
+    drawn: int  # finished trials of the round that the belief chose
+    better: float  # probability that one of them beats a space-filling trial of the round; NaN without both
 
 
 def bits_of(proposal: Proposal, inside: bool) -> float:
@@ -273,39 +241,23 @@ def beats(drawn: Sequence[float], even: Sequence[float]) -> float:
 
 
 class AuthorScore(NamedTuple):
-    """What came of the decisions and suggestions of one author, beside the proposals that they were taken on.
+    """What came of the decisions and suggestions of one author, beside the proposals that they were taken on."""
 
-    Attributes:
-        author: Who decided.
-        decisions: Decisions on proposals that led to a child.
-        edited: How many of them decided something else than was proposed.
-        volume_kept: Geometric mean of the shares kept by the decisions.
-        machine_volume_kept: The same of the proposals.
-        kept: How many decided spaces hold the best value known by now, of those with a trial.
-        machine_kept: The same of the proposed ones.
-        judged: Of how many.
-        bolder: How many edits cut off more than was proposed.
-        right: How many edits turned out better than the proposal.
-        machine_right: How many turned out worse.
-        even: How many turned out as good.
-        untested: How many edits no later trial tells anything of.
-        suggested: How many suggestions there were, whether or not anybody took them over. They count like edits: in ``bolder``,
-            ``right``, ``machine_right``, ``even`` and ``untested``, in the means and in ``judged``.
-    """
-
-    author: str
-    decisions: int
-    edited: int
-    volume_kept: float
-    machine_volume_kept: float
-    kept: int
-    machine_kept: int
-    judged: int
-    bolder: int
-    right: int
-    machine_right: int
-    even: int
-    untested: int
+    author: str  # who decided
+    decisions: int  # decisions on proposals that led to a child
+    edited: int  # how many of them decided something else than was proposed
+    volume_kept: float  # geometric mean of the shares kept by the decisions
+    machine_volume_kept: float  # the same of the proposals
+    kept: int  # how many decided spaces hold the best value known by now, of those with a trial
+    machine_kept: int  # the same of the proposed ones
+    judged: int  # of how many
+    bolder: int  # how many edits cut off more than was proposed
+    right: int  # how many edits turned out better than the proposal
+    machine_right: int  # how many turned out worse
+    even: int  # how many turned out as good
+    untested: int  # how many edits no later trial tells anything of
+    # how many suggestions there were, whether or not anybody took them over. They count like edits: in ``bolder``, ``right``,
+    # ``machine_right``, ``even`` and ``untested``, in the means and in ``judged``
     suggested: int = 0
 
 
@@ -340,41 +292,25 @@ def _mean(shares: Sequence[float]) -> float:
 
 
 class Coverage(NamedTuple):
-    """How often forecasts held.
+    """How often forecasts held."""
 
-    Attributes:
-        what: ``"median"`` or ``"best"``.
-        nominal: Probability of the central interval.
-        share: Share of scored forecasts whose interval held what was seen; NaN where none is scored.
-        low: Lower end of the 95 % Wilson interval of that share.
-        high: Upper end.
-        hits: Number that held.
-        n: Number scored.
-    """
-
-    what: str
-    nominal: float
-    share: float
-    low: float
-    high: float
-    hits: int
-    n: int
+    what: str  # ``"median"`` or ``"best"``
+    nominal: float  # probability of the central interval
+    share: float  # share of scored forecasts whose interval held what was seen; NaN where none is scored
+    low: float  # lower end of the 95 % Wilson interval of that share
+    high: float  # upper end
+    hits: int  # number that held
+    n: int  # number scored
 
 
 @dataclass(frozen=True, repr=False)
 class Calibration(Shown):
-    """Every decision that led to a child, oldest round first, with what came of it.
+    """Every decision that led to a child, oldest round first, with what came of it."""
 
-    Attributes:
-        tree: Name of the tree.
-        entries: One per decision.
-        beliefs: What people believed, one per round that something was said on.
-        suggestions: What was suggested, one per suggestion, whether or not anybody took it over.
-    """
-
-    tree: str
-    entries: tuple[Entry, ...]
-    beliefs: tuple[BeliefScore, ...] = ()
+    tree: str  # name of the tree
+    entries: tuple[Entry, ...]  # one per decision
+    beliefs: tuple[BeliefScore, ...] = ()  # what people believed, one per round that something was said on
+    # what was suggested, one per suggestion, whether or not anybody took it over
     suggestions: tuple[Entry, ...] = ()
 
     def __len__(self) -> int:

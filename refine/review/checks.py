@@ -76,27 +76,17 @@ _REPLICATE = Action("round.replicate", top=5, seeds=3)
 
 
 class Check(NamedTuple):
-    """One question with its answer.
+    """One question with its answer."""
 
-    Attributes:
-        key: Short name of the question, one of :data:`CODES`.
-        verdict: ``"pass"``, ``"warn"``, ``"fail"`` or ``"unknown"``.
-        code: What was found, one of :data:`CODES`.
-        values: The numbers behind it by name, as JSON has them.
-        value: The figure that the verdict rests on; NaN where it is not known.
-        picture: Name of the figure that shows it, as in ``round.plot.<name>()``; empty where there is none.
-        about: The parameter that the figure is of; empty where it is of the round.
-        action: What would help; ``None`` where nothing is to be done.
-    """
-
-    key: str
-    verdict: str
-    code: str
-    values: Mapping[str, Any]
-    value: float
+    key: str  # short name of the question, one of :data:`CODES`
+    verdict: str  # ``"pass"``, ``"warn"``, ``"fail"`` or ``"unknown"``
+    code: str  # what was found, one of :data:`CODES`
+    values: Mapping[str, Any]  # the numbers behind it by name, as JSON has them
+    value: float  # the figure that the verdict rests on; NaN where it is not known
+    # name of the figure that shows it, as in ``round.plot.<name>()``; empty where there is none
     picture: str = ""
-    about: str = ""
-    action: Action | None = None
+    about: str = ""  # the parameter that the figure is of; empty where it is of the round
+    action: Action | None = None  # what would help; ``None`` where nothing is to be done
 
     @property
     def call(self) -> Action | None:
@@ -122,15 +112,10 @@ def _check(
 
 @dataclass(frozen=True, repr=False)
 class Checks(Shown):
-    """All checks of a round.
+    """All checks of a round."""
 
-    Attributes:
-        round: Id of the round.
-        checks: The checks, in the order of asking.
-    """
-
-    round: str
-    checks: tuple[Check, ...]
+    round: str  # id of the round
+    checks: tuple[Check, ...]  # the checks, in the order of asking
 
     def __getitem__(self, key: str) -> Check:
         for check in self.checks:
@@ -146,25 +131,15 @@ class Checks(Shown):
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What the checks are made from, beside the analysis.
+    """What the checks are made from, beside the analysis."""
 
-    Attributes:
-        proposal: What is proposed; ``None`` where nothing is.
-        roles: The role of every parameter.
-        goal: Why the round exists, in the person's words.
-        curves: Training curves of the best trials, best first.
-        before: Best value known before this round, in the metric's own sign; NaN for a root.
-        allow_degenerate: Whether a degenerate trial may be called best.
-        worth: What another round would bring; ``None`` where that can't be told.
-    """
-
-    proposal: Proposal | None
-    roles: Mapping[str, str]
-    goal: str
-    curves: Sequence[TrialCurves]
-    before: float
-    allow_degenerate: bool
-    worth: Worth | None = None
+    proposal: Proposal | None  # what is proposed; ``None`` where nothing is
+    roles: Mapping[str, str]  # the role of every parameter
+    goal: str  # why the round exists, in the person's words
+    curves: Sequence[TrialCurves]  # training curves of the best trials, best first
+    before: float  # best value known before this round, in the metric's own sign; NaN for a root
+    allow_degenerate: bool  # whether a degenerate trial may be called best
+    worth: Worth | None = None  # what another round would bring; ``None`` where that can't be told
 
 
 def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:

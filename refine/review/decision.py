@@ -22,28 +22,6 @@ from refine.stats import Forecast
 class Decision:
     """A decision, as it is stored.
 
-    Attributes:
-        kind: ``"accepted"`` as proposed, ``"edited"`` (changed or rejected in parts), ``"declined"``
-            altogether, ``"branched"`` without regard to a proposal, ``"chosen"``: a point of the front of several goals, or
-            ``"suggested"``: bounds that somebody suggests to whoever decides.
-        proposal: Digest of the proposal decided upon; empty for a branch.
-        space: The space decided upon; ``None`` for a decline.
-        edits: Name -> (proposed, decided) for every parameter that the person set.
-        rejected: Parameters whose proposed change was turned down.
-        child: Id of the round that came of it, or ``None``.
-        note: Why, in the person's words.
-        author: Who.
-        n: Configurations asked for.
-        probability: What is claimed of the decided space, see :class:`Claim`; ``None`` where nothing can be.
-        volume_kept: Volume kept by the decided space.
-        chosen: Encoded configuration of the chosen point; ``None`` of every other decision.
-        signed: Whether its author is part of what it is: of suggestions, since two authors may suggest the same.
-        epsilon: Loss that counts as none in that claim, in units of the metric; ``None`` where nothing is claimed, and of several
-            goals.
-        followed: Parameters whose proposed change went back, wholly or in part, with what was edited or rejected.
-        forecast: What the child's space-filling trials were expected to show, from the evidence at that moment; ``None``
-            where nothing was forecast.
-
     Examples:
         >>> root.propose().decline("more trials first", author="mia")
         >>> decision = root.decisions[-1]
@@ -51,21 +29,30 @@ class Decision:
         ('declined', 'more trials first', 'mia', None)
     """
 
+    # ``"accepted"`` as proposed, ``"edited"`` (changed or rejected in parts), ``"declined"`` altogether, ``"branched"`` without regard to a
+    # proposal, ``"chosen"``: a point of the front of several goals, or ``"suggested"``: bounds that somebody suggests to whoever decides
     kind: str
-    proposal: str
-    space: Space | None
+    proposal: str  # digest of the proposal decided upon; empty for a branch
+    space: Space | None  # the space decided upon; ``None`` for a decline
+    # name -> (proposed, decided) for every parameter that the person set
     edits: Mapping[str, tuple[Parameter, Parameter]]
-    rejected: tuple[str, ...]
-    child: str | None
-    note: str
-    author: str
-    n: int | None = None
+    rejected: tuple[str, ...]  # parameters whose proposed change was turned down
+    child: str | None  # id of the round that came of it, or ``None``
+    note: str  # why, in the person's words
+    author: str  # who
+    n: int | None = None  # configurations asked for
+    # what is claimed of the decided space, see :class:`Claim`; ``None`` where nothing can be
     probability: float | None = None
-    volume_kept: float | None = None
+    volume_kept: float | None = None  # volume kept by the decided space
+    # what the child's space-filling trials were expected to show, from the evidence at that moment; ``None`` where nothing was forecast
     forecast: Forecast | None = None
+    # encoded configuration of the chosen point; ``None`` of every other decision
     chosen: Mapping[str, Any] | None = None
+    # whether its author is part of what it is: of suggestions, since two authors may suggest the same
     signed: bool = False
+    # loss that counts as none in that claim, in units of the metric; ``None`` where nothing is claimed, and of several goals
     epsilon: float | None = None
+    # parameters whose proposed change went back, wholly or in part, with what was edited or rejected
     followed: tuple[str, ...] = ()
 
     @property
@@ -177,18 +164,13 @@ def decided_space(
 
 
 class BranchClaim(NamedTuple):
-    """What is claimed of a round's space against the first one of its branch.
+    """What is claimed of a round's space against the first one of its branch."""
 
-    Attributes:
-        claims: How many claims it rests on, one per decision.
-        probability: At least with this probability the best value inside is within ``epsilon`` of the best in the first space:
-            by Bonferroni's inequality 1 minus the sum of the risks, 0 where that is less.
-        epsilon: Sum of the losses that count as none, in units of the metric; NaN where one is not known.
-    """
-
-    claims: int
+    claims: int  # how many claims it rests on, one per decision
+    # at least with this probability the best value inside is within ``epsilon`` of the best in the first space: by Bonferroni's inequality
+    # 1 minus the sum of the risks, 0 where that is less
     probability: float
-    epsilon: float
+    epsilon: float  # sum of the losses that count as none, in units of the metric; NaN where one is not known
 
 
 def branch_claim(decisions: Iterable[Decision]) -> BranchClaim | None:
@@ -205,21 +187,14 @@ def branch_claim(decisions: Iterable[Decision]) -> BranchClaim | None:
 
 
 class Suggestion(NamedTuple):
-    """Bounds that somebody suggests.
+    """Bounds that somebody suggests."""
 
-    Attributes:
-        decision: As it is stored: who, why, and what was claimed of it then.
-        space: The space suggested.
-        differs: Name -> (proposed, suggested) where these differ now.
-        volume_kept: Share of the present space that it keeps.
-        probability: What is claimed of it on the present evidence, as of the proposal: see
-            :class:`refine.proposal.proposal.Claim`; NaN where that can't be stated.
-    """
-
-    decision: Decision
-    space: Space
-    differs: Mapping[str, tuple[Parameter, Parameter]]
-    volume_kept: float
+    decision: Decision  # as it is stored: who, why, and what was claimed of it then
+    space: Space  # the space suggested
+    differs: Mapping[str, tuple[Parameter, Parameter]]  # name -> (proposed, suggested) where these differ now
+    volume_kept: float  # share of the present space that it keeps
+    # what is claimed of it on the present evidence, as of the proposal: see :class:`refine.proposal.proposal.Claim`; NaN where that can't
+    # be stated
     probability: float
 
 

@@ -32,19 +32,13 @@ _COMBINED = 2.0
 
 @dataclass(frozen=True)
 class NextStep:
-    """One thing to do.
+    """One thing to do."""
 
-    Attributes:
-        action: What to call.
-        reasons: Why: the first one says what is to be done, the others what was tried and found.
-        n: Trials that it takes.
-        seconds: How long they take one after the other; NaN where no times are known.
-    """
-
-    action: Action
+    action: Action  # what to call
+    # why: the first one says what is to be done, the others what was tried and found
     reasons: tuple[Reason, ...]
-    n: int
-    seconds: float
+    n: int  # trials that it takes
+    seconds: float  # how long they take one after the other; NaN where no times are known
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

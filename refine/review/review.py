@@ -42,44 +42,36 @@ from refine.utils.provided import provided
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    R = TypeVar("R", bound="Subject", default=Any)
+    R = TypeVar("R", bound="_Subject", default=Any)
 else:
     from typing import TypeVar
 
     R = TypeVar("R")
 
 
-class Subject(Protocol):
+class _Subject(Protocol):
     """What a review needs of the round that it is about; :class:`refine.Round` has it."""
 
     @property
-    def id(self) -> str:
-        """The short node id."""
+    def id(self) -> str: ...
 
     @property
-    def n(self) -> int:
-        """How many configurations are planned."""
+    def n(self) -> int: ...
 
     @property
-    def node(self) -> Node:
-        """Its frozen content."""
+    def node(self) -> Node: ...
 
     @property
-    def decisions(self) -> tuple[Decision, ...]:
-        """What was decided, and suggested, on its proposals, oldest first."""
+    def decisions(self) -> tuple[Decision, ...]: ...
 
     @property
-    def _led_by(self) -> tuple[Decision, ...]:
-        """The decisions that led to it, from the first round of its branch on."""
+    def _led_by(self) -> tuple[Decision, ...]: ...
 
-    def _checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None) -> Checks:
-        """Questions to ask before deciding, given whether another round is worth it."""
+    def _checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None) -> Checks: ...
 
-    def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path:
-        """Writes a report."""
+    def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path: ...
 
-    def _keep_proposal(self, proposal: Proposal) -> None:
-        """Stores a proposal, unless it is."""
+    def _keep_proposal(self, proposal: Proposal) -> None: ...
 
     def _create_child(
         self,
@@ -93,11 +85,9 @@ class Subject(Protocol):
         design: Any,
         pruner: Any,
         advised: int | None,
-    ) -> Self:
-        """Creates the child that a decision leads to."""
+    ) -> Self: ...
 
-    def _add_decision(self, decision: Decision) -> None:
-        """Stores a decision that leads to no child."""
+    def _add_decision(self, decision: Decision) -> None: ...
 
 
 @helped_methods
@@ -105,24 +95,17 @@ class Subject(Protocol):
 class Review(Shown, Generic[R]):
     """A proposal under review. ``edit`` and ``reject`` return a new review; ``accept`` and ``decline`` decide.
 
-    Attributes:
-        round: The round the proposal is about.
-        proposal: What is proposed.
-        analysis: The evidence it rests on.
-        edits: What the person set, by parameter.
-        rejected: Parameters whose change the person turned down.
-
     Examples:
         >>> review = root.propose()
         >>> review.space["lr"].high, round(review.volume_kept, 2)
         (1.5, 0.02)
     """
 
-    round: R
-    proposal: Proposal
-    analysis: Analysis
-    edits: Mapping[str, Any] = field(default_factory=dict)
-    rejected: tuple[str, ...] = ()
+    round: R  # the round the proposal is about
+    proposal: Proposal  # what is proposed
+    analysis: Analysis  # the evidence it rests on
+    edits: Mapping[str, Any] = field(default_factory=dict)  # what the person set, by parameter
+    rejected: tuple[str, ...] = ()  # parameters whose change the person turned down
 
     def edit(self, edits: Mapping[str, Any] | None = None, /, **named: Any) -> Self:
         """Sets parameters.
@@ -262,10 +245,10 @@ class Review(Shown, Generic[R]):
 
         Args:
             n: How many configurations it would run; default :attr:`advised`.
-            exploit: Its share of exploit trials; see :meth:`accept`.
-            audit: Its share of audit trials; see :meth:`accept`.
+            exploit: As in :meth:`accept`.
+            audit: As in :meth:`accept`.
             price: What one trial costs, in units of the metric: ``price=0.0001`` says that a round of 30 trials has to be expected
-                to bring 0.003. A search that is paid by the second: what a second is worth times what a trial takes.
+                to bring 0.003.
 
         Returns:
             A verdict, ``"CONTINUE"``, ``"CONFIRM"`` or ``"STOP"``, with what it rests on; it prints itself.
@@ -289,15 +272,8 @@ class Review(Shown, Generic[R]):
             check_plan(1, n)
         found = self._worth
         if n is not None or (exploit, audit) != (0.0, 0.05) or price is not None:
-            found = worth_of(
-                self.analysis,
-                self.proposal.claim.epsilon,
-                self.space,
-                n or self.advised,
-                exploit,
-                audit,
-                math.nan if price is None else price,
-            )
+            epsilon, each = self.proposal.claim.epsilon, math.nan if price is None else price
+            found = worth_of(self.analysis, epsilon, self.space, n or self.advised, exploit, audit, each)
         if found is None:
             raise AnalysisError(
                 f"round {self.round.id}: its trials say nothing about the space of the next round; run that first",
@@ -315,8 +291,8 @@ class Review(Shown, Generic[R]):
         Args:
             rounds: How many rounds, at most 20.
             n: Trials of each; default as many as this round.
-            exploit: Share of exploit trials of every round; see :meth:`accept`.
-            audit: Share of audit trials of every round; see :meth:`accept`.
+            exploit: Of every round, as in :meth:`accept`.
+            audit: Of every round, as in :meth:`accept`.
 
         Returns:
             What is expected of the configuration handed over after every round, with intervals; it prints itself.
@@ -329,8 +305,7 @@ class Review(Shown, Generic[R]):
         size = self.round.n if n is None else n
         check_plan(rounds, size)
         check_shares(exploit, audit)
-        plans = plans_beside(rounds, size)
-        epsilon = self.proposal.claim.epsilon
+        epsilon, plans = self.proposal.claim.epsilon, plans_beside(rounds, size)
         return rehearse(self.round.id, self.analysis, epsilon, self.space, plans, exploit, audit)
 
     def accept(
@@ -376,11 +351,9 @@ class Review(Shown, Generic[R]):
             >>> child.n, child.parent.decisions[-1].kind
             (10, 'edited')
         """
-        space = self.space
         kind = "edited" if self.edited or self.rejected else "accepted"
         decision = self._as_decision(kind, check_note(note), check_author(author))
-        shares = Shares(exploit, audit, self.analysis)
-        first = given_configurations(space, given)
+        shares, first = Shares(exploit, audit, self.analysis), given_configurations(self.space, given)
         self.round._keep_proposal(self.proposal)
         return self.round._create_child(
             decision,
@@ -509,18 +482,14 @@ class Review(Shown, Generic[R]):
         if isinstance(suggestion, int):
             known = self.suggestions
             if not 1 <= suggestion <= len(known):
-                raise ReviewError(
-                    f"round {self.round.id}: has {plural(len(known), 'suggestion')}, and none of number {suggestion}; they are "
-                    "counted from 1 on"
-                )
+                told = f"has {plural(len(known), 'suggestion')}, and none of number {suggestion}"
+                raise ReviewError(f"round {self.round.id}: {told}; they are counted from 1 on")
             suggestion = known[suggestion - 1]
         taken = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
         if not taken.followed:
             return taken
-        bounds = {
-            c.name: suggestion.space[c.name] for c in self.proposal.changes if c.name in suggestion.space
-        }
-        return self._with(bounds, ())
+        names = [c.name for c in self.proposal.changes if c.name in suggestion.space]
+        return self._with({name: suggestion.space[name] for name in names}, ())
 
     def show(self) -> Any:
         """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.

@@ -48,40 +48,25 @@ class Worth(Shown):
 
     It is about the configuration with the best posterior mean (:meth:`refine.Tree.winner`) and its expected value, not about
     the best observed one: a lucky value is no gain.
-
-    Attributes:
-        verdict: ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.1 or more; ``"CONFIRM"``: it
-            doesn't, and running the best again brings more; ``"STOP"``: neither is worth it. With a price: whichever is
-            expected to bring more, ``"STOP"`` where that is less than ``cost``.
-        n: Trials of the round looked at, no more than are left; 0 where nothing is left to run.
-        left: Configurations of its space that have not been run.
-        seconds: What it takes one trial at a time; NaN where no times are known.
-        probability: That the expected value of what is handed over improves by more than ``epsilon``.
-        gain: How much it improves on average.
-        low: Lower end of the 90 % interval of that; below 0, since a round may mislead.
-        high: Upper end.
-        again: How much it improves on average by as many runs of the best configurations again.
-        epsilon: Difference that counts as none.
-        noise: Deviation of retraining; NaN where it is not known.
-        draws: Simulated rounds that the numbers are counted in.
-        metric: Name of the metric.
-        cost: Of the round, in units of the metric; NaN where no price was given.
     """
 
+    # ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.1 or more; ``"CONFIRM"``: it doesn't, and running the
+    # best again brings more; ``"STOP"``: neither is worth it. With a price: whichever is expected to bring more, ``"STOP"`` where that is
+    # less than ``cost``
     verdict: str
-    n: int
-    left: int
-    seconds: float
-    probability: float
-    gain: float
-    low: float
-    high: float
-    again: float
-    epsilon: float
-    noise: float
-    draws: int
-    metric: str
-    cost: float = math.nan
+    n: int  # trials of the round looked at, no more than are left; 0 where nothing is left to run
+    left: int  # configurations of its space that have not been run
+    seconds: float  # what it takes one trial at a time; NaN where no times are known
+    probability: float  # that the expected value of what is handed over improves by more than ``epsilon``
+    gain: float  # how much it improves on average
+    low: float  # lower end of the 90 % interval of that; below 0, since a round may mislead
+    high: float  # upper end
+    again: float  # how much it improves on average by as many runs of the best configurations again
+    epsilon: float  # difference that counts as none
+    noise: float  # deviation of retraining; NaN where it is not known
+    draws: int  # simulated rounds that the numbers are counted in
+    metric: str  # name of the metric
+    cost: float = math.nan  # of the round, in units of the metric; NaN where no price was given
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -89,17 +74,11 @@ class Worth(Shown):
 
 
 class Ahead(NamedTuple):
-    """The posterior over what was run and what a round may run.
+    """The posterior over what was run and what a round may run."""
 
-    Attributes:
-        posterior: Of the configurations that were run, then of the cells.
-        run: (c,) which were run.
-        noise: Deviation of a single training, in scores.
-    """
-
-    posterior: stats.Posterior
-    run: Bools
-    noise: float
+    posterior: stats.Posterior  # of the configurations that were run, then of the cells
+    run: Bools  # (c,) which were run
+    noise: float  # deviation of a single training, in scores
 
 
 def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
@@ -244,49 +223,31 @@ drawn out, 91 %: the draws are too sure of the level of what is handed over."""
 
 @dataclass(frozen=True)
 class Plan:
-    """Some rounds of equal size, and what is expected of them.
+    """Some rounds of equal size, and what is expected of them."""
 
-    Attributes:
-        rounds: How many.
-        n: Trials of each.
-        quantiles: For every round, the quantiles of :data:`LEVELS` of the expected value of what is handed over after it, in
-            the metric's own sign, the worst first.
-        mean: For every round, the mean of that value.
-        likely: Probability that the whole plan improves what is handed over by more than epsilon.
-        seconds: What the plan takes one trial at a time; NaN where no times are known.
-    """
-
-    rounds: int
-    n: int
+    rounds: int  # how many
+    n: int  # trials of each
+    # for every round, the quantiles of :data:`LEVELS` of the expected value of what is handed over after it, in the metric's own sign, the
+    # worst first
     quantiles: tuple[tuple[float, ...], ...]
-    mean: tuple[float, ...]
-    likely: float
-    seconds: float
+    mean: tuple[float, ...]  # for every round, the mean of that value
+    likely: float  # probability that the whole plan improves what is handed over by more than epsilon
+    seconds: float  # what the plan takes one trial at a time; NaN where no times are known
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rehearsal(Shown):
-    """Plans of equal cost beside each other. What is forecast is the expected value of the configuration that is handed over.
+    """Plans of equal cost beside each other. What is forecast is the expected value of the configuration that is handed over."""
 
-    Attributes:
-        round: Id of the round that the plans follow.
-        metric: Name of the metric.
-        direction: ``"maximize"`` or ``"minimize"``.
-        now: Expected value of what is handed over now.
-        epsilon: Difference that counts as none.
-        plans: What was asked for first, then others that cost the same, the fewest rounds first.
-        left: Configurations of the space that have not been run.
-        simulated: Truths that every plan was simulated on.
-    """
-
-    round: str
-    metric: str
-    direction: str
-    now: float
-    epsilon: float
+    round: str  # id of the round that the plans follow
+    metric: str  # name of the metric
+    direction: str  # ``"maximize"`` or ``"minimize"``
+    now: float  # expected value of what is handed over now
+    epsilon: float  # difference that counts as none
+    # what was asked for first, then others that cost the same, the fewest rounds first
     plans: tuple[Plan, ...]
-    left: int
-    simulated: int
+    left: int  # configurations of the space that have not been run
+    simulated: int  # truths that every plan was simulated on
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

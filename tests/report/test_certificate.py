@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import refine
@@ -84,8 +86,8 @@ def test_it_says_what_the_records_say(grown, tmp_path):
     origins = [o for r in tree.rounds for o in r.trials["origin"]]
     assert f"1 given, {origins.count('space_filling')} space-filling, " in text
     replicates = sum(len(r.replicates) for r in tree.rounds)
-    assert f"| runs under new seeds | {replicates} |" in text
-    assert "| looks at the results | 1 proposal, 0 openings of the hold-out |" in text
+    assert f"; {replicates} runs under new seeds in all |" in text
+    assert "| How often were results looked at? | 1 proposal, 0 openings of the hold-out |" in text
     assert "No hold-out was opened for it" in text
     assert "is the one with the best posterior mean over seeds, not the best observed value, among " in text
     assert f"assert round.id == {won.round!r}" in text
@@ -126,23 +128,16 @@ def test_the_report_of_the_tree_links_it(grown, tmp_path):
 
 
 def test_what_is_cheaper_and_nearly_as_good_is_named(tree, tmp_path):
-    frame = []
     rng = np.random.default_rng(0)
-    for x in range(10):
-        for y in range(6):
-            frame.append(
-                {"x": x, "y": y, "value": 1 - 0.01 * (x - 4) ** 2 + rng.normal(0, 0.01), "seconds": 1.0 + y}
-            )
-    import pandas as pd
-
-    root = tree.add_frame(pd.DataFrame(frame), {"x": (0, 9), "y": (0, 5)}, value="value")
-    won = root.recommend()
+    frame = pd.DataFrame([(x, y) for x in range(10) for y in range(6)], columns=["x", "y"])
+    value = 1 - 0.01 * (frame["x"] - 4) ** 2 + rng.normal(0, 0.01, len(frame))
+    frame = frame.assign(value=value, seconds=1.0 + frame["y"])
+    won = tree.add_frame(frame, {"x": (0, 9), "y": (0, 5)}, value="value").recommend()
     assert won.cheaper or won.candidates[0].seconds == 1.0
     for other in won.cheaper:
         assert other.seconds <= 0.8 * won.candidates[0].seconds
         assert other.expected >= won.expected - won.tolerance
-    text = won.report(tmp_path).read_text()
-    assert ("and cheaper to train" in text) == bool(won.cheaper)
+    assert ("and cheaper to train" in won.report(tmp_path).read_text()) == bool(won.cheaper)
 
 
 def test_without_a_baseline_or_a_posterior_it_says_so(tree, tmp_path):
@@ -156,7 +151,5 @@ def test_without_a_baseline_or_a_posterior_it_says_so(tree, tmp_path):
 
 def test_a_winner_without_a_tree_has_no_records(grown):
     tree, _, _ = grown
-    from dataclasses import replace
-
     with pytest.raises(AnalysisError, match="made without a tree"):
         replace(tree.winner(), _home=None).report("anywhere")

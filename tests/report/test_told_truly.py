@@ -37,6 +37,10 @@ def train(p, trial):
     return 1 - (math.log10(p["lr"]) + 1.5) ** 2 / 20 + 0.01 * (p["kind"] == "relu") + noise
 
 
+def hill(p):
+    return -abs(p["x"] - 0.7) + 0.001 * p["y"]
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     with refine.Tree("truth", store=tmp_path_factory.mktemp("truth") / "refine.db") as tree:
@@ -97,58 +101,39 @@ def test_a_parameter_added_beside_one_called_nearly_the_same_is_asked_about(root
 
 
 @pytest.mark.slow
-def test_a_peak_inside_is_not_called_a_rise(tmp_path):
-    def hill(p):
-        return -abs(p["x"] - 0.7) + 0.001 * p["y"]
-
-    with refine.Tree("hill", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, hill, n=100).run(progress=False)
-        reason = next(why(c) for c in found.propose().proposal.changes if c.name == "x")
-        assert "rises with x over most of its range, but few of the best trials lie at its high end" in reason
-        down = tree.add_round(
-            {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)},
+@pytest.mark.parametrize(
+    ("objective", "direction", "text"),
+    [
+        (
+            hill,
+            "maximize",
+            "rises with x over most of its range, but few of the best trials lie at its high end",
+        ),
+        (
             lambda p: -hill(p),
-            n=100,
-            direction="minimize",
-            name="down",
-        )
-        reason = next(why(c) for c in down.run(progress=False).propose().proposal.changes if c.name == "x")
-        assert "falls with x over most of its range, but few of the best trials lie at its high end" in reason
-        slope = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: p["x"], n=21, name="slope").run(
-            progress=False
-        )
-        reason = next(why(c) for c in slope.propose().proposal.changes if c.name == "x")
-        assert "value rises with x: rank correlation" in reason
-
-
-def test_equal_replicates_show_no_noise(tmp_path):
-    with refine.Tree("same", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(
-            {"x": (0.1, 0.9, 9), "y": (0.0, 1.0, 5)}, lambda p: math.sqrt(p["x"]) / 3, n=30
-        )
-        found.run(progress=False).replicate(top=5, seeds=3, progress=False)
-        noise = found.analyze().noise
-        assert noise.deterministic
-        assert noise.sd == 0.0
+            "minimize",
+            "falls with x over most of its range, but few of the best trials lie at its high end",
+        ),
+        (lambda p: p["x"], "maximize", "value rises with x: rank correlation"),
+    ],
+)
+def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, text):
+    space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
+    found = tree.add_round(space, objective, n=100, direction=direction, name="hill").run(progress=False)
+    assert text in next(why(c) for c in found.propose().proposal.changes if c.name == "x")
 
 
 @pytest.mark.slow
-def test_a_round_that_grew_is_reproduced_as_it_was(tmp_path, monkeypatch):
-    def hill(p):
-        return -abs(p["x"] - 0.5) - abs(p["y"] - 0.5)
-
-    with refine.Tree("grown", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}, hill, n=60, name="hill").run(
-            progress=False
-        )
-        child = root.propose().edit(x=(0.3, 0.7)).accept(note="around", n=20, audit=0.2).run(progress=False)
-        child.run(progress=False, n=60)
-        columns = ["x", "y", "origin", "value"]
-        before = child.trials[columns].sort_values(columns).reset_index(drop=True)
-        script = reproduce(child)
+def test_a_round_that_grew_is_reproduced_as_it_was(tree, tmp_path, monkeypatch):
+    space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
+    root = tree.add_round(space, hill, n=60, name="hill").run(progress=False)
+    child = root.propose().edit(x=(0.3, 0.7)).accept(note="around", n=20, audit=0.2).run(progress=False)
+    child.run(progress=False, n=60)
+    columns = ["x", "y", "origin", "value"]
+    before = child.trials[columns].sort_values(columns).reset_index(drop=True)
     assert set(before["origin"]) == {"space_filling", "audit", "probe"}
     monkeypatch.chdir(tmp_path)
-    lines = [line for line in script.splitlines() if not line.startswith("from your_script")]
+    lines = [line for line in reproduce(child).splitlines() if not line.startswith("from your_script")]
     namespace = {"objective": hill}
     exec("\n".join(lines).replace("round.run(", "round.run(progress=False, ").replace(", )", ")"), namespace)
     again = namespace["round"].trials[columns].sort_values(columns).reset_index(drop=True)
@@ -157,15 +142,12 @@ def test_a_round_that_grew_is_reproduced_as_it_was(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tmp_path):
+def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tree, tmp_path):
     rng = np.random.default_rng(1)
-    with refine.Tree("twice", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(
-            {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 5)}, lambda p: p["x"] + 0.01 * rng.random(), n=30
-        )
-        found.run(progress=False)
-        child = found.propose().accept(note="yes", n=5)
-        found.propose().decline(note="no")
-        text = found.report(tmp_path / "reports").read_text()
-        assert f"### 2. Declined by {found.decisions[-1].author}\n" in text
-        assert f"The next round is `{child.id}`, with 5 configurations asked for." in text
+    space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 5)}
+    found = tree.add_round(space, lambda p: p["x"] + 0.01 * rng.random(), n=30).run(progress=False)
+    child = found.propose().accept(note="yes", n=5)
+    found.propose().decline(note="no")
+    text = found.report(tmp_path / "reports").read_text()
+    assert f"### 2. Declined by {found.decisions[-1].author}\n" in text
+    assert f"The next round is `{child.id}`, with 5 configurations asked for." in text

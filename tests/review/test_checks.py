@@ -1,14 +1,16 @@
-"""The gate: every card has cases that pass, warn and fail, and says the number that decided."""
+"""The gate: every check has cases that pass, warn and fail, and says the number that decided."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import refine
+from objectives import bowl
 from refine.analysis.learning_curves import trial_curves
 from refine.errors import AnalysisError
 from refine.report.pages.checks import figure, question, says, subject
@@ -21,11 +23,10 @@ SPACE = refine.Space({"x": (0.5, 5.0, 10), "kind": ["a", "b", "c"], "depth": (1,
 
 
 def trials(value, n=120, space=SPACE, seed=0, **columns):
-    """A table of an space-filling round whose value is a function of its columns and a generator."""
+    """A table of a space-filling round whose value is a function of its columns and a generator."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame([space.configuration(int(c)) for c in rng.integers(0, space.size, n)])
-    frame["value"] = value(frame, rng)
-    return frame.assign(**columns)
+    return frame.assign(value=value(frame, rng)).assign(**columns)
 
 
 def middle(frame, rng):
@@ -34,19 +35,15 @@ def middle(frame, rng):
 
 def checks(frame, space=SPACE, direction="maximize", *, fresh=None, analysis=None, **known):
     found = analysis or refine.analyze(space, frame, direction=direction, fresh=fresh)
-    rest = {
-        "proposal": None,
-        "roles": {},
-        "goal": "",
-        "curves": (),
-        "before": math.nan,
-        "allow_degenerate": False,
-    }
-    return checks_of("abc", found, Known(**{**rest, **known}))
+    return checks_of("abc", found, replace(Known(None, {}, "", (), math.nan, False), **known))
 
 
-def nuisance(**roles):
-    return {**dict.fromkeys(SPACE, "nuisance"), **roles}
+def replicates(sd, k=5, times=4):
+    noise = np.random.default_rng(5).normal(0, sd, k * times)
+    return np.repeat(np.linspace(0.8, 0.9, k), times) + noise, np.repeat(range(k), times).tolist()
+
+
+SCIENTIFIC = {**dict.fromkeys(SPACE, "nuisance"), "kind": "scientific"}
 
 
 @pytest.mark.slow
@@ -54,14 +51,13 @@ def test_the_goal_is_a_note_or_a_scientific_parameter():
     frame = trials(middle)
     assert checks(frame)["goal"].verdict == "warn"
     assert says(checks(frame, goal="low dropout?")["goal"]) == "It explores: low dropout?"
-    asked = checks(frame, roles=nuisance(kind="scientific"))["goal"]
+    asked = checks(frame, roles=SCIENTIFIC)["goal"]
     assert (asked.verdict, figure(asked)) == ("pass", "1 scientific parameter, 2 nuisance")
     analysis = refine.analyze(SPACE, frame)
     proposal = refine.propose(analysis)
     assert proposal["kind"].kind == "drop"
-    deciding = checks(frame, roles=nuisance(kind="scientific"), analysis=analysis, proposal=proposal)["goal"]
-    assert deciding.verdict == "warn"
-    assert deciding.call == Action("round.plot.isolation", "kind")
+    deciding = checks(frame, roles=SCIENTIFIC, analysis=analysis, proposal=proposal)["goal"]
+    assert (deciding.verdict, deciding.call) == ("warn", Action("round.plot.isolation", "kind"))
 
 
 @pytest.mark.slow
@@ -75,9 +71,9 @@ def test_edges():
     assert "x (high)" in says(found)
     proposal = refine.propose(analysis)
     assert proposal["x"].kind == "widen"
-    widened = checks(rising, analysis=analysis, proposal=proposal)["edges"]
-    assert (widened.verdict, figure(widened)) == ("warn", "1 open end")
-    assert "x = 5" in says(widened)
+    wider = checks(rising, analysis=analysis, proposal=proposal)["edges"]
+    assert (wider.verdict, figure(wider)) == ("warn", "1 open end")
+    assert "x = 5" in says(wider)
     # A rate of 0 is a natural limit: nothing lies beyond it.
     space = refine.Space({"rate": (0.0, 0.5, 6), "kind": ["a", "b"]})
     falling = trials(lambda f, rng: -f["rate"] + rng.normal(0, 0.01, len(f)), n=200, space=space)
@@ -110,36 +106,28 @@ def test_a_second_region_that_is_cut_off_is_named():
 
 
 def test_enough_points():
-    assert checks(trials(middle, n=400))["enough"].verdict == "pass"
-    few = checks(trials(middle, n=40))["enough"]
-    assert few.verdict == "fail"
+    few, between, many = (checks(trials(middle, n=n))["enough"] for n in (40, 100, 400))
+    assert [few.verdict, between.verdict, many.verdict] == ["fail", "warn", "pass"]
     assert figure(few).startswith("7 good trials, ")
-    between = checks(trials(middle, n=100))["enough"]
-    assert between.verdict == "warn"
     assert 0.5 <= between.value < 1
     # What was seen to matter has been judged, however few good trials there were.
     space = refine.Space({"rate": (0.0, 1.0, 11)})
-    clear = checks(
-        trials(lambda f, rng: f["rate"] + rng.normal(0, 0.01, len(f)), n=40, space=space), space=space
-    )["enough"]
+    rising = trials(lambda f, rng: f["rate"] + rng.normal(0, 0.01, len(f)), n=40, space=space)
+    clear = checks(rising, space=space)["enough"]
     assert (clear.verdict, figure(clear)) == ("pass", "3 good trials, 18 needed")
     assert says(clear).startswith("Every parameter that is read was seen to matter, with fewer. ")
 
 
 @pytest.mark.parametrize(("failed", "verdict"), [(0, "pass"), (5, "pass"), (12, "warn"), (40, "fail")])
-def test_infeasible(failed, verdict):
-    states = ["failed"] * failed + ["complete"] * (120 - failed)
-    frame = trials(middle, state=states)
+def test_failed_trials_and_degenerate_models_are_not_usable(failed, verdict):
+    frame = trials(middle, state=["failed"] * failed + ["complete"] * (120 - failed))
     frame.loc[frame["state"] == "failed", "value"] = np.nan
     check = checks(frame)["infeasible"]
     assert (check.verdict, check.value) == (verdict, failed / 120)
     assert figure(check).startswith(f"{failed} of 120 without")
-
-
-def test_degenerate_models_are_not_usable_unless_the_person_says_so():
-    frame = trials(middle, degenerate=[1.0] * 60 + [0.0] * 60)
-    assert checks(frame)["infeasible"].verdict == "fail"
-    assert checks(frame, allow_degenerate=True)["infeasible"].verdict == "pass"
+    constant = trials(middle, degenerate=[1.0] * failed + [0.0] * (120 - failed))
+    assert checks(constant)["infeasible"].verdict == verdict
+    assert checks(constant, allow_degenerate=True)["infeasible"].verdict == "pass"
 
 
 def curves_of(*series):
@@ -150,38 +138,32 @@ def curves_of(*series):
 
 
 def test_curves():
-    frame = trials(middle)
+    frame, epochs = trials(middle), np.arange(60)
     assert checks(frame)["curves"].verdict == "unknown"
-    epochs = np.arange(60)
     rising, flat = 0.5 + 0.008 * epochs, 0.99 - 0.5 * np.exp(-epochs / 12)
     assert CurveCheck()((), (), rising).improving.seen
-    sound = checks(frame, curves=curves_of(*[flat] * 8))["curves"]
+    sound, third, most = (
+        checks(frame, curves=curves_of(*[rising] * a, *[flat] * b))["curves"]
+        for a, b in ((0, 8), (3, 6), (5, 3))
+    )
     assert (sound.verdict, figure(sound)) == ("pass", "0 of the best 8")
-    third = checks(frame, curves=curves_of(*[rising] * 3, *[flat] * 6))["curves"]
     assert (third.verdict, figure(third)) == ("warn", "3 of the best 9: still improving at the end")
-    assert checks(frame, curves=curves_of(*[rising] * 5, *[flat] * 3))["curves"].verdict == "fail"
+    assert most.verdict == "fail"
 
 
 def test_isolation_is_fair_only_with_enough_trials_of_every_level():
-    roles = nuisance(kind="scientific")
-    assert [c.key for c in checks(trials(middle), roles=nuisance()).checks].count("isolation") == 0
-    fair = checks(trials(middle), roles=roles)["isolation"]
-    assert fair.verdict == "pass"
     frame = trials(middle)
-    counts = frame["kind"].value_counts()
-    assert fair.value == counts.min()
-    few = frame.drop(frame.index[frame["kind"] == "b"][3:])
-    check = checks(few, roles=roles)["isolation"]
-    assert (check.verdict, check.value, figure(check)) == ("fail", 3, "at least 3 trials a level (b)")
-    some = frame.drop(frame.index[frame["kind"] == "b"][9:])
-    assert checks(some, roles=roles)["isolation"].verdict == "warn"
-
-
-def replicates(sd, k=5, times=4):
-    rng = np.random.default_rng(5)
-    return np.repeat(np.linspace(0.8, 0.9, k), times) + rng.normal(0, sd, k * times), np.repeat(
-        range(k), times
-    ).tolist()
+    assert [c.key for c in checks(frame, roles=dict.fromkeys(SPACE, "nuisance")).checks].count(
+        "isolation"
+    ) == 0
+    fair = checks(frame, roles=SCIENTIFIC)["isolation"]
+    assert (fair.verdict, fair.value) == ("pass", frame["kind"].value_counts().min())
+    few, some = (
+        checks(frame.drop(frame.index[frame["kind"] == "b"][left:]), roles=SCIENTIFIC)["isolation"]
+        for left in (3, 9)
+    )
+    assert (few.verdict, few.value, figure(few)) == ("fail", 3, "at least 3 trials a level (b)")
+    assert some.verdict == "warn"
 
 
 @pytest.mark.slow
@@ -189,44 +171,32 @@ def test_noise_against_what_was_known_before():
     frame, fresh = trials(middle), replicates(0.01)
     best = frame["value"].max()
     sd = refine.analyze(SPACE, frame, fresh=fresh).noise.sd
-    verdicts = {
-        gain: checks(frame, fresh=fresh, before=best - gain * sd)["noise"].verdict
-        for gain in (5.0, 1.0, 0.0, -1.0, -5.0)
-    }
-    assert verdicts == {5.0: "pass", 1.0: "warn", 0.0: "warn", -1.0: "warn", -5.0: "fail"}
-    check = checks(frame, fresh=fresh, before=best - 5 * sd)["noise"]
-    assert check.value == pytest.approx(5 * sd)
-    assert "5 times the noise" in figure(check)
+    verdicts = {5.0: "pass", 1.0: "warn", 0.0: "warn", -1.0: "warn", -5.0: "fail"}
+    found = {gain: checks(frame, fresh=fresh, before=best - gain * sd)["noise"] for gain in verdicts}
+    assert {gain: check.verdict for gain, check in found.items()} == verdicts
+    assert found[5.0].value == pytest.approx(5 * sd)
+    assert "5 times the noise" in figure(found[5.0])
     # The same the other way round.
     turned = frame.assign(value=-frame["value"])
     check = checks(turned, direction="minimize", fresh=fresh, before=-best + 5 * sd)["noise"]
     assert (check.verdict, check.value) == ("pass", pytest.approx(5 * sd))
 
 
-def test_noise_of_a_root_counts_what_is_as_good():
-    clear = checks(trials(middle), fresh=replicates(0.0005))["noise"]
-    assert clear.verdict == "pass"
-    blurred = checks(trials(middle), fresh=replicates(0.05))["noise"]
-    assert blurred.verdict == "warn"
-    assert "the choice among them is chance" in says(blurred)
-
-
-def test_optimism():
-    frame = trials(middle)
-    assert checks(frame, fresh=replicates(0.0001))["optimism"].verdict == "pass"
-    lucky = checks(frame, fresh=replicates(0.05))["optimism"]
-    assert lucky.verdict == "warn"
-    assert lucky.value > 0.05
-    assert "best of 120 trials judged" in says(lucky)
+def test_a_root_counts_what_is_as_good_and_what_its_best_owes_to_luck():
+    exact, clear, blurred = (checks(trials(middle), fresh=replicates(sd)) for sd in (0.0001, 0.0005, 0.05))
+    assert (clear["noise"].verdict, blurred["noise"].verdict) == ("pass", "warn")
+    assert "the choice among them is chance" in says(blurred["noise"])
+    assert (exact["optimism"].verdict, blurred["optimism"].verdict) == ("pass", "warn")
+    assert blurred["optimism"].value > 0.05
+    assert "best of 120 trials judged" in says(blurred["optimism"])
 
 
 def test_cost():
     frame = trials(middle)
     assert checks(frame)["cost"].verdict == "unknown"
-    same = frame.assign(seconds=10.0)
-    assert checks(same, fresh=replicates(0.01))["cost"].verdict == "pass"
+    cheap = frame.assign(seconds=10.0)
+    assert checks(cheap, fresh=replicates(0.01))["cost"].verdict == "pass"
     order = np.argsort(-frame["value"].to_numpy())
-    cheap = same.copy()
     cheap.loc[cheap.index[order[1]], ["value", "seconds"]] = frame["value"].max() - 1e-4, 2.0
     check = checks(cheap, fresh=replicates(0.01))["cost"]
     assert (check.verdict, check.value) == ("warn", pytest.approx(0.8))
@@ -248,16 +218,13 @@ def test_printing_and_looking_up():
 
 @pytest.mark.slow
 def test_a_round_and_its_review_ask_the_same(tree, space):
-    from objectives import bowl
-
     root = tree.add_round(space, bowl, n=100, seed=2, note="first").run(progress=False)
     review = root.propose()
     by_review, by_round = review.checks(), root.checks()
     assert [c.key for c in by_review.checks] == [c.key for c in by_round.checks]
     assert says(by_round["goal"]) == "It explores: first"
     child = review.accept(n=40).run(progress=False)
-    noise = child.checks()["noise"]
-    assert "over the best before" in figure(noise)
+    assert "over the best before" in figure(child.checks()["noise"])
     root.set_roles(optimizer="scientific")
     assert root.checks()["isolation"].about == "optimizer"
     with pytest.raises(AnalysisError):

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def root(tree, space):
-    return tree.add_round(space, objectives.bowl, n=100, seed=7).run(progress=False)
-
-
-@pytest.fixture
 def review(root):
     return root.propose()
 
@@ -51,29 +46,22 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     best = max(r.trials["value"].max() for r in tree.rounds)
     for e, space in ((ann, bold(review).space), (bob, wrong(review).space)):
         inside = max(r.trials.loc[space.contains(r.trials), "value"].max() for r in tree.rounds)
-        assert e.contest.best == pytest.approx(best)
-        assert e.contest.person.best == pytest.approx(inside)
+        assert (e.contest.best, e.contest.person.best) == pytest.approx((best, inside))
         assert e.contest.later > 0
         assert e.taken == ()
     assert ann.contest.kept(ann.contest.person)
-    assert (ann.contest.bolder, ann.contest.right) == ("person", "person")
-    assert bob.contest.right == "machine"
+    assert (ann.contest.bolder, ann.contest.right, bob.contest.right) == ("person", "person", "machine")
     scores = {s.author: s for s in found.authors}
     assert list(scores) == ["eve", "agent:ann", "agent:bob"]
-    assert (scores["agent:ann"].suggested, scores["agent:ann"].decisions, scores["agent:ann"].right) == (
-        1,
-        0,
-        1,
-    )
-    assert (scores["agent:bob"].kept, scores["agent:bob"].machine_right) == (0, 1)
-    assert scores["eve"].suggested == 0
+    of_ann, of_bob = scores["agent:ann"], scores["agent:bob"]
+    assert (of_ann.suggested, of_ann.decisions, of_ann.right) == (1, 0, 1)
+    assert (of_bob.kept, of_bob.machine_right, scores["eve"].suggested) == (0, 1, 0)
     text = str(found.details)
     assert "suggested by agent:ann: Keeps" in text
     assert "the suggestion turned out better. Not taken over." in text
     assert "agent:bob made 1 suggestion" in text
     rows = found.frame.set_index("author")
-    assert rows.loc["agent:ann", "decision"] == "suggested"
-    assert rows.loc["agent:ann", "right"] == "person"
+    assert list(rows.loc["agent:ann", ["decision", "right"]]) == ["suggested", "person"]
     assert not rows.loc["agent:bob", "kept_best"]
 
 
@@ -132,9 +120,6 @@ def test_two_authors_may_suggest_the_same(tree, root, review):
     assert [d.author for d in root.decisions] == ["agent:ann", "agent:bob"]
     kept = root.decisions[0]
     assert Decision.from_json(json.loads(kept.dumps())) == kept
-    unsigned = {k: v for k, v in kept.to_json().items() if k != "signed"}  # as they were stored at first
-    assert Decision.from_json(unsigned).digest != kept.digest
-    assert Decision.from_json({**unsigned, "author": "x"}).digest == Decision.from_json(unsigned).digest
 
 
 def test_what_its_author_decided_counts_once(tree, root, review):

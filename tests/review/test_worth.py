@@ -43,39 +43,37 @@ def ran(tree, objective, n, seed=3, **options):
     return tree.add_round(SPACE, objective, n=n, seed=seed, **options).run(progress=False)
 
 
+@pytest.fixture(scope="module")
+def coarse():
+    """A review after 30 trials of a bowl."""
+    with refine.Tree("coarse", store="sqlite://") as made:
+        yield ran(made, bowl, 30, seed=5).set_epsilon(0.004).propose()
+
+
 @pytest.mark.slow
-def test_a_coarse_search_of_a_bowl_goes_on(tree):
-    review = ran(tree, bowl, 30, seed=4).set_epsilon(0.004).propose()
-    assert 1 - bowl_of(tree.winner().params) > 0.02  # there is something to find
-    worth = review.worth(exploit=0.5)
+def test_a_coarse_search_of_a_bowl_goes_on(coarse):
+    assert 1 - bowl_of(coarse.round.recommend().params) > 0.02  # there is something to find
+    worth = coarse.worth(exploit=0.5)
     assert worth.verdict == "CONTINUE"
     assert worth.low < worth.gain < worth.high
     assert worth.epsilon == 0.004
     assert worth.probability > 0.25
-    # A round of one trial brings less.
-    assert review.worth(1).gain < worth.gain
+    assert coarse.worth(1).gain < worth.gain
 
 
 @pytest.mark.slow
-def test_a_bowl_that_was_searched_well_is_over(tree):
-    review = ran(tree, bowl, 400).set_epsilon(0.05).propose()
-    assert 1 - bowl_of(tree.winner().params) < 0.05
+@pytest.mark.parametrize(("objective", "n", "epsilon"), [(bowl, 400, 0.05), (flat, 60, None)])
+def test_a_bowl_that_was_searched_well_is_over_and_noise_is_not_worth_a_round(tree, objective, n, epsilon):
+    review = ran(tree, objective, n).propose(epsilon=epsilon)
     worth = review.worth()
     assert worth.verdict in ("STOP", "CONFIRM")
     assert worth.probability < 0.1
-
-
-@pytest.mark.slow
-def test_noise_alone_is_not_worth_a_round(tree):
-    review = ran(tree, flat, 60).propose()
-    worth = review.worth()
-    assert worth.verdict in ("STOP", "CONFIRM")
-    assert worth.probability < 0.1
-    assert worth.noise == pytest.approx(1.0, abs=0.4)
-    check = review.checks()["worth"]
-    assert (check.verdict, check.code) == ("warn", worth.verdict.lower())
-    assert figure(check).startswith(worth.verdict)
-    assert " in 60 trials: " in says(check)
+    if objective is flat:
+        assert worth.noise == pytest.approx(1.0, abs=0.4)
+        check = review.checks()["worth"]
+        assert (check.verdict, check.code) == ("warn", worth.verdict.lower())
+        assert figure(check).startswith(worth.verdict)
+        assert " in 60 trials: " in says(check)
 
 
 @pytest.mark.slow
@@ -99,11 +97,10 @@ def test_confirming_settles_what_it_asked_for():
 
 
 @pytest.mark.slow
-def test_a_price_says_what_a_round_must_bring(tree):
-    review = ran(tree, bowl, 30, seed=2).propose()
-    gain = review.worth().gain
-    assert math.isnan(review.worth().cost)
-    cheap, dear = (review.worth(price=gain * share / 30) for share in (0.5, 2))
+def test_a_price_says_what_a_round_must_bring(coarse):
+    gain = coarse.worth().gain
+    assert math.isnan(coarse.worth().cost)
+    cheap, dear = (coarse.worth(price=gain * share / coarse.advised) for share in (0.5, 2))
     assert (cheap.verdict, dear.verdict) == ("CONTINUE", "STOP")
     assert (cheap.gain, cheap.cost) == (gain, pytest.approx(gain / 2))
     assert "you may stop" in str(dear)
@@ -111,7 +108,7 @@ def test_a_price_says_what_a_round_must_bring(tree):
     assert verdict_of(0.9, gain=0.01, again=0.02, noise=0.1, cost=0.015) == "CONFIRM"
     for bad in (-1, math.inf, math.nan, "1", True):
         with pytest.raises(ReviewError, match="price must be a number >= 0, what one trial costs"):
-            review.worth(price=bad)
+            coarse.worth(price=bad)
 
 
 @pytest.mark.slow
@@ -143,27 +140,20 @@ def test_runs_again_count(tree):
 @pytest.mark.slow
 def test_a_minimum_is_worth_what_the_maximum_is(tree):
     up = ran(tree, bowl, 24, name="up").propose().worth()
-
-    def down(params, trial):
-        return -bowl(params, trial)
-
     with refine.Tree("down", store="sqlite://") as other:
-        root = other.add_round(SPACE, down, n=24, seed=3, name="up", direction="minimize")
-        lower = root.run(progress=False).propose()
-        plan = lower.rehearse(2, 20).plans[0]
-        assert lower.worth().probability == pytest.approx(up.probability)
-        assert lower.worth().gain == pytest.approx(up.gain)
+        down = ran(other, lambda p, trial: -bowl(p, trial), 24, name="up", direction="minimize").propose()
+        plan, worth = down.rehearse(2, 20).plans[0], down.worth()
+    assert (worth.probability, worth.gain) == pytest.approx((up.probability, up.gain))
     # The worst first: in the metric's own sign these fall.
     assert all(list(row) == sorted(row, reverse=True) for row in plan.quantiles)
 
 
 @pytest.mark.slow
-def test_edits_count_and_what_is_not_known_is_said(tree):
-    review = ran(tree, bowl, 60).propose()
-    bad = review.edit(x=(0.0, 0.1), y=(0.9, 1.0))
-    assert bad.worth().gain < review.worth().gain
+def test_edits_count_and_what_is_not_known_is_said(coarse):
+    bad = coarse.edit(x=(0.0, 0.1), y=(0.9, 1.0))
+    assert bad.worth().gain < coarse.worth().gain
     assert bad.checks()["worth"].values["gain"] == pytest.approx(bad.worth().gain)
-    unknown = review.edit(kind=["d", "e", "f"])
+    unknown = coarse.edit(kind=["d", "e", "f"])
     with pytest.raises(AnalysisError, match="say nothing about the space"):
         unknown.worth()
     assert unknown.checks()["worth"].verdict == "unknown"
@@ -171,22 +161,20 @@ def test_edits_count_and_what_is_not_known_is_said(tree):
     with pytest.raises(AnalysisError, match="say nothing about this space"):
         unknown.rehearse()
     with pytest.raises(DesignError, match="n must be a whole number"):
-        review.worth(0)
+        coarse.worth(0)
     with pytest.raises(ReviewError, match="exploit must be a share"):
-        review.worth(exploit=1.5)
+        coarse.worth(exploit=1.5)
 
 
 @pytest.mark.slow
-def test_every_review_says_it(tree, tmp_path):
-    review = ran(tree, bowl, 24).propose()
-    said = f"{review.worth().probability:.0%}".replace("%", " % chance to gain more than")
-    assert "chance to gain as much in 24 trials: " in str(review)
-    assert said in str(review.details)
-    assert said in review._repr_html_()
-    assert said in review.report(tmp_path).read_text()
-    data = json.dumps(review.worth().to_json(), allow_nan=False)
-    assert json.loads(data)["probability"] == pytest.approx(review.worth().probability)
-    assert str(review.worth()).startswith(f"{review.worth().verdict}: About {said}")
+def test_every_review_says_it(coarse, tmp_path):
+    said = f"{coarse.worth().probability:.0%}".replace("%", " % chance to gain more than")
+    assert f"chance to gain as much in {coarse.advised} trials" in str(coarse)
+    for text in (str(coarse.details), coarse._repr_html_(), coarse.report(tmp_path).read_text()):
+        assert said in text
+    data = json.dumps(coarse.worth().to_json(), allow_nan=False)
+    assert json.loads(data)["probability"] == pytest.approx(coarse.worth().probability)
+    assert str(coarse.worth()).startswith(f"{coarse.worth().verdict}: About {said}")
 
 
 @pytest.mark.slow
@@ -195,12 +183,11 @@ def test_a_plan_is_rehearsed_the_same_again(tree):
     found, again = root.rehearse(2, 20), root.propose().rehearse(2, 20)
     assert found.to_json() == again.to_json()
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["plans"][0]["rounds"] == 2
-    asked = found.plans[0]
+    asked, page = found.plans[0], found.page()
     assert (asked.rounds, asked.n, len(asked.mean), len(asked.quantiles)) == (2, 20, 2, 2)
     assert asked.quantiles[1][2] > found.now
     assert all(list(row) == sorted(row) for row in asked.quantiles)
     assert {plan.rounds * plan.n for plan in found.plans} == {40}
-    page = found.page()
     names = [row[0].text for row in page.blocks[1].rows]
     assert names == ["2 rounds of 20 trials", "1 round of 40 trials", "4 rounds of 10 trials"]
     assert [str(call) for call in page.calls] == ["review.accept(n=20, exploit=0.5)"]

@@ -87,6 +87,11 @@ class _Search:
         return [r.replicates for r in self.rounds]
 
     @cached_property
+    def fresh(self) -> int:
+        """How many runs under new seeds there were."""
+        return sum(map(len, self.replicates))
+
+    @cached_property
     def states(self) -> str:
         return counted(Counter(s for frame in self.frames for s in frame["state"]), {s: s for s in STATES})
 
@@ -160,7 +165,6 @@ def _write(search: _Search, file: str, folder: Path) -> Path:
         Section("How that is known", (Items(tuple(_notes(search))), *known.blocks[1:], *opened(more))),
         _ablation(search),
         _cheaper(won),
-        Section("How it was found", (values_table(["what", "value"], list(_found(search))),)),
         Section("For a methods section", (Raw(f"> {escape(' '.join(_methods(search)))}"),)),
         Section(
             "Reproducibility checklist",
@@ -258,26 +262,6 @@ def _cheaper(won: Winner) -> Section:
     )
 
 
-def _found(search: _Search) -> Iterator[tuple[str, str]]:
-    looks = sum(len(search.mine.context.reader.proposals(r._stored.pk)) for r in search.rounds)
-    yield "rounds", f"{len(search.rounds):,}"
-    yield "trials", search.states
-    yield "drawn", search.origins
-    yield "runs under new seeds", f"{sum(map(len, search.replicates)):,}"
-    yield "decisions", counted(search.decisions) or "none"
-    yield (
-        "looks at the results",
-        f"{plural(looks, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out",
-    )
-    yield "first design", _design(search)
-    yield "design seeds", ", ".join(str(r.node.seed) for r in search.rounds)
-    yield "objective", code(search.mine.node.objective)
-    yield from fingerprints(search.mine.node.data, search.codes)
-    yield "store", code(store_name(search.mine.context.store.name))
-    if math.isfinite(search.seconds):
-        yield "time of all trainings", duration(search.seconds)
-
-
 def _design(search: _Search) -> str:
     method = search.rounds[0].node.method
     return _DESIGNS.get(method, f"the sampler {method.removeprefix(OPTUNA)}")
@@ -291,7 +275,7 @@ def _environment(search: _Search) -> dict[str, Any]:
 
 def _methods(search: _Search) -> Iterator[str]:
     """Sentences for the methods section of a paper, from the records."""
-    won, space, replicates = search.won, search.rounds[0].space, sum(map(len, search.replicates))
+    won, space, replicates = search.won, search.rounds[0].space, search.fresh
     interval = between(*won.interval)
     yield (
         f"We tuned {plural(len(space.varied), 'hyperparameter')} with refine {VERSION} in {plural(len(search.rounds), 'round')} of "
@@ -328,32 +312,44 @@ def _methods(search: _Search) -> Iterator[str]:
 
 
 def _checklist(search: _Search) -> dict[str, str]:
-    won, tools, space = search.won, _environment(search), search.rounds[0].space
+    won, tools, space, mine = search.won, _environment(search), search.rounds[0].space, search.mine
     known, fresh = math.isfinite(won.interval[0]), len(won.candidates[0].fresh)
+    looks = sum(len(mine.context.reader.proposals(r._stored.pk)) for r in search.rounds)
+    data, codes = (text for _, text in fingerprints(mine.node.data, search.codes))
     software = [f"{name} {tools[name]}" for name in _SOFTWARE if name in tools]
-    commit = f" and commit {tools['git']}" if "git" in tools else ""
-    identified = f"yes, by {plural(len(search.codes), 'fingerprint')}{commit}"
+    commit = escape(f", commit {tools['git']}") if "git" in tools else ""
+    seeds = ", ".join(str(r.node.seed) for r in search.rounds)
     compared = (
         "no" if won.gain is None else f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}"
     )
-    stated = f"yes: {plural(len(space.varied), 'parameter')}, {space.size:,} configurations, in the reports of the rounds"
     return {
-        "Is the search space stated?": stated,
+        "What was tuned?": code(mine.node.objective),
+        "Is the search space stated?": (
+            f"yes: {plural(len(space.varied), 'parameter')}, {space.size:,} configurations, in the reports of the rounds"
+        ),
         "How many configurations were tried, in all?": (
-            f"{won.evaluated:,}, in {search.trials:,} trials; failed ones are counted"
+            f"{won.evaluated:,}, in {search.trials:,} trials; failed ones are counted: {search.states}"
+        ),
+        "How were they drawn?": f"{search.origins}; in the first round by {_design(search)}",
+        "How many rounds and decisions were there?": (
+            f"{plural(len(search.rounds), 'round')}; decisions: {counted(search.decisions) or 'none'}"
+        ),
+        "How often were results looked at?": (
+            f"{plural(looks, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out"
         ),
         "How was the reported one chosen?": "by its posterior mean" if known else "by the mean of its runs",
-        "How many runs is its value from?": f"{plural(1 + fresh, 'run')} of it, and those of its neighbours",
+        "How many runs is its value from?": f"{plural(1 + fresh, 'run')} of it, and those of its neighbours; {plural(search.fresh, 'run')} under new seeds in all",
         "What do the error bars mean?": (
             "95 % posterior interval of the mean over seeds" if known else "there are none"
         ),
         "Was it measured on data that the search never saw?": "no" if search.holdout is None else "yes",
         "Is it compared with a baseline?": compared,
-        "Are the seeds stated?": "yes: the seed of each is stored, and so is that of every design",
+        "Are the seeds stated?": f"yes: that of each trial is stored; of the designs {seeds}",
         "What did it cost?": duration(search.seconds) if math.isfinite(search.seconds) else "not measured",
         "On what did it run?": ", ".join(str(tools[k]) for k in _HARDWARE if k in tools) or "not recorded",
         "Which software?": ", ".join(software) or "not recorded",
-        "Is the code identified?": identified if search.codes else "no",
-        "Are the data identified?": "yes, by a fingerprint" if search.mine.node.data else "no",
+        "Is the code identified?": Raw(f"{codes}{commit}"),
+        "Are the data identified?": data,
+        "Where is it kept?": code(store_name(mine.context.store.name)),
         "Can it be run again?": "yes: below, and tree.replay checks stored trials",
     }

@@ -63,53 +63,37 @@ KIND_WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """Everything a round's report says; whoever has it can write one, with or without a store.
-
-    Attributes:
-        ancestors: Ids from the root to the parent; empty for a root.
-        n: Configurations planned.
-        analysis: Of the round's evidence; ``None`` where too few trials have finished.
-        proposal: What is proposed; ``None`` where nothing was asked for.
-        decisions: What was decided, in the order taken.
-        table: The round's own trials. A column ``error`` may hold their error texts.
-        codes: Fingerprints of the code its trials ran.
-        environment: Package -> version, of most of its trials.
-        reproduce: Python code that makes the round again.
-        store: Where the round is kept; shown without folders, user or password.
-        options: What more or less risk would buy; ``None`` without a proposal, or where trials have come since.
-        parent: The parent's own trials, where it has the same metric and direction; ``None`` without such.
-        optimism: How much of the best value is chance; ``None`` where there is no best.
-        curves: Training curves of the best trials, best first; empty where none were reported.
-        holdout_results: What the hold-out showed, each time it was opened at this round.
-        before: Best value known before this round; NaN for a root.
-        winner: The configuration of this round to hand over; ``None`` where no trial may be called best.
-        spread: What differs between the environments of its trials: name -> value -> number of trials.
-        name: What its files are called; default the round's id.
-        glance: The page of the review of the proposal, which is read first; ``None`` where there is none, and the analysis is.
-    """
+    """Everything a round's report says; whoever has it can write one, with or without a store."""
 
     tree: str
     node: Node
-    ancestors: tuple[str, ...]
-    n: int
-    analysis: Analysis | None
-    proposal: Proposal | None
-    decisions: tuple[Decision, ...]
-    table: pd.DataFrame
-    codes: tuple[str, ...]
-    environment: Mapping[str, str]
-    reproduce: str
-    store: str
+    ancestors: tuple[str, ...]  # ids from the root to the parent; empty for a root
+    n: int  # configurations planned
+    analysis: Analysis | None  # of the round's evidence; ``None`` where too few trials have finished
+    proposal: Proposal | None  # what is proposed; ``None`` where nothing was asked for
+    decisions: tuple[Decision, ...]  # what was decided, in the order taken
+    table: pd.DataFrame  # the round's own trials. A column ``error`` may hold their error texts
+    codes: tuple[str, ...]  # fingerprints of the code its trials ran
+    environment: Mapping[str, str]  # package -> version, of most of its trials
+    reproduce: str  # python code that makes the round again
+    store: str  # where the round is kept; shown without folders, user or password
+    # what more or less risk would buy; ``None`` without a proposal, or where trials have come since
     options: Options | None = None
+    # the parent's own trials, where it has the same metric and direction; ``None`` without such
     parent: pd.DataFrame | None = None
-    optimism: Optimism | None = None
+    optimism: Optimism | None = None  # how much of the best value is chance; ``None`` where there is no best
+    # training curves of the best trials, best first; empty where none were reported
     curves: tuple[TrialCurves, ...] = ()
+    # what the hold-out showed, each time it was opened at this round
     holdout_results: tuple[HoldoutResult, ...] = ()
     checks: Checks | None = None
-    before: float = math.nan
+    before: float = math.nan  # best value known before this round; NaN for a root
+    # the configuration of this round to hand over; ``None`` where no trial may be called best
     winner: Winner | None = None
+    # what differs between the environments of its trials: name -> value -> number of trials
     spread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    name: str = ""
+    name: str = ""  # what its files are called; default the round's id
+    # the page of the review of the proposal, which is read first; ``None`` where there is none, and the analysis is
     glance: Page | None = None
 
     @property

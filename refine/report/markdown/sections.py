@@ -61,7 +61,7 @@ def what_ran(facts: Facts) -> Section:
     if analysis is not None and analysis.feasibility is not None:
         feasible = feasible_sentence(analysis.feasibility)
         of = "What is said of the best, the winner and the proposal is about feasible trials."
-        parts.append(f"Subject to {joined(node.subject_to)}: {feasible} {of}")
+        parts.append(f"Subject to {join(list(node.subject_to))}: {feasible} {of}")
     rows: list[tuple[str, object]] = [
         ("tree", facts.tree),
         ("lineage", Raw(" → ".join(code(i) for i in (*facts.ancestors, node.id)))),

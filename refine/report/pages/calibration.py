@@ -169,10 +169,7 @@ def _belief(b: BeliefScore) -> str:
         return f"{says} No trial has finished yet."
     beside = "" if math.isnan(b.machine) else f", the first proposal {signed(b.machine)}"
     drawn = f" One of the {plural(b.drawn, 'trial')} that it chose beats a space-filling one with probability {b.better:.2f}."
-    return (
-        f"{says} At the best configuration known by now it was worth {signed(b.bits)} bits{beside}; an even density is worth 0."
-        f"{'' if math.isnan(b.better) else drawn}"
-    )
+    return f"{says} At the best configuration known by now it was worth {signed(b.bits)} bits{beside}; an even density is worth 0.{'' if math.isnan(b.better) else drawn}"
 
 
 def entry_sentences(e: Entry) -> str:
@@ -221,10 +218,7 @@ def _verdict(e: Entry) -> str:
     them = "It" if count == 1 else "They"
     if even != count:
         them = f"The {even:,} that {'is' if even == 1 else 'are'} even"
-    return (
-        f"{says} {them} would have found a better region that "
-        f"holds {percent(SHARE)} of what was cut off with probability {e.power():.2f}."
-    )
+    return f"{says} {them} would have found a better region that holds {percent(SHARE)} of what was cut off with probability {e.power():.2f}."
 
 
 def _decided(e: Entry) -> tuple[str, ...]:

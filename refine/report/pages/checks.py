@@ -198,22 +198,21 @@ def _ties(v: Any) -> str:
 
 def _second(v: Any) -> str:
     sides = [f"{n} {(' to ' if ordered else ', ').join(map(str, at))}" for n, at, ordered in v.place]
-    return (
-        f"Outside of what is proposed the likeliest is {join(sides)}: {percent(v.share)} of what is cut off. Of even audit trials "
-        f"{v.needed:,} would hit it (95 % sure)."
-    )
+    return f"Outside of what is proposed the likeliest is {join(sides)}: {percent(v.share)} of what is cut off. Of even audit trials {v.needed:,} would hit it (95 % sure)."
 
 
 _UNKNOWN_NOISE = "How much a value changes when run again is not known."
 _LOOKS = "It is the best of {trials:trial} judged on the same validation rows"
 
 _SAYS: dict[tuple[str, str], Say] = {
-    ("goal", "narrows_question"): (
-        "The proposal narrows {decided:and}, which the round asks about: accepting it answers the question."
-    ),
-    ("goal", "question"): (
-        "It asks about {scientific:and}; everything else is tuned so that the comparison is fair."
-    ),
+    (
+        "goal",
+        "narrows_question",
+    ): "The proposal narrows {decided:and}, which the round asks about: accepting it answers the question.",
+    (
+        "goal",
+        "question",
+    ): "It asks about {scientific:and}; everything else is tuned so that the comparison is fair.",
     ("goal", "explores"): "It explores: {note}",
     ("goal", "no_goal"): "It explores, without a note that says why.",
     ("edges", "piled_up"): _piled,
@@ -225,9 +224,10 @@ _SAYS: dict[tuple[str, str], Say] = {
     ("enough", "judged"): _judged,
     ("enough", "too_few"): _too_few,
     ("enough", "untested"): "Results chose the trials: nothing is tested.",
-    ("code", "several"): (
-        "Differences between trials may come from the code: exclude those of the old one, or make a new round."
-    ),
+    (
+        "code",
+        "several",
+    ): "Differences between trials may come from the code: exclude those of the old one, or make a new round.",
     ("infeasible", "few"): _lost,
     ("infeasible", "many"): _lost,
     ("curves", "no_curves"): "No loss or metric was reported by epoch.",

@@ -80,10 +80,7 @@ def belief_sentence(held: Believed) -> str:
     says, trials = f"Believed{by(held.said.author)}: {held.said.belief}.", plural(held.n, "configuration")
     times = _times(abs(held.log_ratio))
     if held.contradicted:
-        return (
-            f"{says} It is dropped: what {trials} showed is {times} as probable with the opposite as with it. "
-            "Proposals and exploit trials go by the trials alone."
-        )
+        return f"{says} It is dropped: what {trials} showed is {times} as probable with the opposite as with it. Proposals and exploit trials go by the trials alone."
     likelier = "it as with the opposite" if held.log_ratio >= 0 else "the opposite as with it"
     return (
         f"{says} After {trials}, which are {times} as probable with {likelier}, it weighs {percent(held.weight)} of what it weighed "

@@ -113,10 +113,7 @@ def decision_numbers(
     if proposal.claim.others:
         losses = [(found.metric, found.epsilon), *((t.metric, t.epsilon) for t in proposal.claim.others)]
         worse = ", ".join(f"{score(epsilon)} in {metric}" for metric, epsilon in losses)
-        of = (
-            "Probability that every point of the front in the present space has a configuration inside that is at most ε worse in each "
-            f"goal: {worse}."
-        )
+        of = f"Probability that every point of the front in the present space has a configuration inside that is at most ε worse in each goal: {worse}."
     numbers = [
         DecisionNumber(
             TOP_KEPT,

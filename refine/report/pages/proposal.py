@@ -233,10 +233,7 @@ def _claimed(proposal: Proposal) -> str:
         return f"{sure} the best {judged} inside is {within_text(claim)} the best anywhere in the present space{beyond}."
     losses = [(proposal.metric, claim.epsilon), *((t.metric, t.epsilon) for t in claim.others)]
     worse = join([f"{score(epsilon)} worse in {metric}" for metric, epsilon in losses])
-    return (
-        f"{sure} it keeps the front of {judged}: for every point of it there is a configuration inside "
-        f"that is at most {worse}{beyond}."
-    )
+    return f"{sure} it keeps the front of {judged}: for every point of it there is a configuration inside that is at most {worse}{beyond}."
 
 
 _NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
@@ -289,21 +286,10 @@ def offer_action(offer: Offer) -> Action:
     return Action("review.edit", {offer.name: typed})
 
 
-_WHY = {
-    "keep": "Why it stays as it is",
-    "narrow": "Why it is narrowed",
-    "drop": "Why choices leave",
-    "widen": "Why it is widened",
-    "reopen": "Why it is reopened",
-    "fix": "Why it is fixed",
-    "leave": "Why it is no longer read",
-}
-
-
 def why_heading(change: Change) -> str:
     """Why a parameter changes, in few words: ``Why: rises with lr``."""
-    words = short_reason(change) if change.kind not in ("keep", "leave") else ""
-    return f"Why: {words}" if words else _WHY[change.kind]
+    stays = {"keep": "Why it stays as it is", "leave": "Why it is no longer read"}
+    return stays.get(change.kind) or f"Why: {short_reason(change)}"
 
 
 def kept_text(change: Change) -> str:

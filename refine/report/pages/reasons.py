@@ -38,13 +38,19 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "and": join,
     "or": lambda items: join(items, "or"),
     "times": lambda ratio: times(ratio),
+    "is": lambda count: "is" if count == 1 else "are",
+    "number": lambda value: number(value, 2),
     "about": lambda seconds: f", about {duration(seconds)}," if seconds >= 1 else "",
-    "levels": lambda labels: join(labels) if len(labels) <= 4 else f"the other {len(labels)} levels",
+    "levels": lambda labels: _levels(labels),
 }
 """How a value of a template is written; another word is what is counted: ``{n:trial}`` gives ``3 trials``."""
 
 
 class _Template(Formatter):
+    def get_value(self, key: int | str, _: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """A value by its name; another name is made of all values."""
+        return kwargs[str(key)] if key in kwargs else _MADE[str(key)](SimpleNamespace(**kwargs))
+
     def format_field(self, value: Any, spec: str) -> str:
         if spec in _FORMATS:
             return _FORMATS[spec](value)
@@ -135,19 +141,17 @@ def _never_read(names: Sequence[str]) -> str:
 _CORRELATION = "rank correlation {estimate:signed} (95 % interval {low:signed} to {high:signed})"
 
 
-def _trend(v: Any) -> str:
-    but = f" over most of its range, but few of the best trials lie at its {v.few_at} end" if v.few_at else ""
-    return fill("{metric} {way} with {parameter}{but}: " + _CORRELATION + ", {q:q}.", {**vars(v), "but": but})
+def _few_at(v: Any) -> str:
+    return (
+        f" over most of its range, but few of the best trials lie at its {v.few_at} end" if v.few_at else ""
+    )
 
 
 def _no_trend(v: Any) -> str:
     alone = v.seen_by != "additive"
     effect = "it has an effect once those of the other parameters are removed"
     but = "the best trials are concentrated at some of its values" if alone else effect
-    return (
-        f"{v.metric} does not rise or fall steadily with {v.parameter} (rank correlation {signed(v.estimate)}), but {but} "
-        f"(q {p_value(v.q)})."
-    )
+    return f"{v.metric} does not rise or fall steadily with {v.parameter} (rank correlation {signed(v.estimate)}), but {but} (q {p_value(v.q)})."
 
 
 def _choices(v: Any) -> str:
@@ -156,23 +160,14 @@ def _choices(v: Any) -> str:
     medians = f": median {join(shown)}" if shown else ""
     q, effect = f"q {p_value(v.q)}", f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "additive":
-        return (
-            f"The choices of {v.parameter} differ once the effects of the other parameters are removed ({q}); "
-            f"by themselves they hardly do{medians}."
-        )
+        return f"The choices of {v.parameter} differ once the effects of the other parameters are removed ({q}); by themselves they hardly do{medians}."
     if v.seen_by == "importance":
-        return (
-            f"The choices of {v.parameter} are not equally frequent among the best fifth ({q}); over all trials "
-            f"they hardly differ ({effect}){medians}."
-        )
+        return f"The choices of {v.parameter} are not equally frequent among the best fifth ({q}); over all trials they hardly differ ({effect}){medians}."
     return f"The choices of {v.parameter} differ ({effect}, {q}){medians}."
 
 
-def _read_in(v: Any) -> str:
-    where = f", those where {_condition(v)}" if _condition(v) else ""
-    return (
-        f"Tested on the {plural(v.n, 'space-filling trial')} that read it ({percent(v.share)} of all{where})."
-    )
+def _where(v: Any) -> str:
+    return f", those where {_condition(v)}" if _condition(v) else ""
 
 
 def _condition(v: Any) -> str:
@@ -192,11 +187,6 @@ def _fail(v: Any) -> str:
     return join(ways, "or") + (apart if v.apart else "")
 
 
-def _fails_at(v: Any) -> str:
-    shares = join([f"{percent(share)} at {label}" for label, share in v.levels])
-    return f"Trials {_fail(v)} more often at some levels of {v.parameter} than at the others: {shares} (q {p_value(v.q)})."
-
-
 def _limited(v: Any) -> str:
     past = "It goes no further than" if v.widened else "It does not go beyond"
     if v.why == "declared":
@@ -213,25 +203,14 @@ def _effect_so_far(v: Any) -> str:
     )
 
 
-def _untried(v: Any) -> str:
-    return fill(
-        "No trial at {go:levels} gave a value." if v.no_value else "No trial lies at {go:levels}.", vars(v)
-    )
+def _levels(labels: Sequence[str]) -> str:
+    return join(labels) if len(labels) <= 4 else f"the other {len(labels)} levels"
 
 
 def _stay(v: Any) -> str:
     if isinstance(v.bounds, list):
         return " to ".join(number(end, 6) for end in v.bounds)
     return join(v.stay)
-
-
-def _contrast(v: Any) -> str:
-    there = "hardly ever occur" if v.there < HARDLY else f"are {times(v.there)} as frequent"
-    return fill(
-        "At {at} the best {share:percent} of trials are {here:times} as frequent as overall ({n_here} trials); "
-        "at {go:levels} they {rare} ({n_there} trials).",
-        {**vars(v), "at": _stay(v), "rare": there},
-    )
 
 
 def _refuted(v: Any) -> str:
@@ -261,12 +240,14 @@ def _decide(v: Any) -> str:
     return f"Decide about {join(v.parameters)}{time if v.seconds >= 1 else ''}."
 
 
-def _best_lost(v: Any) -> str:
-    inside = f"the best inside is {score(v.best_kept)}"
-    if math.isnan(v.best_kept):
-        none = f"none of the {plural(v.no_value, 'trial')} inside gave a value"
-        inside = none if v.no_value else "no trial lies inside"
-    return f"The best trial ({v.metric} {score(v.best)}) leaves; {inside}.{_again(v)}"
+def _inside(v: Any) -> str:
+    if not math.isnan(v.best_kept):
+        return f"the best inside is {score(v.best_kept)}"
+    return (
+        f"none of the {plural(v.no_value, 'trial')} inside gave a value"
+        if v.no_value
+        else "no trial lies inside"
+    )
 
 
 def _again(v: Any) -> str:
@@ -340,76 +321,66 @@ QUIET = tuple(_TOGETHER)
 """Codes of what is said of several parameters in one sentence."""
 
 
+_MADE: dict[str, Callable[[Any], str]] = {
+    "again": _again,
+    "at": _stay,
+    "condition_text": _condition,
+    "fail": _fail,
+    "few_text": _few_at,
+    "inside_text": _inside,
+    "rare": lambda v: "hardly ever occur" if v.there < HARDLY else f"are {times(v.there)} as frequent",
+    "shares": lambda v: join([f"{percent(share)} at {label}" for label, share in v.levels]),
+    "so_far": _effect_so_far,
+    "uneven": _uneven,
+    "where": _where,
+}
+"""What a template may name that is made of several values."""
+
 _SENTENCES: dict[str, Say] = {
     # What was seen of a parameter.
     "never_read": lambda v: _never_read([v.parameter]),
-    "trend": _trend,
+    "trend": "{metric} {way} with {parameter}{few_text}: " + _CORRELATION + ", {q:q}.",
     "no_trend": _no_trend,
     "choices": _choices,
     "coupled": "No effect of {parameter} alone is seen ({q:q}), but among the best trials it is coupled with {partners:and}.",
     "depends_on": "Its best value depends on {partners:and}.",
-    "read_in": _read_in,
-    "rich": lambda v: (
-        f"The best {percent(v.share)} of trials are concentrated at {join(v.levels)} (up to {number(v.times, 2)} times as "
-        "frequent as overall)."
-    ),
-    "fails_at": _fails_at,
-    "fails_towards": lambda v: (
-        f"Trials {_fail(v)} more often the {v.way} {v.parameter} is: {percent(v.below)} up to the middle of its range, "
-        f"{percent(v.above)} beyond (q {p_value(v.q)})."
-    ),
+    "read_in": "Tested on the {n:space-filling trial} that read it ({share:percent} of all{where}).",
+    "rich": "The best {share:percent} of trials are concentrated at {levels:and} (up to {times:number} times as frequent as overall).",
+    "fails_at": "Trials {fail} more often at some levels of {parameter} than at the others: {shares} ({q:q}).",
+    "fails_towards": "Trials {fail} more often the {way} {parameter} is: {below:percent} up to the middle of its range, {above:percent} beyond ({q:q}).",
     "piled_up": "{count} of the {of} best trials lie at its {side} end, {level}, where {share:percent} of all trials lie ({q:q}): the optimum may be beyond.",
     "improves_to_end": "Its values improve up to its {side} end, {level} ({q:q}): the optimum may be beyond.",
     "useless_beyond": "{metric} is best at its {side} end, where the front is worse in {first} than half of the trials: it goes no further.",
     "limited": _limited,
-    "not_seen": lambda v: f"No effect of {v.parameter} is seen: {_effect_so_far(v)}.",
-    "too_few": lambda v: (
-        f"{v.parameter} can't be judged yet: {plural(v.good, 'good trial')} of {v.needed} needed. No effect is seen so far: "
-        f"{_effect_so_far(v)}."
-    ),
+    "not_seen": "No effect of {parameter} is seen: {so_far}.",
+    "too_few": "{parameter} can't be judged yet: {good:good trial} of {needed} needed. No effect is seen so far: {so_far}.",
     "constant": "Every trial has the same {metric}, so no effect can be seen.",
     # What a change cuts off, or lets in.
     "all_plausible": "At this risk the optimum may be at any of its levels, so all stay.",
-    "untried": _untried,
-    "contrast": _contrast,
-    "model_only": lambda v: fill(
-        "The cut to {at} rests on the model of all parameters together: the best {share:percent} of trials alone do not show it "
-        "({here:times} as frequent as overall there, {there:times} at {go:levels}).",
-        {**vars(v), "at": _stay(v)},
+    "untried": lambda v: (
+        f"No trial {'at' if v.no_value else 'lies at'} {_levels(v.go)}{' gave a value' if v.no_value else ''}."
     ),
-    "model_alone": lambda v: f"The model of all parameters together favours {_stay(v)}; this is untested.",
+    "contrast": "At {at} the best {share:percent} of trials are {here:times} as frequent as overall ({n_here} trials); at {go:levels} they {rare} ({n_there} trials).",
+    "model_only": "The cut to {at} rests on the model of all parameters together: the best {share:percent} of trials alone do not show it ({here:times} as frequent as overall there, {there:times} at {go:levels}).",
+    "model_alone": "The model of all parameters together favours {at}; this is untested.",
     "seen_earlier": "{parameter} was seen to matter earlier in this branch, and all trials together show it; those of this round alone do not.",
     "not_tried": lambda v: upper(
-        f"{_FORMATS['levels'](v.levels)} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
+        f"{_levels(v.levels)} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
     ),
-    "not_read_in_box": lambda v: (
-        f"{v.parameter} was read only where {_condition(v)}, which leaves: it is fixed, since nothing that stays reads it."
-    ),
-    "not_there_in_box": lambda v: (
-        f"{v.parameter} is no longer read: it exists only where {_condition(v)}, which leaves. It is neither changed nor counted."
-    ),
+    "not_read_in_box": "{parameter} was read only where {condition_text}, which leaves: it is fixed, since nothing that stays reads it.",
+    "not_there_in_box": "{parameter} is no longer read: it exists only where {condition_text}, which leaves. It is neither changed nor counted.",
     "refuted": _refuted,
     # What else is suggested.
     "flat": "{parameter} makes no difference beyond {epsilon:score} at any of its levels, and a trial with {level} takes {saving:percent} less time than the median one.",
     "size": _size,
     # What to keep in mind.
     "imported": "{n:trial} of {of:,} were imported and look drawn at random or on a grid, so that they are tested on. If results chose them, import them with space_filling=False; else with space_filling=True.",
-    "uneven": lambda v: (
-        f"The trials are said to be drawn at random or on a grid, but do not look like it{_uneven(v)}: if results chose them, no "
-        "p-value holds; import them with space_filling=False."
-    ),
-    "untested": lambda v: (
-        f"Untested: results chose these {plural(v.n, 'trial')}{_uneven(v)}, so that p-values and densities would follow the choice. "
-        "What is proposed is the model's alone."
-    ),
+    "uneven": "The trials are said to be drawn at random or on a grid, but do not look like it{uneven}: if results chose them, no p-value holds; import them with space_filling=False.",
+    "untested": "Untested: results chose these {n:trial}{uneven}, so that p-values and densities would follow the choice. What is proposed is the model's alone.",
     "sampled": "{of:,} space-filling trials are more than an analysis needs: it was made on a sample of {n:,} of them, drawn by their configurations. What is counted, and the best trial, are of all.",
-    "damaged": lambda v: (
-        f"{plural(v.n, 'stored trial')} of this round and those before it can't be read, and {'is' if v.n == 1 else 'are'} left "
-        "out; tree.damage() says why."
-    ),
+    "damaged": "{n:stored trial} of this round and those before it can't be read, and {n:is} left out; tree.damage() says why.",
     "code": lambda v: (
-        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may "
-        "come from the code."
+        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may come from the code."
     ),
     "other_metric": "{metric} is not computed from the predictions of the trained model alone.",
     "no_predictions": "The trials stored no predictions: trial.predicted(predictions, targets).",
@@ -426,9 +397,7 @@ _SENTENCES: dict[str, Say] = {
     "new_value": lambda v: (
         f"{v.value} of {v.parameter} is new to this space{f'; did you mean {v.meant!r}?' if v.meant else '.'}"
     ),
-    "best_outside": lambda v: (
-        f"The best trial leaves; others as good ({v.metric} {score(v.best)}) stay.{_again(v)}"
-    ),
-    "best_lost": _best_lost,
+    "best_outside": "The best trial leaves; others as good ({metric} {best:score}) stay.{again}",
+    "best_lost": "The best trial ({metric} {best:score}) leaves; {inside_text}.{again}",
     "some_outside": _some_outside,
 }

@@ -170,10 +170,7 @@ def _gain(found: Winner) -> str:
         return f"beats the baseline by {apart} {interval}; {beside}"
     if gain.verdict == "worse":
         return f"does not beat the baseline: the gain is {score(gain.expected)} {interval}; {beside}"
-    return (
-        f"not shown to beat the baseline: the gain is {score(gain.expected)} {interval}, more than 0 with probability "
-        f"{probability(gain.probability)}; {beside}"
-    )
+    return f"not shown to beat the baseline: the gain is {score(gain.expected)} {interval}, more than 0 with probability {probability(gain.probability)}; {beside}"
 
 
 _RACES = {
