@@ -112,21 +112,12 @@ def postgresql(tmp_path_factory):
     user = "postgres" if root else getpass.getuser()
     run(str(binaries / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", user)
     options = f"-k {folder} -c listen_addresses=''"
-    run(
-        str(binaries / "pg_ctl"),
-        "-D",
-        str(folder / "data"),
-        "-w",
-        "-l",
-        str(folder / "log"),
-        "-o",
-        options,
-        "start",
-    )
+    control = [str(binaries / "pg_ctl"), "-D", str(folder / "data")]
+    run(*control, "-w", "-l", str(folder / "log"), "-o", options, "start")
     try:
         yield f"postgresql://{user}@/postgres?host={folder}"
     finally:
-        run(str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "stop")
+        run(*control, "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -65,11 +65,6 @@ class Lineage(NamedTuple):
 def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
     """Reads the trials of a round and its ancestors.
 
-    Args:
-        reader: Where trials are read; a snapshot, where it is to be few statements.
-        path: The nodes from the root to the round.
-        goal: What they are judged by.
-
     Raises:
         AnalysisError: No trial has such a metric.
     """
@@ -141,12 +136,6 @@ def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: 
 
     Trials are asked from the best one on whether they lie inside, so that most of a long path is never looked at.
 
-    Args:
-        reader: Where trials are read.
-        path: The nodes from the root to the round.
-        goal: What they are judged by.
-        values: Of the rounds that were looked at before.
-
     Raises:
         AnalysisError: No trial has such a metric.
     """
@@ -162,14 +151,7 @@ def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: 
 
 
 class Ranked:
-    """The trials of some rounds from the best one on, so that most of many are never looked at.
-
-    Args:
-        reader: Where trials are read.
-        used: Row of every round, and the values that its trials had of parameters that were added since.
-        goal: What they are judged by.
-        values: Of the rounds that were looked at before.
-    """
+    """The trials of some rounds from the best one on, so that most of many are never looked at."""
 
     def __init__(
         self, reader: Reader, used: Sequence[tuple[int, Mapping[str, Any]]], goal: Goal, values: Values

@@ -84,11 +84,7 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
 
 
 class _Everything:
-    """All rounds of a tree, by their parameters and what they are judged by; looked at once for all decisions.
-
-    Args:
-        rounds: The rounds.
-    """
+    """All rounds of a tree, by their parameters and what they are judged by; looked at once for all decisions."""
 
     def __init__(self, rounds: Sequence[RoundRecord]) -> None:
         self._values = Values()
@@ -185,11 +181,7 @@ def _later(
 
 
 def beliefs_of(rounds: Sequence[RoundRecord]) -> tuple[BeliefScore, ...]:
-    """What people believed, beside the machine's first proposal on the same round.
-
-    Args:
-        rounds: All rounds of a tree, oldest first.
-    """
+    """What people believed, beside the machine's first proposal on the same round."""
     every = _Everything(rounds)
     return tuple(_belief_score(every, r) for r in rounds if r.node.belief)
 
@@ -214,13 +206,7 @@ def _belief_score(every: _Everything, found: RoundRecord) -> BeliefScore:
 
 
 def seen(child: RoundRecord, decision: Decision, values: Values) -> Seen:
-    """What a child showed of what was planned at a decision; what was added to it later is left out.
-
-    Args:
-        child: The round that came of it.
-        decision: The decision.
-        values: Of the rounds that were looked at before.
-    """
+    """What a child showed of what was planned at a decision; what was added to it later is left out."""
     stored = child._stored
     extra = len(child.context.reader.beside(stored.pk))
     planned = (stored.n if decision.n is None else decision.n) - extra

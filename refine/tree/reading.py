@@ -43,12 +43,6 @@ def read_curves(
 def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tuple[float, str]:
     """Standard error of the difference of two of a round's best configurations, over folds or else validation examples.
 
-    Args:
-        reader: Where trials are read.
-        pk: Row of the round.
-        space: Its space.
-        goal: What they are judged by.
-
     Returns:
         The error and ``"folds"`` or ``"examples"``; 0 and nothing where it isn't known.
     """
@@ -67,13 +61,6 @@ def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tupl
 
 def read_optimism(reader: Reader, pk: int, goal: Goal, analysis: Analysis | None, seed: int = 0) -> Optimism:
     """How much of a round's best value is chance: see :meth:`refine.Round.optimism`.
-
-    Args:
-        reader: Where trials are read.
-        pk: Row of the round.
-        goal: What they are judged by.
-        analysis: Of the round, for the noise; ``None`` where too few trials have finished.
-        seed: Of simulations and bootstraps.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.

@@ -56,9 +56,6 @@ def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Da
         note: Why, in your words.
         author: Who does it; default the user name.
 
-    Returns:
-        What was removed.
-
     Raises:
         RoundBusyError: A round that holds something damaged is being run.
     """
@@ -127,9 +124,6 @@ def delete_round(
         note: Why, in your words.
         author: Who does it; default the user name.
 
-    Returns:
-        Ids of the rounds that were removed.
-
     Raises:
         ReviewError: Rounds came from it, and ``below`` was not said.
         RoundBusyError: One of them is being run.
@@ -165,9 +159,6 @@ def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str 
         which: A round, or one of its names: see :meth:`round`.
         note: Why, in your words.
         author: Who does it; default the user name.
-
-    Returns:
-        Whether anybody held it.
 
     Raises:
         RoundBusyError: A living process of this machine runs it: stop that.

@@ -35,14 +35,7 @@ def recommend(self: RoundRecord) -> Winner | None:
 
 
 def winner_of(reader: Reader, rounds: Goals, of: str, only: str | None = None) -> Winner | None:
-    """The configuration to hand over; ``None`` where no trial may be called best.
-
-    Args:
-        reader: Where trials are read.
-        rounds: Whose trials are evidence; the last one's epsilon is the loss that counts as none.
-        of: What it is the winner of, as it is shown.
-        only: Id of the round whose configurations may be handed over; default all.
-    """
+    """The configuration to hand over; ``None`` where no trial may be called best."""
     trials = ran(reader, rounds)
     field = field_in(reader, rounds, trials, only)
     if field is None:

@@ -14,37 +14,18 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
 
 class Terminal:
-    """A working folder in which commands are typed, and what its screen showed.
-
-    Args:
-        folder: Where commands run.
-    """
+    """A working folder in which commands are typed, and what its screen showed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.text = folder, ""
         self.said: list[str] = []  # commands, questions and answers, in order
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        self.environment = {
-            **os.environ,
-            "PATH": path,
-            "TERM": "xterm-256color",
-            "COLUMNS": str(COLUMNS),
-            "LOGNAME": "ada",
-        }
-        for name in ("CI", "NO_COLOR", "FORCE_COLOR"):
-            self.environment.pop(name, None)
+        plain = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR", "FORCE_COLOR")}
+        screen = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LOGNAME": "ada"}
+        self.environment = {**plain, "PATH": path, **screen}
 
     def run(self, command: str, *answers: tuple[str, str], status: int = 0) -> str:
-        """Types a command, answers its questions, and waits for its end.
-
-        Args:
-            command: What is typed.
-            answers: A piece of each question, and the answer.
-            status: The exit status that is expected.
-
-        Returns:
-            What was printed.
-        """
+        """Types a command, answers its questions (a piece of each, and the answer), waits for its end, and gives what was printed."""
         self.said.append(f"$ {command}")
         child = pexpect.spawn(
             "/bin/bash",

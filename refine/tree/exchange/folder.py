@@ -165,10 +165,6 @@ def _is_new(store: str | os.PathLike[str], name: str) -> bool:
 def write_part(folder: Path, part: Part) -> Path:
     """Writes one round's files.
 
-    Args:
-        folder: The tree's.
-        part: The round.
-
     Returns:
         The round's folder.
 
