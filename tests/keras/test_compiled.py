@@ -13,7 +13,7 @@ from keras import layers
 
 from nightly import few
 from refine.design.pruning import Limit
-from refine.errors import ObjectiveError, RefineWarning
+from refine.errors import RefineWarning
 from refine.keras import KerasObjective, _traces, fit, fmeasure
 from refine.keras._notices import heard_anew
 from refine.run.objective import RunningTrial, _running
@@ -223,6 +223,3 @@ def test_an_objective_asks_for_it() -> None:
     assert called({"units": 4}, RunningTrial(5, None)) == metrics
     assert programs() == 1
     assert objective.code.endswith("-compiled")
-    assert KerasObjective(unchanged, X, Y, accelerate=True).code.endswith("-accelerated")
-    with pytest.raises(ObjectiveError, match=r'accelerate: must be True, False or "compiled", got \'xla\''):
-        KerasObjective(unchanged, X, Y, accelerate="xla")
