@@ -22,20 +22,9 @@ from keras import layers, losses, metrics, ops, optimizers
 from keras.optimizers import schedules
 
 from refine.keras import balanced_accuracy, fmeasure, matthews
-from refine.testing import keras_parts as parts
+from refine.testing import _keras_parts as parts
+from refine.testing._keras_parts import called, compiled, given, network, stack, table
 from refine.testing.keras_fit import Examples, ModelCase, Way, compare_fits
-from refine.testing.keras_parts import (
-    ROWS,
-    VALIDATION,
-    called,
-    compiled,
-    given,
-    network,
-    per_step,
-    series,
-    stack,
-    table,
-)
 
 Makers = dict[str, Callable[[], Any]]
 
@@ -279,9 +268,9 @@ def _series() -> Iterator[ModelCase]:
         "TimeDistributed": (lambda: layers.TimeDistributed(layers.Dense(3)), gru),
     }
     for name, inner in listed.items():
-        yield ModelCase(f"series: {name}", partial(stack, (6, 3), *inner), series)
+        yield ModelCase(f"series: {name}", partial(stack, (6, 3), *inner), parts.series)
     noisy = partial(lstm, dropout=0.2, recurrent_dropout=0.2, seed=1)
-    yield ModelCase("series: LSTM, dropout", partial(stack, (6, 3), noisy), series, "step", short=True)
+    yield ModelCase("series: LSTM, dropout", partial(stack, (6, 3), noisy), parts.series, "step", short=True)
     masked = partial(stack, (6, 3), layers.Masking)
     yield ModelCase("mask: Masking, LSTM", partial(masked, lstm), parts.padded, short=True)
     backwards = partial(masked, partial(gru, go_backwards=True))
@@ -300,14 +289,14 @@ def _series() -> Iterator[ModelCase]:
         "Embedding, LSTM": (embedding, partial(lstm, **sequence)),
         "Embedding, dropout": (embedding, partial(layers.Dropout, 0.2)),
     }.items():
-        build = partial(per_step, *inner)
+        build = partial(parts.per_step, *inner)
         yield ModelCase(f"mask: {name}, per step", build, steps, way, short=name == "Embedding, dropout")
-    last = partial(per_step, layers.Masking, shape=(6, 3), loss="mse", metrics=["mae"])
+    last = partial(parts.per_step, layers.Masking, shape=(6, 3), loss="mse", metrics=["mae"])
     yield ModelCase("mask: Masking, per step", last, _padded_steps, way, short=True)
-    yield ModelCase("series: per step", partial(per_step, shape=(6, 3), loss="mse"), _padded_steps)
+    yield ModelCase("series: per step", partial(parts.per_step, shape=(6, 3), loss="mse"), _padded_steps)
     for kind in (layers.MultiHeadAttention, layers.Attention, layers.AdditiveAttention):
-        yield ModelCase(f"series: {kind.__name__}", partial(parts.attending, kind), series)
-    even = partial(series, rows=40)
+        yield ModelCase(f"series: {kind.__name__}", partial(parts.attending, kind), parts.series)
+    even = partial(parts.series, rows=40)
     validation = given(batch_size=10, validation_data=None)
     yield ModelCase("series: stateful LSTM", _stateful, even, "fit", validation)
 
@@ -351,7 +340,7 @@ def _autoencoder() -> keras.Model:
 
 
 def _options() -> Iterator[ModelCase]:
-    weight = np.linspace(0, 2, ROWS).astype("float32")
+    weight = np.linspace(0, 2, parts.ROWS).astype("float32")
     x, y, x_val, y_val = table()
     callbacks = keras.callbacks
     stopping, plateau = callbacks.EarlyStopping, callbacks.ReduceLROnPlateau
@@ -362,7 +351,7 @@ def _options() -> Iterator[ModelCase]:
         "class_weight": (given(class_weight={0: 3.0, 1: 0.5}), "fast"),
         "class_weight, every epoch": (called(callbacks.Callback, class_weight={0: 3.0}), "fast"),
         "sample_weight": (given(sample_weight=weight), "fast"),
-        "weights of validation": (given(validation_data=(x_val, y_val, weight[:VALIDATION])), "fast"),
+        "weights of validation": (given(validation_data=(x_val, y_val, weight[: parts.VALIDATION])), "fast"),
         "integer targets of validation": (given(validation_data=(x_val, y_val.astype("int64"))), "fast"),
         "validation_split": (given(validation_split=0.3, validation_data=None), "fast"),
         "validation_freq": (given(validation_freq=2, epochs=5), "step"),

@@ -16,9 +16,9 @@ import refine.keras
 from nightly import few
 from refine.keras import _notices, _rowwise
 from refine.testing import keras_models
+from refine.testing._keras_parts import Averaged, network, table
 from refine.testing.keras_fit import Examples, ModelCase, compare_fits
 from refine.testing.keras_models import model_cases
-from refine.testing.keras_parts import Averaged, network, table
 
 
 @pytest.fixture(autouse=True)

@@ -212,7 +212,6 @@ class Penalised(layers.Layer):  # type: ignore[misc]
     """A layer with a loss of its own."""
 
     def call(self, x: Any) -> Any:
-        """Passes its inputs on."""
         self.add_loss(0.1 * ops.mean(ops.square(x)))
         return x
 
@@ -221,11 +220,9 @@ class Scaled(layers.Layer):  # type: ignore[misc]
     """A layer with a weight, by a name that Keras has too."""
 
     def build(self, shape: Any) -> None:
-        """Makes the weight."""
         self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
 
     def call(self, x: Any) -> Any:
-        """Scales each column."""
         return x * self.scale
 
 
@@ -233,11 +230,9 @@ class Counting(layers.Layer):  # type: ignore[misc]
     """A layer that counts its calls, also those of validation."""
 
     def build(self, shape: Any) -> None:  # noqa: ARG002
-        """Makes the counter."""
         self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
     def call(self, x: Any) -> Any:
-        """Adds the number of calls."""
         self.calls.assign_add(1.0)
         return x + 0.01 * self.calls
 
@@ -246,7 +241,6 @@ class Averaged(layers.Layer):  # type: ignore[misc]
     """A layer that subtracts the batch's mean."""
 
     def call(self, x: Any) -> Any:
-        """Mixes rows."""
         return x - ops.mean(x, axis=0, keepdims=True)
 
 
@@ -259,7 +253,6 @@ class Subclassed(keras.Model):  # type: ignore[misc]
         self.end = layers.Dense(1, activation="sigmoid")
 
     def call(self, x: Any) -> Any:
-        """Two layers."""
         return self.end(self.hidden(x))
 
 
@@ -267,7 +260,6 @@ class Autoencoder(Subclassed):
     """Without targets."""
 
     def call(self, x: Any) -> Any:
-        """Adds the loss."""
         self.add_loss(ops.mean(ops.square(super().call(x) - x)))
         return x
 
@@ -276,7 +268,6 @@ class Nested(keras.Model):  # type: ignore[misc]
     """A step that returns the results of all metrics, those of ``compile`` in a dict of their own."""
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Keras' step with other logs."""
         super().train_step(data)
         return {metric.name: metric.result() for metric in self.metrics}
 
@@ -285,7 +276,6 @@ class Logged(keras.Model):  # type: ignore[misc]
     """A step that returns what no metric holds."""
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Keras' step with other logs."""
         logs = super().train_step(data)
         return {**logs, "largest": ops.max(data[0])}
 
@@ -308,7 +298,6 @@ class OwnLoss(losses.Loss):  # type: ignore[misc]
     """A loss relative to the largest target of the batch."""
 
     def call(self, y: Any, p: Any) -> Any:
-        """Depends on the batch."""
         return ops.mean(ops.abs(y - p), axis=-1) / (1 + ops.max(y))
 
 
@@ -334,17 +323,14 @@ class Largest(metrics.Metric):  # type: ignore[misc]
         self.largest: Any = None
 
     def update_state(self, y: Any, p: Any, sample_weight: Any = None) -> None:  # noqa: ARG002
-        """Looks at a batch."""
         if self.largest is None:
             self.largest = self.add_variable((), "zeros", name="largest")
         self.largest.assign(ops.maximum(self.largest, ops.mean(y * p)))
 
     def result(self) -> Any:
-        """The largest so far."""
         return ops.zeros(()) if self.largest is None else ops.convert_to_tensor(self.largest)
 
     def reset_state(self) -> None:
-        """Forgets it."""
         if self.largest is not None:
             self.largest.assign(0.0)
 
@@ -360,7 +346,6 @@ class StopsAtBegin(keras.callbacks.Callback):  # type: ignore[misc]
         self.epoch = epoch
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Stops."""
         self.model.stop_training = epoch == self.epoch
 
 
@@ -368,7 +353,6 @@ class Halves(keras.callbacks.Callback):  # type: ignore[misc]
     """Changes weights between epochs."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Halves all weights."""
         self.model.set_weights([0.5 * weight for weight in self.model.get_weights()])
 
 
@@ -376,7 +360,6 @@ class OnBatches(keras.callbacks.Callback):  # type: ignore[misc]
     """Acts on batches."""
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Lowers the learning rate."""
         self.model.optimizer.learning_rate = 0.9 * self.model.optimizer.learning_rate
 
 
