@@ -21,10 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from refine.testing.designs import DesignContract
 from refine.testing.executors import ExecutorContract
-from refine.testing.objectives import Finding, ObjectiveContract, check_objective, findings_of
+from refine.testing.objectives import (
+    Finding,
+    KerasObjectiveContract,
+    ObjectiveContract,
+    check_objective,
+    findings_of,
+)
 from refine.testing.statistics import StatisticContract
 from refine.testing.stores import StoreContract
-from refine.testing.trained import KerasObjectiveContract
 
 if TYPE_CHECKING:
     from refine.testing import keras_models

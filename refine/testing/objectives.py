@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
+import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import ObjectiveError, RefineWarning
-from refine.run.objective import evaluate, evaluate_many, wants_trial
+from refine.run.objective import Configuration, RunningTrial, evaluate, evaluate_many, wants_trial
 from refine.run.outcome import Outcome, Task
 from refine.run.protocols import Objective
 from refine.run.workers.batches import most_together, runs_many
@@ -297,6 +299,59 @@ class ObjectiveContract(ABC):
     def test_it_takes_every_level(self) -> None:
         """No level of any parameter makes it raise."""
         self._holds(takes_every_level)
+
+
+class KerasObjectiveContract(ObjectiveContract):
+    """The contract of a :class:`refine.keras.KerasObjective`: ``objective()`` returns one."""
+
+    n = 2
+
+    @property
+    def _configuration(self) -> Configuration:
+        space = self.space()
+        return Configuration((space if isinstance(space, Space) else Space(space)).configuration(0))
+
+    def _run(self) -> tuple[dict[str, float], RunningTrial]:
+        trial = RunningTrial(seed=5)
+        objective: Any = self.objective()
+        return objective(self._configuration, trial), trial
+
+    def test_its_data_have_a_fingerprint(self) -> None:
+        """The same for the same data."""
+        one: Any = self.objective()
+        other: Any = self.objective()
+        assert isinstance(one.fingerprint, str)
+        assert one.fingerprint == other.fingerprint, "the same data gave two fingerprints"
+
+    def test_validation_is_reported_by_epoch(self) -> None:
+        """There are metrics of the validation rows, and what is returned is the value of an epoch."""
+        metrics, trial = self._run()
+        assert any(name.startswith("val_") for name in metrics), (
+            f"no metric of the validation rows: {metrics}"
+        )
+        for name, series in trial.curve.items():
+            assert name in metrics, f"{name} is reported by epoch and not returned"
+            assert np.isclose(series, metrics[name], equal_nan=True).any(), (
+                f"{name} is {metrics[name]}, which is the value of no epoch"
+            )
+
+    def test_a_model_can_be_kept(self) -> None:
+        """What :meth:`Round.best_model` trains again can be saved and read, and predicts the same."""
+        objective: Any = self.objective()
+        model, metrics = objective.trained(self._configuration, RunningTrial(seed=5))
+        again, _ = self._run()
+        shared = metrics.keys() & again.keys()
+        assert shared
+        assert all(np.isclose(metrics[n], again[n], equal_nan=True) for n in shared), (
+            "trained again it is another model"
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model"
+            assert objective.load_model(path) is None
+            objective.save_model(model, path)
+            read = objective.load_model(path)
+            for a, b in zip(model.get_weights(), read.get_weights(), strict=True):
+                assert np.array_equal(a, b)
 
 
 def _last_line(outcome: Outcome) -> str:
