@@ -11,7 +11,7 @@ from refine.errors import AnalysisError, DesignError
 
 
 def smooth(params):
-    return params["lr"] ** 0.5 - params["dropout"] + 0.1 * params["junk"]
+    return params["lr"] ** 0.5 - params["dropout"] + 0.093 * params["junk"]
 
 
 def noisy(params, trial):
