@@ -31,11 +31,7 @@ _DIGITS = 12
 
 
 def fingerprint(target: Any) -> str:
-    """The fingerprint of an objective's code.
-
-    Returns:
-        12 hexadecimal digits.
-    """
+    """The fingerprint of an objective's code. Returns: 12 hexadecimal digits."""
     found = _Sources()
     found.follow(target)
     total = hashlib.sha256()

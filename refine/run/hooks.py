@@ -29,11 +29,7 @@ class Tracker(Protocol):
 
 
 def trackers_of(track: Tracker | Sequence[Tracker] | None) -> tuple[Tracker, ...]:
-    """The trackers that were given.
-
-    Raises:
-        DesignError: Something that is none.
-    """
+    """The trackers that were given. Raises DesignError: something that is none."""
     given: tuple[Any, ...] = (
         () if track is None else tuple(track) if isinstance(track, list | tuple) else (track,)
     )
@@ -48,11 +44,7 @@ def trackers_of(track: Tracker | Sequence[Tracker] | None) -> tuple[Tracker, ...
 
 
 def callables(given: Any, name: str) -> tuple[Callable[[Any], object], ...]:
-    """The hooks that were given by an option.
-
-    Raises:
-        DesignError: Something that can't be called.
-    """
+    """The hooks that were given by an option. Raises DesignError: something that can't be called."""
     hooks = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
     for hook in hooks:
         if not callable(hook):

@@ -72,11 +72,7 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
-    """The states whose trials run again.
-
-    Raises:
-        DesignError: Something else than a state of trials, or several.
-    """
+    """The states whose trials run again. Raises DesignError: something else than a state of trials, or several."""
     states = (rerun,) if isinstance(rerun, str) else () if rerun is None else rerun
     if not isinstance(states, Collection):
         raise DesignError(f"rerun must be a state of trials, or a list of them, got {rerun!r}")

@@ -235,11 +235,7 @@ def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def as_float(name: Any, value: Any, rule: str = f"{_RETURNS} to numbers") -> float:
-    """A metric's value as a number.
-
-    Raises:
-        ObjectiveError: It is none.
-    """
+    """A metric's value as a number. Raises ObjectiveError: it is none."""
     if not isinstance(value, str | bytes | None):
         try:
             return float(value)

@@ -127,11 +127,7 @@ def replicate_tasks(
 
 
 def known_best(keys: Sequence[str], top: int, round_id: str) -> list[str]:
-    """The first ``top`` keys.
-
-    Raises:
-        AnalysisError: There is none.
-    """
+    """The first ``top`` keys. Raises AnalysisError: there is none."""
     if not keys:
         raise AnalysisError(
             f"round {round_id}: has no finished trial that may be called best; run it first",

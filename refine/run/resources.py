@@ -111,11 +111,7 @@ class Limits(NamedTuple):
 
 
 def limits_of(timeout: float | None, memory: int | str | None, executor: Executor | None) -> Limits:
-    """Checked limits.
-
-    Raises:
-        DesignError: Out of range, or a limit for an executor whose processes can't be stopped.
-    """
+    """Checked limits. Raises DesignError: out of range, or a limit for an executor whose processes can't be stopped."""
     if timeout is not None and (
         isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf
     ):

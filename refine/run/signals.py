@@ -25,11 +25,7 @@ _ASK: tuple[signal.Signals, ...] = tuple(
 
 
 def check_grace(grace: Any) -> float:
-    """``grace`` if it is a number of seconds.
-
-    Raises:
-        DesignError: It is none.
-    """
+    """``grace`` if it is a number of seconds. Raises DesignError: it is none."""
     if (
         isinstance(grace, bool)
         or not isinstance(grace, int | float)

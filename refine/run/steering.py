@@ -135,11 +135,7 @@ class Steered:
             self._check_asked(task, series, state)
 
     def check(self, outcome: Outcome) -> None:
-        """Looks, after a trial was stored, whether the pruner has anything to go by.
-
-        Raises:
-            ObjectiveError: It has not.
-        """
+        """Looks, after a trial was stored, whether the pruner has anything to go by. Raises ObjectiveError: it has not."""
         if (
             self._node.pruner is not None
             and outcome.state == State.COMPLETE
@@ -228,11 +224,7 @@ class Steered:
 
 
 def _tool(tools: Mapping[str, Any], node: Node, name: str, what: str) -> Any:
-    """A sampler or pruner of Optuna that was given in this process.
-
-    Raises:
-        DesignError: It was not: the round was reopened.
-    """
+    """A sampler or pruner of Optuna that was given in this process. Raises DesignError: it was not: the round was reopened."""
     if name not in tools:
         raise DesignError(
             f"round {node.id}: its {what} is {name}, an object that is not at hand after reopening; give it: "

@@ -43,11 +43,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def url_of(given: str | os.PathLike[str]) -> sa.URL:
-    """The URL of what a person calls a store.
-
-    Raises:
-        StoreError: It is neither a URL nor a path.
-    """
+    """The URL of what a person calls a store. Raises StoreError: it is neither a URL nor a path."""
     text = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
     if not isinstance(text, str) or not text or "\0" in text:
         raise StoreError(

@@ -48,11 +48,7 @@ def level_rows(texts: Sequence[str]) -> Rows | None:
 
 
 def number_rows(texts: Sequence[str]) -> Rows | None:
-    """Texts of objects that have the same names with numbers.
-
-    Returns:
-        ``None`` where cutting them at commas does not tell.
-    """
+    """Texts of objects that have the same names with numbers. Returns ``None`` where cutting them at commas does not tell."""
 
     def column(pieces: list[str], first: bool, last: bool) -> tuple[str, Values] | None:
         found = _values(pieces, first, last)

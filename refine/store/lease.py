@@ -153,11 +153,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
 
 
 def _take(engine: sa.Engine, pk: int, what: str) -> None:
-    """Writes the lease, unless a living process has it.
-
-    Raises:
-        RoundBusyError: One has.
-    """
+    """Writes the lease, unless a living process has it. Raises RoundBusyError: one has."""
     c, (host, pid) = t.lease.c, _me()
     with engine.begin() as connection:
         row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()

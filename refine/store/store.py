@@ -141,11 +141,7 @@ class Store(Reader):
 
     @property
     def engine(self) -> sa.Engine:
-        """Where connections come from.
-
-        Raises:
-            StoreError: The store was closed.
-        """
+        """Where connections come from. Raises StoreError: the store was closed."""
         if self.closed:
             raise StoreError(
                 f"store {self.name}: was closed, by tree.close() or at the end of its with block; open it again: "

@@ -66,11 +66,7 @@ def write_whole(path: Path, content: bytes | Iterable[str]) -> Path:
 
 
 def made_folder(folder: str | os.PathLike[str]) -> Path:
-    """A folder, created if need be with those above it.
-
-    Raises:
-        StoreError: It can't be.
-    """
+    """A folder, created if need be with those above it. Raises StoreError: it can't be."""
     path = Path(folder)
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)

@@ -37,11 +37,7 @@ def provides(name: str) -> Callable[[F], F]:
 
 
 def provided(name: str) -> Callable[..., Any]:
-    """The function that was registered under a name.
-
-    Raises:
-        LookupError: Nothing was; a mistake in this package.
-    """
+    """The function that was registered under a name. Raises LookupError: nothing was; a mistake in this package."""
     if name not in _FUNCTIONS:
         _load()
     return _FUNCTIONS[name]

@@ -23,11 +23,7 @@ def runs_many(objective: Objective) -> bool:
 
 
 def most_together(objective: Objective) -> int:
-    """How many trials an objective runs at once at most.
-
-    Raises:
-        ObjectiveError: What it says is no number of trials.
-    """
+    """How many trials an objective runs at once at most. Raises ObjectiveError: what it says is no number of trials."""
     most = getattr(objective, "most_together", None)
     if most is not None and not is_whole(most):
         raise ObjectiveError(

@@ -34,11 +34,7 @@ def own_folder() -> Iterator[Path]:
 
 
 def sweep(where: Path) -> int:
-    """Removes this user's folders of runs whose process is gone.
-
-    Returns:
-        How many.
-    """
+    """Removes this user's folders of runs whose process is gone. Returns: how many."""
     found = 0
     for folder in where.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
