@@ -10,7 +10,7 @@ from typing import Any, cast
 from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.run.objective import evaluate
 from refine.run.plan import stored_task
-from refine.run.protocols import KeepsModels, Objective, Prepares, WithModel
+from refine.run.protocols import Objective, offers
 from refine.run.resources import Resources, is_whole
 from refine.store.store import Store
 from refine.trials.goal import Goal
@@ -52,7 +52,7 @@ def best_model(
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
     Resources(threads=threads)
     node, chosen = stored.node, cast(Any, objective)
-    if not isinstance(objective, WithModel):
+    if not offers(objective, "trained"):
         raise ObjectiveError(
             f"round {node.id}: the objective {node.objective!r} gives no model; use refine.keras.KerasObjective, or "
             "give it a method trained(params, trial) that returns (model, metrics)"
@@ -74,11 +74,11 @@ def best_model(
             f"round {node.id}: the best trial was imported without its seed, so it can't be trained again to the same "
             "weights; give the frame a column 'seed', or replicate() it under new seeds"
         )
-    if isinstance(objective, Prepares):
-        objective.prepare(threads)
+    if offers(objective, "prepare"):
+        chosen.prepare(threads)
     place = None if folder is None else folder / f"{node.id}-{keys[rank - 1][:12]}-{seed}"
     if place is not None:
-        if not isinstance(objective, KeepsModels):
+        if not offers(objective, "save_model", "load_model"):
             raise ObjectiveError(
                 f"round {node.id}: the objective {node.objective!r} can't keep models; leave folder out, or give "
                 "it the methods save_model(model, path) and load_model(path)"

@@ -14,7 +14,7 @@ from refine.errors import AnalysisError, ObjectiveError
 from refine.run.objective import RunningTrial
 from refine.run.outcome import Task, with_absent
 from refine.run.plan import stored_task
-from refine.run.protocols import Objective, Prepares, WithHoldout
+from refine.run.protocols import Objective, offers
 from refine.run.replicates import known_best
 from refine.run.resources import Resources
 from refine.run.signals import interruptible
@@ -90,7 +90,7 @@ class OnHoldout:
 
     def prepare(self, threads: int) -> None:
         """Sets up the process, as the objective does."""
-        if isinstance(self.objective, Prepares):
+        if offers(self.objective, "prepare"):
             self.objective.prepare(threads)
 
 
@@ -139,7 +139,7 @@ def open_holdout(
         DesignError: An option is no whole number >= 1.
     """
     node = stored.node
-    if not isinstance(objective, WithHoldout) or not callable(objective.holdout):
+    if not offers(objective, "holdout"):
         raise ObjectiveError(
             f"round {node.id}: the objective {node.objective!r} has no hold-out; make it with "
             "KerasObjective(..., holdout=0.2), or give it a method holdout(params, trial)"

@@ -9,7 +9,7 @@ from typing import Any
 
 from refine.errors import ObjectiveError
 from refine.run.fingerprint import fingerprint
-from refine.run.protocols import BuildsModel, Named, Objective, WithCode, WithData, Wraps
+from refine.run.protocols import Objective, offers, text_of
 from refine.trials.round_record import check_objective_name
 
 UNNAMED = "imported:"
@@ -18,9 +18,9 @@ UNNAMED = "imported:"
 
 def objective_name(objective: Objective) -> str:
     """The name that goes into a round's identity: ``objective.name``, else the qualified name."""
-    if isinstance(objective, Named) and isinstance(objective.name, str) and objective.name:
-        return objective.name
-    target = objective.func if isinstance(objective, Wraps) else objective
+    if name := text_of(objective, "name"):
+        return name
+    target = getattr(objective, "func", objective)
     qualname = getattr(target, "__qualname__", type(target).__qualname__)
     module = getattr(target, "__module__", None) or type(target).__module__
     if "<lambda>" in qualname:
@@ -44,23 +44,20 @@ def check_name(name: str | None) -> str | None:
 
 def objective_data(objective: Objective) -> str | None:
     """The fingerprint of the objective's data, where it has one."""
-    if isinstance(objective, WithData) and isinstance(objective.fingerprint, str):
-        return objective.fingerprint
-    return None
+    return text_of(objective, "fingerprint")
 
 
 def objective_code(objective: Objective) -> str:
     """The fingerprint of the objective's code: its own, or see :func:`refine.run.fingerprint.fingerprint`."""
-    if isinstance(objective, WithCode) and isinstance(objective.code, str):
-        return objective.code
-    return fingerprint(objective)
+    code = text_of(objective, "code")
+    return fingerprint(objective) if code is None else code
 
 
 def _own_source(objective: Objective) -> str:
     """A digest of a lambda's own source, which is part of its name and never changes its way."""
-    if isinstance(objective, WithCode) and isinstance(objective.code, str):
-        return objective.code
-    target = inspect.unwrap(objective.func if isinstance(objective, Wraps) else objective)
+    if (said := text_of(objective, "code")) is not None:
+        return said
+    target = inspect.unwrap(getattr(objective, "func", objective))
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)
     code = getattr(target, "__code__", None)
@@ -77,10 +74,8 @@ def _own_source(objective: Objective) -> str:
 def source_file(objective: Objective) -> str | None:
     """The file that the objective was written in; ``None`` in a notebook or at a prompt."""
     target: Any = objective
-    if isinstance(target, BuildsModel) and callable(target.model):
-        target = target.model
-    if isinstance(target, Wraps) and callable(target.func):
-        target = target.func
+    for name in ("model", "func"):
+        target = getattr(target, name) if offers(target, name) else target
     target = inspect.unwrap(target)
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)

@@ -301,7 +301,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
 
 
 def evaluate_many(objective: Objective, tasks: Sequence[Task], with_trial: bool) -> list[Outcome]:
-    """Runs trials together in this process, by an objective that is a :class:`refine.run.protocols.RunsMany`.
+    """Runs trials together in this process, by an objective that has a ``run_many``.
 
     Each took an equal share of the time. If the objective can't run these together, they run one by one, with a warning.
     """

@@ -15,7 +15,7 @@ from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError
 from refine.run.outcome import Outcome, Task
 from refine.run.plan import plan, stored_task
-from refine.run.protocols import Objective, Prunable
+from refine.run.protocols import Objective
 from refine.run.resources import Resources
 from refine.space.space import decode_configuration, encode_configuration
 from refine.store.store import Store
@@ -278,7 +278,7 @@ def check_place(node: Node, objective: Objective, resources: Resources) -> None:
             f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs workers=1, no "
             f"executor, timeout or memory, got workers={resources.workers}; refine.Pruner() works anywhere"
         )
-    if isinstance(objective, Prunable) and objective.stops is False:
+    if getattr(objective, "stops", None) is False:
         raise ObjectiveError(
             f"round {node.id}: a pruner can't stop an objective that trains every configuration on several splits; use "
             "splits=1, or leave the pruner out"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from refine.errors import ObjectiveError
 from refine.run.outcome import Outcome, Task
-from refine.run.protocols import Objective, RunsMany
+from refine.run.protocols import Objective, offers
 from refine.run.resources import is_whole
 
 MOST = 256
@@ -19,7 +19,7 @@ _SECONDS = 30.0
 
 def runs_many(objective: Objective) -> bool:
     """Whether the objective offers to run several trials at once."""
-    return isinstance(objective, RunsMany) and objective.run_many is not None
+    return offers(objective, "run_many")
 
 
 def most_together(objective: Objective) -> int:

@@ -14,7 +14,7 @@ from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.environment import TOGETHER, environment
 from refine.run.objective import evaluate, evaluate_many, wants_trial
 from refine.run.outcome import Outcome, Task, raised
-from refine.run.protocols import Objective, Prepares
+from refine.run.protocols import Objective, offers
 from refine.run.workers.packed_objective import unpack
 from refine.run.workers.task import Job, opened
 from refine.run.workers.watchdog import mark
@@ -106,5 +106,5 @@ def _ends_after(seconds: float) -> Iterator[None]:
 
 def prepare(objective: Objective, threads: int) -> None:
     """Sets up the process, where the objective asks for that."""
-    if isinstance(objective, Prepares):
-        objective.prepare(threads)
+    if offers(objective, "prepare"):
+        objective.prepare(threads)  # type: ignore[attr-defined]
