@@ -120,18 +120,9 @@ def open_holdout(
     visit: Visit,
     resources: Resources,
 ) -> HoldoutResult:
-    """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`.
+    """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`. Earlier openings are looked for in its branch.
 
-    Args:
-        store: The store.
-        stored: The round.
-        branch: The rounds on its root-to-leaf paths, where earlier openings are looked for.
-        objective: What to call.
-        goal: What trials are judged by.
-        choose: Gives the hashes of the configurations to measure, best first.
-        seeds: How many models of each.
-        visit: Who opens and why.
-        resources: What the models are trained on.
+    ``choose`` gives the hashes of the configurations to measure, best first; ``seeds`` says how many models of each.
 
     Raises:
         ObjectiveError: The objective has no hold-out.

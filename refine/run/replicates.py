@@ -107,15 +107,7 @@ def check_times(top: int, runs: int, called: str = "seeds") -> None:
 def replicate_tasks(
     node: Node, records: Records, keys: Sequence[str], seeds: int, rerun: frozenset[str] = frozenset()
 ) -> list[Task]:
-    """What is left to run of some configurations' replicates, seed by seed.
-
-    Args:
-        node: The round.
-        records: Its trials so far, replicates among them.
-        keys: Hashes of configurations that it has run.
-        seeds: How many replicates of each there shall be.
-        rerun: Replicates that ended in one of these states come again.
-    """
+    """What is left to run of some configurations' replicates, seed by seed, and again what ended in a state of ``rerun``."""
     c, attempt_of = records.columns, attempts(records, rerun)
     first = {key: i for i, (key, r) in enumerate(zip(c["key"], c["replicate"], strict=True)) if r == 0}
     todo = [(key, r, attempt_of(key, r)) for r in range(1, seeds + 1) for key in keys]

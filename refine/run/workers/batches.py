@@ -33,14 +33,7 @@ def most_together(objective: Objective) -> int:
 
 
 class Batches:
-    """Takes tasks in batches that are as large as a time allows, by what earlier ones took.
-
-    Args:
-        objective: Whose tasks they are; one that does not run several has batches of one.
-        count: How many tasks there are.
-        workers: How many batches run at a time, so that none gets what another could run.
-        wanted: Whether trials may run together at all.
-    """
+    """Takes tasks in batches that are as large as a time allows, by what earlier ones took; no worker gets what another could run."""
 
     def __init__(self, objective: Objective, count: int, workers: int, *, wanted: bool) -> None:
         self.together = wanted and runs_many(objective)
