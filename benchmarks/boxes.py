@@ -121,17 +121,11 @@ def digest(make: Callable, sources: tuple[str, ...]) -> str:
 
 
 class Worth(NamedTuple):
-    """A box against the whole grid's truth.
+    """A box against the whole grid's truth."""
 
-    Attributes:
-        kept: Share of the cells inside.
-        loss: best - best mean inside, in units of the metric.
-        luck: the same of one training a cell.
-    """
-
-    kept: float
-    loss: float
-    luck: float
+    kept: float  # share of the cells inside
+    loss: float  # best - best mean inside, in units of the metric
+    luck: float  # the same of one training a cell
 
 
 def worth(table: Grid, levels: Sequence[Sequence[int]]) -> Worth:

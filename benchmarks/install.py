@@ -42,17 +42,11 @@ EXTRAS = {
 
 
 class Installed(NamedTuple):
-    """What came of one installation.
+    """What came of one installation."""
 
-    Attributes:
-        packages: Distributions, without pip and this one.
-        megabytes: Of site-packages, in millions of bytes.
-        seconds: Of CPU that the installation took.
-    """
-
-    packages: int
-    megabytes: float
-    seconds: float
+    packages: int  # distributions, without pip and this one
+    megabytes: float  # of site-packages, in millions of bytes
+    seconds: float  # of CPU that the installation took
 
 
 def used() -> float:

@@ -30,23 +30,14 @@ KINDS = {"found": "best configuration evaluated", "chosen": "configuration with 
 
 
 class Step(NamedTuple):
-    """One proposal of a search, accepted as it was.
+    """One proposal of a search, accepted as it was."""
 
-    Attributes:
-        family: Of the table.
-        number: Of the round that it was made from, 1 the first.
-        unchanged: Whether it proposes the space as it is.
-        kept: Volume kept.
-        stated: Its probability.
-        true: Whether the best mean inside is within its epsilon of the best mean in the round's space.
-    """
-
-    family: str
-    number: int
-    unchanged: bool
-    kept: float
-    stated: float
-    true: bool
+    family: str  # of the table
+    number: int  # of the round that it was made from, 1 the first
+    unchanged: bool  # whether it proposes the space as it is
+    kept: float  # volume kept
+    stated: float  # its probability
+    true: bool  # whether the best mean inside is within its epsilon of the best mean in the round's space
 
 
 def by_refine(

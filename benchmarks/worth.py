@@ -39,18 +39,14 @@ REHEARSED = (1, 3)
 
 
 class Rule(NamedTuple):
-    """When a search stops.
+    """When a search stops."""
 
-    Attributes:
-        score: Column that it looks at.
-        verdict: Below it, another round is said not to be worth it: the threshold that was right most often on tables to
-            tune on.
-        stop: Below it, a search stops by itself: the threshold that saved the most on these while 0.02 of (best - median) was
-            lost on average.
-    """
-
-    score: str
+    score: str  # column that it looks at
+    # below it, another round is said not to be worth it: the threshold that was right most often on tables to
+    # tune on
     verdict: float
+    # below it, a search stops by itself: the threshold that saved the most on these while 0.02 of (best -
+    # median) was lost on average
     stop: float
 
 
