@@ -381,7 +381,8 @@ def analyze(
     own = np.flatnonzero(rows.mask) >= pooled
     _check_feasible(rows, own, space, constraints)
     parts = [rows] if past is None else [rows, past]
-    n_even = _n_even(parts, [(space[n], list(space).index(n)) for n in space.varied])
+    names, parameters = list(space.varied), [space[n] for n in space.varied]
+    n_even = _n_even(parts, parameters)
     if not _enough(rows, len(frame)):
         rows = parts[0] = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
     if not rows.finished[own].any():
@@ -389,10 +390,8 @@ def analyze(
             "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
         )
     space_filling = rows.finished & rows.space_filling
-    names = list(space.varied)
-    at = [list(space).index(n) for n in names]
-    cardinalities = [0 if space[n].ordered else space[n].size for n in names]
-    X, y, place = _evidence(parts, at, sign)
+    cardinalities = [0 if p.ordered else p.size for p in parameters]
+    X, y, place = _evidence(parts, sign)
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
@@ -402,32 +401,28 @@ def analyze(
     there = space.active_in(rows.table) if space.conditions else {}
     # What a configuration has not can't have been read, whatever was handed over in its place.
     masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
-    tests = Tests(rows, list(zip(at, cardinalities, strict=True)), sign, seed, permutations)
-    absent = [~there.get(n, np.ones(len(rows.y), dtype=np.bool_)) for n in names]
-    each = without_ruled_out(rows, [(space[n], at[j]) for j, n in enumerate(names)], absent)
-    found = [evidence_of(space[n], n, at[j], each[j], masks.get(n), tests) for j, n in enumerate(names)]
+    tests = Tests(rows, cardinalities, sign, seed, permutations)
+    everyone = np.ones(len(rows.y), dtype=np.bool_)
+    each = without_ruled_out(rows, parameters, [~there.get(n, everyone) for n in names])
+    found = [evidence_of(space[n], n, j, each[j], masks.get(n), tests) for j, n in enumerate(names)]
     # A trial that raised may have read little: only those with a value tell what is read.
-    positions = {n: (space[n], rows.X[rows.finished, j]) for n, j in zip(names, at, strict=True)}
+    positions = {n: (space[n], rows.X[rows.finished, j]) for j, n in enumerate(names)}
     for j, e in enumerate(found):
         if e.name in there:
             found[j] = e._replace(condition=active_where(space, e.name))
         elif 0 < e.read < 1:
             others = {n: v for n, v in positions.items() if n != e.name}
             found[j] = e._replace(condition=read_where(masks[e.name][rows.finished], others))
-    ranked = rows.ranked
-    X_ranked, y_ranked = rows.X[ranked][:, at], sign * rows.y[ranked]
-    order_ranked = order_of(X_ranked, y_ranked)
-    X_ranked, y_ranked = X_ranked[order_ranked], y_ranked[order_ranked]
-    sampled = space_filling if space_filling.any() else rows.finished  # what tells the noise
-    X_sampled, y_sampled = rows.X[sampled][:, at], sign * rows.y[sampled]
-    order = order_ranked if np.array_equal(ranked, sampled) else order_of(X_sampled, y_sampled)
-    X_sampled, y_sampled = X_sampled[order], y_sampled[order]
+    X_ranked, y_ranked, order_ranked = _in_order(rows, rows.ranked, sign)
+    # What tells the noise: where nothing is tested, all that finished.
+    sampled = space_filling if space_filling.any() else rows.finished
+    X_sampled, y_sampled, order = _in_order(rows, sampled, sign)
     labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][sampled][order].tolist()
     usable = np.concatenate([sign * part.y[part.finished & ~part.degenerate] for part in parts])
-    seen = [masks.get(n, np.ones(len(rows.ranked), np.bool_))[ranked] for n in names]
-    read_ranked = np.column_stack(seen)[order_ranked] if names else np.ones((len(y_ranked), 0), np.bool_)
+    seen = [masks.get(n, everyone)[rows.ranked][order_ranked] for n in names]
+    read_ranked = np.reshape(seen, (len(names), len(y_ranked))).T
     if space_filling.any():
-        pooled_p = _pooled_p(parts, at, cardinalities, sign)
+        pooled_p = _pooled_p(parts, cardinalities, sign)
         found = [e._replace(pooled_p=float(p)) for e, p in zip(found, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     table = rows.table[own].reset_index(drop=True)
@@ -562,15 +557,20 @@ def _enough(rows: Rows, count: int) -> bool:
     )
 
 
-def _evidence(
-    parts: Sequence[Rows], at: list[int], sign: float
-) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+def _in_order(rows: Rows, mask: Bools, sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+    """Positions and values, larger is better, of some rows in an order that does not depend on theirs, and that order."""
+    X, y = rows.X[mask], sign * rows.y[mask]
+    order = order_of(X, y)
+    return X[order], y[order], order
+
+
+def _evidence(parts: Sequence[Rows], sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
     """What the surrogate learns from, in an order that does not depend on the rows', and that order.
 
     A trial that failed, was stopped for being behind, or can't be best, tells where not to look: it counts as the
     worst value seen.
     """
-    X = np.concatenate([part.X[part.telling][:, at] for part in parts])
+    X = np.concatenate([part.X[part.telling] for part in parts])
     y = np.concatenate([np.where(part.finished, sign * part.y, np.nan)[part.telling] for part in parts])
     degenerate = np.concatenate([part.degenerate[part.telling] for part in parts])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
@@ -578,10 +578,10 @@ def _evidence(
     return X[order], y[order], order
 
 
-def _pooled_p(parts: Sequence[Rows], at: list[int], cardinalities: list[int], sign: float) -> Floats:
+def _pooled_p(parts: Sequence[Rows], cardinalities: list[int], sign: float) -> Floats:
     """(parameters,) p-values of an additive model on all space-filling trials inside, those of earlier rounds among them."""
     even = [part.finished & part.space_filling for part in parts]
-    X = np.concatenate([part.X[e][:, at] for part, e in zip(parts, even, strict=True)])
+    X = np.concatenate([part.X[e] for part, e in zip(parts, even, strict=True)])
     y = np.concatenate([sign * part.y[e] for part, e in zip(parts, even, strict=True)])
     alone, score = once(X, y, cardinalities)
     return stats.AdditiveTest()(X[alone], score, cardinalities)
@@ -615,15 +615,16 @@ def _feasibility(
     )
 
 
-def _n_even(parts: Sequence[Rows], axes: Sequence[tuple[Parameter, int]]) -> int:
+def _n_even(parts: Sequence[Rows], parameters: Sequence[Parameter]) -> int:
     """How many different configurations were drawn evenly over the whole space.
 
     Earlier rounds count if they reach everywhere: a space that was widened since holds levels that they never drew.
     """
     even = [part.X[part.measurable & part.space_filling] for part in parts]
-    if len(even) > 1 and any(stats.untried(level_axis(p), even[1][:, j]).any() for p, j in axes):
+    each = enumerate(parameters)
+    if len(even) > 1 and any(stats.untried(level_axis(p), even[1][:, j]).any() for j, p in each):
         even = even[:1]
-    return len(np.unique(np.concatenate(even)[:, [j for _, j in axes]], axis=0))
+    return len(np.unique(np.concatenate(even), axis=0))
 
 
 def _judged(frame: pd.DataFrame, space: Space, constraints: Sequence[MetricConstraint]) -> pd.DataFrame:
@@ -687,7 +688,7 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
     degenerate = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
     return Rows(
         table=table,
-        X=space.unit(table),
+        X=space.unit(table)[:, [n in space.varied for n in space]],
         y=y,
         finished=finished,
         failed=failed,

@@ -156,7 +156,7 @@ class Rows(NamedTuple):
     """Trials inside a space, as arrays beside their table."""
 
     table: pd.DataFrame
-    X: Floats
+    X: Floats  # (n, d) unit-scale positions of the parameters that vary
     y: Floats  # for tests pruned trials stand here with the worst finished value, tied with it
     finished: Bools
     failed: Bools
@@ -220,18 +220,17 @@ class Tests:
 
     Args:
         rows: Trials inside the space.
-        beside: Column in ``rows.X`` and number of choices, 0 where ordered, of every parameter that varies.
+        cardinalities: Numbers of choices, 0 where ordered.
         sign: 1 to maximize, -1 to minimize.
         seed: Of every bootstrap and permutation test.
         permutations: Of the importance's null.
     """
 
     def __init__(
-        self, rows: Rows, beside: Sequence[tuple[int, int]], sign: float, seed: int, permutations: int
+        self, rows: Rows, cardinalities: Sequence[int], sign: float, seed: int, permutations: int
     ) -> None:
         self.sign, self.seed, self.permutations = sign, seed, permutations
-        self._rows, self._known = rows, dict[bytes, Tested]()
-        self._columns, self._sizes = [c for c, _ in beside], [size for _, size in beside]
+        self._rows, self._sizes, self._known = rows, cardinalities, dict[bytes, Tested]()
 
     def on(self, tested: Bools) -> Tested:
         """What a mask of the rows says."""
@@ -241,7 +240,7 @@ class Tests:
             at = np.flatnonzero(tested)
             at = at[order_of(rows.X[at], rows.y[at])]  # draws must not depend on the order of rows
             others, y, plain = (
-                rows.X[at][:, self._columns],
+                rows.X[at],
                 self.sign * rows.y[at],
                 self.sign * rows.measured[at],
             )
@@ -251,10 +250,6 @@ class Tests:
             additive = stats.AdditiveTest()(others[alone], shown, self._sizes)
             self._known[key] = Tested(at, others, y, alone, score, shown, plain, additive)
         return self._known[key]
-
-    def additive(self, found: Tested, column: int) -> float:
-        """The p-value of the parameter in a column of ``rows.X``."""
-        return float(found.additive[self._columns.index(column)])
 
 
 def evidence_of(
@@ -295,7 +290,7 @@ def evidence_of(
     else:
         association = stats.KruskalWallis(seed=seed)(x[alone], same.shown, k)
         trend = association.p
-    seen = stats.joined(local.p, trend, tests.additive(same, column))
+    seen = stats.joined(local.p, trend, float(same.additive[column]))
     # What a test of the parameter alone sees as well is reported as that test's.
     by_itself = 2 * min(seen.p_importance, seen.p_trend) <= ALPHA
     return ParameterEvidence(
@@ -495,19 +490,17 @@ _LEAST = 5
 _ALPHA = 0.01
 
 
-def without_ruled_out(
-    rows: Rows, columns: Sequence[tuple[Parameter, int]], absent: Sequence[Bools]
-) -> list[Rows]:
+def without_ruled_out(rows: Rows, parameters: Sequence[Parameter], absent: Sequence[Bools]) -> list[Rows]:
     """Rows for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
 
     A level is ruled out where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
-    fails whatever the other parameters are, and would drown what they have to do with it. ``columns`` are the parameters that vary
-    and their columns in ``rows.X``; ``absent`` says of each which trials have it not by its condition.
+    fails whatever the other parameters are, and would drown what they have to do with it. ``absent`` says of each parameter which
+    trials have it not by its condition.
     """
     each = [rows._replace(absent=gone) for gone in absent]
-    lost = np.zeros((len(columns), len(rows.y)), dtype=np.bool_)
-    for mask, mine, (parameter, column) in zip(lost, each, columns, strict=True):
-        codes, ended = level_axis(parameter).index(rows.X[:, column]), mine.ended
+    lost = np.zeros((len(parameters), len(rows.y)), dtype=np.bool_)
+    for mask, mine, parameter, x in zip(lost, each, parameters, rows.X.T, strict=True):
+        codes, ended = level_axis(parameter).index(x), mine.ended
         rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)
         levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
         mask[:] = np.isin(codes, levels) & ~mine.absent
