@@ -9,7 +9,7 @@ import pytest
 import objectives
 import refine
 from refine.errors import ReviewError
-from refine.proposal.allocation import audit_configurations, batch_rows, probe_configurations
+from refine.proposal.allocation import audit_configurations, probe_configurations
 from refine.report.pages.proposal import claim_sentence, why
 from refine.space.space import configuration_key
 from refine.trials.trial import AUDITS
@@ -106,17 +106,3 @@ def test_probes_go_where_a_second_region_is_plausible():
     others = probe_configurations(analysis, space, inner, 6, seed=1, skip=first)
     assert first.isdisjoint(configuration_key(space.frozen(p)) for p in others)
     assert probe_configurations(analysis, space, space, 6, seed=1) == []  # nothing is cut off
-
-
-@pytest.mark.slow
-def test_a_batch_of_a_search_repeats_nothing_and_goes_where_it_is_good(root):
-    analysis, space = root.analyze(), root.space
-    before = batch_rows(analysis, space, 10, seed=1)
-    skip = frozenset(configuration_key(space.frozen(space.at(row))) for row in before[:4])
-    rows = batch_rows(analysis, space, 10, seed=1, skip=skip)
-    assert len(np.unique(before, axis=0)) == len(np.unique(rows, axis=0)) == 10
-    assert not skip & {configuration_key(space.frozen(space.at(row))) for row in rows}
-    assert batch_rows(analysis, space, 10, seed=1).tolist() == before.tolist()
-    values = [objectives.bowl(space.at(row)) for row in before]
-    assert np.median(values) > np.quantile(root.trials["value"], 0.95)
-    assert len(batch_rows(analysis, space, 0, seed=1)) == 0

@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.analysis.conditions import different, read_at, unread_in
+from refine.analysis.conditions import different, unread_in
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.preview import preview_of
-from refine.proposal.surrogate import posterior_of
 from refine.report.pages.proposal import why
 
 SPACE = refine.Space(
@@ -37,15 +36,6 @@ def analysis():
 @pytest.fixture(scope="module")
 def proposal(analysis):
     return refine.propose(analysis)
-
-
-def test_the_condition_is_data(analysis):
-    assert analysis["momentum"].condition == ("optimizer", (2,), ("sgd",))
-    columns = {"optimizer": np.array(["adam", "sgd", "other"], dtype=object), "momentum": np.zeros(3)}
-    assert read_at(analysis.parameters, columns)["momentum"].tolist() == [False, True, True]
-    assert np.isnan(analysis.read_positions[:, 2]).mean() == pytest.approx(
-        1 - analysis["momentum"].read, abs=0.05
-    )
 
 
 def test_dropping_what_reads_a_parameter_fixes_it(analysis, proposal):
@@ -77,17 +67,3 @@ def test_counts_are_of_configurations_that_differ_in_what_is_read(analysis, prop
     # Trials lie inside whatever their momentum was, which they did not read.
     best = analysis.table.nlargest(10, "value")
     assert seen.top_kept == (best["optimizer"] == "adam").sum()
-
-
-def test_the_posterior_is_equal_where_only_what_is_not_read_differs(analysis):
-    names = [e.name for e in analysis.parameters]
-    cells = np.zeros((3, len(names)))
-    cells[:, names.index("lr")] = 0.5
-    cells[:, names.index("momentum")] = [0.0, 1.0, 1.0]
-    cells[:, names.index("optimizer")] = [0, 0, 2]  # adam twice, then sgd
-    posterior = posterior_of(analysis, cells)
-    assert np.array_equal(posterior.scores[:, 0], posterior.scores[:, 1])
-    assert (posterior.scores[:, 2] < posterior.scores[:, 0]).mean() > 0.9
-    assert posterior.n < len(
-        np.unique(analysis.X, axis=0)
-    )  # what differs in nothing that was read counts once

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 
 import numpy as np
@@ -130,14 +129,8 @@ def test_choices_without_trials_are_never_dropped():
 def test_other_risks_are_read_off_the_same_posterior():
     analysis = refine.analyze(SPACE, round_of(5, n=200, noise=0.05))
     proposal = refine.propose(analysis)
-    spaces = [proposal.at(risk).space for risk in (0.01, 0.05, 0.15, 0.3)]
     assert proposal.at(0.05).digest == proposal.digest
     assert proposal.at(0.3).digest == refine.propose(analysis, risk=0.3).digest
-    for outer, inner in itertools.pairwise(spaces):
-        assert all(
-            outer[e.name].contains(np.array(inner[e.name].grid, dtype=object)).all()
-            for e in analysis.parameters
-        )
     with pytest.raises(refine.errors.AnalysisError, match="risk must be <= 0.3 here"):
         proposal.at(0.5)
     with pytest.raises(refine.errors.AnalysisError, match="was read back"):

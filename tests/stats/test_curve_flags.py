@@ -143,16 +143,6 @@ def test_epochs_that_were_not_measured_are_left_out():
     assert found.size <= 20
 
 
-def test_early_stopping_is_no_overfitting():
-    """Five epochs of patience behind the best one, within the noise."""
-    rng = np.random.default_rng(2)
-    alarms = 0
-    for _ in range(100):
-        made = {name: v[:35] if name != "noise" else v for name, v in curves("healthy", 70, rng).items()}
-        alarms += "overfitting" in seen(**made)
-    assert alarms <= 2
-
-
 def test_a_burst_and_a_bad_start():
     made = curves("healthy", 100, np.random.default_rng(4))
     burst = made["score"].copy()
