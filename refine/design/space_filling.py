@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
@@ -60,8 +61,10 @@ class Uniform(Design):
 
     def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
         """Cells in keyed order."""
-        cells = _keyed_order(space.cells, seed)
-        while block := [cell for _, cell in zip(range(_BLOCK), cells, strict=False)]:
+        bits = max(2, (space.cells - 1).bit_length())
+        mix = _feistel(bits, seed)
+        cells = (cell for start in range(1 << bits) if (cell := mix(start)) < space.cells)
+        while block := list(islice(cells, _BLOCK)):
             yield _decode(block, space)
 
 
@@ -207,10 +210,7 @@ class Feasible(NamedTuple):
 
 
 def feasible(space: Space, seed: int = 0) -> Feasible:
-    """How many configurations exist: exact without constraints or up to 10^6 cells, else the share among 100,000 random cells.
-
-    With its interval by Wilson (1927).
-    """
+    """How many configurations exist: exact without constraints or up to 10^6 cells, else by the share among 100,000 random ones."""
     if not space.constraints:
         return Feasible(space.size, space.size, space.size, exact=True)
     if space.cells <= EXACT_UP_TO:
@@ -296,15 +296,6 @@ def _decode(cells: list[int], space: Space) -> Indices:
     if space.cells < 2**62:
         return np.stack(np.unravel_index(np.array(cells), space.radices), axis=1).astype(np.int64)
     return np.array([space.indices(cell) for cell in cells], dtype=np.int64)
-
-
-def _keyed_order(size: int, seed: int) -> Iterator[int]:
-    """0 .. size - 1 in the pseudo-random order of a key."""
-    mix = _feistel(max(2, (size - 1).bit_length()), seed)
-    for start in range(1 << max(2, (size - 1).bit_length())):
-        cell = mix(start)
-        if cell < size:
-            yield cell
 
 
 def _feistel(bits: int, seed: int) -> Callable[[int], int]:
