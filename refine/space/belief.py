@@ -116,14 +116,10 @@ Weights = tuple[tuple[Any, float], ...]
 @final
 @dataclass(frozen=True)
 class Belief:
-    """What is believed of some parameters, each by itself; made by :func:`belief_of`.
+    """What is believed of some parameters, each by itself; made by :func:`belief_of`."""
 
-    Attributes:
-        of: ``(name, what is believed of it)``, by name.
-        like: Names of the earlier studies that it was made of; empty where a person said it.
-    """
-
-    of: tuple[tuple[str, Near | Weights], ...]
+    of: tuple[tuple[str, Near | Weights], ...]  # `(name, what is believed of it)`, by name
+    # names of the earlier studies that it was made of; empty where a person said it
     like: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:

@@ -67,16 +67,12 @@ class Constraint:
 
     Choices are compared by value or, for classes and functions, by label: ``optimizer == 'Adam'``.
 
-    Attributes:
-        expression: The expression in one canonical spelling; equality and hash go by it.
-        names: The parameters it speaks of.
-
     Raises:
         SpaceError: The expression is no text, can't be parsed, or uses anything that the language has not.
     """
 
-    expression: str
-    names: frozenset[str] = field(init=False, compare=False, repr=False)
+    expression: str  # the expression in one canonical spelling; equality and hash go by it
+    names: frozenset[str] = field(init=False, compare=False, repr=False)  # the parameters it speaks of
     _tree: ast.expr = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

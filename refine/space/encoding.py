@@ -33,14 +33,10 @@ def round_significant(value: float) -> float:
 
 @dataclass(frozen=True)
 class Reference:
-    """A class or function by import path.
+    """A class or function by import path."""
 
-    Attributes:
-        path: ``"keras.optimizers.Adam"`` or ``"package.module:Outer.inner"``.
-        target: The object itself where it is at hand; ``None`` after loading. It takes no part in equality.
-    """
-
-    path: str
+    path: str  # `"keras.optimizers.Adam"` or `"package.module:Outer.inner"`
+    # the object itself where it is at hand; `None` after loading. It takes no part in equality
     target: Any = field(default=None, compare=False, repr=False)
 
     @property
