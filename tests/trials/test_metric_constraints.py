@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -24,29 +23,8 @@ SPACE = {
 
 
 def added(tree):
+    """The round that most tests look at."""
     return tree.add_round(SPACE, network, metric="val_acc", subject_to=[LIMIT], n=100)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A store with the round that most tests look at, run once."""
-    store = tmp_path_factory.mktemp("made") / "refine.db"
-    with refine.Tree("q", store=store) as tree:
-        added(tree).run(progress=False)
-    return store
-
-
-@pytest.fixture
-def tree(tmp_path, request):
-    if "found" in request.fixturenames:
-        shutil.copy(request.getfixturevalue("made"), tmp_path / "refine.db")
-    with refine.Tree("q", store=tmp_path / "refine.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def found(tree):
-    return added(tree)
 
 
 @pytest.mark.parametrize(
