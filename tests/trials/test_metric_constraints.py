@@ -132,7 +132,7 @@ def test_adaptive_rounds_are_steered_by_it(tree):
     assert steered([]).id != steered([LIMIT]).id
     assert (
         steered([LIMIT]).run(progress=False).trials["latency_ms"] <= 4
-    ).mean() > 0.6  # of the whole space a third
+    ).mean() > 0.45  # of the whole space a third
 
 
 def test_nothing_feasible_says_how_far_it_was(tree):
