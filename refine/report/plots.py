@@ -25,9 +25,8 @@ from refine.report.pages.proposal import next_text
 from refine.review.review import Review
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
-from refine.tree.lineage import lineage
+from refine.tree.lineage import lineage, read_curves
 from refine.tree.overview import RoundOverview, overview_of
-from refine.tree.reading import read_curves
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import best_first, may_be_best

@@ -24,9 +24,9 @@ from refine.space.given import given_configuration, given_configurations
 from refine.space.roles import scientific_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
 from refine.tree.children import Encoded, check_count, off_grid
+from refine.tree.comparison import belief_like
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
-from refine.tree.studies import belief_like
 from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE

@@ -13,6 +13,7 @@ from refine.design.space_filling import IMPORTED, feasible
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import batch_rows, check_shares, first_batch, learning_from
 from refine.proposal.proposal import check_risk
+from refine.review.review import Review
 from refine.run.options import RunKeywords, RunOptions, check_flag
 from refine.run.workers.pool import workers_kept
 from refine.space.encoding import seed_of
@@ -105,29 +106,14 @@ def autopilot(
     with workers_kept():
         if budget is not None:
             most = math.inf if rounds is None else rounds
-            return _Search(
-                first,
-                _Budget.of(budget, first),
-                most,
-                n or _CHILD,
-                risk,
-                exploit,
-                audit,
-                check_noise,
-                options,
-            ).run()
+            how = most, n or _CHILD, risk, exploit, audit, check_noise, options
+            return _Search(first, _Budget.of(budget, first), *how).run()
         imported = first.node.method == IMPORTED
         current = first if imported else first.run(check_noise=check_noise, **options)
         for _ in range((5 if rounds is None else rounds) - 1):
-            try:
-                review = current.propose(risk=risk)
-            except AnalysisError:
-                if current.id == first.id:
-                    raise
-                break  # so little was left to run that nothing can be said
-            left = left_to_run(current, review.space)
-            if not left:
-                break  # every configuration of what is proposed has been run
+            review, left = _proposed(current, first, risk)
+            if review is None:
+                break
             size = min(current.n if n is None else n, left)
             # What was decided before is not decided anew: runs again may have come since.
             decided = any(child.node.author == AUTHOR for child in current.children)
@@ -136,6 +122,18 @@ def autopilot(
             child = review.accept(note=_NOTE, n=size, exploit=exploit, audit=audit, author=AUTHOR)
             current = child.run(check_noise=check_noise, **options)
         return current
+
+
+def _proposed(current: Round, first: Round, risk: float) -> tuple[Review[Round] | None, int]:
+    """What comes next, and how many of its configurations are left to run; ``None`` where nothing can be said, or none is left."""
+    try:
+        review = current.propose(risk=risk)
+    except AnalysisError:
+        if current.id == first.id:
+            raise
+        return None, 0
+    left = left_to_run(current, review.space)
+    return (review if left else None), left
 
 
 def _first_round(start: Tree | Round) -> Round:
@@ -166,11 +164,7 @@ class _Budget:
 
     @classmethod
     def of(cls, given: int | timedelta, first: Round) -> _Budget:
-        """The budget as it was given.
-
-        Raises:
-            DesignError: It is neither a number of trials nor a time, or the first round alone exceeds it.
-        """
+        """The budget; a DesignError where it is neither a number of trials nor a time, or the first round alone exceeds it."""
         if isinstance(given, timedelta) and given > timedelta(0):
             return cls(None, given.total_seconds())
         if isinstance(given, bool) or not isinstance(given, int) or given < 1:
@@ -190,12 +184,7 @@ class _Budget:
         return math.inf if self.trials is None else self.trials - round(_RACE * self.trials) - spent
 
     def batch(self, spent: int, least: int) -> int:
-        """How many trials may be run next for the search.
-
-        Args:
-            spent: Trials of the search so far.
-            least: How many run at a time.
-        """
+        """How many trials may be run next for the search, of which so many are ``spent`` and at ``least`` so many run at a time."""
         if self.trials is not None:
             return int(max(0, min(max(BATCH, least), self.left(spent))))
         now = time.monotonic() - self.started
@@ -257,16 +246,10 @@ class _Search:
 
     def _child(self, current: Round, n: int) -> Round | None:
         """The next round; ``None`` where none can be made."""
-        try:
-            review = current.propose(risk=self.risk)
-        except AnalysisError:
-            if current.id == self.first.id:
-                raise
+        review, left = _proposed(current, self.first, self.risk)
+        if review is None:
             return None
         self.learned = current.id, review.analysis
-        left = left_to_run(current, review.space)
-        if not left:
-            return None
         n = min(n, left, self.size)
         audit = self.audit if review.volume_kept < 1 else 0.0
         exploit, audit = first_batch(self.size, n, self.exploit, audit)

@@ -33,8 +33,7 @@ from refine.space.encoding import check_seed, freeze, seed_of
 from refine.space.given import given_configuration, given_configurations
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
 from refine.store.engine import check_folder
-from refine.tree.lineage import analyze
-from refine.tree.reading import read_curves
+from refine.tree.lineage import analyze, read_curves
 from refine.tree.record import RoundRecord
 from refine.trials.frame import Records
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
@@ -70,18 +69,8 @@ class DecidedRound(RoundRecord):
         one that is there already, results may be known. Configurations that ancestors have completed by now are not run
         again; what they complete later changes nothing. The same decision again writes nothing.
 
-        Args:
-            decision: With the space decided.
-            n: How many configurations the child runs; without ``n`` and ``downsample`` as ``advised``, else as many as this round.
-            downsample: The same as a share of what is left.
-            previous: Added parameter -> the value that earlier trials had.
-            seed: Default this round's.
-            shares: What to spend beside the space-filling design; the cells are stored with the child.
-            given: Frozen configurations that it runs first, as part of ``n``.
-            belief: What is believed from here on; ``None`` where what was believed before goes on.
-            design: Default this round's space-filling one, ``"sobol"`` where it is adaptive.
-            pruner: Default none.
-            advised: How many configurations where nothing is said of it.
+        Arguments are those of :meth:`Review.accept` and :meth:`branch`, with ``given`` frozen; ``shares`` are what to spend beside
+        the space-filling design, and ``advised`` is how many configurations where nothing is said of it.
 
         Raises:
             DesignError: More configurations than are left.

@@ -57,9 +57,11 @@ class Context(NamedTuple):
         if isinstance(self.reader, Snapshot):
             return self
         snapshot = self.store.snapshot()
-        found = self._replace(reader=snapshot)
-        snapshot.together([s.pk for s in (found.nodes.values() if around is None else found.path(around))])
-        return found
+        looking = self._replace(reader=snapshot)
+        snapshot.together(
+            [s.pk for s in (looking.nodes.values() if around is None else looking.path(around))]
+        )
+        return looking
 
     def objective_of(self, node: Node, given: Objective | None, name: str | None = None) -> Objective:
         """What a round calls: what was given, if it is the round's, else what was given before.
@@ -111,10 +113,10 @@ class Context(NamedTuple):
         of_pruner = (node.pruner or {}).get("optuna", "none of Optuna")
         for what, given, name in (("design", design, node.method), ("pruner", pruner, of_pruner)):
             if given is not None:
-                found = described(given)
-                if found != name:
+                told = described(given)
+                if told != name:
                     raise DesignError(
-                        f"round {node.id}: its {what} is {name}, got {found}; another one is another round"
+                        f"round {node.id}: its {what} is {name}, got {told}; another one is another round"
                     )
                 self.tools[name] = given
 
@@ -151,10 +153,10 @@ class Context(NamedTuple):
             ObjectiveError: It is another one than the round's.
         """
         if given is not None:
-            found = Metric.parse(given)
-            if str(found) != metric:
-                raise ObjectiveError(f"round {round_id}: its metric is {metric!r}, got {str(found)!r}")
-            self.scores[found.name] = given
+            score = Metric.parse(given)
+            if str(score) != metric:
+                raise ObjectiveError(f"round {round_id}: its metric is {metric!r}, got {str(score)!r}")
+            self.scores[score.name] = given
 
 
 def _judged(node: Node) -> str:

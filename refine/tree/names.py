@@ -20,14 +20,14 @@ Parents = Mapping[str, str | None]
 
 def paths_of(parents: Parents) -> dict[str, str]:
     """Id of every round -> where it stands in the printed tree: ``"1"`` is the first root, ``"1.2"`` its second child."""
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     below: dict[str | None, int] = {}
     for key, parent in parents.items():
-        above = found.get(parent) if parent is not None else None
+        above = paths.get(parent) if parent is not None else None
         at = None if above is None else parent
         below[at] = below.get(at, 0) + 1
-        found[key] = f"{above}.{below[at]}" if above else str(below[at])
-    return found
+        paths[key] = f"{above}.{below[at]}" if above else str(below[at])
+    return paths
 
 
 def is_reserved(name: str) -> bool:
@@ -52,13 +52,13 @@ def round_named(key: str, parents: Parents, tags: Mapping[str, str], tree: str) 
     """
     if key in tags:
         return tags[key]
-    found = _meant(key, parents)
-    if len(found) == 1:
-        return found[0]
+    candidates = _meant(key, parents)
+    if len(candidates) == 1:
+        return candidates[0]
     paths = paths_of(parents)
-    if found:
+    if candidates:
         raise NotFoundError(
-            f"round {key!r} is ambiguous: {_listed([f'{id_} ({paths[id_]})' for id_ in found])}; name one of them"
+            f"round {key!r} is ambiguous: {_listed([f'{id_} ({paths[id_]})' for id_ in candidates])}; name one of them"
         )
     close = closest(key, [*tags, *parents, *((LAST, ROOT) if parents else ())])
     known = [*tags, *(f"{paths[id_]} ({id_})" for id_ in reversed(list(parents)))]

@@ -90,42 +90,42 @@ class _Everything:
         self._values = Values()
         self._alike: dict[tuple[frozenset[str], Goal], list[RoundRecord]] = {}
         self._ranked: dict[tuple[frozenset[str], Goal], Ranked] = {}
-        for found in rounds:
-            self._alike.setdefault(self._key(found), []).append(found)
+        for one in rounds:
+            self._alike.setdefault(self._key(one), []).append(one)
 
     @staticmethod
-    def _key(found: RoundRecord) -> tuple[frozenset[str], Goal]:
-        return frozenset(found.space), found.goal
+    def _key(one: RoundRecord) -> tuple[frozenset[str], Goal]:
+        return frozenset(one.space), one.goal
 
     @property
     def known(self) -> Values:
         """Values of the rounds that were looked at so far."""
         return self._values
 
-    def values_of(self, found: RoundRecord) -> Floats:
+    def values_of(self, one: RoundRecord) -> Floats:
         """(n,) values of a round's trials, larger is better; -inf where a trial has none."""
-        return self._values.of(found.context.reader, found._stored.pk, found.goal)
+        return self._values.of(one.context.reader, one._stored.pk, one.goal)
 
-    def alike(self, found: RoundRecord) -> list[RoundRecord]:
+    def alike(self, one: RoundRecord) -> list[RoundRecord]:
         """Rounds over the same parameters as one, judged as that is, itself among them."""
-        return self._alike[self._key(found)]
+        return self._alike[self._key(one)]
 
-    def from_on(self, found: RoundRecord) -> list[RoundRecord]:
+    def from_on(self, one: RoundRecord) -> list[RoundRecord]:
         """The same without the rounds that are older than it."""
-        return [r for r in self.alike(found) if r._stored.order >= found._stored.order]
+        return [r for r in self.alike(one) if r._stored.order >= one._stored.order]
 
-    def ranked(self, found: RoundRecord) -> Ranked:
+    def ranked(self, one: RoundRecord) -> Ranked:
         """Their trials, best first."""
-        key = self._key(found)
+        key = self._key(one)
         if key not in self._ranked:
             used: list[tuple[int, dict[str, Any]]] = [(r._stored.pk, {}) for r in self._alike[key]]
-            self._ranked[key] = Ranked(found.context.reader, used, found.goal, self._values)
+            self._ranked[key] = Ranked(one.context.reader, used, one.goal, self._values)
         return self._ranked[key]
 
 
 def contest(
     every: _Everything,
-    found: RoundRecord,
+    parent: RoundRecord,
     later: Sequence[RoundRecord],
     proposal: Proposal,
     decision: Decision,
@@ -133,16 +133,10 @@ def contest(
 ) -> Contest:
     """What was proposed beside what was decided, on all trials of the tree over the same parameters.
 
-    Args:
-        every: All rounds of the tree.
-        found: The round decided upon.
-        later: Rounds whose trials nobody had seen then.
-        proposal: What was proposed.
-        decision: What was decided.
-        since: Trials of these count that ended after this moment, in seconds since 1970.
+    Trials of ``later`` rounds count that ended after ``since``, in seconds since 1970.
     """
     assert decision.space is not None
-    ranked, decided = every.ranked(found), decision.space
+    ranked, decided = every.ranked(parent), decision.space
     edited = decided != proposal.space
     anywhere, machine = (_value(ranked.best_in(space)) for space in (proposal.old, proposal.space))
     person = _value(ranked.best_in(decided)) if edited else machine
@@ -156,8 +150,8 @@ def contest(
     )
 
 
-def _value(found: tuple[float, pd.DataFrame] | None) -> float:
-    return math.nan if found is None else found[0]
+def _value(best: tuple[float, pd.DataFrame] | None) -> float:
+    return math.nan if best is None else best[0]
 
 
 def _later(
@@ -186,23 +180,23 @@ def beliefs_of(rounds: Sequence[RoundRecord]) -> tuple[BeliefScore, ...]:
     return tuple(_belief_score(every, r) for r in rounds if r.node.belief)
 
 
-def _belief_score(every: _Everything, found: RoundRecord) -> BeliefScore:
-    belief, space, reader = found.node.belief, found.space, found.context.reader
+def _belief_score(every: _Everything, one: RoundRecord) -> BeliefScore:
+    belief, space, reader = one.node.belief, one.space, one.context.reader
     assert belief is not None
-    best = every.ranked(found).best_in(space)
+    best = every.ranked(one).best_in(space)
     bits = machine = math.nan
     if best is not None:
         at = best[1]
         bits = sum(math.log2(float(belief.ratio(n, space[n], at[n].to_numpy())[0])) for n in belief)
-        kept = [Proposal.from_json(json.loads(text)) for text in reader.proposals(found._stored.pk).values()]
+        kept = [Proposal.from_json(json.loads(text)) for text in reader.proposals(one._stored.pk).values()]
         if kept:
             machine = bits_of(kept[0], bool(kept[0].space.contains(at)[0]))
-    value = every.values_of(found)
-    origin = np.asarray(reader.records([found._stored.pk]).columns["origin"], dtype=object)
+    value = every.values_of(one)
+    origin = np.asarray(reader.records([one._stored.pk]).columns["origin"], dtype=object)
     drawn, even = (
         value[np.isfinite(value) & (origin == which)].tolist() for which in ("exploit", "space_filling")
     )
-    return BeliefScore(found.id, found.node.author, belief, bits, machine, len(drawn), beats(drawn, even))
+    return BeliefScore(one.id, one.node.author, belief, bits, machine, len(drawn), beats(drawn, even))
 
 
 def seen(child: RoundRecord, decision: Decision, values: Values) -> Seen:

@@ -18,8 +18,7 @@ from refine.review.next_step import advised_size
 from refine.review.review import Review
 from refine.review.worth import Rehearsal, check_plan, worth_of
 from refine.tree.children import DecidedRound
-from refine.tree.lineage import analyze
-from refine.tree.reading import read_optimism
+from refine.tree.lineage import analyze, read_optimism
 from refine.tree.record import RoundRecord
 from refine.utils.action import Action
 

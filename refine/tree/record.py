@@ -166,8 +166,8 @@ class RoundRecord(Shown):
         """
         if not (self._large and self._metric.plain):
             return best_row(self.space, self._records(), self.goal)
-        found = self.context.reader.best_record(self._stored.pk, self.goal)
-        return None if found is None else table(self.space, found[1], self._metric).iloc[0].rename(found[0])
+        best = self.context.reader.best_record(self._stored.pk, self.goal)
+        return None if best is None else table(self.space, best[1], self._metric).iloc[0].rename(best[0])
 
     @property
     def best_params(self) -> dict[str, Any] | None:

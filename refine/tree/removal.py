@@ -53,8 +53,7 @@ def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Da
     Settings that are no part of a round, such as its note, are set back, and everything else of it stays.
 
     Args:
-        note: Why, in your words.
-        author: Who does it; default the user name.
+        note: As ``author``, which is who does it: see :meth:`delete_trials`.
 
     Raises:
         RoundBusyError: A round that holds something damaged is being run.
@@ -88,8 +87,7 @@ def delete_trials(
     Args:
         which: A round, or one of its names: see :meth:`round`.
         rows: Some of its ``trials``: ``found.trials[...]``, a True or False for each of them, or their numbers.
-        note: Why, in your words.
-        author: Who does it; default the user name.
+        note: Why, in your words; ``author`` is who does it, default the user name.
 
     Returns:
         How many were removed.
@@ -121,8 +119,7 @@ def delete_round(
     Args:
         which: A round, or one of its names: see :meth:`round`.
         below: Whether to remove the rounds that came from it too; without that, a round that has some is refused.
-        note: Why, in your words.
-        author: Who does it; default the user name.
+        note: As ``author``, which is who does it: see :meth:`delete_trials`.
 
     Raises:
         ReviewError: Rounds came from it, and ``below`` was not said.
@@ -157,8 +154,7 @@ def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str 
 
     Args:
         which: A round, or one of its names: see :meth:`round`.
-        note: Why, in your words.
-        author: Who does it; default the user name.
+        note: As ``author``, which is who does it: see :meth:`delete_trials`.
 
     Raises:
         RoundBusyError: A living process of this machine runs it: stop that.

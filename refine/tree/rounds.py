@@ -14,11 +14,7 @@ from refine.utils.display import Shown
 
 
 class TreeRecord(Shown):
-    """All rounds of one question: :class:`refine.Tree` is one, with all its verbs.
-
-    Args:
-        context: Its store, and what was given in this process.
-    """
+    """All rounds of one question: :class:`refine.Tree` is one, with all its verbs."""
 
     _context: Context
 
@@ -70,15 +66,15 @@ class TreeRecord(Shown):
             >>> tree.round("root").n, tree.round("1.1").n, tree["last"].n
             (30, 5, 5)
         """
-        found = self._resolve(which)
+        one = self._resolve(which)
         context = self._context
-        if found.context is not context and found.id not in context.store.nodes(context.tree):
+        if one.context is not context and one.id not in context.store.nodes(context.tree):
             raise NotFoundError(
-                f"round {found.id} is one of tree {found.context.name!r}, and tree {self.name!r} has none like it; use that "
+                f"round {one.id} is one of tree {one.context.name!r}, and tree {self.name!r} has none like it; use that "
                 "tree, or take its rounds over",
                 Action("tree.merge", Symbol("other")),
             )
-        return found
+        return one
 
     def _resolve(self, which: Round | str) -> Round:
         return which if isinstance(which, Round) else self[which]

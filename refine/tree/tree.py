@@ -14,7 +14,7 @@ from refine.store.engine import check_folder
 from refine.store.store import Store, only_tree
 from refine.tree import marks, removal
 from refine.tree.adding import add_round
-from refine.tree.comparison import diff
+from refine.tree.comparison import compare, diff
 from refine.tree.context import Context
 from refine.tree.exchange.folder import export, loaded, merge
 from refine.tree.exchange.imports import add_frame, add_runs, add_study
@@ -26,7 +26,6 @@ from refine.tree.overview import best, front_of
 from refine.tree.removal import damage, delete_round, delete_trials, repair, unlock
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
-from refine.tree.studies import compare
 from refine.utils.action import Action
 from refine.utils.keywords import helped_methods
 from refine.utils.plain import plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from refine.analysis.learning_curves import trial_curves
-from refine.tree.reading import read_curves
+from refine.tree.lineage import read_curves
 from refine.trials.metric import Metric
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 
@@ -133,36 +131,3 @@ def test_the_tutorial_shows_its_outputs(site: Path) -> None:
     assert text.count('class="shown"') >= 10
     assert text.count("<img") >= 5
     assert "Proposed for the next round" in text
-
-
-@pytest.mark.browser
-def _searched(site: Path, chromium: str) -> tuple[str, list[str]]:
-    """What the search says of its results, and all that was asked for."""
-    from playwright.sync_api import sync_playwright
-
-    asked: list[str] = []
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto((site / "index.html").as_uri())
-        page.locator("[data-md-component=search-query]").focus()
-        page.keyboard.type("replicates")
-        page.wait_for_selector(".md-search-result__item", timeout=60_000)
-        found = page.locator(".md-search-result__meta").inner_text()
-        browser.close()
-    return found, asked
-
-
-@pytest.mark.nightly
-def test_it_is_searched_from_a_disk(site: Path) -> None:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed: in CI it must be")
-        pytest.skip("Chromium is not installed")
-    # A thread of its own: another test of this process may have left a loop of Playwright's running in this one.
-    with ThreadPoolExecutor(1) as alone:
-        found, asked = alone.submit(_searched, site, path).result()
-    assert "matching documents" in found
-    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)

@@ -6,7 +6,6 @@ import os
 from datetime import timedelta
 
 import numpy as np
-import psutil
 import pytest
 
 import refine
@@ -176,19 +175,6 @@ def test_what_a_child_found_is_learned_from_and_not_tested_on(tree):
 def told_where(params):
     """What `noisy` sees without noise, and the process that runs it."""
     return {"value": truth(params), "process": float(os.getpid())}
-
-
-@pytest.mark.nightly
-@pytest.mark.cluster
-def test_workers_live_for_all_rounds_and_end_with_the_search(tree):
-    first = tree.add_round(SPACE, told_where, n=20, seed=3, metric="value")
-    refine.autopilot(first, budget=60, n=20, workers=2, progress=False)
-    rounds = [set(r.trials["process"]) for r in tree.rounds]
-    assert len(rounds) > 1
-    every = set().union(*rounds)
-    assert len(every) == 2
-    assert os.getpid() not in every
-    assert not [pid for pid in every if psutil.pid_exists(int(pid))]
 
 
 @pytest.mark.cluster

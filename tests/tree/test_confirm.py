@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.errors import AnalysisError, DesignError, ObjectiveError
+from refine.errors import AnalysisError, DesignError
 
 SPACE = {"x": (0.0, 9.0, 10), "c": ["a", "b", "d"]}
 
@@ -103,14 +103,3 @@ def test_under_five_configurations_all_run_in_turn(tree):
     assert won.race.verdict == "budget"
     best = found.replicates.groupby(["x", "c"])["value"].mean().max()
     assert won.expected == pytest.approx(best)
-
-
-@pytest.mark.slow
-def test_a_reopened_tree_needs_its_objective(tmp_path):
-    path = tmp_path / "refine.db"
-    with refine.Tree("again", store=path) as tree:
-        tree.add_round(SPACE, noisy, n=12).run(progress=False)
-    with refine.Tree("again", store=path) as tree:
-        with pytest.raises(ObjectiveError, match="was reopened without its objective"):
-            tree.confirm(progress=False)
-        assert tree.confirm(budget=4, objective=noisy, progress=False).race.runs <= 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -86,16 +85,6 @@ def test_the_best_row_is_the_first_of_the_table(branched):
         assert [type(v) for v in best] == [type(v) for v in expected]
 
 
-def test_the_best_row_of_cells_off_and_on_the_grid(tree):
-    good = {"x": 1.2345}
-    found = tree.add_round({"x": (0.0, 3.0, 7)}, lambda p: -abs(p["x"] - 1.2345), n=5, given=[good])
-    found.run(progress=False)
-    expected = best_first(found.trials, "maximize", found.space).iloc[0]
-    assert expected["x"] == good["x"]
-    assert found.best.equals(expected)
-    assert repr(found.best["cell"]) == repr(expected["cell"])
-
-
 def test_a_report_analyses_no_more_rounds_however_many_there_are(branched, monkeypatch, tmp_path):
     tree, made = branched
     asked = []
@@ -109,24 +98,6 @@ def test_a_report_analyses_no_more_rounds_however_many_there_are(branched, monke
     few = len(made) <= 2 * TOLD
     assert len(set(asked)) <= (len(made) if few else TOLD + 1)
     assert ("rounds on the way say here what they taught" in text) != few
-
-
-def test_permutations_take_no_more_memory_the_more_there_are():
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 10, 60) / 9, rng.normal(size=60)
-
-    def peak(permutations):
-        measure = importance.PedAnova(permutations=permutations)
-        tracemalloc.start()
-        try:
-            measure(x, y)
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
-    peak(1000)
-    # 8 bytes of every further permutation stay, its value; ten levels' densities and draws would be hundreds.
-    assert peak(400_000) - peak(40_000) < 360_000 * 40
 
 
 def test_permutations_in_blocks_are_those_of_one_block(monkeypatch):

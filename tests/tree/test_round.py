@@ -116,20 +116,6 @@ def test_a_missing_metric_is_said_at_once_and_the_trial_is_kept(tree, space):
     assert len(found.run(progress=False).trials) == 15
 
 
-def test_the_objective_receives_objects_and_shows_labels(tree):
-    seen = []
-
-    def objective(params):
-        seen.append(params["kind"])
-        return float(params["kind"] is dict)
-
-    space = refine.Space({"kind": [dict, math.sin], "x": (0, 3)})
-    frame = tree.add_round(space, objective, n=8).run(progress=False).trials
-    assert set(seen) == {dict, math.sin}
-    assert set(frame["kind"]) == {"dict", "sin"}
-    assert (frame["value"] == (frame["kind"] == "dict")).all()
-
-
 @pytest.mark.parametrize(
     ("objective", "text"),
     [
@@ -233,24 +219,6 @@ def test_what_was_read_is_noted(tree, space):
     assert analysis["lr"].read == 1.0
     # Configurations that differ in `junk` only are replicates, and equal ones here: no noise.
     assert analysis.noise.source == "deterministic"
-
-
-def test_a_named_objective_is_found_again(tmp_path, space):
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(space, objectives.bowl, n=5, name="mine")
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        with pytest.raises(ObjectiveError, match="runs the objective with name 'mine'"):
-            tree[found.id].run(objective=objectives.bowl, progress=False)
-        assert len(tree[found.id].run(objective=objectives.bowl, name="mine", progress=False).trials) == 5
-
-
-def test_another_metric_for_the_same_round_is_taken_over(tree, space):
-    found = tree.add_round(space, objectives.metrics, n=5)  # forgot which metric
-    with pytest.raises(ObjectiveError, match="metric 'value' is not among"):
-        found.run(progress=False)
-    tree.add_round(space, objectives.metrics, n=5, metric="loss", direction="minimize").run(progress=False)
-    assert tree[found.id].direction == "minimize"
-    assert tree.best()["value"] == tree[found.id].trials["loss"].min()
 
 
 def test_a_trial_without_the_metric_fails_alone_where_others_have_it(tree, space):

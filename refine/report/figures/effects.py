@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from refine.analysis.analysis import Analysis
     from refine.analysis.evidence import ParameterEvidence
-    from refine.tree.studies import StudyComparison
+    from refine.tree.comparison import StudyComparison
 
 WORDS = {"alike": "alike", "partly": "partly alike", "apart": "apart", "unknown": "matters in neither"}
 

@@ -32,7 +32,7 @@ from refine.report.markdown.text import Part, Raw, Section, code, escape, fence,
 from refine.review.review import Review
 from refine.run.environment import spread
 from refine.run.fingerprint import versions_of
-from refine.tree.reading import read_curves, read_optimism
+from refine.tree.lineage import read_curves, read_optimism
 from refine.tree.round import Round
 from refine.utils.format import score
 from refine.utils.provided import provides

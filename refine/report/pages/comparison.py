@@ -5,8 +5,7 @@ from __future__ import annotations
 from refine.analysis.population import RoundComparison
 from refine.report.figures.effects import studies
 from refine.report.pages.space import Row, difference_grid, difference_line
-from refine.tree.comparison import Comparison
-from refine.tree.studies import SharedParameter, Side, StudyComparison
+from refine.tree.comparison import Comparison, SharedParameter, Side, StudyComparison
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Page, Text
 from refine.utils.format import join, number, p_value, percent, score, signed

@@ -121,19 +121,19 @@ def read_table(path: str) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        found = pd.read_csv(path)
+        frame = pd.read_csv(path)
     except OSError as error:
         raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
     except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed
         reason = str(error).strip().splitlines()[0]
         raise AnalysisError(f"{path}: is no table with commas between columns: {reason}") from None
-    first = str(found.columns[0])
-    if len(found.columns) == 1 and (other := next((c for c in ";\t" if c in first), None)):
+    first = str(frame.columns[0])
+    if len(frame.columns) == 1 and (other := next((c for c in ";\t" if c in first), None)):
         raise AnalysisError(
             f"{path}: is no table with commas between columns: they are separated by {other!r}; save it with commas, or "
             f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
         )
-    return found
+    return frame
 
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:

@@ -179,14 +179,14 @@ def write_part(folder: Path, part: Part) -> Path:
     row = to_plain("node", part.row)
     content = row.pop("content")
     inside = {title: [to_plain(n, r) for r in part.rows.get(n, ())] for title, n in _INSIDE.items()}
-    found = {
+    data = {
         "id": row.pop("id"),
         "identity": content,
         **row,
         "n": max((r["n"] for r in inside["plan"]), default=0),
         **inside,
     }
-    _write(home / "node.json", [json.dumps(found, indent=1, allow_nan=False)])
+    _write(home / "node.json", [json.dumps(data, indent=1, allow_nan=False)])
     for name, rows in part.rows.items():
         if name not in _INSIDE.values():
             lines = (json.dumps(to_plain(name, r), separators=(",", ":"), allow_nan=False) for r in rows)
@@ -257,23 +257,23 @@ def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[Part]:
 
 def _read_part(folder: Path, key: str) -> Part:
     path = folder / key / "node.json"
-    found = _json(_bytes(path, folder), path, folder)
-    if not isinstance(found, dict) or "identity" not in found or found.get("id") != key:
+    data = _json(_bytes(path, folder), path, folder)
+    if not isinstance(data, dict) or "identity" not in data or data.get("id") != key:
         raise StoreError(
             f"{path}: must be the object of round {key}, with its identity; the folder is damaged"
         )
     own = NODE_FIELDS - {"content"}
-    if unknown := sorted(set(found) - own - set(_INSIDE) - {"identity", "n"}):
+    if unknown := sorted(set(data) - own - set(_INSIDE) - {"identity", "n"}):
         raise StoreError(f"{path}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
     row = from_plain(
-        "node", {"content": found["identity"], **{k: v for k, v in found.items() if k in own}}, str(path)
+        "node", {"content": data["identity"], **{k: v for k, v in data.items() if k in own}}, str(path)
     )
     rows: dict[str, Iterable[Row]] = {}
     for table in NODE_TABLES:
         if table not in _INSIDE.values():
             rows[table] = Again(partial(_lines, folder, key, table))
     for title, table in _INSIDE.items():
-        given = found.get(title) or []
+        given = data.get(title) or []
         if not isinstance(given, list):
             raise StoreError(f"{path}: {table} must be a list, got {type(given).__name__}")
         rows[table] = [from_plain(table, r, f"{path}: {table} {i + 1}") for i, r in enumerate(given)]

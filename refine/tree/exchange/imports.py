@@ -247,21 +247,21 @@ def _add(
 
 def _constraints(subject_to: Sequence[str], runs: Sequence[Any]) -> tuple[str, ...]:
     """Metric constraints on metrics that some run has."""
-    found = metric_constraints(subject_to)
+    constraints = metric_constraints(subject_to)
     names = dict.fromkeys([SECONDS, *(name for run in runs for name in run.metrics)])
-    for constraint in found:
+    for constraint in constraints:
         if constraint.name not in names:
             raise AnalysisError(
                 f"metric constraint '{constraint}': no run has a metric {constraint.name!r}; "
                 f"{did_you_mean(constraint.name, names)}"
             )
-    return tuple(map(str, found))
+    return tuple(map(str, constraints))
 
 
 def _metric(text: str) -> Metric:
-    found = Metric.parse(text)
-    if found.reduction == FUNCTION:
+    judged = Metric.parse(text)
+    if judged.reduction == FUNCTION:
         raise AnalysisError(
             f"metric must be the name of a number in the frame or study, got the function {text!r}"
         )
-    return found
+    return judged

@@ -10,7 +10,7 @@ from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
 from refine.report.pages.comparison import comparison_page
 from refine.report.plots import Plots
-from refine.tree.comparison import compare
+from refine.tree.comparison import difference
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
@@ -83,7 +83,7 @@ def beside_content(found: Round, other: Round | None) -> dict[str, Any]:
         raise ReviewError(
             f"round {found.id} is a first round: there is none that it came from; say another one"
         )
-    page = comparison_page(compare(other, found)).to_dict()
+    page = comparison_page(difference(other, found)).to_dict()
     table, *more = (fold["blocks"][0] for fold in page["folds"])
     rows = [[c if isinstance(c, str) else c["text"] for c in row] for row in table["rows"]]
     said = [f"{word}: {text}" for word, text in page["blocks"][0]["facts"]]

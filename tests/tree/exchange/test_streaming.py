@@ -61,7 +61,7 @@ def everything(tree):
     }
 
 
-@pytest.mark.parametrize("size", [1, 7, 900])
+@pytest.mark.parametrize("size", [7, 900])
 def test_blocks_of_any_size_bring_the_same(tmp_path, monkeypatch, size):
     monkeypatch.setattr(rows, "BLOCK", size)
     with (
