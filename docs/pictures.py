@@ -88,7 +88,7 @@ def gallery(tree: refine.Tree) -> None:
     save("figure-levels", first.plot.levels("units", new=new["units"]))
     save("figure-isolation", second.plot.isolation("activation"))
     save("figure-pair", first.plot.pair("lr", "units", new=new))
-    save("figure-bars", first.plot.bars("lr", "activation", "units"))
+    save("figure-pair-by", first.plot.pair("lr", "units", by="activation"))
     save("figure-edges", first.plot.edges())
     save("figure-failing", first.plot.failing())
     save("figure-cost", first.plot.cost())

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from refine.analysis.evidence import GOOD
 from refine.analysis.population import space_filling_values
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, did_you_mean
@@ -71,12 +70,29 @@ def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
             return draw(*args, **options)
 
     added = [
-        p
-        for p in inspect.signature(method, follow_wrapped=False).parameters.values()
-        if p.name in ("width", "theme")
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        for name, default in (("width", "text"), ("theme", None))
     ]
     method.__signature__ = taken.replace(parameters=[*taken.parameters.values(), *added])  # type: ignore[attr-defined]
     return method
+
+
+def _of_analysis(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a round that draws a figure of its analysis: ``new`` may be an edit, and is what is proposed."""
+    taken = [
+        p for p in inspect.signature(draw).parameters.values() if p.name not in ("analysis", "label", "word")
+    ]
+    signature = inspect.Signature([inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *taken])
+
+    @wraps(draw)
+    def method(self: Plots, *args: Any, **options: Any) -> Any:
+        given = signature.bind(self, *args, **options).arguments
+        if given.get("new") is not None:
+            given["new"] = self._edited(given["new"], given.get("name"))
+        return draw(self._analysis, **{name: value for name, value in given.items() if name != "self"})
+
+    method.__signature__ = signature  # type: ignore[attr-defined]
+    return _figure(method)
 
 
 @provides("round.plot")
@@ -110,77 +126,16 @@ class Plots:
             known = _ANALYSES[r] = digest, snapshot.analyze()
         return known[1]
 
-    # What matters.
-
-    @_figure
-    def correlation(self, ax: Any = None) -> Any:
-        """Rank correlation of every parameter with the metric, with 95 % intervals."""
-        return figures.correlation(self._analysis, ax=ax)
-
-    @_figure
-    def parallel(
-        self,
-        names: Sequence[str] | None = None,
-        top: float = GOOD,
-        new: Mapping[str, Any] | None = None,
-        ax: Any = None,
-    ) -> Any:
-        """Every trial as a line over the parameters, the best ``top`` share in colour; ``new`` marks what stays."""
-        return figures.parallel(self._analysis, names, top, self._all_edited(new), ax=ax)
-
-    # One parameter.
-
-    @_figure
-    def density(self, name: str, new: Any = None, ax: Any = None) -> Any:
-        """Density of good trials against all along a parameter; ``new`` shades proposed bounds."""
-        return figures.density(self._analysis, name, self._edited(name, new), ax=ax)
-
-    @_figure
-    def density_2d(
-        self, name: str, low: float | None = None, high: float | None = None, new: Any = None, ax: Any = None
-    ) -> Any:
-        """Density of a parameter against the metric, closer from ``low`` to ``high``; ``new`` marks proposed bounds."""
-        new = self._edited(name, new)
-        return figures.density_2d(self._analysis, name, new, ax=ax, low=low, high=high)
-
-    @_figure
-    def levels(self, name: str, new: Any = None, ax: Any = None) -> Any:
-        """The metric at every level of a parameter; ``new`` shades the levels that stay."""
-        return figures.levels(self._analysis, name, self._edited(name, new), ax=ax)
-
-    @_figure
-    def isolation(self, name: str, ax: Any = None) -> Any:
-        """The best of every level over all other parameters, also at equal numbers of trials."""
-        return figures.isolation(self._analysis, name, ax=ax)
-
-    # Several at once.
-
-    @_figure
-    def pair(self, a: str, b: str, new: Mapping[str, Any] | None = None, ax: Any = None) -> Any:
-        """Median of the metric over the levels of two parameters; ``new`` outlines proposed bounds."""
-        return figures.pair(self._analysis, a, b, self._all_edited(new), ax=ax)
-
-    @_figure
-    def bars(self, x: str, hue: str | None = None, column: str | None = None, row: str | None = None) -> Any:
-        """Median of the metric by the levels of up to four parameters; (rows, columns) axes."""
-        return figures.bars(self._analysis, x, hue, column, row)
-
-    # What the checks ask.
-
-    @_figure
-    def edges(self, ax: Any = None) -> Any:
-        """How many of the best trials lie at either end of every ordered parameter."""
-        return figures.edges(self._analysis, ax=ax)
-
-    @_figure
-    def failing(self, ax: Any = None) -> Any:
-        """The share of failed, diverged and degenerate trials by level."""
-        return figures.failing(self._analysis, ax=ax)
-
-    @_figure
-    def cost(self, ax: Any = None) -> Any:
-        """The metric against the time of a trial, with the cheapest that is as good as the best."""
-        return figures.cost(self._analysis, ax=ax)
+    correlation = _of_analysis(figures.correlation)
+    parallel = _of_analysis(figures.parallel)
+    density = _of_analysis(figures.density)
+    density_2d = _of_analysis(figures.density_2d)
+    levels = _of_analysis(figures.levels)
+    isolation = _of_analysis(figures.isolation)
+    pair = _of_analysis(figures.pair)
+    edges = _of_analysis(figures.edges)
+    failing = _of_analysis(figures.failing)
+    cost = _of_analysis(figures.cost)
 
     @_figure
     def front(self, ax: Any = None) -> Any:
@@ -192,8 +147,6 @@ class Plots:
     def gain(self, before: float | None = None, ax: Any = None) -> Any:
         """The best values with the noise around them, and the best ``before``: by default of earlier rounds."""
         return figures.gain(self._analysis, _best(self._lineage()[:-1]) if before is None else before, ax=ax)
-
-    # How it went.
 
     @_figure
     def best_so_far(self, ax: Any = None) -> Any:
@@ -225,15 +178,12 @@ class Plots:
         return figures.curves(trials, r.metric, r.direction)
 
     def interactive(self, kind: str, **options: Any) -> Any:
-        """An interactive twin: one of Optuna's figures of this round, drawn with plotly.
+        """One of Optuna's figures of this round, as a plotly figure: ``.show()``, ``.write_html(path)``.
 
         Args:
             kind: ``"history"``, ``"parallel"``, ``"slice"``, ``"contour"``, ``"importances"``, ``"edf"``,
                 ``"rank"`` or ``"timeline"``.
             options: Of Optuna's function, such as ``params=["lr", "dropout"]``.
-
-        Returns:
-            A plotly figure: ``.show()``, ``.write_html(path)``.
 
         Raises:
             AnalysisError: An unknown kind or option, plotly is not installed, or Optuna can't draw this.
@@ -264,23 +214,22 @@ class Plots:
         except (ValueError, RuntimeError) as error:
             raise AnalysisError(f"interactive: Optuna can't draw {kind} of these trials: {error}") from error
 
-    def _edited(self, name: str, new: Any) -> Parameter | None:
-        """What ``new`` makes of a parameter; an unknown name is left to the figure, which says what there is."""
+    def _edited(self, new: Any, name: str | None) -> Any:
+        """What ``new`` makes of a parameter, or of several; an unknown name is left to the figure, which says what there is."""
         space = self._round.space
-        if new is None or isinstance(new, Parameter) or name not in space:
-            return new  # type: ignore[no-any-return]
-        return edit_space(space, space, {name: new})[name]
-
-    def _all_edited(self, new: Mapping[str, Any] | None) -> dict[str, Parameter] | None:
-        if new is None:
-            return None
+        if name is not None:
+            return (
+                edit_space(space, space, {name: new})[name]
+                if name in space and not isinstance(new, Parameter)
+                else new
+            )
         if not isinstance(new, Mapping):
             raise AnalysisError(
                 f"new: takes what several parameters would become, such as {{'lr': (0, 0.3)}} or "
                 f"review.proposal.space, got {reprlib.repr(new)}"
             )
         given = {name: value for name, value in new.items() if not isinstance(value, Parameter)}
-        space = edit_space(self._round.space, self._round.space, given)
+        space = edit_space(space, space, given)
         return {name: space[name] if name in given else value for name, value in new.items()}
 
     def _lineage(self) -> list[Round]:
@@ -316,19 +265,11 @@ class TreePlots:
     def tree(self, ax: Any = None) -> Any:
         """The rounds with their best values, tags, notes and the decisions between them."""
         rounds = self._tree._at_once().rounds
-        nodes = [
-            figures.TreeNode(
-                id=each.id,
-                parent=each.parent,
-                best=np.nan if each.best is None or not each.comparable else float(each.best["value"]),
-                n=each.ended,
-                planned=each.n,
-                kind=_kind(each),
-                tags=each.tags,
-                note=each.round.node.note,
-            )
-            for each in overview_of(rounds).rounds
-        ]
+        nodes = []
+        for r in overview_of(rounds).rounds:
+            best = np.nan if r.best is None or not r.comparable else float(r.best["value"])
+            rest = r.ended, r.n, _kind(r), r.tags, r.round.node.note
+            nodes.append(figures.TreeNode(r.id, r.parent, best, *rest))
         return figures.tree(nodes, *_goal(rounds), ax=ax)
 
     @_figure

@@ -2,13 +2,12 @@
 
 Most take ``analysis``, of :func:`refine.analyze`; ``name``, a parameter that is not fixed; ``new``, the parameter after a
 change, with ``label``, what the change is called, ``"proposed"`` or ``"decided"``; and ``ax``, axes to draw into, by default
-those of a new figure. They return the axes; :func:`curves`, :func:`bars` and :func:`decision`, which need several, an array.
+those of a new figure. They return the axes; :func:`curves` and :func:`decision`, which need several, an array.
 A new figure is made outside pyplot, so that drawing neither opens windows nor touches anybody's settings. It looks as
 matplotlib's present style says, and within :func:`themed` is as wide and as dark as asked for. :func:`save` writes it as PNG
 or SVG.
 """
 
-from refine.report.figures.bars import bars
 from refine.report.figures.best_so_far import RoundValues, best_by_round, best_so_far
 from refine.report.figures.canvas import save
 from refine.report.figures.checks import edges, failing, gain
@@ -28,7 +27,6 @@ from refine.report.figures.tree import TreeNode, tree
 __all__ = [
     "RoundValues",
     "TreeNode",
-    "bars",
     "best_by_round",
     "best_so_far",
     "correlation",

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.analysis.selection import stays
-from refine.report.figures.canvas import area_mark, letters_of, line_mark
+from refine.report.figures.canvas import letters_of
 from refine.report.figures.labels import fitting, shorten, told_apart, wrapped
+from refine.report.figures.marks import area_mark, line_mark
 from refine.report.figures.theme import page_width, tone, wide
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text
@@ -91,38 +92,24 @@ class Scale:
 def _untouched(centres: Floats, texts: Sequence[str]) -> list[int]:
     """Ticks whose labels don't touch: first and last, and between them what fits in the order given."""
     size = letters_of("xtick.labelsize")
-    order = [0, len(texts) - 1, *range(1, len(texts) - 1)]
-    return fitting(
-        centres, [wide(text, size) + 0.6 * size / 72 for text in texts], order if len(texts) > 1 else [0]
-    )
+    widths = [wide(text, size) + 0.6 * size / 72 for text in texts]
+    return fitting(centres, widths, sorted(range(len(texts)), key=lambda i: i not in (0, len(texts) - 1)))
 
 
 def mark_change(
     ax: Axes, old: Parameter, new: Parameter | None, label: str, marks: list[Any], *, covered: bool = False
 ) -> tuple[float, float]:
-    """Marks what stays of an ordered parameter on the horizontal axis, and how it is called in the legend.
+    """Marks what stays of an ordered parameter on the horizontal axis and in the legend; limits that show old and new.
 
-    Args:
-        ax: The axes.
-        old: The parameter.
-        new: The same after a change, or ``None``.
-        label: What the change is called.
-        marks: Handles of the legend, which grow.
-        covered: Whether the ground is covered, so that lines and a bar at the foot stand in for a shade.
-
-    Returns:
-        Limits of the axis that show old and new.
+    Where the ground is ``covered``, lines and a bar at the foot stand in for a shade.
     """
     scale = Scale(old)
     if new is None or new == old:
         return scale.low, scale.high
     amber, values = tone().amber, isinstance(old, Range) and not isinstance(new, Range)
     if isinstance(old, Range):
-        ends = [
-            float(v)
-            for v in (new.edges() if isinstance(new, Range) else new.grid)
-            if number_of(v) is not None
-        ]
+        bounds = new.edges() if isinstance(new, Range) else new.grid
+        ends = [float(v) for v in bounds if number_of(v) is not None]
     else:
         stay = np.flatnonzero(stays(old, new))
         ends = [float(stay.min()) - 0.5, float(stay.max()) + 0.5] if stay.size else []
@@ -130,15 +117,10 @@ def mark_change(
     limits = min([scale.low, *positive]), max([scale.high, *ends])
     text = f"{label}: {shorten(bounds_text(new), 28)}"
     if values or covered:
+        look: dict[str, Any] = {"linestyle": (0, (4, 2))} if covered else {"zorder": 0}
         for v in ends:
             if values or limits[0] < v < limits[1]:
-                ax.axvline(
-                    v,
-                    color=amber,
-                    linewidth=2,
-                    zorder=None if covered else 0,
-                    linestyle=(0, (4, 2)) if covered else "-",
-                )
+                ax.axvline(v, color=amber, linewidth=2, **look)
         marks.append(line_mark(text, amber, linewidth=5 if covered else 2))
     elif ends:
         ax.axvspan(min(ends), max(ends), color=amber, alpha=0.22, linewidth=0, zorder=0)
@@ -257,17 +239,10 @@ def cell_axis(
     by_median: bool = True,
     others: bool = False,
 ) -> CellAxis:
-    """The cells of a parameter: ordered ones as they are, else from the worst median to the best.
+    """The cells of a parameter: ordered ones as they are, else from the worst median to the best, or as declared.
 
-    Args:
-        e: Evidence on the parameter.
-        new: The parameter after a change, or ``None``.
-        sign: 1 to maximize, -1 to minimize.
-        most: Cells of an ordered parameter; more levels share cells.
-        letters: Of a choice's label.
-        by_median: Whether choices without an order are sorted; else they stand as declared.
-        others: Whether choices without an order share a last cell where there are more than ``most``: all but the
-            best by their medians.
+    More than ``most`` levels of an ordered parameter share cells evenly; with ``others`` the worst choices without an
+    order share the last one. ``letters`` a choice's label has at most.
     """
     p = e.parameter
     k, texts = p.size, Scale(p).labels
@@ -321,11 +296,10 @@ def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
             tick.set_rotation_mode("anchor")
 
 
-def name_of(axis: CellAxis, by_median: bool = True) -> str:
+def name_of(axis: CellAxis) -> str:
     """The parameter's name, and how its cells lie."""
     p = axis.evidence.parameter
-    sorted_by = " (by median)" if by_median else ""
-    how = " (log scale)" if isinstance(p, Range) and p.log else "" if p.ordered else sorted_by
+    how = " (log scale)" if isinstance(p, Range) and p.log else "" if p.ordered else " (by median)"
     return f"{shorten(axis.evidence.name, 30)}{how}"
 
 

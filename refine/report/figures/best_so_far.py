@@ -10,9 +10,11 @@ import numpy.typing as npt
 from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError, did_you_mean
 from refine.report.figures.axes import hidden_note, metric_axis
-from refine.report.figures.canvas import axes, dot_mark, dots, line_mark, thinned, title
+from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import fitting, short_ids, shorten
+from refine.report.figures.marks import dot_mark, dots, line_mark, thinned
 from refine.report.figures.theme import drawing, page_width, points, tone, wide
+from refine.report.figures.tree import numbers_of, way_to
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.arrays import Floats
 from refine.utils.format import plural, score
@@ -35,14 +37,10 @@ def best_so_far(
     ax: Axes | None = None,
     candidates: npt.ArrayLike | None = None,
 ) -> Axes:
-    """Every trial's value in the table's order, and the best up to each.
+    """Every trial's ``value`` in the table's order, and the best up to each.
 
-    Args:
-        table: Trials, with ``value`` and, optionally, ``state``.
-        direction: ``"maximize"`` or ``"minimize"``.
-        metric: How to call the value.
-        ax: Axes to draw into.
-        candidates: (n,) mask of the trials that may be called best; default all that have a value.
+    ``candidates``, (n,), are the trials that may be called best, by default all that have a value and the ``state``
+    complete, where the table has states.
 
     Raises:
         AnalysisError: No trial has a value, or ``direction`` is neither.
@@ -93,19 +91,12 @@ def _values(ax: Axes, y: Floats, finished: npt.NDArray[np.bool_], view: MetricVi
 
 
 class RoundValues(NamedTuple):
-    """What one round gave.
-
-    Attributes:
-        id: Its id, or whatever it is called.
-        parent: Id of the round that it came from; ``None`` for a root.
-        values: (n,) value of every trial in the order of running; NaN where one has none, or may not be best.
-        note: What stands with the id, such as a tag.
-    """
+    """What one round gave."""
 
     id: str
-    parent: str | None
-    values: npt.ArrayLike
-    note: str = ""
+    parent: str | None  # id of the round that it came from; None for a root
+    values: npt.ArrayLike  # (n,) in the order of running; NaN where a trial has none, or may not be best
+    note: str = ""  # what stands with the id, such as a tag
 
 
 class _Piece(NamedTuple):
@@ -133,14 +124,9 @@ def best_by_round(
 
     A round begins with the best of its parent's branch: what was known when it was decided upon. The way to the
     winner is blue, side branches have colours and dashes of their own. Rounds are bands below their
-    ids; ids that have no room are left out, those of the best's way last.
-
-    Args:
-        rounds: In the order in which they were made, a parent before its children.
-        direction: ``"maximize"`` or ``"minimize"``.
-        metric: How to call the value.
-        winner: Id of the round to lead to, whose best trial is orange; default the first that has the best of all.
-        ax: Axes to draw into.
+    ids; ids that have no room are left out, those of the best's way last. Rounds stand in the order in which they were
+    made, a parent before its children; ``winner`` is the id of the round to lead to, whose best trial is orange, by
+    default the first that has the best of all.
 
     Raises:
         AnalysisError: No trial has a value, a parent doesn't stand before its child, an id stands twice, ``winner``
@@ -163,7 +149,7 @@ def best_by_round(
             f"best_by_round: winner is the id of a round with a value, got {winner!r}; {did_you_mean(winner, tops)}"
         )
     _, last = tops[winner] if winner is not None else max(tops.values(), key=lambda top: top[0])
-    way = _way(pieces, last)
+    way = way_to([p.parent for p in pieces], last)
     view, ax = MetricView(y[finite], direction), axes(ax, 3.4)
     best = pieces[last].start + int(np.nanargmax(sign * pieces[last].y))
     marks = _values(ax, y, finite, view, best)
@@ -186,32 +172,15 @@ def best_by_round(
 
 
 def _pieces(rounds: Sequence[RoundValues], sign: float) -> list[_Piece]:
-    known: dict[str, int] = {}
-    pieces: list[_Piece] = []
-    for i, r in enumerate(rounds):
-        if r.id in known:
-            raise AnalysisError(f"best_by_round: round {r.id!r} stands twice; leave one out")
-        if r.parent is not None and r.parent not in known:
-            raise AnalysisError(
-                f"best_by_round: round {r.id!r} stands before its parent {r.parent!r}, or without it; give "
-                "rounds in the order in which they were made"
-            )
-        values = np.asarray(r.values, dtype=float).ravel()
-        values = np.where(np.isfinite(values), values, np.nan)
-        parent = None if r.parent is None else known[r.parent]
+    number, pieces = numbers_of(rounds, "best_by_round"), list[_Piece]()
+    for r in rounds:
+        y = np.asarray(r.values, dtype=float).ravel()
+        y = np.where(np.isfinite(y), y, np.nan)
+        parent = None if r.parent is None else number[r.parent]
         before = np.nan if parent is None else pieces[parent].best[-1]
-        best = sign * np.fmax.accumulate(sign * np.concatenate([[before], values]))
-        pieces.append(_Piece(pieces[-1].end if pieces else 0, values, best, parent))
-        known[r.id] = i
+        best = sign * np.fmax.accumulate(sign * np.concatenate([[before], y]))
+        pieces.append(_Piece(pieces[-1].end if pieces else 0, y, best, parent))
     return pieces
-
-
-def _way(pieces: Sequence[_Piece], last: int) -> list[int]:
-    """Numbers of the rounds that lead to one, itself last."""
-    way = [last]
-    while (parent := pieces[way[0]].parent) is not None:
-        way.insert(0, parent)
-    return way
 
 
 def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> dict[str, Any]:
@@ -219,7 +188,7 @@ def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> dict[str, Any
     c = tone()
     if i in way:
         return {"color": c.blue, "linewidth": 2.2, "zorder": 5}
-    first = next(j for j in _way(pieces, i) if j not in way)
+    first = next(j for j in way_to([p.parent for p in pieces], i) if j not in way)
     sides = [j for j, p in enumerate(pieces) if j not in way and (p.parent is None or p.parent in way)]
     again, k = divmod(sides.index(first), 4)
     dashes = _DASHES[again % len(_DASHES)]
@@ -260,18 +229,9 @@ def _names(
     if turned:
         shown = fitting(centres, [0.13] * len(texts), order)
     for i in shown:
-        ax.annotate(
-            texts[i],
-            ((pieces[i].start + pieces[i].end + 1) / 2, 1.0),
-            (0, 3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            rotation=90 if turned else 0,
-            fontsize=size,
-            color=looks[i]["color"],
-            annotation_clip=False,
-        )
+        place = (pieces[i].start + pieces[i].end + 1) / 2, 1.0
+        look: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        look |= {"ha": "center", "va": "bottom", "rotation": 90 * turned, "annotation_clip": False}
+        ax.annotate(texts[i], place, (0, 3), fontsize=size, color=looks[i]["color"], **look)
     lift = 72 * max((widths[i] for i in shown), default=0) + 5 if turned else 12.0
     return lift, len(pieces) - len(shown)

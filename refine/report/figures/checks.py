@@ -13,18 +13,9 @@ from refine.analysis.levels import by_failures, failure_rates
 from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
 from refine.report.figures.axes import Scale, cell_axis
-from refine.report.figures.canvas import (
-    area_mark,
-    axes,
-    beside,
-    dot_mark,
-    interval,
-    line_mark,
-    named_rows,
-    percents,
-    title,
-)
+from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import beside_rows, shorten, wrapped
+from refine.report.figures.marks import area_mark, beside, dot_mark, interval, line_mark, named_rows, percents
 from refine.report.figures.theme import drawing, points, tone
 from refine.space.limits import widened
 from refine.space.parameters import Range, number_of

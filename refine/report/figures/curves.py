@@ -34,15 +34,8 @@ def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.ND
     """Loss and score by epoch for up to four trials, with what the curves show in words.
 
     One column per trial; loss above, on a log axis where it spans much, and the score below. A row has one axis,
-    so that its trials compare at a glance; a fiftieth of the values, the worst, may lie outside.
-
-    Args:
-        trials: With curves, best first; more than 4 are an error.
-        metric: What they are judged by; ``val_`` and a reduction are taken off.
-        direction: ``"maximize"`` or ``"minimize"``.
-
-    Returns:
-        (rows, trials) axes of a new figure.
+    so that its trials compare at a glance; a fiftieth of the values, the worst, may lie outside. Trials stand best
+    first; ``metric`` is what they are judged by. Returns (rows, trials) axes of a new figure.
 
     Raises:
         AnalysisError: No trial, too many, or ``direction`` is neither.

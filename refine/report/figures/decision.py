@@ -13,19 +13,9 @@ from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.levels import level_shares
 from refine.analysis.selection import check_tested, having, ranked_trials, stays
 from refine.report.figures.axes import Scale, cell_axis, label_x
-from refine.report.figures.canvas import (
-    Panels,
-    area_mark,
-    dot_mark,
-    dots,
-    letters_of,
-    line_mark,
-    panels,
-    spread,
-    thinned,
-    title,
-)
+from refine.report.figures.canvas import Panels, letters_of, panels, title
 from refine.report.figures.labels import fitted, shorten
+from refine.report.figures.marks import area_mark, dot_mark, dots, line_mark, spread, thinned
 from refine.report.figures.theme import drawing, narrow, points, tone, wide, within
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range
@@ -56,16 +46,9 @@ def decision(
     """What stays of the parameters that change most, over the trials and where the good ones lie.
 
     Above, every finished space-filling trial by its rank, the best on top; below, the densities of the good ones and of all, of
-    choices their shares. What stays is shaded.
-
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        new: Name -> the parameter after the change. Where none differs, the parameters that matter most are drawn.
-        label: What the change is called: ``"proposed"`` or ``"decided"``.
-        texts: Name -> what it becomes, in words; default the new bounds.
-
-    Returns:
-        (rows, columns) axes, a panel a parameter, at most :data:`MOST`: side by side, in a column below each other.
+    choices their shares. What stays is shaded, and said in ``texts``, name -> words, by default the new bounds. Where
+    nothing in ``new`` differs, the parameters that matter most are drawn. Returns (rows, columns) axes, a panel a
+    parameter, at most :data:`MOST`: side by side, in a column below each other.
 
     Raises:
         AnalysisError: Results chose the trials.

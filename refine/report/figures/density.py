@@ -18,9 +18,10 @@ from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import having, space_filling_trials
 from refine.errors import AnalysisError
 from refine.report.figures.axes import Scale, hidden_note, mark_change, metric_axis
-from refine.report.figures.canvas import area_mark, axes, dots, line_mark, spread, thinned, title
+from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import shorten
-from refine.report.figures.levels import levels, share_bars
+from refine.report.figures.levels import levels, median_mark, share_bars
+from refine.report.figures.marks import area_mark, dots, line_mark, spread, thinned
 from refine.report.figures.theme import drawing, shades, tone
 from refine.space.parameters import Parameter, Range, number_of
 from refine.utils.arrays import Bools, Floats
@@ -76,6 +77,7 @@ def density_2d(
     new: Parameter | None = None,
     label: str = "proposed",
     ax: Axes | None = None,
+    *,
     low: float | None = None,
     high: float | None = None,
 ) -> Axes:
@@ -100,11 +102,9 @@ def density_2d(
         return levels(analysis, name, new, label, ax)
     table, y = space_filling_trials(analysis)
     low, high = (p.grid[0] if low is None else low), (p.grid[-1] if high is None else high)
-    inside = (
-        _check_bounds(e, np.asarray(table[name], dtype=float), low, high)
-        if part
-        else np.ones(len(y), np.bool_)
-    )
+    inside = np.ones(len(y), np.bool_)
+    if part:
+        inside = _between(e, np.asarray(table[name], dtype=float), low, high)
     x = p.unit(table[name].to_numpy())
     scale, view = Scale(p), MetricView(y[inside], analysis.direction)
     surface, ax = density_surface(analysis, name, view), axes(ax, 3.6)
@@ -116,23 +116,12 @@ def density_2d(
     jitter = np.abs(x[few] + 0.4 * level_spacing(p) * (spread(len(few)) - 0.5))
     place = scale.at(np.where(jitter > 1, 2 - jitter, jitter))
     dots(ax, place, y[few], color=tone().ink, markersize=3.6, alpha=0.45)
-    known = [
-        (v, at)
-        for v, at, level in zip(e.levels, scale.levels, p.grid, strict=True)
-        if np.isfinite(v.median) and (not part or low <= level <= high)
-    ]
-    ax.plot(
-        [at for _, at in known], [v.median for v, _ in known], color=tone().orange, linewidth=1, alpha=0.8
-    )
-    thin = 1.0 if len(known) <= 20 else 0.6
+    rows = zip(e.levels, scale.levels, p.grid, strict=True)
+    known = [(v, at) for v, at, level in rows if np.isfinite(v.median) and (not part or low <= level <= high)]
+    medians = [at for _, at in known], [v.median for v, _ in known]
+    ax.plot(*medians, color=tone().orange, linewidth=1, alpha=0.8)
     for v, at in known:
-        # An end's median sits on the frame: in front of it, and not cut in half. One out of view is an arrow.
-        look: dict[str, Any] = {"color": tone().orange, "clip_on": False, "zorder": 5}
-        marker = "o" if view.inside(v.median) else "^" if v.median > view.high else "v"
-        ax.plot(at, np.clip(v.median, view.low, view.high), marker, markersize=4.5 * thin, **look)
-        if np.isfinite(v.low) and np.isfinite(v.high):
-            ends = np.clip([v.low, v.high], view.low, view.high)
-            ax.plot([at, at], ends, linewidth=1.8 * thin, solid_capstyle="butt", **look)
+        median_mark(ax, at, v, view, upright=True, size=4.5 if len(known) <= 20 else 2.7)
     marks: list[Any] = [
         area_mark("density of trials", tone().towards_blue(0.5)),
         line_mark("median per level, 95 % interval", tone().orange, marker="o", markersize=4, linewidth=1.4),
@@ -143,9 +132,8 @@ def density_2d(
     scale.dress(ax, name, limits, [low, high] if part else _ends(new))
     metric_axis(ax, view, analysis.metric)
     span = f" from {number(low)} to {number(high)}" if part else ""
-    title(
-        ax, f"{shorten(name, 30)}{span} against {shorten(analysis.metric, 30)}", marks, note=hidden_note(view)
-    )
+    text = f"{shorten(name, 30)}{span} against {shorten(analysis.metric, 30)}"
+    title(ax, text, marks, note=hidden_note(view))
     return ax
 
 
@@ -154,7 +142,7 @@ def _ends(new: Parameter | None) -> list[float]:
     return [float(new.low), float(new.high)] if isinstance(new, Range) else []
 
 
-def _check_bounds(e: ParameterEvidence, values: Floats, low: float, high: float) -> Bools:
+def _between(e: ParameterEvidence, values: Floats, low: float, high: float) -> Bools:
     """Which trials lie within."""
     for which, end in (("low", low), ("high", high)):
         if number_of(end) is None or not math.isfinite(end):

@@ -11,8 +11,9 @@ from refine import stats
 from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError
 from refine.report.figures.axes import hidden_note, metric_axis
-from refine.report.figures.canvas import axes, line_mark, percents, title
+from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import shorten
+from refine.report.figures.marks import line_mark, percents
 from refine.report.figures.theme import drawing, points, tone
 from refine.trials.goal import check_direction, sign_of
 from refine.utils.format import plural
@@ -31,13 +32,8 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     """The share of trials at least as good as every value, round by round, with 95 % bootstrap bands.
 
     The higher of two curves is the better population, for more and for less is better alike. The last round
-    is blue, the one before it, its parent, grey; of more than 8 rounds the first and the last 7 are shown.
-
-    Args:
-        curves: Label -> (n,) values of a round's finished space-filling trials, the oldest round first.
-        metric: How to call the value.
-        direction: ``"maximize"`` or ``"minimize"``.
-        ax: Axes to draw into.
+    is blue, the one before it, its parent, grey; of more than 8 rounds the first and the last 7 are shown. ``curves``
+    are label -> (n,) values of a round's finished space-filling trials, the oldest round first.
 
     Raises:
         AnalysisError: No round, a round without trials or with values that are not finite, or ``direction``
@@ -74,14 +70,9 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     ax.set_ylabel("share of trials at least as good")
     ax.set_xlabel(f"{ax.get_xlabel()} ({'better →' if sign > 0 else '← better'})")
     title(ax, f"Distribution of {shorten(metric, 30)}, round by round", note=hidden_note(view))
-    ax.legend(
-        handles=marks[::-1],  # the newest round first, which is the highest curve where refinement works
-        loc="lower left" if sign > 0 else "lower right",  # bad values are reached by nearly all trials
-        title="95 % bands" + (f"; {plural(left_out, 'round')} between left out" if left_out else ""),
-        title_fontsize=points(8),
-        alignment="left",
-        frameon=True,
-        framealpha=0.85,
-        edgecolor="none",
-    )
+    # Bad values are reached by nearly all trials. The newest round first, the highest curve where refinement works.
+    place: dict[str, Any] = {"loc": "lower left" if sign > 0 else "lower right", "alignment": "left"}
+    head = "95 % bands" + (f"; {plural(left_out, 'round')} between left out" if left_out else "")
+    box: dict[str, Any] = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}
+    ax.legend(handles=marks[::-1], title=head, title_fontsize=points(8), **place, **box)
     return ax

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.analysis.finding import MATTERS
-from refine.report.figures.canvas import area_mark, axes, beside, interval, line_mark, named_rows, title
+from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import beside_rows, shorten
+from refine.report.figures.marks import area_mark, beside, interval, line_mark, named_rows
 from refine.report.figures.theme import drawing, tone
 from refine.utils.format import p_value, percent
 

@@ -11,8 +11,9 @@ from refine.analysis.best_trials import cost_of
 from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError
 from refine.report.figures.axes import hidden_note, log_ticks, metric_axis
-from refine.report.figures.canvas import area_mark, axes, dot_mark, dots, line_mark, thinned, title
+from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import shorten
+from refine.report.figures.marks import area_mark, dot_mark, dots, line_mark, thinned
 from refine.report.figures.theme import drawing, tone
 from refine.stats.pareto import non_dominated
 from refine.trials.frame import front_rows, infeasible_rows, metric_title
@@ -88,13 +89,7 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
     """Every finished trial by its first two goals, with the front.
 
     The line is the front of the two goals shown. With three goals, trials that only the third one keeps on the front are
-    marked as well. Crosses are trials that don't meet every metric constraint.
-
-    Args:
-        frame: One row per trial.
-        goals: Two or three goals.
-        space: Names of parameters.
-        ax: Axes to draw into.
+    marked as well. Crosses are trials that don't meet every metric constraint. ``space`` are names of parameters.
 
     Raises:
         AnalysisError: The round has one goal, or no trial has a value in every goal.

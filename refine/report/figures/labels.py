@@ -49,13 +49,7 @@ def fitted(
 ) -> str:
     """A text on up to so many lines, each as wide as there is room; its middle goes where that is not enough.
 
-    Args:
-        text: The text; line breaks in it stay.
-        inches: Room for a line.
-        size: Points of the letters.
-        lines: How many, at most.
-        bold: Whether they are bold.
-        least: Letters that a line has, whatever room there is.
+    Line breaks in it stay; ``least`` letters a line has, whatever room there is.
     """
     if "\n" in text:
         return "\n".join(fitted(part, inches, size, bold=bold) for part in text.split("\n"))
@@ -74,13 +68,7 @@ def beside_rows(text: str, most: int = 26) -> str:
 
 
 def fitting(centres: Sequence[float] | Floats, widths: Sequence[float], order: Iterable[int]) -> list[int]:
-    """Which of several labels are drawn so that none touches another, the first in the order before the others.
-
-    Args:
-        centres: Where they stand, in inches.
-        widths: How wide they are, in inches.
-        order: Their numbers.
-    """
+    """Numbers of labels, with centres and widths in inches, so that none touches another, the first in the order first."""
     shown: list[int] = []
     for i in order:
         if all(abs(centres[i] - centres[j]) >= (widths[i] + widths[j]) / 2 for j in shown):

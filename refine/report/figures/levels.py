@@ -13,9 +13,10 @@ from refine.analysis.levels import cells_of, level_bests, level_shares
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import candidates, having, ranked_trials, stays
 from refine.report.figures.axes import CellAxis, cell_axis, hidden_note, metric_axis
-from refine.report.figures.canvas import (
+from refine.report.figures.canvas import axes, title
+from refine.report.figures.labels import shorten, told_apart, wrapped
+from refine.report.figures.marks import (
     area_mark,
-    axes,
     beside,
     dot_mark,
     dots,
@@ -24,9 +25,7 @@ from refine.report.figures.canvas import (
     percents,
     spread,
     thinned,
-    title,
 )
-from refine.report.figures.labels import shorten, told_apart, wrapped
 from refine.report.figures.theme import drawing, tone
 from refine.space.parameters import Range
 from refine.trials.frame import infeasible_rows
@@ -78,12 +77,7 @@ def levels(
         else:
             words = "none feasible" if barred[at == row].any() else "none finished"
             beside(ax, row, words if v.n else "no trial", at=0.01)
-        low, high = (float(end) for end in np.clip([v.low, v.high], view.low, view.high))
-        interval(ax, low, high, row, tone().orange, 2)
-        if np.isfinite(v.median):  # a dot, or at the end of the axis an arrow towards it
-            marker = "o" if view.inside(v.median) else "<" if v.median < view.low else ">"
-            median = float(np.clip(v.median, view.low, view.high))
-            ax.plot(median, row, marker, color=tone().orange, markersize=5, clip_on=False, zorder=5)
+        median_mark(ax, row, v, view)
         if v.n:
             beside(ax, row, f"n = {v.n:,}")
     marks = [
@@ -95,6 +89,29 @@ def levels(
     text = f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}"
     title(ax, text, marks, note=hidden_note(view))
     return ax
+
+
+def median_mark(
+    ax: Axes,
+    at: float,
+    v: LevelEvidence | stats.Level,
+    view: MetricView,
+    *,
+    upright: bool = False,
+    size: float = 5,
+) -> None:
+    """A level's median with its interval; a median out of view is an arrow towards it at the end of the axis."""
+    median, *ends = np.clip([v.median, v.low, v.high], view.low, view.high)
+    look: dict[str, Any] = {"color": tone().orange, "clip_on": False, "zorder": 5}
+    arrows = "v^" if upright else "<>"
+    marker = "o" if view.inside(v.median) else arrows[int(v.median > view.high)]
+    for values, shape in (
+        ([median], {"marker": marker}),
+        (ends, {"linewidth": 0.4 * size, "solid_capstyle": "butt"}),
+    ):
+        if np.isfinite(values).all():
+            places = [at] * len(values)
+            ax.plot(*((places, values) if upright else (values, places)), markersize=size, **look, **shape)
 
 
 def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:

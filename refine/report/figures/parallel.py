@@ -16,8 +16,9 @@ from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import candidates, first_where_absent, space_filling_trials
 from refine.errors import AnalysisError
 from refine.report.figures.axes import CellAxis, cell_axis
-from refine.report.figures.canvas import axes, line_mark, spread, thinned, title
+from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import fitted, shorten, told_apart
+from refine.report.figures.marks import line_mark, spread, thinned
 from refine.report.figures.theme import drawing, narrow, page_width, points, present, tone
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
@@ -59,15 +60,8 @@ def parallel(
     stands last, better upwards. Trials at one level spread a little around it, so that their number shows. At most
     300 other and 120 good trials are drawn, evenly spread over the table; the legend counts all. The round's
     finished space-filling trials count, and of these degenerate ones only where one may be best. A line has a gap where
-    its trial did not read the parameter.
-
-    Args:
-        analysis: Of :func:`refine.analyze`.
-        names: Which parameters, in this order; default the first 10 by what is known of them.
-        top: Share of the trials that counts as good, in (0, 1).
-        new: Parameters after a change, a space among them; what stays is marked on their axes.
-        label: What the change is called.
-        ax: Axes to draw into.
+    its trial did not read the parameter. ``names`` are parameters in the order wanted, by default the first 10; ``top``,
+    in (0, 1), is the share of the trials that counts as good; what stays of the parameters in ``new`` is marked.
 
     Raises:
         AnalysisError: ``top`` is no share, no name is given or one twice.

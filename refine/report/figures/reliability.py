@@ -8,18 +8,9 @@ import numpy as np
 
 from refine.errors import AnalysisError
 from refine.proposal.forecast import WHAT
-from refine.report.figures.canvas import (
-    area_mark,
-    axes,
-    beside,
-    dot_mark,
-    interval,
-    line_mark,
-    named_rows,
-    percents,
-    title,
-)
+from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import short_ids
+from refine.report.figures.marks import area_mark, beside, dot_mark, interval, line_mark, named_rows, percents
 from refine.report.figures.theme import drawing, narrow, tone
 from refine.trials.goal import sign_of
 from refine.utils.format import plural, score
@@ -44,11 +35,8 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
     median and of their best, and what they turned out to be. Rows share a scale whatever the metric's spread:
     0 is the forecast's median, 1 is half the width of its 5 to 95 % interval, and better is to the right. From
     10 on, the calibration curve: the share of what was seen that lay at or below each percentile of its
-    forecast, with the band in which 90 % of curves of true forecasts lie at each percentile.
-
-    Args:
-        calibration: Of :meth:`Tree.calibration`.
-        ax: Axes to draw into.
+    forecast, with the band in which 90 % of curves of true forecasts lie at each percentile. ``calibration`` is of
+    :meth:`Tree.calibration`.
 
     Raises:
         AnalysisError: No forecast is scored yet.

@@ -59,7 +59,6 @@ _DARK = Palette(
     *("#56b4e9", "#ff8a5c", "#f0b429", "#33c79c", "#e298c5", "#b5dcf7"),
     *("#e6e8eb", "#9aa3ae", "#4a525d", "#272d35", "#14171b"),
 )
-_SERIES = ("blue", "orange", "amber", "green", "pink", "sky")
 
 # Sizes are of letters of 9 points; they are scaled with ``font.size``.
 _POINTS = {
@@ -166,50 +165,28 @@ def _settle(given: Mapping[str, Any], width: Width, theme: ThemeName | None) -> 
 
 
 def _inked(palette: Palette) -> dict[str, Any]:
-    return {
-        "axes.edgecolor": palette.grey,
-        "axes.labelcolor": palette.ink,
-        "axes.facecolor": palette.paper,
-        "text.color": palette.ink,
-        "xtick.color": palette.ink,
-        "ytick.color": palette.ink,
-        "grid.color": palette.pale,
-        "figure.facecolor": palette.paper,
-        "savefig.facecolor": "auto",
-        "legend.facecolor": palette.paper,
-    }
+    inked = dict.fromkeys(("axes.labelcolor", "text.color", "xtick.color", "ytick.color"), palette.ink)
+    grounds = dict.fromkeys(("axes.facecolor", "figure.facecolor", "legend.facecolor"), palette.paper)
+    rest = {"axes.edgecolor": palette.grey, "grid.color": palette.pale, "savefig.facecolor": "auto"}
+    return inked | grounds | rest
 
 
 def _of_style(kept: Mapping[str, Any]) -> Palette:
     """Colours of the present style, and ours where it leaves them open."""
-    from matplotlib.colors import to_rgb
+    from matplotlib.colors import to_rgb, to_rgba
 
-    ground = next((kept[k] for k in ("axes.facecolor", "figure.facecolor") if _seen(kept.get(k))), "white")
-    dark = lightness(ground) < 0.4
-    base = _DARK if dark else _LIGHT
-    touched = {"axes.facecolor", "figure.facecolor", "text.color", "axes.prop_cycle"} & set(kept)
-    if not touched:
+    faces = [kept.get(k, "none") for k in ("axes.facecolor", "figure.facecolor")]
+    grounds = [face for face in faces if to_rgba(face)[3] > 0.5]  # that cover what is below
+    base = _DARK if grounds and lightness(grounds[0]) < 0.4 else _LIGHT
+    if not kept.keys() & {"axes.facecolor", "figure.facecolor", "text.color", "axes.prop_cycle"}:
         return base
-    paper = ground if _seen(kept.get("axes.facecolor")) or _seen(kept.get("figure.facecolor")) else base.paper
-    ink = kept.get("text.color", base.ink)
-    cycle = [c for c in _cycle(kept) if abs(lightness(c) - lightness(paper)) > 0.1]
-    spare = [c for c in (getattr(base, name) for name in _SERIES) if to_rgb(c) not in map(to_rgb, cycle)]
-    series = dict(zip(_SERIES, [*cycle, *spare], strict=False))
+    paper, ink = grounds[0] if grounds else base.paper, kept.get("text.color", base.ink)
+    colours = kept["axes.prop_cycle"].by_key().get("color", []) if "axes.prop_cycle" in kept else []
+    cycle = [c for c in dict.fromkeys(colours) if abs(lightness(c) - lightness(paper)) > 0.1]
+    spare = [c for c in base[:6] if to_rgb(c) not in map(to_rgb, cycle)]
     grey, light, pale = (_mix(paper, ink, share) for share in (0.6, 0.25, 0.086))
+    series = dict(zip(Palette._fields, [*cycle, *spare][:6], strict=False))
     return Palette(**series, ink=ink, grey=grey, light=light, pale=pale, paper=paper)
-
-
-def _seen(colour: Any) -> bool:
-    """Whether a setting names a colour that covers what is below."""
-    from matplotlib.colors import is_color_like, to_rgba
-
-    return is_color_like(colour) and to_rgba(colour)[3] > 0.5
-
-
-def _cycle(kept: Mapping[str, Any]) -> list[Any]:
-    cycle = kept.get("axes.prop_cycle")
-    found = [] if cycle is None else cycle.by_key().get("color", [])
-    return list(dict.fromkeys(found))[: len(_SERIES)]
 
 
 def lightness(colour: Any) -> float:
@@ -253,9 +230,8 @@ def shades() -> Any:
     """Colours of a density, from little to much."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list(
-        "density", [tone().towards_blue(share) for share in (0.06, 0.92)]
-    )
+    ends = [tone().towards_blue(share) for share in (0.06, 0.92)]
+    return LinearSegmentedColormap.from_list("density", ends)
 
 
 def page_width() -> float:
@@ -311,10 +287,8 @@ def wide(text: str, size: float, bold: bool = False) -> float:
 
     font = FontProperties(size=size, weight="bold" if bold else mpl.rcParams["font.weight"])
     with quiet():
-        return (
-            max(text_to_path.get_text_width_height_descent(line, font, False)[0] for line in text.split("\n"))
-            / 72
-        )
+        sizes = [text_to_path.get_text_width_height_descent(line, font, False) for line in text.split("\n")]
+    return max(width for width, _, _ in sizes) / 72
 
 
 @contextmanager

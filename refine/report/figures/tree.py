@@ -26,27 +26,39 @@ _CLOSE = 24  # rounds from which on rows are lower
 
 
 class TreeNode(NamedTuple):
-    """One round, and how it came about.
-
-    Attributes:
-        id: Its id.
-        parent: Id of the round it came from; ``None`` for a root.
-        best: Best value; NaN where there is none, or where it is judged by another metric.
-        n: Trials that have ended.
-        planned: Configurations planned.
-        kind: Of the decision that led to it: ``"accepted"``, ``"edited"``, ``"branched"``; empty for a root.
-        tags: Its names.
-        note: Why, in the person's words.
-    """
+    """One round, and how it came about."""
 
     id: str
-    parent: str | None
-    best: float
-    n: int
-    planned: int
-    kind: str = ""
+    parent: str | None  # id of the round it came from; None for a root
+    best: float  # NaN where there is none, or where it is judged by another metric
+    n: int  # trials that have ended
+    planned: int  # configurations
+    kind: str = ""  # of the decision that led to it: "accepted", "edited", "branched"; empty for a root
     tags: tuple[str, ...] = ()
-    note: str = ""
+    note: str = ""  # why, in the person's words
+
+
+def numbers_of(rounds: Sequence[Any], figure: str) -> dict[str, int]:
+    """Id -> number of every round, each with ``id`` and ``parent``, a parent before its children."""
+    number: dict[str, int] = {}
+    for i, r in enumerate(rounds):
+        if r.id in number:
+            raise AnalysisError(f"{figure}: round {r.id!r} stands twice; leave one out")
+        if r.parent is not None and r.parent not in number:
+            raise AnalysisError(
+                f"{figure}: round {r.id!r} stands before its parent {r.parent!r}, or without it; give rounds in the "
+                "order in which they were made"
+            )
+        number[r.id] = i
+    return number
+
+
+def way_to(parents: Sequence[int | None], last: int) -> list[int]:
+    """Numbers of the rounds that lead to one, itself last."""
+    way = [last]
+    while (parent := parents[way[0]]) is not None:
+        way.insert(0, parent)
+    return way
 
 
 class Place(NamedTuple):
@@ -60,14 +72,8 @@ def layout(parents: Sequence[int | None], first: Sequence[int] = ()) -> list[Pla
     """Rows and lanes of a forest, so that no two nodes share a row and no edge crosses another.
 
     A node's main child stays in its lane and comes last; the others branch off one lane to the right, above it. The
-    main child is the one in ``first``, else the one with the most nodes below it, else the last.
-
-    Args:
-        parents: Number of every node's parent, which stands before it; ``None`` for roots.
-        first: Nodes of the way that is to be straight.
-
-    Returns:
-        One place per node.
+    main child is the one in ``first``, the way that is to be straight, else the one with the most nodes below it, else
+    the last. ``parents`` are numbers of every node's parent, which stands before it; ``None`` for roots.
     """
     below = [1] * len(parents)
     for i in range(len(parents) - 1, -1, -1):
@@ -102,21 +108,18 @@ def tree(
 
     An edge is named by the decision that it stands for, at its lower end; a branch made without regard to a proposal
     is dashed. The way to the winner is blue and straight, and the winner orange. A dot shows each
-    best value on a common scale, better to the right. Notes are shortened to what fits.
-
-    Args:
-        nodes: In the order in which they were made, a parent before its children.
-        direction: ``"maximize"`` or ``"minimize"``.
-        metric: How to call the value.
-        winner: Id of the round to lead to; default the first that has the best value.
-        ax: Axes to draw into.
+    best value on a common scale, better to the right. Notes are shortened to what fits. Nodes stand in the order in
+    which they were made, a parent before its children; ``winner`` is the id of the round to lead to, by default the
+    first that has the best value.
 
     Raises:
         AnalysisError: No node, a parent doesn't stand before its child, an id stands twice, ``winner`` is no node's,
             or ``direction`` is neither.
     """
     check_direction(direction)
-    sign, number = sign_of(direction), _numbers(nodes)
+    if not nodes:
+        raise AnalysisError("tree: there is no round yet; add one first")
+    sign, number = sign_of(direction), numbers_of(nodes, "tree")
     if winner is not None and winner not in number:
         raise AnalysisError(
             f"tree: winner is the id of a round, got {winner!r}; {did_you_mean(winner, number)}"
@@ -125,15 +128,11 @@ def tree(
     known = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]
     first = max(known, key=lambda i: sign * nodes[i].best) if known else None
     last = first if winner is None else number[winner]
-    way: set[int] = set()
-    at = last
-    while at is not None:
-        way.add(at)
-        at = parents[at]
+    way = [] if last is None else way_to(parents, last)
     colours = [
         tone().orange if i == last else tone().blue if i in way else tone().grey for i in range(len(nodes))
     ]
-    places = layout(parents, tuple(way))
+    places = layout(parents, way)
     below = narrow() and any(node.note.strip() for node in nodes)  # notes have a line of their own
     tall = 0.42 if below else 0.3 if len(nodes) <= _CLOSE else 0.22
     ax = axes(ax, 0.95 + tall * len(nodes))
@@ -153,22 +152,6 @@ def tree(
     ax.set_axis_off()
     title(ax, f"{plural(len(nodes), 'round')}: best {shorten(metric, 30)} and how each came about")
     return ax
-
-
-def _numbers(nodes: Sequence[TreeNode]) -> dict[str, int]:
-    if not nodes:
-        raise AnalysisError("tree: there is no round yet; add one first")
-    number: dict[str, int] = {}
-    for i, node in enumerate(nodes):
-        if node.id in number:
-            raise AnalysisError(f"tree: round {node.id!r} stands twice; leave one out")
-        if node.parent is not None and node.parent not in number:
-            raise AnalysisError(
-                f"tree: round {node.id!r} stands before its parent {node.parent!r}, or without it; give rounds in the "
-                "order in which they were made"
-            )
-        number[node.id] = i
-    return number
 
 
 def _edge(ax: Axes, parent: Place, child: Place, on_way: bool, dashed: bool) -> None:

@@ -282,7 +282,7 @@ def plot(
                 f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about) or 'nothing'}; "
                 f"write {completed(' '.join(['refine plot STORE ROUND', figure, *words]))}"
             )
-        axes = draw(*map(_argument, about), width=width, theme=theme)
+        axes = draw(**dict(zip(takes, map(_argument, about), strict=False)), width=width, theme=theme)
         path = file or Path("-".join([figure, *about]) + ".png")
         figures.save(axes, path)
         out.path(path)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from looks import inside, legend
+from matplotlib.figure import Figure
 
 from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
@@ -156,8 +157,24 @@ def test_a_heavy_tail_does_not_take_all_colours() -> None:
 def test_a_pair_needs_two_parameters(analysis: Analysis) -> None:
     with pytest.raises(AnalysisError, match="needs two different parameters, got 'lr' twice"):
         figures.pair(analysis, "lr", "lr")
+    with pytest.raises(AnalysisError, match="by makes a figure of several panels, but ax gives one"):
+        figures.pair(analysis, "lr", "decay", by="optimizer", ax=Figure().add_subplot())
     with pytest.raises(KeyError, match="did you mean 'decay'"):
         figures.pair(analysis, "lr", "decya")
+
+
+def test_a_third_parameter_has_panels(analysis: Analysis) -> None:
+    drawn = figures.pair(analysis, "lr", "decay", by="optimizer")
+    assert [ax.get_title() for ax in drawn] == [f"optimizer = {name}" for name in ("Adam", "Nadam", "SGD")]
+    table = _table()
+    table = table[(table["state"] == "complete") & (table["origin"] == "space_filling")]
+    for ax, name in zip(drawn, ("Adam", "Nadam", "SGD"), strict=True):
+        here = table[
+            (table["optimizer"] == name) & np.isclose(table["lr"], 1) & np.isclose(table["decay"], 1e-4)
+        ]
+        assert _cells(ax)[2, 1] == pytest.approx(here["value"].median())
+    assert len({(ax.collections[0].norm.vmin, ax.collections[0].norm.vmax) for ax in drawn}) == 1
+    assert figures.pair(analysis, "optimizer", "cost$x$", by="width").shape == (4,)  # levels share panels
 
 
 @pytest.mark.parametrize("size", [13, 24, 25, 40, 100])

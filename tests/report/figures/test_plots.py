@@ -68,7 +68,6 @@ def _title(ax: Any) -> str:
 GIVEN: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("density", "density_2d", "levels", "isolation"), ("x",)),
     "pair": ("x", "kind"),
-    "bars": ("y", "kind", "x"),
 }
 OTHERS = {"front", "interactive", "curves"}  # of other rounds than these
 
@@ -159,7 +158,7 @@ def test_svg_is_the_same_every_time_and_holds_no_page_of_dots(root: refine.Round
 @pytest.mark.slow
 def test_they_draw_into_given_axes(tree: refine.Tree) -> None:
     for plots, kind in ((tree.rounds[0].plot, Plots), (tree.plot, TreePlots)):
-        for name in set(_methods(kind)) - OTHERS - {"bars"}:
+        for name in set(_methods(kind)) - OTHERS:
             ax = Figure().add_subplot()
             assert getattr(plots, name)(*GIVEN.get(name, ()), ax=ax) is ax
             assert ax.lines or ax.collections, name

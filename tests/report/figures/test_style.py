@@ -118,7 +118,7 @@ def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_t
     tmp_path: Path,
 ) -> None:
     analysis = analyze(SPACE, trials())
-    for drawn in (figures.correlation(analysis), figures.bars(analysis, "lr")):
+    for drawn in (figures.correlation(analysis), figures.pair(analysis, "lr", "dropout", by="optimizer")):
         assert drawn._repr_png_().startswith(b"\x89PNG")
         for name in ("a.png", "b.png"):
             figures.save(drawn, tmp_path / name)
