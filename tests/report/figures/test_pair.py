@@ -165,16 +165,18 @@ def test_a_pair_needs_two_parameters(analysis: Analysis) -> None:
 
 def test_a_third_parameter_has_panels(analysis: Analysis) -> None:
     drawn = figures.pair(analysis, "lr", "decay", by="optimizer")
-    assert [ax.get_title() for ax in drawn] == [f"optimizer = {name}" for name in ("Adam", "Nadam", "SGD")]
+    assert [ax.get_title() for ax in drawn.flat] == [
+        f"optimizer = {name}" for name in ("Adam", "Nadam", "SGD")
+    ]
     table = _table()
     table = table[(table["state"] == "complete") & (table["origin"] == "space_filling")]
-    for ax, name in zip(drawn, ("Adam", "Nadam", "SGD"), strict=True):
+    for ax, name in zip(drawn.flat, ("Adam", "Nadam", "SGD"), strict=True):
         here = table[
             (table["optimizer"] == name) & np.isclose(table["lr"], 1) & np.isclose(table["decay"], 1e-4)
         ]
         assert _cells(ax)[2, 1] == pytest.approx(here["value"].median())
-    assert len({(ax.collections[0].norm.vmin, ax.collections[0].norm.vmax) for ax in drawn}) == 1
-    assert figures.pair(analysis, "optimizer", "cost$x$", by="width").shape == (4,)  # levels share panels
+    assert len({(ax.collections[0].norm.vmin, ax.collections[0].norm.vmax) for ax in drawn.flat}) == 1
+    assert figures.pair(analysis, "optimizer", "cost$x$", by="width").shape == (1, 4)  # levels share panels
 
 
 @pytest.mark.parametrize("size", [13, 24, 25, 40, 100])

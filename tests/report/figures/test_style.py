@@ -118,10 +118,8 @@ def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_t
     tmp_path: Path,
 ) -> None:
     analysis = analyze(SPACE, trials())
-    for drawn in (figures.correlation(analysis), figures.pair(analysis, "lr", "dropout", by="optimizer")):
-        assert drawn._repr_png_().startswith(b"\x89PNG")
-        for name in ("a.png", "b.png"):
-            figures.save(drawn, tmp_path / name)
-        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes() == drawn._repr_png_()
+    for draw in (figures.correlation, lambda a: figures.pair(a, "lr", "dropout", by="optimizer")):
+        figures.save(draw(analysis), tmp_path / "a.png")
+        assert (tmp_path / "a.png").read_bytes() == draw(analysis)._repr_png_()
     ax = figures.correlation(analysis, ax=Figure().add_subplot())
     assert not hasattr(ax, "_repr_png_")
