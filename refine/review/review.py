@@ -175,13 +175,7 @@ class Review(Shown, Generic[R]):
         return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
 
     def at(self, risk: float) -> Self:
-        """The same review with the proposal of another risk; edits and rejections stay.
-
-        Args:
-            risk: From 0.01 to 0.3, or to the one that was proposed.
-
-        Raises:
-            AnalysisError: ``risk`` out of range.
+        """The same review with the proposal of another risk, from 0.01 to 0.3, or to the one proposed; edits and rejections stay.
 
         Examples:
             >>> review.at(0.3).proposal.risk
@@ -328,8 +322,7 @@ class Review(Shown, Generic[R]):
             note: Why, in your words.
             n: How many configurations the child runs; without ``n`` and ``downsample`` :attr:`advised`.
             downsample: The same as a share of what is left.
-            exploit: Share of the child's configurations that is spent where the optimum is plausible; the rest is
-                drawn evenly over its space.
+            exploit: Share that is spent where the optimum is plausible; the rest is drawn evenly over its space.
             audit: Share that is spent outside its space but inside this round's, so that a narrowing that
                 lost something can be found out. 0 turns it off.
             given: Configurations that the child runs first, as in :meth:`Tree.add_round`.
@@ -407,9 +400,6 @@ class Review(Shown, Generic[R]):
             workers: How many trials would run at a time.
             named: As in :meth:`edit`.
 
-        Returns:
-            Best trials kept, volume, risk, density and time of the next round; it prints itself.
-
         Raises:
             ReviewError: An unknown name or a broken notation.
             DesignError: ``n`` or ``workers`` is no whole number >= 1.
@@ -444,11 +434,7 @@ class Review(Shown, Generic[R]):
         self.round._add_decision(decision)
 
     def suggest(self, reason: str, *, author: str | None = None) -> Decision:
-        """Stores these bounds as a suggestion to whoever decides, beside what is proposed; no child is made.
-
-        Args:
-            reason: Why, in words.
-            author: Who suggests it; default the user name.
+        """Stores these bounds, with a reason, as a suggestion to whoever decides, beside what is proposed; no child is made.
 
         Raises:
             ReviewError: There is no reason, or nothing differs from the proposal.
@@ -471,14 +457,7 @@ class Review(Shown, Generic[R]):
         return suggestions_beside(self.proposal, self.round.decisions)
 
     def take(self, suggestion: Suggestion | int) -> Self:
-        """The same review with the bounds that somebody suggests as its edits; what was edited before goes.
-
-        Args:
-            suggestion: One of :attr:`suggestions`, or its number there, from 1 on.
-
-        Raises:
-            ReviewError: There is no suggestion of that number.
-        """
+        """The same review with the bounds of one of :attr:`suggestions`, or of its number there, from 1 on, as its only edits."""
         if isinstance(suggestion, int):
             known = self.suggestions
             if not 1 <= suggestion <= len(known):
@@ -492,28 +471,21 @@ class Review(Shown, Generic[R]):
         return self._with({name: suggestion.space[name] for name in names}, ())
 
     def show(self) -> Any:
-        """The review page in a notebook: drag bounds over the densities, see what it would mean, decide.
+        """The review page in a notebook, with the edits made so far; its ``child`` is the round that accepting made.
 
-        Its ``child`` is the round that accepting made. It begins with the edits made so far. In a shell the same page is
-        ``refine review STORE ROUND``.
-
-        Raises:
-            ReviewError: anywidget is not installed.
+        In a shell the same page is ``refine review STORE ROUND``. A ReviewError says that anywidget is not installed.
         """
         return provided("review.show")(self)
 
     def plot(self, *, width: str = "text", theme: str | None = None) -> Any:
-        """The picture of this decision: of up to 4 parameters that change, the trials, where the good ones lie, and what stays.
+        """The figure of this decision: of up to 4 parameters that change, the trials, where the good ones lie, and what stays.
 
         Args:
             width: ``"text"``, 7.2 inches, or ``"column"``, 3.4.
             theme: ``"light"`` or ``"dark"``; default matplotlib's present style.
 
         Returns:
-            (rows, columns) axes; a notebook shows them.
-
-        Raises:
-            AnalysisError: Results chose the trials, or another width or theme.
+            (rows, columns) axes. An AnalysisError says that results chose the trials.
         """
         return provided("review.plot")(self, width, theme)
 

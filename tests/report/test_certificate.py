@@ -65,12 +65,9 @@ def test_the_ablation_leads_from_the_baseline_to_the_winner(grown):
 
 def test_many_parameters_change_together_at_the_end(tree):
     space = {f"p{i}": (0.0, 1.0, 5) for i in range(9)}
-
-    def objective(params):
-        return sum((9 - i) * params[f"p{i}"] for i in range(9))
-
-    root = tree.add_round(space, objective, n=60, baseline=dict.fromkeys(space, 0.1)).run(progress=False)
-    won = root.recommend()
+    start = dict.fromkeys(space, 0.1)
+    root = tree.add_round(space, lambda p: sum((9 - i) * p[f"p{i}"] for i in range(9)), n=60, baseline=start)
+    won = root.run(progress=False).recommend()
     steps = ablation_of(ran(tree._context.reader, root._judged_alike), won.gain.baseline, won.candidates[0])
     assert len(steps) <= 7
     assert sorted(name for step in steps for name in step.names) == sorted(space)

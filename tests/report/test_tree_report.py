@@ -23,12 +23,8 @@ def score(p):
 def tree(tmp_path_factory):
     with refine.Tree("a <b> question", store=tmp_path_factory.mktemp("t") / "t.db") as found:
         root = found.add_round(SPACE, score, n=80, seed=1, note=EVIL).run(progress=False)
-        first = (
-            root.propose()
-            .edit(dropout=(0, 0.2, 3), lr=(0.5, 4.0, 15))
-            .reject("optimizer")
-            .accept("low dropout", n=40, author="ann")
-        )
+        edited = root.propose().edit(dropout=(0, 0.2, 3), lr=(0.5, 4.0, 15)).reject("optimizer")
+        first = edited.accept("low dropout", n=40, author="ann")
         first.run(progress=False)
         side = root.branch(
             {**SPACE, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=20, note="l2?", author="bob"
@@ -101,75 +97,57 @@ def test_a_comparison_as_a_report(tree, tmp_path):
 
 
 @pytest.mark.slow
-def test_files_of_a_round_have_names_that_can_be_read(tmp_path):
+def test_files_have_names_that_can_be_read_and_belong_to_one_tree(tmp_path):
     space = {"lr": (0.0, 1.0, 5), "dropout": (0.0, 0.5, 6)}
     with refine.Tree("q", store=tmp_path / "q.db") as tree:
         root = tree.add_round(space, lambda p: p["lr"], n=6, name="f", note="").run(progress=False)
-        low = root.branch(
-            {**space, "dropout": (0.0, 0.2, 3)}, n=4, note="Low dropout für Ann: the rest is far too much"
-        )
+        said = "Low dropout für Ann: the rest is far too much"
+        low = root.branch({**space, "dropout": (0.0, 0.2, 3)}, n=4, note=said)
         quiet = root.branch({**space, "lr": (0.5, 1.0, 3)}, n=4)
         out = tmp_path / "reports"
-        (out / "2-by-hand.md").parent.mkdir()
-        (out / "2-by-hand.md").write_text("# Mine\n")
-        (out / f"{low.id}").mkdir()
         older = out / f"{low.id}.md"
-        older.write_text(f"# Round `{low.id}` of q\n![a](notes.png)\n![b]({low.id}/lr.png)\n")
+        (out / low.id).mkdir(parents=True)
         (out / low.id / "lr.png").write_bytes(b"")
+        (out / "2-by-hand.md").write_text("# Mine\n")
+        older.write_text(f"# Round `{low.id}` of q\n![a](notes.png)\n![b]({low.id}/lr.png)\n")
         names = [each.report(out).name for each in (root, low, quiet)]
         assert names == ["1-root.md", "2-low-dropout-fur-ann.md", "3-lr.md"]
         assert low.id in (out / names[1]).read_text()
         assert not older.exists()  # it was of the same round
         assert not (out / low.id).exists()
         assert (out / "2-by-hand.md").read_text() == "# Mine\n"
+        assert tree.diff(root, low).report(out).name == "compare-1-2.md"
     with refine.Tree("other", store=tmp_path / "q.db") as other:
         twin = other.add_round(space, lambda p: -p["lr"], n=6, name="g").run(progress=False)
-        assert twin.report(out).name == f"1-root-{twin.id[:6]}.md"  # another tree's stays
-        assert twin.report(out).name == f"1-root-{twin.id[:6]}.md"
+        child = twin.branch({**space, "lr": (0.5, 1.0, 3)}, n=4)
+        for _ in range(2):  # the first tree's stay, and its own are written again
+            assert twin.report(out).name == f"1-root-{twin.id[:6]}.md"
+            compared = other.diff(twin, child).report(out)
+            assert compared.name == f"compare-1-2-{twin.id[:6]}-{child.id[:6]}.md"
         assert root.id in (out / "1-root.md").read_text()
+        assert "of q" in (out / "compare-1-2.md").read_text().splitlines()[0]
 
 
 def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_path):
+    def both(params):
+        return {"a": params["lr"], "b": 1.0}
+
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
-        one = tree.add_round(SPACE, lambda p: {"a": p["lr"], "b": 1.0}, metric="a", n=20, name="f").run(
-            progress=False
+        one, two = (
+            tree.add_round(SPACE, both, metric=metric, n=20, seed=seed, name="f").run(progress=False)
+            for seed, metric in enumerate("ab")
         )
-        two = tree.add_round(
-            SPACE, lambda p: {"a": p["lr"], "b": 1.0}, metric="b", n=20, seed=1, name="f"
-        ).run(progress=False)
         found = tree.diff(one, two)
         assert found.populations is None
         assert found.other["metric"] == ("a", "b")
         assert "can't be compared as populations" in found.report(tmp_path).read_text()
 
 
-def test_an_empty_tree_has_no_story(tmp_path):
-    with (
-        refine.Tree("t", store=tmp_path / "t.db") as tree,
-        pytest.raises(NotFoundError, match="has no round to report on"),
-    ):
-        tree.report(tmp_path)
-
-
 def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
+        with pytest.raises(NotFoundError, match="has no round to report on"):
+            tree.report(tmp_path)
         tree.add_round(SPACE, score, n=20)
         text = Path(tree.report(tmp_path)).read_text()
         assert "No trial has a value yet." in text
         assert "not run" in text
-
-
-@pytest.mark.slow
-def test_comparisons_of_two_trees_share_a_folder(tmp_path):
-    written = []
-    for name in ("one", "two"):
-        tree = refine.Tree(name, store="sqlite://")
-        root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, name=name).run(progress=False)
-        child = root.branch({"x": (0.5, 1.0, 6)}, n=5).run(progress=False)
-        first, again = (tree.diff(root, child).report(tmp_path) for _ in range(2))
-        assert first == again
-        written.append(first)
-    assert written[0].name == "compare-1-2.md"
-    assert written[1].name.startswith("compare-1-2-")
-    assert "of one" in written[0].read_text().splitlines()[0]
-    assert "of two" in written[1].read_text().splitlines()[0]

@@ -130,16 +130,6 @@ def test_a_branch_may_add_a_parameter_and_say_what_it_was(root):
 
 
 @pytest.mark.slow
-def test_two_parents_with_the_same_space_give_two_nodes(root):
-    narrow = {**root.space, "lr": refine.Float(1.0, 2.0, 3)}
-    a, b = (
-        parent.branch(narrow, n=5) for parent in (root.propose().accept(n=20), root.branch(root.space, n=20))
-    )
-    assert a.space == b.space
-    assert a.id != b.id
-
-
-@pytest.mark.slow
 def test_the_last_word_on_a_parameter_counts(root):
     review = root.propose()
     assert review.edit(dropout=(0, 0.2)).reject("dropout").space["dropout"] == root.space["dropout"]
@@ -171,20 +161,6 @@ def test_no_risk_is_taken_that_cannot_be_stated(tree, tmp_path):
     text = found.report(tmp_path).read_text()
     assert "probability 0.00" not in text
     assert "nan" not in text
-
-
-@pytest.mark.slow
-def test_the_code_under_reproduce_makes_the_same_rounds(root, tmp_path):
-    child = root.propose().accept(n=12)
-    grown = child.branch({**child.space, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=6)
-    text = grown.run(progress=False).report(tmp_path).read_text()
-    code = text.split("```python\n")[1].split("```")[0]
-    code = code.replace("from your_script import bowl", "from objectives import bowl")
-    code = code.replace("again.db", str(tmp_path / "again.db"))
-    scope: dict[str, object] = {}
-    exec(code.replace("round.run()", "round.run(progress=False)"), scope)  # it asserts the ids itself
-    assert scope["round"].id == grown.id
-    scope["tree"].close()
 
 
 def test_a_bound_typed_far_too_large_is_refused_before_it_takes_all_memory(root):

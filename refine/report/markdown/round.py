@@ -14,20 +14,7 @@ from refine.proposal.proposal import Proposal
 from refine.report.markdown.facts import Facts, decisions_parts
 from refine.report.markdown.rendering import file_name, published, written
 from refine.report.markdown.script import reproduce
-from refine.report.markdown.sections import (
-    against_parent,
-    best_trials,
-    checks_section,
-    curves_section,
-    decision_picture,
-    densities,
-    failures,
-    front_section,
-    optimism_section,
-    pairs,
-    what_mattered,
-    what_ran,
-)
+from refine.report.markdown.sections import EVIDENCE, decision_picture
 from refine.report.markdown.text import Part, Raw, Section, code, escape, fence, quote
 from refine.review.review import Review
 from refine.run.environment import spread
@@ -59,17 +46,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         *decisions_parts(facts),
     ]
     evidence = [
-        what_ran(facts),
-        best_trials(facts),
-        front_section(facts),
-        optimism_section(facts),
-        curves_section(facts),
-        against_parent(facts),
-        what_mattered(facts),
-        densities(facts),
-        pairs(facts),
-        failures(facts),
-        checks_section(facts),
+        *(section(facts) for section in EVIDENCE),
         None if unread is None else Section("The proposal", (unread.page(),)),
         None if facts.options is None else Section("Other risks", (facts.options.page(),)),
         Section("Reproduce", (fence(facts.reproduce, "python"),)),

@@ -371,3 +371,19 @@ def pairs(facts: Facts) -> Section | None:
     told = "Among the best trials, what is good for one of these depends on the other, so choose their bounds together."
     table = values_table(["parameter", "and", "measure", "among the best", "q"], rows)
     return Section("Coupled parameters", (told, table, legend, *pictures))
+
+
+EVIDENCE = (
+    what_ran,
+    best_trials,
+    front_section,
+    optimism_section,
+    curves_section,
+    against_parent,
+    what_mattered,
+    densities,
+    pairs,
+    failures,
+    checks_section,
+)
+"""Sections of the evidence, in their order; one that has nothing to say gives ``None``."""

@@ -90,20 +90,7 @@ class _Step:
 def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Path:
     """Writes the report of a tree, which leads to ``winner``, and the certificate beside it: see :meth:`refine.Tree.report`."""
     tree = tree._at_once()
-    won = tree.winner()
-    beside = None if won is None else won.report(folder, html=html).name
-    head, evidence = _parts(tree, winner)
-    if won is not None:
-        link = f"[certificate]({quote_url(beside or '')})"
-        told = Raw(f"How that is known, how it was found and how to train it again: its {link}.")
-        head[1:1] = [Raw("## What to hand over"), won.page(), told]
-    name, title = f"{slug(tree.name, set())}.md", f"The refinement of {tree.name}"
-    return written(lambda where: published(where / name, title, head, evidence), folder, html)
-
-
-def _parts(tree: Tree, winner: Round | None) -> tuple[list[Part], list[Part]]:
-    """What is read first, without the winner, and the evidence."""
-    rounds, metric = tree.rounds, tree.rounds[0].metric
+    rounds, metric, won = tree.rounds, tree.rounds[0].metric, tree.winner()
     entries, overview = entries_of(rounds), overview_of(rounds)
     chosen = overview.winner if winner is None else winner.id
     last = next((r for r in rounds if r.id == chosen), None)
@@ -111,37 +98,37 @@ def _parts(tree: Tree, winner: Round | None) -> tuple[list[Part], list[Part]]:
     told = {r.id for r in rounds} if len(rounds) <= 2 * TOLD else set(way[-TOLD:])
     by_child = {e.child: e for e in entries}
     steps = {r.id: _step_of(r, by_child.get(r.id), r.id in told) for r in overview.rounds}
+    glance, few = tree_page(tree, named=True), len(steps) <= _FEW
+    figure, *figures_below = _pictures(list(steps.values()), rounds[0].direction, metric, last)
+    head: list[Part] = [_summary(steps, way, metric, len(told))]
+    if won is not None:
+        link = f"[certificate]({quote_url(won.report(folder, html=html).name)})"
+        known = Raw(f"How that is known, how it was found and how to train it again: its {link}.")
+        head += [Raw("## What to hand over"), won.page(), known]
+    head += [Raw("## The decisions"), figure, glance if few else None]
     on_way = [_step(steps, metric, steps[key], i) for i, key in enumerate(way, 1)]
     others = [_step(steps, metric, s, 0) for key, s in steps.items() if key not in way]
-    figure, *more = _pictures(list(steps.values()), rounds[0].direction, metric, last)
-    glance, few = tree_page(tree, named=True), len(steps) <= _FEW
     calibration = Calibration(tree.name, entries, beliefs_of(rounds), suggestions_of(rounds))
-    head: list[Part] = [
-        _summary(steps, way, metric, len(told)),
-        Raw("## The decisions"),
-        figure,
-        glance if few else None,
+    evidence = [
+        Section("From the root to the best round", tuple(on_way)),
+        Section("Other branches" if on_way else "Rounds", tuple(others)),
+        Section("The rounds", (None if few else glance, _rounds(steps, way, metric), *figures_below)),
+        None if last is None else _best(last, steps),
+        Section("Forecasts, claims and people", (calibration.page(),)),
+        None if last is None else Section("Reproduce the best round", (fence(reproduce(last), "python"),)),
     ]
-    evidence: list[Part] = [
-        Section("From the root to the best round", tuple(on_way)) if on_way else None,
-        Section("Other branches" if on_way else "Rounds", tuple(others)) if others else None,
-        Section("The rounds", (None if few else glance, _rounds(steps, way, metric), *more)),
-    ]
-    pages: list[Part] = [calibration.page()]
-    if last is None:
-        return head, [*evidence, Section("Forecasts, claims and people", tuple(pages))]
-    best, space = steps[last.id], last.space
-    rows = [*best.at.items(), *((name, bounds_text(p)) for name, p in space.items() if p.fixed)]
-    parts: list[Part] = [f"Round {last.id} has it:", values_table(["parameter", "value"], rows)]
+    name, title = f"{slug(tree.name, set())}.md", f"The refinement of {tree.name}"
+    return written(lambda where: published(where / name, title, head, evidence), folder, html)
+
+
+def _best(last: Round, steps: dict[str, _Step]) -> Section:
+    fixed = [(name, bounds_text(p)) for name, p in last.space.items() if p.fixed]
+    table = values_table(["parameter", "value"], [*steps[last.id].at.items(), *fixed])
+    parts: list[Part] = [f"Round {last.id} has it:", table]
     with contextlib.suppress(AnalysisError):
         parts.append(last.optimism().page())
     parts += [opening.page() for s in steps.values() for opening in s.holdout_results]
-    evidence += [
-        Section("The round with the best observed trial", tuple(parts)),
-        Section("Forecasts, claims and people", tuple(pages)),
-        Section("Reproduce the best round", (fence(reproduce(last), "python"),)),
-    ]
-    return head, evidence
+    return Section("The round with the best observed trial", tuple(parts))
 
 
 def _step_of(each: RoundOverview, entry: Entry | None, told: bool) -> _Step:
