@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from pathlib import Path
 
 import exchanged
 import pytest
-import sqlalchemy as sa
 from exchanged import SPACE
 
 import refine
@@ -199,22 +197,6 @@ def test_a_round_that_is_being_run_is_not_merged(made, tmp_path):
         made.merge(tmp_path / "out")
 
 
-@pytest.mark.slow
-def test_rounds_without_an_analysis_have_reports_too(tmp_path):
-    with refine.Tree("q", store=tmp_path / "r.db") as tree:
-        flat = tree.add_round(
-            {"x": (0, 9)}, lambda p: {"value": p["x"], "degenerate": 1.0}, n=10, name="flat"
-        )
-        flat.run(progress=False)
-        assert flat.best is None
-        new = tree.add_round({"x": (0, 9)}, lambda p: p["x"], n=3, name="new")
-        tree.export(tmp_path / "out")
-        text = (tmp_path / "out" / flat.id / f"{flat.id}.md").read_text()
-        assert "Every finished trial is degenerate" in text
-        assert (tmp_path / "out" / new.id / f"{new.id}.md").is_file()
-        refine.Tree.load(tmp_path / "out", tmp_path / "l.db").close()
-
-
 def test_an_empty_tree_goes_out_and_comes_back(tmp_path):
     with refine.Tree("nothing", store="sqlite://") as tree:
         tree.export(tmp_path / "out")
@@ -328,12 +310,3 @@ def test_export_writes_through_no_link(made, tmp_path):
     with pytest.raises(StoreError, match="must not be a link, which leads out of the folder"):
         made.export(out)
     assert target.read_text() == "mine"
-
-
-def test_infinity_and_nan_survive(made, tmp_path):
-    with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
-        odd = loaded.rounds[0].trials["odd"]
-        assert math.inf in set(odd)
-        with loaded._context.store.engine.connect() as connection:
-            query = sa.select(t.trial.c.metrics).where(t.trial.c.state == "diverged")
-            assert "NaN" in connection.execute(query).scalars().first()
