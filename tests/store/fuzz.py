@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import random
 import shutil
 import sqlite3
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,10 +43,6 @@ ODD = (
     *("", "a\ud800", "a\0", "\x1b[31m", "9" * 5000, "=1+1", "1e400", "NaN", "complete", "x", "a", "\u202e"),
     *([], {}, json.loads("[" * 50 + "]" * 50), json.loads("[" * 500 + "]" * 500)),
 )
-LETTERS = (
-    *((0, 0x7F), (0x80, 0x2FF), (0x2000, 0x206F)),
-    *((0xD800, 0xDFFF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF)),
-)
 COLUMNS = """"x": [0.0, 0.25, 0.5, 1.0, 0.1, 0.2], "k": [0, 1, 2, 3, 4, 5], "c": ["a", "b", "a", "b", "a", "b"], "acc": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]"""
 SOUND = {
     "frame": f"""[
@@ -75,39 +69,14 @@ def score(p: dict[str, Any]) -> dict[str, float]:
     return {"acc": p["x"] + 0.01 * p["k"], "loss": -p["x"]}
 
 
-def text(draw: random.Random) -> str:
-    """Up to eight letters of any kind, halves of letters among them."""
-    return "".join(chr(draw.randint(*draw.choice(LETTERS))) for _ in range(draw.randint(0, 8)))
-
-
-def value(draw: random.Random) -> Any:
-    """Anything that plain data can hold."""
-    kinds: list[Callable[[], Any]] = [
-        *[lambda: draw.choice(ODD)] * 4,
-        lambda: draw.randint(-(2 ** draw.randint(1, 70)), 2 ** draw.randint(1, 70)),
-        lambda: struct.unpack("d", draw.getrandbits(64).to_bytes(8, "little"))[0],
-        lambda: draw.randint(-2, 12),
-        lambda: [value(draw) for _ in range(draw.randint(0, 3))],
-        lambda: {text(draw): value(draw) for _ in range(draw.randint(0, 3))},
-        lambda: text(draw),
-    ]
-    return draw.choice(kinds)()
-
-
-def near(old: Any, draw: random.Random) -> Any:
-    """A value like another."""
-    if isinstance(old, str):
-        at, gone = draw.randint(0, len(old)), draw.randint(0, 3)
-        return old[:at] + text(draw) + old[at + gone :]
-    if isinstance(old, bool) or old is None:
-        return not old
-    if isinstance(old, int):
-        return draw.choice([old + 1, -old, str(old), [old], old * 10 ** draw.randint(0, 20)])
-    if isinstance(old, float):
-        return draw.choice([-old, old * 1e3, old / 1e3, repr(old), [old], math.nextafter(old, math.inf)])
-    if isinstance(old, list):
-        return draw.choice([old[:-1], old * 2, old[::-1], dict(enumerate(map(str, old)))])
-    return draw.choice([list(old), list(old.values())])
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=8)
+"""Letters of any kind, halves of letters among them."""
+VALUES = st.recursive(
+    st.sampled_from(ODD) | st.integers(-(2**70), 2**70) | st.integers(-2, 12) | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=4,
+)
+"""Anything that plain data can hold."""
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -118,29 +87,33 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(inner, (*path, key))
 
 
-def changed(document: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+@st.composite
+def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
     """A document with one to three changes."""
-    out: dict[str, Any] = json.loads(json.dumps(document))
-    for _ in range(draw.randint(1, 3)):
+    out: dict[str, Any] = json.loads(json.dumps(draw(st.sampled_from(documents))))
+    for _ in range(draw(st.integers(1, 3))):
         found = list(places(out))
         if not found:
             break
-        *path, last = draw.choice(found)
+        *path, last = draw(st.sampled_from(found))
         at: Any = out
         for key in path:
             at = at[key]
-        how = draw.randrange(8)
-        if how < 3:
-            at[last] = value(draw)
-        elif how < 5:
-            at[last] = near(at[last], draw)
-        elif how == 5:  # what stands elsewhere
+        how = draw(st.sampled_from(["other", "near", "elsewhere", "more", "less"]))
+        if how == "other":
+            at[last] = draw(VALUES)
+        elif how == "near":
+            old = at[last]
+            number = isinstance(old, int | float) and not isinstance(old, bool)
+            near = [[old], str(old), None, *([old + 1, -old, old * 1e3] if number else [])]
+            at[last] = draw(st.sampled_from(near))
+        elif how == "elsewhere":
             there: Any = out
-            for key in draw.choice(found):
+            for key in draw(st.sampled_from(found)):
                 there = there[key]
             at[last] = json.loads(json.dumps(there))
-        elif how == 6 and isinstance(at, dict):
-            at[text(draw)] = value(draw)
+        elif how == "more" and isinstance(at, dict):
+            at[draw(TEXTS)] = draw(VALUES)
         else:
             del at[last]
     return out
@@ -371,8 +344,8 @@ def batch(fuzz: Fuzz, name: str, number: int, count: int) -> None:
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
     )
-    @given(st.randoms(use_true_random=False))
-    def one(draw: random.Random) -> None:
-        fuzz.tried(name, changed(draw.choice(fuzz.sound[name]), draw))
+    @given(changed(fuzz.sound[name]))
+    def one(document: dict[str, Any]) -> None:
+        fuzz.tried(name, document)
 
     one()
