@@ -1,14 +1,8 @@
 """What folders above provide to objects of folders below, found by name when it is first asked for.
 
-A round can be drawn, written and shown, yet knows nothing of figures, files and pages. Modules of ``refine.report`` and
-``refine.ui`` register what they do under a name; methods that people call on a round look it up::
-
-    @provides("round.report")
-    def write_round(found: Round, folder: Path) -> Path: ...
-
-    provided("round.report")(self, folder)
-
-The same goes for what objects look like: ``@page_for(Analysis)`` registers the function that makes the page of one.
+A round can be drawn, written and shown, yet knows nothing of figures, files and pages. Modules of ``refine.report`` and ``refine.ui``
+register what they do, ``@provides("round.report")``, and what objects look like, ``@page_for(Analysis)``; methods that people call on
+a round look it up: ``provided("round.report")(self, folder)``.
 """
 
 from __future__ import annotations
@@ -26,39 +20,33 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {}
 _PAGES: dict[type, Callable[[Any], Any]] = {}
 
 
-def provides(name: str) -> Callable[[F], F]:
-    """Registers a function for the methods of that name, such as ``"round.report"``."""
-
+def _registered(table: dict[Any, Any], key: Any) -> Callable[[F], F]:
     def register(function: F) -> F:
-        _FUNCTIONS[name] = function
+        table[key] = function
         return function
 
     return register
 
 
+def provides(name: str) -> Callable[[F], F]:
+    """Registers a function for the methods of that name, such as ``"round.report"``."""
+    return _registered(_FUNCTIONS, name)
+
+
+def page_for(kind: type) -> Callable[[F], F]:
+    """Registers the function that makes the page of objects of a kind."""
+    return _registered(_PAGES, kind)
+
+
 def provided(name: str) -> Callable[..., Any]:
-    """The function that was registered under a name. Raises LookupError: nothing was; a mistake in this package."""
+    """The function that was registered under a name; a LookupError, where nothing was, is a mistake in this package."""
     if name not in _FUNCTIONS:
         _load()
     return _FUNCTIONS[name]
 
 
-def page_for(kind: type) -> Callable[[F], F]:
-    """Registers the function that makes the page of objects of a kind."""
-
-    def register(function: F) -> F:
-        _PAGES[kind] = function
-        return function
-
-    return register
-
-
 def page_maker(kind: type) -> Callable[[Any], Any]:
-    """The function that makes the page of objects of a kind, or of the nearest class that it derives from.
-
-    Raises:
-        LookupError: There is none; a mistake in this package.
-    """
+    """The function that makes the page of objects of a kind, or of the nearest class that it derives from."""
     for _ in range(2):
         for base in kind.__mro__:
             if base in _PAGES:
