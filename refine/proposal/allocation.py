@@ -14,7 +14,7 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, Weighted, draw, feasible
 from refine.errors import DesignError, ReviewError
-from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_of
+from refine.proposal.posterior import cardinalities_of, known_enough, posterior_of
 from refine.space.belief import Belief
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key

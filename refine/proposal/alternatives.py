@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
@@ -16,6 +14,7 @@ from refine.analysis.conditions import as_read, different, read_share, unread_in
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions, level_values
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
+from refine.proposal.posterior import Surrogate
 from refine.space.encoding import decode, encode, label
 from refine.space.space import Space
 from refine.utils.arrays import row_codes
@@ -80,19 +79,12 @@ class Advice:
         return cls(**{**data, "seconds": seconds, "reason": Reason.from_json(data["reason"])})
 
 
-def offers(
-    analysis: Analysis,
-    good: npt.NDArray[np.bool_],
-    levels: Sequence[npt.NDArray[np.intp]],
-    epsilon: float,
-    risk: float,
-) -> tuple[Offer, ...]:
+def offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:
     """Flat parameters that could be fixed at their cheapest good level.
 
     Flat means equivalent, not just 'nothing seen': at every level the loss of fixing the parameter there, with the
     others free to make up for it, is within epsilon in all but a share ``risk`` of the posterior's draws. And the
-    time of a trial must depend on it. ``good`` is (S, c) whether a candidate cell is within epsilon of the best of a draw,
-    ``levels`` per parameter (c,) level numbers.
+    time of a trial must depend on it.
 
     Source: Schuirmann (1987) for testing equivalence by intervals.
     """
@@ -104,16 +96,12 @@ def offers(
         cheapest, saving = _cheapest(e)
         if cheapest is None or saving < _LEAST_SAVING:
             continue
-        holds = np.zeros(e.parameter.size)
-        for level in range(e.parameter.size):
-            here = levels[j] == level
-            if here.any():
-                holds[level] = good[:, here].any(axis=1).mean()
+        holds = np.nan_to_num(surrogate.good_at(j, epsilon))
         if holds.min() < 1 - risk:
             continue
         value = e.parameter.grid[cheapest]
         measured = {"epsilon": epsilon, "saving": saving, "level": label(value), "value": encode(value)}
-        claim = stats.share_of_draws(holds[cheapest] * len(good), len(good))
+        claim = stats.share_of_draws(holds[cheapest] * surrogate.draws, surrogate.draws)
         reason = Reason("flat", {"parameter": e.name, **measured})
         out.append(Offer(e.name, value, saving, claim, reason))
     return tuple(out)

@@ -12,7 +12,7 @@ from refine.analysis.evaluated import natural_limits
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import DesignError
 from refine.proposal.allocation import _extended
-from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_of
+from refine.proposal.posterior import cardinalities_of, known_enough, posterior_of
 from refine.space.space import Space
 from refine.utils.arrays import Floats
 from refine.utils.threads import one_thread

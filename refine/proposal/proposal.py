@@ -13,13 +13,14 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ALPHA, level_axis
+from refine.analysis.evidence import ALPHA
 from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, beyond, reasons_of, reopened, without_unread
-from refine.proposal.surrogate import MENU, Menu, Region, Surrogate, menu_given, menu_of, surrogate_of
+from refine.proposal.path import MENU, Menu, menu_given, menu_of
+from refine.proposal.posterior import Region, Surrogate, surrogate_of
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter, Range
@@ -422,11 +423,6 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
         changes = tuple(
             replace(c, risk=0.0 if c.kind == "keep" else 1.0 - p) for c, p in zip(changes, alone, strict=True)
         )
-    offered: tuple[Offer, ...] = ()
-    if surrogate is not None and not analysis.others:
-        each = enumerate(analysis.parameters)
-        levels = [level_axis(e.parameter).index(surrogate.candidates[:, j]) for j, e in each]
-        offered = offers(analysis, surrogate.posterior.within(epsilon), levels, epsilon, risk)
     made = Proposal(
         old=space,
         space=new,
@@ -438,7 +434,7 @@ def _at(made_of: _MadeOf, risk: float) -> Proposal:
         tested=analysis.n_space_filling,
         evidence=analysis.digest,
         metric=analysis.metric,
-        offers=offered,
+        offers=offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
         advice=advice(analysis, new, left_to_run(analysis, new)),
         subject_to=analysis.subject_to,
         _made_of=made_of,

@@ -17,7 +17,7 @@ from refine.analysis.reason import plain
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.forecast import cells_of, limits_of
-from refine.proposal.surrogate import cardinalities_of, known_enough, posterior_of
+from refine.proposal.posterior import cardinalities_of, known_enough, posterior_of
 from refine.space.space import Space
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown

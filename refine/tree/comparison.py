@@ -15,7 +15,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.population import LEAST_COMPARED, RoundComparison, compare_rounds, space_filling_values
 from refine.errors import AnalysisError
-from refine.proposal.surrogate import surrogate_of
+from refine.proposal.posterior import surrogate_of
 from refine.space.belief import Belief, Near, belief_of
 from refine.space.categorical import Categorical
 from refine.space.encoding import label

@@ -10,7 +10,7 @@ import pytest
 
 import refine
 from refine.design.space_filling import Sobol, draw
-from refine.proposal.surrogate import surrogate_of
+from refine.proposal.posterior import surrogate_of
 from refine.report.pages.proposal import why
 from refine.review.decision import Decision, branch_claim
 

@@ -14,7 +14,7 @@ from refine import Float, Integer, Space
 from refine.errors import DesignError, ReviewError
 from refine.proposal.change import by_magnitude
 from refine.proposal.options import Option, Options
-from refine.proposal.surrogate import MENU
+from refine.proposal.path import MENU
 from refine.report.pages.preview import leaves_text, risks_text
 
 OLD = Space(

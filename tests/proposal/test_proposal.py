@@ -14,7 +14,7 @@ import refine
 from refine.analysis.evidence import level_positions
 from refine.analysis.reason import CODES
 from refine.design.space_filling import Sobol, draw
-from refine.proposal.surrogate import surrogate_of
+from refine.proposal.posterior import surrogate_of
 from refine.report.pages import reasons
 from refine.report.pages.proposal import claim_sentence, why
 from refine.space.edits import edit_space

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.proposal.surrogate import posterior_of
+from refine.proposal.posterior import posterior_of
 from refine.report.markdown.script import reproduce
 from refine.report.pages.phrases import belief_sentence
 

@@ -1,9 +1,9 @@
-"""What the objective may look like over the cells of a space, and which levels may go at which risk. Pure."""
+"""What the objective may look like over the cells of a space, by the evidence of an analysis. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,18 +16,14 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.believed import thought_of
 from refine.analysis.conditions import inside_of, reading
 from refine.analysis.evaluated import natural_limits
-from refine.analysis.evidence import ALPHA, ParameterEvidence, level_axis, level_positions
+from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.design.space_filling import Uniform, draw, feasible
-from refine.space.parameters import Parameter, Range
 from refine.space.space import Indices, Space
 from refine.utils.arrays import Bools, Floats
 
-MENU = (0.01, 0.05, 0.15, 0.3)
-"""Risks that are listed beside each other."""
-
 _CANDIDATES = 4000
 _RUN = 200  # most cells of trials among the candidates
-_LEAST_INSIDE = 20
+LEAST_INSIDE = 20  # fewest candidates inside a box of which a probability can be stated
 _FEWEST = 5
 _FLAT = 0.95
 _SEED = 0
@@ -141,11 +137,16 @@ class Surrogate:
             self._good[epsilon] = self.posterior.within(epsilon)
         return self._good[epsilon]
 
+    def good_at(self, j: int, epsilon: float) -> Floats:
+        """(levels,) share of the draws with a value within epsilon of the best at each level of a parameter; NaN without candidates."""
+        e, good = self.found[j], self.good(epsilon)
+        level = level_axis(e.parameter).index(self.candidates[:, j])
+        each = (good[:, level == i] for i in range(e.parameter.size))
+        return np.array([part.any(axis=1).mean() if part.size else math.nan for part in each])
+
     def flat(self, j: int, epsilon: float) -> bool:
         """Whether the draws can't tell the levels of a parameter apart: nearly all have a value within epsilon of the best at each."""
-        level = level_axis(self.found[j].parameter).index(self.candidates[:, j])
-        good = self.good(epsilon)
-        return min(good[:, level == i].any(axis=1).mean() for i in np.unique(level)) >= _FLAT
+        return bool(np.nanmin(self.good_at(j, epsilon)) >= _FLAT)
 
     def probability(self, new: Space, epsilon: float) -> float:
         """Probability that the best value inside ``new`` is within epsilon of the best; NaN where it can't be told.
@@ -155,7 +156,7 @@ class Surrogate:
         inside = inside_of(new, self.space, self.found, self.columns)
         if inside.all():
             return 1.0
-        if int(inside.sum()) < _LEAST_INSIDE and not self.exhaustive:
+        if int(inside.sum()) < LEAST_INSIDE and not self.exhaustive:
             return math.nan
         if self.front is not None:
             return stats.share_of_draws(self.front.kept(inside), self.draws)
@@ -213,122 +214,3 @@ def _with_run(analysis: Analysis, rows: Indices) -> Indices:
         ran[:, list(space).index(e.name)] = level_axis(e.parameter).index(analysis.X[best, j])
     ran = space.canonical(ran)
     return np.unique(np.concatenate([rows, ran[space.valid(ran)]]), axis=0)
-
-
-@dataclass(frozen=True, eq=False)
-class Menu:
-    """Boxes by risk, each inside those of smaller risks."""
-
-    frontier: stats.Frontier  # the path of boxes
-    couplings: tuple[tuple[int, int], ...]  # pairs of parameter numbers that are coupled
-    ranges: frozenset[int]  # numbers of the parameters that are ranges: at least two levels of theirs stay
-    alone: frozenset[int]  # numbers of the parameters that may be narrowed without a partner
-    untried: tuple[Bools, ...]  # per parameter, which levels stay because no trial tells anything of them
-
-    def levels(self, risk: float) -> list[Bools]:
-        """Per parameter, which levels stay at that risk."""
-        box = self.frontier.at(risk)
-        halves = _halves(box.keep, self.couplings, self.alone)
-        return [
-            np.ones_like(mask)
-            if j in halves
-            else self._two(j, risk)
-            if j in self.ranges and mask.sum() == 1
-            else mask
-            for j, mask in enumerate(box.keep)
-        ]
-
-    def _two(self, j: int, risk: float) -> Bools:
-        """The level of a range that stays alone, and its neighbour that stayed longest."""
-        kept = [box.keep[j] for box in self.frontier.boxes if box.risk <= risk]
-        before = next(mask for mask in reversed(kept) if mask.sum() > 1)
-        level = int(np.flatnonzero(kept[-1])[0])
-        near = [at for at in (level + 1, level - 1) if 0 <= at < before.size and before[at]]
-        pair = kept[-1].copy()
-        pair[near[0]] = True
-        return pair
-
-
-def menu_given(
-    analysis: Analysis,
-    surrogate: Surrogate,
-    epsilon: float,
-    risk: float,
-    eligible: Collection[str],
-    decided: Mapping[str, Parameter],
-) -> Menu | None:
-    """As :func:`menu_of`, of what is left where a person decided on some parameters; ``None`` where hardly a candidate is."""
-    inside = inside_of(surrogate.space.replace(decided), surrogate.space, surrogate.found, surrogate.columns)
-    if not inside.all():
-        if surrogate.front is not None or int(inside.sum()) < (1 if surrogate.exhaustive else _LEAST_INSIDE):
-            return None
-        surrogate = surrogate.inside(inside)
-    return menu_of(analysis, surrogate, epsilon, risk, eligible, frozenset(decided))
-
-
-def menu_of(
-    analysis: Analysis,
-    surrogate: Surrogate,
-    epsilon: float,
-    risk: float,
-    eligible: Collection[str] = (),
-    decided: Collection[str] = (),
-) -> Menu:
-    """Which levels stay, by risk, up to the largest that will be asked for.
-
-    Nothing is dropped of a parameter unless it, or a pair it belongs to, was seen to matter, now or (``eligible``) earlier, or nothing
-    could be tested; nor of what is decided. The best configuration by posterior mean stays, and so do levels without trials. What
-    only a coupling lets in is narrowed with its partner or not at all.
-    """
-    found, looks = analysis.parameters, (analysis, *analysis.others)
-    level = ALPHA / len(looks)  # every goal is another chance to be seen
-    pairs = tuple(dict.fromkeys((p.i, p.j) for look in looks for p in look.pairs if p.q <= level))
-    seen = {e.name for look in looks for e in look.parameters if e.q <= level or e.fails}
-    alone = frozenset(
-        j for j, e in enumerate(found) if e.name in seen or e.name in eligible or not analysis.tested
-    )
-    ranges = frozenset(
-        j for j, e in enumerate(found) if isinstance(e.parameter, Range) and e.parameter.size > 1
-    )
-    coupled = {k for pair in pairs for k in pair}
-    frozen = {j for j, e in enumerate(found) if not (j in alone or j in coupled) or e.read == 0}
-    frozen |= {j for j, e in enumerate(found) if e.name in decided}
-    if surrogate.front is None:
-        frozen |= {j for j in range(len(found)) if j not in frozen and surrogate.flat(j, epsilon)}
-    known = analysis.read_positions
-    each = zip(looks, (surrogate, *surrogate.others), strict=True)
-    best = np.concatenate([a.read_positions[s.posterior.best_known(1)] for a, s in each])
-    read = reading(found, surrogate.candidates)
-    walk = stats.RiskPath(most=max(*MENU, risk), inside=1 if surrogate.exhaustive else _LEAST_INSIDE)
-    while True:
-        axes = [
-            stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
-            for j, e in enumerate(found)
-        ]
-        stays = tuple(stats.untried(axis, known[np.isfinite(known[:, j]), j]) for j, axis in enumerate(axes))
-        path = walk(
-            surrogate.posterior,
-            surrogate.candidates,
-            axes,
-            epsilon,
-            keep=best,
-            stays=stays,
-            read=read,
-            front=surrogate.front,
-        )
-        # What is cut alone at the largest risk is cut with its partner at none.
-        halves = _halves(path.boxes[-1].keep, pairs, alone)
-        if not halves:
-            return Menu(path, pairs, ranges, alone, stays)
-        frozen |= halves
-
-
-def _halves(keep: Sequence[Bools], couplings: Sequence[tuple[int, int]], alone: Collection[int]) -> set[int]:
-    """Parameters that are cut while their partner is not, and that may not be cut alone."""
-    cut = {j for j, mask in enumerate(keep) if not mask.all()}
-    halves: set[int] = set()
-    for k in cut.difference(alone):
-        partners = {j for pair in couplings if k in pair for j in pair if j != k}
-        if not partners & cut:
-            halves.add(k)
-    return halves
