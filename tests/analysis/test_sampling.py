@@ -43,6 +43,7 @@ def test_a_sample_goes_by_configurations_alone(frame):
     assert (grown & keep[:4500]).sum() > 0.7 * keep[:4500].sum()
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_what_is_found_is_the_same_and_says_on_how_many(frame, monkeypatch):
     whole = refine.analyze(SPACE, frame)
