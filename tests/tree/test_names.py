@@ -87,7 +87,7 @@ def test_a_tree_finds_its_rounds_by_any_name(tmp_path):
     with refine.Tree("question", store=tmp_path / "q.db") as tree:
         root = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: -p["x"], name="x", n=12).run(progress=False)
         first = root.branch({"x": (0.0, 0.5, 11)}, n=4)
-        second = root.branch({"x": (0.0, 0.3, 7)}, n=4)
+        second = root.branch({"x": (0.0, 0.3, 7)}, n=2)
         tree.tag("1.1", "wide")
         assert [tree[key].id for key in ("root", "1", "1.1", "1.2", "last", "wide")] == [
             root.id,
