@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 SHARE = 0.1
 """Share of what was cut off that a better region is taken to hold where the power of audit trials is stated."""
 
-NOMINAL = (0.5, 0.9)
-"""Central intervals whose coverage is counted."""
-
+NOMINAL = (0.5, 0.9)  # central intervals whose coverage is counted
 PERSON, MACHINE, EVEN, UNTESTED = "person", "machine", "even", "untested"
 
 

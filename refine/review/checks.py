@@ -35,42 +35,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-INFEASIBLE = (0.05, 0.25)
-"""Share of trials without a usable model from which to warn, and to fail."""
-
-FLAGGED = (0.25, 0.5)
-"""Share of the best trials whose curves show something from which to warn, and to fail."""
-
+INFEASIBLE = (0.05, 0.25)  # share of trials without a usable model from which to warn, and to fail
+FLAGGED = (0.25, 0.5)  # share of the best trials whose curves show something from which to warn, and to fail
 PER_LEVEL = (5, 14)
 """Trials that every level of a scientific parameter needs: below the first its best is an accident; 14 hit the best
 fifth of what else varies with probability 0.95."""
 
-CHEAPER = 0.3
-"""Saving of time, at no loss, from which a cheaper trial is worth a word."""
-
-SECOND = 0.05
-"""Probability that one region outside holds the best from which it is worth a trial."""
-
+CHEAPER = 0.3  # saving of time, at no loss, from which a cheaper trial is worth a word
+SECOND = 0.05  # probability that one region outside holds the best from which it is worth a trial
 TIES = 5  # trials within the noise of the best from which the choice among them is chance
 _SURE = 2 * math.sqrt(2)  # standard deviations by which the best of two noisy runs differ by more than chance
-
 PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
-
-CODES = {
-    "goal": ("narrows_question", "question", "explores", "no_goal"),
-    "edges": ("piled_up", "widened", "at_end", "inside"),
-    "enough": ("nothing_varies", "nothing_read", "untested", "judged", "too_few"),
-    "code": ("several",),
-    "infeasible": ("few", "many"),
-    "curves": ("no_curves", "sound", "flagged"),
-    "isolation": ("fixed", "few_per_level", "fair"),
-    "noise": ("unknown", "gain", "no_gain", "worse", "clear", "unclear"),
-    "optimism": ("unknown", "small", "large"),
-    "cost": ("unknown", "no_cheaper", "cheaper"),
-    "second": ("nothing_cut", "unlikely", "plausible"),
-    "worth": ("unknown", "continue", "confirm", "stop"),
-}
-"""What every check may find; the sentences are in :mod:`refine.report.pages.checks`."""
 
 _REPLICATE = Action("round.replicate", top=5, seeds=3)
 
@@ -78,9 +53,9 @@ _REPLICATE = Action("round.replicate", top=5, seeds=3)
 class Check(NamedTuple):
     """One question with its answer."""
 
-    key: str  # short name of the question, one of :data:`CODES`
+    key: str  # short name of the question
     verdict: str  # ``"pass"``, ``"warn"``, ``"fail"`` or ``"unknown"``
-    code: str  # what was found, one of :data:`CODES`
+    code: str  # what was found; sentences by key and code are in :mod:`refine.report.pages.checks`
     values: Mapping[str, Any]  # the numbers behind it by name, as JSON has them
     value: float  # the figure that the verdict rests on; NaN where it is not known
     # name of the figure that shows it, as in ``round.plot.<name>()``; empty where there is none

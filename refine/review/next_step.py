@@ -19,15 +19,14 @@ from refine.space.space import Space
 from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
 
-POWER = 0.8
-"""A parameter can be judged where an effect of :data:`EFFECT` would be seen with this probability."""
-
-EFFECT = 0.1
-"""Share of the differences between trials that an effect explains which a round should be able to see."""
-
+POWER = 0.8  # a parameter can be judged where an effect of :data:`EFFECT` would be seen with this probability
+EFFECT = (
+    0.1  # share of the differences between trials that an effect explains which a round should be able to see
+)
 _GROWTH = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8)
-_COMBINED = 2.0
-"""The combination of three tests asks for a p-value about so many times smaller than one test would."""
+_COMBINED = (
+    2.0  # the combination of three tests asks for a p-value about so many times smaller than one test would
+)
 
 
 @dataclass(frozen=True)

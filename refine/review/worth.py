@@ -29,12 +29,8 @@ LIKELY = 0.1
 """Probability of more than epsilon from which on another round is worth it, where no price says what it must bring. Small, since an
 end is not made good again, while a round too many costs a round."""
 
-TOP = 5
-"""Configurations that take part in a race, as in :meth:`refine.Tree.confirm`."""
-
-RUNS = 15
-"""Runs again that are looked at where nothing is left to run."""
-
+TOP = 5  # configurations that take part in a race, as in :meth:`refine.Tree.confirm`
+RUNS = 15  # runs again that are looked at where nothing is left to run
 _CELLS, _MOST_CELLS = 300, 1000
 _KNOWN = 100
 _SEED = 0
@@ -212,9 +208,7 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Levels of the quantiles: the ends of the 90 % and of the 50 % interval, and the median."""
 
-_FEWEST = 10
-"""Trials of a round below which it could not be analysed."""
-
+_FEWEST = 10  # trials of a round below which it could not be analysed
 _MOST_ROUNDS = 20
 _WIDER = 2.0
 """How far intervals are drawn out from the median. On tables to tune on those of the simulation held 71 % where they state 90;

@@ -152,7 +152,6 @@ def _search_of(won: Winner, home: Tree | Round) -> _Search:
 
 
 def _write(search: _Search, file: str, folder: Path) -> Path:
-    """Writes ``<file>-winner.md`` into a folder."""
     won, best, page = search.won, search.won.candidates[0], search.won.page()
     title = f"Certificate of the winner of {escape(search.mine.context.name)}"
     if isinstance(search.home, Round):
@@ -240,7 +239,6 @@ def _ablation(search: _Search) -> Section | None:
 
 
 def _cheaper(won: Winner) -> Section:
-    """What is nearly as good and cheaper to train."""
     title, most, first = "What is cheaper", score(won.tolerance), won.candidates[0]
     if not math.isfinite(first.seconds):
         return Section(
@@ -274,7 +272,6 @@ def _environment(search: _Search) -> dict[str, Any]:
 
 
 def _methods(search: _Search) -> Iterator[str]:
-    """Sentences for the methods section of a paper, from the records."""
     won, space, replicates = search.won, search.rounds[0].space, search.fresh
     interval = between(*won.interval)
     yield (

@@ -89,7 +89,6 @@ def reproduce(found: Round) -> str:
 
 
 def _goals_code(node: Node, metric: str) -> str:
-    """Several goals, as Python; constraints stand at the first."""
     extra = ", allow_degenerate=True" if node.allow_degenerate else ""
     extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
     first = f"refine.Goal({metric}, {node.direction!r}{extra})"
@@ -97,7 +96,6 @@ def _goals_code(node: Node, metric: str) -> str:
 
 
 def _given(found: Round, pk: int) -> str:
-    """What somebody gave a round, as arguments."""
     beside = [b for b in found.context.reader.beside(pk) if b.origin == "given"]
     first = [b for b in beside if b.baseline]
     others = [configuration_code(b.configuration) for b in beside if not b.baseline]

@@ -42,7 +42,6 @@ _SHOWN = 6  # parameters whose densities are shown at once; the others can be un
 _ERRORS = 5  # different errors listed per state
 _FRONT = 20  # trials of the front that are listed
 _PAIRS = 3  # pairs that are drawn, the clearest
-
 _STATE_WORDS = {
     "failed": "an error was raised",
     "diverged": "the value was NaN or infinite",

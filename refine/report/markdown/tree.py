@@ -52,9 +52,7 @@ if TYPE_CHECKING:
     from refine.space.space import Space
     from refine.trials.round_record import Node
 
-TOLD = 20
-"""Of how many rounds a report of a larger tree says what they taught: it would analyse every one of them."""
-
+TOLD = 20  # of how many rounds a report of a larger tree says what they taught: it would analyse every one of them
 _FEW = 12  # rounds of a tree whose report shows them before its folds
 _SEEN = 5  # sentences on what a round taught; the others stand in the round's own report
 

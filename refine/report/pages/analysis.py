@@ -136,7 +136,6 @@ def _effect(found: f.Finding) -> str:
 
 
 def _folds(analysis: Analysis) -> tuple[Fold, ...]:
-    """A fold of every parameter, and of all that was measured."""
     folds = []
     for e in analysis.ranked:
         found = analysis.findings[e.name]

@@ -71,7 +71,6 @@ def calibration_page(found: Calibration) -> Page:
 
 
 def _refuted(found: Calibration) -> str | Cell:
-    """How many narrowings audit trials tested and refuted."""
     tested = [e.refuted for e in found.entries if e.refuted is not None]
     if not tested:
         return "no narrowing was tested by audit trials."
@@ -82,7 +81,6 @@ def _refuted(found: Calibration) -> str | Cell:
 
 
 def _beside(found: Calibration) -> tuple[Fold, ...]:
-    """What people suggested, decided and believed beside what was proposed."""
     folds = []
     if found.suggestions:
         said = (
@@ -147,7 +145,6 @@ def _people(found: Calibration) -> Grid:
 
 
 def _edits(s: AuthorScore) -> str:
-    """Who was bolder and who was right."""
     counts = {
         "better than the proposal": s.right,
         "worse than the proposal": s.machine_right,
@@ -163,7 +160,6 @@ def _edits(s: AuthorScore) -> str:
 
 
 def _belief(b: BeliefScore) -> str:
-    """What a belief was worth, beside the first proposal on the same round."""
     says = f"{b.round}: believed{by(b.author)}: {b.belief}."
     if math.isnan(b.bits):
         return f"{says} No trial has finished yet."

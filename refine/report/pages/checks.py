@@ -20,8 +20,8 @@ from refine.utils.format import difference, join, number, percent, plural
 from refine.utils.provided import page_for
 
 Spell = Callable[[Action], str]
+# Verdict -> its tone; the gravest first.
 _TONES = {"fail": "bad", "warn": "warn", "unknown": "faint", "pass": "good"}
-"""Verdict -> its tone; the gravest first."""
 
 
 @page_for(Checks)

@@ -31,9 +31,7 @@ from refine.utils.format import (
 )
 from refine.utils.provided import page_for
 
-MOST = 6
-"""Changes that a glance shows in a line each."""
-
+MOST = 6  # changes that a glance shows in a line each
 _LONGEST = 20  # letters of a list of choices in a glance
 _SURE = {"sure": Cell("sure", "good"), "likely": Cell("likely"), "open": Cell("unsure", "warn")}
 
@@ -237,7 +235,6 @@ def _claimed(proposal: Proposal) -> str:
 
 
 _NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
-
 EPSILON_SOURCES = {
     "replicates": "what running a configuration again changes, measured on replicates",
     "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
@@ -253,7 +250,6 @@ EPSILON_SOURCES = {
 
 
 def _epsilon_sentence(proposal: Proposal) -> str:
-    """The difference that matters, and where it comes from."""
     claim, source = proposal.claim, EPSILON_SOURCES[proposal.claim.epsilon_source]
     return f"The difference that matters (epsilon) is {_epsilon_text(claim)} in {proposal.metric}: {source}."
 

@@ -317,8 +317,7 @@ _TOGETHER: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
     "constant": lambda values: fill(_SENTENCES["constant"], values[0]),
     "never_read": lambda values: _never_read(_names(values)),
 }
-QUIET = tuple(_TOGETHER)
-"""Codes of what is said of several parameters in one sentence."""
+QUIET = tuple(_TOGETHER)  # codes of what is said of several parameters in one sentence
 
 
 _MADE: dict[str, Callable[[Any], str]] = {

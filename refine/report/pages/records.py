@@ -18,7 +18,6 @@ from refine.utils.format import join, plural, score
 from refine.utils.provided import page_for
 
 _NAMES, _UNEQUAL, _ROWS = 12, 20, 50  # that are listed
-
 _GUESS = (
     "the table does not say which columns are config and which are results: numbers whose names read like results, such as loss or "
     "val/..., are results, and the rest are parameters; say which are with parameters=[...] if that is wrong"

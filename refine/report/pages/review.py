@@ -119,7 +119,6 @@ def _example(review: Review, touched: list[str]) -> list[Action]:
 
 
 def _folds(review: Review) -> list[Fold]:
-    """What a review knows beside its proposal."""
     step, analysis = review.next_step, review.analysis
     folds = [Fold("What to do next", (Text(next_sentence(step.reasons), "", step.action),), "next")]
     if review._worth is not None:

@@ -182,7 +182,6 @@ _RACES = {
 
 
 def _race(found: Winner) -> str:
-    """How the race stood that confirmed it."""
     race = found.race
     assert race is not None
     if found.noise.deterministic:
@@ -196,7 +195,6 @@ def _race(found: Winner) -> str:
 
 
 def _candidates(found: Winner) -> Grid:
-    """The configurations with the best posterior means."""
     rows = []
     for each in found.candidates:
         interval, runs = between(each.low, each.high), str(len(each.fresh) or "-")
@@ -248,7 +246,6 @@ def runs_needed(found: Judgement) -> int:
 
 
 def _verdict(found: Judgement) -> str:
-    """What the verdict means, and how many new seeds would decide."""
     than = _NAMES[found.incumbent]
     if found.verdict == KEEP:
         return f"it is better than {than}"
@@ -262,7 +259,6 @@ def _verdict(found: Judgement) -> str:
 
 
 def _evidence(found: Judgement) -> str:
-    """The difference with its interval and probabilities."""
     word = "better" if found.difference > 0 else "worse"
     apart = f"{found.metric}: {difference(abs(found.difference))} {word} expected"
     if math.isnan(found.probability):
@@ -284,7 +280,6 @@ _BASIS = {
 
 
 def _basis(found: Judgement) -> list[str]:
-    """What it rests on, and what is missing."""
     lines = [_BASIS[found.basis]]
     if math.isfinite(found.noise.sd):
         lines.append(noise_clause(found.noise))

@@ -12,9 +12,7 @@ from refine.utils.display import Cell, Facts, Grid, Page, Text
 from refine.utils.format import chance, difference, duration, plural, score
 from refine.utils.provided import page_for
 
-TONES = {"CONTINUE": "good", "CONFIRM": "warn", "STOP": "warn"}
-"""Verdict -> tone."""
-
+TONES = {"CONTINUE": "good", "CONFIRM": "warn", "STOP": "warn"}  # verdict -> tone
 _FOLLOWS = {"CONTINUE": "worth it", "CONFIRM": "run the best again", "STOP": "you may stop"}
 
 
