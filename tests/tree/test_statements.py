@@ -46,7 +46,7 @@ def _run(store, pk, node, n):
             key = configuration_key(params)
             told = Outcome("complete", {"value": bowl(params)}, {}, 1.0, None, None, None)
             task = Task(key, params, str(cell), 0, 0, "space_filling", cell)
-            writer.add(_trial(task, told, "complete", "code"))
+            writer.add(_trial(task, told, "code"))
 
 
 @pytest.fixture(scope="module", params=[10, 100])

@@ -15,8 +15,7 @@ from refine.run.protocols import Objective
 from refine.space.space import Space
 from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
-from refine.tree.exchange.dataframe import runs_of
-from refine.tree.exchange.imported import Run, found_out, part_of
+from refine.tree.exchange.dataframe import Run, found_out, part_of, runs_of
 from refine.tree.exchange.optuna import open_study, read_study
 from refine.tree.exchange.readers import READERS
 from refine.tree.exchange.runs import Runs, read_runs

@@ -21,8 +21,7 @@ from refine.space.rounding import ABOUT
 from refine.space.space import Space
 from refine.store.engine import URL, url_of
 from refine.store.schema import shown_url
-from refine.tree.exchange.dataframe import integers
-from refine.tree.exchange.imported import UNKNOWN_SEED, Run, origin_of
+from refine.tree.exchange.dataframe import UNKNOWN_SEED, Run, integers, origin_of
 from refine.tree.record import RoundRecord
 from refine.trials.goal import MOST_GOALS
 from refine.trials.metric import Metric

@@ -20,8 +20,7 @@ from refine.space.encoding import freeze, value_key
 from refine.space.parameters import Parameter
 from refine.space.space import RESERVED, Space
 from refine.store.validity import BROKEN, MOST_SECONDS, said
-from refine.tree.exchange.dataframe import FEW, frozen_column, infer_space
-from refine.tree.exchange.imported import UNKNOWN_SEED, Run
+from refine.tree.exchange.dataframe import FEW, UNKNOWN_SEED, Run, frozen_column, infer_space
 from refine.tree.exchange.readers import READERS, Asked, Found, Record, without_secret
 from refine.utils.display import Shown
 
