@@ -247,33 +247,6 @@ def test_code_follows_the_source() -> None:
 X, Y = np.zeros((10, 2)), np.arange(10) % 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "text"),
-    [
-        ((document, np.full((3, 2), np.nan), Y[:3]), {}, "x: must be finite, got 6 NaN or infin"),
-        ((document, X, np.full(10, np.inf)), {}, "y: must be finite, got 10 NaN or infinite of 10"),
-        ((document, X, Y), {"val_split": 0.01}, "val_split: must leave rows on both sides, got"),
-        (
-            (document, X, Y),
-            {"val_split": 0.3, "x_val": X, "y_val": Y},
-            "val_split: can't be combined with x_val, got 0.3; leave one",
-        ),
-        ((document, X, Y), {"x_val": X, "y_val": Y[:3]}, "y_val: must have as many rows as x_val"),
-        ((document, X[:0], Y[:0]), {}, "x: needs at least one row, got none; check"),
-        (
-            (document, {"a": X}, Y),
-            {"preprocess": "scaler"},
-            "preprocess: needs x to be one array, got a dict; transform",
-        ),
-    ],
-)
-def test_errors(arguments: Any, options: dict[str, Any], text: str) -> None:
-    if options.get("preprocess") == "scaler":
-        options = {"preprocess": scaler()}
-    with pytest.raises(ObjectiveError, match=re.escape(text)):
-        KerasObjective(*arguments, **options)
-
-
 def constant(bias: float, weight: float = 0.0, out: int = 1) -> Any:
     model = keras.Sequential([keras.Input((2,)), layers.Dense(out, activation="sigmoid")])
     kernel = np.full((2, out), weight)

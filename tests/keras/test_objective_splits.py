@@ -165,11 +165,21 @@ def network(x_train, y_train, x_val, y_val, params):
         ({"splits": 2, "x_val": X, "y_val": Y}, "splits: can't be combined with x_val, got 2"),
         ({"splits": 0}, "splits: must be a whole number >= 1, got 0"),
         ({"holdout": 0.001}, "holdout: must leave rows on both sides"),
+        ({"x": np.full((N, 2), np.nan)}, "x: must be finite, got 240 NaN or infin"),
+        ({"y": np.full(N, np.inf)}, "y: must be finite, got 120 NaN or infinite of 120"),
+        ({"val_split": 0.001}, "val_split: must leave rows on both sides, got"),
+        (
+            {"val_split": 0.3, "x_val": X, "y_val": Y},
+            "val_split: can't be combined with x_val, got 0.3; leave",
+        ),
+        ({"x_val": X, "y_val": Y[:3]}, "y_val: must have as many rows as x_val"),
+        ({"x": X[:0], "y": Y[:0]}, "x: needs at least one row, got none; check"),
+        ({"x": {"a": X}, "preprocess": SimpleImputer()}, "preprocess: needs x to be one array, got a dict;"),
     ],
 )
 def test_what_can_not_be_is_said_before_anything_runs(options, text):
     with pytest.raises(ObjectiveError, match=re.escape(text)):
-        KerasObjective(idle, X, Y, **options)
+        KerasObjective(idle, **{"x": X, "y": Y} | options)
 
 
 HOLES = RANDOM.normal(size=(N, 3)).astype("float32")

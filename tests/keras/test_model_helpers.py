@@ -1,7 +1,9 @@
-"""Shapes as widths, the layers themselves, and what is read from the parameters."""
+"""What a model function is helped with: hidden layers by shape, learning rates on one scale, Keras' own defaults."""
 
 from __future__ import annotations
 
+import inspect
+import math
 import pathlib
 import re
 from typing import Any
@@ -12,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refine.errors import ObjectiveError
-from refine.keras import SHAPES, hidden_layers, layer_widths
+import refine
+import refine.keras
+from refine.errors import ObjectiveError, SpaceError
+from refine.keras import SHAPES, default_learning_rate, hidden_layers, layer_widths, lr_normalizer
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "keras.md"
 
@@ -125,3 +129,114 @@ def test_errors_of_the_layers() -> None:
         hidden_layers(model, FULL | {"dropout": 1}, 1)
     with pytest.raises(ObjectiveError, match=r"needs a keras\.Sequential model, got list; use"):
         hidden_layers([], FULL, 1)  # type: ignore[arg-type]
+
+
+ALL = sorted(
+    name
+    for name, value in vars(keras.optimizers).items()
+    if inspect.isclass(value)
+    and issubclass(value, keras.optimizers.Optimizer)
+    and name not in ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
+)
+
+
+def test_the_list_is_not_empty() -> None:
+    assert {"Adam", "Nadam", "RMSprop", "Ftrl", "Lion", "SGD"} <= set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_one_is_the_default(name: str) -> None:
+    cls = getattr(keras.optimizers, name)
+    default = cls().learning_rate
+    for optimizer in (cls, cls(learning_rate=0.7), name, name.lower()):
+        rate = lr_normalizer(1, optimizer)
+        assert type(rate) is float
+        assert cls(learning_rate=rate).learning_rate == default
+        assert lr_normalizer(2.5, optimizer) == 2.5 * rate
+
+
+def test_wrappers_and_subclasses() -> None:
+    inner = keras.optimizers.SGD(0.5)
+    assert lr_normalizer(1, keras.optimizers.LossScaleOptimizer(inner)) == 0.01
+
+    class Mine(keras.optimizers.Nadam):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+
+    assert default_learning_rate(Mine) == 0.001
+
+
+@pytest.mark.parametrize("lr", [0, -1, math.nan, math.inf, "1", None, True])
+def test_bad_rates(lr: Any) -> None:
+    text = f"lr: must be a finite number above 0, got {lr!r}; 1 is the optimizer's default"
+    with pytest.raises(ObjectiveError, match=re.escape(text)):
+        lr_normalizer(lr, "adam")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "text"),
+    [
+        ("RMSprob", "got 'RMSprob'; did you mean 'RMSprop'?"),
+        (3, "must be an optimizer class, instance or name, got 3; for example"),
+        (dict, "must be an optimizer class, instance or name, got <class 'dict'>"),
+        (keras.optimizers.LossScaleOptimizer, "got LossScaleOptimizer, which has none; pass the"),
+        ("LossScaleOptimizer", "got LossScaleOptimizer, which has none; pass the"),
+        (keras.optimizers.Optimizer, "must have a default learning rate, got"),
+    ],
+)
+def test_bad_optimizers(optimizer: Any, text: str) -> None:
+    with pytest.raises(ObjectiveError, match=re.escape(text)):
+        lr_normalizer(1, optimizer)
+
+
+SPACE = {
+    "learning_rate": refine.Float(1e-4, 1e-1, log=True),
+    "optimizer": ["adam", "sgd", "rmsprop"],
+    "momentum": (0.0, 0.9, 3),
+    "batch_size": [16, 64],
+    "dropout": (0.0, 0.5, 6),
+    "kernel_initializer": ["he_normal", "glorot_uniform"],
+    "epochs": 20,
+}
+
+
+def test_what_keras_says_is_taken_from_keras():
+    found = refine.keras.defaults(SPACE, momentum=0.0)
+    assert found == {
+        "learning_rate": pytest.approx(float(keras.optimizers.RMSprop().learning_rate.numpy())),
+        "optimizer": "rmsprop",
+        "momentum": 0.0,
+        "batch_size": 32,
+        "dropout": 0.0,
+        "kernel_initializer": "glorot_uniform",
+        "epochs": 20,
+    }
+    assert refine.keras.defaults(SPACE, optimizer="sgd")["learning_rate"] == 0.01
+
+
+def test_rates_on_the_normalized_scale_are_one():
+    space = {"lr": (0.5, 5.0, 10), "optimizer": [keras.optimizers.Nadam, keras.optimizers.SGD], "epochs": 150}
+    found = refine.keras.defaults(space, optimizer=keras.optimizers.Nadam)
+    assert found == {"lr": 1.0, "optimizer": keras.optimizers.Nadam, "epochs": 150}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "Keras has no default for units, activation; give them: refine.keras.defaults"),
+        ({"units": 8, "activation": "relu", "layer": 2}, "unknown parameter 'layer'"),
+        ({"units": "8", "activation": "relu"}, "defaults: units: must be a finite number, got '8'"),
+    ],
+)
+def test_what_keras_does_not_know_is_asked_for(given, message):
+    with pytest.raises(SpaceError, match=message):
+        refine.keras.defaults({"units": (8, 64, 4), "activation": ["relu", "elu"]}, **given)
+
+
+def test_it_is_the_baseline_of_a_round(tree):
+    def objective(params):
+        return -abs(params["learning_rate"] - 0.003) * 100 - params["dropout"]
+
+    space = {name: SPACE[name] for name in ("learning_rate", "dropout", "batch_size")}
+    root = tree.add_round(space, objective, n=20, baseline=refine.keras.defaults(space)).run(progress=False)
+    assert root.recommend().gain.baseline.params == {"learning_rate": 0.001, "dropout": 0.0, "batch_size": 32}
