@@ -355,19 +355,21 @@ def test_files_that_tuners_wrote_may_have_been_written_into(tree, tmp_path):
 
 def test_options_are_refused_where_they_mean_nothing(tree, tmp_path):
     path = written(wandb_rows(), tmp_path / "wandb.csv")
-    with pytest.raises(AnalysisError, match="kind must be one of .*, got 'wandbb'; did you mean 'wandb'"):
-        read(path, "wandbb")
+    for source, kind, options, text in (
+        (path, "wandbb", {}, "kind must be one of .*, got 'wandbb'; did you mean 'wandb'"),
+        (path, "wandb", {"experiment": "x"}, "experiment is for mlflow"),
+        (
+            path,
+            "wandb",
+            {"value": "val_ac"},
+            "value 'val_ac' is no result of these runs; did you mean 'val_acc'",
+        ),
+        (path, "wandb", {"parameters": ["lr"], "space": {"lr": (0.0, 1.0)}}, "got both"),
+        (tmp_path / "no.csv", "wandb", {}, "can't be read: No such file"),
+    ):
+        with pytest.raises(RefineError, match=text):
+            read(source, kind, **options)
     with pytest.raises(AnalysisError, match="kind says whose runs they are"):
         tree.add_runs(path)
-    with pytest.raises(AnalysisError, match="experiment is for mlflow"):
-        read(path, "wandb", experiment="x")
     with pytest.raises(AnalysisError, match="parameters is for reading, and these runs are read already"):
         tree.add_runs(read(path, "wandb"), parameters=["lr"])
-    with pytest.raises(
-        AnalysisError, match="value 'val_ac' is no result of these runs; did you mean 'val_acc'"
-    ):
-        read(path, "wandb", value="val_ac")
-    with pytest.raises(SpaceError, match="got both"):
-        read(path, "wandb", parameters=["lr"], space={"lr": (0.0, 1.0)})
-    with pytest.raises(AnalysisError, match="can't be read: No such file"):
-        read(tmp_path / "no.csv", "wandb")
