@@ -14,9 +14,8 @@ from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
-from refine.space.foreign import of_keras_tuner
 from refine.space.parameters import ABSENT, Mask, Parameter, number_of
-from refine.space.parsing import parameter_from_json, parse, parse_talos
+from refine.space.parsing import of_keras_tuner, parameter_from_json, parse, parse_talos
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
 
@@ -120,7 +119,7 @@ class Space(Shown, Mapping[str, Parameter]):
 
     @classmethod
     def from_keras_tuner(cls, source: Any) -> Space:
-        """The space of a ``keras_tuner.HyperParameters``: see :func:`refine.space.foreign.of_keras_tuner`."""
+        """The space of a ``keras_tuner.HyperParameters``: see :func:`refine.space.parsing.of_keras_tuner`."""
         return cls(of_keras_tuner(source))
 
     # A mapping.
