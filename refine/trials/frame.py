@@ -129,19 +129,11 @@ def best_first(
 
 
 def table(space: Space, records: Records, metric: Metric, part: slice = slice(None)) -> pd.DataFrame:
-    """The table of trials.
+    """The table of trials, one row each, in the order given; ``part`` of it is of the kinds that the whole would have.
 
-    Args:
-        space: Whose parameters become columns; a choice is shown by its label.
-        records: The trials.
-        metric: Which metric becomes ``value``.
-        part: Which rows, of the kinds that all of them together would have.
-
-    Returns:
-        One row per trial, in the order given: the parameters, then ``state``, ``value``, ``seconds``,
-        ``seed``, ``cell``, ``origin`` and the metrics. ``value`` is NaN where a trial has none. A metric
-        that shares its name with a parameter gets `` (metric)`` behind it. Where the metric is subject to constraints,
-        ``feasible`` says which trials meet them all.
+    Columns are the parameters, a choice by its label, then ``state``, ``value``, ``seconds``, ``seed``, ``cell``, ``origin`` and
+    the metrics. ``value``, of the metric asked for, is NaN where a trial has none. A metric that shares its name with a parameter
+    gets `` (metric)`` behind it. Where the metric is subject to constraints, ``feasible`` says which trials meet them all.
     """
     import pandas as pd
 
@@ -168,10 +160,7 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
 def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) -> Iterator[pd.DataFrame]:
     """The :func:`table` of trials in parts, of the titles and kinds that it would have as a whole.
 
-    Args:
-        space: Whose parameters become columns.
-        read: Gives the trials in blocks, the same ones twice: first it is asked what there is.
-        metric: Which metric becomes ``value``.
+    ``read`` gives the trials in blocks, the same ones twice: first it is asked what there is.
     """
     first = Rows()
     seen: set[Any] = set()
@@ -334,16 +323,10 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
 
 
 def front_rows(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str]) -> pd.DataFrame:
-    """The front of a table of trials: those that no other one beats, where there are several goals.
+    """The rows that may be called best, have a value in every goal and are dominated by no other; the best in the first goal first.
 
-    Args:
-        frame: One row per trial, with ``value`` for the first goal and a column per metric.
-        goals: The goals.
-        space: Names of parameters, whose columns have their names.
-
-    Returns:
-        The rows that may be called best, have a value in every goal and are dominated by no other; columns of the goals
-        stand first, in place of ``value``. The best in the first goal first.
+    Of a table of one row per trial, with ``value`` for the first goal, a column per metric, and parameters under their names.
+    Columns of the goals stand first, in place of ``value``.
     """
     names = list(space)
     shown = frame.rename(columns={"value": str(goals[0].metric)}).loc[:, lambda t: ~t.columns.duplicated()]

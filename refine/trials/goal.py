@@ -108,12 +108,8 @@ def goals_of(
 ) -> tuple[Goal, ...]:
     """One goal, or two or three, of what somebody asked for.
 
-    Args:
-        metric: A metric, to which the other arguments belong; a goal, or several. Constraints of any goal hold for all, and so
-            does what is given beside them.
-        direction: See :class:`Goal`; a goal has its own.
-        subject_to: See :class:`Goal`.
-        allow_degenerate: See :class:`Goal`.
+    ``metric`` is one to which the other arguments belong, see :class:`Goal`; or a goal, or several, which have directions of
+    their own. Constraints of any goal hold for all, and so does what is given beside them.
 
     Raises:
         AnalysisError: It is no goal, said in two ways, or there are more than three.
