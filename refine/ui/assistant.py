@@ -52,54 +52,48 @@ class Assistant:
         """Under which name it is recorded."""
         return f"{AGENT}{self.name}"
 
+    def _look(self, look: Callable[[Tree], Any]) -> str:
+        with self.open_tree() as tree:
+            return str(look(tree))
+
     def tree(self) -> str:
         """The refinement tree: every round with its best observed value, how far it is, and what led to it."""
-        with self.open_tree() as tree:
-            return str(tree)
+        return self._look(lambda tree: tree)
 
     def round(self, round_id: str) -> str:
         """One round: its space with every level, progress, best trial, decisions and suggestions."""
-        with self.open_tree() as tree:
-            return str(tree[round_id])
+        return self._look(lambda tree: tree[round_id])
 
     def analysis(self, round_id: str) -> str:
         """What the round's trials teach about every parameter: effects with intervals, q-values, where the good trials lie."""
-        with self.open_tree() as tree:
-            return str(tree[round_id].analyze().details)
+        return self._look(lambda tree: tree[round_id].analyze().details)
 
     def proposal(self, round_id: str, risk: float = 0.05) -> str:
         """The narrowed space that is proposed at a risk, with the reason for every change and the claim."""
-        with self.open_tree() as tree:
-            return str(tree[round_id].propose(risk, keep=False).details)
+        return self._look(lambda tree: tree[round_id].propose(risk, keep=False).details)
 
     def menu(self, round_id: str) -> str:
         """What more or less risk would buy: proposals by risk, beside each other."""
-        with self.open_tree() as tree:
-            return str(tree[round_id].propose(keep=False).options())
+        return self._look(lambda tree: tree[round_id].propose(keep=False).options())
 
     def checks(self, round_id: str) -> str:
         """Questions to ask before deciding, each with a verdict, its number and what to do."""
-        with self.open_tree() as tree:
-            return str(tree[round_id].propose(keep=False).checks().details)
+        return self._look(lambda tree: tree[round_id].propose(keep=False).checks().details)
 
     def winner(self) -> str:
         """The configuration to hand over by posterior mean, with what to expect when it is trained again."""
-        with self.open_tree() as tree:
-            found = tree.winner()
-            return "no trial has finished that may be called best" if found is None else str(found)
+        return self._look(lambda tree: tree.winner() or "no trial has finished that may be called best")
 
     def calibration(self) -> str:
         """How claims, edits and suggestions turned out, by author."""
-        with self.open_tree() as tree:
-            return str(tree.calibration().details)
+        return self._look(lambda tree: tree.calibration().details)
 
     def preview(self, round_id: str, edits: dict[str, Any], n: int | None = None) -> str:
         """What a decision would mean: best trials kept, volume, the claim for these bounds, the size of the next round.
 
         ``edits`` are parameters by name: ``[low, high]`` for a range, a list of the choices that stay for a choice, one value to fix it.
         """
-        with self.open_tree() as tree:
-            return str(_edited(tree[round_id], edits).preview(n=n).details)
+        return self._look(lambda tree: _edited(tree[round_id], edits).preview(n=n).details)
 
     def judge(self, a: Named = None, b: Named = None, seeds: int = 0) -> str:
         """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with its evidence and what would decide.

@@ -20,13 +20,6 @@ def two_rounds(tree: Tree, root: Round, folder: Path, n: int, workers: int = 1) 
 
     Where a parameter could be fixed without a loss that is seen, the one that saves the most time is.
 
-    Args:
-        tree: The tree, whose store lies in ``folder``.
-        root: Its first round.
-        folder: Where the picture is written.
-        n: Configurations of the second round, at most.
-        workers: How many trials run at a time.
-
     Returns:
         The second round.
     """

@@ -92,12 +92,7 @@ RUN, LOOK, DECIDE, BRING = "Run", "Look", "Decide", "Bring and take"
 
 
 def command(heading: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Makes a function a command of the app; an argument whose type is a dataclass stands for the options that are its fields.
-
-    Args:
-        heading: Where the help lists it.
-        name: What is typed; default the function's name.
-    """
+    """Makes a function a command of the app; an argument whose type is a dataclass stands for the options that are its fields."""
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
         return app.command(name, rich_help_panel=heading)(_flat(function))
@@ -274,13 +269,7 @@ class Output:
     as_json: Annotated[bool, Option("--json", help="Print JSON instead of text.")] = False
 
     def put(self, result: Any, *calls: str, page: Callable[[], Page] | None = None) -> None:
-        """Prints a result: as JSON, or as its page.
-
-        Args:
-            result: The result.
-            calls: What one would type next.
-            page: Makes another page than its own.
-        """
+        """Prints a result: as JSON, or as its page, or another one, with what one would type next."""
         if self.as_json:
             from refine.utils.plain import plain
 
@@ -338,12 +327,7 @@ class Explained(Output):
 
 
 def show(page: Page, *calls: str) -> None:
-    """Prints a page, in colours at a terminal, with what one would type in place of what one would call.
-
-    Args:
-        page: The page.
-        calls: What one would type next.
-    """
+    """Prints a page, in colours at a terminal, with what one would type in place of what one would call."""
     from rich.console import Console
 
     page = replace(page, blocks=tuple(map(_in_shell, page.blocks)), calls=calls, folds=())
@@ -422,12 +406,7 @@ def chosen(found: Round) -> Round:
 
 
 def objective_for(found: Round, where: str | None, command: str | None = None) -> dict[str, Any]:
-    """What a round calls, as options of :meth:`refine.Round.run`.
-
-    Args:
-        found: The round.
-        where: Where its objective is; default by the name that the round recorded.
-        command: A program to run instead.
+    """What a round calls, as options of :meth:`refine.Round.run`: a program, what was typed, or the name that it recorded.
 
     Raises:
         ObjectiveError: It can't be found.

@@ -105,11 +105,6 @@ class Background:
     def start(self, found: Round, call: str, options: Mapping[str, Any]) -> Job:
         """Runs a round, or its best again.
 
-        Args:
-            found: The round.
-            call: ``"run"`` or ``"replicate"``.
-            options: Of that method.
-
         Raises:
             ReviewError: It can't be run from here, or something runs already.
         """

@@ -371,10 +371,6 @@ def trials_content(analysis: Analysis, allow_degenerate: bool = False) -> bytes:
     For every panel in their order a column of uint16: the position on the parameter's axis from 0 to 65534, 65535 where
     there is none; then one of ranks by value, the lowest first. Then values as float64, NaN where a trial has none. Then a
     byte of flags: 1 among the good, 2 without a usable model, 4 of those infeasible, which keep their values and have no rank.
-
-    Args:
-        analysis: Of the round.
-        allow_degenerate: Whether degenerate trials may be called best.
     """
     table = analysis.table
     columns = [_positions(e.parameter, table[e.name].to_numpy()) for e in analysis.ranked]
@@ -447,11 +443,8 @@ def preview_content(
 ) -> dict[str, Any]:
     """What accepting would mean: the numbers of the header with their texts.
 
-    Args:
-        found: The preview.
-        proposal: What is edited.
-        asked: How many configurations the person asked for; ``None`` where it was left to the page.
-        front: How many points of the front lie inside, and of how many; ``None`` where there is one goal.
+    ``asked`` is how many configurations the person asked for, ``None`` where it was left to the page; ``front`` how many points of the
+    front lie inside, and of how many, ``None`` where there is one goal.
     """
     bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
     return {

@@ -28,9 +28,6 @@ _OTHERS = 2000
 def front_content(found: Round) -> FrontAnswer:
     """The front of a round with two or three goals.
 
-    Args:
-        found: The round.
-
     Raises:
         ReviewError: It has one goal.
     """

@@ -159,9 +159,6 @@ _WORDS = {
 def check(message: Any) -> Mapping[str, Any]:
     """The message, if it is one.
 
-    Args:
-        message: Parsed JSON.
-
     Raises:
         ReviewError: It is none; says where.
     """

@@ -41,11 +41,6 @@ _ALONE = threading.Lock()  # matplotlib's settings are those of the whole proces
 def picture(found: Round, analysis: Analysis, message: Mapping[str, Any]) -> dict[str, Any]:
     """A figure as SVG, and what it shows in a sentence.
 
-    Args:
-        found: The round.
-        analysis: Of it.
-        message: ``name``, ``about`` (a parameter, where the figure is of one) and ``dark``.
-
     Raises:
         ReviewError: No such figure.
         AnalysisError: There is nothing to draw.
@@ -69,11 +64,7 @@ def _first_sentence(text: str | None, about: str) -> str:
 
 
 def beside_content(found: Round, other: Round | None) -> dict[str, Any]:
-    """What differs between a round and another one, as a table of texts and sentences.
-
-    Args:
-        found: The round.
-        other: The other one, of this tree; ``None`` for the round that it came from.
+    """What differs between a round and another one, or the one that it came from, as a table of texts and sentences.
 
     Raises:
         ReviewError: It came from none.

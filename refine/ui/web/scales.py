@@ -83,11 +83,6 @@ def axis(
 def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
     """The part of the values that is drawn to scale, by value and by rank.
 
-    Args:
-        values: Of the trials that may be called best; all finite.
-        metric: How they are called.
-        direction: ``"maximize"`` or ``"minimize"``.
-
     Returns:
         ``low``, ``high``, ``log`` and ``ticks`` of the scale, those by rank, how many values are ``beyond``, the median as the ``middle``
         from which on cards show values to scale (``None`` where the better half can't be spread), and what is said of each scale.
@@ -117,11 +112,7 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
 
 
 def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
-    """(n,) ranks of values from 0, the lowest, to 65534; equal values share theirs, 65535 where there is none.
-
-    Args:
-        values: (n,) values; NaN where a trial has none.
-    """
+    """(n,) ranks of values from 0, the lowest, to 65534; equal values share theirs, 65535 where there is none."""
     from scipy.stats import rankdata
 
     found = np.full(len(values), MISSING, dtype="<u2")

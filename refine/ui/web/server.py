@@ -71,13 +71,7 @@ def _file(name: str) -> tuple[str, str] | None:
 
 
 def app_of(session: Session, token: str, port: int) -> Starlette:
-    """The application: one page, its script and style, and the session behind it.
-
-    Args:
-        session: Answers messages.
-        token: First part of every path.
-        port: That it is served on.
-    """
+    """The application: one page, its script and style, and the session behind it."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response
@@ -136,10 +130,6 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
 
 def listening(port: int, instead: str) -> socket.socket:
     """A socket that listens on loopback.
-
-    Args:
-        port: Which; 0 for any that is free.
-        instead: What to do where it is taken.
 
     Raises:
         ReviewError: It is taken.

@@ -120,11 +120,7 @@ class Session:
             self._keep(_Drawn(self._versions()[shown.id], plain))
 
     def handle(self, message: Any) -> Answer | bytes:
-        """The answer to a message.
-
-        Args:
-            message: Parsed JSON.
-        """
+        """The answer to a message."""
         try:
             checked = check(message)
             kind = checked["type"]

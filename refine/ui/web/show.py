@@ -18,20 +18,12 @@ if TYPE_CHECKING:
 def show(review: Review) -> ReviewWidget:
     """The page as a widget, beginning with the edits made so far.
 
-    Args:
-        review: The review.
-
     Raises:
         ReviewError: The extra ``notebook`` is not installed.
     """
+    typed = f"refine review {shlex.quote(review.round.context.store.typed)} {review.round.id}"
+    load("anywidget", "show", ReviewError, f"in a browser the same page is: {typed}")
     from refine.ui.web.session import Session
-
-    load(
-        "anywidget",
-        "show",
-        ReviewError,
-        f"in a browser the same page is: refine review {shlex.quote(review.round.context.store.typed)} {review.round.id}",
-    )
     from refine.ui.web.widget import ReviewWidget
 
     return ReviewWidget(Session(review.round, started=review), review)

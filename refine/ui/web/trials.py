@@ -280,13 +280,7 @@ def found_rows(sheet: Sheet, query: Query) -> npt.NDArray[np.int64]:
 
 
 def part_content(sheet: Sheet, rows: npt.NDArray[np.int64], offset: int) -> dict[str, Any]:
-    """Some rows of the list as texts.
-
-    Args:
-        sheet: The trials.
-        rows: Numbers of all that were found, in their order.
-        offset: The first of them that is asked for.
-    """
+    """Some rows of the list as texts."""
     n, listed = len(sheet.frame), min(len(rows), LISTED)
     text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
     if listed < len(rows):

@@ -22,10 +22,6 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
     """The review page as a widget; what it decides is in :attr:`child`.
 
     A saved or exported notebook, in which nobody answers, shows the review as it prints itself.
-
-    Args:
-        session: Answers the front end's messages.
-        review: What it began with.
     """
 
     _esm = (_STATIC / "review.js").read_text(encoding="utf-8")
