@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def complete_trees(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of the trees in the store."""
     found: list[str] = []
-    with _quiet():
+    with suppress(Exception):  # a completion that fails completes nothing
         found = _trees(_typed(ctx, "store", 2))
     return [name for name in found if name.startswith(incomplete)]
 
@@ -28,7 +29,7 @@ def complete_rounds(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]
     from refine.tree.names import LAST, ROOT, paths_of
 
     found: list[tuple[str, str]] = []
-    with _quiet():
+    with suppress(Exception):  # a completion that fails completes nothing
         seen = _glance(ctx)
         paths, ids = paths_of(seen.parents), list(seen.parents)
         roots = [id_ for id_ in ids if seen.parents[id_] not in seen.parents]
@@ -46,7 +47,7 @@ def complete_parameters(ctx: typer.Context, incomplete: str) -> list[str]:
     from refine.tree.names import round_named
 
     found: list[str] = []
-    with _quiet():
+    with suppress(Exception):  # a completion that fails completes nothing
         seen = _glance(ctx)
         which = round_named(_typed(ctx, "which", 3), seen.parents, seen.tags, "")
         found = [f"{name}=" for name in seen.parameters[which]]
@@ -106,10 +107,3 @@ def _typed(ctx: typer.Context, name: str, place: int) -> str:
     except ValueError:  # a quote that is not closed yet
         words = line.split()
     return words[place] if len(words) > place and not words[place].startswith("-") else ""
-
-
-def _quiet() -> Any:
-    """A completion that fails completes nothing."""
-    import contextlib
-
-    return contextlib.suppress(Exception)

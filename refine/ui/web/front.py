@@ -39,26 +39,19 @@ def front_content(found: Round) -> FrontAnswer:
     names = list(found.space)
     trials, best = found.trials, found.front
     titles = ["value", *(metric_title(goal.metric.name, names) for goal in found.goals[1:])]
-    known = all(title in trials for title in titles)
-    values = (
-        np.column_stack([np.asarray(trials[t], dtype=float) for t in titles])
-        if known
-        else np.empty((0, len(titles)))
-    )
-    finite = np.isfinite(values).all(axis=1)
-    broken = infeasible_rows(trials) if known else np.zeros(0, dtype=bool)
+    if not all(title in trials for title in titles):  # nothing has ended yet
+        trials = trials[:0].reindex(columns=list(dict.fromkeys([*trials.columns, *titles])))
+    values = np.asarray(trials[titles], dtype=float)
+    finite, broken = np.isfinite(values).all(axis=1), infeasible_rows(trials)
     goals: list[FrontGoal] = [
         {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"}
         for goal in found.goals
     ]
-    others = (
-        np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index)) if known else np.zeros(0, dtype=int)
-    )
+    others = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index))
     shown = others[:: max(1, -(-len(others) // _OTHERS))]
     some = f" Of {len(others):,} other trials {len(shown):,} are drawn." if len(shown) < len(others) else ""
-    wrong = (
-        f" ▽ {plural(int((finite & broken).sum()), 'infeasible trial')}." if (finite & broken).any() else ""
-    )
+    n_broken = int((finite & broken).sum())
+    wrong = f" ▽ {plural(n_broken, 'infeasible trial')}." if n_broken else ""
     lost = beaten(found._at_once())
     own = f" Other rounds beat {lost:,} of them." if lost else ""
     return {

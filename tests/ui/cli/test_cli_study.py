@@ -341,69 +341,27 @@ def test_every_command_that_runs_takes_a_program(here: Path) -> None:
     assert "give one of them" in refused("replay c.db last --objective a:b --command", program)
 
 
+REFUSED = """
+--space space.toml => a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'
+--space spce.toml --objective scores:score => space spce.toml: no such file
+--space space.txt --objective scores:score => a space is a .toml or .json file, or module:name, got 'space.txt'
+--space space.toml --objective scores:scor => objective: scores has no 'scor'; did you mean 'score'?
+--space space.toml --objective scors:score => objective: no module 'scors' here or among what is installed; give module:name or path/to/file.py:name
+--space space.toml --objective scors.py:score => objective: no such file 'scors.py'; give module:name or path/to/file.py:name
+--space space.toml --objective scores => objective: give it as module:name or path/to/file.py:name, got 'scores'
+--space space.toml --objective broken:f => objective: importing 'broken' fails: ZeroDivisionError: division by zero
+--space space.toml --objective scores:score --role optimizer => --role takes name=value, such as --role 'dropout=(0, 0.2)', got 'optimizer'
+--space bad.toml --objective scores:score => space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, otherwise, got 'hgh'; did you mean 'high'?
+--space broken.json --objective scores:score => space broken.json: is no JSON: Expecting value: line 1 column 1 (char 0)
+--space empty.toml --objective scores:score => space empty.toml: needs a table [parameters], with a line for every parameter
+abc --space space.toml --objective scores:score => --space makes a new root, but round 'abc' was given as well; leave one of them out
+abc --seed 0 => --seed is set where a round is made, with --space; leave it out for a round that exists
+abc --allow-degenerate => --allow-degenerate is set where a round is made, with --space; leave it out for a round that exists
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        (
-            "--space space.toml",
-            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'",
-        ),
-        ("--space spce.toml --objective scores:score", "space spce.toml: no such file"),
-        (
-            "--space space.txt --objective scores:score",
-            "a space is a .toml or .json file, or module:name, got 'space.txt'",
-        ),
-        (
-            "--space space.toml --objective scores:scor",
-            "objective: scores has no 'scor'; did you mean 'score'?",
-        ),
-        (
-            "--space space.toml --objective scors:score",
-            "objective: no module 'scors' here or among what is installed; give module:name or path/to/file.py:name",
-        ),
-        (
-            "--space space.toml --objective scors.py:score",
-            "objective: no such file 'scors.py'; give module:name or path/to/file.py:name",
-        ),
-        (
-            "--space space.toml --objective scores",
-            "objective: give it as module:name or path/to/file.py:name, got 'scores'",
-        ),
-        (
-            "--space space.toml --objective broken:f",
-            "objective: importing 'broken' fails: ZeroDivisionError: division by zero",
-        ),
-        (
-            "--space space.toml --objective scores:score --role optimizer",
-            "--role takes name=value, such as --role 'dropout=(0, 0.2)', got 'optimizer'",
-        ),
-        (
-            "--space bad.toml --objective scores:score",
-            "space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, otherwise, got 'hgh'; did you mean 'high'?",
-        ),
-        (
-            "--space broken.json --objective scores:score",
-            "space broken.json: is no JSON: Expecting value: line 1 column 1 (char 0)",
-        ),
-        (
-            "--space empty.toml --objective scores:score",
-            "space empty.toml: needs a table [parameters], with a line for every parameter",
-        ),
-        (
-            "abc --space space.toml --objective scores:score",
-            "--space makes a new root, but round 'abc' was given as well; leave one of them out",
-        ),
-        (
-            "abc --seed 0",
-            "--seed is set where a round is made, with --space; leave it out for a round that exists",
-        ),
-        (
-            "abc --allow-degenerate",
-            "--allow-degenerate is set where a round is made, with --space; leave it out for a round that exists",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "text"), [line.split(" => ") for line in REFUSED.strip().splitlines()])
 def test_what_run_refuses_leaves_nothing_behind(here: Path, arguments: str, text: str) -> None:
     (here / "broken.py").write_text("1 / 0\n")
     (here / "bad.toml").write_text("[parameters]\nlr = { low = 0.1, hgh = 1.0 }\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import refine
+from refine.ui.web.background import Background
 from refine.ui.web.server import Server
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -40,6 +42,27 @@ def tree(tmp_path: Path) -> Iterator[refine.Tree]:
 @pytest.fixture
 def root(tree: refine.Tree) -> refine.Round:
     return tree.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
+
+
+@pytest.fixture(scope="session")
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[refine.Round]:
+    """Such a round that nobody changes."""
+    with refine.Tree("question", store=tmp_path_factory.mktemp("looked") / "refine.db") as opened:
+        yield opened.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
+
+
+@pytest.fixture(scope="session")
+def window(looked_at: refine.Round) -> Iterator[Server]:
+    """Its page, analysed once."""
+    with contextlib.closing(Background()) as background, served(looked_at, background=background) as running:
+        yield running
+
+
+@pytest.fixture
+def seen(browser, window):
+    """Its page, on which nothing is decided."""
+    with visit(browser, window.url) as page:
+        yield page
 
 
 @pytest.fixture

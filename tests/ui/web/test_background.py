@@ -64,17 +64,12 @@ def ended(session):
     return session.handle({"type": "pulse"})["job"]
 
 
-@pytest.mark.slow
 def test_it_runs_what_is_left_pauses_in_order_and_goes_on(made, background):
     found = made(n=40, pause=0.1)
     session = Session(found, background=background)
     run = session.handle({"type": "round", "round": found.id})["run"]
-    assert (run["able"], run["why"], run["objective"], run["left"]) == (
-        True,
-        "",
-        "objectives_here.score",
-        40,
-    )
+    told = tuple(run[name] for name in ("able", "why", "objective", "left"))
+    assert told == (True, "", "objectives_here.score", 40)
     job = session.handle({"type": "run", "round": found.id})["job"]
     assert (job["round"], job["running"], job["text"]) == (found.id, True, "running")
     assert "is running; pause it first" in session.handle({"type": "run", "round": found.id})["error"]
@@ -89,18 +84,21 @@ def test_it_runs_what_is_left_pauses_in_order_and_goes_on(made, background):
     session.handle({"type": "run", "round": found.id, "trials": 3})
     job = ended(session)
     assert job["text"] == "ended"
-    assert (
-        job["log"].splitlines()[-1].startswith(f"3 trials ended, {40 - before - 3} left; best so far: value ")
-    )
+    last = job["log"].splitlines()[-1]
+    assert last.startswith(f"3 trials ended, {40 - before - 3} left; best so far: value ")
     assert session.handle({"type": "pulse"})["progress"][found.id]["ended"] == before + 3
     assert "nothing is running here" in session.handle({"type": "pause"})["error"]
 
 
-@pytest.mark.slow
 def test_a_round_ends_in_order_with_the_server(made, background):
     found = made(n=40, pause=0.1)
     background.start(found, "run", {})
     until(lambda: len(found.trials) >= 1)
+    # No list of processes shows where the store is.
+    listing = ["ps", "-ww", "-o", "args=", "-p", str(background._process.pid)]
+    listed = subprocess.run(listing, capture_output=True, text=True, check=True).stdout
+    assert "refine.ui.web.background" in listed
+    assert "refine.db" not in listed
     background.close()
     job = background.job()
     assert not job["running"]
@@ -112,7 +110,6 @@ def test_a_round_ends_in_order_with_the_server(made, background):
         )  # no lease is left
 
 
-@pytest.mark.slow
 def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background):
     found = made(n=12).run(progress=False)
     session = Session(found, background=background)
@@ -129,7 +126,6 @@ def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background)
     assert "objectives_here has no 'gone'" in ended(session)["log"]
 
 
-@pytest.mark.slow
 def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree, tmp_path, background):
     script = made(name="score")
     runnable = background.runnable(script)
@@ -172,16 +168,3 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
             {"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=2, name="objectives_here.score"
         )
         assert "in the memory of another process" in background.runnable(inside)["why"]
-
-
-def test_no_process_shows_where_the_store_is(made, background):
-    found = made(n=40, pause=0.1)
-    background.start(found, "run", {})
-    listed = subprocess.run(
-        ["ps", "-ww", "-o", "args=", "-p", str(background._process.pid)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "refine.ui.web.background" in listed.stdout
-    assert "refine.db" not in listed.stdout

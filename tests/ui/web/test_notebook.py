@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from test_browser import drag, settled, until
+from pages import drag, settled, until
 
 import refine
 
@@ -64,15 +64,7 @@ def test_the_widget_answers_the_front_end(root, monkeypatch):
     assert "answer" not in content
     assert len(buffers[0]) == shown["review"]["trials"] * (2 * len(shown["review"]["panels"]) + 2 + 9)
     assert widget.child is None
-    decided = {
-        "round": root.id,
-        "risk": 0.1,
-        "proposal": shown["review"]["proposal"],
-        "edits": {},
-        "rejected": [],
-        "n": 30,
-    }
-    answer = ask({"type": "decide", "kind": "accept", **decided})[0]["answer"]
+    answer = ask({"type": "decide", "kind": "accept", **drawn, "n": 30})[0]["answer"]
     assert widget.child.id == answer["child"]
     assert "error" in ask("nonsense")[0]["answer"]
 
@@ -115,30 +107,13 @@ def lab(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
-    environment = {
-        **os.environ,
-        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
-        "JUPYTER_DATA_DIR": str(tmp_path / "data"),
-        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
-        "IPYTHONDIR": str(tmp_path / "ipython"),
-    }
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "jupyterlab",
-            "--no-browser",
-            "--allow-root",
-            f"--port={port}",
-            "--ip=127.0.0.1",
-        ),
-        *(
-            f"--IdentityProvider.token={token}",
-            f"--ServerApp.root_dir={tmp_path}",
-            "--LabApp.news_url=",
-            "--LabApp.check_for_updates_class=",
-        ),
-    ]
+    folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    environment = {**os.environ, **{name: str(tmp_path / name) for name in folders}}
+    options = (
+        f"--no-browser --allow-root --port={port} --ip=127.0.0.1 --IdentityProvider.token={token} "
+        f"--ServerApp.root_dir={tmp_path} --LabApp.news_url= --LabApp.check_for_updates_class="
+    )
+    command = [sys.executable, "-m", "jupyterlab", *options.split()]
     with (tmp_path / "lab.log").open("w") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     try:

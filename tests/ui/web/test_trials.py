@@ -55,34 +55,17 @@ def test_the_list_is_sorted_and_filtered_as_pandas_does_it(ask, found):
     table = found.trials
     head = ask("list")
     titles = [c["title"] for c in head["columns"]]
-    assert titles == [
-        "★",
-        "val_loss",
-        "state",
-        "origin",
-        "seconds",
-        "lr",
-        "optimizer",
-        "size",
-        "loss",
-        "note",
-    ]
+    assert " ".join(titles) == "★ val_loss state origin seconds lr optimizer size loss note"
     assert head["order"] == {"by": "value", "descending": False}  # the best first
     for descending in (False, True):
         part = ask("part", by="value", descending=descending, filters={})
         assert part["text"] == "20 trials"
         expected = table.sort_values("value", ascending=not descending, kind="stable").index
-        assert [r["number"] for r in part["rows"]] == list(
-            expected
-        )  # those without a value come last both ways
+        # Those without a value come last both ways.
+        assert [r["number"] for r in part["rows"]] == list(expected)
         assert [r["usable"] for r in part["rows"]] == [*[True] * 19, False]
-    few = ask(
-        "part",
-        by="number",
-        descending=True,
-        filters={"lr": {"low": 0.01, "high": 0.3}, "optimizer": {"is": "SGD"}},
-        offset=1,
-    )
+    filters = {"lr": {"low": 0.01, "high": 0.3}, "optimizer": {"is": "SGD"}}
+    few = ask("part", by="number", descending=True, filters=filters, offset=1)
     mine = table[table["lr"].between(0.01, 0.3) & (table["optimizer"] == "SGD")]
     assert (few["total"], few["text"]) == (len(mine), f"{len(mine)} of 20 trials")
     assert [r["number"] for r in few["rows"]] == list(mine.index[::-1][1:])
@@ -97,18 +80,14 @@ def test_every_dot_says_which_trial_it_is(ask, found):
     numbers = np.frombuffer(ask("numbers"), "<u4")
     data = ask("trials")
     lr = np.frombuffer(data, "<u2", len(numbers))
-    assert lr / (MISSING - 1) == pytest.approx(
-        found.space["lr"].unit(table["lr"].to_numpy()[numbers]), abs=1e-4
-    )
+    expected = found.space["lr"].unit(table["lr"].to_numpy()[numbers])
+    assert lr / (MISSING - 1) == pytest.approx(expected, abs=1e-4)
     history = ask("past")
     assert (np.frombuffer(history, "<f8", 20) == table["value"]).sum() == 19
     best = np.frombuffer(history, "<f8", 20, 160)
     assert best == pytest.approx(np.fmin.accumulate(table["value"]))
-    text = ask("history")["text"]
-    assert (
-        f"The best val_loss, {table['value'].min():.4f}, came with trial {table['value'].idxmin()} of 20."
-        in text
-    )
+    text = f"The best val_loss, {table['value'].min():.4f}, came with trial {table['value'].idxmin()} of 20."
+    assert text in ask("history")["text"]
 
 
 def test_one_trial_in_full(ask, found):
@@ -171,7 +150,6 @@ def test_what_is_noted_about_a_trial(tmp_path):
     ("kind", "more", "text"),
     [
         ("trial", {"number": 20}, "has no trial 20; it has 20, numbered from 0"),
-        ("trial", {"number": "5"}, "message 'trial': number must be a whole number, got '5'"),
         ("part", {"by": "lrr"}, "no column 'lrr'; did you mean 'lr'?"),
         ("part", {"filters": {"lr": {"is": "5"}}}, "filter of lr: takes low and high, got 'is'"),
         ("part", {"filters": {"lr": {"low": "5"}}}, "filters.lr.low must be a number, got '5'"),

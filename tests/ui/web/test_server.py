@@ -1,0 +1,94 @@
+"""Who may ask the review page: the page itself, for whom its address was made, on loopback."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+
+import pytest
+
+import refine
+from refine.errors import ReviewError
+from refine.ui.web.server import Server
+from refine.ui.web.session import Session
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with refine.Tree("question", store=tmp_path_factory.mktemp("served") / "refine.db") as tree:
+        found = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, name="f")
+        with Server(Session(found)).running() as running:
+            yield running
+
+
+@pytest.fixture
+def fetched(server):
+    def fetch(path: str, body: str | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("GET" if body is None else "POST", path, body, headers)
+        answer = connection.getresponse()
+        found = answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        connection.close()
+        return found
+
+    return fetch
+
+
+JSON = {"content-type": "application/json"}
+
+
+def test_who_does_not_know_the_token_gets_nothing(server, fetched):
+    token = server.token
+    assert len(token) >= 32
+    unknown = ("/", "/x/", f"/{token[:-1]}/", "/x/ask", "/x/review.js", "/x", f"/{token}")
+    inside = (f"/{token}/../etc/passwd", f"/{token}/session.py", f"/{token}/static/review.js")
+    for path in (*unknown, *inside):
+        status, _, body = fetched(path)
+        assert (status, body) == (404, b""), path
+    assert fetched("/x/ask", "{}", origin=f"http://127.0.0.1:{server.port}", **JSON)[0] == 404
+
+
+def test_only_the_page_itself_may_ask(server, fetched):
+    message, base, ask = (
+        json.dumps({"type": "tree"}),
+        f"http://127.0.0.1:{server.port}",
+        f"/{server.token}/ask",
+    )
+    status, _, body = fetched(ask, message, origin=base, **JSON)
+    assert (status, json.loads(body)["name"]) == (200, "question")
+    for body, headers, refused in (
+        (message, JSON, 403),
+        (message, {**JSON, "origin": "http://evil.example"}, 403),
+        (message, {**JSON, "origin": "null"}, 403),
+        (message, {"content-type": "text/plain", "origin": base}, 415),
+        ("{", {**JSON, "origin": base}, 400),
+        ("[" * 200_000, {**JSON, "origin": base}, 400),
+        ("x" * 1_000_001, {**JSON, "origin": base}, 413),
+        # A name that was made to lead here: the address is right, the host is not.
+        (message, {**JSON, "origin": base, "host": "evil.example"}, 404),
+        (None, {"host": "evil.example"}, 404),
+    ):
+        path = ask if body else f"/{server.token}/"
+        assert fetched(path, body, **headers)[0] == refused, (body and body[:20], headers)
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_nobody_frames_it(server, fetched):
+    status, headers, body = fetched(f"/{server.token}/")
+    assert status == 200
+    for policy in ("default-src 'none'", "frame-ancestors 'none'", "script-src 'self';"):
+        assert policy in headers["content-security-policy"]
+    assert (headers["referrer-policy"], headers["cache-control"]) == ("no-referrer", "no-store")
+    assert "server" not in headers
+    assert not re.findall(r"https?://", body.decode())
+    for name in ("review.js", "review.css"):
+        found = fetched(f"/{server.token}/{name}")[2].decode()
+        addresses = set(re.findall(r"https?://[^\s\"'`)]+", found))
+        names = ("2000/svg", "1999/xhtml", "1999/xlink", "XML/1998/namespace", "2000/xmlns/")
+        assert addresses <= {f"http://www.w3.org/{name}" for name in names}
+
+
+def test_a_port_that_is_taken_and_nothing_but_loopback(server):
+    assert server._socket.getsockname()[0] == "127.0.0.1"
+    with pytest.raises(ReviewError, match=rf"port {server.port} can't be had: .*; leave --port out"):
+        Server(Session(None), server.port)
