@@ -12,6 +12,7 @@ from pages import SPACE, score
 import refine
 from refine.errors import AnalysisError
 from refine.report.glossary import terms
+from refine.report.pages.preview import leaves_text, option_numbers, risks_text
 from refine.report.pages.proposal import why
 from refine.store import reader
 from refine.ui.web.content import MISSING
@@ -91,8 +92,8 @@ def test_proposals_by_risk_and_their_bounds(looked):
     review = shown(session, root)["review"]
     options = root.propose(keep=False).options()
     assert [(o["risk"], o["up_to"]) for o in review["options"]] == [(o.risk, o.up_to) for o in options.rows]
-    assert [o["name"] for o in review["options"]] == ["1 %", "5 to 30 %"]
-    assert review["option"] == 1
+    assert [o["name"] for o in review["options"]] == [risks_text(o) for o in options.rows]
+    assert review["option"] == options.rows.index(options.now)
     panels = {p["name"]: p for p in review["panels"]}
     for row, option in zip(review["options"], options.rows, strict=True):
         there = shown(session, root, risk=option.risk)["review"]
@@ -104,18 +105,11 @@ def test_proposals_by_risk_and_their_bounds(looked):
             if panel["kind"] == "range":
                 assert set(row["proposed"][name]) <= set(panel["stops"])
                 assert {p["name"]: p.get("stops") for p in there["panels"]}[name] == panel["stops"]
-    bold = review["options"][-1]
-    leaves = "lr below 1 and above 1.5; dropout above 0.1; units below 8 and above 16; optimizer SGD"
-    assert bold["leaves"] == leaves
-    assert bold["text"] == (
-        f"5 to 30 %; leaves: {bold['leaves']}; share of the space that stays 0.4 %; "
-        "chance that the best stays 0.99; best trials that stay 3 of 12"
-    )
-    assert bold["numbers"] == {
-        "best trials that stay": "3 of 12",
-        "share of the space that stays": "0.4 %",
-        "chance that the best stays": "0.99",
-    }
+    bold, last = review["options"][-1], options.rows[-1]
+    assert len(options.rows) > 1
+    assert (bold["leaves"], bold["numbers"]) == (leaves_text(last), option_numbers(last))
+    numbers = [" ".join(pair) for pair in option_numbers(last).items()]
+    assert bold["text"] == "; ".join([risks_text(last), f"leaves: {leaves_text(last)}", *numbers])
 
 
 @pytest.mark.slow
