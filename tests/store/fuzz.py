@@ -52,7 +52,7 @@ SOUND = {
          "origin": ["given", "given", "given", "given", "given", "given"]}}, "parameters": ["x", "k", "c"], "value": "acc"}}]""",
     "space": """[
         {"json": {"constraints": ["k > 1 or c == 'a'"], "parameters": {
-            "x": {"low": 0.0, "high": 1.0, "levels": 5, "log": false}, "k": {"low": 1, "high": 8, "type": "int", "within": [0, 9]},
+            "x": {"low": 0.0, "high": 1.0, "levels": 5, "log": false}, "k": {"low": 1, "high": 8, "type": "integer", "within": [0, 9]},
             "c": ["a", "b"], "o": {"values": ["s", "m"], "ordered": true}, "f": 3}}},
         {"toml": "[parameters]\\nx = { low = 0, high = 1.5, levels = 4 }\\nc = ['a', 'b']\\n"}]""",
 }
