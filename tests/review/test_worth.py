@@ -62,7 +62,7 @@ def test_a_coarse_search_of_a_bowl_goes_on(coarse):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "n", "epsilon"), [(bowl, 400, 0.05), (flat, 60, None)])
+@pytest.mark.parametrize(("objective", "n", "epsilon"), [(bowl, 100, 0.05), (flat, 60, None)])
 def test_a_bowl_that_was_searched_well_is_over_and_noise_is_not_worth_a_round(tree, objective, n, epsilon):
     review = ran(tree, objective, n).propose(epsilon=epsilon)
     worth = review.worth()

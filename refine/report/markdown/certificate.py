@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -33,6 +33,7 @@ from refine.report.markdown.text import (
 from refine.report.pages.winner import between, differing
 from refine.run.fingerprint import versions_of
 from refine.run.holdout import HoldoutResult
+from refine.space.space import Space
 from refine.tree.overview import comparable
 from refine.tree.round import Round
 from refine.tree.tree import Tree
@@ -71,84 +72,70 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """What the store knows of the search that a winner came of: its rounds that were judged alike, and that of the winner."""
+    """What the store knows of the search that a winner came of, in all rounds that were judged alike."""
 
     won: Winner
     home: Tree | Round
-    rounds: tuple[Round, ...]
-    mine: Round
-
-    @cached_property
-    def frames(self) -> list[Any]:
-        return [r.trials for r in self.rounds]
-
-    @cached_property
-    def replicates(self) -> list[Any]:
-        return [r.replicates for r in self.rounds]
-
-    @cached_property
-    def fresh(self) -> int:
-        """How many runs under new seeds there were."""
-        return sum(map(len, self.replicates))
-
-    @cached_property
-    def states(self) -> str:
-        return counted(Counter(s for frame in self.frames for s in frame["state"]), {s: s for s in STATES})
-
-    @cached_property
-    def origins(self) -> str:
-        return counted(Counter(o for frame in self.frames for o in frame["origin"]), ORIGIN_WORDS)
-
-    @cached_property
-    def trials(self) -> int:
-        return sum(map(len, self.frames))
-
-    @cached_property
-    def decisions(self) -> Counter[str]:
-        return Counter(KIND_WORDS.get(d.kind, d.kind).lower() for r in self.rounds for d in r.decisions)
-
-    @cached_property
-    def seconds(self) -> float:
-        """Time of all trainings; NaN where nobody measured it."""
-        times = [s for f in (*self.frames, *self.replicates) for s in f["seconds"] if math.isfinite(s)]
-        return float(sum(times)) if times else math.nan
-
-    @cached_property
-    def openings(self) -> int:
-        return sum(len(r.holdout_results) for r in self.rounds)
-
-    @cached_property
-    def holdout(self) -> HoldoutResult | None:
-        """What the hold-out showed of the winner, if it was measured on it; the winner's row alone."""
-        key = self.won.candidates[0].key
-        openings = self.mine.context.reader.openings(self.mine._stored.pk)
-        for opening, result in zip(openings, self.mine.holdout_results, strict=True):
-            if key in opening.keys:
-                return result.only(opening.keys.index(key))
-        return None
-
-    @cached_property
-    def ablation(self) -> tuple[Change, ...]:
-        gain = self.won.gain
-        if gain is None or gain.same:
-            return ()
-        goals = [(r._stored, r.goal) for r in self.rounds]
-        return ablation_of(ran(self.mine.context.reader, goals), gain.baseline, self.won.candidates[0])
-
-    @cached_property
-    def codes(self) -> tuple[str, ...]:
-        reader = self.mine.context.reader
-        return versions_of([c for r in self.rounds for c in reader.records([r._stored.pk]).columns["code"]])
+    mine: Round  # the winner's
+    rounds: int
+    space: Space  # of the first round, as is the design
+    design: str
+    seeds: str
+    states: str
+    origins: str
+    trials: int
+    fresh: int  # runs under new seeds
+    looks: int
+    decisions: Counter[str]
+    seconds: float  # of all trainings; NaN where nobody measured it
+    openings: int
+    holdout: HoldoutResult | None  # the winner's row alone; None where it was not measured on it
+    ablation: tuple[Change, ...]
+    codes: tuple[str, ...]
+    environment: Mapping[str, Any]
 
 
 def _search_of(won: Winner, home: Tree | Round) -> _Search:
     if isinstance(home, Tree):
-        rounds = tuple(comparable(home.rounds))
+        rounds = list(comparable(home.rounds))
     else:
         alike = {stored.node.id for stored, _ in home._judged_alike}
         path = [node.id for node in home.path if node.id in alike]
-        rounds = tuple(home if i == home.id else home._other(i) for i in path)
-    return _Search(won, home, rounds, next(r for r in rounds if r.id == won.round))
+        rounds = [home if i == home.id else home._other(i) for i in path]
+    best, gain, first = won.candidates[0], won.gain, rounds[0]
+    mine = next(r for r in rounds if r.id == won.round)
+    reader, pk = mine.context.reader, mine._stored.pk
+    tables, replicates = [r.trials for r in rounds], [r.replicates for r in rounds]
+    times = [s for frame in (*tables, *replicates) for s in frame["seconds"] if math.isfinite(s)]
+    holdout = None
+    for opening, result in zip(reader.openings(pk), mine.holdout_results, strict=True):
+        if holdout is None and best.key in opening.keys:
+            holdout = result.only(opening.keys.index(best.key))
+    steps: tuple[Change, ...] = ()
+    if gain is not None and not gain.same:
+        steps = ablation_of(ran(reader, [(r._stored, r.goal) for r in rounds]), gain.baseline, best)
+    method = first.node.method
+    return _Search(
+        won=won,
+        home=home,
+        mine=mine,
+        rounds=len(rounds),
+        space=first.space,
+        design=_DESIGNS.get(method, f"the sampler {method.removeprefix(OPTUNA)}"),
+        seeds=", ".join(str(r.node.seed) for r in rounds),
+        states=counted(Counter(s for frame in tables for s in frame["state"]), {s: s for s in STATES}),
+        origins=counted(Counter(o for frame in tables for o in frame["origin"]), ORIGIN_WORDS),
+        trials=sum(map(len, tables)),
+        fresh=sum(map(len, replicates)),
+        looks=sum(len(reader.proposals(r._stored.pk)) for r in rounds),
+        decisions=Counter(KIND_WORDS.get(d.kind, d.kind).lower() for r in rounds for d in r.decisions),
+        seconds=float(sum(times)) if times else math.nan,
+        openings=sum(len(r.holdout_results) for r in rounds),
+        holdout=holdout,
+        ablation=steps,
+        codes=versions_of([c for r in rounds for c in reader.records([r._stored.pk]).columns["code"]]),
+        environment=next(reversed(reader.environments_of(pk, [best.key])), {}),
+    )
 
 
 def _write(search: _Search, file: str, folder: Path) -> Path:
@@ -177,7 +164,7 @@ def _write(search: _Search, file: str, folder: Path) -> Path:
 def _summary(search: _Search) -> str:
     won = search.won
     parts = [
-        f"It is one of {plural(won.evaluated, 'configuration')} that were evaluated in {plural(len(search.rounds), 'round')}; "
+        f"It is one of {plural(won.evaluated, 'configuration')} that were evaluated in {plural(search.rounds, 'round')}; "
         f"decisions between them: {counted(search.decisions) or 'none'}."
     ]
     if won.gain is None:
@@ -260,24 +247,13 @@ def _cheaper(won: Winner) -> Section:
     )
 
 
-def _design(search: _Search) -> str:
-    method = search.rounds[0].node.method
-    return _DESIGNS.get(method, f"the sampler {method.removeprefix(OPTUNA)}")
-
-
-def _environment(search: _Search) -> dict[str, Any]:
-    """Package -> version, of the winner's round."""
-    reader, key = search.mine.context.reader, search.won.candidates[0].key
-    return dict(next(reversed(reader.environments_of(search.mine._stored.pk, [key])), {}))
-
-
 def _methods(search: _Search) -> Iterator[str]:
-    won, space, replicates = search.won, search.rounds[0].space, search.fresh
+    won, space, replicates = search.won, search.space, search.fresh
     interval = between(*won.interval)
     yield (
-        f"We tuned {plural(len(space.varied), 'hyperparameter')} with refine {VERSION} in {plural(len(search.rounds), 'round')} of "
+        f"We tuned {plural(len(space.varied), 'hyperparameter')} with refine {VERSION} in {plural(search.rounds, 'round')} of "
         f"{search.trials:,} trainings in all ({search.origins}); the first round drew from a "
-        f"grid of {space.size:,} configurations by {_design(search)}."
+        f"grid of {space.size:,} configurations by {search.design}."
     )
     if search.decisions:
         made = plural(search.decisions.total(), "decision")
@@ -303,19 +279,17 @@ def _methods(search: _Search) -> Iterator[str]:
     else:
         yield f"{_holdout(search.holdout)} The hold-out was opened {plural(search.openings, 'time')}."
     if math.isfinite(search.seconds):
-        tools = _environment(search)
+        tools = search.environment
         device = tools.get("gpu") or tools.get("cpu")
         yield f"All trainings took {duration(search.seconds)}{f' on {device}' if device else ''}."
 
 
 def _checklist(search: _Search) -> dict[str, str]:
-    won, tools, space, mine = search.won, _environment(search), search.rounds[0].space, search.mine
+    won, tools, space, mine = search.won, search.environment, search.space, search.mine
     known, fresh = math.isfinite(won.interval[0]), len(won.candidates[0].fresh)
-    looks = sum(len(mine.context.reader.proposals(r._stored.pk)) for r in search.rounds)
     data, codes = (text for _, text in fingerprints(mine.node.data, search.codes))
     software = [f"{name} {tools[name]}" for name in _SOFTWARE if name in tools]
     commit = escape(f", commit {tools['git']}") if "git" in tools else ""
-    seeds = ", ".join(str(r.node.seed) for r in search.rounds)
     compared = (
         "no" if won.gain is None else f"yes, trained {plural(1 + len(won.gain.baseline.fresh), 'time')}"
     )
@@ -327,12 +301,12 @@ def _checklist(search: _Search) -> dict[str, str]:
         "How many configurations were tried, in all?": (
             f"{won.evaluated:,}, in {search.trials:,} trials; failed ones are counted: {search.states}"
         ),
-        "How were they drawn?": f"{search.origins}; in the first round by {_design(search)}",
+        "How were they drawn?": f"{search.origins}; in the first round by {search.design}",
         "How many rounds and decisions were there?": (
-            f"{plural(len(search.rounds), 'round')}; decisions: {counted(search.decisions) or 'none'}"
+            f"{plural(search.rounds, 'round')}; decisions: {counted(search.decisions) or 'none'}"
         ),
         "How often were results looked at?": (
-            f"{plural(looks, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out"
+            f"{plural(search.looks, 'proposal')}, {plural(search.openings, 'opening')} of the hold-out"
         ),
         "How was the reported one chosen?": "by its posterior mean" if known else "by the mean of its runs",
         "How many runs is its value from?": f"{plural(1 + fresh, 'run')} of it, and those of its neighbours; {plural(search.fresh, 'run')} under new seeds in all",
@@ -341,7 +315,7 @@ def _checklist(search: _Search) -> dict[str, str]:
         ),
         "Was it measured on data that the search never saw?": "no" if search.holdout is None else "yes",
         "Is it compared with a baseline?": compared,
-        "Are the seeds stated?": f"yes: that of each trial is stored; of the designs {seeds}",
+        "Are the seeds stated?": f"yes: that of each trial is stored; of the designs {search.seeds}",
         "What did it cost?": duration(search.seconds) if math.isfinite(search.seconds) else "not measured",
         "On what did it run?": ", ".join(str(tools[k]) for k in _HARDWARE if k in tools) or "not recorded",
         "Which software?": ", ".join(software) or "not recorded",
