@@ -29,7 +29,7 @@ class Categorical(Parameter):
         values: What to choose from.
         ordered: Whether the choices have an order that statistics, samplers and proposals may use; ``None`` for: if all
             are numbers. Holds the answer afterwards.
-        when, otherwise: As for :class:`Float`.
+        when: As for :class:`Float`, like ``otherwise``.
 
     Raises:
         SpaceError: No values, a value twice, NaN, an object that can't be imported again, or ``ordered`` is no bool.

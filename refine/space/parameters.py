@@ -369,7 +369,7 @@ class Integer(Range):
         levels: How many levels, spaced as evenly as integers allow, or the levels themselves. Without it
             every integer up to 20 of them, else about ten round ones.
         log: Whether the scale is logarithmic; then ``low`` must be positive.
-        within, step, base, when, otherwise: As for :class:`Float`.
+        within: As for :class:`Float`, like ``step``, ``base``, ``when`` and ``otherwise``.
 
     Raises:
         SpaceError: Ends that are no integers, reversed, equal, beyond 2**53 or off the step; more levels than integers.
