@@ -11,7 +11,10 @@ import pytest
 
 import refine
 from refine.errors import DesignError, RefineWarning
+from refine.report.markdown.facts import decisions_parts
+from refine.report.markdown.round import gather
 from refine.report.markdown.script import reproduce
+from refine.report.markdown.text import rendered
 from refine.report.pages.checks import says
 from refine.report.pages.proposal import why
 from refine.report.pages.reasons import sentences
@@ -142,12 +145,12 @@ def test_a_round_that_grew_is_reproduced_as_it_was(tree, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tree, tmp_path):
+def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tree):
     rng = np.random.default_rng(1)
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 5)}
     found = tree.add_round(space, lambda p: p["x"] + 0.01 * rng.random(), n=30).run(progress=False)
     child = found.propose().accept(note="yes", n=5)
     found.propose().decline(note="no")
-    text = found.report(tmp_path / "reports").read_text()
+    text = rendered(decisions_parts(gather(found)))
     assert f"### 2. Declined by {found.decisions[-1].author}\n" in text
     assert f"The next round is `{child.id}`, with 5 configurations asked for." in text
