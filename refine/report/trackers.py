@@ -40,29 +40,17 @@ _MOST = 1000  # metrics that MLflow takes at once
 
 
 class RoundFacts(NamedTuple):
-    """What a tracker is told of a round.
+    """What a tracker is told of a round."""
 
-    Attributes:
-        tree: Name of the tree.
-        id: Id of the round.
-        parent: Id of its parent, empty for a root.
-        decision: Digest of the proposal that it came from, empty where there was none.
-        author: Who decided it.
-        note: Why it exists.
-        metric: What its value is.
-        direction: ``"maximize"`` or ``"minimize"``.
-        n: How many configurations are planned.
-    """
-
-    tree: str
-    id: str
-    parent: str
-    decision: str
-    author: str
-    note: str
-    metric: str
-    direction: str
-    n: int
+    tree: str  # its name
+    id: str  # of the round
+    parent: str  # id of its parent, empty for a root
+    decision: str  # digest of the proposal that it came from, empty where there was none
+    author: str  # who decided it
+    note: str  # why it exists
+    metric: str  # what its value is
+    direction: str  # "maximize" or "minimize"
+    n: int  # configurations that are planned
 
     @property
     def tags(self) -> dict[str, str]:
@@ -81,8 +69,7 @@ class Tracker(ABC):
         DesignError: ``patience`` is no number of seconds.
     """
 
-    name: str
-    """What it is called in messages."""
+    name: str  # in messages
 
     def __init__(self, *, patience: float = 30.0, report: bool = True) -> None:
         if isinstance(patience, bool) or not isinstance(patience, int | float) or not 0 <= patience <= 86400:

@@ -1,4 +1,4 @@
-"""Sends rounds to real trackers; run in the environment that has them. Prints what arrived there as JSON."""
+"""What arrives at real trackers. Run by test_trackers.py in the environment that has them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import refine
-from refine.errors import RefineWarning
+from refine.errors import RefineError, RefineWarning
 from refine.report.trackers import MLflow, TensorBoard
 from tests.recipes import recipe
 
@@ -41,44 +42,36 @@ def slow(params: Any) -> dict[str, float]:
     return {"acc": -abs(params["lr"] - 1)}
 
 
-def server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A real MLflow server on a free port."""
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A real MLflow server on a free port, and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    store = [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/m.db",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    running = subprocess.Popen(
-        [*command, *store],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    options = {
+        "host": "127.0.0.1",
+        "port": port,
+        "workers": 1,
+        "backend-store-uri": f"sqlite:///{tmp_path}/m.db",
+    }
+    options["artifacts-destination"] = tmp_path / "files"
+    command = [sys.executable, "-m", "mlflow", "server", *(f"--{k}={v}" for k, v in options.items())]
+    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **quiet)
     url = f"http://127.0.0.1:{port}"
-    for _ in range(1200):
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=5)
-            return running, url
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError("the MLflow server does not come up")
+    try:
+        for _ in range(1200):
+            try:
+                urllib.request.urlopen(f"{url}/health", timeout=5)
+                break
+            except OSError:
+                time.sleep(0.2)
+        else:
+            raise RuntimeError("the MLflow server does not come up")
+        yield running, url
+    finally:
+        if running.poll() is None:
+            stop(running)
 
 
 def stop(running: subprocess.Popen[bytes]) -> None:
@@ -87,66 +80,47 @@ def stop(running: subprocess.Popen[bytes]) -> None:
     running.wait()
 
 
-def mlflow(folder: Path) -> dict[str, Any]:
-    """What a server holds after a round, after its being sent again, and what a server that dies costs."""
-    from mlflow import MlflowClient
+def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> None:
+    """It gets a run per trial, is read back, and its death costs nothing."""
+    import mlflow as library
 
-    folder.mkdir()
-    running, url = server(folder)
-    try:
-        with refine.Tree("study", folder / "t.db") as tree:
-            found = tree.add_round(SPACE, objective, metric="acc", n=24, seed=3, note="first look")
-            tracker = MLflow(url, patience=120)
-            found.run(progress=False, check_noise=False, track=tracker)
-            tracker.send(found)
-            client = MlflowClient(url)
-            place = client.get_experiment_by_name("study").experiment_id
-            runs = client.search_runs([place], max_results=1000)
-            above = next(r for r in runs if r.data.tags.get("refine.id") == found.id)
-            below = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == above.info.run_id]
-            values = {r.data.tags["refine.seed"]: r.data.metrics.get("refine.value") for r in below}
-            trials = found.trials
-            done = {
-                "runs": len(runs),
-                "below": len(below),
-                "tags": above.data.tags,
-                "failed": sum(r.info.status == "FAILED" for r in below),
-                "should_fail": int((trials["state"] == "failed").sum()),
-                "values_equal": all(
-                    (math.isnan(v) and values[str(s)] is None) or values[str(s)] == v
-                    for s, v in zip(trials["seed"], trials["value"], strict=True)
-                ),
-                "params": below[0].data.params,
-                "steps": [
-                    len(client.get_metric_history(r.info.run_id, "acc"))
-                    for r in below
-                    if r.info.status != "FAILED"
-                ],
-                "files": sorted(f.path for f in client.list_artifacts(above.info.run_id, "report")),
-            }
-            done["back"] = read_back(url, client, folder, trials)
-            # The server dies in the middle of a round.
-            more = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always")
-                began = time.monotonic()
-                more.run(
-                    progress=False,
-                    check_noise=False,
-                    track=MLflow(url, patience=3),
-                    on_trial=lambda trial: stop(running) if trial.ended == 5 else None,
-                )
-                done["waited"] = time.monotonic() - began
-            done["complete"] = int((more.trials["state"] == "complete").sum())
-            done["told"] = [str(w.message) for w in told if issubclass(w.category, RefineWarning)]
-    finally:
-        if running.poll() is None:
-            stop(running)
-    return done
+    running, url = server
+    with refine.Tree("study", tmp_path / "t.db") as tree:
+        found = tree.add_round(SPACE, objective, metric="acc", n=24, seed=3, note="first look")
+        tracker = MLflow(url, patience=120)
+        found.run(progress=False, check_noise=False, track=tracker)
+        tracker.send(found)  # sent twice, there once
+        client, trials = library.MlflowClient(url), found.trials
+        place = client.get_experiment_by_name("study").experiment_id
+        runs = client.search_runs([place], max_results=1000)
+        above = next(r for r in runs if r.data.tags.get("refine.id") == found.id)
+        below = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == above.info.run_id]
+        assert (len(runs), len(below)) == (25, 24)
+        assert above.data.tags["refine.note"] == "first look"
+        failed = [r for r in below if r.info.status == "FAILED"]
+        assert len(failed) == (trials["state"] == "failed").sum() == 7
+        values = {r.data.tags["refine.seed"]: r.data.metrics.get("refine.value", math.nan) for r in below}
+        wanted = dict(zip(trials["seed"].astype(str), trials["value"], strict=True))
+        assert values == pytest.approx(wanted, rel=0, abs=0, nan_ok=True)
+        assert {len(client.get_metric_history(r.info.run_id, "acc")) for r in below if r not in failed} == {3}
+        assert any(f.path.endswith(".md") for f in client.list_artifacts(above.info.run_id, "report"))
+        assert set(below[0].data.params) == {"lr", "layers", "optimizer"}
+        is_read_back(url, client, tmp_path, trials)
+        # The server dies in the middle of a round.
+        more = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
+        with pytest.warns(RefineWarning, match="may be missing there") as told:
+            more.run(
+                progress=False,
+                check_noise=False,
+                track=MLflow(url, patience=3),
+                on_trial=lambda trial: stop(running) if trial.ended == 5 else None,
+            )
+        assert len([w for w in told if issubclass(w.category, RefineWarning)]) == 1
+        assert (more.trials["state"] == "complete").sum() == 20
 
 
-def read_back(url: str, client: Any, folder: Path, trials: Any) -> dict[str, Any]:
-    """What is imported of the server's runs and of a table of them."""
+def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
+    """Imports the server's runs, a table of them, and a store in a folder by its URLs and its path."""
     import mlflow as library
 
     experiment = client.get_experiment_by_name("study").experiment_id
@@ -157,25 +131,32 @@ def read_back(url: str, client: Any, folder: Path, trials: Any) -> dict[str, Any
             client.set_terminated(run.info.run_id, status)
     library.set_tracking_uri(url)
     library.search_runs([experiment]).to_csv(folder / "runs.csv", index=False)
-    looks = [
-        refine.Tree.read_runs(url, "mlflow", experiment="study", value="acc"),
-        refine.Tree.read_runs(folder / "runs.csv", "mlflow", value="acc"),
-    ]
-    back = refine.Tree("back", folder / "b.db")
-    root = back.add_runs(looks[0])
-    ours = trials[trials["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"]
-    theirs = root.trials[root.trials["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"]
-    again = back.add_runs(looks[1])  # the same runs are the same root
-    errors = []
-    for source, name in (
-        (url, "studdy"),
-        ("sqlite:///nothing.db", None),
-        ("http://ann:hunter2@127.0.0.1:9", None),
+    served = refine.Tree.read_runs(url, "mlflow", experiment="study", value="acc")
+    table = refine.Tree.read_runs(folder / "runs.csv", "mlflow", value="acc")
+    for runs in (served, table):
+        assert dict(runs.states) == {"complete": 17, "failed": 7}
+        assert dict(runs.left_out) == {
+            "parents of other runs, as of a search": 1,
+            "running": 1,
+            "killed without a result": 1,
+        }
+    assert served.space == table.space
+    with refine.Tree("back", folder / "b.db") as back:
+        root = back.add_runs(served)
+        assert back.add_runs(table).id == root.id  # the same runs are the same root
+        ours, theirs = (
+            frame[frame["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"].sort_index()
+            for frame in (trials, root.trials)
+        )
+        assert ours.equals(theirs)
+    for source, name, says in (
+        (url, "studdy", "has no run in an experiment 'studdy'"),
+        ("sqlite:///nothing.db", None, "there is no such store"),
+        ("http://ann:hunter2@127.0.0.1:9", None, "MLflow can't read it"),
     ):
-        try:
+        with pytest.raises(RefineError, match=says) as told:
             refine.Tree.read_runs(source, "mlflow", experiment=name)
-        except refine.errors.RefineError as error:
-            errors.append(str(error))
+        assert "hunter2" not in str(told.value)
     os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # for writing
     old = library.MlflowClient(f"file:{folder}/mlruns")
     place = old.create_experiment("old")
@@ -185,17 +166,8 @@ def read_back(url: str, client: Any, folder: Path, trials: Any) -> dict[str, Any
         old.log_metric(run, "acc", i)
         old.set_terminated(run)
     del os.environ["MLFLOW_ALLOW_FILE_STORE"]
-    paths = (f"file:{folder}/mlruns", f"file://{folder}/mlruns", str(folder / "mlruns"))
-    folders = [refine.Tree.read_runs(p, "mlflow", experiment="old").states["complete"] for p in paths]
-    return {
-        "folders": folders,
-        "states": [dict(look.states) for look in looks],
-        "left_out": [dict(look.left_out) for look in looks],
-        "spaces_equal": looks[0].space == looks[1].space,
-        "roots_equal": again.id == root.id,
-        "values_equal": ours.sort_index().equals(theirs.sort_index()),
-        "errors": errors,
-    }
+    for path in (f"file:{folder}/mlruns", f"file://{folder}/mlruns", str(folder / "mlruns")):
+        assert refine.Tree.read_runs(path, "mlflow", experiment="old").states["complete"] == 4
 
 
 def written(file: Path) -> Iterator[bytes]:
@@ -213,108 +185,85 @@ def written(file: Path) -> Iterator[bytes]:
             parts = b""
 
 
-def wandb(folder: Path) -> dict[str, Any]:
-    """What wandb wrote offline by the recipe of the docs."""
-    folder.mkdir()
-    os.environ.update(WANDB_SILENT="true", WANDB_MODE="offline", WANDB_DIR=str(folder))
-    with refine.Tree("study", folder / "t.db") as tree:
+def test_wandb(tmp_path: Path) -> None:
+    """It writes a run per trial offline, by the recipe of the docs."""
+    os.environ.update(WANDB_SILENT="true", WANDB_MODE="offline", WANDB_DIR=str(tmp_path))
+    with refine.Tree("study", tmp_path / "t.db") as tree:
         found = tree.add_round(SPACE, objective, metric="acc", n=5, seed=3)
         found.run(progress=False, on_trial=recipe("running.md", "wandb")["to_wandb"])
-        from wandb.proto import wandb_internal_pb2
+        rows = {row["seed"]: row for row in found.trials.fillna({"acc": 0}).to_dict("records")}
+    from wandb.proto import wandb_internal_pb2
 
-        runs = []
-        for file in folder.glob("wandb/offline-run-*/run-*.wandb"):
-            run: dict[str, Any] = {"config": {}, "summary": {}, "epochs": 0}
-            for data in written(file):
-                record = wandb_internal_pb2.Record()
-                record.ParseFromString(data)
-                run["epochs"] += record.HasField("history")
-                if record.HasField("run"):
-                    run["group"] = record.run.run_group
-                parts = {"config": record.run.config, "summary": record.summary}
-                for name, part in parts.items():
-                    run[name] |= {u.key: json.loads(u.value_json) for u in part.update}
-            runs.append(run)
-        rows = found.trials[["seed", "state", "lr", "acc"]].fillna(0).to_dict("records")
-        return {"round": found.id, "runs": runs, "rows": rows}
+    files = list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
+    assert len(files) == 5
+    for file in files:
+        config, summary, group, epochs = {}, {}, "", 0
+        for data in written(file):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            epochs += record.HasField("history")
+            group = record.run.run_group if record.HasField("run") else group
+            config |= {u.key: json.loads(u.value_json) for u in record.run.config.update}
+            summary |= {u.key: json.loads(u.value_json) for u in record.summary.update}
+        row = rows[config["seed"]]
+        assert group == found.id
+        assert (config["lr"], config["state"]) == (row["lr"], row["state"])
+        assert epochs == (3 if row["state"] == "complete" else 0)
+        assert summary.get("acc", 0) == row["acc"]
 
 
-def trackio(folder: Path) -> dict[str, Any]:
-    """What Trackio keeps by the recipe of the docs."""
-    folder.mkdir()
-    os.environ["TRACKIO_DIR"] = str(folder / "trackio")
-    with refine.Tree("study", folder / "t.db") as tree:
+def test_trackio(tmp_path: Path) -> None:
+    """It keeps a run per trial, by the recipe of the docs."""
+    os.environ["TRACKIO_DIR"] = str(tmp_path / "trackio")
+    with refine.Tree("study", tmp_path / "t.db") as tree:
         found = tree.add_round(SPACE, objective, metric="acc", n=3, seed=3)
         found.run(progress=False, on_trial=recipe("running.md", "trackio")["to_trackio"])
         import trackio as library
 
-        runs = [{**run.config} for run in library.Api().runs("study")]
-        return {"round": found.id, "runs": runs, "seeds": found.trials["seed"].tolist()}
+        runs = [run.config for run in library.Api().runs("study")]
+        assert sorted(run["seed"] for run in runs) == sorted(found.trials["seed"])
+        assert {run["_Group"] for run in runs} == {found.id}
 
 
-def tensorboard(folder: Path) -> dict[str, Any]:
-    """What TensorBoard reads, and what is there after the shell has tracked."""
+def test_tensorboard(tmp_path: Path) -> None:
+    """It reads what was written, by Python and by the shell, and so do imports."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
     from typer.testing import CliRunner
 
     from refine.ui.cli import app
 
-    folder.mkdir()
-    place, events = folder / "t.db", folder / "events"
-    with refine.Tree("study", place) as tree:
+    events = tmp_path / "events"
+
+    def files(of: refine.Round) -> list[Path]:
+        return list((events / of.id).rglob("events.out*"))
+
+    def stored(of: refine.Round) -> list[tuple[float, float]]:
+        return sorted((round(t.lr, 5), round(t.value, 5)) for t in of.trials.itertuples())
+
+    with refine.Tree("study", tmp_path / "t.db") as tree, refine.Tree("back", tmp_path / "b.db") as back:
         found = tree.add_round(SPACE, slow, metric="acc", n=8, seed=3)
         found.run(progress=False, track=TensorBoard(events))
         read = []
-        for file in (events / found.id).rglob("events.out*"):
-            there = EventAccumulator(str(file.parent))
-            there.Reload()
-            start = there.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+        for file in files(found):
+            trial = EventAccumulator(str(file.parent))
+            trial.Reload()
+            start = trial.summary_metadata["_hparams_/session_start_info"].plugin_data.content
             lr = HParamsPluginData.FromString(start).session_start_info.hparams["lr"].number_value
-            read.append([round(lr, 5), round(there.Scalars("refine.value")[-1].value, 5)])
+            read.append((round(lr, 5), round(trial.Scalars("refine.value")[-1].value, 5)))
+        assert sorted(read) == stored(found)
         TensorBoard(events).send(found)
-        again = len(list((events / found.id).rglob("events.out*")))
-        stored = [[round(t.lr, 5), round(t.value, 5)] for t in found.trials.itertuples()]
-        look = refine.Tree.read_runs(events / found.id, "tensorboard")
-        back = refine.Tree("back", folder / "b.db").add_runs(look)
-        imported = [[round(t.lr, 5), round(t.value, 5)] for t in back.trials.itertuples()]
+        assert len(files(found)) == 8  # sent twice, there once
+        runs = refine.Tree.read_runs(events / found.id, "tensorboard")
+        root = back.add_runs(runs)
+        assert (stored(root), dict(runs.states)) == (stored(found), {"complete": 8})
+        assert list(root.space) == ["layers", "lr", "optimizer"]
+        assert list(root.space["layers"].grid) == [1, 2]  # written as 1.0 and 2.0
         (events / "odd").mkdir()
         (events / "odd" / "events.out.tfevents.1").write_bytes(b"no events")
-        try:
+        with pytest.raises(RefineError, match="no event file in it holds hyperparameters"):
             refine.Tree.read_runs(events / "odd", "tensorboard")
-        except refine.errors.RefineError as error:
-            refused = str(error)
         other = tree.add_round(SPACE, slow, metric="acc", n=8, seed=4)
-        command = [
-            "run",
-            str(place),
-            other.id,
-            "-q",
-            "--objective",
-            f"{__file__}:slow",
-            "--track",
-            f"tensorboard={events}",
-        ]
-        done = CliRunner().invoke(app, command)
-        shell = [done.exit_code, len(list((events / other.id).rglob("events.out*")))]
-        return {
-            "read": sorted(read),
-            "stored": sorted(stored),
-            "again": again,
-            "shell": shell,
-            "imported": sorted(imported),
-            "space": back.space.to_json(),
-            "states": dict(look.states),
-            "refused": refused,
-        }
-
-
-if __name__ == "__main__":
-    where = Path(sys.argv[2])
-    print(
-        json.dumps(
-            {"mlflow": mlflow, "tensorboard": tensorboard, "trackio": trackio, "wandb": wandb}[sys.argv[1]](
-                where
-            )
-        )
-    )
+        where = ["--objective", f"{__file__}:slow", "--track", f"tensorboard={events}"]
+        assert CliRunner().invoke(app, ["run", str(tmp_path / "t.db"), other.id, "-q", *where]).exit_code == 0
+        assert len(files(other)) == 8

@@ -5,21 +5,19 @@ change, with ``label``, what the change is called, ``"proposed"`` or ``"decided"
 those of a new figure. They return the axes; :func:`curves` and :func:`decision`, which need several, an array.
 A new figure is made outside pyplot, so that drawing neither opens windows nor touches anybody's settings. It looks as
 matplotlib's present style says, and within :func:`themed` is as wide and as dark as asked for. :func:`save` writes it as PNG
-or SVG.
+or SVG. A parameter on which there is no evidence is a ``KeyError`` that says which ones there are.
 """
 
-from refine.report.figures.best_so_far import RoundValues, best_by_round, best_so_far
 from refine.report.figures.canvas import save
-from refine.report.figures.checks import edges, failing, gain
+from refine.report.figures.checks import cost, edges, failing, front, gain
 from refine.report.figures.curves import curves
 from refine.report.figures.decision import decision
 from refine.report.figures.density import density, density_2d
-from refine.report.figures.edf import edf
 from refine.report.figures.effects import correlation
-from refine.report.figures.fronts import cost, front
 from refine.report.figures.levels import isolation, levels
 from refine.report.figures.pair import pair
 from refine.report.figures.parallel import parallel
+from refine.report.figures.progress import RoundValues, best_by_round, best_so_far, edf
 from refine.report.figures.reliability import reliability
 from refine.report.figures.theme import themed
 from refine.report.figures.tree import TreeNode, tree

@@ -270,10 +270,15 @@ def cell_axis(
 
 def slant(axis: CellAxis, inches: float) -> int:
     """Degrees by which the labels of a horizontal axis so many inches long are turned, so that all choices' fit."""
-    letters = _letters(axis, inches)
-    if axis.evidence.parameter.ordered or max(len(text) for text in axis.labels) <= 2 * letters - 2:
+    letters, short = _letters(axis, inches), max(map(len, axis.labels)) <= 2 * _letters(axis, inches) - 2
+    if axis.evidence.parameter.ordered or short or all(_fits(text, axis, inches) for text in axis.labels):
         return 0
     return 35 if letters >= 3 and inches > page_width() / 2 else 90
+
+
+def _fits(text: str, axis: CellAxis, inches: float) -> bool:
+    """Whether a label is no wider than a cell."""
+    return wide(text, letters_of("xtick.labelsize")) <= inches / (axis.limits[1] - axis.limits[0])
 
 
 def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
@@ -289,7 +294,8 @@ def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
         fit = _untouched(share * inches, labels)
         at, labels = at[fit], [labels[i] for i in fit]
     elif not turned:
-        labels = [wrapped(text, _letters(axis, inches)) for text in labels]
+        letters = _letters(axis, inches)
+        labels = [text if _fits(text, axis, inches) else wrapped(text, letters) for text in labels]
     ax.set_xticks(at, labels, rotation=turned, ha="right" if turned == 35 else "center")
     if turned == 35:
         for tick in ax.get_xticklabels():

@@ -1,33 +1,55 @@
-"""Figures of the checks 'edges', 'infeasible' and 'noise'."""
+"""Figures of the checks: ends, failures, gain and cost; and the front of several goals."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.best_trials import gain_of
+from refine.analysis.best_trials import cost_of, gain_of
 from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence
 from refine.analysis.levels import by_failures, failure_rates
+from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
-from refine.report.figures.axes import Scale, cell_axis
+from refine.report.figures.axes import Scale, cell_axis, hidden_note, log_ticks, metric_axis
 from refine.report.figures.canvas import axes, title
 from refine.report.figures.labels import beside_rows, shorten, wrapped
-from refine.report.figures.marks import area_mark, beside, dot_mark, interval, line_mark, named_rows, percents
+from refine.report.figures.marks import (
+    area_mark,
+    beside,
+    dot_mark,
+    dots,
+    interval,
+    line_mark,
+    named_rows,
+    percents,
+    thinned,
+)
 from refine.report.figures.theme import drawing, points, tone
 from refine.space.limits import widened
 from refine.space.parameters import Range, number_of
-from refine.utils.format import number, p_value, percent, plural, score
+from refine.stats.pareto import non_dominated
+from refine.trials.frame import front_rows, infeasible_rows, metric_title
+from refine.utils.arrays import Floats
+from refine.utils.format import duration, number, p_value, percent, plural, score
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
     from matplotlib.axes import Axes
+
+    from refine.trials.goal import Goal
 
 _ROWS = 30  # of all parameters together, so that the figure fits a page
 _LEAST = 2  # parameters that are shown even where nothing fails
 _MOST = 10  # levels of a parameter that are shown one by one
 _SHOWN = 20  # of the best trials
+_FACTOR = 20.0  # of longest to shortest time, from which on the axis is logarithmic
 
 
 @drawing
@@ -172,7 +194,8 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
     if before is not None and (number_of(before) is None or not math.isfinite(before)):
         raise AnalysisError(f"gain: before must be a finite number or None, got {before!r}")
     gained = gain_of(analysis, before)
-    shown, best, noise = gained.values[:_SHOWN], gained.best, gained.noise if gained.known else 0.0
+    values, best, noise = gained[0], gained.best, gained.noise if gained.known else 0.0
+    shown = values[:_SHOWN]
     ax = axes(ax, 3.0)
     ax.plot(range(2, len(shown) + 1), shown[1:], "o", color=tone().blue, markersize=5, gid="top")
     ax.plot(1, best, "o", color=tone().orange, markersize=7, zorder=4, gid="best")
@@ -185,9 +208,9 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
             ax.axhspan(best - reach, best + reach, color=tone().amber, alpha=alpha, linewidth=0, zorder=0)
         text = f"within {score(noise)}, the noise: {plural(gained.near, 'trial')}"
         marks.append(area_mark(text, tone().amber, alpha=0.4))
-    values = list(shown)
+    drawn = list(shown)
     if before is not None:
-        values.append(before)
+        drawn.append(before)
         look: dict[str, Any] = {"color": tone().ink, "linewidth": 1.4, "linestyle": (0, (4, 2))}
         ax.axhline(before, gid="before", **look)
         won = gained.gained
@@ -196,14 +219,110 @@ def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None
             said += f", {number(abs(won) / noise, 2)} × noise"
         marks.append(line_mark(f"best before: {score(before)} ({said})", **look))
     # All that is drawn, and never closer than 2 % of the best: ties are no reason to magnify rounding.
-    low, high = min(*values, best - 2 * noise), max(*values, best + 2 * noise)
+    low, high = min(*drawn, best - 2 * noise), max(*drawn, best + 2 * noise)
     pad = max(0.06 * (high - low), 0.01 * abs(best)) or 0.05
     ax.set_ylim(low - pad, high + pad)
     ax.set_xlim(0.3, max(len(shown), 5) + 0.7)
     ax.set_xticks([1, *range(5, max(len(shown), 5) + 1, 5)])
     ax.grid(axis="y")
-    ax.set_xlabel(f"rank among {plural(len(gained.values), 'trial')}")
+    ax.set_xlabel(f"rank among {plural(len(values), 'trial')}")
     ax.set_ylabel(wrapped(analysis.metric, 24))
     note = "" if gained.known else "noise unknown" if math.isnan(gained.noise) else "the estimated noise is 0"
     title(ax, f"The best of the round, by {shorten(analysis.metric, 26)}", marks, note=note)
+    return ax
+
+
+@drawing
+def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
+    """The metric against the time of every trial: what is better costs how much more.
+
+    The line is the Pareto front: trials that no other beats in both. Marked are the best trial and the cheapest one
+    within the noise of the best, one standard deviation of retraining. All of the round's finished trials that may
+    be called best count, exploit trials too. Times of trials that ran beside each other are longer than alone.
+
+    Raises:
+        AnalysisError: No trial that may be called best has a time.
+    """
+    costs = cost_of(analysis)
+    x, y, best, cheapest, on, noise = costs[:6]
+    view, ax, c = MetricView(y, analysis.direction), axes(ax, 3.4), tone()
+    few = thinned(view.inside(y))
+    dots(ax, x[few], y[few])
+    steps = np.append(x[on], x.max()), np.append(y[on], y[on][-1])
+    ax.plot(*steps, color=c.blue, drawstyle="steps-post", linewidth=1.6, gid="front")
+    ax.plot(x[on], y[on], "o", color=c.blue, markersize=3.5, zorder=3)
+    ax.plot(x[cheapest], y[cheapest], "D", color=c.green, markersize=7, zorder=5, gid="cheapest")
+    ax.plot(x[best], y[best], "o", color=c.orange, markersize=6.5, zorder=6, gid="best")
+    words = "cheapest within noise" if noise > 0 else "cheapest as good"
+    marks: list[Any] = [
+        dot_mark(f"best: {score(y[best])}, {duration(x[best])}", c.orange),
+        dot_mark(f"{words}: {score(y[cheapest])}, {duration(x[cheapest])}", c.green, "D"),
+        line_mark("Pareto front", c.blue, linewidth=1.6),
+    ]
+    if noise > 0:
+        ends = sorted((y[best], y[best] - analysis.sign * noise))
+        ax.axhspan(*ends, color=c.light, alpha=0.45, linewidth=0, zorder=0, gid="noise")
+        marks.append(area_mark(f"noise ({score(noise)})", c.light, alpha=0.6))
+    _time_axis(ax, x)
+    metric_axis(ax, view, analysis.metric)
+    ax.grid()
+    notes = [hidden_note(view), f"{costs.untimed:,} without a time" if costs.untimed else ""]
+    notes += [] if np.isfinite(noise) else ["noise unknown"]
+    title(ax, f"{shorten(analysis.metric, 24)} against time", marks, note="; ".join(filter(None, notes)))
+    return ax
+
+
+def _time_axis(ax: Axes, x: Floats) -> None:
+    low, high = float(x.min()), float(x.max())
+    if high > _FACTOR * low:
+        log_ticks(ax, "x", low, high / 2)
+        pad = (high / low) ** 0.03
+        ax.set_xlim(low / pad, high * pad)
+    else:
+        pad = 0.04 * (high - low) or 0.5 * high
+        ax.set_xlim(low - pad, high + pad)
+    ax.set_xlabel("time of a trial" + (" (log scale)" if high > _FACTOR * low else ""))
+    ax.xaxis.set_major_formatter(lambda v, _: duration(v))
+
+
+@drawing
+def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: Axes | None = None) -> Axes:
+    """Every finished trial by its first two goals, with the front.
+
+    The line is the front of the two goals shown. With three goals, trials that only the third one keeps on the front are
+    marked as well. Crosses are trials that don't meet every metric constraint. ``space`` are names of parameters.
+
+    Raises:
+        AnalysisError: The round has one goal, or no trial has a value in every goal.
+    """
+    if len(goals) < 2:
+        raise AnalysisError(
+            "a front needs two or three goals, got one; tree.add_round(..., metric=[Goal(...), Goal(...)])"
+        )
+    names = list(space)
+    best = front_rows(frame, goals, names)
+    if not len(best):
+        raise AnalysisError("no trial has a value in every goal yet; run the round first")
+    first, second = goals[:2]
+    columns = metric_title(second.metric.name, names), "value"
+    values = np.column_stack([np.asarray(frame[c], dtype=float) for c in columns])
+    on, broken = values[frame.index.isin(best.index)], infeasible_rows(frame)
+    both = on[non_dominated(on * np.array([second.sign, first.sign]))]
+    both = both[np.argsort(both[:, 0])]
+    ax = axes(ax, 3.4)
+    dots(ax, *values[~broken].T, markersize=6.5)
+    text = f"front: {len(on)} of {len(frame)}"
+    marks = [line_mark(text, tone().blue, marker="o", linewidth=1.2, markersize=4)]
+    if broken.any():
+        cross: dict[str, Any] = {"color": tone().orange, "marker": "x", "linewidth": 0, "markersize": 4}
+        ax.plot(*values[broken].T, alpha=0.6, **cross)
+        marks.append(line_mark("infeasible", **cross))
+    # What a point of the front dominates lies on the worse side of it in the second goal.
+    steps = "steps-pre" if second.sign > 0 else "steps-post"
+    ax.plot(*both.T, color=tone().blue, linewidth=1.2, drawstyle=steps, gid="front")
+    ax.plot(*on.T, "o", color=tone().blue, markersize=4, zorder=3)
+    ax.set_xlabel(f"{shorten(str(second.metric), 30)} ({second.direction})")
+    ax.set_ylabel(f"{shorten(str(first.metric), 24)} ({first.direction})")
+    ax.grid()
+    title(ax, f"{shorten(str(first.metric), 20)} against {shorten(str(second.metric), 20)}", marks)
     return ax

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-MOST = 4
-"""Trials beside each other, so that each stays readable."""
-
+MOST = 4  # trials beside each other, so that each stays readable
 _FACTOR = 30.0  # of largest to smallest loss, from which on the axis is logarithmic
 _SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside
 _LETTERS = 25  # of words that fit above one of four panels

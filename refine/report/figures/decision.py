@@ -13,10 +13,10 @@ from refine.analysis.evidence import GOOD, ParameterEvidence
 from refine.analysis.levels import level_shares
 from refine.analysis.selection import check_tested, having, ranked_trials, stays
 from refine.report.figures.axes import Scale, cell_axis, label_x
-from refine.report.figures.canvas import Panels, letters_of, panels, title
+from refine.report.figures.canvas import Panels, panels, title
 from refine.report.figures.labels import fitted, shorten
 from refine.report.figures.marks import area_mark, dot_mark, dots, line_mark, spread, thinned
-from refine.report.figures.theme import drawing, narrow, points, tone, wide, within
+from refine.report.figures.theme import drawing, narrow, points, tone, within
 from refine.space.edits import bounds_text
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-MOST = 4
-"""Parameters that are drawn: those of which the least stays."""
-
+MOST = 4  # parameters that are drawn: those of which the least stays
 _FEW = 4  # a range of fewer levels is drawn level by level
 _BELOW = (-0.46, -0.04)  # where the densities stand, below the trials by rank from 0 to 1
 _HALF = 0.35  # of the way to the next level of a range, which is shown with a level
@@ -156,12 +154,6 @@ def _choices(ax: Axes, e: ParameterEvidence, new: Parameter, values: Any, inches
         for run in cells.kept():
             _shade(ax, *run)
     label_x(ax, cells, inches)
-    size, cell = letters_of("xtick.labelsize"), inches / (cells.limits[1] - cells.limits[0])
-    places, names = cells.ticks()
-    if all(
-        wide(name, size) <= cell for name in names
-    ):  # more than label_x, which knows letters only, would name
-        ax.set_xticks(places, names, rotation=0, ha="center")
     ax.tick_params(axis="x", length=0)
     index = cells.of(values)
     return np.where(index >= 0, index + 0.6 * (spread(len(index)) - 0.5), np.nan)

@@ -30,9 +30,7 @@ from refine.utils.format import number, percent, plural
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEAST = 10
-"""Fewest trials between two bounds that are drawn."""
-
+LEAST = 10  # fewest trials between two bounds that are drawn
 _FEW = 4  # an ordered parameter of fewer levels is shown level by level
 
 
@@ -89,7 +87,6 @@ def density_2d(
     Raises:
         AnalysisError: Bounds are given of a parameter without an order of numbers or with few levels, are reversed or lie
             outside its range, or fewer than 10 space-filling trials lie between them.
-        KeyError: There is no evidence on the parameter.
     """
     analysis = having(analysis, name)
     e = analysis[name]

@@ -55,9 +55,6 @@ def levels(
 
     One row per level, from top to bottom in the parameter's order; of an ordered parameter with more than 12
     levels neighbours share a row. Levels that stay after a change are shaded.
-
-    Raises:
-        KeyError: There is no evidence on the parameter.
     """
     analysis = having(analysis, name)
     e = analysis[name]
@@ -162,7 +159,6 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
 
     Raises:
         AnalysisError: No space-filling trial may be called best.
-        KeyError: There is no evidence on the parameter.
 
     Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), Deep Learning Tuning Playbook, for the plot; Dodge et al.
     (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.

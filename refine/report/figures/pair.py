@@ -57,7 +57,6 @@ def pair(
 
     Raises:
         AnalysisError: Two of the parameters are the same, or ``by`` and ``ax`` are given.
-        KeyError: There is no evidence on one of them.
     """
     names = [a, b] if by is None else [a, b, by]
     analysis = having(analysis, *names)

@@ -27,9 +27,7 @@ from refine.utils.format import number, percent, plural
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST = 10
-"""Parameters that are shown where none are named."""
-
+MOST = 10  # parameters that are shown where none are named
 _OTHERS, _GOOD = 300, 120  # lines that are drawn
 _LABELS = 8  # levels of one axis that are named
 
@@ -65,7 +63,6 @@ def parallel(
 
     Raises:
         AnalysisError: ``top`` is no share, no name is given or one twice.
-        KeyError: There is no evidence on a name.
     """
     from matplotlib.collections import LineCollection
 

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from refine.review.calibration import Calibration, Entry
 
-CURVE_FROM = 10
-"""Number of scored forecasts from which the curve is drawn."""
-
+CURVE_FROM = 10  # scored forecasts from which the curve is drawn
 _MARKERS = {"median": "o", "best": "D"}
 _REACH = 3.0
 

@@ -23,9 +23,7 @@ R = TypeVar("R")
 Width = Literal["text", "column"]
 ThemeName = Literal["light", "dark"]
 
-WIDTHS: dict[str, float] = {"text": 7.2, "column": 3.4}
-"""Inches: the width of a report's text, and that of one of two columns of a page."""
-
+WIDTHS = {"text": 7.2, "column": 3.4}  # inches of a report's text, and of one of two columns of a page
 _SIZES = {"text": 9.0, "column": 8.0}  # points of most letters
 _SMALLEST = 6.5  # points that can still be read in print
 
@@ -61,26 +59,14 @@ _DARK = Palette(
 )
 
 # Sizes are of letters of 9 points; they are scaled with ``font.size``.
-_POINTS = {
-    "axes.titlesize": 10.0,
-    "axes.labelsize": 9.0,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
-}
+_POINTS = dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 8.5)
+_POINTS |= {"axes.titlesize": 10.0, "axes.labelsize": 9.0}
 _VISUAL = re.compile(  # settings of what figures look like
     r"axes|errorbar|(figure|font|grid|hatch|image|legend|lines|markers|mathtext|patch|path|savefig|scatter|svg|"
     r"text|[xy]axis|[xy]tick)\."
 )
-_OURS: dict[str, Any] = {
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "grid.linewidth": 0.8,
-    "hatch.linewidth": 0.6,
-}
+_OURS: dict[str, Any] = dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False)
+_OURS |= {"axes.titleweight": "bold", "axes.axisbelow": True, "grid.linewidth": 0.8, "hatch.linewidth": 0.6}
 
 
 class Theme(NamedTuple):
@@ -95,8 +81,7 @@ class Theme(NamedTuple):
 
 _REPORTS = Theme(WIDTHS["text"], 1.0, 1.0, _LIGHT, {})
 _PRESENT: ContextVar[Theme | None] = ContextVar("refine_theme", default=None)
-MADE: WeakKeyDictionary[Figure, Theme] = WeakKeyDictionary()
-"""The figures of this package, and the theme that each was drawn in."""
+MADE: WeakKeyDictionary[Figure, Theme] = WeakKeyDictionary()  # ours, and what each was drawn in
 
 
 @contextmanager
@@ -156,7 +141,7 @@ def _settle(given: Mapping[str, Any], width: Width, theme: ThemeName | None) -> 
     mpl.rcParams.update({"font.size": _SIZES[width]} | kept | fixed)
     size = float(mpl.rcParams["font.size"]) / 9.0
     palette = (_LIGHT if theme == "light" else _DARK) if theme else _of_style(kept)
-    ours = {key: points_of(value, size) for key, value in _POINTS.items()} | _OURS | _inked(palette)
+    ours = {key: points(value, size) for key, value in _POINTS.items()} | _OURS | _inked(palette)
     if "axes.facecolor" in kept:  # the ground of axes only
         del ours["figure.facecolor"]
     mpl.rcParams.update({key: value for key, value in ours.items() if key not in kept})
@@ -245,13 +230,9 @@ def narrow() -> bool:
     return page_width() < 5.5
 
 
-def points(size: float) -> float:
-    """Points of letters that have ``size`` where most have 9."""
-    return points_of(size, present().size)
-
-
-def points_of(size: float, scale: float) -> float:
-    """The same at a scale: never smaller than can be read, unless all letters are."""
+def points(size: float, scale: float | None = None) -> float:
+    """Points of letters that have ``size`` where most have 9: never smaller than can be read, unless all letters are."""
+    scale = present().size if scale is None else scale
     return max(size * scale, min(_SMALLEST, 9.0 * scale))
 
 

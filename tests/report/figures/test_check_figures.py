@@ -19,31 +19,16 @@ from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 
 
-@pytest.fixture(scope="module")
-def analysis() -> Analysis:
-    return analyze(SPACE, trials(), metric="val_acc")
-
-
 def _rising(n: int = 400) -> Analysis:
     """Best at the high end of `up`, at the natural limit of `zero`, and in the middle of `inner`."""
-    space = Space(
-        {
-            "up": Float(1, 2, 5),
-            "zero": (0.0, 1.0, 5),
-            "inner": Integer(1, 5),
-            "list": [1, 2, 3],
-            "kind": ["a", "b"],
-        }
-    )
+    ranges = {"up": Float(1, 2, 5), "zero": (0.0, 1.0, 5), "inner": Integer(1, 5)}
+    space = Space({**ranges, "list": [1, 2, 3], "kind": ["a", "b"]})
     rng = np.random.default_rng(0)
     table = pd.DataFrame({k: p.column(rng.integers(0, p.size, n)) for k, p in space.items()})
     table["value"] = (
         table["up"] - 0.5 * table["zero"] - 0.3 * (table["inner"] - 3.0) ** 2 + rng.normal(0, 0.1, n)
     )
     return analyze(space, table)
-
-
-# Ends.
 
 
 def test_ends_against_a_uniform_spread() -> None:
@@ -85,9 +70,6 @@ def test_a_small_q_that_is_no_pile_up_says_why(analysis: Analysis) -> None:
         ax = figures.edges(replace(analysis, parameters=(found,)))
         assert words in texts(ax)
         inside(ax)
-
-
-# Failures.
 
 
 def test_shares_of_failures(analysis: Analysis) -> None:
@@ -147,9 +129,6 @@ def test_many_parameters_stay_on_a_page() -> None:
     assert ax.get_title("right") == "6 parameters left out"
 
 
-# Cost.
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
@@ -193,9 +172,6 @@ def test_times_over_decades_and_missing_ones() -> None:
     lost = (table["seconds"].isna() & (table["state"] == "complete")).sum()
     assert f"{lost} without a time" in ax.get_title("right")
     inside(ax)
-
-
-# Gain.
 
 
 @pytest.mark.slow

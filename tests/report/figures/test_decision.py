@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from looks import SPACE, legend, texts, trials
+from looks import SPACE, legend, texts
 from matplotlib.colors import same_color
 from matplotlib.patches import Rectangle
 
-import refine
 from refine.report import figures
 from refine.report.figures.theme import tone
 from refine.space.categorical import Categorical
@@ -20,11 +19,6 @@ from refine.space.parameters import Float, Integer
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 import words
-
-
-@pytest.fixture(scope="module")
-def found():
-    return refine.analyze(SPACE, trials())
 
 
 def _shades(ax):
@@ -38,7 +32,7 @@ def _span(patch):
     return low, low + patch.get_width()
 
 
-def test_the_parameters_of_which_the_least_stays_are_drawn(found):
+def test_the_parameters_of_which_the_least_stays_are_drawn(analysis):
     new = SPACE.replace(
         {
             "lr": Float(1e-3, 1e-2, 3, log=True),
@@ -48,7 +42,7 @@ def test_the_parameters_of_which_the_least_stays_are_drawn(found):
             "width": Integer(16, 312, 38),
         }
     )
-    panels = figures.decision(found, new)
+    panels = figures.decision(analysis, new)
     assert panels.shape == (1, 4)
     heads = [texts(ax)[0] for ax in panels.flat]
     assert heads == ["optimizer", "lr (log scale)", "neurons", "dropout"]
@@ -60,37 +54,37 @@ def test_the_parameters_of_which_the_least_stays_are_drawn(found):
     assert legend(panels[0, 0])[-1] == "stays"
 
 
-def test_a_trial_is_drawn_by_its_rank_at_its_level(found):
-    ax = figures.decision(found, SPACE.replace({"optimizer": Categorical(["Adam"])}))[0, 0]
+def test_a_trial_is_drawn_by_its_rank_at_its_level(analysis):
+    ax = figures.decision(analysis, SPACE.replace({"optimizer": Categorical(["Adam"])}))[0, 0]
     grey, blue = (line for line in ax.lines if line.get_marker() == "o")
-    ended = found.table["state"].eq("complete") & found.table["origin"].eq("space_filling")
+    ended = analysis.table["state"].eq("complete") & analysis.table["origin"].eq("space_filling")
     assert len(grey.get_xdata()) + len(blue.get_xdata()) == ended.sum()
     assert grey.get_ydata().min() == 0
     assert blue.get_ydata().max() == 1
     assert grey.get_ydata().max() < blue.get_ydata().min() == pytest.approx(0.8, abs=0.02)
     at = np.round([*grey.get_xdata(), *blue.get_xdata()])
     assert [int((at == i).sum()) for i in range(3)] == [
-        int((ended & (found.table["optimizer"] == name)).sum()) for name in ("Adam", "Nadam", "SGD")
+        int((ended & (analysis.table["optimizer"] == name)).sum()) for name in ("Adam", "Nadam", "SGD")
     ]
     values = [float(label.get_text()) for label in ax.get_yticklabels()]
-    assert values[-1] == pytest.approx(found.table["value"][ended].max(), abs=1e-3)
+    assert values[-1] == pytest.approx(analysis.table["value"][ended].max(), abs=1e-3)
 
 
-def test_a_wider_range_has_room_and_values_theirs_within_it_or_beyond(found):
+def test_a_wider_range_has_room_and_values_theirs_within_it_or_beyond(analysis):
     new = SPACE.replace({"dropout": Float(0.0, 1.0, 11), "lr": Categorical([0.01])})
-    fixed, wider = figures.decision(found, new)[0]
+    fixed, wider = figures.decision(analysis, new)[0]
     low, high = _span(_shades(wider)[0])
     assert low < 0.0 < 1.0 < high <= wider.get_xlim()[1] + 1e-9
     low, high = _span(_shades(fixed)[0])
     assert low < 0.01 < high < 0.02
-    ax = figures.decision(found, {"dropout": Categorical([0.1, 0.9])})[0, 0]
+    ax = figures.decision(analysis, {"dropout": Categorical([0.1, 0.9])})[0, 0]
     lower, upper = (_span(s) for s in _shades(ax))
     assert lower[0] < 0.1 < lower[1]
     assert upper[0] < 0.9 < upper[1] <= ax.get_xlim()[1]
 
 
-def test_nothing_that_changes_shows_what_matters(found):
-    panels = figures.decision(found, SPACE)
+def test_nothing_that_changes_shows_what_matters(analysis):
+    panels = figures.decision(analysis, SPACE)
     assert (panels.shape, panels[0, 0].get_title("left")) == ((1, 3), "Nothing changes")
     assert not any(_shades(ax) for ax in panels.flat)
     assert "stays" not in legend(panels[0, 0])

@@ -18,11 +18,6 @@ from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 
 
-@pytest.fixture(scope="module")
-def analysis() -> Analysis:
-    return analyze(SPACE, trials(), metric="val_acc")
-
-
 def _space_filling(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["origin"] == "space_filling") & (table["state"] == "complete")]
 

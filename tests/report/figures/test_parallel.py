@@ -13,15 +13,9 @@ from looks import SPACE, inside, legend, texts, trials
 from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.parallel import _named
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
-
-
-@pytest.fixture(scope="module")
-def analysis() -> Analysis:
-    return analyze(SPACE, trials(), metric="val_acc")
 
 
 def _lines(ax: Any) -> list[np.ndarray[Any, Any]]:
@@ -131,13 +125,6 @@ def test_degenerate_trials_are_left_out() -> None:
     ax = figures.parallel(analyze(SPACE, table), ["lr"])
     done = table.query("origin == 'space_filling' and state == 'complete' and degenerate == 0")
     assert sum(map(len, _lines(ax)[:2])) == len(done)
-
-
-def test_which_levels_are_named() -> None:
-    assert _named(8).tolist() == list(range(8))
-    assert _named(10).tolist() == [0, 3, 6, 9]
-    assert _named(9).tolist() == [0, 2, 4, 6, 8]
-    assert (_named(40)[0], _named(40)[-1]) == (0, 39)
 
 
 def test_refusals(analysis: Analysis) -> None:

@@ -7,26 +7,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looks import SPACE, apart, trials
+from looks import SPACE, trials
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from refine.analysis.analysis import analyze
+from refine.analysis.analysis import Analysis, analyze
 from refine.analysis.metric_view import MetricView as View
 from refine.analysis.selection import candidates, ended_trials, ranked_trials, space_filling_trials
 from refine.report import figures
 from refine.report.figures.axes import hidden_note, metric_axis
 from refine.report.figures.canvas import title
-from refine.report.figures.labels import short_ids, told_apart
+from refine.report.figures.labels import fitting, short_ids, shorten, told_apart, wrapped
 from refine.report.figures.theme import themed
 
 
-def test_a_loss_over_decades_has_a_log_axis() -> None:
+def test_the_view_of_a_metric_is_logarithmic_over_decades_and_counts_what_it_hides() -> None:
     y = np.exp(np.linspace(-5, 5, 101))
     view = View(y, "minimize")
-    assert view.log
     assert view.low < y.min() < y.max() < view.high
-    assert view.bounds == (-np.inf, np.inf)
     assert np.allclose(view.back(view.forward(y)), y)
     assert np.all(view.inside(view.back(view.grid())))
     ax = Figure().add_subplot()
@@ -34,24 +32,31 @@ def test_a_loss_over_decades_has_a_log_axis() -> None:
     assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "val_loss (log scale)")
     assert not View(y, "maximize").log  # there the small ones are the bad ones
     assert not View(np.append(y, 0.0), "minimize").log
-    assert not View(np.linspace(1, 20, 50), "minimize").log
-
-
-def test_a_view_that_is_cut_counts_what_it_hides() -> None:
+    for values, direction, bounds in (
+        ([0.2, 0.9], "maximize", (0.0, 1.0)),
+        ([-2.0, 0.9], "maximize", (-np.inf, np.inf)),
+        ([0.0, 9.0], "minimize", (0.0, np.inf)),
+    ):
+        assert View(np.array(values), direction).bounds == bounds
+    ties = View(np.array([0.3, *[0.97] * 30, 0.969]), "maximize")
+    assert hidden_note(ties) == "1 trial below 0.951 not shown"
     y = np.linspace(0.8, 0.9, 11)
-    view = View(y, "maximize")
-    view.cut(y, 0.845)
-    assert (view.low, view.hidden) == (0.845, 5)
-    assert hidden_note(view) == "5 trials below 0.845 not shown"
-    view.cut(y, 0.5)  # outside: nothing changes
-    assert view.low == 0.845
-    less = View(y, "minimize")
-    less.cut(y, 0.845)
-    assert (less.high, less.hidden) == (0.845, 6)
+    more, less = View(y, "maximize"), View(y, "minimize")
+    for view in (more, less):
+        view.cut(y, 0.845)
+        view.cut(y, 0.5)  # outside: nothing changes
+    assert (more.low, more.hidden, less.high, less.hidden) == (0.845, 5, 0.845, 6)
+    assert hidden_note(more) == "5 trials below 0.845 not shown"
 
 
-def test_labels_that_would_be_alike_lose_what_they_share() -> None:
+def test_labels_fit_and_are_told_apart() -> None:
     names = [f"scaler_number_{i}_of_my_preprocessing" for i in (1, 2, 12)]
+    assert shorten("abcdefghij", 7) == "abc…hij"
+    assert wrapped("a long label of words", 12) == "a long label\nof words"
+    assert wrapped("first_name_of_many", 12) == "first_name_\nof_many"
+    assert wrapped("x" * 20, 12) == "xxxxxx…xxxxx"  # no line ends within a word
+    assert wrapped(f"learning_rate_of_{'x' * 20}", 12, 3) == "learning_\nrate_of_\nxxxxxx…xxxxx"
+    assert fitting([0.0, 0.1, 2.5, 5.0], [0.1, 0.3, 0.2, 0.1], [0, 3, 1, 2]) == [0, 2, 3]
     assert told_apart(names, 16) == ["…1…", "…2…", "…12…"]
     assert told_apart(["Adam", "Nadam"], 16) == ["Adam", "Nadam"]
     assert told_apart(["same", "same"], 16) == ["same", "same"]
@@ -69,24 +74,6 @@ def test_a_legend_has_as_many_columns_as_fit(labels: Any, columns: int) -> None:
         ax = Figure(figsize=(7.2, 3), layout="constrained").add_subplot()
         title(ax, "title", [Line2D([], [], label=label) for label in labels])
     assert ax.get_legend()._ncols == columns
-
-
-@pytest.mark.parametrize("lift", [0.0, 30.0])
-def test_title_note_and_legend_stand_apart(lift: float) -> None:
-    with themed():
-        ax = Figure(figsize=(7.2, 3), layout="constrained").add_subplot()
-        marks = [Line2D([], [], label=f"a label of some length {i}") for i in range(6)]
-        title(
-            ax,
-            "a title that is far too long for what is left of it " * 2,
-            marks,
-            "12 trials not shown",
-            lift=lift,
-        )
-        ax.figure.canvas.draw()
-    apart([ax._left_title, ax._right_title, ax.get_legend()])
-    gap = ax.get_legend().get_window_extent().y0 - ax.get_window_extent().y1
-    assert gap >= lift * ax.figure.dpi / 72 - 1
 
 
 def test_which_trials_are_drawn() -> None:
@@ -115,9 +102,8 @@ def test_which_trials_are_drawn() -> None:
 
 @pytest.mark.slow
 def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(
-    tmp_path: Path,
+    analysis: Analysis, tmp_path: Path
 ) -> None:
-    analysis = analyze(SPACE, trials())
     for draw in (figures.correlation, lambda a: figures.pair(a, "lr", "dropout", by="optimizer")):
         figures.save(draw(analysis), tmp_path / "a.png")
         assert (tmp_path / "a.png").read_bytes() == draw(analysis)._repr_png_()
