@@ -98,7 +98,7 @@ def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> 
         assert (len(runs), len(below)) == (25, 24)
         assert above.data.tags["refine.note"] == "first look"
         failed = [r for r in below if r.info.status == "FAILED"]
-        assert len(failed) == (trials["state"] == "failed").sum() == 7
+        assert len(failed) == (trials["state"] == "failed").sum() > 0
         values = {r.data.tags["refine.seed"]: r.data.metrics.get("refine.value", math.nan) for r in below}
         wanted = dict(zip(trials["seed"].astype(str), trials["value"], strict=True))
         assert values == pytest.approx(wanted, rel=0, abs=0, nan_ok=True)
@@ -134,7 +134,7 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
     served = refine.Tree.read_runs(url, "mlflow", experiment="study", value="acc")
     table = refine.Tree.read_runs(folder / "runs.csv", "mlflow", value="acc")
     for runs in (served, table):
-        assert dict(runs.states) == {"complete": 17, "failed": 7}
+        assert dict(runs.states) == trials["state"].value_counts().to_dict()
         assert dict(runs.left_out) == {
             "parents of other runs, as of a search": 1,
             "running": 1,
