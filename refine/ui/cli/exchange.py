@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from refine.errors import AnalysisError, StoreError
 from refine.ui.cli.shared import BRING, InTree, NoteOption, Output, StoreArgument, command, opened
-from refine.ui.cli.spelling import in_shell
+from refine.ui.cli.spelling import STORE, in_shell, remember
 from refine.utils.action import Action
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def load(
     """Read an exported tree into a store."""
     import refine
 
+    remember(STORE, store)
     with refine.Tree.load(folder, store, name) as found:
         out.put(found)
 

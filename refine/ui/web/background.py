@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
 from refine.errors import RefineError, ReviewError
-from refine.run.command import Command
 from refine.run.identity import UNNAMED
 from refine.run.signals import GRACE
 from refine.trials.round_record import COMMAND
@@ -48,14 +47,9 @@ class Background:
         objective: Where the objective is, as ``module:name`` or ``path/to/file.py:name``; default by the name that a round
             recorded.
         command: A program to run instead.
-
-    Raises:
-        ReviewError: Both.
     """
 
     def __init__(self, objective: str | None = None, command: str | None = None) -> None:
-        if objective is not None and command is not None:
-            raise ReviewError("--command is a program and --objective a function; give one of them")
         self.objective, self.command = objective, command
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
@@ -231,11 +225,7 @@ def run_order(order: Mapping[str, Any]) -> str:
 
     with refine.Tree(order["tree"], order["store"], create=False) as tree:
         found = tree[order["round"]]
-        given = (
-            objective_for(found, order["objective"])
-            if order["command"] is None
-            else {"objective": Command(order["command"])}
-        )
+        given = objective_for(found, order["objective"], order["command"])
         before = len(found.trials) + len(found.replicates)
         getattr(found, order["call"])(progress=False, **order["options"], **given)
         ended = len(found.trials) + len(found.replicates) - before
