@@ -180,6 +180,7 @@ def _warn_of_code(node: Node, records: Records, code: str) -> None:
 def _finished(round_id: str, trial: Trial, value: float | None, ended: int, planned: int) -> FinishedTrial:
     names = ("key", "state", "metrics", "curve", "seconds", "seed", "replicate", "origin", "error")
     known = {name: getattr(trial, name) for name in names}
+    known["state"] = str(trial.state)  # what hooks send it to may keep the name of an enum
     params = decode_configuration(trial.configuration)
     return FinishedTrial(round=round_id, params=params, value=value, ended=ended, planned=planned, **known)
 

@@ -81,6 +81,7 @@ def test_a_tracker_of_one_s_own(found):
     own = Own(report=False)
     found.run(2, progress=False, track=[own])
     assert {t.seed for t in own.got} == set(found.trials["seed"])
+    assert {type(t.state) for t in own.got} == {str}  # of an enum Weights & Biases keeps the name
     assert (own.facts.tree, own.facts.id, own.facts.note) == ("study", found.id, "why not")
     again = Own(report=False)
     again.send(found)
