@@ -20,21 +20,19 @@ from refine.trials.trial import DEGENERATE, State
 _BLOCK = 50_000
 
 
-def count_states(engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
+def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, int]]:
     """Node row -> state -> number of planned trials, the last attempt of each; an index holds all that is asked for."""
-    c = t.trial.c
+    c, state = t.trial.c, state_of(connection)
     mine = c.node.in_(sa.select(t.node.c.pk).where(t.node.c.tree == tree))
+    count = sa.select(c.node, state, sa.func.count(), sa.func.max(c.attempt)).group_by(c.node, state)
+    rows = connection.execute(count.where(mine, c.replicate == 0).order_by(c.node, state)).all()
+    again = sorted({node for node, _, _, attempt in rows if attempt})
+    earlier = connection.execute(count.where(c.pk.in_(earlier_rows(again)))).all() if again else ()
+    superseded = {(node, state): number for node, state, number, _ in earlier}
     found: dict[int, dict[str, int]] = {}
-    with engine.connect() as connection:
-        state = state_of(connection)
-        count = sa.select(c.node, state, sa.func.count(), sa.func.max(c.attempt)).group_by(c.node, state)
-        rows = connection.execute(count.where(mine, c.replicate == 0).order_by(c.node, state)).all()
-        again = sorted({node for node, _, _, attempt in rows if attempt})
-        earlier = connection.execute(count.where(c.pk.in_(earlier_rows(again)))).all() if again else ()
-        superseded = {(node, state): number for node, state, number, _ in earlier}
-        for node, state, number, _ in rows:
-            if left := int(number) - int(superseded.get((node, state), 0)):
-                found.setdefault(node, {})[state] = left
+    for node, state, number, _ in rows:
+        if left := int(number) - int(superseded.get((node, state), 0)):
+            found.setdefault(node, {})[state] = left
     return found
 
 
@@ -60,16 +58,16 @@ class _Size(NamedTuple):
     mark: int = 0
 
 
-def _size(connection: sa.Connection, pk: int) -> _Size:
-    c, m = t.trial.c, t.mark.c
+def _sizes(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int, _Size]:
+    c, m, node = t.trial.c, t.mark.c, t.node.c
     # Each by itself is one look into an index.
-    rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == pk)
+    rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == node.pk)
     last, mark = (
-        sa.select(sa.func.max(c.pk)).where(c.node == pk),
-        sa.select(sa.func.max(m.pk)).where(m.node == pk),
+        sa.select(sa.func.max(c.pk)).where(c.node == node.pk),
+        sa.select(sa.func.max(m.pk)).where(m.node == node.pk),
     )
-    now = sa.select(*(look.scalar_subquery() for look in (rows, last, mark)))
-    return _Size(*(number or 0 for number in connection.execute(now).one()))
+    query = sa.select(node.pk, *(look.scalar_subquery() for look in (rows, last, mark))).where(which)
+    return {pk: _Size(*(number or 0 for number in numbers)) for pk, *numbers in connection.execute(query)}
 
 
 class Best(NamedTuple):
@@ -86,21 +84,30 @@ class Best(NamedTuple):
     position: int = 0
 
 
-class BestTrials:
-    """The best trials that a process knows of the rounds of a store. Of a round that grew it reads what is new."""
+class Counts:
+    """What a process knows of the rounds of a store; of a round that grew it looks for the best among what is new."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, Goal], tuple[_Size, Best]] = {}
+        self._states: dict[int, tuple[dict[int, _Size], dict[int, dict[str, int]]]] = {}
+        self._best: dict[tuple[int, Goal], tuple[_Size, Best]] = {}
 
-    def of(self, engine: sa.Engine, pk: int, goal: Goal) -> Best:
+    def states(self, engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
+        """Node row -> state -> number of planned trials, the last attempt of each."""
+        with engine.connect() as connection:
+            sizes = _sizes(connection, t.node.c.tree == tree)
+            if tree not in self._states or self._states[tree][0] != sizes:
+                self._states[tree] = sizes, _count_states(connection, tree)
+            return {pk: dict(states) for pk, states in self._states[tree][1].items()}
+
+    def best(self, engine: sa.Engine, pk: int, goal: Goal) -> Best:
         """The best planned trial of a round, the first of equal ones. Trials that can't be read are none.
 
         The goal's metric is neither a function nor read off curves.
         """
         c, mine = t.trial.c, t.trial.c.node == pk
         with engine.connect() as connection:
-            size = _size(connection, pk)
-            then, best = self._known.get((pk, goal), (_Size(), Best()))
+            size = _sizes(connection, t.node.c.pk == pk)[pk]
+            then, best = self._best.get((pk, goal), (_Size(), Best()))
             if then == size:
                 return best
             new = sa.select(sa.func.count(), sa.func.max(c.attempt)).where(mine, c.pk > then.last)
@@ -115,7 +122,7 @@ class BestTrials:
                     planned, c.pk.not_in(earlier_rows([pk])), c.pk < found.row
                 )
                 best = found._replace(position=int(connection.execute(before).scalar_one()))
-            self._known[pk, goal] = size, best
+            self._best[pk, goal] = size, best
             return best
 
 

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from refine.errors import NotFoundError, StoreError, did_you_mean
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
-from refine.store.counts import BestTrials, count_states
+from refine.store.counts import Counts
 from refine.store.engine import (
     NotWritableError,
     absolute,
@@ -96,7 +96,7 @@ class Store(Reader):
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
         self.url = url_of(url)
         self.closed = False
-        self._best = BestTrials()
+        self._counts = Counts()
         check_place(self.url, create)
         try:
             place = absolute(self.url)
@@ -158,11 +158,11 @@ class Store(Reader):
 
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
         """See :meth:`refine.store.reader.Reader.counts`."""
-        return count_states(self.engine, tree)
+        return self._counts.states(self.engine, tree)
 
     def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
         """See :meth:`refine.store.reader.Reader.best_record`."""
-        best = self._best.of(self.engine, pk, goal)
+        best = self._counts.best(self.engine, pk, goal)
         records = read_records(self.engine, [pk], row=best.row)[pk] if best.row else None
         return (best.position, records) if records and records.metrics else None
 
