@@ -41,17 +41,12 @@ _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
 # What was analysed last of every round at hand, with the digest of the trials that it is of: reading these takes a
 # hundredth of the time of an analysis, and `round.plot` is made anew for every figure.
 
-INTERACTIVE = {
-    "history": "plot_optimization_history",
-    "parallel": "plot_parallel_coordinate",
-    "slice": "plot_slice",
-    "contour": "plot_contour",
-    "importances": "plot_param_importances",
-    "edf": "plot_edf",
-    "rank": "plot_rank",
-    "timeline": "plot_timeline",
+INTERACTIVE = ("history", "parallel", "slice", "contour", "importances", "edf", "rank", "timeline")
+_IN_OPTUNA = {
+    "history": "optimization_history",
+    "parallel": "parallel_coordinate",
+    "importances": "param_importances",
 }
-"""Kind -> the function of ``optuna.visualization`` that draws it."""
 
 
 def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
@@ -199,7 +194,7 @@ class Plots:
             )
         import optuna
 
-        draw = getattr(optuna.visualization, INTERACTIVE[kind])
+        draw = getattr(optuna.visualization, f"plot_{_IN_OPTUNA.get(kind, kind)}")
         known = [name for name in inspect.signature(draw).parameters if name != "study"]
         for name in options:
             if name not in known:

@@ -129,21 +129,19 @@ def tree(
     first = max(known, key=lambda i: sign * nodes[i].best) if known else None
     last = first if winner is None else number[winner]
     way = [] if last is None else way_to(parents, last)
-    colours = [
-        tone().orange if i == last else tone().blue if i in way else tone().grey for i in range(len(nodes))
-    ]
+    c = tone()
+    colours = [c.orange if i == last else c.blue if i in way else c.grey for i in range(len(nodes))]
     places = layout(parents, way)
     below = narrow() and any(node.note.strip() for node in nodes)  # notes have a line of their own
     tall = 0.42 if below else 0.3 if len(nodes) <= _CLOSE else 0.22
     ax = axes(ax, 0.95 + tall * len(nodes))
     for i, (place, parent) in enumerate(zip(places, parents, strict=True)):
-        look: dict[str, Any] = {"markerfacecolor": colours[i] if i in way else tone().paper}
+        look: dict[str, Any] = {"markeredgecolor": colours[i], "markeredgewidth": 1.4, "zorder": 4}
         look |= {
-            "markeredgecolor": colours[i],
+            "markerfacecolor": colours[i] if i in way else c.paper,
             "markersize": 7.5 if i == last else 6.0,
-            "markeredgewidth": 1.4,
         }
-        ax.plot(place.lane * _LANE, place.row, "o", zorder=4, gid="node", **look)
+        ax.plot(place.lane * _LANE, place.row, "o", gid="node", **look)
         if parent is not None:
             _edge(ax, places[parent], place, i in way, nodes[i].kind == "branched")
     _rows(ax, nodes, places, colours, last, sign, below)
