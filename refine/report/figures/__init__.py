@@ -13,14 +13,12 @@ from refine.report.figures.checks import cost, edges, failing, front, gain
 from refine.report.figures.curves import curves
 from refine.report.figures.decision import decision
 from refine.report.figures.density import density, density_2d
-from refine.report.figures.effects import correlation
 from refine.report.figures.levels import isolation, levels
+from refine.report.figures.matters import correlation, parallel
 from refine.report.figures.pair import pair
-from refine.report.figures.parallel import parallel
 from refine.report.figures.progress import RoundValues, best_by_round, best_so_far, edf
-from refine.report.figures.reliability import reliability
 from refine.report.figures.theme import themed
-from refine.report.figures.tree import TreeNode, tree
+from refine.report.figures.tree import TreeNode, reliability, tree
 
 __all__ = [
     "RoundValues",

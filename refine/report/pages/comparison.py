@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refine.analysis.population import RoundComparison
-from refine.report.figures.effects import studies
+from refine.report.figures.matters import studies
 from refine.report.pages.space import Row, difference_grid, difference_line
 from refine.tree.comparison import Comparison, SharedParameter, Side, StudyComparison
 from refine.utils.action import Action

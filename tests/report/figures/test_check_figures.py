@@ -1,4 +1,4 @@
-"""Pictures of the gate's cards: ends, failures, cost, gain."""
+"""Figures of the checks: ends, failures, cost, gain."""
 
 from __future__ import annotations
 
