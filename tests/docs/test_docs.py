@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from refine import errors
+from refine.store.schema import SCHEMA_VERSION
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -195,6 +196,10 @@ def test_the_design_names_what_there_is() -> None:
         for part in rest:
             assert hasattr(found, part), f"docs/design.md: {name}"
             found = getattr(found, part)
+    defined = "\n".join(path.read_text() for path in sorted((ROOT / "refine").rglob("*.py")))
+    for name in re.findall(r"`([A-Z]\w+)[`(]", text):
+        assert re.search(rf"^\s*(?:class {name}\b|{name}(?:: [^=]+)? = )", defined, re.M), f"docs/design.md: {name}"
+    assert re.findall(r"schema version is (\d+)", text) == [str(SCHEMA_VERSION)]
 
 
 def test_no_step_of_a_walk_goes_up_the_layers() -> None:
