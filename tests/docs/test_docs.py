@@ -198,7 +198,9 @@ def test_the_design_names_what_there_is() -> None:
             found = getattr(found, part)
     defined = "\n".join(path.read_text() for path in sorted((ROOT / "refine").rglob("*.py")))
     for name in re.findall(r"`([A-Z]\w+)[`(]", text):
-        assert re.search(rf"^\s*(?:class {name}\b|{name}(?:: [^=]+)? = )", defined, re.M), f"docs/design.md: {name}"
+        assert re.search(rf"^\s*(?:class {name}\b|{name}(?:: [^=]+)? = )", defined, re.M), (
+            f"docs/design.md: {name}"
+        )
     assert re.findall(r"schema version is (\d+)", text) == [str(SCHEMA_VERSION)]
 
 
