@@ -34,6 +34,8 @@ from refine.tree.tree import Tree
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
 
+pytestmark = pytest.mark.slow  # one report, drawn with its figures
+
 GOLDEN = Path(__file__).parent / "golden" / "round.md"
 
 SPACE = Space(
@@ -155,7 +157,6 @@ def shown(*parts: Part) -> str:
     return rendered(parts, lambda picture: Raw(f"![]({picture.name})"))
 
 
-@pytest.mark.slow
 def test_golden(written: Path) -> None:
     """Set REFINE_GOLDEN=1 to write the file anew, and read the difference before committing it."""
     text, end = written.read_text(encoding="utf-8"), "<details><summary>Before deciding"
@@ -165,7 +166,6 @@ def test_golden(written: Path) -> None:
     assert text.split(end)[0] == GOLDEN.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_two_writes_are_equal_bytes_and_links_lead_to_every_picture(
     facts: Facts, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +201,6 @@ def test_sections_come_in_order(written: Path) -> None:
     assert '```python\nimport refine\n\nprint("hello")\n```' in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("failed", [False, True])
 def test_a_round_without_values(facts: Facts, tmp_path: Path, failed: bool) -> None:
     table = facts.table.assign(state="failed", value=np.nan) if failed else facts.table.iloc[:0]
@@ -243,7 +242,6 @@ def test_declined_and_branched(facts: Facts) -> None:
     assert "| l2 | - | - | 0 to 0.1 | - | added |" in text
 
 
-@pytest.mark.slow
 def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
     nasty = "a|b`c`<img src=x>\n# head $x$ [l](http://e) *b*"
     names = {"lr": "l|r", "first_neuron": "__n__"}
@@ -324,7 +322,6 @@ def test_coupled_parameters_are_drawn(facts: Facts) -> None:
     assert tables == len(every) == 6  # one of five is never read
 
 
-@pytest.mark.slow
 def test_a_store_gives_the_parents_trials(tmp_path: Path) -> None:
     space = Space({"x": (0.0, 1.0, 30), "y": (0.0, 1.0, 30)})
     with Tree("question", store=tmp_path / "refine.db") as tree:

@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import words
 
+pytestmark = pytest.mark.slow  # a study of three rounds, analysed
+
 REPORTS = ("report", "tree's report", "certificate")
 
 
@@ -89,7 +91,6 @@ def test_plain_data_says_the_same(shown):
     assert data["next"][0] == str(page.calls[0])
 
 
-@pytest.mark.slow
 def test_reports_are_short_before_their_folds(tmp_path):
     with words.three_rounds(tmp_path) as tree:
         found = tree.rounds[1]  # it was decided upon

@@ -81,6 +81,7 @@ def test_little_evidence_says_nothing():
     assert flat.epsilon == 0.0
 
 
+@pytest.mark.slow
 def test_what_was_not_read():
     x, _, y = _round(80, 6)
     read = np.ones(x.shape, bool)
