@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import refine
-from refine.errors import RefineError, RefineWarning
+from refine.errors import RefineWarning
 from refine.report.trackers import MLflow, TensorBoard
 from tests.recipes import recipe
 
@@ -120,7 +120,7 @@ def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> 
 
 
 def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
-    """Imports the server's runs, a table of them, and a store in a folder by its URLs and its path."""
+    """Imports the table of the server's runs, and its file."""
     import mlflow as library
 
     experiment = client.get_experiment_by_name("study").experiment_id
@@ -131,7 +131,7 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
             client.set_terminated(run.info.run_id, status)
     library.set_tracking_uri(url)
     library.search_runs([experiment]).to_csv(folder / "runs.csv", index=False)
-    served = refine.Tree.read_runs(url, "mlflow", experiment="study", value="acc")
+    served = refine.Tree.read_runs(library.search_runs([experiment]), "mlflow", value="acc")
     table = refine.Tree.read_runs(folder / "runs.csv", "mlflow", value="acc")
     for runs in (served, table):
         assert dict(runs.states) == trials["state"].value_counts().to_dict()
@@ -149,25 +149,6 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
             for frame in (trials, root.trials)
         )
         assert ours.equals(theirs)
-    for source, name, says in (
-        (url, "studdy", "has no run in an experiment 'studdy'"),
-        ("sqlite:///nothing.db", None, "there is no such store"),
-        ("http://ann:hunter2@127.0.0.1:9", None, "MLflow can't read it"),
-    ):
-        with pytest.raises(RefineError, match=says) as told:
-            refine.Tree.read_runs(source, "mlflow", experiment=name)
-        assert "hunter2" not in str(told.value)
-    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # for writing
-    old = library.MlflowClient(f"file:{folder}/mlruns")
-    place = old.create_experiment("old")
-    for i in range(4):
-        run = old.create_run(place).info.run_id
-        old.log_param(run, "lr", i / 10)
-        old.log_metric(run, "acc", i)
-        old.set_terminated(run)
-    del os.environ["MLFLOW_ALLOW_FILE_STORE"]
-    for path in (f"file:{folder}/mlruns", f"file://{folder}/mlruns", str(folder / "mlruns")):
-        assert refine.Tree.read_runs(path, "mlflow", experiment="old").states["complete"] == 4
 
 
 def written(file: Path) -> Iterator[bytes]:
@@ -254,15 +235,9 @@ def test_tensorboard(tmp_path: Path) -> None:
         assert sorted(read) == stored(found)
         TensorBoard(events).send(found)
         assert len(files(found)) == 8  # sent twice, there once
-        runs = refine.Tree.read_runs(events / found.id, "tensorboard")
-        root = back.add_runs(runs)
-        assert (stored(root), dict(runs.states)) == (stored(found), {"complete": 8})
-        assert list(root.space) == ["layers", "lr", "optimizer"]
-        assert list(root.space["layers"].grid) == [1, 2]  # written as 1.0 and 2.0
-        (events / "odd").mkdir()
-        (events / "odd" / "events.out.tfevents.1").write_bytes(b"no events")
-        with pytest.raises(RefineError, match="no event file in it holds hyperparameters"):
-            refine.Tree.read_runs(events / "odd", "tensorboard")
+        frame = recipe("exchange.md", "TensorBoard")["table_of"](events / found.id)
+        root = back.add_frame(frame[[*SPACE, "refine.value"]], value="refine.value")
+        assert stored(root) == stored(found)
         other = tree.add_round(SPACE, slow, metric="acc", n=8, seed=4)
         where = ["--objective", f"{__file__}:slow", "--track", f"tensorboard={events}"]
         assert CliRunner().invoke(app, ["run", str(tmp_path / "t.db"), other.id, "-q", *where]).exit_code == 0

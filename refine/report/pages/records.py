@@ -18,10 +18,6 @@ from refine.utils.format import join, plural, score
 from refine.utils.provided import page_for
 
 _NAMES, _UNEQUAL, _ROWS = 12, 20, 50  # that are listed
-_GUESS = (
-    "the table does not say which columns are config and which are results: numbers whose names read like results, such as loss or "
-    "val/..., are results, and the rest are parameters; say which are with parameters=[...] if that is wrong"
-)
 
 
 @page_for(Runs)
@@ -43,8 +39,6 @@ def imports_page(found: Runs) -> Page:
     for name, why in found.dropped.items():
         reasons.setdefault(why, []).append(name)
     lines += [f"no parameters, {why}: {_some(names)}" for why, names in reasons.items()]
-    if found.guessed:
-        lines.append(Cell(_GUESS, "warn"))
     return Page(title, (Items(tuple(lines)), space_grid(found.space)))
 
 

@@ -163,8 +163,8 @@ def _parameter_names(columns: list[str], parameters: Sequence[str] | None, value
     return names
 
 
-def read_table(path: str) -> pd.DataFrame:
-    """The table of a CSV file.
+def read_table(path: Any, **options: Any) -> pd.DataFrame:
+    """The table of a CSV file, read with options of ``pandas.read_csv``.
 
     Raises:
         AnalysisError: It is no CSV file.
@@ -172,7 +172,7 @@ def read_table(path: str) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, **options)
     except OSError as error:
         raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
     except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed

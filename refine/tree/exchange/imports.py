@@ -139,7 +139,6 @@ def add_runs(
     source: Runs | str | os.PathLike[str] | pd.DataFrame,
     kind: str | None = None,
     *,
-    experiment: str | None = None,
     space: Space | Mapping[str, Any] | None = None,
     parameters: Sequence[str] | None = None,
     value: str | None = None,
@@ -157,7 +156,7 @@ def add_runs(
 
     Args:
         source: What :meth:`read_runs` gave, or what it reads.
-        kind: As ``experiment``, ``space`` and ``parameters``: see :meth:`read_runs`.
+        kind: As ``space`` and ``parameters``: see :meth:`read_runs`.
         value: Which result is the value; not needed where there is one only, or where the tool says so.
         metric: How children's objectives call it; default as the result is called.
         direction: As in :meth:`refine.Tree.add_round`; default the tool's, where it has one.
@@ -171,7 +170,7 @@ def add_runs(
         RefineWarning: Runs were left out of a source that was not read before by :meth:`read_runs`.
     """
     if isinstance(source, Runs):
-        reading = {"kind": kind, "experiment": experiment, "space": space, "parameters": parameters}
+        reading = {"kind": kind, "space": space, "parameters": parameters}
         if given := [n for n, v in reading.items() if v is not None]:
             raise AnalysisError(
                 f"{given[0]} is for reading, and these runs are read already; give it to read_runs"
@@ -180,7 +179,7 @@ def add_runs(
     else:
         if kind is None:
             raise AnalysisError(f"kind says whose runs they are: {', '.join(READERS)}; give one")
-        runs = read_runs(source, kind, experiment=experiment, space=space, parameters=parameters, value=value)
+        runs = read_runs(source, kind, space=space, parameters=parameters, value=value)
     runs = runs.judged_by(
         metric if value is None and runs.value is None and metric in runs.results else value
     )

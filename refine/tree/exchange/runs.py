@@ -21,13 +21,13 @@ from refine.space.parameters import Parameter
 from refine.space.space import RESERVED, Space
 from refine.store.validity import BROKEN, MOST_SECONDS, said
 from refine.tree.exchange.dataframe import FEW, UNKNOWN_SEED, Run, frozen_column, infer_space
-from refine.tree.exchange.readers import READERS, Asked, Found, Record, without_secret
+from refine.tree.exchange.readers import READERS, Found, Record
 from refine.utils.display import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ENDED = ("complete", "pruned", "failed", "crashed", "killed")
+_ENDED = ("complete", "pruned", "failed", "killed")
 _TOOLS = ("tuner/", "_", "mlflow.", "refine.")
 """How names begin that tools and this package keep for themselves."""
 
@@ -49,7 +49,6 @@ class Runs(Shown):
         results: Name -> number of runs that have a finite one.
         value: The result that trials are judged by; ``None`` where several could be.
         directions: Result -> whether it is to be maximized or minimized, where the source says so.
-        guessed: Whether the source did not say which columns are results.
     """
 
     kind: str
@@ -62,7 +61,6 @@ class Runs(Shown):
     results: Mapping[str, int]
     value: str | None
     directions: Mapping[str, str]
-    guessed: bool
     _records: tuple[Record, ...] = ()
 
     @property
@@ -107,22 +105,18 @@ def read_runs(
     source: str | os.PathLike[str] | pd.DataFrame,
     kind: str,
     *,
-    experiment: str | None = None,
     space: Space | Mapping[str, Any] | None = None,
     parameters: Sequence[str] | None = None,
     value: str | None = None,
 ) -> Runs:
     """Reads the runs of another tool and adds nothing; printed, it says what :meth:`add_runs` would add.
 
-    ``"mlflow"`` reads the table of ``mlflow.search_runs``, its CSV file, or the URL of a tracking server or store; ``"wandb"``
-    the CSV file of a project's table of runs, or the ``config`` and ``summary`` of its API's runs as a table, JSON or CSV;
-    ``"tensorboard"`` a folder with events of the HParams plugin; ``"kerastuner"`` a project's folder; ``"raytune"`` an
+    ``"mlflow"`` reads the table of ``mlflow.search_runs`` or its CSV file; ``"kerastuner"`` a project's folder; ``"raytune"`` an
     experiment's folder, or the table of ``ResultGrid.get_dataframe``. Files are read, and nothing in them is run.
 
     Args:
-        source: Table, file, folder or URL.
+        source: Table, file or folder.
         kind: Whose runs they are, one of those.
-        experiment: Name of MLflow's experiment, where there are several.
         space: What the runs lie in; default the tool's own space, else what is inferred, as :meth:`add_frame` does.
         parameters: Which settings are parameters; default all that are not plainly something else, such as names and addresses.
         value: Which result is the value.
@@ -130,30 +124,20 @@ def read_runs(
     Raises:
         AnalysisError: The kind is unknown, the source is not of this kind, or a package is missing that reads it.
         SpaceError: A parameter that no run has or that a space can't have, or a run outside the space.
-        StoreError: The server can't be read.
-        NotFoundError: It has no such store or experiment.
     """
     if kind not in READERS:
         raise AnalysisError(
             f"kind must be one of {', '.join(READERS)}, got {kind!r}; {did_you_mean(str(kind), READERS)}"
         )
-    if experiment is not None and kind != "mlflow":
-        raise AnalysisError(f"experiment is for mlflow, got {experiment!r} with {kind}; leave it out")
     if space is not None and parameters is not None:
         raise SpaceError("give the space or the names of the parameters, got both")
     if isinstance(parameters, str) or (parameters is not None and not list(parameters)):
         raise SpaceError(f"parameters must be a list of names, got {parameters!r}")
     known = space if space is None or isinstance(space, Space) else Space(space)
     names = list(known) if known is not None else parameters
-    wanted = None if names is None else {plain_name(n) for n in names}
-    is_parameter = None if wanted is None else lambda n: n != value and plain_name(n) in wanted
-    shown = (
-        without_secret(str(source))
-        if isinstance(source, str) or hasattr(source, "__fspath__")
-        else "the table"
-    )
+    shown = str(source) if isinstance(source, str) or hasattr(source, "__fspath__") else "the table"
     try:
-        read = READERS[kind][1](Asked(source, experiment, is_parameter))
+        read = READERS[kind][1](source)
     except RefineError:
         raise
     except (*BROKEN, OSError) as error:  # of a file that somebody else wrote
@@ -250,7 +234,6 @@ def _tabled(
         results={n: int(np.isfinite(frame[n].to_numpy(dtype=float)).sum()) for n in results},
         value=results[0] if value is None and len(results) == 1 else value,
         directions=read.directions,
-        guessed=read.guessed,
         _records=tuple(records),
     )
 

@@ -40,10 +40,8 @@ def export(
 class Kind(StrEnum):
     """Tools whose runs can be read."""
 
-    WANDB = "wandb"
     MLFLOW = "mlflow"
     OPTUNA = "optuna"
-    TENSORBOARD = "tensorboard"
     KERASTUNER = "kerastuner"
     RAYTUNE = "raytune"
 
@@ -73,9 +71,6 @@ def import_(
         str | None, Option(help="Columns or settings that are parameters, with commas between.")
     ] = None,
     study: Annotated[str | None, Option(help="Optuna: name of the study, where there are several.")] = None,
-    experiment: Annotated[
-        str | None, Option(help="MLflow: name of the experiment, where there are several.")
-    ] = None,
     metric: Annotated[str | None, Option(help="How the objective of later rounds calls the value.")] = None,
     space_filling: Annotated[
         bool | None,
@@ -99,7 +94,6 @@ def import_(
     others, number = "tables and the other tools", value is None or value.isdecimal()
     for option, given, fits, what in (
         ("--study", study, optuna, "Optuna"),
-        ("--experiment", experiment, kind is Kind.MLFLOW, "MLflow"),
         ("--dry-run", dry_run or None, kind is not None and not optuna, "the other tools of --from"),
         ("--minimize", minimize, not optuna, others),
         ("--parameters", parameters, not optuna, others),
@@ -119,9 +113,7 @@ def import_(
                 source, study, value=objective, metric=metric, space_filling=space_filling, note=note
             )
         elif kind is not None:
-            runs = refine.Tree.read_runs(
-                source, kind.value, experiment=experiment, parameters=names, value=value
-            )
+            runs = refine.Tree.read_runs(source, kind.value, parameters=names, value=value)
             if dry_run or not out.as_json:
                 out.put(runs)
             if dry_run:

@@ -7,6 +7,7 @@ import json
 import math
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ import refine
 from refine.errors import AnalysisError, RefineError, RefineWarning, SpaceError
 from refine.tree.exchange.readers import flat, value_of
 from refine.tree.exchange.runs import plain_name
+from tests.recipes import recipe
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "imports"
 read = refine.Tree.read_runs
@@ -62,39 +64,38 @@ def test_names_and_nested_settings():
     ]
 
 
-# W&B.
+# MLflow's table; one that it wrote is read in tests/trackers.
 
 
-def wandb_rows():
-    """Rows as a project's page exports them: all texts, empty where a run has nothing."""
-    states = ["finished"] * 34 + ["running", "crashed", "failed", "killed", "killed", "finished"]
+def mlflow_rows():
+    """Rows as ``mlflow experiments csv`` writes them: all texts, empty where a run has nothing."""
+    states = ["FINISHED"] * 34 + ["RUNNING", "FAILED", "FAILED", "KILLED", "KILLED", "FINISHED", "FINISHED"]
     rows = []
     for i, state in enumerate(states):
         rate, sgd = 10 ** (-4 + 3 * ((i * 7) % 40) / 40), i % 3 == 0
         row = {
-            "Name": f"swift-sun-{i}",
-            "State": state,
-            "Notes": "-",
-            "Tags": "",
-            "Created": f"2024-03-{i % 20 + 1:02}T10:00:00.000Z",
-            "Runtime": str(60 + i),
-            "batch_size": [32, 64, 128][i % 5 % 3],
-            "dataset": "cifar",
-            "loss": "mse" if i % 2 else "mae",
-            "lr": rate,
-            "momentum": [0.9, 0.5][i % 2] if sgd else "",
-            "optimizer.name": "sgd" if sgd else "adam",
-            "output_dir": f"/home/ann/{i}",
-            "seed": i,
-            "epoch": 10,
-            "train/loss": 0.1,
-            "val_acc": 1 - abs(math.log10(rate) + 2.5) / 4,
-            "_step": 100,
+            "run_id": f"id{i}",
+            "status": state,
+            "start_time": f"2024-05-01 10:00:{i:02}.500000+00:00",
+            "end_time": "" if state == "RUNNING" else f"2024-05-01 10:01:{i:02}.500000+00:00",
+            "params.batch_size": [32, 64, 128][i % 5 % 3],
+            "params.dataset": "cifar",
+            "params.layers": "[8, 8]" if i % 2 else "[8]",
+            "params.lr": rate,
+            "params.momentum": [0.9, 0.5][i % 2] if sgd else "",
+            "params.optimizer.name": "sgd" if sgd else "adam",
+            "params.output_dir": f"/home/ann/{i}",
+            "params.seed": i,
+            "params.size": "2" if i % 2 else "None",
+            "metrics.epoch": 10,
+            "metrics.loss": 0.1,
+            "metrics.val_acc": 1 - abs(math.log10(rate) + 2.5) / 4,
+            "tags.mlflow.parentRunId": "id40" if i < 23 else "",
         }
-        if state in ("failed", "crashed") or i == 38:
-            row |= {"epoch": "", "train/loss": "", "val_acc": ""}
+        if state == "FAILED" or i == 38:
+            row |= {"metrics.epoch": "", "metrics.loss": "", "metrics.val_acc": ""}
         if i == 39:
-            row["val_acc"] = "NaN"
+            row["metrics.val_acc"] = "NaN"
         rows.append({k: str(v) for k, v in row.items()})
     return rows
 
@@ -108,133 +109,83 @@ def written(rows, path):
 
 
 @pytest.mark.slow
-def test_the_table_of_wandb_is_looked_at_and_then_added(tree, tmp_path):
-    rows = wandb_rows()
-    path = written(rows, tmp_path / "wandb.csv")
-    look = read(path, "wandb")
+def test_the_table_of_mlflow_is_looked_at_and_then_added(tree, tmp_path):
+    rows = mlflow_rows()
+    path = written(rows, tmp_path / "runs.csv")
+    look = read(path, "mlflow")
     assert len(tree) == 0
-    assert look.states == {"complete": 35, "crashed": 1, "failed": 1, "pruned": 1}
-    assert set(look.results) == {"epoch", "train/loss", "val_acc"}
+    assert look.states == {"complete": 35, "failed": 2, "pruned": 1}
+    assert set(look.results) == {"epoch", "loss", "val_acc"}
     assert look.space["momentum"].when is not None
-    assert set(look.space) == {"batch_size", "dataset", "loss", "lr", "momentum", "optimizer_name"}
+    assert look.space["size"].grid == (2, None)
+    assert set(look.space["layers"].grid) == {(8,), (8, 8)}
+    assert set(look.space) == {"batch_size", "dataset", "layers", "lr", "momentum", "optimizer_name", "size"}
     for text in (
-        "38 runs of W&B",
-        "left out: 1 running, 1 killed without a result",
+        "38 runs of MLflow",
+        "left out: 1 running, 1 killed without a result, 1 parents of other runs, as of a search",
         "name one as value",
         "the seed of the runs: seed",
         "paths or addresses: output_dir",
-        "does not say which columns are config",
     ):
         assert text in str(look)
     with pytest.raises(
         AnalysisError, match=r"have 3 results, and one must be the value; say which, as in value='epoch'"
     ):
         tree.add_runs(look)
-    with pytest.warns(
-        RefineWarning, match="2 of its runs are left out: 1 running, 1 killed without a result"
-    ):
-        root = tree.add_runs(path, "wandb", metric="val_acc")
+    with pytest.warns(RefineWarning, match="3 of its runs are left out: 1 running, 1 killed without"):
+        root = tree.add_runs(path, "mlflow", metric="val_acc")
     assert root.metric == "val_acc"
     states = root.trials["state"].value_counts().to_dict()
-    assert states == {"complete": 34, "crashed": 1, "diverged": 1, "failed": 1, "pruned": 1}
+    assert states == {"complete": 34, "diverged": 1, "failed": 2, "pruned": 1}
+    assert set(root.failures.loc[root.failures["state"] == "failed", "error"]) == {"MLflow: FAILED"}
     by_seed = root.trials.set_index("seed")
     for i in (0, 5, 33):
-        assert by_seed.loc[i, "lr"] == pytest.approx(float(rows[i]["lr"]), rel=1e-11)
-        assert by_seed.loc[i, "value"] == float(rows[i]["val_acc"])
-        assert by_seed.loc[i, "seconds"] == 60 + i
+        assert by_seed.loc[i, "lr"] == pytest.approx(float(rows[i]["params.lr"]), rel=1e-11)
+        assert by_seed.loc[i, "value"] == float(rows[i]["metrics.val_acc"])
+        assert by_seed.loc[i, "seconds"] == 60
     # A setting that a run had not is shown nowhere.
     assert (by_seed["momentum"].isna() == (by_seed["optimizer_name"] == "adam")).all()
     assert tree.add_runs(look, value="val_acc").id == root.id
+    assert read(pd.read_csv(path), "mlflow").states == look.states
     assert len(tree) == 1
 
 
-def test_what_wandb_does_not_say_can_be_said(tree, tmp_path):
-    path = written([r for r in wandb_rows() if r["State"] == "finished"], tmp_path / "wandb.csv")
-    look = read(path, "wandb", parameters=["lr", "optimizer.name"], value="train/loss")
+def test_what_a_table_does_not_say_can_be_said(tree, tmp_path):
+    path = written([r for r in mlflow_rows()[:-1] if r["status"] == "FINISHED"], tmp_path / "runs.csv")
+    look = read(path, "mlflow", parameters=["lr", "optimizer.name"], value="loss")
     assert list(look.space) == ["lr", "optimizer_name"]
-    assert not look.guessed
     assert look.dropped["dataset"] == "not among the parameters that were named"
-    with pytest.raises(AnalysisError, match="'train/loss' reads like something to minimize"):
+    with pytest.raises(AnalysisError, match="'loss' reads like something to minimize"):
         tree.add_runs(look)
-    assert tree.add_runs(look, direction="minimize", metric="loss").metric == "loss"
+    assert tree.add_runs(look, direction="minimize", metric="cost").metric == "cost"
     with pytest.raises(AnalysisError, match="another column of that name"):
         tree.add_runs(look, direction="minimize", metric="val_acc")
     with pytest.raises(SpaceError, match="no run has a setting 'lrr'; did you mean 'lr'"):
-        read(path, "wandb", parameters=["lrr"])
+        read(path, "mlflow", parameters=["lrr"])
     with pytest.raises(SpaceError, match="rows of the frame outside the space"):
-        read(path, "wandb", space={"lr": (0.05, 0.06)})
+        read(path, "mlflow", space={"lr": (0.05, 0.06)})
     space = {"lr": refine.Float(1e-4, 0.1, log=True), "batch_size": [32, 64, 128]}
-    assert read(path, "wandb", space=space).space == refine.Space(space)
+    assert read(path, "mlflow", space=space).space == refine.Space(space)
     dotted = {"optimizer.name": ["adam", "sgd"], "lr": space["lr"]}
-    assert list(read(path, "wandb", space=dotted).frame)[:2] == ["optimizer.name", "lr"]
-    assert read(path, "wandb", space=dotted, value="val_acc").frame["optimizer.name"].notna().all()
+    assert list(read(path, "mlflow", space=dotted).frame)[:2] == ["optimizer.name", "lr"]
+    assert read(path, "mlflow", space=dotted, value="val_acc").frame["optimizer.name"].notna().all()
 
 
-def test_what_the_api_of_wandb_gives(tree, tmp_path):
-    runs = [
-        {
-            "name": f"r{i}",
-            "state": "finished" if i else "running",
-            "created_at": "2024-03-01T10:00:00Z",
-            "config": {
-                "opt": {"name": "adam", "betas": [0.9, 0.99 + i % 2 / 1000]},
-                "depth": None if i % 3 else 4,
-                "lr": i / 10,
-            },
-            "summary": {"acc": "NaN" if i == 5 else i / 10, "_runtime": 5, "best": {"acc": 1.0}},
-        }
-        for i in range(12)
-    ]
-    (tmp_path / "runs.json").write_text(json.dumps(runs))
-    look = read(tmp_path / "runs.json", "wandb", value="acc")
-    assert look.states == {"complete": 11}
-    assert look.left_out == {"running": 1}
-    assert not look.guessed
-    assert look.space["depth"].grid == (4, None)
-    assert set(look.space["opt_betas"].grid) == {(0.9, 0.99), (0.9, 0.991)}
-    assert look.space["opt_name"].fixed
-    # As the API's documentation writes them: the texts of dictionaries in a CSV file.
-    texts = [
-        {"summary": str(r["summary"]).replace("'NaN'", "nan"), "config": str(r["config"]), "name": r["name"]}
-        for r in runs[1:]
-    ]
-    again = read(written(texts, tmp_path / "runs.csv"), "wandb", value="acc")
-    assert again.states == look.states
-    assert again.space == look.space
-
-
-# MLflow's table; its stores, and TensorBoard, are in tests/trackers.
-
-
-def test_the_table_of_mlflow_needs_no_mlflow(tree, tmp_path):
-    states = ["FINISHED"] * 20 + ["FAILED", "KILLED", "RUNNING", "FINISHED"]
-    rows = [
-        {
-            "run_id": f"id{i}",
-            "status": state,
-            "start_time": f"2024-05-01 10:00:{i:02}.500000+00:00",
-            "end_time": "" if state == "RUNNING" else f"2024-05-01 10:01:{i:02}.500000+00:00",
-            "metrics.acc": "" if state in ("FAILED", "KILLED") or i == 23 else str(i / 20),
-            "params.lr": str(10 ** (-i / 10)),
-            "params.layers": "[8, 8]" if i % 2 else "[8]",
-            "params.momentum": "0.9" if i % 2 else "None",
-            "tags.mlflow.runName": f"r{i}",
-            "tags.mlflow.parentRunId": "id23" if i < 23 else "",
-        }
+def test_the_recipe_for_runs_of_wandb(tree):
+    states = ["finished"] * 8 + ["running", "crashed"]
+    runs = [  # as wandb.Api().runs(...) gives them
+        SimpleNamespace(
+            state=state,
+            config={"opt": {"name": "adam", "lr": i / 10}, "depth": i % 3},
+            summary={} if state == "crashed" else {"acc": i / 8, "_runtime": 5},
+        )
         for i, state in enumerate(states)
     ]
-    look = read(written(rows, tmp_path / "runs.csv"), "mlflow")
-    assert look.value == "acc"  # the only one
-    assert look.states == {"complete": 20, "failed": 1}
-    assert look.left_out == {
-        "running": 1,
-        "parents of other runs, as of a search": 1,
-        "killed without a result": 1,
-    }
-    assert look.space["momentum"].grid == (0.9, None)
-    root = tree.add_runs(look)
-    assert set(root.trials["seconds"]) == {60.0}
-    assert root.failures["error"].tolist() == ["MLflow: FAILED"]
+    frame = recipe("exchange.md", "Weights & Biases")["table_of"](runs, "acc")
+    root = tree.add_frame(frame, value="acc")
+    assert list(root.space) == ["depth", "opt_name", "opt_lr"]
+    assert root.trials["state"].value_counts().to_dict() == {"complete": 8, "crashed": 1}
+    assert root.trials["seconds"].sum() == 40
 
 
 # Ray Tune and Keras Tuner, written by themselves.
@@ -304,20 +255,18 @@ def test_a_project_of_keras_tuner_brings_its_conditions(tree, tmp_path):
 
 # Files that are not what they should be.
 
+HEAD = "run_id,status,start_time,end_time,params.x,metrics.acc\n"
 BAD = {
-    "wandb": [
-        ("a.csv", "x,y\n1,2\n", "is no export of W&B"),
-        ("a.csv", "Name,State,lr,lr\na,finished,1,2\n", "columns must differ in name"),
-        ("a.csv", "Name,State,lr\na,finished\n", "every row must have 3 cells, as the first, got 2"),
-        ("a.csv", "Name,State,lr,acc\na,running,1,2\n", r"has no ended run \(1 running\)"),
-        ("a.csv", "Name,State,acc\na,finished,2\nb,finished,3\n", "no setting that could be a parameter"),
-        ("a.json", "[" * 100_000, "is no JSON"),
-        ("a.json", '{"runs": 3}', "must hold a list of runs"),
-        ("a.json", '[{"config": {"x": 1}}]', "each run must have a config and a summary"),
-        ("a.json", '[{"config": {"a\\u0000b": 1, "c": 2}, "summary": {"acc": 1}}]', "can't be stored"),
-        ("a.json", "no", "is no JSON"),
+    "mlflow": [
+        ("a.csv", "run_id,params.x\n1,2\n", "is no table of MLflow's runs"),
+        ("a.csv", HEAD + "a,RUNNING,,,1,2\n", r"has no ended run \(1 running\)"),
+        ("a.csv", HEAD + "a,FINISHED,,,,2\nb,FINISHED,,,,3\n", "no setting that could be a parameter"),
+        (
+            "a.csv",
+            HEAD.replace("params.x", "params.a\0b") + "a,FINISHED,,,1,2\nb,FINISHED,,,2,2\n",
+            "can't be stored",
+        ),
     ],
-    "mlflow": [("a.csv", "run_id,params.x\n1,2\n", "is no table of MLflow's runs")],
     "kerastuner": [
         ("oracle.json", '{"hyperparameters": 3}', "is not what Keras Tuner writes"),
         ("oracle.json", '{"hyperparameters": {"space": []}}', "a space needs at least one parameter"),
@@ -354,22 +303,22 @@ def test_files_that_tuners_wrote_may_have_been_written_into(tree, tmp_path):
 
 
 def test_options_are_refused_where_they_mean_nothing(tree, tmp_path):
-    path = written(wandb_rows(), tmp_path / "wandb.csv")
+    path = written(mlflow_rows()[:-1], tmp_path / "runs.csv")
     for source, kind, options, text in (
-        (path, "wandbb", {}, "kind must be one of .*, got 'wandbb'; did you mean 'wandb'"),
-        (path, "wandb", {"experiment": "x"}, "experiment is for mlflow"),
+        (path, "mlfow", {}, "kind must be one of .*, got 'mlfow'; did you mean 'mlflow'"),
         (
             path,
-            "wandb",
+            "mlflow",
             {"value": "val_ac"},
             "value 'val_ac' is no result of these runs; did you mean 'val_acc'",
         ),
-        (path, "wandb", {"parameters": ["lr"], "space": {"lr": (0.0, 1.0)}}, "got both"),
-        (tmp_path / "no.csv", "wandb", {}, "can't be read: No such file"),
+        (path, "mlflow", {"parameters": ["lr"], "space": {"lr": (0.0, 1.0)}}, "got both"),
+        (tmp_path / "no.csv", "mlflow", {}, "can't be read: No such file"),
+        ("http://localhost:5000", "mlflow", {}, "a server is not read; give what mlflow.search_runs"),
     ):
         with pytest.raises(RefineError, match=text):
             read(source, kind, **options)
     with pytest.raises(AnalysisError, match="kind says whose runs they are"):
         tree.add_runs(path)
     with pytest.raises(AnalysisError, match="parameters is for reading, and these runs are read already"):
-        tree.add_runs(read(path, "wandb"), parameters=["lr"])
+        tree.add_runs(read(path, "mlflow"), parameters=["lr"])

@@ -86,16 +86,19 @@ def test_import_from_another_tool(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
-            "Name": [f"run {i}" for i in range(12)],
-            "State": ["finished"] * 11 + ["running"],
-            "lr": rng.uniform(0, 1, 12),
+            "run_id": [f"id{i:02}" for i in range(12)],
+            "status": ["FINISHED"] * 11 + ["RUNNING"],
+            "start_time": "2024-05-01 10:00:00+00:00",
+            "end_time": "2024-05-01 10:01:00+00:00",
+            "params.lr": rng.uniform(0, 1, 12),
+            "metrics.epoch": 5,
         }
     )
-    frame.assign(val_loss=frame["lr"] ** 2, epoch=5).to_csv(tmp_path / "wandb.csv", index=False)
-    source, store = tmp_path / "wandb.csv", tmp_path / "r.db"
-    options = ("--tree", "old", "--from", "wandb", "--value", "val_loss", "--minimize")
+    source, store = tmp_path / "runs.csv", tmp_path / "r.db"
+    frame.assign(**{"metrics.val_loss": frame["params.lr"] ** 2}).to_csv(source, index=False)
+    options = ("--tree", "old", "--from", "mlflow", "--value", "val_loss", "--minimize")
     look = good("import", source, store, *options, "--dry-run")
-    assert "11 runs of W&B" in look
+    assert "11 runs of MLflow" in look
     assert "left out: 1 running" in look
     assert not store.exists()
     assert data("import", source, store, *options, "--dry-run")["states"] == {"complete": 11}
@@ -104,11 +107,9 @@ def test_import_from_another_tool(tmp_path: Path) -> None:
     assert "val_loss, minimize; best" in text
     assert data("import", source, store, *options)["metric"] == "val_loss"
     assert "must be the value; say which" in run("import", source, store, *options[:4]).stderr
-    for more, says in (
-        (("--study", "x"), "--study is for Optuna, but the source is wandb's"),
-        (("--experiment", "x"), "--experiment is for MLflow, but the source is wandb's"),
-    ):
-        assert says in refused("import", source, store, *options, *more)
+    assert "--study is for Optuna, but the source is mlflow's" in refused(
+        "import", source, store, *options, "--study", "x"
+    )
     assert {kind.value for kind in Kind} == {*READERS, "optuna"}
     assert "--dry-run is for the other tools of --from, but the source is a CSV file" in refused(
         "import", source, store, "--tree", "old", "--dry-run"
