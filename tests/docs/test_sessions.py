@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -87,60 +86,3 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
         assert [r.id for r in tree.rounds] == [root, child]
         assert tree["paper"].space["dropout"].high == 0.2
     compare("shell.md", terminal)
-
-
-START = """
-import refine
-from objective import score
-
-space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"], "epochs": 150}
-with refine.Tree("study", store="study.db") as tree:
-    tree.add_round(space, score, n=120, seed=7, note="first look")
-"""
-SCORE = """
-def score(p):
-    slow = 0.1 * (p["optimizer"] == "SGD")
-    return 1 - 0.02 * (p["lr"] - 1.4) ** 2 - 0.2 * p["dropout"] - slow
-"""
-
-
-@pytest.mark.nightly
-def test_a_guided_round(tmp_path: Path) -> None:
-    (tmp_path / "start.py").write_text(START)
-    (tmp_path / "objective.py").write_text(SCORE)
-    terminal = Terminal(tmp_path)
-    terminal.run(
-        "python start.py && refine guide study.db --objective objective.py:score --script calls.py",
-        ("Which round?", ""),
-        ("Run the 120 configurations", "y"),
-        ("How many trials at a time?", "2"),
-        ("A parameter to look at", "dropout"),
-        ("A parameter to look at", ""),
-        ("Which risk", ""),
-        ("lr: 0.5 to 5 becomes", "a"),
-        ("dropout: 0 to 0.5 becomes", "e"),
-        ("dropout, now", "0.2, 0"),
-        ("dropout, now", "0, 0.2"),
-        ("Keep this edit?", "y"),
-        ("optimizer: Adam, Nadam, SGD becomes", "r"),
-        ("Another parameter to edit", ""),
-        ("How many configurations", "30"),
-        ("And now", "a"),
-        ("Why?", "low dropout only"),
-        ("Run the 30 configurations", "y"),
-        ("How many trials at a time?", "2"),
-    )
-    with refine.Tree("study", terminal.folder / "study.db", create=False) as tree:
-        root, child = tree.rounds
-        assert (root.decisions[0].kind, child.node.note, child.n) == ("edited", "low dropout only", 30)
-        assert len(child.trials) == 30
-        before = [(r.id, r.n, len(r.trials)) for r in tree.rounds]
-    # The script makes the very same calls on a store of its own.
-    (terminal.folder / "study.db").rename(terminal.folder / "walked.db")
-    for tail in ("-wal", "-shm"):
-        (terminal.folder / f"study.db{tail}").unlink(missing_ok=True)
-    Terminal(terminal.folder).run("python start.py && PYTHONPATH=. python calls.py")
-    with refine.Tree("study", terminal.folder / "study.db", create=False) as tree:
-        assert [(r.id, r.n, len(r.trials)) for r in tree.rounds] == before
-    with sqlite3.connect(terminal.folder / "walked.db") as connection:
-        assert connection.execute("SELECT count(*) FROM decision").fetchone() == (1,)
