@@ -1,4 +1,4 @@
-"""Wrong uses of spaces, rounds and runs that people new to it make: each is refused before anything happens."""
+"""Wrong uses that people new to it make: each is refused, and nothing is run, decided, written or created."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from wrong import check
 
 import refine
+from refine.tree.exchange.dataframe import read_table
 
 
 class Model:
@@ -22,6 +23,10 @@ class Model:
 
 def one_by_one(lr, dropout, optimizer, epochs):
     return lr
+
+
+def by_name(params, *, key):
+    return key
 
 
 def two_by_two(lr, dropout):
@@ -49,6 +54,32 @@ def running(**options):
     return lambda place: place.empty.run(**{"progress": False, **options})
 
 
+def opening(store, **options):
+    return lambda place: refine.Tree(
+        "question", store=store if store is None else place.folder / store, **options
+    )
+
+
+def framing(*given, **options):
+    return lambda place: place.tree.add_frame(place.frame, *given, **options)
+
+
+def walking(tree, *given):
+    return lambda place: refine.guide(getattr(place, tree), *given, ask=lambda _: "q", tell=lambda _: None)
+
+
+def editing(*given, **named):
+    return lambda place: place.review.edit(*given, **named)
+
+
+def accepting(**options):
+    return lambda place: place.review.accept(**options)
+
+
+def with_l2(**options):
+    return lambda place: place.root.branch({**place.space, "l2": [0.0, 0.01]}, n=5, **options)
+
+
 SPACES = {
     "a list of names": adding(["lr", "dropout"]),
     "objective first": lambda p: p.tree.add_round(p.objective, p.space, n=5),
@@ -73,29 +104,26 @@ SPACES = {
 
 ROUNDS = {
     "objective as text": adding({"a": (0, 3)}, "objective"),
-    "objective that was called": adding({"a": (0, 3)}, 0.93),
     "objective is a class": adding({"a": (0, 3)}, Model),
     "objective is an instance that can't be called": adding({"a": (0, 3)}, Model(None)),
     "objective without an argument": adding({"a": (0, 3)}, Model(None).train),
     "objective of parameters one by one": lambda p: add(p, p.space, one_by_one),
-    "objective of two parameters": lambda p: add(p, p.space, two_by_two),
+    "objective with an argument by name alone": lambda p: add(p, p.space, by_name),
     "a model function": lambda p: add(p, p.space, keras_model),
     "no size": adding(n=None),
     "n is a float": adding(n=5.0),
-    "n is text": adding(n="5"),
     "n is zero": adding(n=0),
-    "n is negative": adding(n=-3),
     "n beyond the grid": adding(n=181),
     "downsample in percent": adding(n=None, downsample=10),
+    "n and a downsample": adding(downsample=0.1),
+    "downsample of nan": adding(n=None, downsample=float("nan")),
     "seed as text": adding(seed="7"),
     "direction max": adding(direction="max"),
-    "direction is a flag": adding(direction=True),
     "metric is a list": adding(metric=["acc"]),
     "metric without a name": adding(metric="max:"),
     "design in capitals": adding(design="TPE"),
     "design of another library": adding(design="random"),
     "role of a typo": adding(roles={"drpout": "scientific"}),
-    "roles as a list": adding(roles=["dropout"]),
     "roles without a name": lambda p: p.root.set_roles("dropout"),
     "degenerate as text": adding(allow_degenerate="no"),
     "name is a number": adding(name=3),
@@ -105,7 +133,6 @@ ROUNDS = {
 
 RUNS = {
     "no worker": running(workers=0),
-    "workers as text": running(workers="2"),
     "workers and a larger n": running(workers="2", n=40),
     "objective in place of workers": lambda p: p.empty.run(len),
     "threads as text": running(threads="1"),
@@ -119,8 +146,81 @@ RUNS = {
     "a function of the metrics without a name": adding(metric=partial(max)),
 }
 
+TREES = {
+    "a tree without a name": lambda p: refine.Tree("", store=p.folder / "new.db"),
+    "a store in no folder": opening("none/refine.db"),
+    "a store that is a folder": opening(""),
+    "a store that is no database": opening("text.db"),
+    "no store": opening(None),
+    "another database": lambda p: refine.Tree("question", store="mysql://host/db"),
+    "two slashes": lambda p: refine.Tree("question", store="sqlite://refine.db"),
+    "a store that is to exist": opening("new.db", create=False),
+    "an id that is none": lambda p: p.tree["nothing"],
+    "a round by number": lambda p: p.tree[0],
+    "a tree gone through": lambda p: list(p.tree),
+    "a tag that is an id": lambda p: p.tree.tag(p.root, p.empty.id),
+    "a tag before its round": lambda p: p.tree.tag("paper", p.root),
+    "a tag for another tree's round": lambda p: p.tree.tag(p.foreign, "paper"),
+    "a story of another tree's round": lambda p: p.tree.report(p.folder / "story", winner=p.foreign),
+    "a difference from nothing": lambda p: p.tree.diff(p.root, None),
+    "a report into a file": lambda p: p.root.report(p.folder / "file"),
+    "an export below a file": lambda p: p.tree.export(p.folder / "file" / "bundle"),
+    "a report nowhere": lambda p: p.root.report(None),
+    "a store merged": lambda p: p.tree.merge(p.folder / "other.db"),
+    "a guide through a round": walking("root"),
+    "a guide to another tree's round": lambda p: walking("tree", p.foreign)(p),
+    "autopilot on a name": lambda p: refine.autopilot("question"),
+    "autopilot that would fail after its first round": lambda p: refine.autopilot(
+        p.empty, n="5", progress=False
+    ),
+    "autopilot with a risk in percent": lambda p: refine.autopilot(p.empty, risk=5, progress=False),
+    "replay before run": lambda p: p.empty.replay(),
+    "a model of no model": lambda p: p.root.best_model(),
+}
 
-USES = SPACES | ROUNDS | RUNS
+IMPORTS = {
+    "a path as a frame": lambda p: p.tree.add_frame("runs.csv"),
+    "a column that is missing": framing(value="accu"),
+    "a column by number": framing(value=2),
+    "a parameter that is missing": framing({"lrr": (0.0, 2.0)}, value="acc"),
+    "rows outside": framing({"lr": (0.15, 2.0, 3), "act": ["relu", "elu"]}, value="acc"),
+    "a parameter that is nowhere": lambda p: p.tree.add_frame(p.frame.assign(lr=float("nan")), value="acc"),
+    "a name that is a number": framing(value="acc", name=3),
+    "a file that is missing": lambda p: read_table(str(p.folder / "runs.csv")),
+    "a file with semicolons": lambda p: read_table(str(p.folder / "semicolons.csv")),
+}
+
+REVIEWS = {
+    "edit of a typo": editing(drpout=(0, 0.2)),
+    "edit of a name alone": editing("dropout"),
+    "edit in the wrong order": editing(dropout=(0.2, 0)),
+    "edit of a range to None": editing({"dropout": None}),
+    "edit of a range to text": editing(dropout="0-0.2"),
+    "edit of a choice to bounds": editing(optimizer=(0, 1)),
+    "edit of a choice in other capitals": editing(optimizer="adam"),
+    "reject of nothing": lambda p: p.review.reject(),
+    "reject of a typo": lambda p: p.review.reject("drpout"),
+    "reject of a list": lambda p: p.review.reject(["lr", "dropout"]),
+    "accept with a number first": accepting(note=40),
+    "accept by a number": accepting(author=3),
+    "accept with too large an exploit share": accepting(exploit=1.5),
+    "accept with shares that leave nothing": accepting(exploit=0.6, audit=0.5),
+    "risk in percent": lambda p: p.root.propose(risk=5),
+    "a negative epsilon": lambda p: p.root.propose(epsilon=-1),
+    "a seed as text": lambda p: p.root.propose(seed="1"),
+    "propose before run": lambda p: p.empty.propose(),
+    "analysis of a typo": lambda p: p.review.analysis["drpout"],
+    "figure of a fixed parameter": lambda p: p.root.plot.levels("epochs"),
+    "branch with a typo": with_l2(previous={"l_2": 0.0}),
+    "branch with a value alone": with_l2(previous=0.0),
+    "a frame proposed on": lambda p: refine.propose(p.frame),
+    "a frame of another space": lambda p: refine.analyze(
+        {"lr": (5.0, 6.0), "act": ["relu"]}, p.frame, value="acc"
+    ),
+    "frame and space swapped": lambda p: refine.analyze(p.frame, p.root.space),
+}
+
+USES = SPACES | ROUNDS | RUNS | TREES | IMPORTS | REVIEWS
 
 
 @pytest.mark.parametrize("name", USES)
@@ -139,3 +239,27 @@ def test_a_list_of_two_numbers_is_shown_with_what_a_range_would_be():
     said = "dropout: a list is choices, here 0 and 0.5 alone; a range is written (0, 0.5)"
     page = refine.Space({"dropout": [0, 0.5], "depth": [1, 2], "lr": (0, 0.5), "act": ["relu", 0.5]}).page()
     assert [block.text for block in page.blocks[1:]] == [said]
+
+
+def test_a_range_edited_to_two_choices_says_so(place):
+    said = "dropout: a list is choices, here 0 and 0.2 alone; a range is written (0, 0.2)"
+    assert said in str(place.review.edit(dropout=[0, 0.2]))
+    assert "a list is choices" not in str(place.review.edit(dropout=(0, 0.2), epochs=[100, 200]))
+
+
+@pytest.mark.slow
+def test_accepting_twice_is_one_child(tmp_path, place):
+    with refine.Tree("question", store=tmp_path / "refine.db") as tree:
+        review = tree.add_round(place.space, place.objective, n=60, seed=7).run(progress=False).propose()
+        first, again = review.accept(note="once", n=10), review.accept(note="once", n=10)
+        assert first.id == again.id
+        assert len(tree) == 2
+        assert len(tree.rounds[0].decisions) == 1
+
+
+@pytest.mark.parametrize("name", ["drpout", 0, None])
+def test_a_name_that_is_looked_up_in_vain_is_a_key_error_too(place, name):
+    with pytest.raises(KeyError):
+        place.root.space[name]
+    assert place.root.space.get(name) is None
+    assert name not in place.root.space

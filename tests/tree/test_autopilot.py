@@ -10,8 +10,6 @@ import pytest
 
 import refine
 from refine.errors import DesignError
-from refine.proposal.allocation import first_batch, learning_from
-from refine.run.workers.pool import pool_of, workers_kept
 
 SPACE = {"x": (0.0, 9.0, 10), "y": (0.0, 9.0, 10), "c": ["a", "b", "d"], "z": (0, 9, 10)}
 
@@ -151,27 +149,6 @@ def test_where_all_has_been_run_it_ends(tree, budget):
     assert len(set(every)) == len(every) <= 20
 
 
-def test_the_first_batch_of_a_child_holds_all_that_is_not_exploit():
-    exploit, audit = first_batch(40, 10, 0.8, 0.05)
-    assert (round(10 * exploit), round(10 * audit)) == (2, 2)
-    assert first_batch(40, 10, 0.5, 0.05) == (0.5, 0.05)  # too many for one batch: shared out as all are
-
-
-def test_what_a_child_found_is_learned_from_and_not_tested_on(tree):
-    first = tree.add_round(SPACE, noisy, n=40, seed=3).run(progress=False)
-    analysis = first.analyze()
-    frame = first.trials.head(6).assign(x=[0.0, 9.0, 12.0, 3.0, 4.0, 5.0])
-    frame["state"] = ["complete", "failed", "complete", "running", "complete", "complete"]
-    frame.loc[1, "value"] = np.nan
-    learned = learning_from(analysis, frame)
-    assert len(learned.y) == len(analysis.y) + 5
-    assert learned.X[: len(analysis.y)].tolist() == analysis.X.tolist()
-    assert learned.X[-5:, 0] == pytest.approx([0.0, 1.0, 12 / 9, 4 / 9, 5 / 9])  # also beyond the range
-    assert learned.y[-4] == analysis.y.min()  # what failed is as bad as the worst
-    assert learned.n_space_filling == analysis.n_space_filling
-    assert learned.parameters == analysis.parameters
-
-
 def told_where(params):
     """What `noisy` sees without noise, and the process that runs it."""
     return {"value": truth(params), "process": float(os.getpid())}
@@ -182,26 +159,6 @@ def test_the_run_for_the_noise_has_a_worker_of_the_round(tree):
     first = tree.add_round(SPACE, told_where, n=12, seed=3, metric="value").run(workers=2, progress=False)
     assert len(first.replicates)
     assert set(first.replicates["process"]) <= set(first.trials["process"])
-
-
-def failing(expected):
-    """Has the kept workers and raises."""
-    with pool_of(2, 9, 1, 60.0) as pool:
-        assert pool is expected
-        raise ZeroDivisionError
-
-
-def test_kept_workers_are_not_used_again_after_an_error():
-    with workers_kept():
-        for _ in range(2):
-            with pool_of(2, 9, 1, 60.0) as first:
-                pass
-        with pytest.raises(ZeroDivisionError):
-            failing(first)
-        with pool_of(2, 9, 1, 60.0) as other:
-            assert other is not first
-    with pool_of(2, 9, 1, 60.0) as last:
-        assert last.asked == (2, 1, 60.0, None)
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ import pytest
 
 import refine
 from refine.report.markdown.tree import TOLD
-from refine.stats import importance
 from refine.tree import lineage
 from refine.tree.round import Round
 from refine.trials.frame import best_first
@@ -61,20 +60,6 @@ def test_the_best_inside_is_that_of_all_tables(branched):
     assert len({round(v, 9) for v in entries.values()}) > 1
 
 
-def test_calibration_looks_at_a_few_rows_of_every_path(branched, monkeypatch):
-    tree, made = branched
-    rows = []
-
-    def counted(space, configurations, made=lineage.configuration_table):
-        rows.append(len(configurations))
-        return made(space, configurations)
-
-    monkeypatch.setattr(lineage, "configuration_table", counted)
-    tree.calibration()
-    assert 0 < len(rows) <= 2 * len(made), "tables were made of the whole path"
-    assert sum(rows) <= 320 * len(made)
-
-
 def test_the_best_row_is_the_first_of_the_table(branched):
     _, made = branched
     for found in made:
@@ -98,14 +83,3 @@ def test_a_report_analyses_no_more_rounds_however_many_there_are(branched, monke
     few = len(made) <= 2 * TOLD
     assert len(set(asked)) <= (len(made) if few else TOLD + 1)
     assert ("rounds on the way say here what they taught" in text) != few
-
-
-def test_permutations_in_blocks_are_those_of_one_block(monkeypatch):
-    rng = np.random.default_rng(1)
-    for n, levels in ((30, 5), (400, 30)):
-        x, y = rng.integers(0, levels, n) / (levels - 1), rng.normal(size=n)
-        measure = importance.PedAnova(permutations=3000)
-        monkeypatch.setattr(importance, "_BLOCK", 3000)
-        whole = measure(x, y)
-        monkeypatch.setattr(importance, "_BLOCK", 701)
-        assert measure(x, y) == whole

@@ -64,23 +64,6 @@ def test_a_round_recommends_one_of_its_own_whatever_its_origin(grown):
 
 
 @pytest.mark.slow
-def test_what_was_run_again_counts_as_more_values(tmp_path):
-    with refine.Tree("again", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(SPACE, noisy, n=40, seed=3).run(progress=False)
-        before = tree.winner()
-        found.replicate(3, 6, progress=False)
-        won = tree.winner()
-        again = [c for c in won.candidates if c.fresh]
-        assert again
-        for each in again:
-            assert len(each.fresh) == 6
-            assert abs(each.expected - np.mean(each.fresh)) < 0.03
-        wide = before.interval[1] - before.interval[0]
-        assert won.interval[1] - won.interval[0] < wide
-        assert won.noise.source == "replicates"
-
-
-@pytest.mark.slow
 def test_minimizing_is_the_mirror_of_maximizing(tmp_path):
     def mirrored(params, trial):
         return -noisy(params, trial)
@@ -144,15 +127,6 @@ def test_the_page_says_which_is_which(grown):
     assert "best observed" in str(tree.winner().why())
     assert "best observed value" in str(tree)
     assert "tree.winner()" in str(tree)
-
-
-@pytest.mark.slow
-def test_the_tree_report_hands_over_the_winner(grown, tmp_path):
-    tree, _, child = grown
-    text = tree.report(tmp_path).read_text()
-    assert "## What to hand over" in text
-    assert "**Hand over, of tree " in text
-    assert "## What to hand over" in child.report(tmp_path).read_text()
 
 
 def test_what_was_not_read_is_no_value_and_no_difference(tmp_path):
