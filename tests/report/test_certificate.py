@@ -63,16 +63,6 @@ def test_the_ablation_leads_from_the_baseline_to_the_winner(grown):
     assert not ablation_of(rounds, won.candidates[0], won.candidates[0])
 
 
-def test_many_parameters_change_together_at_the_end(tree):
-    space = {f"p{i}": (0.0, 1.0, 5) for i in range(9)}
-    start = dict.fromkeys(space, 0.1)
-    root = tree.add_round(space, lambda p: sum((9 - i) * p[f"p{i}"] for i in range(9)), n=60, baseline=start)
-    won = root.run(progress=False).recommend()
-    steps = ablation_of(ran(tree._context.reader, root._judged_alike), won.gain.baseline, won.candidates[0])
-    assert len(steps) <= 7
-    assert sorted(name for step in steps for name in step.names) == sorted(space)
-
-
 def test_it_says_what_the_records_say(grown, tmp_path):
     tree, _, _child = grown
     won = tree.winner()

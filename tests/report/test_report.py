@@ -19,7 +19,7 @@ from refine.errors import ReviewError
 from refine.proposal.proposal import Change, Claim, Proposal
 from refine.report.markdown.facts import Facts, decisions_parts
 from refine.report.markdown.round import gather, proposal_report, round_report
-from refine.report.markdown.sections import against_parent, best_trials, pairs, what_ran
+from refine.report.markdown.sections import against_parent, best_trials, what_ran
 from refine.report.markdown.text import Part, Raw, code, escape, fence, quote, rendered, slug, values_table
 from refine.report.pages.comparison import CAUTION, population_sentence
 from refine.report.pages.proposal import claim_sentence
@@ -302,24 +302,6 @@ def test_against_its_parent(child: Facts) -> None:
     assert rows[0][-2:] == ["drawn", "time |"]
     best = child.finished["origin"].str.replace("_", "-")[:10]
     assert [row[-2] for row in rows[2:]] == list(best)
-
-
-def test_no_comparison_without_enough_trials(facts: Facts, child: Facts) -> None:
-    one = child.table.assign(origin=["space_filling", *["exploit"] * (len(child.table) - 1)])
-    for bare in (replace(child, parent=None), replace(child, table=one), replace(child, parent=one)):
-        assert against_parent(bare) is None
-    assert against_parent(replace(facts, parent=facts.table)) is None  # a root
-
-
-def test_coupled_parameters_are_drawn(facts: Facts) -> None:
-    assert facts.analysis is not None
-    every = tuple(p._replace(q=0.001 * (p.i + p.j)) for p in facts.analysis.pairs)
-    section = shown(pairs(replace(facts, analysis=replace(facts.analysis, pairs=every))))
-    assert len(re.findall(r"^!\[", section, flags=re.MULTILINE)) == 3
-    assert "What is decided is framed." in section
-    assert f"{len(every) - 3} more pairs of the table: not drawn." in section
-    tables = section.count("| rank correlation |") + section.count("| Cramér's V |")
-    assert tables == len(every) == 6  # one of five is never read
 
 
 def test_a_store_gives_the_parents_trials(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,6 @@ from refine.report import figures
 from refine.report.figures import RoundValues, TreeNode
 from refine.report.figures.theme import tone
 from refine.report.figures.tree import layout
-
-
-def _id(i: int) -> str:
-    return hashlib.sha256(str(i).encode()).hexdigest()[:12]
-
 
 NAN = float("nan")
 ROUNDS = [
@@ -53,37 +47,6 @@ def test_every_branch_goes_on_from_its_parent() -> None:
     inside(ax)
 
 
-def test_minimize_and_rounds_without_values() -> None:
-    values = (("a", None, [NAN, NAN]), ("b", "a", [3.0, 2.0]), ("c", "b", []), ("d", "c", [2.5, 1.0]))
-    rounds = [RoundValues(*value) for value in values]
-    ax = figures.best_by_round(rounds, "minimize", "loss")
-    a, b, c, d = _best(ax)
-    assert a == []
-    assert b == [(3, 3.0), (4, 2.0), (4.5, 2.0)]
-    assert {y for _, y in c} == {2.0}
-    assert d[-1] == (6.5, 1.0)
-    assert points(ax, "winner") == [(6, 1.0)]
-    assert "side branches" not in legend(ax)
-    inside(ax)
-
-
-def test_forty_rounds_have_as_many_ids_as_fit() -> None:
-    rng = np.random.default_rng(0)
-    rounds = [RoundValues(_id(0), None, rng.random(30))]
-    rounds += [
-        RoundValues(_id(i), _id(int(rng.integers(max(0, i - 5), i))), rng.random(10 + i))
-        for i in range(1, 40)
-    ]
-    ax = figures.best_by_round(rounds, "maximize", "val_acc")
-    shown = texts(ax)
-    assert 15 < len(shown) < 40
-    assert ax.get_title("right") == f"{40 - len(shown)} ids left out"
-    assert {t.get_rotation() for t in ax.texts} == {90}
-    inside(ax)
-    apart([*ax.texts, ax.get_legend()])
-    assert all(len(text) == 6 for text in shown)
-
-
 # The tree.
 
 NODES = [
@@ -93,21 +56,6 @@ NODES = [
     TreeNode("d" * 12, "c" * 12, 0.95, 40, 40, "edited", ("paper", "best"), "a note " * 30),
     TreeNode("e" * 12, "c" * 12, NAN, 0, 40, "accepted"),
 ]
-
-
-@pytest.mark.parametrize(
-    ("parents", "first", "places"),
-    [
-        ([None], (), [(0, 0)]),
-        ([None, 0, 1], (), [(0, 0), (1, 0), (2, 0)]),
-        # The side branch stands between, one lane to the right; the way is straight.
-        ([None, 0, 0, 2, 2], (0, 2, 3), [(0, 0), (1, 1), (2, 0), (4, 0), (3, 1)]),
-        ([None, None], (), [(0, 0), (1, 0)]),
-        ([None, 0, 0, 1], (), [(0, 0), (2, 0), (1, 1), (3, 0)]),  # without a way the largest part is straight
-    ],
-)
-def test_layout(parents: list[int | None], first: tuple[int, ...], places: list[tuple[int, int]]) -> None:
-    assert layout(parents, first) == places
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -176,40 +124,6 @@ def test_another_winner_is_led_to() -> None:
     assert points(figures.best_by_round(rounds, "maximize", winner="b"), "winner") == [(3, 0.9)]
     with pytest.raises(AnalysisError, match="winner is the id of a round with a value, got 'c'"):
         figures.best_by_round(rounds, "maximize", winner="c")
-
-
-def test_tree_of_losses_and_without_values() -> None:
-    ax = figures.tree([node._replace(best=1 - node.best) for node in NODES], "minimize", "loss")
-    assert [line.get_markeredgecolor() for line in drawn(ax, "node")][3] == tone().orange
-    best = {y: x for x, y in points(ax, "best")}
-    assert best[4] > best[0]
-    ax = figures.tree([node._replace(best=NAN) for node in NODES], "maximize")
-    assert {line.get_markeredgecolor() for line in drawn(ax, "node")} == {tone().grey}
-    assert not points(ax, "best")
-    inside(ax)
-
-
-@pytest.mark.parametrize("n", [1, 40])
-def test_trees_of_any_size_are_readable(n: int) -> None:
-    rng = np.random.default_rng(n)
-    nodes = [
-        TreeNode(
-            _id(i),
-            None if i == 0 else _id(int(rng.integers(max(0, i - 4), i))),
-            0.9 + rng.random() / 100,
-            1800 + i,
-            1900,
-            "" if i == 0 else "accepted",
-            ("a rather long tag of this round",) if i % 7 == 3 else (),
-            "what was seen in the densities of the last two rounds, at length",
-        )
-        for i in range(n)
-    ]
-    ax = figures.tree(nodes, "maximize", "val_acc")
-    inside(ax)
-    for row in range(n):
-        apart([t for t in ax.texts if t.get_position()[1] == row])
-    assert ax.figure.get_figheight() < 11  # one page
 
 
 @pytest.mark.parametrize(

@@ -60,18 +60,6 @@ def test_ends_against_a_uniform_spread() -> None:
     inside(ax)
 
 
-def test_a_small_q_that_is_no_pile_up_says_why(analysis: Analysis) -> None:
-    edge = analysis["dropout"].edges[1]
-    slope = analysis["dropout"]._replace(
-        edges=(edge._replace(side="low"), edge._replace(peak=False)), edge_q=(1.0, 0.01)
-    )
-    weak = slope._replace(edges=(edge._replace(side="low"), edge._replace(peak=True, top_count=0)))
-    for found, words in ((slope, "q = 0.01, no peak"), (weak, "q = 0.01, small")):
-        ax = figures.edges(replace(analysis, parameters=(found,)))
-        assert words in texts(ax)
-        inside(ax)
-
-
 def test_shares_of_failures(analysis: Analysis) -> None:
     ax = figures.failing(analysis)
     labels = [t.get_text() for t in ax.get_yticklabels()]
@@ -94,39 +82,6 @@ def test_shares_of_failures(analysis: Analysis) -> None:
     assert any(text.startswith(f"all: {bad.sum()} of {len(bad)}") for text in legend(ax))
     assert ax.get_title("right") == "4 parameters left out"
     inside(ax)
-
-
-def test_degenerate_models_count_as_failures() -> None:
-    table = trials().assign(degenerate=0.0)
-    weak = (table["optimizer"] == "SGD") & (table["state"] == "complete") & (np.arange(300) % 2 == 0)
-    table.loc[weak, "degenerate"] = 1.0
-    ax = figures.failing(analyze(SPACE, table))
-    assert {"lr", "optimizer"} <= {t.get_text() for t in ax.get_yticklabels()}
-    inside(ax)
-
-
-@pytest.mark.slow
-def test_where_nothing_fails_it_says_how_sure_that_is() -> None:
-    table = trials()
-    table = table[table["state"] == "complete"]
-    ax = figures.failing(analyze(SPACE, table))
-    assert {x for x, _ in points(ax, "rate")} == {0.0}
-    assert legend(ax)[0].startswith("all: 0 of ")
-    assert len(legend(ax)) == 1
-    inside(ax)
-
-
-@pytest.mark.slow
-def test_many_parameters_stay_on_a_page() -> None:
-    space = Space({f"p{i}": Integer(1, 10) for i in range(8)})
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame({k: p.column(rng.integers(0, p.size, 600)) for k, p in space.items()})
-    table["value"], table["state"], table["origin"] = rng.normal(size=600), "complete", "space_filling"
-    for i in range(8):
-        table.loc[(table[f"p{i}"] == 10) & (rng.random(600) < 0.8), ["state", "value"]] = ["failed", np.nan]
-    ax = figures.failing(analyze(space, table))
-    assert len(ax.get_yticklabels()) == 22
-    assert ax.get_title("right") == "6 parameters left out"
 
 
 @pytest.mark.slow
@@ -160,18 +115,6 @@ def test_of_trials_that_tie_the_best_is_the_first_as_everywhere() -> None:
     ax = figures.cost(analyze(SPACE, table, metric="val_acc"))
     assert points(ax, "best")[0][0] == 40
     assert points(ax, "cheapest")[0][0] == 0.5
-
-
-@pytest.mark.slow
-def test_times_over_decades_and_missing_ones() -> None:
-    table = trials()
-    table["seconds"] = np.exp(table["seconds"])
-    table.loc[:9, "seconds"] = np.nan
-    ax = figures.cost(analyze(SPACE, table, metric="val_acc"))
-    assert ax.get_xscale() == "log"
-    lost = (table["seconds"].isna() & (table["state"] == "complete")).sum()
-    assert f"{lost} without a time" in ax.get_title("right")
-    inside(ax)
 
 
 @pytest.mark.slow

@@ -11,8 +11,6 @@ from looks import apart
 from refine.analysis.learning_curves import Pair, TrialCurves, trial_curves
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.curves import _lines
-from refine.stats import CurveFlags, Flag
 from refine.trials.metric import Metric
 
 
@@ -72,24 +70,6 @@ def test_losses_over_decades_and_missing_curves() -> None:
     alone = trial._replace(loss=Pair(), score=Pair(trial.score.training))
     grid = figures.curves([alone], "f1", "maximize")
     assert [t.get_text() for t in grid[0, 0].figure.legends[0].get_texts()] == ["as reported"]
-
-
-@pytest.mark.slow
-def test_words_above_a_panel() -> None:
-    trial, no, yes = _made(1), Flag(False, 0.0), Flag(True, 1.0)
-    unknown = Flag(False, np.nan)
-
-    def lines(*flags: Flag) -> list[str]:
-        return _lines(trial._replace(flags=CurveFlags(*flags)))
-
-    assert lines(no, no, no, no, no) == ["nothing seen"]
-    assert lines(*[unknown] * 5) == ["too few epochs to tell"]
-    assert lines(yes, yes, no, no, no) == ["overfits, unsteady end"]
-    assert lines(yes, yes, yes, no, yes) == ["overfits, unsteady end,", "still improving,", "loss rises"]
-    full = [trial._replace(rank=i, flags=CurveFlags(yes, yes, yes, no, yes)) for i in range(1, 5)]
-    grid = figures.curves(full, "val_acc", "maximize")
-    _inside(grid[0, 0].figure)
-    apart(ax.texts[0] for ax in grid[0])
 
 
 def test_how_many_and_no_finite_value() -> None:

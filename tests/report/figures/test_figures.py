@@ -78,12 +78,6 @@ def test_correlation(analysis: Analysis) -> None:
     inside(ax)
 
 
-def test_correlation_of_fifteen_long_names() -> None:
-    space = Space({f"a_rather_long_name_of_a_parameter_{i}": Float(0, 1, 4) for i in range(15)})
-    ax = figures.correlation(analyze(space, _table(space, 60)))
-    inside(ax)
-
-
 def test_density_of_a_range(analysis: Analysis) -> None:
     ax = figures.density(analysis, "lr", Float(0.5, 2, 7))
     everyone, best = (np.asarray(line.get_xydata()) for line in ax.lines[:2])
@@ -111,13 +105,6 @@ def test_density_of_a_widened_log_range(analysis: Analysis) -> None:
     assert "1" in [t.get_text() for t in ax.get_xticklabels()]
 
 
-def test_density_of_a_range_edited_to_values(analysis: Analysis) -> None:
-    ax = figures.density(analysis, "batch", Categorical([4, 8]))
-    assert [line.get_xdata()[0] for line in ax.lines[2:]] == [4, 8]
-    ax = figures.density(analysis, "lr", Categorical([1.0]))
-    assert "proposed: 1.0" in legend(ax)
-
-
 @pytest.mark.parametrize("name", ["optimizer", "neurons", "layers", "cost$x$"])
 def test_density_of_choices(analysis: Analysis, name: str) -> None:
     ax = figures.density(analysis, name)
@@ -132,7 +119,6 @@ def test_density_of_choices(analysis: Analysis, name: str) -> None:
     ("name", "low", "high", "new"),
     [
         ("lr", 1, 3, None),
-        ("decay", 1e-5, 1e-2, Float(1e-4, 1e-3, 5, log=True)),
         ("batch", 6, 22, Categorical([10, 14])),
     ],
 )
@@ -162,22 +148,6 @@ def test_bounds_that_are_refused(analysis: Analysis) -> None:
     ):
         with pytest.raises(AnalysisError, match=says):
             figures.density_2d(analysis, name, low=low, high=high)
-
-
-@pytest.mark.slow
-def test_density_2d_ends_at_the_ranges_ends(analysis: Analysis) -> None:
-    ax = figures.density_2d(analysis, "lr", Float(0.5, 2, 7))
-    drawn = np.concatenate([p.vertices for p in ax.collections[0].get_paths() if len(p.vertices)])
-    assert drawn[:, 0].min() >= 0.5
-    assert drawn[:, 0].max() <= 5
-    assert drawn[:, 1].max() <= 1
-    assert ax.get_ylabel() == "val_acc"
-    assert "not shown" in ax.get_title("right")
-    low, high = ax.get_ylim()
-    assert low > 0.5
-    assert high > 0.97
-    assert "proposed: 0.5 to 2" in legend(ax)
-    inside(ax)
 
 
 def test_twelve_long_levels_and_a_level_without_trials() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from looks import LONG, SPACE, inside, legend, points, texts, trials
+from looks import SPACE, inside, legend, points, texts, trials
 
 from refine import stats
 from refine.analysis.analysis import Analysis, analyze
@@ -62,16 +62,6 @@ def test_what_stays_is_shaded(analysis: Analysis) -> None:
     assert "proposed: 2 of 3" in legend(ax)
 
 
-def test_forty_choices_with_names_like_each_other() -> None:
-    names = [f"the_scaler_number_{i}_of_my_own_preprocessing_code" for i in range(40)]
-    space = Space({"name": names, "x": Float(0, 1, 4)})
-    rng = np.random.default_rng(1)
-    table = {n: p.column(rng.integers(0, p.size, 200)) for n, p in space.items()}
-    ax = figures.levels(analyze(space, pd.DataFrame(table).assign(value=rng.normal(size=200))), "name")
-    assert len({t.get_text() for t in ax.get_yticklabels()}) == 40
-    inside(ax)
-
-
 def test_pruned_trials_have_no_value_and_count_as_tried() -> None:
     table = trials()
     tried = table[table["origin"] == "space_filling"]
@@ -89,16 +79,6 @@ def test_pruned_trials_have_no_value_and_count_as_tried() -> None:
     ax = figures.isolation(found, "optimizer")
     assert "none finished" in texts(ax)
     assert len(points(ax, "best")) == 2
-
-
-def test_a_median_out_of_view_is_an_arrow() -> None:
-    table = trials()
-    low = table["loss$x$"] == LONG
-    table.loc[low & (np.arange(300) % 3 > 0), "value"] = 0.1
-    table.loc[low & (table["width"] < 300), ["value", "state"]] = [np.nan, "failed"]
-    ax = figures.levels(analyze(SPACE, table), "loss$x$")
-    assert "<" in [line.get_marker() for line in ax.lines]
-    inside(ax)
 
 
 @pytest.mark.slow
@@ -153,23 +133,6 @@ def test_best_and_expected_best_of_every_level(direction: str) -> None:
     low, high = ax.get_xlim()
     assert all(low <= v <= high for v in [*best, *equal])
     inside(ax)
-
-
-def test_the_view_is_close_enough_to_tell_bests_apart_and_shows_the_noise(analysis: Analysis) -> None:
-    ax = figures.isolation(analysis, "loss$x$")
-    best = max(x for x, _ in points(ax, "best"))
-    low, high = ax.get_xlim()
-    values = _space_filling(trials())["value"]
-    assert values.min() < low <= values.median()  # half of all trials at least
-    assert ax.get_title("right").endswith("not shown")
-    assert high > best
-    span = next(p for p in ax.patches if p.get_alpha() == 0.25)
-    assert span.get_x() == pytest.approx(best - analysis.noise.sd)
-    assert span.get_x() + span.get_width() == pytest.approx(best)
-    assert any(LONG[:10] in t.get_text() for t in ax.get_yticklabels())
-    inside(ax)
-    ties = trials().assign(value=lambda t: np.minimum(t["value"], 0.93))  # which are not magnified
-    assert figures.isolation(analyze(SPACE, ties), "neurons").get_xlim()[0] < 0.92
 
 
 def test_a_level_with_one_trial_compares_means() -> None:

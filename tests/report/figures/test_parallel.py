@@ -43,22 +43,6 @@ def test_lines_run_through_the_values(analysis: Analysis) -> None:
     inside(ax)
 
 
-def test_levels_without_an_order_stand_by_their_medians(analysis: Analysis) -> None:
-    ax = figures.parallel(analysis, ["optimizer"])
-    heights = {t.get_text(): t.get_position()[1] for t in ax.texts}
-    assert heights["SGD"] == min(heights[name] for name in ("SGD", "Adam", "Nadam"))
-
-
-def test_minimize_turns_the_metric() -> None:
-    table = trials()
-    table["value"] = 1 - table["value"]
-    ax = figures.parallel(analyze(SPACE, table, direction="minimize", metric="loss"), ["lr"])
-    others, good, _ = _lines(ax)
-    assert good[:, -1].min() >= others[:, -1].max()
-    ticks = [(t.get_position()[1], float(t.get_text())) for t in ax.texts if t.get_position()[0] > 1]
-    assert [v for _, v in sorted(ticks)] == sorted((v for _, v in ticks), reverse=True)
-
-
 @pytest.mark.slow
 def test_what_stays_is_marked(analysis: Analysis) -> None:
     new = {
@@ -87,27 +71,6 @@ def test_what_stays_is_marked(analysis: Analysis) -> None:
     inside(ax)
 
 
-@pytest.mark.slow
-def test_ten_of_many_parameters_are_shown() -> None:
-    space = Space({f"a_rather_long_name_of_a_parameter_{i}": Float(0, 1, 4) for i in range(13)})
-    rng = np.random.default_rng(2)
-    frame = pd.DataFrame({n: p.column(rng.integers(0, p.size, 80)) for n, p in space.items()})
-    frame["value"] = frame.iloc[:, 7].astype(float) + rng.normal(0, 0.1, 80)
-    found = analyze(space, frame)
-    ax = figures.parallel(found)
-    _, good, _ = _lines(ax)
-    assert good.shape[1] == 11
-    names = [t for t in ax.texts if t.get_position()[1] < 0]
-    assert names[0].get_text().endswith("7")  # the clearest first
-    assert ax.get_title("right") == "3 parameters of less effect left out"
-    inside(ax)
-    # Names that have no room beside each other are slanted, far enough from each other for a line of letters.
-    assert {(t.get_rotation(), t.get_text().count("\n")) for t in names} == {(30, 0)}
-    ends = [t.get_window_extent().x1 for t in names]
-    high = names[0].get_fontsize() / 72 * ax.figure.dpi
-    assert np.diff(ends).min() * np.sin(np.radians(30)) > high
-
-
 def test_a_hundred_thousand_trials_are_thinned() -> None:
     big = pd.DataFrame({"x": np.resize([0, 0.5, 1.0], 100_000), "y": np.resize(["a", "b"], 100_000)})
     big["value"] = np.linspace(0, 1, 100_000)
@@ -117,14 +80,6 @@ def test_a_hundred_thousand_trials_are_thinned() -> None:
     assert (len(others), len(good)) == (300, 120)
     assert "best 20 % (20,000, 120 drawn)" in legend(ax)
     assert "others (80,000, 300 drawn)" in legend(ax)
-
-
-def test_degenerate_trials_are_left_out() -> None:
-    table = trials().assign(degenerate=0.0)
-    table.loc[:9, ["degenerate", "value"]] = [1.0, 0.999]
-    ax = figures.parallel(analyze(SPACE, table), ["lr"])
-    done = table.query("origin == 'space_filling' and state == 'complete' and degenerate == 0")
-    assert sum(map(len, _lines(ax)[:2])) == len(done)
 
 
 def test_refusals(analysis: Analysis) -> None:

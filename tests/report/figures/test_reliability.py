@@ -54,16 +54,6 @@ def test_rows(direction: str) -> None:
     inside(ax)
 
 
-def test_rows_far_off_stay_on_the_page_and_one_without_doubt_has_a_middle() -> None:
-    ax = figures.reliability(_ledger([40.0]))
-    (point,) = _points(ax, "#0072B2")
-    assert (point.get_marker(), point.get_xdata()[0]) == (">", 3)
-    inside(ax)
-    ax = figures.reliability(_ledger([0.0], spread=0.0))
-    assert legend(ax)[-1] == "90 % interval"
-    assert _points(ax, "#0072B2")[0].get_xdata()[0] == 0
-
-
 def test_from_ten_on_it_is_a_curve() -> None:
     places = list(norm.ppf((np.arange(12) + 0.5) / 12))
     calibration = _ledger(places)

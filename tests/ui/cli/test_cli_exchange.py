@@ -144,25 +144,14 @@ def test_a_look_writes_nothing_and_suggests_the_merge(stores):
     assert said.splitlines()[-1] == f"  refine merge {mine} {other}"
     with refine.Tree(store=mine) as tree:
         assert len(tree) == 1
+    assert "1 new round" in good("merge", mine, other.with_name("bundle"), "--dry-run")
+    with refine.Tree("another", store=other):
+        pass
+    assert "0 new rounds" in good("merge", mine, other, "--dry-run", "--other-tree", "another")
     assert data("merge", mine, other)["trials"] == 4
     with refine.Tree(store=mine) as tree:
         assert [r.id for r in tree.rounds] == [tree["1"].id, tree["1.1"].id]
     assert good("merge", mine, other).startswith("merged: 0 new rounds, 0 new trials, 0 unequal")
-
-
-def test_a_round_that_runs_can_be_looked_at(stores):
-    mine, other = stores
-    with refine.Tree(store=mine) as tree, tree._context.store.lease(tree["root"]._stored.pk, "root"):
-        good("merge", mine, other, "--dry-run")
-
-
-def test_a_folder_and_a_tree_by_name(stores):
-    mine, other = stores
-    assert "1 new round" in good("merge", mine, other.with_name("bundle"), "--dry-run")
-    with refine.Tree("another", store=other):
-        pass
-    assert "1 new round" in good("merge", mine, other, "--dry-run")  # the one that is called the same
-    assert "0 new rounds" in good("merge", mine, other, "--dry-run", "--other-tree", "another")
 
 
 @pytest.mark.slow

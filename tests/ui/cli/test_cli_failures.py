@@ -51,15 +51,6 @@ def test_failures_are_told_by_kind_with_the_first_traceback(store):
     assert sum("too large" in (row["error"] or "") for row in rows) == 8
 
 
-@pytest.mark.slow
-def test_a_round_without_failures_says_so(tmp_path):
-    with refine.Tree("calm", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round({"x": (0.0, 1.0, 6)}, lambda p: p["x"], n=6).run(progress=False)
-    assert good("failures", tmp_path / "refine.db", root.id).splitlines() == [
-        f"round {root.id} of calm: 0 of 6 trials did not complete"
-    ]
-
-
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
     where = " ".join(store)
     assert f"  refine failures {where}\n  refine analyze {where}\n" in run("show", *store).stdout

@@ -177,14 +177,6 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, store):
 
 
 @pytest.mark.slow
-def test_more_than_there_are_is_asked_again(walk, store):
-    person = Person("", "", "a", "a", "a", "", "100000", "a", "note", "20", "n")
-    found = walk(store, person)
-    assert found.round.n == 20
-    assert any("n must be <= the number of configurations left, got 100,000" in text for text in person.shown)
-
-
-@pytest.mark.slow
 def test_stopping_at_any_question_decides_nothing(walk, store):
     before = content(store)
     for answers in range(9):
@@ -194,21 +186,6 @@ def test_stopping_at_any_question_decides_nothing(walk, store):
         assert content(store) == before
         assert found.round.node.parent is None
         assert any(text.startswith("Stopped.") for text in person.shown)
-
-
-@pytest.mark.slow
-def test_a_parameter_and_a_choice_may_be_called_q(walk, tmp_path):
-    with refine.Tree("question", store=tmp_path / "t.db") as tree:
-        space = {"q": (0.0, 1.0, 9), "kind": ["a", "b", "q"]}
-        tree.add_round(space, lambda p: p["q"] + (p["kind"] == "q"), n=27, name="q").run(progress=False)
-        changes = sum(c.kind != "keep" for c in tree["root"].propose(keep=False).proposal.changes)
-    edits = ("q", "0, 0.5", "y", "kind", "q", "y", "")
-    person = Person("q", "", "", *["a"] * changes, *edits, "", "q")
-    found = walk(tmp_path / "t.db", person)
-    assert any(text.startswith("q: ") for text in person.shown)
-    assert "review = review.edit(q=(0, 0.5))" in found.script
-    assert "review = review.edit(kind='q')" in found.script
-    assert any(text.startswith("Stopped.") for text in person.shown)
 
 
 @pytest.mark.slow

@@ -137,30 +137,6 @@ def test_choices_are_switched_off_and_one_stays(seen, looked_at):
     ]
 
 
-def test_undo_and_back(seen):
-    opened = seen
-    first = bounds(opened, "dropout")
-    drag(opened, "dropout", "upper", 120)
-    opened.locator('[data-parameter="lr"]').get_by_role("button", name="keep as it is").click()
-    settled(opened)
-    assert opened.locator('[data-parameter="lr"]').get_attribute("data-source") == "rejected"
-    undo = opened.get_by_role("button", name="undo")
-    box = handle(opened, "dropout", "upper").locator("rect").bounding_box()
-    opened.mouse.click(box["x"] + 3, box["y"] + 9)  # a press that moves nothing is nothing to undo
-    undo.click()
-    settled(opened)
-    assert opened.locator('[data-parameter="lr"]').get_attribute("data-source") == "proposed"
-    assert bounds(opened, "dropout") != first
-    undo.click()  # a whole drag is one step
-    settled(opened)
-    assert bounds(opened, "dropout") == first
-    assert undo.is_hidden()
-    drag(opened, "dropout", "upper", 120)
-    opened.get_by_role("button", name="back to the proposal").click()
-    settled(opened)
-    assert bounds(opened, "dropout") == first
-
-
 def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
     field = opened.get_by_label("dropout, upper bound, typed")
     field.fill("0.27")
@@ -176,37 +152,6 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
     settled(opened)
     assert "low must be < high" in opened.locator(".refine-warning").inner_text()
     assert opened.locator(".refine-accept").is_disabled()
-
-
-def test_the_size_is_what_is_accepted(browser, tree):
-    space = {"a": refine.Integer(1, 200), "b": refine.Integer(1, 200)}
-
-    def noisy(p, trial):
-        return (
-            -((p["a"] / 10 - 3) ** 2)
-            - (p["b"] / 10 - 4) ** 2
-            + np.random.default_rng(trial.seed).normal(0, 5)
-        )
-
-    found = tree.add_round(space, noisy, n=60, name="f").run(progress=False)
-    with served(found) as running, visit(browser, running.url) as page:
-        settled(page)
-        size = page.get_by_label("Configurations of the next round")
-        advised = size.input_value()
-        for name in space:
-            handle(page, name, "upper").press("Home")
-            handle(page, name, "lower").press("Home")
-            handle(page, name, "upper").press("Home")
-        settled(page)
-        left = int(size.input_value())
-        assert left < int(advised)
-        assert number(page, "configurations").startswith(f"{left} of {left} ")
-        assert f"n={left})" in page.locator(".refine-python pre").text_content()
-        page.get_by_role("button", name="back to the proposal").click()
-        page.locator(".refine-accept").click()  # before the numbers have caught up
-        page.wait_for_selector(".refine-said.good")
-    assert tree.rounds[1].n == int(advised)
-    assert found.decisions[0].kind == "accepted"
 
 
 @pytest.mark.nightly
@@ -285,14 +230,6 @@ def test_answers_that_come_late(browser, root, tree):
     assert (root.decisions, other.decisions) == ((), ())
 
 
-def test_declining(opened, root, tree):
-    opened.get_by_label("Note", exact=True).fill("not convinced")
-    opened.get_by_role("button", name="decline").click()
-    opened.wait_for_selector(".refine-said.good")
-    assert [(d.kind, d.note) for d in root.decisions] == [("declined", "not convinced")]
-    assert len(tree) == 1
-
-
 def claimed(found, **how):
     """What the page says of a proposal above its panels."""
     review = found.propose(**how, keep=False)
@@ -339,63 +276,6 @@ def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
         assert opened.locator(".refine-accept").is_enabled()
     # The risk that was asked for first is the one that the stop it leads to stands for.
     assert "risk=0.05" in opened.locator(".refine-python pre").text_content()
-
-
-@pytest.mark.nightly
-def test_coupled_parameters_open_as_a_picture(browser, tree):
-    def ridge(p):
-        return -abs(p["a"] - p["b"])
-
-    found = tree.add_round({"a": (0.0, 1.0, 12), "b": (0.0, 1.0, 12)}, ridge, n=144, seed=1).run(
-        progress=False
-    )
-    with served(found) as running, visit(browser, running.url) as page:
-        button = page.locator(".refine-pairs button")
-        assert re.match(r"[ab] × [ab]", button.inner_text())
-        button.click()
-        dialog = page.get_by_role("dialog")
-        dialog.wait_for()
-        assert dialog.locator("rect").count() == 144
-        assert "median value" in dialog.locator("rect title").first.text_content()
-        page.keyboard.press("Escape")
-        until(page, "document.querySelector('dialog') === null")
-        assert page.evaluate("document.activeElement.textContent").startswith(button.inner_text()[:5])
-
-
-@pytest.mark.nightly
-def test_two_tabs(browser, server, root, tree):
-    with visit(browser, server.url) as one, visit(browser, server.url) as two:
-        drag(one, "dropout", "upper", 120)
-        mine = bounds(one, "dropout")
-        one.locator(".refine-accept").click()
-        one.wait_for_selector(".refine-said.good")
-        child = tree.rounds[1].id
-        # The other tab sees the new round by itself, and keeps its own choices.
-        two.wait_for_selector(f'[data-round="{child}"]')
-        assert bounds(two, "dropout") != mine
-        drag(two, "dropout", "upper", 120)
-        two.locator(".refine-accept").click()
-        two.wait_for_selector(".refine-said.good")
-        assert [r.id for r in tree.rounds] == [root.id, child]  # the same decision is the same child
-        two.wait_for_selector(f'[data-round="{child}"][aria-current="true"]')
-        assert two.locator(".refine-next").inner_text().endswith(" configurations to run.")
-
-
-@pytest.mark.nightly
-def test_a_round_deleted_meanwhile(browser, root, tree):
-    other = tree.add_round(SPACE, root.objective, n=40, seed=9).run(progress=False)
-    with served(other) as running, visit(browser, running.url) as page:
-        tree.delete_round(other)
-        page.locator(".refine-accept").click()
-        page.wait_for_selector(".refine-said.bad")
-        said = page.locator(".refine-said").inner_text()  # by the answer, or by the pulse if that came first
-        assert re.search("may have been removed|is no longer in the store", said)
-        until(page, "document.querySelectorAll('.refine-side [data-round]').length === 1")
-        page.locator(f'[data-round="{root.id}"]').click()
-        until(page, f"document.querySelector('h1').textContent === 'Round {root.id}'")
-        settled(page)
-        assert page.locator(".refine-accept").is_enabled()
-    assert len(tree) == 1
 
 
 def test_it_follows_a_running_round(browser, tree):
