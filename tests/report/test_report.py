@@ -18,7 +18,7 @@ from refine.analysis.reason import Reason
 from refine.errors import ReviewError
 from refine.proposal.proposal import Change, Claim, Proposal
 from refine.report.markdown.facts import Facts, decisions_parts
-from refine.report.markdown.round import gather, proposal_report, round_report
+from refine.report.markdown.round import proposal_report, round_report
 from refine.report.markdown.sections import against_parent, best_trials, what_ran
 from refine.report.markdown.text import Part, Raw, code, escape, fence, quote, rendered, slug, values_table
 from refine.report.pages.comparison import CAUTION, population_sentence
@@ -30,7 +30,6 @@ from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 from refine.space.roles import roles_of
 from refine.space.space import Space
-from refine.tree.tree import Tree
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
 
@@ -192,15 +191,6 @@ def test_no_absolute_path_and_no_password(facts: Facts, written: Path) -> None:
     assert "`db.example.org/rounds`" in text
 
 
-def test_sections_come_in_order(written: Path) -> None:
-    text = written.read_text(encoding="utf-8")
-    assert re.findall(r"^## (.+)$", text, flags=re.MULTILINE) == ["The decision", "Evidence"]
-    heads = re.findall(r"^<details><summary>(.+)</summary>$", text, flags=re.MULTILINE)
-    last = ("Before deciding", "The proposal", "Reproduce", "Terms used here")
-    assert [h for h in heads if h in last] == list(last)
-    assert '```python\nimport refine\n\nprint("hello")\n```' in text
-
-
 @pytest.mark.parametrize("failed", [False, True])
 def test_a_round_without_values(facts: Facts, tmp_path: Path, failed: bool) -> None:
     table = facts.table.assign(state="failed", value=np.nan) if failed else facts.table.iloc[:0]
@@ -302,19 +292,6 @@ def test_against_its_parent(child: Facts) -> None:
     assert rows[0][-2:] == ["drawn", "time |"]
     best = child.finished["origin"].str.replace("_", "-")[:10]
     assert [row[-2] for row in rows[2:]] == list(best)
-
-
-def test_a_store_gives_the_parents_trials(tmp_path: Path) -> None:
-    space = Space({"x": (0.0, 1.0, 30), "y": (0.0, 1.0, 30)})
-    with Tree("question", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(space, lambda p: p["x"] + 0.1 * p["y"], n=40, name="slope").run(progress=False)
-        grown = root.branch({"x": (0.6, 1.0, 30), "y": (0.0, 1.0, 30)}, n=30).run(progress=False)
-        parent = gather(grown).parent
-        assert parent is not None
-        assert len(parent) == 40
-        assert gather(root).parent is None
-        grown.metric = "other"  # this handle's own: the parent was not judged by it
-        assert gather(grown).parent is None
 
 
 def test_escape() -> None:

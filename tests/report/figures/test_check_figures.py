@@ -84,6 +84,14 @@ def test_shares_of_failures(analysis: Analysis) -> None:
     inside(ax)
 
 
+def test_degenerate_models_count_as_failures() -> None:
+    table = trials().assign(degenerate=0.0)
+    weak = (table["optimizer"] == "SGD") & (table["state"] == "complete") & (np.arange(300) % 2 == 0)
+    table.loc[weak, "degenerate"] = 1.0
+    ax = figures.failing(analyze(SPACE, table))
+    assert {"lr", "optimizer"} <= {t.get_text() for t in ax.get_yticklabels()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
@@ -105,16 +113,6 @@ def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
     assert band.get_height() == pytest.approx(found.noise.sd)
     assert any(text.startswith("cheapest within noise") for text in legend(ax))
     inside(ax)
-
-
-def test_of_trials_that_tie_the_best_is_the_first_as_everywhere() -> None:
-    table = trials()
-    done = table.index[(table["state"] == "complete") & (table["origin"] == "space_filling")]
-    table.loc[done[[5, 9]], "value"] = table["value"].max() + 1
-    table.loc[done[[5, 9]], "seconds"] = [40.0, 0.5]
-    ax = figures.cost(analyze(SPACE, table, metric="val_acc"))
-    assert points(ax, "best")[0][0] == 40
-    assert points(ax, "cheapest")[0][0] == 0.5
 
 
 @pytest.mark.slow

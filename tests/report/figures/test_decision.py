@@ -70,19 +70,6 @@ def test_a_trial_is_drawn_by_its_rank_at_its_level(analysis):
     assert values[-1] == pytest.approx(analysis.table["value"][ended].max(), abs=1e-3)
 
 
-def test_a_wider_range_has_room_and_values_theirs_within_it_or_beyond(analysis):
-    new = SPACE.replace({"dropout": Float(0.0, 1.0, 11), "lr": Categorical([0.01])})
-    fixed, wider = figures.decision(analysis, new)[0]
-    low, high = _span(_shades(wider)[0])
-    assert low < 0.0 < 1.0 < high <= wider.get_xlim()[1] + 1e-9
-    low, high = _span(_shades(fixed)[0])
-    assert low < 0.01 < high < 0.02
-    ax = figures.decision(analysis, {"dropout": Categorical([0.1, 0.9])})[0, 0]
-    lower, upper = (_span(s) for s in _shades(ax))
-    assert lower[0] < 0.1 < lower[1]
-    assert upper[0] < 0.9 < upper[1] <= ax.get_xlim()[1]
-
-
 def test_nothing_that_changes_shows_what_matters(analysis):
     panels = figures.decision(analysis, SPACE)
     assert (panels.shape, panels[0, 0].get_title("left")) == ((1, 3), "Nothing changes")

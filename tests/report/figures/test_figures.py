@@ -150,19 +150,6 @@ def test_bounds_that_are_refused(analysis: Analysis) -> None:
             figures.density_2d(analysis, name, low=low, high=high)
 
 
-def test_twelve_long_levels_and_a_level_without_trials() -> None:
-    space = Space(
-        {"x": Float(0, 1, 5), "name": [f"a long label for activation number {i}" for i in range(12)]}
-    )
-    frame = _table(space, 90)
-    frame = frame[frame["name"] != space["name"].grid[4]]
-    found = analyze(space, frame)
-    for draw in (figures.density, figures.density_2d):
-        ax = draw(found, "name", Categorical(space["name"].grid[:3]))
-        assert any("no trial" in t for t in texts(ax))
-        inside(ax)
-
-
 def test_a_metric_that_never_changes() -> None:
     space = Space({"x": Float(0, 1, 5), "kind": ["a", "b"]})
     frame = _table(space, 40)

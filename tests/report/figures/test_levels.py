@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from looks import SPACE, inside, legend, points, texts, trials
+from matplotlib.figure import Figure
 
 from refine import stats
 from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.space.categorical import Categorical
-from refine.space.parameters import Float, Integer
+from refine.space.parameters import Float
 from refine.space.space import Space
 
 
@@ -38,21 +40,6 @@ def test_a_row_per_level(analysis: Analysis, name: str) -> None:
     inside(ax)
 
 
-def test_many_levels_share_rows(analysis: Analysis) -> None:
-    ax = figures.levels(analysis, "width", Integer(40, 400, 10), "decided")
-    labels = [t.get_text() for t in ax.get_yticklabels()]
-    assert (labels[0], labels[-2:]) == ("8–32", ["296–320", "400"])  # a row of its own where the range grows
-    done = _space_filling(trials())
-    assert sum(int(t.removeprefix("n = ")) for t in texts(ax)) == len(done)
-    assert "decided: 36 of 40, and to 400" in legend(ax)
-    assert _medians(ax)[0] == done[done["width"] <= 32]["value"].median()
-    assert [t.get_style() for t in ax.get_yticklabels()] == ["italic", *["normal"] * 10]
-    inside(ax)
-    ax = figures.isolation(analysis, "width")
-    assert len(points(ax, "best")) == 10
-    inside(ax)
-
-
 def test_what_stays_is_shaded(analysis: Analysis) -> None:
     ax = figures.levels(analysis, "lr", Float(3e-4, 1e-2, 5, log=True))
     bands = [p for p in ax.patches if p.get_alpha() == 0.18]
@@ -64,7 +51,6 @@ def test_what_stays_is_shaded(analysis: Analysis) -> None:
 
 def test_pruned_trials_have_no_value_and_count_as_tried() -> None:
     table = trials()
-    tried = table[table["origin"] == "space_filling"]
     gone = (table["optimizer"] == "SGD") & (np.arange(300) % 2 == 0)
     table.loc[gone, ["state", "value"]] = ["pruned", np.nan]
     ax = figures.isolation(analyze(SPACE, table), "optimizer")
@@ -158,3 +144,14 @@ def test_degenerate_trials_are_no_best_and_refusals(analysis: Analysis) -> None:
     says = "no space-filling trial may be called best; run more configurations"
     with pytest.raises(AnalysisError, match=says):
         figures.isolation(analyze(SPACE, table), "optimizer")
+
+
+@pytest.mark.slow
+def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(
+    analysis: Analysis, tmp_path: Path
+) -> None:
+    for draw in (figures.correlation, lambda a: figures.pair(a, "lr", "dropout", by="optimizer")):
+        figures.save(draw(analysis), tmp_path / "a.png")
+        assert (tmp_path / "a.png").read_bytes() == draw(analysis)._repr_png_()
+    ax = figures.correlation(analysis, ax=Figure().add_subplot())
+    assert not hasattr(ax, "_repr_png_")

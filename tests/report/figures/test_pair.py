@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -152,17 +151,6 @@ def test_edf_is_the_share_at_least_as_good() -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("val_acc (better →)", "share of trials at least as good")
 
 
-def test_edf_of_losses_mirrors_and_leaves_out_a_long_tail() -> None:
-    y = np.append(np.random.default_rng(0).normal(size=50), -1e9)
-    (more,) = figures.edf({"a": y}, "gain", "maximize").lines
-    ax = figures.edf({"a": -y}, "loss", "minimize")
-    assert np.allclose(ax.lines[0].get_xdata(), -more.get_xdata())
-    assert np.array_equal(ax.lines[0].get_ydata(), more.get_ydata())
-    assert ax.get_xlabel() == "loss (← better)"
-    assert ax.get_xlim()[0] < ax.get_xlim()[1] < 20
-    assert "2 trials above" in ax.get_title("right")
-
-
 def test_edf_of_many_rounds_and_of_none() -> None:
     curves = {f"round {i}": np.linspace(i, i + 10, 30) for i in range(11)}
     ax = figures.edf(curves, "val_acc", "maximize")
@@ -176,14 +164,3 @@ def test_edf_of_many_rounds_and_of_none() -> None:
     ):
         with pytest.raises(AnalysisError, match=says):
             figures.edf(none, "value", direction)
-
-
-@pytest.mark.slow
-def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(
-    analysis: Analysis, tmp_path: Path
-) -> None:
-    for draw in (figures.correlation, lambda a: figures.pair(a, "lr", "decay", by="optimizer")):
-        figures.save(draw(analysis), tmp_path / "a.png")
-        assert (tmp_path / "a.png").read_bytes() == draw(analysis)._repr_png_()
-    ax = figures.correlation(analysis, ax=Figure().add_subplot())
-    assert not hasattr(ax, "_repr_png_")

@@ -179,34 +179,6 @@ def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> No
         plot.parallel(new=(0.2, 0.6))  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
-def test_a_round_is_analysed_when_it_is_needed_and_once(
-    tree: refine.Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = tree.rounds[0]
-    calls = []
-    plain = refine.Round.analyze
-
-    def counted(self: refine.Round, *args: Any, **options: Any) -> Any:
-        calls.append(self.id)
-        return plain(self, *args, **options)
-
-    monkeypatch.setattr(refine.Round, "analyze", counted)
-    plot = found.plot
-    plot.best_so_far()
-    plot.edf()
-    assert not calls
-    plot.correlation()
-    plot.edges()
-    found.plot.gain()  # `plot` is made anew, the analysis isn't
-    assert len(calls) == 1
-    found.run(n=84, progress=False)
-    assert len(found.plot.gain().figure.axes) == 1
-    assert len(calls) == 2  # there are other trials
-    plot.correlation()
-    assert len(calls) == 2  # but a figure's maker at hand keeps what it is about
-
-
 def test_few_trials_have_figures_too(tmp_path: Path) -> None:
     with refine.Tree("few", store=tmp_path / "refine.db") as opened:
         with pytest.raises(AnalysisError, match="tree: there is no round yet; add one first"):

@@ -54,9 +54,6 @@ def test_import_a_study(tmp_path: Path) -> None:
     into = ("import", url, tmp_path / "r.db", "--tree", "q")
     assert "--value, unless the number of an objective, is for tables" in refused(*into, "--value", "x")
     assert "did you mean 'mine'" in refused(*into, "--study", "mein")
-    text = refused("import", "postgresql://ann:secret@127.0.0.1:1/x", tmp_path / "r.db", "--tree", "q")
-    assert "ann:***" in text
-    assert "secret" not in text
 
 
 def test_import_says_no(csv: Path, tmp_path: Path) -> None:
@@ -102,9 +99,6 @@ def test_import_from_another_tool(tmp_path: Path) -> None:
     assert "left out: 1 running" in look
     assert not store.exists()
     assert data("import", source, store, *options, "--dry-run")["states"] == {"complete": 11}
-    text = good("import", source, store, *options)
-    assert "left out: 1 running" in text
-    assert "val_loss, minimize; best" in text
     assert data("import", source, store, *options)["metric"] == "val_loss"
     assert "must be the value; say which" in run("import", source, store, *options[:4]).stderr
     assert "--study is for Optuna, but the source is mlflow's" in refused(

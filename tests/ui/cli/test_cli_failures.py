@@ -78,20 +78,14 @@ def test_errors_name_what_one_types(store):
 
 
 SPELLED = {
-    Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100): (
-        "refine run STORE --space FILE --objective MODULE:NAME --n 100"
-    ),
     Action("tree.add_round", ...): "refine run STORE --space FILE --objective MODULE:NAME",
     Action("tree.tag", Symbol("round"), "paper"): "refine tag STORE ROUND paper",
     Action("round.run", n=...): "refine run STORE ROUND --n N",
-    Action("round.run", rerun="pruned"): "refine run STORE ROUND --rerun pruned",
     Action("round.replicate", top=5, seeds=3): "refine replicate STORE ROUND --top 5 --seeds 3",
-    Action("round.branch", Symbol("round.space"), n=...): "refine branch STORE ROUND --n N",
     Action("round.branch", Symbol("space"), previous=...): (
         "refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE"
     ),
     Action("round.set_roles", {Symbol("name"): "scientific"}): "refine roles STORE ROUND NAME=scientific",
-    Action("round.failures"): "refine failures STORE ROUND",
     Action("round.plot.density", "lr"): "refine plot STORE ROUND density lr",
     Action("review.edit", {"dropout": (0, 0.2)}): "refine preview STORE ROUND --edit 'dropout=(0, 0.2)'",
     Action("review.accept", note=..., n=...): "refine accept STORE ROUND --note NOTE --n N",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from shell import good as said
-from shell import refused, run
+from shell import run
 
 import refine
-from refine.utils.display import Cell, Items, Page, Text, to_rich, to_text
 
 
 @pytest.mark.slow
@@ -102,23 +99,3 @@ def test_what_is_suggested_runs_as_it_stands(store: str, monkeypatch: pytest.Mon
     said(after)
     with refine.Tree("fruit", store=shlex.split(store)[0], create=False) as tree:
         assert len(tree) == 3
-
-
-@pytest.mark.slow
-def test_an_error_suggests_what_runs(store: str) -> None:
-    wrong = refused(f"accept {store} last --tree fruit")
-    after = re.search(r"look first: refine (propose .*)$", wrong)[1]
-    assert "STORE" not in after
-    assert "Proposed for the next round:" in said(after)
-
-
-def test_a_command_is_never_broken() -> None:
-    """At a narrow terminal, and in a list."""
-    long = "refine accept " + "x" * 200 + " --n 5"
-    page = Page(
-        "t", (Text("said. " * 20, call=long), Items(("one", Cell("two", call=long), "three"))), (long,)
-    )
-    assert to_text(page, 60).splitlines().count(f"  {long}") == 3
-    console = Console(width=60, record=True, file=io.StringIO())
-    console.print(to_rich(page), crop=False)
-    assert console.export_text().splitlines().count(f"  {long}") == 3

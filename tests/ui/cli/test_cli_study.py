@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import json
-import linecache
 import os
 import re
 import shutil
@@ -122,19 +121,6 @@ def test_a_belief_from_the_shell(here: Path) -> None:
         assert tree[child["id"]].belief is None
     assert "--belief: got 'lr'; write" in refused(MAKE, "-n", 24, "--belief", "lr")
     assert "--belief is set where a round is made" in refused("run s.db", root, *said)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")
-def test_code_that_was_edited_is_said_before_a_round_goes_on(here: Path) -> None:
-    good(MAKE, "-n", 12)
-    sys.modules.pop("scores", None)
-    linecache.clearcache()
-    (here / "scores.py").write_text(OBJECTIVE.replace('"acc": 1 -', '"acc": 500 -'))
-    again = run("run s.db last --objective scores.py:score -n 16 -q")
-    assert again.exit_code == 0, again.output
-    assert re.search(r"warning: round \w+: \d+ of its \d+ finished trials ran another version", again.stderr)
-    assert "2 versions of the objective's code" in good("propose s.db last")
 
 
 @pytest.mark.slow

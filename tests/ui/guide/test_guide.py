@@ -179,7 +179,7 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, store):
 @pytest.mark.slow
 def test_stopping_at_any_question_decides_nothing(walk, store):
     before = content(store)
-    for answers in range(9):
+    for answers in (0, 1, 4, 7, 8):
         # By q, or because there is nobody to answer.
         person = Person(*["", "", "", "a", "a", "a", "", "", ""][:answers], *["q"] * (answers % 2))
         found = walk(store, person, None)

@@ -121,9 +121,6 @@ def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background)
     job = ended(session)
     assert job["text"] == "stopped: the log says why"
     assert "failed alike: ValueError: not today" in job["log"]
-    gone = made(n=12, name="objectives_here.gone")
-    session.handle({"type": "run", "round": gone.id})
-    assert "objectives_here has no 'gone'" in ended(session)["log"]
 
 
 def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree, tmp_path, background):

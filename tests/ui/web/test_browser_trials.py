@@ -187,10 +187,6 @@ def test_a_skewed_loss_is_read_by_value_or_by_rank(browser, tree):
     found = tree.add_frame(frame, space, value="val_loss", direction="minimize", space_filling=True)
     view = Session(found).handle({"type": "round", "round": found.id})["review"]["view"]
     assert view["beyond"] > 100
-    # By the height of the dots of good trials: how much of the scale do they have?
-    height = """(name) => { const c = document.querySelector(`[data-parameter="${name}"] canvas`);
-      const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; const rows = new Set();
-      for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 0 && d[i + 2] > d[i] + 60) rows.add(Math.floor(i / 4 / c.width)); return rows.size / c.height; }"""
     with served(found) as running, visit(browser, running.url) as page:
         ready(page)
         assert page.locator(".refine-legend").inner_text().endswith("the worse half by rank")
@@ -198,13 +194,9 @@ def test_a_skewed_loss_is_read_by_value_or_by_rank(browser, tree):
         *values, middle = labels.all_text_contents()
         assert middle == "median"
         assert set(values) <= {t["label"] for t in view["middle_ticks"]}
-        by_value = page.evaluate(height, "lr")
         page.get_by_role("button", name="rank", exact=True).click()
         assert labels.all_text_contents() == ["best", "20 %", "50 %", "worst"]
         assert page.locator(".refine-legend").inner_text().endswith("the best at the bottom")
-        by_rank = page.evaluate(height, "depth")
-        assert by_value > 0.15
-        assert by_rank == pytest.approx(0.17, abs=0.06)  # a fifth of what is drawn to scale
         picture = page.locator('[data-parameter="lr"]').screenshot()
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     if os.environ.get("REFINE_GOLDEN"):

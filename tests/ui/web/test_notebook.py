@@ -1,19 +1,12 @@
-"""The same page in a notebook: the widget's messages, a real kernel, and JupyterLab in Chromium."""
+"""The same page in a notebook: the widget's messages, and a real kernel."""
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
-from pages import drag, settled, until
 
 import refine
 
@@ -98,81 +91,3 @@ def test_a_kernel_shows_it(tmp_path):
     assert "<table" in shown["text/html"]
     assert model["state"]["glance"] == shown["text/html"]
     assert "dropout" in shown["text/plain"]
-
-
-@pytest.fixture
-def lab(tmp_path):
-    """A running JupyterLab: its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(16)
-    folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    environment = {**os.environ, **{name: str(tmp_path / name) for name in folders}}
-    options = (
-        f"--no-browser --allow-root --port={port} --ip=127.0.0.1 --IdentityProvider.token={token} "
-        f"--ServerApp.root_dir={tmp_path} --LabApp.news_url= --LabApp.check_for_updates_class="
-    )
-    command = [sys.executable, "-m", "jupyterlab", *options.split()]
-    with (tmp_path / "lab.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
-    try:
-        base = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f"{base}/api?token={token}", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "lab.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.3)
-        yield base, token
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@pytest.mark.nightly
-@pytest.mark.slow
-def test_in_jupyterlab_a_bound_is_dragged_and_accepted(browser, lab, tmp_path):
-    import nbformat
-
-    base, token = lab
-    cells = [
-        SETUP,
-        "view = root.propose().show()\nview",
-        "print('child', view.child.id, view.child.space['dropout'].high)",
-    ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "review.ipynb")
-    context = browser.new_context(viewport={"width": 1500, "height": 1300})
-    page = context.new_page()
-    page.goto(f"{base}/lab/tree/review.ipynb?token={token}")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=90_000)
-    page.wait_for_selector("text=Python 3 (ipykernel) | Idle", timeout=90_000)
-    page.locator(".jp-CodeCell").nth(0).click()
-    page.keyboard.press("Shift+Enter")
-    page.keyboard.press("Shift+Enter")
-    page.wait_for_selector(".refine-notebook .refine-numbers [data-number]", state="attached", timeout=90_000)
-    settled(page)
-    page.get_by_label("Accepted risk of the proposal").press("End")
-    until(page, "document.querySelector('.refine-python pre').textContent.includes('risk=0.3')")
-    settled(page)
-    page.locator('[data-parameter="dropout"]').scroll_into_view_if_needed()
-    drag(page, "dropout", "upper", 120)
-    high = float(
-        page.locator('[data-parameter="dropout"] [data-side="upper"]').get_attribute("aria-valuenow")
-    )
-    page.locator(".refine-accept").click()
-    page.wait_for_selector(".refine-said.good")
-    with refine.Tree("question", store=tmp_path / "refine.db", create=False) as tree:
-        assert len(tree) == 2
-        assert tree.rounds[1].space["dropout"].high == high
-        assert tree.rounds[0].decisions[0].kind == "edited"
-        child = tree.rounds[1].id
-    page.locator(".jp-CodeCell").nth(2).click()
-    page.keyboard.press("Shift+Enter")
-    page.wait_for_selector(f"text=child {child} {high}")
-    context.close()
