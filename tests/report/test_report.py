@@ -17,7 +17,7 @@ from refine.analysis.population import compare_rounds
 from refine.analysis.reason import Reason
 from refine.errors import ReviewError
 from refine.proposal.proposal import Change, Claim, Proposal
-from refine.report.markdown.facts import Facts, decisions_parts
+from refine.report.markdown.facts import Facts
 from refine.report.markdown.round import proposal_report, round_report
 from refine.report.markdown.sections import against_parent, best_trials, what_ran
 from refine.report.markdown.text import Part, Raw, code, escape, fence, quote, rendered, slug, values_table
@@ -218,18 +218,6 @@ def test_proposal_report(facts: Facts, tmp_path: Path) -> None:
     assert "Nothing has been decided yet." in proposal_report(other, tmp_path).read_text(encoding="utf-8")
     with pytest.raises(ReviewError, match="has none; propose first"):
         proposal_report(replace(facts, proposal=None), tmp_path)
-
-
-def test_declined_and_branched(facts: Facts) -> None:
-    declined = Decision("declined", facts.decisions[0].proposal, None, {}, (), None, "", "Bo")
-    space = SPACE.replace({"l2": Float(0, 0.1, 3)})
-    branched = Decision("branched", "", space, {}, (), "ba9876543210", "Try l2.", "")
-    text = shown(*decisions_parts(replace(facts, decisions=(declined,))))
-    assert "**Declined by Bo.**" in text
-    assert "The space stays as it is" in text
-    text = shown(*decisions_parts(replace(facts, decisions=(declined, branched))))
-    assert "### 2. Branched without regard to the proposal" in text
-    assert "| l2 | - | - | 0 to 0.1 | - | added |" in text
 
 
 def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:

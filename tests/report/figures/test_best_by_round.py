@@ -12,7 +12,6 @@ from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures import RoundValues, TreeNode
 from refine.report.figures.theme import tone
-from refine.report.figures.tree import layout
 
 NAN = float("nan")
 ROUNDS = [
@@ -56,23 +55,6 @@ NODES = [
     TreeNode("d" * 12, "c" * 12, 0.95, 40, 40, "edited", ("paper", "best"), "a note " * 30),
     TreeNode("e" * 12, "c" * 12, NAN, 0, 40, "accepted"),
 ]
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_no_two_nodes_share_a_row_and_no_edge_runs_through_a_node(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(2, 41))
-    parents: list[int | None] = [None, *(int(rng.integers(0, i)) for i in range(1, n))]
-    places = layout(parents)
-    assert sorted(p.row for p in places) == list(range(n))
-    at = {(p.row, p.lane) for p in places}
-    for place, parent in zip(places, parents, strict=True):
-        if parent is not None:
-            above = places[parent]
-            assert place.row > above.row
-            assert place.lane - above.lane in (0, 1)
-            assert not any((row, above.lane) in at for row in range(above.row + 1, place.row))
-    assert max(p.lane for p in places) <= np.log2(n)
 
 
 def test_tree_says_what_every_round_is() -> None:

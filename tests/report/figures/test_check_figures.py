@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,24 +134,6 @@ def test_top_values_with_noise_and_the_best_before(direction: str) -> None:
     assert low < ordered[19] < high
     assert ax.get_xlabel() == f"rank among {len(ordered)} trials"
     inside(ax)
-
-
-def test_no_gain_a_loss_and_unknown_noise(analysis: Analysis) -> None:
-    best = float(analysis.best["value"])
-
-    def said(ax: Any) -> str:
-        return next(text for text in legend(ax) if text.startswith("best before"))
-
-    assert said(figures.gain(analysis, best)) == f"best before: {best:.4f} (no gain)"
-    assert "(loss 0.0100, " in said(figures.gain(analysis, best + 0.01))
-    unknown = replace(analysis, noise=analysis.noise._replace(sd=float("nan")))
-    ax = figures.gain(unknown, best - 0.01)
-    assert said(ax).endswith("(gain 0.0100)")
-    assert ax.get_title("right") == "noise unknown"
-    assert not ax.patches
-    assert not drawn(figures.gain(analysis), "before")
-    ties = replace(analysis, noise=analysis.noise._replace(sd=0.0))
-    assert figures.gain(ties).get_title("right") == "the estimated noise is 0"
 
 
 def test_refusals(analysis: Analysis) -> None:

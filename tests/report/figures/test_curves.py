@@ -55,23 +55,6 @@ def test_panels() -> None:
     _inside(grid[0, 0].figure)
 
 
-@pytest.mark.slow
-def test_losses_over_decades_and_missing_curves() -> None:
-    trial = _made(1, low=1e-4)
-    grid = figures.curves(
-        [trial, trial._replace(score=Pair(), loss=Pair((0.1, np.nan, 0.3)))], "val_acc", "maximize"
-    )
-    assert grid[0, 0].get_yscale() == "log"
-    assert not grid[1, 1].lines
-    assert list(grid[0, 1].lines[0].get_xdata()) == [1, 3]
-    _inside(grid[0, 0].figure)
-    only = trial._replace(score=Pair())
-    assert figures.curves([only], "val_loss", "maximize").shape == (1, 1)
-    alone = trial._replace(loss=Pair(), score=Pair(trial.score.training))
-    grid = figures.curves([alone], "f1", "maximize")
-    assert [t.get_text() for t in grid[0, 0].figure.legends[0].get_texts()] == ["as reported"]
-
-
 def test_how_many_and_no_finite_value() -> None:
     for count in (0, 5):
         with pytest.raises(AnalysisError, match=f"draws 1 to 4 trials with curves, got {count}"):

@@ -161,17 +161,6 @@ def test_a_metric_that_never_changes() -> None:
             draw(found, name).figure.canvas.draw()
 
 
-def test_minimize() -> None:
-    space = Space({"x": Float(0, 1, 5)})
-    frame = _table(space, 60, saturate=False)
-    frame["value"] = 1 - frame["value"]
-    frame.loc[[0, 1], "value"] = 30.0
-    ax = figures.density_2d(analyze(space, frame, direction="minimize"), "x")
-    assert ax.get_ylim()[1] < 1
-    assert ax.get_ylim()[0] < frame["value"].min()
-    assert "2 trials above" in ax.get_title("right")
-
-
 def test_best_so_far() -> None:
     table = pd.DataFrame({"value": [np.nan, 0.5, 0.4, 0.9, 0.8], "state": ["failed", *["complete"] * 4]})
     ax = figures.best_so_far(table, "maximize", "val_acc")

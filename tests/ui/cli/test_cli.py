@@ -108,15 +108,6 @@ def test_diff(made: Made, tmp_path: Path) -> None:
     assert "| lr | 0.5 to 5 | 1 to 3 |" in path.read_text()
 
 
-def test_calibration(made: Made) -> None:
-    text = good("calibration", made.store, "--all")
-    assert text.startswith("Calibration of [bold]fruit\n")
-    assert f"- {made.root} -> {made.child}: " in text
-    assert "Not tested: no audit trial has finished." in text
-    said = good("calibration", made.both, "--tree", "later")
-    assert said == "Calibration of later\n\nNo decision has led to a child yet.\n"
-
-
 @pytest.mark.slow
 def test_reports(made: Made, tmp_path: Path) -> None:
     first, *rest = (Path(p) for p in good("report", made.store, "-o", tmp_path).splitlines())

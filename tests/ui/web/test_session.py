@@ -111,16 +111,6 @@ def test_proposals_by_risk_and_their_bounds(looked):
 
 
 @pytest.mark.slow
-def test_a_risk_between_is_a_stop_of_its_own_wherever_the_slider_stands(looked):
-    root = looked.shown
-    session = Session(root, 0.2)
-    for risk in (0.2, 0.01):
-        found = shown(session, root, risk=risk)["review"]["options"]
-        assert any(o["risk"] <= 0.2 <= o["up_to"] for o in found)
-        assert found[-1]["up_to"] == 0.3
-
-
-@pytest.mark.slow
 def test_the_difference_that_matters_is_kept_with_the_round(root, tree):
     session = Session(root, started=root.propose(epsilon=0.02, keep=False))
     before = shown(session, root)

@@ -14,7 +14,7 @@ from refine.report.plots import Plots
 from refine.review import checks
 from refine.ui.web.content import MISSING
 from refine.ui.web.pictures import PICTURES
-from refine.ui.web.scales import axis, rank_column, view_of
+from refine.ui.web.scales import axis, view_of
 from refine.ui.web.session import Session
 
 SPACE = {"lr": refine.Float(0.001, 1.0, 10, log=True), "optimizer": ["Adam", "SGD"], "epochs": 3}
@@ -200,12 +200,6 @@ def test_skewed_losses_can_be_read():
     assert [t["label"] for t in view["ranks"]] == ["best", "20 %", "50 %", "worst"]
     assert [t["share"] for t in view["ranks"]] == [0, 0.2, 0.5, 1]
     assert view_of(np.array([]), "value", "maximize")["beyond"] == 0
-
-
-def test_ranks_leave_out_what_has_no_value_and_are_shared_by_equals():
-    ranks = rank_column(np.array([0.5, np.nan, 0.1, 0.5, 0.9]))
-    assert ranks[1] == MISSING
-    assert ranks[2] < ranks[0] == ranks[3] < ranks[4] < MISSING
 
 
 @pytest.mark.parametrize(
