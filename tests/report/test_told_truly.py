@@ -107,16 +107,8 @@ def test_a_parameter_added_beside_one_called_nearly_the_same_is_asked_about(root
 @pytest.mark.parametrize(
     ("objective", "direction", "text"),
     [
-        (
-            hill,
-            "maximize",
-            "rises with x over most of its range, but few of the best trials lie at its high end",
-        ),
-        (
-            lambda p: -hill(p),
-            "minimize",
-            "falls with x over most of its range, but few of the best trials lie at its high end",
-        ),
+        (hill, "maximize", "rises with x over most of its range, but few of the best trials lie at its high"),
+        (lambda p: -hill(p), "minimize", "falls with x over most of its range, but few of the best trials"),
         (lambda p: p["x"], "maximize", "value rises with x: rank correlation"),
     ],
 )

@@ -82,15 +82,6 @@ def test_one_number_for_one_thing(shown):
     assert not (widened and checks["edges"].verdict == "pass")
 
 
-def test_plain_data_says_the_same(shown):
-    page = shown["review"].page()
-    data = page.to_dict()
-    assert data["title"] == page.title
-    assert data["blocks"][0]["head"][0] == "parameter"
-    assert [fold["title"] for fold in data["folds"]] == [fold.title for fold in page.folds]
-    assert data["next"][0] == str(page.calls[0])
-
-
 def test_reports_are_short_before_their_folds(tmp_path):
     with words.three_rounds(tmp_path) as tree:
         found = tree.rounds[1]  # it was decided upon

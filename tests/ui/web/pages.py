@@ -50,7 +50,7 @@ def served(found: refine.Round, **options) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def visit(browser, url: str, *, between=None, folds=FOLDS, **options):
+def visit(browser, url: str, *, folds=FOLDS, **options):
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
     context.add_init_script(f"localStorage['refine-open'] ??= {json.dumps(json.dumps(folds))}")
     context.set_default_timeout(120_000)  # a machine that is busy with other things is no error of the page
@@ -62,8 +62,6 @@ def visit(browser, url: str, *, between=None, folds=FOLDS, **options):
         "request",
         lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(f"asked for {r.url}"),
     )
-    if between is not None:
-        page.route("**/ask", between)  # what becomes of the page's questions
     page.goto(url)
     page.wait_for_selector(
         ".refine-numbers [data-number]", state="attached", timeout=120_000

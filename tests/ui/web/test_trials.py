@@ -14,7 +14,7 @@ from refine.report.plots import Plots
 from refine.review import checks
 from refine.ui.web.content import MISSING
 from refine.ui.web.pictures import PICTURES
-from refine.ui.web.scales import axis, view_of
+from refine.ui.web.scales import axis
 from refine.ui.web.session import Session
 
 SPACE = {"lr": refine.Float(0.001, 1.0, 10, log=True), "optimizer": ["Adam", "SGD"], "epochs": 3}
@@ -189,17 +189,6 @@ def test_a_child_beside_its_parent(tmp_path):
 
 
 # The scale.
-
-
-def test_skewed_losses_can_be_read():
-    values = np.concatenate([np.linspace(0.1, 0.2, 900), np.geomspace(1, 1e6, 100)])
-    view = view_of(values, "val_loss", "minimize")
-    assert view["high"] < 100
-    assert view["beyond"] == int((values > view["high"]).sum()) > 30
-    assert f"{view['beyond']} trials above" in view["text"]
-    assert [t["label"] for t in view["ranks"]] == ["best", "20 %", "50 %", "worst"]
-    assert [t["share"] for t in view["ranks"]] == [0, 0.2, 0.5, 1]
-    assert view_of(np.array([]), "value", "maximize")["beyond"] == 0
 
 
 @pytest.mark.parametrize(
