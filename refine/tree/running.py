@@ -81,14 +81,13 @@ def run(
         rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that ended so
             are run again.
         timeout: Seconds that a trial may run, counted from its start in its worker; then its worker is killed
-            and the trial is a ``timeout``. One worker is then a subprocess as well.
-        memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``; then it is killed, and the
-            trial is tried once more in a fresh one before it is ``crashed``. Looked at ten times a second. One
-            worker is then a subprocess as well.
+            and the trial is a ``timeout``. With ``timeout``, ``memory`` or ``gpus`` one worker is a subprocess as well.
+        memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``, looked at ten times a second; then it is
+            killed, and the trial is tried once more in a fresh one before it is ``crashed``.
         grace: Seconds that trials may still run after SIGTERM or SIGHUP; less than Slurm, Kubernetes (both 30) or
             ``docker stop`` (10) wait before they kill.
         gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which; 0 hides all. More
-            workers than GPUs share them. One worker is then a subprocess as well.
+            workers than GPUs share them.
         hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
         until: Ends in order at a time, a ``datetime`` or one in ISO form; without a time zone it is local.
         trials: Ends in order after so many trials of this call; run again, it goes on.

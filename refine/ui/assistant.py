@@ -141,12 +141,8 @@ class Assistant:
         """Runs more of a round's planned trials, as many as the budget still allows."""
         if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
             raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}")
-        with self._one_run:  # several clients share one budget
-            return self._run(round_id, trials)
-
-    def _run(self, round_id: str, trials: int) -> str:
-        self._afford(trials, "trial")
-        with self.open_tree() as tree:
+        with self._one_run, self.open_tree() as tree:  # several clients share one budget
+            self._afford(trials, "trial")
             found = tree[round_id]
             before = len(found.trials)
             # The protocol owns the output.

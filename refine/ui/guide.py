@@ -167,24 +167,15 @@ class _Dialogue:
 
     def yes(self, question: str, default: str = "y") -> bool:
         """Yes or no; where the default is empty, one of them has to be typed."""
-
-        def meant(answer: str) -> bool:
-            if answer.lower() not in ("y", "yes", "n", "no"):
-                raise ValueError(f"answer y or n, got {answer!r}")
-            return answer.lower() in ("y", "yes")
-
-        return self.until(f"{question} y or n", default, meant)
+        words = {"y": True, "yes": True, "n": False, "no": False}
+        return self.until(f"{question} y or n", default, _among(words, "answer y or n,"))
 
     def letter(self, question: str, choices: Mapping[str, str], default: str) -> str:
         """One of a few letters; where the default is empty, one of them has to be typed."""
         listed = ", ".join(f"{letter} = {what}" for letter, what in choices.items())
 
-        def meant(answer: str) -> str:
-            for letter, what in choices.items():
-                if answer.lower() in (letter, what):
-                    return letter
-            raise ValueError(f"answer one of {listed}; got {answer!r}")
-
+        words = {word: letter for letter, what in choices.items() for word in (letter, what)}
+        meant = _among(words, f"answer one of {listed};")
         if (letter := self.until(f"{question}; {listed}", default, meant)) == "q":
             raise _Stopped
         return letter
@@ -208,6 +199,17 @@ class _Dialogue:
             return int(answer)
 
         return self.until(question, str(default), meant)
+
+
+def _among(words: Mapping[str, T], rule: str) -> Callable[[str], T]:
+    """What an answer means that is one of a few words."""
+
+    def meant(answer: str) -> T:
+        if answer.lower() not in words:
+            raise ValueError(f"{rule} got {answer!r}")
+        return words[answer.lower()]
+
+    return meant
 
 
 def _risk(answer: str) -> float:

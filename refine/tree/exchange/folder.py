@@ -1,8 +1,6 @@
-"""A tree as plain text in a folder, for git: written in a stable order, read back to equal values.
+"""A tree as plain text in a folder, for git: ``tree.json`` and a folder per round, in a stable order, read back to equal values.
 
-``tree.json`` names the format and the rounds, oldest first. A round's folder holds ``node.json`` (what it is, what was
-decided) and one JSON line per row of every larger table: ``trial.jsonl``, ``proposal.jsonl``, ... Reading executes
-nothing: import paths stay texts.
+Reading executes nothing: import paths stay texts.
 """
 
 from __future__ import annotations
@@ -46,16 +44,15 @@ def export(
 ) -> Path:
     """Writes every round as plain text for git; exporting twice changes no byte.
 
-    ``tree.json`` names the rounds. A round's folder holds ``node.json`` (what it is, what was decided),
-    ``trials.csv`` (its table), ``trial.jsonl`` and others (everything, one JSON line per row), and its report.
+    A round's folder holds ``node.json`` (what it is, what was decided), ``trials.csv`` (its table), ``trial.jsonl`` and others
+    (everything, one JSON line per row), and its report.
 
     Args:
         folder: Created if need be.
-        safe_csv: Whether texts in ``trials.csv`` that a spreadsheet would take for a formula, such as ``=1+1``, get
-            an apostrophe in front. Without it the table says exactly what was stored. :meth:`load` reads another
-            file either way.
-        reports: Whether each round's report is written beside its data. It analyses the round, which takes memory in
-            proportion to its trials; everything else is written some thousand trials at a time.
+        safe_csv: Whether texts in ``trials.csv`` that a spreadsheet would take for a formula get an apostrophe in front;
+            :meth:`load` reads another file either way.
+        reports: Whether each round's report is written too, which takes memory in proportion to its trials; all else goes out
+            some thousand trials at a time.
 
     Returns:
         The folder.

@@ -524,10 +524,7 @@ def exclude(
 ) -> None:
     """Leave trials out of every analysis, such as those of a broken machine; they stay in the store."""
     with at.round() as found:
-        count = found.exclude(trial, reason, author=author)
-        out.say(
-            f"round {found.id}: {plural(count, 'trial')} excluded", {"round": found.id, "excluded": count}
-        )
+        _say_marked(out, found, "excluded", found.exclude(trial, reason, author=author))
 
 
 @command(DECIDE)
@@ -536,10 +533,11 @@ def include(
 ) -> None:
     """Take back that trials were excluded."""
     with at.round() as found:
-        count = found.include(trial, reason, author=author)
-        out.say(
-            f"round {found.id}: {plural(count, 'trial')} included", {"round": found.id, "included": count}
-        )
+        _say_marked(out, found, "included", found.include(trial, reason, author=author))
+
+
+def _say_marked(out: Output, found: Round, what: str, count: int) -> None:
+    out.say(f"round {found.id}: {plural(count, 'trial')} {what}", {"round": found.id, what: count})
 
 
 @command(DECIDE)

@@ -6,7 +6,7 @@ import shlex
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -103,15 +103,15 @@ def import_(
             raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
     at = InTree(store=store, name=name)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]
-    direction = ASK if minimize is None else "minimize" if minimize else "maximize"
+    said: dict[str, Any] = {"metric": metric, "space_filling": space_filling, "note": note}
+    if not optuna:
+        said["direction"] = ASK if minimize is None else "minimize" if minimize else "maximize"
     with ExitStack() as stack:
         # What is read is read before the store is opened, so that a wrong path leaves no empty one behind.
         if optuna:
             tree = stack.enter_context(refine.Tree(name, store))
             objective = None if value is None else int(value)
-            found = tree.add_study(
-                source, study, value=objective, metric=metric, space_filling=space_filling, note=note
-            )
+            found = tree.add_study(source, study, value=objective, **said)
         elif kind is not None:
             runs = refine.Tree.read_runs(source, kind.value, parameters=names, value=value)
             if dry_run or not out.as_json:
@@ -119,25 +119,12 @@ def import_(
             if dry_run:
                 return
             tree = stack.enter_context(refine.Tree(name, store))
-            found = tree.add_runs(
-                runs.judged_by(value),
-                metric=metric,
-                direction=direction,
-                space_filling=space_filling,
-                note=note,
-            )
+            found = tree.add_runs(runs.judged_by(value), **said)
         else:
             frame = read_table(source)
             tree = stack.enter_context(refine.Tree(name, store))
-            found = tree.add_frame(
-                frame,
-                parameters=names,
-                value="value" if value is None else value,
-                metric=metric,
-                direction=direction,
-                space_filling=space_filling,
-                note=note,
-            )
+            column = "value" if value is None else value
+            found = tree.add_frame(frame, parameters=names, value=column, **said)
         out.put(found, at.typed("propose", found))
 
 

@@ -8,38 +8,24 @@ from typing import Any
 
 from refine.utils.action import Action, Symbol
 
+_OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
+_OF_ROUND = ("run", "replicate", "analyze", "checks", "propose", "rehearse", "report", "failures", "branch")
+_OF_REVIEW = ("rehearse", "accept", "decline")
 _COMMANDS = {
+    **{f"tree.{name}": f"{name} STORE" for name in _OF_TREE},
+    **{f"round.{name}": f"{name} STORE ROUND" for name in _OF_ROUND},
+    **{f"review.{name}": f"{name} STORE ROUND" for name in _OF_REVIEW},
     "tree": "tree STORE",
     "tree.merge": "merge STORE OTHER",
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
-    "tree.report": "report STORE",
-    "tree.winner": "winner STORE",
-    "tree.confirm": "confirm STORE",
-    "tree.judge": "judge STORE",
     "tree.open_holdout": "holdout STORE",
-    "tree.export": "export STORE",
     "tree.tag": "tag STORE ROUND",
-    "tree.calibration": "calibration STORE",
     "tree.damage": "repair STORE --look",
-    "tree.repair": "repair STORE",
-    "tree.unlock": "unlock STORE",
     "tree.delete_trials": "delete STORE ROUND",
     "tree.delete_round": "delete STORE ROUND",
-    "round.run": "run STORE ROUND",
-    "round.replicate": "replicate STORE ROUND",
-    "round.analyze": "analyze STORE ROUND",
-    "round.checks": "checks STORE ROUND",
-    "round.propose": "propose STORE ROUND",
-    "round.report": "report STORE ROUND",
     "round.recommend": "winner STORE ROUND",
-    "round.failures": "failures STORE ROUND",
     "round.set_roles": "roles STORE ROUND",
-    "round.branch": "branch STORE ROUND",
     "review.edit": "preview STORE ROUND",
-    "review.rehearse": "rehearse STORE ROUND",
-    "round.rehearse": "rehearse STORE ROUND",
-    "review.accept": "accept STORE ROUND",
-    "review.decline": "decline STORE ROUND",
 }
 _PLOT = "round.plot."
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}

@@ -246,20 +246,15 @@ def _end_with(number: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _set_path(path: str | None) -> None:
-    """Gives programs that a round starts the ``PYTHONPATH`` that they have everywhere: this process's leads to refine as well."""
-    if path is None:
-        os.environ.pop("PYTHONPATH", None)
-    else:
-        os.environ["PYTHONPATH"] = path
-
-
 def main() -> int:
     """Reads the order and runs it; the exit code is 130 where it was paused."""
     # What a shell starts behind `&` ignores Ctrl-C, and so would this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     order = json.loads(sys.stdin.readline())
-    _set_path(order["path"])
+    # Programs that a round starts have the PYTHONPATH that they have everywhere: this process's leads to refine as well.
+    os.environ.pop("PYTHONPATH", None)
+    if order["path"] is not None:
+        os.environ["PYTHONPATH"] = order["path"]
     threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     try:
         print(run_order(order), flush=True)  # noqa: T201

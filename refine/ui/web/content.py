@@ -206,16 +206,13 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
             "why": each.decision.note,
             "text": suggestion_text(each, review.proposal),
             "edits": {
-                name: _as_suggested(page_form(old[name], new, now), each.decision.digest)
+                name: {**form, "as": SUGGESTED, "of": each.decision.digest} if "as" in form else form
                 for name, (now, new) in each.differs.items()
+                for form in [page_form(old[name], new, now)]
             },
         }
         for each in review.suggestions
     ]
-
-
-def _as_suggested(form: dict[str, Any], digest: str) -> dict[str, Any]:
-    return {**form, "as": SUGGESTED, "of": digest} if "as" in form else form
 
 
 def option_content(option: Option, probable: str = PROBABILITY) -> dict[str, Any]:

@@ -16,24 +16,12 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
     from refine.tree.round import Round
 
-ROUND, PARAMETER = "round", "parameter"
-
-PICTURES = {
-    "correlation": ROUND,
-    "parallel": ROUND,
-    "edges": ROUND,
-    "failing": ROUND,
-    "cost": ROUND,
-    "gain": ROUND,
-    "front": ROUND,
-    "best_so_far": ROUND,
-    "edf": ROUND,
-    "curves": ROUND,
-    "isolation": PARAMETER,
-    "density": PARAMETER,
-    "levels": PARAMETER,
-}
-"""What the page may ask for, and whether it is of the round or of a parameter."""
+OF_PARAMETER = ("isolation", "density", "levels")
+PICTURES = (
+    *("correlation", "parallel", "edges", "failing", "cost", "gain", "front", "best_so_far", "edf", "curves"),
+    *OF_PARAMETER,
+)
+"""What the page may ask for."""
 
 _ALONE = threading.Lock()  # matplotlib's settings are those of the whole process
 
@@ -49,8 +37,8 @@ def picture(found: Round, analysis: Analysis, message: Mapping[str, Any]) -> dic
     if name not in PICTURES:
         raise ReviewError(f"no figure {name!r}; {did_you_mean(name, PICTURES)}")
     draw = getattr(Plots(found, analysis), name)
-    about = about if PICTURES[name] == PARAMETER else ""
-    given = [about] if PICTURES[name] == PARAMETER else []
+    about = about if name in OF_PARAMETER else ""
+    given = [about] if name in OF_PARAMETER else []
     with _ALONE:
         axes = draw(*given, theme="dark" if message.get("dark") else "light")
         return {"svg": svg(axes).decode(), "text": _first_sentence(draw.__doc__, about)}

@@ -73,6 +73,9 @@ _log = logging.getLogger(__name__)
 _ALONE = ("round", "trials", "pair", "mark", "epsilon", "preview", "decide", "front", "choose")
 """Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis."""
 
+_OF_TRIALS = {"list": list_content, "history": history_content, "past": history_bytes}
+"""Messages that ask what a round's trials alone answer."""
+
 
 @dataclass
 class _Drawn:
@@ -127,6 +130,8 @@ class Session:
             # Of a store in memory there is one connection, which nobody else may use meanwhile.
             alone = kind in _ALONE or self.shown.context.store.in_memory
             with self._lock if alone else nullcontext():
+                if kind in _OF_TRIALS:
+                    return _OF_TRIALS[kind](self._sheet(checked))
                 answer: Answer | bytes = getattr(self, f"_{kind}")(checked)
                 return answer
         except NotFoundError as error:
@@ -280,20 +285,11 @@ class Session:
         found = self._found(message)
         return self._sheets.of(found, self._versions()[found.id])
 
-    def _list(self, message: Mapping[str, Any]) -> Answer:
-        return list_content(self._sheet(message))
-
     def _part(self, message: Mapping[str, Any]) -> Answer:
         return self._sheets.part(self._sheet(message), message)
 
     def _trial(self, message: Mapping[str, Any]) -> Answer:
         return one_trial(self._found(message), self._sheet(message), message["number"])
-
-    def _history(self, message: Mapping[str, Any]) -> Answer:
-        return history_content(self._sheet(message))
-
-    def _past(self, message: Mapping[str, Any]) -> bytes:
-        return history_bytes(self._sheet(message))
 
     def _numbers(self, message: Mapping[str, Any]) -> bytes:
         numbers = rows_of(self._sheet(message), self._analysis_shown(message))
