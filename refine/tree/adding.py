@@ -64,17 +64,15 @@ def add_round(
     Args:
         space: What to search: a :class:`Space` or its mapping.
         objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
-        metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
-            objective returns a number, or a function of a trial's metrics that returns one. A function is
-            recorded by its name; what it says is stored with every trial, beside the metrics. Or a :class:`Goal`, which has a
-            direction and may have constraints; or two or three of them, of which the round shows the front.
+        metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the objective returns a
+            number, or a function of a trial's metrics, which is recorded by its name and whose value is stored with every
+            trial. Or a :class:`Goal`, or two or three of them, of which the round shows the front.
         direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss
             or an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
-        subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <= 5"]``; ``seconds``
-            is a trial's wall time. A trial that doesn't meet them is infeasible: it is no best, and claims and
-            proposals are about feasible values. Children take this over.
-        allow_degenerate: Whether a trial whose metric ``degenerate`` is 1 may be called best. By default it keeps its
-            value and is passed over. Children take this over.
+        subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <= 5"]``; ``seconds`` is a
+            trial's wall time. Infeasible trials are no best, and claims and proposals are about feasible values. Children take
+            this over, and ``allow_degenerate``.
+        allow_degenerate: Whether a trial whose metric ``degenerate`` is 1, which keeps its value, may be called best.
         n: How many configurations to run, or
         downsample: which share of them; one of the two must be given.
         seed: Another seed is another round.
@@ -86,19 +84,17 @@ def add_round(
         roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
             :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
         epsilon: Loss of the metric that makes no difference to you: see :meth:`Round.set_epsilon`.
-        baseline: The configuration to beat, such as today's or the defaults. It runs first, and reports say by how
-            much what is handed over beats it. Its values need not be levels nor lie inside the space. Of a round that
-            exists it takes the place of an earlier one.
+        baseline: The configuration to beat, such as the defaults; its values need not lie inside the space. It runs first, and
+            reports say by how much what is handed over beats it. Of a round that exists it takes the place of an earlier one.
         baseline_seeds: Under how many seeds the baseline runs, so that a lucky run is no bar.
         given: Other configurations that run first. What is given counts towards ``n``, is evidence for what is best,
             and is in no test, since nobody drew it by chance. Of a round that exists, new ones are added.
         belief: Where you believe the best value to lie, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}`` for
-            numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are probabilities; choices that aren't named
-            share what is left. It chooses exploit trials and is what proposals begin with, on this round and on all that
-            come of it; it weighs less the more is known, is dropped when trials contradict it, and is in no test.
-        like: Earlier studies, trees or rounds (those of this tree by name, too), whose posteriors suggest where the best value lies: they make a belief about the
-            parameters that they share with this space, which is stored, weighed and scored as one. What ``belief`` says
-            of a parameter takes its place.
+            numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are probabilities; others share what is left.
+            It chooses exploit trials and begins proposals, here and on all rounds that come of this one; it weighs less the
+            more is known, is dropped when trials contradict it, and is in no test.
+        like: Earlier trees or rounds (those of this tree by name, too), whose posteriors make a belief about the parameters
+            that they share with this space. What ``belief`` says of a parameter takes its place.
         exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The others are drawn evenly.
         note: Why, in your words.
 

@@ -62,11 +62,10 @@ def autopilot(
     Without ``budget`` it runs a number of rounds, and stops early when a round left nothing to run or too little to
     analyse, or when another one is not worth it: :meth:`refine.Review.worth` says something else than ``CONTINUE``.
 
-    With ``budget`` it searches until that is spent. A child first runs the trials that tell of it as a population: its
-    space-filling and audit trials, those that a first batch had no room for next. Then it grows by batches of ten exploit trials, each batch chosen from all that is known
-    by then. The last 15 % go into a race of the plausible winners under new seeds (:meth:`refine.Tree.confirm`), which ends
-    early where nothing is left to decide. Start from a small round, of 30 or a fifth of the budget. Called again, it goes on in the
-    rounds that it made: after an interruption, or with a larger budget.
+    With ``budget`` it searches until that is spent. A child first runs its space-filling and audit trials, then grows by batches
+    of ten exploit trials, each chosen from all that is known by then. The last 15 % go into a race of the plausible winners
+    (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide. Start from a small round, of 30 or a fifth of
+    the budget. Called again, it goes on in the rounds that it made: after an interruption, or with a larger budget.
 
     Args:
         start: The round to start from, run first if need be; of a tree the latest one.

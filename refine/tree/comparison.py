@@ -343,11 +343,10 @@ def _choice_shares(values: npt.NDArray[Any]) -> dict[str, float]:
 
 
 def belief_like(sources: Sequence[Study], space: Space) -> Belief:
-    """What earlier studies suggest for a new space, of parameters that they share with it.
+    """What the latest posteriors of earlier studies, which count equally, suggest of parameters that a new space shares with them.
 
-    Of every study the draws of its latest posterior say where its best value may lie. The studies count equally. A number
-    is believed near the median of their draws, as widely as these spread and 15 % of the new range wider; a choice has the
-    share of draws with it, less a fifth that is left to all.
+    A number is believed near the median of their draws, as widely as these spread and 15 % of the new range wider; a choice
+    has the share of draws with it, less a fifth that is left to all.
 
     Args:
         sources: Trees, of which the latest round that can be analysed speaks, or rounds.

@@ -76,11 +76,10 @@ def confirm(
 ) -> Winner:
     """Runs the plausible winners again under new seeds, until it is decided which one to hand over.
 
-    The configurations with the best posterior means race; observed values choose nothing. Runs go where they are
-    expected to improve what is handed over the most. The race ends early when the leader is the best of them, or
-    loses no more than what counts as no loss, with probability 0.95, and has run three times again; or when retraining changes no more than
-    that. What counts as no loss is :attr:`Round.epsilon` of the latest round, else the smallest step of the metric or
-    a tenth of the noise, whichever is larger.
+    The configurations with the best posterior means race, and runs go where they are expected to improve what is handed over the
+    most. The race ends early when the leader, run three times again, loses no more than epsilon with probability 0.95; or when
+    retraining changes no more than that. Epsilon is :attr:`Round.epsilon` of the latest round, else the smallest step of the
+    metric or a tenth of the noise, whichever is larger.
 
     The runs are replicates of their rounds, each stored when it has finished: called again, the race goes on.
 
@@ -138,8 +137,7 @@ def judge(
             of the rounds before the one that ran ``a`` first.
         budget: Runs both again under new seeds until it is decided, as often as there are so many such runs of the two;
             those that there are count. Default runs nothing.
-        epsilon: Difference that counts as none, in units of the metric; default :attr:`Round.epsilon` of the latest
-            round, else the smallest step of the metric or a tenth of the noise, whichever is larger.
+        epsilon: Difference that counts as none, in units of the metric; default as in :meth:`confirm`.
         options: ``objective`` and ``name`` too are as in :meth:`confirm`.
 
     Raises:

@@ -72,8 +72,7 @@ def exclude(self: RoundRecord, rows: Any, reason: str, *, author: str | None = N
 
     Args:
         rows: Which: some of :attr:`trials`, a True or False for each of them, or their labels there.
-        reason: Why. A value that looks too good or too bad is no reason: whoever leaves out what does not please will see
-            what they wish to see.
+        reason: Why. A value that looks too good or too bad is no reason.
         author: Who says so; default the user's name.
 
     Returns:

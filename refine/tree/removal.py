@@ -148,9 +148,8 @@ def delete_round(
 def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str | None = None) -> bool:
     """Lets a round be run that a process of another machine holds, and writes it into the log.
 
-    For a machine that is gone, or whose clock was ahead: without this, its round is free a minute after its last
-    sign of life, by the time of the database server or, of a SQLite file, of this machine. Should the process live
-    all the same, it stops before it writes anything more.
+    For a machine that is gone, or whose clock was ahead: without this, its round is free a minute after its last sign of life.
+    Should the process live all the same, it stops before it writes anything more.
 
     Args:
         which: A round, or one of its names: see :meth:`round`.

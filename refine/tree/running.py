@@ -65,9 +65,8 @@ def run(
 ) -> R:
     """Runs what is left of the round; a script that is run again goes on where it was.
 
-    Every finished trial is in the store at once. An exception of the objective becomes a ``failed`` trial,
-    NaN or infinity a ``diverged`` one. With subprocesses, one that dies is replaced; the trial that it ran is
-    tried once more, alone, and is ``crashed`` if its process dies again.
+    Every finished trial is in the store at once. An exception of the objective becomes a ``failed`` trial, NaN or infinity a
+    ``diverged`` one. The trial of a subprocess that dies is tried once more, alone, and is ``crashed`` if that dies again.
 
     Ctrl-C once hands out nothing new and ends when what runs has ended and is stored; twice stops at once. SIGTERM
     and SIGHUP do the same, and what still runs ``grace`` seconds later is stopped.
@@ -91,19 +90,17 @@ def run(
         hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
         until: Ends in order at a time, a ``datetime`` or one in ISO form; without a time zone it is local.
         trials: Ends in order after so many trials of this call; run again, it goes on.
-        check_noise: Whether the best of ten or more configurations runs once more when the plan has ended, under a new seed:
-            where its value is the same to the last bit, there is no noise. It goes to :attr:`replicates`, and does not run
-            where earlier runs tell, or with ``trials``.
-        on_trial: Called in this process with every :class:`refine.trials.trial.FinishedTrial` once it was handed
-            to the store; a function, or several. Exceptions in it harm nothing: they are warned of and logged.
+        check_noise: Whether the best of ten or more configurations runs once more under a new seed at the end, as one of
+            :attr:`replicates`: an equal value shows that there is no noise. Not where earlier runs tell, or with ``trials``.
+        on_trial: Called in this process with every stored :class:`refine.trials.trial.FinishedTrial`; a function, or several,
+            whose exceptions are warned of and logged.
         on_round: Called with this round when the call ends, whatever ends it; likewise.
         track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, to which ended trials are sent.
         objective: What to call, for a round that was reopened from the store.
         name: The name that the round was added with, where one was given.
         metric: Its metric, for a round that was reopened and whose metric is a function.
         design: Its sampler, for a round that was reopened and whose design is an object of Optuna.
-        pruner: Its pruner, likewise. Another than the round's own is refused: what stops trials is given where
-            the round is made.
+        pruner: Its pruner, likewise; another than the round's own is refused.
 
     Returns:
         This round.

@@ -55,18 +55,15 @@ def add_frame(
         frame: One row per run: parameters and metrics; optionally ``state`` (default: complete, or diverged where
             the value is NaN or infinite), ``seconds``, ``seed`` and ``origin``. A missing value of a parameter says
             that the run had none: it counts as not read. Other columns of numbers become metrics, of texts nothing.
-        space: What the rows lie in, not necessarily on its levels; default inferred, which the printed round
-            shows: see :func:`refine.tree.exchange.dataframe.infer_space`.
-        parameters: Without a space, the columns that are parameters; default all but those named above and
-            ``value``.
+        space: What the rows lie in; default inferred: see :func:`refine.tree.exchange.dataframe.infer_space`.
+        parameters: Without a space, the columns that are parameters; default all but those named above and ``value``.
         value: Column of the value.
         metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
         direction: As in :meth:`refine.Tree.add_round`.
         subject_to: The same.
         space_filling: True says that the rows were drawn at random or on a grid, False that results chose them: then nothing
-            is tested on them, and what is proposed comes of the posterior alone. None finds it out: by what the tool
-            noted, else by how even the values are (:func:`refine.analysis.evenness.evenness`); the printed round and every
-            analysis say which.
+            is tested on them. None finds it out by what the tool noted, else by how even the values are
+            (:func:`refine.analysis.evenness.evenness`); the printed round and every analysis say which.
         objective: What the runs were made with, for children to run.
         name: Name of the objective in the round's identity; default its qualified name.
         note: Why, in your words.
@@ -119,7 +116,7 @@ def add_study(
             Without it two or three objectives are the round's goals.
         metric: How children's objectives call it; default the study's name of it, else ``"value"``.
         subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
-        space_filling: As ``objective``, ``name`` and ``note``: see :meth:`add_frame`. None finds it out.
+        space_filling: As ``objective``, ``name`` and ``note``: see :meth:`add_frame`.
 
     Raises:
         AnalysisError: It has no ended trial, or more than three objectives and no ``value``.
