@@ -69,7 +69,7 @@ def _mlflow(source: Any) -> Found:
             "other table of runs comes in by tree.add_frame"
         )
     if len(set(frame.get("experiment_id", ()))) > 1:
-        raise AnalysisError(f"{source!s:.200}: holds runs of several experiments; leave one of them")
+        raise AnalysisError(f"{source!s:.200}: holds runs of several experiments; give those of one")
     times = [
         pd.to_datetime(frame[c].replace("", None), utc=True, format="ISO8601")
         for c in ("start_time", "end_time")
