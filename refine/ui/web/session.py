@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,11 @@ _log = logging.getLogger(__name__)
 _ALONE = ("round", "trials", "pair", "mark", "epsilon", "preview", "decide", "front", "choose")
 """Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis."""
 
-_OF_TRIALS = {"list": list_content, "history": history_content, "past": history_bytes}
+_OF_TRIALS: Mapping[str, Callable[[Sheet], Answer | bytes]] = {
+    "list": list_content,
+    "history": history_content,
+    "past": history_bytes,
+}
 """Messages that ask what a round's trials alone answer."""
 
 
