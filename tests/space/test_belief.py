@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -82,30 +83,28 @@ def test_it_comes_back_from_json_and_from_python_as_it_was():
     ],
 )
 def test_what_breaks_a_rule_is_refused_with_the_way_out(said, told):
-    with pytest.raises(refine.errors.SpaceError) as error:
+    with pytest.raises(refine.errors.SpaceError, match=re.escape(told)):
         belief_of(said, SPACE)
-    assert told in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("value", "options", "told"),
     [
-        ({}, "needs one width, a factor or a distance; such as Near(1, within_factor=3)"),
-        ({"within": 1, "within_factor": 3}, "needs one width"),
+        (1, {}, "needs one width, a factor or a distance; such as Near(1, within_factor=3)"),
+        (1, {"within": 1, "within_factor": 3}, "needs one width"),
         (
+            1,
             {"within_factor": 1},
-            "within_factor must be > 1, got 1; 3 means from a third to three times the value",
+            "within_factor must be > 1, got 1; 3 means from a third to three times the",
         ),
-        ({"within": -1}, "within must be a distance > 0, got -1"),
-        ({"within": float("nan")}, "within must be a finite number"),
+        (1, {"within": -1}, "within must be a distance > 0, got -1"),
+        (1, {"within": float("nan")}, "within must be a finite number"),
+        (0, {"within_factor": 3}, "a factor needs a value > 0"),
     ],
 )
-def test_a_bell_has_one_width(options, told):
-    with pytest.raises(refine.errors.SpaceError) as error:
-        refine.Near(1, **options)
-    assert told in str(error.value)
-    with pytest.raises(refine.errors.SpaceError, match="a factor needs a value > 0"):
-        refine.Near(0, within_factor=3)
+def test_a_bell_has_one_width(value, options, told):
+    with pytest.raises(refine.errors.SpaceError, match=re.escape(told)):
+        refine.Near(value, **options)
 
 
 def test_typed_text_and_files_say_the_same_as_python(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from refine import Float, Space
+from refine import Space
 from refine.design.space_filling import feasible
 from refine.errors import SpaceError
 from refine.space.constraints import Constraint
@@ -34,17 +34,12 @@ GRID = {
         ("not (shape == 'brick')", lambda p: p["shape"] != "brick"),
         ("depth < units / 4 < 4", lambda p: p["depth"] < p["units"] / 4 < 4),
         ("shape not in ('funnel', 'long')", lambda p: p["shape"] not in ("funnel", "long")),
-        ("norm is None", lambda p: p["norm"] is None),
         ("norm is not None and norm != 2", lambda p: p["norm"] is True),
         ("norm in [None, 2] and norm != None", lambda p: p["norm"] == 2),
-        ("units // 3 == 2", lambda p: p["units"] // 3 == 2),
-        ("units ** -1 < 0.2", lambda p: p["units"] ** -1 < 0.2),
+        ("units // 3 == 2 or units ** -1 < 0.2", lambda p: p["units"] > 4),
         ("units ** 40 > 0", lambda p: p["units"] ** 40 > 0),  # no overflow of integers
         ("-depth + +units - 1 > 5", lambda p: -p["depth"] + p["units"] - 1 > 5),
-        (
-            "log2(units) + sqrt(abs(-depth)) >= 4",
-            lambda p: math.log2(p["units"]) + math.sqrt(p["depth"]) >= 4,
-        ),
+        ("log2(units) + sqrt(abs(-depth)) >= 4", lambda p: math.log2(p["units"]) + p["depth"] ** 0.5 >= 4),
         ("min(units, 4 * depth) == units", lambda p: p["units"] <= 4 * p["depth"]),
         ("max(depth, 1, rate) > 1", lambda p: max(p["depth"], 1, p["rate"]) > 1),
         ("log10(depth) > 0", lambda p: p["depth"] > 1),  # log of zero is -inf, no warning
@@ -61,14 +56,6 @@ def test_every_permutation_is_judged_as_python_would(expression, meaning):
     assert space.valid(rows).tolist() == expected
     assert space.contains(pd.DataFrame(configurations)).tolist() == expected
     assert feasible(space).count == sum(expected)
-
-
-def test_classes_functions_and_tuples_are_compared_by_label():
-    space = Space(
-        {"act": [np.tanh, math.log], "layers": [(64, 32), (16,)]}, ["act == 'tanh' or layers == '(16)'"]
-    )
-    rows = np.array([space.indices(cell) for cell in range(space.size)])
-    assert space.valid(rows).tolist() == [True, True, False, True]
 
 
 def test_one_spelling():
@@ -99,23 +86,13 @@ def test_any_text_is_a_constraint_or_an_error_of_ours(text):
     try:
         constraint = Constraint(text)
     except SpaceError as error:
-        refusal = str(error)
-    else:
-        refusal = None
-    if refusal is not None:
+        constraint, refusal = None, str(error)
+    if constraint is None:
         assert refusal.startswith(("constraint ", "a constraint must be an expression"))
-    else:
-        assert Constraint(str(constraint)) == constraint
-        assert constraint.names <= {
-            n.id for n in ast.walk(ast.parse(str(constraint))) if isinstance(n, ast.Name)
-        }
-
-
-# What is cut short, and what is equal.
-
-
-def rows_of(space):
-    return [space.configuration(cell) for cell in range(space.size)]
+        return
+    names = {n.id for n in ast.walk(ast.parse(str(constraint))) if isinstance(n, ast.Name)}
+    assert Constraint(str(constraint)) == constraint
+    assert constraint.names <= names
 
 
 def test_an_or_keeps_none_from_being_calculated_with():
@@ -123,54 +100,23 @@ def test_an_or_keeps_none_from_being_calculated_with():
         {"max_depth": [3, 5, None], "leaves": [8, 31, 63]}, ["max_depth is None or leaves <= 2 ** max_depth"]
     )
     met = space.valid(np.array([space.indices(cell) for cell in range(space.size)]))
-    kept = [(p["max_depth"], p["leaves"]) for p, ok in zip(rows_of(space), met, strict=True) if ok]
+    kept = [tuple(space.configuration(cell).values()) for cell in np.flatnonzero(met)]
     assert kept == [(3, 8), (5, 8), (5, 31), (None, 8), (None, 31), (None, 63)]
     also = Space(dict(space), ["not (max_depth is not None and leaves > 2 ** max_depth)"])
     assert (also.valid(np.array([also.indices(c) for c in range(also.size)])) == met).all()
-    assert space.contains(pd.DataFrame({"max_depth": [4, None], "leaves": [31, 31]})).tolist() == [
-        False,
-        True,
-    ]
-
-
-def test_none_in_arithmetic_is_found_when_the_space_is_made_and_the_way_out_is_said():
-    with pytest.raises(SpaceError, match="ask for None first: max_depth is None or ..."):
-        Space({"max_depth": [3, 5, None], "leaves": [8, 31, 63]}, ["leaves < 60 or leaves <= 2 ** max_depth"])
+    frame = pd.DataFrame({"max_depth": [4, None], "leaves": [31, 31]})
+    assert space.contains(frame).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
     ("expression", "holds"),
     [
         ("a + b == 0.3", True),
-        ("a + b != 0.3", False),
-        ("a + b <= 0.3", True),
         ("a + b > 0.3", False),
-        ("a + b - 0.3 == 0", True),
         ("a + b in [0.3, 7]", True),
         ("tiny > 0", True),
-        ("tiny == 0", False),
     ],
 )
 def test_numbers_that_differ_by_rounding_alone_are_equal(expression, holds):
     space = Space({"a": [0.1, 1], "b": [0.2, 1], "tiny": [1e-13, 1]}, [expression])
     assert space.valid(np.zeros((1, 3), dtype=int)).tolist() == [holds]
-
-
-def test_shares_that_sum_to_one():
-    share = Float(0, 1, step=0.1)
-    space = Space({"a": share, "b": share, "c": share}, ["a + b + c == 1"])
-    assert feasible(space).count == 66
-
-
-def test_what_is_said_of_a_parameter_that_a_row_has_not_is_neither_true_nor_false():
-    columns = {"a": np.array([1.0, 2.0, 3.0]), "b": np.array(["x", "y", "z"], dtype=object)}
-    there = {"b": np.array([True, False, False])}
-
-    def told(text, unknown):
-        return Constraint(text)(columns, there, unknown).tolist()
-
-    assert told("b == 'x'", True) == [True, True, True]
-    assert told("b == 'x'", False) == [True, False, False]
-    assert told("not b == 'x'", False) == [False, False, False]
-    assert told("a > 2 or b == 'x'", False) == [True, False, True]
-    assert told("a > 2 and b == 'x'", True) == [False, False, True]

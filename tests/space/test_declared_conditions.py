@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.design.space_filling import design_named, draw, feasible
-from refine.errors import DesignError, SpaceError
+from refine.design.space_filling import feasible
+from refine.errors import SpaceError
 from refine.space.categorical import Categorical
 from refine.space.edits import edit_space, narrowed
 from refine.space.files import read_space
@@ -49,10 +49,8 @@ def test_identity_is_canonical():
     given = {"optimizer": "adam", "momentum": 0.3, "nesterov": True, "beta": 0.8, "units": 4}
     assert SPACE.frozen(given) == {"optimizer": "adam", "beta": 0.8, "units": 4}
     assert all((p["beta"] == 0.0) == (p["optimizer"] == "sgd") for p in every(SPACE))  # as stated
-    assert (
-        given_configuration(SPACE, {"optimizer": "adam", "beta": 0.85, "units": 4}, "given[0]")["beta"]
-        == 0.85
-    )
+    adam = given_configuration(SPACE, {"optimizer": "adam", "beta": 0.85, "units": 4}, "given[0]")
+    assert adam["beta"] == 0.85
     with pytest.raises(SpaceError, match="needs a value of every parameter, missing: momentum"):
         given_configuration(SPACE, {"optimizer": "sgd", "units": 4}, "given[0]")
     with pytest.raises(SpaceError, match="needs every parameter, missing: beta"):
@@ -65,11 +63,9 @@ def test_it_is_stored_spelled_and_part_of_the_id():
     assert eval(repr(SPACE), names) == SPACE
     assert pickle.loads(pickle.dumps(SPACE)) == SPACE
     without = Space({"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 4)})
+    under = Space({**without, "momentum": without["momentum"].under("optimizer == 'sgd'")})
     assert "when" not in json.dumps(without.to_json())
-    assert (
-        without.digest
-        != Space({**without, "momentum": without["momentum"].under("optimizer == 'sgd'")}).digest
-    )
+    assert without.digest != under.digest
     assert SPACE["momentum"].describe() == "float, when optimizer == 'sgd': 0, 0.3, 0.6, 0.9"
     assert SPACE["beta"].describe() == "float, when optimizer == 'adam', otherwise 0: 0.8, 0.85, 0.9"
 
@@ -83,18 +79,6 @@ def test_it_is_written_in_a_file(tmp_path):
         "units = { low = 4, high = 8 }\n"
     )
     assert read_space(str(tmp_path / "s.toml")) == SPACE
-
-
-@pytest.mark.parametrize("method", ["sobol", "uniform"])
-def test_designs_draw_every_configuration_once(method):
-    rows = draw(design_named(method), SPACE, SPACE.size, seed=5)
-    keys = [configuration_key(SPACE.frozen(SPACE.at(row))) for row in rows]
-    assert len(set(keys)) == SPACE.size
-    assert (draw(design_named(method), SPACE, 20, seed=5) == rows[:20]).all()
-    skipped = draw(design_named(method), SPACE, 10, 5, frozenset(keys[:10]))
-    assert (skipped == rows[10:20]).all()
-    with pytest.raises(DesignError, match="only 45"):
-        draw(design_named(method), SPACE, SPACE.size + 1, seed=5)
 
 
 def test_membership_goes_by_what_a_row_has():
@@ -134,41 +118,34 @@ def test_a_space_of_any_size_is_counted_exactly():
 
 
 @pytest.mark.parametrize(
-    ("make", "text"),
+    ("parameters", "text"),
     [
+        ({"a": [1, 2], "b": Float(0, 1, when="c == 1")}, "b: when 'c == 1': unknown parameter 'c'; known: a, b"),
+        ({"b": Float(0, 1, when="b > 0.5")}, "b: when 'b > 0.5': names the parameter itself; a limit on its"),
+        ({"a": Float(0, 1, when="b > 0"), "b": Float(0, 1, when="a > 0")}, "conditions must not go in a circle"),
+        ({"a": ["x", "y"], "b": Float(0, 1, when="a > 1")}, "b: when 'a > 1': arithmetic and < <= > >= need"),
+    ],
+)  # fmt: skip
+def test_conditions_that_no_space_can_have(parameters, text):
+    with pytest.raises(SpaceError) as caught:
+        Space(parameters)
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"when": True}, "when= must be an expression as text such as \"optimizer == 'sgd'\", got True"),
         (
-            lambda: Space({"a": [1, 2], "b": Float(0, 1, when="c == 1")}),
-            "b: when 'c == 1': unknown parameter 'c'; known: a, b",
-        ),
-        (
-            lambda: Space({"b": Float(0, 1, when="b > 0.5")}),
-            "b: when 'b > 0.5': names the parameter itself; a limit on its values is a constraint",
-        ),
-        (
-            lambda: Space({"a": Float(0, 1, when="b > 0"), "b": Float(0, 1, when="a > 0")}),
-            "conditions must not go in a circle, but those of a, b do; leave one of them out",
-        ),
-        (
-            lambda: Space({"a": ["x", "y"], "b": Float(0, 1, when="a > 1")}),
-            "b: when 'a > 1': arithmetic and < <= > >= need numbers on both sides, but here are others",
-        ),
-        (
-            lambda: Float(0, 1, when=True),
-            "when= must be an expression as text such as \"optimizer == 'sgd'\", got True",
-        ),
-        (
-            lambda: Integer(0, 1, otherwise=3),
+            {"otherwise": 3},
             "otherwise= is the value where a condition isn't met, got 3 without one; add when=",
         ),
-        (
-            lambda: Categorical([1, 2], when="a = 1"),
-            "when 'a = 1': must be one expression, but invalid syntax; = is written == here",
-        ),
+        ({"when": "a = 1"}, "when 'a = 1': must be one expression, but invalid syntax; = is written == here"),
     ],
 )
-def test_errors(make, text):
+def test_what_is_no_condition(options, text):
     with pytest.raises(SpaceError) as caught:
-        make()
+        Float(0, 1, **options)
     assert str(caught.value).startswith(text)
 
 
@@ -197,17 +174,6 @@ def round_of(design="sobol", n=60, **options):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return round_of(store=str(tmp_path_factory.mktemp("conditions") / "s.db"))
-
-
-@pytest.mark.slow
-def test_statistics_use_the_trials_that_have_it(root):
-    found = root.analyze()
-    sgd = int((root.trials["optimizer"] == "sgd").sum())
-    assert found["momentum"].n == sgd
-    assert sum(level.n for level in found["momentum"].levels) == sgd
-    assert found["momentum"].condition == ("optimizer", (0,), ("sgd",))
-    assert found["lr"].n == 60
-    assert np.isnan(found.read_positions[:, 1]).sum() == 60 - sgd
 
 
 @pytest.mark.slow
@@ -244,17 +210,11 @@ def test_what_trials_did_not_read_is_offered_as_a_condition(tmp_path):
     root = refine.Tree("seen", store=str(tmp_path / "s.db")).add_round(space, training, n=60, seed=2)
     root.run(progress=False)
     review = root.propose()
-    (call,) = [
-        b.call
-        for b in review.page().details.blocks
-        if getattr(b, "text", "").startswith("The objective read momentum only")
-    ]
-    assert "when=\"optimizer == 'sgd'\"" in str(call)
-    child = (
-        review.reject("optimizer")
-        .edit(momentum=refine.Float(0, 0.9, 10, when="optimizer == 'sgd'"), lr=(0, 4))
-        .accept(note="n", n=20, audit=0)
-    )
+    texts = {getattr(b, "text", ""): b for b in review.page().details.blocks}
+    (block,) = (b for text, b in texts.items() if text.startswith("The objective read momentum only"))
+    assert "when=\"optimizer == 'sgd'\"" in str(block.call)
+    declared = Float(0, 0.9, 10, when="optimizer == 'sgd'")
+    child = review.reject("optimizer").edit(momentum=declared, lr=(0, 4)).accept(note="n", n=20, audit=0)
     assert child.space.size == 11 * 9
     child.run(progress=False)
     ran, before = (set(r.trials.query("optimizer == 'adam'")["lr"]) for r in (child, root))
@@ -263,13 +223,8 @@ def test_what_trials_did_not_read_is_offered_as_a_condition(tmp_path):
 
 
 def test_a_range_is_narrowed_at_both_ends_whatever_stands_for_it_where_it_is_absent(tmp_path):
-    space = refine.Space(
-        {
-            "optimizer": ["sgd", "adam"],
-            "momentum": refine.Float(0, 1, 11, when="optimizer == 'sgd'"),
-            "lr": (0.0, 1.0, 11),
-        }
-    )
+    momentum = Float(0, 1, 11, when="optimizer == 'sgd'")
+    space = Space({"optimizer": ["sgd", "adam"], "momentum": momentum, "lr": (0.0, 1.0, 11)})
 
     def score(params):
         height = 1 - abs(params["lr"] - 0.5)
@@ -294,5 +249,5 @@ def test_who_reads_what_is_absent_is_told_the_condition(tmp_path):
         found = tree.add_round(space, careless, n=5, seed=1).run(progress=False)
         failed = found.failures
         assert set(failed["optimizer"]) == {"adam"}
-        told = "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold; read it only where it does, or"
-        assert all(told in error for error in failed["error"])
+        told = "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold"
+        assert failed["error"].str.contains(told).all()

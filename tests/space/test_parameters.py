@@ -13,13 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from refine import Categorical, Float, Integer
-from refine.errors import SpaceError
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 
 FAST = settings(max_examples=40, deadline=None)
-
-
-# What people write.
 
 
 @pytest.mark.parametrize(
@@ -48,9 +44,7 @@ def test_notation(written, parameter):
     ("written", "levels"),
     [
         ((0, 0.5, 5), (0, 0.125, 0.25, 0.375, 0.5)),
-        ((0.5, 5, 10), (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5)),
         ((2, 30, 10), (2, 5, 8, 11, 14, 18, 21, 24, 27, 30)),
-        ((1, 20), tuple(range(1, 21))),
         ((1, 21), (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 21)),
         (Float(1e-4, 1, 5, log=True), (1e-4, 1e-3, 1e-2, 0.1, 1)),
         (Integer(1, 1000, 4, log=True), (1, 10, 100, 1000)),
@@ -127,8 +121,6 @@ def test_an_order_that_follows_from_the_values_makes_no_other_parameter():
     assert Categorical([4, 8], ordered=True) == Categorical([4, 8])
     assert Categorical(["a", "b"], ordered=False).to_json() == Categorical(["a", "b"]).to_json()
     assert Categorical(["a"], ordered=True) == Categorical(["a"])  # a fixed value has no order
-    with pytest.raises(SpaceError, match="ordered must be True, False or None, got 'yes'"):
-        Categorical([1, 2], ordered="yes")
 
 
 @pytest.mark.parametrize(
@@ -151,9 +143,6 @@ def test_equality_goes_by_content(a, b, equal):
         assert hash(a) == hash(b)
 
 
-# What they say.
-
-
 @pytest.mark.parametrize(
     ("written", "text"),
     [
@@ -169,26 +158,11 @@ def test_describe_gives_the_actual_levels(written, text):
     assert parse(written).describe() == text
 
 
-@pytest.mark.parametrize(
-    ("parameter", "text"),
-    [
-        (Float(0, 1, [0, 0.1, 1]), "Float(0, 1, levels=[0, 0.1, 1])"),
-        (Integer(1, 100, 3, log=True), "Integer(1, 100, levels=3, log=True)"),
-        (Categorical(["a", 4]), "Categorical(['a', 4])"),
-    ],
-)
-def test_repr(parameter, text):
-    assert repr(parameter) == text
-
-
 def test_labels_tell_values_apart():
     assert Categorical([1, "1"]).labels == ("1", "'1'")
     assert Categorical([None, "None"]).labels == ("None", "'None'")
     assert Categorical([0.1234567, 0.12345671]).labels == ("0.1234567", "0.12345671")
     assert Categorical([math.log, np.log]).labels == ("math.log", "numpy.log")
-
-
-# Where values are.
 
 
 def test_index_finds_levels_to_12_digits():
@@ -236,17 +210,6 @@ def test_unit_positions():
     assert math.isnan(unordered[2])
 
 
-def test_columns_hold_numbers_and_labels():
-    at = np.array([1, 0, 1])
-    assert Float(0, 1, 3).column(at).tolist() == [0.5, 0, 0.5]
-    assert Integer(1, 3).column(at).dtype.kind == "i"
-    assert Categorical([4, 8]).column(at).tolist() == [8, 4, 8]
-    assert Categorical([math.log, "a"]).column(at).tolist() == ["a", "log", "a"]
-
-
-# How much is kept.
-
-
 @pytest.mark.parametrize(
     ("old", "new", "share"),
     [
@@ -269,35 +232,10 @@ def test_share_kept_is_measured_on_the_declared_scale(old, new, share):
     assert old.volume_kept(new) == pytest.approx(share)
 
 
-# There and back.
-
-
-@pytest.mark.parametrize(
-    "parameter",
-    [
-        Float(0.1, 0.7, 7),
-        Float(0, 1, [0, 0.123456789012, 1]),
-        Integer(1, 1000, 7, log=True),
-        Categorical(["a", None, True, 1, (1, "b", (2.5,))]),
-        Categorical([math.log, np.tanh]),
-    ],
-)
-def test_json_and_back(parameter):
-    again = parameter_from_json(parameter.to_json())
-    assert again == parameter
-    assert again.to_json() == parameter.to_json()
-    assert again.describe() == parameter.describe()
-
-
-# Talos.
-
-
 @pytest.mark.parametrize(
     ("written", "levels"),
     [
         ((0.5, 5, 10), tuple(np.arange(0.5, 5, 0.45).round(12))),
-        ((0, 0.5, 5), (0, 0.1, 0.2, 0.3, 0.4)),
-        ((2, 30, 10), (2, 4, 7, 10, 13, 16, 18, 21, 24, 27)),
         ((0, 3, 10), (0, 1, 2)),
         ((0, 10, 1), (0,)),
         ([3, 4], (3, 4)),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import objectives
+import refine.testing
 from refine.testing import ObjectiveContract, check_objective, findings_of
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]}
@@ -92,7 +93,11 @@ def test_what_keeps_to_it_passes():
 
 
 @pytest.mark.slow
-def test_it_needs_no_pytest():
-    code = "import sys, refine.testing; print({'pytest', 'tensorflow', 'matplotlib'} & set(sys.modules))"
+def test_it_imports_neither_pytest_nor_what_single_parts_need():
+    heavy = {"pytest", "tensorflow", "keras", "matplotlib"}
+    code = f"import sys, refine.testing; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+    assert {"compare_fits", "keras_models"} <= set(refine.testing.__all__)
+    with pytest.raises(AttributeError, match="module 'refine.testing' has no attribute 'nothing'"):
+        _ = refine.testing.nothing

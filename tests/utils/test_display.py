@@ -57,9 +57,8 @@ def test_control_characters_are_seen_and_do_nothing():
     for text in (to_text(page), to_html(page)):
         assert not set(text) & set("\x1b\x07\r\x9b")
         assert text.count(seen) == 5
-    assert not any(
-        text.startswith("line") for text in to_text(page).splitlines()
-    )  # it would fake a line of ours
+    # At the head of a line it would fake one of ours.
+    assert not any(text.startswith("line") for text in to_text(page).splitlines())
     kept = Page("", (Text("Traceback:\nline\x1b", lines=True),))
     assert to_text(kept).splitlines() == ["Traceback:", "line\\x1b"]
 

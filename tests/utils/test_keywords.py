@@ -20,7 +20,6 @@ def root():
         (lambda: refine.Tree("q", store="sqlite://").add_round({"x": (0, 5)}, abs, seeds=3), "Tree.add_round() got an unexpected keyword argument 'seeds'; did you mean 'seed'?"),
         (lambda: root().run(worker=2), "Round.run() got an unexpected keyword argument 'worker'; did you mean 'workers'?"),
         (lambda: root().replicate(seads=2), "Round.replicate() got an unexpected keyword argument 'seads'; did you mean 'seeds'?"),
-        (lambda: root().replicate(rerum="failed"), "Round.replicate() got an unexpected keyword argument 'rerum'; did you mean 'rerun'?"),
         (lambda: refine.Float(0, 1, level=3), "Float() got an unexpected keyword argument 'level'; did you mean 'levels'?"),
         (lambda: refine.Tree.load("x", nam="y"), "Tree.load() got an unexpected keyword argument 'nam'; did you mean 'name'?"),
         (lambda: refine.autopilot(root(), budgets=3), "autopilot() got an unexpected keyword argument 'budgets'; did you mean 'budget'?"),
@@ -65,7 +64,5 @@ def test_inherited_and_class_methods_are_called_by_the_name_of_the_class():
 
     assert Mine.made(two=3) == (Mine, 3)
     assert Mine().of(one=1) == 1
-    with pytest.raises(
-        TypeError, match=r"^Mine\.of\(\) got an unexpected keyword argument 'ones'; did you mean 'one'\?$"
-    ):
+    with pytest.raises(TypeError, match=r"^Mine\.of\(\) got an unexpected .* 'ones'; did you mean 'one'\?$"):
         Mine().of(ones=1)

@@ -14,6 +14,5 @@ def test_a_warning_points_to_the_call_that_caused_it():
         warnings.simplefilter("always")
         tree.add_round({"x": (0, 5)}, lambda p: 1.0, metric="val_loss", direction=None, n=3)
         line = inspect.currentframe().f_lineno - 1
-    assert [(w.filename, w.lineno, w.category) for w in said] == [
-        (__file__, line, refine.errors.RefineWarning)
-    ]
+    (w,) = said
+    assert (w.filename, w.lineno, w.category) == (__file__, line, refine.errors.RefineWarning)
