@@ -63,9 +63,8 @@ def test_a_sorted_table_tells_nothing_by_its_order(column):
 
 def test_a_grid_is_even():
     space = refine.Space({"a": [1, 2, 3, 4], "b": refine.Float(0, 1, levels=5), "c": ["x", "y"]})
-    table = pd.DataFrame(
-        list(itertools.product([1, 2, 3, 4], np.linspace(0, 1, 5), ["x", "y"])), columns=list("abc")
-    )
+    rows = itertools.product([1, 2, 3, 4], np.linspace(0, 1, 5), ["x", "y"])
+    table = pd.DataFrame(list(rows), columns=list("abc"))
     assert evenness(space, table.assign(value=table["a"] + table["b"]), 1).p == 1
 
 

@@ -45,11 +45,7 @@ def test_both_kinds_of_luck(tree, space, tmp_path):
     assert "| other examples |" in text
     assert "mean of its 3 new runs" in text
     assert "of the variance of single runs comes from the seed" in text
-
-
-@pytest.mark.slow
-def test_the_examples_say_which_differences_count(tree, space):
-    found = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
+    # The examples say which differences count.
     analysis = found.analyze()
     # Models that err independently of each other, in a fifth of 60 rows at most: the two errors add up.
     assert 0.03 < analysis.noise.paired < np.sqrt(2 * 0.8 * 0.2 / 60)
@@ -76,9 +72,8 @@ def test_less_is_better_too(tree, space):
 
 
 def test_why_examples_say_nothing(tree, space):
-    found = tree.add_round(space, classifier, metric="val_loss", direction="maximize", n=12).run(
-        progress=False
-    )
+    found = tree.add_round(space, classifier, metric="val_loss", direction="maximize", n=12)
+    found.run(progress=False)
     assert found.optimism().why_not == Reason("no_formula", {"metric": "val_loss"})
     found.metric = "max:val_acc"
     assert found.optimism().why_not.code == "other_metric"

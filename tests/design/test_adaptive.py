@@ -127,12 +127,6 @@ def test_a_design_that_needs_a_package_says_so(tree, design, package, extra, mon
     assert len(tree) == before
 
 
-@pytest.mark.parametrize("design", ["tpf", 3, None, optuna.samplers.TPESampler])
-def test_a_design_that_is_none_is_refused(tree, design):
-    with pytest.raises(DesignError, match="design"):
-        tree.add_round(SPACE, plain, n=5, design=design)
-
-
 def test_earlier_trials_inside_are_told_first(tree, space):
     root = tree.add_round(space, objectives.bowl, n=40).run(progress=False)
     child = root.branch({**space, "lr": (1.0, 2.0, 3)}, n=10, design="tpe").run(progress=False)

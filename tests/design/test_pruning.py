@@ -99,16 +99,9 @@ def test_a_pruner_is_part_of_the_round_and_not_inherited(tree, space):
 
 @pytest.mark.nightly
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "pruner",
-    [
-        optuna.pruners.HyperbandPruner(min_resource=2, max_resource=20),
-        optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3),
-    ],
-    ids=["hyperband", "median"],
-)
 @pytest.mark.parametrize("design", ["sobol", "tpe"])
-def test_pruners_of_optuna_in_this_process(tmp_path, space, pruner, design):
+def test_pruners_of_optuna_in_this_process(tmp_path, space, design):
+    pruner = optuna.pruners.HyperbandPruner(min_resource=2, max_resource=20)
     states = []
     for name, parts in (("whole", (40,)), ("parts", (9, 40))):
         with refine.Tree("q", store=tmp_path / f"{name}.db") as tree:

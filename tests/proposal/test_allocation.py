@@ -8,7 +8,6 @@ import pytest
 
 import objectives
 import refine
-from refine.errors import ReviewError
 from refine.proposal.allocation import audit_configurations, probe_configurations
 from refine.report.pages.proposal import claim_sentence, why
 from refine.space.space import configuration_key
@@ -44,23 +43,6 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
     assert root.context.store.beside(without._stored.pk) == []
     nothing_cut = review.reject(*root.space.varied).accept(n=40)
     assert nothing_cut.node.audit == 0  # there is no outside
-
-
-@pytest.mark.parametrize(
-    ("shares", "text"),
-    [
-        ({"exploit": 1.0}, "exploit must be a share >= 0 and < 1 of the configurations, got 1.0"),
-        ({"audit": -0.1}, "audit must be a share >= 0 and < 1 of the configurations, got -0.1"),
-        (
-            {"exploit": 0.6, "audit": 0.4},
-            "must leave something for the space-filling design, got 0.6 and 0.4",
-        ),
-    ],
-)
-def test_shares_out_of_range_are_refused(root, shares, text):
-    with pytest.raises(ReviewError, match=text):
-        root.propose().accept(n=40, **shares)
-    assert root.decisions == ()
 
 
 @pytest.mark.slow

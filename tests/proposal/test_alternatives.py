@@ -38,7 +38,7 @@ def offered(frame: pd.DataFrame, space: refine.Space = SPACE, epsilon: float = 0
     return {offer.name: offer for offer in proposal.offers}
 
 
-def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level():
+def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level_and_not_proposed():
     proposal = refine.propose(refine.analyze(SPACE, table()), epsilon=0.15)
     (offer,) = proposal.offers
     assert (offer.name, offer.value) == ("batch", 64)
@@ -47,12 +47,6 @@ def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level():
     assert str(offer_action(offer)) == "review.edit(batch=64)"
     assert "makes no difference beyond 0.1500 at any of its levels" in sentence(offer.reason)
     assert f"{sentence(offer.reason)} To fix it: review.edit(batch=64)" in str(proposal.why())
-
-
-@pytest.mark.slow
-def test_what_is_offered_is_not_proposed():
-    proposal = refine.propose(refine.analyze(SPACE, table()), epsilon=0.15)
-    assert proposal.offers
     assert proposal["batch"].kind == "keep"
     assert proposal.space["batch"] == SPACE["batch"]
     # Times are no evidence: without them the proposal is the same one.
@@ -98,9 +92,7 @@ def test_no_difference_seen_is_not_enough_for_an_offer():
     analysis = refine.analyze(SPACE, frame)
     assert not analysis["batch"].matters
     assert refine.propose(analysis, epsilon=0.01).offers == ()
-
-
-def test_a_level_that_was_hardly_tried_is_not_the_cheapest():
+    # Nor is a level the cheapest that was hardly tried.
     frame = table()
     frame["seconds"] = np.where(frame["batch"] == 16, 1.0, frame["seconds"])
     few = frame[(frame["batch"] != 16) | (np.arange(len(frame)) < 12)]
@@ -109,16 +101,8 @@ def test_a_level_that_was_hardly_tried_is_not_the_cheapest():
 
 
 def test_classes_are_offered_as_they_are_typed_and_survive_json(lookalike):
-    space = refine.Space(
-        {
-            "lr": (0.0, 1.0, 11),
-            "optimizer": [
-                lookalike.optimizers.Adam,
-                lookalike.optimizers.Nadam,
-                lookalike.optimizers.RMSprop,
-            ],
-        }
-    )
+    names = lookalike.optimizers
+    space = refine.Space({"lr": (0.0, 1.0, 11), "optimizer": [names.Adam, names.Nadam, names.RMSprop]})
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, 33, 0)))
     rng = np.random.default_rng(0)
     frame["value"] = -2 * (frame["lr"] - 0.5) ** 2 + rng.normal(0, 0.02, 33)
@@ -129,9 +113,7 @@ def test_classes_are_offered_as_they_are_typed_and_survive_json(lookalike):
     assert str(offer_action(offer)) == "review.edit(optimizer=lookalike.optimizers.Nadam)"
     again = refine.Proposal.from_json(json.loads(proposal.dumps()))
     (read,) = again.offers
-    assert read.value == offer.value
-    assert read.reason == offer.reason
-    assert read.saving == pytest.approx(offer.saving, rel=1e-5)
+    assert (read.value, read.reason) == (offer.value, offer.reason)
     assert again.advice.reason == proposal.advice.reason
     assert again.digest == proposal.digest
     assert str(again) == str(proposal)
@@ -149,13 +131,9 @@ def test_the_next_round_is_large_enough_to_hit_and_to_judge():
         "59 space-filling configurations include one of the best 5.0 % of the proposed space with probability 0.95 and 120 "
         "give the 24 good trials needed to judge 4 parameters, so 130 configurations suffice."
     )
-
-
-def test_no_more_is_advised_than_is_left_to_run():
-    analysis = refine.analyze(SPACE, table(n=30))
-    made = advice(analysis, SPACE, 40)
-    assert made.n == 40
-    assert sentence(made.reason).endswith("configurations suffice; no more than 40 of 594 are left to run.")
+    few = advice(analysis, SPACE, 40)
+    assert few.n == 40
+    assert sentence(few.reason).endswith("configurations suffice; no more than 40 of 594 are left to run.")
     none = advice(analysis, SPACE, 0)
     assert none.n == 0
     assert sentence(none.reason).endswith("but nothing is left to run of 594.")

@@ -10,7 +10,6 @@ import pytest
 
 import refine
 from refine.design.space_filling import Sobol, draw
-from refine.proposal.posterior import surrogate_of
 from refine.report.pages.proposal import why
 from refine.review.decision import Decision, branch_claim
 
@@ -99,32 +98,19 @@ def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_pat
     assert (decision.followed, decision.probability) == (("b",), pytest.approx(only.claim.probability))
     assert only.claim.probability < 0.05 < 0.9 < review.claim.probability
     assert decision.space == review.edit(a=["1"]).space  # the same evidence and edits give the same
-    assert (
-        review.edit(a=["1"], b=review.space["b"]).space["b"] == review.space["b"]
-    )  # the person's own word stays
+    own = review.edit(a=["1"], b=review.space["b"])
+    assert own.space["b"] == review.space["b"]  # the person's own word stays
 
 
 def test_the_claims_of_a_branch_add_up():
-    def decision(probability, epsilon, volume_kept=0.5):
-        space = SPACE if probability is not None else None
-        return Decision(
-            "accepted", "p", space, {}, (), "c", "", "ann", None, probability, volume_kept, epsilon=epsilon
-        )
+    def decision(probability, epsilon, kept=0.5):
+        said = ("accepted", "p", SPACE if probability else None, {}, (), "c", "", "ann", None)
+        return Decision(*said, probability, kept, epsilon=epsilon)
 
-    steps = [decision(0.97, 0.01), decision(0.95, 0.02), decision(1.0, 0.5, volume_kept=1.0)]
+    steps = [decision(0.97, 0.01), decision(0.95, 0.02), decision(1.0, 0.5, kept=1.0)]
     assert branch_claim(steps) == (2, pytest.approx(0.92), pytest.approx(0.03))
     assert branch_claim([decision(0.4, 0.1)] * 2).probability == 0.0
     assert math.isnan(branch_claim([decision(0.9, None)]).epsilon)
     assert branch_claim([*steps, decision(None, None, None)]) is None  # a branch by hand claims nothing
     assert branch_claim([]) is None
     assert Decision.from_json(steps[0].to_json()) == steps[0]
-
-
-@pytest.mark.slow
-def test_a_range_is_not_narrowed_where_no_draw_tells_its_levels_apart(analysis):
-    surrogate = surrogate_of(analysis)
-    spread = float(np.ptp(analysis.y))
-    assert not surrogate.flat(3, 0.01)
-    assert surrogate.flat(3, spread)
-    wide = refine.propose(analysis, risk=0.3, epsilon=spread)
-    assert not [c.name for c in wide.changes if c.kind != "keep"]

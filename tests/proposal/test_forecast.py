@@ -10,6 +10,7 @@ import refine
 from refine.design.space_filling import Uniform, draw
 from refine.errors import AnalysisError
 from refine.proposal.forecast import forecast
+from refine.space.space import configuration_key
 from refine.stats import Forecast
 from refine.stats.simulation import LEVELS
 
@@ -56,19 +57,14 @@ def test_it_is_pure_and_a_round_trip_changes_nothing(analysis):
 
 @pytest.mark.slow
 def test_cells_that_will_not_run_are_left_out(analysis):
-    from refine.space.space import configuration_key
-
     tiny = refine.Space({**SPACE, "z": 0.5, "junk": 1, "kind": "a"})
     rows = draw(Uniform(), tiny, tiny.size, 0)
-    best = {
-        configuration_key(tiny.frozen(tiny.at(row))) for row in rows if abs(tiny.at(row)["x"] - 0.7) < 0.3
-    }
+    cells = [tiny.at(row) for row in rows]
+    best = {configuration_key(tiny.frozen(cell)) for cell in cells if abs(cell["x"] - 0.7) < 0.3}
     everything, rest = (forecast(analysis, tiny, 5, 1, frozenset(skip)) for skip in (set(), best))
     assert rest.quantile("median", 0.5) < everything.quantile("median", 0.5)
-    assert (
-        forecast(analysis, tiny, 5, 1, frozenset(configuration_key(tiny.frozen(tiny.at(r))) for r in rows))
-        is None
-    )
+    all_run = frozenset(configuration_key(tiny.frozen(cell)) for cell in cells)
+    assert forecast(analysis, tiny, 5, 1, all_run) is None
 
 
 def test_nothing_is_said_where_nothing_is_known(analysis):
@@ -94,16 +90,13 @@ def test_what_is_bounded_stays_bounded():
     assert constant.percentile("best", 0.5) == pytest.approx(0.5)
 
 
-def test_percentiles():
+def test_percentiles_and_intervals():
     for level, value in zip(MADE.levels, MADE.median, strict=True):
         assert MADE.percentile("median", value) == pytest.approx(level)
     assert MADE.percentile("median", 3.5) == pytest.approx(0.625)
     assert (MADE.percentile("median", 0.9), MADE.percentile("median", 5.1)) == (0.0, 1.0)
     assert MADE.percentile("best", 8.0) == pytest.approx(0.5)  # ties: the middle of their levels
     assert MADE.percentile("best", 7.5) == pytest.approx(0.15)
-
-
-def test_intervals():
     assert MADE.interval("median", 0.9) == (1.0, 5.0)
     assert MADE.interval("best", 0.5) == (8.0, 8.0)
     assert MADE.interval("median", 0.7) == pytest.approx((1.5, 4.5))

@@ -13,7 +13,7 @@ import refine
 from refine import Float, Integer, Space
 from refine.errors import DesignError, ReviewError
 from refine.proposal.change import by_magnitude
-from refine.proposal.options import Option, Options
+from refine.proposal.options import Option
 from refine.proposal.path import MENU
 from refine.report.pages.preview import leaves_text, risks_text
 
@@ -32,11 +32,7 @@ def option(leaves, new=(), up_to=0.15):
     [
         ({}, {}, "nothing"),
         ({"lr": ("0.1", "1.0")}, {"lr": Float(0.2, 0.9, levels=8)}, "lr below 0.2 and above 0.9"),
-        (
-            {"lr": ("0.8", "0.9", "1.0")},
-            {"lr": Float(0.05, 0.7, levels=8)},
-            "lr above 0.7 (widened: lr down to 0.05)",
-        ),
+        ({"lr": ("1.0",)}, {"lr": Float(0.05, 0.9, levels=8)}, "lr above 0.9 (widened: lr down to 0.05)"),
         ({}, {"units": Integer(8, 128, levels=5, log=True)}, "nothing (widened: units up to 128)"),
         ({"act": ("a",)}, {"act": refine.Categorical(["b", "c", "d"])}, "act a (widened: act by d)"),
     ],
@@ -59,7 +55,6 @@ def test_rows_differ_and_cover_every_risk(tmp_path):
         found = tree.add_round(OLD, score, n=60, seed=1).run(progress=False)
         review = found.propose(risk=0.1, keep=False)
         options = review.options()
-        assert isinstance(options, Options)
         spaces = [row.space for row in options.rows]
         assert all(a != b for a, b in itertools.pairwise(spaces))
         assert (options.rows[0].risk, options.rows[-1].up_to) == (min(MENU), max(MENU))
@@ -106,16 +101,6 @@ def test_it_counts_what_the_table_has(review):
 
 
 @pytest.mark.slow
-def test_nothing_is_decided_and_the_edits_so_far_count(review):
-    edited = review.edit(dropout=(0.0, 0.2))
-    assert edited.preview().space == edited.space
-    assert edited.preview(lr=(0.5, 2.5)).space == edited.edit(lr=(0.5, 2.5)).space
-    assert review.edits == {}
-    assert not review.round.children
-    assert not review.round.decisions
-
-
-@pytest.mark.slow
 def test_throwing_the_best_away_is_said(review):
     best = review.round.best
     look = review.preview(lr=(3.0, 5.0))
@@ -124,6 +109,9 @@ def test_throwing_the_best_away_is_said(review):
     assert leaves in str(look)
     assert leaves in str(review.edit(lr=(3.0, 5.0)))  # an edit says so by itself
     assert "The best trial (value" not in str(review.preview())
+    edited = review.edit(dropout=(0.0, 0.2))  # the edits so far count
+    assert edited.preview(lr=(0.5, 2.5)).space == edited.edit(lr=(0.5, 2.5)).space
+    assert not review.round.decisions
     none = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=7)
     assert math.isnan(none.best_kept)
     assert "no trial lies inside" in str(none)
@@ -146,9 +134,8 @@ LINEAR = refine.Float(1e-4, 0.1, levels=12)
 
 def reviewed(objective, x, n=60):
     space = {"x": x, "d": (0.0, 0.5, 6)}
-    root = refine.Tree("q", store="sqlite://").add_round(
-        space, lambda p: objective(p["x"]) - 0.1 * p["d"], n=n, seed=1
-    )
+    tree = refine.Tree("q", store="sqlite://")
+    root = tree.add_round(space, lambda p: objective(p["x"]) - 0.1 * p["d"], n=n, seed=1)
     return root.run(progress=False).propose(risk=0.05)
 
 
@@ -169,8 +156,7 @@ def test_what_is_good_at_the_low_end_of_decades_is_offered_by_magnitude():
     assert (found.new.low, found.new.high) == (review.space["x"].low, review.space["x"].high)
     assert found.factor >= 10
     assert found.crowded >= found.good / 2
-    text = str(review.why())
-    assert "on a logarithmic scale have the levels" in " ".join(text.split())
+    assert "on a logarithmic scale have the levels" in " ".join(str(review.why()).split())
     # The call that it prints is one that can be made, and the child finds what the levels before could not tell apart.
     child = review.edit(x=found.new).accept(n=24, note="by magnitude").run(progress=False)
     assert child.space["x"].log
@@ -182,9 +168,7 @@ def test_what_is_good_at_the_low_end_of_decades_is_offered_by_magnitude():
     ("objective", "x"),
     [
         (lambda x: -((x - 0.04) ** 2), LINEAR),  # good in the middle of the scale
-        (lambda x: -((x - 0.1) ** 2), LINEAR),  # good at its high end
         (by_decades, refine.Float(1e-4, 0.1, levels=12, log=True)),
-        (lambda x: -abs(x - 23) / 30, refine.Integer(1, 100, levels=12)),
         (lambda x: -x, refine.Float(0.0, 1.0, levels=12)),  # zero has no magnitude
         (lambda x: 0.0, LINEAR),  # nothing is known of it
     ],

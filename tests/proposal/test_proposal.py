@@ -74,9 +74,14 @@ def test_a_proposed_space_lies_inside_unless_it_widens_on_purpose(seed, risk):
 
 
 @pytest.mark.slow
-def test_a_proposal_survives_json_and_an_empty_decision_changes_nothing():
-    proposal = refine.propose(analysed(3))
+def test_a_proposal_survives_json_and_its_claim_says_which_regions_its_trials_would_have_hit():
+    proposal = refine.propose(analysed(3), risk=0.15)
+    claim = proposal.claim
+    assert (claim.even, claim.scope) == (80, pytest.approx(1 - 0.05 ** (1 / 80), rel=0.01))
+    told = "80 evenly drawn trials would have hit any region of 3.6 % of the present space (95 % sure)"
+    assert told in claim_sentence(proposal)
     again = refine.Proposal.from_json(json.loads(proposal.dumps()))
+    assert (again.claim.even, again.claim.scope) == (80, pytest.approx(claim.scope))
     assert again.digest == proposal.digest
     assert again.space == proposal.space
     assert str(again) == str(proposal)
@@ -88,9 +93,8 @@ def test_pure_noise_is_not_narrowed():
     changed = total = 0
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 100, seed))).assign(
-            value=rng.normal(size=100)
-        )
+        frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 100, seed)))
+        frame["value"] = rng.normal(size=100)
         proposal = refine.propose(refine.analyze(SPACE, frame, seed=seed))
         changed += sum(c.kind != "keep" for c in proposal.changes)
         total += len(proposal.changes)
@@ -165,37 +169,12 @@ def test_what_mattered_earlier_may_be_narrowed_if_earlier_trials_still_show_it()
     assert {c.name for c in alone.changes if c.kind != "keep"} <= still < set(names)
 
 
-@pytest.mark.slow
-def test_a_claim_says_which_regions_its_trials_would_have_hit():
-    proposal = refine.propose(analysed(3), risk=0.15)
-    claim = proposal.claim
-    assert claim.even == 80
-    assert claim.scope == pytest.approx(1 - 0.05 ** (1 / 80), rel=0.01)
-    text = claim_sentence(proposal)
-    assert (
-        "80 evenly drawn trials would have hit any region of 3.6 % of the present space (95 % sure)" in text
-    )
-    again = refine.Proposal.from_json(json.loads(proposal.dumps()))
-    assert (again.claim.even, again.claim.scope) == (80, pytest.approx(claim.scope))
-
-
 def test_earlier_even_trials_count_where_they_reach_everywhere():
     frame, space = round_of(4, 100), SPACE.replace({"dropout": refine.Float(0.0, 0.3, levels=4)})
     own = refine.analyze(space, frame[:40]).n_even
     assert refine.analyze(space, frame[:40], earlier=frame[40:]).n_even > own
     narrow = frame[40:][frame[40:]["units"] < 16]  # says nothing of larger ones
     assert refine.analyze(space, frame[:40], earlier=narrow).n_even == own
-
-
-@pytest.mark.slow
-def test_a_sentence_is_part_of_no_digest(monkeypatch):
-    before = refine.propose(analysed(3), risk=0.15)
-    for code in CODES:
-        monkeypatch.setitem(reasons._SENTENCES, code, lambda v: "Because.")
-    after = refine.propose(analysed(3), risk=0.15)
-    assert set(why(after.changes[0]).split()) == {"Because."}
-    assert (after.digest, after.dumps()) == (before.digest, before.dumps())
-    assert refine.Proposal.from_json(json.loads(before.dumps())).digest == before.digest
 
 
 def test_every_code_has_a_sentence():
@@ -205,13 +184,8 @@ def test_every_code_has_a_sentence():
 def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list[refine.Parameter]:
     """The range of lr in three rounds of 40, each on what was proposed on the one before."""
     rng = np.random.default_rng(seed)
-    space = refine.Space(
-        {
-            "lr": refine.Float(1e-5, 1e-3, levels=9, log=True),
-            "dropout": (0.0, 0.5, 6),
-            "kind": ["a", "b", "c"],
-        }
-    )
+    lr = refine.Float(1e-5, 1e-3, levels=9, log=True)
+    space = refine.Space({"lr": lr, "dropout": (0.0, 0.5, 6), "kind": ["a", "b", "c"]})
     earlier, found = [], []
     for look in (1, 2, 3):
         found.append(space["lr"])
@@ -245,9 +219,8 @@ def analysis_of(value, seed=0, **parameters):
 
 @pytest.mark.slow
 def test_a_trend_is_not_narrowed_onto_an_open_end():
-    for seed in range(3):
-        proposal = refine.propose(analysis_of(lambda f: f["x"], seed, x=(0.0, 1.0, 9)))
-        change = proposal["x"]
+    for seed in range(2):
+        change = refine.propose(analysis_of(lambda f: f["x"], seed, x=(0.0, 1.0, 9)))["x"]
         assert change.kind == "widen"
         assert change.new.high == pytest.approx(2.0)
         assert "the optimum may be beyond" in why(change)

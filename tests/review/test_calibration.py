@@ -102,9 +102,8 @@ def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_less_is_better_where_it_is_minimised(tree, space):
-    root = tree.add_round(
-        space, lambda p: -objectives.bowl(p), direction="minimize", n=100, seed=7, name="loss"
-    )
+    options = {"direction": "minimize", "n": 100, "seed": 7, "name": "loss"}
+    root = tree.add_round(space, lambda p: -objectives.bowl(p), **options)
     child = wrong(root.run(progress=False)).accept(n=40, audit=0.3).run(progress=False)
     (entry,) = tree.calibration().entries
     space_filling = child.trials.loc[child.trials["origin"] == "space_filling", "value"]
@@ -175,14 +174,6 @@ def test_coverage_is_counted_with_its_interval(tree, root):
         assert (c.hits, c.n) == (held, 2)
         assert (c.low, c.high) == pytest.approx(tuple(map(float, stats.wilson(c.hits, 2))))
     assert [(c.what, c.nominal) for c in coverage] == [(w, p) for w in ("median", "best") for p in (0.5, 0.9)]
-
-
-@pytest.mark.slow
-def test_a_reopened_store_keeps_the_same_book(tmp_path, space):
-    with refine.Tree("q", store=tmp_path / "r.db") as tree:
-        root = tree.add_round(space, objectives.bowl, n=60, seed=7).run(progress=False)
-        root.propose().accept(n=20).run(progress=False)
-        text, frame = str(tree.calibration()), tree.calibration().frame
-    with refine.Tree("q", store=tmp_path / "r.db", create=False) as tree:
-        assert str(tree.calibration()) == text
-        assert tree.calibration().frame.equals(frame)
+    with refine.Tree("question", store=tree.store, create=False) as again:  # the same book
+        assert str(again.calibration()) == str(calibration)
+        assert again.calibration().frame.equals(calibration.frame)

@@ -83,16 +83,6 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
 
 
 @pytest.mark.slow
-def test_a_child_does_not_run_again_what_its_ancestors_ran(root):
-    child = root.propose().edit(lr=root.space["lr"]).accept(n=30).run(progress=False)
-    ran = {tuple(row) for row in root.trials[list(root.space)].to_numpy()}
-    mine = {tuple(row) for row in child.trials[list(child.space)].to_numpy()}
-    assert len(mine) == 30
-    assert not ran & mine
-    assert child.analyze().n_earlier > 0
-
-
-@pytest.mark.slow
 def test_decline_is_kept(root, tree):
     root.propose().decline(note="not yet", author="bo")
     (decision,) = root.decisions
@@ -166,10 +156,3 @@ def test_no_risk_is_taken_that_cannot_be_stated(tree):
     text = rendered([*decisions_parts(facts), *(section(facts) for section in EVIDENCE)])
     assert "probability 0.00" not in text
     assert "nan" not in text
-
-
-def test_a_bound_typed_far_too_large_is_refused_before_it_takes_all_memory(root):
-    review = root.propose()
-    for far in (1e30, 2e9):
-        with pytest.raises(ReviewError, match="levels must be <= 100,000"):
-            review.edit(lr=(0, far))

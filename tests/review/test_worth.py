@@ -196,9 +196,7 @@ def test_a_plan_is_rehearsed_the_same_again(tree):
 def test_plans_cost_the_same_and_can_be_analysed():
     assert plans_beside(4, 30) == [(4, 30), (1, 120), (2, 60), (8, 15)]
     assert plans_beside(1, 12) == [(1, 12)]
-    for rounds, n in plans_beside(8, 40):
-        assert n >= 10
-        assert 300 < rounds * n <= 320
+    assert all(n >= 10 and 300 < rounds * n <= 320 for rounds, n in plans_beside(8, 40))
 
 
 def test_before_anything_is_known_no_plan_can_be_rehearsed(tree):

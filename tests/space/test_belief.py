@@ -78,7 +78,6 @@ def test_it_comes_back_from_json_and_from_python_as_it_was():
         ({"optimizer": {"adam": -0.5}}, "the weight of adam must be a probability from 0 to 1, got -0.5"),
         ({"optimizer": {"adam": 0.8, "sgd": 0.5}}, "must not sum to more than 1, got 1.3"),
         ({"optimizer": {"adam": 0.5, "sgd": 0.1, "rmsprop": 0.1}}, "of all choices must sum to 1, got 0.7"),
-        ({"optimizer": {}}, "optimizer: must be refine.Near(...)"),
         (["lr"], "belief maps parameters to what you believe of them"),
     ],
 )
@@ -92,11 +91,7 @@ def test_what_breaks_a_rule_is_refused_with_the_way_out(said, told):
     [
         (1, {}, "needs one width, a factor or a distance; such as Near(1, within_factor=3)"),
         (1, {"within": 1, "within_factor": 3}, "needs one width"),
-        (
-            1,
-            {"within_factor": 1},
-            "within_factor must be > 1, got 1; 3 means from a third to three times the",
-        ),
+        (1, {"within_factor": 1}, "within_factor must be > 1, got 1; 3 means from a third to three times"),
         (1, {"within": -1}, "within must be a distance > 0, got -1"),
         (1, {"within": float("nan")}, "within must be a finite number"),
         (0, {"within_factor": 3}, "a factor needs a value > 0"),

@@ -28,10 +28,8 @@ GRID = {
 @pytest.mark.parametrize(
     ("expression", "meaning"),
     [
-        ("units > 4", lambda p: p["units"] > 4),
         ("depth > 0 or shape != 'funnel'", lambda p: p["depth"] > 0 or p["shape"] != "funnel"),
         ("units * depth <= 16 and rate < 1", lambda p: p["units"] * p["depth"] <= 16 and p["rate"] < 1),
-        ("not (shape == 'brick')", lambda p: p["shape"] != "brick"),
         ("depth < units / 4 < 4", lambda p: p["depth"] < p["units"] / 4 < 4),
         ("shape not in ('funnel', 'long')", lambda p: p["shape"] not in ("funnel", "long")),
         ("norm is not None and norm != 2", lambda p: p["norm"] is True),
@@ -44,7 +42,6 @@ GRID = {
         ("max(depth, 1, rate) > 1", lambda p: max(p["depth"], 1, p["rate"]) > 1),
         ("log10(depth) > 0", lambda p: p["depth"] > 1),  # log of zero is -inf, no warning
         ("1 / depth > 0.4", lambda p: p["depth"] == 0 or 1 / p["depth"] > 0.4),  # 1 / 0 is inf
-        ("depth", lambda p: p["depth"] != 0),
         ("shape == depth or units == 4", lambda p: p["units"] == 4),  # a text never equals a number
     ],
 )
@@ -110,12 +107,7 @@ def test_an_or_keeps_none_from_being_calculated_with():
 
 @pytest.mark.parametrize(
     ("expression", "holds"),
-    [
-        ("a + b == 0.3", True),
-        ("a + b > 0.3", False),
-        ("a + b in [0.3, 7]", True),
-        ("tiny > 0", True),
-    ],
+    [("a + b == 0.3", True), ("a + b > 0.3", False), ("a + b in [0.3, 7]", True), ("tiny > 0", True)],
 )
 def test_numbers_that_differ_by_rounding_alone_are_equal(expression, holds):
     space = Space({"a": [0.1, 1], "b": [0.2, 1], "tiny": [1e-13, 1]}, [expression])

@@ -136,10 +136,7 @@ def test_conditions_that_no_space_can_have(parameters, text):
     ("options", "text"),
     [
         ({"when": True}, "when= must be an expression as text such as \"optimizer == 'sgd'\", got True"),
-        (
-            {"otherwise": 3},
-            "otherwise= is the value where a condition isn't met, got 3 without one; add when=",
-        ),
+        ({"otherwise": 3}, "otherwise= is the value where a condition isn't met, got 3 without one; add"),
         ({"when": "a = 1"}, "when 'a = 1': must be one expression, but invalid syntax; = is written == here"),
     ],
 )

@@ -37,12 +37,10 @@ def test_edits_keep_a_declared_order():
         # (low, high) keeps the levels between, and the spacing beyond, with both ends as levels.
         (Float(0, 0.5, 6), (0, 0.2), Float(0, 0.2, 3)),
         (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, [0, 0.1, 0.2, 0.25])),  # earlier trials stay on the grid
-        (Float(0, 0.5, 6), (0.11, 0.12), Float(0.11, 0.12, 2)),
         (Float(0, 0.5, 6), (0, 1), Float(0, 1, 11)),  # beyond the old bounds: wider
         (Integer(0, 10), (2, 5), Integer(2, 5, 4)),
         (Integer(0, 10), (0.5, 5.5), Float(0.5, 5.5, [0.5, 1, 2, 3, 4, 5, 5.5])),  # no integers any more
         (LOG, (1e-4, 1e-2), Float(1e-4, 1e-2, 3, log=True)),
-        (Integer(1, 1000, 4, log=True), (1, 100), Integer(1, 100, 3, log=True)),
         # (low, high, levels) sets the number of levels.
         (Float(0, 0.5, 6), (0, 0.2, 9), Float(0, 0.2, 9)),
         (Float(0, 0.5, 6), (0, 1, 5), Float(0, 1, 5)),  # two ints, but a Float stays one
@@ -50,13 +48,11 @@ def test_edits_keep_a_declared_order():
         # A list sets choices, a scalar fixes, a parameter is itself.
         (Float(0, 0.5, 6), [0, 0.3], Categorical([0, 0.3])),
         (Float(0, 0.5, 6), 0.2, Categorical([0.2])),
-        (Integer(0, 10), 3, Categorical([3])),
-        (Float(0, 0.5, 6), Float(0, 0.1, 2, log=False), Float(0, 0.1, 2)),
-        (Categorical(["a", "b", "c"]), ["a", "b"], Categorical(["a", "b"])),
         (Categorical([4, 8]), (0, 1.0, 3), Float(0, 1, 3)),
+        (Categorical([4, 8, 16, 32, 64]), (8, 32), Categorical([8, 16, 32])),
+        (Categorical([4, 8, 16, 32, 64]), (8, 30), Integer(8, 30)),  # 30 is none of them: as in a new space
         # What a table shows like one of the choices is that one; a choice of its own has to say so.
         (Categorical(["1", "2", "auto"]), [1, "auto"], Categorical(["1", "auto"])),
-        (Categorical([8, 16, 32]), ["8", 16], Categorical([8, 16])),
         (Categorical([1, "1", "a"]), ["1", 1], Categorical([1, "1"])),
         (Categorical(["1", "2"]), Categorical([1]), Categorical([1])),
     ],
@@ -85,41 +81,13 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        (
-            "drop",
-            (0, 0.2),
-            "unknown parameter 'drop'; did you mean 'dropout'?; to add a parameter: round.branch(",
-        ),
-        ("dropout", (0.5, 0.2), "dropout: low must be < high, got (0.5, 0.2); swap them?"),
         ("dropout", (0, math.nan), "dropout: high must be a finite number, got nan"),
-        (
-            "dropout",
-            (0, 0.2, 2.5),
-            "dropout: (0, 0.2, 2.5) may mean two things; for three choices write the list",
-        ),
+        ("dropout", (0, 0.2, 2.5), "dropout: (0, 0.2, 2.5) may mean two things; for three choices write"),
         ("act", [], "act: choices must not be empty, got []; give at least one value"),
         ("act", {"relu"}, "act: choices must be a list, whose order is kept, got set; write [...]"),
-        ("act", (0, 1), "act: a choice has no bounds, got (0, 1); write a list of some of relu, elu"),
-        (
-            "act",
-            ["Relu", "elu"],
-            "act: 'Relu' is none of the choices; did you mean 'relu'? else write refine.Cat",
-        ),
-        (
-            "lr",
-            (0, 0.1),
-            "lr: low must be > 0 on a logarithmic scale, got (0, 0.1); start above zero, or write",
-        ),
-        (
-            "dropout",
-            ["a", "b"],
-            "dropout: a range takes numbers, got the text 'a' in ['a', 'b']; write (low, high)",
-        ),
-        (
-            "dropout",
-            [0.1, None],
-            "dropout: a range takes numbers, got None in [0.1, None]; write (low, high)",
-        ),
+        ("lr", (0, 0.1), "lr: low must be > 0 on a logarithmic scale, got (0, 0.1); start above zero, or"),
+        ("dropout", ["a", "b"], "dropout: a range takes numbers, got the text 'a' in ['a', 'b']; write (low"),
+        ("dropout", [0.1, None], "dropout: a range takes numbers, got None in [0.1, None]; write (low, high"),
     ],
 )
 def test_edits_that_cannot_be_made(name, value, text):
@@ -198,12 +166,6 @@ def test_narrowed(old, keep, between, levels):
         assert new.grid == levels
     else:
         assert new.grid == pytest.approx(levels, rel=1e-11)
-
-
-def test_a_pair_of_its_values_keeps_what_lies_between_in_an_ordered_choice():
-    units = Categorical([4, 8, 16, 32, 64])
-    assert edited(units, (8, 32)).grid == (8, 16, 32)
-    assert edited(units, (8, 30)) == Integer(8, 30)  # no value of the choice: a range as in a new space
 
 
 def test_an_edit_may_name_a_class_as_tables_show_it(lookalike):

@@ -1,4 +1,4 @@
-"""Every bad input of a space is a SpaceError that says the rule, the value, and what to write instead."""
+"""Bad input of a space is a SpaceError of the rule, the value, and what to write; what is common is in tests/errors."""
 
 from __future__ import annotations
 
@@ -32,25 +32,17 @@ def refused(make):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ((0.5, 0.2), "low must be < high, got (0.5, 0.2); swap them?"),
         ((3, 3), "low must be < high, got (3, 3); to fix the parameter give the value alone: 3"),
         ((0, math.inf), "high must be a finite number, got inf"),
         ((-1e308, 1e308), "the distance from low to high must be a finite number, got (-1e+308, 1e+308)"),
         ((0, 1.0, 1), "levels must be >= 2 so that both ends are levels, got 1"),
         ((0, 3, 9), f"(0, 3, 9) {TWO} [0, 3, 9], for a range from 0 to 3 write refine.Integer(0, 3, levels=4)"),
-        ((0, 1.0, 2.5), f"(0, 1.0, 2.5) {TWO} [0, 1.0, 2.5], for a range from 0 to 1.0 write refine.Float("),
         ((1.0, 0.5, 2.5), f"{THIRD} (1.0, 0.5, 2.5)"),
-        ((0.1, 1, "log"), f"{THIRD} (0.1, 1, 'log'); a logarithmic scale is refine.Float(low, high, log=True)"),
         ((), "a tuple is a range (low, high) or (low, high, levels) of numbers, got ()"),
-        (("a", "b"), "of numbers, got ('a', 'b'); for choices write a list ['a', 'b']"),
         ((0.0, 1.0, 2_000_000_000), "levels must be <= 100,000, got 2e+09; give fewer: (low, high, levels)"),
         ([], "choices must not be empty, got []; give at least one value"),
-        ({1, 2}, "choices must be a list, whose order is kept, got set; write [...]"),
-        ({"a": 1}, "a list of choices [...] or one value, got the dictionary {'a': 1}; write one of these"),
         ((i for i in range(3)), "or one value, got generator"),
-        (Float, "a parameter is more than its kind, got Float alone; write Float(low, high)"),
         ([0.3, 0.1 + 0.2], "choices must differ, got 0.3 twice; leave one out"),
-        ([[1, 2], (1, 2.0)], "choices must differ, got (1, 2) twice"),
         (np.float64("-inf"), "a value must be finite, got -inf"),
         ([lambda x: x], "<lambda>: a choice must be importable again, but it is a lambda; define it with `def`"),
         ([[].append], "list.append: a choice must be importable again, but builtins:list.append leads to another"),
@@ -67,8 +59,6 @@ def test_entries(value, text):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: Float("a", 1), "low must be a finite number, got 'a'"),
-        (lambda: Float(0, 1, log=True), "low must be > 0 on a logarithmic scale, got 0; start above zero or"),
         (lambda: Float(0.1, 1, log=1), "log must be True or False, got 1"),
         (lambda: Float(0, 1, levels=True), "levels must be a whole number or a list of numbers, got True"),
         (lambda: Float(0, 1, levels=[0, "b", 1]), "levels must be finite numbers, got [0, 'b', 1]"),
@@ -89,11 +79,9 @@ def test_entries(value, text):
         (lambda: Space({}), "a space needs at least one parameter, got none"),
         (lambda: Space([("a", 1)]), "a space needs a mapping of names to parameters, got list; write {"),
         (lambda: Space({1: [1]}), "a parameter's name must be a text that is not empty, got 1"),
-        (lambda: Space({"state": [1]}), "state: this name is reserved for the table of trials (state, value, "),
         (lambda: Space({"a": (0, 3)}, "a > 1"), "constraints must be a list of expressions, got the text 'a > 1'"),
         (lambda: Space({"a": (0, 3)}, None), "constraints must be a list of expressions, got None; for none give []"),
         (lambda: Space({"a": (0, 3)}, [3]), "a constraint must be an expression as text such as 'units > 4 or"),
-        (lambda: Space({"a": 1}).contains({"a": 1}), "contains needs a table, one row per configuration, got dict"),
         (lambda: Space.from_json("{}"), "from_json needs the dictionary that to_json gives, got str"),
         (lambda: Space.from_talos({"a": (0, 1)}), "a: a Talos range is (low, high, steps) of numbers, got (0, 1)"),
         (lambda: Space.from_talos({"a": (0, NAN, 2)}), "a: a Talos range needs finite low < high and steps > 0, got"),
@@ -113,13 +101,9 @@ NUMBERS = "arithmetic and < <= > >= need numbers on both sides, but here are oth
         ("x.real > 1", "x.real"),
         ("(lambda: 1)() == x", "(lambda: 1)()"),
         ("[i for i in x]", "[i for i in x]"),
-        ("(y := x) > 1", "(y := x)"),
-        ("x if s == 'a' else x", "x if s == 'a' else x"),
         ("x & 1", "x & 1"),
-        ("f'{x}' == 'a'", "f'{x}'"),
         ("x > ...", "..."),
         ("max(x, key=abs) > 1", "max(x, key=abs)"),
-        ("x.max() > 1", "x.max()"),
     ],
 )
 def test_syntax_that_is_not_allowed(expression, part):
@@ -139,14 +123,10 @@ def test_syntax_that_is_not_allowed(expression, part):
         ("__import__('os')", "unknown function __import__(); known: abs, min, max, log, log2, log10, sqrt"),
         ("mx(x, 2) > 2", "unknown function mx(); did you mean 'max'?"),
         ("log(x, 2) > 1", "log() takes one argument, got 2"),
-        ("min() > x", "min() takes one argument or more, got 0"),
         ("1 > 0", "must name at least one parameter"),
-        ("xs > 1", "unknown parameter 'xs'"),
-        ("s == a", "unknown parameter 'a'; a text stands in quotes"),
         ("x in [[1], 2]", "a list may stand only after in, got [1]"),
         ("s in 'abc'", "after in stands a list, as in `units in [4, 8]`, got 'abc'"),
         ("s + 1 == 2", NUMBERS),
-        ("o < 1", NUMBERS),
         ("n > 1", f"{NUMBERS}; compare those with ==, != or in, and ask for None first: n is None or ..."),
     ],
 )

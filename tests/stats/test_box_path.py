@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.stats import Axis
-from refine.stats.box_path import RiskPath, levels_of, untried
+from refine.stats.box_path import RiskPath, levels_of
 from refine.stats.posterior import Posterior
 
 LEVELS = np.linspace(0.0, 1.0, 6)
@@ -23,9 +23,7 @@ def _posterior(scores):
 
 def _draws(count=200, seed=0, spread=0.1):
     rng = np.random.default_rng(seed)
-    centre = np.column_stack([np.full(count, 0.6), np.full(count, 0.2)]) + spread * rng.normal(
-        size=(count, 2)
-    )
+    centre = np.array([0.6, 0.2]) + spread * rng.normal(size=(count, 2))
     choice = np.where(rng.random(count) < 0.97, 1, 2)
     gap = ((CELLS[None, :, 1:] - centre[:, None, :]) ** 2).sum(axis=2)
     return _posterior(-gap - 1.0 * (CELLS[None, :, 0] != choice[:, None]))
@@ -115,10 +113,3 @@ def test_guards():
     for wanted in (20, 50):
         for box in RiskPath(inside=wanted)(found, CELLS, AXES, 0.02).boxes:
             assert _inside(box).sum() >= wanted
-
-
-def test_untried_levels():
-    assert untried(AXES[0], [0, 0, 2]).tolist() == [False, True, False]
-    assert untried(AXES[1], [0.42, 0.6]).tolist() == [True, True, False, False, True, True]
-    assert untried(AXES[1], [0.0, 1.0]).sum() == 0
-    assert untried(AXES[1], []).all()

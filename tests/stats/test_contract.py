@@ -64,25 +64,14 @@ DATA = {
     "VarianceComponents": (Y, GROUPS),
 }
 """Statistic -> what it is called with."""
-FEWER = {
-    "resamples": 50,
-    "permutations": 99,
-    "groups": 10,
-    "forest_draws": 40,
-    "process_draws": 40,
-    "trees": 20,
-    "repeats": 50,
-    "simulations": 20,
-}
-EXPORTED = [
-    name
-    for name in stats.__all__
-    if dataclasses.is_dataclass(getattr(stats, name)) and "__call__" in vars(getattr(stats, name))
-]
+FEWER = {"resamples": 50, "permutations": 99, "groups": 10, "repeats": 50, "simulations": 20}
+FEWER |= {"forest_draws": 40, "process_draws": 40, "trees": 20}
 
 
 def test_every_statistic_has_data():
-    assert sorted(DATA) == sorted(EXPORTED)
+    exported = {name: getattr(stats, name) for name in stats.__all__}
+    statistics = [n for n, s in exported.items() if dataclasses.is_dataclass(s) and "__call__" in vars(s)]
+    assert sorted(DATA) == sorted(statistics)
 
 
 @pytest.mark.parametrize("name", [name for name in DATA if DATA[name] is not None])

@@ -38,14 +38,11 @@ def test_wilson_of_nothing_is_everything():
         wilson(3, 2)
 
 
-def test_hit_probability():
+def test_hit_probability_and_the_smallest_region_that_trials_hit():
     assert hit_probability(60, 0.05) == pytest.approx(1 - 0.95**60)
     assert hit_probability(0, 0.05) == 0.0
     with pytest.raises(AnalysisError, match="n: must be >= 0, got -1"):
         hit_probability(-1, 0.1)
-
-
-def test_hit_share_is_the_smallest_region_that_trials_hit():
     assert hit_share(100) == pytest.approx(0.0295, abs=1e-4)
     assert hit_probability(100, hit_share(100)) == pytest.approx(0.95)
     assert hit_share(0) == 1.0

@@ -15,9 +15,8 @@ from refine.stats.detection import cauchy_p, distinct, joined, looks_spent, stag
 def mixed(seed: int, n: int = 80):
     """Two ordered columns, one of them with two levels, and a choice of three."""
     rng = np.random.default_rng(seed)
-    x = np.column_stack(
-        [rng.choice(np.arange(6) / 5, n), rng.choice([0.25, 0.75], n), rng.integers(0, 3, n)]
-    ).astype(float)
+    columns = [rng.choice(np.arange(6) / 5, n), rng.choice([0.25, 0.75], n), rng.integers(0, 3, n)]
+    x = np.column_stack(columns).astype(float)
     y = x[:, 0] ** 2 + 0.3 * (x[:, 2] == 1) + rng.normal(0, 0.5, n)
     return x, y, [0, 0, 3]
 
@@ -25,11 +24,8 @@ def mixed(seed: int, n: int = 80):
 def test_it_is_the_partial_f_test_of_least_squares():
     x, y, kinds = mixed(0)
     score = norm.ppf((rankdata(y) - 0.5) / y.size)
-    terms = [
-        np.column_stack([x[:, 0], x[:, 0] ** 2]),
-        x[:, [1]],
-        np.column_stack([x[:, 2] == 1, x[:, 2] == 2]).astype(float),
-    ]
+    choice = np.column_stack([x[:, 2] == 1, x[:, 2] == 2]).astype(float)
+    terms = [np.column_stack([x[:, 0], x[:, 0] ** 2]), x[:, [1]], choice]
     full = sm.OLS(score, sm.add_constant(np.hstack(terms))).fit()
     theirs = []
     for j in range(3):
@@ -103,8 +99,6 @@ def test_one_p_value_is_itself():
 
 @pytest.mark.slow
 def test_the_level_holds_for_dependent_tests():
-    from scipy.stats import norm
-
     rng = np.random.default_rng(0)
     for correlation in (0.0, 0.5, 0.95):
         common = rng.normal(size=(20000, 1))

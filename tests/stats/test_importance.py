@@ -10,10 +10,8 @@ from refine.errors import AnalysisError
 from refine.stats import PedAnova, Spearman, benjamini_hochberg, joined, permutations_needed
 
 newer = pytest.mark.skipif(int(optuna.__version__.split(".")[0]) < 5, reason="Optuna 4 gives other values")
-STEPS, CHOICE = (
-    optuna.distributions.IntDistribution(0, 10),
-    optuna.distributions.CategoricalDistribution([0, 1, 2]),
-)
+STEPS = optuna.distributions.IntDistribution(0, 10)
+CHOICE = optuna.distributions.CategoricalDistribution([0, 1, 2])
 REAL = optuna.distributions.FloatDistribution(0, 1)
 
 
@@ -23,9 +21,8 @@ def optunas(rows, y, top, region=1.0):
     study = optuna.create_study(direction="maximize")
     for row, value in zip(rows, y, strict=True):
         params, distributions = ({name: each[k] for name, each in row.items()} for k in (0, 1))
-        study.add_trial(
-            optuna.trial.create_trial(params=params, distributions=distributions, value=float(value))
-        )
+        trial = optuna.trial.create_trial(params=params, distributions=distributions, value=float(value))
+        study.add_trial(trial)
     evaluate = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=top, region_quantile=region)
     return evaluate.evaluate(study)
 
@@ -39,9 +36,8 @@ def test_raw_value_is_optunas(n, top, region):
     steps, real, choice = rng.integers(0, 11, n), rng.random(n), rng.integers(0, 3, n)
     y = np.round(-((real - 0.5) ** 2) * 4 + 0.3 * steps + (choice == 2) + rng.normal(size=n), 1)
     each = zip(steps.tolist(), real.tolist(), choice.tolist(), strict=True)
-    theirs = optunas(
-        [{"s": (s, STEPS), "r": (r, REAL), "c": (c, CHOICE)} for s, r, c in each], y, top, region
-    )
+    rows = [{"s": (s, STEPS), "r": (r, REAL), "c": (c, CHOICE)} for s, r, c in each]
+    theirs = optunas(rows, y, top, region)
     measure = PedAnova(top=top, region=region, permutations=19, resamples=10)
     assert measure(steps / 10, y, levels=np.arange(11) / 10).raw == pytest.approx(theirs["s"], rel=1e-6)
     assert measure(real, y).raw == pytest.approx(theirs["r"], rel=1e-6)
@@ -78,9 +74,8 @@ def test_a_regime_and_what_it_has_share_importance_as_the_best_trials_do():
     of_x, of_y = (measure(v, value, levels=levels, read=r) for v, r in ((x, bad), (y, ~bad)))
     of_c, nothing = measure(bad.astype(float), value, 2), measure(y, value, levels=levels, read=bad)
     assert (of_x.estimate, of_x.p, nothing.top) == (0.0, 1.0, 0)
-    assert (
-        of_y.low > of_c.high > of_c.low > 0
-    )  # the regime is half of what y decides: one level of two, not two of eleven
+    # The regime is half of what y decides: one level of two, not two of eleven.
+    assert of_y.low > of_c.high > of_c.low > 0
     assert of_y.p == 0.001
     # All that reads it, and half of the trials beside that don't: as important within, and half of the trials.
     alone = measure(y[~bad], value[~bad], levels=levels)

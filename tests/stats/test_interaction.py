@@ -31,13 +31,7 @@ def test_a_ridge_is_found():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "surface",
-    [
-        lambda x: x[:, 0] + x[:, 1],
-        lambda x: -((x[:, 0] - 0.5) ** 2) - (x[:, 1] - 0.3) ** 2,
-        lambda x: 0 * x[:, 0],
-    ],
-    ids=["slopes", "bowl", "noise"],
+    "surface", [lambda x: x[:, 0] + x[:, 1], lambda x: -((x[:, 0] - 0.5) ** 2), lambda x: 0 * x[:, 0]]
 )
 def test_additive_surfaces_raise_no_alarm(surface):
     alarms = _alarms(lambda x, rng: surface(x) + 0.1 * rng.normal(size=len(x)), 250, 20)

@@ -141,9 +141,8 @@ def test_the_paired_error_is_that_of_the_rows_on_which_models_differ():
     apart = right[0].astype(float) - right[1]
     exact = apart.std() / np.sqrt(200)
     assert paired_error(accuracy, 200, resamples=4000) == pytest.approx(exact, rel=0.05)
-    assert exact < 0.7 * np.sqrt(2) * right[0].std() / np.sqrt(
-        200
-    )  # less than what unpaired scores would say
+    unpaired = np.sqrt(2) * right[0].std() / np.sqrt(200)
+    assert exact < 0.7 * unpaired
     right[1] = right[0]
     assert paired_error(accuracy, 200) == 0.0
     with pytest.raises(AnalysisError, match="at least 10"):

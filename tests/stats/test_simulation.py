@@ -129,14 +129,6 @@ def test_better_cells_promise_more_and_more_trials_a_better_best():
     assert run(posterior, left, 300, all_cells=True).n == 300
 
 
-def test_left_over():
-    x, y = _round(100, 3)
-    left = left_over(x, y, [0, 0, 0])
-    assert left.expected.size == 100
-    assert np.corrcoef(left.expected, left.score)[0, 1] > 0.8
-    assert np.all((left.share > 0) & (left.share <= 1))
-
-
 def test_runs_go_to_those_that_may_lead():
     found = KnowledgeGradient()([1.0, 0.9, -5.0], [0.1, 0.1, 0.1], 0.2, 10)
     assert (found.runs.sum(), found.runs[2]) == (10, 0)
@@ -147,9 +139,7 @@ def test_runs_go_to_those_that_may_lead():
     assert KnowledgeGradient()([1.0, 0.9], [0.1, 0.1], 0.0, 2).runs.tolist() == [1, 1]
     assert KnowledgeGradient()([100.0, 0.0, 0.0], [0.1, 0.1, 0.3], 0.1, 2).runs[2] >= 1
     assert KnowledgeGradient()([1.0], [0.1], 0.1, 3).runs.tolist() == [3]
-
-
-def test_shift_and_scale_change_nothing():
+    # Shift and scale change nothing.
     mean, variance = np.array([1.0, 0.8, 0.3]), np.array([0.05, 0.1, 0.2])
     here = KnowledgeGradient()(mean, variance, 0.1, 9)
     there = KnowledgeGradient()(10 * mean + 3, 100 * variance, 10.0, 9)

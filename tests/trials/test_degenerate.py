@@ -25,7 +25,6 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     assert found.best["degenerate"] == 0
     assert tree.best()["value"] == found.best["value"] < 1
     assert "best f1 2.0" not in str(tree)
-    assert "best 2.0" not in str(found)
     analysis = found.analyze()
     assert analysis.best["value"] == found.best["value"]
     assert analysis.y.max() < 1  # nor is the optimum sought there
@@ -60,14 +59,11 @@ def test_the_person_may_say_otherwise(tree, space):
 @pytest.mark.slow
 def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
     found = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
-    found.run(progress=False)
+    text = found.run(progress=False).report(tmp_path).read_text()
     assert found.best is None
     assert tree.best() is None
     assert found.analyze().best["value"] == found.trials["value"].max()
-    assert (
-        "Every finished trial is degenerate: its model predicts a constant."
-        in found.report(tmp_path).read_text()
-    )
+    assert "Every finished trial is degenerate: its model predicts a constant." in text
 
 
 def test_which_rows_are_degenerate():

@@ -14,9 +14,8 @@ from refine.trials.goal import ASK, direction_of
     "name", ["loss", "val_loss", "valLoss", "mean_squared_error", "RMSE", "test/nll", "latency_ms"]
 )
 def test_a_loss_is_asked_about_or_told_by_its_name(name):
-    with pytest.raises(
-        AnalysisError, match=f"metric '{name}' reads like something to minimize.*direction='minimize'"
-    ):
+    told = f"metric '{name}' reads like something to minimize.*direction='minimize'"
+    with pytest.raises(AnalysisError, match=told):
         direction_of(name, ASK)
     with pytest.warns(RefineWarning, match="minimize, by its name"):
         assert direction_of(name, None) == "minimize"
@@ -50,19 +49,14 @@ def test_rounds_and_tables_ask_before_anything_is_written(tmp_path):
         assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
 
 
-def test_a_number_that_a_function_called_error_returns_is_asked_about(tmp_path):
+def test_a_number_that_a_function_called_error_returns_is_asked_about():
     def rmse_error(params):
         return params["x"]
 
-    def negative(params):
-        return -params["x"]
-
-    with refine.Tree("question", store=tmp_path / "q.db") as tree:
+    with refine.Tree("question", store="sqlite://") as tree:
         with pytest.raises(AnalysisError, match="objective 'rmse_error' reads like something to minimize"):
             tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
         assert len(tree) == 0
-        assert (
-            tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, direction="minimize").direction == "minimize"
-        )
-        assert tree.add_round({"x": (0.0, 1.0)}, negative, n=4).direction == "maximize"
-        assert tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, name="score").direction == "maximize"
+        for said in ({"direction": "minimize"}, {"name": "score"}):
+            found = tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, **said)
+            assert found.direction == said.get("direction", "maximize")

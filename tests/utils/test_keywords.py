@@ -17,9 +17,7 @@ def root():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: refine.Tree("q", store="sqlite://").add_round({"x": (0, 5)}, abs, seeds=3), "Tree.add_round() got an unexpected keyword argument 'seeds'; did you mean 'seed'?"),
         (lambda: root().run(worker=2), "Round.run() got an unexpected keyword argument 'worker'; did you mean 'workers'?"),
-        (lambda: root().replicate(seads=2), "Round.replicate() got an unexpected keyword argument 'seads'; did you mean 'seeds'?"),
         (lambda: refine.Float(0, 1, level=3), "Float() got an unexpected keyword argument 'level'; did you mean 'levels'?"),
         (lambda: refine.Tree.load("x", nam="y"), "Tree.load() got an unexpected keyword argument 'nam'; did you mean 'name'?"),
         (lambda: refine.autopilot(root(), budgets=3), "autopilot() got an unexpected keyword argument 'budgets'; did you mean 'budget'?"),
@@ -30,10 +28,6 @@ def test_an_unknown_keyword_names_the_one_that_may_be_meant(call, text):
     with pytest.raises(TypeError) as caught:
         call()
     assert str(caught.value) == text
-
-
-def test_what_takes_any_keyword_takes_it():
-    assert root().set_roles(x="scientific").roles["x"] == "scientific"
 
 
 def test_signatures_documentation_and_positions_stay():
