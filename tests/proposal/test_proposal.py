@@ -113,14 +113,6 @@ def test_bounds_go_midway_where_trials_lie_between_levels():
         assert bound in (0.0, 1.0) or min(abs(bound - m) for m in (0.1, 0.3, 0.5, 0.7, 0.9)) < 1e-9
 
 
-@pytest.mark.slow
-def test_a_parameter_that_is_never_read_is_not_narrowed():
-    frame = round_of(5, n=200)
-    proposal = refine.propose(refine.analyze(SPACE, frame, read={"lr": 0.0}))
-    assert proposal["lr"].kind == "keep"
-    assert "never read lr" in why(proposal["lr"])
-
-
 def test_choices_without_trials_are_never_dropped():
     rng = np.random.default_rng(0)
     space = refine.Space({"layer": [f"c{i}" for i in range(12)], "x": (0.0, 1.0, 6)})

@@ -127,21 +127,6 @@ def test_equality_goes_by_content(a, b, equal):
         assert hash(a) == hash(b)
 
 
-@pytest.mark.parametrize(
-    ("written", "text"),
-    [
-        ((0, 0.5, 5), "float: 0, 0.125, 0.25, 0.375, 0.5"),
-        (Float(1e-4, 1, 5, log=True), "float, log: 0.0001, 0.001, 0.01, 0.1, 1"),
-        ((1, 3), "integer: 1, 2, 3"),
-        ([4, 8], "ordered categorical: 4, 8"),
-        ([math.log, math.exp], "categorical: log, exp"),
-        (150, "fixed: 150"),
-    ],
-)
-def test_describe_gives_the_actual_levels(written, text):
-    assert parse(written).describe() == text
-
-
 def test_labels_tell_values_apart():
     assert Categorical([1, "1"]).labels == ("1", "'1'")
     assert Categorical([None, "None"]).labels == ("None", "'None'")

@@ -230,16 +230,16 @@ def test_share_kept_is_a_product_over_the_axes():
 
 
 def test_describe_and_repr():
-    space = Space(
-        {"lr": (0.5, 5, 10), "first_neuron": [4, 8], "opt": ["adam", None], "epochs": 150}, ["lr>1"]
-    )
+    ranges = {"lr": Float(1e-4, 1, 5, log=True), "n": (1, 3)}
+    space = Space({**ranges, "first_neuron": [4, 8], "opt": [math.log, None], "epochs": 150}, ["lr>1"])
     assert space.describe() == (
-        "lr            float: 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5\n"
+        "lr            float, log: 0.0001, 0.001, 0.01, 0.1, 1\n"
+        "n             integer: 1, 2, 3\n"
         "first_neuron  ordered categorical: 4, 8\n"
-        "opt           categorical: adam, None\n"
+        "opt           categorical: log, None\n"
         "epochs        fixed: 150\n"
         "              constraint: lr > 1\n"
-        "40 configurations before constraints"
+        "60 configurations before constraints"
     )
     assert str(space) == space.describe()
     assert repr(Space({"a": (0, 3), "b": "x"}, ["a > 1"])) == (

@@ -9,7 +9,7 @@ from scipy.stats import binom, norm, rankdata
 
 from refine.errors import AnalysisError
 from refine.stats import AdditiveTest, Spearman
-from refine.stats.detection import cauchy_p, distinct, joined, looks_spent, stage_of
+from refine.stats.detection import cauchy_p, joined, looks_spent, stage_of
 
 
 def mixed(seed: int, n: int = 80):
@@ -131,12 +131,3 @@ def test_looks():
             stage_of(plans, size)
     with pytest.raises(AnalysisError, match="stage"):
         looks_spent(0)
-
-
-def test_rows_given_again_are_one():
-    rng = np.random.default_rng(1)
-    x, y = rng.random((20, 2)), rng.normal(size=20)
-    rows, score = distinct(np.tile(x, (3, 1)), np.tile(y, 3), [0, 0])
-    assert rows.size == 20
-    assert np.array_equal(np.argsort(score), np.argsort(y[rows % 20]))
-    assert distinct(np.zeros((0, 2)), [], [0, 0])[0].size == 0

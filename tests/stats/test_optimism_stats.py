@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as some
 from sklearn import metrics as sk
 
 from refine.errors import AnalysisError
@@ -172,15 +169,6 @@ def test_optimism_needs_values_and_a_noise():
         Optimism()([], 1.0)
     with pytest.raises(AnalysisError, match="sd: must be finite and >= 0, got -1"):
         Optimism()([1.0], -1)
-
-
-@pytest.mark.slow
-@settings(max_examples=60, deadline=None)
-@given(some.lists(some.floats(-5, 5), min_size=1, max_size=9), some.data())
-def test_the_mean_is_over_all_subsets(y, data):
-    m = data.draw(some.integers(1, len(y)))
-    subsets = [max(part) for part in combinations(y, m)]
-    assert expected_best(y, m) == pytest.approx(np.mean(subsets), abs=1e-12)
 
 
 def test_one_is_the_mean_and_all_is_the_best():

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
 import pytest
 
 import objectives
 import refine
 from refine.report.markdown.round import gather
-from refine.trials.frame import best_first, degenerate_rows
 
 
 def constant_at_high_rates(params):
@@ -64,11 +61,3 @@ def test_where_all_are_degenerate_there_is_no_best(tree, space, tmp_path):
     assert tree.best() is None
     assert found.analyze().best["value"] == found.trials["value"].max()
     assert "Every finished trial is degenerate: its model predicts a constant." in text
-
-
-def test_which_rows_are_degenerate():
-    frame = pd.DataFrame({"value": [3.0, 2.0, 1.0, np.nan], "degenerate": [1.0, 0.4, np.nan, 1.0]})
-    assert degenerate_rows(frame).tolist() == [True, False, False, True]
-    assert not degenerate_rows(frame, ["degenerate"]).any()  # here it is a parameter
-    assert best_first(frame, "maximize")["value"].tolist() == [2.0, 1.0]
-    assert best_first(frame, "minimize", allow_degenerate=True)["value"].tolist() == [1.0, 2.0, 3.0]
