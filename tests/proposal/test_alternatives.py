@@ -38,6 +38,7 @@ def offered(frame: pd.DataFrame, space: refine.Space = SPACE, epsilon: float = 0
     return {offer.name: offer for offer in proposal.offers}
 
 
+@pytest.mark.slow
 def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level_and_not_proposed():
     proposal = refine.propose(refine.analyze(SPACE, table()), epsilon=0.15)
     (offer,) = proposal.offers
@@ -85,6 +86,7 @@ def test_what_is_not_flat_or_saves_nothing_is_not_offered(change, epsilon):
     assert "batch" not in offered(change(table(seed=2)), epsilon=epsilon)
 
 
+@pytest.mark.slow
 def test_no_difference_seen_is_not_enough_for_an_offer():
     # So noisy that nothing about batch is known: not seen to matter, but not equivalent either.
     frame = table(n=30)
