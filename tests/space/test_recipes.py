@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import refine
+from refine.space.encoding import literal, modules
 from tests.recipes import recipe
 
 RICH = refine.Space(
@@ -128,11 +129,17 @@ def test_ray_tune_draws_from_the_space():
         assert PLAIN.holds({n: config[n] for n in PLAIN.has(config)})
 
 
+def test_references_are_written_as_where_they_are_imported_from_in_tuples_too():
+    pair = refine.Space({"pair": [(math.sin, math.cos), (math.cos,)]})["pair"].grid
+    assert [literal(value) for value in pair] == ["(math.sin, math.cos)", "(math.cos,)"]
+    assert modules(pair) == {"math"}
+
+
 def test_optuna_gets_classes_by_their_labels():
     import optuna
 
-    space = refine.Space({"f": [math.sin, math.cos], "shape": [(1, math.sin), (3,)]})
+    space = refine.Space({"f": [math.sin, math.cos], "shape": [(1, 2), (3,)]})
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     drawn = [suggest_of(space)(study.ask()) for _ in range(20)]
     assert {p["f"] for p in drawn} == {math.sin, math.cos}
-    assert {p["shape"] for p in drawn} == {(1, math.sin), (3,)}
+    assert {p["shape"] for p in drawn} == {(1, 2), (3,)}
