@@ -216,14 +216,10 @@ class Tested(NamedTuple):
 
 
 class Tests:
-    """Makes what parameters are tested on, once for all that read the same trials.
+    """Makes what parameters are tested on, once for all that read the same trials inside the space.
 
-    Args:
-        rows: Trials inside the space.
-        cardinalities: Numbers of choices, 0 where ordered.
-        sign: 1 to maximize, -1 to minimize.
-        seed: Of every bootstrap and permutation test.
-        permutations: Of the importance's null.
+    ``cardinalities`` are numbers of choices, 0 where ordered; ``sign`` is 1 to maximize, -1 to minimize; ``seed`` that of every
+    bootstrap and permutation test; ``permutations`` those of the importance's null.
     """
 
     def __init__(

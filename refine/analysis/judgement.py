@@ -50,14 +50,9 @@ def race_of(
     The racers are the ``top`` candidates with the best posterior means by the planned runs alone, so that going on with a race
     goes on among the same ones; a candidate that overtakes all of them meanwhile joins. Observed values choose nothing.
 
-    Args:
-        judged: The candidates, given all of their runs.
-        spent: Per candidate how many runs under new seeds have ended, in whatever way.
-        top: How many take part.
-        budget: How many runs under new seeds there shall be at most.
-        batch: How many come next at most.
-        epsilon: Loss that counts as none; ``None`` where nobody said it.
-        planned: How many of those runs the rounds had planned anyway, such as of a baseline: no race pays for them.
+    ``spent`` are each candidate's runs under new seeds that ended, in whatever way, of ``budget`` at most; ``planned`` of them
+    the rounds had planned anyway, such as of a baseline: no race pays for them. At most ``batch`` come next. ``epsilon`` is a
+    loss that counts as none; ``None`` where nobody said it.
     """
     racers = judged.field.plausible(top)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))

@@ -93,8 +93,7 @@ def noise_of(
         y: (n,) their values.
         cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
         groups: n labels, equal for space-filling trials that agree on all that was read.
-        fresh: Values of runs again, a label of its configuration for each and, where they are known, the values of
-            the planned runs of these.
+        fresh: Values of runs again, a label of its configuration for each and, where known, the values of their planned runs.
         evidence: Positions and values of all trials, those of earlier rounds and those that were chosen for what they
             promise included: asked where there are too few space-filling ones.
         finished: All finished values, larger is better.

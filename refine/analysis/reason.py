@@ -75,12 +75,9 @@ CODES = {
 
 @dataclass(frozen=True)
 class Reason:
-    """Why, as data.
+    """Why, as data: one of :data:`CODES`, and numbers, texts and lists of them by name.
 
-    Attributes:
-        code: One of :data:`CODES`.
-        values: Numbers, texts and lists of them by name, as JSON has them: floats of 9 digits, ``None`` for what is
-            not known.
+    They are as JSON has them: floats of 9 digits, ``None`` for what is not known.
     """
 
     code: str

@@ -52,10 +52,7 @@ def quietly() -> Iterator[None]:
 
 
 def _load() -> str:
-    """Imports Keras and its backend.
-
-    Returns:
-        The backend.
+    """Imports Keras and its backend, and names that.
 
     Raises:
         ObjectiveError: A package is missing, or the backend trains nothing.

@@ -68,10 +68,7 @@ def _stateless_class(cls: type) -> type:
 class FlatOptimizer:
     """An optimizer's step as a function of flat tensors, of ``size`` numbers or of any.
 
-    Class and configuration of ``optimizer`` count, not its state.
-
-    Attributes:
-        ranks: Of its state: 0 for a scalar, 1 for numbers of every weight.
+    Class and configuration of ``optimizer`` count, not its state, whose ``ranks`` are 0 for a scalar, 1 for numbers of every weight.
     """
 
     def __init__(self, optimizer: Any, size: int, dtype: str) -> None:

@@ -22,19 +22,12 @@ _AS_SPLITS = (
 
 
 class Partition(NamedTuple):
-    """Numbers of the rows by what they are for.
+    """Numbers of the rows by what they are for."""
 
-    Attributes:
-        sealed: Rows that no trial sees, or ``None``.
-        rest: All others.
-        folds: One per split.
-        by_shares: Whether shares and seeds alone say which rows are which.
-    """
-
-    sealed: np.ndarray | None
-    rest: np.ndarray
-    folds: tuple[Fold, ...]
-    by_shares: bool
+    sealed: np.ndarray | None  # rows that no trial sees, or ``None``
+    rest: np.ndarray  # all others
+    folds: tuple[Fold, ...]  # one per split
+    by_shares: bool  # whether shares and seeds alone say which rows are which
 
 
 class _Kin(NamedTuple):

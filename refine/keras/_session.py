@@ -96,12 +96,9 @@ def _set_threads(threads: int) -> None:
 
 @contextlib.contextmanager
 def own_session(seed: int) -> Iterator[None]:
-    """A session that knows nothing of what ran before, and of which nothing is left afterwards.
+    """A session, all of it seeded, that knows nothing of what ran before, and of which nothing is left afterwards.
 
     The dtype policy that the person may have set survives.
-
-    Args:
-        seed: Seeds Python, numpy, Keras and its backend.
     """
     # Random operations keep their state in kernels, found again by seed. Without kernels a graph that
     # serves many trials would be prepared for each of them again, so that they go only when this seed

@@ -162,8 +162,7 @@ class EpochProgram:
     ) -> tuple[Any, Any, Any]:
         """All batches of the data through ``step``, which takes a batch and the state to predictions, loss and state.
 
-        Returns:
-            The state after the last step, the sum of losses times rows, and all predictions.
+        Returns the state after the last step, the sum of losses times rows, and all predictions.
         """
         steps = (size + batch - 1) // batch
         full = tf.fill([steps - 1], tf.cast(batch, tf.int64))

@@ -250,15 +250,9 @@ class KerasObjective:
             return metrics if flag is None else {**metrics, "degenerate": float(flag)}
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
-        """Trains one configuration.
+        """Trains one configuration: the metrics of the epoch whose weights are kept, and ``degenerate``.
 
-        Args:
-            params: The configuration.
-            trial: Gives ``seed`` and takes every epoch's metrics by ``report(epoch, metrics)``,
-                epochs from 0, once training has ended.
-
-        Returns:
-            The metrics of the epoch whose weights are kept, and ``degenerate``.
+        ``trial`` gives ``seed`` and takes every epoch's metrics by ``report(epoch, metrics)``, epochs from 0, once training has ended.
 
         Raises:
             ObjectiveError: The function returned something else than ``(history, model)``.
@@ -315,9 +309,8 @@ class KerasObjective:
     def trained(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[keras.Model, dict[str, float]]:
         """Trains one configuration as a call does and returns the model too; `Round.best_model` asks for it.
 
-        Returns:
-            The model and what a call returns. With ``splits`` above 1 the model of the first split, and its
-            validation metrics under the names that a call gives them: ``val_acc@1``.
+        With ``splits`` above 1 that is the model of the first split, and its validation metrics have the names that a call gives
+        them: ``val_acc@1``.
 
         Raises:
             ObjectiveError: The function returned no Keras model.

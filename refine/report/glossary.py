@@ -76,20 +76,12 @@ def terms() -> dict[str, Term]:
 
 @cache
 def meanings(name: str) -> dict[str, str]:
-    """What the words mean that a term lists, such as each verdict.
-
-    Args:
-        name: Of the term.
-    """
+    """What the words mean that a term lists, such as each verdict."""
     return {word: " ".join(text.split()) for word, text in _ITEM.findall(terms()[name].text)}
 
 
 def terms_used(text: str) -> list[Term]:
-    """The terms that a report uses, in the glossary's order.
-
-    Args:
-        text: The report's markdown.
-    """
+    """The terms that a report's markdown uses, in the glossary's order."""
     words = re.sub(r"^(`{3,}).*?^\1", "", text, flags=re.DOTALL | re.MULTILINE)
     return [
         term
@@ -99,11 +91,7 @@ def terms_used(text: str) -> list[Term]:
 
 
 def terms_section(text: str) -> str:
-    """A foldable section for the end of a report that explains the terms it uses; empty if it uses none.
-
-    Args:
-        text: The report's markdown.
-    """
+    """A foldable section for the end of a report that explains the terms its markdown uses; empty if it uses none."""
     used = terms_used(text)
     if not used:
         return ""

@@ -175,10 +175,8 @@ class Plots:
     def interactive(self, kind: str, **options: Any) -> Any:
         """One of Optuna's figures of this round, as a plotly figure: ``.show()``, ``.write_html(path)``.
 
-        Args:
-            kind: ``"history"``, ``"parallel"``, ``"slice"``, ``"contour"``, ``"importances"``, ``"edf"``,
-                ``"rank"`` or ``"timeline"``.
-            options: Of Optuna's function, such as ``params=["lr", "dropout"]``.
+        ``kind`` is ``"history"``, ``"parallel"``, ``"slice"``, ``"contour"``, ``"importances"``, ``"edf"``, ``"rank"`` or
+        ``"timeline"``; ``options`` are of Optuna's function, such as ``params=["lr", "dropout"]``.
 
         Raises:
             AnalysisError: An unknown kind or option, plotly is not installed, or Optuna can't draw this.

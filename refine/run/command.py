@@ -126,14 +126,7 @@ class Command:
         return str(value) if isinstance(value, str | int | float) else json.dumps(value, default=str)
 
     def __call__(self, params: Mapping[str, Any], trial: Any) -> dict[str, float]:
-        """Runs it.
-
-        Args:
-            params: The configuration.
-            trial: The running trial.
-
-        Returns:
-            Metrics by name.
+        """Runs it: its metrics by name.
 
         Raises:
             ObjectiveError: It failed, or printed no metrics.

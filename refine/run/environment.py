@@ -21,12 +21,8 @@ PACKAGES = ("refine-hpo", "numpy", "scipy", "pandas", "scikit-learn", *_ENGINES,
 def environment(threads: int) -> dict[str, str]:
     """Name -> version of everything that can change a result, where a trial runs.
 
-    Args:
-        threads: Threads per trial, recorded because floating-point sums depend on them.
-
-    Returns:
-        Also ``cpu``, ``gpu`` where TensorFlow is loaded and sees one, and ``backend`` where Keras is loaded and runs on another
-        one than TensorFlow.
+    Also ``cpu``, the ``threads`` per trial, on which floating-point sums depend, ``gpu`` where TensorFlow is loaded and sees
+    one, and ``backend`` where Keras is loaded and runs on another one than TensorFlow.
     """
     return dict(_environment(threads, frozenset(sys.modules.keys() & set(_ENGINES))))
 
@@ -94,8 +90,7 @@ TOGETHER = "together"
 def spread(environments: Sequence[tuple[Mapping[str, str], int]]) -> dict[str, dict[str, int]]:
     """What differs between the environments of a round's trials: name -> value -> number of trials, most frequent first.
 
-    Args:
-        environments: Each with the number of trials that ran on it; ``-`` is the value where one says nothing.
+    ``environments`` come each with its number of trials; ``-`` is the value where one says nothing.
     """
     names = dict.fromkeys(name for found, _ in environments for name in found)
     out: dict[str, dict[str, int]] = {}

@@ -76,9 +76,7 @@ class HoldoutResult(Shown):
 class OnHoldout:
     """An objective that measures another one on its hold-out.
 
-    Args:
-        objective: Has a method ``holdout(params, trial)`` that returns a number or a mapping of metrics, under the
-            names that calling the objective gives.
+    That has a method ``holdout(params, trial)`` that returns a number or a mapping of metrics, under the names that calling it gives.
     """
 
     def __init__(self, objective: Objective) -> None:

@@ -162,11 +162,8 @@ class RunningTrial:
     def watch(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """For what trains whole epochs by itself, such as :func:`refine.keras.fit`: whether to stop after this one.
 
-        Nothing is noted but the answer; the curve is still what is reported.
-
-        Args:
-            epoch: 0, 1, 2, ...; the same one again is answered as before, an earlier one begins another training.
-            metrics: What is known after the epoch.
+        Nothing is noted but the answer; the curve is still what is reported. The same epoch again is answered as before, an
+        earlier one begins another training.
         """
         if self._limit is None:
             return False
@@ -227,9 +224,7 @@ class RunningTrial:
 def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
     """Whether the objective has a second required positional parameter.
 
-    Args:
-        objective: What is called.
-        names: Of the parameters of the space, to tell where it asks for those one by one.
+    ``names`` are the space's parameters, to tell where it asks for those one by one.
 
     Raises:
         ObjectiveError: It can't be called with a configuration.

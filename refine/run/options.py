@@ -109,11 +109,7 @@ class Ending:
         return (self.hours, self.until, self.trials) != (None, None, None)
 
     def begin(self) -> Callable[[], str]:
-        """Starts the clock.
-
-        Returns:
-            Asked now and then, says why no new trial may begin, in words that complete "ended"; ``""`` while one may.
-        """
+        """Starts the clock; what it returns says why no new trial may begin, in words that complete "ended", ``""`` while one may."""
         # Two clocks: hours are counted whatever somebody does to the time of day.
         end = math.inf if self.hours is None else time.monotonic() + 3600 * self.hours
 

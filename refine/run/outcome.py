@@ -20,29 +20,17 @@ _ERROR_LENGTH = 20_000
 
 
 class Task(NamedTuple):
-    """One trial to run. Plain data, so that any process can run it.
+    """One trial to run. Plain data, so that any process can run it."""
 
-    Attributes:
-        key: Hash of the configuration.
-        configuration: Name -> encoded value.
-        cell: Number of the cell as text.
-        replicate: Which repetition.
-        attempt: Which try.
-        origin: Why it is run.
-        seed: What to seed with.
-        limit: What it is measured by epoch by epoch, in a round with a pruner.
-        absent: Parameter that this configuration has not -> its condition, in a space with conditions.
-    """
-
-    key: str
-    configuration: dict[str, Any]
-    cell: str | None
-    replicate: int
-    attempt: int
-    origin: str
-    seed: int
-    limit: Limit | None = None
-    absent: Mapping[str, str] | None = None
+    key: str  # hash of the configuration
+    configuration: dict[str, Any]  # name -> encoded value
+    cell: str | None  # number of the cell as text
+    replicate: int  # which repetition
+    attempt: int  # which try
+    origin: str  # why it is run
+    seed: int  # what to seed with
+    limit: Limit | None = None  # what it is measured by epoch by epoch, in a round with a pruner
+    absent: Mapping[str, str] | None = None  # parameter that the configuration has not -> its condition
 
 
 def with_absent(tasks: Iterable[Task], conditions: Mapping[str, object]) -> Iterator[Task]:
@@ -54,11 +42,7 @@ def with_absent(tasks: Iterable[Task], conditions: Mapping[str, object]) -> Iter
 
 
 class Outcome(NamedTuple):
-    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trial.Trial`.
-
-    Attributes:
-        environment: What it ran on, by :func:`refine.run.environment.environment`; ``None`` where nobody could say.
-    """
+    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trial.Trial`."""
 
     state: State
     metrics: dict[str, float]
@@ -67,7 +51,7 @@ class Outcome(NamedTuple):
     error: str | None
     read: tuple[str, ...] | None
     examples: Examples | None = None
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] | None = None  # what it ran on; ``None`` where nobody could say
 
 
 # In the process that ran it.
@@ -131,10 +115,8 @@ def storable(outcome: Outcome) -> Outcome:
 def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, float | None]:
     """An outcome by its round's metric, and its value: diverged where that is not finite, failed where it has none.
 
-    Args:
-        outcome: What the trial gave.
-        metric: The round's; what its function makes of the metrics is kept among them.
-        others: Whether other trials have the metric; where none has, it is the round that is wrong, not the trial.
+    What the metric's function makes of the metrics is kept among them. Where no ``others`` have the metric either, it is the
+    round that is wrong, not the trial.
 
     Raises:
         ObjectiveError: The metric's function fails, or has the name of a metric.

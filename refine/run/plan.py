@@ -44,16 +44,10 @@ def plan(
 ) -> tuple[int, Iterator[Task]]:
     """What is left to run, less what has ended: what was given, under all its seeds; the design's first cells; the rest.
 
-    Args:
-        node: The round.
-        n: How many configurations it plans, the extra ones among them.
-        inherited: Keys that ancestors had completed.
-        extra: What runs beside the design's cells.
-        records: The round's trials so far, with the replicates of what runs under several seeds.
-        again: Trials that ended in one of these states come again.
-
-    Returns:
-        How many tasks (1 where there is none), and the tasks. They are made when they are taken: a million of them would take gigabytes.
+    The round plans ``n`` configurations, the ``extra`` ones, beside the design's cells, among them; ``inherited`` are keys
+    that ancestors had completed; ``records`` hold replicates of what runs under several seeds; trials that ended in a state of
+    ``again`` come again. Returns how many tasks (1 where there is none), and the tasks, made when they are taken: a million of
+    them would take gigabytes.
     """
     attempt_of, space = attempts(records, again), node.space
     # Before anything runs, so that a design with too few cells is an error and not half a round.

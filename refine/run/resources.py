@@ -94,15 +94,10 @@ class Resources:
 
 
 class Limits(NamedTuple):
-    """What a trial may take before its worker is stopped.
+    """What a trial may take before its worker is stopped."""
 
-    Attributes:
-        timeout: Seconds from the trial's start in its worker; ``None`` for any.
-        memory: Resident bytes of the worker; ``None`` for any.
-    """
-
-    timeout: float | None = None
-    memory: int | None = None
+    timeout: float | None = None  # seconds from the trial's start in its worker; ``None`` for any
+    memory: int | None = None  # resident bytes of the worker; ``None`` for any
 
     @property
     def any(self) -> bool:
@@ -153,15 +148,10 @@ def visible() -> list[str]:
 
 
 def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
-    """What each worker may see, in turn.
+    """What each worker may see, in turn: values of ``CUDA_VISIBLE_DEVICES``; one that is empty for no GPU at all.
 
-    Args:
-        gpus: How many of those that are visible, or which: numbers, or names such as ``"GPU-8932f937"``; ``None`` where
-            nobody said.
-        executor: Somebody's executor, whose workers are not ours.
-
-    Returns:
-        Values of ``CUDA_VISIBLE_DEVICES``, a worker each; one that is empty for no GPU at all.
+    ``gpus`` are how many of those that are visible, or which: numbers, or names such as ``"GPU-8932f937"``; ``None`` where
+    nobody said. Workers of somebody's ``executor`` are not ours.
 
     Raises:
         DesignError: Neither, more than are visible, or together with an executor.

@@ -45,17 +45,12 @@ def run_round(
     steer: Callable[[Records], Steered] | None = None,
     told: bool = False,
 ) -> None:
-    """Runs what is left of a round's plan.
+    """Runs what is left of a round's plan, storing each trial when it is finished.
 
-    Args:
-        store: Where trials go, each when it is finished.
-        stored: The round.
-        objective: What to call.
-        goal: Its metric's finite value makes a trial complete; its direction says what the progress bar shows as best.
-        options: What trials run on, what is shown, and which run again.
-        choose: Says what to run instead of the plan, given all trials so far, replicates among them.
-        steer: Makes the tasks of a round that results steer, given its trials so far with their curves.
-        told: Whether a run just before has warned of edited code.
+    A finite value of the goal's metric makes a trial complete; its direction says what the progress bar shows as best.
+    ``choose`` says what to run instead of the plan, given all trials so far, replicates among them; ``steer`` makes the
+    tasks of a round that results steer, given its trials so far with their curves. ``told`` is whether a run just before
+    has warned of edited code.
 
     Raises:
         ObjectiveError: The objective can't be called with a configuration, or its outcome lacks the metric, or the metric

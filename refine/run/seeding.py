@@ -21,10 +21,7 @@ def seed_everything(seed: int) -> None:
     """Seeds ``random``, NumPy and, where they are loaded, PyTorch, TensorFlow and Keras; what is loaded later follows.
 
     Keras may be imported by the objective itself, after it was called: without that, the first trial of a process would be
-    another one than all others.
-
-    Args:
-        seed: Of the trial, >= 0 and < 2^32.
+    another one than all others. The seed is >= 0 and < 2^32.
     """
     global _seed  # one trial at a time per process is the point
     _seed = seed

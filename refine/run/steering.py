@@ -32,13 +32,8 @@ from refine.utils.warning import warn
 class Steered:
     """The tasks of a steered round, made when they are asked for. It hears how each of them ended.
 
-    Args:
-        store: The store.
-        path: The nodes from the root to the round.
-        metric: Which metric is the value.
-        tools: Samplers and pruners of Optuna given in this process, by what they are called in a node.
-        records: Its trials so far, with their curves.
-        rerun: Trials that ended in one of these states come again.
+    ``path`` leads from the root to the round; ``tools`` are samplers and pruners of Optuna given in this process, by what they
+    are called in a node; ``records`` have curves; trials that ended in a state of ``rerun`` come again.
     """
 
     def __init__(

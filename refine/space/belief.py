@@ -196,10 +196,6 @@ def belief_of(given: Any, space: Space) -> Belief:
     Weights of choices are probabilities: each is that of its choice being the best one, and the choices that aren't named
     share what is left evenly.
 
-    Args:
-        given: Parameter -> :class:`Near` for numbers, or a mapping of choice -> weight.
-        space: The space that it is about.
-
     Raises:
         SpaceError: An unknown or fixed parameter, a value outside its range, an unknown choice, or weights that are no
             probabilities.
@@ -320,12 +316,10 @@ _FORMS = (
 
 
 def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
-    """The belief that somebody types, a parameter at a time, or in a file.
+    """The belief that somebody types, a parameter at a time, or in a file; ``option`` is what errors call them.
 
-    Args:
-        texts: Each ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH``, ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``, or the path
-            of a ``.toml`` or ``.json`` file. ``none`` alone takes back what was believed.
-        option: How to call them in errors.
+    Each is ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH``, ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``, or the path of a
+    ``.toml`` or ``.json`` file. ``none`` alone takes back what was believed.
 
     Raises:
         SpaceError: Another form, a file that can't be read, or a parameter twice.

@@ -109,10 +109,8 @@ class Constraint:
     ) -> npt.NDArray[np.bool_]:
         """Which rows, (n,), meet the condition; SpaceError where it compares things that can't be compared.
 
-        Args:
-            columns: One array of shape (n,) per parameter named: numbers, or objects.
-            present: Parameter -> which rows have it; those that are left out all rows have.
-            unknown: The answer where it can't be told, for want of a parameter.
+        ``columns`` are one array, (n,), per parameter named: numbers, or objects; ``present`` says which rows have a parameter, all
+        of those left out; ``unknown`` is the answer where it can't be told, for want of a parameter.
         """
         length = len(next(iter(columns.values())))
         try:

@@ -21,12 +21,9 @@ from refine.utils.format import number
 
 
 def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
-    """A space with a person's edits.
+    """A space, usually a proposed one, with a person's edits; ``old`` ran, and its spacing is kept by ``(low, high)``.
 
-    Args:
-        space: What is edited, usually a proposed space.
-        old: The space the round ran on; its spacing is kept by ``(low, high)``.
-        edits: Name -> ``(low, high)``, ``(low, high, levels)``, a list, a fixed value, or a parameter.
+    An edit is ``(low, high)``, ``(low, high, levels)``, a list, a fixed value, or a parameter.
 
     Raises:
         ReviewError: A name that the space does not have, or an edit that breaks a rule of the notation.
@@ -50,13 +47,8 @@ def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Paramete
 
     ``(low, high)`` keeps the old kind and scale, the old levels that lie between, so that earlier trials stay on the grid, and
     their spacing beyond, and of an ordered choice what lies between two of its values; ``(low, high, levels)`` sets the number of
-    levels; bounds beyond the old ones widen.
-
-    Args:
-        old: The parameter that trials were run on.
-        value: The edit.
-        now: What the edit replaces, such as a proposed parameter: the result has no fewer levels than that has between the same
-            bounds.
+    levels; bounds beyond the old ones widen. Trials were run on ``old``; the edit replaces ``now``, such as a proposed
+    parameter: the result has no fewer levels than that has between the same bounds.
     """
     new = _edited(old, value, now)
     # What an edit doesn't speak of stays: a parameter that has no condition of its own gets the one there was.
@@ -190,17 +182,11 @@ def as_before(old: Categorical, value: Any) -> Any:
 
 
 def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:
-    """The parameter that is left of some levels.
+    """The parameter that is left of the levels numbered ``keep``, increasing; of an ordered parameter a contiguous run.
 
     A range gets levels inserted between its old ones, so that their number stays about the same and the grid gets finer where
-    the space got narrower.
-
-    Args:
-        old: The parameter.
-        keep: Level numbers that stay, increasing; of an ordered parameter a contiguous run. A single level of
-            a range keeps a neighbour, so that no range collapses to a point.
-        between: Whether trials lie between levels; then a bound goes midway between the last level kept and
-            the first one dropped.
+    the space got narrower. A single level of a range keeps a neighbour, so that no range collapses to a point. Where trials lie
+    ``between`` levels, a bound goes midway between the last level kept and the first one dropped.
     """
     kept = list(keep)
     if not isinstance(old, Range):

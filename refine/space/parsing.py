@@ -139,8 +139,7 @@ def parse_talos(value: Any) -> Parameter:
 def of_keras_tuner(source: Any) -> dict[str, Any]:
     """The parameters of a ``keras_tuner.HyperParameters``, its ``conditional_scope``s as conditions.
 
-    Args:
-        source: The object, what its ``get_config()`` gives, or the path of a JSON file of either that or an oracle.
+    Also of what its ``get_config()`` gives, or of a JSON file of either that or an oracle.
 
     Raises:
         SpaceError: It is none of these, or holds what a space can't have.

@@ -16,19 +16,12 @@ _URL = "sqlite:///"
 
 
 class Glance(NamedTuple):
-    """What a tree is made of.
+    """What a tree is made of."""
 
-    Attributes:
-        parents: Id of every round, oldest first -> id of the one it came from; ``None`` for a root.
-        notes: Id -> why it was made.
-        tags: Tag -> id.
-        parameters: Id -> names of its parameters.
-    """
-
-    parents: dict[str, str | None]
-    notes: dict[str, str]
-    tags: dict[str, str]
-    parameters: dict[str, list[str]]
+    parents: dict[str, str | None]  # id, oldest first -> id of the round it came from; ``None`` for a root
+    notes: dict[str, str]  # id -> why it was made
+    tags: dict[str, str]  # tag -> id
+    parameters: dict[str, list[str]]  # id -> names of its parameters
 
 
 def file_of(store: str) -> Path | None:

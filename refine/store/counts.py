@@ -71,17 +71,11 @@ def _sizes(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int
 
 
 class Best(NamedTuple):
-    """The best planned trial of a round.
+    """The best planned trial of a round."""
 
-    Attributes:
-        value: Larger is better; -inf where there is none.
-        row: Its row.
-        position: Its number among the planned trials.
-    """
-
-    value: float = -math.inf
-    row: int = 0
-    position: int = 0
+    value: float = -math.inf  # larger is better; -inf where there is none
+    row: int = 0  # its row
+    position: int = 0  # its number among the planned trials
 
 
 class Counts:

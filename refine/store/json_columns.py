@@ -32,9 +32,8 @@ def parsed(texts: Sequence[str]) -> list[Any]:
 def level_rows(texts: Sequence[str]) -> Rows | None:
     """Texts of objects that have the same names, and often the same values: each value is decoded once.
 
-    Returns:
-        ``None`` where they have other names than each other, where cutting them at commas does not tell, since a value holds
-        one, and where a value needs a closer look: it has an escape, is infinite, or is too long for a number.
+    ``None`` where they have other names than each other, where cutting them at commas does not tell, since a value holds
+    one, and where a value needs a closer look: it has an escape, is infinite, or is too long for a number.
     """
 
     def column(pieces: list[str], first: bool, last: bool) -> tuple[str, Values] | None:
@@ -90,10 +89,7 @@ def _rows(
 def _values(pieces: Sequence[str], first: bool, last: bool) -> tuple[str, list[Any]] | None:
     """The name in pieces such as ``"lr":0.1``, and the value in each; ``None`` where they are no such ones.
 
-    Args:
-        pieces: Without commas and escapes.
-        first: Whether each begins an object.
-        last: Whether each ends one.
+    They have no commas and escapes; ``first`` ones begin an object, ``last`` ones end it.
     """
     start = '\0{"' if first else '"'
     head, colon, _ = pieces[0].partition(":")

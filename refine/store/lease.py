@@ -31,19 +31,12 @@ if hasattr(os, "register_at_fork"):
 
 
 class Held(NamedTuple):
-    """A lease as it stands in the store.
+    """A lease as it stands in the store."""
 
-    Attributes:
-        node: Row of the round.
-        host: Name of the machine.
-        pid: Process there.
-        alive: Whether it may still be running; a dead one is taken over by whoever runs the round next.
-    """
-
-    node: int
-    host: str
-    pid: int
-    alive: bool
+    node: int  # row of the round
+    host: str  # name of the machine
+    pid: int  # process there
+    alive: bool  # whether it may still be running; a dead one is taken over by whoever runs the round next
 
 
 def leases(engine: sa.Engine) -> list[Held]:
@@ -54,12 +47,9 @@ def leases(engine: sa.Engine) -> list[Held]:
 
 
 def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
-    """Takes a lease away from a process of elsewhere, of which only somebody can know that it is gone.
+    """Takes a lease away from a process of elsewhere, of which only somebody can know that it is gone, and returns it, if any.
 
     Should it live all the same, it finds that out within :data:`LEASE_SECONDS`, before it writes anything, and stops.
-
-    Returns:
-        Whose it was; ``None`` where nobody held the round.
 
     Raises:
         RoundBusyError: A process of this machine has it, and is alive.
@@ -85,9 +75,8 @@ def _now(connection: sa.Connection) -> float:
 def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]:
     """Holds a round for this process while the block runs; a thread says every 15 s that it is alive.
 
-    Yields:
-        What to call before something is written: raises RoundBusyError where this process stood still for so long that
-        another one took over.
+    Yields what to call before something is written: it raises RoundBusyError where this process stood still for so long that
+    another one took over.
 
     Raises:
         RoundBusyError: Another process holds it and is alive.

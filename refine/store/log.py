@@ -176,25 +176,15 @@ def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
 
 
 class _Some(NamedTuple):
-    """Trials of one node that were read together.
+    """Trials of one node that were read together."""
 
-    Attributes:
-        node: Row of the node.
-        pks: Their rows; empty where nobody asked for them.
-        configurations: Name -> plain JSON data.
-        metrics: Name -> number.
-        columns: The other columns, by the names in ``PLAIN``.
-        curves: Their curves; empty where they were not read.
-        faults: Number of a trial that can't be read, among those of its node -> why.
-    """
-
-    node: int
-    pks: Sequence[int]
-    configurations: Rows
-    metrics: Rows
-    columns: dict[str, Sequence[Any]]
-    curves: Sequence[Curve]
-    faults: Mapping[int, str]
+    node: int  # row of the node
+    pks: Sequence[int]  # their rows; empty where nobody asked for them
+    configurations: Rows  # name -> plain JSON data
+    metrics: Rows  # name -> number
+    columns: dict[str, Sequence[Any]]  # the other columns, by the names in ``PLAIN``
+    curves: Sequence[Curve]  # their curves; empty where they were not read
+    faults: Mapping[int, str]  # number of a trial that can't be read, among those of its node -> why
 
 
 def _sound_rows(

@@ -13,25 +13,15 @@ from refine.trials.trial import EXCLUDED
 
 
 class Mark(NamedTuple):
-    """One note about a planned trial. Of several on the same matter the last one counts.
+    """One note about a planned trial. Of several on the same matter the last one counts."""
 
-    Attributes:
-        key: Hash of its configuration.
-        attempt: Which attempt.
-        excluded: Whether it is left out; ``None`` where that is not what is said.
-        starred: Whether it has a star; ``None`` where that is not what is said.
-        note: Why it is left out or taken back, or something about the trial; ``None`` where nothing is said.
-        author: Who said so.
-        created: When, in seconds since the epoch.
-    """
-
-    key: str
-    attempt: int
-    excluded: bool | None
-    starred: bool | None
-    note: str | None
-    author: str
-    created: float = 0.0
+    key: str  # hash of its configuration
+    attempt: int  # which attempt
+    excluded: bool | None  # whether it is left out; ``None`` where that is not what is said
+    starred: bool | None  # whether it has a star; ``None`` where that is not what is said
+    note: str | None  # why it is left out or taken back, or about the trial; ``None`` where nothing is said
+    author: str  # who said so
+    created: float = 0.0  # when, in seconds since the epoch
 
 
 def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]:

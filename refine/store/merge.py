@@ -36,23 +36,14 @@ _WITH_NODE = {
 
 
 class Unequal(NamedTuple):
-    """A trial that two trees have run with unequal outcomes; both are kept as attempts.
+    """A trial that two trees have run with unequal outcomes; both are kept as attempts."""
 
-    Attributes:
-        round: Id of the round.
-        key: Hash of the configuration.
-        replicate: Its replicate.
-        ours: What this tree had, in words.
-        theirs: What the other had.
-        counts: Which of them counts now: ``"ours"`` or ``"theirs"``.
-    """
-
-    round: str
-    key: str
-    replicate: int
-    ours: str
-    theirs: str
-    counts: str
+    round: str  # id of the round
+    key: str  # hash of the configuration
+    replicate: int  # its replicate
+    ours: str  # what this tree had, in words
+    theirs: str  # what the other had
+    counts: str  # which of them counts now: ``"ours"`` or ``"theirs"``
 
     def __str__(self) -> str:
         again = f", replicate {self.replicate}" if self.replicate else ""
@@ -84,14 +75,10 @@ class Merged(Shown):
 def merge_into(
     store: Store, tree: int, theirs: Sequence[Part], strict: str = "", *, dry_run: bool = False
 ) -> Merged:
-    """Adds to a tree what it lacks of another one's rounds.
+    """Adds to a tree what it lacks of another one's rounds, as :func:`refine.store.import_buffer.kept` has looked at them.
 
-    Args:
-        store: The store.
-        tree: Row of the tree.
-        theirs: The other one's rounds as :func:`refine.store.import_buffer.kept` has looked at them, parents before children.
-        strict: Where given, nothing is written if anything differs; the head of the error then.
-        dry_run: Whether all of it is undone in the end; then rounds may be run meanwhile.
+    Parents stand before children. With ``strict``, the head of an error, nothing is written if anything differs; with
+    ``dry_run`` all of it is undone in the end, and rounds may be run meanwhile.
 
     Raises:
         StoreError: Something differs and ``strict`` is given, or the store refuses.

@@ -57,21 +57,13 @@ class Damaged(NamedTuple):
 
 
 class Removal(NamedTuple):
-    """An entry of the log.
+    """An entry of the log."""
 
-    Attributes:
-        created: When, in seconds since the epoch.
-        event: ``"trials removed"``, ``"round removed"``, ``"repaired"`` or ``"unlocked"``.
-        round: Id of the round.
-        author: Who did it.
-        note: Why, and what was removed.
-    """
-
-    created: float
-    event: str
-    round: str
-    author: str
-    note: str
+    created: float  # when, in seconds since the epoch
+    event: str  # ``"trials removed"``, ``"round removed"``, ``"repaired"`` or ``"unlocked"``
+    round: str  # id of the round
+    author: str  # who did it
+    note: str  # why, and what was removed
 
 
 def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:

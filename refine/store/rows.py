@@ -58,12 +58,10 @@ class Again(Iterable[T]):
 
 
 class Part(NamedTuple):
-    """One node with everything that belongs to it.
+    """One node with everything that belongs to it: its row, without row numbers, and table -> its rows.
 
-    Attributes:
-        row: The node's row, without row numbers.
-        rows: Table -> its rows in the order of writing, read whenever they are gone through; rows that hang on a row
-            stand in it under their table's name. A table that has none may stand here or not.
+    Those stand in the order of writing and are read whenever they are gone through; rows that hang on a row stand in it under
+    their table's name. A table that has none may stand here or not.
     """
 
     row: Row
@@ -125,8 +123,7 @@ def sound_rows(
 ) -> Iterator[tuple[int, Row]]:
     """Rows of a node in the order of writing, with those that hang on them; what is damaged is left out.
 
-    Yields:
-        The number of a row, 0 where the table has no numbers, and what it says.
+    Each with its number, 0 where the table has no numbers.
     """
     order = [table.c.pk] if "pk" in table.c else list(table.primary_key)
     mine = link(table, t.node) == node

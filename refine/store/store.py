@@ -222,7 +222,7 @@ class Store(Reader):
         decision: StoredDecision | None = None,
         given: Sequence[tuple[str, dict[str, Any]]] = (),
     ) -> int:
-        """Writes a node with all that belongs to it in one transaction, unless it is there already.
+        """Writes a node with all that belongs to it in one transaction, unless it is there already; returns its row.
 
         Args:
             tree: Row of the tree.
@@ -233,9 +233,6 @@ class Store(Reader):
             decision: The one that led to the node; no node of a decision is ever without it.
             given: The same of what somebody gave, ``"baseline"`` or ``"given"``, once per seed; of a node that is there
                 already, what it has not is added, and it plans so many more. Another baseline takes the place of an earlier one.
-
-        Returns:
-            Row of the node.
         """
 
         def write(connection: sa.Connection) -> int:
@@ -364,13 +361,7 @@ class Store(Reader):
     # Proposals and decisions.
 
     def add_proposal(self, pk: int, digest: str, content: str, again: bool = True) -> None:
-        """Keeps a proposal under its digest.
-
-        Args:
-            pk: Row of the node.
-            digest: Of the proposal.
-            content: The proposal.
-            again: Whether one that was made before becomes the last again, or stays where it is.
+        """Keeps a proposal under its digest; with ``again`` one that was made before becomes the last again, else stays where it is.
 
         Warns:
             RefineWarning: The store may not be written, so that the proposal is not kept.
@@ -572,10 +563,7 @@ def only_tree(
 ) -> str:
     """The name of a store's only tree.
 
-    Args:
-        store: URL of the store, or path of a SQLite file.
-        how: How one names a tree, with ``{name}`` in it.
-        made_by: What makes the first one.
+    Errors say ``how`` one names a tree, with ``{name}`` in it, and what the first one is ``made_by``.
 
     Raises:
         NotFoundError: There is no such store, or none or several trees in it.

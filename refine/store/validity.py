@@ -85,12 +85,7 @@ def said(error: BaseException) -> str:
 
 
 def fault_of(table: sa.Table, row: Row) -> str:
-    """What is wrong with a row and with those that hang on it; empty where nothing is.
-
-    Args:
-        table: Its table.
-        row: Column -> value as the database holds it; rows that hang on it under their table's name.
-    """
+    """What is wrong with a row, as the database holds it, and with those that hang on it; empty where nothing is."""
     for column in own_columns(table):
         value = row.get(column.name)
         if value is None:
@@ -185,9 +180,7 @@ READ = ("configuration", "metrics", *PLAIN)
 def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = None) -> str:
     """What keeps some stored trials from being read; empty where nothing does. Looks at whole columns at once.
 
-    Args:
-        columns: Name of a column -> values, as long as the others; texts of JSON are not yet parsed.
-        into: Takes the parsed configurations and metrics, which are parsed once.
+    Texts of JSON are not yet parsed; ``into`` takes the parsed configurations and metrics, which are parsed once.
     """
     if not columns["key"]:
         return ""
@@ -269,11 +262,7 @@ def _mappings(what: str, texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
-    """Which of many rows have a fault, looked for by halves: the sound majority is looked at once.
-
-    Returns:
-        Number of a row -> its fault.
-    """
+    """Number of a row -> its fault, looked for by halves: the sound majority is looked at once."""
     found: dict[int, str] = {}
     todo = [(0, count)] if count else []
     while todo:

@@ -55,11 +55,7 @@ _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:
     """Writes a report as a markdown file, its pictures in a folder of its name, and at its end the terms that it uses.
 
-    Args:
-        path: Of the file; its folder is made if need be.
-        title: Of the report.
-        head: What is read first.
-        evidence: Sections, which are folded.
+    The file's folder is made if need be; ``head`` is read first, ``evidence`` is folded.
     """
     made_folder(path.parent)
     folded = [part for part in evidence if part]
@@ -188,11 +184,6 @@ def file_name(found: Round, folder: Path, ending: str = ".md") -> str:
 
     So no two rounds of a tree share it, and files stand in the order in which rounds were made. Where the folder has that file
     of another tree's round, the beginning of the id is added.
-
-    Args:
-        found: The round.
-        folder: Where the file goes.
-        ending: What follows the name.
     """
     parent = found.parent
     words = _slug_of(found.node.note)

@@ -112,13 +112,7 @@ def write_round(
 
 
 def gather(found: Round, proposal: Proposal | None = None) -> Facts:
-    """Everything a report of a round says.
-
-    Args:
-        found: The round.
-        proposal: Which proposal to show; default the one that was decided upon last, else the last one
-            stored, else none.
-    """
+    """Everything a report of a round says; of proposals by default the one decided upon last, else the last one stored, else none."""
     found = found._at_once()
     home, stored = found.context, found._stored
     decisions = found.decisions

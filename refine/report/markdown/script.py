@@ -119,21 +119,15 @@ def _belief(node: Node, first: bool = False) -> str:
 
 
 def configuration_code(encoded: Mapping[str, Any]) -> str:
-    """A configuration as Python.
-
-    Args:
-        encoded: Name -> encoded value.
-    """
+    """An encoded configuration as Python."""
     return "{" + ", ".join(f"{n!r}: {literal(v)}" for n, v in decode_configuration(encoded).items()) + "}"
 
 
 def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:
-    """The line that gets an objective into a script.
+    """The line that gets an objective into a script, by its name in the round's identity.
 
-    Args:
-        name: Its name in the round's identity.
-        objective: The objective, where it is at hand: one that can be imported by its name is.
-        with_data: Whether it is more than the function of that name: it holds data, as a ``KerasObjective`` does.
+    One at hand that can be imported by its name is. ``with_data`` says that it is more than the function of that name: it
+    holds data, as a ``KerasObjective`` does.
     """
     module, _, last = name.rpartition(".")
     if not last.isidentifier():

@@ -45,10 +45,8 @@ _SOURCES = {
 def source_text(source: str, epsilon: float, rows: int = 0) -> str:
     """Where the difference that matters comes from, in a bracket; nothing where that is not known.
 
-    Args:
-        source: As in :class:`refine.proposal.proposal.Claim`.
-        epsilon: The difference.
-        rows: Of how many rows of a validation set the metric is a share; 0 where that can't be told.
+    ``source`` is as in :class:`refine.proposal.proposal.Claim`; ``rows`` are those of a validation set of which the metric is a
+    share, 0 where that can't be told.
     """
     said = (
         f"about {max(1, round(epsilon * rows))} of {rows:,} rows"

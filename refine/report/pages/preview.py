@@ -82,19 +82,12 @@ def _next_round(found: Preview) -> str:
 
 
 class DecisionNumber(NamedTuple):
-    """A number of a decision, as it is shown beside its name.
+    """A number of a decision, as it is shown beside its name."""
 
-    Attributes:
-        name: What it is called.
-        value: The number as text.
-        title: What it means.
-        tone: ``"bad"`` where it is trouble, else empty.
-    """
-
-    name: str
-    value: str
-    title: str
-    tone: str = ""
+    name: str  # what it is called
+    value: str  # the number as text
+    title: str  # what it means
+    tone: str = ""  # ``"bad"`` where it is trouble, else empty
 
 
 def decision_numbers(
@@ -102,10 +95,7 @@ def decision_numbers(
 ) -> list[DecisionNumber]:
     """What accepting would mean, number by number.
 
-    Args:
-        found: The preview.
-        proposal: The proposal that is edited.
-        front: How many points of the front lie inside, and of how many; ``None`` where there is one goal.
+    ``front`` is how many points of the front lie inside, and of how many; ``None`` where there is one goal.
     """
     means, judged = terms(), judged_text(found.metric, proposal.subject_to)
     first = f", by the first goal, {found.metric}" if proposal.claim.others else ""

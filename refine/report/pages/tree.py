@@ -37,9 +37,7 @@ _BAR = 20
 def tree_page(tree: Tree, *, named: bool = False) -> Page:
     """The rounds as a tree; the one with the best observed trial is marked.
 
-    Args:
-        tree: The tree.
-        named: Whether whoever decided is named, for others to read, where else it is *you*.
+    Whoever decided is ``named`` for others to read, and *you* elsewhere.
     """
     tree = tree._at_once()
     seen = overview_of(tree.rounds)

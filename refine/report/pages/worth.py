@@ -28,11 +28,9 @@ def worth_page(found: Worth) -> Page:
 
 
 def short_worth(found: Any, gain: str = "") -> str:
-    """The chance that another round is worth it, and what follows.
+    """The chance that another round is worth it, of a :class:`Worth` or an object with its names, and what follows.
 
-    Args:
-        found: A :class:`Worth`, or an object with the same names.
-        gain: How much is a gain, where that was said before; default by its number.
+    ``gain`` is how much is one, where that was said before; default by its number.
     """
     if not found.n:
         return "Every configuration of the proposed space was run."

@@ -48,9 +48,7 @@ class ChildDiedError(RuntimeError):
 class Child:
     """A process that runs what it is told, and this end of its pipe, which has no name that others could open.
 
-    Args:
-        environment: Its environment variables.
-        tied: Whether it ends with the thread that makes it, even while a trial holds the interpreter's lock.
+    One that is ``tied`` ends with the thread that makes it, even while a trial holds the interpreter's lock.
     """
 
     def __init__(self, environment: Mapping[str, str], *, tied: bool = False) -> None:

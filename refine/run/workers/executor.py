@@ -61,17 +61,12 @@ def outcomes_of(
     """Runs tasks in this process, on an executor, or on subprocesses that live as long as ``stack``.
 
     A task whose worker dies while it runs, with those that ran together with it, is tried once more when nothing else is
-    running; if its worker dies again it is ``crashed``. One that was only waiting for that worker is handed out again.
+    running; if its worker dies again it is ``crashed``. One that was only waiting for that worker is handed out again. With a
+    limit even one worker is a subprocess, since this process can't be killed.
 
-    Args:
-        stack: Closes what is started here.
-        objective: What to call.
-        tasks: Taken lazily: never more than ``ahead`` per worker are under way.
-        count: How many they are, for not to start more workers than tasks.
-        resources: What they run on; with a limit even one worker is a subprocess, since this process can't be killed.
-        stop: Asked before a task is handed out; once it is true, what runs comes to its end and nothing else.
-        ahead: How many tasks per worker may be under way.
-        together: Whether several may run at once, by an objective that offers it.
+    Tasks are taken lazily, never more than ``ahead`` per worker are under way, and there are ``count`` of them, for not to
+    start more workers. ``stop`` is asked before one is handed out; once it is true, what runs comes to its end and nothing
+    else. Several may run at once where ``together`` says so, by an objective that offers it.
     """
     tasks = itertools.takewhile(lambda _: not stop(), tasks)
     with_trial = wants_trial(objective)
@@ -104,17 +99,15 @@ def _run_here(
 
 
 class _Way(NamedTuple):
-    """How jobs reach workers.
+    """How jobs reach workers."""
 
-    Attributes:
-        submit: Has somebody run a packed job: see :func:`refine.run.workers.perform.perform`.
-        check: Raises where nobody is left to run one; told whether a job was just lost.
-        watchdog: Watches over workers on this machine, which tell in a folder what they run; ``None`` of others.
-    """
-
-    submit: Callable[[bytes], Future[bytes]]
-    check: Callable[[bool], None]
-    watchdog: Watchdog | None
+    submit: Callable[
+        [bytes], Future[bytes]
+    ]  # has somebody run a packed job: see :func:`refine.run.workers.perform.perform`
+    check: Callable[[bool], None]  # raises where nobody is left to run one; told whether a job was just lost
+    watchdog: (
+        Watchdog | None
+    )  # watches over workers on this machine, which tell in a folder what they run; ``None`` of others
 
 
 class _Dispatch:
@@ -261,13 +254,10 @@ class _Dispatch:
 
 
 def run_task(job: bytes) -> bytes:
-    """What a worker of somebody's executor does: runs a job where nobody else draws from the process' random generators.
+    """What a worker of somebody's executor does: :func:`refine.run.workers.perform.perform` where nobody else draws random numbers.
 
     Pools that run tasks in their main thread have such processes. A thread of anything else, such as a worker of a Dask
     cluster or a pool of threads, has a child process run it.
-
-    Returns:
-        See :func:`refine.run.workers.perform.perform`.
     """
     loading = opened(job).loading  # another version is refused here, where its name can be said
     if threading.current_thread() is threading.main_thread():

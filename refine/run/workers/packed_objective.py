@@ -25,17 +25,11 @@ _AT_ONCE = 2**24
 
 
 class PackedObjective(NamedTuple):
-    """A packed objective.
+    """A packed objective."""
 
-    Attributes:
-        name: Says what is in it.
-        body: The pickled objective without its arrays.
-        arrays: The memory of its arrays, where it lies.
-    """
-
-    name: str
-    body: bytes
-    arrays: Sequence[memoryview]
+    name: str  # says what is in it
+    body: bytes  # the pickled objective without its arrays
+    arrays: Sequence[memoryview]  # the memory of its arrays, where it lies
 
     @property
     def size(self) -> int:

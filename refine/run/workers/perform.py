@@ -27,14 +27,9 @@ _loading = threading.Lock()
 
 
 def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
-    """Runs a packed :class:`Job` in this process; unpacks the objective once.
+    """Runs a packed :class:`Job` in this process: pickled outcomes, nothing where the objective is not here.
 
-    Args:
-        packed: The job.
-        loaded: Called when the objective is there, before the trial begins.
-
-    Returns:
-        The pickled outcomes; nothing where the objective is not here.
+    It is unpacked once; ``loaded`` is called when it is there, before the trial begins.
 
     Raises:
         RoundStoppedError: The job comes from another version, or the objective can't be loaded here.

@@ -28,12 +28,8 @@ class Pool:
 
     They start from a clean interpreter: nothing is forked after TensorFlow is loaded, and a script without a main
     guard is not run again. Jobs and answers go through a pipe of each, which has no address: nobody else can send one.
-
-    Args:
-        count: How many.
-        threads: For each trial.
-        loading: Seconds that an objective may take to load in one of them.
-        devices: GPUs that they see in turn, one each; ``None`` for those that ``CUDA_VISIBLE_DEVICES`` lists.
+    ``threads`` are a trial's, ``loading`` the seconds that an objective may take to load in one of them, ``devices`` the GPUs
+    that they see in turn, one each; ``None`` for those that ``CUDA_VISIBLE_DEVICES`` lists.
     """
 
     def __init__(
@@ -69,11 +65,7 @@ class Pool:
             thread.join()
 
     def submit(self, job: bytes) -> Future[bytes]:
-        """Has the next free worker run a job.
-
-        Returns:
-            What that gives; a :class:`refine.run.workers.child.ChildDiedError` where the worker died.
-        """
+        """Has the next free worker run a job; a :class:`refine.run.workers.child.ChildDiedError` where that died."""
         future: Future[bytes] = Future()
         self._jobs.put((future, job))
         return future

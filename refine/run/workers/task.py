@@ -20,31 +20,18 @@ _END = b"\n"
 
 
 class Job(NamedTuple):
-    """What a worker runs, and what with.
+    """What a worker runs, and what with."""
 
-    Attributes:
-        inline: The packed objective; ``None`` where it is in a file, or wanted by nobody yet.
-        file: That file.
-        name: Says what is in it.
-        tasks: The fields of each :class:`refine.run.outcome.Task`.
-        together: Whether the objective runs them at once.
-        threads: For each trial.
-        path: Where the coordinator imports from.
-        marks: The folder where workers of our own say what they run.
-        token: Number of the job.
-        loading: Seconds that the objective may take to load.
-    """
-
-    inline: bytes | None
-    file: str | None
-    name: str
-    tasks: tuple[tuple[Any, ...], ...]
-    together: bool
-    threads: int
-    path: list[str]
-    marks: str | None
-    token: int
-    loading: float
+    inline: bytes | None  # the packed objective; ``None`` where it is in a file, or wanted by nobody yet
+    file: str | None  # that file
+    name: str  # says what is in it
+    tasks: tuple[tuple[Any, ...], ...]  # the fields of each :class:`refine.run.outcome.Task`
+    together: bool  # whether the objective runs them at once
+    threads: int  # for each trial
+    path: list[str]  # where the coordinator imports from
+    marks: str | None  # the folder where workers of our own say what they run
+    token: int  # number of the job
+    loading: float  # seconds that the objective may take to load
 
     def packed(self) -> bytes:
         """The job with the versions of this process before it."""

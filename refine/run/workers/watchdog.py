@@ -36,8 +36,7 @@ class Mark(NamedTuple):
 def mark(folder: str | None, token: int) -> Iterator[Callable[[], None]]:
     """Says in a folder what this process does with a job, by a file that the coordinator removes; ``None`` marks nothing.
 
-    Yields:
-        What to call when the trial itself begins.
+    Yields what to call when the trial itself begins.
     """
     if folder is None:
         yield lambda: None
