@@ -14,8 +14,7 @@ from refine.space.encoding import decode, label
 from refine.utils.arrays import Bools, Floats
 from refine.utils.threads import one_thread
 
-_MOST = 7
-"""Parameters of which every combination is looked at; others change together in one last step."""
+_MOST = 7  # parameters of which every combination is looked at; others change together in one last step
 
 
 class Change(NamedTuple):

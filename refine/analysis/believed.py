@@ -19,11 +19,8 @@ from refine.utils.arrays import Floats
 STRENGTH = 0.6
 """By how many normal scores a cell is thought better that is e times as likely the best one, before the first trial."""
 
-TRIALS = 20
-"""After so many configurations a belief weighs half of what it weighed before the first."""
-
-LEAST = 0.01
-"""A belief is dropped where trials leave it a smaller probability beside its opposite."""
+TRIALS = 20  # after so many configurations a belief weighs half of what it weighed before the first
+LEAST = 0.01  # a belief is dropped where trials leave it a smaller probability beside its opposite
 
 
 class Said(NamedTuple):

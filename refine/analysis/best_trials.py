@@ -52,8 +52,7 @@ class Cost(NamedTuple):
 def gain_of(analysis: Analysis, before: float | None = None) -> Gain:
     """The best values of a round beside the noise and the best known before.
 
-    Raises:
-        AnalysisError: No trial may be called best.
+    Raises AnalysisError: no trial may be called best.
     """
     y = np.asarray(analysis.table["value"], dtype=float)[candidates(analysis, analysis.table)]
     if not y.size:

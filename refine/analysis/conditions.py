@@ -148,8 +148,7 @@ def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> i
     return max(1, round(count * share)) if count else 0
 
 
-_FEWEST = 5
-"""Runs with a parameter, and runs without it, before a condition is concluded from them."""
+_FEWEST = 5  # runs with a parameter, and runs without it, before a condition is concluded from them
 
 
 def expression_of(where: ReadWhere, parent: Parameter) -> str:

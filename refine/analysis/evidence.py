@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-GOOD = 0.2
-"""Share of the trials that counts as good in densities, edges and pairs."""
+GOOD = 0.2  # share of the trials that counts as good in densities, edges and pairs
 
 RICH = 1.25
 """An end is a reason to widen where it holds so many times its share of the best trials: among thousands of trials any
 small lead is significant."""
 
-ALPHA = 0.1
-"""False discovery rate below which a parameter may be narrowed."""
+ALPHA = 0.1  # false discovery rate below which a parameter may be narrowed
 
 
 class LevelEvidence(NamedTuple):
@@ -481,8 +479,7 @@ def couplings(
     return tuple(p._replace(q=float(adjusted)) for p, adjusted in zip(ordered, q, strict=True))
 
 
-_LEAST = 5
-"""Trials at a level before it is ruled out."""
+_LEAST = 5  # trials at a level before it is ruled out
 _ALPHA = 0.01
 
 

@@ -27,8 +27,7 @@ UNTESTED = "untested"
 VERDICTS = (MATTERS, FAILS, COUPLED, NOT_SEEN, CANNOT_BE_JUDGED, NEVER_READ, UNTESTED)
 """In this order: a parameter that matters may fail at some of its levels as well."""
 
-_LEAST = 5
-"""Trials that a level, or an end, must have before it is judged."""
+_LEAST = 5  # trials that a level, or an end, must have before it is judged
 
 _MOST_SHOWN = 4
 

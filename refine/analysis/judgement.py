@@ -16,8 +16,7 @@ from refine.utils.display import Shown
 
 KEEP, CONFIRM, DISCARD = "KEEP", "CONFIRM", "DISCARD"
 
-SURE = 0.95
-"""Probability from which on something is decided: the leader of a race, or which of two is better."""
+SURE = 0.95  # probability from which on something is decided: the leader of a race, or which of two is better
 
 SEEN = 3
 """Runs under new seeds that a configuration has before it is kept, or called the best: its planned run may be why it was looked at,
@@ -26,11 +25,8 @@ and the posterior alone could be wrong. Once there are such runs, nothing is dis
 SHARE = 0.1
 """Share of the noise's deviation that counts as no loss where configurations run again until they can be told apart."""
 
-MOST = 1000
-"""New seeds that are looked ahead to."""
-
-_AGAIN = 3
-"""Runs again after which retraining may be taken to change nothing."""
+MOST = 1000  # new seeds that are looked ahead to
+_AGAIN = 3  # runs again after which retraining may be taken to change nothing
 
 _POINTS = 2001
 _Z = 1.6448536269514722  # of a normal distribution, 0.95 below

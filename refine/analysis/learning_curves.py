@@ -10,14 +10,9 @@ from refine import stats
 from refine.trials.goal import sign_of
 from refine.trials.metric import FUNCTION, Curve, Metric
 
-LEAST = 20
-"""The best so many are looked at, where there are as many."""
-
-SHARE = 0.1
-"""Or this share of those that finished, where that is more."""
-
-MOST = 100
-"""But never more, so that reading stays cheap."""
+LEAST = 20  # the best so many are looked at, where there are as many
+SHARE = 0.1  # or this share of those that finished, where that is more
+MOST = 100  # but never more, so that reading stays cheap
 
 
 FLAGS = ("overfitting", "unsteady", "improving", "saturated", "rising")

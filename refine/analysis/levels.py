@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
 
 
-CellOf = Callable[["pd.DataFrame"], Ints]
-"""Gives the cell of every row of a table of trials, from 0."""
+CellOf = Callable[["pd.DataFrame"], Ints]  # gives the cell of every row of a table of trials, from 0
 
 
 class Cells(NamedTuple):

@@ -19,8 +19,7 @@ from refine.utils.display import Shown
 
 T = TypeVar("T", stats.FreshBest, stats.Corrected)
 
-MODELS = 200
-"""Models that the bootstrap over examples chooses from: the best so many."""
+MODELS = 200  # models that the bootstrap over examples chooses from: the best so many
 
 _LEAST_EXAMPLES = 10
 

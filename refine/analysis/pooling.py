@@ -68,8 +68,7 @@ def replicate_groups(records: Records) -> list[str]:
     return out
 
 
-NOISE = ("none", "retraining")
-"""What somebody can say about the noise of an objective."""
+NOISE = ("none", "retraining")  # what somebody can say about the noise of an objective
 
 
 def noise_of(
@@ -124,8 +123,7 @@ def noise_of(
     return found._replace(floor=floor)
 
 
-COMPARED = 10
-"""Best configurations whose differences on folds or validation examples are looked at."""
+COMPARED = 10  # best configurations whose differences on folds or validation examples are looked at
 
 
 def fold_error_of(frame: pd.DataFrame, names: Sequence[str], y: npt.NDArray[np.float64]) -> float:

@@ -58,10 +58,8 @@ def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
 def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
     """Its space-filling trials that have a rank: finished ones, and pruned and infeasible ones, which rank with the worst.
 
-    With (n,) values, of a pruned one the worst finished value, and (n,) which were pruned or are infeasible.
-
-    Raises:
-        AnalysisError: There are none: results chose the trials.
+    With (n,) values, of a pruned one the worst finished value, and (n,) which were pruned or are infeasible. Raises
+    AnalysisError: there are none, as results chose the trials.
     """
     check_tested(analysis)
     table = analysis.table

@@ -30,18 +30,14 @@ _OWN_DRAWS = 160
 _FROZEN = 0.5
 """Part of the noise's deviation that may be a configuration's own, and comes again when it is retrained."""
 
-_PLANNED_FREEDOM = 4
-"""Degrees of freedom that the noise by the planned runs alone is worth."""
-
-FEWEST = 5
-"""Configurations that a posterior asks for."""
+_PLANNED_FREEDOM = 4  # degrees of freedom that the noise by the planned runs alone is worth
+FEWEST = 5  # configurations that a posterior asks for
 
 _MOST = 1000
 _SHOWN = 5
 _SEED = 0
 
-_CHEAPER = 0.8
-"""Share of the winner's time from which on something counts as cheaper."""
+_CHEAPER = 0.8  # share of the winner's time from which on something counts as cheaper
 
 
 class Candidate(NamedTuple):
@@ -251,7 +247,11 @@ class Field:
             noise = noise._replace(sd=sd, source="replicates", n=freedom)
         if draws is not None:
             before = self.noise.sd if math.isfinite(self.noise.sd) else float(np.std(draws))
-            variance = _variance(before, sd if freedom else 0.0, freedom)
+            # What a smooth model leaves over is too little at times, and a few runs again say little too; so what the planned
+            # runs say counts like a few runs again, and the mean of a scaled inverse chi-square posterior is more than either
+            # where little is known: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
+            again = freedom * sd**2 if freedom else 0.0
+            variance = (_PLANNED_FREEDOM * before**2 + again) / (_PLANNED_FREEDOM + freedom - 2)
         if draws is not None and labels:
             counts = np.array([len(runs) for runs in fresh])
             means = np.array([sign * float(np.mean(runs)) if len(runs) else 0.0 for runs in fresh])
@@ -378,18 +378,6 @@ def best_within(draws: Floats, i: int, epsilon: float) -> float:
     top = draws.max(axis=1)
     slack = epsilon + 1e-9 * float(np.ptp(draws))
     return stats.share_of_draws(np.count_nonzero(draws[:, i] >= top - slack), len(draws))
-
-
-def _variance(before: float, sd: float, freedom: int) -> float:
-    """Expected variance of a single run: what the planned runs say counts like a few runs again.
-
-    What a smooth model leaves over is too little at times, and a few runs again say little too; so their mean is what a
-    scaled inverse chi-square posterior expects, which is more than either where little is known.
-
-    Source: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
-    """
-    known = _PLANNED_FREEDOM + freedom
-    return (_PLANNED_FREEDOM * before**2 + freedom * sd**2) / (known - 2)
 
 
 def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:

@@ -14,8 +14,7 @@ from refine.utils.extras import EXTRAS, how, is_there
 # "2" is what is set below, and what workers inherit; whoever sets anything else wants to see it.
 _NOTES_WANTED = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") != "2"
 
-TRAINING = ("tensorflow", "jax", "torch")
-"""Backends that train; each is called as the package that it needs."""
+TRAINING = ("tensorflow", "jax", "torch")  # backends that train; each is called as the package that it needs
 
 _MEMORY = {
     "tensorflow": ("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
@@ -54,8 +53,7 @@ def quietly() -> Iterator[None]:
 def _load() -> str:
     """Imports Keras and its backend, and names that.
 
-    Raises:
-        ObjectiveError: A package is missing, or the backend trains nothing.
+    Raises ObjectiveError: a package is missing, or the backend trains nothing.
     """
     wanted = os.environ.get("KERAS_BACKEND") or None
     if wanted is not None and wanted not in TRAINING and "keras" not in sys.modules:
@@ -95,8 +93,7 @@ def _missing(error: ImportError) -> str:
     return f"refine.keras needs {package}, which is not installed: {command}{instead}"
 
 
-BACKEND = _load()
-"""What Keras runs on in this process."""
+BACKEND = _load()  # what Keras runs on in this process
 
 
 def take_memory_as_needed() -> None:

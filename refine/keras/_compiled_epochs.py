@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from refine.keras._data import Plan
     from refine.keras._short_step import Settings
 
-_SPAN = 64
-"""Most epochs of one call."""
+_SPAN = 64  # most epochs of one call
 # Larger batches and layers are arithmetic, at which XLA is no better inside of loops.
 _MOST_ROWS, _MOST_WIDTH = 64, 128
 _LEAST = 8

@@ -12,8 +12,7 @@ import numpy as np
 from refine.errors import ObjectiveError
 from refine.keras._rows import classes_of, digest, labels_of, take, validation_rows
 
-Fold = tuple[np.ndarray, np.ndarray]
-"""Numbers of the rows to train on, and of those to validate on."""
+Fold = tuple[np.ndarray, np.ndarray]  # numbers of the rows to train on, and of those to validate on
 
 _AS_SPLITS = (
     "splits takes a whole number, one of scikit-learn's splitters, the number of each row's fold, or a list of "
@@ -51,8 +50,7 @@ def partition(
 ) -> Partition:
     """Divides ``count`` rows with targets ``y`` as `KerasObjective` says of the options; without ``splits`` into no folds.
 
-    Raises:
-        ObjectiveError: Something that can't be.
+    Raises ObjectiveError: something that can't be.
     """
     kin = _Kin(_groups(groups, count), _times(time, count))
     sealed, rest = None, np.arange(count)

@@ -29,9 +29,8 @@ _ALIGNED = 64
 def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
     """Inputs and targets; a finite ``tf.data.Dataset`` or ``keras.utils.PyDataset`` of pairs as ``x`` gives both, and is read.
 
-    Raises:
-        ObjectiveError: A dataset that is infinite, of unknown length, a generator, without targets, with weights, or
-            gives other rows each time; or targets where there should be none, or none where there should be some.
+    Raises ObjectiveError: a dataset that is infinite, of unknown length, a generator, without targets, with weights, or
+    gives other rows each time; or targets where there should be none, or none where there should be some.
     """
     tensorflow = sys.modules.get("tensorflow")  # need not be what Keras runs on, nor be installed
     is_dataset = tensorflow is not None and isinstance(x, tensorflow.data.Dataset)
@@ -109,10 +108,8 @@ def _pair(name: str, batch: Any) -> tuple[Any, Any]:
 def as_arrays(name: str, data: Any, *, nan: bool = False) -> Any:
     """Data as numpy arrays with one row per example: floats in Keras' ``floatx``, structure kept, checked.
 
-    NaN may be among the numbers if ``nan`` says so, infinity never.
-
-    Raises:
-        ObjectiveError: Something that is not numeric, or NaN or infinity among the numbers.
+    NaN may be among the numbers if ``nan`` says so, infinity never. Raises ObjectiveError: something that is not numeric,
+    or NaN or infinity among the numbers.
     """
 
     def one(leaf: Any) -> np.ndarray:
@@ -168,8 +165,7 @@ def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
 def same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:
     """Number of rows of two structures of arrays, the same in each array.
 
-    Raises:
-        ObjectiveError: Lengths that differ, or no rows.
+    Raises ObjectiveError: lengths that differ, or no rows.
     """
     x_rows, y_rows = _rows_of(x_name, x), _rows_of(y_name, y)
     if x_rows != y_rows:
@@ -222,10 +218,8 @@ def labels_of(y: Any) -> np.ndarray | None:
 def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "val_split") -> np.ndarray:
     """Which rows to validate on, or to seal: a mask of shape (count,).
 
-    Classes keep their proportions, up to rounding, and one row of each stays to train.
-
-    Raises:
-        ObjectiveError: One side would be empty.
+    Classes keep their proportions, up to rounding, and one row of each stays to train. Raises ObjectiveError: one side
+    would be empty.
     """
     # The legacy generator, because numpy promises that its streams never change.
     generator = np.random.RandomState(seed)

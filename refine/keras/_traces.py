@@ -52,19 +52,14 @@ class Trace(NamedTuple):
 _traces: dict[Hashable, Trace] = {}
 
 
-def _is_full() -> bool:
-    """Whether no more traces may be kept beside those that are."""
-    memory = psutil.virtual_memory()
-    return len(_traces) >= (_MOST if memory.available >= memory.total / 4 else _MOST_WHEN_SHORT)
-
-
 def _remembered(key: Hashable, trace: Callable[[], Trace]) -> Trace:
     """What was traced for this key before, or a new trace; without a key always a new one."""
     if key is not None and key in _traces:
         return _traces[key]
     made = trace()
     if key is not None and not made.function.captured_inputs:
-        if _is_full():
+        memory = psutil.virtual_memory()
+        if len(_traces) >= (_MOST if memory.available >= memory.total / 4 else _MOST_WHEN_SHORT):
             # All at once: what is kept is out of the collector's sight, and looking again at everything takes long.
             _traces.clear()
             free()
@@ -80,8 +75,7 @@ class Uncacheable(Exception):  # no error: such a model is traced for itself
 class ShortStep:
     """Trains a compiled model, for which `refine.keras._short_step.unfit` finds nothing, by the short step."""
 
-    most = 2**31
-    """Most epochs of one call of `train_epochs`."""
+    most = 2**31  # most epochs of one call of `train_epochs`
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
         self.model, self.plan = model, plan

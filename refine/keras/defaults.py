@@ -15,12 +15,10 @@ from refine.space.given import given_configuration
 from refine.space.parameters import Range
 from refine.space.space import Space
 
-_BATCH = 32
-"""What ``model.fit`` takes where no ``batch_size`` is given."""
+_BATCH = 32  # what ``model.fit`` takes where no ``batch_size`` is given
 
 _RATES = ("learning_rate", "lr")
-_NONE = ("dropout", "l1", "l2")
-"""Keras adds none of these by itself."""
+_NONE = ("dropout", "l1", "l2")  # Keras adds none of these by itself
 
 
 def defaults(space: Space | Mapping[str, Any], /, **given: Any) -> dict[str, Any]:

@@ -62,8 +62,7 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
     """
 
     _called: str
-    _ratio: Callable[[Any, Any, Any], Any]
-    """What a score that is averaged over classes makes of their counts."""
+    _ratio: Callable[[Any, Any, Any], Any]  # what a score that is averaged over classes makes of their counts
 
     def __init__(
         self,

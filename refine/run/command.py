@@ -24,8 +24,7 @@ from refine.utils.keywords import helped
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _GROUP = re.compile(r"\[([^\[\]]*\{[^\[\]]*)\]")
-_LAST_LINES = 20
-"""Of the error stream, which the error of a failed trial ends with."""
+_LAST_LINES = 20  # of the error stream, which the error of a failed trial ends with
 
 
 @helped
@@ -214,8 +213,7 @@ def _end(process: subprocess.Popen[str], reader: threading.Thread) -> None:
 def metrics_of(line: str) -> dict[str, float] | None:
     """The numbers by name of a line that is a JSON object, or a number alone; ``None`` where it is neither.
 
-    Raises:
-        ObjectiveError: An object with something that is no number.
+    Raises ObjectiveError: an object with something that is no number.
     """
     text = line.strip()
     try:

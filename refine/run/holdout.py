@@ -205,8 +205,7 @@ def _tasks(node: Node, opening: StoredOpening, records: Records) -> list[Task]:
 def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: Metric) -> HoldoutResult:
     """What an opening showed. A metric's best epoch isn't known on a hold-out, so the last one counts.
 
-    Raises:
-        AnalysisError: Models were measured, but none gave the metric.
+    Raises AnalysisError: models were measured, but none gave the metric.
     """
     import pandas as pd
 

@@ -30,8 +30,7 @@ from refine.utils.format import plural
 _ERROR_LENGTH = 20_000
 
 MOST_EXAMPLES = 2_000
-MOST_NUMBERS = 20_000
-"""Predictions that are kept of one trial: examples, and examples times outputs."""
+MOST_NUMBERS = 20_000  # predictions that are kept of one trial: examples, and examples times outputs
 
 
 def _noted(name: str) -> Any:
@@ -224,10 +223,8 @@ class RunningTrial:
 def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
     """Whether the objective has a second required positional parameter.
 
-    ``names`` are the space's parameters, to tell where it asks for those one by one.
-
-    Raises:
-        ObjectiveError: It can't be called with a configuration.
+    ``names`` are the space's parameters, to tell where it asks for those one by one. Raises ObjectiveError: it can't be
+    called with a configuration.
     """
     rule = "an objective must be a function of a configuration, got"
     if not callable(objective):

@@ -87,8 +87,7 @@ def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
 class Ending:
     """What ends a run before its plan is done; what runs by then comes to its end. A time without a zone is local.
 
-    Raises:
-        DesignError: A value that makes no sense, or a time that has passed.
+    Raises DesignError: a value that makes no sense, or a time that has passed.
     """
 
     def __init__(

@@ -115,11 +115,9 @@ def storable(outcome: Outcome) -> Outcome:
 def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, float | None]:
     """An outcome by its round's metric, and its value: diverged where that is not finite, failed where it has none.
 
-    What the metric's function makes of the metrics is kept among them. Where no ``others`` have the metric either, it is the
-    round that is wrong, not the trial.
-
-    Raises:
-        ObjectiveError: The metric's function fails, or has the name of a metric.
+    What the metric's function makes of the metrics is kept among them. Where no ``others`` have the metric either, it is
+    the round that is wrong, not the trial. Raises ObjectiveError: the metric's function fails, or has the name of a
+    metric.
     """
     complete = outcome.state == State.COMPLETE
     if metric.function is None:

@@ -93,8 +93,7 @@ def plan(
 def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int]:
     """Numbers of the first ``n`` cells of a round's design; default all that are planned evenly.
 
-    Raises:
-        DesignError: More than exist.
+    Raises DesignError: more than exist.
     """
     space = stored.node.space
     if stored.node.adaptive:

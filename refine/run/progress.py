@@ -22,11 +22,8 @@ from refine.utils.action import Action
 from refine.utils.display import line
 from refine.utils.format import plural, score
 
-_READ_BY = 10
-"""After so many trials the progress bar names varied parameters that none of them has read."""
-
-_ALIKE = 5
-"""A round stops when its first trials, so many, all failed in the same way."""
+_READ_BY = 10  # after so many trials the progress bar names varied parameters that none of them has read
+_ALIKE = 5  # a round stops when its first trials, so many, all failed in the same way
 
 
 _LOG_SECONDS = 10

@@ -30,8 +30,7 @@ from refine.utils.display import Shown
 if TYPE_CHECKING:
     import pandas as pd
 
-_ENDED = ("complete", "diverged", "failed")
-"""States that the configuration and the seed alone lead to."""
+_ENDED = ("complete", "diverged", "failed")  # states that the configuration and the seed alone lead to
 
 
 @dataclass(frozen=True, eq=False, repr=False)

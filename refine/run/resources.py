@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, TypedDict
 from refine.errors import DesignError
 from refine.run.signals import GRACE, check_grace
 
-LEAST_MEMORY = 200_000_000
-"""Bytes. A worker that has imported nothing but the engine holds about half of it."""
+LEAST_MEMORY = 200_000_000  # bytes; a worker that has imported nothing but the engine holds half of it
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _MOST_DEVICES = 1024
@@ -150,11 +149,9 @@ def visible() -> list[str]:
 def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
     """What each worker may see, in turn: values of ``CUDA_VISIBLE_DEVICES``; one that is empty for no GPU at all.
 
-    ``gpus`` are how many of those that are visible, or which: numbers, or names such as ``"GPU-8932f937"``; ``None`` where
-    nobody said. Workers of somebody's ``executor`` are not ours.
-
-    Raises:
-        DesignError: Neither, more than are visible, or together with an executor.
+    ``gpus`` are how many of those that are visible, or which: numbers, or names such as ``"GPU-8932f937"``; ``None``
+    where nobody said. Workers of somebody's ``executor`` are not ours. Raises DesignError: neither, more than are
+    visible, or together with an executor.
     """
     if gpus is None:
         return None

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-_seed: int | None = None
-"""Of the trial that runs in this process."""
+_seed: int | None = None  # of the trial that runs in this process
 
 
 def seed_everything(seed: int) -> None:

@@ -113,8 +113,7 @@ class Steered:
     def tell(self, task: Task, outcome: Outcome, value: float | None) -> None:
         """Takes in how a task ended, before it is stored.
 
-        Raises:
-            ObjectiveError: A round with a pruner, whose trials report nothing that could be compared.
+        Raises ObjectiveError: a round with a pruner, whose trials report nothing that could be compared.
         """
         state, series = outcome.state, outcome.curve.get(self._metric.name, [])
         if self._talk is not None:
@@ -238,8 +237,7 @@ def how_text(node: Node, states: Mapping[str, int]) -> str:
 def check_pruner(pruner: Any, metric: Metric) -> tuple[dict[str, Any] | None, Any]:
     """A pruner as a node's plain data and, where it is an object of Optuna, that object.
 
-    Raises:
-        DesignError: It is none of these, or the metric has no value per epoch.
+    Raises DesignError: it is none of these, or the metric has no value per epoch.
     """
     if pruner is None:
         return None, None

@@ -25,8 +25,7 @@ from refine.utils.arrays import Floats
 from refine.utils.format import join, number
 from refine.utils.keywords import helped
 
-DOUBT = 0.1
-"""Share of every parameter's density that is spread evenly: no belief rules a level out."""
+DOUBT = 0.1  # share of every parameter's density that is spread evenly: no belief rules a level out
 
 
 @final
@@ -194,11 +193,8 @@ def belief_of(given: Any, space: Space) -> Belief:
     """A belief as somebody gives it: ``{"lr": Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}``.
 
     Weights of choices are probabilities: each is that of its choice being the best one, and the choices that aren't named
-    share what is left evenly.
-
-    Raises:
-        SpaceError: An unknown or fixed parameter, a value outside its range, an unknown choice, or weights that are no
-            probabilities.
+    share what is left evenly. Raises SpaceError: an unknown or fixed parameter, a value outside its range, an unknown
+    choice, or weights that are no probabilities.
     """
     like = given.like if isinstance(given, Belief) else ()
     if isinstance(given, Belief):
@@ -318,11 +314,9 @@ _FORMS = (
 def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
     """The belief that somebody types, a parameter at a time, or in a file; ``option`` is what errors call them.
 
-    Each is ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH``, ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``, or the path of a
-    ``.toml`` or ``.json`` file. ``none`` alone takes back what was believed.
-
-    Raises:
-        SpaceError: Another form, a file that can't be read, or a parameter twice.
+    Each is ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH``, ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``, or the path of
+    a ``.toml`` or ``.json`` file. ``none`` alone takes back what was believed. Raises SpaceError: another form, a file
+    that can't be read, or a parameter twice.
     """
     if list(texts) == ["none"]:
         return {}

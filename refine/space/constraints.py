@@ -54,21 +54,16 @@ _LANGUAGE = (
     + ", ".join(f"{name}()" for name in _FUNCTIONS)
 )
 
-ROUNDING = 1e-9
-"""Numbers are equal that differ by no more than this share of the larger one, ..."""
-
-_NIL = 1e-15
-"""... or than this, so that 0.1 + 0.2 - 0.3 is 0, and 1e-12 is above it."""
+ROUNDING = 1e-9  # numbers are equal that differ by no more than this share of the larger one, ...
+_NIL = 1e-15  # ... or than this, so that 0.1 + 0.2 - 0.3 is 0, and 1e-12 is above it
 
 
 @dataclass(frozen=True)
 class Constraint:
     """A condition that every configuration of a space must meet.
 
-    Choices are compared by value or, for classes and functions, by label: ``optimizer == 'Adam'``.
-
-    Raises:
-        SpaceError: The expression is no text, can't be parsed, or uses anything that the language has not.
+    Choices are compared by value or, for classes and functions, by label: ``optimizer == 'Adam'``. Raises SpaceError: the
+    expression is no text, can't be parsed, or uses anything that the language has not.
     """
 
     expression: str  # the expression in one canonical spelling; equality and hash go by it
@@ -326,8 +321,7 @@ def condition_of(expression: Any) -> Constraint:
 def ordered_conditions(whens: Mapping[str, str | None]) -> dict[str, Constraint]:
     """The conditions of a space, of every parameter's ``when``, each after those of the parameters that it names.
 
-    Raises:
-        SpaceError: A condition names what the space has not, its own parameter, or others in a circle.
+    Raises SpaceError: a condition names what the space has not, its own parameter, or others in a circle.
     """
     left = {name: condition_of(when) for name, when in whens.items() if when is not None}
     for name, condition in left.items():

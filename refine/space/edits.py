@@ -23,10 +23,8 @@ from refine.utils.format import number
 def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
     """A space, usually a proposed one, with a person's edits; ``old`` ran, and its spacing is kept by ``(low, high)``.
 
-    An edit is ``(low, high)``, ``(low, high, levels)``, a list, a fixed value, or a parameter.
-
-    Raises:
-        ReviewError: A name that the space does not have, or an edit that breaks a rule of the notation.
+    An edit is ``(low, high)``, ``(low, high, levels)``, a list, a fixed value, or a parameter. Raises ReviewError: a name
+    that the space does not have, or an edit that breaks a rule of the notation.
     """
     changes = {}
     for name, value in edits.items():

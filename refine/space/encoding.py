@@ -22,8 +22,7 @@ from refine.utils.objects import is_import_path
 
 SIGNIFICANT_DIGITS = 12
 
-DEEPEST = 8
-"""How deep tuples may be nested in a value."""
+DEEPEST = 8  # how deep tuples may be nested in a value
 
 
 def round_significant(value: float) -> float:

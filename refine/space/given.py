@@ -16,12 +16,10 @@ from refine.space.space import Space, configuration_key
 def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
     """A configuration that somebody gives, in canonical form; ``what`` it is called in errors, such as ``"baseline"``.
 
-    Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level is
-    that level, so that the configuration is no other one than the grid's. A fixed parameter may be left out, and so is what the
-    configuration has not under its condition, whatever is given for it.
-
-    Raises:
-        SpaceError: No mapping, a name that is missing or unknown, or a value that the parameter can't have.
+    Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level
+    is that level, so that the configuration is no other one than the grid's. A fixed parameter may be left out, and so is
+    what the configuration has not under its condition, whatever is given for it. Raises SpaceError: no mapping, a name
+    that is missing or unknown, or a value that the parameter can't have.
     """
     if not isinstance(given, Mapping):
         raise SpaceError(

@@ -11,8 +11,7 @@ import numpy as np
 from refine.errors import SpaceError
 from refine.space.encoding import label, round_significant
 
-_SLACK = 1e-6
-"""Of a step: a value this near to the lattice is on it, as 0.1 + 0.2 is 0.3."""
+_SLACK = 1e-6  # of a step: a value this near to the lattice is on it, as 0.1 + 0.2 is 0.3
 
 MOST = 100_000
 

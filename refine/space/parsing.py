@@ -139,10 +139,8 @@ def parse_talos(value: Any) -> Parameter:
 def of_keras_tuner(source: Any) -> dict[str, Any]:
     """The parameters of a ``keras_tuner.HyperParameters``, its ``conditional_scope``s as conditions.
 
-    Also of what its ``get_config()`` gives, or of a JSON file of either that or an oracle.
-
-    Raises:
-        SpaceError: It is none of these, or holds what a space can't have.
+    Also of what its ``get_config()`` gives, or of a JSON file of either that or an oracle. Raises SpaceError: it is none
+    of these, or holds what a space can't have.
     """
     parameters: dict[str, Parameter] = {}
     when: dict[str, str] = {}

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from refine.space.encoding import round_significant
 
-ABOUT = 10
-"""So many levels, nearly, a range has whose levels nobody stated."""
+ABOUT = 10  # so many levels, nearly, a range has whose levels nobody stated
 
 _STEPS = (1, 2, 2.5, 5)
 _DECADES: tuple[tuple[float, ...], ...] = (
@@ -24,8 +23,7 @@ _DECADES: tuple[tuple[float, ...], ...] = (
 _NEAR = 1 / 3
 """Share of a gap by which a level may lie off even spacing; below one half, so that levels keep their order."""
 
-_SHORT = 4
-"""A number of so many digits is round enough to stay as it is."""
+_SHORT = 4  # a number of so many digits is round enough to stay as it is
 
 
 def round_levels(low: float, high: float, log: bool, whole: bool = False, about: int = ABOUT) -> list[float]:

@@ -25,14 +25,9 @@ if TYPE_CHECKING:
 RESERVED = ("state", "value", "seconds", "seed", "cell", "origin")
 """Column names of the table of trials; no parameter or metric may use them."""
 
-_TRIED = 10_000
-"""So many combinations of values a constraint is tried on when a space is made."""
-
-_MOST_JOINED = 1_000_000
-"""So many combinations of values of parameters that conditions join are counted."""
-
-Indices = npt.NDArray[np.integer[Any]]
-"""Level numbers, one row per configuration, one column per parameter."""
+_TRIED = 10_000  # so many combinations of values a constraint is tried on when a space is made
+_MOST_JOINED = 1_000_000  # so many combinations of values of parameters that conditions join are counted
+Indices = npt.NDArray[np.integer[Any]]  # level numbers, one row per configuration, one column per parameter
 
 
 class _Counted(NamedTuple):

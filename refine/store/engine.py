@@ -105,8 +105,7 @@ def check_place(url: sa.URL, create: bool) -> None:
 def check_folder(folder: str | os.PathLike[str]) -> Path:
     """``folder`` if files can be written into it; it need not be there yet.
 
-    Raises:
-        StoreError: It is no path, or a file stands in the way.
+    Raises StoreError: it is no path, or a file stands in the way.
     """
     if not isinstance(folder, str | os.PathLike):
         raise StoreError(f"a folder is given by its path, got {folder!r}; such as 'reports'")
@@ -151,9 +150,8 @@ def reading_engine(url: sa.URL) -> sa.Engine:
 def engine_of(url: sa.URL) -> sa.Engine:
     """Where connections to a store come from; none is opened yet.
 
-    Raises:
-        StoreError: The URL of a SQLite file has a timeout that is no number of seconds, or the extra ``postgresql`` is not
-            installed.
+    Raises StoreError: the URL of a SQLite file has a timeout that is no number of seconds, or the extra ``postgresql`` is
+    not installed.
     """
     if url.drivername == "postgresql+psycopg":
         load(
@@ -202,8 +200,7 @@ def _tune_sqlite(connection: sqlite3.Connection, patience: float) -> None:
 def patience_of(url: sa.URL) -> float:
     """For how many seconds the lock of another process is waited for.
 
-    Raises:
-        StoreError: The URL says something that is no such number.
+    Raises StoreError: the URL says something that is no such number.
     """
     said = url.query.get("timeout", BUSY_SECONDS)
     with contextlib.suppress(TypeError, ValueError):

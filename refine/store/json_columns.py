@@ -11,17 +11,14 @@ import numpy as np
 
 from refine.trials.rows import Rows, Values, packed
 
-_FEW = 16
-"""Texts below which it takes longer to look for what they have in common."""
-_LONG = 308
-"""Digits of the largest number that a float holds."""
+_FEW = 16  # texts below which it takes longer to look for what they have in common
+_LONG = 308  # digits of the largest number that a float holds
 
 
 def parsed(texts: Sequence[str]) -> list[Any]:
     """Texts of JSON as data. One call of the decoder for all is several times faster than one for each.
 
-    Raises:
-        ValueError: One of them is no JSON value, or several.
+    Raises ValueError: one of them is no JSON value, or several.
     """
     found = json.loads("[" + ",".join(texts) + "]")
     if len(found) != len(texts):

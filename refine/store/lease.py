@@ -18,11 +18,9 @@ from refine.errors import RoundBusyError, StoreError
 from refine.store.schema import t
 from refine.utils.action import Action
 
-LEASE_SECONDS = 60.0
-"""A lease that was not renewed for so long is anybody's."""
+LEASE_SECONDS = 60.0  # a lease that was not renewed for so long is anybody's
 
-_held: set[tuple[str, int]] = set()
-"""Leases of this process: store and round."""
+_held: set[tuple[str, int]] = set()  # leases of this process: store and round
 
 _guard = threading.Lock()
 
@@ -50,9 +48,7 @@ def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
     """Takes a lease away from a process of elsewhere, of which only somebody can know that it is gone, and returns it, if any.
 
     Should it live all the same, it finds that out within :data:`LEASE_SECONDS`, before it writes anything, and stops.
-
-    Raises:
-        RoundBusyError: A process of this machine has it, and is alive.
+    Raises RoundBusyError: a process of this machine has it, and is alive.
     """
     row = connection.execute(sa.select(t.lease).where(t.lease.c.node == pk)).first()
     if row is None:
@@ -75,11 +71,8 @@ def _now(connection: sa.Connection) -> float:
 def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]:
     """Holds a round for this process while the block runs; a thread says every 15 s that it is alive.
 
-    Yields what to call before something is written: it raises RoundBusyError where this process stood still for so long that
-    another one took over.
-
-    Raises:
-        RoundBusyError: Another process holds it and is alive.
+    Yields what to call before something is written: it raises RoundBusyError where this process stood still for so long
+    that another one took over. Raises RoundBusyError: another process holds it and is alive.
     """
     host, pid = _me()
     here = (_same(engine), pk)

@@ -317,7 +317,7 @@ def _tags(engine: sa.Engine, tree: int) -> dict[str, str]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _last(engine: sa.Engine, tree: int, table: sa.Table, *which: sa.ColumnElement[bool]) -> dict[int, int]:
+def _last(table: sa.Table, which: Sequence[sa.ColumnElement[bool]], engine: sa.Engine, tree: int) -> dict[int, int]:
     """Node row -> the last row of a table that belongs to it."""
     node = t.node.c
     # One look into the index for each.
@@ -327,16 +327,9 @@ def _last(engine: sa.Engine, tree: int, table: sa.Table, *which: sa.ColumnElemen
     return {pk: int(row) for pk, row in rows if row is not None}
 
 
-def _last_rows(engine: sa.Engine, tree: int) -> dict[int, int]:
-    return _last(engine, tree, t.trial)
-
-
-def _last_marks(engine: sa.Engine, tree: int) -> dict[int, int]:
-    return _last(engine, tree, t.mark)
-
-
-def _last_exclusions(engine: sa.Engine, tree: int) -> dict[int, int]:
-    return _last(engine, tree, t.mark, t.mark.c.excluded.is_not(None))
+_last_rows = partial(_last, t.trial, ())
+_last_marks = partial(_last, t.mark, ())
+_last_exclusions = partial(_last, t.mark, (t.mark.c.excluded.is_not(None),))
 
 
 def _grouped(

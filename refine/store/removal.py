@@ -17,8 +17,7 @@ from refine.store.reader import read_nodes
 from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.validity import BROKEN, faults_of, node_of
 
-_KEY = "removed/"
-"""How the keys of entries of the log begin in the table ``meta``."""
+_KEY = "removed/"  # how the keys of entries of the log begin in the table ``meta``
 
 
 _SETTINGS: Mapping[str, Any] = {

@@ -91,11 +91,8 @@ def identity_of(table: sa.Table) -> list[str]:
     return keys if keys or linked else sorted(named)
 
 
-NODE_TABLES = tuple(table.name for table in hanging_on(t.node))
-"""Tables whose rows belong to a node."""
-
-NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))
-"""What a row of a node says of its own."""
+NODE_TABLES = tuple(table.name for table in hanging_on(t.node))  # tables whose rows belong to a node
+NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))  # what a row of a node says of its own
 
 
 def parts_of(store: Store, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
@@ -180,8 +177,7 @@ def to_plain(name: str, row: Row) -> Row:
 def from_plain(name: str, data: Any, where: str) -> Row:
     """The row of :func:`to_plain`'s output, checked; nothing of it is executed or imported.
 
-    Raises:
-        StoreError: It is no such row; the text says where and why.
+    Raises StoreError: it is no such row; the text says where and why.
     """
     if not isinstance(data, dict):
         raise StoreError(f"{where}: a row must be an object, got {type(data).__name__}")

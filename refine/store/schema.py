@@ -199,8 +199,7 @@ def shown_url(url: sa.URL) -> str:
 def migrate(connection: sa.Connection, name: str) -> None:
     """Makes the tables of a new store, or brings one of an earlier version up to :data:`SCHEMA_VERSION`, in one transaction.
 
-    Raises:
-        StoreError: It is of a version that this refine does not know.
+    Raises StoreError: it is of a version that this refine does not know.
     """
     if version_of(connection, name) == SCHEMA_VERSION:
         return
@@ -230,8 +229,7 @@ def _lock(connection: sa.Connection) -> None:
 def version_of(connection: sa.Connection, name: str) -> int | None:
     """The schema of a store; ``None`` where it is none.
 
-    Raises:
-        StoreError: It is of a version that this refine does not know.
+    Raises StoreError: it is of a version that this refine does not know.
     """
     tables = sa.inspect(connection).get_table_names()
     if t.meta.name not in tables:
@@ -251,8 +249,7 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
 def known_version(stored: object, newest: int, what: str, otherwise: str) -> int:
     """The version of a store or an exported folder, if this refine knows it.
 
-    Raises:
-        StoreError: It is none from 1 to ``newest``.
+    Raises StoreError: it is none from 1 to ``newest``.
     """
     text = str(stored)
     if not (text.isdecimal() and 1 <= int(text[:9]) <= newest):

@@ -548,8 +548,7 @@ def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None
 def check_exists(store: str | os.PathLike[str]) -> None:
     """Opening a store creates it; who only looks must not leave an empty one behind.
 
-    Raises:
-        NotFoundError: It is a file, and there is none.
+    Raises NotFoundError: it is a file, and there is none.
     """
     url = url_of(store)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
@@ -563,10 +562,8 @@ def only_tree(
 ) -> str:
     """The name of a store's only tree.
 
-    Errors say ``how`` one names a tree, with ``{name}`` in it, and what the first one is ``made_by``.
-
-    Raises:
-        NotFoundError: There is no such store, or none or several trees in it.
+    Errors say ``how`` one names a tree, with ``{name}`` in it, and what the first one is ``made_by``. Raises
+    NotFoundError: there is no such store, or none or several trees in it.
     """
     check_exists(store)
     with contextlib.closing(Store(store)) as database:

@@ -35,16 +35,12 @@ from refine.trials.trial import ORIGINS, STATES
 
 Row = Mapping[str, Any]
 
-LARGEST = 2**31 - 1
-"""The largest whole number that every database keeps."""
-MOST_REPEATS = 10**9
-"""The largest number of a replicate or an attempt: the next one must still be a number."""
-MOST_SECONDS = 1e9
-"""The longest a trial can have taken, about 30 years; longer, and sums and dates overflow."""
+LARGEST = 2**31 - 1  # the largest whole number that every database keeps
+MOST_REPEATS = 10**9  # the largest number of a replicate or an attempt: the next one must still be a number
+MOST_SECONDS = 1e9  # the longest a trial can have taken, about 30 years; longer, and sums and dates overflow
 LATEST = 9e9
 """The last moment that a time can be, in seconds since 1970: the year 2255, where nanoseconds of 64 bits end."""
-MOST_DIGITS = 4300
-"""Digits of a cell's number, as many as Python reads."""
+MOST_DIGITS = 4300  # digits of a cell's number, as many as Python reads
 
 _RANGES: dict[str, tuple[float, float]] = {
     "replicate": (0, MOST_REPEATS),
@@ -55,8 +51,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "finished": (0, LATEST),
 }
 """Column -> what its numbers lie between."""
-_HUGE = re.compile(r"[0-9]{309}")
-"""Digits of a number that no float holds."""
+_HUGE = re.compile(r"[0-9]{309}")  # digits of a number that no float holds
 
 BROKEN = (
     RefineError,

@@ -31,8 +31,7 @@ _MARGIN = 0.08  # inches between the edge of a figure and what stands there
 def axes(ax: Axes | None, height: float) -> Axes:
     """``ax``, or the axes of a new figure of that height in inches, which pyplot knows nothing of.
 
-    Raises:
-        AnalysisError: ``ax`` is no axes.
+    Raises AnalysisError: ``ax`` is no axes.
     """
     if ax is None:
         made = _figure(height).add_subplot()

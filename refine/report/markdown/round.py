@@ -57,8 +57,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
 def proposal_report(facts: Facts, folder: str | Path) -> Path:
     """Writes ``<folder>/<name>-proposal-<digest>.md``: the proposal and what was decided on it.
 
-    Raises:
-        ReviewError: There is no proposal.
+    Raises ReviewError: there is no proposal.
     """
     if facts.proposal is None:
         raise ReviewError(

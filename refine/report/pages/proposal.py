@@ -154,7 +154,10 @@ def proposal_folds(proposal: Proposal) -> tuple[Fold, ...]:
     folds += [_change_fold(c, why=False) for c in kept]
     claim = [Text(claim_sentence(proposal))]
     if math.isfinite(proposal.claim.epsilon) and proposal.claim.epsilon:
-        claim.append(Text(_epsilon_sentence(proposal)))
+        epsilon, source = _epsilon_text(proposal.claim), EPSILON_SOURCES[proposal.claim.epsilon_source]
+        claim.append(
+            Text(f"The difference that matters (epsilon) is {epsilon} in {proposal.metric}: {source}.")
+        )
     folds.append(Fold("What is claimed", tuple(claim), "claim"))
     if proposal.advice is not None:
         seconds = proposal.advice.seconds
@@ -247,11 +250,6 @@ EPSILON_SOURCES = {
     "given": "as asked for",
 }
 """Where the difference that matters comes from."""
-
-
-def _epsilon_sentence(proposal: Proposal) -> str:
-    claim, source = proposal.claim, EPSILON_SOURCES[proposal.claim.epsilon_source]
-    return f"The difference that matters (epsilon) is {_epsilon_text(claim)} in {proposal.metric}: {source}."
 
 
 def within_text(claim: Claim) -> str:

@@ -25,8 +25,7 @@ from refine.utils.format import (
     signed,
 )
 
-Say = str | Callable[[Any], str]
-"""A sentence: a template of values by name, or a function of them."""
+Say = str | Callable[[Any], str]  # a sentence: a template of values by name, or a function of them
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "q": lambda q: f"q {p_value(q)}",

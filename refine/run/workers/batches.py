@@ -10,11 +10,9 @@ from refine.run.outcome import Outcome, Task
 from refine.run.protocols import Objective, offers
 from refine.run.resources import is_whole
 
-MOST = 256
-"""Trials that run together at most, where the objective doesn't say how many."""
+MOST = 256  # trials that run together at most, where the objective doesn't say how many
 _FIRST = 8
-_SECONDS = 30.0
-"""What runs together should end within so long: it is what a killed process loses."""
+_SECONDS = 30.0  # what runs together should end within so long: it is what a killed process loses
 
 
 def runs_many(objective: Objective) -> bool:

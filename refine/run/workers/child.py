@@ -25,8 +25,7 @@ from refine.errors import RoundStoppedError
 from refine.run.workers.perform import perform
 from refine.run.workers.task import check_versions, never_loaded, versions
 
-START_SECONDS = 120.0
-"""So long a process may take to start."""
+START_SECONDS = 120.0  # so long a process may take to start
 
 _LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
 """What a child's message begins with: the objective is there; the outcome; what was raised instead."""
@@ -34,8 +33,7 @@ _LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
 _LOOK = 1.0
 _GRACE = 5.0
 """Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later."""
-_ORPHANED = 0.5
-"""Seconds between a process' looks at whether its coordinator is there."""
+_ORPHANED = 0.5  # seconds between a process' looks at whether its coordinator is there
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 _HOME = str(Path(__file__).parents[3])

@@ -34,8 +34,7 @@ from refine.run.workers.temp_folder import own_folder
 from refine.run.workers.watchdog import ENDED, Watchdog
 from refine.trials.trial import State
 
-PER_WORKER = 2
-"""How many tasks per worker may be under way."""
+PER_WORKER = 2  # how many tasks per worker may be under way
 _UNBEGUN = 5
 """A task that its worker had not begun, or had ended, when it died is handed out again, so many times before it is
 suspected."""
@@ -101,13 +100,9 @@ def _run_here(
 class _Way(NamedTuple):
     """How jobs reach workers."""
 
-    submit: Callable[
-        [bytes], Future[bytes]
-    ]  # has somebody run a packed job: see :func:`refine.run.workers.perform.perform`
+    submit: Callable[[bytes], Future[bytes]]  # has somebody run a packed job
     check: Callable[[bool], None]  # raises where nobody is left to run one; told whether a job was just lost
-    watchdog: (
-        Watchdog | None
-    )  # watches over workers on this machine, which tell in a folder what they run; ``None`` of others
+    watchdog: Watchdog | None  # over workers on this machine; ``None`` of others
 
 
 class _Dispatch:

@@ -31,16 +31,17 @@ class Pulse:
         self._asked = self._seen = time.monotonic()
         self._had = self._client is not None and self._workers() > 0
         if self._client is not None and not self._had:
+            needs = " ".join(f"{name}={count:g}" for name, count in self._needs.items())
+            how = f" with dask worker --resources '{needs}'" if needs else ""
             warn(
-                f"the Dask cluster has no worker{self._offering} yet, and trials wait for one; start workers{self._how}, or "
+                f"the Dask cluster has no worker{self._offering} yet, and trials wait for one; start workers{how}, or "
                 "look whether they come up"
             )
 
     def check(self, at_once: bool = False) -> None:
         """Looks, every few seconds, whether somebody is there.
 
-        Raises:
-            RoundStoppedError: The scheduler is gone, or all workers have been for too long.
+        Raises RoundStoppedError: the scheduler is gone, or all workers have been for too long.
         """
         now = time.monotonic()
         if self._client is None or (not at_once and now < self._asked + _EVERY):
@@ -65,11 +66,6 @@ class Pulse:
     def _offering(self) -> str:
         needs = ", ".join(f"{name}={count:g}" for name, count in self._needs.items())
         return f" that offers {needs}" if needs else ""
-
-    @property
-    def _how(self) -> str:
-        needs = " ".join(f"{name}={count:g}" for name, count in self._needs.items())
-        return f" with dask worker --resources '{needs}'" if needs else ""
 
     def _workers(self) -> int:
         try:

@@ -17,10 +17,8 @@ from typing import NamedTuple
 from refine.errors import ObjectiveError
 from refine.run.protocols import Objective
 
-_INLINE = 2**16
-"""An objective of at most so many bytes goes with every task."""
-_ALIGNED = 64
-"""Arrays begin at multiples of so many bytes, which engines of arithmetic ask for."""
+_INLINE = 2**16  # an objective of at most so many bytes goes with every task
+_ALIGNED = 64  # arrays begin at multiples of so many bytes, which engines of arithmetic ask for
 _AT_ONCE = 2**24
 
 
@@ -66,8 +64,7 @@ class PackedObjective(NamedTuple):
 def pack(objective: Objective) -> PackedObjective:
     """Packs an objective by value (cloudpickle), so that it may be defined in a script or notebook.
 
-    Raises:
-        ObjectiveError: It can't be pickled.
+    Raises ObjectiveError: it can't be pickled.
     """
     import cloudpickle
 

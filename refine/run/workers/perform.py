@@ -19,8 +19,7 @@ from refine.run.workers.packed_objective import unpack
 from refine.run.workers.task import Job, opened
 from refine.run.workers.watchdog import mark
 
-WANTED = b""
-"""What a worker answers that has not got the objective yet."""
+WANTED = b""  # what a worker answers that has not got the objective yet
 
 _loaded: dict[str, tuple[Objective, bool]] = {}
 _loading = threading.Lock()
@@ -29,10 +28,8 @@ _loading = threading.Lock()
 def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
     """Runs a packed :class:`Job` in this process: pickled outcomes, nothing where the objective is not here.
 
-    It is unpacked once; ``loaded`` is called when it is there, before the trial begins.
-
-    Raises:
-        RoundStoppedError: The job comes from another version, or the objective can't be loaded here.
+    It is unpacked once; ``loaded`` is called when it is there, before the trial begins. Raises RoundStoppedError: the job
+    comes from another version, or the objective can't be loaded here.
     """
     job = opened(packed)
     with mark(job.marks, job.token) as begin:

@@ -19,8 +19,7 @@ from refine.run.workers.child import Child, ChildDiedError
 _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default=None)
 _MOST_STRIKES = 8
 """A worker that ends before it has come up is a strike; after so many in a row no other is started."""
-_PAUSE = 0.5
-"""Seconds, times the strikes, until the next is started."""
+_PAUSE = 0.5  # seconds, times the strikes, until the next is started
 
 
 class Pool:
@@ -103,8 +102,7 @@ class Pool:
     def _ready(self, number: int, child: Child | None) -> Child | None:
         """This worker or, where it died, another that has come up; ``None`` where none is wanted any more.
 
-        Raises:
-            RoundStoppedError: None comes up.
+        Raises RoundStoppedError: none comes up.
         """
         while child is None or not child.lives:
             if child is not None:

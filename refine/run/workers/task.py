@@ -42,8 +42,7 @@ class Job(NamedTuple):
 def opened(job: bytes) -> Job:
     """The job that was packed.
 
-    Raises:
-        RoundStoppedError: By another Python or refine, whose jobs and objectives this one can't read.
+    Raises RoundStoppedError: by another Python or refine, whose jobs and objectives this one can't read.
     """
     end = job.index(_END)
     check_versions(versions(), f"the worker on {platform.node()}", job[:end].decode())
@@ -59,8 +58,7 @@ def versions() -> str:
 def check_versions(theirs: str, who: str, ours: str | None = None) -> None:
     """Lets only processes of the same versions work together: functions travel as bytecode, which belongs to a Python.
 
-    Raises:
-        RoundStoppedError: Those of whoever runs trials and of the coordinator (default this process) differ.
+    Raises RoundStoppedError: those of whoever runs trials and of the coordinator (default this process) differ.
     """
     ours = versions() if ours is None else ours
     if theirs != ours:

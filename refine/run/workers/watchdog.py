@@ -17,8 +17,7 @@ LOADING, RUNNING, ENDED = "loading", "running", "ended"
 """What a worker does with a trial: gets the objective, runs it, or has its outcome, which may be on its way. The
 timeout counts while it runs."""
 
-_EVERY = 0.1
-"""Seconds between looks at the marks."""
+_EVERY = 0.1  # seconds between looks at the marks
 
 
 class Mark(NamedTuple):
