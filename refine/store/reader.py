@@ -8,7 +8,7 @@ import warnings
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -317,7 +317,9 @@ def _tags(engine: sa.Engine, tree: int) -> dict[str, str]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _last(table: sa.Table, which: Sequence[sa.ColumnElement[bool]], engine: sa.Engine, tree: int) -> dict[int, int]:
+def _last(
+    table: sa.Table, which: Sequence[sa.ColumnElement[bool]], engine: sa.Engine, tree: int
+) -> dict[int, int]:
     """Node row -> the last row of a table that belongs to it."""
     node = t.node.c
     # One look into the index for each.

@@ -121,6 +121,4 @@ def _best(side: Side) -> str:
     return f"{name} ({percent(share)})"
 
 
-@provides("studies.plot")
-def _plot(found: StudyComparison, ax: object = None) -> object:
-    return studies(found, ax)
+provides("studies.plot")(studies)
