@@ -12,18 +12,11 @@ _DECADES = 30.0  # of a loss's 90 % to its 10 % quantile, from which on the axis
 
 
 class MetricView:
-    """The part of a metric's values that is worth showing.
+    """The part of a metric's values that is worth showing, from ``low`` to ``high``.
 
-    A few trials that never learned would squeeze all others into a line; they are left outside and counted. A
-    loss that spans decades gets a logarithmic axis.
-
-    Attributes:
-        low, high: Limits of the axis.
-        log: Whether the axis is logarithmic.
-        bounds: What the metric can't leave, as :meth:`forward` gives it: 0 and 1 where all values lie between, 0
-            where none is negative.
-        hidden: Number of values outside.
-        side: ``"below"`` or ``"above"``: where those lie.
+    A few trials that never learned would squeeze all others into a line; they are left outside, on the ``side`` ``"below"`` or
+    ``"above"``, and counted as ``hidden``. A loss that spans decades gets a logarithmic axis (``log``). ``bounds`` are what the
+    metric can't leave, as :meth:`forward` gives it: 0 and 1 where all values lie between, 0 where none is negative.
     """
 
     def __init__(self, y: Floats, direction: str) -> None:

@@ -87,16 +87,12 @@ def noise_of(
     size of the noise the planned run of a configuration that was run again takes no part: it was chosen for its value, so
     that it lies above what the configuration's seeds give.
 
-    Args:
-        X: (n, d) positions of the space-filling trials; where nothing is tested, of all finished ones of the round.
-        y: (n,) their values.
-        cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-        groups: n labels, equal for space-filling trials that agree on all that was read.
-        fresh: Values of runs again, a label of its configuration for each and, where known, the values of their planned runs.
-        evidence: Positions and values of all trials, those of earlier rounds and those that were chosen for what they
-            promise included: asked where there are too few space-filling ones.
-        finished: All finished values, larger is better.
-        said: One of ``NOISE``, where somebody said it.
+    ``X``, (n, d), and ``y``, (n,), are of the space-filling trials; where nothing is tested, of all finished ones of the round.
+    ``cardinalities`` are d numbers, 0 for an ordered column, k for an unordered one; ``groups`` n labels, equal for trials that
+    agree on all that was read. ``fresh`` are values of runs again, a label of its configuration for each and, where known, the
+    values of their planned runs. ``evidence``, positions and values of all trials, those of earlier rounds and those that were
+    chosen for what they promise included, is asked where there are too few space-filling ones. Of all ``finished`` values
+    larger is better. ``said`` is one of ``NOISE``, where somebody said it.
     """
     measure = stats.TopNoise()
     if said not in (None, *NOISE):

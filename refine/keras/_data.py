@@ -105,9 +105,8 @@ def _class_weights(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
 def rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Rows:
     """Packs arguments of `Model.fit` into `Rows`; one array of weights serves several outputs.
 
-    Raises:
-        Unsupported: The data are not arrays in memory.
-        ValueError: Both kinds of weights, or different numbers of rows.
+    Raises Unsupported: the data are not arrays in memory; ValueError: both kinds of weights, or different numbers of
+    rows.
     """
     if class_weight is not None:
         if sample_weight is not None:

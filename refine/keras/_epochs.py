@@ -40,9 +40,7 @@ def train_epochs(
 ) -> keras.callbacks.History:
     """Trains as `refine.keras.fit` says of its arguments; ``announce`` takes each slower way that is taken, and why.
 
-    Raises:
-        Unsupported: It can't be done in a graph of epochs; nothing was trained.
-        ValueError: Data that make no sense.
+    Raises Unsupported: it can't be done in a graph of epochs; nothing was trained; ValueError: data that make no sense.
     """
     if tf.distribute.has_strategy() or model.distribute_strategy.num_replicas_in_sync > 1:
         raise Unsupported("a distribution strategy is active")

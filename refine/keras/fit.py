@@ -69,30 +69,12 @@ def fit(
     ``validation_steps``, ``shuffle="batch"``, ``run_eagerly``, fixed batch sizes, distribution strategies,
     another backend than TensorFlow, a step that can't be traced with a variable number of rows.
 
-    Args:
-        model: A compiled model.
-        x: Inputs, one row per example: an array, a tensor, a pandas frame, or a tuple, list or dict
-            of them.
-        y: Targets, alike.
-        batch_size: Rows per update; 32 if `None`. The last batch may be smaller.
-        epochs: Number of the last epoch; the model trains ``epochs - initial_epoch`` of them.
-        verbose: 0 (the default here) is silent, 1, 2 and ``"auto"`` print a line per epoch.
-        callbacks: Keras callbacks that act at epochs or at the ends of training.
-        validation_split: Share of rows, taken from the end, to validate on. In (0, 1), or 0.
-        validation_data: ``(x, y)`` or ``(x, y, sample_weight)``, tuple or list.
-        shuffle: Whether every epoch takes the rows in a new order.
-        class_weight: Class number to weight, for the training loss.
-        sample_weight: Weight of every example in the training loss.
-        initial_epoch: Epoch to start from.
-        steps_per_epoch: As in Keras; handed to ``model.fit``.
-        validation_steps: As in Keras; handed to ``model.fit``.
-        validation_batch_size: Rows per validation batch. By default the largest convenient number if
-            the loss and all metrics are plain means over rows, else ``batch_size``.
-        validation_freq: Validate every so many epochs, or after the epochs listed (from 1).
-        compiled: Whether XLA compiles all epochs to one program, which takes some seconds and serves
-            every small dense network of the same structure and similar size, whichever of the common activations,
-            losses and optimizers it has: for hundreds of trainings that share a structure. By default only in an
-            objective with ``accelerate="compiled"``.
+    Arguments are those of ``model.fit``, inputs and targets arrays, tensors, pandas frames, or tuples, lists or dicts of them.
+    But ``verbose`` is 0, silent, by default; 1, 2 and ``"auto"`` print a line per epoch. ``validation_batch_size`` is by
+    default the largest convenient number if the loss and all metrics are plain means over rows, else ``batch_size``. And with
+    ``compiled`` XLA compiles all epochs to one program, which takes some seconds and serves every small dense network of the
+    same structure and similar size, whichever of the common activations, losses and optimizers it has: for hundreds of
+    trainings that share a structure. By default only in an objective with ``accelerate="compiled"``.
 
     Returns:
         The history, as ``model.fit`` returns it: ``.history[name]`` is a list with one float per epoch.

@@ -149,10 +149,7 @@ def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuro
     - ``weight_regulizer`` (the spelling of Talos' dictionaries), ``weight_regularizer`` or ``kernel_regularizer``:
       `None`, a name, a Keras regulariser, or a number for the strength of L2.
 
-    Args:
-        model: The model so far; it is changed.
-        params: The configuration.
-        last_neuron: Width of the output layer that will follow, towards which shapes narrow.
+    ``last_neuron`` is the width of the output layer that will follow, towards which shapes narrow.
 
     Raises:
         ObjectiveError: A missing or impossible parameter, or a model that is not `Sequential`.

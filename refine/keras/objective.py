@@ -339,9 +339,8 @@ class KerasObjective:
     def prepare(self, threads: int) -> None:
         """Sets up this process for trials; called once, before the first.
 
-        Args:
-            threads: The backend's threads, within and between operations. If TensorFlow has already
-                started with other numbers they stay, and a `RefineWarning` says so.
+        Threads are the backend's, within and between operations. If TensorFlow has already started with other numbers they stay,
+        and a `RefineWarning` says so.
 
         Raises:
             ObjectiveError: In this process Keras runs on another backend than where the objective was made.

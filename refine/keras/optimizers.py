@@ -40,9 +40,8 @@ def _optimizer_class(optimizer: Any) -> type[keras.optimizers.Optimizer]:
 def default_learning_rate(optimizer: Any) -> float:
     """The learning rate that an optimizer uses when none is given, read from its own signature.
 
-    Args:
-        optimizer: An optimizer class of Keras or a subclass, an instance, or a name such as ``"adam"``.
-            A `LossScaleOptimizer` instance counts as the optimizer inside it.
+    It is an optimizer class of Keras or a subclass, an instance, or a name such as ``"adam"``; a `LossScaleOptimizer` counts as
+    the optimizer inside it.
 
     Raises:
         ObjectiveError: Not an optimizer, or one without a default rate.

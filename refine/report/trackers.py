@@ -361,11 +361,7 @@ _WORDS = {"mlflow": MLflow, "tensorboard": TensorBoard}
 
 
 def tracker_of(text: str) -> Tracker:
-    """A tracker by a word, as the shell names it.
-
-    Args:
-        text: ``mlflow`` or ``tensorboard``; after ``=`` the address of the server, or the folder:
-            ``mlflow=http://localhost:5000``.
+    """A tracker as the shell names it: ``mlflow`` or ``tensorboard``; after ``=`` the address of the server, or the folder.
 
     Raises:
         DesignError: Another word, or a tracker that needs a folder without one.

@@ -43,10 +43,8 @@ def best_model(
 ) -> Any:
     """The model of a round's best trial: see :meth:`refine.Round.best_model`.
 
-    Raises:
-        ObjectiveError: The objective gives no model, or training fails.
-        AnalysisError: So many trials that may be called best are not there.
-        DesignError: ``rank`` is no whole number >= 1.
+    Raises ObjectiveError: the objective gives no model, or training fails; AnalysisError: so many trials that may be
+    called best are not there; DesignError: ``rank`` is no whole number >= 1.
     """
     if not is_whole(rank):
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")

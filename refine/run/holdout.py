@@ -122,10 +122,8 @@ def open_holdout(
 
     ``choose`` gives the hashes of the configurations to measure, best first; ``seeds`` says how many models of each.
 
-    Raises:
-        ObjectiveError: The objective has no hold-out.
-        AnalysisError: No trial has finished that may be called best.
-        DesignError: An option is no whole number >= 1.
+    Raises ObjectiveError: the objective has no hold-out; AnalysisError: no trial has finished that may be called best;
+    DesignError: an option is no whole number >= 1.
     """
     node = stored.node
     if not offers(objective, "holdout"):

@@ -51,19 +51,14 @@ def _noted(name: str) -> Any:
 
 
 class Configuration(dict[str, Any]):
-    """What an objective receives: a dictionary that notes which keys were read.
-
-    Attributes:
-        read: Names read so far. Iterating over values or copying reads everything.
-        absent: Parameter that is not here -> the condition under which it would be.
-    """
+    """What an objective receives: a dictionary that notes which keys were ``read``; to iterate over values, or to copy, reads all."""
 
     def __init__(
         self, values: Mapping[str, Any], read: set[str] | None = None, absent: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(values)
         self.read: set[str] = set() if read is None else read
-        self.absent: Mapping[str, str] = absent or {}
+        self.absent: Mapping[str, str] = absent or {}  # name -> the condition under which it would be here
 
     __getitem__, __contains__ = _noted("__getitem__"), _noted("__contains__")
     get, setdefault = _noted("get"), _noted("setdefault")
@@ -114,9 +109,8 @@ class Configuration(dict[str, Any]):
 class RunningTrial:
     """What an objective with a second required parameter receives.
 
-    Attributes:
-        seed: The trial's seed; ``random``, ``numpy`` and Keras were seeded with it already.
-        pruned: Whether ``should_prune()`` said so because it is behind, and it has reported nothing since.
+    ``random``, ``numpy`` and Keras were seeded with its ``seed`` already. It is ``pruned`` where ``should_prune()`` said so
+    because it is behind, and it has reported nothing since.
     """
 
     def __init__(self, seed: int, limit: Limit | None = None) -> None:
@@ -131,14 +125,9 @@ class RunningTrial:
         self.pruned = False
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Notes the metrics of one epoch.
+        """Notes the metrics of one epoch: 0, 1, 2, ..., each once, in order.
 
-        Args:
-            epoch: 0, 1, 2, ...; each once, in order.
-            metrics: Metric name -> value.
-
-        Raises:
-            ObjectiveError: An epoch out of order, or a value that is no number.
+        Raises ObjectiveError: an epoch out of order, or a value that is no number.
         """
         if not hasattr(epoch, "__index__") or not isinstance(metrics, Mapping):
             raise ObjectiveError(
@@ -182,15 +171,11 @@ class RunningTrial:
     def predicted(self, predictions: npt.ArrayLike, targets: npt.ArrayLike, total: int | None = None) -> None:
         """Notes what was predicted for the validation examples, so that chance can be separated from skill.
 
-        At most 2,000 examples and 20,000 numbers are kept, evenly spaced over the rows, in half precision.
+        Predictions are (n,) or (n, outputs); targets, (n,), numbers of classes, or quantities, the same for every trial. ``total``
+        is how many examples there are, where these are only some of them. At most 2,000 examples and 20,000 numbers are kept,
+        evenly spaced over the rows, in half precision.
 
-        Args:
-            predictions: (n,) or (n, outputs).
-            targets: (n,) numbers of classes, or quantities; the same for every trial.
-            total: How many examples there are, where these are only some of them.
-
-        Raises:
-            ObjectiveError: Shapes that don't fit, or numbers that half precision can't hold.
+        Raises ObjectiveError: shapes that don't fit, or numbers that half precision can't hold.
         """
         right = np.asarray(targets, dtype=np.float32)
         said = np.asarray(predictions, dtype=np.float32)

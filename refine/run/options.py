@@ -30,31 +30,20 @@ class RunKeywords(ResourceKeywords, total=False):
 class RunOptions(Resources):
     """What trials run on, what is shown meanwhile, and which run again.
 
-    Attributes:
-        progress: Whether to show a progress bar.
-        rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that ended so are
-            run again as a new attempt.
-        again: Those states.
-        on_trial: Called with every :class:`refine.trials.trial.FinishedTrial`, in the process that called.
-        hooks: Those calls.
-        hours: Ends in order after so many hours.
-        until: Ends in order at a time, a ``datetime`` or one in ISO form.
-        trials: Ends in order after so many trials.
-        ending: These three.
-
-    Raises:
-        DesignError: An option out of range.
+    Trials that ended in a state of ``rerun``, such as ``"failed"`` or ``["crashed", "timeout"]``, are run again as a new
+    attempt. Every :class:`refine.trials.trial.FinishedTrial` goes to ``on_trial``, in the process that called. A run ends in
+    order after so many ``hours`` or ``trials``, or at a time. Raises DesignError: an option out of range.
     """
 
-    progress: bool = True
+    progress: bool = True  # whether to show a progress bar
     rerun: str | Collection[str] | None = None
-    again: frozenset[str] = field(init=False)
+    again: frozenset[str] = field(init=False)  # the states of ``rerun``
     on_trial: TrialHook | Sequence[TrialHook] | None = None
     hooks: Hooks = field(init=False)
     hours: float | None = None
-    until: datetime | str | None = None
+    until: datetime | str | None = None  # a ``datetime``, or a time in ISO form
     trials: int | None = None
-    ending: Ending = field(init=False)
+    ending: Ending = field(init=False)  # ``hours``, ``until`` and ``trials``
 
     def __post_init__(self) -> None:
         super().__post_init__()

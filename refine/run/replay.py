@@ -74,12 +74,7 @@ def replay(
     tolerance: float,
     resources: Resources,
 ) -> Replay:
-    """Runs stored trials again: see :meth:`refine.Round.replay`.
-
-    Raises:
-        AnalysisError: No trial has ended.
-        DesignError: An option out of range, or the round was imported.
-    """
+    """Runs stored trials again: see :meth:`refine.Round.replay`."""
     if sample is not None and not is_whole(sample):
         raise DesignError(f"sample must be a whole number >= 1, or None for all trials, got {sample!r}")
     if not isinstance(tolerance, int | float) or not tolerance >= 0:

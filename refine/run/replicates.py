@@ -35,12 +35,7 @@ def run_replicates(
     seeds: int,
     options: RunOptions,
 ) -> None:
-    """Runs the best configurations of a round again under new seeds: see :meth:`refine.Round.replicate`.
-
-    Raises:
-        AnalysisError: No trial has finished that may be called best.
-        DesignError: ``top`` or ``seeds`` is no whole number >= 1.
-    """
+    """Runs the best configurations of a round again under new seeds: see :meth:`refine.Round.replicate`."""
     check_times(top, seeds)
     node = stored.node
 

@@ -40,35 +40,28 @@ class ResourceKeywords(TypedDict, total=False):
 class Resources:
     """What trials run on.
 
-    Attributes:
-        workers: 1 runs in this process, more on a local cluster of subprocesses.
-        executor: A ``concurrent.futures`` executor to run on instead; ``workers`` says how many trials at a time.
-        threads: Threads per trial; one by default, whatever the number of workers, or floats differ.
-        timeout: Seconds that a trial may run, counted from its start in its worker; then its worker is killed and the
-            trial is a ``timeout``. One worker is then a subprocess as well.
-        memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``; then it is killed, and the trial is
-            tried once more in a fresh one before it is ``crashed``. One worker is then a subprocess as well.
-        grace: Seconds that trials may still run after SIGTERM or SIGHUP, which otherwise end a round as one Ctrl-C does;
-            less than whoever sends them waits before it kills.
-        gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which, as
-            ``CUDA_VISIBLE_DEVICES`` names them; 0 hides all. More workers than GPUs share them. One worker is then a
-            subprocess as well. ``None`` leaves it to ``CUDA_VISIBLE_DEVICES``.
-        limits: ``timeout`` and ``memory`` as numbers.
-        devices: What each worker may see, in turn; ``None`` where nobody said.
-
-    Raises:
-        DesignError: An option out of range, or a limit or ``gpus`` together with an executor.
+    A trial may run ``timeout`` seconds, counted from its start in its worker; then its worker is killed and the trial is a
+    ``timeout``. A worker may hold so much resident ``memory``; then it is killed, and the trial is tried once more in a fresh
+    one before it is ``crashed``. Workers get ``gpus`` in turn, one each: how many of those that are visible, or which, as
+    ``CUDA_VISIBLE_DEVICES`` names them; 0 hides all, and ``None`` leaves it to that variable. More workers than GPUs share
+    them. With any of these even one worker is a subprocess. Raises DesignError: an option out of range, or a limit or
+    ``gpus`` together with an executor.
     """
 
-    workers: int = 1
+    workers: int = 1  # 1 runs in this process, more on a local cluster of subprocesses
+    # A ``concurrent.futures`` executor to run on instead; ``workers`` says how many trials at a time.
     executor: Executor | None = None
-    threads: int = 1
+    threads: int = 1  # per trial; one by default, whatever the number of workers, or floats differ
     timeout: float | None = None
-    memory: int | str | None = None
+    memory: int | str | None = None  # in bytes, or as ``"2GB"``
+    # Seconds that trials may still run after SIGTERM or SIGHUP, which otherwise end a round as one Ctrl-C does; less than
+    # whoever sends them waits before it kills.
     grace: float = GRACE
     gpus: int | Sequence[int | str] | None = None
-    limits: Limits = field(init=False)
-    devices: tuple[str, ...] | None = field(init=False)
+    limits: Limits = field(init=False)  # ``timeout`` and ``memory`` as numbers
+    devices: tuple[str, ...] | None = field(
+        init=False
+    )  # what each worker may see; ``None`` where nobody said
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.workers), ("threads", self.threads)):

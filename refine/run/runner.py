@@ -59,11 +59,9 @@ def run_round(
     tasks of a round that results steer, given its trials so far with their curves. ``told`` is whether a run just before
     has warned of edited code.
 
-    Raises:
-        ObjectiveError: The objective can't be called with a configuration, or its outcome lacks the metric, or the metric
-            is a function that is not at hand or can't score a trial.
-        RoundStoppedError: The first trials all failed in the same way.
-        RoundBusyError: Another process is running this round.
+    Raises ObjectiveError: the objective can't be called with a configuration, or its outcome lacks the metric, or the
+    metric is a function that is not at hand or can't score a trial; RoundStoppedError: the first trials all failed in the
+    same way; RoundBusyError: another process is running this round.
     """
     wants_trial(objective)
     metric = goal.metric

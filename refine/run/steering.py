@@ -260,9 +260,7 @@ def check_pruner(pruner: Any, metric: Metric) -> tuple[dict[str, Any] | None, An
 def check_place(node: Node, objective: Objective, resources: Resources) -> None:
     """Raises where a pruner can't work in the place or on the objective that a round is to be run.
 
-    Raises:
-        DesignError: A pruner of Optuna, and more than this process.
-        ObjectiveError: The objective can't be stopped.
+    Raises DesignError: a pruner of Optuna, and more than this process; ObjectiveError: the objective can't be stopped.
     """
     if node.pruner is None:
         return

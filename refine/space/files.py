@@ -22,7 +22,7 @@ _CHOICES = ("values", "ordered", "when", "otherwise")
 
 
 def read_space(where: str) -> Space:
-    """The space of ``space.toml``, ``space.json`` or ``module:name``.
+    """The space of ``space.toml``, ``space.json`` or ``module:name``, a :class:`Space` or a mapping.
 
     A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed value,
     or a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high`` are needed;
@@ -30,12 +30,7 @@ def read_space(where: str) -> Space:
     Choices whose order is declared are ``{ values = ["small", "large"], ordered = true }``, a class or function is ``{ import =
     "keras.optimizers.Adam" }``. What ``space.to_json()`` gives is read as well.
 
-    Args:
-        where: Path of the file, or ``module:name`` of a :class:`Space` or a mapping.
-
-    Raises:
-        SpaceError: The file can't be read, or says no space.
-        ObjectiveError: There is no such module or name.
+    Raises SpaceError: the file can't be read, or says no space; ObjectiveError: there is no such module or name.
     """
     path = Path(where)
     if path.suffix not in (".toml", ".json"):

@@ -36,8 +36,7 @@ def parse(value: Any) -> Parameter:
     anything else                fixed
     ===========================  ==================================================================
 
-    Raises:
-        SpaceError: The notation is broken; the text says how and what to write.
+    Raises SpaceError: the notation is broken; the text says how and what to write.
     """
     if isinstance(value, Parameter):
         return value

@@ -71,9 +71,8 @@ def url_of(given: str | os.PathLike[str]) -> sa.URL:
 def check_place(url: sa.URL, create: bool) -> None:
     """Looks whether a store can be there; without ``create`` whether its SQLite file is.
 
-    Raises:
-        StoreError: It is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder.
-        NotFoundError: Its file is not there.
+    Raises StoreError: it is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder; NotFoundError: its
+    file is not there.
     """
     kind, name = url.get_backend_name(), shown_url(url)
     if kind not in ("sqlite", "postgresql"):

@@ -25,16 +25,11 @@ _IN_MEMORY = 2**25  # bytes up to which there is no file: most trees are small
 
 @contextmanager
 def kept(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """The same rounds, to be gone through any number of times while the block runs, in the same order.
+    """Rounds, each gone through once, to be gone through any number of times while the block runs, in the same order.
 
     The file has no name, is nobody else's to open, and is gone with the process. Of packed rows it takes a tenth of what
-    they take in an exported folder.
-
-    Args:
-        parts: Rounds, each gone through once.
-
-    Raises:
-        StoreError: One of them can't be taken over as it is, whatever it was made of; or the temporary folder is full.
+    they take in an exported folder. Raises StoreError: one of them can't be taken over as it is, whatever it was made of; or
+    the temporary folder is full.
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         places: list[tuple[Row, dict[str, list[int]]]] = []

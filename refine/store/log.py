@@ -61,9 +61,7 @@ class TrialWriter:
     def add(self, trial: Trial) -> None:
         """Writes one trial and commits.
 
-        Raises:
-            StoreError: The store refuses; nothing of the trial was written.
-            RoundBusyError: Another process wrote it.
+        Raises StoreError: the store refuses; nothing of the trial was written; RoundBusyError: another process wrote it.
         """
         if self._inode() != self._file:
             raise StoreError(

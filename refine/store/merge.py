@@ -80,9 +80,8 @@ def merge_into(
     Parents stand before children. With ``strict``, the head of an error, nothing is written if anything differs; with
     ``dry_run`` all of it is undone in the end, and rounds may be run meanwhile.
 
-    Raises:
-        StoreError: Something differs and ``strict`` is given, or the store refuses.
-        RoundBusyError: A round that both have is being run.
+    Raises StoreError: something differs and ``strict`` is given, or the store refuses; RoundBusyError: a round that both
+    have is being run.
     """
     try:
         with suppress(sa.exc.IntegrityError):

@@ -35,20 +35,15 @@ _SETTINGS: Mapping[str, Any] = {
 class Damaged(NamedTuple):
     """A stored row that can't be read.
 
-    Attributes:
-        round: Id of the round that it belongs to.
-        what: Its table: ``"node"`` is the round itself, ``"trial"`` one of its trials. ``"settings"`` are those of the
-            round, such as its note, that can be set back while everything else of it stays.
-        text: What is wrong with it.
-        row: Its primary key.
-        node: Row of the round.
+    Of the table ``"node"`` it is the round itself, of ``"trial"`` one of its trials. ``"settings"`` are those of the round,
+    such as its note, that can be set back while everything else of it stays.
     """
 
-    round: str
-    what: str
-    text: str
-    row: tuple[Any, ...]
-    node: int
+    round: str  # id of the round that it belongs to
+    what: str  # its table
+    text: str  # what is wrong with it
+    row: tuple[Any, ...]  # its primary key
+    node: int  # row of the round
 
     def __str__(self) -> str:
         of = "" if self.what == "node" else f"{self.what.replace('_', ' ')}: "

@@ -75,22 +75,14 @@ def _settings(node: Node) -> dict[str, Any]:
 
 
 class Store(Reader):
-    """One database.
+    """One database: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file.
 
-    Args:
-        url: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file. With
-            ``"sqlite:///refine.db?timeout=300"`` a write waits 300 seconds, not 30, for another process's lock.
-        create: Whether a SQLite file that is not there is created.
+    With ``"sqlite:///refine.db?timeout=300"`` a write waits 300 seconds, not 30, for another process's lock. ``create`` says
+    whether a SQLite file that is not there is created. One that is not ``writable``, on a read-only medium say, is looked at
+    all the same; of a database server the role says so when something is written.
 
-    Attributes:
-        url: The URL.
-        closed: Whether it was closed.
-        writable: Whether a SQLite file may be written; one that may not, on a read-only medium say, is looked at all the
-            same. Of a database server the role says so when something is written.
-
-    Raises:
-        StoreError: It can't be opened, is no refine store, or is of a version that this refine does not know.
-        NotFoundError: There is no such file, and ``create`` is false.
+    Raises StoreError: it can't be opened, is no refine store, or is of a version that this refine does not know;
+    NotFoundError: there is no such file, and ``create`` is false.
     """
 
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
@@ -224,15 +216,11 @@ class Store(Reader):
     ) -> int:
         """Writes a node with all that belongs to it in one transaction, unless it is there already; returns its row.
 
-        Args:
-            tree: Row of the tree.
-            node: The node.
-            n: How many configurations it plans; a larger number than before extends it.
-            inherited: Keys of configurations that ancestors had completed at this moment.
-            extra: ``(origin, encoded configuration)`` of what runs beside the design's cells; part of ``n``.
-            decision: The one that led to the node; no node of a decision is ever without it.
-            given: The same of what somebody gave, ``"baseline"`` or ``"given"``, once per seed; of a node that is there
-                already, what it has not is added, and it plans so many more. Another baseline takes the place of an earlier one.
+        It plans ``n`` configurations, and a larger number than before extends it; ``extra`` of them, ``(origin, encoded
+        configuration)``, run beside the design's cells. ``given`` are the same of what somebody gave, ``"baseline"`` or
+        ``"given"``, once per seed; of a node that is there already, what it has not is added, and it plans so many more. Another
+        baseline takes the place of an earlier one. ``inherited`` are keys of configurations that ancestors had completed at this
+        moment. No node of a ``decision`` is ever without it.
         """
 
         def write(connection: sa.Connection) -> int:

@@ -272,11 +272,7 @@ def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
 
 
 def curve_of(data: bytes) -> dict[str, list[float]]:
-    """The values per epoch that a row holds.
-
-    Raises:
-        One of :data:`BROKEN`: It holds something else.
-    """
+    """The values per epoch that a row holds. Raises one of :data:`BROKEN` where it holds something else."""
     found = json.loads(zlib.decompress(data))
     if not isinstance(found, dict) or not set(map(type, found.values())) <= {list}:
         raise ValueError("a curve must be lists of numbers by name")
@@ -291,11 +287,7 @@ def curve_of(data: bytes) -> dict[str, list[float]]:
 
 
 def node_of(row: Row) -> Node:
-    """The node that a row holds.
-
-    Raises:
-        One of :data:`BROKEN`: It holds something else.
-    """
+    """The node that a row holds. Raises one of :data:`BROKEN` where it holds something else."""
     node = Node.from_json(
         json.loads(row["content"]),
         **{field: row[field] for field in ("metric", "direction", "note", "author", "created")},

@@ -88,13 +88,10 @@ MADE: WeakKeyDictionary[Figure, Theme] = WeakKeyDictionary()  # ours, and what e
 def themed(width: Width = "text", theme: ThemeName | None = None, *, plain: bool = False) -> Iterator[None]:
     """Figures that are drawn within are as wide and have colours as asked for; settings come back afterwards.
 
-    Fonts, sizes of letters, lines, and without ``theme`` colours are those of matplotlib's present style, of
-    ``plt.style.use(...)`` or ``matplotlibrc``, wherever it differs from matplotlib's defaults; the rest is as in reports.
-
-    Args:
-        width: ``"text"``, 7.2 inches, or ``"column"``, 3.4 inches, for one of two columns of a page.
-        theme: ``"light"`` or ``"dark"``; default the colours of the present style.
-        plain: Whether nothing of the present style counts, as in reports, which are the same for everybody.
+    ``"text"`` is 7.2 inches wide, ``"column"`` 3.4 inches, for one of two columns of a page. Fonts, sizes of letters, lines,
+    and without ``theme``, ``"light"`` or ``"dark"``, colours are those of matplotlib's present style, of ``plt.style.use(...)``
+    or ``matplotlibrc``, wherever it differs from matplotlib's defaults; the rest is as in reports. If ``plain``, nothing of the
+    present style counts, as in reports, which are the same for everybody.
 
     Raises:
         AnalysisError: Another width or theme.

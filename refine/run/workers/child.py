@@ -76,9 +76,8 @@ class Child:
     def greet(self) -> None:
         """Waits until it has come up.
 
-        Raises:
-            ChildDiedError: It ended.
-            RoundStoppedError: It takes longer than :data:`START_SECONDS`, or has other versions.
+        Raises ChildDiedError: it ended; RoundStoppedError: it takes longer than :data:`START_SECONDS`, or has other
+        versions.
         """
         try:
             check_versions(self._next(START_SECONDS).decode(), "its worker processes")
@@ -93,9 +92,7 @@ class Child:
     def ask(self, job: bytes, loading: float) -> bytes | Exception:
         """What a packed job gives, or the error that it raised.
 
-        Raises:
-            ChildDiedError: The process ended.
-            RoundStoppedError: It did not load the objective in time.
+        Raises ChildDiedError: the process ended; RoundStoppedError: it did not load the objective in time.
         """
         since = time.monotonic()
         loaded = False
@@ -162,9 +159,7 @@ _lock = threading.Lock()
 def run_in_child(job: bytes, loading: float) -> bytes:
     """Runs a packed job in a child process of this one, an idle or a new one: see :meth:`Child.ask`.
 
-    Raises:
-        ChildDiedError: The process died.
-        RoundStoppedError: It did not start, or did not load the objective, in time.
+    Raises ChildDiedError: the process died; RoundStoppedError: it did not start, or did not load the objective, in time.
     """
     with _lock:
         while _idle and not _idle[-1].lives:
