@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
@@ -21,14 +22,11 @@ import tensorflow as tf
 
 from refine.keras._flat_optimizer import FlatOptimizer
 from refine.keras._rowwise import is_rowwise
-from refine.keras._short_step import EpochProgram
+from refine.keras._short_step import EpochProgram, Settings
 from refine.keras._traces import ShortStep, Trace, Uncacheable, _remembered, structure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from refine.keras._data import Plan
-    from refine.keras._short_step import Settings
 
 _SPAN = 64  # most epochs of one call
 # Larger batches and layers are arithmetic, at which XLA is no better inside of loops.

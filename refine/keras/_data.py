@@ -6,17 +6,14 @@ floats in Keras' ``floatx``, a pandas Series as one column, lists as tuples.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from refine.keras._notices import Unsupported
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 # Bytes of an array from which on copies count, and what the memory of a tensor is aligned to.
 _LARGE = 2**20

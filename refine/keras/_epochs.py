@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,9 +19,6 @@ from refine.keras._pruning import is_stopped, watched
 from refine.keras._rowwise import is_rowwise
 from refine.keras._short_step import unfit
 from refine.keras._traces import ShortStep
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 # Validation in large batches stops here: rows, and numbers in the inputs of one batch.
 _VALIDATION_ROWS = 1024

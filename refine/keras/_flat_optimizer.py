@@ -7,14 +7,12 @@ Keras' own code, on a twin of the optimizer that has a single variable.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _NAMES = "SGD RMSprop Adam AdamW Nadam Adamax Adagrad Adadelta Lion Ftrl"
 _ELEMENTWISE = {getattr(keras.optimizers, name) for name in _NAMES.split()}

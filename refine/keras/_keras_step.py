@@ -8,6 +8,7 @@ of the step serves full and partial batches alike.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,8 +18,6 @@ import tensorflow as tf
 from refine.keras._rowwise import is_standard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from refine.keras._data import Plan, Rows
 
 Logs = dict[str, Any]

@@ -7,15 +7,12 @@ import gc
 import importlib
 import os
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import keras
 
 from refine.errors import RefineWarning
 from refine.keras._backend import BACKEND, quietly, take_memory_as_needed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _warned: set[int] = set()
 # Seeds of the trials since TensorFlow's kernels were last thrown away.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
@@ -20,8 +21,6 @@ from refine.keras._keras_step import compiled_step
 from refine.keras._rowwise import unknown_layer, unknown_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from refine.keras._data import Plan, Rows
 
 # Predictions of an epoch are kept until its end, and the data a second time in batches.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
@@ -21,8 +22,6 @@ from refine.keras._session import free, keep
 from refine.keras._short_step import EpochProgram, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
-
     from refine.keras._data import Plan
 
 # Traces that are kept, of some 11 MB, or 45 MB if compiled; the second where less than a quarter of the memory is free.

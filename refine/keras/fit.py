@@ -6,17 +6,15 @@ import contextlib
 import functools
 import inspect
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
 from refine.keras._backend import BACKEND
 from refine.keras._notices import Unsupported, warn_once
 from refine.keras._pruning import PruningCallback, watched
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 KERAS_FIT = "using model.fit"
 

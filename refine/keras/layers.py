@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
 from refine.errors import ObjectiveError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _REGULARIZER_KEYS = ("weight_regulizer", "weight_regularizer", "kernel_regularizer")
 

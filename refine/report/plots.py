@@ -7,7 +7,7 @@ import inspect
 import pickle
 import reprlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -33,8 +33,6 @@ from refine.utils.extras import needed
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from refine.analysis.analysis import Analysis
 
 _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()

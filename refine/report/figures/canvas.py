@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import reprlib
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,9 +18,6 @@ from refine.report.figures.theme import MADE, as_drawn, narrow, points, present,
 from refine.utils.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from refine.report.figures.theme import page_width, wide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from refine.utils.arrays import Floats
 
 _JOINTS = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,18 +28,15 @@ from refine.report.figures.marks import (
     thinned,
 )
 from refine.report.figures.theme import drawing, tone
-from refine.space.parameters import Range
+from refine.space.parameters import Parameter, Range
 from refine.trials.frame import infeasible_rows
 from refine.utils.arrays import Floats
 from refine.utils.format import percent, plural, score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
 
     from refine import stats
-    from refine.space.parameters import Parameter
 
 _LETTERS = 46  # of a level's label, on two lines
 

@@ -26,12 +26,8 @@ from refine.utils.arrays import Floats
 from refine.utils.format import number, p_value, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
 
-    from refine.analysis.analysis import Analysis
-    from refine.analysis.evidence import ParameterEvidence
     from refine.tree.comparison import StudyComparison
 
 WORDS = {"alike": "alike", "partly": "partly alike", "apart": "apart", "unknown": "matters in neither"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -13,8 +14,6 @@ from weakref import WeakKeyDictionary
 from refine.errors import AnalysisError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
@@ -23,8 +24,6 @@ from refine.report.markdown.text import Part, Picture, Raw, escape, rendered
 from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
     from refine.tree.round import Round
 
 _STYLE = """

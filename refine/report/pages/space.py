@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip
 from refine.space.parameters import Parameter
-from refine.space.space import Space
+from refine.space.space import Space, SpaceDiff
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text
 from refine.utils.provided import page_for
@@ -16,7 +16,6 @@ from refine.utils.provided import page_for
 if TYPE_CHECKING:
     from refine.proposal.proposal import Proposal
     from refine.review.decision import Decision
-    from refine.space.space import Space, SpaceDiff
 
 
 @page_for(Space)
