@@ -29,12 +29,8 @@ def defaults(space: Space | Mapping[str, Any], /, **given: Any) -> dict[str, Any
     ``kernel_initializer`` that of ``Dense``; ``activation`` is ``"linear"`` where that is a choice; ``dropout``, ``l1`` and ``l2`` are 0, where their scale has one; other arguments of the
     optimizer, such as ``momentum`` or ``weight_decay``, are its own. For layers, epochs and other activations Keras has no default.
 
-    Args:
-        space: The space, or its mapping.
-        given: Values of parameters for which Keras has no default, and of those that shall be others.
-
-    Returns:
-        Name -> value, for every parameter of the space. Values need not be levels nor lie inside.
+    ``given`` are values of parameters for which Keras has no default, and of those that shall be others. There is a value for
+    every parameter of the space; values need not be levels nor lie inside.
 
     Raises:
         SpaceError: A parameter has no default and no value was given, a name is unknown, or a value is impossible.

@@ -80,16 +80,8 @@ def layer_widths(
                   ``last_neuron`` (or ``first_neuron``, if that is smaller)
     ============= =====================================================================
 
-    A single layer is ``first_neuron`` wide in every shape.
-
-    Args:
-        shape: One of `SHAPES`, or a float.
-        hidden_layers: Number of layers, 0 or more.
-        first_neuron: The shape's width, 1 or more.
-        last_neuron: Width of the output layer, 1 or more.
-
-    Returns:
-        One width per layer, each at least 1.
+    A single layer is ``first_neuron`` wide in every shape. There are 0 ``hidden_layers`` or more; ``last_neuron`` is the width
+    of the output layer; every width is at least 1.
 
     Raises:
         ObjectiveError: An unknown shape, or a number out of range.

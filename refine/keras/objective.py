@@ -93,9 +93,7 @@ class KerasObjective:
         name: What the objective is called in node ids; by default the function's qualified name.
 
     Attributes:
-        name: See above.
         fingerprint: Hex digest of data, split and ``preprocess``; the same on every machine.
-        accelerate: As given.
         backend: What Keras runs on: ``"tensorflow"``, ``"jax"`` or ``"torch"``.
         code: Fingerprint of the function's source and of what it calls in modules of your own; ends with the backend
             where that is not TensorFlow.

@@ -184,8 +184,7 @@ class Store(Reader):
     def tree(self, name: str, create: bool = True) -> int:
         """The row of the tree of that name, created if need be.
 
-        Raises:
-            NotFoundError: It does not exist and ``create`` is false.
+        Raises NotFoundError: it does not exist and ``create`` is false.
         """
 
         def write(connection: sa.Connection) -> int | None:
@@ -351,8 +350,7 @@ class Store(Reader):
     def add_proposal(self, pk: int, digest: str, content: str, again: bool = True) -> None:
         """Keeps a proposal under its digest; with ``again`` one that was made before becomes the last again, else stays where it is.
 
-        Warns:
-            RefineWarning: The store may not be written, so that the proposal is not kept.
+        Warns where the store may not be written, so that the proposal is not kept.
         """
         c = t.proposal.c
 

@@ -62,7 +62,7 @@ def figure(check: Check) -> str:
 
 def says(check: Check, spell: Spell = str) -> str:
     """What follows, in a sentence or two; ``spell`` says how actions are spelled."""
-    text = fill(_SAYS[check.key, check.code], check.values)
+    text = fill(_SAYS[f"{check.key}.{check.code}"], check.values)
     return text if check.action is None else f"{text} {_ASKED[check.key].advice}: {spell(check.action)}."
 
 
@@ -204,61 +204,50 @@ def _second(v: Any) -> str:
 _UNKNOWN_NOISE = "How much a value changes when run again is not known."
 _LOOKS = "It is the best of {trials:trial} judged on the same validation rows"
 
-_SAYS: dict[tuple[str, str], Say] = {
-    (
-        "goal",
-        "narrows_question",
-    ): "The proposal narrows {decided:and}, which the round asks about: accepting it answers the question.",
-    (
-        "goal",
-        "question",
-    ): "It asks about {scientific:and}; everything else is tuned so that the comparison is fair.",
-    ("goal", "explores"): "It explores: {note}",
-    ("goal", "no_goal"): "It explores, without a note that says why.",
-    ("edges", "piled_up"): _piled,
-    ("edges", "widened"): _piled,
-    ("edges", "at_end"): _at_end,
-    ("edges", "inside"): "Neither the best trial nor the best fifth lies at an open end.",
-    ("enough", "nothing_varies"): "No parameter varies.",
-    ("enough", "nothing_read"): "No parameter that varies was read.",
-    ("enough", "judged"): _judged,
-    ("enough", "too_few"): _too_few,
-    ("enough", "untested"): "Results chose the trials: nothing is tested.",
-    (
-        "code",
-        "several",
-    ): "Differences between trials may come from the code: exclude those of the old one, or make a new round.",
-    ("infeasible", "few"): _lost,
-    ("infeasible", "many"): _lost,
-    ("curves", "no_curves"): "No loss or metric was reported by epoch.",
-    ("curves", "sound"): "Nothing stands out.",
-    ("curves", "flagged"): _curves,
-    ("isolation", "fixed"): "{parameter} does not vary.",
-    ("isolation", "few_per_level"): lambda v: (
+_SAYS: dict[str, Say] = {
+    "goal.narrows_question": "The proposal narrows {decided:and}, which the round asks about: accepting it answers the question.",
+    "goal.question": "It asks about {scientific:and}; everything else is tuned so that the comparison is fair.",
+    "goal.explores": "It explores: {note}",
+    "goal.no_goal": "It explores, without a note that says why.",
+    "edges.piled_up": _piled,
+    "edges.widened": _piled,
+    "edges.at_end": _at_end,
+    "edges.inside": "Neither the best trial nor the best fifth lies at an open end.",
+    "enough.nothing_varies": "No parameter varies.",
+    "enough.nothing_read": "No parameter that varies was read.",
+    "enough.judged": _judged,
+    "enough.too_few": _too_few,
+    "enough.untested": "Results chose the trials: nothing is tested.",
+    "code.several": "Differences between trials may come from the code: exclude those of the old one, or make a new round.",
+    "infeasible.few": _lost,
+    "infeasible.many": _lost,
+    "curves.no_curves": "No loss or metric was reported by epoch.",
+    "curves.sound": "Nothing stands out.",
+    "curves.flagged": _curves,
+    "isolation.fixed": "{parameter} does not vary.",
+    "isolation.few_per_level": lambda v: (
         f"{_FOUND[v.finding]} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
     ),
-    ("isolation", "fair"): lambda v: (
-        f"{_FOUND[v.finding]} Compare the best values at equal numbers of trials."
-    ),
-    ("noise", "unknown"): _UNKNOWN_NOISE,
-    ("noise", "gain"): lambda v: f"More than two noisy bests differ by. {_ties(v)}",
-    ("noise", "no_gain"): lambda v: f"No more than chance could bring. {_ties(v)}",
-    ("noise", "worse"): lambda v: f"Worse than what was known before. {_ties(v)}",
-    ("noise", "clear"): _ties,
-    ("noise", "unclear"): _ties,
-    ("optimism", "unknown"): _UNKNOWN_NOISE,
-    ("optimism", "small"): _LOOKS + ", less than one deviation of the noise above what is expected.",
-    ("optimism", "large"): (
+    "isolation.fair": lambda v: f"{_FOUND[v.finding]} Compare the best values at equal numbers of trials.",
+    "noise.unknown": _UNKNOWN_NOISE,
+    "noise.gain": lambda v: f"More than two noisy bests differ by. {_ties(v)}",
+    "noise.no_gain": lambda v: f"No more than chance could bring. {_ties(v)}",
+    "noise.worse": lambda v: f"Worse than what was known before. {_ties(v)}",
+    "noise.clear": _ties,
+    "noise.unclear": _ties,
+    "optimism.unknown": _UNKNOWN_NOISE,
+    "optimism.small": _LOOKS + ", less than one deviation of the noise above what is expected.",
+    "optimism.large": (
         _LOOKS + ": trained again, about {expected:score} is expected. A hold-out shows what it is worth."
     ),
-    ("cost", "unknown"): "The trials don't record how long they took.",
-    ("cost", "no_cheaper"): "No trial as good, within the noise, takes much less time.",
-    ("cost", "cheaper"): "Rank {rank} is as good within the noise and takes {share:percent} of the time.",
-    ("second", "nothing_cut"): "Nothing is cut off, or no draw of the posterior has its best there.",
-    ("second", "unlikely"): _second,
-    ("second", "plausible"): _second,
-    ("worth", "unknown"): "The trials say nothing about the space of the next round.",
-    **{("worth", code): short_worth for code in ("continue", "confirm", "stop")},
+    "cost.unknown": "The trials don't record how long they took.",
+    "cost.no_cheaper": "No trial as good, within the noise, takes much less time.",
+    "cost.cheaper": "Rank {rank} is as good within the noise and takes {share:percent} of the time.",
+    "second.nothing_cut": "Nothing is cut off, or no draw of the posterior has its best there.",
+    "second.unlikely": _second,
+    "second.plausible": _second,
+    "worth.unknown": "The trials say nothing about the space of the next round.",
+    **{f"worth.{code}": short_worth for code in ("continue", "confirm", "stop")},
 }
 
 

@@ -19,9 +19,7 @@ class Pulse:
     """Asks an executor of a Dask client for its workers. Of others nothing is known: a pool that breaks says so itself.
 
     Where the executor asks for resources, as ``client.get_executor(resources={"GPU": 1})`` does, workers are those that offer them.
-
-    Warns:
-        RefineWarning: The cluster has none yet; there is no end to waiting for the first one.
+    Warns where the cluster has none yet; there is no end to waiting for the first one.
     """
 
     def __init__(self, executor: Executor) -> None:
