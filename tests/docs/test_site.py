@@ -98,10 +98,3 @@ def test_methods_are_in_the_reference_those_of_base_classes_too(site: Path) -> N
         "errors.NotFoundError",
     ]:
         assert f'id="refine.{name}"' in text, name
-
-
-def test_the_tutorial_shows_its_outputs(site: Path) -> None:
-    text = (site / "tutorial.html").read_text("utf-8")
-    assert text.count('class="shown"') >= 10
-    assert text.count("<img") >= 5
-    assert "Proposed for the next round" in text

@@ -40,7 +40,6 @@ ALIKE = {
     "another library's trial": lambda trial: trial.suggest_float("lr", 0, 1),
     "another dictionary's key": lambda params: {}["lr"],
     "a number reported": reporting(0, 0.5),
-    "an epoch as text": reporting("1", {"loss": 0.5}),
     "texts reported": reporting(0, {"loss": "low"}),
 }
 

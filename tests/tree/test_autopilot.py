@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 import numpy as np
@@ -104,28 +103,6 @@ def test_a_time_is_a_budget(tree):
     assert len(first.replicates) <= 4
 
 
-@pytest.mark.nightly
-@pytest.mark.slow
-def test_a_merge_takes_over_batches_that_were_planned_later(tmp_path):
-    def grown(name, budget):
-        tree = refine.Tree("question", store=tmp_path / f"{name}.db")
-        refine.autopilot(tree.add_round(SPACE, noisy, n=15, seed=3), budget=budget, progress=False)
-        return tree
-
-    with grown("short", 30) as short, grown("long", 42) as long:
-        assert short.rounds[1].n < long.rounds[1].n
-        for one, other in ((long, short), (short, long)):  # a proposal's content holds times, and may differ
-            assert not [said for said in one.merge(other).kept if "beside its design" in said]
-        for attribute in ("n", "id"):
-            assert getattr(short.rounds[1], attribute) == getattr(long.rounds[1], attribute)
-        key = ["seed", "value", "origin"]
-        mine, theirs = (t.rounds[1].trials[key].sort_values("seed") for t in (short, long))
-        assert mine.to_numpy().tolist() == theirs.to_numpy().tolist()
-        ran_before = len(short.rounds[1].trials)
-        short.rounds[1].run(objective=noisy, progress=False)
-        assert len(short.rounds[1].trials) == ran_before  # the plan is the same: nothing is left to run
-
-
 @pytest.mark.parametrize("budget", ["2h", 0, -5, 1.5, True, timedelta(0)])
 def test_what_is_no_budget_is_refused_before_anything_runs(tree, budget):
     first = tree.add_round(SPACE, noisy, n=20)
@@ -147,18 +124,6 @@ def test_where_all_has_been_run_it_ends(tree, budget):
     refine.autopilot(first, budget=budget, progress=False)
     every = [tuple(row) for r in tree.rounds for row in r.trials[["x", "c"]].itertuples(index=False)]
     assert len(set(every)) == len(every) <= 20
-
-
-def told_where(params):
-    """What `noisy` sees without noise, and the process that runs it."""
-    return {"value": truth(params), "process": float(os.getpid())}
-
-
-@pytest.mark.cluster
-def test_the_run_for_the_noise_has_a_worker_of_the_round(tree):
-    first = tree.add_round(SPACE, told_where, n=12, seed=3, metric="value").run(workers=2, progress=False)
-    assert len(first.replicates)
-    assert set(first.replicates["process"]) <= set(first.trials["process"])
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ def found(tree):
     return root.run(progress=False)
 
 
-def test_they_run_first_with_the_baseline_under_its_seeds(found):
+def test_they_run_first_in_no_test_and_leave_the_design_as_it_is(found):
     trials = found.trials
     assert found.n == len(trials) == 40
     assert trials["origin"].tolist() == ["given"] * 2 + ["space_filling"] * 38
@@ -39,45 +39,8 @@ def test_they_run_first_with_the_baseline_under_its_seeds(found):
     assert again["replicate"].tolist() == [1, 2, 3]
     assert set(again["x"]) == {8.13}
     assert len({*again["seed"], trials["seed"][0]}) == 4
-
-
-def test_they_are_in_no_test_and_leave_the_design_as_it_is(tree, found):
-    analysis = found.analyze()
-    assert analysis.n_space_filling == 38
-    cells = found.trials["cell"].dropna().tolist()
-    assert cells == [str(c) for c in found.cells()]
-    assert len(cells) == 38
-
-
-def test_a_killed_round_goes_on_and_gives_the_same(tree, tmp_path, found):
-    calls = []
-
-    def dies(params, trial):
-        calls.append(params)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return noisy(params, trial)
-
-    with refine.Tree("other", store=tmp_path / "other.db") as other:
-        options = {
-            "n": 40,
-            "seed": 3,
-            "baseline": POOR,
-            "baseline_seeds": 4,
-            "given": [IDEA],
-            "name": "noisy",
-        }
-        half = other.add_round(SPACE, dies, **options)
-        with pytest.raises(KeyboardInterrupt):
-            half.run(progress=False)
-        half.run(progress=False)
-        same = tree.add_round(SPACE, noisy, **options).run(progress=False)
-        assert half.id == same.id
-        assert half.trials["value"].tolist() == same.trials["value"].tolist()
-        assert half.replicates["value"].tolist() == same.replicates["value"].tolist()
-        assert (
-            len(calls) == 44
-        )  # 40 configurations, 3 runs more of the baseline, and the one that was stopped
+    assert found.analyze().n_space_filling == 38
+    assert trials["cell"].dropna().tolist() == [str(c) for c in found.cells()]
 
 
 def test_the_same_again_adds_nothing_and_more_is_added(tree, found):

@@ -63,22 +63,18 @@ def test_what_is_named(tree):
     turned = tree.judge("baseline", "winner")
     assert turned.difference == pytest.approx(-found.difference)
     assert turned.verdict == "DISCARD"
-    with pytest.raises(ReviewError, match="both are the same configuration"):
-        tree.judge("winner", won.params)
-    with pytest.raises(ReviewError, match=r"configurations have c = a; name more of the values"):
-        tree.judge({"c": "a"})
-    with pytest.raises(ReviewError, match="no trial ran x = 3.3; run it first"):
-        tree.judge({"x": 3.3})
-    with pytest.raises(ReviewError, match="unknown parameter 'y'"):
-        tree.judge({"y": 1})
-    with pytest.raises(NotFoundError, match="no round or tag 'nothing'"):
-        tree.judge("nothing")
-    with pytest.raises(DesignError, match="budget must be a whole number >= 0, got -1"):
-        tree.judge(budget=-1)
-    with pytest.raises(AnalysisError, match="epsilon must be"):
-        tree.judge(epsilon=-1)
-    with pytest.raises(DesignError, match="objective and workers would say nothing; give budget="):
-        tree.judge(objective=noisy, workers=2)
+    for given, options, error, says in (
+        (("winner", won.params), {}, ReviewError, "both are the same configuration"),
+        (({"c": "a"},), {}, ReviewError, r"configurations have c = a; name more of the values"),
+        (({"x": 3.3},), {}, ReviewError, "no trial ran x = 3.3; run it first"),
+        (({"y": 1},), {}, ReviewError, "unknown parameter 'y'"),
+        (("nothing",), {}, NotFoundError, "no round or tag 'nothing'"),
+        ((), {"budget": -1}, DesignError, "budget must be a whole number >= 0, got -1"),
+        ((), {"epsilon": -1}, AnalysisError, "epsilon must be"),
+        ((), {"objective": noisy, "workers": 2}, DesignError, "would say nothing; give budget="),
+    ):
+        with pytest.raises(error, match=says):
+            tree.judge(*given, **options)
 
 
 @pytest.mark.slow

@@ -6,32 +6,13 @@ import pytest
 
 import refine
 from refine.errors import NotFoundError, StoreError
-from refine.tree.names import paths_of, round_named
+from refine.tree.names import round_named
 
 # 1 ── 1.1 ── 1.1.1
 #   └─ 1.2
 # 2 ── 2.1
-PARENTS = {
-    "aa11": None,
-    "ab22": "aa11",
-    "12cd": "ab22",
-    "1233": None,
-    "bb44": "aa11",
-    "cc55": "1233",
-}
+PARENTS = {"aa11": None, "ab22": "aa11", "12cd": "ab22", "1233": None, "bb44": "aa11", "cc55": "1233"}
 TAGS = {"paper": "ab22", "again": "cc55"}
-
-
-def test_paths_are_those_of_the_printed_tree():
-    assert paths_of(PARENTS) == {
-        "aa11": "1",
-        "ab22": "1.1",
-        "12cd": "1.1.1",
-        "1233": "2",
-        "bb44": "1.2",
-        "cc55": "2.1",
-    }
-    assert paths_of({"b": "a lost round", "c": "b"}) == {"b": "1", "c": "1.1"}
 
 
 @pytest.mark.parametrize(

@@ -63,25 +63,6 @@ def test_a_round_recommends_one_of_its_own_whatever_its_origin(grown):
     assert won.observed in row["value"].to_numpy()
 
 
-@pytest.mark.slow
-def test_minimizing_is_the_mirror_of_maximizing(tmp_path):
-    def mirrored(params, trial):
-        return -noisy(params, trial)
-
-    with refine.Tree("mirror", store=tmp_path / "refine.db") as tree:
-        up = tree.add_round(SPACE, noisy, n=40, name="same").run(progress=False)
-        won = up.recommend()
-        with refine.Tree("other", store=tmp_path / "other.db") as other:
-            down = other.add_round(SPACE, mirrored, n=40, direction="minimize", name="same").run(
-                progress=False
-            )
-            lost = down.recommend()
-    assert lost.params == won.params
-    assert lost.expected == pytest.approx(-won.expected)
-    assert lost.interval == pytest.approx((-won.interval[1], -won.interval[0]))
-    assert lost.best_value == -won.best_value
-
-
 def test_a_degenerate_trial_is_never_handed_over(tree):
     def constant(params):
         return {"acc": 2.0 if params["x"] > 8 else params["x"] / 10, "degenerate": float(params["x"] > 8)}

@@ -7,15 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import refine
-
 sys.path.insert(0, str(Path(__file__).parent))
-
-
-@pytest.fixture
-def tree(tmp_path):
-    with refine.Tree("question", store=tmp_path / "refine.db") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -6,12 +6,7 @@ import math
 
 import numpy as np
 
-SPACE = {
-    "lr": (0.5, 5.0, 10),
-    "dropout": (0.0, 0.5, 6),
-    "optimizer": ["Adam", "Nadam", "SGD"],
-    "epochs": 150,
-}
+SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"], "epochs": 150}
 
 
 def trained(params):

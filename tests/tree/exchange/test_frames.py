@@ -9,7 +9,6 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, DesignError, ObjectiveError, SpaceError
-from refine.tree.exchange.dataframe import infer_space
 
 
 @pytest.mark.slow
@@ -20,21 +19,16 @@ def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
     assert root.space["units"].grid == (8, 16, 32, 64)
     assert root.space["optimizer"].grid == ("Adam", "SGD")
     assert root.space["epochs"].fixed
-    for text in (
-        "float, log",
-        "40 trials in a space of 80",
-        "39 complete, 1 diverged",
-        "round.failures",
-    ):
+    for text in ("float, log", "40 trials in a space of 80", "39 complete, 1 diverged", "round.failures"):
         assert text in str(root)
     assert set(root.trials["origin"]) == {"imported"}
     assert np.allclose(root.trials["rate"], frame["rate"], rtol=1e-11)
     assert root.best["acc"] == frame["acc"].max()
-    with pytest.raises(
-        DesignError,
-        match=r"an imported round has nothing to run: .* make a child and run that: round\.propose",
-    ):
-        root.run(progress=False)
+    for run in (lambda: root.run(progress=False), lambda: root.replay(sample=2)):
+        with pytest.raises(
+            DesignError, match=r"an imported round has nothing to run: .* that: round\.propose"
+        ):
+            run()
     child = root.propose().accept(n=6, audit=0)
     assert child.node.method == "sobol"
     assert child.node.objective == "exchanged.trained"
@@ -77,22 +71,6 @@ def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_pa
         assert len(sibling.trials) == 4
     with_it = tree.add_frame(frame, value="acc", objective=exchanged.another)
     assert with_it.id != root.id
-
-
-@pytest.mark.slow
-def test_how_rows_were_drawn_is_said_or_cautioned(tree, frame):
-    unknown = tree.add_frame(frame, value="acc").analyze()
-    assert unknown.n_imported == 39
-    assert "39 trials of 39 were imported and look drawn at random or on a grid" in str(unknown.details)
-    space_filling = tree.add_frame(frame, value="acc", space_filling=True).analyze()
-    assert space_filling.cautions == ()
-    assert "Caution" not in str(space_filling)
-    assert [e.q for e in space_filling.parameters] == [e.q for e in unknown.parameters]
-    chosen = tree.add_frame(frame, value="acc", space_filling=False)
-    assert set(chosen.trials["origin"]) == {"adaptive"}
-    assert not chosen.analyze().tested
-    with pytest.raises(AnalysisError, match="space_filling must be True"):
-        tree.add_frame(frame, value="acc", space_filling="yes")
 
 
 def test_a_space_may_be_given_with_levels_elsewhere(tree, frame):
@@ -185,43 +163,9 @@ def test_parameters_may_be_named(tree, frame):
         tree.add_frame(frame, root.space, value="acc", parameters=["rate"])
 
 
-def test_what_is_inferred():
-    space = infer_space(
-        pd.DataFrame(
-            {
-                "spread": np.geomspace(1e-5, 1, 30),
-                "space_filling": np.linspace(1, 1000, 30),
-                "zero": np.linspace(0, 1000, 30),
-                "whole": np.arange(30),
-                "yes": [True, False] * 15,
-                "text": ["b", "a", "c"] * 10,
-            }
-        )
-    )
-    assert (space["spread"].log, space["space_filling"].log, space["zero"].log) == (True, False, False)
-    assert isinstance(space["whole"], refine.Integer)
-    assert space["yes"].grid == (False, True)
-    assert space["text"].grid == ("a", "b", "c")
-
-
 @pytest.mark.slow
 def test_autopilot_goes_on_from_an_imported_round(tree, frame):
     root = tree.add_frame(frame, value="acc", objective=exchanged.trained)
     root.set_epsilon(0.001)  # less than what is left to gain
     last = refine.autopilot(root, rounds=2, n=12, progress=False)
     assert last.parent.id == root.id
-
-
-def test_an_imported_round_is_not_replayed(tmp_path):
-    called = []
-
-    def objective(params):
-        called.append(params["x"])
-        return 0.0
-
-    frame = pd.DataFrame({"x": range(12), "value": [float(i) for i in range(12)]})
-    with refine.Tree("q", store=tmp_path / "replayed.db") as tree:
-        root = tree.add_frame(frame, objective=objective)
-        with pytest.raises(refine.errors.DesignError, match="an imported round has nothing to run"):
-            root.replay(sample=2)
-    assert not called

@@ -14,8 +14,6 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, RefineError, RefineWarning, SpaceError
-from refine.tree.exchange.readers import flat, value_of
-from refine.tree.exchange.runs import plain_name
 from tests.recipes import recipe
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "imports"
@@ -26,42 +24,6 @@ def unpacked(name, folder):
     with zipfile.ZipFile(FIXTURES / f"{name}.zip") as packed:
         packed.extractall(folder / name)
     return folder / name
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("None", None),
-        ("true", True),
-        ("-3", -3),
-        ("1e-3", 1e-3),
-        ("[64, 32]", (64, 32)),
-        ("('a', None)", ("a", None)),
-        ("adam", "adam"),
-        ("0x1F", "0x1F"),
-        ("[broken", "[broken"),
-        ("9" * 400, math.inf),
-    ],
-)
-def test_a_cell_is_the_value_that_was_written(text, value):
-    assert value_of(text) == value
-    assert type(value_of(text)) is type(value)
-
-
-def test_names_and_nested_settings():
-    assert math.isnan(value_of("NaN"))
-    assert flat({"opt": {"name": "adam", "betas": [0.9, 0.99]}, "on": [{"a": 1}]}) == {
-        "opt.name": "adam",
-        "opt.betas": (0.9, 0.99),
-        "on": "[{'a': 1}]",
-    }
-    assert [plain_name(n) for n in ("a.b", "a-b c", "a.lambda", "1.a", "lambda")] == [
-        "a_b",
-        "a_b_c",
-        "a_lambda",
-        "1.a",
-        "lambda",
-    ]
 
 
 # MLflow's table; one that it wrote is read in tests/trackers.
@@ -218,17 +180,8 @@ def test_an_experiment_of_ray_tune(tree, tmp_path):
 
 
 def test_the_table_of_a_result_grid():
-    rows = [
-        {
-            "acc": i / 9,
-            "done": True,
-            "training_iteration": 3,
-            "time_total_s": 2.0,
-            "config/opt/lr": i,
-            "config/layers": [8],
-        }
-        for i in range(9)
-    ]
+    ended = {"done": True, "training_iteration": 3, "time_total_s": 2.0}
+    rows = [{"acc": i / 9, **ended, "config/opt/lr": i, "config/layers": [8]} for i in range(9)]
     look = read(pd.DataFrame(rows), "raytune")
     assert (look.source, look.value, look.states) == ("the table", "acc", {"complete": 9})
     assert set(look.space) == {"opt_lr", "layers"}

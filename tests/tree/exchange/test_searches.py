@@ -88,10 +88,16 @@ def test_without_notes_the_values_tell_a_search_from_random_draws(tree, tpe):
     assert not found.analyze().tested
     assert found.analyze().drawn.p < 0.001
     assert "Untested" in str(found)
-    random = tree.add_frame(table_of(made(optuna.samplers.RandomSampler(seed=0))))
+    drawn = table_of(made(optuna.samplers.RandomSampler(seed=0)))
+    random = tree.add_frame(drawn)
     assert set(random.trials["origin"]) == {"imported"}
     assert codes(random.analyze()) == ["imported"]
     assert "look drawn at random or on a grid" in str(random)
+    known = tree.add_frame(drawn, space_filling=True).analyze()
+    assert known.cautions == ()
+    assert [e.q for e in known.parameters] == [e.q for e in random.analyze().parameters]
+    with pytest.raises(AnalysisError, match="space_filling must be True"):
+        tree.add_frame(drawn, space_filling="yes")
 
 
 def test_a_grid_says_so(tree):

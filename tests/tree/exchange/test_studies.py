@@ -224,18 +224,6 @@ def test_a_value_that_is_no_number_is_refused(tree, values):
     assert len(tree) == 0
 
 
-@pytest.mark.slow
-def test_a_password_stays_out_of_errors(tree):
-    for go in (
-        lambda url: tree.add_study(url, "x"),
-        lambda url: tree.add_round({"a": (0, 3)}, lambda p: p["a"], n=2).run(progress=False).to_optuna(url),
-    ):
-        with pytest.raises(StoreError) as caught:
-            go("postgresql://ann:secret@127.0.0.1:1/none")
-        assert "secret" not in str(caught.value)
-        assert "ann:***" in str(caught.value)
-
-
 def test_a_journal_file_brings_its_branches(tree, tmp_path):
     path = tmp_path / "study.log"
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
