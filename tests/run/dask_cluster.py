@@ -1,11 +1,15 @@
-"""A scheduler and workers of Dask, as processes of their own."""
+"""A scheduler and workers of Dask, as processes of their own; and executors of other kinds, each a context of so many workers."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -31,3 +35,20 @@ def dask_cluster(folder, workers=1, threads=1, **options):
         for process in processes:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def foreign_dask(threads):
+    """One worker of a cluster as a person starts it, with settings that this package doesn't make."""
+    with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder), threads=threads) as (client, _):
+        yield client.get_executor()
+
+
+def processes(count):
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+
+
+def loky(count):
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(count)

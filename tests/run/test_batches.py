@@ -11,6 +11,7 @@ import pytest
 
 import refine
 from refine.errors import ObjectiveError, RefineWarning
+from refine.run.outcome import Outcome
 from refine.run.workers.batches import Batches
 from refine.testing import ObjectiveContract, findings_of
 
@@ -64,16 +65,13 @@ class Faulty(Vectorised):
         return found
 
 
-class Raises(Vectorised):
+class Raises(OneByOne):
     """Can't run a certain configuration among others."""
-
-    def __call__(self, params, trial):
-        return Vectorised.run_many(self, [params], [trial])[0]
 
     def run_many(self, configurations, trials):
         if any(c["x"] == 5 for c in configurations):
             raise MemoryError("too much at once")
-        return super().run_many(configurations, trials)
+        return Vectorised.run_many(self, configurations, trials)
 
 
 class Kills(Vectorised):
@@ -137,17 +135,15 @@ def test_a_member_that_kills_its_process_is_alone_crashed(tree):
     assert (trials["state"] == "complete").sum() == n - 1
 
 
-@pytest.mark.slow
-def test_limits_and_pruners_are_of_single_trials(tree, tmp_path):
-    rounds = tree.add_round(SPACE, Vectorised(str(tmp_path)), n=12, seed=1, metric="value")
-    rounds.run(timeout=60, check_noise=False, progress=False)
-    assert sizes(tmp_path) == [1] * 12
-
-
-def test_it_says_how_many_there_can_be(tree, tmp_path):
-    first = tree.add_round(SPACE, Vectorised(str(tmp_path), most=3), n=12, seed=1, metric="value")
-    first.run(check_noise=False, progress=False)
-    assert sorted(sizes(tmp_path)) == [3, 3, 3, 3]
+@pytest.mark.parametrize(
+    ("most", "limits", "expected"), [(3, {}, [3] * 4), (None, {"timeout": 60}, [1] * 12)]
+)
+def test_limits_are_of_single_trials_and_it_says_how_many_there_can_be(
+    tree, tmp_path, most, limits, expected
+):
+    first = tree.add_round(SPACE, Vectorised(str(tmp_path), most), n=12, seed=1, metric="value")
+    first.run(check_noise=False, progress=False, **limits)
+    assert sizes(tmp_path) == expected
 
 
 def test_a_trial_records_how_many_ran_together(tree):
@@ -168,32 +164,11 @@ def test_no_number_of_trials_is_an_error_before_anything_runs(tree, most):
     assert first.trials.empty
 
 
-def outcome(seconds):
-    from refine.run.outcome import Outcome
-
-    return Outcome("complete", {}, {}, seconds, None, None)
-
-
-def test_batches_grow_until_they_take_long_and_leave_others_their_share():
-    batches = Batches(Vectorised(), 1000, 2, wanted=True)
-    todo = iter(range(1000))
-
-    def take():
-        return len(batches.take(lambda: next(todo, None)))
-
-    assert take() == 8
-    batches.tell([outcome(0.01)] * 8)
-    assert take() == 16
-    batches.tell([outcome(0.0)] * 16)
-    assert take() == 32
-    batches.tell([outcome(10.0)] * 32)
-    assert take() == 3  # half a minute
-    batches.tell([outcome(100.0)] * 3)
-    assert take() == 1
-    few = Batches(Vectorised(), 6, 2, wanted=True)
-    rest = iter(range(6))
-    assert [len(few.take(lambda: next(rest, None))) for _ in range(4)] == [3, 2, 1, 0]
-    assert len(Batches(OneByOne(), 9, 1, wanted=True).take(lambda: 1)) == 1
+def test_batches_grow_until_they_take_half_a_minute():
+    batches, todo = Batches(Vectorised(), 1000, 2, wanted=True), iter(range(1000))
+    for seconds, size in ((0.01, 8), (0.0, 16), (10.0, 32), (100.0, 3), (0.0, 1)):
+        assert len(batches.take(lambda: next(todo, None))) == size
+        batches.tell([Outcome("complete", {}, {}, seconds, None, None)] * size)
 
 
 class TestVectorised(ObjectiveContract):

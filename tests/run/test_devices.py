@@ -28,12 +28,6 @@ def seen(params):
     }
 
 
-def of_workers(tmp_path, **options):
-    with refine.Tree("t", tmp_path / "t.db") as tree:
-        found = tree.add_round(SPACE, seen, n=24, metric="value").run(progress=False, **options)
-        return found.trials.groupby("process")["gpu"].agg(["min", "max"])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "listed", "expected"),
@@ -46,7 +40,9 @@ def test_each_worker_sees_one(tmp_path, monkeypatch, options, listed, expected):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if listed is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
-    table = of_workers(tmp_path, **options)
+    with refine.Tree("t", tmp_path / "t.db") as tree:
+        found = tree.add_round(SPACE, seen, n=24, metric="value").run(progress=False, **options)
+        table = found.trials.groupby("process")["gpu"].agg(["min", "max"])
     assert (table["min"] == table["max"]).all()
     assert set(table["min"]) == expected
     assert float(os.getpid()) not in table.index

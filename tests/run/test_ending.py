@@ -7,11 +7,9 @@ import time
 from datetime import datetime, timedelta
 
 import pytest
-from typer.testing import CliRunner
 
 import refine
 from refine.errors import DesignError, RefineWarning
-from refine.ui.cli import app
 from tests import objectives
 
 SPACE = refine.Space(
@@ -54,14 +52,6 @@ def test_ends_after_hours_or_at_a_time_in_order(tree, workers, capsys):
         assert f"{100 - len(trials)} trials left" in capsys.readouterr().err
 
 
-def test_an_adaptive_round_ends_too(tree):
-    found = tree.add_round(SPACE, objectives.height, n=20, design="tpe")
-    found.run(trials=6, progress=False)
-    assert len(found.trials) == 6
-    found.run(progress=False)
-    assert len(found.trials) == 20
-
-
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
@@ -72,6 +62,7 @@ def test_an_adaptive_round_ends_too(tree):
         ("until", "2001-01-01 00:00", "in the future, got 2001-01-01 00:00"),
         ("until", 3, "until must be a datetime"),
         ("trials", 0, "trials must be a whole number >= 1"),
+        *(("grace", grace, "grace must be a number of seconds >= 0") for grace in (-1, "5", float("inf"))),
         ("on_trial", 3, "on_trial must be a function, or a list of them, got 3"),
         ("on_round", ["x"], "on_round must be a function"),
     ],
@@ -121,13 +112,3 @@ def test_the_log_says_what_runs(tree, caplog):
     assert any("3 of 3 trials to run" in t for t in texts)
     assert any("3 trials run, 0 left" in t for t in texts)
     assert sum("complete" in t for t in texts) == 3
-
-
-def test_the_shell_ends_in_order(tree):
-    tree.add_round(SPACE, objectives.height, n=9)
-    run = ["run", str(tree._context.store.url.database), "-q", "--objective", "tests.objectives:height"]
-    done = CliRunner().invoke(app, [*run, "--trials", "4"])
-    assert done.exit_code == 0, done.output
-    assert len(tree.rounds[0].trials) == 4
-    refused = CliRunner().invoke(app, [*run, "--hours", "-1"])
-    assert (refused.exit_code, "hours must be a number > 0" in refused.output) == (1, True)

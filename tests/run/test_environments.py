@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 import shutil
-import subprocess
 import sys
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -21,7 +20,6 @@ import refine.run.workers.executor_pulse
 from refine._version import VERSION
 from refine.errors import RoundStoppedError
 from refine.run.workers.task import Job, opened, versions
-from refine.store.schema import t
 
 SPACE = {"x": (1, 40, 40)}
 ROOT = Path(refine.__file__).parents[1]
@@ -103,21 +101,6 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         assert ran_on(loaded.rounds[0]) == {**counts, here: counts[here] + 2}
 
 
-@pytest.mark.slow
-def test_trials_that_do_not_say_what_they_ran_on_are_taken_to_have_run_where_the_round_did(tmp_path):
-    with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        root = tree.add_round(SPACE, where, n=5).run(progress=False)
-        store, pk = root.context.store, root._stored.pk
-        (mine,) = store.environments(pk)
-        assert store.ran_on(pk) == [(mine, 5)]
-        with store.engine.begin() as connection:
-            connection.execute(t.trial.update().values(environment=None))
-        assert store.ran_on(pk) == []
-        assert store.environments_of(pk, store.records([pk]).columns["key"]) == [mine]
-        assert root.replay().environment == {}
-        assert "python" in root.report(tmp_path).read_text()
-
-
 # Versions that can't read each other's trials.
 
 
@@ -126,56 +109,6 @@ def test_a_job_of_another_version_is_refused_before_it_is_read():
     mine = Job(None, None, "name", (), False, 1, [], None, 0, 60.0).packed()
     with pytest.raises(RoundStoppedError, match=re.escape(f"has {versions()}, the coordinator {other}")):
         opened(mine.replace(versions().encode(), other.encode(), 1) + b"no pickle of ours")
-
-
-LOADS = """
-import sys, types, refine
-
-def loads(params):
-    sys.modules["keras"] = types.SimpleNamespace(backend=types.SimpleNamespace(backend=lambda: "jax"))
-    return params["x"]
-
-with refine.Tree("q", store="sqlite://") as tree:
-    first = tree.add_round({"x": (1, 3)}, loads, n=3, seed=1).run(progress=False)
-    print([(e["backend"], n) for e, n in first.context.reader.ran_on(first._stored.pk)])
-"""
-
-
-@pytest.mark.slow
-def test_what_a_trial_is_the_first_to_load_is_recorded_with_it():
-    # In a process of its own, which is left without Keras.
-    done = subprocess.run(
-        [sys.executable, "-c", LOADS], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    assert done.stdout.strip() == "[('jax', 3)]", done.stderr
-
-
-IN_CI = "3.13"
-
-
-@pytest.mark.parametrize("python", ["3.12", IN_CI, "3.14"])
-def test_another_python_names_both(python):
-    """The worker's side, in that Python itself."""
-    found = shutil.which(f"python{python}")
-    starts = found and not subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode
-    same = versions().startswith(f"CPython {python} ")
-    if same or not starts:
-        if python == IN_CI and not same and os.environ.get("CI"):
-            pytest.fail(f"CI must have Python {IN_CI} beside the one that runs the tests")
-        pytest.skip(f"Python {python} is not another one here")
-    script = (
-        "import sys\n"
-        "from refine.run.workers.task import opened\n"
-        "try:\n"
-        "    opened(sys.stdin.buffer.read())\n"
-        "except RuntimeError as error:\n"
-        "    print(error)\n"
-    )
-    job = Job(None, None, "name", (), False, 1, [], None, 0, 60.0).packed()
-    said = subprocess.run(
-        [found, "-c", script], input=job, capture_output=True, cwd=ROOT, timeout=60, check=True
-    ).stdout.decode()
-    assert f"has CPython {python} and refine {VERSION}, the coordinator {versions()}" in said
 
 
 @pytest.mark.cluster

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import threading
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+import signal
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
@@ -15,64 +18,65 @@ from refine.errors import DesignError, RoundStoppedError
 from refine.run.options import RunOptions
 from refine.run.resources import limits_of
 
-KINDS = {
-    "fine": "complete",
-    "hangs": "timeout",
-    "hangs in C": "timeout",  # holds the interpreter's lock, so that nothing inside its process could end it
-    "segfault": "crashed",
-    "os._exit": "crashed",
-    "kill -9": "crashed",
-    "memory": "crashed",
-    "talks": "complete",
-    "nonsense": "failed",
-    "raises": "failed",
-    "sys.exit": "failed",
-    "no exception": "failed",
-    "Ctrl-C": "failed",
-    "unwritable": "failed",
+
+def die(order):
+    os._exit(1)
+
+
+@pytest.mark.slow
+def test_a_pool_that_breaks_stops_the_round_and_another_goes_on(tree, space):
+    found = tree.add_round(space, objectives.bowl, n=20)
+    with ProcessPoolExecutor(2) as pool:
+        assert isinstance(pool.submit(die, b"").exception(), BrokenProcessPool)
+        with pytest.raises(RoundStoppedError, match="the executor takes no more trials .BrokenProcessPool"):
+            found.run(workers=2, executor=pool, progress=False)
+    assert len(found.run(progress=False).trials) == 20
+
+
+def eat():
+    parts = []
+    while len(parts) < 160:
+        parts.append(b"x" * 2**26)
+        time.sleep(0.02)
+
+
+def talk():
+    for _ in range(5 * 1024):
+        print("x" * 1023)
+    print("\udcff", file=sys.stderr)
+
+
+def throw(error):
+    raise error
+
+
+LATE = "it ran longer than timeout=5 seconds"
+FAULTS = {
+    "fine": ("complete", lambda: None, ""),
+    "hangs": ("timeout", lambda: time.sleep(3600), LATE),
+    # Holds the interpreter's lock, so that nothing inside its process could end it.
+    "hangs in C": ("timeout", lambda: ctypes.PyDLL(None).sleep(3600), LATE),
+    "segfault": ("crashed", lambda: ctypes.string_at(0), "signal 11 (SIGSEGV)"),
+    "os._exit": ("crashed", lambda: os._exit(7), "exit code 7"),
+    "kill -9": ("crashed", lambda: os.kill(os.getpid(), signal.SIGKILL), "signal 9 (SIGKILL)"),
+    "memory": ("crashed", eat, "more than memory=700 MB"),
+    "talks": ("complete", talk, ""),
+    "nonsense": ("failed", lambda: {"value": "very good"}, "got str for 'value'"),
+    "raises": ("failed", lambda: throw(ValueError("too large")), "ValueError: too large"),
+    "sys.exit": ("failed", lambda: sys.exit("bye"), "SystemExit: bye"),
+    "no exception": ("failed", lambda: throw(GeneratorExit("not an Exception")), "GeneratorExit: not an Exc"),
+    "Ctrl-C": ("failed", lambda: throw(KeyboardInterrupt()), "KeyboardInterrupt"),
+    "unwritable": (
+        "failed",
+        lambda: throw(ValueError("half a pair \udcff, nul \0")),
+        "pair \\udcff, nul \\0",
+    ),
 }
+"""Kind -> the state of its trial, what happens, and what the error says."""
 
 
 def faulty(params):
-    import ctypes
-    import os
-    import signal
-    import sys
-    import time
-
-    kind = params["kind"]
-    if kind == "hangs":
-        time.sleep(3600)
-    elif kind == "hangs in C":
-        ctypes.PyDLL(None).sleep(3600)
-    elif kind == "segfault":
-        ctypes.string_at(0)
-    elif kind == "os._exit":
-        os._exit(7)
-    elif kind == "kill -9":
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif kind == "memory":
-        held = []
-        while sum(map(len, held)) < 10 * 2**30:
-            held.append(b"x" * 2**26)
-            time.sleep(0.02)
-    elif kind == "talks":
-        for _ in range(5 * 1024):
-            print("x" * 1023)
-        print("\udcff", file=sys.stderr)
-    elif kind == "nonsense":
-        return {"value": "very good"}
-    elif kind == "raises":
-        raise ValueError("too large")
-    elif kind == "sys.exit":
-        sys.exit("bye")
-    elif kind == "no exception":
-        raise GeneratorExit("not an Exception")
-    elif kind == "Ctrl-C":
-        raise KeyboardInterrupt
-    elif kind == "unwritable":
-        raise ValueError("half a pair \udcff and a nul \0")
-    return float(params["x"])
+    return FAULTS[params["kind"]][1]() or float(params["x"])
 
 
 @pytest.mark.slow
@@ -80,49 +84,27 @@ def faulty(params):
     "ignore:.*ran another version of the objective's code:refine.errors.RefineWarning"
 )
 def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
-    space = {"kind": list(KINDS), "x": (1, 2)}
-    found = tree.add_round(space, faulty, n=len(KINDS) * 2, seed=2)
+    found = tree.add_round({"kind": list(FAULTS), "x": 1}, faulty, n=len(FAULTS), seed=2)
     found.run(workers=2, timeout=5, memory="700MB", check_noise=False, progress=False)
     frame = found.trials
-    assert len(frame) == len(KINDS) * 2
-    assert frame["cell"].is_unique
-    assert frame["state"].tolist() == [KINDS[kind] for kind in frame["kind"]]
-    complete = frame[frame["state"] == "complete"]
-    assert (complete["value"] == complete["x"]).all()
+    assert sorted(frame["kind"]) == sorted(FAULTS)
+    assert frame["state"].tolist() == [FAULTS[kind][0] for kind in frame["kind"]]
+    assert (frame.loc[frame["state"] == "complete", "value"] == 1).all()
     assert len(capfd.readouterr().out) > 2**20  # a worker's words reach the person
-
-    errors = found.failures.groupby("kind")["error"].first()
-    assert "it ran longer than timeout=5 seconds" in errors["hangs"]
-    assert "it ran longer than timeout=5 seconds" in errors["hangs in C"]
-    assert "signal 11 (SIGSEGV)" in errors["segfault"]
-    assert "exit code 7" in errors["os._exit"]
-    assert "signal 9 (SIGKILL)" in errors["kill -9"]
-    assert "more than memory=700 MB" in errors["memory"]
-    assert "got str for 'value'" in errors["nonsense"]
-    assert "GeneratorExit: not an Exception" in errors["no exception"]
-    assert "half a pair \\udcff and a nul \\0" in errors["unwritable"]
-    hanging = found.failures.query("state == 'timeout'")
-    assert (hanging["seconds"] > 5).all()
+    errors = found.failures.set_index("kind")["error"]
+    assert {kind for kind, text in errors.items() if FAULTS[kind][2] not in text} == set()
+    assert (found.failures.query("state == 'timeout'")["seconds"] > 5).all()
 
     # Nothing is left to do, and with several states exactly their trials run again.
     before = frame.drop(columns="seconds")
     found.run(workers=2, check_noise=False, progress=False)
     assert found.trials.drop(columns="seconds").equals(before)
     tries = []
-    name = found.node.objective
-    found.run(
-        progress=False,
-        check_noise=False,
-        rerun=["timeout", "crashed"],
-        name=name,
-        objective=lambda p: tries.append(p["kind"]) or float(p["x"]),
-    )
-    assert sorted(tries) == sorted(
-        k for k, s in KINDS.items() for _ in range(2) if s in ("timeout", "crashed")
-    )
-    after = found.trials
-    assert len(after) == len(frame)
-    assert set(after.loc[after["kind"].isin(tries), "state"]) == {"complete"}
+    again = {"name": found.node.objective, "objective": lambda p: tries.append(p["kind"]) or float(p["x"])}
+    found.run(progress=False, check_noise=False, rerun=["timeout", "crashed"], **again)
+    assert sorted(tries) == sorted(k for k, fault in FAULTS.items() if fault[0] in ("timeout", "crashed"))
+    assert len(found.trials) == len(frame)
+    assert set(found.trials.loc[found.trials["kind"].isin(tries), "state"]) == {"complete"}
 
 
 @pytest.mark.slow
@@ -176,24 +158,15 @@ def test_memory_in_words():
 
 
 class Counted(ThreadPoolExecutor):
-    """Counts what was submitted and is not done."""
+    """Notes the most that were handed to it and not done."""
 
-    def __init__(self, workers):
-        super().__init__(workers)
-        self.lock = threading.Lock()
-        self.flying = self.most = 0
+    most, given = 0, ()
 
-    def submit(self, *args, **kwargs) -> Future:
-        with self.lock:
-            self.flying += 1
-            self.most = max(self.most, self.flying)
+    def submit(self, *args, **kwargs):
         future = super().submit(*args, **kwargs)
-        future.add_done_callback(self.landed)
+        self.given = [*(one for one in self.given if not one.done()), future]
+        self.most = max(self.most, len(self.given))
         return future
-
-    def landed(self, future):
-        with self.lock:
-            self.flying -= 1
 
 
 @pytest.mark.slow
@@ -201,31 +174,3 @@ def test_never_more_than_two_tasks_per_worker_are_in_flight(tree, space):
     with Counted(3) as pool:
         tree.add_round(space, objectives.bowl, n=200).run(workers=3, executor=pool, progress=False)
     assert 3 < pool.most <= 6
-
-
-def test_tasks_are_made_when_they_are_taken(tree):
-    """A round of a million cells starts at once and holds a table of level numbers, not a million tasks."""
-    from refine.run.plan import plan
-
-    found = tree.add_round({f"p{i}": (0, 9) for i in range(8)}, objectives.bowl, n=10)
-    records = found.context.store.records([found._stored.pk])
-    count, tasks = plan(found.node, 100_000, frozenset(), [], records)
-    assert count == 100_000
-    assert iter(tasks) is tasks
-    first = [next(tasks).cell for _ in range(5)]
-    assert first == [str(c) for c in found.cells(5)]
-
-
-def die(order):
-    os._exit(1)
-
-
-@pytest.mark.slow
-def test_a_pool_that_breaks_stops_the_round_and_another_goes_on(tree, space):
-    found = tree.add_round(space, objectives.bowl, n=20)
-    with ProcessPoolExecutor(2) as pool:
-        broken = pool.submit(die, b"")
-        assert isinstance(broken.exception(), BrokenProcessPool)
-        with pytest.raises(RoundStoppedError, match="the executor takes no more trials .BrokenProcessPool"):
-            found.run(workers=2, executor=pool, progress=False)
-    assert len(found.run(progress=False).trials) == 20

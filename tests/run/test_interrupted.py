@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 import refine
-from refine.errors import DesignError, RoundBusyError
+from refine.errors import RoundBusyError
 from refine.run.signals import interruptible
 from refine.store.lease import _born, _me
 from refine.store.schema import t
@@ -175,14 +175,6 @@ def test_being_told_twice_or_for_too_long_stops_at_once(runs, calm, how, workers
     assert not any(p.is_running() for p in others)
     assert runs.table().empty
     runs.ends_as(calm)
-
-
-@pytest.mark.parametrize("grace", [-1, "5", True, float("nan"), float("inf")])
-def test_a_time_of_grace_is_a_number_of_seconds(tmp_path, grace):
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round({"x": (1, 9)}, lambda p: float(p["x"]), n=5)
-        with pytest.raises(DesignError, match="grace must be a number of seconds >= 0"):
-            found.run(progress=False, grace=grace)
 
 
 def test_signals_of_others_stay_theirs(tmp_path):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from dask_cluster import dask_cluster
+from dask_cluster import foreign_dask, processes
 
 import refine
-from refine.run.workers.packed_objective import pack, unpack
 from refine.run.workers.task import opened
 
 SPACE = {"row": refine.Integer(0, 39, levels=40)}
@@ -70,33 +66,17 @@ def run(executor, n=40):
         return found.trials.sort_values("row").reset_index(drop=True)
 
 
-def processes():
-    return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
-
-
-def loky():
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    return ProcessPoolExecutor(2)
-
-
-@contextlib.contextmanager
-def dask():
-    with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder), 2) as (client, _):
-        yield client.get_executor(pure=False)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "pool",
     [
-        lambda: ThreadPoolExecutor(2),
-        pytest.param(dask, marks=pytest.mark.cluster),
-        *(pytest.param(each, marks=pytest.mark.nightly) for each in (processes, loky)),
+        ThreadPoolExecutor,
+        pytest.param(foreign_dask, marks=pytest.mark.cluster),
+        pytest.param(processes, marks=pytest.mark.nightly),
     ],
 )
 def test_data_travel_with_no_task(pool):
-    with pool() as executor:
+    with pool(2) as executor:
         counted = Counted(executor)
         trials = run(counted)
     assert (trials["value"] == trials["row"]).all()
@@ -107,7 +87,7 @@ def test_data_travel_with_no_task(pool):
 
 @pytest.mark.slow
 def test_a_worker_that_does_not_see_the_file_gets_the_data_when_it_asks():
-    with processes() as executor:
+    with processes(2) as executor:
         counted = Elsewhere(executor)
         trials = run(counted)
     assert (trials["value"] == trials["row"]).all()
@@ -115,28 +95,3 @@ def test_a_worker_that_does_not_see_the_file_gets_the_data_when_it_asks():
     # Whatever was in flight before the first answer asks: two tasks a worker, and those that took their place meanwhile.
     assert 1 <= len(large) <= 8
     assert len(counted.sizes) == 40 + len(large)
-
-
-def test_what_was_read_only_shares_the_file_and_the_rest_is_free(tmp_path):
-    sent = pack(Data())
-    assert sent.inline() is None
-    path = sent.write(tmp_path)
-    here, there = unpack(None, path), unpack(None, path)
-    assert not here.fixed.flags.writeable
-    assert here.fixed.ctypes.data % 64 == 0
-    here.own[0] = 7
-    assert there.own[0] == 0
-    assert np.array_equal(there.fixed, np.arange(float(N)))
-    again = unpack(sent.inline(whole=True), None)
-    assert np.array_equal(again.fixed, here.fixed)
-    assert again.own.flags.writeable
-    assert unpack(None, str(tmp_path / "nothing")) is None
-    assert sent.write(tmp_path / "no folder") is None
-
-
-def test_the_same_objective_has_the_same_name():
-    assert pack(Data()).name == pack(Data()).name
-    other = Data()
-    other.own[3] = 1
-    assert pack(other).name != pack(Data()).name
-    assert len(pack(len).inline()) < 1000

@@ -11,14 +11,14 @@ import refine
 
 SCRIPT = """
 import random, sys
-import refine
+import refine, refine.store.store
 
 def objective(params):
     return {"value": params["x"] + random.random(), "drawn": random.random()}
 
-tree = refine.Tree("shared", store=sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
+tree = refine.Tree("shared", store=sys.argv[1])  # all make the store at once
 for seed in map(int, sys.argv[2:]):
     found = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=60, seed=seed)
     try:
