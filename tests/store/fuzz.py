@@ -24,7 +24,6 @@ from hypothesis import strategies as st
 import refine
 from refine.errors import RefineError
 from refine.space.files import read_space
-from refine.store.rows import from_plain
 from refine.store.schema import metadata
 from refine.ui.web.messages import MESSAGES
 from refine.ui.web.session import Session
@@ -154,7 +153,7 @@ class Fuzz:
         shutil.copy(self.store, folder / "begun.db")
         self._open()
         self.sound: dict[str, list[dict[str, Any]]] = {name: json.loads(text) for name, text in SOUND.items()}
-        self.sound |= {"row": self._rows(), "folder": self._files(), "page": self._messages()}
+        self.sound |= {"folder": self._files(), "page": self._messages()}
 
     def renew(self) -> None:
         """All stores as they were at first."""
@@ -226,21 +225,6 @@ class Fuzz:
             return int(connection.execute(sa.text("SELECT total_changes()")).scalar_one())
 
     # Targets: what each begins with, and what it does with a document.
-
-    def _rows(self) -> list[dict[str, Any]]:
-        found: list[tuple[str, Any]] = []
-        for key in self.rounds:
-            node = json.loads((self.folder / "out" / key / "node.json").read_text())
-            found += [("decision", d) for d in node["decisions"]] + [("run", r) for r in node["environments"]]
-            for path in (self.folder / "out" / key).glob("*.jsonl"):
-                found += [(path.stem, json.loads(line)) for line in path.read_text().splitlines()[:3]]
-        return [{"name": name, "row": row} for name, row in found]
-
-    def on_row(self, document: dict[str, Any]) -> object:
-        if document.get("name") not in [found["name"] for found in self.sound["row"]]:
-            return NONE
-        from_plain(document["name"], document.get("row"), "line 1")
-        return None
 
     def _files(self) -> list[dict[str, Any]]:
         out = []
@@ -329,7 +313,7 @@ class Fuzz:
         return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
 
 
-TARGETS = ("row", "folder", "frame", "space", "page")
+TARGETS = ("folder", "frame", "space", "page")
 
 
 def batch(fuzz: Fuzz, name: str, number: int, count: int) -> None:

@@ -40,14 +40,9 @@ def _write(found, cells, draw, attempt=0, replicate=0):
             writer.add(_trial(task, outcome, "code"))
 
 
-def _all(found):
-    """Counts and best, from the table of all trials."""
-    trials = found.trials
-    return trials["state"].value_counts().to_dict(), best_first(trials, "maximize", found.space)
-
-
 def _check(found, monkeypatch):
-    counts, ranked = _all(found)
+    ranked = best_first(found.trials, "maximize", found.space)
+    counts = found.trials["state"].value_counts().to_dict()
     assert found.context.counts.get(found._stored.pk, {}) == counts
     monkeypatch.setattr(record, "LARGE", 0)
     best = found.best

@@ -61,22 +61,18 @@ def sort(frame):
 
 
 LOCKER = """
-import sqlite3, sys, time
+import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("BEGIN IMMEDIATE")
 print("locked", flush=True)
-time.sleep(float(sys.argv[2])) if len(sys.argv) > 2 else sys.stdin.readline()
+sys.stdin.readline()
 connection.execute("ROLLBACK")
 """
 
 
-def lock(store, *seconds):
-    process = subprocess.Popen(
-        [sys.executable, "-c", LOCKER, str(store), *map(str, seconds)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def lock(store):
+    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", LOCKER, str(store)], text=True, **pipes)
     assert process.stdout.readline() == "locked\n"
     return process
 
@@ -110,19 +106,3 @@ def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
         found.run(objective=value, name=name, progress=False)
         assert len(found.trials) == 40
         assert (found.trials["value"] == found.trials["x"] * 0.5).all()
-
-
-@pytest.mark.slow
-def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path):
-    store = tmp_path / "refine.db"
-    with refine.Tree("q", store=store) as tree:
-        held = []
-
-        def meets_a_lock(params):
-            if not held:
-                held.append(lock(store, 0.5))
-            return value(params)
-
-        found = tree.add_round(SPACE, meets_a_lock, n=30).run(progress=False)
-        held[0].communicate()
-        assert len(found.trials) == 30

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 import refine
-from refine.errors import ReviewError, RoundBusyError, StoreError
+from refine.errors import ReviewError, StoreError
 from refine.store.store import Store
 
 SPACE = {"x": (0.0, 1.0, 11), "kind": ["a", "b"]}
@@ -27,17 +27,32 @@ def score(p):
 @pytest.mark.parametrize(
     "name", ["run?1.db", "run#1.db", "50% off.db", "a b.db", "ü.db", "what?timeout=1.db"]
 )
-def test_a_path_is_the_file_of_that_name(tmp_path, name):
-    for given in (tmp_path / name, str(tmp_path / name)):
-        with refine.Tree("q", store=given) as tree:
-            tree.add_round(SPACE, score, n=5).run(progress=False)
+def test_a_path_is_the_file_of_that_name(tmp_path, name, monkeypatch):
+    def leaves(p):
+        os.chdir("/")
+        return p["x"]
+
+    for given in (tmp_path / name, str(tmp_path / name), name):
+        monkeypatch.chdir(tmp_path)
+        with refine.Tree("q", store=given) as tree:  # the same wherever the objective goes
+            assert len(tree.add_round(SPACE, leaves, n=5, name="f").run(progress=False).trials) == 5
+            assert len(tree.log()) == 1
     assert (tmp_path / name).is_file()
     assert {p.name for p in tmp_path.iterdir()} == {name}
 
 
-@pytest.mark.parametrize("given", ["a\0.db", "postgresql://host:port/db"])
-def test_what_is_no_place_is_said_to_be_none(given):
-    with pytest.raises(StoreError, match="a store is a URL"):
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        *((place, "a store is a URL") for place in ("a\0.db", "postgresql://host:port/db")),
+        *(
+            (f"sqlite:///refine.db?{said}", "timeout is a number of seconds, got")
+            for said in ("timeout=soon", "timeout=-1", "timeout=1&timeout=2", "timeout=inf")
+        ),
+    ],
+)
+def test_what_is_no_place_is_said_to_be_none(given, text):
+    with pytest.raises(StoreError, match=text):
         Store(given)
 
 
@@ -84,33 +99,6 @@ def test_a_store_in_memory_is_one_for_all_threads():
             other.add_round(SPACE, score, n=5).run(progress=False)
 
 
-def test_two_threads_do_not_run_one_round(tmp_path):
-    said = []
-    inside = threading.Event()
-    go = threading.Event()
-
-    def objective(p):
-        inside.set()
-        assert go.wait(60)
-        return p["x"]
-
-    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        found = tree.add_round(SPACE, objective, n=4)
-        thread = threading.Thread(target=lambda: found.run(progress=False))
-        thread.start()
-        assert inside.wait(60)
-        with refine.Tree("q", store=os.path.relpath(tmp_path / "refine.db")) as other:
-            with pytest.raises(RoundBusyError, match=f"is being run by process {os.getpid()} on "):
-                other[found.id].run(objective=objective, progress=False)
-            said.append(len(other[found.id].trials))
-        go.set()
-        thread.join()
-        assert len(found.trials) == 4
-        found.run(progress=False, n=6)  # the lease was given back
-        assert len(found.trials) == 6
-    assert said == [0]
-
-
 def test_roles_that_two_people_say_at_once_are_both_kept(url):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         mine = tree.add_round(SPACE, score, n=5)
@@ -120,15 +108,6 @@ def test_roles_that_two_people_say_at_once_are_both_kept(url):
         assert tree[mine.id].roles == {"x": "scientific", "kind": "scientific"}
         mine.set_roles(x="nuisance")
         assert tree[mine.id].roles == {"x": "nuisance", "kind": "scientific"}
-
-
-def test_a_process_may_run_any_number_of_rounds(url):
-    store = Store(url)
-    held = [store.engine.connect() for _ in range(20)]
-    assert len(held) == 20
-    for connection in held:
-        connection.close()
-    store.close()
 
 
 @pytest.mark.slow
@@ -192,6 +171,41 @@ def test_texts_that_no_store_takes_are_refused_alike(tmp_path, text):
                 root.branch(SPACE | {"x": (0.0, 0.5, 6)}, n=3, **option)
 
 
+def _overwritten(path):
+    """The page of the trials is no page."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'trial'").fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
+def _changed(command):
+    def change(path):
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(command)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (_overwritten, "the database says: database disk image is malformed; see that"),
+        (_changed("DROP TABLE trial"), "must have a table 'trial' and has none; it is damaged"),
+        (_changed("ALTER TABLE trial DROP COLUMN origin"), "the database says: no such column: trial.origin"),
+    ],
+)
+def test_a_file_that_is_damaged_or_was_changed_by_hand_is_said_to_be(tmp_path, change, text):
+    path = tmp_path / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        tree.add_round(SPACE, score, n=15).run(progress=False)
+    change(path)
+    with pytest.raises(StoreError, match=text), refine.Tree("q", store=path, create=False) as tree:
+        str(tree)
+
+
 def test_a_server_that_was_restarted_is_connected_to_again(postgresql):
     with refine.Tree("restarted", store=postgresql) as tree:
         root = tree.add_round(SPACE, score, n=5).run(progress=False)
@@ -202,37 +216,3 @@ def test_a_server_that_was_restarted_is_connected_to_again(postgresql):
         assert len(root.trials) == 5
         with Store(postgresql).engine.begin() as connection:
             connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
-
-
-def test_a_damaged_file_is_said_to_be(tmp_path):
-    path = tmp_path / "refine.db"
-    with refine.Tree("q", store=path) as tree:
-        root = tree.add_round(SPACE, score, n=15).run(progress=False)
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'trial'").fetchone()[0]
-        size = connection.execute("PRAGMA page_size").fetchone()[0]
-    with path.open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xff" * size)
-    with refine.Tree("q", store=path, create=False) as tree:
-        with pytest.raises(StoreError, match="the database says: database disk image is malformed; see that"):
-            str(tree)
-        with pytest.raises(StoreError, match="the database says"):
-            tree[root.id].run(objective=score, progress=False)
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ("DROP TABLE trial", "must have a table 'trial' and has none; it is damaged"),
-        ("ALTER TABLE trial DROP COLUMN origin", "the database says: no such column: trial.origin"),
-    ],
-)
-def test_a_store_that_was_changed_by_hand_says_what_is_wrong(tmp_path, change, told):
-    path = tmp_path / "refine.db"
-    with refine.Tree("q", store=path) as tree:
-        tree.add_round(SPACE, score, n=5).run(progress=False)
-    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(change)
-    with pytest.raises(StoreError, match=told), refine.Tree("q", store=path, create=False) as tree:
-        str(tree)
