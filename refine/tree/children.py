@@ -151,7 +151,7 @@ class DecidedRound(RoundRecord):
                 shares.analysis, space, count - len(skip - inherited), seed_of(node.id, "forecast"), skip
             )
             decision = replace(decision, forecast=made)
-        self._store_decision(
+        self._add_decision(
             decision, None if known is None else known.n, (node, count, inherited, extra, asked)
         )
         if known is not None:  # who made it first, and why, stays
@@ -160,14 +160,10 @@ class DecidedRound(RoundRecord):
         self.context.keep_tools(node, sampler, tool)
         return type(self)(self.context, node, self.metric, self.direction)
 
-    def _add_decision(self, decision: Decision) -> None:
-        """Stores a decision that leads to no child."""
-        self._store_decision(decision)
-
-    def _store_decision(
+    def _add_decision(
         self, decision: Decision, planned: int | None = None, child: tuple[Any, ...] | None = None
     ) -> None:
-        """Stores a decision with its child, and warns where it was taken before, so that its note or smaller number is not written."""
+        """Stores a decision, with its child if it leads to one, and warns where it was taken before, so that its note or smaller number is not written."""
         store, stored = self.context.store, self._stored
         taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(stored.pk)]
         first = next((d for d in taken if d.digest == decision.digest), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from refine.errors import ReviewError
 from refine.review.decision import check_author, check_note
 from refine.store.removal import Damaged, removal
-from refine.tree.context import Context
 from refine.tree.marks import numbers_of
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
@@ -165,8 +163,3 @@ def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str 
 
 def _with(note: str, what: str) -> str:
     return f"{note} ({what})" if note else what
-
-
-def log_rows(context: Context) -> Sequence[tuple[float, str, str, str, str, str]]:
-    """Removals as rows of the log."""
-    return [(r.created, r.event, r.round, "", r.author, r.note) for r in context.store.removals(context.tree)]

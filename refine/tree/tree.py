@@ -12,7 +12,7 @@ from refine.review.decision import Decision
 from refine.run.replay import Replay
 from refine.store.engine import check_folder
 from refine.store.store import Store, only_tree
-from refine.tree import marks, removal
+from refine.tree import marks
 from refine.tree.adding import add_round
 from refine.tree.comparison import compare, diff
 from refine.tree.context import Context
@@ -194,7 +194,9 @@ class Tree(TreeRecord):
                 rows.append((created, d.kind, node.id, d.child or "", d.author, d.note))
             opened = here.reader.openings(stored.pk)
             rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
-        rows += [*removal.log_rows(here), *marks.log_rows(here)]
+        removed = here.store.removals(here.tree)
+        rows += [(r.created, r.event, r.round, "", r.author, r.note) for r in removed]
+        rows += marks.log_rows(here)
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))

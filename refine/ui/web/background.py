@@ -26,7 +26,7 @@ from refine.run.identity import UNNAMED
 from refine.run.signals import GRACE
 from refine.trials.round_record import COMMAND
 from refine.utils.action import Action
-from refine.utils.format import plural
+from refine.utils.format import plural, score
 from refine.utils.objects import is_installed
 
 if TYPE_CHECKING:
@@ -230,13 +230,8 @@ def run_order(order: Mapping[str, Any]) -> str:
         getattr(found, order["call"])(progress=False, **order["options"], **given)
         ended = len(found.trials) + len(found.replicates) - before
         left = found.n - len(found.trials)
-        return f"{plural(ended, 'trial')} ended, {left:,} left; best so far: {_best(found)}"
-
-
-def _best(found: Round) -> str:
-    from refine.utils.format import score
-
-    return "none" if found.best is None else f"{found.metric} {score(float(found.best['value']))}"
+        best = "none" if found.best is None else f"{found.metric} {score(float(found.best['value']))}"
+        return f"{plural(ended, 'trial')} ended, {left:,} left; best so far: {best}"
 
 
 def _end_with(number: int) -> None:

@@ -149,8 +149,11 @@ class Session:
     # What there is.
 
     def _start(self, _: Mapping[str, Any]) -> Answer:
-        edits = {} if self._started is None else _forms(self._started)
-        rejected = [] if self._started is None else list(self._started.rejected)
+        edits, rejected = {}, []
+        if (review := self._started) is not None:
+            old, proposed = review.proposal.old, review.proposal.space
+            edits = {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
+            rejected = list(review.rejected)
         return {
             "tree": self.shown.context.name,
             "shown": self.shown.id,
@@ -466,12 +469,6 @@ def _evidence(home: Context, nodes: Mapping[str, StoredNode]) -> dict[str, str]:
         pk, n = stored.pk, sum(counts.get(stored.pk, {}).values())
         found[node_id] = f"{n}/{last.get(pk, 0)}/{left_out.get(pk, 0)}/{stored.node.allow_degenerate}"
     return found
-
-
-def _forms(review: Review) -> dict[str, Any]:
-    """A review's edits as the front end has them."""
-    old, proposed = review.proposal.old, review.proposal.space
-    return {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
 
 
 def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str:
