@@ -154,27 +154,16 @@ def training(params):
     return -3 * (momentum - 0.6) ** 2 - (params["lr"] - 2) ** 2 / 10 - 0.3 * (params["optimizer"] == "adam")
 
 
-def round_of(design="sobol", n=60, **options):
-    space = Space(
-        {
-            "optimizer": ["sgd", "adam"],
-            "momentum": Float(0, 0.9, 10, when="optimizer == 'sgd'"),
-            "lr": Float(0, 4, 9),
-        }
-    )
-    tree = refine.Tree("conditions", store=options.pop("store"))
-    root = tree.add_round(space, training, n=n, seed=2, design=design)
-    root.run(progress=False)
-    return root
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return round_of(store=str(tmp_path_factory.mktemp("conditions") / "s.db"))
+def round_of(design="sobol", n=60):
+    momentum = Float(0, 0.9, 10, when="optimizer == 'sgd'")
+    space = Space({"optimizer": ["sgd", "adam"], "momentum": momentum, "lr": Float(0, 4, 9)})
+    tree = refine.Tree("conditions", store="sqlite://")
+    return tree.add_round(space, training, n=n, seed=2, design=design).run(progress=False)
 
 
 @pytest.mark.slow
-def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_run(root):
+def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_run():
+    root = round_of()
     review = root.propose(risk=0.3)
     assert 0 < review.claim.probability <= 1
     child = review.edit(momentum=(0.3, 0.9), lr=(0, 4)).reject("optimizer").accept(note="n", n=30, audit=0.1)
@@ -188,8 +177,8 @@ def test_what_is_left_of_it_is_narrowed_under_its_condition_and_skips_what_was_r
 
 
 @pytest.mark.slow
-def test_samplers_of_optuna_leave_it_out(tmp_path):
-    found = round_of("tpe", 14, store=str(tmp_path / "s.db"))
+def test_samplers_of_optuna_leave_it_out():
+    found = round_of("tpe", 14)
     trials = found.trials
     assert len(trials) == 14
     assert trials["momentum"].isna().tolist() == (trials["optimizer"] == "adam").tolist()

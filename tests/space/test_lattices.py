@@ -103,16 +103,6 @@ def test_a_range_is_widened_along_its_powers_and_within_its_limits():
     assert widened("units", limited, limited, "low").grid == (8, 16, 32, 64)
 
 
-def test_samplers_of_optuna_stay_on_it():
-    from refine.design.optuna_samplers import axes, configuration_of, params_of
-
-    space = Space({"units": UNITS, "width": POWERS, "share": SHARE})
-    found = axes(space)
-    assert [(a.distribution.low, a.distribution.high) for a in found.values()] == [(0, 15), (0, 5), (0, 16)]
-    row = {"units": 24, "width": 64, "share": 0.25}
-    assert configuration_of(space, found, params_of(space, found, row)) == row
-
-
 # Levels that nobody stated.
 
 

@@ -123,13 +123,12 @@ def test_a_trend_of_nothing_has_p_one(failed):
         RateTrend()([0.0, 1.0], [True])
 
 
-@pytest.mark.parametrize("case", [(1, 0.1, 0.8, 0.8), (4, 0.1, 0.8, 0.8), (8, 0.05, 0.9, 0.7)])
-def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test(case):
-    tests, alpha, power, half = case
+def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test():
     m = np.arange(1, 200)
-    least = scipy.stats.binom.isf(alpha / (2 * tests), m, 0.5) + 1
-    enough = (least <= m) & (scipy.stats.binom.sf(least - 1, m, half) >= power)
-    assert good_trials_to_judge(*case) == m[enough][0]
+    for tests, alpha, power, half in ((1, 0.1, 0.8, 0.8), (8, 0.05, 0.9, 0.7)):
+        least = scipy.stats.binom.isf(alpha / (2 * tests), m, 0.5) + 1
+        enough = (least <= m) & (scipy.stats.binom.sf(least - 1, m, half) >= power)
+        assert good_trials_to_judge(tests, alpha, power, half) == m[enough][0]
     assert [good_trials_to_judge(d) for d in (1, 4, 8)] == [18, 24, 31]
     with pytest.raises(AnalysisError, match="half: 0.5001 is too near to 0.5 to be seen"):
         good_trials_to_judge(1, half=0.5001)
