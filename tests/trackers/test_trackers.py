@@ -89,16 +89,6 @@ def test_a_tracker_of_one_s_own(found):
     assert sent == resent
 
 
-@pytest.mark.slow
-def test_a_child_says_which_proposal_it_came_from(found):
-    found.run(progress=False, n=40)
-    child = found.propose().accept(n=3)
-    own = Own(report=False)
-    child.run(progress=False, track=own)
-    assert own.facts.parent == found.id
-    assert own.facts.decision == found.decisions[-1].proposal
-
-
 @pytest.mark.parametrize(("fails", "lost"), [(2, 2), (99, 8)])
 def test_errors_are_counted_and_said_once_and_after_three_in_a_row_it_is_left_alone(found, fails, lost):
     own = Own(fails=fails, report=False)

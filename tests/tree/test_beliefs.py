@@ -29,12 +29,6 @@ def objective(params, trial):
     return noise - away + 0 * params["units"]
 
 
-@pytest.fixture
-def tree():
-    with refine.Tree("question", store="sqlite://") as made:
-        yield made
-
-
 @pytest.mark.slow
 def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it(tree):
     root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)

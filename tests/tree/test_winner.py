@@ -99,17 +99,6 @@ def test_rounds_of_another_metric_are_left_out(tree):
     assert tree.winner().evaluated == 12
 
 
-@pytest.mark.slow
-def test_the_page_says_which_is_which(grown):
-    tree, _, _ = grown
-    text = str(tree.winner())
-    assert text.startswith("Hand over, of tree winner (90 configurations):")
-    assert "when trained again" in text
-    assert "best observed" in str(tree.winner().why())
-    assert "best observed value" in str(tree)
-    assert "tree.winner()" in str(tree)
-
-
 def test_what_was_not_read_is_no_value_and_no_difference(tmp_path):
     def score(p):
         return p["lr"] + (p["momentum"] if p["optimizer"] == "sgd" else 0.5)

@@ -29,20 +29,11 @@ def fill(tree, cells, value=lambda params: params["y"] + 1.0, at=5.0):
     pk, made, later = found._stored.pk, [], []
     for cell in cells:
         params = SPACE.configuration(cell)
-        key = configuration_key(params)
-        row = {
-            "node": pk,
-            "key": key,
-            "replicate": 0,
-            "attempt": 0,
-            "cell": str(cell),
-            "origin": "space_filling",
-            "seed": cell,
-            "state": "complete",
+        row = {"node": pk, "key": configuration_key(params), "replicate": 0, "attempt": 0, "cell": str(cell)}
+        row |= {"seed": cell, "origin": "space_filling", "state": "complete", "seconds": 1.0, "code": "c"}
+        row |= {
             "configuration": dumps(params),
             "metrics": json.dumps({"value": value(params)}),
-            "seconds": 1.0,
-            "code": "c",
             "finished": at,
         }
         made.append(row)
