@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from test_objective import Trial
 
 import refine.keras
 from refine.errors import ObjectiveError
@@ -18,15 +20,6 @@ from refine.keras.fit import accelerated
 X = np.random.RandomState(0).normal(size=(90, 4)).astype("float32")
 Y = (X[:, 0] + 0.3 * X[:, 1] > 0).astype("float32")
 KERAS_FIT = keras.Model.fit
-
-
-class Trial:
-    def __init__(self, seed=5):
-        self.seed = seed
-        self.curve = []
-
-    def report(self, epoch, metrics):
-        self.curve.append(dict(metrics))
 
 
 def network(dropout=0.0):
@@ -51,7 +44,7 @@ def by_hand(x_train, y_train, x_val, y_val, params):
 
 def run(function, params, **options):
     trial = Trial()
-    return KerasObjective(function, X, Y, **options)(params, trial), trial.curve
+    return KerasObjective(function, X, Y, **options)(params, trial), [metrics for _, metrics in trial.curve]
 
 
 def is_keras_own():
@@ -64,6 +57,9 @@ def test_it_is_the_fast_loop_to_the_bit_and_model_fit_up_to_rounding():
     assert metrics.pop("accelerated") == 1.0
     assert (metrics, curve) == run(by_hand, params)
     assert is_keras_own()
+    with pytest.raises(KeyError):
+        run(unchanged, {}, accelerate=True)
+    assert is_keras_own()  # whatever happens in the trial
     slow, expected = run(unchanged, params)
     assert slow.keys() == metrics.keys()
     for quick, own in zip(curve, expected, strict=True):
@@ -100,44 +96,16 @@ class Seen(keras.Sequential):
         return super().make_train_function(force)
 
 
-def seen():
-    model = Seen([keras.Input((4,)), layers.Dense(1, activation="sigmoid")])
-    model.compile("sgd", "binary_crossentropy", jit_compile=False)
-    return model
-
-
 @pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
 def test_other_threads_have_keras_own():
-    found = {}
+    def ran_by_keras():
+        model = Seen([keras.Input((4,)), layers.Dense(1)])
+        model.compile("sgd", "mse", jit_compile=False)
+        model.fit(X, Y, verbose=0)
+        return model.by_keras
 
-    def function(x_train, y_train, x_val, y_val, params):
-        def elsewhere():
-            other = seen()
-            other.fit(x_train, y_train, verbose=0)
-            found["thread"] = other.by_keras
-
-        thread = threading.Thread(target=elsewhere)
-        thread.start()
-        thread.join()
-        model = seen()
-        history = model.fit(x_train, y_train, verbose=0)
-        found["trial"] = model.by_keras
-        return history, None
-
-    run(function, {}, accelerate=True)
-    assert found == {"thread": True, "trial": False}
-    run(function, {})
-    assert found == {"thread": True, "trial": True}
-
-
-def test_it_ends_with_the_trial_whatever_happens_there():
-    def broken(x_train, y_train, x_val, y_val, params):
-        assert not is_keras_own()
-        raise RuntimeError("broken")
-
-    with pytest.raises(RuntimeError, match="broken"):
-        run(broken, {}, accelerate=True)
-    assert is_keras_own()
+    with accelerated(), ThreadPoolExecutor(1) as pool:
+        assert (pool.submit(ran_by_keras).result(), ran_by_keras()) == (True, False)
 
 
 def test_two_trials_at_a_time_do_not_take_it_from_each_other():

@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
 
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective
-from refine.keras._backend import BACKEND, take_memory_as_needed
-from refine.run.workers.pool import _environment
+from refine.keras._backend import take_memory_as_needed
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parents[1] / ".venv-backends" / "bin" / "python"
@@ -49,37 +47,24 @@ def test_everything_but_the_fast_loop_works_there_and_tensorflow_is_not_needed(
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def imported(backend: str, *, without: str = "") -> str:
-    """The last line of what is printed where `refine.keras` is imported here, in an own process."""
+VARIABLE = "set the environment variable KERAS_BACKEND"
+
+
+@pytest.mark.parametrize(
+    ("backend", "without", "text"),
+    [
+        ("jax", "jax", f"refine.keras needs jax, which is not installed: pip install jax, or {VARIABLE}=tensorflow for what is installed"),
+        ("tensorflow", "keras", "refine.keras needs keras, which is not installed: pip install 'refine-hpo[keras]'"),
+        ("numpy", "", f"KERAS_BACKEND: must be one that trains, tensorflow, jax, torch, got 'numpy'; {VARIABLE} to one of them before Python starts"),
+    ],
+)  # fmt: skip
+def test_a_backend_that_can_not_be_used_is_named(backend: str, without: str, text: str) -> None:
     code = f"import sys; sys.modules.update(dict.fromkeys({without.split()!r})); import refine.keras"
     environment = os.environ | {"KERAS_BACKEND": backend}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    return done.stderr.strip().splitlines()[-1].removeprefix("refine.errors.ObjectiveError: ")
-
-
-def test_a_backend_that_is_not_installed_is_named() -> None:
-    assert imported("jax", without="jax") == (
-        "refine.keras needs jax, which is not installed: pip install jax, or set the environment variable "
-        "KERAS_BACKEND=tensorflow for what is installed"
-    )
-
-
-def test_keras_itself_is_named_where_it_is_missing() -> None:
-    said = imported("tensorflow", without="keras")
-    assert said == "refine.keras needs keras, which is not installed: pip install 'refine-hpo[keras]'"
-
-
-def test_a_backend_that_trains_nothing_is_refused() -> None:
-    assert imported("numpy") == (
-        "KERAS_BACKEND: must be one that trains, tensorflow, jax, torch, got 'numpy'; set the environment variable "
-        "KERAS_BACKEND to one of them before Python starts"
-    )
-
-
-def test_here_it_is_tensorflow() -> None:
-    assert BACKEND == keras.backend.backend() == "tensorflow"
+    assert done.stderr.strip().splitlines()[-1] == f"refine.errors.ObjectiveError: {text}"
 
 
 def test_an_objective_of_another_backend_prepares_nothing() -> None:
@@ -101,22 +86,3 @@ def test_memory_of_a_gpu_is_taken_as_needed_unless_the_person_chose(monkeypatch:
     monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "false")
     take_memory_as_needed()
     assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "false"
-
-
-@pytest.mark.parametrize(
-    ("listed", "seen"),
-    [
-        ("0,1", ["0", "1", "0"]),
-        ("2, 5,7", ["2", "5", "7"]),
-        ("GPU-4f2a", ["GPU-4f2a"] * 3),
-        ("", [""] * 3),
-        (None, [None] * 3),
-    ],
-)
-def test_workers_take_turns_with_listed_gpus(
-    listed: str | None, seen: list[str | None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if listed is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
-    assert [_environment(1, i).get("CUDA_VISIBLE_DEVICES") for i in range(3)] == seen

@@ -120,19 +120,6 @@ def test_it_gives_what_keras_gives(name: str) -> None:
     assert programs() == 1
 
 
-@pytest.mark.nightly
-def test_one_program_serves_common_activations_losses_and_optimizers() -> None:
-    for options in (
-        {"activation": keras.activations.relu, "optimizer": "adam", "loss": "log_cosh"},
-        {"activation": "tanh", "optimizer": keras.optimizers.RMSprop, "loss": "mse"},
-        {"activation": "elu", "optimizer": lambda: keras.optimizers.Nadam(0.01)},
-    ):
-        assert_equal({"widths": (4,), **options})
-    assert programs() == 1
-    trained({"widths": (4,), "optimizer": lambda: keras.optimizers.Adam(beta_1=0.8)}, True)
-    assert programs() == 2
-
-
 def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None:
     """Dropout draws from the seed, at the rate that was given; rows are shuffled as without compiling."""
     alone = trained({"dropout": 0.3}, True)
@@ -146,12 +133,6 @@ def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None
     error = np.std(losses) / 70**0.5
     assert abs(np.mean(losses[0]) - np.mean(losses[1])) < 4 * error
     assert np.std(losses[1]) == pytest.approx(np.std(losses[0]), rel=0.5)
-
-
-@pytest.mark.nightly
-def test_rows_are_shuffled_as_without_it() -> None:
-    plain, compiled = (trained({}, way, shuffle=True)[0] for way in (False, True))
-    np.testing.assert_allclose(compiled["loss"], plain["loss"], rtol=1e-5)
 
 
 @pytest.mark.nightly

@@ -33,39 +33,30 @@ def small(rate: float = 0.0, metrics: Any = ("acc",)) -> keras.Model:
     return model
 
 
-class Log(keras.callbacks.Callback):
-    """Notes what it is called with."""
+def noting(*names: str) -> Any:
+    """A callback that notes which of its hooks are called, with which epochs and names of logs."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Any] = []
+    def hook(name: str) -> Any:
+        def call(self: Any, *given: Any) -> None:
+            self.seen.append((name, *(sorted(one) if isinstance(one, dict) else one for one in given)))
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.seen.append("train begin")
+        return call
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.seen.append(("begin", epoch))
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.seen.append(("end", epoch, sorted(logs)))
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self.seen.append(("train end", sorted(logs)))
+    hooks = {f"on_{name}": hook(name) for name in names}
+    return type(
+        "Noting",
+        (keras.callbacks.Callback,),
+        {**hooks, "seen": property(lambda self: vars(self).setdefault("_seen", []))},
+    )
 
 
-class LogOfTests(Log):
-    """The same, of validation too."""
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        self.seen.append("test begin")
-
-    def on_test_end(self, logs: Any = None) -> None:
-        self.seen.append(("test end", sorted(logs)))
+TRAINING = ("train_begin", "epoch_begin", "epoch_end", "train_end")
+LogOfTests = noting(*TRAINING, "test_begin", "test_end")
 
 
 @OWN_STEP
 def test_callbacks_are_called_in_the_order_of_keras(cancer: Any) -> None:
-    for kind in (Log, LogOfTests):
+    for kind in (noting(*TRAINING), LogOfTests):
         logs = []
         for fit in (keras.Model.fit, refine.keras.fit):
             logs.append(kind())
@@ -73,7 +64,7 @@ def test_callbacks_are_called_in_the_order_of_keras(cancer: Any) -> None:
             fit(small(), cancer.x, cancer.y, callbacks=logs[-1:], **data)
         assert logs[1].seen == logs[0].seen
     _notices.said.clear()
-    with pytest.warns(RefineWarning, match="callback LogOfTests acts before validation"):
+    with pytest.warns(RefineWarning, match="callback Noting acts before validation"):
         refine.keras.fit(small(), cancer.x, cancer.y, validation_split=0.3, callbacks=[LogOfTests()])
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 import pytest
 from keras import layers
 
@@ -91,28 +90,6 @@ def unbuilt() -> Any:
     return model
 
 
-def one_hot() -> Any:
-    layer = layers.Dense(10, activation="softmax")
-    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layer])
-    model.compile("adam", "categorical_crossentropy", metrics=["acc"], jit_compile=False)
-    return model
-
-
-def wide_and_deep() -> keras.Model:
-    first, second = keras.Input((10,), name="first"), keras.Input((20,), name="second")
-    both = layers.Concatenate()([layers.Dense(5, activation="tanh")(first), second])
-    label = layers.Dense(1, activation="sigmoid", name="label")(both)
-    model = keras.Model([first, second], {"label": label, "size": layers.Dense(1, name="size")(both)})
-    model.compile(
-        "adam",
-        {"label": "binary_crossentropy", "size": "mse"},
-        loss_weights={"label": 1.0, "size": 0.3},
-        metrics={"label": ["acc"], "size": ["mae"]},
-        jit_compile=False,
-    )
-    return model
-
-
 def same(build: Any, examples: Any, way: str = "fast", **options: Any) -> None:
     """A case that is made here is trained as by Keras."""
     given = {"batch_size": 25, **options}
@@ -123,47 +100,8 @@ def same(build: Any, examples: Any, way: str = "fast", **options: Any) -> None:
     assert comparison.way == way
 
 
-WEIGHTED = partial(dense, weighted_metrics=["acc"])
-
-
-@pytest.mark.parametrize(
-    "options",
-    few(
-        [
-            {"class_weight": {0: 3.0}, "validation_split": 0.25},
-            {"validation_split": 0.3, "validation_freq": [2], "initial_epoch": 1},
-            {"sample_weight": np.linspace(0, 2, 120)},
-            {"batch_size": 40, "validation_split": 0.1, "validation_batch_size": 7},
-        ],
-        2,
-    ),
-    ids=", ".join,
-)
-def test_options_together(options: dict[str, Any], cancer: Any) -> None:
-    way = "step" if "validation_freq" in options else "fast"
-    same(WEIGHTED, Examples(cancer.x, cancer.y, None, None), way, **options)
-
-
 def test_default_compile_uses_xla_and_agrees(cancer: Any) -> None:
     same(partial(dense, jit=True), Examples(*cancer))
-
-
-@pytest.mark.nightly
-def test_other_types_and_structures(cancer: Any, digits: Any) -> None:
-    import pandas as pd
-    import tensorflow as tf
-
-    weights = np.linspace(0, 1, 71).astype("float32")
-    frames = Examples(pd.DataFrame(cancer.x.astype("float64")), pd.Series(cancer.y.astype(int)), None, None)
-    validation = (tf.constant(cancer.x_val), tf.constant(cancer.y_val), weights)
-    same(partial(dense, weighted_metrics=["mae"]), frames, validation_data=validation)
-    classes = keras.utils.to_categorical(digits.y, 10)
-    same(one_hot, Examples(digits.x, classes, None, None), class_weight={1: 5.0, 2: 0.1})
-    x, x_val = ([part[:, :10], part[:, 10:]] for part in (cancer.x, cancer.x_val))
-    y = {"label": cancer.y, "size": cancer.x[:, 0]}
-    y_val = {"label": cancer.y_val, "size": cancer.x_val[:, 0]}
-    each = {"label": np.linspace(0.5, 2, 120), "size": np.ones(120)}
-    same(wide_and_deep, Examples(x, y, x_val, y_val), "step", sample_weight=each)
 
 
 def test_a_second_fit_continues(cancer: Any) -> None:

@@ -15,6 +15,7 @@ from keras import layers
 import refine.keras
 from refine.errors import RefineWarning
 from refine.keras import KerasObjective, _epochs, _session, _traces, fmeasure, hidden_layers
+from refine.run.objective import RunningTrial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,38 +87,12 @@ def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
     assert len(_traces._traces) == 1
 
 
-@pytest.mark.nightly
-def test_structures_have_traces_of_their_own(cancer: Any) -> None:
-    train(cancer, {})
-    for number, changed in enumerate(STRUCTURES):
-        train(cancer, changed)
-        assert len(_traces._traces) == 2 + number
-
-
 def test_own_functions_are_never_shared(cancer: Any) -> None:
     losses = [lambda y, p: keras.ops.mean((y - p) ** 2), lambda y, p: 0 * keras.ops.mean((y - p) ** 2)]
     last = [train(cancer, {"loss": loss, "kernel_regularizer": None})[0]["loss"][-1] for loss in losses]
     assert last[0] > 0.01
     assert last[1] == 0
     assert not _traces._traces
-
-
-@pytest.mark.nightly
-def test_shared_penalties_differ_from_separate_ones(cancer: Any) -> None:
-    def last(first: Any, second: Any) -> float:
-        keras.utils.set_random_seed(1)
-        hidden = [layers.Dense(3, kernel_regularizer=penalty) for penalty in (first, second)]
-        model = keras.Sequential([keras.Input((30,)), *hidden, layers.Dense(1)])
-        model.compile("sgd", "mse")
-        loss = refine.keras.fit(model, cancer.x, cancer.y, epochs=1).history["loss"][-1]
-        return float(loss)
-
-    one = keras.regularizers.L2(0.1)
-    last(one, one)
-    separate = last(keras.regularizers.L2(0.1), keras.regularizers.L2(5.0))
-    _traces._traces.clear()
-    assert last(keras.regularizers.L2(0.1), keras.regularizers.L2(5.0)) == separate
-    assert one.l2 == 0.1
 
 
 def test_the_short_step_is_the_step_of_keras_with_callbacks_or_without(
@@ -162,16 +137,6 @@ def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: py
     assert graphs[-1]() is not None
 
 
-class Running:
-    """A trial as objectives see it."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def report(self, epoch: int, metrics: Any) -> None:
-        pass
-
-
 def test_trials_give_the_same_whatever_ran_before(cancer: Any) -> None:
     import tensorflow as tf
 
@@ -184,8 +149,8 @@ def test_trials_give_the_same_whatever_ran_before(cancer: Any) -> None:
 
     objective = KerasObjective(trained, cancer.x, cancer.y, x_val=cancer.x_val, y_val=cancer.y_val)
     _session._seeds.clear()
-    first = objective({}, Running(5))
-    assert objective({"first_neuron": 9}, Running(6))["noise"] != first["noise"]
-    assert objective({}, Running(5)) == first
+    first = objective({}, RunningTrial(5))
+    assert objective({"first_neuron": 9}, RunningTrial(6))["noise"] != first["noise"]
+    assert objective({}, RunningTrial(5)) == first
     _traces._traces.clear()
-    assert objective({}, Running(5)) == first
+    assert objective({}, RunningTrial(5)) == first

@@ -13,25 +13,13 @@ from keras import layers
 import refine.keras
 from nightly import few
 from refine.errors import RefineWarning
-from refine.keras import KerasObjective, _notices, _returned
+from refine.keras import KerasObjective, _notices
+from refine.run.objective import RunningTrial
 
 
 @pytest.fixture(autouse=True)
 def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_notices, "said", set())
-
-
-class Trial:
-    """A trial that keeps what is reported."""
-
-    seed = 3
-
-    def __init__(self) -> None:
-        self.curve: dict[str, list[float]] = {}
-
-    def report(self, epoch: int, metrics: Any) -> None:
-        for name, value in metrics.items():
-            self.curve.setdefault(name, []).append(value)
 
 
 def trained(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
@@ -54,9 +42,9 @@ def trained(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
 restoring = partial(keras.callbacks.EarlyStopping, "val_loss", patience=6, restore_best_weights=True)
 
 
-def run(cancer: Any, **params: Any) -> tuple[dict[str, float], Trial, Any]:
+def run(cancer: Any, **params: Any) -> tuple[dict[str, float], RunningTrial, Any]:
     objective = KerasObjective(trained, cancer.x, cancer.y, x_val=cancer.x_val, y_val=cancer.y_val)
-    trial = Trial()
+    trial = RunningTrial(3)
     model, metrics = objective.trained({"callbacks": (), **params}, trial)
     return metrics, trial, model
 
@@ -81,18 +69,13 @@ def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(params: Any, cance
     found = model.evaluate(cancer.x_val, cancer.y_val, verbose=0, return_dict=True)
     assert metrics["val_acc"] == pytest.approx(found["acc"], abs=1e-6)
     assert metrics["val_loss"] == pytest.approx(found["loss"], rel=1e-4)
-    assert metrics["val_loss"] == min(trial.curve["val_loss"])
-    assert metrics["val_loss"] != trial.curve["val_loss"][-1]  # or this would show nothing
+    curve = trial._curve
+    best = int(np.nanargmin(curve["val_loss"]))
+    assert (
+        metrics["val_loss"] == curve["val_loss"][best] != curve["val_loss"][-1]
+    )  # or this would show nothing
     if "freq" not in params:
-        best = int(np.argmin(trial.curve["val_loss"]))
-        assert metrics["acc"] == trial.curve["acc"][best]
-
-
-def test_without_such_a_callback_it_is_the_last_epoch(cancer: Any) -> None:
-    stops = partial(keras.callbacks.EarlyStopping, "val_acc", patience=2)
-    metrics, trial, model = run(cancer, fast=True, callbacks=(stops,))
-    assert metrics["val_acc"] == trial.curve["val_acc"][-1]
-    assert metrics["val_acc"] == pytest.approx(model.evaluate(cancer.x_val, cancer.y_val, verbose=0)[1])
+        assert metrics["acc"] == curve["acc"][best]
 
 
 class Halves(keras.callbacks.Callback):
@@ -126,14 +109,3 @@ class AtTheEnd(Halves):
 def test_who_breaks_the_rule_is_named(params: Any, who: str, fast: bool, cancer: Any) -> None:
     with pytest.warns(RefineWarning, match=f"{who} changed weights after they were measured"):
         run(cancer, fast=fast, **params)
-
-
-def test_callbacks_that_keep_to_it_are_not_named_and_nothing_stays(cancer: Any) -> None:
-    watch = partial(keras.callbacks.LambdaCallback, on_epoch_end=lambda *_: None)
-    hooks = keras.callbacks.CallbackList.on_epoch_end, keras.callbacks.CallbackList.on_train_end
-    run(cancer, fast=True, callbacks=(watch, restoring))
-    assert hooks == (keras.callbacks.CallbackList.on_epoch_end, keras.callbacks.CallbackList.on_train_end)
-
-
-def test_a_history_of_ones_own_ends_with_its_last_value() -> None:
-    assert _returned.kept_values({"acc": [0.5, 0.7]}, None, {"acc": [0.5, 0.7]}) == {"acc": 0.7}

@@ -7,25 +7,18 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-
-from refine.keras._data import _tensor
-from refine.keras._rows import take
 
 SCRIPT = """
 import json, pathlib, re
 import keras, numpy as np
 from refine.keras import KerasObjective, fit
+from refine.run.objective import RunningTrial
 
 def linear(x, y, x_val, y_val, params):
     model = keras.Sequential([keras.Input((x.shape[1],)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     return fit(model, x, y, validation_data=(x_val, y_val), epochs=2, batch_size=4096), model
-
-class Trial:
-    seed = 1
-    def report(self, epoch, metrics): pass
 
 def memory(field):
     return int(re.search(field + r":\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024
@@ -39,11 +32,11 @@ def peak_of(work):
 def rows(n):
     return np.random.default_rng(0).standard_normal((n, 100), dtype="float32")
 
-KerasObjective(linear, rows(20_000), np.zeros(20_000), holdout=0.2)({}, Trial())  # what is needed once
+KerasObjective(linear, rows(20_000), np.zeros(20_000), holdout=0.2)({}, RunningTrial(1))  # what is needed once
 x = rows(250_000)
 size = x.nbytes / 2**20
 objective, making = peak_of(lambda: KerasObjective(linear, x, x[:, 0], holdout=0.2))
-metrics, running = peak_of(lambda: objective({}, Trial()))
+metrics, running = peak_of(lambda: objective({}, RunningTrial(1)))
 print(json.dumps([making, running, metrics["val_loss"]]))
 """
 
@@ -56,16 +49,3 @@ def test_an_objective_takes_its_data_once_and_a_trial_no_more():
     assert loss < 1
     assert 0.9 < making < 1.3  # sealed rows, those to train and to validate on: 1.05 and more is no copy
     assert making + running < 1.6
-
-
-def test_read_only_rows_are_tensors_in_the_same_memory():
-    rows = take(np.random.RandomState(0).normal(size=(3000, 100)).astype("float32"), np.arange(2900))
-    assert rows.ctypes.data % 64 == 0
-    copied = _tensor(rows)
-    rows.flags.writeable = False
-    shared = _tensor(rows)
-    assert np.asarray(memoryview(shared)).ctypes.data == rows.ctypes.data
-    assert np.asarray(memoryview(copied)).ctypes.data != rows.ctypes.data
-    assert np.array_equal(shared.numpy(), copied.numpy())
-    view = rows[1:]  # not where a tensor may begin
-    assert np.array_equal(_tensor(view).numpy(), rows[1:])

@@ -18,24 +18,9 @@ import refine
 import refine.keras
 from refine.errors import ObjectiveError, SpaceError
 from refine.keras import SHAPES, default_learning_rate, hidden_layers, layer_widths, lr_normalizer
+from refine.run.objective import Configuration
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "keras.md"
-
-
-class Noting(dict[str, Any]):
-    """Notes which keys are read, as refine's configurations do."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.read: set[str] = set()
-
-    def __getitem__(self, key: str) -> Any:
-        self.read.add(key)
-        return super().__getitem__(key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.read.add(key)
-        return super().get(key, default)
 
 
 def test_the_table_of_the_docs() -> None:
@@ -91,7 +76,7 @@ FULL = {"hidden_layers": 2, "shape": "funnel", "first_neuron": 8, "dropout": 0.2
 
 
 def test_layers_of_the_document() -> None:
-    params = Noting(FULL)
+    params = Configuration(FULL)
     model = keras.Sequential([keras.Input((3,))])
     hidden_layers(model, params, 1)
     dense, dropout, second, _ = model.layers
@@ -100,14 +85,17 @@ def test_layers_of_the_document() -> None:
     assert dropout.rate == 0.25
     assert dense.kernel_regularizer is None
     assert {"hidden_layers", "shape", "first_neuron", "dropout", "activation"} <= params.read
-
-
-def test_without_layers_nothing_else_is_read() -> None:
-    params = Noting(FULL | {"hidden_layers": 0})
-    model = keras.Sequential([keras.Input((3,))])
-    hidden_layers(model, params, 1)
-    assert model.layers == []
-    assert params.read == {"hidden_layers"}
+    none = Configuration(FULL | {"hidden_layers": 0})
+    hidden_layers(model, none, 1)
+    assert none.read == {"hidden_layers"}  # nothing else is read without layers
+    assert len(model.layers) == 4
+    for wrong, values, text in (
+        (model, {"shape": "brick"}, "must have 'hidden_layers', got shape; add"),
+        (model, FULL | {"dropout": 1}, "dropout: must be at least 0 and below 1, got 1"),
+        ([], FULL, r"needs a keras\.Sequential model, got list; use"),
+    ):
+        with pytest.raises(ObjectiveError, match=text):
+            hidden_layers(wrong, values, 1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("key", ["weight_regulizer", "weight_regularizer", "kernel_regularizer"])
@@ -121,16 +109,6 @@ def test_optional_parameters(key: str) -> None:
     assert dense.activation is keras.activations.linear
 
 
-def test_errors_of_the_layers() -> None:
-    model = keras.Sequential([keras.Input((3,))])
-    with pytest.raises(ObjectiveError, match="must have 'hidden_layers', got shape; add"):
-        hidden_layers(model, {"shape": "brick"}, 1)
-    with pytest.raises(ObjectiveError, match="dropout: must be at least 0 and below 1, got 1"):
-        hidden_layers(model, FULL | {"dropout": 1}, 1)
-    with pytest.raises(ObjectiveError, match=r"needs a keras\.Sequential model, got list; use"):
-        hidden_layers([], FULL, 1)  # type: ignore[arg-type]
-
-
 ALL = sorted(
     name
     for name, value in vars(keras.optimizers).items()
@@ -138,10 +116,6 @@ ALL = sorted(
     and issubclass(value, keras.optimizers.Optimizer)
     and name not in ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
 )
-
-
-def test_the_list_is_not_empty() -> None:
-    assert {"Adam", "Nadam", "RMSprop", "Ftrl", "Lion", "SGD"} <= set(ALL)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -212,12 +186,9 @@ def test_what_keras_says_is_taken_from_keras():
         "epochs": 20,
     }
     assert refine.keras.defaults(SPACE, optimizer="sgd")["learning_rate"] == 0.01
-
-
-def test_rates_on_the_normalized_scale_are_one():
-    space = {"lr": (0.5, 5.0, 10), "optimizer": [keras.optimizers.Nadam, keras.optimizers.SGD], "epochs": 150}
-    found = refine.keras.defaults(space, optimizer=keras.optimizers.Nadam)
-    assert found == {"lr": 1.0, "optimizer": keras.optimizers.Nadam, "epochs": 150}
+    nadam = keras.optimizers.Nadam
+    scaled = {"lr": (0.5, 5.0, 10), "optimizer": [nadam, keras.optimizers.SGD], "epochs": 150}
+    assert refine.keras.defaults(scaled, optimizer=nadam) == {"lr": 1.0, "optimizer": nadam, "epochs": 150}
 
 
 @pytest.mark.parametrize(
@@ -231,12 +202,3 @@ def test_rates_on_the_normalized_scale_are_one():
 def test_what_keras_does_not_know_is_asked_for(given, message):
     with pytest.raises(SpaceError, match=message):
         refine.keras.defaults({"units": (8, 64, 4), "activation": ["relu", "elu"]}, **given)
-
-
-def test_it_is_the_baseline_of_a_round(tree):
-    def objective(params):
-        return -abs(params["learning_rate"] - 0.003) * 100 - params["dropout"]
-
-    space = {name: SPACE[name] for name in ("learning_rate", "dropout", "batch_size")}
-    root = tree.add_round(space, objective, n=20, baseline=refine.keras.defaults(space)).run(progress=False)
-    assert root.recommend().gain.baseline.params == {"learning_rate": 0.001, "dropout": 0.0, "batch_size": 32}

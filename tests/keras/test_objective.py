@@ -234,16 +234,6 @@ def test_fingerprint_depends_on_data_and_split_alone(data: Any) -> None:
     assert len({base, *(o.fingerprint for o in others)}) == 6
 
 
-def test_code_follows_the_source() -> None:
-    assert KerasObjective(given(1), X, Y).name.endswith("given.<locals>.model")
-    codes = []
-    for body in ("1", "2", "1"):
-        space: dict[str, Any] = {}
-        exec(f"def f(a, b, c, d, e):\n    return {body}", space)
-        codes.append(KerasObjective(space["f"], X, Y).code)
-    assert codes[0] == codes[2] != codes[1]
-
-
 X, Y = np.zeros((10, 2)), np.arange(10) % 2
 
 

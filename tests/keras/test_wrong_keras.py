@@ -26,9 +26,14 @@ def compiled() -> keras.Model:
     return model
 
 
-def trained(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    model = compiled()
-    return fit(model, x_train, y_train, validation_data=(x_val, y_val), epochs=1), model
+def gives(*outcome: Any) -> Any:
+    """A model function that returns what it was given."""
+
+    def model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+        params["drpout" if not outcome else "dropout"]
+        return outcome if len(outcome) != 1 else outcome[0]
+
+    return model
 
 
 def without_validation(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
@@ -36,24 +41,9 @@ def without_validation(x_train: Any, y_train: Any, x_val: Any, y_val: Any, param
     return fit(model, x_train, y_train, epochs=1), model
 
 
-def only_model(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    return compiled()
-
-
-def swapped(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    return compiled(), {"acc": [0.5]}
-
-
-def number_for_curve(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    return {"val_acc": 0.5}, compiled()
-
-
-def no_epoch(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    return {"val_acc": []}, None
-
-
-def mistyped(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    return {"val_acc": [params["drpout"]]}, None
+def trained(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
+    model = compiled()
+    return fit(model, x_train, y_train, validation_data=(x_val, y_val), epochs=1), model
 
 
 SEEDS = "must be a whole number >= 0 and < 2**32"
@@ -97,71 +87,50 @@ def test_it_is_refused_when_it_is_made(model: Any, data: Any, options: dict[str,
     assert str(caught.value) == text
 
 
-STOPPED = {
-    "only the model": (
-        only_model,
-        "the model function must return (history, model), got Sequential: add `return history, model`",
-    ),
-    "the wrong order": (
-        swapped,
-        "the history must be a keras History or a dict of lists, got Sequential: return history, model, in this order",
-    ),
-    "a number for a curve": (
-        number_for_curve,
-        "history['val_acc']: must be a list of numbers, got 0.5: one number per epoch, as in [0.5]",
-    ),
-    "no epoch": (
-        no_epoch,
-        "the history must hold at least one epoch, got none: check that epochs is at least 1",
-    ),
-    "a typo": (mistyped, "unknown parameter 'drpout'; did you mean 'dropout'?"),
-}
+STOPPED = [
+    ((compiled(),), "the model function must return (history, model), got Sequential: add `return history, model`"),
+    ((compiled(), {"acc": [0.5]}), "the history must be a keras History or a dict of lists, got Sequential: return history, model, in this order"),
+    (({"val_acc": 0.5}, compiled()), "history['val_acc']: must be a list of numbers, got 0.5: one number per epoch, as in [0.5]"),
+    (({"val_acc": []}, None), "the history must hold at least one epoch, got none: check that epochs is at least 1"),
+    ((), "unknown parameter 'drpout'; did you mean 'dropout'?"),
+]  # fmt: skip
+METRICS = [
+    (without_validation, "val_acc", "known: acc, loss, degenerate, all of training; give fit validation_data=(x_val, y_val)"),
+    (trained, "val_accuracy", "did you mean 'val_acc'?; add the round with metric='val_acc'"),
+    (trained, "value", "known: acc, loss, val_acc, val_loss, degenerate; add the round with metric='val_acc'"),
+]  # fmt: skip
 
 
-def added(tree: refine.Tree, model: Any, metric: str) -> refine.Round:
-    return tree.add_round({"dropout": (0.0, 0.5, 3)}, KerasObjective(model, X, Y), metric=metric, n=2)
-
-
-@pytest.mark.parametrize(("model", "text"), STOPPED.values(), ids=STOPPED)
-def test_the_round_stops_and_says_what_to_write(model: Any, text: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "metric", "text", "stored"),
+    [
+        *(
+            (
+                gives(*outcome),
+                "val_acc",
+                "stopped, its first 2 trials all failed alike: refine.errors."
+                f"{'ObjectiveError' if outcome else 'UnknownNameError'}: {text}; look at the tracebacks, fix it and run again: "
+                "round.failures or round.run(rerun='failed')",
+                2,
+            )
+            for outcome, text in STOPPED
+        ),
+        *(
+            (
+                model,
+                metric,
+                f"metric {metric!r} is not among what the objective returned; {hint} and run again; the trial is stored with all its metrics",
+                1,
+            )
+            for model, metric, hint in METRICS
+        ),
+    ],
+)
+def test_the_round_stops_and_says_what_to_write(model: Any, metric: str, text: str, stored: int) -> None:
     with refine.Tree("question", store="sqlite://") as tree:
-        found = added(tree, model, "val_acc")
-        with pytest.raises(RoundStoppedError) as caught:
+        objective = KerasObjective(model, X, Y)
+        found = tree.add_round({"dropout": (0.0, 0.5, 3)}, objective, metric=metric, n=2)
+        with pytest.raises((RoundStoppedError, ObjectiveError)) as caught:
             found.run(progress=False)
-        kind = "UnknownNameError" if model is mistyped else "ObjectiveError"
-        assert str(caught.value) == (
-            f"round {found.id}: stopped, its first 2 trials all failed alike: refine.errors.{kind}: {text}; look at the tracebacks, fix it and run "
-            "again: round.failures or round.run(rerun='failed')"
-        )
-
-
-METRICS = {
-    "no validation data": (
-        without_validation,
-        "val_acc",
-        "known: acc, loss, degenerate, all of training; give fit validation_data=(x_val, y_val)",
-    ),
-    "a name of Keras": (
-        trained,
-        "val_accuracy",
-        "did you mean 'val_acc'?; add the round with metric='val_acc'",
-    ),
-    "none": (
-        trained,
-        "value",
-        "known: acc, loss, val_acc, val_loss, degenerate; add the round with metric='val_acc'",
-    ),
-}
-
-
-@pytest.mark.parametrize(("model", "metric", "hint"), METRICS.values(), ids=METRICS)
-def test_a_metric_that_the_history_lacks(model: Any, metric: str, hint: str) -> None:
-    with refine.Tree("question", store="sqlite://") as tree:
-        found = added(tree, model, metric)
-        with pytest.raises(ObjectiveError) as caught:
-            found.run(progress=False)
-        assert str(caught.value) == (
-            f"round {found.id}: metric {metric!r} is not among what the objective returned; {hint} and run again; the trial "
-            "is stored with all its metrics"
-        )
-        assert len(found.trials) == 1
+        assert str(caught.value) == f"round {found.id}: {text}"
+        assert len(found.trials) == stored
