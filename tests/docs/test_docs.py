@@ -92,13 +92,6 @@ def squeezed(text: str) -> str:
     return " ".join(re.sub(r"[\d,]*\d(\.\d+)?(e-?\d+)?", "#", text).split())
 
 
-def test_every_block_is_closed() -> None:
-    for page in PAGES:
-        fences = [line for line in page.read_text().splitlines() if line.startswith("```")]
-        assert len(fences) % 2 == 0, page.name
-        assert all(line == "```" for line in fences[1::2]), page.name
-
-
 def anchors(page: Path) -> set[str]:
     """Anchors of the headings, as GitHub makes them."""
     heads = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)

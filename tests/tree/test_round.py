@@ -96,14 +96,6 @@ def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
         assert len(opened.run(n=12, objective=objectives.bowl, progress=False).trials) == 12
 
 
-def test_what_was_read_is_noted(tree, space):
-    analysis = tree.add_round(space, objectives.bowl, n=60).run(progress=False).analyze()
-    assert analysis.never_read == ("junk",)
-    assert analysis["lr"].read == 1.0
-    # Configurations that differ in `junk` only are replicates, and equal ones here: no noise.
-    assert analysis.noise.source == "deterministic"
-
-
 def test_a_trial_without_the_metric_fails_alone_where_others_have_it(tree, space):
     def objective(params):
         return {"acc": params["lr"]} if params["dropout"] < 0.4 else {"other": 1.0}

@@ -112,21 +112,6 @@ def test_states_seconds_seeds_and_repeats(tree):
             tree.add_frame(pd.DataFrame([{**r, **change} for r in rows]))
 
 
-def test_a_missing_parameter_was_not_read(tree):
-    rng = np.random.default_rng(1)
-    frame = pd.DataFrame({"layers": rng.choice([0, 1, 2], 60), "units": rng.choice([4.0, 8.0, 16.0], 60)})
-    frame["rate"] = rng.random(60)
-    frame["value"] = frame["layers"] + 0.01 * frame["units"]
-    frame.loc[frame["layers"] == 0, ["units", "value"]] = [np.nan, 0.5]
-    root = tree.add_frame(frame)
-    assert root.space["units"].grid == (4, 8, 16)
-    evidence = root.analyze()["units"]
-    assert 0 < evidence.read < 1
-    assert evidence.condition.name == "layers"
-    study = root.to_optuna()
-    assert all(("units" in t.params) == (t.params["layers"] > 0) for t in study.trials)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "text"),
