@@ -21,11 +21,7 @@ def is_stopped(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
     trial = running_trial()
     if trial is None or not trial.watched or not logs or epoch + 1 >= last:
         return False
-    return trial.watch(epoch, {name: float(value) for name, value in logs.items() if _is_number(value)})
-
-
-def _is_number(value: Any) -> bool:
-    return getattr(value, "ndim", 0) == 0
+    return trial.watch(epoch, {n: float(v) for n, v in logs.items() if getattr(v, "ndim", 0) == 0})
 
 
 class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]

@@ -250,10 +250,8 @@ class KerasObjective:
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         """Trains one configuration: the metrics of the epoch whose weights are kept, and ``degenerate``.
 
-        ``trial`` gives ``seed`` and takes every epoch's metrics by ``report(epoch, metrics)``, epochs from 0, once training has ended.
-
-        Raises:
-            ObjectiveError: The function returned something else than ``(history, model)``.
+        ``trial`` gives ``seed`` and takes every epoch's metrics by ``report(epoch, metrics)``, epochs from 0, once
+        training has ended. Raises ObjectiveError: the function returned something else than ``(history, model)``.
         """
         if not self._folds:
             return self._once(params, trial)
@@ -307,11 +305,8 @@ class KerasObjective:
     def trained(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[keras.Model, dict[str, float]]:
         """Trains one configuration as a call does and returns the model too; `Round.best_model` asks for it.
 
-        With ``splits`` above 1 that is the model of the first split, and its validation metrics have the names that a call gives
-        them: ``val_acc@1``.
-
-        Raises:
-            ObjectiveError: The function returned no Keras model.
+        With ``splits`` above 1 that is the model of the first split, and its validation metrics have the names that a
+        call gives them: ``val_acc@1``. Raises ObjectiveError: the function returned no Keras model.
         """
         # The curve of one split is not the trial's.
         hearer = _Listener(int(trial.seed)) if self._folds else trial
@@ -337,11 +332,9 @@ class KerasObjective:
     def prepare(self, threads: int) -> None:
         """Sets up this process for trials; called once, before the first.
 
-        Threads are the backend's, within and between operations. If TensorFlow has already started with other numbers they stay,
-        and a `RefineWarning` says so.
-
-        Raises:
-            ObjectiveError: In this process Keras runs on another backend than where the objective was made.
+        Threads are the backend's, within and between operations. If TensorFlow has already started with other numbers
+        they stay, and a `RefineWarning` says so. Raises ObjectiveError: in this process Keras runs on another backend
+        than where the objective was made.
         """
         if isinstance(threads, bool) or int(threads) < 1:
             raise ObjectiveError(f"threads: must be at least 1, got {threads!r}; 1 is the default")

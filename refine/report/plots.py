@@ -174,10 +174,8 @@ class Plots:
         """One of Optuna's figures of this round, as a plotly figure: ``.show()``, ``.write_html(path)``.
 
         ``kind`` is ``"history"``, ``"parallel"``, ``"slice"``, ``"contour"``, ``"importances"``, ``"edf"``, ``"rank"`` or
-        ``"timeline"``; ``options`` are of Optuna's function, such as ``params=["lr", "dropout"]``.
-
-        Raises:
-            AnalysisError: An unknown kind or option, plotly is not installed, or Optuna can't draw this.
+        ``"timeline"``; ``options`` are of Optuna's function, such as ``params=["lr", "dropout"]``. Raises AnalysisError:
+        an unknown kind or option, plotly is not installed, or Optuna can't draw this.
         """
         if kind not in INTERACTIVE:
             raise AnalysisError(f"interactive: no kind {kind!r}; {did_you_mean(str(kind), INTERACTIVE)}")

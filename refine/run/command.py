@@ -125,11 +125,7 @@ class Command:
         return str(value) if isinstance(value, str | int | float) else json.dumps(value, default=str)
 
     def __call__(self, params: Mapping[str, Any], trial: Any) -> dict[str, float]:
-        """Runs it: its metrics by name.
-
-        Raises:
-            ObjectiveError: It failed, or printed no metrics.
-        """
+        """Runs it: its metrics by name. Raises ObjectiveError: it failed, or printed no metrics."""
         words = self.words(params, trial.seed)
         shown = {name: params[name] for name in params}
         own = {

@@ -140,12 +140,6 @@ def _never_read(names: Sequence[str]) -> str:
 _CORRELATION = "rank correlation {estimate:signed} (95 % interval {low:signed} to {high:signed})"
 
 
-def _few_at(v: Any) -> str:
-    return (
-        f" over most of its range, but few of the best trials lie at its {v.few_at} end" if v.few_at else ""
-    )
-
-
 def _no_trend(v: Any) -> str:
     alone = v.seen_by != "additive"
     effect = "it has an effect once those of the other parameters are removed"
@@ -196,20 +190,8 @@ def _limited(v: Any) -> str:
     return f"{past} {v.limit}, a limit inferred ({inferred}); within= declares another one, or none."
 
 
-def _effect_so_far(v: Any) -> str:
-    return fill(
-        (_CORRELATION if hasattr(v, "estimate") else "epsilon squared {effect:.2f}") + ", {q:q}", vars(v)
-    )
-
-
 def _levels(labels: Sequence[str]) -> str:
     return join(labels) if len(labels) <= 4 else f"the other {len(labels)} levels"
-
-
-def _stay(v: Any) -> str:
-    if isinstance(v.bounds, list):
-        return " to ".join(number(end, 6) for end in v.bounds)
-    return join(v.stay)
 
 
 def _refuted(v: Any) -> str:
@@ -321,14 +303,20 @@ QUIET = tuple(_TOGETHER)  # codes of what is said of several parameters in one s
 
 _MADE: dict[str, Callable[[Any], str]] = {
     "again": _again,
-    "at": _stay,
+    "at": lambda v: (
+        " to ".join(number(end, 6) for end in v.bounds) if isinstance(v.bounds, list) else join(v.stay)
+    ),
     "condition_text": _condition,
     "fail": _fail,
-    "few_text": _few_at,
+    "few_text": lambda v: (
+        f" over most of its range, but few of the best trials lie at its {v.few_at} end" if v.few_at else ""
+    ),
     "inside_text": _inside,
     "rare": lambda v: "hardly ever occur" if v.there < HARDLY else f"are {times(v.there)} as frequent",
     "shares": lambda v: join([f"{percent(share)} at {label}" for label, share in v.levels]),
-    "so_far": _effect_so_far,
+    "so_far": lambda v: fill(
+        (_CORRELATION if hasattr(v, "estimate") else "epsilon squared {effect:.2f}") + ", {q:q}", vars(v)
+    ),
     "uneven": _uneven,
     "where": _where,
 }
