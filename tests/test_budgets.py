@@ -10,9 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-LINES = {"refine": 58_000, "tests": 34_500, "benchmarks": 4_000, "docs/*.md": 5_500}
+LINES = {"refine": 56_700, "tests": 30_000, "benchmarks": 4_000, "docs/*.md": 5_500}
 """Files that git has -> their lines, all counted."""
-CODE = 33_000
+CODE = 32_500
 """Lines of refine/ without docstrings, comments and blank ones."""
 
 
