@@ -196,7 +196,7 @@ def surface(value: Any) -> Any:
     """A frozen value as people hold it: the class itself where it is at hand, else its reference."""
     if isinstance(value, Reference) and value.target is not None:
         return value.target
-    return value
+    return tuple(map(surface, value)) if isinstance(value, tuple) else value
 
 
 def _kind_and_value(value: Any) -> Any:

@@ -80,7 +80,7 @@ class CurveCheck:
       than the noise where this is larger; and it isn't improving.
     - *rising*: as overfitting, of the training loss alone.
 
-    Rates of false alarms and of hits on simulated curves are printed by `tests/stats/test_curves.py`.
+    Rates of false alarms and of hits on simulated curves are printed by `tests/stats/test_curve_flags.py`.
 
     Source: Godbole et al. (2023), 'Deep Learning Tuning Playbook', for what to look for.
     """

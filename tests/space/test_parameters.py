@@ -134,6 +134,10 @@ def test_labels_tell_values_apart():
     assert Categorical([math.log, np.log]).labels == ("math.log", "numpy.log")
 
 
+def test_functions_in_tuples_are_themselves_where_at_hand():
+    assert Categorical([1, (1, math.sin)]).values == (1, (1, math.sin))
+
+
 def test_index_finds_levels_to_12_digits():
     tenths = Float(0, 1, 11)
     assert tenths.index(0.1 + 0.2) == 3
