@@ -135,6 +135,7 @@ def test_a_member_that_kills_its_process_is_alone_crashed(tree):
     assert (trials["state"] == "complete").sum() == n - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("most", "limits", "expected"), [(3, {}, [3] * 4), (None, {"timeout": 60}, [1] * 12)]
 )

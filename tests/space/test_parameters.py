@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from refine import Categorical, Float, Integer
+from refine import Categorical, Float, Integer, Space
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 
 FAST = settings(max_examples=40, deadline=None)
@@ -135,7 +135,7 @@ def test_labels_tell_values_apart():
 
 
 def test_functions_in_tuples_are_themselves_where_at_hand():
-    assert Categorical([1, (1, math.sin)]).values == (1, (1, math.sin))
+    assert Space({"a": [1, (1, math.sin)]}).configuration(1) == {"a": (1, math.sin)}
 
 
 def test_index_finds_levels_to_12_digits():
