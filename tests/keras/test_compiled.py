@@ -120,6 +120,7 @@ def test_it_gives_what_keras_gives(name: str) -> None:
     assert programs() == 1
 
 
+@pytest.mark.nightly
 def test_one_program_serves_a_structure_and_leaves_no_trace_in_results() -> None:
     """Dropout draws from the seed, at the rate that was given; rows are shuffled as without compiling."""
     alone = trained({"dropout": 0.3}, True)

@@ -30,7 +30,13 @@ def found(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("library", ["mlflow", "tensorboard", "trackio", "wandb"])
+@pytest.mark.parametrize(
+    "library",
+    [
+        "tensorboard",
+        *(pytest.param(each, marks=pytest.mark.nightly) for each in ("mlflow", "trackio", "wandb")),
+    ],
+)
 def test_what_arrives_at_a_real_tracker(library):
     has = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({library!r}) is None)"
     if not PYTHON.exists() or subprocess.run([str(PYTHON), "-c", has], check=False).returncode:
