@@ -72,12 +72,12 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
         f"refine accept study.db {root} --edit 'dropout=(0, 0.2)' --reject optimizer --note 'low dropout only' --n 60"
     )
     child = re.search(r"round ([0-9a-f]{12}) of", accepted)[1]
-    other.run("refine run study.db --workers 2 --quiet")
+    other.run("refine run study.db --objective objective.py:score --workers 2 --quiet")
     terminal.run(f"refine tag study.db {child} paper")
     assert "[paper]" in terminal.run("refine tree study.db")
     other.run(f"refine diff study.db {root} paper")
     other.run("refine calibration study.db")
-    assert "10 equal to the bit" in terminal.run("refine replay study.db paper")
+    assert "10 equal to the bit" in terminal.run("refine replay study.db paper --objective objective.py:score")
     paths = terminal.run("refine report study.db --html --out reports").split()
     assert all((terminal.folder / path).is_file() for path in paths)
     assert len(paths) == 3
