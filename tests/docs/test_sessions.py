@@ -77,7 +77,9 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     assert "[paper]" in terminal.run("refine tree study.db")
     other.run(f"refine diff study.db {root} paper")
     other.run("refine calibration study.db")
-    assert "10 equal to the bit" in terminal.run("refine replay study.db paper --objective objective.py:score")
+    assert "10 equal to the bit" in terminal.run(
+        "refine replay study.db paper --objective objective.py:score"
+    )
     paths = terminal.run("refine report study.db --html --out reports").split()
     assert all((terminal.folder / path).is_file() for path in paths)
     assert len(paths) == 3
