@@ -124,8 +124,8 @@ def test_adaptive_rounds_are_steered_by_it(tree):
         for limits in ([], [LIMIT])
     )
     assert plain.id != steered.id
-    frame = steered.run(progress=False).trials
-    assert (frame["latency_ms"] <= 4).mean() > 0.45  # of the whole space a third
+    shares = [(each.run(progress=False).trials["latency_ms"] <= 4).mean() for each in (plain, steered)]
+    assert shares[1] > 2 * shares[0]
 
 
 def test_nothing_feasible_says_how_far_it_was(tree):
