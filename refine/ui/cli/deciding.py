@@ -27,6 +27,7 @@ from refine.ui.cli.shared import (
     chosen,
     command,
     put_json,
+    say,
     show,
 )
 from refine.ui.cli.spelling import in_shell
@@ -294,7 +295,7 @@ def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
     from refine.report.pages.reasons import sentence
 
     for value in new_values(old, child.space, proposed):
-        typer.echo(f"warning: {shown(sentence(value))}", err=True)
+        say(f"warning: {shown(sentence(value))}", err=True)
 
 
 def _changed(at: Round, edits: dict[str, Any], drop: list[str]) -> Any:
@@ -381,7 +382,7 @@ def review(
         # The analysis is made while the browser starts.
         asked = {"type": "round", "round": found.id}
         threading.Thread(target=session.handle, args=(asked,), daemon=True).start()
-        typer.echo(f"{server.url}\nCtrl-C ends it")
+        say(f"{server.url}\nCtrl-C ends it")
         if open_:
             # The arguments of a browser's process are everybody's to read, and the address is the key.
             page = folder / "review.html"
@@ -426,7 +427,7 @@ def mcp(
         server_of(made).run("stdio")
         return
     server = HttpServer(made, http)
-    typer.echo(f"{server.url}\nAuthorization: Bearer {server.token}\nCtrl-C ends it")
+    say(f"{server.url}\nAuthorization: Bearer {server.token}\nCtrl-C ends it")
     server.run()
 
 
@@ -444,7 +445,7 @@ class Removal:
     def ask(self, question: str) -> None:
         """Stops unless somebody says yes; where nobody can be asked, only the option says it."""
         if not self.yes and not typer.confirm(question, err=True):
-            typer.echo("nothing was changed", err=True)
+            say("nothing was changed", err=True)
             raise typer.Exit(NO)
 
     def signed(self) -> dict[str, Any]:

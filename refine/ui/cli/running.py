@@ -31,6 +31,7 @@ from refine.ui.cli.shared import (
     command,
     objective_for,
     put_json,
+    say,
     show,
 )
 
@@ -380,11 +381,9 @@ def init(
     for name in _FILES:
         text = resources.files("refine.ui.starter").joinpath(name).read_text("utf-8")
         (folder / name).write_text(text, "utf-8")
-        typer.echo(str(folder / name))
+        say(str(folder / name))
     at = "" if folder == Path() else f"cd {folder} && "
-    typer.echo(
-        f"\n{at}refine run study.db --space space.toml --objective objective.py:score --metric val_acc -n 60"
-    )
+    say(f"\n{at}refine run study.db --space space.toml --objective objective.py:score --metric val_acc -n 60")
 
 
 @command(RUN)

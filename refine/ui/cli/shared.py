@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import inspect
 import json
 import os
@@ -13,6 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import wraps
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -48,33 +50,58 @@ def _spelled(said: Warning | Exception | str) -> str:
     return text
 
 
+_PLAIN = str.maketrans("─│└├■□★·…→", "-|`+#.*-.>")
+"""What tables, trees and bars are drawn with -> what takes its place where the output's encoding lacks it."""
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    """An error handler of codecs: every letter that an encoding lacks becomes one of ASCII, so that columns stay."""
+    assert isinstance(error, UnicodeEncodeError)
+    letters = error.object[error.start : error.end].translate(_PLAIN)
+    return "".join(c if c.isascii() else "?" for c in letters), error.end
+
+
+codecs.register_error("refine.nearest", _nearest)
+
+
 class _Commands(TyperGroup):
-    """Errors of refine and of the file system are one line and exit code 1."""
+    """Errors of refine and of the file system are one line and exit code 1; no encoding of the output is one."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+                stream.reconfigure(errors="refine.nearest")
+        return super().main(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         python_s = warnings.showwarning
 
-        def say(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
             if issubclass(category, RefineWarning):
-                typer.echo(f"warning: {shown(_spelled(message))}", err=True)
+                say(f"warning: {shown(_spelled(message))}", err=True)
             else:
                 python_s(message, category, *where)
 
-        warnings.showwarning = say  # type: ignore[assignment]
+        warnings.showwarning = show_warning  # type: ignore[assignment]
         forget()
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # the reader of our output went away, which is no error of ours
         except KeyboardInterrupt as stop:
-            typer.echo(str(stop) or "stopped", err=True)
+            say(str(stop) or "stopped", err=True)
             raise typer.Exit(STOPPED) from None
         except (RefineError, OSError, KeyError) as error:
-            typer.echo(f"error: {shown(' '.join(_spelled(error).split()))}", err=True)
+            say(f"error: {shown(' '.join(_spelled(error).split()))}", err=True)
             raise typer.Exit(ERROR) from None
         finally:
             warnings.showwarning = python_s
             forget()
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Prints a line in the encoding that the stream has; typer alone would write UTF-8 where that is ASCII."""
+    typer.echo(text, file=sys.stderr if err else sys.stdout)
 
 
 app = typer.Typer(
@@ -287,7 +314,7 @@ class Output:
         if self.as_json:
             put_json(data)
         else:
-            typer.echo(text)
+            say(text)
 
     def path(self, path: Any) -> None:
         """Prints where something was written."""
@@ -336,7 +363,7 @@ def show(page: Page, *calls: str) -> None:
     if console.is_terminal:
         console.print(to_rich(page), crop=False)  # a command is never cut
     else:
-        typer.echo(to_text(page))
+        say(to_text(page))
 
 
 def _in_shell(block: Block) -> Block:
@@ -356,8 +383,9 @@ def _in_shell(block: Block) -> Block:
 
 
 def put_json(data: Any) -> None:
-    """Prints plain data as JSON; what a terminal obeys stands in texts only, where its escape means the same."""
-    typer.echo(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False)))
+    """Prints plain data as JSON; what a terminal obeys, or the output's encoding may lack, stands in texts as an escape."""
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    say(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=not unicode)))
 
 
 def opened(store: str, name: str | None) -> refine.Tree:
@@ -429,7 +457,7 @@ def objective_for(found: Round, where: str | None, command: str | None = None) -
                 f"round {found.id}: runs a program; give it again: --command {shlex.quote(name.removeprefix(COMMAND))}"
             )
         if is_installed(name):
-            typer.echo(f"importing {shown(name)}, which the store names", err=True)
+            say(f"importing {shown(name)}, which the store names", err=True)
         return {"objective": named_object(name)}
     given = found_object(where)
     # A script's own function is recorded without a module; found in its file it is the same one.

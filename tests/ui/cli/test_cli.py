@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,10 @@ from typing import NamedTuple
 
 import pytest
 from shell import data, good, process, refused, run
+from typer.testing import CliRunner
 
 import refine
+from refine.ui.cli import app
 
 
 class Made(NamedTuple):
@@ -82,6 +86,48 @@ def test_show_a_round_that_has_not_run(made: Made) -> None:
     assert "5 configurations of 10" in text
     assert "not run" in text
     assert re.search(rf"\nnext:\n  refine run {made.both} \w+ .*--workers 2 --tree later\n$", text)
+
+
+SEEN = (
+    "tree",
+    "show last",
+    "analyze first",
+    "propose first",
+    "checks first --all",
+    "log",
+    "winner",
+    "calibration",
+    "diff first last --all",
+    "--help",
+    "doctor --quick",
+    "no",
+    "show 漢",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+def test_no_encoding_of_the_output_is_an_error(made: Made, tmp_path: Path, encoding: str) -> None:
+    store = str(shutil.copy(made.store, tmp_path / "s.db"))
+    with refine.Tree(store=store, create=False) as tree:
+        tree.tag(tree["last"], "é 漢 ★")
+    runner = CliRunner(charset=encoding)
+    for line in SEEN:
+        command, *rest = line.split()
+        result = runner.invoke(app, [command, store, *rest] if command not in ("--help", "no") else [command])
+        assert isinstance(result.exception, SystemExit | None), (line, result.exception)
+    seen = runner.invoke(app, ["tree", store]).stdout
+    assert "`-- 1  " in seen or "+-- 1  " in seen
+    assert "[? ? *]" in seen if encoding == "ascii" else "[é ? *]" in seen
+    assert json.loads(runner.invoke(app, ["tree", store, "--json"]).stdout)["tags"] == {
+        "first": made.root,
+        "é 漢 ★": made.child,
+    }
+    found = process(
+        tmp_path, "show s.db last", env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "##### 100 %" in found.stdout
 
 
 @pytest.mark.slow
