@@ -1,24 +1,22 @@
-"""Two rounds beside each other, two studies beside each other, and what earlier studies suggest for a new one."""
+"""Two rounds beside each other, and what earlier studies suggest for a new one."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.population import LEAST_COMPARED, RoundComparison, compare_rounds, space_filling_values
 from refine.errors import AnalysisError
 from refine.proposal.posterior import surrogate_of
 from refine.space.belief import Belief, Near, belief_of
 from refine.space.categorical import Categorical
-from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space, SpaceDiff
 from refine.store.engine import check_folder
@@ -133,10 +131,7 @@ def _populations(first: Round, second: Round) -> RoundComparison | None:
         return None
 
 
-# Studies.
-
-ALIKE, APART = 0.5, 0.1
-"""Overlap of where the best value lies, from which on a parameter behaves alike, and up to which it does not."""
+# What earlier studies suggest.
 
 OTHER = 0.15
 """By how much of the new range the best values of two studies are taken to lie apart in any case: another data set."""
@@ -144,202 +139,26 @@ OTHER = 0.15
 NEW = 0.2
 """Probability that is left to choices of which earlier studies say nothing, and to all others evenly."""
 
-_BINS = 20
-_ENDS = (0.1, 0.9)
-
-
-class Side(NamedTuple):
-    """A parameter in one of two studies.
-
-    Attributes:
-        effect: Rank correlation with what is better, so that values of several metrics can be compared: positive where larger
-            values of the parameter are better. Of a choice the square root of epsilon squared, which has no sign.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        matters: Whether it was seen to matter.
-        best: Where the best value lies: the middle and the ends of 80 % of the posterior's draws, or the choice that most of
-            them have, with its share.
-    """
-
-    effect: float
-    low: float
-    high: float
-    matters: bool
-    best: tuple[Any, ...]
-
-
-class SharedParameter(NamedTuple):
-    """A parameter that two studies have.
-
-    Attributes:
-        name: Its name.
-        ordered: Whether its values have an order in both.
-        first: In the first study.
-        second: In the second.
-        overlap: Share of the posteriors' draws of where the best value lies that they have in common, in [0, 1].
-    """
-
-    name: str
-    ordered: bool
-    first: Side
-    second: Side
-    overlap: float
-
-    @property
-    def verdict(self) -> str:
-        """``"alike"``, ``"apart"`` or ``"partly"`` by where the best value lies; ``"unknown"`` where it matters in neither."""
-        if not (self.first.matters or self.second.matters):
-            return "unknown"
-        return "alike" if self.overlap >= ALIKE else "apart" if self.overlap <= APART else "partly"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class StudyComparison(Shown):
-    """Which parameters behave alike in two studies.
-
-    Attributes:
-        names: What they are called.
-        metrics: Metric and direction of each.
-        rounds: Ids of the rounds that are compared: the oldest of each that can be analysed, whose spaces are the widest.
-        parameters: Those that both have, the most alike first.
-        only: Names of parameters that only one of them has.
-    """
-
-    names: tuple[str, str]
-    metrics: tuple[tuple[str, str], tuple[str, str]]
-    rounds: tuple[str, str]
-    parameters: tuple[SharedParameter, ...]
-    only: tuple[tuple[str, ...], tuple[str, ...]]
-
-    def plot(self, ax: Any = None) -> Any:
-        """Effects of every shared parameter in both studies, with 95 % intervals, and how far the best values overlap."""
-        return provided("studies.plot")(self, ax)
-
-
 Study = TreeRecord | RoundRecord
 
 
-def compare(self: TreeRecord, other: Study) -> StudyComparison:
-    """Another study beside this one, such as of other data or another model: which parameters behave alike.
-
-    Of each tree the oldest round that can be analysed is compared, whose space is the widest. What is better is compared, not
-    the values, so that metrics and directions may differ.
-
-    Args:
-        other: A tree, in any store, or a round.
-
-    Returns:
-        Effects and places of the best value of every parameter that both have; prints itself, and ``.plot()`` draws it.
-
-    Raises:
-        AnalysisError: One of them has too few trials, or they share no parameter.
-    """
-    if not isinstance(other, TreeRecord | RoundRecord):
-        raise AnalysisError(
-            f"compare takes a tree or a round, got {type(other).__name__}; rounds of one tree differ by tree.diff"
-        )
-    first, second = (_analysed(study, "compare", oldest=True) for study in (self, other))
-    a, b = first.analysis, second.analysis
-    x, y = first.best, second.best
-    shared = [e.name for e in a.parameters if e.name in y]
-    if not shared:
-        raise AnalysisError("compare: the two studies have no parameter in common that varies in both")
-    rows = [_shared(name, a, b, x[name], y[name]) for name in shared]
-    rows.sort(key=lambda row: (row.verdict == "unknown", -row.overlap))
-    title = f"{other.context.name} {other.id}" if isinstance(other, RoundRecord) else other.name
-    return StudyComparison(
-        (self.name, title),
-        ((a.metric, a.direction), (b.metric, b.direction)),
-        (first.round, second.round),
-        tuple(rows),
-        (
-            tuple(e.name for e in a.parameters if e.name not in y),
-            tuple(e.name for e in b.parameters if e.name not in x),
-        ),
-    )
-
-
-class _Analysed(NamedTuple):
-    """What a study is known by: a round's id and analysis, and every parameter's value in the best candidate of each draw."""
-
-    round: str
-    analysis: Analysis
-    best: dict[str, npt.NDArray[Any]]
-
-
-def _analysed(study: Study, what: str, *, oldest: bool = False) -> _Analysed:
-    """A round's analysis with its posterior; of a tree the latest, or oldest, round's that can be analysed.
-
-    Raises:
-        AnalysisError: It has no round with enough trials; ``what`` begins the message.
-    """
-    if isinstance(study, RoundRecord):
-        rounds: Sequence[RoundRecord] = [study]
-    else:
-        rounds = study.rounds if oldest else study.rounds[::-1]
+def _best_of(study: Study) -> dict[str, npt.NDArray[Any]]:
+    """Parameter -> its value in the best candidate of each draw of a round's posterior; of a tree the latest one's that has enough trials."""
+    rounds: Sequence[RoundRecord] = [study] if isinstance(study, RoundRecord) else study.rounds[::-1]
     for each in rounds:
-        try:
+        with contextlib.suppress(AnalysisError):
             analysis = analyze(each)
-        except AnalysisError:
-            continue
-        if (surrogate := surrogate_of(analysis)) is not None:
-            best = surrogate.posterior.scores.argmax(axis=1)
-            values = {e.name: np.asarray(surrogate.columns[e.name])[best] for e in analysis.parameters}
-            return _Analysed(each.id, analysis, values)
+            if (surrogate := surrogate_of(analysis)) is not None:
+                best = surrogate.posterior.scores.argmax(axis=1)
+                return {e.name: np.asarray(surrogate.columns[e.name])[best] for e in analysis.parameters}
     raise AnalysisError(
-        f"{what}: {_name(study)} has no round with enough trials to learn from; run one first",
+        f"like: {_name(study)} has no round with enough trials to learn from; run one first",
         Action("round.run"),
     )
 
 
 def _name(study: Study) -> str:
     return f"round {study.id}" if isinstance(study, RoundRecord) else f"tree {study.name}"
-
-
-def _shared(name: str, a: Analysis, b: Analysis, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> SharedParameter:
-    ordered = a[name].correlation is not None and b[name].correlation is not None
-    parameters = a.space[name], b.space[name]
-    if ordered and not any(isinstance(p, Categorical) and not p.numeric for p in parameters):
-        first, second = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-        log = any(isinstance(p, Range) and p.log for p in parameters)
-        overlap = _overlap(first, second, log)
-        ends: list[tuple[Any, ...]] = [tuple(np.quantile(n, (0.5, *_ENDS)).tolist()) for n in (first, second)]
-    else:
-        shares = _choice_shares(x), _choice_shares(y)
-        overlap = float(sum(min(share, shares[1].get(choice, 0.0)) for choice, share in shares[0].items()))
-        ends = [max(s.items(), key=lambda item: item[1]) for s in shares]
-    return SharedParameter(name, ordered, _side(a, a[name], ends[0]), _side(b, b[name], ends[1]), overlap)
-
-
-def _side(analysis: Analysis, e: ParameterEvidence, best: tuple[Any, ...]) -> Side:
-    if e.correlation is not None:
-        c = e.correlation
-        ends = sorted((analysis.sign * c.low, analysis.sign * c.high))
-        return Side(analysis.sign * c.estimate, ends[0], ends[1], e.matters, best)
-    assert e.association is not None
-    low, high = (
-        math.sqrt(max(0.0, v)) if v == v else math.nan for v in (e.association.low, e.association.high)
-    )
-    return Side(e.effect, low, high, e.matters, best)
-
-
-def _overlap(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], log: bool) -> float:
-    """What two samples have in common, by a histogram over both."""
-    if log and min(x.min(), y.min()) > 0:
-        x, y = np.log(x), np.log(y)
-    low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    if low == high:
-        return 1.0
-    first, second = (np.histogram(v, _BINS, (low, high))[0] / len(v) for v in (x, y))
-    return float(np.minimum(first, second).sum())
-
-
-def _choice_shares(values: npt.NDArray[Any]) -> dict[str, float]:
-    names = [label(v) for v in values.tolist()]
-    return {name: names.count(name) / len(names) for name in dict.fromkeys(names)}
-
-
-# What earlier studies suggest.
 
 
 def belief_like(sources: Sequence[Study], space: Space) -> Belief:
@@ -357,7 +176,7 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
     """
     if not isinstance(sources, list | tuple) or not sources:
         raise AnalysisError(f"like must be a list of trees or rounds, got {sources!r}; such as like=[tree]")
-    studies = [_analysed(source, "like").best for source in sources]
+    studies = [_best_of(source) for source in sources]
     said = {}
     for name in space.varied:
         drawn = [best[name] for best in studies if name in best]

@@ -14,11 +14,11 @@ from refine.store.engine import check_folder
 from refine.store.store import Store, only_tree
 from refine.tree import marks
 from refine.tree.adding import add_round
-from refine.tree.comparison import compare, diff
+from refine.tree.comparison import diff
 from refine.tree.context import Context
 from refine.tree.exchange.folder import export, loaded, merge
-from refine.tree.exchange.imports import add_frame, add_runs, add_study
-from refine.tree.exchange.runs import read_runs
+from refine.tree.exchange.imports import add_frame, add_study
+from refine.tree.exchange.readers import read_runs
 from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
 from refine.tree.outcome import calibration
@@ -100,7 +100,6 @@ class Tree(TreeRecord):
     open_holdout = open_holdout
     calibration = calibration
     diff = diff
-    compare = compare
 
     # Removing for good.
 
@@ -114,7 +113,6 @@ class Tree(TreeRecord):
 
     add_frame = add_frame
     add_study = add_study
-    add_runs = add_runs
     read_runs = staticmethod(read_runs)
     export = export
     merge = merge

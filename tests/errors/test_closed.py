@@ -5,17 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import optuna
-import pandas as pd
 import pytest
 
 import refine
 from refine.errors import StoreError
 
 FOLDER = "reports"
-RUNS = pd.DataFrame(
-    {"run_id": ["a", "b"], "status": "FINISHED", "start_time": "2024-05-01", "end_time": "2024-05-03"}
-).assign(**{"params.x": ["1.0", "2.0"], "metrics.acc": [1.0, 2.0]})
-
 
 CALLS = {
     "Tree.round": lambda t, p: t.round("root"),
@@ -24,11 +19,9 @@ CALLS = {
     "Tree.unlock": lambda t, p: t.unlock(p.gone),
     "Tree.add_frame": lambda t, p: t.add_frame(p.frame, value="acc"),
     "Tree.add_round": lambda t, p: t.add_round(p.space, p.objective, n=5),
-    "Tree.add_runs": lambda t, p: t.add_runs(refine.Tree.read_runs(RUNS, "mlflow")),
     "Tree.add_study": lambda t, p: t.add_study(_study()),
     "Tree.confirm": lambda t, p: t.confirm(progress=False),
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
-    "Tree.compare": lambda t, p: t.compare(t),
     "Tree.export": lambda t, p: t.export(FOLDER),
     "Tree.merge": lambda t, p: t.merge(p.other),
     "Tree.plot": lambda t, p: t.plot.tree(),

@@ -129,8 +129,8 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
             client.set_terminated(run.info.run_id, status)
     library.set_tracking_uri(url)
     library.search_runs([experiment]).to_csv(folder / "runs.csv", index=False)
-    served = refine.Tree.read_runs(library.search_runs([experiment]), "mlflow", value="acc")
-    table = refine.Tree.read_runs(folder / "runs.csv", "mlflow", value="acc")
+    served = refine.Tree.read_runs(library.search_runs([experiment]), "mlflow")
+    table = refine.Tree.read_runs(folder / "runs.csv", "mlflow")
     for runs in (served, table):
         assert dict(runs.states) == trials["state"].value_counts().to_dict()
         assert dict(runs.left_out) == {
@@ -140,8 +140,8 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
         }
     assert served.space == table.space
     with refine.Tree("back", folder / "b.db") as back:
-        root = back.add_runs(served)
-        assert back.add_runs(table).id == root.id  # the same runs are the same root
+        root = back.add_frame(served, value="acc")
+        assert back.add_frame(table, value="acc").id == root.id  # the same runs are the same root
         ours, theirs = (
             frame[frame["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"].sort_index()
             for frame in (trials, root.trials)

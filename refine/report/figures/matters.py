@@ -28,9 +28,7 @@ from refine.utils.format import number, p_value, percent, plural
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from refine.tree.comparison import StudyComparison
 
-WORDS = {"alike": "alike", "partly": "partly alike", "apart": "apart", "unknown": "matters in neither"}
 MOST = 10  # parameters that are shown where none are named
 _OTHERS, _GOOD = 300, 120  # lines that are drawn
 _LABELS = 8  # levels of one axis that are named
@@ -82,29 +80,6 @@ def _effect_axis(ax: Axes, names: Sequence[str], label: str) -> None:
     named_rows(ax, [beside_rows(name) for name in names])
     ax.set_xlim(-1.02, 1.02)
     ax.set_xlabel(label)
-
-
-@drawing
-def studies(comparison: StudyComparison, ax: Any = None) -> Any:
-    """Effects in both studies with 95 % intervals, a row per parameter, the most alike first; pale where it isn't seen to matter."""
-    rows, colours = comparison.parameters, (tone().blue, tone().orange)
-    ax = axes(ax, 1.6 + 0.42 * len(rows))
-    for at, row in enumerate(rows):
-        for side, color, place in zip((row.first, row.second), colours, (at - 0.15, at + 0.15), strict=True):
-            pale = 1.0 if side.matters else 0.35
-            interval(ax, side.low, side.high, place, color, alpha=pale)
-            if np.isfinite(side.effect):
-                ax.plot(
-                    side.effect, place, "o" if row.ordered else "D", color=color, markersize=5, alpha=pale
-                )
-        overlap = "" if row.verdict == "unknown" else f" ({percent(row.overlap)})"
-        beside(ax, at, f"{WORDS[row.verdict]}{overlap}")
-    label = "rank correlation with what is better (◆ without an order: √ε², no sign)"
-    _effect_axis(ax, [row.name for row in rows], label)
-    names = zip(comparison.names, colours, strict=True)
-    marks = [line_mark(shorten(name, 24), color, marker="o", linewidth=1.6) for name, color in names]
-    title(ax, "Which parameters behave alike", marks)
-    return ax
 
 
 class _Upright(NamedTuple):

@@ -1,15 +1,14 @@
-"""What comparisons show of themselves: two rounds, their populations, two studies."""
+"""What comparisons show of themselves: two rounds, their populations."""
 
 from __future__ import annotations
 
 from refine.analysis.population import RoundComparison
-from refine.report.figures.matters import studies
 from refine.report.pages.space import Row, difference_grid, difference_line
-from refine.tree.comparison import Comparison, SharedParameter, Side, StudyComparison
+from refine.tree.comparison import Comparison
 from refine.utils.action import Action
-from refine.utils.display import Block, Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import join, number, p_value, percent, score, signed
-from refine.utils.provided import page_for, provides
+from refine.utils.display import Facts, Fold, Page, Text
+from refine.utils.format import join, p_value, percent, score
+from refine.utils.provided import page_for
 
 _NO_POPULATIONS = (
     "Their trials can't be compared as populations: they are judged by different metrics, some were stopped early, or one "
@@ -74,51 +73,3 @@ def population_verdict(found: RoundComparison) -> str:
     """What follows, in a few words."""
     spread = ", but its spread differs" if found.verdict == "unclear" and found.spread_differs else ""
     return f"{_POPULATIONS[found.verdict]}{spread}"
-
-
-_STUDIES = {
-    "alike": Cell("alike", "good"),
-    "partly": Cell("partly alike", ""),
-    "apart": Cell("apart", "warn"),
-    "unknown": Cell("matters in neither", "faint"),
-}
-
-
-@page_for(StudyComparison)
-def studies_page(found: StudyComparison) -> Page:
-    """A row per shared parameter: its effect and where the best value lies in both studies, and what that comes to."""
-    a, b = found.names
-    head = ("parameter", f"effect: {a}", f"effect: {b}", f"best: {a}", f"best: {b}", "overlap", "verdict")
-    rows = tuple(_shared_row(row) for row in found.parameters)
-    about = (
-        f"effect: rank correlation with what is better, with its 95 % interval; of a choice without a sign. best: where the "
-        f"posterior's draws have the best value, the middle and 80 % of them; overlap: what the draws of both have in common. "
-        f"{a} is judged by {' '.join(found.metrics[0])}, {b} by {' '.join(found.metrics[1])}."
-    )
-    alone = [
-        Text(f"only in {n}: {join(only)}") for n, only in zip(found.names, found.only, strict=True) if only
-    ]
-    blocks: tuple[Block, ...] = (Grid(head, rows, right=(5,)), Text(about, "faint"), *alone)
-    return Page(f"{a} and {b}", blocks, (Action("comparison.plot"),))
-
-
-def _shared_row(row: SharedParameter) -> tuple[str | Cell, ...]:
-    sides = (row.first, row.second)
-    effects = [Cell(_effect(s), "" if s.matters else "faint") for s in sides]
-    verdict = percent(row.overlap), _STUDIES[row.verdict]
-    return Cell(row.name, "strong"), *effects, *map(_best, sides), *verdict
-
-
-def _effect(side: Side) -> str:
-    return f"{signed(side.effect)} ({signed(side.low)} to {signed(side.high)})"
-
-
-def _best(side: Side) -> str:
-    if len(side.best) == 3:
-        middle, low, high = (number(v, 3) for v in side.best)
-        return f"{middle} ({low} to {high})"
-    name, share = side.best
-    return f"{name} ({percent(share)})"
-
-
-provides("studies.plot")(studies)

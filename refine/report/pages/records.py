@@ -9,8 +9,7 @@ from refine.report.pages.space import space_grid
 from refine.run.holdout import HoldoutResult
 from refine.run.replay import Replay
 from refine.store.merge import Merged
-from refine.tree.exchange.readers import READERS
-from refine.tree.exchange.runs import Runs
+from refine.tree.exchange.readers import READERS, Runs
 from refine.tree.removal import Damage
 from refine.utils.action import Action
 from refine.utils.display import Cell, Items, Page, Text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -130,13 +131,15 @@ def runs_of(
             f"seed must be a whole number >= 0 and < 2**31, got {odd[0]:.17g}; leave the column out"
         )
     now = time.time()
+    errors = frame["error"] if "error" in frame and "error" not in names else [None] * len(frame)
     runs = []
     for i, state in enumerate(states):
         known = {n: float(c[i]) for n, c in metrics.items() if n == metric or not math.isnan(c[i])}
         if state not in ("complete", "diverged") and math.isnan(known[metric]):
             del known[metric]
         values = {n: v[0] for n in names if (v := had[n][i]) is not None}
-        runs.append(Run(values, state, known, {}, float(seconds[i]), int(seeds[i]), origins[i], now))
+        error = re.sub("[\0\ud800-\udfff]", "\ufffd", text) if isinstance(text := errors[i], str) else None
+        runs.append(Run(values, state, known, {}, float(seconds[i]), int(seeds[i]), origins[i], now, error))
     _check_constraints(space, runs)
     return space, runs
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,12 @@ from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
 from refine.tree.exchange.dataframe import Run, found_out, part_of, runs_of
 from refine.tree.exchange.optuna import open_study, read_study
-from refine.tree.exchange.readers import READERS
-from refine.tree.exchange.runs import Runs, read_runs
+from refine.tree.exchange.readers import Runs
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
 from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints
-from refine.utils.warning import warn
 
 if TYPE_CHECKING:
     import optuna
@@ -33,11 +30,11 @@ if TYPE_CHECKING:
 
 def add_frame(
     self: TreeRecord,
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | Runs,
     space: Space | Mapping[str, Any] | None = None,
     *,
     parameters: Sequence[str] | None = None,
-    value: str = "value",
+    value: str | None = None,
     metric: str | None = None,
     direction: str | None = ASK,
     subject_to: Sequence[str] = (),
@@ -53,14 +50,15 @@ def add_frame(
 
     Args:
         frame: One row per run: parameters and metrics; optionally ``state`` (default: complete, or diverged where
-            the value is NaN or infinite), ``seconds``, ``seed`` and ``origin``. A missing value of a parameter says
+            the value is NaN or infinite), ``seconds``, ``seed``, ``origin`` and ``error``. A missing value of a parameter says
             that the run had none: it counts as not read. Other columns of numbers become metrics, of texts nothing.
+            Or another tool's runs, as :meth:`read_runs` gives them, with their own space and value.
         space: What the rows lie in; default inferred: see :func:`refine.tree.exchange.dataframe.infer_space`.
         parameters: Without a space, the columns that are parameters; default all but those named above and ``value``.
-        value: Column of the value.
+        value: Column of the value; default ``"value"``, of another tool's runs the result that it can only be.
         metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
-        direction: As in :meth:`refine.Tree.add_round`.
-        subject_to: The same.
+        direction: As in :meth:`refine.Tree.add_round`; default the other tool's, where it has one.
+        subject_to: As in :meth:`refine.Tree.add_round`.
         space_filling: True says that the rows were drawn at random or on a grid, False that results chose them: then nothing
             is tested on them. None finds it out by what the tool noted, else by how even the values are
             (:func:`refine.analysis.evenness.evenness`); the printed round and every analysis say which.
@@ -78,8 +76,20 @@ def add_frame(
         >>> old.metric, old.n
         ('val_acc', 30)
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str | None):
         raise AnalysisError(f"value must be the name of a column as text, got {value!r}; such as value='acc'")
+    if isinstance(frame, Runs):
+        if parameters is not None:
+            raise AnalysisError(
+                "parameters is for reading, and these runs are read already; give it to read_runs"
+            )
+        value = frame.judged_by(
+            metric if value is None and frame.value is None and metric in frame.results else value
+        )
+        direction = frame.directions.get(value, direction) if direction == ASK else direction
+        space = frame.space if space is None else space
+        frame = frame.frame
+    value = "value" if value is None else value
     judged = _metric(metric or value)
     direction = direction_of(judged.name, direction)
     if space is not None and parameters is not None:
@@ -129,73 +139,6 @@ def add_study(
     read = read_study(open_study(study, study_name), value, metric, space_filling)
     given = read.space, read.runs, read.metric, read.direction, subject_to, read.goals
     return _add(self, *given, objective=objective, name=name, note=note)
-
-
-def add_runs(
-    self: TreeRecord,
-    source: Runs | str | os.PathLike[str] | pd.DataFrame,
-    kind: str | None = None,
-    *,
-    space: Space | Mapping[str, Any] | None = None,
-    parameters: Sequence[str] | None = None,
-    value: str | None = None,
-    metric: str | None = None,
-    direction: str | None = ASK,
-    subject_to: Sequence[str] = (),
-    space_filling: bool | None = None,
-    objective: Objective | None = None,
-    name: str | None = None,
-    note: str = "",
-) -> Round:
-    """Adds the runs of another tool as a root, as :meth:`add_frame` does; the same runs are the same root.
-
-    Ended and failed runs are added; those that run or wait are left out, with a warning that counts them.
-
-    Args:
-        source: What :meth:`read_runs` gave, or what it reads.
-        kind: As ``space`` and ``parameters``: see :meth:`read_runs`.
-        value: Which result is the value; not needed where there is one only, or where the tool says so.
-        metric: How children's objectives call it; default as the result is called.
-        direction: As in :meth:`refine.Tree.add_round`; default the tool's, where it has one.
-        subject_to: As in :meth:`refine.Tree.add_round`, on results of the runs.
-        space_filling: As ``objective``, ``name`` and ``note``: see :meth:`add_frame`.
-
-    Raises:
-        RefineError: As :meth:`read_runs`; or one of several results must be named, or a direction be given.
-
-    Warns:
-        RefineWarning: Runs were left out of a source that was not read before by :meth:`read_runs`.
-    """
-    if isinstance(source, Runs):
-        reading = {"kind": kind, "space": space, "parameters": parameters}
-        if given := [n for n, v in reading.items() if v is not None]:
-            raise AnalysisError(
-                f"{given[0]} is for reading, and these runs are read already; give it to read_runs"
-            )
-        runs = source
-    else:
-        if kind is None:
-            raise AnalysisError(f"kind says whose runs they are: {', '.join(READERS)}; give one")
-        runs = read_runs(source, kind, space=space, parameters=parameters, value=value)
-    runs = runs.judged_by(
-        metric if value is None and runs.value is None and metric in runs.results else value
-    )
-    if runs.left_out and not isinstance(source, Runs):
-        counts = ", ".join(f"{count} {why}" for why, count in runs.left_out.items())
-        warn(
-            f"{runs.source}: {sum(runs.left_out.values())} of its runs are left out: {counts}; "
-            f"tree.read_runs(..., {runs.kind!r}) shows all that is read"
-        )
-    value = str(runs.value)
-    judged = _metric(metric or value)
-    direction = direction_of(
-        judged.name, runs.direction if direction == ASK and runs.direction else direction
-    )
-    space, rows = runs_of(runs.frame, runs.space, None, value, judged.name, space_filling)
-    rows = runs.with_records(rows, judged.name)
-    return _add(
-        self, space, rows, str(judged), direction, subject_to, objective=objective, name=name, note=note
-    )
 
 
 def _add(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,18 +114,19 @@ def import_(
             objective = None if value is None else int(value)
             found = tree.add_study(source, study, value=objective, **said)
         elif kind is not None:
-            runs = refine.Tree.read_runs(source, kind.value, parameters=names, value=value)
+            runs = refine.Tree.read_runs(source, kind.value, parameters=names)
+            if value is not None:
+                runs = replace(runs, value=runs.judged_by(value))
             if dry_run or not out.as_json:
                 out.put(runs)
             if dry_run:
                 return
             tree = stack.enter_context(refine.Tree(name, store))
-            found = tree.add_runs(runs.judged_by(value), **said)
+            found = tree.add_frame(runs, value=value, **said)
         else:
             frame = read_table(source)
             tree = stack.enter_context(refine.Tree(name, store))
-            column = "value" if value is None else value
-            found = tree.add_frame(frame, parameters=names, value=column, **said)
+            found = tree.add_frame(frame, parameters=names, value=value, **said)
         out.put(found, at.typed("propose", found))
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import AnalysisError, RefineError, RefineWarning, SpaceError
+from refine.errors import AnalysisError, RefineError, SpaceError
 from tests.recipes import recipe
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "imports"
@@ -90,12 +90,9 @@ def test_the_table_of_mlflow_is_looked_at_and_then_added(tree, tmp_path):
         "paths or addresses: output_dir",
     ):
         assert text in str(look)
-    with pytest.raises(
-        AnalysisError, match=r"have 3 results, and one must be the value; say which, as in value='epoch'"
-    ):
-        tree.add_runs(look)
-    with pytest.warns(RefineWarning, match="3 of its runs are left out: 1 running, 1 killed without"):
-        root = tree.add_runs(path, "mlflow", metric="val_acc")
+    with pytest.raises(AnalysisError, match=r"have 3 results, .*; say which, as in value='epoch'"):
+        tree.add_frame(look)
+    root = tree.add_frame(look, metric="val_acc")
     assert root.metric == "val_acc"
     states = root.trials["state"].value_counts().to_dict()
     assert states == {"complete": 34, "diverged": 1, "failed": 2, "pruned": 1}
@@ -107,30 +104,32 @@ def test_the_table_of_mlflow_is_looked_at_and_then_added(tree, tmp_path):
         assert by_seed.loc[i, "seconds"] == 60
     # A setting that a run had not is shown nowhere.
     assert (by_seed["momentum"].isna() == (by_seed["optimizer_name"] == "adam")).all()
-    assert tree.add_runs(look, value="val_acc").id == root.id
+    assert tree.add_frame(look, value="val_acc").id == root.id
     assert read(pd.read_csv(path), "mlflow").states == look.states
     assert len(tree) == 1
 
 
 def test_what_a_table_does_not_say_can_be_said(tree, tmp_path):
     path = written([r for r in mlflow_rows()[:-1] if r["status"] == "FINISHED"], tmp_path / "runs.csv")
-    look = read(path, "mlflow", parameters=["lr", "optimizer.name"], value="loss")
+    look = read(path, "mlflow", parameters=["lr", "optimizer.name"])
     assert list(look.space) == ["lr", "optimizer_name"]
     assert look.dropped["dataset"] == "not among the parameters that were named"
     with pytest.raises(AnalysisError, match="'loss' reads like something to minimize"):
-        tree.add_runs(look)
-    assert tree.add_runs(look, direction="minimize", metric="cost").metric == "cost"
-    with pytest.raises(AnalysisError, match="another column of that name"):
-        tree.add_runs(look, direction="minimize", metric="val_acc")
+        tree.add_frame(look, value="loss")
+    options = {"value": "loss", "direction": "minimize"}
+    assert tree.add_frame(look, metric="cost", **options).metric == "cost"
+    space = {"lr": refine.Float(1e-4, 0.1, log=True), "optimizer_name": ["sgd", "adam"]}
+    assert tree.add_frame(look, space, **options).space == refine.Space(space)
+    for said, error, text in (
+        ({"metric": "val_acc"}, AnalysisError, "another column of that name"),
+        ({"space": {"lr": (0.05, 0.06)}}, SpaceError, "rows of the frame outside the space"),
+        ({"parameters": ["lr"]}, AnalysisError, "parameters is for reading, and these runs are read already"),
+        ({"value": "los"}, AnalysisError, "value 'los' is no result of these runs; did you mean 'loss'"),
+    ):
+        with pytest.raises(error, match=text):
+            tree.add_frame(look, **{**options, **said})
     with pytest.raises(SpaceError, match="no run has a setting 'lrr'; did you mean 'lr'"):
         read(path, "mlflow", parameters=["lrr"])
-    with pytest.raises(SpaceError, match="rows of the frame outside the space"):
-        read(path, "mlflow", space={"lr": (0.05, 0.06)})
-    space = {"lr": refine.Float(1e-4, 0.1, log=True), "batch_size": [32, 64, 128]}
-    assert read(path, "mlflow", space=space).space == refine.Space(space)
-    dotted = {"optimizer.name": ["adam", "sgd"], "lr": space["lr"]}
-    assert list(read(path, "mlflow", space=dotted).frame)[:2] == ["optimizer.name", "lr"]
-    assert read(path, "mlflow", space=dotted, value="val_acc").frame["optimizer.name"].notna().all()
 
 
 def test_the_recipe_for_runs_of_wandb(tree):
@@ -150,42 +149,33 @@ def test_the_recipe_for_runs_of_wandb(tree):
     assert root.trials["seconds"].sum() == 40
 
 
-# Ray Tune and Keras Tuner, written by themselves.
+# Ray Tune and Keras Tuner.
 
 
-def test_an_experiment_of_ray_tune(tree, tmp_path):
-    folder = unpacked("raytune", tmp_path)
-    look = read(folder, "raytune", value="acc")
-    assert look.states == {"complete": 4, "pruned": 7, "failed": 5}
-    assert {"opt_name", "opt_beta"} <= set(look.space)
-    assert set(look.space["layers"].grid) == {(8,), (8, 8)}
-    root = tree.add_runs(look)
-    trials = root.trials
-    assert (trials["state"].eq("failed") == trials["lr"].gt(0.2)).all()
-    errors = root.failures.loc[root.failures["state"] == "failed", "error"]
-    assert errors.str.contains("ValueError: too large").all()
-    whole = trials[trials["state"] == "complete"]
-    assert whole["value"].to_numpy() == pytest.approx(
-        [1 - abs(math.log10(r) + 2) / 4 + 0.03 for r in whole["lr"]], abs=1e-9
-    )
-    # A trial that did not say that it was done has not ended.
-    place = next(p for p in folder.iterdir() if (p / "progress.csv").is_file())
-    lines = (place / "result.json").read_text().splitlines()
-    (place / "result.json").write_text(
-        lines[0].replace('"done": true', '"done": false') + '\n{"acc": 0.5, "do'
-    )
-    assert sum(read(folder, "raytune").left_out.values()) == 1
-    with pytest.raises(AnalysisError, match="holds no trials; give the experiment's folder"):
-        read(tmp_path, "raytune")
-
-
-def test_the_table_of_a_result_grid():
-    ended = {"done": True, "training_iteration": 3, "time_total_s": 2.0}
-    rows = [{"acc": i / 9, **ended, "config/opt/lr": i, "config/layers": [8]} for i in range(9)]
-    look = read(pd.DataFrame(rows), "raytune")
-    assert (look.source, look.value, look.states) == ("the table", "acc", {"complete": 9})
-    assert set(look.space) == {"opt_lr", "layers"}
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_table_of_a_result_grid(tree, tmp_path, stored):
+    rows = [
+        {
+            "acc": i / 12,
+            "done": i != 11,
+            "training_iteration": 3 if i < 9 else 1,
+            "time_total_s": 2.0,
+            "pid": 7,
+            "config/opt/lr": 0.03 * i,
+            "config/layers": [8] if i % 2 else [8, 8],
+        }
+        for i in range(12)
+    ]
+    source = pd.DataFrame(rows)
+    if stored:
+        source.to_csv(tmp_path / "runs.csv", index=False)
+        source = tmp_path / "runs.csv"
+    look = read(source, "raytune")
+    assert (look.value, look.states) == ("acc", {"complete": 9, "pruned": 2})
+    assert look.left_out == {"running, or left when Ray ended": 1}
+    assert look.space["layers"].grid == ((8, 8), (8,))
     assert set(look.frame["seconds"]) == {2.0}
+    assert tree.add_frame(look).trials["opt_lr"].tolist() == pytest.approx([0.03 * i for i in range(11)])
 
 
 def test_a_project_of_keras_tuner_brings_its_conditions(tree, tmp_path):
@@ -194,7 +184,7 @@ def test_a_project_of_keras_tuner_brings_its_conditions(tree, tmp_path):
     assert (look.value, look.direction) == ("val_mae", "minimize")
     assert str(look.space.conditions["momentum"]) == "optimizer == 'sgd'"
     assert look.space["units"].grid == (4, 8, 12, 16)
-    root = tree.add_runs(look)
+    root = tree.add_frame(look)
     trials = root.trials
     assert (trials["momentum"].isna() == (trials["optimizer"] == "adam")).all()
     failed = trials["state"].eq("failed")
@@ -203,7 +193,7 @@ def test_a_project_of_keras_tuner_brings_its_conditions(tree, tmp_path):
     assert root.failures["error"].str.contains("rate too large").all()
     one = json.loads((folder / "trial_00" / "trial.json").read_text())
     assert one["score"] in set(trials["value"])
-    assert read(folder / "oracle.json", "kerastuner", value="val_loss").direction == "minimize"
+    assert read(folder / "oracle.json", "kerastuner").directions["val_loss"] == "minimize"
 
 
 # Files that are not what they should be.
@@ -211,7 +201,7 @@ def test_a_project_of_keras_tuner_brings_its_conditions(tree, tmp_path):
 HEAD = "run_id,status,start_time,end_time,params.x,metrics.acc\n"
 BAD = {
     "mlflow": [
-        ("a.csv", "run_id,params.x\n1,2\n", "is no table of MLflow's runs"),
+        ("a.csv", "run_id,params.x\n1,2\n", "is no table as mlflow.search_runs"),
         ("a.csv", HEAD + "a,RUNNING,,,1,2\n", r"has no ended run \(1 running\)"),
         ("a.csv", HEAD + "a,FINISHED,,,,2\nb,FINISHED,,,,3\n", "no setting that could be a parameter"),
         (
@@ -238,40 +228,28 @@ BAD = {
 def test_a_bad_file_is_refused_and_nothing_is_added(tree, tmp_path, kind, name, text, says):
     (tmp_path / name).write_text(text)
     with pytest.raises(RefineError, match=says):
-        tree.add_runs(tmp_path / name, kind, value="acc")
+        tree.add_frame(read(tmp_path / name, kind), value="acc")
     assert len(tree) == 0
 
 
-def test_files_that_tuners_wrote_may_have_been_written_into(tree, tmp_path):
-    ray, tuner = unpacked("raytune", tmp_path), unpacked("kerastuner", tmp_path)
-    next(ray.glob("*/params.json")).write_text("[1]")
-    with pytest.raises(AnalysisError, match="is not what Ray Tune writes"):
-        tree.add_runs(ray, "raytune", value="acc")
+def test_a_project_of_keras_tuner_may_have_been_written_into(tmp_path):
+    tuner = unpacked("kerastuner", tmp_path)
     next(tuner.glob("*/trial.json")).write_text(
         '{"hyperparameters": {"values": {}}, "metrics": {"metrics": {"a": 3}}, "status": "COMPLETED"}'
     )
     with pytest.raises(AnalysisError, match="is not what Keras Tuner writes"):
-        tree.add_runs(tuner, "kerastuner")
-    assert len(tree) == 0
+        read(tuner, "kerastuner")
 
 
-def test_options_are_refused_where_they_mean_nothing(tree, tmp_path):
-    path = written(mlflow_rows()[:-1], tmp_path / "runs.csv")
-    for source, kind, options, text in (
-        (path, "mlfow", {}, "kind must be one of .*, got 'mlfow'; did you mean 'mlflow'"),
-        (
-            path,
-            "mlflow",
-            {"value": "val_ac"},
-            "value 'val_ac' is no result of these runs; did you mean 'val_acc'",
-        ),
-        (path, "mlflow", {"parameters": ["lr"], "space": {"lr": (0.0, 1.0)}}, "got both"),
-        (tmp_path / "no.csv", "mlflow", {}, "can't be read: No such file"),
-        ("http://localhost:5000", "mlflow", {}, "a server is not read; give what mlflow.search_runs"),
-    ):
-        with pytest.raises(RefineError, match=text):
-            read(source, kind, **options)
-    with pytest.raises(AnalysisError, match="kind says whose runs they are"):
-        tree.add_runs(path)
-    with pytest.raises(AnalysisError, match="parameters is for reading, and these runs are read already"):
-        tree.add_runs(read(path, "mlflow"), parameters=["lr"])
+@pytest.mark.parametrize(
+    ("source", "kind", "text"),
+    [
+        ("runs.csv", "mlfow", "kind must be one of .*, got 'mlfow'; did you mean 'mlflow'"),
+        ("no.csv", "mlflow", "can't be read: No such file"),
+        ("http://localhost:5000", "mlflow", "a server is not read, .*; give mlflow.search_runs"),
+        ("no", "kerastuner", "has no oracle.json; give the project's folder"),
+    ],
+)
+def test_a_source_that_is_none_is_refused(source, kind, text):
+    with pytest.raises(AnalysisError, match=text):
+        read(source, kind)
