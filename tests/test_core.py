@@ -78,7 +78,7 @@ def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path: Path) -
     assert doctor["keras"] == {
         "what": "keras",
         "verdict": "warn",
-        "says": "not installed; only needed for Keras models: refine.keras: pip install 'refine-hpo[keras]'",
+        "says": "not installed: pip install 'refine-hpo[keras]'",
     }
     assert "Keras" not in doctor
 

@@ -1,6 +1,6 @@
-"""What the shell completes: names of trees, rounds and parameters, read from the store that was typed.
+"""What the shell completes: names of trees, rounds and parameters, glanced at in the SQLite file that was typed.
 
-Somebody waits with a finger on the key: a SQLite file is glanced at without loading anything.
+Somebody waits with a finger on the key, so nothing is loaded for it; a completion that fails completes nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,92 +19,67 @@ if TYPE_CHECKING:
 
 def complete_trees(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of the trees in the store."""
-    found: list[str] = []
-    with suppress(Exception):  # a completion that fails completes nothing
-        found = _trees(_typed(ctx, "store", 2))
-    return [name for name in found if name.startswith(incomplete)]
+    from refine.store.completion import trees_in
+
+    with suppress(Exception):
+        return [name for name in trees_in(_file(ctx)) if name.startswith(incomplete)]
+    return []
 
 
 def complete_rounds(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Names of the tree's rounds, with what they are: an id only where one was begun, since there are shorter ones."""
     from refine.tree.names import LAST, ROOT, paths_of
 
-    found: list[tuple[str, str]] = []
-    with suppress(Exception):  # a completion that fails completes nothing
-        seen = _glance(ctx)
-        paths, ids = paths_of(seen.parents), list(seen.parents)
-        roots = [id_ for id_ in ids if seen.parents[id_] not in seen.parents]
-        found += [(name, f"round {id_}") for name, id_ in seen.tags.items()]
-        found += [(LAST, f"round {ids[-1]}")] if ids else []
-        found += [(ROOT, f"round {roots[0]}")] if len(roots) == 1 else []
-        found += [(paths[id_], f"round {id_}, {seen.notes[id_] or 'no note'}") for id_ in ids]
-        if incomplete:
-            found += [(id_, seen.notes[id_] or "no note") for id_ in ids]
-    return [pair for pair in found if pair[0].startswith(incomplete)]
+    names: list[tuple[str, str]] = []
+    with suppress(Exception):
+        tree = _glance(ctx)
+        roots = [id_ for id_, parent in tree.parents.items() if parent not in tree.parents]
+        names = [(name, f"round {id_}") for name, id_ in tree.tags.items()]
+        names += [(LAST, f"round {list(tree.parents)[-1]}")]
+        names += [(ROOT, f"round {roots[0]}")] if len(roots) == 1 else []
+        for id_, path in paths_of(tree.parents).items():
+            note = tree.notes[id_] or "no note"
+            names += [(path, f"round {id_}, {note}")] + ([(id_, note)] if incomplete else [])
+    return [pair for pair in names if pair[0].startswith(incomplete)]
 
 
 def complete_parameters(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of the round's parameters, for ``name=value``."""
     from refine.tree.names import round_named
 
-    found: list[str] = []
-    with suppress(Exception):  # a completion that fails completes nothing
-        seen = _glance(ctx)
-        which = round_named(_typed(ctx, "which", 3), seen.parents, seen.tags, "")
-        found = [f"{name}=" for name in seen.parameters[which]]
-    return [name for name in found if name.startswith(incomplete)]
+    with suppress(Exception):
+        tree = _glance(ctx)
+        names = tree.parameters[round_named(_typed(ctx, "which", 3), tree.parents, tree.tags, "")]
+        return [f"{name}=" for name in names if name.startswith(incomplete)]
+    return []
 
 
-def _trees(store: str) -> list[str]:
-    """Names of the trees in a store that exists: completing must make none."""
-    from refine.store.completion import file_of, trees_in
+def _file(ctx: typer.Context) -> Path:
+    from refine.store.completion import file_of
 
-    if (file := file_of(store)) is not None:
-        return trees_in(file)
-    if "://" not in store or store.startswith("sqlite"):
-        return []
-    from refine.store.store import Store
-
-    database = Store(store)
-    try:
-        return database.trees()
-    finally:
-        database.close()
+    if (file := file_of(_typed(ctx, "store", 2))) is None:
+        raise FileNotFoundError
+    return file
 
 
 def _glance(ctx: typer.Context) -> Glance:
-    """What the tree that was typed is made of, or the only one.
+    """What the tree that was typed is made of, or the only one."""
+    from refine.store.completion import glance_at, trees_in
 
-    Raises:
-        Exception: There is none; nothing is completed then.
-    """
-    from refine.store.completion import Glance, file_of, glance_at
-
-    store, name = _typed(ctx, "store", 2), ctx.params.get("name")
+    file, name = _file(ctx), ctx.params.get("name")
     if name is None:
-        (name,) = _trees(store)
-    if (file := file_of(store)) is not None:
-        return glance_at(file, name)
-    import refine
-
-    with refine.Tree(name, store, create=False) as tree:
-        nodes = {r.id: r.node for r in tree.rounds}
-        return Glance(
-            {id_: node.parent for id_, node in nodes.items()},
-            {id_: node.note for id_, node in nodes.items()},
-            tree.tags,
-            {id_: list(node.space) for id_, node in nodes.items()},
-        )
+        (name,) = trees_in(file)
+    return glance_at(file, name)
 
 
 def _typed(ctx: typer.Context, name: str, place: int) -> str:
     """An argument that was typed. Behind an option without its value nothing has been parsed: then its place tells."""
-    found = ctx.params.get(name)
-    if isinstance(found, str):
-        return found
-    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    value = ctx.params.get(name)
+    if isinstance(value, str):
+        return value
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
     try:
-        words = shlex.split(line)
+        words = shlex.split(typed)
     except ValueError:  # a quote that is not closed yet
-        words = line.split()
+        words = typed.split()
     return words[place] if len(words) > place and not words[place].startswith("-") else ""

@@ -348,21 +348,20 @@ def guide(
         ),
     ] = None,
     objective: Annotated[str | None, Option(help="Where the objective is, as in run.")] = None,
-    script: Annotated[Path | None, Option(help="File for the Python that makes the same calls.")] = None,
 ) -> None:
     """Walk through a round, question by question; the result is that of the same commands."""
     from refine.ui.guide import guide as walk
 
     with at.tree() as tree:
-        called: dict[str, Any] = {}
+        called = None
         if rounds := tree.rounds:
             first = rounds[-1] if which is None else chosen(tree[which])
             try:
-                called = objective_for(first, objective)
+                called = objective_for(first, objective)["objective"]
             except ObjectiveError:
                 if objective is not None:
                     raise  # what was asked for; a recorded name that leads nowhere only means that nothing can run
-        walk(tree, which, script=script, **called)
+        walk(tree, which, objective=called)
 
 
 _FILES = ("space.toml", "objective.py")
