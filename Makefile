@@ -30,8 +30,8 @@ OLDEST := .venv-oldest
 CORE := .venv-core
 PACKAGE := .venv-package
 # Trackers are tested in .venv-backends.
-EXTRAS := standard,notebook,interactive,mcp,dask,postgresql
-WITHOUT_TENSORFLOW := optuna,web,notebook,interactive,mcp,dask,postgresql
+EXTRAS := standard,notebook,mcp,dask,postgresql
+WITHOUT_TENSORFLOW := optuna,web,notebook,mcp,dask,postgresql
 UV := $(RUN) -m uv
 # uv's Python for an environment: the newest that is here and starts.
 NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(if $(shell python$(v) -c 'print(1)' 2>/dev/null),python$(v))) $(RUN))

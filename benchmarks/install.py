@@ -31,7 +31,6 @@ EXTRAS = {
     "optuna": "adaptive designs, pruners of Optuna, exchange with its studies",
     "web": "the review page in a browser",
     "notebook": "the review page in a notebook",
-    "interactive": "interactive figures; Optuna too",
     "mcp": "`refine mcp`, for assistants",
     "dask": "a Dask cluster of your own",
     "postgresql": "a store for several machines",

@@ -82,7 +82,6 @@ def main() -> None:
         "tpe": said(lambda: tree.add_round(space, score, n=5, design="tpe")),
         "to_optuna": said(root.to_optuna),
         "add_study": said(lambda: tree.add_study("sqlite:///other.db")),
-        "interactive": said(lambda: root.plot.interactive("slice")),
         "web": said(lambda: served(root)),
         "notebook": said(proposal.show),
         "mcp": said(lambda: assistant(tree)),

@@ -23,7 +23,6 @@ REFUSED = {
     "tpe": "DesignError: design 'tpe' needs optuna[optuna]; design='sobol' needs nothing more",
     "to_optuna": "AnalysisError: a study of Optuna needs optuna[optuna]",
     "add_study": "AnalysisError: reading a study of Optuna needs optuna[optuna]",
-    "interactive": "AnalysisError: an interactive figure needs plotly[interactive]; the other figures of round.plot don't need it",
     "web": "ReviewError: the review page in a browser needs starlette[web]; the same from a shell: refine propose STORE ROUND",
     "mcp": "ReviewError: serving an assistant needs mcp[mcp]",
     "postgresql": "StoreError: store postgresql+psycopg://nobody@localhost/none needs psycopg[postgresql]; a path is a SQLite "
@@ -92,13 +91,13 @@ def test_every_extra_that_an_error_names_brings_the_package() -> None:
 
 
 def test_what_is_there_and_broken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "plotly.py").write_text("import nothing_of_that_name\n")
+    (tmp_path / "anywidget.py").write_text("import nothing_of_that_name\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "plotly", raising=False)
+    monkeypatch.delitem(sys.modules, "anywidget", raising=False)
     with pytest.raises(DesignError) as error:
-        extras.load("plotly", "this tracker", DesignError)
+        extras.load("anywidget", "this tracker", DesignError)
     assert str(error.value) == (
-        "this tracker needs plotly, which can't be imported (No module named 'nothing_of_that_name'): pip install "
-        "'refine-hpo[interactive]' --upgrade"
+        "this tracker needs anywidget, which can't be imported (No module named 'nothing_of_that_name'): pip install "
+        "'refine-hpo[notebook]' --upgrade"
     )
     assert extras.load("json.decoder", "this", ReviewError).__name__ == "json.decoder"

@@ -1,4 +1,4 @@
-// Views of the whole round, each made when it is first looked at: history, learning curves, parallel coordinates, pairs, and
+// Views of the whole round, each made when it is first looked at: history, learning curves, pairs, and
 // the round beside the one that it came from.
 import { curveStepAfter, line } from "d3-shape";
 import { pairPicture } from "./checks.js";
@@ -18,7 +18,6 @@ export class Views {
     this.views = [
       { name: "history", title: "history", draw: (place) => this.drawHistory(place) },
       { name: "curves", title: "learning curves", draw: (place) => showFigure(page, place, { name: "curves" }), analysed: true },
-      { name: "parallel", title: "parallel coordinates", draw: (place) => showFigure(page, place, { name: "parallel" }), analysed: true },
       { name: "pair", title: "two parameters", draw: (place) => this.drawPair(place), analysed: true },
       { name: "beside", title: "beside another round", draw: (place) => this.drawBeside(place), several: true },
     ];

@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import pickle
 import reprlib
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,9 @@ import numpy as np
 
 from refine.analysis.population import space_filling_values
 from refine.design.space_filling import IMPORTED
-from refine.errors import AnalysisError, did_you_mean
+from refine.errors import AnalysisError
 from refine.report import figures
-from refine.report.figures.curves import MOST
+from refine.report.figures.checks import MOST
 from refine.report.figures.theme import ThemeName, Width, themed
 from refine.report.pages.proposal import next_text
 from refine.review.review import Review
@@ -29,7 +28,6 @@ from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.frame import best_first, may_be_best
-from refine.utils.extras import needed
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
@@ -38,13 +36,6 @@ if TYPE_CHECKING:
 _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
 # What was analysed last of every round at hand, with the digest of the trials that it is of: reading these takes a
 # hundredth of the time of an analysis, and `round.plot` is made anew for every figure.
-
-INTERACTIVE = ("history", "parallel", "slice", "contour", "importances", "edf", "rank", "timeline")
-_IN_OPTUNA = {
-    "history": "optimization_history",
-    "parallel": "parallel_coordinate",
-    "importances": "param_importances",
-}
 
 
 def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,13 +111,11 @@ class Plots:
         return known[1]
 
     correlation = _of_analysis(figures.correlation)
-    parallel = _of_analysis(figures.parallel)
     density = _of_analysis(figures.density)
     density_2d = _of_analysis(figures.density_2d)
     levels = _of_analysis(figures.levels)
     isolation = _of_analysis(figures.isolation)
     pair = _of_analysis(figures.pair)
-    edges = _of_analysis(figures.edges)
     failing = _of_analysis(figures.failing)
     cost = _of_analysis(figures.cost)
 
@@ -144,9 +133,8 @@ class Plots:
     @_figure
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial; from the first trial on."""
-        r, table = self._round, self._round.trials
-        may_win = may_be_best(table, r.space, r.node.allow_degenerate)
-        return figures.best_so_far(table, r.direction, r.metric, ax, may_win)
+        r = self._round
+        return figures.best_so_far([_values(r, None)], r.direction, r.metric, ax=ax)
 
     @_figure
     def edf(self, ax: Any = None) -> Any:
@@ -169,39 +157,6 @@ class Plots:
                 "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
             )
         return figures.curves(trials, r.metric, r.direction)
-
-    def interactive(self, kind: str, **options: Any) -> Any:
-        """One of Optuna's figures of this round, as a plotly figure: ``.show()``, ``.write_html(path)``.
-
-        ``kind`` is ``"history"``, ``"parallel"``, ``"slice"``, ``"contour"``, ``"importances"``, ``"edf"``, ``"rank"`` or
-        ``"timeline"``; ``options`` are of Optuna's function, such as ``params=["lr", "dropout"]``. Raises AnalysisError:
-        an unknown kind or option, plotly is not installed, or Optuna can't draw this.
-        """
-        if kind not in INTERACTIVE:
-            raise AnalysisError(f"interactive: no kind {kind!r}; {did_you_mean(str(kind), INTERACTIVE)}")
-        for package in ("plotly", "optuna"):
-            needed(
-                package,
-                "an interactive figure",
-                AnalysisError,
-                "the other figures of round.plot don't need it",
-            )
-        import optuna
-
-        draw = getattr(optuna.visualization, f"plot_{_IN_OPTUNA.get(kind, kind)}")
-        known = [name for name in inspect.signature(draw).parameters if name != "study"]
-        for name in options:
-            if name not in known:
-                raise AnalysisError(
-                    f"interactive: {kind} has no option {name!r}; {did_you_mean(name, known)}"
-                )
-        study = self._round.to_optuna()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what Optuna calls experimental is not the person's matter
-                return draw(study, **options)
-        except (ValueError, RuntimeError) as error:
-            raise AnalysisError(f"interactive: Optuna can't draw {kind} of these trials: {error}") from error
 
     def _edited(self, new: Any, name: str | None) -> Any:
         """What ``new`` makes of a parameter, or of several; an unknown name is left to the figure, which says what there is."""
@@ -269,14 +224,9 @@ class TreePlots:
         tags = {node_id: tag for tag, node_id in self._tree.tags.items()}
         rounds = []
         for r in alike:
-            table = r.trials
-            may_win = may_be_best(table, r.space, r.node.allow_degenerate)
-            values = np.where(may_win, np.asarray(table["value"], dtype=float), np.nan)
             parents = [node.id for node in r.path[:-1] if node.id in known]
-            rounds.append(
-                figures.RoundValues(r.id, parents[-1] if parents else None, values, tags.get(r.id, ""))
-            )
-        return figures.best_by_round(rounds, *_goal(alike), ax=ax)
+            rounds.append(_values(r, parents[-1] if parents else None, tags.get(r.id, "")))
+        return figures.best_so_far(rounds, *_goal(alike), ax=ax)
 
     @_figure
     def edf(self, ax: Any = None) -> Any:
@@ -293,6 +243,14 @@ class TreePlots:
     def _alike(self) -> list[Round]:
         rounds = self._tree._at_once().rounds
         return [r for r in rounds if r._judged_by == rounds[0]._judged_by]
+
+
+def _values(found: Round, parent: str | None, tag: str = "") -> figures.RoundValues:
+    """A round's values, NaN where a trial has none or may not be best."""
+    table = found.trials
+    may_win = may_be_best(table, found.space, found.node.allow_degenerate)
+    values = np.where(may_win, np.asarray(table["value"], dtype=float), np.nan)
+    return figures.RoundValues(found.id, parent, values, tag)
 
 
 def _goal(rounds: Sequence[Round]) -> tuple[str, str]:

@@ -187,7 +187,9 @@ def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Ch
     if piled:
         verdict, code = FAIL, "piled_up"
     values: dict[str, Any] = {"ends": count, "piled": piled, "widened": wider, "at_end": at_end}
-    return _check("edges", verdict, code, count, "edges", **values, proposal=proposal is not None)
+    about = next((name for name, *_ in (*piled, *at_end, *wider)), "")
+    picture = "density" if about else ""
+    return _check("edges", verdict, code, count, picture, about, **values, proposal=proposal is not None)
 
 
 def _moved(change: Change) -> list[str]:

@@ -16,7 +16,6 @@ EXTRAS = {
     "mcp": "mcp",
     "mlflow": "mlflow",
     "optuna": "optuna",
-    "plotly": "interactive",
     "psycopg": "postgresql",
     "starlette": "web",
     "tensorboard": "tensorboard",

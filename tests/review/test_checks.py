@@ -67,7 +67,7 @@ def test_edges():
     analysis = refine.analyze(SPACE, rising)
     found = checks(rising, analysis=analysis)["edges"]
     # The pile and the best trial are at the same end.
-    assert (found.verdict, found.picture, figure(found)) == ("fail", "edges", "1 open end")
+    assert (found.verdict, found.picture, figure(found)) == ("fail", "density", "1 open end")
     assert "x (high)" in says(found)
     proposal = refine.propose(analysis)
     assert proposal["x"].kind == "widen"

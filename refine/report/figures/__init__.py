@@ -9,21 +9,22 @@ or SVG. A parameter on which there is no evidence is a ``KeyError`` that says wh
 """
 
 from refine.report.figures.canvas import save
-from refine.report.figures.checks import cost, edges, failing, front, gain
-from refine.report.figures.curves import curves
-from refine.report.figures.decision import decision
-from refine.report.figures.density import density, density_2d
-from refine.report.figures.levels import isolation, levels
-from refine.report.figures.matters import correlation, parallel
-from refine.report.figures.pair import pair
-from refine.report.figures.progress import RoundValues, best_by_round, best_so_far, edf
+from refine.report.figures.checks import cost, curves, failing, front, gain
+from refine.report.figures.matters import correlation, pair
+from refine.report.figures.parameters import decision, density, density_2d, isolation, levels
+from refine.report.figures.rounds import (
+    RoundValues,
+    TreeNode,
+    best_so_far,
+    edf,
+    reliability,
+    tree,
+)
 from refine.report.figures.theme import themed
-from refine.report.figures.tree import TreeNode, reliability, tree
 
 __all__ = [
     "RoundValues",
     "TreeNode",
-    "best_by_round",
     "best_so_far",
     "correlation",
     "cost",
@@ -32,14 +33,12 @@ __all__ = [
     "density",
     "density_2d",
     "edf",
-    "edges",
     "failing",
     "front",
     "gain",
     "isolation",
     "levels",
     "pair",
-    "parallel",
     "reliability",
     "save",
     "themed",

@@ -11,9 +11,15 @@ import numpy.typing as npt
 
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.analysis.selection import stays
-from refine.report.figures.canvas import letters_of
-from refine.report.figures.labels import fitting, shorten, told_apart, wrapped
-from refine.report.figures.marks import area_mark, line_mark
+from refine.report.figures.canvas import (
+    area_mark,
+    fitting,
+    letters_of,
+    line_mark,
+    shorten,
+    told_apart,
+    wrapped,
+)
 from refine.report.figures.theme import page_width, tone, wide
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text

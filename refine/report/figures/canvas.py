@@ -1,11 +1,13 @@
-"""What figures are drawn on: axes and panels, title and legend, files."""
+"""What figures are drawn on and made of: axes and panels, title and legend, files; labels that fit; dots, intervals, rows."""
 
 from __future__ import annotations
 
 import io
+import re
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,14 +15,29 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import AnalysisError
-from refine.report.figures.labels import fitted
-from refine.report.figures.theme import MADE, as_drawn, narrow, points, present, quiet, tone, wide, within
+from refine.report.figures.theme import (
+    MADE,
+    as_drawn,
+    narrow,
+    page_width,
+    points,
+    present,
+    quiet,
+    tone,
+    wide,
+    within,
+)
+from refine.utils.arrays import Floats
 from refine.utils.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    from refine.utils.arrays import Floats
 
 DPI = 150
 
@@ -57,7 +74,7 @@ class Panels(np.ndarray[Any, np.dtype[Any]]):
 
 
 def panels(
-    rows: int, columns: int, height: float, sharey: bool | Literal["row"] = "row", sharex: bool = True
+    rows: int, columns: int, height: float, sharey: bool | Literal["row", "col"] = "row", sharex: bool = True
 ) -> Panels:
     """(rows, columns) axes of a new figure of that height in inches."""
     made: npt.NDArray[Any] = _figure(height).subplots(
@@ -186,3 +203,161 @@ def letters_of(setting: str) -> float:
     from matplotlib.font_manager import FontProperties
 
     return float(FontProperties(size=rcParams[setting]).get_size_in_points())
+
+
+_JOINTS = re.compile(
+    r"[^ _\-./]*[ _\-./]+|[^ _\-./]+"
+)  # parts of a name, each with what joins it to the next
+
+
+def shorten(text: str, most: int = 40) -> str:
+    """One line of at most ``most`` letters; the middle goes, since names often differ at their ends."""
+    line = " ".join(str(text).split())
+    if len(line) <= most:
+        return line
+    head = (most - 1) * 3 // 5
+    return f"{line[:head]}…{line[len(line) - (most - 1 - head) :]}"
+
+
+def wrapped(text: str, width: int = 24, lines: int = 2) -> str:
+    """A label on a few lines, which end where parts of it are joined; a part that is too long loses its middle."""
+    rest = " ".join(str(text).split())
+    made: list[str] = []
+    while len(rest) > width and len(made) < lines - 1:
+        cut = 0
+        for part in _JOINTS.finditer(rest):
+            if len(part[0].rstrip()) + part.start() > width:
+                break
+            cut = part.end()
+        if not cut:  # its first part alone is too long
+            break
+        made.append(rest[:cut].rstrip())
+        rest = rest[cut:].strip()
+    return "\n".join([*made, shorten(rest, width)] if rest else made)
+
+
+def fitted(
+    text: str, inches: float, size: float, *, lines: int = 2, bold: bool = False, least: int = 6
+) -> str:
+    """A text on up to so many lines, each as wide as there is room; its middle goes where that is not enough.
+
+    Line breaks in it stay; ``least`` letters a line has, whatever room there is.
+    """
+    if "\n" in text:
+        return "\n".join(fitted(part, inches, size, bold=bold) for part in text.split("\n"))
+    whole = wide(text, size, bold)
+    if whole <= inches:
+        return text
+    letters = max(least, int(len(text) * inches / whole))
+    while letters > least and wide(wrapped(text, letters, lines), size, bold) > inches:
+        letters -= 1
+    return wrapped(text, letters, lines)
+
+
+def beside_rows(text: str, most: int = 26) -> str:
+    """A name that fits beside the rows of a figure, on two lines at most."""
+    return wrapped(text, min(most, int(4 * page_width())))
+
+
+def fitting(centres: Sequence[float] | Floats, widths: Sequence[float], order: Iterable[int]) -> list[int]:
+    """Numbers of labels, with centres and widths in inches, so that none touches another, the first in the order first."""
+    shown: list[int] = []
+    for i in order:
+        if all(abs(centres[i] - centres[j]) >= (widths[i] + widths[j]) / 2 for j in shown):
+            shown.append(i)
+    return sorted(shown)
+
+
+def short_ids(ids: Sequence[str]) -> list[str]:
+    """The beginnings of ids, 6 letters or as many as tell them apart."""
+    for letters in range(6, max((len(each) for each in ids), default=0)):
+        if len({each[:letters] for each in ids}) == len(set(ids)):
+            return [each[:letters] for each in ids]
+    return list(ids)
+
+
+def told_apart(texts: Sequence[str], most: int = 40) -> list[str]:
+    """Labels of at most ``most`` letters; what all begin and end with goes where these would be alike."""
+    short = [shorten(text, most) for text in texts]
+    if len(set(short)) == len(short) or len(set(texts)) < len(texts):
+        return short
+    head = _common(texts)
+    tail = _common([text[head:][::-1] for text in texts])
+    return [shorten(f"…{text[head : len(text) - tail]}{'…' * bool(tail)}", most) for text in texts]
+
+
+def _common(texts: Sequence[str]) -> int:
+    """How many letters all begin with."""
+    alike = (len(set(letters)) == 1 for letters in zip(*texts, strict=False))
+    return sum(1 for _ in takewhile(bool, alike))
+
+
+_POINTS = 1500  # more single trials than this only make ink
+
+
+def line_mark(label: str, color: str | None = None, **look: Any) -> Line2D:
+    """A line in a legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **{"color": color or tone().ink, "label": label, **look})
+
+
+def dot_mark(label: str, color: str, marker: str = "o", **look: Any) -> Line2D:
+    """A marker in a legend."""
+    return line_mark(label, color, marker=marker, linewidth=0, **look)
+
+
+def area_mark(label: str, color: str | None = None, **look: Any) -> Patch:
+    """An area in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(color=color, label=label, **look)
+
+
+def dots(ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, **look: Any) -> None:
+    """Single trials, as an image within SVG."""
+    size = 4.0 if np.size(x) > 100 else 6.5
+    given: dict[str, Any] = {"color": tone().grey, "alpha": 0.5, "markersize": size, "marker": "."} | look
+    ax.plot(x, y, linewidth=0, markeredgewidth=0, rasterized=True, **given)
+
+
+def interval(
+    ax: Axes, low: float, high: float, row: float, color: str, width: float = 1.6, **look: Any
+) -> None:
+    """A horizontal interval, where both ends are known."""
+    if np.isfinite(low) and np.isfinite(high):
+        ax.plot([low, high], [row, row], color=color, linewidth=width, solid_capstyle="butt", **look)
+
+
+def named_rows(ax: Axes, names: Sequence[str]) -> None:
+    """A row per name, from the top."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+
+
+def beside(
+    ax: Axes, row: float, text: str, color: str | None = None, at: float = 1.015, size: float = 8
+) -> None:
+    """A text at the right of a row, or where ``at`` puts it across the axes."""
+    place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": points(size)}
+    ax.text(at, row, text, color=color or tone().grey, **place)
+
+
+def percents(share: float, _: object = None) -> str:
+    """A share as ticks name it."""
+    return f"{100 * share:.3g} %"
+
+
+def thinned(mask: npt.NDArray[np.bool_], most: int = _POINTS) -> npt.NDArray[np.int64]:
+    """Row numbers of at most a readable number of points, evenly spread over the table."""
+    rows = np.flatnonzero(mask)
+    if len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+    return np.asarray(rows, dtype=np.int64)
+
+
+def spread(count: int) -> Floats:
+    """Numbers in [0, 1) that look random and are the same every time: multiples of the golden ratio."""
+    return np.asarray((np.arange(count) * 0.6180339887498949) % 1.0)

@@ -1,4 +1,4 @@
-"""Figures of the checks: ends, failures, gain and cost; and the front of several goals."""
+"""Figures of the checks: failures, gain, cost and training curves; and the front of several goals."""
 
 from __future__ import annotations
 
@@ -7,34 +7,42 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of, gain_of
-from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence
+from refine.analysis.evidence import ALPHA
+from refine.analysis.learning_curves import Pair, TrialCurves
 from refine.analysis.levels import by_failures, failure_rates
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
-from refine.report.figures.axes import Scale, cell_axis, hidden_note, log_ticks, metric_axis
-from refine.report.figures.canvas import axes, title
-from refine.report.figures.labels import beside_rows, shorten, wrapped
-from refine.report.figures.marks import (
+from refine.report.figures.axes import cell_axis, hidden_note, log_ticks, metric_axis
+from refine.report.figures.canvas import (
     area_mark,
+    axes,
     beside,
     dot_mark,
     dots,
+    head,
     interval,
+    legend_of,
     line_mark,
     named_rows,
+    panels,
     percents,
+    shorten,
     thinned,
+    title,
+    wrapped,
 )
-from refine.report.figures.theme import drawing, points, tone
-from refine.space.limits import widened
-from refine.space.parameters import Range, number_of
+from refine.report.figures.theme import drawing, narrow, points, present, tone
+from refine.report.pages.checks import FLAGS
+from refine.space.parameters import number_of
 from refine.stats.pareto import non_dominated
 from refine.trials.frame import front_rows, infeasible_rows, metric_title
+from refine.trials.goal import check_direction, sign_of
 from refine.utils.arrays import Floats
 from refine.utils.format import duration, number, p_value, percent, plural, score
 
@@ -49,70 +57,10 @@ _LEAST = 2  # parameters that are shown even where nothing fails
 _MOST = 10  # levels of a parameter that are shown one by one
 _SHOWN = 20  # of the best trials
 _FACTOR = 20.0  # of longest to shortest time, from which on the axis is logarithmic
-
-
-@drawing
-def edges(analysis: Analysis, ax: Axes | None = None) -> Axes:
-    """How many of the best trials lie at either end of every ordered parameter, against a uniform spread.
-
-    Two rows per parameter, its low and its high end: the share of the best fifth on that level with Wilson's 95 %
-    interval, and as a tick the share of all trials there, which a uniform spread would give. An end where the best
-    pile up, so that the range would be widened, is orange; a natural limit, which nothing passes, is a square. An end
-    with a small q is no pile-up where the level next to it is richer still (no peak), or where it holds less than
-    1.25 times its share (small). Parameters with the clearest ends stand first.
-
-    Raises:
-        AnalysisError: No parameter that varies has an order.
-    """
-    shown = [e for e in analysis.parameters if e.edges]
-    if not shown:
-        raise AnalysisError(
-            "edges: no parameter that varies has an order, so that there is no end to look at"
-        )
-    shown.sort(key=lambda e: (not e.piled_up, min(e.edge_q), -max(edge.top_count for edge in e.edges)))
-    ax = axes(ax, 1.45 + 0.46 * len(shown))
-    reach = 0.05
-    for row, e in enumerate(shown):
-        if row % 2:
-            ax.axhspan(row - 0.5, row + 0.5, color=tone().pale, alpha=0.5, linewidth=0, zorder=0)
-        reach = max(reach, _end(ax, e, 0, row - 0.22), _end(ax, e, 1, row + 0.22))
-    named_rows(ax, [beside_rows(e.name, 22) for e in shown])
-    ax.tick_params(axis="y", pad=points(52))
-    _share_axis(ax, reach, f"share of the best {percent(GOOD)} at that end")
-    dot: dict[str, Any] = {"markersize": 5.5}
-    marks = [
-        dot_mark("pile-up: widen", tone().orange, **dot),
-        dot_mark("no pile-up", tone().grey, **dot),
-        dot_mark("natural limit", tone().grey, "s", **dot),
-        dot_mark("uniform spread", tone().ink, "|", markersize=9, markeredgewidth=1.6),
-    ]
-    title(ax, f"Do the best trials lie at an end? ({shorten(analysis.metric, 20)})", marks)
-    return ax
-
-
-def _end(ax: Axes, e: ParameterEvidence, k: int, row: float) -> float:
-    """Draws one end; returns how far the axis must reach for it."""
-    edge, q = e.edges[k], e.edge_q[k]
-    ends = stats.wilson(edge.top_count, max(1, edge.top_n))
-    limit = isinstance(e.parameter, Range) and widened(e.name, e.parameter, e.parameter, edge.side) is None
-    piled = any(other is edge for other, _ in e.piled_up)
-    color = tone().amber if piled and limit else tone().orange if piled else tone().grey
-    interval(ax, float(ends.low), float(ends.high), row, color)
-    dot: dict[str, Any] = {"color": color, "markersize": 5.5, "zorder": 4, "clip_on": False, "gid": edge.side}
-    ax.plot(edge.top_count / max(1, edge.top_n), row, "s" if limit else "o", **dot)
-    tick: dict[str, Any] = {"color": tone().ink, "markersize": 9, "markeredgewidth": 1.6, "zorder": 3}
-    ax.plot(edge.share, row, "|", gid="space_filling", **tick)
-    value = Scale(e.parameter).labels[0 if edge.side == "low" else -1]
-    place: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
-    look: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": points(7.5), "annotation_clip": False}
-    ax.annotate(f"{edge.side} {value}", (0, row), (-points(6), 0), color=tone().ink, **place, **look)
-    words = f"q {p_value(q)}"
-    if e.read == 0:
-        words = "never read"
-    elif q <= ALPHA and not piled:  # why it is no reason to widen
-        words += ", small" if edge.peak else ", no peak"
-    beside(ax, row, words, tone().ink if piled else None, size=7.5)
-    return max(float(ends.high), edge.share)
+MOST = 4  # trials whose curves stand beside each other, so that each stays readable
+_SPAN = 30.0  # of largest to smallest loss, from which on the axis is logarithmic
+_SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside
+_LETTERS = 25  # of words that fit above one of four panels
 
 
 def _share_axis(ax: Axes, reach: float, label: str) -> None:
@@ -325,3 +273,106 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
     ax.grid()
     title(ax, f"{shorten(str(first.metric), 20)} against {shorten(str(second.metric), 20)}", marks)
     return ax
+
+
+@drawing
+def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.NDArray[Any]:
+    """Loss and score by epoch for up to four trials, with what the curves show in words.
+
+    One column per trial; loss above, on a log axis where it spans much, and the score below. A row has one axis,
+    so that its trials compare at a glance; a fiftieth of the values, the worst, may lie outside. Trials stand best
+    first; ``metric`` is what they are judged by. Returns (rows, trials) axes of a new figure.
+
+    Raises:
+        AnalysisError: No trial, too many, or ``direction`` is neither.
+    """
+    check_direction(direction)
+    if not 0 < len(trials) <= MOST:
+        raise AnalysisError(f"curves: draws 1 to {MOST} trials with curves, got {len(trials)}")
+    names = {"loss": "loss", "score": metric.rpartition(":")[2].removeprefix("val_")}
+    rows = [kind for kind in names if any(any(getattr(trial, kind)) for trial in trials)]
+    if narrow():  # a trial's loss and score beside each other
+        grid = panels(len(trials), len(rows), 0.9 + 1.5 * len(trials), sharey="col").T
+    else:
+        grid = panels(len(rows), len(trials), 0.75 + 1.55 * len(rows))
+    shown: dict[str, Any] = {}
+    for kind, line in zip(rows, grid, strict=True):
+        pairs = [getattr(trial, kind) for trial in trials]
+        for ax, pair in zip(line, pairs, strict=True):
+            shown |= _draw(ax, pair, kind)
+        _limit(line[0], pairs, kind, direction)
+        for ax in line if narrow() else line[:1]:
+            ax.set_ylabel(shorten(names[kind], 22))
+    _heads(grid[0], trials)
+    for ax in grid[:, -1] if narrow() else grid[-1]:
+        ax.set_xlabel("epoch")
+    figure = grid[0, 0].figure
+    figure.align_ylabels()
+    head(figure, "Training curves of the best trials")
+    if shown:  # else no epoch of any has a finite value
+        place = "outside lower center" if narrow() else "outside upper right"
+        legend_of(figure, list(shown.values()), len(shown), present().width, loc=place)
+    return grid
+
+
+def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
+    """Draws the curves of a trial; the lines by what they are called."""
+    from matplotlib.ticker import MaxNLocator
+
+    drawn = {}
+    for role, values in pair._asdict().items():
+        y = np.asarray(values, dtype=float)
+        at = np.flatnonzero(np.isfinite(y))
+        if not at.size:
+            continue
+        # A score without a partner may be of any rows.
+        label = "as reported" if kind == "score" and role == "training" and not pair.validation else role
+        look: dict[str, Any] = {"color": tone().blue, "linewidth": 1.5}
+        if label == "training":
+            look = {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
+        marker = "." if at.size == 1 else None
+        (drawn[label],) = ax.plot(at + 1, y[at], label=label, marker=marker, **look)
+    ax.grid(axis="y")
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return drawn
+
+
+def _limit(ax: Axes, pairs: Sequence[Pair], kind: str, direction: str) -> None:
+    from matplotlib.ticker import NullFormatter
+
+    values = np.concatenate([np.asarray(series, dtype=float) for pair in pairs for series in pair])
+    values = values[np.isfinite(values)]
+    if kind == "loss" and values.size and values.min() > 0 and values.max() > _SPAN * values.min():
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(lambda v, _: number(v))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    elif values.size:
+        high_is_good = kind == "score" and sign_of(direction) > 0
+        low, high = np.quantile(values, [_SQUEEZING, 1.0] if high_is_good else [0.0, 1.0 - _SQUEEZING])
+        pad = 0.06 * (high - low) or 0.05 * (abs(high) or 1.0)
+        ax.set_ylim(low - pad, high + pad)
+
+
+def _heads(line: npt.NDArray[Any], trials: Sequence[TrialCurves]) -> None:
+    """Rank, value and what was seen above each column."""
+    texts = [_lines(trial) for trial in trials]
+    tall = max(len(text) for text in texts)
+    for ax, trial, text in zip(line, trials, texts, strict=True):
+        ax.set_title(f"{trial.rank}: {score(trial.value)}", loc="left", fontsize=points(9), pad=4 + 10 * tall)
+        below = "\n".join([*text, *[""] * (tall - len(text))])
+        look: dict[str, Any] = {"style": "italic", "color": tone().ink if trial.seen else tone().grey}
+        ax.annotate(below, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=points(8), **look)
+
+
+def _lines(trial: TrialCurves) -> list[str]:
+    if not trial.judged:
+        return ["too few epochs to tell"]
+    lines = [""]
+    for word in (FLAGS[name].word for name in trial.seen):
+        longer = f"{lines[-1]}, {word}" if lines[-1] else word
+        if len(longer) > _LETTERS:
+            lines[-1] += ","
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines if lines[0] else ["nothing seen"]

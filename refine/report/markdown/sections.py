@@ -15,7 +15,7 @@ from refine.analysis.population import LEAST_COMPARED, compare_rounds, space_fil
 from refine.design.pruning import words_of
 from refine.design.space_filling import IMPORTED
 from refine.report import figures
-from refine.report.figures.curves import MOST
+from refine.report.figures.checks import MOST
 from refine.report.markdown.facts import ORIGIN_WORDS, Facts, fingerprints, store_name
 from refine.report.markdown.text import Part, Picture, Raw, Section, code, escape, joined, slug, values_table
 from refine.report.pages.checks import curves_page, question
@@ -148,8 +148,11 @@ def best_trials(facts: Facts) -> Section:
         )
     if fixed := [f"{n} = {bounds_text(p)}" for n, p in node.space.items() if p.fixed]:
         parts.append(f"The same in every trial: {join(fixed)}.")
-    may_win = facts.table.index.isin(done.index)
-    draw = partial(figures.best_so_far, facts.table, facts.direction, facts.metric, candidates=may_win)
+    values = np.where(
+        facts.table.index.isin(done.index), np.asarray(facts.table["value"], dtype=float), np.nan
+    )
+    one = [figures.RoundValues(node.id, None, values)]
+    draw = partial(figures.best_so_far, one, facts.direction, facts.metric)
     parts.append(Picture("Value of every trial and the best so far", "best-so-far", draw))
     return Section("Best trials", tuple(parts))
 
@@ -274,7 +277,7 @@ def checks_section(facts: Facts) -> Section | None:
     pictures: dict[bool, list[Part]] = {True: [], False: []}
     for check in shown.values():
         name = f"check-{slug(f'{check.key} {check.about}', taken)}"
-        if facts.analysis is not None and check.picture in ("edges", "failing", "isolation", "gain", "cost"):
+        if facts.analysis is not None and check.picture in ("failing", "isolation", "gain", "cost"):
             draw = partial(getattr(figures, check.picture), facts.analysis, *_given(facts, check))
             pictures[check.verdict == "pass"].append(Picture(question(check), name, draw))
     passed = Section("Pictures of the checks that pass", tuple(pictures[True]))

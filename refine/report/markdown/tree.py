@@ -189,7 +189,7 @@ def _pictures(steps: list[_Step], direction: str, metric: str, last: Round | Non
     title = "The rounds, their best values, and the decisions between them"
     made = [Picture(title, "tree", partial(figures.tree, nodes, direction, metric, winner))]
     if winner is not None:
-        draw = partial(figures.best_by_round, rounds, direction, metric, winner)
+        draw = partial(figures.best_so_far, rounds, direction, metric, winner)
         made.append(Picture("Every trial, and the best so far along every branch", "best-by-round", draw))
     if len(curves) > 1:
         draw = partial(figures.edf, curves, metric, direction)

@@ -266,7 +266,7 @@ def plot(
 
     with at.round() as found:
         plots, about = found.plot, about or []
-        known = [n for n in dir(plots) if not n.startswith("_") and n != "interactive"]
+        known = [n for n in dir(plots) if not n.startswith("_")]
         if figure not in known:
             raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
         draw = getattr(plots, figure)

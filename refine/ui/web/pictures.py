@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OF_PARAMETER = ("isolation", "density", "levels")
 PICTURES = (
-    *("correlation", "parallel", "edges", "failing", "cost", "gain", "front", "best_so_far", "edf", "curves"),
+    *("correlation", "failing", "cost", "gain", "front", "best_so_far", "edf", "curves"),
     *OF_PARAMETER,
 )
 """What the page may ask for."""

@@ -27,7 +27,7 @@ def _best(ax: Any) -> list[list[tuple[float, float]]]:
 
 
 def test_every_branch_goes_on_from_its_parent() -> None:
-    ax = figures.best_by_round(ROUNDS, "maximize", "val_acc")
+    ax = figures.best_so_far(ROUNDS, "maximize", "val_acc")
     root, side, main, last = _best(ax)
     assert root == [(1, 0.5), (2, 0.5), (3, 0.7), (4, 0.7), (4.5, 0.7)]
     assert side == [(4.5, 0.7), (5, 0.7), (6, 0.72), (6.5, 0.72)]
@@ -38,12 +38,26 @@ def test_every_branch_goes_on_from_its_parent() -> None:
     colours = [line.get_color() for line in drawn(ax, "best")]
     assert [c == tone().blue for c in colours] == [True, False, True, True]
     assert points(ax, "winner") == [(10, 0.9)]
-    assert legend(ax) == ["best so far", "side branches", "0.9000 at trial 10", "trial"]
+    marks = ["best so far", "side branches", "0.9000 at trial 10", "trial", "no usable value (1)"]
+    assert legend(ax) == marks
     assert texts(ax) == ["root", "side", "main paper", "last"]
     spans = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches]
     assert spans == [(4.5, 6.5), (8.5, 11.5)]
     assert ax.get_title("left") == "Best val_acc over 4 rounds"
     inside(ax)
+
+
+def test_one_round_has_no_bands_and_no_id() -> None:
+    one = [RoundValues("root", None, [NAN, 0.5, 0.4, 0.9, 0.8])]
+    ax = figures.best_so_far(one, "maximize", "val_acc")
+    assert _best(ax)[0][-1] == (5.5, 0.9)
+    assert ("0.9000 at trial 4" in legend(ax), "no usable value (1)" in legend(ax), texts(ax)) == (
+        True,
+        True,
+        [],
+    )
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("trial", "val_acc")
+    assert [y for _, y in _best(figures.best_so_far(one, "minimize"))[0]] == [0.5, 0.4, 0.4, 0.4, 0.4]
 
 
 # The tree.
@@ -102,25 +116,25 @@ def test_another_winner_is_led_to() -> None:
         figures.tree(NODES, "maximize", winner="zz")
     values = (("a", None, [0.5, 0.9]), ("b", "a", [0.9, 0.7]), ("c", "a", []))
     rounds = [RoundValues(*value) for value in values]
-    assert points(figures.best_by_round(rounds, "maximize"), "winner") == [(2, 0.9)]
-    assert points(figures.best_by_round(rounds, "maximize", winner="b"), "winner") == [(3, 0.9)]
+    assert points(figures.best_so_far(rounds, "maximize"), "winner") == [(2, 0.9)]
+    assert points(figures.best_so_far(rounds, "maximize", winner="b"), "winner") == [(3, 0.9)]
     with pytest.raises(AnalysisError, match="winner is the id of a round with a value, got 'c'"):
-        figures.best_by_round(rounds, "maximize", winner="c")
+        figures.best_so_far(rounds, "maximize", winner="c")
 
 
 @pytest.mark.parametrize(
     ("draw", "given", "direction", "says"),
     [
-        (figures.best_by_round, [], "maximize", "no trial has a value yet; run a round first"),
-        (figures.best_by_round, [RoundValues("a", None, [NAN])], "maximize", "no trial has a value yet"),
+        (figures.best_so_far, [], "maximize", "no trial has a value yet; run a round first"),
+        (figures.best_so_far, [RoundValues("a", None, [NAN])], "maximize", "no trial has a value yet"),
         (
-            figures.best_by_round,
+            figures.best_so_far,
             ROUNDS[2:],
             "maximize",
             "round 'main' stands before its parent 'root', or without",
         ),
-        (figures.best_by_round, [ROUNDS[0], ROUNDS[0]], "maximize", "round 'root' stands twice"),
-        (figures.best_by_round, ROUNDS, "up", "direction must be"),
+        (figures.best_so_far, [ROUNDS[0], ROUNDS[0]], "maximize", "round 'root' stands twice"),
+        (figures.best_so_far, ROUNDS, "up", "direction must be"),
         (figures.tree, [], "maximize", "there is no round yet; add one first"),
         (figures.tree, NODES[1:], "maximize", "stands before its parent 'aaaaaaaaaaaa', or without it"),
         (figures.tree, [NODES[0], NODES[0]], "maximize", "'aaaaaaaaaaaa' stands twice"),

@@ -1,4 +1,4 @@
-"""Figures of the checks: ends, failures, cost, gain."""
+"""Figures of the checks: failures, cost, gain."""
 
 from __future__ import annotations
 
@@ -14,49 +14,7 @@ from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures.theme import tone
-from refine.space.parameters import Float, Integer
 from refine.space.space import Space
-
-
-def _rising(n: int = 400) -> Analysis:
-    """Best at the high end of `up`, at the natural limit of `zero`, and in the middle of `inner`."""
-    ranges = {"up": Float(1, 2, 5), "zero": (0.0, 1.0, 5), "inner": Integer(1, 5)}
-    space = Space({**ranges, "list": [1, 2, 3], "kind": ["a", "b"]})
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame({k: p.column(rng.integers(0, p.size, n)) for k, p in space.items()})
-    table["value"] = (
-        table["up"] - 0.5 * table["zero"] - 0.3 * (table["inner"] - 3.0) ** 2 + rng.normal(0, 0.1, n)
-    )
-    return analyze(space, table)
-
-
-def test_ends_against_a_uniform_spread() -> None:
-    analysis = _rising()
-    ax = figures.edges(analysis)
-    names = [t.get_text() for t in ax.get_yticklabels()]
-    assert sorted(names) == ["inner", "list", "up", "zero"]  # without an order there is no end
-    assert names[0] in ("up", "zero")
-    found = {}
-    for side, offset in (("low", -0.22), ("high", 0.22)):
-        for line in drawn(ax, side):
-            row = round(line.get_ydata()[0] - offset)
-            found[names[row], side] = line
-    for name in names:
-        for k, side in enumerate(("low", "high")):
-            edge = analysis[name].edges[k]
-            assert found[name, side].get_xdata()[0] == pytest.approx(edge.top_count / edge.top_n)
-    assert found["up", "high"].get_color() == tone().orange
-    assert found["up", "low"].get_color() == tone().grey
-    assert found["zero", "low"].get_marker() == "s"  # a natural limit
-    assert {found[key].get_marker() for key in (("up", "high"), ("zero", "high"), ("list", "high"))} == {"o"}
-    space_filling = [x for x, _ in points(ax, "space_filling")]
-    assert sorted(space_filling) == pytest.approx(
-        sorted(e.share for name in names for e in analysis[name].edges)
-    )
-    assert {"high 2", "low 0", "low 1"} <= set(texts(ax))
-    assert ax.get_xlabel() == "share of the best 20 % at that end"
-    assert ax.get_xlim()[1] <= 1
-    inside(ax)
 
 
 def test_shares_of_failures(analysis: Analysis) -> None:
@@ -137,13 +95,10 @@ def test_top_values_with_noise_and_the_best_before(direction: str) -> None:
 
 
 def test_refusals(analysis: Analysis) -> None:
-    kinds = pd.DataFrame({"kind": ["a", "b"] * 10, "value": np.arange(20.0)})
-    unordered = analyze(Space({"kind": ["a", "b"]}), kinds)
-    fixed = analyze(Space({"a": 1}), kinds.assign(a=1))
+    fixed = analyze(Space({"a": 1}), pd.DataFrame({"a": 1, "value": np.arange(20.0)}))
     untimed = replace(analysis, table=analysis.table.drop(columns="seconds"))
     instant = replace(analysis, table=analysis.table.assign(seconds=0.0))
     for draw, given, says in (
-        (figures.edges, [unordered], "edges: no parameter that varies has an order"),
         (figures.failing, [fixed], "failing: no parameter varies"),
         (figures.cost, [untimed], "cost: the table has no column 'seconds'; add the time of each trial"),
         (figures.cost, [instant], "cost: no finished trial has a time above 0; an imported table"),

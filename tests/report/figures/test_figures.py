@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from looks import LONG, drawn, inside, legend, texts
+from looks import LONG, inside, legend, texts
 
 from refine.analysis.analysis import Analysis, analyze
-from refine.errors import AnalysisError
 from refine.report import figures
-from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space
 
@@ -115,41 +112,6 @@ def test_density_of_choices(analysis: Analysis, name: str) -> None:
     inside(ax)
 
 
-@pytest.mark.parametrize(
-    ("name", "low", "high", "new"),
-    [
-        ("lr", 1, 3, None),
-        ("batch", 6, 22, Categorical([10, 14])),
-    ],
-)
-def test_density_2d_between_two_bounds(
-    analysis: Analysis, name: str, low: float, high: float, new: Any
-) -> None:
-    ax = figures.density_2d(analysis, name, new, low=low, high=high)
-    assert ax.get_xlim() == pytest.approx((low, high))
-    table = analysis.table[analysis.table["state"] == "complete"]
-    inside_bounds = table[(table[name] > 0.999 * low) & (table[name] < 1.001 * high)]
-    dots = next(line for line in ax.lines if line.get_marker() == ".")
-    lost = int(ax.get_title("right").split()[0]) if ax.get_title("right") else 0
-    assert len(dots.get_xdata()) == len(inside_bounds) - lost
-    medians = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
-    assert low <= min(medians) < max(medians) <= high
-    assert ax.get_title("left").startswith(f"{name} from ")
-    inside(ax)
-
-
-def test_bounds_that_are_refused(analysis: Analysis) -> None:
-    for name, low, high, says in (
-        ("lr", 3, 1, "low must be < high, got 3 and 1; swap them?"),
-        ("lr", 1, 7, "within lr's range, 0.5 to 5, got 1 and 7; outside it no trial ran"),
-        ("lr", 1, "2", "high must be a finite number, got '2'"),
-        ("optimizer", 0, 1, "optimizer has no order of 4 numbers or more.*leave them out"),
-        ("lr", 0.6, 0.7, "lr from 0.6 to 0.7 holds 0 space-filling trials, but at least 10 are needed"),
-    ):
-        with pytest.raises(AnalysisError, match=says):
-            figures.density_2d(analysis, name, low=low, high=high)
-
-
 def test_a_metric_that_never_changes() -> None:
     space = Space({"x": Float(0, 1, 5), "kind": ["a", "b"]})
     frame = _table(space, 40)
@@ -159,19 +121,3 @@ def test_a_metric_that_never_changes() -> None:
     for name in space:
         for draw in (figures.density, figures.density_2d):
             draw(found, name).figure.canvas.draw()
-
-
-def test_best_so_far() -> None:
-    table = pd.DataFrame({"value": [np.nan, 0.5, 0.4, 0.9, 0.8], "state": ["failed", *["complete"] * 4]})
-    ax = figures.best_so_far(table, "maximize", "val_acc")
-    x, y = drawn(ax, "best")[0].get_data()
-    assert list(x) == [2, 3, 4, 5]
-    assert list(y) == [0.5, 0.5, 0.9, 0.9]
-    assert "0.9000 at trial 4" in legend(ax)
-    assert "without a value (1)" in legend(ax)
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("trial", "val_acc")
-    assert list(drawn(figures.best_so_far(table, "minimize"), "best")[0].get_ydata()) == [0.5, 0.4, 0.4, 0.4]
-    with pytest.raises(AnalysisError, match="no trial has a value yet"):
-        figures.best_so_far(table.iloc[:1], "maximize")
-    with pytest.raises(AnalysisError, match="direction must be"):
-        figures.best_so_far(table, "up")

@@ -75,7 +75,8 @@ def test_a_loss_over_decades() -> None:
     drawn = [
         draw(found, name) for draw in (figures.levels, figures.density_2d) for name in ("lr", "optimizer")
     ]
-    drawn.append(figures.best_so_far(table, "minimize", "val_loss"))
+    values = table["value"].where(table["state"] == "complete")
+    drawn.append(figures.best_so_far([figures.RoundValues("a", None, values)], "minimize", "val_loss"))
     drawn.append(figures.edf({"a": table["value"].dropna()}, "val_loss", "minimize"))
     for ax in drawn:
         assert "log" in (ax.get_yscale(), ax.get_xscale())
@@ -150,7 +151,7 @@ def test_degenerate_trials_are_no_best_and_refusals(analysis: Analysis) -> None:
 def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(
     analysis: Analysis, tmp_path: Path
 ) -> None:
-    for draw in (figures.correlation, lambda a: figures.pair(a, "lr", "dropout", by="optimizer")):
+    for draw in (figures.correlation, lambda a: figures.decision(a, SPACE)):
         figures.save(draw(analysis), tmp_path / "a.png")
         assert (tmp_path / "a.png").read_bytes() == draw(analysis)._repr_png_()
     ax = figures.correlation(analysis, ax=Figure().add_subplot())

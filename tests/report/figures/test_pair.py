@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from looks import LONG, inside, legend
-from matplotlib.figure import Figure
 
 from refine.analysis.analysis import Analysis, analyze
 from refine.errors import AnalysisError
@@ -118,26 +117,8 @@ def test_good_is_the_light_end(analysis: Analysis) -> None:
 def test_a_pair_needs_two_parameters(analysis: Analysis) -> None:
     with pytest.raises(AnalysisError, match="needs two different parameters, got 'lr' twice"):
         figures.pair(analysis, "lr", "lr")
-    with pytest.raises(AnalysisError, match="by makes a figure of several panels, but ax gives one"):
-        figures.pair(analysis, "lr", "decay", by="optimizer", ax=Figure().add_subplot())
     with pytest.raises(KeyError, match="did you mean 'decay'"):
         figures.pair(analysis, "lr", "decya")
-
-
-def test_a_third_parameter_has_panels(analysis: Analysis) -> None:
-    drawn = figures.pair(analysis, "lr", "decay", by="optimizer")
-    assert [ax.get_title() for ax in drawn.flat] == [
-        f"optimizer = {name}" for name in ("Adam", "Nadam", "SGD")
-    ]
-    table = _table()
-    table = table[(table["state"] == "complete") & (table["origin"] == "space_filling")]
-    for ax, name in zip(drawn.flat, ("Adam", "Nadam", "SGD"), strict=True):
-        here = table[
-            (table["optimizer"] == name) & np.isclose(table["lr"], 1) & np.isclose(table["decay"], 1e-4)
-        ]
-        assert _cells(ax)[2, 1] == pytest.approx(here["value"].median())
-    assert len({(ax.collections[0].norm.vmin, ax.collections[0].norm.vmax) for ax in drawn.flat}) == 1
-    assert figures.pair(analysis, "optimizer", "cost$x$", by="width").shape == (1, 4)  # levels share panels
 
 
 def test_edf_is_the_share_at_least_as_good() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -20,7 +19,7 @@ from refine.errors import AnalysisError, ReviewError
 from refine.report import figures
 from refine.report.figures.canvas import png
 from refine.report.figures.theme import tone
-from refine.report.plots import INTERACTIVE, Plots, TreePlots
+from refine.report.plots import Plots, TreePlots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +68,7 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("density", "density_2d", "levels", "isolation"), ("x",)),
     "pair": ("x", "kind"),
 }
-OTHERS = {"front", "interactive", "curves"}  # of other rounds than these
+OTHERS = {"front", "curves"}  # of other rounds than these
 
 
 def _methods(kind: type) -> list[str]:
@@ -78,17 +77,8 @@ def _methods(kind: type) -> list[str]:
 
 def test_every_figure_has_a_name_and_says_what_it_shows() -> None:
     assert all(getattr(kind, name).__doc__ for kind in (Plots, TreePlots) for name in _methods(kind))
-    without = {
-        "decision",
-        "save",
-        "themed",
-        "reliability",
-        "best_by_round",
-        "tree",
-        "RoundValues",
-        "TreeNode",
-    }
-    assert set(figures.__all__) - without == set(_methods(Plots)) - {"interactive"}
+    without = {"decision", "save", "themed", "reliability", "tree", "RoundValues", "TreeNode"}
+    assert set(figures.__all__) - without == set(_methods(Plots))
 
 
 @pytest.mark.slow
@@ -176,7 +166,7 @@ def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> No
     with pytest.raises(ReviewError, match="unknown parameter 'z'"):
         plot.pair("x", "kind", {"z": (0.2, 0.6)})
     with pytest.raises(AnalysisError, match=r"new: takes what several parameters .* got \(0.2, 0.6\)"):
-        plot.parallel(new=(0.2, 0.6))  # type: ignore[arg-type]
+        plot.pair("x", "kind", new=(0.2, 0.6))  # type: ignore[arg-type]
 
 
 def test_few_trials_have_figures_too(tmp_path: Path) -> None:
@@ -186,7 +176,7 @@ def test_few_trials_have_figures_too(tmp_path: Path) -> None:
         found = opened.add_round(SPACE, score, metric="acc", n=4)
         for draw, says in (
             (found.plot.best_so_far, "best_so_far: no trial has a value yet"),
-            (opened.plot.best_so_far, "best_by_round: no trial has a value yet"),
+            (opened.plot.best_so_far, "best_so_far: no trial has a value yet"),
             (opened.plot.edf, "edf: no round has a finished space-filling trial yet"),
             (opened.plot.reliability, "no forecast is scored yet"),
         ):
@@ -245,29 +235,3 @@ def test_the_tree_by_its_figures(tree: refine.Tree) -> None:
     assert tree.rounds[3].id not in " ".join(legend(ax))
     assert ax.get_xlabel() == "acc (better →)"
     assert plot.reliability().get_yticklabels()[0].get_text() == tree.rounds[1].id
-
-
-@pytest.mark.slow
-def test_interactive_twins(root: refine.Round) -> None:
-    pytest.importorskip("plotly")
-    for kind in INTERACTIVE:
-        figure = root.plot.interactive(kind)
-        assert type(figure).__module__.startswith("plotly")
-        assert len(figure.data) > 0, kind
-    figure = root.plot.interactive("slice", params=["x"])
-    assert "y" not in str(figure.layout.xaxis.title.text)
-    for kind, options, says in (
-        ("histroy", {}, "no kind 'histroy'; did you mean 'history'\\?"),
-        ("slice", {"parms": ["x"]}, "slice has no option 'parms'; did you mean 'params'\\?"),
-        ("slice", {"params": ["nothing"]}, "Optuna can't draw slice of these trials: "),
-    ):
-        with pytest.raises(AnalysisError, match=says):
-            root.plot.interactive(kind, **options)
-
-
-def test_without_plotly_it_says_what_to_install(root: refine.Round, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "plotly", None)
-    with pytest.raises(
-        AnalysisError, match=r"needs plotly, which is not installed: pip install 'refine-hpo\[interactive\]'"
-    ):
-        root.plot.interactive("history")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from looks import inside, legend
 from scipy.stats import norm
@@ -51,20 +50,6 @@ def test_rows(direction: str) -> None:
     low, high = ax.get_xlim()
     assert all(low < p.get_xdata()[0] < high for p in medians)
     assert legend(ax)[-1] == "outside it"
-    inside(ax)
-
-
-def test_from_ten_on_it_is_a_curve() -> None:
-    places = list(norm.ppf((np.arange(12) + 0.5) / 12))
-    calibration = _ledger(places)
-    ax = figures.reliability(calibration)
-    assert ax.get_title(loc="left") == "Calibration of 12 forecasts"
-    curve = next(line for line in ax.lines if line.get_color() == "#0072B2")
-    x, y = np.asarray(curve.get_xdata()), np.asarray(curve.get_ydata())
-    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
-    assert list(x[1:-1]) == sorted(e.percentile("median") for e in calibration.scored)
-    # The band holds the curve of forecasts that are true.
-    assert np.abs(y[1:-1] - x[1:-1]).max() < 0.15
     inside(ax)
 
 

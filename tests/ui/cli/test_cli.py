@@ -185,9 +185,8 @@ def test_plot(made: Made, tmp_path: Path) -> None:
     where = f"{made.store} first"
     for typed, takes in (
         (["density"], f"takes NAME, got nothing; write refine plot {where} density NAME"),
-        (["pair", "x"], f"takes A, B and [BY], got x; write refine plot {where} pair A B [BY]"),
+        (["pair", "x"], f"takes A and B, got x; write refine plot {where} pair A B"),
         (["edf", "x"], f"takes nothing more, got x; write refine plot {where} edf"),
-        (["density_2d"], "takes NAME, [LOW] and [HIGH], got nothing;"),
     ):
         said = refused("plot", made.store, "first", *typed).replace(made.root, "first")
         assert said.startswith(f"plot {typed[0]}: ")

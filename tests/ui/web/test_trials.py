@@ -154,7 +154,7 @@ def test_what_is_noted_about_a_trial(tmp_path):
         ("part", {"filters": {"lr": {"is": "5"}}}, "filter of lr: takes low and high, got 'is'"),
         ("part", {"filters": {"lr": {"low": "5"}}}, "filters.lr.low must be a number, got '5'"),
         ("part", {"offset": -1}, "offset must be a whole number >= 0, got -1"),
-        ("figure", {"name": "edgs"}, "no figure 'edgs'; did you mean 'edges'?"),
+        ("figure", {"name": "cots"}, "no figure 'cots'; did you mean 'cost'?"),
         ("figure", {"name": "isolation", "about": "l"}, "no evidence for parameter 'l'; did you mean 'lr'?"),
         ("beside", {}, "is a first round: there is none that it came from"),
     ],
@@ -167,10 +167,10 @@ def test_what_is_wrong_is_said(ask, kind, more, text):
 def test_figures_are_drawn_from_the_analysis_at_hand(ask, found, monkeypatch):
     source = inspect.getsource(checks)
     shown = {name for name in vars(Plots) if f'"{name}"' in source}  # what a check may name as its figure
-    assert {"edges", "cost", "best_so_far"} <= shown <= {*PICTURES}
+    assert {"density", "cost", "best_so_far"} <= shown <= {*PICTURES}
     ask("numbers")
     monkeypatch.setattr(refine.Round, "analyze", None)  # a large round is not analysed again for a figure
-    for name in ("edges", "curves"):
+    for name in ("failing", "curves"):
         drawn = ask("figure", name=name)
         assert ET.fromstring(drawn["svg"]).tag.endswith("svg")
         assert drawn["text"].endswith(".")

@@ -1,0 +1,486 @@
+"""Parameters: where their good trials lie, the metric level by level, and what of them stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.analysis import Analysis
+from refine.analysis.densities import density_curves, density_surface, level_spacing, metric_density
+from refine.analysis.evidence import GOOD, LevelEvidence, ParameterEvidence
+from refine.analysis.levels import cells_of, level_bests, level_shares
+from refine.analysis.metric_view import MetricView
+from refine.analysis.selection import (
+    candidates,
+    check_tested,
+    having,
+    ranked_trials,
+    space_filling_trials,
+    stays,
+)
+from refine.report.figures.axes import (
+    CellAxis,
+    Scale,
+    cell_axis,
+    hidden_note,
+    label_x,
+    mark_change,
+    metric_axis,
+)
+from refine.report.figures.canvas import (
+    Panels,
+    area_mark,
+    axes,
+    beside,
+    dot_mark,
+    dots,
+    fitted,
+    interval,
+    line_mark,
+    panels,
+    percents,
+    shorten,
+    spread,
+    thinned,
+    title,
+    told_apart,
+    wrapped,
+)
+from refine.report.figures.theme import drawing, narrow, points, shades, tone, within
+from refine.space.edits import bounds_text
+from refine.space.parameters import Parameter, Range
+from refine.trials.frame import infeasible_rows
+from refine.utils.arrays import Floats
+from refine.utils.format import percent, plural, score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from refine import stats
+
+_LETTERS = 46  # of a level's label, on two lines
+_FEW = 4  # an ordered parameter of fewer levels is shown level by level
+MOST = 4  # parameters of a decision that are drawn: those of which the least stays
+_BELOW = (-0.46, -0.04)  # where the densities of a decision stand, below the trials by rank from 0 to 1
+_HALF = 0.35  # of the way to the next level of a range, which is shown with a level
+_SHARES = (0.0, 0.5, 1 - GOOD, 1.0)  # ranks that the axis names
+
+
+@drawing
+def levels(
+    analysis: Analysis,
+    name: str,
+    new: Parameter | None = None,
+    label: str = "proposed",
+    ax: Axes | None = None,
+) -> Axes:
+    """The metric at every level of any parameter: density, trials, median with its 95 % interval.
+
+    One row per level, from top to bottom in the parameter's order; of an ordered parameter with more than 12
+    levels neighbours share a row. Levels that stay after a change are shaded.
+    """
+    analysis = having(analysis, name)
+    e = analysis[name]
+    rows = cell_axis(e, new, analysis.sign, letters=_LETTERS, by_median=False)
+    table, y, pruned = ranked_trials(analysis)
+    at, barred = rows.of(table[e.name].to_numpy()), infeasible_rows(table)
+    # A level alone shows what the tables say; levels that share a row are summarised together.
+    summary: Sequence[LevelEvidence | stats.Level] = e.levels
+    if rows.count < len(e.levels):
+        summary = cells_of(analysis, lambda t: rows.of(t[e.name].to_numpy()), rows.count).summary
+    view = MetricView(y[~pruned], analysis.direction)
+    ax = axes(ax, _height(rows))
+    for row, v in enumerate(summary):
+        values = y[(at == row) & ~pruned]
+        if values.size:
+            _violin(ax, row, values, view)
+        else:
+            words = "none feasible" if barred[at == row].any() else "none finished"
+            beside(ax, row, words if v.n else "no trial", at=0.01)
+        median_mark(ax, row, v, view)
+        if v.n:
+            beside(ax, row, f"n = {v.n:,}")
+    marks = [
+        area_mark("density of trials", tone().blue, alpha=0.28),
+        line_mark("median, 95 % interval", tone().orange, marker="o", markersize=5, linewidth=2),
+    ]
+    _name_rows(ax, rows, label, marks)
+    metric_axis(ax, view, analysis.metric, "x")
+    text = f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}"
+    title(ax, text, marks, note=hidden_note(view))
+    return ax
+
+
+def median_mark(
+    ax: Axes,
+    at: float,
+    v: LevelEvidence | stats.Level,
+    view: MetricView,
+    *,
+    upright: bool = False,
+    size: float = 5,
+) -> None:
+    """A level's median with its interval; a median out of view is an arrow towards it at the end of the axis."""
+    median, *ends = np.clip([v.median, v.low, v.high], view.low, view.high)
+    look: dict[str, Any] = {"color": tone().orange, "clip_on": False, "zorder": 5}
+    arrows = "v^" if upright else "<>"
+    marker = "o" if view.inside(v.median) else arrows[int(v.median > view.high)]
+    for values, shape in (
+        ([median], {"marker": marker}),
+        (ends, {"linewidth": 0.4 * size, "solid_capstyle": "butt"}),
+    ):
+        if np.isfinite(values).all():
+            places = [at] * len(values)
+            ax.plot(*((places, values) if upright else (values, places)), markersize=size, **look, **shape)
+
+
+def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
+    """Density and trials of one level."""
+    density = metric_density(values, view)
+    if density is not None:
+        at, height = 0.4 * density[1], density[0]
+        ax.fill_between(height, row - at, row + at, color=tone().blue, alpha=0.28, linewidth=0)
+    few = thinned(view.inside(values))
+    look: dict[str, Any] = {"color": tone().ink, "alpha": 0.4, "markersize": 3.5 if len(few) > 40 else 5}
+    dots(ax, values[few], row + 0.5 * (spread(len(few)) - 0.5), **look)
+
+
+def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None) -> Axes:
+    """Bars per level: how often it is among the good trials, and among all."""
+    rows = cell_axis(e, new, 1.0, most=len(e.levels), letters=_LETTERS, by_median=False)
+    ax = axes(ax, _height(rows))
+    for row, v in enumerate(level_shares(e)):
+        ax.barh(row - 0.19, v.everyone, height=0.36, color=tone().light)
+        if not np.isfinite(v.good):
+            beside(ax, row, " no trial", at=0)
+            continue
+        ax.barh(row + 0.19, v.good, height=0.36, color=tone().blue)
+        interval(ax, v.low, v.high, row + 0.19, tone().ink, 1.1)
+    marks = [
+        area_mark(f"best {percent(GOOD)} (90 % interval)", tone().blue),
+        area_mark(f"all ({sum(v.n for v in e.levels):,})", tone().light),
+    ]
+    _name_rows(ax, rows, label, marks)
+    ax.set_xlim(left=0)
+    ax.xaxis.set_major_formatter(percents)
+    ax.set_xlabel("share of the trials")
+    title(ax, f"{shorten(e.name, 40)}: where the good trials lie", marks)
+    return ax
+
+
+@drawing
+def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
+    """The best trial of every level over all other parameters, and what is fair to compare: bests of equally many.
+
+    The best of 50 trials is better than the best of 5 even where levels don't differ. So beside every level's best
+    stands the expected best of as many of its trials as the level with the fewest has, and at the right how many it
+    had. A band marks what retraining alone could explain below the best, one standard deviation of the noise.
+
+    The round's space-filling trials count, pruned ones as some of the worst: exploit trials were chosen by results, more of them
+    at some levels than at others. Degenerate ones count only where one may be best. Ordered parameters of many levels
+    share rows. ``name`` is the scientific parameter; the others are nuisance parameters.
+
+    Raises:
+        AnalysisError: No space-filling trial may be called best.
+
+    Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), Deep Learning Tuning Playbook, for the plot; Dodge et al.
+    (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
+    """
+    analysis = having(analysis, name)
+    rows = cell_axis(analysis[name], None, analysis.sign, letters=_LETTERS, by_median=False)
+    bests = level_bests(analysis, lambda table: rows.of(table[name].to_numpy()), rows.count)
+    table, y, _ = ranked_trials(analysis)
+    finished = candidates(analysis, table)
+    at, noise = rows.of(table[name].to_numpy()), analysis.noise.sd
+    view = _close_view(analysis, y[finished], np.concatenate([bests.best, bests.equal]))
+    ax = axes(ax, _height(rows))
+    hollow: dict[str, Any] = {"markerfacecolor": tone().paper, "markeredgecolor": tone().blue}
+    hollow |= {"marker": "D", "linewidth": 0, "markersize": 5.5, "markeredgewidth": 1.5}
+    marks: list[Any] = [
+        dot_mark("best trial", tone().orange, markersize=6),
+        line_mark(f"expected best of {plural(bests.fewest, 'trial')}", tone().blue, **hollow),
+        dot_mark("trial", tone().grey, "."),
+    ]
+    top = float(np.nanmax(analysis.sign * bests.best)) * analysis.sign
+    if np.isfinite(noise) and noise > 0:
+        ends = sorted((top, top - analysis.sign * noise))
+        ax.axvspan(*ends, color=tone().amber, alpha=0.25, linewidth=0, zorder=0)
+        side = "−" if analysis.sign > 0 else "+"
+        marks.append(area_mark(f"best {side} noise ({score(noise)})", tone().amber, alpha=0.35))
+    for row, (n, best, equal) in enumerate(zip(bests.n, bests.best, bests.equal, strict=True)):
+        if not np.isfinite(best):
+            beside(ax, row, "none finished" if n else "no trial", at=0.01)
+            continue
+        values = y[(at == row) & finished]
+        few = thinned(view.inside(values))
+        size = 4 if len(few) > 40 else 5.5
+        dots(ax, values[few], row + 0.5 * (spread(len(few)) - 0.5), alpha=0.45, markersize=size)
+        ax.plot([equal, best], [row, row], color=tone().blue, linewidth=1.1, zorder=3)
+        ax.plot(best, row, "o", color=tone().orange, markersize=6, zorder=5, gid="best")
+        ax.plot(equal, row, zorder=4, gid="equal", **hollow)
+        beside(ax, row, f"n = {n:,}")
+    _name_rows(ax, rows, "", marks)
+    metric_axis(ax, view, analysis.metric, "x")
+    title(ax, f"Best {shorten(analysis.metric, 22)} by {shorten(name, 22)}", marks, note=hidden_note(view))
+    return ax
+
+
+def _close_view(analysis: Analysis, y: Floats, bests: Floats) -> MetricView:
+    """A view in which the bests differ visibly, with the better half of the trials at least."""
+    view = MetricView(y, analysis.direction)
+    places = analysis.sign * view.forward(bests[np.isfinite(bests)])
+    noise = analysis.noise.sd if np.isfinite(analysis.noise.sd) and not view.log else 0.0
+    reach = max(1.5 * float(np.ptp(places)), 4 * noise)
+    far = min(float(places.min()) - reach, float(np.median(analysis.sign * view.forward(y))))
+    if reach > 1e-6 * float(np.abs(places).max()):  # else ties: there is nothing to see closer
+        view.cut(y, float(view.back(analysis.sign * far)))
+    return view
+
+
+def _row_height(count: int) -> float:
+    """Inches per row: less where there are many."""
+    return float(np.interp(count, [6, 12, 24, 40], [0.46, 0.4, 0.26, 0.2]))
+
+
+def _height(rows: CellAxis) -> float:
+    """Inches of a figure with these rows."""
+    return 1.5 + _row_height(rows.count) * (rows.limits[1] - rows.limits[0])
+
+
+def _name_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
+    """Names the rows on the vertical axis; shades those that stay after a change and sets those that go in italics."""
+    high, low = rows.limits
+    places, texts = rows.ticks()
+    tall = _row_height(rows.count) >= 0.35
+    ax.set_yticks(places, [wrapped(text) for text in texts] if tall else told_apart(texts, 30))
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(low + 0.05, high - 0.05)
+    ax.set_ylabel(wrapped(rows.evidence.name, max(12, int(5 * rows.count))))
+    ax.grid(axis="x")
+    old, new = rows.evidence.parameter, rows.new
+    if new is None or new == old:
+        return
+    kept = rows.kept()
+    for start, end in kept:
+        ax.axhspan(start, end, color=tone().amber, alpha=0.18, linewidth=0, zorder=0)
+    for place, tick in zip(places, ax.get_yticklabels(), strict=True):
+        if not any(start < place + 0.5 and place - 0.5 < end for start, end in kept):
+            tick.set(color=tone().grey, fontstyle="italic")
+    inside = stays(old, new)
+    text = f"{sum(inside)} of {len(inside)}"
+    if isinstance(old, Range) and isinstance(new, Range) and (rows.low or rows.high):
+        text += f", and to {rows.high or rows.low}"
+    marks.append(area_mark(f"{label}: {text}", tone().amber, alpha=0.3))
+
+
+@drawing
+def density(
+    analysis: Analysis,
+    name: str,
+    new: Parameter | None = None,
+    label: str = "proposed",
+    ax: Axes | None = None,
+) -> Axes:
+    """Where the good trials lie and where all lie, on the parameter's declared scale.
+
+    A range shows two densities that end where the range ends (1 is a uniform spread); choices show bars per
+    level with the interval of the good trials' share. The new bounds are shaded.
+    """
+    analysis = having(analysis, name)
+    e = analysis[name]
+    if not (isinstance(e.parameter, Range) and e.parameter.size >= _FEW):
+        return share_bars(e, new, label, ax)
+    scale, curves = Scale(e.parameter), density_curves(analysis, name)
+    at, ax = scale.at(curves.at), axes(ax, 2.9)
+    ax.fill_between(at, curves.everyone, color=tone().light, alpha=0.6, linewidth=0)
+    ax.plot(at, curves.everyone, color=tone().grey, linewidth=1.4)
+    ax.plot(at, curves.best, color=tone().blue, linewidth=2)
+    ties = ", with ties" if curves.with_ties else ""
+    marks: list[Any] = [
+        line_mark(f"best {percent(GOOD)}{ties} ({curves.good:,})", tone().blue, linewidth=2),
+        line_mark(f"all ({curves.n:,})", tone().grey, linewidth=1.4),
+    ]
+    scale.dress(ax, name, mark_change(ax, e.parameter, new, label, marks), _ends(new))
+    ax.set_ylim(0, 1.08 * max(1.0, float(curves.everyone.max()), float(curves.best.max())))
+    ax.set_ylabel("density (1 = uniform)")
+    title(ax, f"{shorten(name, 40)}: where the good trials lie", marks)
+    return ax
+
+
+@drawing
+def density_2d(
+    analysis: Analysis,
+    name: str,
+    new: Parameter | None = None,
+    label: str = "proposed",
+    ax: Axes | None = None,
+) -> Axes:
+    """A parameter against the metric.
+
+    With an order: a two-dimensional kernel density that ends where the range and the metric end, the trials,
+    and the median per level with its 95 % interval. Without, or with few levels: one violin per level.
+    """
+    analysis = having(analysis, name)
+    e = analysis[name]
+    p = e.parameter
+    if not (p.ordered and p.size >= _FEW):
+        return levels(analysis, name, new, label, ax)
+    table, y = space_filling_trials(analysis)
+    x = p.unit(table[name].to_numpy())
+    scale, view = Scale(p), MetricView(y, analysis.direction)
+    surface, ax = density_surface(analysis, name, view), axes(ax, 3.6)
+    # Contours are closer at the low end, so that the slopes show beside the peak of a saturated metric.
+    contours = float(surface.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
+    at, height = scale.at(surface.x), surface.density.T
+    ax.contourf(at, surface.y, height, levels=contours, cmap=shades(), alpha=0.85)
+    few = thinned(view.inside(y))
+    jitter = np.abs(x[few] + 0.4 * level_spacing(p) * (spread(len(few)) - 0.5))
+    place = scale.at(np.where(jitter > 1, 2 - jitter, jitter))
+    dots(ax, place, y[few], color=tone().ink, markersize=3.6, alpha=0.45)
+    known = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)]
+    medians = [at for _, at in known], [v.median for v, _ in known]
+    ax.plot(*medians, color=tone().orange, linewidth=1, alpha=0.8)
+    for v, at in known:
+        median_mark(ax, at, v, view, upright=True, size=4.5 if len(known) <= 20 else 2.7)
+    marks: list[Any] = [
+        area_mark("density of trials", tone().towards_blue(0.5)),
+        line_mark("median per level, 95 % interval", tone().orange, marker="o", markersize=4, linewidth=1.4),
+    ]
+    scale.dress(ax, name, mark_change(ax, p, new, label, marks, covered=True), _ends(new))
+    metric_axis(ax, view, analysis.metric)
+    text = f"{shorten(name, 30)} against {shorten(analysis.metric, 30)}"
+    title(ax, text, marks, note=hidden_note(view))
+    return ax
+
+
+def _ends(new: Parameter | None) -> list[float]:
+    """Both ends of a changed range, which get ticks of their own."""
+    return [float(new.low), float(new.high)] if isinstance(new, Range) else []
+
+
+@drawing
+def decision(
+    analysis: Analysis,
+    new: Mapping[str, Parameter],
+    label: str = "proposed",
+    texts: Mapping[str, str] | None = None,
+) -> Panels:
+    """What stays of the parameters that change most, over the trials and where the good ones lie.
+
+    Above, every finished space-filling trial by its rank, the best on top; below, the densities of the good ones and of all, of
+    choices their shares. What stays is shaded, and said in ``texts``, name -> words, by default the new bounds. Where
+    nothing in ``new`` differs, the parameters that matter most are drawn. Returns (rows, columns) axes, a panel a
+    parameter, at most :data:`MOST`: side by side, in a column below each other.
+
+    Raises:
+        AnalysisError: Results chose the trials.
+    """
+    check_tested(analysis)
+    changed = [e for e in analysis.ranked if e.name in new and new[e.name] != e.parameter]
+    changed.sort(key=lambda e: float(np.mean(stays(e.parameter, new[e.name]))))
+    shown = (changed or analysis.ranked[: MOST - 1])[:MOST]
+    rows, columns = (len(shown), 1) if narrow() else (1, len(shown))
+    drawn = panels(rows, columns, 2.5 * rows + 0.9, sharey=True, sharex=False)
+    within(drawn[0, 0], 0.2)
+    inches = (drawn[0, 0].figure.get_figwidth() - 0.7) / columns - 0.2
+    for ax, e in zip(drawn.flat, shown, strict=True):
+        after = new.get(e.name, e.parameter)
+        text = (texts or {}).get(e.name) or bounds_text(after)
+        _panel(ax, analysis, e, after, f"→ {text}" if after != e.parameter else "stays as it is", inches)
+    # Some ranks are named by their values.
+    ordered = np.sort(analysis.sign * ranked_trials(analysis)[1])
+    values = [score(analysis.sign * float(ordered[round(rank * (len(ordered) - 1))])) for rank in _SHARES]
+    for ax in drawn.flat:
+        ax.set_yticks(_SHARES, values)
+        ax.grid(axis="y")
+    for ax in drawn[:, 0]:
+        ax.set_ylabel(f"{shorten(analysis.metric, 24)}, by rank", y=0.65)
+    marks = [
+        dot_mark("trial", tone().grey, markersize=4),
+        dot_mark(f"one of the best {percent(GOOD)}", tone().blue, markersize=4),
+        line_mark("where these lie", tone().blue, linewidth=2),
+        area_mark("where all lie", tone().light, alpha=0.6),
+        *([area_mark("stays", tone().amber, alpha=0.3)] if changed else []),
+    ]
+    text = f"What is {label}, and what the trials say" if changed else "Nothing changes"
+    title(drawn[0, 0], text, marks, columns=5, lift=points(29))
+    return drawn
+
+
+def _panel(ax: Axes, whole: Analysis, e: ParameterEvidence, new: Parameter, text: str, inches: float) -> None:
+    analysis = having(whole, e.name)
+    table, y, _ = ranked_trials(analysis)
+    better, values = analysis.sign * y, table[e.name].to_numpy()
+    if isinstance(e.parameter, Range) and e.parameter.size >= _FEW:
+        at = _range(ax, analysis, e.name, e.parameter, new, values)
+    else:
+        at = _choices(ax, e, new, values, inches)
+    # From 0, the worst, to 1, the best; equal values share the middle of theirs.
+    ordered, good = np.sort(better), stats.top_mask(better, GOOD)
+    middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
+    for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
+        few = thinned(mask & np.isfinite(at))
+        look: dict[str, Any] = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
+        dots(ax, at[few], middle[few] / max(1, len(better) - 1), color=color, alpha=alpha, **look)
+    ax.axhline(0.5 * _BELOW[1], color=tone().grey, linewidth=0.6)
+    ax.set_ylim(_BELOW[0], 1.05)
+    ax.tick_params(axis="y", length=0)
+    log = " (log scale)" if isinstance(e.parameter, Range) and e.parameter.log else ""
+    for line, weight, above in ((f"{shorten(e.name, 40)}{log}", "bold", 19), (text, "normal", 6)):
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        shown = fitted(line, 1.05 * inches, points(9), lines=1, bold=weight == "bold")
+        ax.annotate(shown, (0, 1), (0, points(above)), fontsize=points(9), fontweight=weight, **place)
+
+
+def _below(density: Floats, top: float) -> Floats:
+    low, high = _BELOW
+    return np.asarray(low + (high - low) * 0.92 * density / top)
+
+
+def _shade(ax: Axes, low: float, high: float) -> None:
+    ax.axvspan(low, high, color=tone().amber, alpha=0.22, linewidth=0, zorder=0)
+
+
+def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, values: Any) -> Floats:
+    """Densities, the shade, and the axis; positions of the trials."""
+    scale, curves = Scale(old), density_curves(analysis, name)
+    top = max(1.0, float(curves.everyone.max()), float(curves.best.max()))
+    at = scale.at(curves.at)
+    ax.fill_between(at, _BELOW[0], _below(curves.everyone, top), color=tone().light, alpha=0.6, linewidth=0)
+    ax.plot(at, _below(curves.best, top), color=tone().blue, linewidth=2)
+    reach, ticks, ends = _HALF * level_spacing(old), [], [0.0, 1.0]
+    if new != old:
+        parts = [(new.low, new.high)] if isinstance(new, Range) else [(v, v) for v in new.grid]
+        raw = np.array(parts, dtype=float)  # may lie outside what it was
+        first, last = old.ends()
+        stay = (old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first)
+        for part in stay:
+            _shade(ax, *(float(v) for v in scale.at(part + np.array([-reach, reach]))))
+        ends += list(stay.ravel())
+        ticks = [float(new.low), float(new.high)] if isinstance(new, Range) else []
+    low, high = (float(v) for v in scale.at([min(ends) - reach, max(ends) + reach]))
+    scale.dress(ax, name, (low, high), ticks)
+    ax.set_xlabel("")
+    unit = old.unit(values)
+    return scale.at(unit + 0.8 * reach * (2 * spread(len(unit)) - 1))
+
+
+def _choices(ax: Axes, e: ParameterEvidence, new: Parameter, values: Any, inches: float) -> Floats:
+    """Shares of every choice, the shade, and the axis; positions of the trials."""
+    cells = cell_axis(e, new, 1.0, most=len(e.levels), letters=28, by_median=False)
+    shares = level_shares(e)
+    good, everyone = np.array([(np.nan_to_num(v.good), v.everyone) for v in shares]).T
+    top = max(float(good.max()), float(everyone.max()), 1e-9)
+    for at, share, color in ((-0.19, everyone, tone().light), (0.19, good, tone().blue)):
+        places = np.arange(len(shares)) + at
+        ax.bar(places, _below(share, top) - _BELOW[0], 0.36, bottom=_BELOW[0], color=color)
+    if new != e.parameter:
+        for run in cells.kept():
+            _shade(ax, *run)
+    label_x(ax, cells, inches)
+    ax.tick_params(axis="x", length=0)
+    index = cells.of(values)
+    return np.where(index >= 0, index + 0.6 * (spread(len(index)) - 0.5), np.nan)
