@@ -121,7 +121,7 @@ def pair(
         return y.of(table[b].to_numpy()) * x.count + x.of(table[a].to_numpy())
 
     cells = cells_of(analysis, cell_of, y.count * x.count)
-    medians, good, count = (v.reshape(shape) for v in (cells.medians, cells.good, cells.n))
+    medians, good, count = cells.medians.reshape(shape), cells.good.reshape(shape), cells.n.reshape(shape)
     lost = cells.tried.reshape(shape) & np.isnan(medians)  # the median is of none that finished
     inches = page_width() - _BESIDE
     rows, columns = y.limits[1] - y.limits[0], x.limits[1] - x.limits[0]
