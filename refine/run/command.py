@@ -10,21 +10,23 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from refine.errors import ObjectiveError, did_you_mean
+from refine.run.supervisor import end, supervised
 from refine.trials.round_record import COMMAND
 from refine.utils.keywords import helped
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _GROUP = re.compile(r"\[([^\[\]]*\{[^\[\]]*)\]")
 _LAST_LINES = 20  # of the error stream, which the error of a failed trial ends with
+_LONGEST = 2**20  # characters of a line that may hold metrics
+_LARGE = 2**26  # bytes of a file from which on its size and time stand for its content
 
 
 @helped
@@ -38,7 +40,8 @@ class Command:
 
     The metrics are the last line of its output that is a JSON object, ``{"val_acc": 0.93}``, or a number alone. An object with
     ``"epoch"`` in it is a report of that epoch: the trial gets a curve, and a pruner may stop it. Everything else it prints is passed
-    over. An exit status other than 0 is a failed trial, with the last lines of its error stream.
+    over. An exit status other than 0 is a failed trial, with the last lines of its error stream. What it leaves running ends with it, and
+    it ends with the process that runs the trial, however that ends.
 
     Args:
         command: The program and its arguments.
@@ -87,13 +90,13 @@ class Command:
 
     @property
     def code(self) -> str:
-        """Fingerprint of the command and of every file that it names: another version of a script is seen."""
+        """Fingerprint of the command and of every file that it names, of large ones by size and time: another version is seen."""
         total = hashlib.sha256(self.command.encode())
         for word in shlex.split(self.command):
             path = Path(self.folder or os.curdir) / word
             with contextlib.suppress(OSError, ValueError):
                 if path.is_file():
-                    total.update(path.read_bytes())
+                    total.update(_content(path))
         return total.hexdigest()[:12]
 
     def words(self, params: Mapping[str, Any], seed: int) -> list[str]:
@@ -134,7 +137,7 @@ class Command:
         }
         try:
             process = subprocess.Popen(  # noqa: S603  # running the person's own program is what it is for
-                words,
+                supervised(words),
                 cwd=self.folder,
                 env={**os.environ, **self.environment, **own},
                 stdin=subprocess.DEVNULL,
@@ -149,14 +152,20 @@ class Command:
                 f"command {self.command!r}: can't be run: {error.strerror or error}"
             ) from None
         said: deque[str] = deque(maxlen=_LAST_LINES)
-        reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
-        reader.start()
-        try:
-            metrics, pruned = _read(process, trial)
-            status = process.wait()
-        finally:
-            _end(process, reader)
-        if status and not pruned:
+        with process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            reader = threading.Thread(target=said.extend, args=(_lines(process.stderr),), daemon=True)
+            reader.start()
+            try:
+                metrics, pruned = _read(process.stdout, trial)
+                if not pruned:
+                    process.wait()
+            finally:
+                end(process)
+                process.wait()
+                reader.join()
+        if (status := process.returncode) and not pruned:
             how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
             raise ObjectiveError(f"{shlex.join(words)}\n{how}: {''.join(said).strip() or 'it said nothing'}")
         if not metrics and not pruned:
@@ -167,6 +176,15 @@ class Command:
         return metrics
 
 
+def _content(path: Path) -> bytes:
+    """What tells a file's content from another; of a large one its size and time."""
+    state = path.stat()
+    if state.st_size >= _LARGE:
+        return f"{state.st_size} {state.st_mtime_ns}".encode()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
 def _whole(group: str, params: Mapping[str, Any]) -> bool:
     """Whether all parameters that a part in brackets asks for are there."""
     return all(
@@ -174,11 +192,10 @@ def _whole(group: str, params: Mapping[str, Any]) -> bool:
     )
 
 
-def _read(process: subprocess.Popen[str], trial: Any) -> tuple[dict[str, float], bool]:
+def _read(output: IO[str], trial: Any) -> tuple[dict[str, float], bool]:
     """The metrics that it prints last, and whether a pruner stopped it."""
     metrics: dict[str, float] = {}
-    assert process.stdout is not None
-    for line in process.stdout:
+    for line in _lines(output):
         found = metrics_of(line)
         if found is None:
             continue
@@ -192,18 +209,14 @@ def _read(process: subprocess.Popen[str], trial: Any) -> tuple[dict[str, float],
     return metrics, False
 
 
-def _end(process: subprocess.Popen[str], reader: threading.Thread) -> None:
-    """Ends it with all that it started, where it still runs, and closes what was read from."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    reader.join(1.0)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    if not reader.is_alive():  # something that it started, and that outlives it, may hold the stream
-        process.stderr.close()
+def _lines(stream: IO[str]) -> Iterator[str]:
+    """The lines of a stream; one that is longer than any metrics are is passed over."""
+    whole = True
+    while line := stream.readline(_LONGEST):
+        ends = line.endswith("\n")
+        if whole and (ends or len(line) < _LONGEST):
+            yield line
+        whole = ends
 
 
 def metrics_of(line: str) -> dict[str, float] | None:

@@ -86,7 +86,7 @@ def timed_out(timeout: float, seconds: float) -> Outcome:
 
 def out_of_memory(used: int, memory: int, seconds: float) -> Outcome:
     """A trial whose worker was killed for what it held."""
-    text = f"its process held {bytes_text(used)}, more than memory={bytes_text(memory)}, and was killed"
+    text = f"its process and those below it held {bytes_text(used)}, more than memory={bytes_text(memory)}, and were killed"
     return Outcome(State.CRASHED, {}, {}, seconds, text, None)
 
 

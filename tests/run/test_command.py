@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +16,7 @@ from typer.testing import CliRunner
 import refine
 from refine.errors import ObjectiveError
 from refine.run.command import metrics_of
+from refine.run.objective import RunningTrial
 from refine.ui.cli import app
 
 TRAIN = """
@@ -102,20 +106,118 @@ def test_a_line_of_other_than_numbers_is_refused():
         metrics_of('{"model": "net"}')
 
 
-@pytest.mark.slow
-def test_a_program_that_is_interrupted_leaves_nothing_behind(tmp_path):
-    sleeper = tmp_path / "sleep.py"
-    sleeper.write_text("import subprocess, sys, time\nsubprocess.Popen(['sleep', '987'])\ntime.sleep(987)\n")
-    script = tmp_path / "go.py"
-    script.write_text(
-        f"import refine\ntree = refine.Tree('q', store={str(tmp_path / 'r.db')!r})\n"
-        f"tree.add_round({{'x': (0.0, 1.0, 5)}}, refine.Command('{sys.executable} {sleeper} {{x}}'), n=3)"
-        ".run(progress=False, timeout=1.0)\n"
-    )
-    subprocess.run([sys.executable, script], cwd=tmp_path, timeout=120, check=False, capture_output=True)
-    time.sleep(0.5)
-    lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
-    assert not [line for line in lines if str(sleeper) in line]
+PROGRAM = """#!/bin/sh
+sleep {mark} &
+setsid sh -c "sleep {mark} & sleep {mark}" &
+sleep {mark} # {mark}
+"""
+COORDINATOR = """
+import signal, sys, refine
+signal.signal(signal.SIGINT, signal.default_int_handler)
+tree = refine.Tree("q", store=sys.argv[1] + "/r.db")
+found = tree.add_round({"x": (0.0, 1.0, 9)}, refine.Command(sys.argv[1] + "/t.sh {x}"), n=6, seed=1)
+found.run(workers=int(sys.argv[2]), grace=0.5, progress=False)
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program that starts others, one of them in a session of its own; and how to find all that runs of it."""
+    mark = f"98765{os.getpid()}.{time.monotonic_ns() % 10**9}"
+    (tmp_path / "t.sh").write_text(PROGRAM.format(mark=mark))
+    (tmp_path / "t.sh").chmod(0o755)
+    (tmp_path / "go.py").write_text(COORDINATOR)
+
+    def running(what=mark):
+        lines = ((p, p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
+        return [p for p, words in lines if any(what in word for word in words) and "-I" not in words]
+
+    def count_of(wanted):
+        deadline = time.monotonic() + 60
+        while len(running()) != wanted:
+            assert time.monotonic() < deadline, [p.cmdline() for p in running()]
+            time.sleep(0.2)
+        return True
+
+    return running, count_of
+
+
+OF_ONE = 5
+"""Processes of such a program whose words name the mark: four that sleep, and a shell between."""
+
+
+def kill_a_worker(process, running):
+    workers = [p for p in running("refine.run.workers.child") if process.pid in {q.pid for q in p.parents()}]
+    before = {p.pid for p in running()}
+    workers[0].kill()
+    while len({p.pid for p in running()} - before) < OF_ONE:
+        time.sleep(0.2)
+    assert len(running()) <= 2 * OF_ONE  # never three programs on two workers
+    process.kill()
+
+
+ENDS = {
+    "kill -9": lambda process, _: process.kill(),
+    "SIGTERM": lambda process, _: process.terminate(),
+    "Ctrl-C twice": lambda process, _: [process.send_signal(signal.SIGINT) or time.sleep(0.5) for _ in "ab"],
+    "a worker is killed": kill_a_worker,
+}
+
+
+def nightly(*values):
+    return pytest.param(*values, marks=pytest.mark.nightly)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("how", "workers"),
+    [
+        ("kill -9", 1),
+        ("kill -9", 2),
+        ("a worker is killed", 2),
+        *(nightly(how, n) for how in ("SIGTERM", "Ctrl-C twice") for n in (1, 2)),
+    ],
+)
+def test_all_that_a_program_started_ends_with_its_worker_and_its_coordinator(tmp_path, program, how, workers):
+    running, count_of = program
+    words = [sys.executable, str(tmp_path / "go.py"), str(tmp_path), str(workers)]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        assert count_of(workers * OF_ONE)
+        ENDS[how](process, running)
+        process.wait(60)
+        assert count_of(0)
+    finally:
+        process.kill()
+
+
+def test_what_a_program_leaves_running_ends_with_it(tmp_path, program):
+    running, _ = program
+    sleeper = (tmp_path / "t.sh").read_text().splitlines()[2].removesuffix(" &")
+    (tmp_path / "t.sh").write_text(f"#!/bin/sh\n{sleeper} &\necho 0.5\n")
+    trial = RunningTrial(1)
+    assert refine.Command(f"{tmp_path / 't.sh'} {{x}}")({"x": 1}, trial) == {"value": 0.5}
+    assert running() == []
+    # A line of 40 MB is passed over, and takes no memory.
+    long = "import sys; [sys.stdout.write('[1, ' * 10_000) for _ in range(1_000)]; print(); print(0.25)"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert refine.Command(f'{sys.executable} -c "{long}" {{x}}')({"x": 1}, trial) == {"value": 0.25}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
+
+
+def test_a_file_that_a_command_names_is_read_in_parts_and_a_large_one_not_at_all(tmp_path):
+    data = tmp_path / "data.bin"
+    program = refine.Command(f"echo {data} {{x}}")
+    codes = []
+    for size in (10, 2**26 - 1, 2**40):  # a hole, of no blocks
+        with data.open("wb") as file:
+            file.truncate(size)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        codes.append(program.code)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+    os.utime(data, ns=(1, 1))
+    assert len({*codes, program.code}) == 4
+    assert program.code == program.code
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -40,6 +41,17 @@ def eat():
         time.sleep(0.02)
 
 
+def eat_below():
+    subprocess.run([sys.executable, "-c", "x = b'x' * 800_000_000; import time; time.sleep(60)"], check=True)
+
+
+def share():
+    """Three processes that hold the same memory."""
+    whole = b"x" * 300_000_000
+    below = [os.fork() or time.sleep(0.5) or os._exit(len(whole) % 2) for _ in "ab"]
+    assert [os.waitpid(pid, 0)[1] for pid in below] == [0, 0]
+
+
 def talk():
     for _ in range(5 * 1024):
         print("x" * 1023)
@@ -60,6 +72,8 @@ FAULTS = {
     "os._exit": ("crashed", lambda: os._exit(7), "exit code 7"),
     "kill -9": ("crashed", lambda: os.kill(os.getpid(), signal.SIGKILL), "signal 9 (SIGKILL)"),
     "memory": ("crashed", eat, "more than memory=700 MB"),
+    "memory below it": ("crashed", eat_below, "more than memory=700 MB"),
+    "memory shared": ("complete", share, ""),
     "talks": ("complete", talk, ""),
     "nonsense": ("failed", lambda: {"value": "very good"}, "got str for 'value'"),
     "raises": ("failed", lambda: throw(ValueError("too large")), "ValueError: too large"),

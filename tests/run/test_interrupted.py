@@ -214,7 +214,7 @@ def test_kill_9_in_the_middle_of_two_workers_loses_no_finished_trial(runs, calm)
 def test_workers_end_with_their_coordinator_whatever_they_do(runs, calm):
     process = runs.held(2)
     orphans = workers_of(process)
-    assert len(orphans) == 2
+    assert len(orphans) == 4  # each with its supervisor
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(orphans, timeout=20)

@@ -156,7 +156,7 @@ def test_nobody_listens_and_another_user_reaches_nothing_of_a_round_that_runs(sh
     with running(shared) as process:
         coordinator = psutil.Process(process.pid)
         everybody = [coordinator, *coordinator.children(recursive=True)]
-        assert len(everybody) == 3
+        assert len(everybody) == 5  # two workers, each with its supervisor
         assert listening(everybody) == []
         with socket.create_server(("127.0.0.1", 0)) as server:  # what would be found
             ours = {connection.laddr.port for connection in listening([psutil.Process()])}

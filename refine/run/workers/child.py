@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from refine.errors import RoundStoppedError
+from refine.run.supervisor import end, supervised
 from refine.run.workers.perform import perform
 from refine.run.workers.task import check_versions, never_loaded, versions
 
@@ -33,8 +34,6 @@ _LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
 _LOOK = 1.0
 _GRACE = 5.0
 """Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later."""
-_ORPHANED = 0.5  # seconds between a process' looks at whether its coordinator is there
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 _HOME = str(Path(__file__).parents[3])
 
@@ -44,26 +43,16 @@ class ChildDiedError(RuntimeError):
 
 
 class Child:
-    """A process that runs what it is told, and this end of its pipe, which has no name that others could open.
+    """A process that runs what it is told, supervised, and this end of its pipe, which has no name that others could open."""
 
-    One that is ``tied`` ends with the thread that makes it, even while a trial holds the interpreter's lock.
-    """
-
-    def __init__(self, environment: Mapping[str, str], *, tied: bool = False) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._pipe, other_end = Pipe()
         with other_end:
             # Without -P, whoever may write into the working directory could give it modules.
-            command = [
-                sys.executable,
-                "-P",
-                "-m",
-                "refine.run.workers.child",
-                str(other_end.fileno()),
-                str(int(tied)),
-            ]
+            command = [sys.executable, "-P", "-m", "refine.run.workers.child", str(other_end.fileno())]
             try:
                 self.process = subprocess.Popen(  # noqa: S603
-                    command,
+                    supervised(command),
                     stdin=subprocess.DEVNULL,
                     pass_fds=(other_end.fileno(),),
                     env=environment,
@@ -141,9 +130,7 @@ class Child:
 
     def end(self) -> None:
         """Ends the process with those that it has started; whoever asks it something is told so."""
-        if self.lives:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        end(self.process)
 
     def close(self) -> None:
         """Ends the process, and waits for that."""
@@ -194,26 +181,8 @@ def _close() -> None:
 # In the child.
 
 
-def _end_with(coordinator: int, tied: bool) -> None:
-    """Ends this process when the one that started it is gone, whatever it does; if tied, the kernel does that too."""
-    if tied and sys.platform.startswith("linux"):
-        # The kernel ends it with the thread that started it, even while a trial holds the interpreter's lock.
-        with contextlib.suppress(OSError, AttributeError):
-            import ctypes
-
-            ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == coordinator:
-            time.sleep(_ORPHANED)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True, name="refine-leash").start()
-
-
-def main(pipe: int, tied: bool) -> None:
+def main(pipe: int) -> None:
     """Answers jobs until nobody sends any."""
-    _end_with(os.getppid(), tied)
     os.set_inheritable(pipe, False)
     with Connection(pipe) as jobs:
         jobs.send_bytes(versions().encode())
@@ -233,4 +202,4 @@ def main(pipe: int, tied: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] == "1")
+    main(int(sys.argv[1]))

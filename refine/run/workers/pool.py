@@ -42,7 +42,6 @@ class Pool:
         self._over = threading.Event()
         self._strikes = 0
         self._given_up: RoundStoppedError | None = None
-        # The kernel ends a worker with the thread that started it, so that thread stays.
         self._threads = [
             threading.Thread(target=self._serve, args=(i,), daemon=True, name="refine-worker")
             for i in range(count)
@@ -113,7 +112,7 @@ class Pool:
                 if self._over.is_set():
                     return None
                 self._children = [other for other in self._children if other.lives]
-                child = Child(_environment(self._trial_threads, number, self._devices), tied=True)
+                child = Child(_environment(self._trial_threads, number, self._devices))
                 self._children.append(child)
             try:
                 child.greet()

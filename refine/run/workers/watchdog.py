@@ -6,12 +6,13 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from refine.run.outcome import Outcome, out_of_memory, timed_out
 from refine.run.resources import Limits
+from refine.run.supervisor import below, processes
 
 LOADING, RUNNING, ENDED = "loading", "running", "ended"
 """What a worker does with a trial: gets the objective, runs it, or has its outcome, which may be on its way. The
@@ -94,17 +95,22 @@ class Watchdog:
                 yield Mark(int(parts[0]), int(parts[1]), parts[2])
 
     def _watch(self) -> None:
-        while not self._over.wait(_EVERY):
-            seen = set()
+        took = 0.0
+        while not self._over.wait(
+            max(_EVERY, 10 * took)
+        ):  # a tenth of a core at most, however many processes there are
+            seen, begun = set(), time.monotonic()
+            children = {} if self._limits.memory is None else processes()
             for known in self._marks():
                 seen.add(known.token)
                 if known.phase != ENDED and known.token not in self._endings:
-                    self._look(known)
+                    self._look(known, children)
+            took = time.monotonic() - begun
             for token in set(self._processes) - seen:
                 self._processes.pop(token, None)
                 self._began.pop(token, None)
 
-    def _look(self, known: Mark) -> None:
+    def _look(self, known: Mark, children: Mapping[int, Sequence[int]]) -> None:
         import psutil
 
         with contextlib.suppress(psutil.Error):
@@ -115,17 +121,34 @@ class Watchdog:
             if known.phase == RUNNING:
                 self._began.setdefault(known.token, time.monotonic())
             seconds = time.monotonic() - self._began.get(known.token, time.monotonic())
-            ending = self._exceeded(process, seconds)
+            ending = self._exceeded(process, seconds, children)
             if ending is not None and process.is_running() and (self.folder / str(known)).exists():
                 self._endings[known.token] = ending
-                for victim in (process, *process.children(recursive=True)):
-                    with contextlib.suppress(psutil.Error):
-                        victim.kill()
+                process.kill()  # and its supervisor what it started
 
-    def _exceeded(self, process: Any, seconds: float) -> Outcome | None:
+    def _exceeded(
+        self, process: Any, seconds: float, children: Mapping[int, Sequence[int]]
+    ) -> Outcome | None:
         timeout, memory = self._limits
         if timeout is not None and seconds > timeout:
             return timed_out(timeout, seconds)
-        if memory is not None and (used := process.memory_info().rss) > memory:
+        if memory is not None and (used := _held(process, memory, children)) > memory:
             return out_of_memory(used, memory, seconds)
         return None
+
+
+def _held(process: Any, memory: int, children: Mapping[int, Sequence[int]]) -> int:
+    """Bytes that a process and those below it hold: where that seems too much, with what they share counted once."""
+    import psutil
+
+    def total(call: str, field: str) -> int:
+        held = 0
+        for pid in family:
+            with contextlib.suppress(psutil.Error):  # it has ended
+                held += getattr(getattr(psutil.Process(pid), call)(), field)
+        return held
+
+    family = [process.pid, *below(process.pid, children)]
+    resident = total("memory_info", "rss")
+    shares = psutil.LINUX and len(family) > 1 and resident > memory
+    return total("memory_full_info", "pss") if shares else resident
