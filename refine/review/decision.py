@@ -17,6 +17,9 @@ from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 from refine.stats import Forecast
 
+LONGEST_NOTE = 10_000
+"""Letters of a note, a reason or anything else that somebody says."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -122,9 +125,13 @@ def not_written(again: Decision, first: Decision | None, planned: int | None) ->
 
 
 def check_note(note: Any) -> str:
-    """``note`` if it is text, else a ReviewError."""
+    """``note`` if it is text of at most :data:`LONGEST_NOTE` letters, else a ReviewError."""
     if not isinstance(note, str):
         raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
+    if len(note) > LONGEST_NOTE:
+        raise ReviewError(
+            f"a note must be a text of at most {LONGEST_NOTE:,} letters, got {len(note):,}; say less"
+        )
     if bad := unstorable(note):
         raise ReviewError(f"a note {bad}")
     return note

@@ -123,6 +123,10 @@ def run_round(
                 known[mark] = store.add_environment(stored.pk, {**outcome.environment, **ours})
             return made._replace(environment=known[mark])
 
+        def tell(made: Trial, value: float | None) -> None:
+            if options.hooks:  # what is stored is told, also where the round ends with it
+                options.hooks.call(_finished(node.id, made, value, watch.done + watch.seen + 1, total))
+
         writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(Watch(node, total, todo, records, goal, options.progress))
         ahead = PER_WORKER
@@ -145,7 +149,9 @@ def run_round(
             try:
                 outcome, value = judged(outcome, metric, others=watch.metric_seen)
             except ObjectiveError:
-                writer.add(kept(task, outcome))  # with all its metrics
+                made = kept(task, outcome)
+                writer.add(made)  # with all its metrics
+                tell(made, None)
                 raise
             made = kept(task, outcome)
             if steered is None:
@@ -154,10 +160,9 @@ def run_round(
                 steered.tell(task, outcome, value)
                 writer.add(made._replace(shown=steered.shown(task)))
                 steered.check(outcome)
+            tell(made, value)
             watch.see(outcome, value if outcome.state == State.COMPLETE else None)
             _log.debug("round %s: trial %s %s, %s", node.id, task.key, outcome.state, value)
-            if options.hooks:
-                options.hooks.call(_finished(node.id, made, value, watch.ended_here(), total))
         left = todo - watch.seen
         _log.info("round %s: %d trials run, %d left", node.id, watch.seen, left)
         if left > 0 and not stop() and (why := over() or options.ending.of_trials(watch.seen)):
@@ -272,10 +277,6 @@ class Watch:
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(OSError):
             self.bar.close()
-
-    def ended_here(self) -> int:
-        """How many trials of the round have ended by now."""
-        return self.done + self.seen
 
     def say_left(self, why: str, left: int) -> None:
         """Says, below the bar, that the run ended in order and what is left."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from refine.errors import ReviewError, RoundStoppedError
+from refine.errors import ReviewError
 from refine.report.pages.proposal import claim_sentence
 from refine.space.parameters import Range
 from refine.utils.format import percent, plural, probability
 
 if TYPE_CHECKING:
-    from refine.analysis.judgement import Judgement
     from refine.review.review import Review
     from refine.tree.round import Round
     from refine.tree.tree import Tree
+    from refine.trials.trial import FinishedTrial
 
 Named = str | dict[str, Any] | None
 """A configuration, as JSON has it."""
@@ -45,6 +45,7 @@ class Assistant:
     may_accept: bool = False
     objective_of: Callable[[Round], Mapping[str, Any]] = lambda _: {}
     ran: int = field(default=0, init=False)
+    _before: int = field(default=0, init=False, repr=False)
     _one_run: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @property
@@ -107,17 +108,11 @@ class Assistant:
         with self.open_tree() as tree:
             if not seeds:
                 return str(tree.judge(a, b).details)
-            with self._one_run, contextlib.redirect_stdout(sys.stderr):
-                self._afford(seeds, "run")
-                seen = tree.judge(a, b)
-                given = self.objective_of(tree[seen.a.round])
-                known, before = len(seen.a.fresh) + len(seen.b.fresh), _run_again(tree, seen)
-                try:
-                    found = tree.judge(a, b, budget=known + seeds, progress=False, **given)
-                finally:  # those that failed count, too
-                    ended = _run_again(tree, seen) - before
-                    self.ran += ended
-            return f"{plural(ended, 'run')} under new seeds; {self.budget - self.ran} left of the budget.\n\n{found.details}"
+            with self._running(seeds, "run"):
+                judged = tree.judge(a, b)
+                known = len(judged.a.fresh) + len(judged.b.fresh)
+                judged = tree.judge(a, b, budget=known + seeds, **self._options(tree[judged.a.round]))
+                return f"{self._spent('run', ' under new seeds')}\n\n{judged.details}"
 
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> str:
         """Stores a suggestion for the person who decides: bounds with a reason, beside what is proposed. It changes no round.
@@ -141,28 +136,35 @@ class Assistant:
         """Runs more of a round's planned trials, as many as the budget still allows."""
         if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
             raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}")
-        with self._one_run, self.open_tree() as tree:  # several clients share one budget
-            self._afford(trials, "trial")
-            found = tree[round_id]
-            before = len(found.trials)
-            # The protocol owns the output.
-            with contextlib.redirect_stdout(sys.stderr):
-                try:
-                    found.run(trials=trials, progress=False, **self.objective_of(found))
-                except RoundStoppedError:
-                    self.ran += len(tree[round_id].trials) - before
-                    raise
-            ended = len(found.trials) - before
-            self.ran += ended
-            return f"{plural(ended, 'trial')} ran; {self.budget - self.ran} left of the budget.\n\n{found.details}"
+        with self.open_tree() as tree, self._running(trials, "trial"):
+            round_ = tree[round_id]
+            round_.run(trials=trials, **self._options(round_))
+            return f"{self._spent('trial')}\n\n{round_.details}"
 
-    def _afford(self, count: int, what: str) -> None:
-        left = self.budget - self.ran
-        if count > left:
-            raise ReviewError(
-                f"{plural(count, what)} {'is' if count == 1 else 'are'} more than the {left} left of a budget of {self.budget}; ask for fewer, or ask the person "
-                "for a larger one: refine mcp STORE --budget N"
-            )
+    @contextlib.contextmanager
+    def _running(self, count: int, what: str) -> Iterator[None]:
+        """While trials run, one call at a time: several clients share a budget. The protocol owns the output."""
+        with self._one_run:
+            left = self.budget - self.ran
+            if count > left:
+                raise ReviewError(
+                    f"{plural(count, what)} {'is' if count == 1 else 'are'} more than the {left} left of a budget of {self.budget}; ask for fewer, or ask "
+                    "the person for a larger one: refine mcp STORE --budget N"
+                )
+            self._before = self.ran
+            with contextlib.redirect_stdout(sys.stderr):
+                yield
+
+    def _options(self, round_: Round) -> dict[str, Any]:
+        return {"progress": False, "on_trial": self._count, **self.objective_of(round_)}
+
+    def _count(self, _: FinishedTrial) -> None:
+        """Whatever is stored counts at once, however it ended: a run that is refused half-way has run."""
+        self.ran += 1
+
+    def _spent(self, what: str, how: str = "") -> str:
+        ended = plural(self.ran - self._before, what)
+        return f"{ended}{how or ' ran'}; {self.budget - self.ran} left of the budget."
 
     def accept(self, round_id: str, edits: dict[str, Any], note: str, n: int | None = None) -> str:
         """Decides: accepts the proposal with edits and creates the next round. Refused unless the person allowed it."""
@@ -174,11 +176,6 @@ class Assistant:
         with self.open_tree() as tree:
             child = _edited(tree[round_id], edits).accept(note, n=n, author=self.author)
             return str(child)
-
-
-def _run_again(tree: Tree, seen: Judgement) -> int:
-    """How many runs under new seeds there are in the rounds of both configurations, however they ended."""
-    return sum(len(tree[id_].replicates) for id_ in {seen.a.round, seen.b.round})
 
 
 def _edited(found: Round, edits: Mapping[str, Any]) -> Review[Round]:

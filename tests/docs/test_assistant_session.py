@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,7 +32,7 @@ class Session(Terminal):
     def called(self, name, arguments, answer):
         """Notes a call and the beginning of its answer."""
         said = ", ".join(f"{k}={json.dumps(v)}" for k, v in arguments.items())
-        lines = [line.rstrip() for line in answer.splitlines()]
+        lines = [line.rstrip() for line in re.sub(r"</?study id=\w+>\n?", "", answer).splitlines()]
         most = _LINES.get(name, 8)
         if not most:
             return
@@ -82,7 +83,7 @@ def test_an_assistant_beside_a_person(tmp_path):
             child = [r.id for r in refine.Tree("space", store=tmp_path / "study.db").rounds][-1]
             assert "20 trials ran; 0 left of the budget" in await call("run", round_id=child, trials=20)
             assert "more than the 0 left of a budget of 20" in await call("run", round_id=child, trials=1)
-            assert (await call("judge", a=child)).startswith(("KEEP", "CONFIRM", "DISCARD"))
+            assert re.match(r"<study id=\w+>\n(KEEP|CONFIRM|DISCARD)", await call("judge", a=child))
             scored = await call("calibration")
             assert "suggested by agent:ann: Keeps" in scored
             assert "agent:ann made 1 suggestion" in scored

@@ -50,7 +50,7 @@ SCIENTIFIC = {**dict.fromkeys(SPACE, "nuisance"), "kind": "scientific"}
 def test_the_goal_is_a_note_or_a_scientific_parameter():
     frame = trials(middle)
     assert checks(frame)["goal"].verdict == "warn"
-    assert says(checks(frame, goal="low dropout?")["goal"]) == "It explores: low dropout?"
+    assert says(checks(frame, goal="low dropout?")["goal"]) == 'It explores: "low dropout?"'
     asked = checks(frame, roles=SCIENTIFIC)["goal"]
     assert (asked.verdict, figure(asked)) == ("pass", "1 scientific parameter, 2 nuisance")
     analysis = refine.analyze(SPACE, frame)
@@ -220,7 +220,7 @@ def test_a_round_and_its_review_ask_the_same(tree, space):
     review = root.propose()
     by_review, by_round = review.checks(), root.checks()
     assert [c.key for c in by_review.checks] == [c.key for c in by_round.checks]
-    assert says(by_round["goal"]) == "It explores: first"
+    assert says(by_round["goal"]) == 'It explores: "first"'
     child = review.accept(n=40).run(progress=False)
     assert "over the best before" in figure(child.checks()["noise"])
     root.set_roles(optimizer="scientific")

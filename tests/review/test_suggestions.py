@@ -74,7 +74,7 @@ def test_only_trials_that_ended_after_it_test_a_suggestion(tree, space):
     assert 0 < tree.calibration().suggestions[0].contest.later <= 40
 
 
-def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, review):
+def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, review, tmp_path):
     bold(review).suggest("rates below 1.25 never won", author="agent:ann")
     (seen,) = review.suggestions
     assert seen.probability == pytest.approx(review.proposal.probability_of(bold(review).space))
@@ -82,6 +82,9 @@ def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, r
     text = str(review.details)
     assert "suggested by" in text
     assert "rates below 1.25 never won" in text
+    report = review.report(tmp_path / "reports").read_text()
+    for said in ("Suggested by agent:ann", "The suggested space keeps", "The proposed one keeps"):
+        assert said in report
     taken = review.edit(junk=(1, 3)).take(1)
     assert taken.space == bold(review).space
     assert review.take(seen).space == taken.space

@@ -207,7 +207,7 @@ _LOOKS = "It is the best of {trials:trial} judged on the same validation rows"
 _SAYS: dict[str, Say] = {
     "goal.narrows_question": "The proposal narrows {decided:and}, which the round asks about: accepting it answers the question.",
     "goal.question": "It asks about {scientific:and}; everything else is tuned so that the comparison is fair.",
-    "goal.explores": "It explores: {note}",
+    "goal.explores": 'It explores: "{note}"',
     "goal.no_goal": "It explores, without a note that says why.",
     "edges.piled_up": _piled,
     "edges.widened": _piled,

@@ -155,7 +155,7 @@ def _suggestions(review: Review) -> list[Block]:
     ]
     for i, s in enumerate(found, 1):
         numbers = percent(s.volume_kept), probability(s.probability)
-        rows.append((str(i), s.decision.author, suggested_text(s), *numbers, s.decision.note))
+        rows.append((str(i), s.decision.author, suggested_text(s), *numbers, f'"{s.decision.note}"'))
     head = ("", "suggested by", "instead of what is proposed", "keeps", "probability", "why")
     legend = f"probability: that the best inside is {within_text(claim)} the best in the present space, of each on the same evidence."
     return [Grid(head, tuple(rows), right=(3,), wide=(5,)), Text(legend, "faint", Action("review.take", 1))]

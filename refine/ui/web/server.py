@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from refine.ui.web.session import Session
 
-_LARGEST = 1_000_000  # bytes of a message: a note and a few hundred edits
+LARGEST = 1_000_000
+"""Bytes of a message: a note and a few hundred edits."""
+
 HOST = "127.0.0.1"
 
 _HEADERS = {
@@ -107,7 +109,7 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
         body = bytearray()
         async for part in request.stream():
             body += part
-            if len(body) > _LARGEST:
+            if len(body) > LARGEST:
                 return nothing(413)
         try:
             message = json.loads(bytes(body))

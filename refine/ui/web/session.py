@@ -65,7 +65,6 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 
-_LONGEST_NOTE = 10_000
 _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
@@ -313,7 +312,6 @@ class Session:
 
     def _mark(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
-        _text(message.get("text"))
         said = mark(found, self._sheet(message), message)
         return {**self._trial(message), "said": said}
 
@@ -336,7 +334,7 @@ class Session:
         return {**content, **said, "warning": warning, "code": code}
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
-        kind, note = message["kind"], _text(message.get("note"))
+        kind, note = message["kind"], message.get("note") or ""
         review = self._same(message)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
@@ -377,7 +375,7 @@ class Session:
 
     def _choose(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
-        found.choose(message["point"], note=_text(message.get("note")))
+        found.choose(message["point"], note=message.get("note") or "")
         return {"text": f"Chosen. It is stored as a decision on round {found.id}."}
 
     # Rounds and reviews.
@@ -487,10 +485,3 @@ def _about(found: Round) -> str:
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
     judged = judged_text(goals, found.node.subject_to)
     return " · ".join(part for part in (judged, note, decided) if part)
-
-
-def _text(written: str | None) -> str:
-    """What somebody wrote, if the page may store as much."""
-    if len(written or "") > _LONGEST_NOTE:
-        raise ReviewError(f"a note must be a text of at most {_LONGEST_NOTE:,} letters")
-    return written or ""
