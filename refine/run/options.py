@@ -26,6 +26,14 @@ class RunKeywords(ResourceKeywords, total=False):
     on_trial: TrialHook | Sequence[TrialHook] | None
 
 
+class RoundKeywords(RunKeywords, total=False):
+    """The same, with what ends a run before its plan is done."""
+
+    hours: float | None
+    until: datetime | str | None
+    trials: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Resources):
     """What trials run on, what is shown meanwhile, and which run again.

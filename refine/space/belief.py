@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -18,7 +17,6 @@ import numpy.typing as npt
 from refine.errors import SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import decode, encode, label, round_significant, value_key
-from refine.space.files import file_data
 from refine.space.parameters import Parameter, Range, is_finite
 from refine.space.space import Space
 from refine.utils.arrays import Floats
@@ -291,7 +289,7 @@ def _text(said: Weights) -> str:
 
 def _said_from_json(name: str, data: Any) -> Near | Weights:
     if isinstance(data, Mapping) and "near" in data:
-        return _near(data)
+        return Near(data["near"], **{k: v for k, v in data.items() if k != "near"})
     if isinstance(data, Mapping) and set(data) == {"weights"}:
         return tuple((decode(choice), float(weight)) for choice, weight in data["weights"])
     raise SpaceError(f"belief: {name}: must be a number that it is near, or weights of choices, got {data!r}")
@@ -305,67 +303,43 @@ def _code(said: Near | Weights, value: Callable[[Any], str]) -> str:
 
 # As it is typed.
 
-_FORMS = (
-    "'lr=near 1e-3 x3' (within a factor of 3), 'dropout=near 0.2 +-0.1', 'optimizer=adam:0.7,sgd:0.2', or a .toml or .json file "
-    "with lr = {near = 1e-3, within_factor = 3} and optimizer = {adam = 0.7}"
-)
+_FORMS = "'lr=near 1e-3 x3' (within a factor of 3), 'dropout=near 0.2 +-0.1', or 'optimizer=adam:0.7,sgd:0.2'"
 
 
 def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
-    """The belief that somebody types, a parameter at a time, or in a file; ``option`` is what errors call them.
+    """The belief that somebody types, a parameter at a time; ``option`` is what errors call them.
 
-    Each is ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH``, ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``, or the path of
-    a ``.toml`` or ``.json`` file. ``none`` alone takes back what was believed. Raises SpaceError: another form, a file
-    that can't be read, or a parameter twice.
+    Each is ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH`` or ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``. ``none`` alone
+    takes back what was believed. Raises SpaceError: another form, or a parameter twice.
     """
-    if list(texts) == ["none"]:
-        return {}
     said: dict[str, Any] = {}
-    for text in texts:
+    for text in [] if list(texts) == ["none"] else texts:
+        name, _, form = (part.strip() for part in text.partition("="))
         try:
-            more = _read(Path(text)) if text.endswith((".toml", ".json")) else _typed(text)
+            what = _typed(form) if name else None
         except SpaceError as error:
-            raise SpaceError(f"{option}: {error}") from None
-        if twice := said.keys() & more.keys():
-            raise SpaceError(f"{option}: {min(twice)} is given twice; leave one of them out")
-        said |= more
+            raise SpaceError(f"{option}: {name}: {error}") from None
+        if what is None:
+            raise SpaceError(f"{option}: got {text!r}; write {_FORMS}")
+        if name in said:
+            raise SpaceError(f"{option}: {name} is given twice; leave one of them out")
+        said[name] = what
     return said
 
 
-def _typed(text: str) -> dict[str, Any]:
-    name, equals, said = (part.strip() for part in text.partition("="))
-    words = said.split()
-    if not (name and equals and said):
-        raise SpaceError(f"got {text!r}; write {_FORMS}")
+def _typed(form: str) -> Any:
+    """What is believed of one parameter; ``None`` where this is no form of it."""
+    words = form.split()
     try:
-        if words[0] == "near" and len(words) == 3:
+        if words[:1] == ["near"] and len(words) == 3:
             for mark, width in (("+-", "within"), ("x", "within_factor")):
                 if words[2].startswith(mark):
-                    return {name: Near(float(words[1]), **{width: float(words[2].removeprefix(mark))})}
-        if words[0] != "near" and ":" in said:
-            pairs = [part.rpartition(":") for part in said.split(",")]
-            return {name: {choice.strip(): float(weight) for choice, _, weight in pairs}}
-    except SpaceError as error:
-        raise SpaceError(f"{name}: {error}") from None
-    except ValueError:
+                    return Near(float(words[1]), **{width: float(words[2].removeprefix(mark))})
+        elif ":" in form:
+            pairs = [part.rpartition(":") for part in form.split(",")]
+            return {choice.strip(): float(weight) for choice, _, weight in pairs}
+    except SpaceError:
+        raise
+    except ValueError:  # no number
         pass
-    raise SpaceError(f"{name}: got {said!r}; write {_FORMS}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    data = file_data(path, str(path))
-    if not isinstance(data, Mapping) or not all(isinstance(said, Mapping) for said in data.values()):
-        raise SpaceError(f"{path}: must map parameters to tables; such as {_FORMS}")
-    read: dict[str, Any] = {}
-    for name, said in data.items():
-        try:
-            read[name] = _near(said) if "near" in said else dict(said)
-        except SpaceError as error:
-            raise SpaceError(f"{name}: {error}") from None
-    return read
-
-
-def _near(data: Mapping[str, Any]) -> Near:
-    if unknown := sorted(data.keys() - {"near", "within", "within_factor"}):
-        raise SpaceError(f"near goes with within or within_factor, got {unknown[0]!r}; leave it out")
-    return Near(data["near"], **{k: v for k, v in data.items() if k != "near"})
+    return None

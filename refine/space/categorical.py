@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError, did_you_mean
 from refine.space.encoding import Reference, dumps, encode, freeze, label, value_key
-from refine.space.parameters import ABSENT, Mask, Parameter, number_of
+from refine.space.parameters import Mask, Parameter, number_of
 from refine.utils.arrays import Floats
 from refine.utils.keywords import helped
 
@@ -29,7 +29,7 @@ class Categorical(Parameter):
         values: What to choose from.
         ordered: Whether the choices have an order that statistics, samplers and proposals may use; ``None`` for: if all
             are numbers. Holds the answer afterwards.
-        when: As for :class:`Float`, like ``otherwise``.
+        when: As for :class:`Float`.
 
     Raises:
         SpaceError: No values, a value twice, NaN, an object that can't be imported again, or ``ordered`` is no bool.
@@ -43,7 +43,6 @@ class Categorical(Parameter):
     ordered: bool | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     grid: tuple[Any, ...] = field(init=False)
     when: str | None = field(default=None, kw_only=True)
-    otherwise: Any = field(default=ABSENT, kw_only=True)
 
     def __post_init__(self) -> None:
         if isinstance(self.values, str | bytes | dict | set | frozenset) or not isinstance(
@@ -87,11 +86,11 @@ class Categorical(Parameter):
 
     def like(self, values: Sequence[Any]) -> Categorical:
         """Other choices, with the order, or the lack of one, and the condition that are declared of these."""
-        return Categorical(values, ordered=self.declared_order, when=self.when, otherwise=self.otherwise)
+        return Categorical(values, ordered=self.declared_order, when=self.when)
 
-    def under(self, when: str | None, otherwise: Any = ABSENT) -> Categorical:
+    def under(self, when: str | None) -> Categorical:
         """The same choices under another condition."""
-        return Categorical(self.grid, ordered=self.declared_order, when=when, otherwise=otherwise)
+        return Categorical(self.grid, ordered=self.declared_order, when=when)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -166,12 +165,8 @@ class Categorical(Parameter):
     def to_json(self) -> dict[str, Any]:
         """Kind and encoded values; the order only where it is declared."""
         order = {} if self.declared_order is None else {"ordered": self.ordered}
-        return {
-            "type": "categorical",
-            "values": [encode(v) for v in self.grid],
-            **order,
-            **self._condition_json(),
-        }
+        condition = {} if self.when is None else {"when": self.when}
+        return {"type": "categorical", "values": [encode(v) for v in self.grid], **order, **condition}
 
     def describe(self) -> str:
         """Kind and labels."""
@@ -180,10 +175,12 @@ class Categorical(Parameter):
         order = "ordered " if self.ordered else ""
         return f"{order}categorical{self._condition_text()}: {', '.join(self.labels)}"
 
-    def __repr__(self) -> str:
+    def code(self, spelled: Callable[[Any], str] | None = None) -> str:
+        """See :meth:`Parameter.code`."""
         order = "" if self.declared_order is None else f", ordered={self.ordered}"
-        values = ", ".join(repr(v) if isinstance(v, str) else exact(v) for v in self.grid)
-        return f"Categorical({', '.join([f'[{values}]{order}', *self.condition_code()])})"
+        values = ", ".join(map(spelled or (lambda v: repr(v) if isinstance(v, str) else exact(v)), self.grid))
+        when = "" if self.when is None else f", when={self.when!r}"
+        return f"Categorical([{values}]{order}{when})"
 
 
 def exact(value: Any) -> str:

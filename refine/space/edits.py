@@ -50,7 +50,7 @@ def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Paramete
     """
     new = _edited(old, value, now)
     # What an edit doesn't speak of stays: a parameter that has no condition of its own gets the one there was.
-    return new.under(old.when, old.otherwise) if old.when is not None and new.when is None else new
+    return new.under(old.when) if old.when is not None and new.when is None else new
 
 
 def _edited(old: Parameter, value: Any, now: Parameter | None) -> Parameter:

@@ -17,8 +17,8 @@ from refine.space.parsing import RANGES, parse
 from refine.space.space import Space
 from refine.utils.objects import found_object
 
-_RANGE = ("low", "high", "levels", "log", "type", "within", "step", "base", "when", "otherwise")
-_CHOICES = ("values", "ordered", "when", "otherwise")
+_RANGE = ("low", "high", "levels", "log", "type", "within", "step", "base", "when")
+_CHOICES = ("values", "ordered", "when")
 
 
 def read_space(where: str) -> Space:
@@ -26,7 +26,7 @@ def read_space(where: str) -> Space:
 
     A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed value,
     or a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high`` are needed;
-    two whole numbers make integers. ``step``, ``base``, ``within``, ``when`` and ``otherwise`` mean what they mean in Python.
+    two whole numbers make integers. ``step``, ``base``, ``within`` and ``when`` mean what they mean in Python.
     Choices whose order is declared are ``{ values = ["small", "large"], ordered = true }``, a class or function is ``{ import =
     "keras.optimizers.Adam" }``. What ``space.to_json()`` gives is read as well.
 
@@ -99,14 +99,8 @@ def _choices(value: Mapping[str, Any]) -> Parameter:
     _check_keys(value, _CHOICES, "choices have")
     if not isinstance(value["values"], list):
         raise SpaceError(f"values must be a list, got {value['values']!r}")
-    return Categorical(
-        [_value(v) for v in value["values"]], ordered=value.get("ordered"), **_condition(value)
-    )
-
-
-def _condition(value: Mapping[str, Any]) -> dict[str, Any]:
-    condition = {"when": value["when"]} if "when" in value else {}
-    return {**condition, "otherwise": _value(value["otherwise"])} if "otherwise" in value else condition
+    choices = [_value(v) for v in value["values"]]
+    return Categorical(choices, ordered=value.get("ordered"), when=value.get("when"))
 
 
 def _range(value: Mapping[str, Any]) -> Parameter:
@@ -117,10 +111,10 @@ def _range(value: Mapping[str, Any]) -> Parameter:
     kind = value.get("type", "integer" if whole else "float")
     if kind not in list(RANGES):
         raise SpaceError(f"type must be 'float' or 'integer', got {kind!r}")
-    rest = {key: value[key] for key in ("levels", "log", "step", "base") if key in value}
+    rest = {key: value[key] for key in ("levels", "log", "step", "base", "when") if key in value}
     if "within" in value:
         rest["within"] = _within(value["within"])
-    return RANGES[kind](value["low"], value["high"], **rest, **_condition(value))
+    return RANGES[kind](value["low"], value["high"], **rest)
 
 
 def _within(value: Any) -> Any:

@@ -6,7 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from itertools import pairwise
 from typing import Any, NamedTuple, Self, final
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from refine.errors import SpaceError
 from refine.space.constraints import condition_of
-from refine.space.encoding import Reference, encode, freeze, label, round_significant, value_key
+from refine.space.encoding import label, round_significant, value_key
 from refine.space.rounding import ABOUT, round_levels
 from refine.utils.arrays import Floats
 from refine.utils.keywords import helped
@@ -31,15 +30,6 @@ Within = tuple[float | None, float | None]
 """Hard limits of a range, below and above; ``None`` where there is none."""
 
 
-class Absent(Enum):
-    """The value of a parameter that is not there: none."""
-
-    ABSENT = "absent"
-
-
-ABSENT = Absent.ABSENT
-
-
 class Parameter(ABC):
     """One axis of a space. Immutable; knows nothing of its name.
 
@@ -49,12 +39,10 @@ class Parameter(ABC):
     Attributes:
         grid: The levels, in order, as frozen values.
         when: The condition under which configurations have it, in its canonical spelling; ``None`` for always.
-        otherwise: What they have where it is not met; ``ABSENT`` for nothing.
     """
 
     grid: tuple[Any, ...]
     when: str | None
-    otherwise: Any
 
     @property
     def size(self) -> int:
@@ -101,7 +89,7 @@ class Parameter(ABC):
         """measure(new within this) / measure(this), in this parameter's declared scale; a share of the levels for choices."""
 
     @abstractmethod
-    def under(self, when: str | None, otherwise: Any = ABSENT) -> Self:
+    def under(self, when: str | None) -> Self:
         """The same parameter under another condition; SpaceError where that is no expression."""
 
     @abstractmethod
@@ -112,48 +100,32 @@ class Parameter(ABC):
     def describe(self) -> str:
         """Kind and actual levels in one line: ``float, log: 0.001, 0.01, 0.1``, ``categorical: Adam, Nadam`` or ``fixed: 150``."""
 
+    @abstractmethod
+    def code(self, spelled: Callable[[Any], str] | None = None) -> str:
+        """The call that makes it, without its module; ``spelled`` writes its values, by default as they are shown."""
+
+    def __repr__(self) -> str:
+        return self.code()
+
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
     def _check_condition(self) -> None:
-        """Makes the condition canonical; SpaceError where it is none, or there is none that ``otherwise`` could go with."""
+        """Makes the condition canonical; SpaceError where it is none."""
         if self.when is not None:
             self._set(when=condition_of(self.when).expression)
-        elif self.otherwise is not ABSENT:
-            raise SpaceError(
-                f"otherwise= is the value where a condition isn't met, got {self.otherwise!r} without one; add when="
-            )
-        if self.otherwise is not ABSENT:
-            self._set(otherwise=freeze(self.otherwise))
-
-    def _condition_json(self) -> dict[str, Any]:
-        if self.when is None:
-            return {}
-        rest = {} if self.otherwise is ABSENT else {"otherwise": encode(self.otherwise)}
-        return {"when": self.when, **rest}
 
     def _condition_text(self) -> str:
         """``, when optimizer == 'sgd'``; empty where there is none."""
-        if self.when is None:
-            return ""
-        return f", when {self.when}" + (
-            "" if self.otherwise is ABSENT else f", otherwise {label(self.otherwise)}"
-        )
-
-    def condition_code(self) -> list[str]:
-        """The condition as arguments of a call."""
-        if self.when is None:
-            return []
-        value = self.otherwise
-        text = value.path.replace(":", ".") if isinstance(value, Reference) else repr(value)
-        return [f"when={self.when!r}", *([] if value is ABSENT else [f"otherwise={text}"])]
+        return "" if self.when is None else f", when {self.when}"
 
 
 @dataclass(frozen=True, repr=False)
 class Range(Parameter):
     """What floats and integers have in common: two ends, a scale and levels between."""
 
+    ordered = numeric = True  # type: ignore[assignment]
     low: float
     high: float
     levels: int | Sequence[float] | None = field(default=None, compare=False)
@@ -163,7 +135,6 @@ class Range(Parameter):
     step: float | None = field(default=None, kw_only=True)
     base: float | None = field(default=None, kw_only=True)
     when: str | None = field(default=None, kw_only=True)
-    otherwise: Any = field(default=ABSENT, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_ends(self.low, self.high, self.log)
@@ -184,26 +155,15 @@ class Range(Parameter):
     @property
     def declared(self) -> dict[str, Any]:
         """What a range made of this one has in common with it: scale, limits, step or base, and condition."""
-        names = ("log", "within", "step", "base", "when", "otherwise")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("log", "within", "step", "base", "when")}
 
-    def under(self, when: str | None, otherwise: Any = ABSENT) -> Self:
+    def under(self, when: str | None) -> Self:
         """The same range under another condition."""
-        return replace(self, levels=self.grid, when=when, otherwise=otherwise)
+        return replace(self, levels=self.grid, when=when)
 
     def with_levels(self, levels: Sequence[float]) -> Self:
         """A range of this kind, scale, limits and step with other levels."""
         return replace(self, low=levels[0], high=levels[-1], levels=levels)
-
-    @property
-    def ordered(self) -> bool:
-        """Ranges are ordered."""
-        return True
-
-    @property
-    def numeric(self) -> bool:
-        """Ranges are of numbers."""
-        return True
 
     def index(self, value: Any) -> int:
         """The level number of ``value``."""
@@ -269,11 +229,10 @@ class Range(Parameter):
 
     def to_json(self) -> dict[str, Any]:
         """Kind, explicit levels and scale; what else is declared only where it is."""
-        limits = {} if self.within is None else {"within": list(self.within)}
-        lattice = {n: v for n, v in (("step", self.step), ("base", self.base)) if v is not None}
-        kind = type(self).__name__.lower()
-        stated = {**limits, **lattice, **self._condition_json()}
-        return {"type": kind, "levels": list(self.grid), "log": self.log, **stated}
+        kind, within = type(self).__name__.lower(), None if self.within is None else list(self.within)
+        stated = {"within": within, "step": self.step, "base": self.base, "when": self.when}
+        declared = {n: v for n, v in stated.items() if v is not None}
+        return {"type": kind, "levels": list(self.grid), "log": self.log, **declared}
 
     def describe(self) -> str:
         """``float, log: 0.001, 0.01, 0.1``."""
@@ -283,19 +242,18 @@ class Range(Parameter):
         limits = f", within {_limits_text(self.within)}" if self.within else ""
         return f"{kind}{lattice}{limits}{self._condition_text()}: {levels_text(self.grid)}"
 
-    def __repr__(self) -> str:
-        return self.code(label, label)
-
-    def code(self, end: Callable[[float], str], level: Callable[[float], str]) -> str:
-        """The call that makes it, without its module; ``end`` spells low and high, ``level`` a level of a list."""
-        stated = self.stated_levels
-        levels = f"[{', '.join(map(level, stated))}]" if isinstance(stated, tuple) else str(stated)
-        options = [end(self.low), end(self.high)]
+    def code(self, spelled: Callable[[Any], str] | None = None) -> str:
+        """See :meth:`Parameter.code`."""
+        spelled, stated = spelled or label, self.stated_levels
+        levels = f"[{', '.join(map(spelled, stated))}]" if isinstance(stated, tuple) else str(stated)
+        options = [spelled(self.low), spelled(self.high)]
         options += [] if stated is None else [f"levels={levels}"]
         options += ["log=True"] if self.log and self.base is None else []
         options += [f"within={_limits_text(self.within)}"] if self.within else []
-        options += [f"{n}={end(v)}" for n, v in (("step", self.step), ("base", self.base)) if v is not None]
-        options += self.condition_code()
+        options += [
+            f"{n}={spelled(v)}" for n, v in (("step", self.step), ("base", self.base)) if v is not None
+        ]
+        options += [] if self.when is None else [f"when={self.when!r}"]
         return f"{type(self).__name__}({', '.join(options)})"
 
 
@@ -319,7 +277,6 @@ class Float(Range):
         base: Ratio of the values that it may take, as ``step`` is their distance; makes the scale logarithmic.
         when: Condition on other parameters under which configurations have this one, such as
             ``"optimizer == 'sgd'"``: see :class:`Parameter`. Elsewhere it is absent.
-        otherwise: What configurations have in its place where the condition isn't met; left out, nothing.
 
     Raises:
         SpaceError: Ends that are no finite numbers, reversed or equal, or off the step; fewer than 2 levels; a
@@ -368,7 +325,7 @@ class Integer(Range):
         levels: How many levels, spaced as evenly as integers allow, or the levels themselves. Without it
             every integer up to 20 of them, else about ten round ones.
         log: Whether the scale is logarithmic; then ``low`` must be positive.
-        within: As for :class:`Float`, like ``step``, ``base``, ``when`` and ``otherwise``.
+        within: As for :class:`Float`, like ``step``, ``base`` and ``when``.
 
     Raises:
         SpaceError: Ends that are no integers, reversed, equal, beyond 2**53 or off the step; more levels than integers.

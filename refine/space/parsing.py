@@ -213,12 +213,9 @@ def _tuned(entry: Mapping[str, Any]) -> Parameter:
 
 def parameter_from_json(data: dict[str, Any]) -> Parameter:
     """The parameter of :meth:`Parameter.to_json`'s output. Imports nothing; SpaceError where it is none."""
-    kind, within = data.get("type"), data.get("within")
-    condition: dict[str, Any] = {"when": data.get("when")}
-    if "otherwise" in data:
-        condition["otherwise"] = decode(data["otherwise"])
+    kind, within, when = data.get("type"), data.get("within"), data.get("when")
     if kind == "categorical":
-        return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"), **condition)
+        return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"), when=when)
     if kind not in RANGES:
         raise SpaceError(f"a stored parameter must be float, integer or categorical, got {kind!r}")
     return RANGES[kind](
@@ -229,5 +226,5 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
         within=None if within is None else tuple(within),
         step=data.get("step"),
         base=data.get("base"),
-        **condition,
+        when=when,
     )

@@ -14,7 +14,7 @@ from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
-from refine.space.parameters import ABSENT, Mask, Parameter, number_of
+from refine.space.parameters import Mask, Parameter, number_of
 from refine.space.parsing import of_keras_tuner, parameter_from_json, parse, parse_talos
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
@@ -287,16 +287,11 @@ class Space(Shown, Mapping[str, Parameter]):
 
     def at(self, indices: Sequence[int] | npt.NDArray[Any]) -> dict[str, Any]:
         """The configuration of one row of level numbers, without what its conditions leave out."""
-        found = {n: surface(p.grid[int(i)]) for (n, p), i in zip(self.items(), indices, strict=True)}
-        if not self.conditions:
-            return found
-        absent = {n for n, mask in self.active(np.asarray(indices)[None, :]).items() if not mask[0]}
-        return self._without(found, set(self) - absent)
-
-    def _without(self, found: Mapping[str, Any], there: Collection[str]) -> dict[str, Any]:
-        """A configuration without the parameters that it has not, or with what is stated in their place."""
-        every = {n: found[n] if n in there else surface(p.otherwise) for n, p in self.items()}
-        return {n: v for n, v in every.items() if v is not ABSENT}
+        absent: set[str] = set()
+        if self.conditions:
+            absent = {n for n, mask in self.active(np.asarray(indices)[None, :]).items() if not mask[0]}
+        levels = zip(self.items(), indices, strict=True)
+        return {n: surface(p.grid[int(i)]) for (n, p), i in levels if n not in absent}
 
     def cell(self, configuration: Mapping[str, Any]) -> int:
         """The number of a configuration, or SpaceError; the inverse of :meth:`configuration`."""
@@ -428,13 +423,10 @@ class Space(Shown, Mapping[str, Parameter]):
     def frozen(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """The configuration in this space's order with canonical values; levels are not required.
 
-        What its conditions leave out is left out, or has the value that is stated for that.
+        What its conditions leave out is left out.
         """
         there = self.check_names(configuration)
-        found = {n: freeze(configuration[n]) for n in self if n in there}
-        if not self.conditions:
-            return found
-        return {n: freeze(v) for n, v in self._without(found, there).items()}
+        return {n: freeze(configuration[n]) for n in self if n in there}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""

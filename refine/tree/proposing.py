@@ -1,4 +1,4 @@
-"""What a round teaches and what comes next: chance, checks, the proposal and its review, a rehearsed plan."""
+"""What a round teaches and what comes next: chance, checks, the proposal and its review."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refine.proposal.proposal import propose as proposed
 from refine.review.checks import Checks
 from refine.review.next_step import advised_size
 from refine.review.review import Review
-from refine.review.worth import Rehearsal, check_plan, worth_of
+from refine.review.worth import worth_of
 from refine.tree.children import DecidedRound
 from refine.tree.lineage import analyze, read_optimism
 from refine.tree.record import RoundRecord
@@ -127,29 +127,3 @@ def review(self: R, proposal: Proposal) -> Review[R]:
             Action("round.propose", risk=proposal.risk),
         )
     return Review(self, proposal.judged_by(drafted.proposal), drafted.analysis)
-
-
-def rehearse(self: DecidedRound, rounds: int = 4, n: int | None = None, **shares: float) -> Rehearsal:
-    """What a plan of rounds would bring, before anything is paid for: see :meth:`Review.rehearse`.
-
-    It goes on with what is proposed on this round.
-
-    Args:
-        rounds: How many rounds, at most 20.
-        n: Trials of each; default as many as this round.
-        shares: ``exploit`` and ``audit``, as in :meth:`Review.rehearse`.
-
-    Raises:
-        AnalysisError: Too few trials of this round have finished: nothing is known yet to simulate a plan on. Or nothing is left to
-            run.
-        DesignError: ``rounds`` or ``n`` is no whole number >= 1, or ``rounds`` is more than 20.
-        ReviewError: A share out of range.
-    """
-    check_plan(rounds, self.n if n is None else n)
-    try:
-        drafted = propose(self, keep=False)
-    except AnalysisError as error:
-        raise AnalysisError(
-            f"round {self.id}: a plan is simulated on what trials have shown, and there is too little of that yet: {error}"
-        ) from error
-    return drafted.rehearse(rounds, n, **shares)

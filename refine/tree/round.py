@@ -8,7 +8,7 @@ from refine.tree.children import DecidedRound, branch, choose
 from refine.tree.exchange.optuna import to_optuna
 from refine.tree.lineage import analyze
 from refine.tree.marks import annotate, exclude, include, marks_frame, set_epsilon, set_roles, star
-from refine.tree.proposing import checks, optimism, propose, rehearse, review
+from refine.tree.proposing import checks, optimism, propose, review
 from refine.tree.running import best_model, open_holdout, replay, replicate, run
 from refine.tree.winner import recommend
 from refine.utils.keywords import helped_methods
@@ -49,7 +49,6 @@ class Round(DecidedRound):
 
     propose = propose
     review = review
-    rehearse = rehearse
     branch = branch
     choose = choose
 

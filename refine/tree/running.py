@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -14,15 +12,14 @@ from refine.review.decision import check_author, check_note
 from refine.run.best_model import best_model as model_of
 from refine.run.holdout import HoldoutResult, Visit, branch_of
 from refine.run.holdout import open_holdout as opened
-from refine.run.hooks import Hooks, Tracker, TrialHook, callables, trackers_of
-from refine.run.options import RunKeywords, RunOptions, check_flag
+from refine.run.hooks import Hooks, Tracker, callables, trackers_of
+from refine.run.options import RoundKeywords, RunKeywords, RunOptions, check_flag
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replay import replay as replayed
 from refine.run.replicates import check_times, measure_noise, run_replicates
 from refine.run.resources import ResourceKeywords, Resources
 from refine.run.runner import run_round
-from refine.run.signals import GRACE
 from refine.run.steering import Steered, check_place
 from refine.run.workers.pool import workers_kept
 from refine.store.engine import check_folder
@@ -37,24 +34,12 @@ RoundHook = Callable[[Any], object]
 """What is called with a round."""
 
 
-def run(
+def run(  # type: ignore[misc]  # the number of workers may be given by its place
     self: R,
     workers: int = 1,
     *,
     n: int | None = None,
-    executor: Executor | None = None,
-    threads: int = 1,
-    progress: bool = True,
-    rerun: str | Collection[str] | None = None,
-    timeout: float | None = None,
-    memory: int | str | None = None,
-    grace: float = GRACE,
-    gpus: int | Sequence[int | str] | None = None,
-    hours: float | None = None,
-    until: datetime | str | None = None,
-    trials: int | None = None,
     check_noise: bool = True,
-    on_trial: TrialHook | Sequence[TrialHook] | None = None,
     on_round: RoundHook | Sequence[RoundHook] | None = None,
     track: Tracker | Sequence[Tracker] | None = None,
     objective: Objective | None = None,
@@ -62,6 +47,7 @@ def run(
     metric: Score | None = None,
     design: Any = None,
     pruner: Any = None,
+    **options: Unpack[RoundKeywords],
 ) -> R:
     """Runs what is left of the round; a script that is run again goes on where it was.
 
@@ -122,27 +108,14 @@ def run(
     if not self.node.adaptive:
         design_named(self.node.method)
     trackers = trackers_of(track)
-    options = RunOptions(
-        workers=workers,
-        executor=executor,
-        threads=threads,
-        progress=progress,
-        rerun=rerun,
-        timeout=timeout,
-        memory=memory,
-        grace=grace,
-        gpus=gpus,
-        hours=hours,
-        until=until,
-        trials=trials,
-        on_trial=[*callables(on_trial, "on_trial"), *(t.trial for t in trackers)],
-    )
+    hooks = [*callables(options.pop("on_trial", None), "on_trial"), *(t.trial for t in trackers)]
+    running = RunOptions(workers=workers, on_trial=hooks, **options)
     ended = Hooks([*callables(on_round, "on_round"), *(t.end for t in trackers)], "on_round")
     context, node = self.context, self.node
     chosen = context.objective_of(node, objective, name)
     context.know_score(self.id, self.metric, metric)
     context.know_tools(node, design, pruner)
-    check_place(node, chosen, options)
+    check_place(node, chosen, running)
     if n is not None:
         pk = self._stored.pk
         beside = [(b.origin, b.configuration) for b in context.store.beside(pk) if b.origin == "given"]
@@ -152,16 +125,16 @@ def run(
     path = context.path(node)
 
     def steer(records: Records) -> Steered:
-        return Steered(context.store, path, self._metric, context.tools, records, options.again)
+        return Steered(context.store, path, self._metric, context.tools, records, running.again)
 
     Hooks([t.start for t in trackers], "track").call(self)
     try:
         with workers_kept():
             run_round(
-                context.store, path[-1], chosen, self.goal, options, steer=steer if node.steered else None
+                context.store, path[-1], chosen, self.goal, running, steer=steer if node.steered else None
             )
-            if check_noise and trials is None:
-                measure_noise(context.store, path, chosen, self.goal, options)
+            if check_noise and running.trials is None:
+                measure_noise(context.store, path, chosen, self.goal, running)
     finally:
         ended.call(self)
     return self

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from refine.errors import NotFoundError, StoreError, unstorable
 from refine.review.decision import Decision
-from refine.run.replay import Replay
 from refine.store.engine import check_folder
 from refine.store.store import Store, only_tree
 from refine.tree import marks
@@ -161,15 +160,6 @@ class Tree(TreeRecord):
                 Action("tree.add_round", ...),
             )
         return front_of(self._at_once().rounds)
-
-    def replay(self, which: Round | str, **options: Any) -> Replay:
-        """Builds a whole round anew: its design from its content, and every trial that has ended from its seed.
-
-        Args:
-            which: A round, or one of its names: see :meth:`round`.
-            options: As in :meth:`Round.replay`.
-        """
-        return self._resolve(which).replay(None, **options)
 
     def log(self) -> pd.DataFrame:
         """Everything that happened, oldest first: ``time, event, round, child, author, note``.

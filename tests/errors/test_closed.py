@@ -25,7 +25,6 @@ CALLS = {
     "Tree.export": lambda t, p: t.export(FOLDER),
     "Tree.merge": lambda t, p: t.merge(p.other),
     "Tree.plot": lambda t, p: t.plot.tree(),
-    "Tree.replay": lambda t, p: t.replay(p.gone),
     "Tree.report": lambda t, p: t.report(FOLDER),
     "Tree.tag": lambda t, p: t.tag(p.gone, "paper"),
     "Tree by len": lambda t, p: len(t),

@@ -25,7 +25,7 @@ RICH = refine.Space(
         "batch": [16, 32, 64],
         "size": refine.Categorical(["s", "m", "l"], ordered=True),
         "steps": refine.Integer(10, 1000, log=True),
-        "leaves": refine.Categorical([None, 4, 8], when="depth >= 3 or optimizer in ['adam']", otherwise=31),
+        "leaves": refine.Categorical([None, 4, 8], when="depth >= 3 or optimizer in ['adam']"),
         "epochs": 10,
     },
     constraints=[

@@ -322,5 +322,5 @@ def _checklist(search: _Search) -> dict[str, str]:
         "Is the code identified?": Raw(f"{codes}{commit}"),
         "Are the data identified?": data,
         "Where is it kept?": code(store_name(mine.context.store.name)),
-        "Can it be run again?": "yes: below, and tree.replay checks stored trials",
+        "Can it be run again?": "yes: below, and round.replay checks stored trials",
     }

@@ -10,9 +10,7 @@ from refine.design.pruning import code_of
 from refine.design.space_filling import IMPORTED
 from refine.run.identity import UNNAMED
 from refine.run.protocols import Objective
-from refine.space.categorical import Categorical
 from refine.space.encoding import literal, modules
-from refine.space.parameters import Range
 from refine.space.space import Space, decode_configuration
 from refine.tree.round import Round
 from refine.trials.metric import FUNCTION
@@ -150,13 +148,6 @@ def space_code(space: Space) -> str:
     """Python that makes the space."""
     rows = []
     for name, parameter in space.items():
-        if isinstance(parameter, Range):
-            text = parameter.code(repr, repr)
-        else:
-            assert isinstance(parameter, Categorical)
-            order = [] if parameter.declared_order is None else [f"ordered={parameter.ordered}"]
-            values = f"[{', '.join(literal(v) for v in parameter.grid)}]"
-            text = f"Categorical({', '.join([values, *order, *parameter.condition_code()])})"
-        rows.append(f"    {name!r}: {text},")
+        rows.append(f"    {name!r}: {parameter.code(literal)},")
     tail = f", constraints={[str(c) for c in space.constraints]!r}" if space.constraints else ""
     return "\n".join(["Space({", *rows, f"}}{tail})"])

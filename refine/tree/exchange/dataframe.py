@@ -77,9 +77,6 @@ def origin_of(space_filling: bool | None) -> str:
     return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet takes for a formula."""
-
 FEW = 20
 """Up to so many different numbers are themselves the levels of an inferred range."""
 
@@ -188,19 +185,6 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
             f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
         )
     return frame
-
-
-def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same table with an apostrophe before what a spreadsheet would take for a formula, titles among them."""
-
-    def safe(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-    out = frame.rename(columns=safe)
-    for j, kind in enumerate(out.dtypes):
-        if kind.kind not in "biufc":
-            out.isetitem(j, out.iloc[:, j].map(safe).to_numpy())
-    return out
 
 
 # The space that rows lie in.

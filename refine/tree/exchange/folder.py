@@ -21,7 +21,6 @@ from refine.store.merge import Merged, merge_into
 from refine.store.rows import NODE_FIELDS, NODE_TABLES, Again, Part, Row, from_plain, parts_of, to_plain
 from refine.store.schema import SCHEMA_VERSION, known_version
 from refine.store.store import Store
-from refine.tree.exchange.dataframe import without_formulas
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
 from refine.utils.action import Action, Symbol
@@ -39,9 +38,7 @@ _INSIDE = {"plan": "plan", "environments": "run", "tags": "tag", "decisions": "d
 _ID = re.compile(r"[0-9a-f]{12}")
 
 
-def export(
-    self: TreeRecord, folder: str | os.PathLike[str], *, safe_csv: bool = False, reports: bool = True
-) -> Path:
+def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = True) -> Path:
     """Writes every round as plain text for git; exporting twice changes no byte.
 
     A round's folder holds ``node.json`` (what it is, what was decided), ``trials.csv`` (its table), ``trial.jsonl`` and others
@@ -49,8 +46,6 @@ def export(
 
     Args:
         folder: Created if need be.
-        safe_csv: Whether texts in ``trials.csv`` that a spreadsheet would take for a formula get an apostrophe in front;
-            :meth:`load` reads another file either way.
         reports: Whether each round's report is written too, which takes memory in proportion to its trials; all else goes out
             some thousand trials at a time.
 
@@ -71,7 +66,7 @@ def export(
     for part in parts_of(self._context.store, self._context.tree):
         home = write_part(target, part)
         of = Round._of(self._context, part.node)
-        write_whole(home / "trials.csv", _csv(of, safe_csv))
+        write_whole(home / "trials.csv", _csv(of))
         if reports:
             provided("round.report")(of, home, None, False, False, by_id=True)
         rounds.append(part.id)
@@ -134,12 +129,11 @@ def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_r
         return merge_into(self._context.store, self._context.tree, sound, dry_run=dry_run)
 
 
-def _csv(of: Round, safe: bool) -> Iterator[str]:
+def _csv(of: Round) -> Iterator[str]:
     """The table of a round's trials as it is written, some thousand rows at a time."""
     head = True
     for table in of._tables():
-        shown = without_formulas(table) if safe else table
-        yield shown.to_csv(index=False, header=head, lineterminator="\n")
+        yield table.to_csv(index=False, header=head, lineterminator="\n")
         head = False
     if head:  # no trial has ended
         yield of.trials.to_csv(index=False, lineterminator="\n")

@@ -82,44 +82,30 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     url = url_of(study) if isinstance(study, str) and "://" in study else None
     shown = str(study) if url is None else f"storage {shown_url(url)}"
     # Opening creates; who only reads must not leave an empty file behind.
-    if url is None and not Path(study).is_file():
+    file = study if url is None else url.database if url.get_backend_name() == "sqlite" else None
+    if file is not None and not Path(file).is_file():
         raise NotFoundError(
-            f"{shown}: there is no such journal file; a storage is given by its URL, such as sqlite:///study.db"
+            f"{shown}: there is no such file; a storage is given by its URL, such as sqlite:///study.db, or the path of its journal"
         )
-    if url is not None and url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise NotFoundError(f"{shown}: no such file; give the URL of a storage that exists")
     try:
         with _quiet():
-            storage = _storage(str(study), url)
+            storage: Any = (
+                optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(study)))
+                if url is None
+                else optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
+            )
             names = [str(s.study_name) for s in storage.get_all_studies()]
+            if study_name is None and len(names) == 1:
+                study_name = names[0]
+            if study_name in names:
+                return optuna.load_study(study_name=study_name, storage=storage)
     except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
-        if url is not None:
-            raise _cannot_open(url, error) from None
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise StoreError(
-            f"{shown}: is no journal of Optuna: {reason}; a storage is given by its URL, such as sqlite:///study.db"
-        ) from None
+        raise _cannot_open(url, shown, error) from None
     if not names:
         raise NotFoundError(f"{shown}: holds no study of Optuna; give the storage that one was run with")
-    if study_name is None and len(names) == 1:
-        study_name = names[0]
-    if study_name not in names:
-        what = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
-        known = f"known: {', '.join(names)}" if study_name is None else did_you_mean(study_name, names)
-        raise NotFoundError(f"{shown}: holds {len(names)} studies; {what}; {known}")
-    try:
-        with _quiet():
-            return optuna.load_study(study_name=study_name, storage=storage)
-    except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
-        raise _cannot_open(url, error) from None
-
-
-def _storage(path: str, url: URL | None) -> Any:
-    import optuna
-
-    if url is not None:
-        return optuna.storages.RDBStorage(url.render_as_string(hide_password=False))
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+    what = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
+    known = f"known: {', '.join(names)}" if study_name is None else did_you_mean(study_name, names)
+    raise NotFoundError(f"{shown}: holds {len(names)} studies; {what}; {known}")
 
 
 def _objectives(study: optuna.Study) -> list[str]:
@@ -254,14 +240,12 @@ def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: i
     return Run(had, state, metrics, curves, seconds, UNKNOWN_SEED, origin, finished)
 
 
-def _cannot_open(url: URL | None, error: Exception) -> StoreError:
+def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:
     """The error of a storage that can't be opened, without the password that drivers may repeat."""
     reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-    if url is None:
-        return StoreError(f"the storage can't be opened: {reason}")
-    if url.password:
+    if url is not None and url.password:
         reason = reason.replace(str(url.password), "***")
-    return StoreError(f"storage {shown_url(url)}: can't be opened: {reason}; check the URL")
+    return StoreError(f"{shown}: can't be opened: {reason}; check the URL, or the path of a journal")
 
 
 # Out.
@@ -346,7 +330,10 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
             f"the storage has a study {study_name!r} already; give study_name=, or delete it: optuna.delete_study"
         ) from None
     except Exception as error:  # noqa: BLE001  # as in open_study
-        raise _cannot_open(url_of(storage) if isinstance(storage, str) else None, error) from None
+        url = url_of(storage) if isinstance(storage, str) else None
+        raise _cannot_open(
+            url, "the storage" if url is None else f"storage {shown_url(url)}", error
+        ) from None
     with _quiet():
         study.add_trials(trials)
     return study

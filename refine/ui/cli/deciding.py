@@ -189,7 +189,7 @@ def rehearse(
 ) -> None:
     """Print what a plan of rounds would bring, simulated before anything is run, beside others of the same cost."""
     with at.round() as found:
-        seen = found.rehearse(rounds, n, exploit=exploit)
+        seen = found.propose(keep=False).rehearse(rounds, n, exploit=exploit)
         if out.as_json:
             put_json(seen.to_json())
         else:

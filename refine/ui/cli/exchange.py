@@ -25,17 +25,13 @@ def export(
     at: InTree,
     out: Output,
     folder: Annotated[Path, Option("--out", "-o", help="Folder for the bundle.")] = Path("export"),
-    safe_csv: Annotated[
-        bool,
-        Option("--safe-csv", help="No formulas in trials.csv: an apostrophe before texts such as =1+1."),
-    ] = False,
     reports: Annotated[
         bool, Option(" /--no-reports", help="Leave reports out, which take memory where rounds are large.")
     ] = True,
 ) -> None:
     """Write every round as plain text for git: node.json, trials.csv and its report."""
     with at.tree() as found:
-        out.path(found.export(folder, safe_csv=safe_csv, reports=reports))
+        out.path(found.export(folder, reports=reports))
 
 
 class Kind(StrEnum):

@@ -9,7 +9,7 @@ from typing import Any
 from refine.utils.action import Action, Symbol
 
 _OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
-_OF_ROUND = ("run", "replicate", "analyze", "checks", "propose", "rehearse", "report", "failures", "branch")
+_OF_ROUND = ("run", "replicate", "analyze", "checks", "propose", "report", "failures", "branch")
 _OF_REVIEW = ("rehearse", "accept", "decline")
 _COMMANDS = {
     **{f"tree.{name}": f"{name} STORE" for name in _OF_TREE},

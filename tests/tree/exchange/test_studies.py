@@ -142,7 +142,7 @@ def test_a_storage_by_url(tree, study, tmp_path):
     with pytest.raises(NotFoundError, match="did you mean 'mine'"):
         tree.add_study(url, "mein")
     missing = tmp_path / "no.db"
-    with pytest.raises(NotFoundError, match="no such file"):
+    with pytest.raises(NotFoundError, match="there is no such file"):
         tree.add_study(f"sqlite:///{missing}")
     assert not missing.exists()
 
@@ -250,7 +250,7 @@ def test_a_journal_file_brings_its_branches(tree, tmp_path):
     optuna.create_study(storage=storage, study_name="two")
     with pytest.raises(NotFoundError, match="holds 2 studies; which of them"):
         tree.add_study(path)
-    with pytest.raises(NotFoundError, match="there is no such journal file"):
+    with pytest.raises(NotFoundError, match="there is no such file; a storage is given by its URL"):
         tree.add_study(tmp_path / "no.log")
     assert not (tmp_path / "no.log").exists()
     (tmp_path / "bad.log").write_text("no journal\n")

@@ -175,18 +175,3 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
 
 
 FORMULAS = ("=1+1", "+1", "-cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "plain")
-
-
-def test_spreadsheets_get_no_formula_where_that_is_asked(tmp_path):
-    rows = pd.DataFrame(
-        {"=kind": [FORMULAS[i % 6] for i in range(36)], "x": range(36), "acc": np.arange(36) / -36}
-    )
-    with refine.Tree("q", store=tmp_path / "r.db") as tree:
-        root = tree.add_frame(rows, value="acc")
-        exact = pd.read_csv(tree.export(tmp_path / "exact") / root.id / "trials.csv")
-        safe = pd.read_csv(tree.export(tmp_path / "safe", safe_csv=True) / root.id / "trials.csv")
-        assert set(exact["=kind"]) == set(FORMULAS)
-        assert set(safe["'=kind"]) == {f"'{text}" for text in FORMULAS[:-1]} | {"plain"}
-        assert safe["acc"].equals(exact["acc"])  # numbers stay numbers, also below zero
-        with refine.Tree.load(tmp_path / "safe", tmp_path / "l.db") as loaded:
-            assert loaded.rounds[0].trials.equals(root.trials)

@@ -299,7 +299,7 @@ REFUSED = """
 --space space.toml --objective scores => objective: give it as module:name or path/to/file.py:name, got 'scores'
 --space space.toml --objective broken:f => objective: importing 'broken' fails: ZeroDivisionError: division by zero
 --space space.toml --objective scores:score --role optimizer => --role takes name=value, such as --role 'dropout=(0, 0.2)', got 'optimizer'
---space bad.toml --objective scores:score => space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, otherwise, got 'hgh'; did you mean 'high'?
+--space bad.toml --objective scores:score => space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, got 'hgh'; did you mean 'high'?
 --space broken.json --objective scores:score => space broken.json: is no JSON: Expecting value: line 1 column 1 (char 0)
 --space empty.toml --objective scores:score => space empty.toml: needs a table [parameters], with a line for every parameter
 abc --space space.toml --objective scores:score => --space makes a new root, but round 'abc' was given as well; leave one of them out
@@ -341,7 +341,7 @@ def test_a_space_in_json_or_in_a_module(here: Path) -> None:
     size = refine.Categorical(["small", "large"], ordered=True)
     assert read_space("kinds.toml") == refine.Space({"opt": opt, "x": (1.0, 3.0), "size": size})
     (here / "kinds.toml").write_text("[parameters]\nsize = { values = [1, 2], order = true }\n")
-    wrong = "choices have values, ordered, when, otherwise, got 'order'; did you mean 'ordered'"
+    wrong = "choices have values, ordered, when, got 'order'; did you mean 'ordered'"
     with pytest.raises(refine.errors.SpaceError, match=wrong):
         read_space("kinds.toml")
 
