@@ -28,8 +28,9 @@ from sklearn.preprocessing import StandardScaler
 
 import refine
 from refine.keras import KerasObjective, fit, fmeasure, hidden_layers, lr_normalizer
+from refine.report import figures
 from refine.run.workers.pool import workers_kept
-from refine.ui.story import two_rounds
+from refine.utils.format import percent
 
 
 def breast_cancer_model(x_train, y_train, x_val, y_val, params):
@@ -75,6 +76,34 @@ p = {
     "activation": [relu, elu],
     "last_activation": [sigmoid],
 }
+
+
+def two_rounds(tree, root, out, n, workers):
+    """Runs a round, decides on its proposal, runs what is left, and prints what one would look at."""
+    root.run(workers=workers)
+    review = root.propose()
+    figures.save(review.plot(), out / "decision.png")
+    print(f"{review}\n\nThe trials, and what stays: {out / 'decision.png'}")
+
+    note = "as proposed"
+    if (
+        review.proposal.offers
+    ):  # what could be fixed without a loss that is seen: the one that saves the most time is
+        best = max(review.proposal.offers, key=lambda offer: offer.saving)
+        note = f"{best.name} fixed at {best.value}: no loss is seen, a trial takes {percent(best.saving)} less time"
+        review = review.edit({best.name: best.value})
+    size = min(n, review.preview().left)  # a bold proposal may leave fewer than were planned
+    # Most of the next round covers what is left evenly; the rest goes where the best values are expected.
+    child = review.accept(note=note, n=size, exploit=0.3)
+    print(f"Decided: {note}. The next round has {size} configurations.")
+    child.run(workers=workers)
+    before, after = root.trials["value"], child.trials["value"]
+    print(
+        f"What came of it: the median trial went from {before.median():.4f} to {after.median():.4f}, the best from "
+        f"{before.max():.4f} to {after.max():.4f}.\n\n{tree.winner()}\n\n"
+        f"Decide on the next round by looking:\n\n    refine review {out / 'refine.db'} {child.id}"
+    )
+    return child
 
 
 def main(

@@ -84,19 +84,6 @@ def winner_page(found: Winner) -> Page:
     return Page(title, (code, Facts(tuple(facts))), calls, tuple(folds))
 
 
-def conclusion(found: Winner) -> str:
-    """What a person can conclude from the best value of a search, in a sentence."""
-    best, value = found.candidates[0], score(found.best_value)
-    if found.noise.deterministic:
-        return f"What to conclude: {value} is what this configuration gives, whenever it runs."
-    expected = coarse([found.expected], apart=best.high - best.low)[0]
-    apart = f", and differences below {difference(found.epsilon)} can't be told apart on this evidence"
-    return (
-        f"What to conclude: {value} is the best of {plural(found.evaluated, 'configuration')}, and partly luck; expect "
-        f"{expected} of the winner{apart if found.epsilon else ''}."
-    )
-
-
 def _as_code(candidate: Candidate) -> str:
     """A configuration as a mapping to copy, with what was not read as well: ``{"lr": 1.5, "epochs": 150}``."""
     parts = [f"{name!r}: {python_text(decode(value))}" for name, value in candidate.configuration.items()]

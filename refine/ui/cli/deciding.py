@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 import webbrowser
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,9 +18,11 @@ from refine.ui.cli.shared import (
     NO,
     AtRound,
     AuthorOption,
-    BeliefOption,
     Called,
+    Drawn,
+    EpsilonOption,
     Explained,
+    Given,
     InTree,
     NoteOption,
     Output,
@@ -52,16 +54,9 @@ EditOption = Annotated[
     ),
 ]
 SizeOption = Annotated[int | None, Option("-n", "--n", help="Configurations of the next round.")]
-ExploitOption = Annotated[
-    float, Option(help="Share of exploit trials, drawn where the optimum is plausible.")
-]
-AuditOption = Annotated[
-    float, Option(help="Share of audit trials, drawn outside the new space to test the claim.")
-]
 RiskOption = Annotated[float, Option(help="Accepted probability of losing the best value.")]
 WhichRiskOption = Annotated[
-    float | None,
-    Option("--risk", help="Which of the proposals, by its risk; default the one proposed last."),
+    float | None, Option("--risk", help="Which of the proposals, by its risk; default the one proposed last.")
 ]
 
 
@@ -114,35 +109,15 @@ class Edits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Child:
+class Child(Drawn):
     """How the next round draws its trials."""
 
     heading = "The next round"
-    note: NoteOption = ""
     n: SizeOption = None
-    downsample: Annotated[float | None, Option(help="The same as a share of what is left.")] = None
-    exploit: ExploitOption = 0.0
-    belief: BeliefOption = None
-    audit: AuditOption = 0.05
-    design: Annotated[
-        str | None, Option(help="sobol, uniform, tpe, gp, cmaes or qmc; default this round's.")
+    audit: Annotated[
+        float | None, Option(help="Share drawn outside the new space to test the claim; of accept 0.05.")
     ] = None
-    pruner: Annotated[str | None, Option(help="median stops trials that are behind; default none.")] = None
     author: AuthorOption = None
-
-    def options(self) -> dict[str, Any]:
-        """Options of :meth:`refine.Review.accept`; without a belief that of before goes on."""
-        from refine.space.belief import typed_belief
-
-        belief = typed_belief(self.belief, "--belief") if self.belief else None
-        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "belief": belief}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Branch(Child):
-    """How the next round on another space does."""
-
-    audit: AuditOption = 0.0
 
 
 @command(DECIDE)
@@ -150,10 +125,7 @@ def propose(
     at: AtRound,
     out: Explained,
     risk: RiskOption = 0.05,
-    epsilon: Annotated[
-        float | None,
-        Option(help="Loss that counts as none; default what was said of the round, else its noise."),
-    ] = None,
+    epsilon: EpsilonOption = None,
 ) -> None:
     """Propose bounds for the next round, and keep the proposal for a decision."""
     with at.round() as found:
@@ -185,7 +157,7 @@ def rehearse(
     out: Output,
     rounds: Annotated[int, Option("--rounds", min=1, max=20, help="How many rounds are planned.")] = 4,
     n: SizeOption = None,
-    exploit: ExploitOption = 0.5,
+    exploit: Annotated[float, Option(help="Share drawn where the optimum is plausible.")] = 0.5,
 ) -> None:
     """Print what a plan of rounds would bring, simulated before anything is run, beside others of the same cost."""
     with at.round() as found:
@@ -203,16 +175,13 @@ def preview(
     out: Output,
     edits: Edits,
     n: SizeOption = None,
-    workers: Annotated[
-        int, Option("--workers", "-w", min=1, help="How many trials would run at a time.")
-    ] = 1,
 ) -> None:
     """Print what accepting the last proposal would mean, with edits; decides nothing."""
     from refine.utils.plain import plain
 
     with at.round() as found:
         review = edits.review(found)
-        seen = review.preview(n=n, workers=workers)
+        seen = review.preview(n=n)
         if out.as_json:
             put_json({**seen.to_dict(), "warning": plain(seen.warning)})
         else:
@@ -252,7 +221,7 @@ def decline(
 def branch(
     at: AtRound,
     out: Output,
-    new: Branch,
+    new: Child,
     edit: EditOption = None,
     drop: Annotated[
         list[str] | None,
@@ -422,7 +391,7 @@ def mcp(
 
     with at.tree():
         pass  # what can't be opened is said before anything is served
-    made = Assistant(at.tree, agent, budget, may_accept, called.of)
+    made = Assistant(at.tree, agent, budget, may_accept, called.on)
     if http is None:
         server_of(made).run("stdio")
         return
@@ -435,22 +404,19 @@ def mcp(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Removal:
+class Removal(Given):
     """What a removal is logged with, and whether it is asked for first."""
 
     yes: Annotated[bool, Option("--yes", "-y", help="Don't ask.")] = False
     note: NoteOption = ""
     author: AuthorOption = None
 
-    def ask(self, question: str) -> None:
-        """Stops unless somebody says yes; where nobody can be asked, only the option says it."""
+    def ask(self, question: str) -> dict[str, Any]:
+        """What the log keeps; stops unless somebody says yes, and where nobody can be asked, only the option says it."""
         if not self.yes and not typer.confirm(question, err=True):
             say("nothing was changed", err=True)
             raise typer.Exit(NO)
-
-    def signed(self) -> dict[str, Any]:
-        """What the log keeps."""
-        return {"note": self.note, "author": self.author}
+        return self.options("yes")
 
 
 @command(DECIDE)
@@ -468,8 +434,7 @@ def repair(
         if damage.rows and not look:
             if not (how.yes or out.as_json):
                 out.put(damage)
-            how.ask(f"Remove {len(damage.rows):,} damaged rows for good?")
-            damage = tree.repair(**how.signed())
+            damage = tree.repair(**how.ask(f"Remove {len(damage.rows):,} damaged rows for good?"))
         stays = damage.rows and not damage.removed
         if out.as_json:
             put_json({"removed": damage.removed, "rows": [plain(row) for row in damage.rows]})
@@ -504,14 +469,11 @@ def delete(
                 raise ReviewError("--below is for whole rounds, got --state or --trial as well; leave it out")
             rows = found.trials["state"].isin(check_rerun(state or [])).to_numpy()
             numbers = [i for i, inside in enumerate(rows) if inside] + (trial or [])
-            how.ask(f"Remove {plural(len(set(numbers)), 'trial')} of round {found.id} for good?")
-            count = tree.delete_trials(found, numbers, **how.signed())
-            out.say(
-                f"round {found.id}: {plural(count, 'trial')} removed", {"round": found.id, "trials": count}
-            )
+            signed = how.ask(f"Remove {plural(len(set(numbers)), 'trial')} of round {found.id} for good?")
+            _said(out, found, "trials", "removed", tree.delete_trials(found, numbers, **signed))
         else:
-            how.ask(f"Remove round {found.id} with {plural(len(found.trials), 'trial')} for good?")
-            gone = tree.delete_round(found, below=below, **how.signed())
+            signed = how.ask(f"Remove round {found.id} with {plural(len(found.trials), 'trial')} for good?")
+            gone = tree.delete_round(found, below=below, **signed)
             out.say(f"removed: {', '.join(gone)}", {"rounds": gone})
 
 
@@ -525,7 +487,7 @@ def exclude(
 ) -> None:
     """Leave trials out of every analysis, such as those of a broken machine; they stay in the store."""
     with at.round() as found:
-        _say_marked(out, found, "excluded", found.exclude(trial, reason, author=author))
+        _said(out, found, "excluded", "excluded", found.exclude(trial, reason, author=author))
 
 
 @command(DECIDE)
@@ -534,11 +496,11 @@ def include(
 ) -> None:
     """Take back that trials were excluded."""
     with at.round() as found:
-        _say_marked(out, found, "included", found.include(trial, reason, author=author))
+        _said(out, found, "included", "included", found.include(trial, reason, author=author))
 
 
-def _say_marked(out: Output, found: Round, what: str, count: int) -> None:
-    out.say(f"round {found.id}: {plural(count, 'trial')} {what}", {"round": found.id, what: count})
+def _said(out: Output, found: Round, key: str, what: str, count: int) -> None:
+    out.say(f"round {found.id}: {plural(count, 'trial')} {what}", {"round": found.id, key: count})
 
 
 @command(DECIDE)
@@ -546,7 +508,6 @@ def unlock(at: AtRound, out: Output, how: Removal) -> None:
     """Let a round be run that a process of another machine holds which is gone."""
     with at.tree() as tree:
         found = chosen(tree[at.which])
-        how.ask(f"Is whoever runs round {found.id} gone for certain?")
-        held = tree.unlock(found, **how.signed())
-        said = "unlocked" if held else "nobody held it"
-        out.say(f"round {found.id}: {said}", {"round": found.id, "unlocked": held})
+        held = tree.unlock(found, **how.ask(f"Is whoever runs round {found.id} gone for certain?"))
+        now = "unlocked" if held else "nobody held it"
+        out.say(f"round {found.id}: {now}", {"round": found.id, "unlocked": held})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +16,7 @@ from refine.ui.cli.spelling import STORE, in_shell, remember
 from refine.utils.action import Action
 
 if TYPE_CHECKING:
-    import refine
+    pass
 
 
 @command(BRING)
@@ -84,45 +83,45 @@ def import_(
     """Add finished runs of a CSV file, of an Optuna study or of another tool as a root round."""
     import refine
     from refine.tree.exchange.dataframe import read_table
-    from refine.trials.goal import ASK
 
     optuna = kind is Kind.OPTUNA or (kind is None and "://" in source)
     whose = "an Optuna study" if optuna else "a CSV file" if kind is None else f"{kind.value}'s"
-    others, number = "tables and the other tools", value is None or value.isdecimal()
-    for option, given, fits, what in (
-        ("--study", study, optuna, "Optuna"),
-        ("--dry-run", dry_run or None, kind is not None and not optuna, "the other tools of --from"),
-        ("--minimize", minimize, not optuna, others),
-        ("--parameters", parameters, not optuna, others),
-        ("--value, unless the number of an objective,", value, not optuna or number, others),
-    ):
-        if given is not None and not fits:
+    others = "tables and the other tools"
+    wrong = {
+        "--study": (study is not None and not optuna, "Optuna"),
+        "--dry-run": (dry_run and (optuna or kind is None), "the other tools of --from"),
+        "--minimize": (minimize is not None and optuna, others),
+        "--parameters": (parameters is not None and optuna, others),
+        "--value, unless the number of an objective,": (
+            optuna and value is not None and not value.isdecimal(),
+            others,
+        ),
+    }
+    for option, (is_wrong, what) in wrong.items():
+        if is_wrong:
             raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
     at = InTree(store=store, name=name)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]
     said: dict[str, Any] = {"metric": metric, "space_filling": space_filling, "note": note}
-    if not optuna:
-        said["direction"] = ASK if minimize is None else "minimize" if minimize else "maximize"
-    with ExitStack() as stack:
-        # What is read is read before the store is opened, so that a wrong path leaves no empty one behind.
+    said |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
+    # What is read is read before the store is opened, so that a wrong path leaves no empty one behind.
+    runs: Any = None
+    if kind is not None and not optuna:
+        runs = refine.Tree.read_runs(source, kind.value, parameters=names)
+        if value is not None:
+            runs = replace(runs, value=runs.judged_by(value))
+        if dry_run or not out.as_json:
+            out.put(runs)
+        if dry_run:
+            return
+    elif not optuna:
+        runs = read_table(source)
+        said["parameters"] = names
+    with refine.Tree(name, store) as tree:
         if optuna:
-            tree = stack.enter_context(refine.Tree(name, store))
-            objective = None if value is None else int(value)
-            found = tree.add_study(source, study, value=objective, **said)
-        elif kind is not None:
-            runs = refine.Tree.read_runs(source, kind.value, parameters=names)
-            if value is not None:
-                runs = replace(runs, value=runs.judged_by(value))
-            if dry_run or not out.as_json:
-                out.put(runs)
-            if dry_run:
-                return
-            tree = stack.enter_context(refine.Tree(name, store))
-            found = tree.add_frame(runs, value=value, **said)
+            found = tree.add_study(source, study, value=None if value is None else int(value), **said)
         else:
-            frame = read_table(source)
-            tree = stack.enter_context(refine.Tree(name, store))
-            found = tree.add_frame(frame, parameters=names, value=value, **said)
+            found = tree.add_frame(runs, value=value, **said)
         out.put(found, at.typed("propose", found))
 
 
@@ -151,7 +150,7 @@ def merge(
         str, Argument(metavar="OTHER", help="Another store, or a folder that refine export wrote.")
     ],
     other_tree: Annotated[
-        str | None, Option(help="Name of the tree in OTHER; default the same name, or the only one.")
+        str | None, Option(help="Name of the tree in OTHER, where there are several.")
     ] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Say what would come of it; write nothing.")] = False,
 ) -> None:
@@ -162,22 +161,8 @@ def merge(
                 raise StoreError("--other-tree names a tree of a store, but OTHER is a folder; leave it out")
             merged = found.merge(other, dry_run=dry_run)
         else:
-            with _other(other, other_tree, found.name) as theirs:
+            with opened(other, other_tree, "--other-tree") as theirs:
                 merged = found.merge(theirs, dry_run=dry_run)
         words = ["refine", "merge", at.store, other, *(["--tree", at.name] if at.name else [])]
         words += ["--other-tree", other_tree] if other_tree else []
         out.put(merged, shlex.join(words) if dry_run else in_shell(Action("tree")))
-
-
-def _other(store: str, name: str | None, like: str) -> refine.Tree:
-    """The tree of another store: that of a name, else the one that is called as ours, else the only one."""
-    from refine.store.store import Store, check_exists
-
-    if name is None:
-        check_exists(store)
-        database = Store(store)
-        try:
-            name = like if like in database.trees() else None
-        finally:
-            database.close()
-    return opened(store, name)

@@ -1,8 +1,9 @@
-"""Commands that run: run, replicate, confirm, holdout, replay, guide; and of the first minutes: init, demo."""
+"""Commands that run: run, replicate, confirm, holdout, replay, guide; and of the first minute: init."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from refine.errors import AnalysisError, NotFoundError, ObjectiveError, SpaceError, StoreError
+from refine.errors import NotFoundError, ObjectiveError, SpaceError, StoreError
 from refine.ui.cli.completion import complete_rounds
 from refine.ui.cli.shared import (
     NO,
@@ -18,8 +19,9 @@ from refine.ui.cli.shared import (
     RUN,
     AtRound,
     AuthorOption,
-    BeliefOption,
+    Drawn,
     Explained,
+    Given,
     InTree,
     Limited,
     NoteOption,
@@ -39,83 +41,59 @@ if TYPE_CHECKING:
     import refine
     from refine.tree.round import Round
 
-OptionalRound = Annotated[
-    str | None,
-    Argument(
-        metavar="ROUND",
-        help=f"{ROUND_HELP} Default the newest one that has something left to run.",
-        autocompletion=complete_rounds,
-    ),
-]
-
 
 @dataclass(frozen=True, kw_only=True)
-class NewRoot:
+class NewRoot(Drawn):
     """What makes a new root."""
 
     heading = "A new root, with --space"
     space: Annotated[
         str | None, Option(help="A .toml or .json file, or module:name of a space: makes a new root.")
     ] = None
-    metric: Annotated[str | None, Option(help="Which metric is the value; default value.")] = None
+    metric: Annotated[
+        list[str] | None,
+        Option(
+            metavar="METRIC[:DIRECTION]",
+            help="Which metric is the value; default value. Two or three are goals: acc:maximize.",
+        ),
+    ] = None
     minimize: Annotated[
         bool | None, Option("--minimize/--maximize", help="Smaller, or larger, values are better.")
     ] = None
-    downsample: Annotated[float | None, Option(help="Share of the configurations, instead of --n.")] = None
+    subject_to: Annotated[
+        list[str] | None, Option(metavar="METRIC<=NUMBER", help="What a trial has to meet to count.")
+    ] = None
     seed: Annotated[int | None, Option(help="Seed of design and trials; default 0.")] = None
-    design: Annotated[str | None, Option(help="sobol, uniform, tpe, gp, cmaes or qmc.")] = None
-    pruner: Annotated[str | None, Option(help="median stops trials that are behind.")] = None
-    note: NoteOption = ""
-    role: Annotated[list[str] | None, Option(metavar="NAME=ROLE", help="scientific, nuisance or fixed.")] = (
-        None
-    )
     baseline: Annotated[
         list[str] | None,
         Option(metavar="NAME=VALUE", help="The configuration to beat, one value at a time."),
     ] = None
-    belief: BeliefOption = None
-    exploit: Annotated[float | None, Option(help="Share drawn by --belief; default half.")] = None
-    allow_degenerate: Annotated[
-        bool, Option("--allow-degenerate", help="A constant prediction may be best.")
-    ] = False
-    subject_to: Annotated[
-        list[str] | None, Option(metavar="METRIC<=NUMBER", help="What a trial has to meet to count.")
-    ] = None
-    goal: Annotated[
-        list[str] | None,
-        Option(metavar="METRIC:DIRECTION", help="Two or three goals, instead of --metric."),
-    ] = None
 
-    def options(self) -> dict[str, Any]:
-        """Those that were given, as they were typed."""
-        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
-        return {name: value for name, value in given.items() if name != "space"}
-
-    def made(self, at: InTree, objective: Any, n: int | None) -> tuple[refine.Tree, Round]:
-        """The root, in a store that is made if need be."""
-        import refine
-        from refine.space.belief import typed_belief
-        from refine.space.files import read_space
+    def options(self, *without: str) -> dict[str, Any]:
+        """Those that were typed, as :meth:`refine.Tree.add_round` takes them."""
         from refine.space.literals import typed_pairs
 
-        assert self.space is not None
-        searched, options = read_space(self.space), self.options()
-        if goals := options.pop("goal", None):
-            options["metric"] = _goals(goals, options)
-        if "minimize" in options:
-            options["direction"] = "minimize" if options.pop("minimize") else "maximize"
-        if "baseline" in options:
-            options["baseline"] = typed_pairs(options["baseline"], "--baseline")
-        if "belief" in options:
-            options["belief"] = typed_belief(options["belief"], "--belief")
-        if roles := options.pop("role", None):
-            options["roles"] = typed_pairs(roles, "--role")
-        tree = refine.Tree(at.name or Path(self.space.partition(":")[0]).stem, at.store)
-        try:
-            return tree, tree.add_round(searched, objective, n=n, **options)
-        except BaseException:
-            tree.close()
-            raise
+        options = super().options("metric", "minimize", *without)
+        if self.minimize is not None:
+            options["direction"] = "minimize" if self.minimize else "maximize"
+        if self.baseline:
+            options["baseline"] = typed_pairs(self.baseline, "--baseline")
+        return options | (_judged_by(self.metric) if self.metric else {})
+
+
+def _judged_by(texts: list[str]) -> dict[str, Any]:
+    """One metric, or the goals of ``METRIC:DIRECTION``."""
+    from refine.trials.goal import ASK, Goal
+
+    pairs = [text.rpartition(":")[::2] for text in texts]
+    pairs = [
+        pair if pair[1] in ("minimize", "maximize") else (text, ASK)
+        for pair, text in zip(pairs, texts, strict=True)
+    ]
+    if len(pairs) > 1:
+        return {"metric": [Goal(*pair) for pair in pairs]}
+    (metric, direction), *_ = pairs
+    return {"metric": metric, **({} if direction == ASK else {"direction": direction})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,14 +108,21 @@ class Resources(Limited):
         Option(help="Seconds that trials may still run after SIGTERM or SIGHUP, as of Slurm or docker stop."),
     ] = 25.0
 
+    def options(self, *without: str) -> dict[str, Any]:
+        """Those that were typed, GPUs as a number or names."""
+        options = super().options(*without)
+        if self.gpus is not None:
+            names = [part.strip() for part in self.gpus.split(",") if part.strip()]
+            options["gpus"] = int(self.gpus) if self.gpus.isdecimal() else names
+        return options
+
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(Given):
     """Where a run ends in order."""
 
     heading = "End in order"
     hours: Annotated[float | None, Option(help="After so many hours.")] = None
-    until: Annotated[str | None, Option(help="At a local date and time, such as '2030-01-31 06:00'.")] = None
     trials: Annotated[int | None, Option(help="After so many trials.")] = None
 
 
@@ -145,7 +130,14 @@ class Budget:
 def run(
     at: InTree,
     out: Output,
-    which: OptionalRound = None,
+    which: Annotated[
+        str | None,
+        Argument(
+            metavar="ROUND",
+            help=f"{ROUND_HELP} Default the newest one that has something left to run.",
+            autocompletion=complete_rounds,
+        ),
+    ] = None,
     n: Annotated[
         int | None, Option("-n", "--n", help="Configurations; of a round that exists, extends it.")
     ] = None,
@@ -170,66 +162,39 @@ def run(
     budget: Budget,
 ) -> None:
     """Run a round, or make a new root from a space and run it. Run again, it resumes."""
+    import refine
     from refine.report.trackers import tracker_of
+    from refine.space.files import read_space
 
     trackers = [tracker_of(text) for text in track or ()]
-    if new.space is not None:
-        if which is not None:
-            raise SpaceError(
-                f"--space makes a new root, but round {which!r} was given as well; leave one of them out"
-            )
+    options = new.options("space")
+    with ExitStack() as stack:
         with out.alone():
-            tree, found = new.made(at, _called(how), n)
-        given, n = {}, None
-    else:
-        if options := new.options():
-            option = f"--{next(iter(options)).replace('_', '-')}"
-            raise SpaceError(
-                f"{option} is set where a round is made, with --space; leave it out for a round that exists"
-            )
-        tree = at.tree()
-        found = chosen(tree[which] if which is not None else _unfinished(tree, rerun))
-        with out.alone():
-            given = how.of(found)
-    with tree:
-        with out.alone():
-            limits = {**how.options(), **vars(budget), "gpus": _gpus(how.gpus)}
-            found.run(
-                n=n,
-                progress=not quiet,
-                rerun=rerun,
-                check_noise=check_noise,
-                track=trackers,
-                **limits,
-                **given,
-            )
+            if new.space is None:
+                if options:
+                    option = {"direction": "minimize"}.get(first := next(iter(options)), first)
+                    raise SpaceError(
+                        f"--{option.replace('_', '-')} is set where a round is made, with --space; leave it out for a round that exists"
+                    )
+                tree = stack.enter_context(at.tree())
+                found = chosen(tree[which] if which is not None else _unfinished(tree, rerun))
+                called = {"n": n, **how.on(found)}
+            else:
+                if which is not None:
+                    raise SpaceError(
+                        f"--space makes a new root, but round {which!r} was given as well; leave one of them out"
+                    )
+                searched, objective = read_space(new.space), _objective(how)
+                name = at.name or Path(new.space.partition(":")[0]).stem
+                tree = stack.enter_context(refine.Tree(name, at.store))
+                found = tree.add_round(searched, objective, n=n, **options)
+                called = how.on(None)
+            called |= {"rerun": rerun, "check_noise": check_noise, "track": trackers}
+            found.run(progress=not quiet, **called, **budget.options())
         out.put(found, *at.calls_on(found))
 
 
-def _gpus(text: str | None) -> int | list[str] | None:
-    if text is None:
-        return None
-    if text.isdecimal():
-        return int(text)
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _goals(texts: list[str], given: dict[str, Any]) -> list[Any]:
-    """The goals of ``METRIC:DIRECTION``."""
-    from refine.trials.goal import ASK, Goal
-
-    if "metric" in given:
-        raise AnalysisError("--goal says the metrics of several goals; leave --metric out")
-    made = []
-    for text in texts:
-        metric, colon, direction = text.rpartition(":")
-        if colon and not direction:
-            raise AnalysisError(f"--goal {text!r}: write it as METRIC:DIRECTION, such as latency_ms:minimize")
-        made.append(Goal(metric if colon else text, direction if colon else ASK))
-    return made
-
-
-def _called(how: Workers) -> Any:
+def _objective(how: Workers) -> Any:
     """What a new root runs."""
     from refine.run.command import Command
     from refine.utils.objects import found_object
@@ -286,8 +251,8 @@ def confirm(
     with at.tree() as tree:
         won = tree.winner()
         with out.alone():
-            options = how.on(None if won is None else tree[won.round])
-            confirmed = tree.confirm(budget, top, progress=not quiet, **options)
+            called = how.on(None if won is None else tree[won.round])
+            confirmed = tree.confirm(budget, top, progress=not quiet, **called)
         out.put(confirmed)
 
 
@@ -322,14 +287,13 @@ def replay(
     how: Workers,
     sample: Annotated[int, Option(help="How many trials, drawn at random.")] = 10,
     all_: Annotated[bool, Option("--all", help="Every trial that has ended, instead of a sample.")] = False,
-    seed: Annotated[int, Option(help="Seed of the draw.")] = 0,
     tolerance: Annotated[float, Option(help="Difference of a metric that counts as none.")] = 0.0,
 ) -> None:
     """Run stored trials again from their seeds and compare; exit code 3 where they differ."""
     with at.round() as found:
         with out.alone():
             size = None if all_ else sample
-            again = found.replay(size, seed=seed, tolerance=tolerance, **how.on(found))
+            again = found.replay(size, tolerance=tolerance, **how.on(found))
         if out.as_json:
             put_json({**again.to_dict(), "same": again.same})
         else:
@@ -383,24 +347,3 @@ def init(
         say(str(folder / name))
     at = "" if folder == Path() else f"cd {folder} && "
     say(f"\n{at}refine run study.db --space space.toml --objective objective.py:score --metric val_acc -n 60")
-
-
-@command(RUN)
-def demo(
-    out: Annotated[Path, Option("--out", "-o", help="Folder for the store and the picture.")] = Path(
-        "refine-demo"
-    ),
-) -> None:
-    """Run two rounds on a packaged objective, with the decision between them; half a minute, without TensorFlow."""
-    import refine
-    from refine.space.files import read_space
-    from refine.ui.starter.objective import score
-    from refine.ui.story import two_rounds
-
-    out.mkdir(parents=True, exist_ok=True)
-    with (
-        resources.as_file(resources.files("refine.ui.starter") / "space.toml") as space,
-        refine.Tree("demo", out / "refine.db") as tree,
-    ):
-        root = tree.add_round(read_space(str(space)), score, metric="val_acc", n=80)
-        two_rounds(tree, root, out, 40)

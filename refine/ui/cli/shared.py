@@ -82,21 +82,20 @@ class _Commands(TyperGroup):
             else:
                 python_s(message, category, *where)
 
-        warnings.showwarning = show_warning  # type: ignore[assignment]
-        forget()
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # the reader of our output went away, which is no error of ours
-        except KeyboardInterrupt as stop:
-            say(str(stop) or "stopped", err=True)
-            raise typer.Exit(STOPPED) from None
-        except (RefineError, OSError, KeyError) as error:
-            say(f"error: {shown(' '.join(_spelled(error).split()))}", err=True)
-            raise typer.Exit(ERROR) from None
-        finally:
-            warnings.showwarning = python_s
-            forget()
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning  # type: ignore[assignment]
+            try:
+                return super().invoke(ctx)
+            except BrokenPipeError:
+                raise  # the reader of our output went away, which is no error of ours
+            except KeyboardInterrupt as stop:
+                say(str(stop) or "stopped", err=True)
+                raise typer.Exit(STOPPED) from None
+            except (RefineError, OSError, KeyError) as error:
+                say(f"error: {shown(' '.join(_spelled(error).split()))}", err=True)
+                raise typer.Exit(ERROR) from None
+            finally:
+                forget()
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -122,45 +121,38 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
     """Makes a function a command of the app; an argument whose type is a dataclass stands for the options that are its fields."""
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
-        return app.command(name, rich_help_panel=heading)(_flat(function))
+        hints = get_type_hints(function, include_extras=True)
+        groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+        options: list[inspect.Parameter] = []
+        for p in inspect.signature(function).parameters.values():
+            own = p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
+            options += _options_of(groups[p.name]) if p.name in groups else [own]
+
+        @wraps(function)
+        def called(**typed: Any) -> None:
+            for name, kind in groups.items():
+                typed[name] = kind(**{f.name: typed.pop(f.name) for f in fields(kind)})
+            function(**typed)
+
+        called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        called.__annotations__ = {p.name: p.annotation for p in options}
+        return app.command(name, rich_help_panel=heading)(called)
 
     return made
 
 
-def _flat(function: Callable[..., None]) -> Callable[..., None]:
-    hints = get_type_hints(function, include_extras=True)
-    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
-    taken: list[inspect.Parameter] = []
-    for p in inspect.signature(function).parameters.values():
-        taken += (
-            _fields(groups[p.name]) if p.name in groups else [_parameter(p.name, p.default, hints[p.name])]
-        )
-
-    @wraps(function)
-    def called(**given: Any) -> None:
-        made = {
-            name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()
-        }
-        function(**made, **given)
-
-    called.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
-    called.__annotations__ = {p.name: p.annotation for p in taken}
-    return called
-
-
-def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def _fields(group: Any) -> list[inspect.Parameter]:
+def _options_of(group: Any) -> Iterator[inspect.Parameter]:
     """A group's fields as options, under its own heading if it has one."""
-    made, hints = [], get_type_hints(group, include_extras=True)
+    hints = get_type_hints(group, include_extras=True)
     for f in fields(group):
         info = copy(hints[f.name].__metadata__[0])
         info.rich_help_panel = getattr(group, "heading", None)
-        default = inspect.Parameter.empty if f.default is MISSING else f.default
-        made.append(_parameter(f.name, default, Annotated[hints[f.name].__origin__, info]))
-    return made
+        yield inspect.Parameter(
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if f.default is MISSING else f.default,
+            annotation=Annotated[hints[f.name].__origin__, info],
+        )
 
 
 StoreArgument = Annotated[str, Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.")]
@@ -177,13 +169,8 @@ OfArgument = Annotated[
 NoteOption = Annotated[str, Option(help="Why, in your words.")]
 AuthorOption = Annotated[str | None, Option(help="Who decides; default the user name.")]
 QuietOption = Annotated[bool, Option("--quiet", "-q", help="No progress bar.")]
-BeliefOption = Annotated[
-    list[str] | None,
-    Option(
-        metavar="NAME=BELIEF",
-        help="Where the best value lies: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', 'optimizer=adam:0.7', or a .toml file.",
-    ),
-]
+EpsilonOption = Annotated[float | None, Option(help="Difference that counts as none; default by the noise.")]
+HtmlOption = Annotated[bool, Option("--html", help="One self-contained HTML file instead of markdown.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +226,41 @@ class AtRound(InTree):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Called:
+class Given:
+    """Options as keywords of the calls that they stand for."""
+
+    def options(self, *without: str) -> dict[str, Any]:
+        """Those that were typed, but for some."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in without}
+        return {name: value for name, value in values.items() if value != getattr(type(self), name, MISSING)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn(Given):
+    """How a round that is made draws its trials."""
+
+    design: Annotated[str | None, Option(help="sobol, uniform, tpe, gp, cmaes or qmc.")] = None
+    pruner: Annotated[str | None, Option(help="median stops trials that are behind.")] = None
+    exploit: Annotated[float | None, Option(help="Share drawn where the optimum is plausible.")] = None
+    belief: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME=BELIEF",
+            help="Where the best value lies: 'lr=near 1e-3 x3', 'dropout=near 0.2 +-0.1', 'optimizer=adam:0.7', or a .toml file.",
+        ),
+    ] = None
+    note: NoteOption = ""
+
+    def options(self, *without: str) -> dict[str, Any]:
+        """Those that were typed, a belief as it was meant."""
+        from refine.space.belief import typed_belief
+
+        belief = {"belief": typed_belief(self.belief, "--belief")} if self.belief else {}
+        return super().options("belief", *without) | belief
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called(Given):
     """What trials run."""
 
     heading = "What runs"
@@ -260,9 +281,10 @@ class Called:
         if self.command is not None and self.objective is not None:
             raise ObjectiveError("--command is a program and --objective a function; give one of them")
 
-    def of(self, found: Round) -> dict[str, Any]:
-        """What a round calls, as options of :meth:`refine.Round.run`."""
-        return objective_for(found, self.objective, self.command)
+    def on(self, found: Round | None) -> dict[str, Any]:
+        """Keywords of a call that runs trials: of a round, unless there is none."""
+        called = {} if found is None else objective_for(found, self.objective, self.command)
+        return {**self.options("objective", "command"), **called}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,14 +293,6 @@ class Workers(Called):
 
     workers: Annotated[int, Option("--workers", "-w", min=1, help="How many trials run at a time.")] = 1
     threads: Annotated[int, Option(min=1, help="Threads per trial.")] = 1
-
-    def options(self) -> dict[str, Any]:
-        """Options of :meth:`refine.Round.run` but for what runs."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("objective", "command")}
-
-    def on(self, found: Round | None) -> dict[str, Any]:
-        """All of them, for the trials of a round."""
-        return {**self.options(), **({} if found is None else self.of(found))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,7 +402,7 @@ def put_json(data: Any) -> None:
     say(unseen(json.dumps(data, indent=2, allow_nan=False, ensure_ascii=not unicode)))
 
 
-def opened(store: str, name: str | None) -> refine.Tree:
+def opened(store: str, name: str | None, option: str = "--tree") -> refine.Tree:
     """The tree of a store that exists.
 
     Raises:
@@ -398,7 +412,7 @@ def opened(store: str, name: str | None) -> refine.Tree:
     from refine.store.store import check_exists, only_tree
 
     check_exists(store)
-    only = name or only_tree(store, "--tree {name!r}", in_shell(Action("tree.add_round")))
+    only = name or only_tree(store, f"{option} {{name!r}}", in_shell(Action("tree.add_round")))
     return refine.Tree(only, store, create=False)
 
 

@@ -30,7 +30,6 @@ _COMMANDS = {
 _PLOT = "round.plot."
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
-
 STORE, ROUND, TREE = "store", "which", "name"
 """What commands call the store, the round and the tree that were typed."""
 
@@ -66,38 +65,22 @@ def completed(command: str) -> str:
 
 def _with_places(action: Action) -> str:
     name = action.name
-    if name.startswith(_PLOT):
-        return _command(f"plot STORE ROUND {name.removeprefix(_PLOT)}", action.arguments)
-    if name == "round.set_roles":
-        roles = [f"{_name(n)}={role}" for n, role in _pairs(action)]
-        return _command(_COMMANDS[name], roles)
-    if name not in _COMMANDS:
+    start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
+    if start is None:
         return str(action)
-    words = [word for n, value in _pairs(action) for word in ("--edit", f"{_name(n)}={_typed(value)}")]
-    for argument in action.arguments:
-        if argument == "space" and name == "round.branch":
+    words: list[str] = []
+    edits, options = ({}, action.options) if name != "review.edit" else (action.options, {})
+    for argument in (*action.arguments, edits):
+        if isinstance(argument, Mapping):
+            pairs = [f"{n.upper() if isinstance(n, Symbol) else n}={_typed(v)}" for n, v in argument.items()]
+            words += pairs if name == "round.set_roles" else [w for pair in pairs for w in ("--edit", pair)]
+        elif argument == "space" and name == "round.branch":
             words += ["--edit", "NAME=VALUE"]
-        elif not isinstance(argument, Mapping | Symbol) and argument is not ...:
+        elif not isinstance(argument, Symbol) and argument is not ...:
             words.append(str(argument))
-    for option, value in action.options.items():
-        given = _FILL.get(option, option.upper()) if value is ... else _typed(value)
-        words += [f"--{option}", given]
-    return _command(_COMMANDS[name], words)
-
-
-def _command(start: str, words: Any) -> str:
-    return " ".join(["refine", start, *(w if w.isupper() else shlex.quote(str(w)) for w in map(str, words))])
-
-
-def _pairs(action: Action) -> list[tuple[str, Any]]:
-    return [
-        pair for argument in action.arguments if isinstance(argument, Mapping) for pair in argument.items()
-    ]
-
-
-def _name(name: str) -> str:
-    """A name as it stands; a symbol is for the reader to fill in."""
-    return name.upper() if isinstance(name, Symbol) else name
+    for option, value in options.items():
+        words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
+    return " ".join(["refine", start, *(word if word.isupper() else shlex.quote(word) for word in words)])
 
 
 def _typed(value: Any) -> str:

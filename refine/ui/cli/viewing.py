@@ -17,7 +17,9 @@ from refine.ui.cli.shared import (
     NO,
     OPEN,
     AtRound,
+    EpsilonOption,
     Explained,
+    HtmlOption,
     InTree,
     Limited,
     OfArgument,
@@ -37,9 +39,6 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.tree.tree import Tree
 
-OutOption = Annotated[Path, Option("--out", "-o", help="Folder for the report and its figures.")]
-HtmlOption = Annotated[bool, Option("--html", help="One self-contained HTML file instead of markdown.")]
-
 
 @command(LOOK)
 def tree(at: InTree, out: Output) -> None:
@@ -55,15 +54,8 @@ def log(at: InTree, out: Output) -> None:
     with at.tree() as found:
         frame = found.log()
         rows = tuple(
-            (
-                when.strftime("%Y-%m-%d %H:%M:%S"),
-                Cell(event, "strong"),
-                where,
-                child or "-",
-                author,
-                note or "-",
-            )
-            for when, event, where, child, author, note in frame.itertuples(index=False)
+            (f"{when:%Y-%m-%d %H:%M:%S}", Cell(event, "strong"), *(text or "-" for text in rest))
+            for when, event, *rest in frame.itertuples(index=False)
         )
         head = ("time (UTC)", "event", "round", "child", "author", "note")
         out.put(frame, page=lambda: Page(f"Log of {found.name}", (Grid(head, rows),)))
@@ -77,33 +69,16 @@ def show_round(at: AtRound, out: Output) -> None:
 
 
 @command(LOOK)
-def space(
-    at: AtRound,
-    out: Output,
-    proposed: Annotated[bool, Option("--proposed", help="What was last proposed on it instead.")] = False,
-) -> None:
-    """Print the space of a round."""
-    with at.round() as found:
-        proposals = found._proposals
-        if proposed and not proposals:
-            raise ReviewError(
-                f"round {found.id}: nothing was proposed on it yet; refine propose makes a proposal"
-            )
-        out.put(proposals[-1].space if proposed else found.space)
-
-
-@command(LOOK)
 def analyze(
     at: AtRound,
     out: Explained,
     metric: Annotated[str | None, Option(help="Another metric than the round's own.")] = None,
     direction: Annotated[str | None, Option(help="maximize or minimize; default the round's own.")] = None,
-    seed: Annotated[int, Option(help="Seed of every bootstrap and permutation test.")] = 0,
 ) -> None:
     """Print what a round found about each parameter, the clearest first."""
     with at.round() as found:
         calls = at.typed("propose", found), at.typed("checks", found)
-        out.put(found.analyze(metric, direction, seed), *calls)
+        out.put(found.analyze(metric, direction), *calls)
 
 
 @command(LOOK)
@@ -124,18 +99,10 @@ def diff(
     second: Annotated[
         str, Argument(metavar="OTHER", help="The other round.", autocompletion=complete_rounds)
     ],
-    folder: Annotated[
-        Path | None, Option("--out", "-o", help="Write it as a report into this folder instead.")
-    ] = None,
-    html: HtmlOption = False,
 ) -> None:
-    """Print what differs between two rounds, or write it as a report."""
+    """Print what differs between two rounds."""
     with at.tree() as found:
-        comparison = found.diff(first, second)
-        if folder is not None or html:
-            out.path(comparison.report(folder or Path("reports"), html=html))
-        else:
-            out.put(comparison)
+        out.put(found.diff(first, second))
 
 
 def _of(tree: Tree, which: str | None) -> tuple[Round | None, str]:
@@ -144,20 +111,6 @@ def _of(tree: Tree, which: str | None) -> tuple[Round | None, str]:
         return None, f"tree {tree.name}"
     found = chosen(tree[which])
     return found, f"round {found.id}"
-
-
-@command(LOOK)
-def best(at: InTree, out: Output, which: OfArgument = None) -> None:
-    """Print the best observed trial; what to hand over says `winner`."""
-    from refine.report.pages.tree import value_text
-
-    with at.tree() as tree:
-        found, where = _of(tree, which)
-        row = tree.best() if found is None else found.best
-        if row is None:
-            raise AnalysisError(f"{where}: no trial has finished that may be called best")
-        rows = tuple((Cell(str(k), "strong"), value_text(v)) for k, v in row.items())
-        out.put(row, page=lambda: Page(f"Best observed trial of {where}", (Grid(("what", "value"), rows),)))
 
 
 @command(LOOK)
@@ -193,21 +146,14 @@ def front(at: InTree, out: Output, which: OfArgument = None) -> None:
         rows = tree.front if found is None else found.front
         if not len(rows):
             raise AnalysisError(f"{where}: no trial has a value in every goal yet; run the round first")
-        hidden = ("state", "value", "seconds", "seed", "cell", "origin")
-        names = [str(n) for n in rows if n not in hidden]
-
-        def page() -> Page:
-            grid = Grid(
-                tuple(names), tuple(tuple(map(value_text, r)) for r in rows[names].itertuples(index=False))
-            )
-            lost = 0 if found is None else beaten(found._at_once())
-            told = (
-                f"The round's own: {lost:,} of {plural(len(rows), 'point')} are beaten by other rounds. Without a round it is the "
-                "tree's."
-            )
-            return Page(f"The front of {where}", (Text(told), grid) if lost else (grid,))
-
-        out.put(rows, page=page)
+        shown = [n for n in rows if n not in ("state", "value", "seconds", "seed", "cell", "origin")]
+        lost = 0 if found is None else beaten(found._at_once())
+        texts = tuple(tuple(map(value_text, row)) for row in rows[shown].itertuples(index=False))
+        blocks: list[Block] = [Grid(tuple(map(str, shown)), texts)]
+        if lost:
+            told = f"The round's own: {lost:,} of {plural(len(rows), 'point')} are beaten by other rounds. Without a round it is the tree's."
+            blocks.insert(0, Text(told))
+        out.put(rows, page=lambda: Page(f"The front of {where}", tuple(blocks)))
 
 
 @command(LOOK)
@@ -223,7 +169,9 @@ def report(
     at: InTree,
     out: Output,
     which: OfArgument = None,
-    folder: OutOption = Path("reports"),
+    folder: Annotated[Path, Option("--out", "-o", help="Folder for the report and its figures.")] = Path(
+        "reports"
+    ),
     html: HtmlOption = False,
 ) -> None:
     """Write a round, or the whole tree and every round, as markdown with figures."""
@@ -236,14 +184,7 @@ def report(
         out.say("\n".join(paths), {"paths": paths})
 
 
-def _argument(text: str) -> Any:
-    """A bound as a number; anything else is a parameter's name."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+_STYLE = ("ax", "new", "width", "theme")
 
 
 @command(LOOK)
@@ -258,11 +199,10 @@ def plot(
         Path | None,
         Option("--out", "-o", help="PNG or SVG file, by its ending; default named by the figure."),
     ] = None,
-    width: Annotated[str, Option(help="text, or column for one of two columns of a page.")] = "text",
-    theme: Annotated[str | None, Option(help="light or dark; default matplotlib's present style.")] = None,
 ) -> None:
     """Draw a figure of round.plot as PNG or SVG; its arguments follow its name."""
     from refine.report import figures
+    from refine.space.literals import typed_value
 
     with at.round() as found:
         plots, about = found.plot, about or []
@@ -270,11 +210,7 @@ def plot(
         if figure not in known:
             raise AnalysisError(f"no figure {figure!r}; {did_you_mean(figure, known)}")
         draw = getattr(plots, figure)
-        takes = {
-            n: p.default
-            for n, p in inspect.signature(draw).parameters.items()
-            if n not in ("ax", "new", "width", "theme")
-        }
+        takes = {n: p.default for n, p in inspect.signature(draw).parameters.items() if n not in _STYLE}
         needs = sum(default is inspect.Parameter.empty for default in takes.values())
         if not needs <= len(about) <= len(takes):
             words = [n.upper() if i < needs else f"[{n.upper()}]" for i, n in enumerate(takes)]
@@ -282,9 +218,8 @@ def plot(
                 f"plot {figure}: takes {join(words) or 'nothing more'}, got {join(about) or 'nothing'}; "
                 f"write {completed(' '.join(['refine plot STORE ROUND', figure, *words]))}"
             )
-        axes = draw(**dict(zip(takes, map(_argument, about), strict=False)), width=width, theme=theme)
         path = file or Path("-".join([figure, *about]) + ".png")
-        figures.save(axes, path)
+        figures.save(draw(**dict(zip(takes, map(typed_value, about), strict=False))), path)
         out.path(path)
 
 
@@ -378,12 +313,12 @@ def judge(
             help="Run both under new seeds until it is decided, up to so many runs in all; default none.",
         ),
     ] = 0,
-    epsilon: Annotated[float | None, Option(help="Difference that counts as none.")] = None,
+    epsilon: EpsilonOption = None,
 ) -> None:
     """Say whether a configuration is better than another: KEEP (exit code 0), DISCARD (3) or CONFIRM (4)."""
     from refine.analysis.judgement import CONFIRM, DISCARD
 
-    if not budget and how != Limited():
+    if not budget and how.options():
         raise ReviewError(
             "judge runs nothing without --budget, so that --objective, --workers, --threads and --timeout would say nothing; "
             "give --budget as well"

@@ -1,1 +1,1 @@
-"""What ``refine init`` writes and ``refine demo`` runs."""
+"""What ``refine init`` writes."""

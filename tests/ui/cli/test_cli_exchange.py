@@ -142,10 +142,13 @@ def test_a_look_writes_nothing_and_suggests_the_merge(stores):
     with refine.Tree("another", store=other):
         pass
     assert "0 new rounds" in good("merge", mine, other, "--dry-run", "--other-tree", "another")
-    assert data("merge", mine, other)["trials"] == 4
+    assert "name one: --other-tree" in refused("merge", mine, other)
+    assert data("merge", mine, other, "--other-tree", "question")["trials"] == 4
     with refine.Tree(store=mine) as tree:
         assert [r.id for r in tree.rounds] == [tree["1"].id, tree["1.1"].id]
-    assert good("merge", mine, other).startswith("merged: 0 new rounds, 0 new trials, 0 unequal")
+    assert good("merge", mine, other, "--other-tree", "question").startswith(
+        "merged: 0 new rounds, 0 new trials, 0 unequal"
+    )
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
+from pathlib import Path
 
 import pytest
 from shell import data, good, refused, run
@@ -88,6 +88,9 @@ SPELLED = {
     Action("round.set_roles", {Symbol("name"): "scientific"}): "refine roles STORE ROUND NAME=scientific",
     Action("round.plot.density", "lr"): "refine plot STORE ROUND density lr",
     Action("review.edit", {"dropout": (0, 0.2)}): "refine preview STORE ROUND --edit 'dropout=(0, 0.2)'",
+    Action(
+        "review.edit", dropout=Symbol("(0.0, 0.2)")
+    ): "refine preview STORE ROUND --edit 'dropout=(0.0, 0.2)'",
     Action("review.accept", note=..., n=...): "refine accept STORE ROUND --note NOTE --n N",
     Action("trial.report", Symbol("epoch"), Symbol("metrics")): "trial.report(epoch, metrics)",
 }
@@ -97,13 +100,24 @@ def test_actions_are_spelled_as_commands():
     assert {action: in_shell(action) for action in SPELLED} == SPELLED
 
 
+ROOT = Path(__file__).parents[3]
+CITED = re.compile(
+    r"(?:^(?: {4}|\$ )|(?<!`)`)refine (\w[^`\n]*)|^\| `(\w+ STORE[^`]*)`|^refine (\w.* --.*)$", re.MULTILINE
+)
+
+
 def test_every_command_that_is_named_exists():
     commands = get_command(app).commands
-    for typed in SPELLED.values():
-        if typed.startswith("refine "):
-            _, name, *rest = shlex.split(typed)
-            options = {o for p in commands[name].params for o in p.opts}
-            assert {word for word in rest if word.startswith("--")} <= options, typed
+    typed = [text.removeprefix("refine ") for text in SPELLED.values() if text.startswith("refine ")]
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        typed += ["".join(found) for found in CITED.findall(page.read_text("utf-8"))]
+    assert len(typed) > 70
+    for line in typed:
+        name, *_ = line.split()
+        assert name in commands or name == "--install-completion", line
+        words = re.findall(r"(?<=\s)--?[a-z][a-z-]*", re.sub(r"'[^']*'|\"[^\"]*\"", "", line))
+        options = {o for p in commands[name].params for o in (*p.opts, *p.secondary_opts)} if words else set()
+        assert set(words) <= options, line
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from shell import data, good, refused, run
+from shell import refused, run
 
 import refine
 from refine.store.store import Store
@@ -70,13 +70,3 @@ def test_what_is_refused_is_exit_code_1(store):
 def test_a_store_without_a_tree_says_what_makes_one(tmp_path):
     Store(tmp_path / "empty.db").close()
     assert "holds no tree yet; refine run" in refused("judge", tmp_path / "empty.db")
-
-
-@pytest.mark.slow
-def test_the_space_and_the_proposed_one(store):
-    with refine.Tree("study", store=store) as tree:
-        root = tree.rounds[0]
-    assert refine.Space.from_json(data("space", store, root.id)) == root.space
-    assert "nothing was proposed" in refused("space", store, root.id, "--proposed")
-    good("propose", store, root.id)
-    assert refine.Space.from_json(data("space", store, root.id, "--proposed")) != root.space

@@ -1,4 +1,4 @@
-"""The first minutes in the shell: files that run, a study that is shown; and what is suggested runs as it stands."""
+"""The first minutes in the shell: files that run; and what is suggested runs as it stands."""
 
 from __future__ import annotations
 
@@ -23,26 +23,6 @@ def test_init_writes_files_that_run(tmp_path, monkeypatch):
     assert json.loads(out)["states"] == {"complete": 4}
     assert "is left as it is" in run("init").stderr
     assert "cd study && refine run study.db" in said("init", "study")
-
-
-@pytest.mark.slow
-def test_the_demo_tells_two_rounds(tmp_path):
-    out = said("demo", "-o", tmp_path / "demo")
-    with refine.Tree("demo", tmp_path / "demo" / "refine.db", create=False) as tree:
-        root, child = tree.rounds
-        assert (len(root.trials), len(child.trials)) == (80, 40)
-        assert [d.child for d in root.decisions] == [child.id]
-        won = tree.winner()
-        assert (
-            f"{won.best_value:.4f} is the best of {won.evaluated} configurations, and partly luck; expect "
-            in out
-        )
-        told = [str(root.propose(keep=False)), f"Decided: {root.decisions[0].note}.", str(tree.winner())]
-    assert len([line for line in out.splitlines() if not line.startswith("round ")]) <= 40  # without progress
-    places = [out.index(text) for text in ("Round ", ".png", *told[1:], f"refine review {tmp_path}")]
-    assert places == sorted(places)
-    (picture,) = (tmp_path / "demo").glob("*.png")
-    assert picture.stat().st_size > 10_000
 
 
 @pytest.mark.slow
