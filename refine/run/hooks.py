@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,6 +12,13 @@ from refine.errors import DesignError, RefineWarning
 from refine.trials.trial import FinishedTrial
 
 _log = logging.getLogger(__name__)
+
+
+def log(level: int, text: str, *values: object, exc_info: bool = False) -> None:
+    """Logs for ``refine.run``; a handler that raises ends no round."""
+    with contextlib.suppress(Exception):
+        _log.log(level, text, *values, exc_info=exc_info)
+
 
 TrialHook = Callable[[FinishedTrial], object]
 
@@ -71,7 +79,7 @@ class Hooks:
                 hook(argument)
             except Exception as error:  # noqa: BLE001  # a person's code, whatever it raises
                 called = getattr(hook, "__qualname__", type(hook).__name__)
-                _log.exception("%s: %s raised", self._name, called)
+                log(logging.ERROR, "%s: %s raised", self._name, called, exc_info=True)
                 if i not in self._told:
                     self._told.add(i)
                     warnings.warn(

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from refine.design.pruning import Limit
 from refine.errors import ObjectiveError, RefineWarning, UnknownNameError, did_you_mean
 from refine.run.identity import objective_name
-from refine.run.outcome import Outcome, Task, as_float, raised, returned
+from refine.run.outcome import Outcome, Task, as_float, by_text, raised, returned
 from refine.run.protocols import Objective
 from refine.space.encoding import decode, thaw
 from refine.trials.trial import Examples
@@ -136,8 +136,8 @@ class RunningTrial:
             )
         if self._epochs and epoch <= self._epochs[-1]:
             raise ObjectiveError(f"epochs must be reported in order, got {epoch} after {self._epochs[-1]}")
-        for name, value in metrics.items():
-            series = self._curve.setdefault(str(name), [math.nan] * len(self._epochs))
+        for name, value in by_text(metrics).items():
+            series = self._curve.setdefault(name, [math.nan] * len(self._epochs))
             series.append(as_float(name, value, "report takes numbers by name"))
         self._epochs.append(int(epoch))
         for series in self._curve.values():
@@ -319,7 +319,7 @@ def _configuration(task: Task, read: set[str]) -> Configuration:
 
 def _outcome(task: Task, running: RunningTrial, read: set[str], result: Any, seconds: float) -> Outcome:
     """What a trial gave: what the objective returned, or the exception that it raised."""
-    if isinstance(result, BaseException):
+    if issubclass(type(result), BaseException):  # asks no object what it says that it is
         outcome = raised(result, running.curve)
     else:
         outcome = returned(result, running.curve, pruned=running.pruned)

@@ -63,7 +63,7 @@ def returned(value: Any, curve: dict[str, list[float]], *, pruned: bool) -> Outc
         return Outcome(State.PRUNED, {}, curve, 0.0, None, None)
     try:
         return Outcome(State.COMPLETE, _metrics(value, curve), curve, 0.0, None, None)
-    except Exception as error:  # noqa: BLE001  # what it returned is this trial's outcome too
+    except BaseException as error:  # noqa: BLE001  # what it returned is this trial's outcome too, and may raise anything
         return raised(error, curve)
 
 
@@ -90,12 +90,12 @@ def out_of_memory(used: int, memory: int, seconds: float) -> Outcome:
     return Outcome(State.CRASHED, {}, {}, seconds, text, None)
 
 
-def crashed(how: str, *, died: bool) -> Outcome:
-    """A trial that took its worker with it twice, or broke outside of its objective twice."""
+def crashed(how: str, seconds: float, *, died: bool) -> Outcome:
+    """A trial that took its worker with it twice, or broke outside of its objective twice, after so many seconds."""
     why = "the process that ran this trial died; it was tried once more, alone, and died again"
     if not died:
         why = "this trial broke outside of its objective; it was tried once more, alone, and broke again"
-    return Outcome(State.CRASHED, {}, {}, 0.0, f"{why}\n{how}", None)
+    return Outcome(State.CRASHED, {}, {}, seconds, f"{why}\n{how}", None)
 
 
 # By the coordinator, which knows the metric.
@@ -161,7 +161,7 @@ def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
         and all(isinstance(v, int | float | np.number) for v in value)
     )
     if isinstance(value, Mapping):
-        metrics = _with_folds({str(name): each for name, each in value.items()})
+        metrics = _with_folds(by_text(value))
     elif numbers and isinstance(value, tuple):
         raise ObjectiveError(
             f"{_RETURNS}, got the tuple {value!r:.60}; name its numbers, as in return {{'acc': 0.9, 'loss': 0.1}}"
@@ -183,6 +183,18 @@ def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
     if not metrics:
         raise ObjectiveError(f"{_RETURNS}, got an empty mapping")
     return metrics
+
+
+def by_text(metrics: Mapping[Any, Any]) -> dict[str, Any]:
+    """Metrics under their names as texts. Raises ObjectiveError: two have the same, as 1 and "1"."""
+    named: dict[str, Any] = {}
+    for name, value in metrics.items():
+        if str(name) in named:
+            raise ObjectiveError(
+                f"metrics must have names that differ as texts, got {str(name)!r} twice; rename one"
+            )
+        named[str(name)] = value
+    return named
 
 
 def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
@@ -216,7 +228,10 @@ def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
 
 def as_float(name: Any, value: Any, rule: str = f"{_RETURNS} to numbers") -> float:
     """A metric's value as a number. Raises ObjectiveError: it is none."""
-    if not isinstance(value, str | bytes | None):
+    unreal = isinstance(value, np.ndarray | np.generic) and np.iscomplexobj(
+        value
+    )  # `float` drops what is imaginary
+    if not (unreal or isinstance(value, str | bytes | None)):
         try:
             return float(value)
         except (TypeError, ValueError):

@@ -16,6 +16,7 @@ from typing import Any
 
 from refine.errors import ObjectiveError, RoundStoppedError, StoreError, did_you_mean
 from refine.run.environment import commit_of, environment
+from refine.run.hooks import log
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import wants_trial
 from refine.run.options import RunOptions
@@ -37,8 +38,6 @@ from refine.utils.action import Action
 from refine.utils.display import line
 from refine.utils.format import join, plural, score
 from refine.utils.warning import warn
-
-_log = logging.getLogger(__name__)
 
 
 def run_round(
@@ -107,7 +106,7 @@ def run_round(
         most = options.ending.trials
         tasks = tasks if most is None else itertools.islice(tasks, most)
         over = options.ending.begin()
-        _log.info("round %s: %d of %d trials to run", node.id, todo, total)
+        log(logging.INFO, "round %s: %d of %d trials to run", node.id, todo, total)
         if not told:
             _warn_of_code(node, records, code)
         ours = {**commit_of(source_file(objective)), **called(node.objective, objective)}
@@ -162,9 +161,9 @@ def run_round(
                 steered.check(outcome)
             tell(made, value)
             watch.see(outcome, value if outcome.state == State.COMPLETE else None)
-            _log.debug("round %s: trial %s %s, %s", node.id, task.key, outcome.state, value)
+            log(logging.DEBUG, "round %s: trial %s %s, %s", node.id, task.key, outcome.state, value)
         left = todo - watch.seen
-        _log.info("round %s: %d trials run, %d left", node.id, watch.seen, left)
+        log(logging.INFO, "round %s: %d trials run, %d left", node.id, watch.seen, left)
         if left > 0 and not stop() and (why := over() or options.ending.of_trials(watch.seen)):
             watch.say_left(why, left)
 

@@ -55,9 +55,9 @@ class Categorical(Parameter):
         if not grid:
             raise SpaceError("choices must not be empty, got []; give at least one value")
         keys = [value_key(v) for v in grid]
-        twice = [label(v) for i, v in enumerate(grid) if keys[i] in keys[:i]]
-        if twice:
-            raise SpaceError(f"choices must differ, got {twice[0]} twice; leave one out")
+        if len(set(keys)) < len(keys):
+            twice = next(v for i, v in enumerate(grid) if keys[i] in keys[:i])
+            raise SpaceError(f"choices must differ, got {label(twice)} twice; leave one out")
         if self.ordered is not None and not isinstance(self.ordered, bool):
             raise SpaceError(f"ordered must be True, False or None, got {self.ordered!r}")
         self._check_condition()

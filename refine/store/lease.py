@@ -208,7 +208,16 @@ def _here(row: Any) -> bool:
 
 
 def _alive(row: Any, now: float) -> bool:
-    if now - row.beat > LEASE_SECONDS:
-        return False
-    # Of a process of elsewhere only its beat tells.
-    return not _here(row) or _born(row.pid) == row.host.rpartition(" ")[2]
+    beats = now - row.beat <= LEASE_SECONDS
+    if not _here(row):  # of a process of elsewhere only its beat tells
+        return beats
+    # One of this machine may be kept from beating by a trial that holds the interpreter's lock, and lives; a stopped one is as good as gone.
+    return _born(row.pid) == row.host.rpartition(" ")[2] and (beats or not _stopped(row.pid))
+
+
+def _stopped(pid: int) -> bool:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    return True

@@ -65,6 +65,7 @@ def place(tmp_path_factory):
     (folder / "file").write_text("a file")
     (folder / "text.db").write_text("no database, but long enough to be taken for the header of one " * 9)
     (folder / "semicolons.csv").write_text("a;b\n1;2\n")
+    (folder / "twice.csv").write_text("lr,acc,lr\n1,2,3\n")
     frame = pd.DataFrame({"lr": [0.1 * i for i in range(1, 21)], "act": ["relu", "elu"] * 10, "acc": 0.5})
     found = Place(
         folder=folder,

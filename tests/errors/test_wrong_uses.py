@@ -186,6 +186,7 @@ IMPORTS = {
     "a parameter that is nowhere": lambda p: p.tree.add_frame(p.frame.assign(lr=float("nan")), value="acc"),
     "a file that is missing": lambda p: read_table(str(p.folder / "runs.csv")),
     "a file with semicolons": lambda p: read_table(str(p.folder / "semicolons.csv")),
+    "a file with a title twice": lambda p: read_table(str(p.folder / "twice.csv")),
 }
 
 REVIEWS = {

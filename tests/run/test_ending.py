@@ -112,3 +112,20 @@ def test_the_log_says_what_runs(tree, caplog):
     assert any("3 of 3 trials to run" in t for t in texts)
     assert any("3 trials run, 0 left" in t for t in texts)
     assert sum("complete" in t for t in texts) == 3
+
+
+def test_a_log_s_handler_that_raises_ends_no_round(tree):
+    class Raises(logging.Handler):
+        def emit(self, record):
+            raise OSError(f"the log's disk is full: {record.getMessage()}")
+
+    logger, handler = logging.getLogger("refine.run"), Raises()
+    logger.addHandler(handler)
+    try:
+        with pytest.warns(RefineWarning, match="float raised"):
+            assert (
+                len(tree.add_round(SPACE, objectives.height, n=3).run(progress=False, on_trial=float).trials)
+                == 3
+            )
+    finally:
+        logger.removeHandler(handler)

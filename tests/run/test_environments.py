@@ -16,7 +16,7 @@ import pytest
 from dask_cluster import dask_cluster
 
 import refine
-import refine.run.workers.executor_pulse
+import refine.run.workers.executor
 from refine._version import VERSION
 from refine.errors import RoundStoppedError
 from refine.run.workers.task import Job, opened, versions
@@ -122,7 +122,7 @@ def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kin
         # It can't even read that it is asked for a trial, and ends.
         (tmp_path / "refine.py").write_text("raise ImportError('there is none')\n")
         text = "trials need workers, and the Dask cluster has had none for 3 seconds"
-        monkeypatch.setattr(refine.run.workers.executor_pulse, "LOST_SECONDS", 3.0)
+        monkeypatch.setattr(refine.run.workers.executor, "LOST_SECONDS", 3.0)
     found = tree.add_round(SPACE, where, n=12)
     with (
         dask_cluster(tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}) as (client, _),

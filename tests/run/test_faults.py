@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
+import numpy as np
 import pytest
 
 import objectives
@@ -42,7 +42,10 @@ def eat():
 
 
 def eat_below():
-    subprocess.run([sys.executable, "-c", "x = b'x' * 800_000_000; import time; time.sleep(60)"], check=True)
+    if os.fork() == 0:
+        parts = [bytes(range(256)) * 2**21 for _ in "ab"]
+        time.sleep(60 + len(parts))
+    os.wait()
 
 
 def share():
@@ -69,7 +72,7 @@ FAULTS = {
     # Holds the interpreter's lock, so that nothing inside its process could end it.
     "hangs in C": ("timeout", lambda: ctypes.PyDLL(None).sleep(3600), LATE),
     "segfault": ("crashed", lambda: ctypes.string_at(0), "signal 11 (SIGSEGV)"),
-    "os._exit": ("crashed", lambda: os._exit(7), "exit code 7"),
+    "os._exit": ("crashed", lambda: time.sleep(0.3) or os._exit(7), "exit code 7"),
     "kill -9": ("crashed", lambda: os.kill(os.getpid(), signal.SIGKILL), "signal 9 (SIGKILL)"),
     "memory": ("crashed", eat, "more than memory=700 MB"),
     "memory below it": ("crashed", eat_below, "more than memory=700 MB"),
@@ -108,6 +111,7 @@ def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
     errors = found.failures.set_index("kind")["error"]
     assert {kind for kind, text in errors.items() if FAULTS[kind][2] not in text} == set()
     assert (found.failures.query("state == 'timeout'")["seconds"] > 5).all()
+    assert found.failures.set_index("kind")["seconds"]["os._exit"] > 0.3
 
     # Nothing is left to do, and with several states exactly their trials run again.
     before = frame.drop(columns="seconds")
@@ -119,6 +123,36 @@ def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
     assert sorted(tries) == sorted(k for k, fault in FAULTS.items() if fault[0] in ("timeout", "crashed"))
     assert len(found.trials) == len(frame)
     assert set(found.trials.loc[found.trials["kind"].isin(tries), "state"]) == {"complete"}
+
+
+class Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def __float__(self):
+        raise self.error
+
+
+RETURNS = {
+    "complex": (lambda: np.complex128(1 + 5j), "to numbers, got complex128"),
+    "one name": (
+        lambda: {1: 0.5, "1": 0.6},
+        "must have names that differ as texts, got '1' twice; rename one",
+    ),
+    "SystemExit": (lambda: Raises(SystemExit("bye")), "SystemExit: bye"),
+    "Ctrl-C": (lambda: {"value": Raises(KeyboardInterrupt("no key"))}, "KeyboardInterrupt: no key"),
+}
+
+
+def test_what_is_returned_and_is_no_metric_fails_its_trial_alone(tree):
+    found = tree.add_round(
+        {"kind": [*RETURNS, "fine"]}, lambda p: RETURNS.get(p["kind"], (lambda: 1.0,))[0](), n=5
+    )
+    states = found.run(progress=False).trials.set_index("kind")["state"]
+    assert states.pop("fine") == "complete"
+    assert set(states) == {"failed"}
+    errors = found.failures.set_index("kind")["error"]
+    assert {kind for kind, (_, text) in RETURNS.items() if text not in errors[kind]} == set()
 
 
 @pytest.mark.slow

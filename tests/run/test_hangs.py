@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ from dask_cluster import dask_cluster, processes
 
 import refine
 from refine.errors import RefineWarning, RoundStoppedError
-from refine.run.workers import child, executor, executor_pulse, pool, task
+from refine.run.workers import child, executor, pool, task
 
 pytestmark = pytest.mark.cluster
 
@@ -43,7 +45,7 @@ def when_some_are_stored(found, kill):
 @pytest.mark.parametrize("gone", ["scheduler", "workers"])
 def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
     if gone == "workers":
-        monkeypatch.setattr(executor_pulse, "LOST_SECONDS", 3.0)
+        monkeypatch.setattr(executor, "LOST_SECONDS", 3.0)
     text = {
         "scheduler": "the connection to it is lost; what had finished is stored",
         "workers": "the Dask cluster has had none for 3 seconds; what had finished is stored",
@@ -74,7 +76,28 @@ def test_a_cluster_whose_workers_do_not_offer_what_is_asked_for_is_said(tmp_path
             f"the Dask cluster has no worker{offering} yet, and trials wait for one; start workers{how}, or"
         )
         with pytest.warns(RefineWarning, match=text):
-            executor_pulse.Pulse(client.get_executor(pure=False, retries=0, resources=needs))
+            executor.Pulse(client.get_executor(pure=False, retries=0, resources=needs))
+        client.close()
+        with (
+            refine.Tree("q", store="sqlite://") as tree,
+            pytest.raises(RoundStoppedError, match="connection to it is lost"),
+        ):
+            tree.add_round(SPACE, slowly, n=4).run(executor=client.get_executor(), progress=False)
+
+
+def test_a_temporary_folder_that_is_removed_stops_the_round_and_costs_no_trial(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def remove(_):
+        for folder in tmp_path.glob("refine-run-*"):
+            shutil.rmtree(folder)
+
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round(SPACE, slowly, n=8, seed=1)
+        with pytest.raises(RoundStoppedError, match=f"in the folder {tmp_path}.* and it was removed"):
+            found.run(2, on_trial=remove, progress=False)
+        assert 1 <= len(found.trials) < 8
+        assert set(found.run(2, progress=False).trials["state"]) == {"complete"}
 
 
 class Hangs:

@@ -10,13 +10,14 @@ import itertools
 import pickle
 import sys
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Executor, Future
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.objective import wants_trial
@@ -25,7 +26,6 @@ from refine.run.protocols import Objective
 from refine.run.resources import Resources
 from refine.run.workers.batches import Batches
 from refine.run.workers.child import ChildDiedError, run_in_child
-from refine.run.workers.executor_pulse import Pulse
 from refine.run.workers.packed_objective import PackedObjective, pack
 from refine.run.workers.perform import WANTED, perform, prepare, run
 from refine.run.workers.pool import pool_of
@@ -33,12 +33,16 @@ from refine.run.workers.task import LOAD_SECONDS, Job, opened, versions
 from refine.run.workers.temp_folder import own_folder
 from refine.run.workers.watchdog import ENDED, Watchdog
 from refine.trials.trial import State
+from refine.utils.warning import warn
 
 PER_WORKER = 2  # how many tasks per worker may be under way
 _UNBEGUN = 5
 """A task that its worker had not begun, or had ended, when it died is handed out again, so many times before it is
 suspected."""
 _POLL = 0.25
+LOST_SECONDS = 600.0
+"""So long a Dask cluster that had workers may be without any: those of a queue may be given others."""
+_ASK_EVERY = 5.0
 
 
 def never() -> bool:
@@ -126,7 +130,7 @@ class _Dispatch:
         self._todo = iter(tasks)
         self._again: deque[Task] = deque()
         self._alone: deque[Task] = deque()
-        self._under_way: dict[Future[bytes], tuple[int, tuple[Task, ...]]] = {}
+        self._under_way: dict[Future[bytes], tuple[int, float, tuple[Task, ...]]] = {}
         # Waiting for all would look at each of thousands every time.
         self._ended: SimpleQueue[Future[bytes]] = SimpleQueue()
         self._tried: set[tuple[str, int, int]] = set()
@@ -151,7 +155,7 @@ class _Dispatch:
                 for future in self._waited():
                     if future not in under_way:  # was cancelled
                         continue
-                    token, batch = under_way.pop(future)
+                    token, since, batch = under_way.pop(future)
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
                     if error is None:
                         self._forget(token)
@@ -160,9 +164,9 @@ class _Dispatch:
                         refused = stopped  # raised once those that ended beside it are stored
                     else:
                         lost = True
-                        yield from self._lost(token, batch, error)
+                        yield from self._lost(token, since, batch, error)
                         self._forget(token)
-                if refused is not None:
+                if (refused := refused or self._homeless()) is not None:
                     raise refused
                 self._way.check(lost)
         finally:
@@ -179,17 +183,19 @@ class _Dispatch:
         job = Job(*objective, tasks, together, self._threads, sys.path, self._marks, token, LOAD_SECONDS)
         try:
             future = self._way.submit(job.packed())
-        except RuntimeError as error:  # a pool one of whose processes died takes nothing any more
+        except (
+            Exception
+        ) as error:  # a pool one of whose processes died takes nothing any more, nor a client that was closed
             raise RoundStoppedError(
                 f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
                 "run again with a new executor, or with workers=N, where a dead process costs one trial"
             ) from error
-        self._under_way[future] = token, batch
+        self._under_way[future] = token, time.time(), batch
         future.add_done_callback(self._ended.put)
 
     def _cancel_unbegun(self) -> None:
         watchdog = self._way.watchdog
-        for future, (token, _) in list(self._under_way.items()) if watchdog else ():
+        for future, (token, *_) in list(self._under_way.items()) if watchdog else ():
             if watchdog is not None and watchdog.begun(token) is None and future.cancel():
                 del self._under_way[future]
 
@@ -217,16 +223,27 @@ class _Dispatch:
                 f"workers need the {versions()} of the coordinator, and one can't load it ({type(error).__name__}: {error}); "
                 "what had finished is stored; install the same there, and run again"
             )
-        return error if isinstance(error, ObjectiveError) else None
+        return error if isinstance(error, ObjectiveError) else self._homeless()
+
+    def _homeless(self) -> RoundStoppedError | None:
+        if self._marks is None or Path(self._marks).exists():
+            return None
+        return RoundStoppedError(
+            f"workers say in the folder {self._marks} what they run, and it was removed; what had finished is stored; run again, and "
+            "leave it alone until the round has ended"
+        )
 
     def _lost(
-        self, token: int, batch: tuple[Task, ...], error: BaseException
+        self, token: int, since: float, batch: tuple[Task, ...], error: BaseException
     ) -> Iterator[tuple[Task, Outcome]]:
         """Tasks whose worker is gone: those that ended so; the others are kept to be handed out again, or tried alone."""
         watchdog = self._way.watchdog
         begun = None if watchdog is None else watchdog.begun(token)
         ending = None if watchdog is None else watchdog.ending(token)
         innocent = watchdog is not None and (begun is None or begun.phase == ENDED)
+        seconds = max(
+            0.0, time.time() - (since if watchdog is None or begun is None else watchdog.since(begun))
+        )
         for task in batch:
             identity = (task.key, task.replicate, task.attempt)
             if ending is not None and ending.state == State.TIMEOUT:
@@ -238,10 +255,10 @@ class _Dispatch:
                 self._tried.add(identity)
                 self._alone.append(task)
             elif ending is not None:
-                yield task, crashed(str(ending.error), died=True)
+                yield task, crashed(str(ending.error), ending.seconds, died=True)
             else:
                 died = watchdog is None or isinstance(error, ChildDiedError)
-                yield task, crashed(f"{type(error).__name__}: {error}", died=died)
+                yield task, crashed(f"{type(error).__name__}: {error}", seconds, died=died)
 
     def _forget(self, token: int) -> None:
         if self._way.watchdog is not None:
@@ -258,3 +275,68 @@ def run_task(job: bytes) -> bytes:
     if threading.current_thread() is threading.main_thread():
         return perform(job)
     return run_in_child(job, loading)
+
+
+class Pulse:
+    """Asks an executor of a Dask client for its workers. Of others nothing is known: a pool that breaks says so itself.
+
+    Where the executor asks for resources, as ``client.get_executor(resources={"GPU": 1})`` does, workers are those that offer them.
+    Warns where the cluster has none yet; there is no end to waiting for the first one.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        client = getattr(executor, "_client", None)
+        self._client: Any = client if hasattr(client, "scheduler_info") else None
+        self._needs: dict[str, float] = getattr(executor, "_kwargs", {}).get("resources") or {}
+        self._asked = self._seen = time.monotonic()
+        self._had = self._client is not None and self._workers() > 0
+        if self._client is not None and not self._had:
+            self._look_for_scheduler()
+            needs = " ".join(f"{name}={count:g}" for name, count in self._needs.items())
+            how = f" with dask worker --resources '{needs}'" if needs else ""
+            warn(
+                f"the Dask cluster has no worker{self._offering} yet, and trials wait for one; start workers{how}, or "
+                "look whether they come up"
+            )
+
+    def check(self, at_once: bool = False) -> None:
+        """Looks, every few seconds, whether somebody is there.
+
+        Raises RoundStoppedError: the scheduler is gone, or all workers have been for too long.
+        """
+        now = time.monotonic()
+        if self._client is None or (not at_once and now < self._asked + _ASK_EVERY):
+            return
+        if here := self._workers() > 0:
+            self._had, self._seen = True, time.monotonic()
+        self._asked = time.monotonic()
+        lost = self._had and not here and self._asked - self._seen >= LOST_SECONDS
+        self._look_for_scheduler(lost)
+        if lost:
+            raise RoundStoppedError(
+                f"trials need workers{self._offering}, and the Dask cluster has had none for {LOST_SECONDS:g} seconds; what had finished is "
+                "stored; see what its workers print, start others, and run again"
+            )
+
+    def _look_for_scheduler(self, lost: bool = False) -> None:
+        # Dask's client looks for its scheduler for as long as its timeout says, and then closes.
+        if self._client.status in ("closing", "closed") or (lost and self._client.status != "running"):
+            raise RoundStoppedError(
+                "trials need the scheduler that the executor belongs to, and the connection to it is lost; what had finished is "
+                "stored; start the cluster anew, and run again with its executor"
+            )
+
+    @property
+    def _offering(self) -> str:
+        needs = ", ".join(f"{name}={count:g}" for name, count in self._needs.items())
+        return f" that offers {needs}" if needs else ""
+
+    def _workers(self) -> int:
+        try:
+            workers = self._client.scheduler_info()["workers"]
+            return sum(
+                all(worker["resources"].get(name, 0) >= count for name, count in self._needs.items())
+                for worker in workers.values()
+            )
+        except Exception:  # noqa: BLE001  # whatever keeps the client from knowing, nobody is known to be there
+            return 0

@@ -50,7 +50,10 @@ def mark(folder: str | None, token: int) -> Iterator[Callable[[], None]]:
         loading.replace(running)
 
     yield begin
-    running.replace(ended)  # not where it died, or raised outside of the objective
+    with contextlib.suppress(
+        FileNotFoundError
+    ):  # somebody removed the folder: what the trial gave is not lost
+        running.replace(ended)  # not where it died, or raised outside of the objective
 
 
 class Watchdog:
@@ -78,6 +81,12 @@ class Watchdog:
         """The mark of a job that a worker has begun, until it is forgotten."""
         return next((m for m in self._marks(f"{token}.*")), None)
 
+    def since(self, known: Mark) -> float:
+        """When a worker began what it does, in seconds since the epoch: its mark was renamed then."""
+        with contextlib.suppress(OSError):
+            return (self.folder / str(known)).stat().st_ctime
+        return time.time()
+
     def ending(self, token: int) -> Outcome | None:
         """How the job's trials ended, if their worker was killed from here."""
         return self._endings.get(token)
@@ -96,16 +105,15 @@ class Watchdog:
 
     def _watch(self) -> None:
         took = 0.0
-        while not self._over.wait(
-            max(_EVERY, 10 * took)
-        ):  # a tenth of a core at most, however many processes there are
-            seen, begun = set(), time.monotonic()
+        # A tenth of a core at most, however many processes there are.
+        while not self._over.wait(max(_EVERY, 10 * took)):
+            seen, begun = set(), time.thread_time()
             children = {} if self._limits.memory is None else processes()
             for known in self._marks():
                 seen.add(known.token)
                 if known.phase != ENDED and known.token not in self._endings:
                     self._look(known, children)
-            took = time.monotonic() - begun
+            took = time.thread_time() - begun
             for token in set(self._processes) - seen:
                 self._processes.pop(token, None)
                 self._began.pop(token, None)

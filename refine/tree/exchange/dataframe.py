@@ -167,17 +167,21 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     """The table of a CSV file, read with options of ``pandas.read_csv``.
 
     Raises:
-        AnalysisError: It is no CSV file.
+        AnalysisError: It is no CSV file, or two of its columns have one title.
     """
     import pandas as pd
 
     try:
         frame = pd.read_csv(path, **options)
+        titles = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
     except OSError as error:
         raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
     except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed
         reason = str(error).strip().splitlines()[0]
         raise AnalysisError(f"{path}: is no table with commas between columns: {reason}") from None
+    if titles.duplicated().any():
+        twice = titles[titles.duplicated()].iloc[0]
+        raise AnalysisError(f"{path}: columns must have titles that differ, got {twice!r} twice; rename one")
     first = str(frame.columns[0])
     if len(frame.columns) == 1 and (other := next((c for c in ";\t" if c in first), None)):
         raise AnalysisError(
