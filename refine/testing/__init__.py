@@ -9,9 +9,8 @@ tested, and its ``test_...`` methods are collected::
         def design(self):
             return Mine()
 
-They assert, and need nothing beyond this package. What is about `refine.keras.fit` imports TensorFlow when it is first
-used: :func:`compare_fits` trains a model of your own both ways, and :mod:`refine.testing.keras_models` the models that
-this package is tested with.
+They assert, and need nothing beyond this package. :func:`compare_fits`, which trains a Keras model of your own by
+`refine.keras.fit` and by ``model.fit``, imports TensorFlow when it is first used.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from refine.testing.statistics import StatisticContract
 from refine.testing.stores import StoreContract
 
 if TYPE_CHECKING:
-    from refine.testing import keras_models
     from refine.testing.keras_fit import Examples, FitComparison, ModelCase, compare_fits
 
 __all__ = [
@@ -49,7 +47,6 @@ __all__ = [
     "check_objective",
     "compare_fits",
     "findings_of",
-    "keras_models",
 ]
 
 _OF_KERAS = ("Examples", "FitComparison", "ModelCase", "compare_fits")
@@ -57,8 +54,6 @@ _OF_KERAS = ("Examples", "FitComparison", "ModelCase", "compare_fits")
 
 def __getattr__(name: str) -> Any:
     # They import TensorFlow.
-    if name == "keras_models":
-        return importlib.import_module("refine.testing.keras_models")
     if name in _OF_KERAS:
         return getattr(importlib.import_module("refine.testing.keras_fit"), name)
     raise AttributeError(f"module 'refine.testing' has no attribute {name!r}")

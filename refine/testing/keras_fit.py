@@ -7,8 +7,8 @@ Say what is trained in a :class:`ModelCase` and let :func:`compare_fits` train i
     comparison = compare_fits(ModelCase("mine", build, data))
     assert comparison.is_equal, comparison
 
-:mod:`refine.testing.keras_models` lists 207 models, of which this package keeps the promise. Importing this module
-imports Keras and TensorFlow.
+``tests/keras/contract_models.py`` of the repository lists 207 models, of which this package keeps the promise. Importing
+this module imports Keras and TensorFlow.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ class ModelCase:
             (``"fit"``). The last two are announced by a warning.
         options: Makes further arguments of ``fit``, callbacks among them. By default 3 epochs with batches of 16, and
             validation on the other rows.
-        short: Whether it is in the shortened form.
     """
 
     name: str
@@ -62,7 +61,6 @@ class ModelCase:
     data: Callable[[], Examples]
     way: Way = "fast"
     options: Callable[[], Mapping[str, Any]] = dict
-    short: bool = False
 
 
 @dataclass(frozen=True)
