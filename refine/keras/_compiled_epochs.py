@@ -20,8 +20,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from refine.keras._eligible import is_known
 from refine.keras._flat_optimizer import FlatOptimizer
-from refine.keras._rowwise import is_rowwise
 from refine.keras._short_step import EpochProgram, Settings
 from refine.keras._traces import ShortStep, Trace, Uncacheable, _remembered, structure
 
@@ -68,8 +68,6 @@ class CompiledStep(ShortStep):
         if plan.watched:
             raise NotCompilable("callbacks, verbose or validation_freq act between epochs")
         rows, width = _checked(model, self._shapes, plan, self._dropouts)
-        if plan.validation is not None:  # rows are treated one by one, so that all of them are one batch
-            self.plan = plan = plan._replace(val_batch=plan.validation.size)
         padded = [tuple(width if n is None else n for n in shape) for shape in self._shapes]
         # The optimizer, the loss, and the activation of every layer but the last, each by the number of its branch.
         numbers = [_optimizer_number(model.optimizer), _loss_number(model, plan.train.data[1].shape)]
@@ -146,7 +144,10 @@ def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[A
         raise NotCompilable(f"an epoch, padded, has more than {_MOST_NUMBERS} numbers")
     if {keras.config.floatx(), *(str(v.dtype) for v in model.trainable_variables)} != {"float32"}:
         raise NotCompilable("it is not all float32")
-    if not is_rowwise(model):
+    loss = model._compile_loss._user_loss
+    mean = getattr(loss, "reduction", "mean") in ("sum_over_batch_size", "mean")
+    penalised = any(getattr(layer, "activity_regularizer", None) is not None for layer in model.layers)
+    if not mean or penalised or not is_known(loss, keras.losses.get):
         raise NotCompilable("it is not known that its loss is a mean over rows")
     for layer in model.layers[:-1]:
         activation = getattr(layer, "activation", None)
@@ -315,7 +316,7 @@ class _PaddedProgram(EpochProgram):
             ]
             logs = self._score(total, keras.tree.map_structure(lambda leaf: leaf[:size], examples), predicted)
             if validation is not None:
-                logs = tf.concat([logs, self._evaluate(weights, rest, validation, batch)], 0)
+                logs = tf.concat([logs, self._evaluate(weights, rest, validation, batch)[0]], 0)
             return epoch + 1, weights, state, rest, table.write(epoch, logs)
 
         self._mask = mask
@@ -362,6 +363,12 @@ class _PaddedProgram(EpochProgram):
         row = tf.range(size)
         flat = tf.reshape(predictions.stack(), [-1, *output.shape[1:]])
         return state, total, tf.gather(flat, row // batch * rows + row % batch)
+
+    def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> tuple[Any, Any]:  # noqa: ARG002
+        """As `EpochProgram._evaluate`, in one batch: rows are treated one by one."""
+        assert self._plan.validation is not None
+        predicted, loss, _ = self._forward(self._unpack(weights), rest, data, training=False)
+        return self._score(loss * self._plan.validation.size, data, predicted), rest
 
     def _train_step(self, examples: Any, carried: Any) -> tuple[Any, ...]:
         predicted, loss, (weights, state, rest) = super()._train_step(examples, carried)

@@ -15,10 +15,6 @@ import tensorflow as tf
 
 from refine.keras._notices import Unsupported
 
-# Bytes of an array from which on copies count, and what the memory of a tensor is aligned to.
-_LARGE = 2**20
-_ALIGNED = 64
-
 
 class Rows(NamedTuple):
     """Examples in memory: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, each a tensor or a structure of tensors; and how many."""
@@ -32,9 +28,7 @@ class Plan(NamedTuple):
 
     train: Rows
     validation: Rows | None
-    seed: (
-        int | None
-    )  # of the order of rows, which in epoch e follows from it and e alone; None keeps them in order
+    seed: int | None  # of the order of rows, which follows from it and the epoch; None keeps them in order
     batch: int
     val_batch: int
     steps: int  # updates in all epochs together
@@ -58,29 +52,9 @@ def _tensor(leaf: Any) -> Any:
             raise Unsupported(f"the data has dtype {leaf.dtype}, which is not numeric")
     if len(leaf.shape) == 0 or leaf.shape[0] is None:
         raise Unsupported("the data has no fixed number of rows")
-    if isinstance(leaf, np.ndarray) and (shared := _shared(leaf)) is not None:
-        leaf = shared
     if keras.backend.is_float_dtype(leaf.dtype):
         return tf.cast(leaf, keras.config.floatx())
     return tf.convert_to_tensor(leaf)
-
-
-def _shared(array: np.ndarray) -> Any:
-    """A large read-only array as a tensor that lies in the same memory; `None` where only a copy will do.
-
-    TensorFlow converts such an array by two copies, in case that the array is changed later.
-    """
-    fixed = not array.flags.writeable and array.flags.c_contiguous and array.dtype.isnative
-    aligned = array.nbytes >= _LARGE and not array.ctypes.data % _ALIGNED
-    if not (fixed and aligned) or tf.config.list_logical_devices("GPU"):
-        return None
-    try:
-        from tensorflow.python.eager import context
-        from tensorflow.python.framework import ops
-
-        return ops.EagerTensor(array, context.context().device_name, None)
-    except (ImportError, AttributeError, TypeError):  # another TensorFlow makes them elsewhere
-        return None
 
 
 def _class_weights(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:

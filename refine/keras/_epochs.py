@@ -13,16 +13,12 @@ import tensorflow as tf
 
 from refine.keras._compiled_epochs import CompiledStep, NotCompilable
 from refine.keras._data import Plan, Rows, rows, split_tail, validation_rows
+from refine.keras._eligible import unfit
 from refine.keras._keras_step import KerasStep, Logs, build
 from refine.keras._notices import Unsupported
 from refine.keras._pruning import is_stopped, watched
-from refine.keras._rowwise import is_rowwise
-from refine.keras._short_step import unfit
 from refine.keras._traces import ShortStep
 
-# Validation in large batches stops here: rows, and numbers in the inputs of one batch.
-_VALIDATION_ROWS = 1024
-_VALIDATION_NUMBERS = 2**20
 # A graph call can't be interrupted, so Ctrl-C waits for about this many seconds.
 _SECONDS_PER_CALL = 0.5
 
@@ -54,9 +50,7 @@ def train_epochs(
     try:
         if not model.built:
             build(model, train)
-        val_batch = int(arguments["validation_batch_size"] or 0) or _validation_batch(
-            model, validation, batch
-        )
+        val_batch = int(arguments["validation_batch_size"] or batch)
         watching = bool(arguments["callbacks"] or arguments["verbose"])
         plan = Plan(train, validation, seed, batch, val_batch, steps, watching)
         step, slower, uncompiled = _step(model, plan, arguments, compiled=compiled)
@@ -104,14 +98,6 @@ def _between(arguments: dict[str, Any], plan: Plan) -> str | None:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:200]
-
-
-def _validation_batch(model: keras.Model, validation: Rows | None, batch: int) -> int:
-    if validation is None or not is_rowwise(model):
-        return batch
-    leaves = [t for t in keras.tree.flatten(validation.data) if t is not None]
-    numbers = sum(int(np.prod(t.shape[1:])) for t in leaves)
-    return max(batch, min(_VALIDATION_ROWS, _VALIDATION_NUMBERS // max(1, numbers)))
 
 
 def _run(step: ShortStep | KerasStep, arguments: dict[str, Any]) -> Any:
@@ -172,14 +158,15 @@ def _one_a_call(
     for epoch in span:
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
-        stopped = model.stop_training
-        logs = _one_batch(model, plan) if stopped else step.train_epoch(epoch)
+        if model.stop_training:
+            step = KerasStep(model, _first_batch(plan))
+        logs = step.train_epoch(epoch)
         for watcher in watchers:
             # It looks at the loss after a batch; here that is after the last one.
             watcher.on_batch_end(-(-plan.train.size // plan.batch) - 1, logs)
         if plan.validation is not None and model._should_eval(epoch, frequency):
             callbacks.on_test_begin()
-            tested = _evaluated(model, plan.validation, plan.val_batch) if stopped else step.validate()
+            tested = step.validate()
             callbacks.on_test_end(tested)
             logs |= {f"val_{name}": value for name, value in tested.items()}
         callbacks.on_epoch_end(epoch, logs)
@@ -188,18 +175,8 @@ def _one_a_call(
     return logs
 
 
-def _one_batch(model: keras.Model, plan: Plan) -> Logs:
-    """What Keras still trains after a callback has ended training before an epoch: its first batch."""
-    size = plan.train.size
-    order = np.arange(size) if plan.seed is None else np.random.permutation(size)
-    examples = keras.tree.map_structure(
-        lambda t: None if t is None else tf.gather(t, order[: plan.batch]), plan.train.data
-    )
-    logs: Logs = model.train_on_batch(*keras.utils.unpack_x_y_sample_weight(examples), return_dict=True)
-    return logs
-
-
-def _evaluated(model: keras.Model, validation: Rows, batch: int) -> Logs:
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(validation.data)
-    logs: Logs = model.evaluate(x, y, batch, 0, weight, return_dict=True)
-    return logs
+def _first_batch(plan: Plan) -> Plan:
+    """What Keras still trains after a callback has ended training as an epoch begins."""
+    order = (np.arange if plan.seed is None else np.random.permutation)(plan.train.size)[: plan.batch]
+    rows = keras.tree.map_structure(lambda t: None if t is None else tf.gather(t, order), plan.train.data)
+    return plan._replace(train=Rows(rows, len(order)))

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from refine.keras._rowwise import is_standard
+from refine.keras._eligible import is_standard
 
 if TYPE_CHECKING:
     from refine.keras._data import Plan, Rows

@@ -22,8 +22,6 @@ _ENDLESS = -1
 _MOST_CLASSES = 100
 # Checks need a few temporary arrays: numbers at a time.
 _AT_ONCE = 2**20
-# TensorFlow uses memory that begins at a multiple of so many bytes as it is, and copies other.
-_ALIGNED = 64
 
 
 def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
@@ -251,21 +249,8 @@ def validation_rows(y: Any, count: int, share: float, seed: int, name: str = "va
 
 
 def take(data: Any, rows: np.ndarray | None = None) -> Any:
-    """Copies of the rows with these numbers, or of all, of a structure of arrays, where TensorFlow can use them as they are."""
-
-    def one(leaf: np.ndarray) -> np.ndarray:
-        shape = leaf.shape if rows is None else (len(rows), *leaf.shape[1:])
-        size = int(np.prod(shape)) * leaf.dtype.itemsize
-        raw = np.empty(size + _ALIGNED, np.uint8)
-        start = -raw.ctypes.data % _ALIGNED
-        copied = raw[start : start + size].view(leaf.dtype).reshape(shape)
-        if rows is None:
-            copied[...] = leaf
-        else:
-            np.take(leaf, rows, axis=0, out=copied, mode="clip")  # another mode takes them twice
-        return copied
-
-    return keras.tree.map_structure(one, data)
+    """Copies of the rows with these numbers, or of all, of a structure of arrays."""
+    return keras.tree.map_structure(lambda leaf: leaf.copy() if rows is None else leaf[rows], data)
 
 
 def digest(*parts: Any) -> str:

@@ -16,54 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from refine.keras._flat_optimizer import FlatOptimizer, give, is_elementwise
+from refine.keras._flat_optimizer import FlatOptimizer, give
 from refine.keras._keras_step import compiled_step
-from refine.keras._rowwise import unknown_layer, unknown_metric
 
 if TYPE_CHECKING:
-    from refine.keras._data import Plan, Rows
-
-# Predictions of an epoch are kept until its end, and the data a second time in batches.
-_MOST_NUMBERS = 2**23
-
-
-def unfit(model: keras.Model, plan: Plan) -> str | None:
-    """Why `EpochProgram` may not give what ``model.fit`` gives, in words that complete "because"; `None` if it does.
-
-    It takes a built, compiled functional model of known layers with one output and one loss, known metrics, an optimizer
-    that treats every number alike, and data that fit in memory twice.
-    """
-    reason = unknown_layer(model)
-    if reason:
-        return reason
-    output = getattr(getattr(model, "_functional", None) or model, "_outputs_struct", None)
-    if not isinstance(output, keras.KerasTensor):
-        return "the model has several outputs"
-    if getattr(output, "_keras_mask", None) is not None:
-        return "the model's output carries a mask"
-    if not is_elementwise(model.optimizer):
-        return f"{type(model.optimizer).__name__} does not update every weight by the same rule"
-    for rows in filter(None, (plan.train, plan.validation)):
-        parts = rows.data
-        if not (isinstance(parts, tuple) and len(parts) > 1 and all(map(tf.is_tensor, parts[1:]))):
-            return "targets and weights are not one array each"
-        if not _fits(rows, output.shape):
-            return "predictions and data of an epoch don't fit in memory"
-    variables = model.trainable_variables
-    if len({v.dtype for v in variables}) != 1:
-        return "there are no trainable variables of one type"
-    if any(v.constraint is not None or v.overwrite_with_gradient for v in variables):
-        return "a variable has a constraint"
-    return unknown_metric(model)
-
-
-def _fits(rows: Rows, output: tuple[int | None, ...]) -> bool:
-    """Whether examples and their predictions are small enough."""
-    leaves = keras.tree.flatten(rows.data)
-    if None in output[1:] or not all(map(tf.is_tensor, leaves)):
-        return False
-    predictions = rows.size * math.prod(n or 0 for n in output[1:])
-    return predictions + sum(math.prod(leaf.shape) for leaf in leaves) <= _MOST_NUMBERS
+    from refine.keras._data import Plan
 
 
 class Settings(NamedTuple):
@@ -76,7 +33,7 @@ class Settings(NamedTuple):
 
 
 class EpochProgram:
-    """What is traced: epochs and validation of one model, for which `unfit` finds nothing, on data of certain shapes.
+    """What is traced: epochs and validation of one model, for which `refine.keras._eligible.unfit` finds nothing, on data of certain shapes.
 
     ``shapes`` are those of the trainable variables, `None` where other models may differ; rates of ``dropouts`` and
     strengths of ``penalties`` are values. ``names`` is what the columns of the logs are called, once `epochs` was traced.
@@ -127,7 +84,8 @@ class EpochProgram:
             )
             logs = self._score(total, examples, predicted)
             if validation is not None:
-                logs = tf.concat([logs, self._evaluate(weights, rest, validation, val_batch)], 0)
+                more, rest = self._evaluate(weights, rest, validation, val_batch)
+                logs = tf.concat([logs, more], 0)
             return epoch + 1, weights, state, rest, table.write(epoch - first, logs)
 
         with self._set(settings):
@@ -140,21 +98,16 @@ class EpochProgram:
             )
         return weights, state, rest, table.stack()
 
-    def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> Any:
-        """One row of logs, in one batch of all rows where that is allowed."""
+    def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> tuple[Any, Any]:
+        """One row of logs, and the new values of ``rest``."""
         assert self._plan.validation is not None
-        size = self._plan.validation.size
         variables = self._unpack(weights)
-        if self._plan.val_batch >= size:
-            predicted, loss, _ = self._forward(variables, rest, data, training=False)
-            return self._score(loss * size, data, predicted)
 
-        def step(examples: Any, nothing: Any) -> tuple[Any, ...]:
-            predicted, loss, _ = self._forward(variables, rest, examples, training=False)
-            return predicted, loss, nothing
+        def step(examples: Any, rest: Any) -> tuple[Any, ...]:
+            return self._forward(variables, rest, examples, training=False)
 
-        _, total, predicted = self._pass(step, data, size, batch, ())
-        return self._score(total, data, predicted)
+        rest, total, predicted = self._pass(step, data, self._plan.validation.size, batch, rest)
+        return self._score(total, data, predicted), rest
 
     def _pass(
         self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
@@ -164,45 +117,33 @@ class EpochProgram:
         Returns the state after the last step, the sum of losses times rows, and all predictions.
         """
         steps = (size + batch - 1) // batch
-        full = tf.fill([steps - 1], tf.cast(batch, tf.int64))
-        lengths = tf.concat([full, [tf.cast(size - (steps - 1) * batch, tf.int64)]], 0)
-        leaves = keras.tree.flatten(data)
-        shapes = [[-1, *leaf.shape[1:]] for leaf in leaves]
+        lengths = tf.minimum(batch, size - batch * tf.range(steps))
+
+        def array(like: Any) -> Any:
+            shape = [None, *like.shape[1:]]
+            return tf.TensorArray(like.dtype, steps, element_shape=shape, infer_shape=False)
+
         # Lists of tensors rather than slices: one operation per step and array.
-        lists = [
-            tf.raw_ops.TensorListSplit(tensor=leaf, element_shape=shape, lengths=lengths)
-            for leaf, shape in zip(leaves, shapes, strict=True)
-        ]
+        batches = keras.tree.map_structure(lambda leaf: array(leaf).split(leaf, lengths), data)
         output = self._model.outputs[0]
-        shape = [-1, *output.shape[1:]]
-        predictions = tf.raw_ops.TensorListReserve(
-            element_shape=shape, num_elements=steps, element_dtype=output.dtype
-        )
 
         def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
-            parts = []
-            for handle, leaf, shape in zip(lists, leaves, shapes, strict=True):
-                part = tf.raw_ops.TensorListGetItem(
-                    input_handle=handle, index=i, element_shape=shape, element_dtype=leaf.dtype
-                )
-                part.set_shape([None, *leaf.shape[1:]])
-                parts.append(part)
-            predicted, loss, state = step(keras.tree.pack_sequence_as(data, parts), state)
-            rows = tf.cast(tf.minimum(batch, size - i * batch), loss.dtype)
-            predictions = tf.raw_ops.TensorListSetItem(input_handle=predictions, index=i, item=predicted)
-            return i + 1, total + loss * rows, predictions, state
+            examples = keras.tree.map_structure(lambda parts: parts.read(i), batches)
+            predicted, loss, state = step(examples, state)
+            return (
+                i + 1,
+                total + loss * tf.cast(lengths[i], loss.dtype),
+                predictions.write(i, predicted),
+                state,
+            )
 
-        zero = tf.zeros((), keras.config.floatx())
         _, total, predictions, state = tf.while_loop(
-            lambda i, *_: i < steps, body, (tf.constant(0), zero, predictions, state), parallel_iterations=1
+            lambda i, *_: i < steps,
+            body,
+            (tf.constant(0), tf.zeros((), keras.config.floatx()), array(output), state),
+            parallel_iterations=1,
         )
-        predicted, _ = tf.raw_ops.TensorListConcatV2(
-            input_handle=predictions,
-            element_shape=shape,
-            leading_dims=tf.constant([], tf.int64),
-            element_dtype=output.dtype,
-        )
-        return state, total, tf.ensure_shape(predicted, [size, *output.shape[1:]])
+        return state, total, tf.ensure_shape(predictions.concat(), [size, *output.shape[1:]])
 
     def _train_step(self, examples: Any, carried: Any) -> tuple[Any, ...]:
         weights, state, rest = carried

@@ -15,9 +15,9 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
+from refine.keras._eligible import is_public
 from refine.keras._flat_optimizer import optimizer_state, read_flat, write_flat
 from refine.keras._keras_step import Logs, build
-from refine.keras._rowwise import is_public
 from refine.keras._session import free, keep
 from refine.keras._short_step import EpochProgram, Settings
 
@@ -72,7 +72,7 @@ class Uncacheable(Exception):  # no error: such a model is traced for itself
 
 
 class ShortStep:
-    """Trains a compiled model, for which `refine.keras._short_step.unfit` finds nothing, by the short step."""
+    """Trains a compiled model, for which `refine.keras._eligible.unfit` finds nothing, by the short step."""
 
     most = 2**31  # most epochs of one call of `train_epochs`
 
@@ -164,9 +164,7 @@ class ShortStep:
         described = keras.tree.map_structure(
             lambda t: None if t is None else (tuple(t.shape), t.dtype.name), self._data
         )
-        plan = self.plan
-        whole = plan.validation is not None and plan.val_batch >= plan.validation.size
-        return (*alike, repr(described), plan.seed is None, whole)
+        return (*alike, repr(described), self.plan.seed is None)
 
     def _traced(
         self, kind: type[EpochProgram], shapes: list[Any], values: tuple[Any, ...], **form: Any

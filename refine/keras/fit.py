@@ -68,11 +68,10 @@ def fit(
     another backend than TensorFlow, a step that can't be traced with a variable number of rows.
 
     Arguments are those of ``model.fit``, inputs and targets arrays, tensors, pandas frames, or tuples, lists or dicts of them.
-    But ``verbose`` is 0, silent, by default; 1, 2 and ``"auto"`` print a line per epoch. ``validation_batch_size`` is by
-    default the largest convenient number if the loss and all metrics are plain means over rows, else ``batch_size``. And with
-    ``compiled`` XLA compiles all epochs to one program, which takes some seconds and serves every small dense network of the
-    same structure and similar size, whichever of the common activations, losses and optimizers it has: for hundreds of
-    trainings that share a structure. By default only in an objective with ``accelerate="compiled"``.
+    But ``verbose`` is 0, silent, by default; 1, 2 and ``"auto"`` print a line per epoch. And with ``compiled`` XLA compiles all
+    epochs to one program, which takes some seconds and serves every small dense network of the same structure and similar
+    size, whichever of the common activations, losses and optimizers it has: for hundreds of trainings that share a structure.
+    By default only in an objective with ``accelerate="compiled"``.
 
     Returns:
         The history, as ``model.fit`` returns it: ``.history[name]`` is a list with one float per epoch.

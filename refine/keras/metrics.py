@@ -9,7 +9,6 @@ What is counted follows from the shapes of targets and predictions:
 
 - predictions with one column (or none): binary; positive is above ``threshold``
 - predictions with C columns, targets of class numbers or one-hot: multi-class; the class is the largest
-- with ``multilabel=True``: C columns of targets and predictions, each its own binary problem
 
 Where a score would divide 0 by 0 (nothing predicted positive, nothing positive, no true positives) it
 is 0, as with ``zero_division=0`` in scikit-learn. A class that occurs neither in the targets nor in the
@@ -26,7 +25,7 @@ from keras import ops
 
 from refine.errors import ObjectiveError, did_you_mean
 
-_AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
+_AVERAGES = ("auto", "macro", "weighted")
 
 
 def _divide(numerator: Any, denominator: Any) -> Any:
@@ -55,118 +54,85 @@ class MetricClass(type):
 
 
 class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[misc]
-    """Adds up confusion matrices; subclasses turn the sum into a score.
-
-    The state has shape ``(problems, classes, classes)``: rows are true classes, columns predicted
-    ones. Binary and multi-class have one problem, multi-label one per label.
-    """
+    """Adds up a confusion matrix, true classes in rows; subclasses turn the sum into a score."""
 
     _called: str
-    _ratio: Callable[[Any, Any, Any], Any]  # what a score that is averaged over classes makes of their counts
 
-    def __init__(
-        self,
-        average: str = "auto",
-        threshold: float = 0.5,
-        multilabel: bool = False,
-        name: str | None = None,
-        dtype: Any = None,
-    ) -> None:
+    def __init__(self, threshold: float = 0.5, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(name=name or self._called, dtype=dtype)
-        if average not in _AVERAGES:
-            raise ObjectiveError(
-                f"average: must be one of {', '.join(_AVERAGES)}, got {average!r}; "
-                f"{did_you_mean(average, _AVERAGES)}"
-            )
-        self.average = average
         self.threshold = threshold
-        self.multilabel = multilabel
         self._direction = "up"
         self._matrix: Any = None
 
     def get_config(self) -> dict[str, Any]:
         """Options, for saving a model with the metric."""
-        return {
-            **super().get_config(),
-            "average": self.average,
-            "threshold": self.threshold,
-            "multilabel": self.multilabel,
-        }
-
-    def _build(self, columns: int) -> None:
-        """Creates the counts when the number of classes is first known."""
-        if self.average == "binary" and (columns > 1 or self.multilabel):
-            raise ObjectiveError(
-                f'average: "binary" needs one column of predictions, got {columns}; use "macro"'
-            )
-        shape = (columns, 2, 2) if self.multilabel else (1, max(2, columns), max(2, columns))
-        self._matrix = self.add_variable(shape=shape, initializer="zeros", name="matrix")
+        return {**super().get_config(), "threshold": self.threshold}
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts a batch: targets (n,), (n, 1), or (n, C) if one-hot or multi-label, of predictions (n,), (n, 1) or (n, C)."""
-        y_pred = ops.cast(y_pred, "float32")
-        y_true = ops.convert_to_tensor(y_true)
+        """Counts a batch: targets (n,), (n, 1), or (n, C) if one-hot, of predictions (n,), (n, 1) or (n, C)."""
+        y_pred, y_true = ops.cast(y_pred, "float32"), ops.convert_to_tensor(y_true)
         columns = int(y_pred.shape[-1]) if len(y_pred.shape) > 1 else 1
-        if self._matrix is None:
-            self._build(columns)
-        if columns > 1 and not self.multilabel:
+        classes = max(2, columns)
+        if self._matrix is None:  # the number of classes is first known here
+            self._matrix = self.add_variable(shape=(classes, classes), initializer="zeros", name="matrix")
+        if columns > 1:
             sparse = len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1
-            true = ops.reshape(y_true, (-1,)) if sparse else ops.argmax(y_true, axis=-1)
-            true = ops.one_hot(ops.cast(ops.reshape(true, (-1,)), "int32"), columns, dtype="float32")
+            true = y_true if sparse else ops.argmax(y_true, axis=-1)
             predicted = ops.argmax(ops.reshape(y_pred, (-1, columns)), axis=-1)
-            predicted = ops.one_hot(predicted, columns, dtype="float32")
-            true, predicted = true[:, None], predicted[:, None]
         else:
-            true = ops.cast(ops.reshape(ops.cast(y_true, "float32"), (-1, columns)) > 0.5, "float32")
-            predicted = ops.cast(ops.reshape(y_pred, (-1, columns)) > self.threshold, "float32")
-            true, predicted = (ops.stack([1 - one, one], axis=-1) for one in (true, predicted))
-        # Indicators of shape (n, problems, classes).
+            true, predicted = ops.cast(y_true, "float32") > 0.5, y_pred > self.threshold
+        true, predicted = (
+            ops.one_hot(ops.cast(ops.reshape(one, (-1,)), "int32"), classes, dtype="float32")
+            for one in (true, predicted)
+        )
         if sample_weight is not None:
-            weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-            true = true * weight[:, None, None]
-        # One product per problem; for a single problem the plain product is cheaper.
-        if true.shape[1] == 1:
-            counts = ops.matmul(ops.transpose(true[:, 0]), predicted[:, 0])[None]
-        else:
-            counts = ops.einsum("npi,npj->pij", true, predicted)
-        self._matrix.assign_add(ops.cast(counts, self._matrix.dtype))
+            true = true * ops.cast(ops.reshape(sample_weight, (-1, 1)), "float32")
+        self._matrix.assign_add(ops.cast(ops.matmul(ops.transpose(true), predicted), self._matrix.dtype))
 
     def result(self) -> Any:
         """The score of everything counted since the last reset; 0 if nothing was."""
         if self._matrix is None:
             return ops.zeros((), dtype=self.dtype)
-        return ops.cast(self._score(ops.convert_to_tensor(self._matrix)), self.dtype)
+        matrix = ops.convert_to_tensor(self._matrix)
+        predicted, true = ops.sum(matrix, axis=0), ops.sum(matrix, axis=1)
+        return ops.cast(self._score(ops.diagonal(matrix), predicted, true), self.dtype)
 
     def reset_state(self) -> None:
         """Forgets all counts."""
         if self._matrix is not None:
             self._matrix.assign(ops.zeros(self._matrix.shape, dtype=self._matrix.dtype))
 
-    def _counts(self, matrix: Any) -> tuple[Any, Any, Any]:
-        """True positives, predicted and true totals, each of shape (classes,)."""
-        if self.multilabel:
-            return matrix[:, 1, 1], ops.sum(matrix[:, :, 1], axis=1), ops.sum(matrix[:, 1], axis=1)
-        matrix = matrix[0]
-        return ops.diagonal(matrix), ops.sum(matrix, axis=0), ops.sum(matrix, axis=1)
+    _score: Callable[[Any, Any, Any], Any]  # of right ones, predicted and true ones, each of shape (classes,)
 
-    def _score(self, matrix: Any) -> Any:
-        hits, predicted, true = self._counts(matrix)
-        binary = not self.multilabel and self._matrix.shape[-1] == 2
-        if self.average == "binary" or (self.average == "auto" and binary):
-            return self._ratio(hits[1], predicted[1], true[1])
-        if self.average == "micro":
-            return self._ratio(ops.sum(hits), ops.sum(predicted), ops.sum(true))
+
+class _Averaged(_Confusion):
+    """A score of each class, averaged over classes."""
+
+    _ratio: Callable[[Any, Any, Any], Any]
+
+    def __init__(self, average: str = "auto", *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if average not in _AVERAGES:
+            raise ObjectiveError(
+                f"average: must be one of {', '.join(_AVERAGES)}, got {average!r}; "
+                f"{did_you_mean(average, _AVERAGES)}"
+            )
+        self.average = average
+
+    def get_config(self) -> dict[str, Any]:
+        """Options, for saving a model with the metric."""
+        return {**super().get_config(), "average": self.average}
+
+    def _score(self, hits: Any, predicted: Any, true: Any) -> Any:
         scores = self._ratio(hits, predicted, true)
-        if self.average == "weighted":
-            return _divide(ops.sum(scores * true), ops.sum(true))
-        if self.multilabel:
-            return ops.mean(scores)
-        occurs = ops.cast(predicted + true > 0, scores.dtype)
-        return _divide(ops.sum(scores * occurs), ops.sum(occurs))
+        if self.average == "auto" and self._matrix.shape[0] == 2:
+            return scores[1]
+        weights = true if self.average == "weighted" else ops.cast(predicted + true > 0, scores.dtype)
+        return _divide(ops.sum(scores * weights), ops.sum(weights))
 
 
 @keras.saving.register_keras_serializable("refine")
-class FBeta(_Confusion):
+class FBeta(_Averaged):
     """F-beta: ``(1 + b^2) P R / (b^2 P + R)`` of precision P and recall R (van Rijsbergen, 1979).
 
     0 where there are no true positives, also if there is nothing positive at all. ``beta``, above 0, is the weight of
@@ -198,15 +164,13 @@ class FMeasure(FBeta):
 
 
 @keras.saving.register_keras_serializable("refine")
-class Precision(_Confusion):
+class Precision(_Averaged):
     """Share of right ones among those predicted positive; 0 if none is predicted positive.
 
     Args:
-        average: How scores of classes become one: ``"binary"`` (of class 1), ``"macro"`` (mean),
-            ``"micro"`` (of pooled counts), ``"weighted"`` (by number of true examples), or ``"auto"``:
-            binary for binary targets, else macro.
-        threshold: Predictions above it are positive; for binary and multi-label.
-        multilabel: Whether every column is a problem of its own.
+        average: How scores of classes become one: ``"macro"`` (mean), ``"weighted"`` (by number of true examples), or
+            ``"auto"``: that of class 1 for binary targets, else macro.
+        threshold: Predictions above it are positive, for binary targets.
         name: Name in the history; default the metric's own.
         dtype: Type of the result.
     """
@@ -218,8 +182,8 @@ class Precision(_Confusion):
 
 
 @keras.saving.register_keras_serializable("refine")
-class Recall(_Confusion):
-    """Share of positives that are found; 0 if there is no positive."""
+class Recall(_Averaged):
+    """Share of positives that are found; 0 if there is no positive; arguments as for `Precision`."""
 
     _called = "recall"
 
@@ -227,57 +191,33 @@ class Recall(_Confusion):
         return _divide(hits, true)
 
 
-class _OfAll(_Confusion):
-    """A score of all classes together, with nothing to average."""
-
-    def __init__(
-        self, threshold: float = 0.5, multilabel: bool = False, name: str | None = None, dtype: Any = None
-    ) -> None:
-        super().__init__("auto", threshold, multilabel, name, dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Options, for saving a model with the metric."""
-        config = super().get_config()
-        del config["average"]
-        return config
-
-
 @keras.saving.register_keras_serializable("refine")
-class BalancedAccuracy(_OfAll):
+class BalancedAccuracy(_Confusion):
     """Mean recall of the classes that occur in the targets; a constant prediction gets 1 / classes.
 
-    With ``multilabel=True`` the mean over labels. 0 before anything is counted.
+    0 before anything is counted.
     """
 
     _called = "balanced_accuracy"
 
-    def _score(self, matrix: Any) -> Any:
-        true = ops.sum(matrix, axis=2)
-        recalls = _divide(ops.diagonal(matrix, axis1=1, axis2=2), true)
-        present = ops.sum(ops.cast(true > 0, recalls.dtype), axis=1)
-        return ops.mean(_divide(ops.sum(recalls, axis=1), present))
+    def _score(self, hits: Any, predicted: Any, true: Any) -> Any:  # noqa: ARG002
+        return _divide(ops.sum(_divide(hits, true)), ops.sum(ops.cast(true > 0, hits.dtype)))
 
 
 @keras.saving.register_keras_serializable("refine")
-class Matthews(_OfAll):
+class Matthews(_Confusion):
     """Matthews' correlation coefficient, for any number of classes (Gorodkin, 2004).
 
-    0 where it is undefined: all targets or all predictions of one class. With ``multilabel=True`` the
-    mean over labels.
+    0 where it is undefined: all targets or all predictions of one class.
     """
 
     _called = "matthews"
 
-    def _score(self, matrix: Any) -> Any:
+    def _score(self, hits: Any, predicted: Any, true: Any) -> Any:
         # In shares rather than counts: squares of counts would lose digits in float32.
-        total = ops.sum(matrix, axis=(1, 2), keepdims=True)
-        share = _divide(matrix, total)
-        true, predicted = ops.sum(share, axis=2), ops.sum(share, axis=1)
-        right = ops.sum(ops.diagonal(share, axis1=1, axis2=2), axis=1)
-        covariance = right - ops.sum(true * predicted, axis=1)
-        spread_true = ops.sum(true * (1 - true), axis=1)
-        spread_predicted = ops.sum(predicted * (1 - predicted), axis=1)
-        return ops.mean(_divide(covariance, ops.sqrt(spread_true * spread_predicted)))
+        hits, predicted, true = (_divide(part, ops.sum(true)) for part in (hits, predicted, true))
+        spread = ops.sum(true * (1 - true)) * ops.sum(predicted * (1 - predicted))
+        return _divide(ops.sum(hits - true * predicted), ops.sqrt(spread))
 
 
 fmeasure = FMeasure

@@ -381,6 +381,8 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "GaussianNoise": lambda: layers.GaussianNoise(0.3),
     "GaussianDropout": lambda: layers.GaussianDropout(0.3),
     "AlphaDropout": lambda: layers.AlphaDropout(0.3),
+    "UnitNormalization, axis 0": lambda: layers.UnitNormalization(axis=0),
+    "Softmax, axis 0": lambda: layers.Softmax(axis=0),
     "PReLU": layers.PReLU,
     "LeakyReLU": layers.LeakyReLU,
     "Softmax": layers.Softmax,
@@ -393,8 +395,6 @@ LAYERS: dict[str, Callable[[], Any]] = {
 }
 STEPPED: dict[str, Callable[[], Any]] = {
     "constraint": lambda: dense(kernel_constraint="max_norm"),
-    "UnitNormalization, axis 0": lambda: layers.UnitNormalization(axis=0),
-    "Softmax, axis 0": lambda: layers.Softmax(axis=0),
     "SpectralNormalization": lambda: layers.SpectralNormalization(dense()),
     "Lambda": lambda: layers.Lambda(lambda x: x * 2),
     "Lambda across rows": lambda: layers.Lambda(lambda x: x - ops.mean(x, axis=0, keepdims=True)),
@@ -454,6 +454,7 @@ kinds = (layers.MultiHeadAttention, layers.Attention, layers.AdditiveAttention)
 recurrent = {
     "Conv1D": serial(partial(layers.Conv1D, 3, 2), layers.MaxPooling1D),
     "LSTM": serial(lstm),
+    "LSTM, dropout": serial(partial(lstm, dropout=0.2, recurrent_dropout=0.2, seed=1)),
     "GRU": serial(gru),
     "SimpleRNN": serial(partial(layers.SimpleRNN, 3)),
     "two LSTM": serial(each, lstm),
@@ -462,8 +463,6 @@ recurrent = {
     **{kind.__name__: partial(attending, kind) for kind in kinds},
 }
 add("series", recurrent, series)
-noisy = partial(lstm, dropout=0.2, recurrent_dropout=0.2, seed=1)
-add("series", {"LSTM, dropout": serial(noisy)}, series, "step")
 masking = {
     "Masking, LSTM": masked(lstm),
     "Masking, GRU, backwards": masked(partial(gru, go_backwards=True)),
@@ -583,9 +582,9 @@ inner_layers: dict[str, Callable[[Any], Any]] = {
     "nested": nested,
     "branches": lambda x: layers.Concatenate()([layers.Dense(3)(x), dense(2)(x)]),
     "gated": lambda x: layers.Multiply()([dense(activation="sigmoid")(x), x]),
+    "across rows": across,
 }
 add("functional", {name: functional(inner) for name, inner in inner_layers.items()})
-add("functional", {"across rows": functional(across)}, way="step")
 add("functional", {"two inputs": two_inputs}, changed(lambda x, y: ((x[:, :2], x[:, 2:]), y)))
 by_name = changed(lambda x, y: ({"a": x[:, :2], "b": x[:, 2:]}, y))
 add("functional", {"named inputs": partial(two_inputs, True)}, by_name)
@@ -596,8 +595,8 @@ unbuilt = keras.Sequential
 add("model", {"unbuilt": lambda: compiled(unbuilt([dense(4), dense(1, "sigmoid")])), "frozen layer": frozen})
 of_class = {
     "subclassed": lambda: compiled(Subclassed()),
-    "nested logs": functional(layers.Dense(4), Nested),
-    "own logs": functional(layers.Dense(4), Logged),
+    "nested logs": functional(lambda x: layers.Dense(4)(x), Nested),
+    "own logs": functional(lambda x: layers.Dense(4)(x), Logged),
 }
 add("model", of_class, way="step")
 untargeted = changed(lambda x, y: (x, None))
@@ -683,7 +682,7 @@ for how, options in OPTIONS.items():
     for name, option in options.items():
         add("fit", {name: network}, way=how, options=option)
 stops = called(partial(StopsAtBegin, 1))
-own_step = functional(layers.Dense(4), Nested)
+own_step = functional(lambda x: layers.Dense(4)(x), Nested)
 add("fit", {"stopped as an epoch begins, own step": own_step}, way="step", options=stops)
 for rows in (1, 2, 17):
     add("fit", {f"{rows} rows": network}, partial(table, rows=rows))

@@ -9,11 +9,11 @@ from typing import Any
 
 import keras
 import pytest
-from contract_models import CASES, Averaged, network, table
+from contract_models import CASES, batch_f1, network, table
 from keras import layers
 
 import refine.keras
-from refine.keras import _notices, _rowwise
+from refine.keras import _eligible, _notices
 from refine.testing.keras_fit import ModelCase, compare_fits
 
 
@@ -48,8 +48,8 @@ def test_models_are_trained_as_by_keras_or_it_is_said_why_slower(case: ModelCase
 
 @pytest.mark.nightly
 def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = ModelCase("mixed rows", lambda: network(Averaged()), table)
-    monkeypatch.setattr(_rowwise, "_KNOWN_LAYERS", _rowwise._KNOWN_LAYERS | {Averaged})
+    case = ModelCase("mixed rows", lambda: network(metrics=[batch_f1]), table)
+    monkeypatch.setattr(_eligible, "_KNOWN_FUNCTIONS", _eligible._KNOWN_FUNCTIONS | {batch_f1})
     comparison = compare_fits(case)
     assert comparison.way == "fast"
     assert not comparison.is_equal
@@ -60,14 +60,11 @@ def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_layer_loss_and_metric_of_the_lists_exists() -> None:
     """A name that Keras no longer has would silently be slow."""
-    for module, names in (
-        (keras.layers, _rowwise._LAYERS),
-        (keras.losses, _rowwise._LOSSES),
-        (keras.metrics, _rowwise._METRICS),
-    ):
-        assert not [name for name in names.split() if not hasattr(module, name)]
-    functions: Any = {f.__name__ for f in _rowwise._KNOWN_FUNCTIONS}
-    assert functions >= set(_rowwise._FUNCTIONS.split())
+    assert not [name for name in _eligible._LAYERS.split() if not hasattr(keras.layers, name)]
+    classes = {kind.__name__ for kind in _eligible._KNOWN_CLASSES}
+    assert classes >= set(_eligible._CLASSES.split())
+    functions: Any = {f.__name__ for f in _eligible._KNOWN_FUNCTIONS}
+    assert functions >= set(_eligible._FUNCTIONS.split())
 
 
 def unbuilt() -> Any:

@@ -13,8 +13,7 @@ import pytest
 from keras import layers
 
 import refine.keras
-from refine.errors import RefineWarning
-from refine.keras import KerasObjective, _epochs, _session, _traces, fmeasure, hidden_layers
+from refine.keras import KerasObjective, _session, _traces, fmeasure, hidden_layers
 from refine.run.objective import RunningTrial
 
 if TYPE_CHECKING:
@@ -93,22 +92,6 @@ def test_own_functions_are_never_shared(cancer: Any) -> None:
     assert last[0] > 0.01
     assert last[1] == 0
     assert not _traces._traces
-
-
-def test_the_short_step_is_the_step_of_keras_with_callbacks_or_without(
-    cancer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    short = train(cancer, {})
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: None)
-    others = [train(cancer, {}, callbacks=[watch])]
-    monkeypatch.setattr(_epochs, "unfit", lambda *_: "of this test")
-    with pytest.warns(RefineWarning, match="Keras' own step, because of this test"):
-        others.append(train(cancer, {}))
-    for other in others:
-        for name, values in other[0].items():
-            np.testing.assert_allclose(short[0][name], values, atol=1e-6, err_msg=name)
-        for mine, weights in zip(short[1], other[1], strict=True):
-            np.testing.assert_allclose(mine, weights, atol=1e-5)
 
 
 def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

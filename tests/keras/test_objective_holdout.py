@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
@@ -54,6 +56,16 @@ def test_the_callers_arrays_are_neither_frozen_nor_shared(options):
     assert x.flags.writeable
     assert y.flags.writeable
     assert not any(np.shares_memory(x, own) or np.shares_memory(y, own) for own in drawn._data)
+
+
+def test_an_objective_holds_its_rows_once():
+    x = np.random.default_rng(0).standard_normal((50_000, 20), dtype="float32")
+    tracemalloc.start()
+    objective = KerasObjective(small, x, x[:, 0], holdout=0.2)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert objective.holdout is not None
+    assert 0.9 * x.nbytes < held < 1.3 * x.nbytes  # sealed rows, and those to train and to validate on
 
 
 def test_a_round_and_its_hold_out(tmp_path):

@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 from keras.layers import Dense, Dropout
 from sklearn.datasets import load_breast_cancer
-from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
 import refine
 from refine.errors import RefineError, RefineWarning
-from refine.keras import KerasObjective, defaults, fit, fmeasure
+from refine.keras import KerasObjective, fit, fmeasure
 from refine.run.environment import environment
 from refine.run.objective import Configuration, RunningTrial
 
@@ -51,31 +50,8 @@ def unchanged(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -
     return model.fit(x_train, y_train, **given), model
 
 
-def restored(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    model = build(params)
-    stops = keras.callbacks.EarlyStopping("val_loss", patience=1, min_delta=100.0, restore_best_weights=True)
-    given = {"validation_data": (x_val, y_val), "epochs": 5, "callbacks": [stops]}
-    return fit(model, x_train, y_train, **given), model
-
-
-def longer(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
-    """Without dropout the loss of a rate of 0 stays where it is, behind that of any other."""
-    model = build({**params, "dropout": 0.0})
-    return fit(model, x_train, y_train, validation_data=(x_val, y_val), epochs=4), model
-
-
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """The rows, 50 at a time."""
-
-    def __len__(self) -> int:
-        return -(-len(X) // 50)
-
-    def __getitem__(self, i: int) -> Any:
-        return X[50 * i : 50 * i + 50], Y[50 * i : 50 * i + 50]
-
-
-def made(model: Any = ours, x: Any = X, y: Any = Y, **options: Any) -> KerasObjective:
-    return KerasObjective(model, x, y, preprocess=StandardScaler(), **options)
+def made(model: Any = ours, **options: Any) -> KerasObjective:
+    return KerasObjective(model, X, Y, preprocess=StandardScaler(), **options)
 
 
 def values_of(objective: Any, store: Any, **options: Any) -> list[dict[str, Any]]:
@@ -114,31 +90,10 @@ def objectives() -> None:
     assert keras.Model.fit is own_fit
     assert metrics["degenerate"] == 0.0
     assert trial.examples is not None
-    assert made(x=Batches(), y=None).fingerprint == plain.fingerprint
-    folds = made(splits=KFold(2))(ONE, RunningTrial(seed=7))
-    assert {"val_acc", "val_acc@1", "val_acc@2"} <= folds.keys()
-    stops = made(restored)
-    model, recorded = stops.trained(ONE, RunningTrial(seed=7))
-    scored = model.evaluate(*stops._data[2:], verbose=0, return_dict=True)
-    assert recorded["val_loss"] == pytest.approx(scored["loss"], abs=1e-6)
     assert plain.code.endswith(f"-{BACKEND}")
     assert accelerated.code.endswith(f"-accelerated-{BACKEND}")
-    space = refine.Space(SPACE | {"optimizer": ["adam", "rmsprop"]})
-    expected = {"learning_rate": 0.001, "dropout": 0.0, "optimizer": "adam"}
-    assert defaults(space, optimizer="adam") == expected
     assert environment(1)["backend"] == BACKEND
     assert BACKEND in environment(1)
-
-
-def pruning() -> None:
-    """A trial that is behind is pruned: the seed draws it last, when there are two to compare with."""
-    rates = {"learning_rate": [0.0, 0.03, 0.05], "dropout": 0.1}
-    rule = refine.Pruner(warmup=1, min_trials=2)
-    with refine.Tree("question", store="sqlite://") as tree:
-        options = {"metric": "val_loss", "direction": "minimize", "pruner": rule, "n": 3, "seed": 4}
-        root = tree.add_round(rates, made(longer), **options).run(progress=False)
-        states = dict(zip(root.trials["learning_rate"], root.trials["state"], strict=True))
-    assert states == {0.0: "pruned", 0.03: "complete", 0.05: "complete"}
 
 
 def another_backend(folder: Path) -> None:
@@ -160,7 +115,6 @@ with warnings.catch_warnings(record=True) as caught, tempfile.TemporaryDirectory
     warnings.simplefilter("always")
     rounds(Path(folder))
     objectives()
-    pruning()
     another_backend(Path(folder))
 said = [str(w.message) for w in caught if issubclass(w.category, RefineWarning)]
 assert said == [
