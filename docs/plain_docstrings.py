@@ -14,11 +14,9 @@ class PlainDocstrings(griffe.Extension):
     """Rewrites every docstring before it is parsed, and follows verbs that a class body assigns to where they are written."""
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
-        """Makes aliases of a class's verbs: ``run = run`` and ``read_runs = staticmethod(read_runs)``."""
+        """Makes aliases of a class's verbs: ``run = run``."""
         for name, member in list(cls.members.items()):
             value = getattr(member, "value", None)
-            if isinstance(value, griffe.ExprCall):
-                value = value.arguments[0] if len(value.arguments) == 1 else None
             if isinstance(value, griffe.ExprName) and name == value.name and name in cls.module.imports:
                 cls.set_member(name, griffe.Alias(name, cls.module.imports[name], lineno=member.lineno))
 

@@ -1,11 +1,9 @@
-"""To parameters: from what people write in a dictionary, from Talos' and Keras Tuner's spaces, and from stored JSON."""
+"""To parameters: from what people write in a dictionary, from Talos' spaces, and from stored JSON."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -133,82 +131,6 @@ def parse_talos(value: Any) -> Parameter:
         return Categorical(levels)
     kind = Integer if whole else Float
     return kind(levels[0], levels[-1], levels=levels)
-
-
-def of_keras_tuner(source: Any) -> dict[str, Any]:
-    """The parameters of a ``keras_tuner.HyperParameters``, its ``conditional_scope``s as conditions.
-
-    Also of what its ``get_config()`` gives, or of a JSON file of either that or an oracle. Raises SpaceError: it is none
-    of these, or holds what a space can't have.
-    """
-    parameters: dict[str, Parameter] = {}
-    when: dict[str, str] = {}
-    for entry in _tuner_entries(source):
-        config = entry["config"]
-        name = config["name"]
-        try:
-            parameter = _tuned(entry)
-        except SpaceError as error:
-            raise SpaceError(f"{name}: {error}") from None
-        except (KeyError, TypeError) as error:
-            raise SpaceError(
-                f"{name}: this hyperparameter can't be read ({error!r}); write the parameter yourself"
-            ) from None
-        if parameters.get(name, parameter) != parameter:
-            raise SpaceError(
-                f"{name}: the tuner has two hyperparameters of this name that differ; give them different names"
-            )
-        scopes = [s["config"] for s in config.get("conditions") or ()]
-        text = " and ".join(
-            f"{s['name']} in {s['values']!r}"
-            if len(s["values"]) > 1
-            else f"{s['name']} == {s['values'][0]!r}"
-            for s in scopes
-        )
-        if name in parameters:  # in one scope or another
-            text = f"({when[name]}) or ({text})" if text and when[name] else ""
-        parameters[name], when[name] = parameter, text
-    return {name: p.under(when[name]) if when[name] else p for name, p in parameters.items()}
-
-
-def _tuner_entries(source: Any) -> Sequence[Mapping[str, Any]]:
-    if isinstance(source, str | Path):
-        try:
-            source = json.loads(Path(source).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SpaceError(f"{source}: must be a JSON file of HyperParameters, but {error}") from None
-    elif callable(getattr(source, "get_config", None)):
-        source = source.get_config()
-    if isinstance(source, Mapping) and isinstance(source.get("hyperparameters"), Mapping):
-        source = source["hyperparameters"]  # of an oracle
-    if not isinstance(source, Mapping) or "space" not in source:
-        raise SpaceError(
-            f"this must be HyperParameters, what its get_config() gives, or a JSON file of it, got {source!r:.80}"
-        )
-    entries: Sequence[Mapping[str, Any]] = source["space"]
-    return entries
-
-
-def _tuned(entry: Mapping[str, Any]) -> Parameter:
-    kind, config = entry["class_name"].rpartition(">")[2], entry["config"]
-    if kind == "Boolean":
-        return Categorical([False, True])
-    if kind == "Fixed":
-        return Categorical([config["value"]])
-    if kind == "Choice":
-        ordered = bool(config.get("ordered"))
-        numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in config["values"])
-        return Categorical(config["values"], ordered=ordered if ordered != numeric else None)
-    low, high, step = config["min_value"], config["max_value"], config.get("step")
-    log = config.get("sampling") in ("log", "reverse_log")
-    cls: Any = Integer if kind == "Int" else Float
-    if step is None or (kind == "Int" and step == 1 and not log):
-        return cls(low, high, log=log)
-    # With a logarithmic sampling the tuner's step is a factor.
-    spaced = {"base" if log else "step": step}
-    lattice = cls(low, low * step if log else low + step, **spaced).lattice
-    last = lattice.between(low, high)[-1]  # the tuner leaves out an end that is no step
-    return cls(low, last, **spaced) if last > low else Categorical([low])
 
 
 def parameter_from_json(data: dict[str, Any]) -> Parameter:

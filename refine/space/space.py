@@ -15,7 +15,7 @@ from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
 from refine.space.parameters import Mask, Parameter, number_of
-from refine.space.parsing import of_keras_tuner, parameter_from_json, parse, parse_talos
+from refine.space.parsing import parameter_from_json, parse, parse_talos
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
 
@@ -111,11 +111,6 @@ class Space(Shown, Mapping[str, Parameter]):
     def from_talos(cls, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> Space:
         """A Talos dictionary with Talos' own meaning of tuples: see :func:`refine.space.parsing.parse_talos`."""
         return cls(_parsed(parameters, parse_talos), constraints)
-
-    @classmethod
-    def from_keras_tuner(cls, source: Any) -> Space:
-        """The space of a ``keras_tuner.HyperParameters``: see :func:`refine.space.parsing.of_keras_tuner`."""
-        return cls(of_keras_tuner(source))
 
     # A mapping.
 

@@ -17,7 +17,6 @@ from refine.tree.comparison import diff
 from refine.tree.context import Context
 from refine.tree.exchange.folder import export, loaded, merge
 from refine.tree.exchange.imports import add_frame, add_study
-from refine.tree.exchange.readers import read_runs
 from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
 from refine.tree.outcome import calibration
@@ -112,7 +111,6 @@ class Tree(TreeRecord):
 
     add_frame = add_frame
     add_study = add_study
-    read_runs = staticmethod(read_runs)
     export = export
     merge = merge
 

@@ -54,7 +54,7 @@ CALLS = {
 """What is called with arguments, or is no attribute; everything else public is read, or called without any."""
 
 KNOWN = {
-    "Tree": "name why details store close load read_runs",
+    "Tree": "name why details store close load",
     "Round": "id why details goal goals choose objective parent space",  # of a root, and of one goal
 }
 """What is known without the store."""

@@ -113,9 +113,7 @@ def test_keras_tuner_draws_from_the_space():
     keras_tuner = pytest.importorskip("keras_tuner")
     declare = recipe("space.md", "Keras Tuner", space=PLAIN, refine=refine)["declare"]
     declare(hp := keras_tuner.HyperParameters())
-    back = refine.Space.from_keras_tuner(hp)
-    assert set(back) == set(PLAIN)
-    assert (back["lr"].low, back["lr"].high, back["lr"].log) == (1e-4, 0.1, True)
+    assert {h.name for h in hp.space} == set(PLAIN)
     assert PLAIN.holds(declare(hp))
 
 

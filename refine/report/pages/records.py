@@ -1,53 +1,20 @@
-"""What imported runs, a merge, damage, an opened hold-out and a replay show of themselves."""
+"""What a merge, damage, an opened hold-out and a replay show of themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from refine.report.pages.space import space_grid
 from refine.run.holdout import HoldoutResult
 from refine.run.replay import Replay
 from refine.store.merge import Merged
-from refine.tree.exchange.readers import READERS, Runs
 from refine.tree.removal import Damage
 from refine.utils.action import Action
 from refine.utils.display import Cell, Items, Page, Text
 from refine.utils.format import join, plural, score
 from refine.utils.provided import page_for
 
-_NAMES, _UNEQUAL, _ROWS = 12, 20, 50  # that are listed
-
-
-@page_for(Runs)
-def imports_page(found: Runs) -> Page:
-    """How many ended how, what is left out, what became of every column."""
-    total = sum(found.states.values())
-    title = f"{plural(total, 'run')} of {READERS[found.kind][0]} in {found.source}: {_counts(found.states)}; not added yet"
-    lines: list[str | Cell] = []
-    if found.left_out:
-        lines.append(Cell(f"left out: {_counts(found.left_out)}", "warn"))
-    if found.value is None:
-        lines.append(Cell("no value yet: several results could be; name one as value", "warn"))
-    else:
-        direction = f", {found.direction}" if found.direction else ""
-        lines.append(f"value: {found.value}{direction}, in {found.results.get(found.value, 0)} of {total}")
-    if others := [f"{n} (in {count} of {total})" for n, count in found.results.items() if n != found.value]:
-        lines.append(f"{'results' if found.value is None else 'other results'}: {_some(others)}")
-    reasons: dict[str, list[str]] = {}
-    for name, why in found.dropped.items():
-        reasons.setdefault(why, []).append(name)
-    lines += [f"no parameters, {why}: {_some(names)}" for why, names in reasons.items()]
-    return Page(title, (Items(tuple(lines)), space_grid(found.space)))
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - _NAMES
-    return ", ".join(names[:_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+_UNEQUAL, _ROWS = 20, 50  # that are listed
 
 
 @page_for(Merged)

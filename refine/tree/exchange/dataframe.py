@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from refine.analysis.conditions import conditioned
 from refine.analysis.evenness import LEVEL, evenness
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, RefineError, SpaceError, did_you_mean
 from refine.review.decision import user
 from refine.run.identity import UNNAMED
 from refine.space.categorical import Categorical
-from refine.space.encoding import digest, dumps, label, round_significant, seed_of, value_key
+from refine.space.encoding import digest, dumps, freeze, label, round_significant, seed_of, value_key
 from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, number_of
 from refine.space.rounding import ABOUT
 from refine.space.space import RESERVED, Space, configuration_key, encode_configuration
@@ -104,7 +105,7 @@ def runs_of(
         raise AnalysisError(f"value {value!r} is no column of the frame; {did_you_mean(value, columns)}")
     if frame.empty:
         raise AnalysisError("a frame needs at least one row, one per finished run, got none")
-    names = list(space) if space is not None else _parameter_names(columns, parameters, value)
+    names = list(space) if space is not None else _parameter_names(frame, parameters, value)
     if missing := [n for n in names if n not in columns]:
         raise SpaceError(
             f"the frame needs a column for every parameter, missing: {', '.join(missing)}; "
@@ -114,7 +115,10 @@ def runs_of(
         raise SpaceError(f"value {value!r} can't be a parameter as well; leave it out of the parameters")
     if space is None:
         space = infer_space(frame[names])
-    had = {n: frozen_column(n, space[n], frame[n]) for n in names}
+        had = _values_of(space, frame)
+        space = conditioned(space, had)
+    else:
+        had = _values_of(space, frame)
     metrics = _metric_columns(frame, names, value, metric)
     states = _states(frame, metrics[metric])
     seconds, seeds = _numbers(frame, "seconds", 0.0), _numbers(frame, "seed", UNKNOWN_SEED)
@@ -134,14 +138,14 @@ def runs_of(
         known = {n: float(c[i]) for n, c in metrics.items() if n == metric or not math.isnan(c[i])}
         if state not in ("complete", "diverged") and math.isnan(known[metric]):
             del known[metric]
-        values = {n: v[0] for n in names if (v := had[n][i]) is not None}
         error = re.sub("[\0\ud800-\udfff]", "\ufffd", text) if isinstance(text := errors[i], str) else None
-        runs.append(Run(values, state, known, {}, float(seconds[i]), int(seeds[i]), origins[i], now, error))
+        runs.append(Run(had[i], state, known, {}, float(seconds[i]), int(seeds[i]), origins[i], now, error))
     _check_constraints(space, runs)
     return space, runs
 
 
-def _parameter_names(columns: list[str], parameters: Sequence[str] | None, value: str) -> list[str]:
+def _parameter_names(frame: pd.DataFrame, parameters: Sequence[str] | None, value: str) -> list[str]:
+    columns = list(frame.columns)
     if parameters is not None:
         texts = isinstance(parameters, Iterable) and all(isinstance(p, str) for p in parameters)
         if isinstance(parameters, str) or not texts or not list(parameters):
@@ -152,7 +156,8 @@ def _parameter_names(columns: list[str], parameters: Sequence[str] | None, value
                     f"parameters: {name!r} is no column of the frame; {did_you_mean(name, columns)}"
                 )
         return list(dict.fromkeys(parameters))
-    names = [c for c in columns if c not in (value, DEGENERATE, *RESERVED)]
+    why = ("error",) if "error" in frame and frame["error"].dtype.kind not in "biuf" else ()
+    names = [c for c in columns if c not in (value, DEGENERATE, *RESERVED, *why)]
     if unnamed := next((name for name in names if name.startswith("Unnamed: ")), None):
         raise SpaceError(
             f"column {unnamed!r} looks like row numbers that were saved with the table; leave it out: "
@@ -202,7 +207,7 @@ def infer_space(frame: pd.DataFrame) -> Space:
                                 from the smallest to the largest; up to 20 different ones are the levels
     numbers over two decades    the same with ``log=True``, if positive and their median is nearer to the middle of
                                 the logarithmic scale than to that of the linear one
-    texts, bools                :class:`Categorical`, sorted
+    texts, bools, lists         :class:`Categorical`, sorted
     one value                   fixed
     ==========================  =====================================================================================
 
@@ -233,9 +238,11 @@ def _infer(column: pd.Series) -> Parameter:
         plain = [v.item() if isinstance(v, np.generic) else v for v in known]
         if any(isinstance(v, float) and not math.isfinite(v) for v in plain):
             raise SpaceError("a parameter must be finite, got infinity")
-        if odd := [v for v in plain if not isinstance(v, int | float | bool | str)]:
-            raise SpaceError(f"a parameter holds numbers, texts or bools, got {type(odd[-1]).__name__}")
-        distinct = {value_key(v): v for v in plain}
+        if odd := [v for v in plain if not isinstance(v, int | float | bool | str | list | tuple)]:
+            raise SpaceError(
+                f"a parameter holds numbers, texts, bools or lists, got {type(odd[-1]).__name__}"
+            )
+        distinct = {value_key(freeze(v)): v for v in plain}
         if len(distinct) > FEW and len(distinct) == len(plain):
             raise SpaceError(f"all {len(plain)} texts differ, as names of runs do, so that this is no choice")
         return Categorical([distinct[k] for k in sorted(distinct)])
@@ -271,6 +278,12 @@ def _geometric(values: Floats) -> bool:
         return False
     linear, ratio = (middle - low) / (high - low), math.log(middle / low) / math.log(high / low)
     return abs(ratio - 0.5) < abs(linear - 0.5)
+
+
+def _values_of(space: Space, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frozen values of every row, without those that it has not."""
+    columns = {n: frozen_column(n, p, frame[n]) for n, p in space.items()}
+    return [{n: v[0] for n, c in columns.items() if (v := c[i]) is not None} for i in range(len(frame))]
 
 
 def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tuple[Any] | None]:

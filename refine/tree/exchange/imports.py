@@ -16,7 +16,6 @@ from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
 from refine.tree.exchange.dataframe import Run, found_out, part_of, runs_of
 from refine.tree.exchange.optuna import open_study, read_study
-from refine.tree.exchange.readers import Runs
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
 from refine.trials.goal import ASK, direction_of
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
 
 def add_frame(
     self: TreeRecord,
-    frame: pd.DataFrame | Runs,
+    frame: pd.DataFrame,
     space: Space | Mapping[str, Any] | None = None,
     *,
     parameters: Sequence[str] | None = None,
-    value: str | None = None,
+    value: str = "value",
     metric: str | None = None,
     direction: str | None = ASK,
     subject_to: Sequence[str] = (),
@@ -52,12 +51,12 @@ def add_frame(
         frame: One row per run: parameters and metrics; optionally ``state`` (default: complete, or diverged where
             the value is NaN or infinite), ``seconds``, ``seed``, ``origin`` and ``error``. A missing value of a parameter says
             that the run had none: it counts as not read. Other columns of numbers become metrics, of texts nothing.
-            Or another tool's runs, as :meth:`read_runs` gives them, with their own space and value.
-        space: What the rows lie in; default inferred: see :func:`refine.tree.exchange.dataframe.infer_space`.
+        space: What the rows lie in; default inferred: see :func:`refine.tree.exchange.dataframe.infer_space`. Where one parameter
+            tells the runs that had another, that is its condition.
         parameters: Without a space, the columns that are parameters; default all but those named above and ``value``.
-        value: Column of the value; default ``"value"``, of another tool's runs the result that it can only be.
+        value: Column of the value.
         metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
-        direction: As in :meth:`refine.Tree.add_round`; default the other tool's, where it has one.
+        direction: As in :meth:`refine.Tree.add_round`.
         subject_to: As in :meth:`refine.Tree.add_round`.
         space_filling: True says that the rows were drawn at random or on a grid, False that results chose them: then nothing
             is tested on them. None finds it out by what the tool noted, else by how even the values are
@@ -76,20 +75,8 @@ def add_frame(
         >>> old.metric, old.n
         ('val_acc', 30)
     """
-    if not isinstance(value, str | None):
+    if not isinstance(value, str):
         raise AnalysisError(f"value must be the name of a column as text, got {value!r}; such as value='acc'")
-    if isinstance(frame, Runs):
-        if parameters is not None:
-            raise AnalysisError(
-                "parameters is for reading, and these runs are read already; give it to read_runs"
-            )
-        value = frame.judged_by(
-            metric if value is None and frame.value is None and metric in frame.results else value
-        )
-        direction = frame.directions.get(value, direction) if direction == ASK else direction
-        space = frame.space if space is None else space
-        frame = frame.frame
-    value = "value" if value is None else value
     judged = _metric(metric or value)
     direction = direction_of(judged.name, direction)
     if space is not None and parameters is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,31 +31,19 @@ def export(
         out.path(found.export(folder, reports=reports))
 
 
-class Kind(StrEnum):
-    """Tools whose runs can be read."""
-
-    MLFLOW = "mlflow"
-    OPTUNA = "optuna"
-    KERASTUNER = "kerastuner"
-    RAYTUNE = "raytune"
-
-
 @command(BRING, "import")
 def import_(
     source: Annotated[
         str,
         Argument(
             metavar="SOURCE",
-            help="CSV file with one row per run, URL of an Optuna storage, or with --from what that tool wrote.",
+            help="CSV file with one row per run, or URL of an Optuna storage.",
         ),
     ],
     store: StoreArgument,
     out: Output,
     name: Annotated[str, Option("--tree", "-t", help="Name of the tree; made if need be.")],
-    kind: Annotated[
-        Kind | None,
-        Option("--from", help="Whose runs SOURCE holds; default a plain table, or Optuna's URL."),
-    ] = None,
+    journal: Annotated[bool, Option("--journal", help="SOURCE is a journal file of Optuna.")] = False,
     value: Annotated[str | None, Option(help="Column or result that is the value.")] = None,
     minimize: Annotated[
         bool | None,
@@ -75,28 +61,23 @@ def import_(
             help="Whether runs were drawn at random or on a grid; default found out.",
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="With --from: say what is read, and add nothing.")
-    ] = False,
     note: NoteOption = "",
 ) -> None:
-    """Add finished runs of a CSV file, of an Optuna study or of another tool as a root round."""
+    """Add finished runs of a CSV file or of an Optuna study as a root round."""
     import refine
     from refine.tree.exchange.dataframe import read_table
 
-    optuna = kind is Kind.OPTUNA or (kind is None and "://" in source)
-    whose = "an Optuna study" if optuna else "a CSV file" if kind is None else f"{kind.value}'s"
-    others = "tables and the other tools"
+    optuna = journal or "://" in source
     wrong = {
         "--study": (study is not None and not optuna, "Optuna"),
-        "--dry-run": (dry_run and (optuna or kind is None), "the other tools of --from"),
-        "--minimize": (minimize is not None and optuna, others),
-        "--parameters": (parameters is not None and optuna, others),
+        "--minimize": (minimize is not None and optuna, "tables"),
+        "--parameters": (parameters is not None and optuna, "tables"),
         "--value, unless the number of an objective,": (
             optuna and value is not None and not value.isdecimal(),
-            others,
+            "tables",
         ),
     }
+    whose = "an Optuna study" if optuna else "a CSV file"
     for option, (is_wrong, what) in wrong.items():
         if is_wrong:
             raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
@@ -105,23 +86,12 @@ def import_(
     said: dict[str, Any] = {"metric": metric, "space_filling": space_filling, "note": note}
     said |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
     # What is read is read before the store is opened, so that a wrong path leaves no empty one behind.
-    runs: Any = None
-    if kind is not None and not optuna:
-        runs = refine.Tree.read_runs(source, kind.value, parameters=names)
-        if value is not None:
-            runs = replace(runs, value=runs.judged_by(value))
-        if dry_run or not out.as_json:
-            out.put(runs)
-        if dry_run:
-            return
-    elif not optuna:
-        runs = read_table(source)
-        said["parameters"] = names
+    frame = None if optuna else read_table(source)
     with refine.Tree(name, store) as tree:
-        if optuna:
+        if frame is None:
             found = tree.add_study(source, study, value=None if value is None else int(value), **said)
         else:
-            found = tree.add_frame(runs, value=value, **said)
+            found = tree.add_frame(frame, parameters=names, value=value or "value", **said)
         out.put(found, at.typed("propose", found))
 
 

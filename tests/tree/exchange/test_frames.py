@@ -123,7 +123,7 @@ def test_states_seconds_seeds_and_repeats(tree):
         ),
         (
             lambda f: f.assign(when=pd.Timestamp("2024-01-01")),
-            "when: a parameter holds numbers, texts or bools",
+            "when: a parameter holds numbers, texts, bools or lists",
         ),
         (lambda f: f.rename(columns={"units": "Unnamed: 0"}), "looks like row numbers"),
         (lambda f: f.assign(acc="high"), "'acc' must be a column of numbers"),

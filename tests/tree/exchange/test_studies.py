@@ -244,7 +244,7 @@ def test_a_journal_file_brings_its_branches(tree, tmp_path):
         "rf_max_depth": "classifier == 'RandomForest'",
         "svc_c": "classifier == 'SVC'",
     }
-    arguments = ["import", str(path), str(tmp_path / "shell.db"), "--tree", "q", "--from", "optuna"]
+    arguments = ["import", str(path), str(tmp_path / "shell.db"), "--tree", "q", "--journal"]
     shown = CliRunner().invoke(app, [*arguments, "--space-filling", "--json"])
     assert json.loads(shown.stdout)["id"] == root.id
     optuna.create_study(storage=storage, study_name="two")

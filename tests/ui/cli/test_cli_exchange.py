@@ -10,11 +10,9 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from shell import data, good, refused, run
+from shell import data, good, refused
 
 import refine
-from refine.tree.exchange.readers import READERS
-from refine.ui.cli.exchange import Kind
 
 MINE = ["--tree", "old", "--value", "loss", "--minimize"]
 
@@ -76,38 +74,6 @@ def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     assert text.rstrip() == good("tree", tmp_path / "r.db").partition("\n\nnext:")[0]
     assert good("load", tmp_path / "out", tmp_path / "l.db", "--tree", "new").startswith("new\n")
     assert "is no exported tree" in refused("load", tmp_path, tmp_path / "l.db")
-
-
-@pytest.mark.slow
-def test_import_from_another_tool(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {
-            "run_id": [f"id{i:02}" for i in range(12)],
-            "status": ["FINISHED"] * 11 + ["RUNNING"],
-            "start_time": "2024-05-01 10:00:00+00:00",
-            "end_time": "2024-05-01 10:01:00+00:00",
-            "params.lr": rng.uniform(0, 1, 12),
-            "metrics.epoch": 5,
-        }
-    )
-    source, store = tmp_path / "runs.csv", tmp_path / "r.db"
-    frame.assign(**{"metrics.val_loss": frame["params.lr"] ** 2}).to_csv(source, index=False)
-    options = ("--tree", "old", "--from", "mlflow", "--value", "val_loss", "--minimize")
-    look = good("import", source, store, *options, "--dry-run")
-    assert "11 runs of MLflow" in look
-    assert "left out: 1 running" in look
-    assert not store.exists()
-    assert data("import", source, store, *options, "--dry-run")["states"] == {"complete": 11}
-    assert data("import", source, store, *options)["metric"] == "val_loss"
-    assert "must be the value; say which" in run("import", source, store, *options[:4]).stderr
-    assert "--study is for Optuna, but the source is mlflow's" in refused(
-        "import", source, store, *options, "--study", "x"
-    )
-    assert {kind.value for kind in Kind} == {*READERS, "optuna"}
-    assert "--dry-run is for the other tools of --from, but the source is a CSV file" in refused(
-        "import", source, store, "--tree", "old", "--dry-run"
-    )
 
 
 # Merging stores, with a look before.
