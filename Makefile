@@ -161,7 +161,6 @@ bench-worth: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/worth.py
 
 page: $(READY)
-	$(RUN) -m refine.ui.web.messages
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build
 
 clean:

@@ -5,10 +5,11 @@ import { h, replace } from "./dom.js";
  * Shows a figure of `round.plot` in an element.
  * @param {import("./page.js").Page} page
  * @param {HTMLElement} element
- * @param {{name: string, about?: string}} what
+ * @param {{name: string, about?: string[]}} what
  */
-export async function showFigure(page, element, { name, about = "" }) {
-  const { round, drawn } = page;
+export async function showFigure(page, element, { name, about = [] }) {
+  const { round } = page;
+  const drawn = page.review === null ? { round: round.id, proposal: null } : page.drawn;
   const dark = getComputedStyle(page.root).colorScheme === "dark";
   const key = JSON.stringify([round.id, round.version, drawn.proposal, name, about, dark]);
   if (element.dataset.figure === key) return;
@@ -26,7 +27,7 @@ export async function showFigure(page, element, { name, about = "" }) {
 }
 
 /** A fold that draws its figure when it is opened. */
-export function figureFold(page, what, call) {
+export function figureFold(page, what, call, title = "figure") {
   const place = h("div", {});
   return h(
     "details",
@@ -36,7 +37,7 @@ export function figureFold(page, what, call) {
         if (event.currentTarget.open) showFigure(page, place, what);
       },
     },
-    h("summary", {}, "figure"),
+    h("summary", {}, title),
     place,
     call ? h("code", {}, call) : null,
   );

@@ -6,8 +6,8 @@ import { select } from "d3-selection";
 import { line, curveStepAfter, curveStepBefore } from "d3-shape";
 import { h, replace, s } from "./dom.js";
 
-/** @typedef {import("./messages.js").FrontAnswer} FrontAnswer */
-/** @typedef {import("./messages.js").FrontPoint} FrontPoint */
+/** @typedef {{label: number, values: number[], text: string, configuration: string, chosen: boolean}} FrontPoint */
+/** @typedef {{goals: {name: string, direction: string}[], points: FrontPoint[], others: number[][], infeasible: number[][], about: string}} FrontAnswer */
 
 const WIDTH = 420;
 const HEIGHT = 250;
@@ -17,7 +17,7 @@ const EDGE = 12;
 
 export class Front {
   /**
-   * @param {(message: import("./messages.js").Message) => Promise<any>} send
+   * @param {(message: import("./transport.js").Message) => Promise<any>} send
    * @param {(text: string, tone?: string) => void} say
    */
   constructor(send, say) {

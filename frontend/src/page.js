@@ -1,12 +1,12 @@
 // The page: asks the session, keeps what the person has chosen, and draws what follows from it.
-import { drawChecks, drawPairs, pairDialog } from "./checks.js";
+import { drawChecks, drawPairs } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
 import { fold, h, once, replace } from "./dom.js";
 import { Front } from "./front.js";
 import { drawFacts, Headline } from "./headline.js";
 import { Hover } from "./hover.js";
 import { Panel } from "./panel.js";
-import { columnsOf, MISSING } from "./places.js";
+import { columnsOf } from "./places.js";
 import { Plan } from "./plan.js";
 import { RiskSlider } from "./risk.js";
 import { Runner } from "./runner.js";
@@ -79,7 +79,7 @@ export class Page {
     this.slider = new RiskSlider((option) => this.slide(option), () => this.propose());
     this.epsilon = h("input", { type: "number", min: 0, step: "any", class: "refine-epsilon", onchange: () => this.sayEpsilon() });
     this.epsilonLabel = h("label", {}, "difference that matters ", this.epsilon);
-    this.numbers = h("dl", { class: "refine-numbers", "aria-live": "off" });
+    this.numbers = h("dl", { class: "refine-facts refine-numbers", "aria-live": "off" });
     this.claim = h("p", { class: "refine-claim" });
     this.sure = fold("sure", "How sure, and how bold", h("span", { class: "refine-faint" }, "more or less risk"), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
 
@@ -125,7 +125,7 @@ export class Page {
     this.undoButton = h("button", { type: "button", onclick: () => this.undo() }, "undo");
     this.resetButton = h("button", { type: "button", onclick: () => this.change(() => this.choices.reset()) }, "back to the proposal");
     this.decideRow = h("div", { class: "refine-decide" }, h("label", { class: "refine-size" }, this.size, h("span", {}, " configurations")), this.takes, this.note, this.undoButton, this.resetButton, this.acceptButton, this.declineButton);
-    this.plan = new Plan(() => this.planned());
+    this.plan = new Plan(() => this.ask());
     this.pruner = h("input", { type: "checkbox", checked: true, onchange: () => this.ask() });
     this.prunerLabel = h("label", {}, this.pruner, " stop trials early, as in this round");
     this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.runner.barred));
@@ -149,7 +149,7 @@ export class Page {
 
   // Talking to the session.
 
-  /** @param {import("./messages.js").Message} message @returns {Promise<any>} */
+  /** @param {import("./transport.js").Message} message @returns {Promise<any>} */
   async send(message) {
     const answer = await this.transport.ask(message);
     if (answer?.error) {
@@ -232,7 +232,7 @@ export class Page {
     this.sliding = false;
     this.drawHead();
     const panels = this.review?.panels ?? [];
-    this.plan.show(panels, was.plan);
+    this.plan.show(was.plan);
     this.runner.show(round);
     this.front.show(round);
     this.choices = new Choices(panels, was.edits, was.rejected, was.history);
@@ -267,7 +267,7 @@ export class Page {
     drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
     drawChecks(this.checks, review.checks, this);
     this.checksText.textContent = review.checks_text;
-    drawPairs(this.pairs, review.pairs, (pair, opener) => this.openPair(pair, opener));
+    drawPairs(this.pairs, review.pairs, this);
     this.pairNames.textContent = review.pairs.map(({ a, b }) => `${a} × ${b}`).join(", ");
     this.coupled.hidden = review.pairs.length === 0;
     this.advised = review.advised;
@@ -310,15 +310,6 @@ export class Page {
     trials.numbers.forEach((number, i) => trials.rows.set(number, i));
   }
 
-  // The level of either parameter of a pair that a trial has.
-  cellOf(number, { a, b }) {
-    const row = this.trials?.rows?.get(number) ?? -1;
-    const columns = [a, b].map(({ name }) => this.trials?.columns.get(name));
-    if (row < 0 || columns.some((column) => !column || column[row] === MISSING)) return null;
-    const nearest = (at, place) => at.reduce((best, value, i) => (Math.abs(value - place) < Math.abs(at[best] - place) ? i : best), 0);
-    return [a, b].map(({ at }, i) => nearest(at, columns[i][row] / (MISSING - 1)));
-  }
-
   get scaleText() {
     const { middle, middle_text, rank_text, text } = this.view;
     if (this.ranked) return rank_text;
@@ -331,14 +322,6 @@ export class Page {
     this.scaleButtons.forEach((button, i) => button.setAttribute("aria-pressed", String(Boolean(i) === ranked)));
     this.scale.textContent = this.scaleText;
     this.paint();
-  }
-
-  async openPair(pair, opener) {
-    const content = await this.send({ type: "pair", ...this.drawn, a: pair.a, b: pair.b });
-    if (content === null) return;
-    const dialog = pairDialog(content, this.review.metric, this.review.direction, opener, this.hover.number === null ? null : this.cellOf(this.hover.number, content));
-    this.root.append(dialog);
-    dialog.showModal();
   }
 
   propose() {
@@ -355,11 +338,6 @@ export class Page {
     for (const panel of this.panels) {
       panel.panel.proposed = option.proposed[panel.panel.name];
       panel.update();
-    }
-    if (this.choices.changed) return; // what it means together with edits is for the session to say
-    for (const [name, value] of Object.entries(option.numbers)) {
-      const shown = this.numbers.querySelector(`[data-number="${name}"] dd`);
-      if (shown) shown.textContent = value;
     }
   }
 
@@ -440,7 +418,7 @@ export class Page {
     if (this.review === null) return false;
     const { activeElement } = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const held = (part) => part.contains(activeElement) || part.querySelector("details[open]") !== null;
-    return this.choices.changed || this.hover.pinned !== null || this.root.querySelector("dialog") !== null || [this.grid, this.otherGrid, this.pairs, this.checks].some(held);
+    return this.choices.changed || this.hover.pinned !== null || [this.grid, this.otherGrid, this.pairs, this.checks].some(held);
   }
 
   offer(count) {
@@ -476,12 +454,6 @@ export class Page {
     const same = nothing && !this.choices.changed;
     this.acceptButton.textContent = same ? "another round of this space" : this.choices.changed ? "accept with your edits" : "accept";
     this.acceptButton.classList.toggle("plain", same);
-    this.ask();
-  }
-
-  // Shares or beliefs have changed.
-  planned() {
-    for (const panel of this.panels) panel.belief.layout();
     this.ask();
   }
 
@@ -544,12 +516,7 @@ export class Page {
     this.takes.textContent = answer.takes;
     if (this.accepts || this.choices.changed) this.headline.text.textContent = answer.sentence || this.review.next;
     drawFacts(this.facts, [answer.safe, ...this.review.facts]);
-    replace(
-      this.numbers,
-      answer.numbers.map(({ name, value, tone, title }) =>
-        h("div", { class: tone || null, title: title || null, "data-number": name }, h("dt", {}, name), h("dd", {}, value)),
-      ),
-    );
+    drawFacts(this.numbers, answer.facts);
   }
 
   warn(text) {
@@ -625,7 +592,6 @@ export class Page {
     for (const panel of this.panels) {
       if (panel.plot.clientWidth !== panel.width) panel.layout();
     }
-    this.views.layoutHistory();
   }
 
   paint() {

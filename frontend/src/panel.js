@@ -4,7 +4,6 @@ import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
 import { area, line } from "d3-shape";
 import { axisOf, moved } from "./axis.js";
-import { BeliefStrip } from "./belief.js";
 import { now, proposes, same } from "./choices.js";
 import { h, replace, s } from "./dom.js";
 import { Dots } from "./dots.js";
@@ -31,8 +30,7 @@ export class Panel {
     this.plot = h("div", { class: "refine-drawing" }, this.canvas, this.svg);
     this.dotted = new Dots(this.plot, this.canvas, page.hover);
     this.controls = h("div", { class: "refine-controls" });
-    this.belief = new BeliefStrip(this);
-    this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason), this.belief.toggle);
+    this.why = h("details", {}, h("summary", {}, panel.summary), h("p", {}, panel.reason));
     this.element = h(
       "section",
       { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
@@ -40,7 +38,6 @@ export class Panel {
       (this.line = h("div", { class: "refine-line" })),
       panel.when ? h("p", { class: "refine-when refine-faint" }, panel.when) : null,
       this.plot,
-      this.belief.element,
       panel.kind === "choice" ? this.controls : null,
       (this.foot = h("div", { class: "refine-foot" }, this.why, this.status)),
     );
@@ -108,7 +105,6 @@ export class Panel {
     replace(this.svg, this.values, ...parts, axis, ...(this.axis ? this.handles : []));
     if (this.handles.includes(/** @type {any} */ (activeElement))) /** @type {any} */ (activeElement).focus({ preventScroll: true }); // it was taken out, and put back
     this.dots();
-    this.belief.layout();
     this.update();
   }
 

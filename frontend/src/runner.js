@@ -2,12 +2,12 @@
 // Runs the round that is shown, or its best again, in the background of the page's server: progress, pause, log.
 import { h, once } from "./dom.js";
 
-/** @typedef {import("./messages.js").Job} Job */
-/** @typedef {import("./messages.js").Runnable} Runnable */
+/** @typedef {{round: string, running: boolean, pausing: boolean, text: string, log: string}} Job */
+/** @typedef {{able: boolean, why: string, objective: string, command: string, left: number}} Runnable */
 
 export class Runner {
   /**
-   * @param {(message: import("./messages.js").Message) => Promise<any>} send
+   * @param {(message: import("./transport.js").Message) => Promise<any>} send
    * @param {() => void} changed Called when the budget has changed.
    * @param {() => void} moved Called when a run has begun or ended.
    */

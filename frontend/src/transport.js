@@ -2,7 +2,7 @@
 // How messages reach the session. `ask` takes one and resolves to its answer: an object, or an ArrayBuffer.
 
 /**
- * @typedef {import("./messages.js").Message} Message
+ * @typedef {{type: string, [field: string]: any}} Message
  * @typedef {{home: string, ask: (message: Message) => Promise<any>, close: () => void}} Transport
  */
 

@@ -191,17 +191,3 @@ def share_text(label: str, share: LevelShares, *, tested: bool) -> str:
     if not tested:
         return f"{label}: untested"
     return f"{label}: {percent(share.good)} of the good trials, {percent(share.everyone)} of all"
-
-
-def cell_text(at: str, metric: str, median: float, n: int, good: int) -> str:
-    """What the trials gave at two levels, which ``at`` names."""
-    return (
-        f"{at}: median {metric} {score(median)}, {plural(n, 'trial')}, {good} of them good"
-        if n
-        else f"{at}: no trial"
-    )
-
-
-def pair_text(metric: str, vertical: str) -> str:
-    """What a picture of two parameters shows."""
-    return f"Median {metric} at every two levels, lighter is better; a circle's area is the number of good trials. {vertical} is vertical."

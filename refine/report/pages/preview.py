@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
-from refine.proposal.proposal import Proposal
-from refine.report.glossary import terms
 from refine.report.pages.phrases import judged_text
 from refine.report.pages.reasons import sentence
 from refine.space.encoding import label
@@ -23,19 +20,9 @@ from refine.utils.format import (
     join,
     percent,
     plural,
-    probability,
     risk_percent,
-    score,
 )
 from refine.utils.provided import page_for
-
-TOP_KEPT, VOLUME_KEPT, PROBABILITY, FRONT_PROBABILITY = (
-    "best trials that stay",
-    "share of the space that stays",
-    "chance that the best stays",
-    "chance that the front stays",
-)
-"""Names of numbers in the header that a proposal of another risk has as well; the last one where there are several goals."""
 
 
 @page_for(Preview)
@@ -79,82 +66,6 @@ def _next_round(found: Preview) -> str:
     if found.exist:
         return f"nothing is left to run: all {found.exist:,} configurations were run"
     return "no configuration exists: the constraints leave none"
-
-
-class DecisionNumber(NamedTuple):
-    """A number of a decision, as it is shown beside its name."""
-
-    name: str  # what it is called
-    value: str  # the number as text
-    title: str  # what it means
-    tone: str = ""  # ``"bad"`` where it is trouble, else empty
-
-
-def decision_numbers(
-    found: Preview, proposal: Proposal, front: tuple[int, int] | None = None
-) -> list[DecisionNumber]:
-    """What accepting would mean, number by number.
-
-    ``front`` is how many points of the front lie inside, and of how many; ``None`` where there is one goal.
-    """
-    means, judged = terms(), judged_text(found.metric, proposal.subject_to)
-    first = f", by the first goal, {found.metric}" if proposal.claim.others else ""
-    of = f"Probability that the best {judged} inside is within ε = {score(found.epsilon)} of the best in the present space."
-    if proposal.claim.others:
-        losses = [(found.metric, found.epsilon), *((t.metric, t.epsilon) for t in proposal.claim.others)]
-        worse = ", ".join(f"{score(epsilon)} in {metric}" for metric, epsilon in losses)
-        of = f"Probability that every point of the front in the present space has a configuration inside that is at most ε worse in each goal: {worse}."
-    numbers = [
-        DecisionNumber(
-            TOP_KEPT,
-            f"{found.top_kept} of {found.top}",
-            f"How many of the best tenth of this round's trials (at least 10){first} lie inside",
-            tone="bad" if found.throws else "",
-        ),
-        DecisionNumber(
-            VOLUME_KEPT,
-            _beside(percent(found.volume_kept), percent(found.proposed_volume_kept)),
-            means["Volume kept"].plain,
-        ),
-        DecisionNumber(
-            probability_name(proposal),
-            _beside(short_probability(found.probability), short_probability(found.proposed_probability)),
-            f"{of} {means['Epsilon'].plain}",
-        ),
-        DecisionNumber(
-            "configurations",
-            f"{found.n:,} of {found.left:,} left",
-            "How many configurations the next round runs, of those inside that were not run yet",
-        ),
-        DecisionNumber(
-            "chance to hit the best 5 %",
-            short_probability(found.hit),
-            "Probability that the next round, drawn evenly, includes one of the best 5 % of configurations",
-        ),
-        DecisionNumber(
-            "time",
-            "not known" if math.isnan(found.seconds) else f"about {duration(found.seconds)}",
-            "How long the next round would take with so many workers, by the trials so far",
-        ),
-    ]
-    if front is not None:
-        about = "How many points of the front, the trials that no other one beats in every goal, lie inside"
-        numbers.insert(0, DecisionNumber("front kept", f"{front[0]:,} of {front[1]:,}", about))
-    return numbers
-
-
-def probability_name(proposal: Proposal) -> str:
-    """What the header calls the probability of the claim: with several goals the claim is about their front."""
-    return FRONT_PROBABILITY if proposal.claim.others else PROBABILITY
-
-
-def _beside(mine: str, proposed: str) -> str:
-    return mine if mine == proposed or proposed == "-" else f"{mine} (proposed {proposed})"
-
-
-def short_probability(value: float) -> str:
-    """A probability in as little room as there is, no finer than it is known."""
-    return probability(value).removeprefix("about ") if math.isfinite(value) else "-"
 
 
 def too_many_text(found: Preview, asked: int | None) -> str:
@@ -226,12 +137,3 @@ def _gained(old: Parameter, new: Parameter) -> str:
     below = f"down to {label(new.low)}" if new.low < old.low else ""
     above = f"up to {label(new.high)}" if new.high > old.high else ""
     return join([text for text in (below, above) if text])
-
-
-def option_numbers(option: Option, probable: str = PROBABILITY) -> dict[str, str]:
-    """What is kept at a risk, under the names of :func:`decision_numbers`; ``probable`` is what its probability is called."""
-    return {
-        VOLUME_KEPT: percent(option.volume_kept),
-        probable: short_probability(option.probability),
-        TOP_KEPT: f"{option.top_kept} of {option.top}",
-    }

@@ -31,7 +31,6 @@ from refine.utils.objects import is_installed
 
 if TYPE_CHECKING:
     from refine.tree.round import Round
-    from refine.ui.web.messages import Job, Runnable
 
 _LINES = 200
 """So much of what a round prints is kept."""
@@ -58,7 +57,7 @@ class Background:
         self._asked = 0
         self._lines: deque[str] = deque(maxlen=_LINES)
 
-    def runnable(self, found: Round) -> Runnable:
+    def runnable(self, found: Round) -> dict[str, Any]:
         """Whether a round can be run from here; nothing is imported to tell."""
         why = self._why_not(found)
         called = self.objective or self.command or found.node.objective
@@ -96,7 +95,7 @@ class Background:
             return f"There is no module {top} on the import path; open the page with --objective path/to/file.py:{last} to run it from here."
         return ""
 
-    def start(self, found: Round, call: str, options: Mapping[str, Any]) -> Job:
+    def start(self, found: Round, call: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """Runs a round, or its best again.
 
         Raises:
@@ -155,7 +154,7 @@ class Background:
     def _runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def pause(self) -> Job:
+    def pause(self) -> dict[str, Any]:
         """Ends what runs in order, as one Ctrl-C does; asked once more, at once.
 
         Raises:
@@ -169,7 +168,7 @@ class Background:
             self._process.send_signal(signal.SIGINT)
         return self.job()  # type: ignore[return-value]
 
-    def job(self) -> Job | None:
+    def job(self) -> dict[str, Any] | None:
         """What runs, or ran last; ``None`` where nothing has."""
         if self._process is None:
             return None
@@ -206,7 +205,7 @@ class Background:
             self._reader.join(1.0)
 
 
-def in_cells(found: Round) -> Runnable:
+def in_cells(found: Round) -> dict[str, Any]:
     """How a round is run where no page can, as in a notebook."""
     why, command = "A notebook runs rounds in its cells:", f"{Action('tree[]', found.id)}.run()"
     return {"able": False, "why": why, "objective": "", "command": command, "left": _left(found)}

@@ -11,30 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.densities import density_curves
-from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions
-from refine.analysis.levels import cells_of, level_shares
-from refine.analysis.selection import good_rows, having, unusable
+from refine.analysis.evidence import ALPHA, ParameterEvidence
+from refine.analysis.levels import level_shares
+from refine.analysis.selection import good_rows, unusable
 from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import (
     VERDICTS,
     best_text,
     caution_facts,
-    cell_text,
-    pair_text,
     share_text,
 )
 from refine.report.pages.checks import figure, passed_text, question, says
-from refine.report.pages.preview import (
-    PROBABILITY,
-    decision_numbers,
-    leaves_text,
-    option_numbers,
-    probability_name,
-    risks_text,
-    too_many_text,
-)
+from refine.report.pages.preview import leaves_text, preview_page, risks_text, too_many_text
 from refine.report.pages.proposal import branch_text, claim_sentence, kept_text, next_text, why, why_heading
 from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.report.pages.review import safe_cell, suggestion_text
@@ -45,7 +34,6 @@ from refine.space.limits import widened
 from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
 from refine.trials.frame import infeasible_rows
-from refine.ui.web.plan import belief_form
 from refine.ui.web.scales import MISSING, axis, rank_column, view_of
 from refine.utils.display import Cell
 from refine.utils.format import duration, join, number, plural, score
@@ -53,17 +41,13 @@ from refine.utils.format import duration, join, number, plural, score
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
     from refine.analysis.analysis import Analysis
     from refine.proposal.change import Change
     from refine.proposal.options import Option, Options
     from refine.proposal.preview import Preview
-    from refine.proposal.proposal import Proposal
     from refine.review.checks import Checks
     from refine.review.next_step import NextStep
     from refine.review.review import Review
-    from refine.space.belief import Belief
     from refine.space.space import Space
     from refine.tree.round import Round
 
@@ -106,7 +90,7 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
         "epsilon": known(claim.epsilon),
         "epsilon_given": known(claim.epsilon) if claim.epsilon_source == "given" else None,
         "epsilon_text": score(claim.epsilon),
-        "options": [option_content(option, probability_name(proposal)) for option in options.rows],
+        "options": [option_content(option) for option in options.rows],
         "option": options.rows.index(options.now),
         "metric": analysis.metric,
         "direction": analysis.direction,
@@ -120,7 +104,6 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
                 changes[e.name],
                 roles[e.name],
                 [option.space[e.name] for option in options.rows],
-                review.round.belief,
             )
             for e in analysis.ranked
         ],
@@ -139,7 +122,7 @@ def review_content(review: Review[Round], checks: Checks, options: Options) -> d
                 "number": f"{c.verdict.upper()}: {figure(c)}",
                 "says": says(c),
                 "call": "" if c.call is None else str(c.call),
-                "picture": {"name": c.picture, "about": c.about} if c.picture else None,
+                "picture": {"name": c.picture, "about": [c.about] if c.about else []} if c.picture else None,
             }
             for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
         ],
@@ -215,16 +198,15 @@ def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
     ]
 
 
-def option_content(option: Option, probable: str = PROBABILITY) -> dict[str, Any]:
-    """The proposal of one risk, or of risks that lead to the same; ``probable`` is what the header calls its probability."""
-    risk, leaves, numbers = risks_text(option), leaves_text(option), option_numbers(option, probable)
+def option_content(option: Option) -> dict[str, Any]:
+    """The proposal of one risk, or of risks that lead to the same."""
+    risk, leaves = risks_text(option), leaves_text(option)
     return {
         "risk": option.risk,
         "up_to": option.up_to,
         "name": risk,
         "leaves": leaves,
-        "text": "; ".join([risk, f"leaves: {leaves}", *map(" ".join, numbers.items())]),
-        "numbers": numbers,
+        "text": f"{risk}; leaves: {leaves}",
         "proposed": {name: _proposed(option.old[name], option.space[name]) for name in option.old},
     }
 
@@ -247,7 +229,6 @@ def page_terms() -> dict[str, str]:
         "coupled": "Coupled",
         "exploit": "Exploit trial",
         "audit": "Audit trial",
-        "belief": "Belief",
         "claim": "Claim",
         "space_filling": "Space-filling trial",
     }
@@ -260,7 +241,6 @@ def panel(
     change: Change,
     role: str,
     listed: Sequence[Parameter] = (),
-    belief: Belief | None = None,
 ) -> dict[str, Any]:
     """One parameter: its axis, what is proposed and why, and where the good trials lie.
 
@@ -270,7 +250,6 @@ def panel(
         change: What is proposed.
         role: The parameter's.
         listed: What proposals of other risks make of it: their bounds can be shown as well.
-        belief: What is believed of the round's parameters.
     """
     p, badge = e.parameter, VERDICTS[analysis.findings[e.name].verdict]
     found: dict[str, Any] = {
@@ -282,7 +261,6 @@ def panel(
         "reason": f"{why(change)}{kept_text(change)}",
         "now": bounds_text(p),
         "when": "" if p.when is None else f"only where {p.when}",
-        "belief": belief_form(belief, e.name, p),
     }
     if isinstance(p, Range):
         return {**found, **_range(e.name, p, change.new, listed), "density": _densities(analysis, e.name)}
@@ -391,72 +369,23 @@ def _positions(p: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]
     return out
 
 
-def pair_content(analysis: Analysis, a: str, b: str) -> dict[str, Any]:
-    """Two parameters level by level: median of the metric, trials, and good trials in every cell.
-
-    Returns:
-        ``a`` and ``b`` with labels, and per cell (row = level of ``b``, column = level of ``a``) ``median``, ``n``,
-        ``good`` and ``text``.
-    """
-    analysis = having(analysis, a, b)
-    across, down = analysis[a], analysis[b]
-    shape = len(down.levels), len(across.levels)
-
-    def level_of(e: ParameterEvidence, table: pd.DataFrame) -> npt.NDArray[np.int64]:
-        axis = stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered)
-        return np.asarray(axis.index(e.parameter.unit(table[e.name].to_numpy())), dtype=np.int64)
-
-    def cell_of(table: pd.DataFrame) -> npt.NDArray[np.int64]:
-        return level_of(down, table) * shape[1] + level_of(across, table)
-
-    found = cells_of(analysis, cell_of, shape[0] * shape[1])
-    medians, n, good = (np.asarray(v).reshape(shape) for v in (found.medians, found.n, found.good))
-
-    def text(i: int, j: int) -> str:
-        at = f"{a} = {across.levels[j].label}, {b} = {down.levels[i].label}"
-        return cell_text(at, analysis.metric, float(medians[i, j]), int(n[i, j]), int(good[i, j]))
-
-    return {
-        "a": _side(across),
-        "b": _side(down),
-        "median": [[known(v) for v in row] for row in medians],
-        "n": n.tolist(),
-        "good": good.tolist(),
-        "text": [[text(i, j) for j in range(shape[1])] for i in range(shape[0])],
-        "about": pair_text(analysis.metric, b),
-    }
-
-
-def _side(e: ParameterEvidence) -> dict[str, Any]:
-    """A parameter at the side of a pair: its levels, and where they lie on its axis."""
-    p = e.parameter
-    at = level_positions(p)
-    at = at if p.ordered else (np.asarray(at) + 0.5) / p.size
-    return {"name": e.name, "labels": [v.label for v in e.levels], "at": [float(v) for v in at]}
-
-
 def preview_content(
-    found: Preview, proposal: Proposal, asked: int | None, front: tuple[int, int] | None = None
+    found: Preview, asked: int | None, front: tuple[int, int] | None = None
 ) -> dict[str, Any]:
-    """What accepting would mean: the numbers of the header with their texts.
+    """What accepting would mean, as its page says it.
 
     ``asked`` is how many configurations the person asked for, ``None`` where it was left to the page; ``front`` how many points of the
     front lie inside, and of how many, ``None`` where there is one goal.
     """
-    bounds = {name: bounds_text(found.space[name]) for name in proposal.old if name in found.space}
+    said = preview_page(found).to_dict()
+    kept = [] if front is None else [("Front", f"{front[0]:,} of its {front[1]:,} points lie inside.")]
+    space = " ".join(said["folds"][0]["blocks"][0]["items"])
+    facts = [*kept, *said["blocks"][0]["facts"], ("Space", space)]
     return {
-        "volume_kept": known(found.volume_kept),
-        "probability": known(found.probability),
-        "top": found.top,
-        "top_kept": found.top_kept,
         "n": found.n,
-        "exist": found.exist,
         "left": found.left,
-        "hit": known(found.hit),
         "takes": "" if not found.seconds >= 1 else f"about {duration(found.seconds)}",
-        "numbers": [number._asdict() for number in decision_numbers(found, proposal, front)],
+        "facts": [{"name": n, "tone": "", **(f if isinstance(f, dict) else {"text": f})} for n, f in facts],
         "refused": found.left == 0 or (asked is not None and asked > found.left),
         "warning": " ".join(filter(None, [too_many_text(found, asked), sentences(found.new_values)])),
-        "bounds": bounds,
-        "levels": {name: found.space[name].size for name in bounds},
     }

@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
     from refine.review.review import Review
     from refine.tree.round import Round
-    from refine.ui.web.messages import FrontAnswer, FrontGoal, FrontPoint
 
 _OTHERS = 2000
 """So many trials beside the front are drawn."""
 
 
-def front_content(found: Round) -> FrontAnswer:
+def front_content(found: Round) -> dict[str, Any]:
     """The front of a round with two or three goals.
 
     Raises:
@@ -43,7 +42,7 @@ def front_content(found: Round) -> FrontAnswer:
         trials = trials[:0].reindex(columns=list(dict.fromkeys([*trials.columns, *titles])))
     values = np.asarray(trials[titles], dtype=float)
     finite, broken = np.isfinite(values).all(axis=1), infeasible_rows(trials)
-    goals: list[FrontGoal] = [
+    goals = [
         {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"}
         for goal in found.goals
     ]
@@ -76,26 +75,25 @@ def front_kept(review: Review[Round]) -> tuple[int, int] | None:
     return int(inside.sum()), len(best)
 
 
-def _points(found: Round, best: pd.DataFrame, goals: list[FrontGoal]) -> list[FrontPoint]:
+def _points(found: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> list[dict[str, Any]]:
     names = [name for name in found.space if name in best and not found.space[name].fixed]
-    chosen = _chosen(found)
-    points: list[FrontPoint] = []
+    chosen, points = _chosen(found), []
     for at, row in best.iterrows():
-        values = [
-            float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k])
-            for k, goal in enumerate(goals)
-        ]
+        label_, values = (
+            int(str(at)),
+            [
+                float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k])
+                for k, goal in enumerate(goals)
+            ],
+        )
+        said = [f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)]
         points.append(
             {
-                "label": int(str(at)),
+                "label": label_,
                 "values": values,
-                "text": ", ".join(
-                    f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)
-                ),
-                "configuration": ", ".join(
-                    f"{name} {label(row[name])}" for name in names if row[name] == row[name]
-                ),
-                "chosen": int(str(at)) == chosen,
+                "text": ", ".join(said),
+                "configuration": ", ".join(f"{n} {label(row[n])}" for n in names if row[n] == row[n]),
+                "chosen": label_ == chosen,
             }
         )
     return points

@@ -11,37 +11,41 @@ from refine.report.figures.canvas import svg
 from refine.report.pages.comparison import comparison_page
 from refine.report.plots import Plots
 from refine.tree.comparison import difference
+from refine.utils.format import plural
 
 if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
     from refine.tree.round import Round
 
-OF_PARAMETER = ("isolation", "density", "levels")
-PICTURES = (
-    *("correlation", "failing", "cost", "gain", "front", "best_so_far", "edf", "curves"),
-    *OF_PARAMETER,
-)
-"""What the page may ask for."""
+OF_TRIALS = ("best_so_far",)
+"""Figures that need no analysis."""
+
+PICTURES = {
+    **dict.fromkeys((*OF_TRIALS, "correlation", "failing", "cost", "gain", "front", "edf", "curves"), 0),
+    **dict.fromkeys(("isolation", "density", "levels"), 1),
+    "pair": 2,
+}
+"""What the page may ask for, and of how many parameters."""
 
 _ALONE = threading.Lock()  # matplotlib's settings are those of the whole process
 
 
-def picture(found: Round, analysis: Analysis, message: Mapping[str, Any]) -> dict[str, Any]:
+def picture(found: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> dict[str, Any]:
     """A figure as SVG, and what it shows in a sentence.
 
     Raises:
         ReviewError: No such figure.
         AnalysisError: There is nothing to draw.
     """
-    name, about = str(message.get("name")), str(message.get("about") or "")
+    name, about = message["name"], message.get("about", [])
     if name not in PICTURES:
         raise ReviewError(f"no figure {name!r}; {did_you_mean(name, PICTURES)}")
+    if len(about) != PICTURES[name]:
+        raise ReviewError(f"figure {name!r} is about {plural(PICTURES[name], 'parameter')}, got {len(about)}")
     draw = getattr(Plots(found, analysis), name)
-    about = about if name in OF_PARAMETER else ""
-    given = [about] if name in OF_PARAMETER else []
     with _ALONE:
-        axes = draw(*given, theme="dark" if message.get("dark") else "light")
-        return {"svg": svg(axes).decode(), "text": _first_sentence(draw.__doc__, about)}
+        axes = draw(*about, theme="dark" if message.get("dark") else "light")
+        return {"svg": svg(axes).decode(), "text": _first_sentence(draw.__doc__, " and ".join(about))}
 
 
 def _first_sentence(text: str | None, about: str) -> str:

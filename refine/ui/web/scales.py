@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,57 +22,28 @@ _VIEW_TICKS = 4
 _SHARES = ((0.0, "best"), (0.2, "20 %"), (0.5, "50 %"), (1.0, "worst"))
 _MOST = 5  # ticks of an axis, about
 
-_STEPS = (1, 2, 2.5, 5, 10)
 
-
-def _ticks(low: float, high: float, log: bool, whole: bool, most: int) -> list[float]:
-    if not high > low:
-        return [low]
-    found = _decades(low, high, most) if log else []
-    if len(found) < 2:  # an axis within a decade has room for what lies between
-        found = _even(low, high, whole, most)
-    return found
-
-
-def _even(low: float, high: float, whole: bool, most: int) -> list[float]:
-    rough = (high - low) / most
-    ten = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * ten for s in _STEPS if s * ten >= rough * (1 - 1e-9))
-    if whole:
-        step = max(1.0, float(math.ceil(step)))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    digits = max(0, 3 - math.floor(math.log10(step)))
-    return [round(i * step, digits) + 0.0 for i in range(first, last + 1)]
-
-
-def _decades(low: float, high: float, most: int) -> list[float]:
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    every = -(-(last - first) // most)
-    inside = [10.0**i for i in range(first, last + 1, every) if low <= 10.0**i <= high]
-    for between in ((1, 2, 5), (1, 3)):
-        more = [m * 10.0**i for i, m in itertools.product(range(first, last + 1), between)]
-        found = [v for v in more if low <= v <= high]
-        if len(found) <= most + 1:
-            return found
-    return inside
-
-
-def axis(
-    low: float, high: float, *, log: bool = False, whole: bool = False, most: int = _MOST
-) -> list[dict[str, Any]]:
+def axis(low: float, high: float, *, log: bool = False, most: int = _MOST) -> list[dict[str, Any]]:
     """Ticks at round numbers between two ends: ``value`` and ``label``, no two alike.
 
     Args:
         low: Lower end.
         high: Upper end.
         log: Whether the axis is logarithmic; then both ends are positive.
-        whole: Whether only whole numbers make sense there.
         most: About how many.
     """
-    values = _ticks(low, high, log, whole, most)
-    labels: list[str] = []
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    # Within a decade a logarithmic axis has room for what lies between.
+    marks = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)) if log else ()
+    places = [LogLocator(subs=subs, numticks=most) for subs in marks]
+    values = [low]
+    for place in [*places, MaxNLocator(most, steps=[1, 2, 2.5, 5, 10])] if high > low else []:
+        values = [float(v) for v in place.tick_values(low, high) if low <= v <= high]
+        if 2 <= len(values) <= most + 1:
+            break
     for digits in range(3, 16):
-        labels = [f"{v:,.0f}" if whole else number(v, digits) for v in values]
+        labels = [number(v, digits) for v in values]
         if len(set(labels)) == len(values):
             break
     return [{"value": v, "label": text} for v, text in zip(values, labels, strict=True)]

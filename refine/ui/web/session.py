@@ -30,7 +30,6 @@ from refine.ui.web.content import (
     SUGGESTED,
     change_sentence,
     page_terms,
-    pair_content,
     preview_content,
     review_content,
     safe_fact,
@@ -42,8 +41,6 @@ from refine.ui.web.messages import check
 from refine.ui.web.plan import decision_code, defaults, plan_of, pruner_of, running_of, whole
 from refine.ui.web.trials import (
     Sheets,
-    history_bytes,
-    history_content,
     list_content,
     mark,
     one_trial,
@@ -69,13 +66,11 @@ _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
 
-_ALONE = ("round", "trials", "pair", "mark", "epsilon", "preview", "decide", "front", "choose")
+_ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose")
 """Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis."""
 
 _OF_TRIALS: Mapping[str, Callable[[Sheet], Answer | bytes]] = {
     "list": list_content,
-    "history": history_content,
-    "past": history_bytes,
 }
 """Messages that ask what a round's trials alone answer."""
 
@@ -282,9 +277,6 @@ class Session:
         review = self._shown(message)
         return trials_content(review.analysis, review.round.node.allow_degenerate)
 
-    def _pair(self, message: Mapping[str, Any]) -> Answer:
-        return pair_content(self._shown(message).analysis, str(message.get("a")), str(message.get("b")))
-
     # Its trials one by one, and figures.
 
     def _sheet(self, message: Mapping[str, Any]) -> Sheet:
@@ -304,7 +296,8 @@ class Session:
         return numbers.tobytes()
 
     def _figure(self, message: Mapping[str, Any]) -> Answer:
-        return pictures.picture(self._found(message), self._analysis_shown(message), message)
+        analysis = None if message["name"] in pictures.OF_TRIALS else self._analysis_shown(message)
+        return pictures.picture(self._found(message), analysis, message)
 
     def _beside(self, message: Mapping[str, Any]) -> Answer:
         other = None if "other" not in message else self._found({"round": message["other"]})
@@ -328,8 +321,8 @@ class Session:
         found = review.preview(n=n, workers=workers)
         code = decision_code(review, message.get("note") or "", found.n if n else None, plan)
         asked = n if message.get("sized") else None
-        content = preview_content(found, review.proposal, asked, front_kept(review))
-        warning = " ".join(filter(None, [content["warning"], followed_sentence(review), plan.warning]))
+        content = preview_content(found, asked, front_kept(review))
+        warning = " ".join(filter(None, [content["warning"], followed_sentence(review)]))
         said = {"sentence": change_sentence(review.proposal.old, review.space), "safe": safe_fact(review)}
         return {**content, **said, "warning": warning, "code": code}
 
@@ -371,7 +364,7 @@ class Session:
     # Several goals.
 
     def _front(self, message: Mapping[str, Any]) -> Answer:
-        return dict(front_content(self._found(message)))
+        return front_content(self._found(message))
 
     def _choose(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)

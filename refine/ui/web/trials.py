@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refine.analysis.selection import unusable
 from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
 from refine.space.categorical import Categorical
@@ -24,7 +23,6 @@ from refine.trials.frame import Records, may_be_best, metric_title, table
 from refine.trials.goal import Goal
 from refine.trials.rows import Rows
 from refine.trials.trial import EXCLUDED
-from refine.ui.web.scales import axis, view_of
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import duration, number, plural, score
 
@@ -115,13 +113,6 @@ class Sheet:
         mine = -self.goal.sign * self.scores[self.usable]
         found[self.usable] = 1 + np.searchsorted(np.sort(mine), mine, side="left")
         return found
-
-    @cached_property
-    def best(self) -> Floats:
-        """(n,) the best value up to each trial; NaN before there is one."""
-        signed = np.where(self.usable, self.goal.sign * self.scores, -np.inf)
-        best = np.maximum.accumulate(signed) if len(signed) else signed
-        return np.where(np.isfinite(best), self.goal.sign * best, np.nan)
 
     @cached_property
     def shown(self) -> tuple[Column, ...]:
@@ -376,42 +367,6 @@ def curve_content(curve: Curve, sheet: Sheet) -> dict[str, Any] | None:
         "text": f"{name} by epoch, {len(values):,} epochs: {ends}, between {score(low)} and {score(high)}",
         "short": f"{name}: {ends} in {len(values):,} epochs",
     }
-
-
-# How it went.
-
-
-def history_content(sheet: Sheet) -> dict[str, Any]:
-    """The axes of the history, and what it shows in words."""
-    view = view_of(sheet.scores[sheet.usable], sheet.metric, sheet.goal.direction)
-    n, found = len(sheet.frame), np.flatnonzero(sheet.ranks == 1)
-    first = int(found[0]) if len(found) else None
-    text = "No trial has a value yet."
-    if first is not None:
-        text = f"The best {sheet.metric}, {score(sheet.scores[first])}, came with trial {first:,} of {n:,}."
-        since = n - 1 - first
-        text += f" {plural(since, 'trial has', 'trials have')} ended since." if since else ""
-        text += f" The line is the best so far. {view['text'][:1].upper()}{view['text'][1:]}."
-    return {
-        "n": n,
-        "view": view,
-        "ticks": axis(0, max(1, n - 1), whole=True, most=8),
-        "text": text,
-        "best": first,
-        "metric": sheet.metric,
-    }
-
-
-def history_bytes(sheet: Sheet) -> bytes:
-    """Every trial in the order of its number, little-endian.
-
-    Values and the best so far as float64, NaN where there is none, then a byte of flags: 1 may be called best, 2 without
-    a usable model.
-    """
-    bad = unusable(sheet.frame, sheet.space, sheet.goal.allow_degenerate)
-    flags = sheet.usable.astype("u1") | (bad.astype("u1") * 2)
-    values = np.where(sheet.usable, sheet.scores, np.nan)
-    return b"".join([values.astype("<f8").tobytes(), sheet.best.astype("<f8").tobytes(), flags.tobytes()])
 
 
 # Reading and marking.

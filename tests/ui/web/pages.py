@@ -64,15 +64,16 @@ def visit(browser, url: str, *, folds=FOLDS, **options):
     )
     page.goto(url)
     page.wait_for_selector(
-        ".refine-numbers [data-number]", state="attached", timeout=120_000
+        ".refine-numbers [data-fact]", state="attached", timeout=120_000
     )  # it waits for an analysis
     yield page
     context.close()
     assert not wrong, wrong
 
 
-def number(page, name: str) -> str:
-    return page.locator(f'[data-number="{name}"] dd').text_content()
+def fact(page, name: str) -> str:
+    """What the fold below says of the decision."""
+    return page.locator(f'.refine-numbers [data-fact="{name}"] dd').text_content()
 
 
 def until(page, expression: str, seconds: float = 20) -> None:

@@ -1,4 +1,4 @@
-"""The page acts: what to do next, the next round's plan, running, fronts, and beliefs, in a real Chromium."""
+"""The page acts: what to do next, the next round's plan, running and fronts, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import number, served, settled, until, visit
+from pages import fact, served, settled, until, visit
 
 import refine
 from refine.ui.web.background import Background
@@ -72,7 +72,7 @@ def test_what_was_unfolded_is_remembered(browser, window):
         for shown in (True, False):
             page.locator('[data-fold="sure"] > summary').click()
             page.reload()
-            page.wait_for_selector(".refine-facts dd")
+            page.wait_for_selector(".refine-bar .refine-facts dd")
             slider.wait_for(state="visible" if shown else "hidden")
 
 
@@ -120,8 +120,8 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
             "document.querySelector('.refine-going p').textContent.includes(' of 40 trials · best so far ')",
             60,
         )
-        assert page.locator(".refine-facts").is_hidden()  # it has no proposal yet
-        page.wait_for_selector(".refine-facts dd", timeout=60_000)
+        assert page.locator(".refine-bar .refine-facts").is_hidden()  # it has no proposal yet
+        page.wait_for_selector(".refine-bar .refine-facts dd", timeout=60_000)
         assert page.locator(".refine-panel").count() == 2
         assert page.locator("h1").inner_text() == f"Round {child.id}"
     assert (len(child.trials), child.node.pruner) == (40, pruner.to_json())
@@ -169,13 +169,12 @@ def several(tree):
 
 
 @pytest.mark.nightly
-def test_several_goals_beliefs_and_conditions(browser, several, tree):
+def test_several_goals_and_conditions(browser, several, tree):
     with page_of(browser, several) as page:
         chooses_from_the_front(page, several)
-        believes(page)
-        near, within = (float(page.get_by_label(name).input_value()) for name in (NEAR, WITHIN))
-        said = f"exploit=0.5, belief={{'activation': {{'gelu': 0.7}}, 'lr': refine.Near({near!r}, within={within!r})}})"
-        assert said in page.locator(".refine-python pre").text_content()
+        page.get_by_label("Share of exploit trials").fill("50")
+        settled(page)
+        assert "exploit=0.5)" in page.locator(".refine-python pre").text_content()
         page.locator(".refine-accept").click()
         page.wait_for_selector(".refine-said.good >> text=Accepted", timeout=120_000)
         assert page.locator(".refine-run").is_hidden()  # its function has no name to be found by
@@ -188,18 +187,12 @@ def test_several_goals_beliefs_and_conditions(browser, several, tree):
     assert chosen.chosen["units"] == several.front["units"].iloc[1]
     child = tree[accepted.child]
     assert child.node.exploit == 0.5
-    assert dict(child.belief.of) == {"lr": refine.Near(near, within=within), "activation": (("gelu", 0.7),)}
-
-
-NEAR, WITHIN = "lr: the best value is near", "lr: and lies within"
+    assert child.belief == several.belief  # it goes on
 
 
 def chooses_from_the_front(page, several):
     front = several.front
-    assert number(page, "front kept").endswith(f" of {len(front)}")
-    title = page.locator('[data-number="chance that the front stays"]').get_attribute("title")
-    assert "every point of the front" in title
-    assert page.locator('[data-number="chance that the best stays"]').count() == 0
+    assert fact(page, "Front").endswith(f" of its {len(front)} points lie inside.")
     assert "infeasible: not latency_ms <= 7" in page.locator(".refine-legend").inner_text()
     when = page.locator('[data-parameter="momentum"] .refine-when')
     assert when.inner_text() == "only where activation == 'gelu'"
@@ -215,37 +208,3 @@ def chooses_from_the_front(page, several):
     page.get_by_role("button", name="choose this point").click()
     page.wait_for_selector(".refine-said.good")
     assert "(chosen)" in page.locator(".refine-picked").inner_text()
-
-
-def believes(page):
-    strip = page.locator('[data-parameter="lr"] .refine-belief')
-    strip.scroll_into_view_if_needed()
-    assert strip.is_visible()  # what is believed of the round is shown
-    near = page.get_by_label(NEAR)
-    assert near.input_value() == "2"
-    box = strip.locator('[data-part="centre"]').bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 12, y, steps=4)
-    page.mouse.up()
-    assert float(near.input_value()) > 2
-    assert strip.locator(".refine-believed").count() == 1  # what it was before is dashed
-    page.get_by_role("slider", name="lr: belief, its width").press("PageUp")
-    assert float(page.get_by_label(WITHIN).input_value()) > 1
-    page.locator('[data-parameter="activation"] summary').click()
-    page.locator('[data-parameter="activation"] .refine-believe').click()
-    weight = page.get_by_label("activation: probability in percent that gelu is best")
-    weight.fill("70")
-    weight.press("Enter")
-    page.get_by_label("Share of exploit trials").fill("50")
-    # Of a bound that leaves the belief outside nothing can be said.
-    upper = page.get_by_label("lr, upper bound, typed")
-    upper.fill("1.8")
-    upper.press("Enter")
-    settled(page)
-    left_out = "What is believed of lr lies outside the next round, and is left out."
-    assert left_out in page.locator(".refine-warning").inner_text()
-    page.locator('[data-parameter="lr"]').get_by_role("button", name="keep as it is").click()
-    settled(page)
-    assert "believed" not in page.locator(".refine-warning").text_content()

@@ -167,7 +167,7 @@ def test_nothing_stands_in_the_way_of_a_screen_reader(browser, family):
         page.locator('[data-fold="views"] > summary').click()
         page.locator('[data-fold="trials"] > summary').click()
         page.get_by_role("tab", name="two parameters").click()
-        page.wait_for_selector("#refine-view-pair rect")
+        page.wait_for_selector("#refine-view-pair img")
         page.locator(".refine-list tbody th button").first.click()
         page.wait_for_selector(".refine-card.pinned .refine-card-tools")
         for scheme in ("light", "dark"):

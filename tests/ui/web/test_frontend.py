@@ -1,4 +1,4 @@
-"""The front end without a browser, and the messages whose types both sides have. ``make page`` checks its types before it builds."""
+"""The front end without a browser, and the messages that it may send."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from refine.errors import ReviewError
-from refine.ui.web.messages import MESSAGES, check, declarations
+from refine.ui.web.messages import MESSAGES, check
 from refine.ui.web.session import Session
 
 FRONTEND = Path(__file__).parents[3] / "frontend"
@@ -29,14 +29,7 @@ def test_its_own_tests():
     ran = subprocess.run([node, "--test", *tests], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
     assert "# fail 0" in ran.stdout
-    assert int(ran.stdout.split("# pass ")[1].split()[0]) >= 10
-
-
-def test_what_the_front_end_has_is_made_of_the_types():
-    path = FRONTEND / "src" / "messages.d.ts"
-    if os.environ.get("REFINE_GOLDEN"):
-        path.write_text(declarations(), encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == declarations(), "make page"
+    assert int(ran.stdout.split("# pass ")[1].split()[0]) >= 6
 
 
 @pytest.mark.slow
@@ -44,7 +37,7 @@ def test_every_message_has_an_answer(tree):
     root = tree.add_round({"lr": (0.0, 1.0, 5), "units": [1, 2]}, lambda p: p["lr"], n=3, name="f")
     session = Session(root)
     for kind, fields in MESSAGES.items():
-        filled = {"round": root.id, "a": "lr", "b": "units", "value": None, "kind": "decline", "point": 0}
+        filled = {"round": root.id, "name": "pair", "value": None, "kind": "decline", "point": 0}
         answer = session.handle(
             {"type": kind, **{name: filled.get(name) for name in fields if "?" not in name}}
         )
@@ -58,12 +51,12 @@ NONE = """
 {"type": ["tree"]} => no message ['tree']
 {"type": "tre"} => no message 'tre'; did you mean 'tree'?
 {"type": "tree", "round": "a"} => message 'tree': it has no 'round'; known: type
-{"type": "pair", "round": "a", "a": "x"} => message 'pair': it needs 'b'
+{"type": "figure", "round": "a"} => message 'figure': it needs 'name'
 {"type": "choose", "round": "a", "point": true} => message 'choose': point must be a whole number, got True
 {"type": "choose", "round": "a", "point": 1.5} => message 'choose': point must be a whole number, got 1.5
 {"type": "run", "round": "a", "do": "walk"} => message 'run': do must be 'run' or 'replicate', got 'walk'
 {"type": "preview", "round": "a", "edits": {"x": {"keep": [0, "1"]}}} => message 'preview': edits.x.keep.1 must be a whole number, got '1'
-{"type": "preview", "round": "a", "belief": {"x": {"weights": [0.5, null, {}]}}} => message 'preview': belief.x.weights.2 must be a number or null, got {}
+{"type": "preview", "round": "a", "exploit": {}} => message 'preview': exploit must be a number or null, got {}
 {"type": "epsilon", "round": "a", "value": NaN} => message 'epsilon': value must be a number or null, got nan
 """
 
