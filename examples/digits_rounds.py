@@ -94,8 +94,8 @@ def by_people(root: refine.Round, rounds: int, n: int, workers: int) -> list[ref
 
 
 def by_autopilot(root: refine.Round, budget: int, workers: int) -> list[refine.Round]:
-    """Each proposal is accepted as it is."""
-    last: refine.Round | None = refine.autopilot(root, budget=budget, risk=0.15, workers=workers)
+    """The rest of the budget in one round that learns."""
+    last: refine.Round | None = refine.autopilot(root, budget=budget, workers=workers)
     found: list[refine.Round] = []
     while last is not None:
         found.insert(0, last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +21,7 @@ from refine.space.space import Indices, Space, configuration_key
 from refine.stats.forest import encode, fit_forest
 from refine.trials.frame import may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
-from refine.utils.arrays import Bools
+from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,30 +47,19 @@ class Shares(NamedTuple):
 def check_shares(exploit: float, audit: float) -> None:
     """Raises ReviewError unless a child can spend such shares beside its space-filling design."""
     for name, share in (("exploit", exploit), ("audit", audit)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ReviewError(
-                f"{name} must be a share >= 0 and < 1 of the configurations, got {share!r}; such as {name}=0.5"
+                f"{name} must be a share >= 0 and <= 1 of the configurations, got {share!r}; such as {name}=0.5"
             )
-    if exploit + audit >= 1:
+    if exploit + audit > 1:
         raise ReviewError(
-            f"exploit and audit must leave something for the space-filling design, got {exploit} and {audit}; make one smaller"
+            f"exploit and audit are shares of the same configurations, got {exploit} and {audit}; make one smaller"
         )
-
-
-def first_batch(size: int, batch: int, exploit: float, audit: float) -> tuple[float, float]:
-    """Shares of exploit and audit trials in the first batch of a child that grows batch by batch: all that is not exploit runs first.
-
-    ``exploit`` and ``audit`` are shares of all configurations of the child; later batches are exploit trials only.
-    """
-    outside = round(audit * size)
-    left = batch - outside - round((1 - exploit - audit) * size)
-    return (left / batch, outside / batch) if left >= 0 else (exploit, audit)
 
 
 def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: bool = False) -> Analysis:
     """The same analysis, whose posterior learns from trials of a later round as well, inside or outside; nothing is tested on them."""
-    columns = [_extended(analysis, e.name, frame[e.name].to_numpy()) for e in analysis.parameters]
-    X = np.column_stack(columns)
+    X = _frame_positions(analysis, frame)
     ended = ~frame["state"].isin(("running", EXCLUDED)).to_numpy() & np.isfinite(X).all(axis=1)
     good = may_be_best(frame, analysis.space, allow_degenerate)[ended]
     values = analysis.sign * frame["value"].to_numpy(dtype=float)[ended]
@@ -92,34 +81,6 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     )
 
 
-def exploit_rows(
-    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
-) -> Indices:
-    """Cells of a space where the optimum is plausible: level numbers, (at most n, parameters).
-
-    Each is the best candidate of one draw of the posterior that is not chosen yet (Thompson 1933); half of the draws are
-    the forest's, half those of Gaussian processes. Candidates are space-filling draws, and neighbours of the trials that
-    a forest thinks best, which chance alone did not make look good. Keys of configurations in ``skip`` are passed over.
-    """
-    rows, positions = _candidates(analysis, space, n, seed, skip)
-    if not len(rows):
-        return rows
-    n = min(n, len(rows))
-    posterior = posterior_of(analysis, positions)
-    further = [posterior_of(other, positions) for other in analysis.others]
-    rng = np.random.default_rng(seed)
-    process = len(posterior.scores) - posterior.forest
-    smooth = rng.permutation(process)[: n // 2] + posterior.forest
-    trees = rng.permutation(posterior.forest)[: n - n // 2]
-    chosen: dict[int, None] = {}
-    for draw_ in [*smooth, *trees]:
-        order = np.argsort(-posterior.scores[draw_], kind="stable")
-        if further:
-            order = _front_first(np.stack([p.scores[draw_] for p in (posterior, *further)], axis=-1), rng)
-        chosen[next(int(i) for i in order if int(i) not in chosen)] = None
-    return rows[list(chosen)]
-
-
 def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.intp]:
     """Candidates of one draw of several goals: its front in random order, then the others by a random weighing of goals."""
     weights = rng.dirichlet(np.ones(scores.shape[1]))
@@ -136,58 +97,79 @@ def believed_rows(
 
 
 def batch_rows(
-    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
+    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str], running: pd.DataFrame
 ) -> Indices:
-    """Cells of a space that a search runs next, before it learns again; as of :func:`exploit_rows`.
+    """Cells of a space that run next, before anything is learned again: level numbers, (at most n, parameters).
 
     Half of them promise the most together: one after the other, each is the candidate by which the best of a joint draw is
-    expected to rise the most above what is known and chosen by then, where what is known has the noise taken off
+    expected to rise the most above what is known, runs or is chosen by then, where what is known has the noise taken off
     (Letham et al. 2019, 'Constrained Bayesian optimization with noisy experiments'). The other half has the best
     posterior means: what lies beside the best tells as well which of them is the best, which noise hides.
+
+    Candidates are space-filling draws, and neighbours of the trials that a forest thinks best, which chance alone did not make
+    look good. Keys of configurations in ``skip`` are passed over; ``running`` are those without a result yet.
     """
-    if analysis.others:
-        return exploit_rows(analysis, space, n, seed, skip)  # whose draws spread along the front
-    rows, positions = _candidates(analysis, space, n, seed, skip)
+    rows, positions = _candidates(analysis, space, n, seed)
     if not len(rows):
         return rows
-    known = np.unique(analysis.X, axis=0)
+
+    def new(i: np.intp) -> bool:
+        return configuration_key(space.frozen(space.at(rows[i]))) not in skip
+
+    if analysis.others:
+        return rows[_along_front(analysis, positions, n, seed, new)]
+    known = np.unique(np.concatenate([analysis.X, _frame_positions(analysis, running)]), axis=0)
     posterior = posterior_of(analysis, np.concatenate([positions, known]))
     scores = posterior.scores[:, : len(rows)]
     best = posterior.scores[:, len(rows) :].max(axis=1)
-    chosen: list[int] = []
-    for _ in range(min(n - n // 2, len(rows))):
+    chosen: list[np.intp] = []
+    while len(chosen) < n - n // 2:
         gain = np.maximum(scores - best[:, None], 0.0).mean(axis=0)
-        gain[chosen] = 0.0
-        if not gain.max() > 0:
+        promising = next((i for i in np.argsort(-gain, kind="stable") if not gain[i] > 0 or new(i)), None)
+        if promising is None or not gain[promising] > 0:
             break  # no draw is better anywhere
-        chosen.append(int(gain.argmax()))
-        best = np.maximum(best, scores[:, chosen[-1]])
-    order = np.argsort(-posterior.mean[: len(rows)], kind="stable").tolist()
-    return rows[list(dict.fromkeys([*chosen, *order]))[:n]]
+        chosen.append(promising)
+        best = np.maximum(best, scores[:, promising])
+    order = np.argsort(-posterior.mean[: len(rows)], kind="stable")
+    likely = islice((i for i in order if i not in chosen and new(i)), n - len(chosen))
+    return rows[[*chosen, *likely]]
+
+
+def _along_front(
+    analysis: Analysis, positions: Floats, n: int, seed: int, new: Callable[[np.intp], bool]
+) -> list[np.intp]:
+    """Of several goals: each is the first new candidate of one draw of the posteriors (Thompson 1933), forests' and processes' alike."""
+    posteriors = [posterior_of(goal, positions) for goal in (analysis, *analysis.others)]
+    rng = np.random.default_rng(seed)
+    forest, draws = posteriors[0].forest, len(posteriors[0].scores)
+    smooth = rng.permutation(draws - forest)[: n // 2] + forest
+    chosen: list[np.intp] = []
+    for i in [*smooth, *rng.permutation(forest)[: n - n // 2]]:
+        order = _front_first(np.stack([p.scores[i] for p in posteriors], axis=-1), rng)
+        chosen += islice((j for j in order if j not in chosen and new(j)), 1)
+    return chosen
 
 
 def _candidates(
-    analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str], most: int = _CANDIDATES
-) -> tuple[Indices, npt.NDArray[np.float64]]:
+    analysis: Analysis, space: Space, n: int, seed: int, most: int = _CANDIDATES
+) -> tuple[Indices, Floats]:
     """Cells that may be chosen, and where they lie on the analysed axes; none where nothing can be told of them."""
     nothing = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
     if n < 1 or not known_enough(analysis):
         return nothing
     try:
-        rows = draw(Uniform(), space, max(1, min(most, feasible(space).low - len(skip))), seed, skip)
+        rows = draw(Uniform(), space, max(1, min(most, feasible(space).low)), seed)
     except DesignError:
         return nothing
     cardinalities = cardinalities_of(analysis)
-    neighbours = _neighbours(analysis, space, cardinalities, seed, skip, most // 2)
+    neighbours = _neighbours(analysis, space, cardinalities, seed, most // 2)
     rows = np.unique(np.concatenate([rows, neighbours]), axis=0)
     positions = _positions(analysis, space, rows)
     known = np.isfinite(positions).all(axis=1)
     return rows[known], positions[known]
 
 
-def _neighbours(
-    analysis: Analysis, space: Space, cardinalities: list[int], seed: int, skip: frozenset[str], count: int
-) -> Indices:
+def _neighbours(analysis: Analysis, space: Space, cardinalities: list[int], seed: int, count: int) -> Indices:
     """Cells one or two levels away from the trials of which the forest expects most."""
     rng = np.random.default_rng(seed)
     features = encode(analysis.X, cardinalities)
@@ -213,11 +195,7 @@ def _neighbours(
             stays = moved[:, j] > few
             rows[stays, j] = [level[int(c)] for c in centres[stays]]
     rows = np.asarray(space.canonical(rows), dtype=np.int64)
-    rows = np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
-    fresh = (
-        [configuration_key(space.frozen(space.at(row))) not in skip for row in rows] if skip else slice(None)
-    )
-    return np.asarray(rows[fresh])
+    return np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
 
 
 def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[np.float64]:
@@ -270,10 +248,10 @@ def probe_configurations(
     """
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []
-    rows, positions = _candidates(analysis, outer, n, seed, frozenset(), _FEWER)
+    rows, positions = _candidates(analysis, outer, n, seed, _FEWER)
     left_out = _outside(outer, inner, rows)
     rows, positions = rows[left_out], positions[left_out]
-    _, inside = _candidates(analysis, inner, n, seed, frozenset(), _FEWER)
+    _, inside = _candidates(analysis, inner, n, seed, _FEWER)
     if not (len(rows) and len(inside)):
         return []
     posterior = posterior_of(analysis, np.concatenate([positions, inside]))
@@ -291,6 +269,16 @@ def probe_configurations(
         if len(found) == n:
             break
     return list(found.values())
+
+
+def _frame_positions(analysis: Analysis, frame: pd.DataFrame) -> Floats:
+    """(rows, parameters) positions of trials on the analysed axes, as of cells; what a row has not is at its first level."""
+    positions = np.zeros((len(frame), len(analysis.parameters)))
+    for j, e in enumerate(analysis.parameters):
+        if e.name in frame:
+            has = frame[e.name].notna().to_numpy()
+            positions[has, j] = _extended(analysis, e.name, frame[e.name].to_numpy()[has])
+    return positions
 
 
 def _extended(analysis: Analysis, name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

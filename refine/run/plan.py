@@ -14,6 +14,15 @@ from refine.store.reader import Reader
 from refine.trials.frame import Records
 from refine.trials.round_record import Beside, Node, StoredNode
 
+Learn = Callable[[], Sequence[Beside]]
+"""Plans the next exploit trials of a round, from all that is known by now; none where all have been chosen."""
+
+
+def beside_task(node: Node, each: Beside, replicate: int = 0, attempt: int = 0) -> Task:
+    """A run of a configuration beside the design's."""
+    seed = node.trial_seed(each.key, replicate)
+    return Task(each.key, each.configuration, None, replicate, attempt, each.origin, seed)
+
 
 def stored_task(records: Records, i: int, **changes: Any) -> Task:
     """What a stored trial ran, with changes."""
@@ -35,24 +44,25 @@ def attempts(records: Records, again: frozenset[str]) -> Callable[[str, int], in
 
 
 def plan(
-    node: Node,
-    n: int,
+    stored: StoredNode,
     inherited: frozenset[str],
     extra: Sequence[Beside],
     records: Records,
     again: frozenset[str] = frozenset(),
+    learn: Learn = list,
 ) -> tuple[int, Iterator[Task]]:
     """What is left to run, less what has ended: what was given, under all its seeds; the design's first cells; the rest.
 
-    The round plans ``n`` configurations, the ``extra`` ones, beside the design's cells, among them; ``inherited`` are keys
-    that ancestors had completed; ``records`` hold replicates of what runs under several seeds; trials that ended in a state of
-    ``again`` come again. Returns how many tasks (1 where there is none), and the tasks, made when they are taken: a million of
-    them would take gigabytes.
+    ``extra`` are what it runs beside the design's cells; ``inherited`` are keys that ancestors had completed; ``records``
+    hold replicates of what runs under several seeds; trials that ended in a state of ``again`` come again. At the end
+    ``learn`` chooses more from what has ended by then, until it has no more. Returns how many tasks (1 where there is none),
+    and the tasks, made when they are taken: a million of them would take gigabytes.
     """
+    node, n = stored.node, stored.n
     attempt_of, space = attempts(records, again), node.space
     # Before anything runs, so that a design with too few cells is an error and not half a round.
     # What a sampler asks for is not known beforehand.
-    drawn = 0 if node.adaptive else n - len(extra)
+    drawn = 0 if node.adaptive else n - stored.off_design(extra)
     skip = inherited | {b.key for b in extra}
     rows = draw(design_named(node.method), space, drawn, node.design_seed, skip) if drawn else ()
     states = zip(records.columns["replicate"], records.columns["state"], strict=True)
@@ -63,8 +73,7 @@ def plan(
         for each in extra:
             for replicate in range(each.seeds) if (each.origin == "given") == given else ():
                 if (attempt := attempt_of(each.key, replicate)) is not None:
-                    seed = node.trial_seed(each.key, replicate)
-                    yield Task(each.key, each.configuration, None, replicate, attempt, each.origin, seed)
+                    yield beside_task(node, each, replicate, attempt)
 
     def tasks() -> Iterator[Task]:
         yield from beside(given=True)
@@ -86,6 +95,8 @@ def plan(
             cell, seed = str(space.number(row)), node.trial_seed(key, 0)
             yield Task(key, configuration, cell, 0, attempt, "space_filling", seed)
         yield from beside(given=False)
+        while chosen := learn():
+            yield from (beside_task(node, each) for each in chosen)
 
     return max(1, left), tasks()
 
@@ -102,7 +113,7 @@ def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int
             "no cells are planned; what it asked for is in round.trials"
         )
     extra = reader.beside(stored.pk)
-    count = stored.n - len(extra) if n is None else how_many(space, n, None)
+    count = stored.n - stored.off_design(extra) if n is None else how_many(space, n, None)
     skip = reader.inherited(stored.pk) | {b.key for b in extra}
     rows = draw(design_named(stored.node.method), space, count, stored.node.design_seed, skip)
     return [space.number(row) for row in rows]

@@ -160,7 +160,7 @@ def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
     node = stored.node
     nothing = Records(Rows(), Rows(), (), {name: [] for name in records.columns})
     inherited, beside = store.inherited(stored.pk), store.beside(stored.pk)
-    _, tasks = plan(node, stored.n, inherited, beside, nothing, frozenset())
+    _, tasks = plan(stored, inherited, beside, nothing, frozenset())
     seeds = {task.key: task.seed for task in tasks if not task.replicate}
     columns = (records.columns[name] for name in ("key", "seed", "origin"))
     return all(

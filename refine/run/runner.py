@@ -21,7 +21,7 @@ from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import wants_trial
 from refine.run.options import RunOptions
 from refine.run.outcome import Outcome, Task, judged, storable, with_absent
-from refine.run.plan import plan
+from refine.run.plan import Learn, plan
 from refine.run.protocols import Objective
 from refine.run.signals import interruptible
 from refine.run.steering import Steered
@@ -49,14 +49,15 @@ def run_round(
     *,
     choose: Callable[[Records], list[Task]] | None = None,
     steer: Callable[[Records], Steered] | None = None,
+    learn: Learn = list,
     told: bool = False,
 ) -> None:
     """Runs what is left of a round's plan, storing each trial when it is finished.
 
     A finite value of the goal's metric makes a trial complete; its direction says what the progress bar shows as best.
     ``choose`` says what to run instead of the plan, given all trials so far, replicates among them; ``steer`` makes the
-    tasks of a round that results steer, given its trials so far with their curves. ``told`` is whether a run just before
-    has warned of edited code.
+    tasks of a round that results steer, given its trials so far with their curves; ``learn`` chooses exploit trials whenever
+    all that were planned before have been handed out. ``told`` is whether a run just before has warned of edited code.
 
     Raises ObjectiveError: the objective can't be called with a configuration, or its outcome lacks the metric, or the
     metric is a function that is not at hand or can't score a trial; RoundStoppedError: the first trials all failed in the
@@ -92,7 +93,7 @@ def run_round(
         if steered is not None:
             todo, tasks = len(steered), iter(steered)
         elif choose is None:
-            todo, tasks = plan(node, stored.n, store.inherited(stored.pk), beside, records, options.again)
+            todo, tasks = plan(stored, store.inherited(stored.pk), beside, records, options.again, learn)
         else:
             chosen = choose(records)
             total = todo = len(chosen)
@@ -128,7 +129,8 @@ def run_round(
 
         writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(Watch(node, total, todo, records, goal, options.progress))
-        ahead = PER_WORKER
+        learns = choose is None and stored.off_design(beside) > len(beside)
+        ahead = 1 if learns else PER_WORKER
         if steered is not None:
             steered.begin(writer.keep_curve)
             ahead = steered.ahead
@@ -140,7 +142,7 @@ def run_round(
             options,
             stop=lambda: stop() or bool(over()),
             ahead=ahead,
-            together=steered is None,
+            together=steered is None and not learns,
         )
         for task, outcome in outcomes:
             held()

@@ -14,7 +14,7 @@ from refine.design.pruning import Limit, Pruner, best_so_far
 from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError
 from refine.run.outcome import Outcome, Task
-from refine.run.plan import plan, stored_task
+from refine.run.plan import Learn, beside_task, plan, stored_task
 from refine.run.protocols import Objective
 from refine.run.resources import Resources
 from refine.space.space import decode_configuration, encode_configuration
@@ -33,7 +33,8 @@ class Steered:
     """The tasks of a steered round, made when they are asked for. It hears how each of them ended.
 
     ``path`` leads from the root to the round; ``tools`` are samplers and pruners of Optuna given in this process, by what they
-    are called in a node; ``records`` have curves; trials that ended in a state of ``rerun`` come again.
+    are called in a node; ``records`` have curves; trials that ended in a state of ``rerun`` come again; ``learn``
+    chooses exploit trials.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Steered:
         tools: Mapping[str, Any],
         records: Records,
         rerun: frozenset[str],
+        learn: Learn = list,
     ) -> None:
         pk, self._node, n = path[-1].pk, path[-1].node, path[-1].n
         self._store, self._tools, self._metric = store, tools, metric
@@ -51,17 +53,18 @@ class Steered:
         node = self._node
         inherited, beside = store.inherited(pk), store.beside(pk)
         self._outside = {b.key for b in beside if not node.space.holds(decode_configuration(b.configuration))}
-        tasks = list(plan(node, n, inherited, beside, records, rerun)[1])
+        tasks = list(plan(path[-1], inherited, beside, records, rerun)[1])
         records = planned(records)
         self._taken = {*inherited, *records.columns["key"], *(t.key for t in tasks)}
         asked = [i for i, origin in enumerate(records.columns["origin"]) if origin == "adaptive"]
-        self._asks = max(0, n - len(beside) - len(asked)) if node.adaptive else 0
+        self._asks = max(0, n - path[-1].off_design(beside) - len(asked)) if node.adaptive else 0
         tasks += [
             stored_task(records, i, attempt=records.columns["attempt"][i] + 1)
             for i in asked
             if records.columns["state"][i] in rerun
         ]
-        self._planned = tasks
+        self._planned, self._learn = tasks, learn
+        self._unchosen = path[-1].off_design(beside) - len(beside)
         # What was stopped is run again to see its end.
         self._free = {t.key for t in tasks} if "pruned" in rerun else set()
         self._shown: dict[tuple[str, int], dict[str, Any]] = {}
@@ -86,7 +89,7 @@ class Steered:
         return 1 if self._node.adaptive else 2
 
     def __len__(self) -> int:
-        return len(self._planned) + self._asks
+        return len(self._planned) + self._asks + self._unchosen
 
     def __iter__(self) -> Iterator[Task]:
         for task in self._planned:
@@ -101,6 +104,11 @@ class Steered:
             seed = self._node.trial_seed(found.key, 0)
             configuration = encode_configuration(found.configuration)
             yield self._limited(Task(found.key, configuration, cell, 0, 0, "adaptive", seed))
+        while chosen := self._learn():
+            for task in (beside_task(self._node, each) for each in chosen):
+                self._taken.add(task.key)
+                self._shown[task.key, 0] = {}
+                yield self._limited(task)
 
     def begin(self, keep: Callable[[Sequence[float]], str]) -> None:
         """Takes what keeps a curve in the store and returns its digest."""

@@ -259,17 +259,14 @@ class Store(Reader):
         return self._written(write)
 
     def extend(self, pk: int, extra: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Plans more configurations beside a node's design, after those that are planned, in one transaction."""
+        """Says which configurations some of a node's exploit trials are, after those that are known."""
 
         def write(connection: sa.Connection) -> None:
             c = t.cell_plan.c
             last = connection.execute(sa.select(sa.func.max(c.position)).where(c.node == pk)).scalar()
-            n = connection.execute(sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)).scalar_one()
             connection.execute(t.cell_plan.insert(), _beside_rows(pk, extra, 0 if last is None else last + 1))
-            connection.execute(t.plan.insert().values(node=pk, n=n + len(extra), created=time.time()))
 
-        if extra:
-            self._written(write)
+        self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
         """Takes over what is no part of a node's id: its metric, direction and goals, what is scientific, which loss counts as none."""

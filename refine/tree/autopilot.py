@@ -1,4 +1,4 @@
-"""Accepting every proposal: for benchmarks, nights and baselines."""
+"""A search without a person: for benchmarks, nights and baselines."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import math
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Unpack
+from typing import Any, Unpack
 
-from refine.analysis.analysis import Analysis
-from refine.design.space_filling import IMPORTED, feasible
+import numpy as np
+
+from refine.analysis.analysis import LEAST
+from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, DesignError, ReviewError
-from refine.proposal.allocation import batch_rows, check_shares, first_batch, learning_from
+from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.review.review import Review
 from refine.run.options import RunKeywords, RunOptions, check_flag
 from refine.run.workers.pool import workers_kept
-from refine.space.encoding import seed_of
-from refine.space.space import encode_configuration
 from refine.tree.children import left_to_run
 from refine.tree.judging import confirm
 from refine.tree.round import Round
@@ -28,17 +28,15 @@ from refine.utils.keywords import helped
 
 AUTHOR = "autopilot"
 
-BATCH = 10
-"""Trials that are chosen together, from all that is known by then."""
-
-_CHILD = 40
-"""Configurations of a child of a search with a budget."""
-
 _RACE = 0.15
-"""Share of a budget that is kept for the race among the plausible winners."""
+"""Share of a budget that is kept for the race among the plausible winners, where noise is large."""
+
+_NOISY = 0.2
+"""Noise is large where its standard deviation is more than this share of (best - median)."""
 
 _RACERS = 10
-_NOTE = "accepted as proposed"
+_TIMED = 10
+"""By so many trials a search grows that has a time to spend."""
 
 
 @helped
@@ -48,34 +46,37 @@ def autopilot(
     *,
     budget: int | timedelta | None = None,
     n: int | None = None,
-    risk: float = 0.05,
+    risk: float | None = None,
     exploit: float | None = None,
-    audit: float = 0.05,
+    audit: float | None = None,
     check_noise: bool = True,
     **options: Unpack[RunKeywords],
 ) -> Round:
-    """Runs rounds one after the other, accepting each proposal as it is.
+    """Searches without a person: the first round, then what is learned from it; for benchmarks, nights and baselines.
 
-    The same reviews and decisions as a person's are stored, by the author ``"autopilot"``. What to hand over then is
-    :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so many is a lucky one.
+    What to hand over then is :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so many is a lucky one.
+    Decisions are stored as a person's are, by the author ``"autopilot"``.
 
-    Without ``budget`` it runs a number of rounds, and stops early when a round left nothing to run or too little to
-    analyse, or when another one is not worth it: :meth:`refine.Review.worth` says something else than ``CONTINUE``.
+    With ``budget`` one more round spends it, on the space as it is: all its trials are exploit trials, learned from two at
+    a time or, with more ``workers``, as many as run at once. Start from a round of ten trials. Where noise is large the last 15 % are a
+    race of the plausible winners (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide. Called again,
+    it goes on: after an interruption, or with a larger budget. ``propose()`` of that round says which part of the space can go.
 
-    With ``budget`` it searches until that is spent. A child first runs its space-filling and audit trials, then grows by batches
-    of ten exploit trials, each chosen from all that is known by then. The last 15 % go into a race of the plausible winners
-    (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide. Start from a small round, of 30 or a fifth of
-    the budget. Called again, it goes on in the rounds that it made: after an interruption, or with a larger budget.
+    Without ``budget`` it runs a number of rounds and accepts each proposal as it is. It stops early when a round left nothing
+    to run or too little to analyse, or when another one is not worth it: :meth:`refine.Review.worth` says something else than
+    ``CONTINUE``.
 
     Args:
         start: The round to start from, run first if need be; of a tree the latest one.
-        rounds: How many rounds at most, the first one among them; default 5, with ``budget`` as many as it takes.
+        rounds: How many rounds at most, the first one among them; default 5. As ``n``, ``risk``, ``exploit`` and ``audit`` not
+            with ``budget``.
         budget: How many trials in all, those of the first round (unless it was imported) and the race included; or for
-            how long to run, such as ``datetime.timedelta(hours=2)``, from this call on. A first round runs to its end.
-        n: Configurations per child; default as many as the round before, with ``budget`` 40.
-        risk: Accepted probability of losing the best value, per narrowing.
-        exploit: Share of a child's configurations spent where the optimum is plausible; default 0.5, with ``budget`` 0.8.
-        audit: Share spent outside its space.
+            how long to run, such as ``datetime.timedelta(hours=2)``, from this call on. A first round runs to its end, and
+            grows until ten of its trials have finished.
+        n: Configurations per child; default as many as the round before.
+        risk: Accepted probability of losing the best value, per narrowing; default 0.05.
+        exploit: Share of a child's configurations spent where the optimum is plausible; default 0.5.
+        audit: Share spent outside its space; default 0.05.
         check_noise: As in :meth:`Round.run`.
         options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
             :meth:`Round.run`.
@@ -85,7 +86,7 @@ def autopilot(
 
     Raises:
         ReviewError: A tree without rounds.
-        DesignError: ``rounds`` or ``n`` below 1, or a ``budget`` that the first round alone exceeds.
+        DesignError: ``rounds`` or ``n`` below 1, a ``budget`` that the first round alone exceeds, or one beside what it decides.
         AnalysisError: Too few trials of the first round have finished.
 
     Examples:
@@ -98,16 +99,23 @@ def autopilot(
             raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; such as {what}=5")
     RunOptions(**options)  # what is out of range is said before anything runs
     check_flag("check_noise", check_noise)
+    of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
+    if budget is not None and (given := [name for name, value in of_rounds.items() if value is not None]):
+        raise DesignError(
+            f"budget searches the space as it is in one round, so that {given[0]}= has no meaning beside it; leave one of the two out"
+        )
+    risk, exploit, audit = (
+        default if value is None else value
+        for value, default in ((risk, 0.05), (exploit, 0.5), (audit, 0.05))
+    )
     check_risk(risk)
-    exploit = (0.5 if budget is None else 0.8) if exploit is None else exploit
     check_shares(exploit, audit)
     first = _first_round(start)
+    imported = first.node.method == IMPORTED
     with workers_kept():
         if budget is not None:
-            most = math.inf if rounds is None else rounds
-            how = most, n or _CHILD, risk, exploit, audit, check_noise, options
-            return _Search(first, _Budget.of(budget, first), *how).run()
-        imported = first.node.method == IMPORTED
+            trials, seconds = _checked(budget, 0 if imported else first.n)
+            return _Search(first, trials, seconds, check_noise, options).run()
         current = first if imported else first.run(check_noise=check_noise, **options)
         for _ in range((5 if rounds is None else rounds) - 1):
             review, left = _proposed(current, first, risk)
@@ -118,7 +126,7 @@ def autopilot(
             decided = any(child.node.author == AUTHOR for child in current.children)
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break
-            child = review.accept(note=_NOTE, n=size, exploit=exploit, audit=audit, author=AUTHOR)
+            child = review.accept("accepted as proposed", n=size, exploit=exploit, audit=audit, author=AUTHOR)
             current = child.run(check_noise=check_noise, **options)
         return current
 
@@ -152,47 +160,20 @@ def _first_round(start: Tree | Round) -> Round:
     return known[-1]
 
 
-@dataclass
-class _Budget:
-    """What may still be spent: trials, or time."""
-
-    trials: int | None
-    seconds: float
-    started: float = field(default_factory=time.monotonic)
-    _looked: float = 0.0
-
-    @classmethod
-    def of(cls, given: int | timedelta, first: Round) -> _Budget:
-        """The budget; a DesignError where it is neither a number of trials nor a time, or the first round alone exceeds it."""
-        if isinstance(given, timedelta) and given > timedelta(0):
-            return cls(None, given.total_seconds())
-        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-            raise DesignError(
-                "budget must be a whole number of trials >= 1, or a time as a datetime.timedelta, got "
-                f"{given!r}; such as budget=150 or budget=datetime.timedelta(hours=2)"
-            )
-        if first.node.method != IMPORTED and first.n > given:
-            raise DesignError(
-                f"budget must be at least the {first.n} trials of round {first.id}, got {given}; start from a smaller "
-                "round, such as one of 30 trials or a fifth of the budget"
-            )
-        return cls(given, math.inf)
-
-    def left(self, spent: int) -> float:
-        """How many trials the search has left after so many; infinity where time is what is spent."""
-        return math.inf if self.trials is None else self.trials - round(_RACE * self.trials) - spent
-
-    def batch(self, spent: int, least: int) -> int:
-        """How many trials may be run next for the search, of which so many are ``spent`` and at ``least`` so many run at a time."""
-        if self.trials is not None:
-            return int(max(0, min(max(BATCH, least), self.left(spent))))
-        now = time.monotonic() - self.started
-        took, self._looked = now - self._looked, now
-        return max(BATCH, least) if now + took <= (1 - _RACE) * self.seconds else 0
-
-    def race(self, spent: int) -> int:
-        """How many runs under new seeds there may be, after a search of so many trials."""
-        return round(spent * _RACE / (1 - _RACE)) if self.trials is None else max(0, self.trials - spent)
+def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
+    """A budget as trials and as seconds; a DesignError where it is neither, or the ``first`` round alone exceeds it."""
+    if isinstance(budget, timedelta) and budget > timedelta(0):
+        return math.inf, budget.total_seconds()
+    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+        raise DesignError(
+            "budget must be a whole number of trials >= 1, or a time as a datetime.timedelta, got "
+            f"{budget!r}; such as budget=150 or budget=datetime.timedelta(hours=2)"
+        )
+    if first > budget:
+        raise DesignError(
+            f"budget must be at least the {first} trials of the first round, got {budget}; start from a smaller one, of 10 trials"
+        )
+    return budget, math.inf
 
 
 @dataclass
@@ -200,91 +181,63 @@ class _Search:
     """A search that ends with its budget. All that it knows is in the store, so that it can go on at any time."""
 
     first: Round
-    budget: _Budget
-    most: float
-    size: int
-    risk: float
-    exploit: float
-    audit: float
+    trials: float
+    seconds: float
     check_noise: bool
     options: RunKeywords
-    learned: tuple[str, Analysis] | None = None
+    started: float = field(default_factory=time.monotonic)
 
     def run(self) -> Round:
-        """Searches, and races the plausible winners."""
-        current, count = self.first, 1
-        if current.node.method != IMPORTED:
-            self._run(current)
-        while made := [child for child in current.children if child.node.author == AUTHOR]:
-            current, count = self._run(made[-1]), count + 1
-        while more := self.budget.batch(self._spent(current), self.options.get("workers", 1)):
-            # A child that is not worth its space-filling trials any more is not begun.
-            full = current.n >= self.size and self.budget.left(self._spent(current)) >= self.size / 2
-            new = count < self.most and (current.id == self.first.id or full)
-            child = self._child(current, more) if new else None
-            if child is not None:
-                current, count = child, count + 1
-            elif not self._grow(current, more):
-                break  # every configuration of what is proposed has been run
-            self._run(current)
-        if race := self.budget.race(self._spent(current)):
-            self._race(race)
-        return current
-
-    def _run(self, current: Round) -> Round:
-        return current.run(check_noise=self.check_noise, **self.options)
-
-    def _spent(self, last: Round) -> int:
-        """Planned trials of the rounds of this search, all of which have ended."""
-        known, spent = last.context.nodes, 0
-        for node in reversed(last.path):
-            spent += known[node.id].n if node.method != IMPORTED else 0
-            if node.id == self.first.id:
+        """Searches; where noise is large, a race of the plausible winners is the end of it."""
+        first = self.first
+        if first.node.method != IMPORTED:
+            first.run(check_noise=self.check_noise, **self.options)
+        while (missing := LEAST - int(first.trials["value"].notna().sum())) > 0:
+            more = min(missing, left_to_run(first, first.space), self.trials - self._spent(first))
+            if first.node.method == IMPORTED or more < 1:
                 break
-        return spent
-
-    def _child(self, current: Round, n: int) -> Round | None:
-        """The next round; ``None`` where none can be made."""
-        review, left = _proposed(current, self.first, self.risk)
-        if review is None:
-            return None
-        self.learned = current.id, review.analysis
-        n = min(n, left, self.size)
-        audit = self.audit if review.volume_kept < 1 else 0.0
-        exploit, audit = first_batch(self.size, n, self.exploit, audit)
-        return review.accept(note=_NOTE, n=n, exploit=exploit, audit=audit, author=AUTHOR)
-
-    def _grow(self, current: Round, n: int) -> int:
-        """Plans one batch more in a round, from all that is known by now; how many trials it has."""
-        parent = current.parent
-        if current.id == self.first.id or parent is None:
-            return 0
-        # A first batch that a small budget cut short had its share of space-filling trials only.
-        if more := self._space_filling(current, n):
-            return more
-        if self.learned is None or self.learned[0] != parent.id:
-            self.learned = parent.id, parent.analyze()
-        analysis = learning_from(self.learned[1], current.trials, current.node.allow_degenerate)
-        store, stored, space = current.context.store, current._stored, current.space
-        planned = (b.key for b in store.beside(stored.pk))
-        skip = store.inherited(stored.pk).union(store.records([stored.pk]).columns["key"], planned)
-        rows = batch_rows(analysis, space, n, seed_of(current.id, "exploit", stored.n), skip)
-        batch = [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]
-        store.extend(stored.pk, batch)
-        return len(batch)
-
-    def _space_filling(self, current: Round, n: int) -> int:
-        """Plans so many more space-filling trials, until the round has its share of them; how many were planned."""
-        store, stored = current.context.store, current._stored
-        beside = [b.key for b in store.beside(stored.pk)]
-        share = round((1 - self.exploit - self.audit) * self.size)
-        left = feasible(current.space).low - len(store.inherited(stored.pk).union(beside))
-        more = min(n, min(share, left) - (stored.n - len(beside)))
-        if more > 0:
-            store.add_node(current.context.tree, stored.node, stored.n + more)
-        return max(0, more)
-
-    def _race(self, budget: int) -> None:
+            self._run(first, n=first.n + int(more))
+        last = self._until(1 - _RACE)
+        if last.id == first.id or not self._noisy(last):
+            return self._until(1.0)
+        of = self.trials if self.seconds == math.inf else self._spent(last) / (1 - _RACE)
         tree = TreeRecord()
-        tree._context = self.first.context
-        confirm(tree, budget, _RACERS, **self.options)
+        tree._context = first.context
+        confirm(tree, max(1, round(_RACE * of)), _RACERS, **self.options)
+        return last
+
+    def _noisy(self, last: Round) -> bool:
+        """Whether noise hides much of what the best value is above the median of the first round."""
+        known, even = last.analyze(), np.median(self.first.trials["value"].dropna())
+        return bool(known.noise.sd > _NOISY * (known.y.max() - known.sign * even))
+
+    def _until(self, share: float) -> Round:
+        """The round of the search once such a share of the budget is spent; the first one where nothing is left for it."""
+        first = self.first
+        most = left_to_run(first, first.space)
+        made = [c for c in first.children if c.node.author == AUTHOR and c.node.exploit == 1]
+        last = made[-1] if made else None
+        if self.seconds == math.inf:
+            runs_again = 0 if last is None else len(last.replicates)
+            n = min(most, round(share * self.trials) - self._spent(first) - runs_again)
+            return first if last is None and n < 1 else self._grown(last, n)
+        while (hours := (self.started + share * self.seconds - time.monotonic()) / 3600) > 0:
+            n = 0 if last is None else last.n
+            if n == most:
+                break
+            last = self._grown(last, min(most, n + _TIMED), hours=hours)
+        return last or first
+
+    def _grown(self, last: Round | None, n: int, **ending: Any) -> Round:
+        """The round of the search, of so many trials, after it has run."""
+        note = "searches all of the space"
+        if last is None:
+            last = self.first.branch(self.first.space, note=note, n=n, exploit=1.0, author=AUTHOR)
+        return self._run(last, n=max(n, last.n), **ending)
+
+    def _run(self, current: Round, **more: Any) -> Round:
+        # Another look at the noise is not in the budget.
+        return current.run(check_noise=False, **self.options, **more)
+
+    def _spent(self, current: Round) -> int:
+        return len(current.replicates) + (0 if current.node.method == IMPORTED else len(current.trials))

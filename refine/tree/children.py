@@ -19,7 +19,6 @@ from refine.proposal.allocation import (
     Shares,
     audit_configurations,
     check_shares,
-    exploit_rows,
     probe_configurations,
 )
 from refine.proposal.forecast import forecast
@@ -142,14 +141,13 @@ class DecidedRound(RoundRecord):
         extra: list[Encoded] = []
         if shares is not None and known is None:
             mine = {configuration_key(p) for p in given}
-            extra = _beside(node, parent.space, shares, count, inherited | mine, before | mine)
+            extra = _beside(node, parent.space, shares, count, before | mine)
         decision = replace(decision, child=node.id, n=count)
         # A forecast speaks of space-filling trials that run to their end.
         if known is None and decision.proposal and shares is not None and not node.steered:
             skip = inherited | _keys([*extra, *asked])
-            made = forecast(
-                shares.analysis, space, count - len(skip - inherited), seed_of(node.id, "forecast"), skip
-            )
+            even = count - len(skip - inherited) - round(exploit * count)
+            made = forecast(shares.analysis, space, even, seed_of(node.id, "forecast"), skip)
             decision = replace(decision, forecast=made)
         self._add_decision(
             decision, None if known is None else known.n, (node, count, inherited, extra, asked)
@@ -351,12 +349,9 @@ def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, 
     return float(shares.exploit), float(shares.audit) if outer.volume_kept(inner) < 1 else 0.0
 
 
-def _beside(
-    node: Node, outer: Space, shares: Shares, count: int, inherited: frozenset[str], before: frozenset[str]
-) -> list[Encoded]:
-    """What a new child runs beside its space-filling design."""
+def _beside(node: Node, outer: Space, shares: Shares, count: int, before: frozenset[str]) -> list[Encoded]:
+    """What a new child runs outside its space; its exploit trials are chosen while it runs."""
     analysis, space = shares.analysis, node.space
-    rows = exploit_rows(analysis, space, round(node.exploit * count), seed_of(node.id, "exploit"), inherited)
     audits = round(node.audit * count)
     seed = seed_of(node.id, "probe")
     probes = [
@@ -364,11 +359,7 @@ def _beside(
     ]
     taken = before.union(map(configuration_key, probes))
     even = audit_configurations(outer, space, audits - len(probes), seed_of(node.id, "audit"), taken)
-    drawn = {
-        "exploit": [space.frozen(space.at(row)) for row in rows],
-        "audit": [outer.frozen(p) for p in even],
-        "probe": probes,
-    }
+    drawn = {"audit": [outer.frozen(p) for p in even], "probe": probes}
     return [(origin, encode_configuration(p)) for origin, some in drawn.items() for p in some]
 
 

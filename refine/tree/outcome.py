@@ -202,13 +202,13 @@ def _belief_score(every: _Everything, one: RoundRecord) -> BeliefScore:
 def seen(child: RoundRecord, decision: Decision, values: Values) -> Seen:
     """What a child showed of what was planned at a decision; what was added to it later is left out."""
     stored = child._stored
-    extra = len(child.context.reader.beside(stored.pk))
-    planned = (stored.n if decision.n is None else decision.n) - extra
+    beside, n = child.context.reader.beside(stored.pk), stored.n if decision.n is None else decision.n
+    planned = n - stored.off_design(beside, n)
     frame = _judged(child, child.trials)
     if frame.empty:
         return Seen(planned, 0, (), math.nan, (), child.direction)
     drawn = frame[space_filling(frame) & (frame["state"] != "running")]
-    if planned < stored.n - extra and not child.node.adaptive:
+    if n < stored.n and not child.node.adaptive:
         first = child.cells(planned) if planned > 0 else []
         drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]
     # A configuration that was run again is one trial.

@@ -14,6 +14,7 @@ from refine.run.holdout import HoldoutResult, Visit, branch_of
 from refine.run.holdout import open_holdout as opened
 from refine.run.hooks import Hooks, Tracker, callables, trackers_of
 from refine.run.options import RoundKeywords, RunKeywords, RunOptions, check_flag
+from refine.run.plan import Learn
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replay import replay as replayed
@@ -24,6 +25,7 @@ from refine.run.steering import Steered, check_place
 from refine.run.workers.pool import workers_kept
 from refine.store.engine import check_folder
 from refine.tree.children import off_grid
+from refine.tree.learning import learner
 from refine.tree.record import RoundRecord
 from refine.tree.winner import ranked_keys
 from refine.trials.frame import Records
@@ -124,15 +126,16 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         context.store.add_node(context.tree, node, sized(self.space, n, None, taken))
     path = context.path(node)
 
+    learn: Learn = learner(self, running.workers) if node.parent and node.exploit else list
+
     def steer(records: Records) -> Steered:
-        return Steered(context.store, path, self._metric, context.tools, records, running.again)
+        return Steered(context.store, path, self._metric, context.tools, records, running.again, learn)
 
     Hooks([t.start for t in trackers], "track").call(self)
     try:
         with workers_kept():
-            run_round(
-                context.store, path[-1], chosen, self.goal, running, steer=steer if node.steered else None
-            )
+            steering = steer if node.steered else None
+            run_round(context.store, path[-1], chosen, self.goal, running, steer=steering, learn=learn)
             if check_noise and running.trials is None:
                 measure_noise(context.store, path, chosen, self.goal, running)
     finally:

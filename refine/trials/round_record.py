@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -137,8 +137,15 @@ class StoredNode(NamedTuple):
     pk: int  # its row number
     node: Node  # the node
     n: int  # how many configurations it plans, the largest number ever asked for
-    first: int  # how many it planned when it was made, by which its exploit and audit trials were drawn
+    first: int  # how many it planned when it was made, by which its audit trials were drawn
     order: int  # rank by time of writing
+
+    def off_design(self, beside: Collection[Beside], n: int | None = None) -> int:
+        """How many of the first ``n`` planned configurations its design does not draw, of a child those among them that are yet to be chosen."""
+        if self.node.parent is None:
+            return len(beside)
+        n, others = self.n if n is None else n, sum(b.origin != "exploit" for b in beside)
+        return max(others, min(n, others + round(self.node.exploit * n)))
 
 
 class Beside(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import numpy as np
@@ -15,6 +16,10 @@ SPACE = {"x": (0.0, 9.0, 10), "y": (0.0, 9.0, 10), "c": ["a", "b", "d"], "z": (0
 
 def truth(params):
     return 1.0 - 0.02 * (params["x"] - 4) ** 2 - 0.01 * abs(params["y"] - 7) + 0.1 * (params["c"] == "b")
+
+
+def truthful(params):  # found by workers by name
+    return truth(params)
 
 
 def noisy(params, trial):
@@ -38,24 +43,23 @@ def results(tree):
 
 
 @pytest.mark.slow
-def test_a_budget_is_kept_and_every_round_has_space_filling_trials(tree):
-    first = tree.add_round(SPACE, noisy, n=20, seed=3)
-    last = refine.autopilot(first, budget=80, n=20, exploit=0.7, progress=False)
-    assert 68 <= ran(tree) <= 80
-    assert [r.n for r in tree.rounds] == [20, 20, 28]  # the last 8 were not worth a round of their own
-    assert last.id == tree.rounds[-1].id
-    assert {d.author for r in tree.rounds for d in r.decisions} == {"autopilot"}
-    for child in tree.rounds[1:]:
-        origins = child.trials["origin"].value_counts()
-        assert origins["space_filling"] >= 5
-        assert origins["exploit"] > len(child.trials) / 2
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_budget_is_spent_in_one_round_that_learns(tree, workers):
+    first = tree.add_round(SPACE, truthful, n=10, seed=3)
+    last = refine.autopilot(first, budget=22, workers=workers, progress=False)
+    assert ran(tree) == 22
+    assert [r.n for r in tree.rounds][0] == 10
+    assert last.id == tree.rounds[1].id
+    assert last.space == first.space  # nothing is hidden, nothing widened
+    assert set(last.trials["origin"]) == {"exploit"}
+    assert [(d.kind, d.author) for d in first.decisions] == [("branched", "autopilot")]
     names = list(SPACE)
     every = [tuple(row) for r in tree.rounds for row in r.trials[names].itertuples(index=False)]
     assert len(set(every)) == len(every)
-    assert truth(tree.winner().params) > 1.05
+    assert last.trials["value"].median() > first.trials["value"].median()
+    assert last.analyze().n_space_filling == 10  # what it is tested on are the first round's
 
 
-@pytest.mark.nightly
 @pytest.mark.slow
 def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
     calls = {"left": 10**6}
@@ -67,40 +71,74 @@ def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
         return noisy(params, trial)
 
     found = []
-    for name, stops in (("once", ()), ("often", (8, 10, 15, 5))):
+    for name, stops in (("once", ()), ("often", (8, 5))):
         with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
-            first = tree.add_round(SPACE, objective, n=15, seed=3, name="noisy")
+            first = tree.add_round(SPACE, objective, n=10, seed=3, name="noisy")
             for left in stops:
                 calls["left"] = left
                 with pytest.raises(KeyboardInterrupt):
-                    refine.autopilot(first, budget=50, progress=False)
+                    refine.autopilot(first, budget=18, progress=False)
             calls["left"] = 10**6
-            refine.autopilot(first, budget=50, progress=False)
+            last = refine.autopilot(first, budget=18, progress=False)
             found.append(results(tree))
-            refine.autopilot(first, budget=50, progress=False)
+            refine.autopilot(first, budget=18, progress=False)
             assert results(tree) == found[-1]  # spent is spent
+            assert last.replay(sample=2).same  # the plan is stored
     assert found[0] == found[1]
 
 
 @pytest.mark.slow
-def test_a_budget_that_is_raised_leaves_rounds_that_can_be_proposed_on(tree):
-    first = tree.add_round(SPACE, noisy, n=20, seed=3)
-    for budget in (30, 105):
-        refine.autopilot(first, budget=budget, progress=False)
-        assert ran(tree) <= budget
-    assert len(tree) == 3  # the first child had one space-filling trial at 30, and was proposed on in the end
-    child = tree.rounds[1]
-    assert (child.trials["origin"] == "space_filling").sum() == 6  # as in a child that was planned at once
-    assert [d.kind for d in child.decisions] == ["accepted"]
+def test_a_race_is_the_end_where_noise_is_large(tree):
+    def noise(params, trial):
+        return np.random.default_rng(trial.seed).normal(0, 1)
+
+    first = tree.add_round(SPACE, noise, n=10, seed=3)
+    last = refine.autopilot(first, budget=20, progress=False)
+    assert 18 <= ran(tree) <= 20
+    assert len(last.trials) <= 7
+    assert sum(len(r.replicates) for r in tree.rounds) >= 1
+
+
+@pytest.mark.slow
+def test_failures_conditions_and_constraints_are_met_and_a_first_round_grows_until_ten_have_finished(tree):
+    space = refine.Space(
+        {
+            "opt": ["adam", "sgd"],
+            "momentum": refine.Float(0.0, 0.9, levels=10, when="opt == 'sgd'"),
+            "lr": refine.Float(1e-4, 1.0, levels=9, log=True),
+        },
+        ["lr < 0.5 or opt == 'adam'"],
+    )
+
+    def objective(params):
+        if params["opt"] == "sgd" and params["momentum"] > 0.6:
+            raise ValueError("diverges")
+        return {"loss": abs(math.log10(params["lr"]) + 2) + 0.5 * (params["opt"] == "adam")}
+
+    first = tree.add_round(space, objective, n=10, seed=1, metric="loss", direction="minimize")
+    last = refine.autopilot(first, budget=30, progress=False)
+    assert first.trials["value"].notna().sum() == 10 < first.n
+    assert ran(tree) == 30
+    assert space.contains(last.trials).all()
+    assert tree.winner().params["opt"] == "sgd"
+    assert last.trials["value"].median() < first.trials["value"].median()
 
 
 @pytest.mark.slow
 def test_a_time_is_a_budget(tree):
-    first = tree.add_round(SPACE, noisy, n=20, seed=3)
+    first = tree.add_round(SPACE, noisy, n=10, seed=3)
     refine.autopilot(first, budget=timedelta(microseconds=1), progress=False)
     assert len(tree) == 1  # a first round runs to its end
-    assert len(first.trials) == 20
+    assert len(first.trials) == 10
     assert len(first.replicates) <= 4
+
+
+@pytest.mark.parametrize("what", [{"n": 20}, {"rounds": 3}, {"risk": 0.1}, {"exploit": 0.5}, {"audit": 0.0}])
+def test_what_a_budget_decides_is_not_said_beside_it(tree, what):
+    first = tree.add_round(SPACE, noisy, n=10)
+    with pytest.raises(DesignError, match=f"budget searches .* so that {next(iter(what))}= has no meaning"):
+        refine.autopilot(first, budget=30, progress=False, **what)
+    assert first.trials.empty
 
 
 @pytest.mark.parametrize("budget", ["2h", 0, -5, 1.5, True, timedelta(0)])
@@ -113,7 +151,9 @@ def test_what_is_no_budget_is_refused_before_anything_runs(tree, budget):
 
 def test_a_first_round_above_the_budget_is_refused(tree):
     first = tree.add_round(SPACE, noisy, n=50)
-    with pytest.raises(DesignError, match=r"budget must be at least the 50 trials of round \w+, got 40"):
+    with pytest.raises(
+        DesignError, match=r"budget must be at least the 50 trials of the first round, got 40"
+    ):
         refine.autopilot(first, budget=40, progress=False)
 
 
@@ -123,7 +163,7 @@ def test_where_all_has_been_run_it_ends(tree, budget):
     first = tree.add_round({"x": list(range(10)), "c": ["a", "b"]}, lambda p: -abs(p["x"] - 4.0), n=12)
     refine.autopilot(first, budget=budget, progress=False)
     every = [tuple(row) for r in tree.rounds for row in r.trials[["x", "c"]].itertuples(index=False)]
-    assert len(set(every)) == len(every) <= 20
+    assert len(set(every)) == len(every) == 20
 
 
 @pytest.mark.slow

@@ -1,0 +1,52 @@
+"""The exploit trials of a child: chosen while it runs, batch after batch, from all that is known by then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from refine.analysis.analysis import Analysis
+from refine.design.space_filling import Uniform, draw
+from refine.proposal.allocation import batch_rows, learning_from
+from refine.run.plan import Learn
+from refine.space.encoding import seed_of
+from refine.space.space import encode_configuration
+from refine.tree.lineage import analyze, said_on
+from refine.tree.record import RoundRecord
+from refine.trials.frame import configuration_table
+from refine.trials.round_record import Beside, beside_of
+from refine.trials.rows import Rows
+
+LEAST = 2
+"""Trials that are chosen together, at least; where more run at a time, as many."""
+
+
+def learner(of: RoundRecord, workers: int) -> Learn:
+    """What chooses the next exploit trials of a child, and stores them before they run.
+
+    A batch is learned from all trials that have ended by then. Where these tell nothing of the space, it is drawn evenly.
+    """
+    space, before = of.space, list[Analysis]()  # the parent's, made when it is first needed
+
+    def learn() -> list[Beside]:
+        store, stored = of.context.store, of._stored
+        planned = store.beside(stored.pk)
+        n = min(max(LEAST, workers), stored.off_design(planned) - len(planned))
+        if n < 1:
+            return []
+        if not before:
+            parent = of.parent
+            assert parent is not None
+            before.append(replace(analyze(parent), said=said_on(of.path)))
+        ended = set(store.records([stored.pk]).columns["key"])
+        running = Rows([b.configuration for b in planned if b.key not in ended])
+        analysis = learning_from(before[0], of.trials, of.node.allow_degenerate)
+        skip = store.inherited(stored.pk).union(ended, (b.key for b in planned))
+        seed = seed_of(of.id, "exploit", len(planned))
+        rows = batch_rows(analysis, space, n, seed, skip, configuration_table(space, running))
+        if not len(rows):
+            rows = draw(Uniform(), space, n, seed, skip)
+        chosen = [("exploit", encode_configuration(space.frozen(space.at(row)))) for row in rows]
+        store.extend(stored.pk, chosen)
+        return beside_of(chosen)
+
+    return learn
