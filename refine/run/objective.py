@@ -15,7 +15,7 @@ import random
 import sys
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, NoReturn
@@ -385,28 +385,16 @@ class _Late(importlib.abc.MetaPathFinder):
         finally:
             self._looking.discard(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Seeding(spec.loader)
+            load: Any = spec.loader.exec_module
+            spec.loader.exec_module = functools.partial(_seeded, load)  # type: ignore[method-assign]
         return spec
 
 
-class _Seeding(importlib.abc.Loader):
-    """A loader that seeds what it has loaded."""
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """As the loader does."""
-        return self._loader.create_module(spec)  # type: ignore[no-any-return]
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Loads the module and seeds it: what was drawn before its import, and what comes after, is as without it."""
-        before = random.getstate(), np.random.get_state()
-        self._loader.exec_module(module)
-        if _seed is not None:
-            _seed_module(module.__name__, module, _seed)
-        random.setstate(before[0])
-        np.random.set_state(before[1])
+def _seeded(load: Callable[[ModuleType], object], module: ModuleType) -> None:
+    """Loads a module and seeds it: what was drawn before its import, and what comes after, is as without it."""
+    before = random.getstate(), np.random.get_state()
+    load(module)
+    if _seed is not None:
+        _seed_module(module.__name__, module, _seed)
+    random.setstate(before[0])
+    np.random.set_state(before[1])

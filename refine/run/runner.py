@@ -140,7 +140,7 @@ def run_round(
             with_absent(tasks, node.space.conditions),
             todo if most is None else min(todo, most),
             options,
-            stop=lambda: stop() or bool(over()),
+            stop=lambda: stop() or over(),
             ahead=ahead,
             together=steered is None and not learns,
         )
@@ -166,7 +166,7 @@ def run_round(
             log(logging.DEBUG, "round %s: trial %s %s, %s", node.id, task.key, outcome.state, value)
         left = todo - watch.seen
         log(logging.INFO, "round %s: %d trials run, %d left", node.id, watch.seen, left)
-        if left > 0 and not stop() and (why := over() or options.ending.of_trials(watch.seen)):
+        if left > 0 and not stop() and (why := options.ending.why(watch.seen, over())):
             watch.say_left(why, left)
 
 

@@ -76,7 +76,6 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which; 0 hides all. More
             workers than GPUs share them.
         hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
-        until: Ends in order at a time, a ``datetime`` or one in ISO form; without a time zone it is local.
         trials: Ends in order after so many trials of this call; run again, it goes on.
         check_noise: Whether the best of ten or more configurations runs once more under a new seed at the end, as one of
             :attr:`replicates`: an equal value shows that there is no noise. Not where earlier runs tell, or with ``trials``.

@@ -15,7 +15,7 @@ from dask_cluster import dask_cluster, processes
 
 import refine
 from refine.errors import RefineWarning, RoundStoppedError
-from refine.run.workers import child, executor, pool, task
+from refine.run.workers import child, executor, task
 
 pytestmark = pytest.mark.cluster
 
@@ -173,7 +173,7 @@ def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, how, t
         found = tree.add_round(SPACE, slowly, n=4, seed=1).run(progress=False)
         with monkeypatch.context() as patched:
             patched.setattr(child, "START_SECONDS", 2.0)
-            patched.setattr(pool, "_PAUSE", 0.01)
+            patched.setattr(child, "_PAUSE", 0.01)
             patched.syspath_prepend(tmp_path)
             with pytest.raises(RoundStoppedError, match=text):
                 found.run(workers=2, n=8, progress=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import pickle
 import signal
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,6 +35,10 @@ _LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
 _LOOK = 1.0
 _GRACE = 5.0
 """Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later."""
+
+_MOST_STRIKES = 8
+"""A process that ends before it has come up is a strike; after so many in a row no other is started."""
+_PAUSE = 0.5  # seconds, times the strikes, until the next is started
 
 _HOME = str(Path(__file__).parents[3])
 
@@ -139,43 +144,93 @@ class Child:
         self._pipe.close()
 
 
-_idle: list[Child] = []
-_lock = threading.Lock()
+class Children:
+    """Child processes, as many as threads ask for one at once; one that died is replaced. They start with ``environment(number)``."""
 
+    def __init__(self, environment: Callable[[int], Mapping[str, str]]) -> None:
+        self._environment = environment
+        self._all: dict[int, Child] = {}
+        self._idle: list[int] = []
+        self._lock = threading.Lock()
+        self._over = threading.Event()
 
-def run_in_child(job: bytes, loading: float) -> bytes:
-    """Runs a packed job in a child process of this one, an idle or a new one: see :meth:`Child.ask`.
+    def run(self, job: bytes, loading: float) -> bytes:
+        """Runs a packed job in one of them: see :meth:`Child.ask`.
 
-    Raises ChildDiedError: the process died; RoundStoppedError: it did not start, or did not load the objective, in time.
-    """
-    with _lock:
-        while _idle and not _idle[-1].lives:
-            _idle.pop().close()
-        child = _idle.pop() if _idle else None
-    fresh = child is None
-    if child is None:
-        path = os.pathsep.join([_HOME, *filter(None, [os.environ.get("PYTHONPATH")])])
-        child = Child({**os.environ, "PYTHONPATH": path})
-    try:
-        if fresh:
-            child.greet()
-        answer = child.ask(job, loading)
-    except BaseException:
+        Raises ChildDiedError: the process died; RoundStoppedError: none comes up, or it did not load the objective in time.
+        """
+        number, child = self._ready()
+        try:
+            answer = child.ask(job, loading)
+        except BaseException:
+            self._drop(number)
+            raise
+        with self._lock:  # it lives, whatever it answered
+            self._idle.append(number)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _ready(self) -> tuple[int, Child]:
+        """One that is idle, or another that has come up."""
+        strikes = 0
+        while True:
+            with self._lock:
+                if self._over.is_set():
+                    raise ChildDiedError("its process was ended")
+                fresh = not self._idle
+                number = (
+                    next(i for i in itertools.count() if i not in self._all) if fresh else self._idle.pop()
+                )
+                if fresh:
+                    self._all[number] = Child(self._environment(number))
+                child = self._all[number]
+            try:
+                if fresh:
+                    child.greet()
+            except BaseException as error:
+                self._drop(number)
+                strikes += 1
+                if not isinstance(error, ChildDiedError) or self._over.is_set():
+                    raise
+                if strikes >= _MOST_STRIKES:
+                    raise RoundStoppedError(
+                        f"workers end as soon as they start, {strikes} times in a row, and of the last one {error}; what had "
+                        "finished is stored; see what they print, and run again"
+                    ) from None
+                self._over.wait(_PAUSE * strikes)
+                continue
+            if child.lives:  # it may have died while it waited
+                return number, child
+            self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        with self._lock:
+            child = self._all.pop(number)
         child.close()
-        raise
-    with _lock:  # it lives, whatever it answered
-        _idle.append(child)
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+
+    def end(self) -> None:
+        """Ends them all; whoever waits for one is told so."""
+        with self._lock:
+            self._over.set()
+            for child in self._all.values():
+                child.end()
+
+    def close(self) -> None:
+        """Ends them all, and waits for that; nobody is at one any more."""
+        self.end()
+        for number in list(self._all):
+            self._drop(number)
 
 
-@atexit.register
-def _close() -> None:
-    with _lock:
-        for child in _idle:
-            child.close()
-        _idle.clear()
+def _inherited(number: int) -> dict[str, str]:  # noqa: ARG001  # they are alike
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))}
+
+
+_own = Children(_inherited)
+atexit.register(_own.close)
+run_in_child = _own.run
+"""Runs a packed job for a thread of somebody's executor."""
 
 
 # In the child.

@@ -85,7 +85,7 @@ def outcomes_of(
         start = resources.workers, count, resources.threads, LOAD_SECONDS, resources.devices
         pool = stack.enter_context(pool_of(*start))
         watchdog = stack.enter_context(Watchdog(folder, resources.limits))
-        way = _Way(pool.submit, lambda _: pool.check(), watchdog)
+        way = _Way(pool.submit, lambda _: None, watchdog)
     return _Dispatch(way, packed, folder, tasks, resources, batches, stop).outcomes(ahead)
 
 

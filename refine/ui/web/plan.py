@@ -68,7 +68,7 @@ def running_of(message: Mapping[str, Any]) -> dict[str, Any]:
         RefineError: They can't be.
     """
     hours, trials, workers = message.get("hours"), message.get("trials"), whole(message, "workers")
-    Ending(hours, None, trials)
+    Ending(hours, trials)
     found = {"workers": None if workers == 1 else workers, "hours": hours, "trials": trials}
     return {name: value for name, value in found.items() if value is not None}
 
