@@ -171,9 +171,8 @@ class Winner(Shown):
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
         """Writes its certificate: what it is worth and how that is known, how it was found, how to train it again.
 
-        Sentences for a methods section and answers to a reproducibility checklist are made from the records. The folder is
-        created if need be, and holds ``<tree>-winner.md``, or ``2-low-dropout-winner.md`` of a round's; with ``html`` one
-        self-contained HTML file. Returns the file; AnalysisError if it was made without a tree.
+        Answers to a reproducibility checklist are made from the records. The folder is created if need be, and holds
+        ``<tree>-winner.md``, or ``<number>-<id>-winner.md`` of a round's; with ``html`` one self-contained HTML file. Returns the file; AnalysisError if it was made without a tree.
         """
         if self._home is None:
             raise AnalysisError(

@@ -23,6 +23,7 @@ from refine.report.pages.proposal import next_text
 from refine.review.review import Review
 from refine.space.edits import edit_space
 from refine.space.parameters import Parameter
+from refine.tree.comparison import population
 from refine.tree.lineage import lineage, read_curves
 from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.round import Round
@@ -134,12 +135,12 @@ class Plots:
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial; from the first trial on."""
         r = self._round
-        return figures.best_so_far([_values(r, None)], r.direction, r.metric, ax=ax)
+        return figures.best_so_far(values_of([r]), r.direction, r.metric, ax=ax)
 
     @_figure
     def edf(self, ax: Any = None) -> Any:
         """Distribution of this round's values and its ancestors', by their finished space-filling trials."""
-        return figures.edf(_populations(self._lineage()), self._round.metric, self._round.direction, ax=ax)
+        return figures.edf(populations(self._lineage()), self._round.metric, self._round.direction, ax=ax)
 
     @_figure
     def curves(self, top: int = 4) -> Any:
@@ -209,31 +210,20 @@ class TreePlots:
     def tree(self, ax: Any = None) -> Any:
         """The rounds with their best values, tags, notes and the decisions between them."""
         rounds = self._tree._at_once().rounds
-        nodes = []
-        for r in overview_of(rounds).rounds:
-            best = np.nan if r.best is None or not r.comparable else float(r.best["value"])
-            rest = r.ended, r.n, _kind(r), r.tags, r.round.node.note
-            nodes.append(figures.TreeNode(r.id, r.parent, best, *rest))
-        return figures.tree(nodes, *_goal(rounds), ax=ax)
+        return figures.tree(nodes_of(overview_of(rounds).rounds), *_goal(rounds), ax=ax)
 
     @_figure
     def best_so_far(self, ax: Any = None) -> Any:
         """The best value after every trial of all rounds, along every branch."""
         alike = self._alike()
-        known = {r.id for r in alike}
-        tags = {node_id: tag for tag, node_id in self._tree.tags.items()}
-        rounds = []
-        for r in alike:
-            parents = [node.id for node in r.path[:-1] if node.id in known]
-            rounds.append(_values(r, parents[-1] if parents else None, tags.get(r.id, "")))
-        return figures.best_so_far(rounds, *_goal(alike), ax=ax)
+        return figures.best_so_far(values_of(alike, self._tree.tags), *_goal(alike), ax=ax)
 
     @_figure
     def edf(self, ax: Any = None) -> Any:
         """Distribution of every round's values, by its finished space-filling trials."""
         alike = self._alike()
         direction, metric = _goal(alike)
-        return figures.edf(_populations(alike), metric, direction, ax=ax)
+        return figures.edf(populations(alike), metric, direction, ax=ax)
 
     @_figure
     def reliability(self, ax: Any = None) -> Any:
@@ -245,12 +235,28 @@ class TreePlots:
         return [r for r in rounds if r._judged_by == rounds[0]._judged_by]
 
 
-def _values(found: Round, parent: str | None, tag: str = "") -> figures.RoundValues:
-    """A round's values, NaN where a trial has none or may not be best."""
-    table = found.trials
-    may_win = may_be_best(table, found.space, found.node.allow_degenerate)
-    values = np.where(may_win, np.asarray(table["value"], dtype=float), np.nan)
-    return figures.RoundValues(found.id, parent, values, tag)
+def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
+    """What the figure of a tree shows of its rounds."""
+    nodes = []
+    for r in rounds:
+        best = np.nan if r.best is None or not r.comparable else float(r.best["value"])
+        kind = r.kinds[-1] if r.kinds else "branched"
+        if r.parent is None:
+            kind = IMPORTED if r.round.node.method == IMPORTED else ""
+        nodes.append(figures.TreeNode(r.id, r.parent, best, r.ended, r.n, kind, r.tags, r.round.node.note))
+    return nodes
+
+
+def values_of(rounds: Sequence[Round], tags: Mapping[str, str] | None = None) -> list[figures.RoundValues]:
+    """Values of rounds that are judged alike, NaN where a trial has none or may not be best, with tags by tag -> id."""
+    known, named = {r.id for r in rounds}, {node_id: tag for tag, node_id in (tags or {}).items()}
+    made = []
+    for r in rounds:
+        may_win = may_be_best(r.trials, r.space, r.node.allow_degenerate)
+        values = np.where(may_win, np.asarray(r.trials["value"], dtype=float), np.nan)
+        parent = next((node.id for node in reversed(r.path[:-1]) if node.id in known), None)
+        made.append(figures.RoundValues(r.id, parent, values, named.get(r.id, "")))
+    return made
 
 
 def _goal(rounds: Sequence[Round]) -> tuple[str, str]:
@@ -258,9 +264,9 @@ def _goal(rounds: Sequence[Round]) -> tuple[str, str]:
     return (rounds[0].direction, rounds[0].metric) if rounds else ("maximize", "value")
 
 
-def _populations(rounds: Iterable[Round]) -> dict[str, Any]:
+def populations(rounds: Iterable[Round]) -> dict[str, Any]:
     """Label -> values of the finished space-filling trials of every round that has some."""
-    values = {f"round {r.id}": space_filling_values(r.trials) for r in rounds}
+    values = {f"round {r.id}": space_filling_values(population(r)) for r in rounds}
     return {label: v for label, v in values.items() if len(v)}
 
 
@@ -269,10 +275,3 @@ def _best(rounds: Sequence[Round]) -> float | None:
     tables = (best_first(r.trials, r.direction, r.space, r.node.allow_degenerate) for r in rounds)
     values = [float(table["value"].iloc[0]) for table in tables if len(table)]
     return rounds[0].goal.best(values) if values else None
-
-
-def _kind(each: RoundOverview) -> str:
-    """What led to a round."""
-    if each.parent is None:
-        return IMPORTED if each.round.node.method == IMPORTED else ""
-    return each.kinds[-1] if each.kinds else "branched"

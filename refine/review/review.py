@@ -69,7 +69,7 @@ class _Subject(Protocol):
 
     def _checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None) -> Checks: ...
 
-    def report(self, folder: str | Path, *, proposal: Proposal, only_proposal: bool, html: bool) -> Path: ...
+    def report(self, folder: str | Path, *, proposal: Proposal, html: bool) -> Path: ...
 
     def _keep_proposal(self, proposal: Proposal) -> None: ...
 
@@ -490,5 +490,5 @@ class Review(Shown, Generic[R]):
         return provided("review.plot")(self, width, theme)
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
-        """Writes this proposal as markdown, or as one HTML file; see :meth:`Round.report`."""
-        return self.round.report(folder, proposal=self.proposal, only_proposal=True, html=html)
+        """Writes the round's report with this proposal; see :meth:`Round.report`."""
+        return self.round.report(folder, proposal=self.proposal, html=html)

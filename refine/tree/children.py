@@ -191,16 +191,13 @@ class DecidedRound(RoundRecord):
         folder: str | Path,
         *,
         proposal: Proposal | None = None,
-        only_proposal: bool = False,
         html: bool = False,
     ) -> Path:
         """Writes the round as markdown with figures; the proposal and the decision once there are such.
 
         Args:
-            folder: Created if need be; holds ``2-low-dropout.md``, by the round's number and note, and a folder of
-                figures. What was written of it under another name before is removed.
+            folder: Created if need be; holds a file named by the round's number in the tree and its id, and a folder of figures.
             proposal: Which proposal; default the one decided upon, else the last one stored.
-            only_proposal: Whether to leave out everything but the proposal.
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:
@@ -210,10 +207,10 @@ class DecidedRound(RoundRecord):
             StoreError: A file stands where the folder is to be.
 
         Examples:
-            >>> root.report("reports").name
-            '1-root.md'
+            >>> root.report("reports").name == f"1-{root.id}.md"
+            True
         """
-        written: Path = provided("round.report")(self, check_folder(folder), proposal, only_proposal, html)
+        written: Path = provided("round.report")(self, check_folder(folder), proposal, html)
         return written
 
 

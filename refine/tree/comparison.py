@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +24,14 @@ from refine.tree.lineage import analyze
 from refine.tree.record import RoundRecord
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
+from refine.trials.frame import barred_rows
 from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.plain import plain
 from refine.utils.provided import provided
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SETTINGS = (
     "method",
@@ -77,7 +81,7 @@ class Comparison(Shown):
         """Writes the comparison as markdown with figures.
 
         Args:
-            folder: Created if need be; holds ``compare-1-2.md``, by the rounds' numbers, and a folder of figures.
+            folder: Created if need be; holds ``compare-<id>-<id>.md``, by the rounds' ids, and a folder of figures.
             html: Whether to write one self-contained HTML file instead.
 
         Returns:
@@ -122,13 +126,19 @@ def difference(first: Round, second: Round) -> Comparison:
 def _populations(first: Round, second: Round) -> RoundComparison | None:
     if first._judged_by != second._judged_by:
         return None
-    tables = first.trials, second.trials
+    tables = population(first), population(second)
     if min(len(space_filling_values(t)) for t in tables) < LEAST_COMPARED:
         return None
     try:
         return compare_rounds(*tables, first.direction)
     except AnalysisError:  # trials were stopped for being behind
         return None
+
+
+def population(of: Round) -> pd.DataFrame:
+    """A round's trials but for degenerate and infeasible ones, which are like failed ones: in no population."""
+    trials = of.trials
+    return trials[~barred_rows(trials, of.space, of.node.allow_degenerate)]
 
 
 # What earlier studies suggest.

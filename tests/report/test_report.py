@@ -13,16 +13,20 @@ import pytest
 
 from refine.analysis.analysis import analyze
 from refine.analysis.learning_curves import TrialCurves, trial_curves
-from refine.analysis.population import compare_rounds
 from refine.analysis.reason import Reason
-from refine.errors import ReviewError
 from refine.proposal.proposal import Change, Claim, Proposal
-from refine.report.markdown.facts import Facts
-from refine.report.markdown.round import proposal_report, round_report
-from refine.report.markdown.sections import against_parent, best_trials, what_ran
-from refine.report.markdown.text import Part, Raw, code, escape, fence, quote, rendered, slug, values_table
-from refine.report.pages.comparison import CAUTION, population_sentence
-from refine.report.pages.proposal import claim_sentence
+from refine.report.markdown.rendering import (
+    Part,
+    Raw,
+    code,
+    escape,
+    fence,
+    quote,
+    rendered,
+    slug,
+    values_table,
+)
+from refine.report.markdown.round import Facts, best_trials, round_report, what_ran
 from refine.review.checks import Known, checks_of
 from refine.review.decision import Decision, decided_space
 from refine.review.worth import worth_of
@@ -203,23 +207,6 @@ def test_a_round_without_values(facts: Facts, tmp_path: Path, failed: bool) -> N
     assert ("| failed |" in text) == failed
 
 
-def test_proposal_report(facts: Facts, tmp_path: Path) -> None:
-    assert facts.proposal is not None
-    path = proposal_report(facts, tmp_path)
-    assert path.name == f"{facts.node.id}-proposal-{facts.proposal.digest}.md"
-    text = path.read_text(encoding="utf-8")
-    assert "<summary>What ran</summary>" not in text
-    assert claim_sentence(facts.proposal) in text
-    assert "Accepted with changes by Ann" in text
-    again = proposal_report(replace(facts, proposal=replace(facts.proposal, risk=0.2)), tmp_path)
-    assert again != path
-    assert path.exists()  # each proposal has its own
-    other = replace(facts, decisions=(replace(facts.decisions[0], proposal="another"),))
-    assert "Nothing has been decided yet." in proposal_report(other, tmp_path).read_text(encoding="utf-8")
-    with pytest.raises(ReviewError, match="has none; propose first"):
-        proposal_report(replace(facts, proposal=None), tmp_path)
-
-
 def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
     nasty = "a|b`c`<img src=x>\n# head $x$ [l](http://e) *b*"
     names = {"lr": "l|r", "first_neuron": "__n__"}
@@ -249,36 +236,16 @@ def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
     assert (tmp_path / node.id / "density-l-r.png").exists()
 
 
-@pytest.fixture(scope="module")
-def child(facts: Facts) -> Facts:
-    """The round as a child, with trials of three origins."""
-    node = replace(facts.node, parent="feedc0ffee12", exploit=0.1, audit=0.05)
+def test_three_origins(facts: Facts) -> None:
+    """How many of each, and a column of the best."""
     frame = facts.table.copy()
     frame.loc[[1, 2, 3], "origin"] = "exploit"
     frame.loc[[8], "origin"] = "audit"
-    frame["value"] += 0.02
-    return replace(
-        facts, node=node, ancestors=("0000aaaa1111", "feedc0ffee12"), table=frame, parent=facts.table
-    )
-
-
-def test_against_its_parent(child: Facts) -> None:
-    section, found = shown(against_parent(child)), compare_rounds(trials(), child.table, "maximize")
-    assert escape(population_sentence(found)) in section
-    assert population_sentence(found).endswith("The population improved.")
-    assert escape(CAUTION) in section
-    assert "![](against-parent)" in section
-    n = found.comparison.n_child
-    assert n < found.comparison.n_parent == 73  # only the even ones
-    of_child = f"{n} | {found.child_median:.4f} | {found.child_best:.4f}"
-    assert f"| parent feedc0ffee12 | 73 | {found.parent_median:.4f} | 0.9731 |\n" in section
-    assert f"| this round {child.node.id} | {of_child} |" in section
-    # Three origins: how many of each, and a column of the best.
-    drawn = f"| drawn | {len(child.table) - 4} space-filling, 3 exploit, 1 audit |"
-    assert drawn in shown(what_ran(child))
-    rows = [line.split(" | ") for line in shown(best_trials(child)).splitlines() if line.startswith("| ")]
+    mixed = replace(facts, table=frame)
+    assert f"| drawn | {len(frame) - 4} space-filling, 3 exploit, 1 audit |" in shown(what_ran(mixed))
+    rows = [line.split(" | ") for line in shown(best_trials(mixed)).splitlines() if line.startswith("| ")]
     assert rows[0][-2:] == ["drawn", "time |"]
-    best = child.finished["origin"].str.replace("_", "-")[:10]
+    best = mixed.finished["origin"].str.replace("_", "-")[:10]
     assert [row[-2] for row in rows[2:]] == list(best)
 
 

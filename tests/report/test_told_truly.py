@@ -11,10 +11,9 @@ import pytest
 
 import refine
 from refine.errors import DesignError, RefineWarning
-from refine.report.markdown.facts import decisions_parts
-from refine.report.markdown.round import gather
+from refine.report.markdown.rendering import rendered
+from refine.report.markdown.round import decisions_parts, gather
 from refine.report.markdown.script import reproduce
-from refine.report.markdown.text import rendered
 from refine.report.pages.checks import says
 from refine.report.pages.proposal import why
 from refine.report.pages.reasons import sentences

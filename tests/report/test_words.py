@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from refine.errors import AnalysisError
-from refine.report.markdown.text import rendered
+from refine.report.markdown.rendering import rendered
 from refine.utils.display import to_text
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

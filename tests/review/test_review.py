@@ -9,10 +9,8 @@ import pytest
 
 import refine
 from refine.errors import DesignError, ReviewError, SpaceError
-from refine.report.markdown.facts import decisions_parts
-from refine.report.markdown.round import gather
-from refine.report.markdown.sections import EVIDENCE
-from refine.report.markdown.text import rendered
+from refine.report.markdown.rendering import rendered
+from refine.report.markdown.round import EVIDENCE, decisions_parts, gather
 from refine.report.pages.proposal import why
 
 

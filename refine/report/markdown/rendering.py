@@ -1,26 +1,21 @@
-"""From parts to a file: its name, its markdown, or one HTML file that holds its pictures."""
+"""Reports as files: parts, markdown that people's own words can't break, and one HTML file that holds its figures."""
 
 from __future__ import annotations
 
 import base64
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from contextvars import ContextVar
 from functools import partial
 from html import escape as html_escape
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, shown
 from refine.report import figures
-from refine.report.figures import themed
 from refine.report.glossary import terms_section
-from refine.report.markdown.text import Part, Picture, Raw, escape, rendered
+from refine.utils.display import Block, Branch, Cell, Facts, Fold, Grid, Items, Page
 from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
@@ -35,8 +30,8 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; } h3 { font-size: 1.05rem; }
 table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto;
   margin: .6rem 0 1.2rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
-p:has(> picture) { display: inline-block; vertical-align: top; width: min(100%, 42rem); max-width: none; margin: .4rem 1.2rem .8rem 0; }
-img { width: 100%; height: auto; }
+p:has(> img) { display: inline-block; vertical-align: top; width: min(100%, 42rem); max-width: none; margin: .4rem 1.2rem .8rem 0; }
+img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
 pre { background: var(--soft); padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 4px; } code { font-size: .92em; }
 blockquote { margin: 1rem 0; padding: .1rem 1rem; border-left: 3px solid var(--line); }
 summary { cursor: pointer; } summary > h2 { display: inline; }
@@ -45,14 +40,190 @@ body > details > summary { margin-bottom: .3rem; }
 @media print { body { margin: 0; } body > details { break-inside: auto; } }
 """
 
-_VECTORS: ContextVar[bool] = ContextVar("refine_vectors", default=False)
-_OF_A_ROUND = re.compile(r"(\d+|compare-\d+|[0-9a-f]{12})[a-z0-9-]*")
-_OF_A_PROPOSAL = re.compile(r"-proposal-[0-9a-f]+$")
-_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+
+class Raw(str):
+    """Markdown that is meant: it isn't escaped again."""
+
+    __slots__ = ()
+
+
+class Section(NamedTuple):
+    """A part of a report that is folded under its title."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+
+class Figure(NamedTuple):
+    """A figure of a report: what it shows, for those who can't see it, the name of its file, and what draws it."""
+
+    description: str
+    name: str
+    draw: Callable[[], Any]
+
+
+Part = str | Block | Page | Section | Figure | None
+"""What a report is made of: a paragraph, a block, the page of a result, a section, a figure; ``None`` is left out."""
+
+
+_SPECIAL = re.compile(r"([\\`*|~\[\]$#])")
+_PIPE = r"\|"
+_LONE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_LINE_START = re.compile(r"^(\s*)([-+=](?=\s|$|[-=])|\d+(?=[.)](?:\s|$)))")
+
+
+def escape(value: object) -> Raw:
+    """Text for a sentence or a table cell, shown as it is.
+
+    Line breaks become spaces, and control characters are spelt out; everything that markdown, HTML, a table or a formula would take for its own
+    is escaped. Underscores inside words mean nothing to GitHub and stay readable.
+    """
+    if isinstance(value, Raw):
+        return value
+    text = shown(" ".join(str(value).split()))
+    text = _SPECIAL.sub(r"\\\1", text)
+    text = _LONE_UNDERSCORE.sub(r"\\_", text)
+    return Raw(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
+def code(value: object) -> Raw:
+    """A code span, whatever backticks are in it."""
+    text = shown(" ".join(str(value).split()))
+    if not text:
+        return Raw("-")
+    if "|" in text:
+        # In a table a pipe ends the cell even inside a code span; an entity doesn't.
+        return Raw(f"<code>{escape(text).replace(_PIPE, '&#124;')}</code>")
+    ticks = "`" * (_longest_run(text) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return Raw(f"{ticks}{pad}{text}{pad}{ticks}")
+
+
+def fence(text: str, language: str = "") -> Raw:
+    """A code block, whatever backticks are in it."""
+    body = "\n".join(shown(line.rstrip()) for line in str(text).strip("\n").splitlines())
+    ticks = "`" * max(3, _longest_run(body) + 1)
+    return Raw(f"{ticks}{language}\n{body}\n{ticks}")
+
+
+def quote(text: str) -> Raw:
+    """A person's words as a quotation that keeps their lines."""
+    lines = [escape(line) for line in str(text).strip().splitlines()]
+    said = "<br>".join(line for line in lines if line)
+    return Raw(f"> {_LINE_START.sub(_escaped_start, said)}")
+
+
+def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Raw:
+    """A table of values as markdown; those that are markdown stay such."""
+    texts = [tuple(v if isinstance(v, str) else str(v) for v in row) for row in [head, *rows]]
+    return table(Grid(texts[0], tuple(texts[1:])))
+
+
+def table(found: Grid) -> Raw:
+    """A table as markdown, its cells escaped."""
+    rows = [found.head, *([c.text if isinstance(c, Cell) else c for c in row] for row in found.rows)]
+    lines = [[escape(c) or "-" for c in row] for row in rows]
+    rule = "|".join([" --- "] * len(found.head))
+    body = [f"| {' | '.join(row)} |" for row in lines]
+    return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))
+
+
+def rendered(parts: Iterable[Part], draw: Callable[[Figure], Raw] = lambda _: Raw("")) -> Raw:
+    """Parts of a report, one below the other; ``draw`` makes the files of figures and links them."""
+    return Raw("\n\n".join(filter(None, (_part(part, draw) for part in parts if part))))
+
+
+def _part(part: str | Block | Page | Section | Figure, draw: Callable[[Figure], Raw]) -> Raw:
+    if isinstance(part, Page):
+        return rendered(_page_parts(part))
+    if isinstance(part, Figure):
+        return draw(part)
+    if isinstance(part, Section):
+        inside = rendered(part.parts, draw)
+        return Raw(inside and f"<details><summary>{escape(part.title)}</summary>\n\n{inside}\n\n</details>")
+    return escape(part) if isinstance(part, str) else _block(part)
+
+
+def _page_parts(page: Page) -> list[Part]:
+    """A page's glance, then why, then everything else, folded."""
+    parts: list[Part] = [Raw(f"**{escape(page.title)}**")] if page.title else []
+    parts += page.blocks
+    for title, why in (("Why", True), ("Every number", False)):
+        folds = [fold for fold in page.folds if fold.why == why]
+        parts += [Section(title, tuple(opened(folds)))] if folds else []
+    return parts
+
+
+def opened(folds: Iterable[Fold]) -> list[Part]:
+    """Folds of a page, each under its title."""
+    return [part for fold in folds for part in (Raw(f"**{escape(fold.title)}**"), *fold.blocks)]
+
+
+def _block(block: Block) -> Raw:
+    if isinstance(block, Grid):
+        title = f"{escape(block.title)}\n\n" if block.title else ""
+        return Raw(f"{title}{table(block)}")
+    if isinstance(block, Items):
+        mark = "1." if block.numbered else "-"
+        return Raw("\n".join(f"{mark} {_said(item)}" for item in block.items))
+    if isinstance(block, Facts):
+        return Raw(
+            "\n".join(f"- {f'**{escape(word)}** ' if word else ''}{_said(said)}" for word, said in block.rows)
+        )
+    if isinstance(block, Branch):
+        return Raw("\n".join(_branch(block, 0)))
+    if block.lines:
+        return fence(block.text)
+    return _said(Cell(block.text, block.tone, block.call))
+
+
+def _branch(branch: Branch, depth: int) -> list[str]:
+    lines = "<br>".join(" ".join(escape(cell.text) for cell in cells) for cells in branch.lines)
+    return [
+        f"{'  ' * depth}- {lines}",
+        *(line for child in branch.children for line in _branch(child, depth + 1)),
+    ]
+
+
+def _said(value: str | Cell) -> Raw:
+    cell = value if isinstance(value, Cell) else Cell(value)
+    return Raw(f"{escape(cell.text)}{f' {code(cell.call)}' if cell.call is not None else ''}")
+
+
+def joined(items: Sequence[object], last: str = "and") -> Raw:
+    """``a, b and c``, each escaped."""
+    texts = [escape(i) for i in items]
+    if len(texts) < 2:
+        return Raw("".join(texts))
+    return Raw(f"{', '.join(texts[:-1])} {last} {texts[-1]}")
+
+
+def slug(name: str, taken: set[str]) -> str:
+    """A file name's part for a parameter: plain letters, and not one of ``taken``, to which it is added.
+
+    File systems may ignore case, so that names must differ in more than that.
+    """
+    base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "parameter"
+    found, count = base, 1
+    while found.lower() in taken:
+        count += 1
+        found = f"{base}-{count}"
+    taken.add(found.lower())
+    return found
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
+
+
+def _escaped_start(match: re.Match[str]) -> str:
+    space, mark = match.groups()
+    # A number is escaped behind its digits, where the point or bracket is.
+    return f"{space}{mark}\\" if mark.isdigit() else f"{space}\\{mark}"
 
 
 def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = ()) -> Path:
-    """Writes a report as a markdown file, its pictures in a folder of its name, and at its end the terms that it uses.
+    """Writes a report as a markdown file, its figures in a folder of its name, and at its end the terms that it uses.
 
     The file's folder is made if need be; ``head`` is read first, ``evidence`` is folded.
     """
@@ -60,90 +231,52 @@ def published(path: Path, title: str, head: Iterable[Part], evidence: Iterable[P
     folded = [part for part in evidence if part]
     below = [Raw("## Evidence"), *folded] if folded else []
     text = rendered([Raw(f"# {escape(title)}"), *head, *below], partial(_drawn, path)) + "\n"
-    whole = write_whole(path, [text + terms_section(text)])
-    _drop_older(whole)
-    return whole
+    return write_whole(path, [text + terms_section(text)])
 
 
-def _drawn(report: Path, figure: Picture) -> Raw:
+def _drawn(report: Path, figure: Figure) -> Raw:
     """Draws a figure of a report, and links it; nothing where there is nothing to draw.
 
-    It looks the same for everybody, whatever matplotlib's present style is. A report in markdown has it as PNG, one in
-    HTML as SVG for a light and for a dark page.
+    It looks the same for everybody, whatever matplotlib's present style is.
     """
-    files = {"": "light", "-dark": "dark"} if _VECTORS.get() else {"": "light"}
-    ending = "svg" if _VECTORS.get() else "png"
-    for suffix, theme in files.items():
-        with themed(theme=theme, plain=True):  # type: ignore[arg-type]
-            try:
-                made = figure.draw()
-            except AnalysisError:
-                return Raw("")
-            folder = made_folder(report.with_suffix(""))
-            figures.save(made, folder / f"{figure.name}{suffix}.{ending}")
-    return Raw(f"![{escape(figure.description)}]({report.stem}/{figure.name}.{ending})")
+    with figures.themed(theme="light", plain=True):
+        try:
+            made = figure.draw()
+        except AnalysisError:
+            return Raw("")
+        figures.save(made, made_folder(report.with_suffix("")) / f"{figure.name}.png")
+    return Raw(f"![{escape(figure.description)}]({report.stem}/{figure.name}.png)")
 
 
-def _drop_older(path: Path) -> None:
-    """Removes what was written of the same round under another name, as before its note was changed.
-
-    The first line of a report names the round by its id; of its proposals, which share that line, each has a report.
-    """
-    if not _OF_A_ROUND.fullmatch(path.stem):
-        return
-    head = first_line(path)
-    for other in sorted(path.parent.glob(f"*{path.suffix}")):
-        if other.name == path.name or other.is_symlink() or not _OF_A_ROUND.fullmatch(other.stem):
-            continue
-        if first_line(other) != head or _proposal_in(other) != _proposal_in(path):
-            continue
-        for linked in re.findall(rf"\]\(({re.escape(other.stem)}/[\w.-]+\.png)\)", other.read_text("utf-8")):
-            (path.parent / linked).unlink(missing_ok=True)
-        other.unlink()
-        with suppress(OSError):  # something else is in it
-            (path.parent / other.stem).rmdir()
-
-
-def _proposal_in(path: Path) -> str:
-    """Which proposal a file is the report of; empty where it is of a round."""
-    found = _OF_A_PROPOSAL.search(path.stem)
-    return found[0] if found else ""
+def numbered(found: Round) -> str:
+    """What the files of a round are called: its number in the tree, the oldest being 1, and its id."""
+    return f"{list(found.context.nodes).index(found.id) + 1}-{found.id}"
 
 
 def written(write: Callable[[Path], Path], folder: str | Path, html: bool) -> Path:
-    """Writes a report by a function that does so as markdown into a folder, with ``html`` as one file that holds its pictures."""
+    """Writes a report by a function that does so as markdown into a folder, with ``html`` as one file that holds its figures."""
     if not html:
         return write(Path(folder))
     where = made_folder(folder)
     with TemporaryDirectory() as scratch:
-        token = _VECTORS.set(True)
-        try:
-            markdown = write(Path(scratch))
-        finally:
-            _VECTORS.reset(token)
+        markdown = write(Path(scratch))
         text = to_html(markdown.read_text(encoding="utf-8"), markdown.parent)
-    whole = write_whole(where / f"{markdown.stem}.html", [text])
-    _drop_older(whole)
-    return whole
+    return write_whole(where / f"{markdown.stem}.html", [text])
 
 
 def to_html(markdown: str, folder: Path) -> str:
-    """A report's markdown, in which people's words are escaped, as one HTML file that holds the pictures of ``folder``."""
+    """A report's markdown, in which people's words are escaped, as one HTML file that holds the figures of ``folder``."""
     from markdown_it import MarkdownIt
 
-    found: str = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
-    title = re.search(r"<h1>(.*?)</h1>", found)
+    page: str = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+    title = re.search(r"<h1>(.*?)</h1>", page)
     plain = re.sub(r"<[^>]+>", "", title[1]) if title else "Report"
 
     def inlined(match: re.Match[str]) -> str:
-        light = folder / unquote(match[1])
-        dark = light.with_name(f"{light.stem}-dark.svg")
-        return (
-            f'<picture><source media="(prefers-color-scheme: dark)" srcset="{_data(dark)}">'
-            f'<img src="{_data(light)}"{match[2]}></picture>'
-        )
+        data = base64.b64encode((folder / unquote(match[1])).read_bytes()).decode()
+        return f'<img src="data:image/png;base64,{data}"'
 
-    body = _folded(re.sub(r'<img src="([^":]+\.svg)"(.*?)>', inlined, found))
+    body = _folded(re.sub(r'<img src="([^":]+\.png)"', inlined, page))
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -153,78 +286,9 @@ def to_html(markdown: str, folder: Path) -> str:
     )
 
 
-def _data(path: Path) -> str:
-    """A vector picture as a link that holds it, its numbers to a hundredth of a point."""
-
-    def shorter(match: re.Match[str]) -> str:
-        return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
-
-    def outline(match: re.Match[str]) -> str:
-        return f' d="{_NUMBER.sub(shorter, " ".join(match[1].split()))}"'
-
-    text = re.sub(r' d="([^"]*)"', outline, path.read_text(encoding="utf-8"))
-    return f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
-
-
 def _folded(body: str) -> str:
     """Every section in a block that can be folded."""
     head, *sections = re.split(r"(?=<h2>)", body)
     opened = r"<details open><summary><h2>\1</h2></summary>"
     made = (re.sub(r"<h2>(.*?)</h2>", opened, part, count=1, flags=re.DOTALL) for part in sections)
     return "".join([head, *(f"{part}</details>\n" for part in made)])
-
-
-_LETTERS = 24  # of the words, at most
-_CLAUSE = re.compile(r"[.:;,!?](?=\s|$)|\n")
-
-
-def file_name(found: Round, folder: Path, ending: str = ".md") -> str:
-    """``2-low-dropout``: its number in the tree, and words of the round's note, else the parameters whose bounds changed.
-
-    So no two rounds of a tree share it, and files stand in the order in which rounds were made. Where the folder has that file
-    of another tree's round, the beginning of the id is added.
-    """
-    parent = found.parent
-    words = _slug_of(found.node.note)
-    if not words and parent is not None:
-        words = _slug_of(" ".join(parent.space.diff(found.space).changed)) or "same-space"
-    return _free(f"{_number(found)}-{words or 'root'}", [found], folder, ending)
-
-
-def comparison_name(first: Round, second: Round, folder: Path) -> str:
-    """``compare-1-2``, by the rounds' numbers; with the beginnings of their ids where the folder has that of another tree."""
-    return _free(f"compare-{_number(first)}-{_number(second)}", [first, second], folder, ".md")
-
-
-def _number(found: Round) -> int:
-    """Which round of its tree it is, the oldest being 1."""
-    return list(found.context.nodes).index(found.id) + 1
-
-
-def _free(name: str, rounds: Sequence[Round], folder: Path, ending: str) -> str:
-    there = first_line(folder / f"{name}{ending}")
-    return name if not there or rounds[0].id in there else "-".join([name, *(r.id[:6] for r in rounds)])
-
-
-def first_line(path: Path) -> str:
-    """The first line of a report, with that of its title where it is HTML; empty where there is none."""
-    try:
-        with path.open(encoding="utf-8") as lines:
-            return "".join(islice(lines, 2 if path.suffix == ".html" else 1))
-    except (OSError, UnicodeDecodeError):  # nothing is there, or nothing of ours
-        return ""
-
-
-def _slug_of(text: str) -> str:
-    """The first words of a text as part of a file's name: plain lower-case letters, digits and hyphens.
-
-    They end with the first clause.
-    """
-    text = next((part for part in _CLAUSE.split(text) if part.strip()), "")
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    made = ""
-    for word in re.findall(r"[a-z0-9]+", plain):
-        if made and len(made) + 1 + len(word) > _LETTERS:
-            break
-        made = f"{made}-{word}".strip("-")[:_LETTERS]
-    return made

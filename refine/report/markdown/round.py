@@ -1,37 +1,190 @@
-"""Reports of a round and of a proposal: what is handed over and what was decided, then, folded, the evidence."""
+"""The report of a round: what is handed over and what was decided, then, folded, the evidence."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import replace
-from functools import partial
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from refine.analysis.conditions import read_at
+from refine.analysis.evidence import ALPHA
+from refine.analysis.finding import MATTERS
+from refine.design.pruning import words_of
+from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, ReviewError
 from refine.proposal.proposal import Proposal
-from refine.report.markdown.facts import Facts, decisions_parts
-from refine.report.markdown.rendering import file_name, published, written
-from refine.report.markdown.script import reproduce
-from refine.report.markdown.sections import EVIDENCE, decision_picture
-from refine.report.markdown.text import Part, Raw, Section, code, escape, fence, quote
+from refine.report import figures
+from refine.report.figures.checks import MOST
+from refine.report.markdown.facts import (
+    ORIGIN_WORDS,
+    counted,
+    decision_parts,
+    fingerprints,
+    store_name,
+)
+from refine.report.markdown.rendering import (
+    Figure,
+    Part,
+    Raw,
+    Section,
+    code,
+    escape,
+    fence,
+    joined,
+    numbered,
+    published,
+    quote,
+    slug,
+    values_table,
+    written,
+)
+from refine.report.markdown.script import configuration_code, reproduce
+from refine.report.pages.checks import curves_page, question
+from refine.report.pages.comparison import CAUTION
+from refine.report.pages.phrases import feasible_sentence, judged_text
+from refine.report.pages.proposal import next_text, within_text
+from refine.report.pages.records import spread_text
+from refine.report.pages.space import space_grid
+from refine.report.pages.tree import value_text
+from refine.report.plots import populations
 from refine.review.review import Review
 from refine.run.environment import spread
 from refine.run.fingerprint import versions_of
+from refine.space.edits import bounds_text
+from refine.tree.comparison import Comparison, difference
 from refine.tree.lineage import read_curves, read_optimism
 from refine.tree.round import Round
-from refine.utils.format import score
+from refine.trials.frame import (
+    best_first,
+    degenerate_rows,
+    front_rows,
+    infeasible_rows,
+    metric_title,
+)
+from refine.trials.goal import Goal
+from refine.trials.metric import Metric
+from refine.trials.metric_constraint import metric_constraints
+from refine.trials.round_record import OPTUNA, Node
+from refine.trials.trial import STATES
+from refine.utils.format import duration, join, p_value, percent, plural, probability, score, signed
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
+    from refine.analysis.learning_curves import TrialCurves
+    from refine.analysis.optimism import Optimism
+    from refine.analysis.winner import Winner
+    from refine.proposal.options import Options
+    from refine.proposal.proposal import Proposal
+    from refine.review.checks import Check, Checks
+    from refine.review.decision import Decision
+    from refine.run.holdout import HoldoutResult
+    from refine.space.parameters import Parameter
+    from refine.trials.round_record import Node
+    from refine.utils.display import Page
 
-_NONE = "No trial has a value yet."
+_BEST = 10  # trials in the table of the best
+_ERRORS = 5  # different errors listed per state
+_FRONT = 20  # trials of the front that are listed
+_PAIRS = 3  # pairs that are drawn, the clearest
+_STATE_WORDS = {
+    "failed": "an error was raised",
+    "diverged": "the value was NaN or infinite",
+    "crashed": "the process went down",
+    "timeout": "time ran out",
+    "pruned": "stopped early",
+    "excluded": "somebody left it out",
+    "running": "not finished yet",
+}
 
-__all__ = ["Facts", "proposal_report", "round_report"]
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Everything a round's report says; whoever has it can write one, with or without a store."""
+
+    tree: str
+    node: Node
+    ancestors: tuple[str, ...]  # ids from the root to the parent; empty for a root
+    n: int  # configurations planned
+    analysis: Analysis | None  # of the round's evidence; ``None`` where too few trials have finished
+    proposal: Proposal | None  # what is proposed; ``None`` where nothing was asked for
+    decisions: tuple[Decision, ...]  # what was decided, in the order taken
+    table: pd.DataFrame  # the round's own trials. A column ``error`` may hold their error texts
+    codes: tuple[str, ...]  # fingerprints of the code its trials ran
+    environment: Mapping[str, str]  # package -> version, of most of its trials
+    reproduce: str  # python code that makes the round again
+    store: str  # where the round is kept; shown without folders, user or password
+    # what more or less risk would buy; ``None`` without a proposal, or where trials have come since
+    options: Options | None = None
+    comparison: Comparison | None = None  # with the parent; ``None`` of a root
+    optimism: Optimism | None = None  # how much of the best value is chance; ``None`` where there is no best
+    # training curves of the best trials, best first; empty where none were reported
+    curves: tuple[TrialCurves, ...] = ()
+    # what the hold-out showed, each time it was opened at this round
+    holdout_results: tuple[HoldoutResult, ...] = ()
+    checks: Checks | None = None
+    before: float = math.nan  # best value known before this round; NaN for a root
+    # the configuration of this round to hand over; ``None`` where no trial may be called best
+    winner: Winner | None = None
+    # what differs between the environments of its trials: name -> value -> number of trials
+    spread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    name: str = ""  # what its files are called; default the round's id
+    # the page of the review of the proposal, which is read first; ``None`` where there is none, and the analysis is
+    glance: Page | None = None
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric."""
+        return self.analysis.metric if self.analysis is not None else self.node.metric
+
+    @cached_property
+    def finished(self) -> pd.DataFrame:
+        """Finished trials, best first; equal ones in the table's order. Degenerate ones only where they may be best."""
+        return best_first(self.table, self.node.direction, self.node.space, self.node.allow_degenerate)
+
+    @property
+    def states(self) -> str:
+        """``118 complete, 2 failed``."""
+        if "state" not in self.table:
+            return f"{len(self.table):,} complete"
+        return (
+            counted(self.table["state"].value_counts().to_dict(), {s: s for s in STATES})
+            or "no trial has run"
+        )
+
+    @property
+    def origins(self) -> str:
+        """``72 space-filling, 4 audit``; empty where all trials were drawn in one way."""
+        counts = self.table["origin"].value_counts().to_dict() if "origin" in self.table else {}
+        return counted(counts, ORIGIN_WORDS) if len(counts) > 1 else ""
+
+    @property
+    def planned(self) -> str:
+        """How many configurations were planned, and of how many."""
+        if self.node.method == IMPORTED:
+            return f"{self.n:,} imported, not necessarily on these levels"
+        if self.node.adaptive:
+            return f"{self.n:,} planned, between these levels too"
+        before = " before constraints" if self.node.space.constraints else ""
+        return f"{self.n:,} planned of {self.node.space.size:,}{before}"
+
+    @property
+    def changed(self) -> tuple[dict[str, Parameter], str]:
+        """Parameters that get other bounds, by the last decision (``"decided"``), without one by the proposal (``"proposed"``)."""
+        decided = [d.space for d in self.decisions if d.space is not None]
+        space = decided[-1] if decided else self.proposal.space if self.proposal is not None else None
+        changed = {} if space is None else self.node.space.diff(space).changed
+        return {n: after for n, (_, after) in changed.items()}, "decided" if decided else "proposed"
 
 
 def round_report(facts: Facts, folder: str | Path) -> Path:
@@ -39,7 +192,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
     unread = facts.proposal if facts.glance is None else None
     head: list[Part] = [
         *_header(facts),
-        decision_picture(facts),
+        decision_figure(facts),
         None if facts.winner is None else Raw("## What to hand over"),
         None if facts.winner is None else facts.winner.page(),
         Raw("## The decision"),
@@ -51,30 +204,8 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
         None if facts.options is None else Section("Other risks", (facts.options.page(),)),
         Section("Reproduce", (fence(facts.reproduce, "python"),)),
     ]
-    return published(Path(folder) / f"{facts.stem}.md", _title("Round", facts), head, evidence)
-
-
-def proposal_report(facts: Facts, folder: str | Path) -> Path:
-    """Writes ``<folder>/<name>-proposal-<digest>.md``: the proposal and what was decided on it.
-
-    Raises ReviewError: there is no proposal.
-    """
-    if facts.proposal is None:
-        raise ReviewError(
-            f"a proposal's report needs a proposal, but round {facts.node.id} has none; propose first"
-        )
-    name = f"{facts.stem}-proposal-{facts.proposal.digest}.md"
-    about = replace(
-        facts,
-        glance=facts.glance or facts.proposal.page(),
-        decisions=tuple(d for d in facts.decisions if d.proposal == facts.proposal.digest),
-    )
-    head = [*_header(about), Raw("## The decision"), *decisions_parts(about)]
-    return published(Path(folder) / name, _title("Proposal for round", facts), head)
-
-
-def _title(what: str, facts: Facts) -> Raw:
-    return Raw(f"{what} {code(facts.node.id)} of {escape(facts.tree)}")
+    title = Raw(f"Round {code(facts.node.id)} of {escape(facts.tree)}")
+    return published(Path(folder) / f"{facts.name or facts.node.id}.md", title, head, evidence)
 
 
 def _header(facts: Facts) -> list[Part]:
@@ -88,26 +219,390 @@ def _header(facts: Facts) -> list[Part]:
     return [facts.glance or looked or ran, note]
 
 
+def decisions_parts(facts: Facts) -> list[Part]:
+    """Every decision on the round, the earliest first."""
+    if not facts.decisions:
+        return [f"Nothing has been {'decided yet' if facts.proposal is not None else 'proposed'}."]
+    parts: list[Part] = []
+    for i, d in enumerate(facts.decisions, 1):
+        proposal = facts.proposal
+        about = proposal if proposal is not None and d.proposal == proposal.digest else None
+        edited = [
+            f"{n} (proposed {bounds_text(a)}, decided {bounds_text(b)})" for n, (a, b) in d.edits.items()
+        ]
+        asked = "" if d.n is None else f", with {plural(d.n, 'configuration')} asked for"
+        lines = [
+            f"Edited: {joined(edited)}." if edited else "",
+            f"Rejected, so unchanged: {joined(d.rejected)}." if d.rejected else "",
+            f"Went back with it, wholly or in part: {joined(d.followed)}." if d.followed else "",
+            f"The configuration: {code(configuration_code(d.chosen))}." if d.chosen is not None else "",
+            "The space stays as it is. No child round was made." if d.kind == "declined" else "",
+            f"The next round is {code(d.child)}{asked}." if d.child else "",
+            "" if d.space is None else _claimed(facts, d, about),
+        ]
+        parts += decision_parts(d, facts.node.space, about, i if len(facts.decisions) > 1 else 0)
+        parts.append(Raw("\n".join(f"- {line}" for line in lines if line)))
+    return parts
+
+
+def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
+    """What a decision keeps and claims; of a suggestion also what the proposal did that it was made on."""
+    what = "suggested" if d.kind == "suggested" else "decided"
+    kept = "" if d.volume_kept is None else f"The {what} space keeps {percent(d.volume_kept)} of this one"
+    if d.probability is None:
+        return f"{kept or 'The space was decided without a proposal'}; no probability is stated for it."
+    within = "at least as good as" if about is None else within_text(about.claim)
+    judged = escape(judged_text(facts.metric, facts.node.subject_to))
+    beside = ""
+    if about is not None and d.kind == "suggested":
+        claimed = probability(about.claim.probability)
+        beside = f" The proposed one keeps {percent(about.volume_kept)}, with probability {claimed}."
+    return (
+        f"{kept + '; ' if kept else ''}with probability {probability(d.probability)} the best {judged} inside is {within} the best "
+        f"anywhere in this round's space.{beside}"
+    )
+
+
+def what_ran(facts: Facts) -> Section:
+    """Space, constraints, design, fingerprints and versions."""
+    node, analysis = facts.node, facts.analysis
+    parts: list[Part] = ["The space, with every level:", space_grid(node.space)]
+    if analysis is not None and analysis.feasibility is not None:
+        feasible = feasible_sentence(analysis.feasibility)
+        of = "What is said of the best, the winner and the proposal is about feasible trials."
+        parts.append(f"Subject to {join(list(node.subject_to))}: {feasible} {of}")
+    rows: list[tuple[str, object]] = [
+        ("tree", facts.tree),
+        ("lineage", Raw(" → ".join(code(i) for i in (*facts.ancestors, node.id)))),
+        ("objective", code(node.objective)),
+        ("metric", f"{facts.metric}, {node.direction}"),
+        ("design", _design_text(node)),
+        ("design seed", node.seed),
+        ("configurations", facts.planned),
+        ("trials", facts.states),
+    ]
+    if facts.origins:
+        rows.append(("drawn", facts.origins))
+    if "seconds" in facts.table and len(facts.table):
+        total = float(np.nansum(np.asarray(facts.table["seconds"], dtype=float)))
+        if total or node.method != IMPORTED:  # what was imported may not say how long it took
+            rows.append(("time of all trials", duration(total)))
+    rows += [*fingerprints(node.data, facts.codes), ("store", code(store_name(facts.store)))]
+    if node.belief is not None:
+        rows.append(("believed", str(node.belief) if node.belief else "nothing any more"))
+    if node.previous:
+        previous = [f"{n} = {value_text(v)}" for n, v in sorted(node.previous.items())]
+        rows.append(("earlier trials count as", joined(previous)))
+    parts.append(values_table(["what", "value"], rows))
+    if len(facts.codes) > 1:
+        mixed = f"its trials ran {len(facts.codes)} versions of the code. Differences between trials may come from the code and not from the parameters."
+        parts.append(Raw(f"> **A mixed round**: {mixed}"))
+    if spread := spread_text(facts.spread):
+        said = escape(f"{spread}. Differences between trials may come from these too.")
+        parts.append(Raw(f"> **Several environments**: {said}"))
+    if facts.environment:
+        versions = values_table(["what", "version"], sorted(facts.environment.items()))
+        parts.append(Section("Environment", (versions,)))
+    return Section("What ran", tuple(parts))
+
+
+def _design_text(node: Node) -> str:
+    exploit = "where the optimum is plausible" if node.parent else "where somebody believes it to be"
+    shares = {exploit: node.exploit, "outside this space but inside its parent's": node.audit}
+    said = [f"{percent(share)} {where}" for where, share in shares.items() if share]
+    if node.pruner is not None:
+        said.append(words_of(node.pruner))
+    how = f"{node.method}, without replacement"
+    if node.adaptive:
+        how = f"adaptive: {node.method.removeprefix(OPTUNA)} asks for one after the other, none twice"
+    if node.method == IMPORTED:
+        return "imported: finished elsewhere"
+    return "; ".join([how, *([", ".join(said)] if said else [])])
+
+
+def best_trials(facts: Facts) -> Section:
+    """The best trials as a table, and the best so far as a figure."""
+    done, node = facts.finished, facts.node
+    constant = 0
+    if not node.allow_degenerate:
+        finite = np.isfinite(np.asarray(facts.table["value"], dtype=float))
+        constant = int((finite & degenerate_rows(facts.table, node.space)).sum())
+    if not len(done):
+        gone = "Every finished trial is degenerate: its model predicts a constant."
+        return Section("Best trials", (gone if constant else "No trial has a value yet.",))
+    names = [n for n in node.space.varied if n in done.columns]
+    evidence = facts.analysis.parameters if facts.analysis is not None else ()
+    read = read_at(evidence, {n: done[n].to_numpy() for n in names})
+    rows = []
+    for i in range(min(_BEST, len(done))):
+        # Cell by cell, since a whole row would turn integers into floats.
+        cells = ["-" if n in read and not read[n][i] else value_text(done[n].iloc[i]) for n in names]
+        if facts.origins:
+            cells.append(ORIGIN_WORDS[done["origin"].iloc[i]])
+        if "seconds" in done.columns:
+            seconds = float(done["seconds"].iloc[i])
+            cells.append(duration(seconds) if np.isfinite(seconds) else "-")
+        rows.append([i + 1, score(float(done["value"].iloc[i])), *cells])
+    more = [*(["drawn"] if facts.origins else []), *(["time"] if "seconds" in done.columns else [])]
+    equal = int((done["value"] == done["value"].iloc[0]).sum())
+    told = f"The best {len(rows)} by observed value; parameters that do not vary are left out of the table."
+    if equal > 1:
+        told = f"{plural(equal, 'trial')} share the best observed value, so their order has no meaning."
+    parts: list[Part] = [told, values_table(["rank", facts.metric, *names, *more], rows)]
+    if constant:
+        gave = f"{plural(constant, 'trial')} gave a model that predicts a constant (`degenerate`)."
+        parts.append(Raw(f"{gave} They are left out here, and in the figure have no usable value."))
+    if barred := int(infeasible_rows(facts.table).sum()):
+        parts.append(
+            f"{plural(barred, 'trial')} finished without meeting every metric constraint and are left out."
+        )
+    if fixed := [f"{n} = {bounds_text(p)}" for n, p in node.space.items() if p.fixed]:
+        parts.append(f"The same in every trial: {join(fixed)}.")
+    values = np.where(
+        facts.table.index.isin(done.index), np.asarray(facts.table["value"], dtype=float), np.nan
+    )
+    one = [figures.RoundValues(node.id, None, values)]
+    draw = partial(figures.best_so_far, one, node.direction, facts.metric)
+    parts.append(Figure("Value of every trial and the best so far", "best-so-far", draw))
+    return Section("Best trials", tuple(parts))
+
+
+def what_mattered(facts: Facts) -> Section:
+    """The analysis, where it is not what is read first, and every parameter's correlation; else why there is none."""
+    analysis = facts.analysis
+    if analysis is None:
+        return Section("What matters", ("Too few trials have finished for an analysis.",))
+    parts: list[Part] = [analysis.page()] if facts.glance is not None else []
+    if analysis.tested:
+        title = "Correlation of every parameter with the metric"
+        parts.append(Figure(title, "correlation", partial(figures.correlation, analysis)))
+    return Section("What matters", tuple(parts))
+
+
+def decision_figure(facts: Facts) -> Figure | None:
+    """What stays of the parameters that change most; ``None`` where none does, or nothing was tested."""
+    analysis, (new, word) = facts.analysis, facts.changed
+    if analysis is None or not analysis.tested or not any(e.name in new for e in analysis.parameters):
+        return None
+    texts = {name: next_text(facts.node.space[name], parameter) for name, parameter in new.items()}
+    title = (
+        f"What stays of the parameters that change, as {word}, over the trials and where the good ones lie"
+    )
+    return Figure(title, "decision", partial(figures.decision, analysis, new, word, texts))
+
+
+def densities(facts: Facts) -> Section | None:
+    """Figures of the parameters that matter or change; ``None`` without an analysis that tested anything."""
+    analysis, (new, word) = facts.analysis, facts.changed
+    if analysis is None or not analysis.tested:
+        return None
+    # What was proposed and turned down is shown as well: its evidence is what the decision was about.
+    proposed = {c.name for c in facts.proposal.changes if c.kind != "keep"} if facts.proposal else set()
+    matter = {name for name, found in analysis.findings.items() if found.verdict == MATTERS}
+    relevant = [e.name for e in analysis.ranked if e.name in {*matter, *new, *proposed}]
+    shown = relevant or [e.name for e in analysis.ranked[:2]]
+    taken: set[str] = set()
+    panels: list[tuple[Part, ...]] = []
+    for name in shown:
+        part, target = slug(name, taken), new.get(name)
+        about = (analysis, name, target, word)
+        panels.append(
+            (
+                Raw(f"### {escape(name if target is None else f'{name}: {word} {bounds_text(target)}')}"),
+                Figure(
+                    f"{name}: density of good trials and of all",
+                    f"density-{part}",
+                    partial(figures.density, *about),
+                ),
+                Figure(f"{name} against the metric", f"metric-{part}", partial(figures.density_2d, *about)),
+            )
+        )
+    told = "No parameter has a visible effect and none is to change. These two have the smallest q."
+    if relevant:
+        told = f"Where the best trials lie, and how the metric spreads, for the parameters that matter or change. The shaded part is what is {word}."
+    parts: list[Part] = [told, *(part for panel in panels for part in panel)]
+    if left_out := [e.name for e in analysis.parameters if e.name not in shown]:
+        parts.append(f"Not shown, since they have no visible effect and do not change: {join(left_out)}.")
+    return Section("Densities", tuple(parts))
+
+
+def failures(facts: Facts) -> Section | None:
+    """States other than complete with their errors, or ``None``."""
+    if "state" not in facts.table:
+        return None
+    texts = facts.table["error"] if "error" in facts.table and "error" not in facts.node.space else None
+    rows: list[list[object]] = []
+    for state in (s for s in STATES if s != "complete"):
+        there, what = (facts.table["state"] == state).to_numpy(), _STATE_WORDS[state]
+        if not there.any():
+            continue
+        lines = Counter(
+            "" if texts is None else _last_line(text) for text in (there if texts is None else texts)[there]
+        )
+        rows += [[state, count, what, code(line)] for line, count in lines.most_common(_ERRORS)]
+        if others := sum(count for _, count in lines.most_common()[_ERRORS:]):
+            rows.append([state, others, what, "other errors"])
+    told = "These trials gave no value. The statistics above leave them out."
+    table = values_table(["state", "trials", "what happened", "error"], rows)
+    return Section("Failures", (told, table)) if rows else None
+
+
+def _last_line(error: Any) -> str:
+    """The line of a traceback that names the error; a plain message's only line."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()] if isinstance(error, str) else []
+    if not lines:
+        return ""
+    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    return line if len(line) <= 160 else f"{line[:159]}…"
+
+
+def optimism_section(facts: Facts) -> Section | None:
+    """How much of the best value is chance, and what the hold-out showed; ``None`` without a best."""
+    if facts.optimism is None:
+        return None
+    pages = (facts.optimism, *facts.holdout_results)
+    return Section("How optimistic the best value is", tuple(each.page() for each in pages))
+
+
+def curves_section(facts: Facts) -> Section | None:
+    """The curves of the best four as a figure, and what those of all that were looked at show; ``None`` without any."""
+    if not facts.curves:
+        return None
+    metric = Metric.parse(facts.metric)
+    draw = partial(figures.curves, facts.curves[:MOST], metric.name, facts.node.direction)
+    figure = Figure("Training curves of the best trials", "curves", draw)
+    return Section("Training curves", (figure, curves_page(facts.curves, metric, facts.node.direction)))
+
+
+def checks_section(facts: Facts) -> Section | None:
+    """The checks, with the figures that stand nowhere else in the report, those of checks that pass folded; ``None`` without checks."""
+    if facts.checks is None:
+        return None
+    taken: set[str] = set()
+    shown: dict[tuple[str, str], Check] = {}
+    for check in facts.checks.checks:
+        shown.setdefault((check.picture, check.about), check)
+    drawn: dict[bool, list[Part]] = {True: [], False: []}
+    for check in shown.values():
+        name = f"check-{slug(f'{check.key} {check.about}', taken)}"
+        if facts.analysis is not None and check.picture in ("failing", "isolation", "gain", "cost"):
+            given: dict[str, Any] = {"isolation": check.about, "gain": facts.before}
+            about = [given[check.picture]] if check.picture in given else []
+            draw = partial(getattr(figures, check.picture), facts.analysis, *about)
+            drawn[check.verdict == "pass"].append(Figure(question(check), name, draw))
+    passed = Section("Figures of the checks that pass", tuple(drawn[True]))
+    return Section("Before deciding", (facts.checks.page(), *drawn[False], passed))
+
+
+def front_section(facts: Facts) -> Section | None:
+    """The trials that no other one beats; ``None`` with one goal, or before a trial has a value in every one."""
+    node = facts.node
+    if not node.goals:
+        return None
+    constraints = metric_constraints(node.subject_to)
+    goals = [
+        Goal(Metric.parse(metric)._replace(subject_to=constraints), direction, node.allow_degenerate)
+        for metric, direction in [(node.metric, node.direction), *node.goals]
+    ]
+    found = front_rows(facts.table, goals, node.space)
+    if not len(found):
+        return None
+    titles = [str(goals[0].metric), *(metric_title(goal.metric.name, node.space) for goal in goals[1:])]
+    names = [n for n in node.space.varied if n in found.columns]
+    rows = [
+        [*(score(float(found[t].iloc[i])) for t in titles), *(value_text(found[n].iloc[i]) for n in names)]
+        for i in range(min(_FRONT, len(found)))
+    ]
+    head = [*(f"{goal.metric} ({goal.direction})" for goal in goals), *names]
+    told = f"{plural(len(found), 'trial')}, none of which another one of this round beats in every goal. What follows about the best is about the first goal."
+    rest = f"{len(found) - _FRONT} more are on the front." if len(found) > _FRONT else None
+    draw = partial(figures.front, facts.table, goals, node.space)
+    figure = Figure("Trials by two goals, with the front", "front", draw)
+    return Section("The front", (told, values_table(head, rows), rest, figure))
+
+
+def against_parent(facts: Facts) -> Section | None:
+    """What differs from the parent, in words and as a figure of both populations; ``None`` of a root."""
+    if (found := facts.comparison) is None:
+        return None
+    caution = None if found.populations is None else CAUTION
+    return Section("Against its parent", (found.page(), populations_figure(found), caution))
+
+
+def populations_figure(found: Comparison) -> Figure | None:
+    """Both populations of a comparison; ``None`` where they can't be compared."""
+    if found.populations is None:
+        return None
+    first, metric = found.rounds[0], found.rounds[0].metric
+    draw = partial(figures.edf, populations(found.rounds), metric, first.direction)
+    return Figure(f"Distribution of {metric} in both rounds", "populations", draw)
+
+
+def pairs(facts: Facts) -> Section | None:
+    """Coupled parameters as a table and figures of the clearest; ``None`` without any."""
+    analysis, (new, word) = facts.analysis, facts.changed
+    coupled = [] if analysis is None else [p for p in analysis.pairs if p.q <= ALPHA]
+    if analysis is None or not coupled:
+        return None
+    coupled.sort(key=lambda p: (round(p.q, 3), -abs(p.statistic)))
+    taken: set[str] = set()
+    rows, drawn, framed = [], [], False
+    for k, p in enumerate(coupled):
+        first, second = analysis.parameters[p.i], analysis.parameters[p.j]
+        a, b = first.name, second.name
+        measure, size = "Cramér's V", f"{p.statistic:.2f}"
+        if first.parameter.ordered and second.parameter.ordered:
+            measure, size = "rank correlation", signed(p.statistic)
+        rows.append([a, b, measure, size, p_value(p.q).removeprefix("= ")])
+        if k < _PAIRS:
+            framed = framed or a in new or b in new
+            title, name = f"{a} and {b}: median {analysis.metric} by level", f"pair-{slug(f'{a}-{b}', taken)}"
+            drawn.append(Figure(title, name, partial(figures.pair, analysis, a, b, new, word)))
+    frame = f" What is {word} is framed." if framed else ""
+    rest = len(coupled) - _PAIRS
+    more = f" {plural(rest, 'more pair')} of the table: not drawn." if rest > 0 else ""
+    legend = (
+        f"The figures show the median {analysis.metric} of the finished space-filling trials at every two levels, the lighter "
+        f"the better, and where the best ones lie. One or two trials at a place say little.{frame}{more}"
+    )
+    told = "Among the best trials, what is good for one of these depends on the other, so choose their bounds together."
+    table = values_table(["parameter", "and", "measure", "among the best", "q"], rows)
+    return Section("Coupled parameters", (told, table, legend, *drawn))
+
+
+EVIDENCE = (
+    what_ran,
+    best_trials,
+    front_section,
+    optimism_section,
+    curves_section,
+    against_parent,
+    what_mattered,
+    densities,
+    pairs,
+    failures,
+    checks_section,
+)
+"""Sections of the evidence, in their order; one that has nothing to say gives ``None``."""
+
+
 @provides("round.report")
 def write_round(
     found: Round,
     folder: Path,
     proposal: Proposal | None,
-    only_proposal: bool,
     html: bool,
     by_id: bool = False,
 ) -> Path:
-    """Writes the report of a round, or of its proposal alone: see :meth:`refine.Round.report`.
+    """Writes the report of a round: see :meth:`refine.Round.report`.
 
     With ``by_id`` the files have the round's id for a name, as in an exported tree, where they stay the same whatever is
     said of the round and whichever number it has.
     """
     facts = gather(found, proposal)
     if not by_id:
-        tail = f"-proposal-{facts.proposal.digest}" if only_proposal and facts.proposal is not None else ""
-        name = file_name(found._at_once(), folder, f"{tail}{'.html' if html else '.md'}")
-        facts = replace(facts, name=name)
-    return written(partial(proposal_report if only_proposal else round_report, facts), folder, html)
+        facts = replace(facts, name=numbered(found))
+    return written(partial(round_report, facts), folder, html)
 
 
 def gather(found: Round, proposal: Proposal | None = None) -> Facts:
@@ -152,7 +647,7 @@ def gather(found: Round, proposal: Proposal | None = None) -> Facts:
         spread=spread(ran_on),
         reproduce=reproduce(found),
         store=home.store.name,
-        parent=_parent_trials(found),
+        comparison=None if found.parent is None else difference(found.parent, found),
         optimism=optimism,
         curves=curves,
         holdout_results=found.holdout_results,
@@ -180,11 +675,3 @@ def _review(found: Round, proposal: Proposal | None, analysis: Analysis | None) 
     with contextlib.suppress(ReviewError):  # read from the store, without its posterior
         return found.review(proposal)
     return None
-
-
-def _parent_trials(found: Round) -> pd.DataFrame | None:
-    """The parent's own trials, where they were judged by what this round is judged by."""
-    parent = found.parent
-    if parent is None or parent.node.judged_by != found._judged_by:
-        return None
-    return parent.trials

@@ -68,7 +68,7 @@ def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = 
         of = Round._of(self._context, part.node)
         write_whole(home / "trials.csv", _csv(of))
         if reports:
-            provided("round.report")(of, home, None, False, False, by_id=True)
+            provided("round.report")(of, home, None, False, by_id=True)
         rounds.append(part.id)
     made_folder(target)
     write_index(target, self._context.name, rounds)
