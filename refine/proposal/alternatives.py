@@ -15,7 +15,7 @@ from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_posit
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.proposal.posterior import Surrogate
-from refine.space.encoding import decode, encode, label
+from refine.space.encoding import encode, label
 from refine.space.space import Space
 from refine.utils.arrays import row_codes
 
@@ -35,22 +35,6 @@ class Offer:
     probability: float  # stated probability that fixing it there keeps a value within epsilon of the best
     reason: Reason  # why
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "name": self.name,
-            "value": encode(self.value),
-            "saving": float(f"{self.saving:.6g}"),
-            "probability": float(f"{self.probability:.6g}"),
-            "reason": self.reason.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Offer:
-        """The offer of :meth:`to_json`'s output."""
-        reason = Reason.from_json(data["reason"])
-        return cls(**{**data, "value": decode(data["value"]), "reason": reason})
-
 
 @dataclass(frozen=True)
 class Advice:
@@ -61,22 +45,6 @@ class Advice:
     judge: int  # how many, drawn evenly, bring enough good trials to judge every parameter
     seconds: float  # how long they take one after the other; NaN where no times are known
     reason: Reason  # why
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "n": self.n,
-            "hit": self.hit,
-            "judge": self.judge,
-            "seconds": float(f"{self.seconds:.6g}") if math.isfinite(self.seconds) else None,
-            "reason": self.reason.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Advice:
-        """The advice of :meth:`to_json`'s output."""
-        seconds = math.nan if data["seconds"] is None else data["seconds"]
-        return cls(**{**data, "seconds": seconds, "reason": Reason.from_json(data["reason"])})
 
 
 def offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:

@@ -16,13 +16,12 @@ from refine.analysis.conditions import unread_in
 from refine.analysis.evidence import GOOD, ParameterEvidence, level_positions
 from refine.analysis.finding import condition_of, mean_ratio, piled_up
 from refine.analysis.reason import Reason
-from refine.analysis.selection import good_rows
 from refine.design.space_filling import feasible
 from refine.space.categorical import Categorical
 from refine.space.edits import refined
 from refine.space.encoding import label
 from refine.space.limits import limit_of, widened
-from refine.space.parameters import Float, Integer, Parameter, Range
+from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.trials.frame import front_rows
 from refine.trials.goal import Goal
@@ -181,12 +180,8 @@ def beyond(
     What only makes a further goal better, as ever fewer units make a model cheaper, has no end. For the sake of such a goal a range
     goes on where the points of the front nearest to that end are no worse than the median trial in the first goal.
 
-    Args:
-        analysis: What was measured, of the goal in which the parameter is seen the clearest.
-        e: The part about this parameter.
-        new: What is left of its range.
-        optima: (draws,) its position at every draw's best value; ``None`` without a posterior.
-        first: The first goal's analysis, which is ``analysis`` itself where there is one goal.
+    ``analysis`` is of the goal in which the parameter is seen the clearest, ``first`` of the first goal; ``new`` is what is left of the
+    range, and ``optima`` are its positions at every draw's best value, (draws,), ``None`` without a posterior.
     """
     old = e.parameter
     assert isinstance(old, Range)
@@ -199,7 +194,9 @@ def beyond(
             new = _up_to_end(old, new, side)
         onto = new.low > old.low if side == "high" else new.high < old.high
         if share >= BEYOND or (onto and share >= NEAR):
-            why[side] = _trend(analysis, e, side)
+            level = e.levels[-1 if side == "high" else 0].label
+            values = {"parameter": e.name, "metric": analysis.metric, "side": side, "level": level, "q": e.q}
+            why[side] = Reason("improves_to_end", values)
     reasons: list[Reason] = []
     for at, reason in why.items():
         if (new.high < old.high) if at == "high" else (new.low > old.low):
@@ -243,30 +240,16 @@ def _up_to_end(old: Range, new: Range, side: str) -> Range:
     return new
 
 
-def _trend(analysis: Analysis, e: ParameterEvidence, side: str) -> Reason:
-    level = e.levels[-1 if side == "high" else 0].label
-    return Reason(
-        "improves_to_end",
-        {"parameter": e.name, "metric": analysis.metric, "side": side, "level": level, "q": e.q},
-    )
-
-
 def _limited(name: str, old: Range, wider: Range | None, side: str) -> list[Reason]:
     """The limit that stops a range, where it does."""
     limit = limit_of(name, old, side)
     if limit is None:
         return []
-    far = None if wider is None else wider.high if side == "high" else wider.low
-    short = (
-        far is None
-        or far == limit.at
-        or (
-            not limit.closed
-            and abs(far - limit.at) < 0.5 * abs(limit.at - (old.high if side == "high" else old.low))
-        )
-    )
-    if not short:
-        return []
+    if wider is not None:
+        edge, far = (old.high, wider.high) if side == "high" else (old.low, wider.low)
+        near = not limit.closed and abs(far - limit.at) < 0.5 * abs(limit.at - edge)
+        if far != limit.at and not near:
+            return []
     values = {"parameter": name, "side": side, "limit": label(float(limit.at)), "why": limit.why}
     return [Reason("limited", {**values, "widened": wider is not None})]
 
@@ -295,11 +278,8 @@ def reasons_of(
     found = analysis.findings[evidence.name]
     seen = found.of(*_EFFECTS, *_FAILS)
     earlier = [Reason("seen_earlier", {"parameter": evidence.name})] if seen_earlier and not seen else []
-    levels = (
-        [v.label for v, only in zip(evidence.levels, untried, strict=True) if only]
-        if untried is not None
-        else []
-    )
+    some = () if untried is None else zip(evidence.levels, untried, strict=True)
+    levels = [v.label for v, only in some if only]
     stays = [Reason("not_tried", {"parameter": evidence.name, "levels": levels})] if levels else []
     if kind == "keep":
         if not analysis.tested and evidence.read != 0:
@@ -330,61 +310,8 @@ def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason
     }
     if not tested:
         return [Reason("model_alone", what)]
-    values = {
-        "share": GOOD,
-        **what,
-        "here": here,
-        "there": there,
-        "n_here": sum(v.n for v in stay),
-        "n_there": sum(v.n for v in go),
-    }
+    counts = {"n_here": sum(v.n for v in stay), "n_there": sum(v.n for v in go)}
+    values = {"share": GOOD, **what, "here": here, "there": there, **counts}
     # Ratios are stated with two digits: what these don't tell apart is no contrast.
     level = here <= there or f"{here:.2g}" == f"{there:.2g}" or here < HARDLY
     return [Reason("model_only" if level else "contrast", values)]
-
-
-DECADE = 10.0
-"""Such a range spans this factor at least, ..."""
-
-LOWEST, CROWDED = 0.1, 0.5
-"""... and the lowest tenth of it holds this share of the good trials inside: more is known there than its levels can tell apart."""
-
-_EVEN = 3.0
-"""Gaps between levels that differ by less: levels by magnitude differ more."""
-
-
-class Rescaling(NamedTuple):
-    """A proposed range on a logarithmic scale."""
-
-    new: Float | Integer  # the same bounds, with levels by magnitude
-    factor: float  # upper bound by lower bound
-    crowded: int  # how many good trials have a value in the lowest tenth of the range
-    good: int  # how many have one in the range
-
-
-def by_magnitude(analysis: Analysis, change: Change) -> Rescaling | None:
-    """The range of a change on a logarithmic scale, where the evidence says that this resolves what is good; else ``None``.
-
-    So it is where the range was cut from above by what was found, spans a decade or more all the same, and most good trials inside
-    lie in its lowest tenth, which levels that are even by value leave to the lowest one. Not of a range that has a logarithmic
-    scale, a step, or levels by magnitude already.
-    """
-    old, new = change.old, change.new
-    if (
-        not (isinstance(old, Float | Integer) and isinstance(new, Float | Integer))
-        or new.log
-        or new.step is not None
-    ):
-        return None
-    low, high, before = float(new.grid[0]), float(new.grid[-1]), float(old.grid[-1])
-    if not 0 < low <= high / DECADE or high >= before:
-        return None
-    gaps = np.diff(np.asarray(old.grid, dtype=float))
-    if gaps.max() > _EVEN * gaps.min():
-        return None
-    values = np.asarray(analysis.table[change.name], dtype=float)
-    inside = good_rows(analysis, np.isfinite(values)) & (values >= low) & (values <= high)
-    good, crowded = int(inside.sum()), int((inside & (values <= low + LOWEST * (high - low))).sum())
-    if not good or crowded < CROWDED * good:
-        return None
-    return Rescaling(replace(new, levels=None, log=True), high / low, crowded, good)

@@ -25,19 +25,11 @@ WHAT = ("median", "best")
 def forecast(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> stats.Forecast | None:
-    """Forecasts the space-filling trials of a round on another space: see :class:`refine.stats.ChildForecast`.
+    """Forecasts the space-filling trials of a round on another space, in the metric's own sign: see :class:`refine.stats.ChildForecast`.
 
-    Args:
-        analysis: The evidence.
-        space: What the round will search. What lies beyond the analysed space is taken to be as at its edge.
-        n: How many space-filling trials it will run.
-        seed: Of the cells and of what is simulated on them.
-        skip: Keys of configurations that it will not run.
-
-    Returns:
-        The forecast, in the metric's own sign; ``None`` where the evidence says nothing about the space: it has other parameters, a
-        fixed one has another value, most of its cells hold choices that were never tried, nothing was varied,
-        or no space-filling trial is planned.
+    The round runs ``n`` of them, and no configuration whose key is in ``skip``. What lies beyond the analysed space is taken to be as at
+    its edge. ``None`` where the evidence says nothing about the space: it has other parameters, a fixed one has another value, most
+    of its cells hold choices that were never tried, nothing was varied, or no space-filling trial is planned.
     """
     if n < 1 or not known_enough(analysis):
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import level_values
+from refine.analysis.reason import plain
 from refine.proposal.preview import kept_of_top
 from refine.proposal.proposal import Proposal
 from refine.space.encoding import label
@@ -49,18 +50,8 @@ class Options(Shown):
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain data, a row per proposal."""
-        return [
-            {
-                "risk": o.risk,
-                "up_to": o.up_to,
-                "leaves": {name: list(labels) for name, labels in o.leaves.items()},
-                "volume_kept": float(f"{o.volume_kept:.9g}"),
-                "probability": o.probability if o.probability == o.probability else None,
-                "top": o.top,
-                "top_kept": o.top_kept,
-            }
-            for o in self.rows
-        ]
+        names = ("risk", "up_to", "leaves", "volume_kept", "probability", "top", "top_kept")
+        return [{name: plain(getattr(o, name)) for name in names} for o in self.rows]
 
     @property
     def now(self) -> Option:
@@ -85,20 +76,9 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
 
 def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> Option:
     top, top_kept = kept_of_top(analysis, proposal.space, allow_degenerate)
-    leaves = {}
-    for change in proposal.changes:
-        levels = level_values(change.old)
-        gone = ~change.new.contains(levels)
-        if gone.any():
-            leaves[change.name] = tuple(label(v) for v in levels[gone])
+    risk, claimed = proposal.risk, proposal.claim.probability
+    levels = {c.name: level_values(c.old)[~c.new.contains(level_values(c.old))] for c in proposal.changes}
+    leaves = {name: tuple(map(label, gone)) for name, gone in levels.items() if len(gone)}
     return Option(
-        risk=proposal.risk,
-        up_to=proposal.risk,
-        leaves=leaves,
-        volume_kept=proposal.volume_kept,
-        probability=proposal.claim.probability,
-        top=top,
-        top_kept=top_kept,
-        old=proposal.old,
-        space=proposal.space,
+        risk, risk, leaves, proposal.volume_kept, claimed, top, top_kept, proposal.old, proposal.space
     )

@@ -15,12 +15,12 @@ from refine.proposal.posterior import LEAST_INSIDE, Surrogate
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Bools
 
-MENU = (0.01, 0.05, 0.15, 0.3)
+RISKS = (0.01, 0.05, 0.15, 0.3)
 """Risks that are listed beside each other."""
 
 
 @dataclass(frozen=True, eq=False)
-class Menu:
+class Boxes:
     """Boxes by risk, each inside those of smaller risks."""
 
     frontier: stats.Frontier  # the path of boxes
@@ -53,31 +53,31 @@ class Menu:
         return pair
 
 
-def menu_given(
+def boxes_given(
     analysis: Analysis,
     surrogate: Surrogate,
     epsilon: float,
     risk: float,
     eligible: Collection[str],
     decided: Mapping[str, Parameter],
-) -> Menu | None:
-    """As :func:`menu_of`, of what is left where a person decided on some parameters; ``None`` where hardly a candidate is."""
+) -> Boxes | None:
+    """As :func:`boxes_of`, of what is left where a person decided on some parameters; ``None`` where hardly a candidate is."""
     inside = inside_of(surrogate.space.replace(decided), surrogate.space, surrogate.found, surrogate.columns)
     if not inside.all():
         if surrogate.front is not None or int(inside.sum()) < (1 if surrogate.exhaustive else LEAST_INSIDE):
             return None
         surrogate = surrogate.inside(inside)
-    return menu_of(analysis, surrogate, epsilon, risk, eligible, frozenset(decided))
+    return boxes_of(analysis, surrogate, epsilon, risk, eligible, frozenset(decided))
 
 
-def menu_of(
+def boxes_of(
     analysis: Analysis,
     surrogate: Surrogate,
     epsilon: float,
     risk: float,
     eligible: Collection[str] = (),
     decided: Collection[str] = (),
-) -> Menu:
+) -> Boxes:
     """Which levels stay, by risk, up to the largest that will be asked for.
 
     Nothing is dropped of a parameter unless it, or a pair it belongs to, was seen to matter, now or (``eligible``) earlier, or nothing
@@ -103,7 +103,7 @@ def menu_of(
     each = zip(looks, (surrogate, *surrogate.others), strict=True)
     best = np.concatenate([a.read_positions[s.posterior.best_known(1)] for a, s in each])
     read = reading(found, surrogate.candidates)
-    walk = stats.RiskPath(most=max(*MENU, risk), inside=1 if surrogate.exhaustive else LEAST_INSIDE)
+    walk = stats.RiskPath(most=max(*RISKS, risk), inside=1 if surrogate.exhaustive else LEAST_INSIDE)
     while True:
         axes = [
             stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
@@ -123,7 +123,7 @@ def menu_of(
         # What is cut alone at the largest risk is cut with its partner at none.
         halves = _halves(path.boxes[-1].keep, pairs, alone)
         if not halves:
-            return Menu(path, pairs, ranges, alone, stays)
+            return Boxes(path, pairs, ranges, alone, stays)
         frozen |= halves
 
 

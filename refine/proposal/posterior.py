@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,14 +128,9 @@ class Surrogate:
         return self.candidates[self.posterior.scores.argmax(axis=1)]
 
     @cached_property
-    def _good(self) -> dict[float, Bools]:
-        return {}
-
-    def good(self, epsilon: float) -> Bools:
+    def good(self) -> Callable[[float], Bools]:
         """(draws, c) whether a candidate is within epsilon of the best of a draw."""
-        if epsilon not in self._good:
-            self._good[epsilon] = self.posterior.within(epsilon)
-        return self._good[epsilon]
+        return cache(self.posterior.within)
 
     def good_at(self, j: int, epsilon: float) -> Floats:
         """(levels,) share of the draws with a value within epsilon of the best at each level of a parameter; NaN without candidates."""

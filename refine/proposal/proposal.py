@@ -19,10 +19,10 @@ from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, beyond, reasons_of, reopened, without_unread
-from refine.proposal.path import MENU, Menu, menu_given, menu_of
+from refine.proposal.path import RISKS, Boxes, boxes_given, boxes_of
 from refine.proposal.posterior import Region, Surrogate, surrogate_of
 from refine.space.edits import narrowed, on_levels
-from refine.space.encoding import digest, dumps
+from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.utils.action import Action
@@ -165,8 +165,7 @@ class Proposal(Shown):
     @property
     def risks(self) -> tuple[float, ...]:
         """Risks that are listed beside each other: 1, 5, 15 and 30 %, and those that were asked for."""
-        asked = self.risk if self._made_of is None else self._made_of.most
-        return tuple(sorted({*MENU, asked, self.risk}))
+        return tuple(sorted({*RISKS, self.risk, *([] if self._made_of is None else [self._made_of.most])}))
 
     def at(self, risk: float) -> Proposal:
         """The proposal for another risk, from 0.01 to 0.3, or to what this one was made for, of the same posterior.
@@ -180,7 +179,7 @@ class Proposal(Shown):
                 "a proposal that was read back can't be moved; make it anew",
                 Action("round.propose", risk=risk),
             )
-        most = max(*MENU, self._made_of.most)
+        most = max(*RISKS, self._made_of.most)
         if risk > most:
             raise AnalysisError(
                 f"risk must be <= {most:g} here, got {risk:g}; propose it", Action("round.propose", risk=risk)
@@ -206,8 +205,8 @@ class Proposal(Shown):
             "volume_kept": plain(self.volume_kept),
             "claim": claim,
             **{name: getattr(self, name) for name in _SAME},
-            "offers": [offer.to_json() for offer in self.offers],
-            "advice": None if self.advice is None else self.advice.to_json(),
+            "offers": [_data_of(offer, value=encode(offer.value)) for offer in self.offers],
+            "advice": None if self.advice is None else _data_of(self.advice),
             **({"subject_to": list(self.subject_to)} if self.subject_to else {}),
         }
 
@@ -218,6 +217,9 @@ class Proposal(Shown):
 
         def numbers(of: Mapping[str, Any], *names: str) -> dict[str, Any]:
             return {**of, **{name: math.nan if of[name] is None else of[name] for name in names}}
+
+        def reasoned(of: Mapping[str, Any]) -> dict[str, Any]:
+            return {**of, "reason": Reason.from_json(of["reason"])}
 
         changes = [
             {**numbers(c, "q", "risk"), "reasons": tuple(map(Reason.from_json, c["reasons"]))}
@@ -230,8 +232,8 @@ class Proposal(Shown):
             changes=tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in changes),
             volume_kept=data["volume_kept"],
             claim=Claim(**{**numbers(data["claim"], "probability", "scope"), "others": others}),
-            offers=tuple(map(Offer.from_json, data["offers"])),
-            advice=None if data["advice"] is None else Advice.from_json(data["advice"]),
+            offers=tuple(Offer(**{**reasoned(o), "value": decode(o["value"])}) for o in data["offers"]),
+            advice=None if (a := data["advice"]) is None else Advice(**reasoned(numbers(a, "seconds"))),
             subject_to=tuple(data.get("subject_to", ())),
             **{name: data[name] for name in _SAME},
         )
@@ -247,7 +249,7 @@ class _MadeOf:
 
     analysis: Analysis
     surrogate: Surrogate | None
-    menu: Menu | None
+    boxes: Boxes | None
     claim: Claim  # without its probability
     outer: Space | None
     eligible: frozenset[str]
@@ -330,7 +332,7 @@ def propose(
         known = [other for other in others if other is not None]
         epsilons = [first.epsilon, *(t.epsilon for t in further)]
         surrogate = surrogate.joined(known, epsilons) if len(known) == len(others) else None
-    menu = None if surrogate is None else menu_of(analysis, surrogate, first.epsilon, risk, eligible)
+    boxes = None if surrogate is None else boxes_of(analysis, surrogate, first.epsilon, risk, eligible)
     draws = 0 if surrogate is None else surrogate.draws
     exist = feasible(analysis.space)
     claim = Claim(
@@ -344,7 +346,7 @@ def propose(
         stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
     )
     return _at(
-        _MadeOf(analysis, surrogate, menu, claim, outer, frozenset(eligible), float(risk)), float(risk)
+        _MadeOf(analysis, surrogate, boxes, claim, outer, frozenset(eligible), float(risk)), float(risk)
     )
 
 
@@ -390,10 +392,10 @@ def _changes(
     def made(changes: Sequence[Change]) -> Space:
         return space.replace({**{c.name: c.new for c in changes if c.kind != "keep"}, **decided})
 
-    if surrogate is not None and made_of.menu is not None:
-        stay = made_of.menu.levels(risk)
+    if surrogate is not None and made_of.boxes is not None:
+        stay = made_of.boxes.levels(risk)
         if decided:
-            again = menu_given(
+            again = boxes_given(
                 analysis, surrogate, epsilon, max(risk, made_of.most), made_of.eligible, decided
             )
             stay = stay if again is None else [a | b for a, b in zip(stay, again.levels(risk), strict=True)]
@@ -456,9 +458,15 @@ def _change(made_of: _MadeOf, j: int, first: Analysis, keep: Bools | None = None
     kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
     if isinstance(old, Range) and isinstance(new, Range) and (new.low < old.low or new.high > old.high):
         kind = "widen"
-    untried = None if made_of.menu is None else made_of.menu.untried[j]
+    untried = None if made_of.boxes is None else made_of.boxes.untried[j]
     reasons = reasons_of(analysis, e, kind, new, ends, e.name in made_of.eligible, untried)
     return Change(e.name, kind, old, new, old.volume_kept(new) if kind != "keep" else 1.0, e.q, reasons)
+
+
+def _data_of(found: Offer | Advice, **shown: Any) -> dict[str, Any]:
+    """Plain data of an offer or advice, but for what is ``shown`` otherwise."""
+    fields = {**vars(found), "reason": found.reason.to_json(), **shown}
+    return {name: plain(value) for name, value in fields.items()}
 
 
 def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:

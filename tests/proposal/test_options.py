@@ -12,9 +12,8 @@ import objectives
 import refine
 from refine import Float, Integer, Space
 from refine.errors import DesignError, ReviewError
-from refine.proposal.change import by_magnitude
 from refine.proposal.options import Option
-from refine.proposal.path import MENU
+from refine.proposal.path import RISKS
 from refine.report.pages.preview import leaves_text, risks_text
 
 OLD = Space(
@@ -57,7 +56,7 @@ def test_rows_differ_and_cover_every_risk(tmp_path):
         options = review.options()
         spaces = [row.space for row in options.rows]
         assert all(a != b for a, b in itertools.pairwise(spaces))
-        assert (options.rows[0].risk, options.rows[-1].up_to) == (min(MENU), max(MENU))
+        assert (options.rows[0].risk, options.rows[-1].up_to) == (min(RISKS), max(RISKS))
         assert all(a.up_to < b.risk for a, b in zip(options.rows, options.rows[1:], strict=False))
         assert options.now.space == review.proposal.space
         assert options.now.risk <= 0.1 <= options.now.up_to
@@ -127,53 +126,3 @@ def test_a_small_space_is_run_whole_and_what_cannot_work_is_said(review):
         review.preview(n=0)
     with pytest.raises(DesignError, match="workers must be a whole number >= 1"):
         review.preview(workers=1.5)
-
-
-LINEAR = refine.Float(1e-4, 0.1, levels=12)
-
-
-def reviewed(objective, x, n=60):
-    space = {"x": x, "d": (0.0, 0.5, 6)}
-    tree = refine.Tree("q", store="sqlite://")
-    root = tree.add_round(space, lambda p: objective(p["x"]) - 0.1 * p["d"], n=n, seed=1)
-    return root.run(progress=False).propose(risk=0.05)
-
-
-def offered(review):
-    (change,) = [c for c in review.proposal.changes if c.name == "x"]
-    return by_magnitude(review.analysis, change)
-
-
-def by_decades(x):
-    return -abs(math.log10(x) + 3.2)
-
-
-@pytest.mark.slow
-def test_what_is_good_at_the_low_end_of_decades_is_offered_by_magnitude():
-    review = reviewed(by_decades, LINEAR)
-    found = offered(review)
-    assert found.new.log
-    assert (found.new.low, found.new.high) == (review.space["x"].low, review.space["x"].high)
-    assert found.factor >= 10
-    assert found.crowded >= found.good / 2
-    assert "on a logarithmic scale have the levels" in " ".join(str(review.why()).split())
-    # The call that it prints is one that can be made, and the child finds what the levels before could not tell apart.
-    child = review.edit(x=found.new).accept(n=24, note="by magnitude").run(progress=False)
-    assert child.space["x"].log
-    assert abs(math.log10(child.best["x"]) + 3.2) < 0.3 < abs(math.log10(review.round.best["x"]) + 3.2)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("objective", "x"),
-    [
-        (lambda x: -((x - 0.04) ** 2), LINEAR),  # good in the middle of the scale
-        (by_decades, refine.Float(1e-4, 0.1, levels=12, log=True)),
-        (lambda x: -x, refine.Float(0.0, 1.0, levels=12)),  # zero has no magnitude
-        (lambda x: 0.0, LINEAR),  # nothing is known of it
-    ],
-)
-def test_nothing_is_offered_elsewhere(objective, x):
-    review = reviewed(objective, x, n=40)
-    assert offered(review) is None
-    assert "logarithmic" not in str(review.details)

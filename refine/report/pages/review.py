@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refine.analysis.conditions import declared
-from refine.proposal.change import Change, by_magnitude
+from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
 from refine.report.pages.analysis import best_text, caution_facts
 from refine.report.pages.phrases import belief_block, noise_clause
@@ -29,7 +29,7 @@ from refine.space.literals import python_text
 from refine.space.parameters import Range, levels_text
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import join, number, percent, plural, probability
+from refine.utils.format import join, percent, plural, probability
 from refine.utils.provided import page_for
 
 
@@ -129,7 +129,7 @@ def _folds(review: Review) -> list[Fold]:
         ("What you changed", "edits"): _changes(review),
         ("What others suggest", "suggestions"): _suggestions(review),
         ("What is believed", "belief"): [] if analysis.belief is None else [belief_block(analysis.belief)],
-        ("What could be declared", "offers"): [*_conditions(review), *_scales(review)],
+        ("What could be declared", "offers"): [*_conditions(review)],
         ("Caution", "caution"): [Text(sentence(c), "warn") for c in analysis.cautions],
     }
     return [*folds, *(Fold(title, tuple(blocks), about) for (title, about), blocks in more.items() if blocks)]
@@ -180,24 +180,6 @@ def _conditions(review: Review) -> list[Block]:
         for name, new in declarations.items()
         if new is not None
     ]
-
-
-def _scales(review: Review) -> list[Block]:
-    """Ranges that the trials showed to be told apart by magnitude, on a logarithmic scale, to take for the next round."""
-    blocks: list[Block] = []
-    for change in review.proposal.changes:
-        found = by_magnitude(review.analysis, change)
-        if found is None or review.space.get(change.name) != change.new:
-            continue
-        text = (
-            f"{change.name}: {found.crowded} of the {plural(found.good, 'good trial')} in what is proposed lie in its lowest tenth, and it "
-            f"spans a factor of {number(found.factor, 3)}, so that levels that are even by value can't tell them apart. The same bounds on a "
-            f"logarithmic scale have the levels {levels_text(found.new.grid)}:"
-        )
-        blocks.append(
-            Text(text, "faint", Action("review.edit", **{change.name: Symbol(python_text(found.new))}))
-        )
-    return blocks
 
 
 def _changes(review: Review) -> list[Block]:
