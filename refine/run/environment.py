@@ -83,10 +83,6 @@ def _git(folder: Path, *arguments: str) -> str:
     return found.stdout.strip()
 
 
-TOGETHER = "together"
-"""Under this name an environment has how many trials ran at once; only of an objective that runs several."""
-
-
 def spread(environments: Sequence[tuple[Mapping[str, str], int]]) -> dict[str, dict[str, int]]:
     """What differs between the environments of a round's trials: name -> value -> number of trials, most frequent first.
 
@@ -97,9 +93,7 @@ def spread(environments: Sequence[tuple[Mapping[str, str], int]]) -> dict[str, d
     for name in names:
         counts: Counter[str] = Counter()
         for found, count in environments:
-            value = found.get(name, "-")
-            # How many ran together depends on what was left to run; whether any did is what may tell trials apart.
-            counts["yes" if name == TOGETHER and name in found else value] += count
+            counts[found.get(name, "-")] += count
         if len(counts) > 1:
             out[name] = dict(counts.most_common())
     return out

@@ -14,7 +14,6 @@ import math
 import random
 import sys
 import time
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import ModuleType
@@ -24,15 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.design.pruning import Limit
-from refine.errors import ObjectiveError, RefineWarning, UnknownNameError, did_you_mean
+from refine.errors import ObjectiveError, UnknownNameError, did_you_mean
 from refine.run.identity import objective_name
 from refine.run.outcome import Outcome, Task, as_float, by_text, raised, returned
 from refine.run.protocols import Objective
 from refine.space.encoding import decode, thaw
 from refine.trials.trial import Examples
-from refine.utils.format import plural
-
-_ERROR_LENGTH = 20_000
 
 MOST_EXAMPLES = 2_000
 MOST_NUMBERS = 20_000  # predictions that are kept of one trial: examples, and examples times outputs
@@ -280,37 +276,6 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     finally:
         _running.reset(token)
     return _outcome(task, running, read, result, time.perf_counter() - started)
-
-
-def evaluate_many(objective: Objective, tasks: Sequence[Task], with_trial: bool) -> list[Outcome]:
-    """Runs trials together in this process, by an objective that has a ``run_many``.
-
-    Each took an equal share of the time. If the objective can't run these together, they run one by one, with a warning.
-    """
-    trials = [RunningTrial(task.seed) for task in tasks]
-    reads: list[set[str]] = [set() for _ in tasks]
-    started = time.perf_counter()
-    try:
-        configurations = [_configuration(task, read) for task, read in zip(tasks, reads, strict=True)]
-        seed_everything(tasks[0].seed)
-        started = time.perf_counter()
-        results = list(objective.run_many(configurations, trials))  # type: ignore[attr-defined]  # such an objective
-        if len(results) != len(tasks):
-            raise ObjectiveError(
-                f"run_many must return one result per configuration, got {len(results)} for {len(tasks)}"
-            )
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  # one trial's fault must not be the others'
-        warnings.warn(
-            f"{objective_name(objective)}: run_many failed for {plural(len(tasks), 'trial')}, which run one by one "
-            f"instead ({type(error).__name__}: {error})",
-            RefineWarning,
-            stacklevel=2,
-        )
-        return [evaluate(objective, task, with_trial) for task in tasks]
-    each = (time.perf_counter() - started) / len(tasks)
-    return [_outcome(*member, each) for member in zip(tasks, trials, reads, results, strict=True)]
 
 
 def _configuration(task: Task, read: set[str]) -> Configuration:

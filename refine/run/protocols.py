@@ -1,7 +1,7 @@
 """What an objective may offer beside being callable; docs/testing.md lists it. A member that is ``None`` counts as not there.
 
 An objective is a function of a configuration, or of a configuration and the running trial. An object that is called as one may
-have ``name``, ``fingerprint``, ``code``, ``stops``, ``prepare``, ``run_many``, ``most_together``, ``holdout``, ``trained``,
+have ``name``, ``fingerprint``, ``code``, ``stops``, ``prepare``, ``holdout``, ``trained``,
 ``save_model`` and ``load_model``; :class:`refine.keras.KerasObjective` has them. Of one with ``func``, as ``functools.partial`` has
 it, or with ``model``, that function's source is meant where a file or a name is looked for.
 """

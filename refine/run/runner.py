@@ -142,7 +142,6 @@ def run_round(
             options,
             stop=lambda: stop() or over(),
             ahead=ahead,
-            together=steered is None and not learns,
         )
         for task, outcome in outcomes:
             held()

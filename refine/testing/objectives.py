@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refine.design.space_filling import Uniform, draw, feasible
-from refine.errors import ObjectiveError, RefineWarning
-from refine.run.objective import Configuration, RunningTrial, evaluate, evaluate_many, wants_trial
+from refine.errors import ObjectiveError
+from refine.run.objective import Configuration, RunningTrial, evaluate, wants_trial
 from refine.run.outcome import Outcome, Task
 from refine.run.protocols import Objective
-from refine.run.workers.batches import most_together, runs_many
 from refine.space.space import Space, configuration_key, encode_configuration
 
 _SEEDS = (20_231, 977)
@@ -143,33 +141,6 @@ def travels(case: _Case) -> Iterator[str]:
             yield f"a copy of it, as workers get one, gave {theirs.metrics or theirs.state}, it {ours.metrics or ours.state}"
 
 
-def runs_together(case: _Case) -> Iterator[str]:
-    """What several give together is what each gives alone, whoever else is there and in which order."""
-    if not runs_many(case.objective) or len(case.configurations) < 2:
-        return
-    several = case.configurations[: most_together(case.objective)]
-    alone = [case.run(configuration, _SEEDS[0]) for configuration in several]
-    for order in (1, -1):
-        tasks = [_task(configuration, _SEEDS[0]) for configuration in several[::order]]
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            together = evaluate_many(case.objective, tasks, wants_trial(case.objective))[::order]
-        yield from (str(w.message) for w in said if issubclass(w.category, RefineWarning))
-        for configuration, one, among in zip(several, alone, together, strict=True):
-            if one.state != among.state or not _close(one.metrics, among.metrics):
-                yield (
-                    f"with {configuration} it gave {one.metrics or one.state} alone, and {among.metrics or among.state} "
-                    f"among {len(several)}"
-                )
-                return
-
-
-def _close(a: dict[str, float], b: dict[str, float]) -> bool:
-    return a.keys() == b.keys() and all(
-        np.isclose(a[name], b[name], rtol=1e-6, atol=1e-6, equal_nan=True) for name in a
-    )
-
-
 def reports(case: _Case) -> Iterator[str]:
     """Every epoch has every metric that any epoch has."""
     for configuration in case.configurations[:1]:
@@ -204,7 +175,6 @@ CHECKS: tuple[Callable[[_Case], Iterator[str]], ...] = (
     keeps_seeds,
     keeps_params,
     travels,
-    runs_together,
     reports,
     takes_every_level,
 )
@@ -287,10 +257,6 @@ class ObjectiveContract(ABC):
     def test_it_travels_to_workers(self) -> None:
         """And gives the same there."""
         self._holds(travels)
-
-    def test_trials_that_run_together_do_not_change_each_other(self) -> None:
-        """Where it has ``run_many``: what several give is what each gives alone."""
-        self._holds(runs_together)
 
     def test_it_reports_whole_epochs(self) -> None:
         """Every epoch has every metric."""

@@ -210,11 +210,6 @@ def check_meant(objective: str, metric: object, direction: str | None) -> None:
         )
 
 
-def reads_like_a_metric(name: str) -> bool:
-    """Whether a name has a word that metrics have, such as loss or accuracy."""
-    return any(_LESS.fullmatch(word) or _MORE.fullmatch(word) for word in _words(name))
-
-
 def _words(name: str) -> set[str]:
     return set(re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
 

@@ -24,7 +24,6 @@ from refine.run.objective import wants_trial
 from refine.run.outcome import Outcome, Task, crashed
 from refine.run.protocols import Objective
 from refine.run.resources import Resources
-from refine.run.workers.batches import Batches
 from refine.run.workers.child import ChildDiedError, run_in_child
 from refine.run.workers.packed_objective import PackedObjective, pack
 from refine.run.workers.perform import WANTED, perform, prepare, run
@@ -45,11 +44,6 @@ LOST_SECONDS = 600.0
 _ASK_EVERY = 5.0
 
 
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
-
-
 def outcomes_of(
     stack: contextlib.ExitStack,
     objective: Objective,
@@ -57,25 +51,23 @@ def outcomes_of(
     count: int,
     resources: Resources,
     *,
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] = lambda: False,
     ahead: int = PER_WORKER,
-    together: bool = True,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks in this process, on an executor, or on subprocesses that live as long as ``stack``.
 
-    A task whose worker dies while it runs, with those that ran together with it, is tried once more when nothing else is
-    running; if its worker dies again it is ``crashed``. One that was only waiting for that worker is handed out again. With a
-    limit even one worker is a subprocess, since this process can't be killed.
+    A task whose worker dies while it runs is tried once more when nothing else is running; if its worker dies again it is
+    ``crashed``. One that was only waiting for that worker is handed out again. With a limit even one worker is a subprocess,
+    since this process can't be killed.
 
-    Tasks are taken lazily, never more than ``ahead`` per worker are under way, and there are ``count`` of them, for not to
-    start more workers. ``stop`` is asked before one is handed out; once it is true, what runs comes to its end and nothing
-    else. Several may run at once where ``together`` says so, by an objective that offers it.
+    Tasks are taken lazily, never more than ``ahead`` per worker are under way, and there are ``count`` of them, for not to start
+    more workers. ``stop`` is asked before one is handed out; once it is true, what runs comes to its end and nothing else.
     """
     tasks = itertools.takewhile(lambda _: not stop(), tasks)
     with_trial = wants_trial(objective)
-    batches = Batches(objective, count, resources.workers, wanted=together and not resources.limits.any)
     if resources.in_this_process:
-        return _run_here(objective, tasks, with_trial, resources.threads, batches)
+        prepare(objective, resources.threads)
+        return ((task, run(objective, task, with_trial, resources.threads)) for task in tasks)
     packed = pack(objective)  # what can't travel is said before anything is started
     folder = stack.enter_context(own_folder())
     if (executor := resources.executor) is not None:
@@ -86,19 +78,7 @@ def outcomes_of(
         pool = stack.enter_context(pool_of(*start))
         watchdog = stack.enter_context(Watchdog(folder, resources.limits))
         way = _Way(pool.submit, lambda _: None, watchdog)
-    return _Dispatch(way, packed, folder, tasks, resources, batches, stop).outcomes(ahead)
-
-
-def _run_here(
-    objective: Objective, tasks: Iterable[Task], with_trial: bool, threads: int, batches: Batches
-) -> Iterator[tuple[Task, Outcome]]:
-    """Runs tasks one after the other, or batch after batch, in this process."""
-    prepare(objective, threads)
-    todo = iter(tasks)
-    while batch := batches.take(lambda: next(todo, None)):
-        outcomes = run(objective, batch, with_trial, threads, together=batches.together)
-        batches.tell(outcomes)
-        yield from zip(batch, outcomes, strict=True)
+    return _Dispatch(way, packed, folder, tasks, resources, stop).outcomes(ahead)
 
 
 class _Way(NamedTuple):
@@ -107,6 +87,14 @@ class _Way(NamedTuple):
     submit: Callable[[bytes], Future[bytes]]  # has somebody run a packed job
     check: Callable[[bool], None]  # raises where nobody is left to run one; told whether a job was just lost
     watchdog: Watchdog | None  # over workers on this machine; ``None`` of others
+
+
+class _UnderWay(NamedTuple):
+    """A task that was handed out."""
+
+    token: int  # number of its job
+    since: float  # when, in seconds since the epoch
+    task: Task
 
 
 class _Dispatch:
@@ -119,10 +107,9 @@ class _Dispatch:
         folder: Path,
         tasks: Iterable[Task],
         resources: Resources,
-        batches: Batches,
         stop: Callable[[], bool],
     ) -> None:
-        self._way, self._packed, self._batches, self._stop = way, packed, batches, stop
+        self._way, self._packed, self._stop = way, packed, stop
         self._threads, self._workers = resources.threads, resources.workers
         self._marks = str(folder) if way.watchdog else None
         self._inline = packed.inline()
@@ -130,7 +117,7 @@ class _Dispatch:
         self._todo = iter(tasks)
         self._again: deque[Task] = deque()
         self._alone: deque[Task] = deque()
-        self._under_way: dict[Future[bytes], tuple[int, float, tuple[Task, ...]]] = {}
+        self._under_way: dict[Future[bytes], _UnderWay] = {}
         # Waiting for all would look at each of thousands every time.
         self._ended: SimpleQueue[Future[bytes]] = SimpleQueue()
         self._tried: set[tuple[str, int, int]] = set()
@@ -142,30 +129,34 @@ class _Dispatch:
         stop, under_way, most = self._stop, self._under_way, ahead * self._workers
         try:
             while True:
-                while not stop() and len(under_way) < most and (batch := self._batches.take(self._next_task)):
-                    self._submit(batch, together=self._batches.together)
+                while not stop() and len(under_way) < most and (task := self._next_task()) is not None:
+                    self._submit(task)
                 if stop():
                     self._cancel_unbegun()
                 if not under_way:
                     if not self._alone or stop():
                         return
-                    self._submit((self._alone.popleft(),), together=False)
+                    self._submit(self._alone.popleft())
                 lost = False
                 refused: ObjectiveError | None = None
                 for future in self._waited():
                     if future not in under_way:  # was cancelled
                         continue
-                    token, since, batch = under_way.pop(future)
+                    job = under_way.pop(future)
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
+                    outcome = None
                     if error is None:
-                        self._forget(token)
-                        yield from self._answered(future.result(), batch)
+                        outcome = self._answered(future.result(), job.task)
                     elif (stopped := self._stopping(error)) is not None:
                         refused = stopped  # raised once those that ended beside it are stored
+                        continue
                     else:
                         lost = True
-                        yield from self._lost(token, since, batch, error)
-                        self._forget(token)
+                        outcome = self._lost(job, error)
+                    if self._way.watchdog is not None:
+                        self._way.watchdog.forget(job.token)
+                    if outcome is not None:
+                        yield job.task, outcome
                 if (refused := refused or self._homeless()) is not None:
                     raise refused
                 self._way.check(lost)
@@ -176,28 +167,26 @@ class _Dispatch:
     def _next_task(self) -> Task | None:
         return self._again.popleft() if self._again else next(self._todo, None)
 
-    def _submit(self, batch: tuple[Task, ...], *, together: bool, whole: bool = False) -> None:
+    def _submit(self, task: Task, *, whole: bool = False) -> None:
         token = next(self._tokens)
         inline = self._packed.inline(whole=True) if whole else self._inline
-        objective, tasks = (inline, self._path, self._packed.name), tuple(map(tuple, batch))
-        job = Job(*objective, tasks, together, self._threads, sys.path, self._marks, token, LOAD_SECONDS)
+        objective = inline, self._path, self._packed.name
+        job = Job(*objective, tuple(task), self._threads, sys.path, self._marks, token, LOAD_SECONDS)
         try:
             future = self._way.submit(job.packed())
-        except (
-            Exception
-        ) as error:  # a pool one of whose processes died takes nothing any more, nor a client that was closed
+        except Exception as error:  # a pool one of whose processes died, or a client that was closed
             raise RoundStoppedError(
                 f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
                 "run again with a new executor, or with workers=N, where a dead process costs one trial"
             ) from error
-        self._under_way[future] = token, time.time(), batch
+        self._under_way[future] = _UnderWay(token, time.time(), task)
         future.add_done_callback(self._ended.put)
 
     def _cancel_unbegun(self) -> None:
-        watchdog = self._way.watchdog
-        for future, (token, *_) in list(self._under_way.items()) if watchdog else ():
-            if watchdog is not None and watchdog.begun(token) is None and future.cancel():
-                del self._under_way[future]
+        if (watchdog := self._way.watchdog) is not None:
+            for future, job in list(self._under_way.items()):
+                if watchdog.begun(job.token) is None and future.cancel():
+                    del self._under_way[future]
 
     def _waited(self) -> list[Future[bytes]]:
         """All that have ended, once one has; none after a while."""
@@ -208,13 +197,12 @@ class _Dispatch:
                 futures.append(self._ended.get_nowait())
         return futures
 
-    def _answered(self, answer: bytes, batch: tuple[Task, ...]) -> Iterator[tuple[Task, Outcome]]:
+    def _answered(self, answer: bytes, task: Task) -> Outcome | None:
         if answer != WANTED:
-            outcomes = [Outcome(*fields) for fields in pickle.loads(answer)]
-            self._batches.tell(outcomes)
-            yield from zip(batch, outcomes, strict=True)
-        elif not self._stop():
-            self._submit(batch, together=self._batches.together, whole=True)
+            return Outcome(*pickle.loads(answer))
+        if not self._stop():
+            self._submit(task, whole=True)
+        return None
 
     def _stopping(self, error: BaseException) -> ObjectiveError | None:
         """The error, if it ends the round and not a trial."""
@@ -233,36 +221,28 @@ class _Dispatch:
             "leave it alone until the round has ended"
         )
 
-    def _lost(
-        self, token: int, since: float, batch: tuple[Task, ...], error: BaseException
-    ) -> Iterator[tuple[Task, Outcome]]:
-        """Tasks whose worker is gone: those that ended so; the others are kept to be handed out again, or tried alone."""
-        watchdog = self._way.watchdog
-        begun = None if watchdog is None else watchdog.begun(token)
-        ending = None if watchdog is None else watchdog.ending(token)
+    def _lost(self, job: _UnderWay, error: BaseException) -> Outcome | None:
+        """How a task ended whose worker is gone; ``None`` where it is kept to be handed out again, or tried alone."""
+        watchdog, task = self._way.watchdog, job.task
+        begun = None if watchdog is None else watchdog.begun(job.token)
+        ending = None if watchdog is None else watchdog.ending(job.token)
+        identity = (task.key, task.replicate, task.attempt)
+        if ending is not None and ending.state == State.TIMEOUT:
+            return ending
         innocent = watchdog is not None and (begun is None or begun.phase == ENDED)
-        seconds = max(
-            0.0, time.time() - (since if watchdog is None or begun is None else watchdog.since(begun))
-        )
-        for task in batch:
-            identity = (task.key, task.replicate, task.attempt)
-            if ending is not None and ending.state == State.TIMEOUT:
-                yield task, ending
-            elif innocent and self._unbegun[identity] < _UNBEGUN:
-                self._unbegun[identity] += 1
-                self._again.append(task)
-            elif identity not in self._tried:
-                self._tried.add(identity)
-                self._alone.append(task)
-            elif ending is not None:
-                yield task, crashed(str(ending.error), ending.seconds, died=True)
-            else:
-                died = watchdog is None or isinstance(error, ChildDiedError)
-                yield task, crashed(f"{type(error).__name__}: {error}", seconds, died=died)
-
-    def _forget(self, token: int) -> None:
-        if self._way.watchdog is not None:
-            self._way.watchdog.forget(token)
+        if innocent and self._unbegun[identity] < _UNBEGUN:
+            self._unbegun[identity] += 1
+            self._again.append(task)
+            return None
+        if identity not in self._tried:
+            self._tried.add(identity)
+            self._alone.append(task)
+            return None
+        if ending is not None:
+            return crashed(str(ending.error), ending.seconds, died=True)
+        since = job.since if watchdog is None or begun is None else watchdog.since(begun)
+        died = watchdog is None or isinstance(error, ChildDiedError)
+        return crashed(f"{type(error).__name__}: {error}", max(0.0, time.time() - since), died=died)
 
 
 def run_task(job: bytes) -> bytes:

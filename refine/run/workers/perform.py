@@ -8,11 +8,11 @@ import pickle
 import platform
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from refine.errors import ObjectiveError, RoundStoppedError
-from refine.run.environment import TOGETHER, environment
-from refine.run.objective import evaluate, evaluate_many, wants_trial
+from refine.run.environment import environment
+from refine.run.objective import evaluate, wants_trial
 from refine.run.outcome import Outcome, Task, raised
 from refine.run.protocols import Objective, offers
 from refine.run.workers.packed_objective import unpack
@@ -26,7 +26,7 @@ _loading = threading.Lock()
 
 
 def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
-    """Runs a packed :class:`Job` in this process: pickled outcomes, nothing where the objective is not here.
+    """Runs a packed :class:`Job` in this process: a pickled outcome, nothing where the objective is not here.
 
     It is unpacked once; ``loaded`` is called when it is there, before the trial begins. Raises RoundStoppedError: the job
     comes from another version, or the objective can't be loaded here.
@@ -46,28 +46,18 @@ def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
             objective, with_trial = _loaded[job.name]
         begin()
         loaded()
-        tasks = [Task(*fields) for fields in job.tasks]
         try:
-            outcomes = run(objective, tasks, with_trial, job.threads, together=job.together)
+            outcome = run(objective, Task(*job.task), with_trial, job.threads)
         except (
             KeyboardInterrupt
         ) as error:  # nobody presses Ctrl-C at a worker: the objective itself raised it
-            outcomes = [raised(error)._replace(environment=environment(job.threads))] * len(tasks)
-        return pickle.dumps([tuple(outcome) for outcome in outcomes])
+            outcome = raised(error)._replace(environment=environment(job.threads))
+        return pickle.dumps(tuple(outcome))
 
 
-def run(
-    objective: Objective, tasks: Sequence[Task], with_trial: bool, threads: int, *, together: bool
-) -> list[Outcome]:
-    """Runs tasks in this process, together or one by one, and notes what they ran on."""
-    if together:
-        outcomes = evaluate_many(objective, tasks, with_trial)
-    else:
-        outcomes = [evaluate(objective, task, with_trial) for task in tasks]
-    ran_on = environment(threads)  # after them: a trial may be the first to load Keras
-    if together:
-        ran_on[TOGETHER] = str(len(tasks))
-    return [outcome._replace(environment=ran_on) for outcome in outcomes]
+def run(objective: Objective, task: Task, with_trial: bool, threads: int) -> Outcome:
+    """Runs a task in this process, and notes what it ran on: after it, since a trial may be the first to load Keras."""
+    return evaluate(objective, task, with_trial)._replace(environment=environment(threads))
 
 
 def _load(job: Job) -> Objective | None:

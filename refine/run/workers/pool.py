@@ -17,7 +17,7 @@ _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default
 
 
 class Pool:
-    """Subprocesses, each of which runs one trial at a time, for a thread each. A context manager.
+    """Subprocesses, each of which runs one trial at a time, for a thread each.
 
     They start from a clean interpreter: nothing is forked after TensorFlow is loaded, and a script without a main
     guard is not run again. Jobs and answers go through a pipe of each, which has no address: nobody else can send one.
@@ -32,10 +32,8 @@ class Pool:
         self._children = Children(lambda number: _environment(threads, number, devices))
         self._serving = ThreadPoolExecutor(count, thread_name_prefix="refine-worker")
 
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Ends the workers, whatever they do."""
         self._children.end()
         self._serving.shutdown(cancel_futures=True)
         self._children.close()
@@ -46,15 +44,14 @@ class Pool:
 
 
 @contextlib.contextmanager
-def workers_kept() -> Iterator[None]:
+def workers_kept() -> Iterator[list[Pool]]:
     """While the block runs, what runs one round after the other has the workers of the last one, which have loaded everything."""
-    if _kept.get() is not None:
-        yield
+    if (pools := _kept.get()) is not None:
+        yield pools
         return
-    pools: list[Pool] = []
-    token = _kept.set(pools)
+    token = _kept.set(pools := [])
     try:
-        yield
+        yield pools
     finally:
         _kept.reset(token)
         _close(pools)
@@ -65,24 +62,21 @@ def pool_of(
     workers: int, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
 ) -> Iterator[Pool]:
     """Workers for so many tasks, as many as that or as there may be: new ones, or those that are kept."""
-    pools, fewest, options = _kept.get(), min(workers, count), (threads, loading, devices)
-    if pools is None:
-        with Pool(fewest, *options) as pool:
-            yield pool
-        return
-    if not (pools and fewest <= pools[0].asked[0] <= workers and pools[0].asked[1:] == options):
-        _close(pools)
-        pools.append(Pool(fewest, *options))
-    try:
-        yield pools[0]
-    except BaseException:
-        _close(pools)  # its workers may still be at something
-        raise
+    fewest, options = min(workers, count), (threads, loading, devices)
+    with workers_kept() as pools:
+        if not (pools and fewest <= pools[0].asked[0] <= workers and pools[0].asked[1:] == options):
+            _close(pools)
+            pools.append(Pool(fewest, *options))
+        try:
+            yield pools[0]
+        except BaseException:
+            _close(pools)  # its workers may still be at something
+            raise
 
 
 def _close(pools: list[Pool]) -> None:
     while pools:
-        pools.pop().__exit__()
+        pools.pop().close()
 
 
 def _environment(threads: int, number: int, devices: tuple[str, ...] | None = None) -> dict[str, str]:
@@ -94,11 +88,8 @@ def _environment(threads: int, number: int, devices: tuple[str, ...] | None = No
         "MALLOC_TRIM_THRESHOLD_": "65536",
     }
     changes |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    listed = visible()
-    if (
-        devices is None and len(listed) > 1
-    ):  # else all of them would take the first, and the others would idle
-        devices = tuple(listed)
+    if devices is None and len(listed := visible()) > 1:
+        devices = tuple(listed)  # else all of them would take the first, and the others would idle
     if devices is not None:
         changes[VISIBLE] = devices[number % len(devices)]
     return {**os.environ, **changes}

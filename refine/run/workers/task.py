@@ -25,9 +25,8 @@ class Job(NamedTuple):
     inline: bytes | None  # the packed objective; ``None`` where it is in a file, or wanted by nobody yet
     file: str | None  # that file
     name: str  # says what is in it
-    tasks: tuple[tuple[Any, ...], ...]  # the fields of each :class:`refine.run.outcome.Task`
-    together: bool  # whether the objective runs them at once
-    threads: int  # for each trial
+    task: tuple[Any, ...]  # the fields of the :class:`refine.run.outcome.Task`
+    threads: int  # for the trial
     path: list[str]  # where the coordinator imports from
     marks: str | None  # the folder where workers of our own say what they run
     token: int  # number of the job
