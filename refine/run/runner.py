@@ -127,8 +127,8 @@ def run_round(
             if options.hooks:  # what is stored is told, also where the round ends with it
                 options.hooks.call(_finished(node.id, made, value, watch.done + watch.seen + 1, total))
 
-        writer = stack.enter_context(store.writer(stored.pk))
         watch = stack.enter_context(Watch(node, total, todo, records, goal, options.progress))
+        writer = stack.enter_context(store.writer(stored.pk, watch.say))
         learns = choose is None and stored.off_design(beside) > len(beside)
         ahead = 1 if learns else PER_WORKER
         if steered is not None:
@@ -277,6 +277,13 @@ class Watch:
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(OSError):
             self.bar.close()
+
+    def say(self, text: str) -> None:
+        """Says something, above the bar."""
+        _log.info("round %s: %s", self.node.id, text)
+        if self.show:
+            with contextlib.suppress(OSError):
+                self.bar.write(line(text), file=sys.stderr)
 
     def say_left(self, why: str, left: int) -> None:
         """Says, below the bar, that the run ended in order and what is left."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import sqlite3
 import time
 import weakref
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,10 +21,15 @@ from refine.store.schema import shown_url
 from refine.utils.action import Action
 from refine.utils.extras import load
 
+T = TypeVar("T")
 URL = sa.URL
 
-BUSY_SECONDS = 30.0
-"""A SQLite file that another process has locked is waited for so long, unless the URL says otherwise."""
+PATIENCE = {"sqlite": 30.0, "postgresql": 60.0}
+"""Seconds for which a store is waited for, unless its URL says otherwise: a file that is locked, a server that went away."""
+LONGEST = 2**26
+"""Bytes of a row that SQLite reads: a thousand times what a long curve takes, and no more than a look has memory for."""
+_STEPS = 10_000_000
+"""Steps of SQLite after which it is asked whether to go on, and it is at most 500 times: a look at 10^8 trials."""
 
 _KEPT = "everything that was written before is kept, and the same call goes on from there"
 
@@ -31,6 +39,10 @@ _open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
 
 class NotWritableError(StoreError):
     """A store that may be looked at only."""
+
+
+class GoneError(StoreError):
+    """A database server that went away, or is not there again yet."""
 
 
 def _after_fork() -> None:
@@ -54,28 +66,36 @@ def url_of(given: str | os.PathLike[str]) -> sa.URL:
     if "://" not in text:  # a path may hold what means something in a URL
         return sa.URL.create("sqlite", database=None if text == ":memory:" else text)
     try:
-        found = sa.make_url(text)
+        url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
         raise StoreError(
             "a store is a URL such as sqlite:///refine.db, got one that can't be parsed"
         ) from None
-    if found.get_backend_name() == "sqlite" and found.database == ":memory:":
-        return sa.URL.create(found.drivername, query=found.query)
-    return (
-        found.set(drivername="postgresql+psycopg")
-        if found.drivername in ("postgresql", "postgres")
-        else found
-    )
+    if url.get_backend_name() == "sqlite" and url.database == ":memory:":
+        return sa.URL.create(url.drivername, query=url.query)
+    server = url.drivername in ("postgresql", "postgres")
+    return url.set(drivername="postgresql+psycopg") if server else url
+
+
+def file_of(url: sa.URL) -> Path | None:
+    """The file of a SQLite store; ``None`` of one in memory or on a server."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def wal_of(file: Path) -> Path:
+    """Where SQLite keeps what was written last, until it is brought into the file."""
+    real = file.resolve()
+    return real.with_name(f"{real.name}-wal")
 
 
 def check_place(url: sa.URL, create: bool) -> None:
     """Looks whether a store can be there; without ``create`` whether its SQLite file is.
 
-    Raises StoreError: it is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder; NotFoundError: its
-    file is not there.
+    Raises StoreError: it is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder or another file;
+    NotFoundError: its file is not there.
     """
     kind, name = url.get_backend_name(), shown_url(url)
-    if kind not in ("sqlite", "postgresql"):
+    if kind not in PATIENCE:
         raise StoreError(
             f"store {name}: must be SQLite or PostgreSQL, got {kind}; a path such as 'refine.db' is a SQLite file"
         )
@@ -95,9 +115,37 @@ def check_place(url: sa.URL, create: bool) -> None:
         )
     if path.is_dir():
         raise StoreError(f"store {name}: is a folder; name a file in it, such as {path / 'refine.db'}")
-    if not create and not path.exists():
+    if path.exists():
+        _check_file(path, name)
+    elif not create:
         raise NotFoundError(
             f"store {name}: no such file; check the path, or leave create=False out to create it"
+        )
+
+
+def _check_file(path: Path, name: str) -> None:
+    """Looks at a file before SQLite does, which would make a store of one byte, and write another store's last pages into this one."""
+    wal = wal_of(path)
+    try:
+        pages = wal.exists() and wal.stat().st_size > 0
+        with path.open("rb") as file:
+            head = file.read(20)
+        size = path.stat().st_size
+    except OSError:  # who may not read is told so by SQLite
+        return
+    if head and not head.startswith(b"SQLite format 3\0"):
+        raise StoreError(f"store {name}: can't be opened: file is not a database; check the path or URL")
+    mode, page = head[18:19], int.from_bytes(head[16:18])
+    # Whoever has written into a -wal file has said in the file before that there is one.
+    if pages and mode == b"\1":
+        raise StoreError(
+            f"store {name}: is a copy that was put in the place of another file, whose last writes still lie beside it in "
+            f"{wal} and would be mixed into it; if the copy is what you want, move that file away"
+        )
+    if not pages and mode == b"\2" and size <= page:
+        raise StoreError(
+            f"store {name}: holds no page but the first; what was written is in a file {wal.name} beside the one that this "
+            "is a copy of: bring both, or make a whole copy there: refine backup STORE FILE"
         )
 
 
@@ -117,100 +165,175 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
 
 def absolute(url: sa.URL) -> sa.URL:
     """The same store, wherever this process goes: an objective may change the working directory."""
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return url
-    return url.set(database=os.path.abspath(url.database))  # noqa: PTH100  # links stay as they are
+    file = file_of(url)
+    return url if file is None else url.set(database=os.path.abspath(file))  # noqa: PTH100  # links stay as they are
 
 
 def may_be_written(url: sa.URL) -> bool:
     """Whether a SQLite file and its folder, where its journal lies, may be written; True of every other store."""
-    if url.get_backend_name() != "sqlite" or not url.database:
+    path = file_of(url)
+    if path is None or not path.exists():
         return True
-    path = Path(url.database)
-    return not path.exists() or (os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK))
+    return os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)
 
 
-def reading_engine(url: sa.URL) -> sa.Engine:
-    """Where connections to a SQLite file come from that may not be written, such as one on a read-only medium."""
-    path, patience = Path(url.database or ""), patience_of(url)
+def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
+    """Where connections to a store come from; none is opened yet. ``writable`` is about a SQLite file.
 
-    def connect() -> sqlite3.Connection:
-        # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody changes
-        # it. Somebody may before the next look: every look opens it anew.
-        still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
-        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{still}", uri=True, timeout=patience)
-
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
-    engine.url = url
-    say_clearly(engine, shown_url(url))
-    return engine
-
-
-def engine_of(url: sa.URL) -> sa.Engine:
-    """Where connections to a store come from; none is opened yet.
-
-    Raises StoreError: the URL of a SQLite file has a timeout that is no number of seconds, or the extra ``postgresql`` is
-    not installed.
+    Raises StoreError: the URL has a patience that is no number of seconds, or the extra ``postgresql`` is not installed.
     """
     if url.drivername == "postgresql+psycopg":
-        load(
-            "psycopg",
-            f"store {shown_url(url)}",
-            StoreError,
-            "a path is a SQLite file, which needs nothing more",
-        )
-    sqlite = url.get_backend_name() == "sqlite"
+        more = "a path is a SQLite file, which needs nothing more"
+        load("psycopg", f"store {shown_url(url)}", StoreError, more)
+    file, patience = file_of(url), patience_of(url)
     # A round that runs keeps a connection, and there may be any number of them in a process.
     options: dict[str, Any] = {"max_overflow": -1}
-    if sqlite:
-        patience = patience_of(url)
+    if url.get_backend_name() != "sqlite":
+        options |= {"pool_pre_ping": True}
+    elif file is None:
+        options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
+    elif writable:
         options |= {"connect_args": {"timeout": patience}}
     else:
-        options |= {"pool_pre_ping": True}
-    if sqlite and not url.database:
-        options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
-    engine = sa.create_engine(url, **options)
-    if not sqlite:
+        options = {"poolclass": sa.pool.NullPool, "creator": partial(_reading, file, patience)}
+    engine = sa.create_engine(url.difference_update_query(["patience"]), **options)
+    engine.url = url
+    if url.get_backend_name() == "sqlite":
+        sa.event.listen(engine, "connect", lambda raw, record: _tune(file, raw, record))
+        sa.event.listen(engine, "before_cursor_execute", _before)
+    else:
         _open.add(engine)
-    if sqlite:
-        sa.event.listen(engine, "connect", lambda connection, _: _tune_sqlite(connection, patience))
-    say_clearly(engine, shown_url(url))
+    _say_clearly(engine, shown_url(url))
     return engine
 
 
-def _tune_sqlite(connection: sqlite3.Connection, patience: float) -> None:
-    deadline = time.monotonic() + patience
+def _reading(path: Path, patience: float) -> sqlite3.Connection:
+    """A connection to a file that may not be written, such as one on a read-only medium or a full disk."""
+    # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody changes
+    # it. Somebody may before the next look: every look opens it anew.
+    still = "" if wal_of(path).exists() else "&immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{still}", uri=True, timeout=patience)
+
+
+def _tune(file: Path | None, connection: sqlite3.Connection, record: Any) -> None:
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+    # The last two as SQLite advises for files of others.
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    record.info["file"] = _inode(file)
+
+
+def _inode(file: Path | None) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        if file is not None:
+            return (status := file.stat()).st_dev, status.st_ino
+    return None
+
+
+def _before(connection: sa.Connection, cursor: Any, _s: str, _p: Any, context: Any, _m: bool) -> None:
+    """Before a statement of SQLite: gives it its steps, and sees that what it writes can be found again."""
+    asked = itertools.chain(itertools.repeat(0, 500), itertools.repeat(1))
+    cursor.connection.set_progress_handler(partial(next, asked), _STEPS)
+    writes = context is not None and (context.isinsert or context.isupdate or context.isdelete)
+    if writes and connection.info["file"] != _inode(file_of(connection.engine.url)):
+        raise StoreError(
+            f"store {shown_url(connection.engine.url)}: its file was moved, replaced or deleted after it was opened, so that "
+            "what is written now would not be found again; put it back where it was, with the files beside it, or open what "
+            "is there now, and make the same call again"
+        )
+
+
+def use_wal(engine: sa.Engine) -> None:
+    """Lets others read a SQLite file while it is written: its last writes go into a file of their own."""
+    if file_of(engine.url) is None:
+        return
+    deadline = time.monotonic() + patience_of(engine.url)
+    with engine.connect() as connection:
+        while connection.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
+            raw: Any = connection.connection.driver_connection
+            try:
+                raw.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                # Of processes that change the mode of a file at once SQLite refuses some without waiting.
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.01)
+
+
+def checkpoint(engine: sa.Engine) -> None:
+    """Brings what was written into the SQLite file itself, as far as nobody is in the way: of a killed process it may be copied alone."""
+    if file_of(engine.url) is not None:
+        with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError), engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def backup(engine: sa.Engine, target: Path) -> None:
+    """Writes a whole copy of a SQLite file, whatever is written meanwhile, as one file that needs none beside it."""
+    name = shown_url(engine.url)
+    if engine.url.get_backend_name() != "sqlite":
+        raise StoreError(f"store {name}: a server has tools of its own to be copied with, such as pg_dump")
+    if target.exists() or target.is_symlink():
+        raise StoreError(f"backup: {target} is there already; give the name of a new file, or remove it")
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with engine.connect() as connection, contextlib.closing(sqlite3.connect(part)) as copy:
+            raw: Any = connection.connection.driver_connection
+            raw.backup(copy)
+            # So that it is told from a file whose last writes lie beside it.
+            copy.execute("PRAGMA journal_mode=DELETE")
+        part.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(
+            f"backup: {target} can't be written ({error}); give a place that has room and may be written"
+        ) from error
+
+
+def lasting(engine: sa.Engine, act: Callable[[], T], say: Callable[[str], object] = str) -> T:
+    """What an act gives. Where the server went away it is waited for as its URL says, and the act done again: it may have been done.
+
+    Raises GoneError: it does not come back.
+    """
+    deadline = None
     while True:
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError as error:
-            # Of processes that change the mode of a file at once SQLite refuses some without waiting.
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
+            return act()
+        except GoneError as error:
+            if deadline is None:
+                patience = patience_of(engine.url)
+                deadline = time.monotonic() + patience
+                say(
+                    f"{error.args[0].partition(';')[0]}; it is waited for up to {patience:g} s, and nothing is lost"
+                )
+            if time.monotonic() >= deadline:
                 raise
-            time.sleep(0.01)
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+            time.sleep(0.2)
 
 
 # What a database says when it can't go on, in words that say what to do.
 
 
 def patience_of(url: sa.URL) -> float:
-    """For how many seconds the lock of another process is waited for.
+    """For how many seconds the lock of another process is waited for, or a server that went away.
 
     Raises StoreError: the URL says something that is no such number.
     """
-    said = url.query.get("timeout", BUSY_SECONDS)
+    if "timeout" in url.query:
+        raise StoreError(
+            "store: a URL has no timeout; it is called patience, as in sqlite:///refine.db?patience=300"
+        )
+    said = url.query.get("patience", PATIENCE[url.get_backend_name()])
     with contextlib.suppress(TypeError, ValueError):
         if 0 <= (seconds := float(said)) < math.inf:  # type: ignore[arg-type]
             return seconds
     raise StoreError(
-        f"store: timeout is a number of seconds, got {said!r}; such as sqlite:///refine.db?timeout=300"
+        f"store: patience is a number of seconds, got {said!r}; such as sqlite:///refine.db?patience=300"
     )
 
 
-def say_clearly(engine: sa.Engine, name: str) -> None:
+def _say_clearly(engine: sa.Engine, name: str) -> None:
     """Turns a full disk, a lock and a failing disk into a :class:`StoreError`, wherever they happen."""
 
     @sa.event.listens_for(engine, "handle_error")
@@ -230,20 +353,20 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
 
     @sa.event.listens_for(engine, "handle_error")
     def _(context: sa.engine.ExceptionContext) -> None:
-        kind = context.sqlalchemy_exception
-        broken = isinstance(
-            kind, sa.exc.OperationalError | sa.exc.InternalError | sa.exc.DataError | sa.exc.ProgrammingError
+        kind, cause = context.sqlalchemy_exception, context.original_exception
+        broken = sa.exc.OperationalError | sa.exc.InternalError | sa.exc.DataError | sa.exc.ProgrammingError
+        if not (isinstance(kind, broken) or type(kind) is sa.exc.DatabaseError) or context.is_pre_ping:
+            return
+        said = first_line(cause)
+        if "Could not decode to UTF-8" in said:
+            text = f"a stored text is damaged ({said}); remove what is damaged"
+            raise StoreError(f"store {name}: {text}", Action("tree.repair")) from cause
+        gone = engine.url.get_backend_name() != "sqlite" and (
+            context.is_disconnect or context.connection is None
         )
-        if (broken or type(kind) is sa.exc.DatabaseError) and not context.is_pre_ping:
-            said = str(context.original_exception).strip().splitlines()[0]
-            if "Could not decode to UTF-8" in said:
-                raise StoreError(
-                    f"store {name}: a stored text is damaged ({said}); remove what is damaged",
-                    Action("tree.repair"),
-                ) from context.original_exception
-            raise StoreError(
-                f"store {name}: the database says: {said}; see that it is there and in order, then make the same call again"
-            ) from context.original_exception
+        raise (GoneError if gone else StoreError)(
+            f"store {name}: the database says: {said}; see that it is there and in order, then make the same call again"
+        ) from cause
 
 
 def explained(error: BaseException, engine: sa.Engine) -> str | None:
@@ -254,10 +377,17 @@ def explained(error: BaseException, engine: sa.Engine) -> str | None:
     if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return (
             f"another process has it locked, and a write waits {patience_of(engine.url):g} seconds for that; let it end, or wait longer "
-            "with sqlite:///...?timeout=300"
+            "with sqlite:///...?patience=300"
         )
+    if kind.endswith("LOCK") or kind == "SQLITE_PROTOCOL":
+        return f"its file system takes no locks ({error}), as some network drives; put it on a disk of this machine, or on PostgreSQL"
     if kind.startswith("SQLITE_IOERR"):
         return f"the disk can't be read or written ({error}); see that it has room and is in order"
+    if kind in ("SQLITE_INTERRUPT", "SQLITE_TOOBIG"):
+        return (
+            f"holds what takes longer to read than 10^8 trials, or a row of more than {LONGEST:,} bytes ({error}); it is damaged, "
+            "or made to harm: take nothing from it"
+        )
     if getattr(error, "sqlstate", None) in ("53100", "58030"):  # disk_full, io_error
         return f"the server's disk is full or failing ({said}); make room there"
     return None
@@ -267,7 +397,7 @@ def forbidden(error: BaseException) -> str | None:
     """Who may not write, and the way out; ``None`` where that is not what a database says."""
     rule = "it may be read and not be written"
     if (getattr(error, "sqlite_errorname", None) or "").startswith("SQLITE_READONLY"):
-        return f"{rule} ({error}); see who owns the file and its folder, or copy it to where you may write"
+        return f"{rule} ({error}); see who owns the file and its folder and that the disk has room, or copy it to where you may write"
     # insufficient_privilege, read_only_sql_transaction
     if getattr(error, "sqlstate", None) in ("42501", "25006"):
         return f"{rule} by this role ({first_line(error)}); ask its owner for the right to write, or use another role"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from refine.errors import RoundBusyError, StoreError
+from refine.store.engine import checkpoint, lasting, use_wal
 from refine.store.schema import t
 from refine.utils.action import Action
 
@@ -82,6 +83,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
             raise _busy(what, host, pid)
         _held.add(here)
     try:
+        use_wal(engine)  # what was restored from a backup has none
         _take(engine, pk, what)
     except BaseException:
         _held.discard(here)
@@ -99,6 +101,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
             beat = t.lease.update().where(*mine).values(beat=_now(connection))
             renewed = connection.execute(beat).rowcount
         beats[:] = time.monotonic(), time.time()
+        checkpoint(engine)
         return renewed > 0
 
     def pulse() -> None:
@@ -111,7 +114,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
     def check() -> None:
         # The one clock counts the time that the machine slept, the other is never set back.
         late = max(time.monotonic() - beats[0], time.time() - beats[1]) > LEASE_SECONDS / 2
-        if lost.is_set() or (lives and late and not renew()):
+        if lost.is_set() or (lives and late and not lasting(engine, renew)):
             lost.set()
             raise RoundBusyError(
                 f"{what}: this process stood still for longer than {LEASE_SECONDS:g} seconds and another one took the "
@@ -131,6 +134,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         # gone, or of this one, is nobody's.
         with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError), engine.begin() as connection:
             connection.execute(t.lease.delete().where(*mine))
+        checkpoint(engine)
         _held.discard(here)
 
 

@@ -9,14 +9,14 @@ import itertools
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
+from refine.store.engine import lasting
 from refine.store.marks import state_of
 from refine.store.schema import shown_url, t
 from refine.store.validity import BROKEN, PLAIN, READ, curve_of, said, sift, unreadable
@@ -33,42 +33,27 @@ _ALIKE = ("origin", "state", "code", "read", "error")
 
 
 class TrialWriter:
-    """Records finished trials of one node, each in its own transaction. A context manager."""
+    """Records finished trials of one node, each in its own transaction. A context manager.
 
-    def __init__(self, engine: sa.Engine, pk: int) -> None:
-        self._engine, self._pk = engine, pk
+    ``say`` is told where a server is waited for.
+    """
+
+    def __init__(self, engine: sa.Engine, pk: int, say: Callable[[str], object] = str) -> None:
+        self._engine, self._pk, self._say = engine, pk, say
         self._insert = t.trial.insert()
 
     def __enter__(self) -> TrialWriter:
         self._connection = self._engine.connect()
-        self._file = self._inode()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._connection.close()
-
-    def _inode(self) -> tuple[int, int] | None:
-        """Which file a SQLite store is; ``None`` where there is none."""
-        url = self._engine.url
-        if url.get_backend_name() != "sqlite" or not url.database:
-            return None
-        try:
-            found = Path(url.database).stat()
-        except OSError:
-            return (0, 0)
-        return found.st_dev, found.st_ino
 
     def add(self, trial: Trial) -> None:
         """Writes one trial and commits.
 
         Raises StoreError: the store refuses; nothing of the trial was written; RoundBusyError: another process wrote it.
         """
-        if self._inode() != self._file:
-            raise StoreError(
-                f"store {shown_url(self._engine.url)}: its file was moved, replaced or deleted while the round runs, so that "
-                "what is written now would not be found again; put it back where it was, with the files beside it, and run "
-                "the round again"
-            )
         row = {
             "node": self._pk,
             "configuration": dumps(trial.configuration),
@@ -77,7 +62,8 @@ class TrialWriter:
             "read": None if trial.read is None else dumps(list(trial.read)),
             "environment": trial.environment,
         }
-        try:
+
+        def write() -> None:
             with self._connection.begin():
                 pk = self._connection.execute(self._insert, row).inserted_primary_key[0]  # type: ignore[index]
                 if trial.curve:
@@ -87,9 +73,16 @@ class TrialWriter:
                 if trial.examples is not None:
                     self._keep(pk, trial.examples)
                 if trial.shown is not None:
-                    row = {"trial": pk, "content": dumps(dict(trial.shown))}
-                    self._connection.execute(t.shown.insert().values(row))
+                    self._connection.execute(
+                        t.shown.insert().values(trial=pk, content=dumps(dict(trial.shown)))
+                    )
+
+        try:
+            lasting(self._engine, write, self._say)
         except sa.exc.IntegrityError as error:
+            # The commit that a server did not confirm may have arrived: this very trial is there then.
+            if lasting(self._engine, lambda: self._is_there(row), self._say):
+                return
             raise RoundBusyError(
                 f"a trial (configuration {trial.key[:12]}, attempt {trial.attempt}) was stored by another process while "
                 "it ran here; that process runs the round now, and nothing is counted twice"
@@ -99,16 +92,26 @@ class TrialWriter:
             store = shown_url(self._engine.url)
             raise StoreError(f"store {store}: a finished trial can't be written: {reason}") from error
 
+    def _is_there(self, row: Mapping[str, Any]) -> bool:
+        names = ("node", "key", "replicate", "attempt", "seed", "finished")
+        same = sa.select(t.trial.c.pk).where(*(t.trial.c[name] == row[name] for name in names))
+        with self._engine.connect() as connection:
+            return connection.execute(same).first() is not None
+
     def keep_curve(self, values: Sequence[float]) -> str:
         """Keeps a curve that trials are measured by, once; returns its digest, by which they refer to it."""
         text = json.dumps([float(v) for v in values])
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         c = t.threshold.c
-        with self._connection.begin():
-            known = sa.select(c.digest).where(c.node == self._pk, c.digest == digest)
-            if self._connection.execute(known).scalar() is None:
-                row = {"node": self._pk, "digest": digest, "data": zlib.compress(text.encode(), 6)}
-                self._connection.execute(t.threshold.insert().values(row))
+
+        def write() -> None:
+            with self._connection.begin():
+                known = sa.select(c.digest).where(c.node == self._pk, c.digest == digest)
+                if self._connection.execute(known).scalar() is None:
+                    row = {"node": self._pk, "digest": digest, "data": zlib.compress(text.encode(), 6)}
+                    self._connection.execute(t.threshold.insert().values(row))
+
+        lasting(self._engine, write, self._say)
         return digest
 
     def _keep(self, trial: int, examples: Examples) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -24,6 +23,7 @@ from refine.space.encoding import dumps
 from refine.store.rows import Part, Row, blocks, identity_of, sound_rows
 from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.store import Store
+from refine.store.validity import unpacked
 from refine.trials.round_record import BASELINE
 from refine.utils.display import Shown
 from refine.utils.format import plural, score
@@ -385,7 +385,7 @@ def _unordered(rows: Iterable[Row]) -> tuple[int, int]:
 
 def _targets(rows: Iterable[Row]) -> list[bytes]:
     """What is right for the examples, unpacked, since packing differs between versions; empty where nobody said."""
-    return [zlib.decompress(row["data"]) for row in rows]
+    return [unpacked(row["data"]) for row in rows]
 
 
 def _rank(row: Row) -> tuple[bool, float, str]:
@@ -399,7 +399,7 @@ def _same(a: Row, b: Row) -> bool:
 
 
 def _outcome(row: Row) -> str:
-    curve = [json.loads(zlib.decompress(found["data"])) for found in row.get("curve", [])]
+    curve = [json.loads(unpacked(found["data"])) for found in row.get("curve", [])]
     return repr(
         (row["state"], sorted(json.loads(row["metrics"]).items()), [sorted(c.items()) for c in curve])
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache, partial
@@ -14,14 +13,14 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import sqlalchemy as sa
 
-from refine.errors import RefineWarning
+from refine.errors import RefineWarning, StoreError
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
 from refine.space.encoding import digest
 from refine.store.log import read_records, record_blocks, superseded
 from refine.store.marks import Mark, read_marks
 from refine.store.schema import shown_url, t
-from refine.store.validity import BROKEN, LARGEST, curve_of, node_of, said
+from refine.store.validity import BROKEN, LARGEST, curve_of, node_of, said, unpacked
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Curve
@@ -29,29 +28,30 @@ from refine.trials.replicates import planned
 from refine.trials.round_record import Beside, HoldoutRun, StoredNode, StoredOpening, beside_of
 from refine.trials.rows import Rows
 from refine.trials.trial import Examples, State
+from refine.utils.action import Action
 
 T = TypeVar("T")
 
 
 class Reader(ABC):
-    """What can be read of a store. :class:`Store` reads what it is asked for; a :class:`Snapshot` remembers."""
+    """What can be read of a store, each time anew, as :class:`Store` does it; a :class:`Snapshot` remembers."""
 
     @property
     @abstractmethod
     def engine(self) -> sa.Engine:
         """Where connections come from."""
 
-    @abstractmethod
     def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
         """What a function reads of a tree."""
+        return read(self.engine, tree)
 
-    @abstractmethod
     def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
         """What a function that reads several nodes gives for one."""
+        return read(self.engine, [pk]).get(pk)
 
-    @abstractmethod
     def _records(self, pks: Sequence[int], curves: bool, replicates: bool) -> list[Records]:
         """Trials of nodes, node by node."""
+        return list(read_records(self.engine, pks, curves, replicates).values())
 
     # A tree.
 
@@ -164,10 +164,17 @@ class Reader(ABC):
         query = sa.select(t.shown.c.content).select_from(trials).order_by(c.pk)
         curves = sa.select(t.threshold.c.digest, t.threshold.c.data).where(t.threshold.c.node == pk)
         with self.engine.connect() as connection:
-            known = {d: json.loads(zlib.decompress(data)) for d, data in connection.execute(curves)}
-            texts = connection.execute(query.where(c.node == pk, c.replicate == 0, ~superseded())).scalars()
+            packed = connection.execute(curves).all()
+            texts = (
+                connection.execute(query.where(c.node == pk, c.replicate == 0, ~superseded())).scalars().all()
+            )
+        try:
+            known = {digest: json.loads(unpacked(data)) for digest, data in packed}
             rows = [json.loads(text) if text else {} for text in texts]
-        return [{**r, "threshold": known[r["threshold"]]} if r.get("threshold") else r for r in rows]
+            return [{**r, "threshold": known[r["threshold"]]} if r.get("threshold") else r for r in rows]
+        except BROKEN as error:
+            text = f"what its trials were shown is damaged: {said(error)}; remove what is damaged"
+            raise StoreError(text, Action("tree.repair")) from None
 
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
         """What the planned runs of some configurations predicted, by key; those that said nothing are left out."""
@@ -179,10 +186,10 @@ class Reader(ABC):
         if target is None:
             return found
         with contextlib.suppress(*BROKEN):  # what is damaged says nothing
-            right = np.frombuffer(zlib.decompress(target.data), dtype="<f4")
+            right = np.frombuffer(unpacked(target.data), dtype="<f4")
             for key, count, data in rows:
                 with contextlib.suppress(*BROKEN):
-                    predicted = np.frombuffer(zlib.decompress(data), dtype="<f2").reshape(count, -1)
+                    predicted = np.frombuffer(unpacked(data), dtype="<f2").reshape(count, -1)
                     if count == len(right):
                         found[key] = Examples(predicted, right, target.total)
         return found

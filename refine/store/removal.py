@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from refine.space.encoding import digest
 from refine.store.log import trial_rows
 from refine.store.reader import read_nodes
 from refine.store.schema import hanging_on, link, own_columns, t
@@ -163,10 +163,14 @@ def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int]
     return len(chosen)
 
 
-def note_removal(connection: sa.Connection, tree: int, removal: Removal) -> None:
-    """Keeps an entry for the log."""
-    key = f"{_KEY}{tree}/{removal.created:.6f}/{secrets.token_hex(4)}"
-    connection.execute(t.meta.insert().values(key=key, value=json.dumps(removal._asdict())))
+def note_removal(connection: sa.Connection, tree: int, removal: Removal) -> bool:
+    """Keeps an entry for the log; whether it was not there yet."""
+    text, c = json.dumps(removal._asdict()), t.meta.c
+    key = f"{_KEY}{tree}/{removal.created:.6f}/{digest(text, 8)}"
+    if connection.execute(sa.select(c.key).where(c.key == key)).first() is not None:
+        return False
+    connection.execute(t.meta.insert().values(key=key, value=text))
+    return True
 
 
 def removals(engine: sa.Engine, tree: int) -> list[Removal]:

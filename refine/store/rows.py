@@ -20,7 +20,17 @@ from refine.errors import StoreError
 from refine.space.encoding import dumps
 from refine.store.schema import hanging_on, link, metadata, own_columns, t
 from refine.store.store import Store
-from refine.store.validity import BROKEN, fault_of, faults_of, is_number, node_of, said, short, value_fault
+from refine.store.validity import (
+    BROKEN,
+    fault_of,
+    faults_of,
+    is_number,
+    node_of,
+    said,
+    short,
+    unpacked,
+    value_fault,
+)
 from refine.trials.round_record import Node
 
 T = TypeVar("T")
@@ -260,10 +270,10 @@ def _number(value: Any) -> float:
 
 def _bytes_to_plain(key: tuple[str, str], data: bytes) -> Any:
     if key == ("curve", "data"):
-        return _spelled(json.loads(zlib.decompress(data)))
+        return _spelled(json.loads(unpacked(data)))
     # What zlib makes of the same numbers differs between its versions.
     packed = key in (("prediction", "data"), ("target", "data"))
-    return base64.b64encode(zlib.decompress(data) if packed else data).decode()
+    return base64.b64encode(unpacked(data) if packed else data).decode()
 
 
 def _bytes_from_plain(key: tuple[str, str], value: Any) -> bytes:

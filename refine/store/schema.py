@@ -8,9 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from refine.errors import StoreError
+from refine.errors import NotFoundError, StoreError
 
 SCHEMA_VERSION = 1
+
+_RUNS = sa.text(
+    "SELECT type, name FROM sqlite_master WHERE type != 'index' AND (ifnull(rootpage, 0) = 0 "
+    "OR EXISTS (SELECT 1 FROM pragma_table_xinfo(sqlite_master.name) WHERE hidden > 0))"
+)
+"""What computes something where SQLite reads or writes a row: triggers, views, virtual tables, generated columns."""
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
@@ -196,47 +202,57 @@ def shown_url(url: sa.URL) -> str:
     return url.update_query_dict(dict.fromkeys(secret, "***")).render_as_string(hide_password=True)
 
 
-def migrate(connection: sa.Connection, name: str) -> None:
+def migrate(connection: sa.Connection, name: str, create: bool) -> bool:
     """Makes the tables of a new store, or brings one of an earlier version up to :data:`SCHEMA_VERSION`, in one transaction.
 
-    Raises StoreError: it is of a version that this refine does not know.
+    Returns whether it made them. Raises StoreError: it is no store, or of a version that this refine does not know;
+    NotFoundError: it has no tables, and none are to be made.
     """
-    if version_of(connection, name) == SCHEMA_VERSION:
-        return
-    # Of processes that open such a store at once, one makes it and the others find it done.
-    _lock(connection)
     version = version_of(connection, name)
+    if version is None and not create:
+        raise NotFoundError(f"store {name}: holds no tree yet; refine.Tree('NAME', store=...) makes one")
     if version == SCHEMA_VERSION:
-        return
-    metadata.create_all(connection)
-    if version is None:
-        connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
-        return
-    for statement in (s for later in range(version + 1, SCHEMA_VERSION + 1) for s in MIGRATIONS[later]):
-        connection.execute(sa.text(statement))
-    connection.execute(t.meta.update().where(t.meta.c.key == "schema").values(value=str(SCHEMA_VERSION)))
-
-
-def _lock(connection: sa.Connection) -> None:
-    """Lets no other process change the tables until the connection's transaction ends, nor see them half made."""
+        return False
+    # Of processes that open such a store at once, one makes it and the others find it done.
     if connection.dialect.name == "sqlite":
         # Unasked, sqlite3 begins a transaction before a row is written, not before a table is made.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    version = version_of(connection, name)
+    if version == SCHEMA_VERSION:
+        return False
+    metadata.create_all(connection)
+    if version is None:
+        connection.execute(t.meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+        return True
+    for statement in (s for later in range(version + 1, SCHEMA_VERSION + 1) for s in MIGRATIONS[later]):
+        connection.execute(sa.text(statement))
+    connection.execute(t.meta.update().where(t.meta.c.key == "schema").values(value=str(SCHEMA_VERSION)))
+    return False
 
 
 def version_of(connection: sa.Connection, name: str) -> int | None:
-    """The schema of a store; ``None`` where it is none.
+    """The schema of a store; ``None`` where there are no tables.
 
-    Raises StoreError: it is of a version that this refine does not know.
+    Raises StoreError: the tables are those of another program; or of a version that this refine does not know; or one would
+    run something when it is read or written.
     """
     tables = sa.inspect(connection).get_table_names()
-    if t.meta.name not in tables:
+    stored = None
+    if {t.meta.name, t.tree.name} <= set(tables):
+        stored = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
+    if stored is None and not tables:
         return None
-    stored = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
     if stored is None:
-        return None
+        raise StoreError(
+            f"store {name}: is no refine store, {_whose(set(tables))}; give another file or database"
+        )
+    if connection.dialect.name == "sqlite" and (odd := connection.execute(_RUNS).first()):
+        raise StoreError(
+            f"store {name}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something at a "
+            "look or a write; take nothing from it, or remove that first"
+        )
     version = known_version(stored, SCHEMA_VERSION, f"store {name}: its schema", "begin a new store")
     if version == SCHEMA_VERSION and (missing := sorted(set(metadata.tables) - set(tables))):
         raise StoreError(
@@ -244,6 +260,15 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
             "release wrote it; begin a new store"
         )
     return version
+
+
+def _whose(tables: set[str]) -> str:
+    """Whose tables these are, and what can be done with them."""
+    if {"studies", "trials", "version_info"} <= tables:
+        return "it is an Optuna storage, whose studies refine import and tree.add_study read"
+    if {"experiments", "runs", "alembic_version"} <= tables:
+        return "it is MLflow's, whose runs refine import --from mlflow and refine.Tree.read_runs read"
+    return f"its tables are another program's ({', '.join(map(repr, sorted(tables)[:3]))})"
 
 
 def known_version(stored: object, newest: int, what: str, otherwise: str) -> int:

@@ -11,9 +11,10 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -25,12 +26,17 @@ from refine.store.counts import Counts
 from refine.store.engine import (
     NotWritableError,
     absolute,
+    backup,
     check_place,
+    checkpoint,
     engine_of,
+    file_of,
+    first_line,
+    lasting,
     may_be_written,
-    reading_engine,
     say_the_rest,
     url_of,
+    use_wal,
 )
 from refine.store.lease import Held, lease, leases, unlock
 from refine.store.log import TrialWriter, read_records
@@ -47,7 +53,7 @@ from refine.store.removal import (
     remove_trials,
 )
 from refine.store.schema import SCHEMA_VERSION, migrate, shown_url, t, version_of
-from refine.store.validity import faults_of
+from refine.store.validity import LATEST, faults_of
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
@@ -77,12 +83,13 @@ def _settings(node: Node) -> dict[str, Any]:
 class Store(Reader):
     """One database: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file.
 
-    With ``"sqlite:///refine.db?timeout=300"`` a write waits 300 seconds, not 30, for another process's lock. ``create`` says
-    whether a SQLite file that is not there is created. One that is not ``writable``, on a read-only medium say, is looked at
-    all the same; of a database server the role says so when something is written.
+    With ``"sqlite:///refine.db?patience=300"`` another process's lock is waited for 300 seconds, not 30; with the same of a
+    server, one that went away, not 60. ``create`` says whether a store that is not there is made; a look makes none. One that
+    is not ``writable``, on a read-only medium or a full disk say, is looked at all the same; of a database server the role says
+    so when something is written.
 
     Raises StoreError: it can't be opened, is no refine store, or is of a version that this refine does not know;
-    NotFoundError: there is no such file, and ``create`` is false.
+    NotFoundError: there is none, and ``create`` is false.
     """
 
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
@@ -90,30 +97,42 @@ class Store(Reader):
         self.closed = False
         self._counts = Counts()
         check_place(self.url, create)
+        place = absolute(self.url)
+        self.writable = may_be_written(place)
         try:
-            place = absolute(self.url)
-            self.writable = may_be_written(place)
-            self._engine = engine_of(place) if self.writable else reading_engine(place)
-            self._prepare()
+            try:
+                self._open(place, create)
+            except StoreError as error:
+                cause = getattr(error.__cause__, "sqlite_errorname", None) or ""
+                if not self.writable or not cause.startswith(
+                    ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+                ):
+                    raise
+                # Without room beside the file what was closed in order can be read.
+                self.writable = False
+                self._open(place, create)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            reason = first_line(getattr(error, "orig", None) or error)
             raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
         say_the_rest(self._engine, self.name)
 
-    def _prepare(self) -> None:
-        """Makes the tables where there are none yet, and sees that they are those of today."""
+    def _open(self, place: sa.URL, create: bool) -> None:
+        """Makes the tables where there are none yet and they are wanted, and sees that they are those of today."""
+        self._engine = engine_of(place, self.writable)
         try:
             with self._engine.begin() as connection:
                 if self.writable:
-                    migrate(connection, self.name)
+                    made = migrate(connection, self.name, create)
                 elif (version := version_of(connection, self.name)) != SCHEMA_VERSION:
-                    what = "is no refine store" if version is None else f"has the older schema {version}"
+                    what = "holds no tree" if version is None else f"has the older schema {version}"
                     raise StoreError(
                         f"store {self.name}: {what}, and it may not be written, so that nothing can be done about that; copy it "
                         "to where you may write, and open the copy"
                     )
-        except StoreError:
-            self.close()
+            if self.writable and made:
+                use_wal(self._engine)
+        except BaseException:
+            self._engine.dispose()
             raise
 
     @property
@@ -145,9 +164,6 @@ class Store(Reader):
         """A reader that reads everything once: for what looks at a whole tree."""
         return Snapshot(self)
 
-    def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
-        return read(self.engine, tree)
-
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
         """See :meth:`refine.store.reader.Reader.counts`."""
         return self._counts.states(self.engine, tree)
@@ -158,13 +174,6 @@ class Store(Reader):
         records = read_records(self.engine, [pk], row=best.row)[pk] if best.row else None
         return (best.position, records) if records and records.metrics else None
 
-    def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
-        return read(self.engine, [pk]).get(pk)
-
-    def _records(self, pks: Sequence[int], curves: bool, replicates: bool) -> list[Records]:
-        found = read_records(self.engine, pks, curves, replicates)
-        return [found[pk] for pk in pks]
-
     def close(self) -> None:
         """Closes every connection; after that nothing is read or written any more."""
         self.closed = True
@@ -174,6 +183,10 @@ class Store(Reader):
         """What SQLite says of its file: ``"ok"``, or what is wrong with it."""
         with self.engine.connect() as connection:
             return str(connection.execute(sa.text("PRAGMA integrity_check")).scalar())
+
+    def backup(self, file: str | os.PathLike[str]) -> None:
+        """Writes a copy of a SQLite store into a new file: see :func:`refine.store.engine.backup`."""
+        backup(self.engine, Path(file))
 
     def leases(self) -> list[Held]:
         """Which rounds are being run, and by whom."""
@@ -188,15 +201,14 @@ class Store(Reader):
         """
 
         def write(connection: sa.Connection) -> int | None:
-            found = connection.execute(sa.select(t.tree.c.pk).where(t.tree.c.name == name)).scalar()
-            if found is None and create:
-                row = t.tree.insert().values(name=name, created=time.time())
-                found = connection.execute(row).inserted_primary_key[0]  # type: ignore[index]
-            return found
+            same = {"name": name}
+            return _added(connection, t.tree, same) if create else _pk_of(connection, t.tree, same)
 
         if (pk := self._written(write)) is None:
             raise NotFoundError(f"store {self.name}: no tree {name!r}; {did_you_mean(name, self.trees())}")
-        return int(pk)
+        if create:
+            checkpoint(self._engine)
+        return pk
 
     def trees(self) -> list[str]:
         """Names of all trees, in order of creation."""
@@ -260,11 +272,14 @@ class Store(Reader):
 
     def extend(self, pk: int, extra: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Says which configurations some of a node's exploit trials are, after those that are known."""
+        first: list[int] = []
 
         def write(connection: sa.Connection) -> None:
             c = t.cell_plan.c
             last = connection.execute(sa.select(sa.func.max(c.position)).where(c.node == pk)).scalar()
-            connection.execute(t.cell_plan.insert(), _beside_rows(pk, extra, 0 if last is None else last + 1))
+            first.append(0 if last is None else last + 1)
+            if first[-1] < first[0] + len(extra):  # else a commit that was not confirmed had arrived
+                connection.execute(t.cell_plan.insert(), _beside_rows(pk, extra, first[0]))
 
         self._written(write)
 
@@ -277,22 +292,21 @@ class Store(Reader):
         self._set(tree, node_id, {"epsilon": epsilon})
 
     def _set(self, tree: int, node_id: str, values: Mapping[str, Any]) -> None:
-        mine = (t.node.c.tree == tree, t.node.c.id == node_id)
-        with self.engine.begin() as connection:
-            connection.execute(t.node.update().where(*mine).values(values))
+        update = t.node.update().where(t.node.c.tree == tree, t.node.c.id == node_id).values(values)
+        self._written(lambda connection: connection.execute(update))
 
     def set_scientific(self, tree: int, node_id: str, said: Mapping[str, bool]) -> None:
         """Says of parameters whether they are scientific; those that are not named stay what they are."""
         c, mine = t.node.c, (t.node.c.tree == tree, t.node.c.id == node_id)
 
-        with self.engine.begin() as connection:
+        def write(connection: sa.Connection) -> None:
             # Writing takes the lock: what somebody else says at the same moment is read, not lost.
             connection.execute(t.node.update().where(*mine).values(scientific=c.scientific))
             kept = json.loads(connection.execute(sa.select(c.scientific).where(*mine)).scalar() or "[]")
             named = [name for name in {*kept, *said} if said.get(name, name in kept)]
             connection.execute(t.node.update().where(*mine).values(scientific=dumps(sorted(named))))
 
-    # Tags.
+        self._written(write)
 
     def set_tag(self, tree: int, name: str, pk: int) -> None:
         """Points a tag at a node; a tag that exists moves."""
@@ -305,9 +319,9 @@ class Store(Reader):
 
     # Trials, and the right to run them.
 
-    def writer(self, pk: int) -> TrialWriter:
+    def writer(self, pk: int, say: Callable[[str], object] = str) -> TrialWriter:
         """A context manager that records trials of one node over a connection of its own."""
-        return TrialWriter(self.engine, pk)
+        return TrialWriter(self.engine, pk, say)
 
     def store_scores(self, pk: int, metric: Metric) -> None:
         """Keeps what a metric's function says of every complete trial among the trial's metrics.
@@ -316,13 +330,16 @@ class Store(Reader):
         """
         c = t.trial.c
         complete = sa.select(c.pk, c.metrics).where(c.node == pk, c.state == State.COMPLETE)
-        with self.engine.begin() as connection:
+
+        def write(connection: sa.Connection) -> None:
             for trial, text in connection.execute(complete).all():
                 metrics = json.loads(text)
                 value = metric.of(metrics, {})
                 if value is not None and repr(metrics.get(metric.name)) != repr(value):
                     row = {"metrics": json.dumps({**metrics, metric.name: value})}
                     connection.execute(t.trial.update().where(c.pk == trial).values(row))
+
+        self._written(write)
 
     def lease(self, pk: int, what: str) -> AbstractContextManager[Callable[[], None]]:
         """See :func:`refine.store.lease.lease`."""
@@ -332,14 +349,9 @@ class Store(Reader):
 
     def add_environment(self, pk: int, found: Mapping[str, str]) -> str:
         """Notes what trials of a round run on, each environment once; returns its digest, by which they refer to it."""
-        text, c = dumps(dict(found)), t.run.c
-
-        def write(connection: sa.Connection) -> None:
-            known = sa.select(c.pk).where(c.node == pk, c.environment == text)
-            if connection.execute(known).first() is None:
-                connection.execute(t.run.insert().values(node=pk, environment=text, created=time.time()))
-
-        self._written(write)
+        text = dumps(dict(found))
+        same = {"node": pk, "environment": text}
+        self._written(lambda connection: _added(connection, t.run, same))
         return environment_digest(text)
 
     # Proposals and decisions.
@@ -357,8 +369,7 @@ class Store(Reader):
                 if not again or known[-1] == digest:
                     return
                 connection.execute(t.proposal.delete().where(c.node == pk, c.digest == digest))
-            row = {"node": pk, "digest": digest, "content": content, "created": time.time()}
-            connection.execute(t.proposal.insert().values(row))
+            _added(connection, t.proposal, {"node": pk, "digest": digest}, {"content": content})
 
         try:
             self._written(write)
@@ -384,48 +395,60 @@ class Store(Reader):
 
     def remove_damaged(self, tree: int, found: Sequence[Damaged], entries: Sequence[Removal]) -> None:
         """Takes damaged rows out, and notes it for the log."""
-        with self._removing(tree, entries) as connection:
-            remove_damaged(connection, found)
+        self._removed(tree, entries, lambda connection: remove_damaged(connection, found))
 
     def remove_trials(
         self, tree: int, pk: int, numbers: Collection[int], curves: bool, entry: Removal
     ) -> None:
         """Takes trials out: see :func:`refine.store.removal.remove_trials`."""
-        with self._removing(tree, [entry]) as connection:
-            remove_trials(connection, pk, numbers, curves)
-
-    def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
-        """Keeps what somebody noted about trials of a node, all as of now."""
-        about = {"node": pk, "created": time.time()}
-        rows = [
-            {**mark._asdict(), "excluded": _flag(mark.excluded), "starred": _flag(mark.starred), **about}
-            for mark in marks
-        ]
-        if rows:
-            self._written(lambda connection: connection.execute(t.mark.insert(), rows))
+        self._removed(tree, [entry], lambda connection: remove_trials(connection, pk, numbers, curves))
 
     def remove_nodes(self, tree: int, pks: Sequence[int], entries: Sequence[Removal]) -> None:
         """Takes rounds out with everything that belongs to them."""
-        with self._removing(tree, entries) as connection:
-            remove_rows(connection, t.node, t.node.c.pk.in_(list(pks)))
+        which = t.node.c.pk.in_(list(pks))
+        self._removed(tree, entries, lambda connection: remove_rows(connection, t.node, which))
 
-    @contextlib.contextmanager
-    def _removing(self, tree: int, entries: Sequence[Removal]) -> Iterator[sa.Connection]:
-        """A transaction that is noted for the log."""
-        with self.engine.begin() as connection:
-            yield connection
-            for entry in entries:
-                note_removal(connection, tree, entry)
+    def _removed(
+        self, tree: int, entries: Sequence[Removal], remove: Callable[[sa.Connection], object]
+    ) -> None:
+        """What is removed in a transaction that is noted for the log; once, whether or not its commit was confirmed."""
+
+        def write(connection: sa.Connection) -> None:
+            news = [note_removal(connection, tree, entry) for entry in entries]
+            if all(news):
+                remove(connection)
+
+        self._written(write)
+
+    def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
+        """Keeps what somebody noted about trials of a node, all as of now, or just after what was noted last where a clock was set back."""
+        c, now, moments = t.mark.c, time.time(), [-1.0]
+
+        def write(connection: sa.Connection) -> None:
+            last = connection.execute(sa.select(sa.func.max(c.created)).where(c.node == pk)).scalar() or 0.0
+            if last == moments[-1]:  # a commit that was not confirmed had arrived
+                return
+            moments.append(now if last < now else min(last + 1e-3, LATEST))
+            for mark in marks:
+                row = {**mark._asdict(), "node": pk, "created": moments[-1]}
+                flags = {n: None if row[n] is None else int(row[n]) for n in ("excluded", "starred")}
+                connection.execute(t.mark.insert().values({**row, **flags}))
+
+        if marks:
+            self._written(write)
 
     def unlock(self, tree: int, pk: int, what: str, entry: Removal) -> Held | None:
         """Takes the lease on a round away: see :func:`refine.store.lease.unlock`."""
-        with self.engine.begin() as connection:
+
+        def write(connection: sa.Connection) -> Held | None:
             held = unlock(connection, pk, what)
             if held is not None:
                 said = f"process {held.pid} on {held.host} held it"
                 note = f"{entry.note} ({said})" if entry.note else said
                 note_removal(connection, tree, entry._replace(note=note))
             return held
+
+        return self._written(write)
 
     def removals(self, tree: int) -> list[Removal]:
         """What was removed from a tree, oldest first."""
@@ -436,15 +459,9 @@ class Store(Reader):
     def add_opening(self, pk: int, keys: Sequence[str], seeds: int, note: str, author: str) -> None:
         """Logs that the hold-out is opened at a node, unless it was for the same models."""
         content = dumps({"keys": list(keys), "seeds": seeds})
-        c, mark = t.opening.c, digest(content, 16)
-
-        def write(connection: sa.Connection) -> None:
-            known = sa.select(c.pk).where(c.node == pk, c.digest == mark)
-            if connection.execute(known).scalar() is None:
-                row = {"node": pk, "digest": mark, "content": content, "note": note, "author": author}
-                connection.execute(t.opening.insert().values({**row, "created": time.time()}))
-
-        self._written(write)
+        same = {"node": pk, "digest": digest(content, 16)}
+        row = {"content": content, "note": note, "author": author}
+        self._written(lambda connection: _added(connection, t.opening, same, row))
 
     def add_holdout_run(self, opening: int, run: HoldoutRun) -> None:
         """Keeps what one model showed on the hold-out."""
@@ -454,25 +471,52 @@ class Store(Reader):
             "metrics": json.dumps(run.metrics),
             "finished": time.time(),
         }
-        with self.engine.begin() as connection:
-            connection.execute(t.opened.insert().values(row))
+        c = t.opened.c
+        same = sa.select(c.key).where(*(c[n] == row[n] for n in ("opening", "key", "replicate", "finished")))
+
+        def write(connection: sa.Connection) -> None:
+            if connection.execute(same).first() is None:
+                connection.execute(t.opened.insert().values(row))
+
+        self._written(write)
 
     def _written(self, write: Callable[[sa.Connection], T]) -> T:
-        """A transaction; again where somebody else wrote the same between its look and its write."""
-        for _ in range(_TRIES):
-            with contextlib.suppress(sa.exc.IntegrityError), self.engine.begin() as connection:
+        """A transaction; again where somebody else wrote the same between its look and its write, or the server went away.
+
+        What is written must be looked for first: a commit that a server did not confirm may have arrived.
+        """
+
+        def once() -> T:
+            with self.engine.begin() as connection:
                 return write(connection)
-        with self.engine.begin() as connection:
-            return write(connection)
+
+        for _ in range(_TRIES):
+            with contextlib.suppress(sa.exc.IntegrityError):
+                return lasting(self.engine, once)
+        return once()
 
 
-def _flag(said: bool | None) -> int | None:
-    return None if said is None else int(said)
+def _pk_of(connection: sa.Connection, table: sa.Table, same: Mapping[str, Any]) -> int | None:
+    """The row of a table that says the same."""
+    query = sa.select(table.c.pk).where(*(table.c[name] == value for name, value in same.items()))
+    return connection.execute(query).scalar()
+
+
+def _added(
+    connection: sa.Connection,
+    table: sa.Table,
+    same: Mapping[str, Any],
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """The row of a table that says the same; as of now, with what more there is to say, where there was none."""
+    if (pk := _pk_of(connection, table, same)) is None:
+        row = table.insert().values({**same, **more, "created": time.time()})
+        pk = connection.execute(row).inserted_primary_key[0]  # type: ignore[index]
+    return int(pk)
 
 
 def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
-    query = sa.select(t.node.c.pk).where(t.node.c.tree == tree, t.node.c.id == node_id)
-    return connection.execute(query).scalar()
+    return _pk_of(connection, t.node, {"tree": tree, "id": node_id})
 
 
 def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, dict[str, Any]]]) -> int:
@@ -519,10 +563,9 @@ def _beside_rows(
 
 
 def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None:
-    c = t.decision.c
-    same = sa.select(c.pk).where(c.node == decision.node, c.digest == decision.digest)
-    if connection.execute(same).scalar() is None:
-        connection.execute(t.decision.insert().values({**decision._asdict(), "created": time.time()}))
+    row = decision._asdict()
+    same = {name: row.pop(name) for name in ("node", "digest")}
+    _added(connection, t.decision, same, row)
 
 
 # Which trees a store holds, without making one.
@@ -533,8 +576,7 @@ def check_exists(store: str | os.PathLike[str]) -> None:
 
     Raises NotFoundError: it is a file, and there is none.
     """
-    url = url_of(store)
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
+    if (file := file_of(url_of(store))) is not None and not file.is_file():
         raise NotFoundError(f"store {store}: no such file; give the path or URL of a store that exists")
 
 
@@ -549,8 +591,9 @@ def only_tree(
     NotFoundError: there is no such store, or none or several trees in it.
     """
     check_exists(store)
-    with contextlib.closing(Store(store)) as database:
-        names, shown = database.trees(), database.name
+    names, shown = [], shown_url(url_of(store))
+    with contextlib.suppress(NotFoundError), contextlib.closing(Store(store, create=False)) as database:
+        names = database.trees()
     if not names:
         raise NotFoundError(f"store {shown}: holds no tree yet; {made_by} makes one")
     if len(names) > 1:

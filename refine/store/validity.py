@@ -40,6 +40,7 @@ MOST_REPEATS = 10**9  # the largest number of a replicate or an attempt: the nex
 MOST_SECONDS = 1e9  # the longest a trial can have taken, about 30 years; longer, and sums and dates overflow
 LATEST = 9e9
 """The last moment that a time can be, in seconds since 1970: the year 2255, where nanoseconds of 64 bits end."""
+MOST_UNPACKED = 2**27  # bytes of what is stored packed, such as a curve of millions of epochs
 MOST_DIGITS = 4300  # digits of a cell's number, as many as Python reads
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -271,9 +272,20 @@ def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
+def unpacked(data: bytes) -> bytes:
+    """What zlib has packed. Raises one of :data:`BROKEN`: it is cut off, or more than a look has memory for."""
+    unpack = zlib.decompressobj()
+    out = unpack.decompress(data, MOST_UNPACKED)
+    if not unpack.eof:
+        raise ValueError(
+            f"is damaged: packed data are cut off, or unpack to more than {MOST_UNPACKED:,} bytes"
+        )
+    return out
+
+
 def curve_of(data: bytes) -> dict[str, list[float]]:
     """The values per epoch that a row holds. Raises one of :data:`BROKEN` where it holds something else."""
-    found = json.loads(zlib.decompress(data))
+    found = json.loads(unpacked(data))
     if not isinstance(found, dict) or not set(map(type, found.values())) <= {list}:
         raise ValueError("a curve must be lists of numbers by name")
     for name, values in found.items():
@@ -336,8 +348,12 @@ def _check(table: str, row: Row) -> None:
             _check_trial(row)
         case "curve":
             curve_of(row["data"])
+        case "threshold":
+            np.asarray(json.loads(unpacked(row["data"])), dtype=np.float64)
+        case "target":
+            unpacked(row["data"])
         case "prediction":
-            numbers = len(zlib.decompress(row["data"])) // 2
+            numbers = len(unpacked(row["data"])) // 2
             if row["examples"] < 1 or numbers % row["examples"]:
                 raise ValueError(
                     f"a prediction must hold numbers for {row['examples']} examples, got {numbers}"

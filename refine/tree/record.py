@@ -25,7 +25,7 @@ from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.replicates import replicate_table
 from refine.trials.round_record import Node, StoredNode, believed_on, path_to
-from refine.utils.display import Shown
+from refine.utils.display import Shown, line
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -339,4 +339,4 @@ class RoundRecord(Shown):
         }
 
     def __repr__(self) -> str:
-        return f"<Round {self.id} of {self.context.name}>"
+        return line(f"<Round {self.id} of {self.context.name}>")

@@ -10,7 +10,7 @@ from refine.tree.context import Context
 from refine.tree.names import is_reserved, round_named
 from refine.tree.round import Round
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Shown
+from refine.utils.display import Shown, line
 
 
 class TreeRecord(Shown):
@@ -119,4 +119,4 @@ class TreeRecord(Shown):
 
     def __repr__(self) -> str:
         how_many = "closed" if self._context.store.closed else f"{len(self)} rounds"
-        return f"<Tree {self.name}: {how_many} in {self.store}>"
+        return line(f"<Tree {self.name}: {how_many} in {self.store}>")

@@ -83,7 +83,7 @@ def lock(store):
 )
 def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
     store = tmp_path / "refine.db"
-    with refine.Tree("q", store=f"sqlite:///{store}?timeout=0.2") as tree:
+    with refine.Tree("q", store=f"sqlite:///{store}?patience=0.2") as tree:
         found = tree.add_round(SPACE, value, n=30).run(n=30, progress=False)
         before = table(found)
         held = []

@@ -119,7 +119,7 @@ def test_a_file_that_is_no_store_and_may_not_be_written_says_what_to_do(medium):
     with contextlib.closing(sqlite3.connect(folder / "refine.db")) as connection, connection:
         connection.execute("CREATE TABLE other (a)")
     medium("ro")
-    with pytest.raises(StoreError, match=r"is no refine store, and it may not be written.*open the copy"):
+    with pytest.raises(StoreError, match=r"is no refine store, its tables are another program"):
         Store(folder / "refine.db")
 
 

@@ -25,7 +25,7 @@ def score(p):
 
 
 @pytest.mark.parametrize(
-    "name", ["run?1.db", "run#1.db", "50% off.db", "a b.db", "ü.db", "what?timeout=1.db"]
+    "name", ["run?1.db", "run#1.db", "50% off.db", "a b.db", "ü.db", "what?patience=1.db"]
 )
 def test_a_path_is_the_file_of_that_name(tmp_path, name, monkeypatch):
     def leaves(p):
@@ -46,8 +46,8 @@ def test_a_path_is_the_file_of_that_name(tmp_path, name, monkeypatch):
     [
         *((place, "a store is a URL") for place in ("a\0.db", "postgresql://host:port/db")),
         *(
-            (f"sqlite:///refine.db?{said}", "timeout is a number of seconds, got")
-            for said in ("timeout=soon", "timeout=-1", "timeout=1&timeout=2", "timeout=inf")
+            (f"sqlite:///refine.db?{said}", "patience is a number of seconds, got")
+            for said in ("patience=soon", "patience=-1", "patience=1&patience=2", "patience=inf")
         ),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_file_that_goes_away_while_a_round_runs_stops_it(tmp_path, how):
 
     tree = refine.Tree("q", store=path)
     found = tree.add_round(SPACE, objective, n=10)
-    with pytest.raises(StoreError, match="its file was moved, replaced or deleted while the round runs"):
+    with pytest.raises(StoreError, match="its file was moved, replaced or deleted after it was opened"):
         found.run(progress=False)
     assert len(seen) == 3
     if how == "moved":  # put back, it holds what had finished

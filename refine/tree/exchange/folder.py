@@ -5,6 +5,7 @@ Reading executes nothing: import paths stay texts.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from refine.errors import NotFoundError, StoreError
-from refine.store.engine import check_folder
+from refine.store.engine import LONGEST, check_folder
 from refine.store.import_buffer import kept
 from refine.store.merge import Merged, merge_into
 from refine.store.rows import NODE_FIELDS, NODE_TABLES, Again, Part, Row, from_plain, parts_of, to_plain
@@ -141,13 +142,11 @@ def _csv(of: Round) -> Iterator[str]:
 
 def _is_new(store: str | os.PathLike[str], name: str) -> bool:
     """Whether a store has no tree of that name yet, or an empty one."""
-    database = Store(store)
     try:
-        return not database.nodes(database.tree(name, create=False))
+        with contextlib.closing(Store(store, create=False)) as database:
+            return not database.nodes(database.tree(name, create=False))
     except NotFoundError:
         return True
-    finally:
-        database.close()
 
 
 # A round's files.
@@ -279,8 +278,10 @@ def _lines(folder: Path, key: str, table: str) -> Iterator[Row]:
         return
     _inside(path, folder)
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), 1):
             where = f"{path}: line {number}"
+            if len(line) > LONGEST:
+                raise StoreError(f"{where}: holds more than {LONGEST:,} bytes; the folder is damaged")
             yield from_plain(table, _json(line, where, folder), where)
 
 
@@ -300,6 +301,8 @@ def _bytes(path: Path, folder: Path) -> bytes:
     _inside(path, folder)
     if not path.is_file():
         raise StoreError(f"{path}: is missing; the folder is damaged")
+    if path.stat().st_size > LONGEST:
+        raise StoreError(f"{path}: holds more than {LONGEST:,} bytes; the folder is damaged")
     return path.read_bytes()
 
 

@@ -138,16 +138,21 @@ def _workers() -> Probe:
 def _store(store: str) -> Iterator[Probe]:
     from contextlib import closing
 
+    from refine.store.engine import wal_of
     from refine.store.schema import SCHEMA_VERSION
     from refine.store.store import Store, check_exists
 
     check_exists(store)
-    with closing(Store(store)) as database:
+    with closing(Store(store, create=False)) as database:
         trees = database.trees()
         yield Probe(
             "store", "good", f"{database.name}: {', '.join(trees) or 'no tree'}; schema {SCHEMA_VERSION}"
         )
         if database.engine.dialect.name == "sqlite":
+            wal = wal_of(Path(database.url.database or ""))
+            if wal.exists() and (size := wal.stat().st_size):
+                text = f"{size:,} bytes of what was written last are in {wal.name}: refine backup STORE FILE copies all"
+                yield Probe("copies", "warn", text)
             found = database.integrity()
             text = (
                 "every page is sound" if found == "ok" else f"{found}; export what can be read: refine export"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,6 +111,20 @@ def load(
     remember(STORE, store)
     with refine.Tree.load(folder, store, name) as found:
         out.put(found)
+
+
+@command(BRING)
+def backup(
+    store: StoreArgument,
+    out: Output,
+    file: Annotated[Path, Argument(metavar="FILE", help="The new file.")],
+) -> None:
+    """Copy a SQLite store whole into a file, also while it is written."""
+    from refine.store.store import Store
+
+    with closing(Store(store, create=False)) as database:
+        database.backup(file)
+    out.path(file)
 
 
 @command(BRING)
