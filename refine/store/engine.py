@@ -185,62 +185,79 @@ def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
     if url.drivername == "postgresql+psycopg":
         more = "a path is a SQLite file, which needs nothing more"
         load("psycopg", f"store {shown_url(url)}", StoreError, more)
-    file, patience = file_of(url), patience_of(url)
+    sqlite, file, patience = url.get_backend_name() == "sqlite", file_of(url), patience_of(url)
+    opened = _File(file, patience) if file else None
     # A round that runs keeps a connection, and there may be any number of them in a process.
     options: dict[str, Any] = {"max_overflow": -1}
-    if url.get_backend_name() != "sqlite":
+    if not sqlite:
         options |= {"pool_pre_ping": True}
-    elif file is None:
+    elif opened is None:
         options = {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
     elif writable:
-        options |= {"connect_args": {"timeout": patience}}
+        options |= {"creator": opened.connect}
     else:
-        options = {"poolclass": sa.pool.NullPool, "creator": partial(_reading, file, patience)}
+        options = {"poolclass": sa.pool.NullPool, "creator": opened.look}
     engine = sa.create_engine(url.difference_update_query(["patience"]), **options)
     engine.url = url
-    if url.get_backend_name() == "sqlite":
-        sa.event.listen(engine, "connect", lambda raw, record: _tune(file, raw, record))
-        sa.event.listen(engine, "before_cursor_execute", _before)
-    else:
-        _open.add(engine)
     _say_clearly(engine, shown_url(url))
+    if not sqlite:
+        _open.add(engine)
+        return engine
+
+    @sa.event.listens_for(engine, "connect")
+    def _(connection: sqlite3.Connection, _record: object) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+        # The last two as SQLite advises for files of others.
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def _(_c: object, cursor: sqlite3.Cursor, _s: str, _p: object, context: Any, _m: bool) -> None:
+        asked = itertools.chain(itertools.repeat(0, 500), itertools.repeat(1))
+        cursor.connection.set_progress_handler(partial(next, asked), _STEPS)
+        if opened and context is not None and (context.isinsert or context.isupdate or context.isdelete):
+            opened.check()
+
     return engine
 
 
-def _reading(path: Path, patience: float) -> sqlite3.Connection:
-    """A connection to a file that may not be written, such as one on a read-only medium or a full disk."""
-    # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody changes
-    # it. Somebody may before the next look: every look opens it anew.
-    still = "" if wal_of(path).exists() else "&immutable=1"
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{still}", uri=True, timeout=patience)
+class _File:
+    """A SQLite file as it was when it was opened first."""
 
+    def __init__(self, path: Path, patience: float) -> None:
+        self.path, self.patience = path, patience
+        self.inode: tuple[int, int] | None = None
 
-def _tune(file: Path | None, connection: sqlite3.Connection, record: Any) -> None:
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
-    # The last two as SQLite advises for files of others.
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    record.info["file"] = _inode(file)
+    def look(self) -> sqlite3.Connection:
+        """A connection to a file that may not be written, such as one on a read-only medium or a full disk."""
+        # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody changes
+        # it. Somebody may before the next look: every look opens it anew.
+        return self._opened("ro" if wal_of(self.path).exists() else "ro&immutable=1")
 
+    def connect(self) -> sqlite3.Connection:
+        """A connection for writing; the first one makes the file."""
+        self.check()
+        connection = self._opened("rw" if self.inode else "rwc")
+        self.inode = self.inode or self._inode()
+        return connection
 
-def _inode(file: Path | None) -> tuple[int, int] | None:
-    with contextlib.suppress(OSError):
-        if file is not None:
-            return (status := file.stat()).st_dev, status.st_ino
-    return None
+    def check(self) -> None:
+        """Raises StoreError where the file is no longer where it was."""
+        if self.inode and self._inode() != self.inode:
+            raise StoreError(
+                f"store sqlite:///{self.path}: its file was moved, replaced or deleted after it was opened, so that what is "
+                "written now would not be found again; put it back where it was, with the files beside it, or open what is "
+                "there now, and make the same call again"
+            )
 
+    def _opened(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.resolve().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=self.patience, check_same_thread=False)
 
-def _before(connection: sa.Connection, cursor: Any, _s: str, _p: Any, context: Any, _m: bool) -> None:
-    """Before a statement of SQLite: gives it its steps, and sees that what it writes can be found again."""
-    asked = itertools.chain(itertools.repeat(0, 500), itertools.repeat(1))
-    cursor.connection.set_progress_handler(partial(next, asked), _STEPS)
-    writes = context is not None and (context.isinsert or context.isupdate or context.isdelete)
-    if writes and connection.info["file"] != _inode(file_of(connection.engine.url)):
-        raise StoreError(
-            f"store {shown_url(connection.engine.url)}: its file was moved, replaced or deleted after it was opened, so that "
-            "what is written now would not be found again; put it back where it was, with the files beside it, or open what "
-            "is there now, and make the same call again"
-        )
+    def _inode(self) -> tuple[int, int] | None:
+        with contextlib.suppress(OSError):
+            return (status := self.path.stat()).st_dev, status.st_ino
+        return None
 
 
 def use_wal(engine: sa.Engine) -> None:

@@ -1,0 +1,269 @@
+"""Files that are another program's, made to harm, or hold less than they seem; and a look, which changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import warnings
+import zlib
+
+import pytest
+from typer.testing import CliRunner
+
+import refine
+from refine.errors import NotFoundError, RefineWarning, StoreError
+from refine.store import engine, validity
+from refine.store.engine import wal_of
+from refine.store.store import Store
+from refine.ui.cli import app
+
+SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8)}
+
+
+def score(p):
+    return p["x"]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sound") / "refine.db"
+    with refine.Tree("q", store=path) as tree:
+        tree.add_round(SPACE, score, n=30).run(progress=False)
+    return path
+
+
+@pytest.fixture
+def path(sound, tmp_path):
+    return shutil.copy(sound, tmp_path / "refine.db")
+
+
+def by_hand(path, *commands):
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        for command in commands:
+            connection.execute(command)
+
+
+def looks(path):
+    """What a person looks at a store with."""
+    return CliRunner().invoke(app, ["tree", str(path)]), doctor(path)
+
+
+def doctor(path):
+    return CliRunner().invoke(app, ["doctor", str(path), "--quick"])
+
+
+OTHERS = {
+    "this": ("CREATE TABLE this (a)", "its tables are another program's ('this')"),
+    "optuna": (
+        "CREATE TABLE studies (a); CREATE TABLE trials (a); CREATE TABLE version_info (a)",
+        "it is an Optuna storage, whose studies refine import and tree.add_study read",
+    ),
+}
+
+
+@pytest.mark.parametrize("whose", [*OTHERS, "one byte", "nothing", "text"])
+def test_what_is_no_store_is_said_to_be_none_and_left_as_it_is(tmp_path, whose):
+    path = tmp_path / "other.db"
+    if whose in OTHERS:
+        by_hand(path, *OTHERS[whose][0].split(";"))
+    else:
+        path.write_bytes({"one byte": b"x", "nothing": b"", "text": b"words\n" * 999}[whose])
+    text = OTHERS[whose][1] if whose in OTHERS else "no tree" if whose == "nothing" else "is not a database"
+    before = path.read_bytes()
+    for found in looks(path):
+        assert found.exit_code
+    assert text in looks(path)[0].stderr
+    with pytest.raises(NotFoundError if whose == "nothing" else StoreError):
+        refine.Tree("q", store=path, create=False)
+    if whose != "nothing":
+        with pytest.raises(StoreError):
+            refine.Tree("q", store=path)
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (before, [path])
+
+
+def test_a_look_at_a_server_makes_no_tables(postgresql):
+    with pytest.raises(NotFoundError, match="holds no tree yet"):
+        Store(postgresql, create=False)
+    with pytest.raises(NotFoundError, match="holds no tree yet"):
+        Store(postgresql, create=False)
+
+
+HOSTILE = {
+    "trigger": ("CREATE TRIGGER stars AFTER INSERT ON mark BEGIN DELETE FROM trial; END",),
+    "view": (
+        "ALTER TABLE trial RENAME TO t2",
+        "CREATE VIEW trial AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT t2.* FROM t2, n",
+    ),
+    "virtual": ("DROP TABLE mark", "CREATE VIRTUAL TABLE mark USING fts5(node, key)"),
+    "generated": ("ALTER TABLE trial ADD COLUMN big AS (zeroblob(900000000))",),
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_what_would_compute_something_at_a_look_or_write_is_refused(path, how):
+    by_hand(path, *HOSTILE[how])
+    tree, doctor = looks(path)
+    for said in (tree.stderr, doctor.stdout):
+        assert "refine does not make, and that would compute" in " ".join(said.split())
+    assert (tree.exit_code, doctor.exit_code) == (1, 3)
+    with pytest.raises(StoreError, match="take nothing from it, or remove that first"):
+        refine.Tree("q", store=path)
+
+
+def test_a_row_that_no_memory_holds_and_a_look_without_end_are_ended(path, monkeypatch):
+    by_hand(path, "UPDATE trial SET error = CAST(zeroblob(90000000) AS TEXT) WHERE pk = 3")
+    with (
+        refine.Tree("q", store=path) as tree,
+        pytest.raises(StoreError, match="a row of more than 67,108,864 bytes .*it is damaged, or made to"),
+    ):
+        tree.rounds[0].trials  # noqa: B018
+    monkeypatch.setattr(engine, "_STEPS", 100)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT max(i) FROM n"
+    with contextlib.closing(Store(path)) as store, store.engine.connect() as connection:
+        with pytest.raises(StoreError, match="longer to read than 10.8 trials"):
+            connection.exec_driver_sql(endless)
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1  # every statement has its steps anew
+
+
+def test_packed_data_that_no_memory_holds_are_damaged(path, monkeypatch):
+    bomb = zlib.compress(b'{"acc": [' + b"1," * 100_000 + b"1]}")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO curve VALUES (5, ?)", (bomb,))
+        connection.execute("INSERT INTO threshold VALUES (1, 'a', ?)", (bomb[:-9],))
+    monkeypatch.setattr(validity, "MOST_UNPACKED", 100_000)
+    with refine.Tree("q", store=path) as tree:
+        assert "unpack to more than 100,000 bytes" in str(tree.damage())
+        assert [row.what for row in tree.damage().rows] == ["trial", "threshold"]
+        assert tree.repair().removed
+        assert (len(tree.rounds[0].trials), len(tree.damage())) == (29, 0)
+
+
+def test_a_name_that_a_terminal_obeys_is_seen_in_every_representation(tmp_path):
+    with refine.Tree("a\x1b[2J\nb", store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(SPACE, score, n=3)
+        for text in (repr(tree), repr(root)):
+            assert r"a\x1b[2J\nb" in text
+            assert text.isprintable()
+
+
+# Files that hold less than they seem.
+
+
+KILLED = """
+import os, signal, sys, time
+import refine
+from refine.store import lease
+lease.LEASE_SECONDS = 0.2
+def score(p):
+    if len(seen) == 40:
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+    seen.append(p)
+    return p["x"]
+seen = []
+tree = refine.Tree("q", store=sys.argv[1])
+tree.add_round({"x": (0.0, 1.0, 101)}, score, n=60).run(progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_the_file_alone_of_a_killed_process_holds_what_had_finished(tmp_path):
+    path = tmp_path / "refine.db"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert wal_of(path).stat().st_size
+    assert "bytes of what was written last are in refine.db-wal" in " ".join(doctor(path).stdout.split())
+    copy = shutil.copy(path, tmp_path / "copy.db")
+    with refine.Tree("q", store=copy, create=False) as tree:
+        assert len(tree.rounds[0].trials) == 40
+
+
+def test_a_file_without_the_one_that_holds_its_writes_names_it(tmp_path):
+    path = tmp_path / "refine.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE meta (key)")
+        copy = shutil.copy(path, tmp_path / "copy.db")
+    assert copy.stat().st_size == 4096
+    for create in (True, False):
+        with pytest.raises(
+            StoreError, match="but the first; what was written is in a file copy.db-wal beside"
+        ):
+            Store(copy, create=create)
+    assert "holds no page but the first" in " ".join(looks(copy)[1].stdout.split())
+
+
+def test_a_backup_is_whole_and_is_not_mixed_with_what_lay_in_its_place(path, tmp_path):
+    saved = tmp_path / "saved.db"
+    with refine.Tree("q", store=path) as tree:
+        root = tree.rounds[0]
+        tree.tag(root, "first")  # lies in the -wal file
+        assert CliRunner().invoke(app, ["backup", str(path), str(saved)]).stdout.strip() == str(saved)
+        shown = str(tree)
+        root.run(n=40, objective=score, progress=False)
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.execute("SELECT * FROM trial").fetchall()
+            for name in (path, wal_of(path)):  # as a killed process leaves them
+                shutil.copy(name, tmp_path / f"left{name.name.removeprefix('refine')}")
+    assert "is there already" in CliRunner().invoke(app, ["backup", str(path), str(saved)]).stderr
+    assert sorted(p.name for p in tmp_path.glob("saved*")) == ["saved.db"]
+    left = tmp_path / "left.db"
+    shutil.copy(saved, left)
+    with pytest.raises(StoreError, match="is a copy that was put in the place of another file.*left.db-wal"):
+        refine.Tree("q", store=left)
+    wal_of(left).unlink()
+    with refine.Tree("q", store=left) as tree:
+        assert str(tree) == shown
+        assert len(tree["first"].run(n=40, objective=score, progress=False).trials) == 40
+
+
+def test_a_server_s_store_has_tools_of_its_own(postgresql):
+    with contextlib.closing(Store(postgresql)) as store:
+        with pytest.raises(StoreError, match="such as pg_dump"):
+            store.backup("copy.db")
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+
+WRITES = {
+    "accept": lambda tree, root, review: review.edit(k=(1, 4)).accept("go on", n=4),
+    "decline": lambda tree, root, review: review.decline("no"),
+    "annotate": lambda tree, root, review: root.annotate([0], "odd"),
+    "exclude": lambda tree, root, review: root.exclude([0], reason="odd"),
+    "roles": lambda tree, root, review: root.set_roles(x="scientific"),
+    "propose": lambda tree, root, review: root.propose(risk=0.3),
+    "branch": lambda tree, root, review: root.branch({**SPACE, "x": (0.0, 0.5, 6)}, n=4),
+    "tag": lambda tree, root, review: tree.tag(root, "first"),
+    "delete": lambda tree, root, review: tree.delete_trials(root, [0]),
+    "run": lambda tree, root, review: root.run(n=40, objective=score, progress=False),
+}
+
+
+@pytest.mark.slow
+def test_nothing_is_written_into_a_file_that_was_deleted(path):
+    with refine.Tree("q", store=path) as tree, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RefineWarning)
+        root = tree.rounds[0]
+        review = root.propose()
+        away = path.rename(path.with_name("away.db"))
+        for write in WRITES.values():
+            with pytest.raises(StoreError, match="was moved, replaced or deleted after it was opened"):
+                write(tree, root, review)
+        away.rename(path)
+        WRITES["annotate"](tree, root, review)
+    with refine.Tree("q", store=path) as tree:
+        assert (len(tree), len(tree.rounds[0].trials), len(tree.rounds[0].marks)) == (1, 30, 1)
+
+
+def test_the_last_word_counts_though_a_clock_was_set_back(path, monkeypatch):
+    with refine.Tree("q", store=path) as tree:
+        root = tree.rounds[0]
+        root.exclude([3], reason="a broken node")
+        monkeypatch.setattr("refine.store.store.time.time", lambda: 1e9)
+        root.include([3], reason="it was sound")
+        root.exclude([4], reason="a broken node")
+        assert list(root.trials["state"][3:5]) == ["complete", "excluded"]
