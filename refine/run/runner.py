@@ -280,7 +280,7 @@ class Watch:
 
     def say(self, text: str) -> None:
         """Says something, above the bar."""
-        log.info("round %s: %s", self.node.id, text)
+        log(logging.INFO, "round %s: %s", self.node.id, text)
         if self.show:
             with contextlib.suppress(OSError):
                 self.bar.write(line(text), file=sys.stderr)
