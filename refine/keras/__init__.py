@@ -6,7 +6,7 @@ Importing this package imports Keras and what it runs on, TensorFlow by default;
 # First of all: it imports Keras and its backend, or says what is missing.
 from refine.keras._backend import BACKEND as _BACKEND  # noqa: F401
 from refine.keras._pruning import PruningCallback
-from refine.keras.defaults import defaults
+from refine.keras.defaults import default_learning_rate, defaults, lr_normalizer
 from refine.keras.fit import fit
 from refine.keras.layers import SHAPES, hidden_layers, layer_widths
 from refine.keras.metrics import (
@@ -24,7 +24,6 @@ from refine.keras.metrics import (
     recall,
 )
 from refine.keras.objective import KerasObjective
-from refine.keras.optimizers import default_learning_rate, lr_normalizer
 
 __all__ = [
     "SHAPES",

@@ -7,8 +7,7 @@ of the step serves full and partial batches alike.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -115,33 +114,7 @@ class KerasStep:
         # so that one runs outside the loop, where its result can be returned.
         steps = -(-size // batch)
         looped = steps if self._standard else steps - 1
-        with self._on_one_device():
-            tf.while_loop(lambda i: i < looped, body, (tf.constant(0),), parallel_iterations=1)
-            logs = None if self._standard else one(tf.constant(looped))
+        tf.while_loop(lambda i: i < looped, body, (tf.constant(0),), parallel_iterations=1)
+        logs = None if self._standard else one(tf.constant(looped))
         results = self.model.get_metrics_result()
         return dict(results if not isinstance(logs, dict) or set(logs) == set(results) else logs)
-
-    @contextlib.contextmanager
-    def _on_one_device(self) -> Iterator[None]:
-        """While a step is traced, leaves out what is of no use inside a whole epoch on one device.
-
-        - The optimizer's sum of gradients over replicas. It does nothing for one, but TensorFlow keeps its
-          gradient in a global registry, and with it the graph of every model ever trained (7 MB each).
-        - In standard models, the metric results of every batch. They are read once per epoch.
-
-        Instance ``__dict__``s are used directly because Keras' ``__setattr__`` tracks what is set.
-        """
-        patched: list[tuple[dict[str, Any], str]] = []
-        optimizer = self.model.optimizer
-        while optimizer is not None and hasattr(optimizer, "_all_reduce_sum_gradients"):
-            patched.append((vars(optimizer), "_all_reduce_sum_gradients"))
-            vars(optimizer)["_all_reduce_sum_gradients"] = lambda gradients: gradients
-            optimizer = getattr(optimizer, "inner_optimizer", None)
-        if self._standard:
-            patched.append((vars(self.model), "get_metrics_result"))
-            vars(self.model)["get_metrics_result"] = dict
-        try:
-            yield
-        finally:
-            for attributes, name in patched:
-                del attributes[name]

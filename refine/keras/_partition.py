@@ -14,10 +14,7 @@ from refine.keras._rows import classes_of, digest, labels_of, take, validation_r
 
 Fold = tuple[np.ndarray, np.ndarray]  # numbers of the rows to train on, and of those to validate on
 
-_AS_SPLITS = (
-    "splits takes a whole number, one of scikit-learn's splitters, the number of each row's fold, or a list of "
-    "(training, validation) row numbers"
-)
+_AS_SPLITS = "splits takes a whole number, one of scikit-learn's splitters, or a list of (training, validation) row numbers"
 
 
 class Partition(NamedTuple):
@@ -26,7 +23,6 @@ class Partition(NamedTuple):
     sealed: np.ndarray | None  # rows that no trial sees, or ``None``
     rest: np.ndarray  # all others
     folds: tuple[Fold, ...]  # one per split
-    by_shares: bool  # whether shares and seeds alone say which rows are which
 
 
 class _Kin(NamedTuple):
@@ -66,7 +62,7 @@ def partition(
         folds = [(rest[~mask], rest[mask]) for mask in masks]
     else:
         folds = _checked(_given(splits, y, rest, count, kin), count, rest, kin)
-    return Partition(sealed, rest, tuple(folds), isinstance(splits, int) and groups is None and time is None)
+    return Partition(sealed, rest, tuple(folds))
 
 
 def _drawn(y: Any, rows: np.ndarray, kin: _Kin, share: float, seed: int, name: str) -> np.ndarray:
@@ -117,34 +113,20 @@ def _of_groups(y: Any, groups: np.ndarray, share: float, seed: int, name: str) -
 
 
 def _given(splits: Any, y: Any, rest: np.ndarray, count: int, kin: _Kin) -> list[Any]:
-    """Pairs of row numbers that a splitter, fold numbers or the person gives, without sealed rows."""
+    """Pairs of row numbers that a splitter or the person gives, without sealed rows."""
     if hasattr(splits, "split"):
         return _by_splitter(splits, y, rest, kin)
-    if hasattr(splits, "__next__"):
-        splits = list(splits)
-    if isinstance(splits, Sequence) and any(isinstance(pair, tuple | list) for pair in splits):
-        bad = next((pair for pair in splits if not isinstance(pair, tuple | list) or len(pair) != 2), None)
-        if bad is not None:
-            raise ObjectiveError(f"splits: must be pairs of row numbers, got {bad!r:.60}; {_AS_SPLITS}")
-        kept = np.zeros(count, bool)
-        kept[rest] = True
-        pairs = [tuple(_numbers(side, count) for side in pair) for pair in splits]
-        return [tuple(side[kept[side]] for side in pair) for pair in pairs]
-    numbers = np.asarray(splits)
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
-        raise ObjectiveError(f"splits: must be a whole number >= 1, got {splits!r:.60}; {_AS_SPLITS}")
-    if len(numbers) != count:
-        raise ObjectiveError(
-            f"splits: must number the fold of each of {count} rows, got {len(numbers)}; {_AS_SPLITS}"
-        )
-    folds = [n for n in np.unique(numbers) if n >= 0]  # -1 is never validated on, as in PredefinedSplit
-    return [(rest[numbers[rest] != fold], rest[numbers[rest] == fold]) for fold in folds]
+    pairs = []
+    for pair in splits:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ObjectiveError(f"splits: must be pairs of row numbers, got {pair!r:.60}; {_AS_SPLITS}")
+        sides = [_numbers(side, count) for side in pair]
+        pairs.append(tuple(side[np.isin(side, rest)] for side in sides))
+    return pairs
 
 
 def _numbers(side: Any, count: int) -> np.ndarray:
     rows = np.asarray(side)
-    if rows.dtype == bool and rows.shape == (count,):
-        rows = np.flatnonzero(rows)
     if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
         raise ObjectiveError(f"splits: must be pairs of row numbers, got {side!r:.60}; {_AS_SPLITS}")
     rows = rows.astype(np.int64)

@@ -100,58 +100,38 @@ def kept_values(returned: Any, model: Any, curves: Mapping[str, Sequence[float]]
 
 def _epoch_end(hook: Any) -> Any:
     def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:
-        own, model = _own(self.callbacks), _model(self.callbacks)
-        before = model.get_weights() if own else None
+        if _own(self.callbacks):
+            vars(self)["_measured"] = self.callbacks[0].model.get_weights()
         hook(self, epoch, logs)
-        vars(self)["_changed_by"] = own if before is not None and _differ(model, before) else ""
 
     return on_epoch_end
 
 
 def _train_end(hook: Any) -> Any:
     def on_train_end(self: Any, logs: Any = None) -> None:
-        own, model = _own(self.callbacks), _model(self.callbacks)
-        restoring = [
-            callback
-            for callback in self.callbacks
-            if isinstance(callback, keras.callbacks.EarlyStopping)
-            and callback.restore_best_weights
-            and callback.best_weights is not None
-        ]
-        before = model.get_weights() if own or restoring else None
         hook(self, logs)
-        changed_by = "" if restoring else getattr(self, "_changed_by", "")
+        measured, changed_by = vars(self).get("_measured"), _own(self.callbacks)
+        model: Any = self.callbacks[0].model if self.callbacks else None
+        stopping = [c for c in self.callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
+        restoring = [c for c in stopping if c.restore_best_weights and c.best_weights is not None]
         if restoring:
             last = restoring[-1]
             setattr(model.history, _NOTED, (last.best_epoch, last.monitor, last.best))
-            before = last.best_weights
-        if before is not None and _differ(model, before):
-            changed_by = own or "EarlyStopping"
+            measured = last.best_weights
         swaps = any(isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in self.callbacks)
         if getattr(getattr(model, "optimizer", None), "use_ema", False) and not swaps and not restoring:
             changed_by = f"{type(model.optimizer).__name__}(use_ema=True)"
-        if changed_by:
-            warn_once(
-                f"refine.keras: {changed_by} changed weights after they were measured, so that the model which is kept "
-                "is not the one whose value is recorded; change them before validation (SwapEMAWeights does), or "
-                "use EarlyStopping(restore_best_weights=True)"
-            )
+        elif measured is None or all(map(np.array_equal, model.get_weights(), measured)):
+            return
+        warn_once(
+            f"refine.keras: {changed_by or 'EarlyStopping'} changed weights after they were measured, so that the model "
+            "which is kept is not the one whose value is recorded; change them before validation (SwapEMAWeights does), or "
+            "use EarlyStopping(restore_best_weights=True)"
+        )
 
     return on_train_end
-
-
-def _model(callbacks: Sequence[Any]) -> Any:
-    """The model that the callbacks belong to."""
-    return callbacks[0].model if callbacks else None
 
 
 def _own(callbacks: Sequence[Any]) -> str:
     """Names of the callbacks that may change weights."""
     return ", ".join(type(callback).__name__ for callback in callbacks if type(callback) not in _HARMLESS)
-
-
-def _differ(model: keras.Model, weights: Sequence[Any]) -> bool:
-    now = model.get_weights()
-    return len(now) != len(weights) or not all(
-        np.array_equal(one, other) for one, other in zip(now, weights, strict=True)
-    )

@@ -20,8 +20,6 @@ _ROW_NUMBERS = (
 _ENDLESS = -1
 # With more distinct whole numbers than this, targets are taken for quantities, not classes.
 _MOST_CLASSES = 100
-# Checks need a few temporary arrays: numbers at a time.
-_AT_ONCE = 2**20
 
 
 def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
@@ -131,8 +129,7 @@ def as_arrays(name: str, data: Any, *, nan: bool = False) -> Any:
 
 
 def _check_finite(name: str, array: np.ndarray, *, nan: bool) -> None:
-    missing = sum(int(np.count_nonzero(np.isnan(part))) for part in _parts(array))
-    infinite = sum(int(np.count_nonzero(np.isinf(part))) for part in _parts(array))
+    missing, infinite = int(np.isnan(array).sum()), int(np.isinf(array).sum())
     if nan and infinite:
         raise ObjectiveError(
             f"{name}: must not be infinite, got {infinite} of {array.size} numbers; drop those rows or clip them first"
@@ -149,15 +146,7 @@ def _check_finite(name: str, array: np.ndarray, *, nan: bool) -> None:
 
 def has_nan(data: Any) -> bool:
     """Whether NaN is among the numbers of a structure of arrays."""
-    floats = (leaf for leaf in keras.tree.flatten(data) if leaf.dtype.kind == "f")
-    return any(bool(np.isnan(part).any()) for leaf in floats for part in _parts(leaf))
-
-
-def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
-    """An array, some rows at a time."""
-    step = max(1, _AT_ONCE // max(1, array[:1].size))
-    for start in range(0, len(array), step):
-        yield array[start : start + step]
+    return any(leaf.dtype.kind == "f" and np.isnan(leaf).any() for leaf in keras.tree.flatten(data))
 
 
 def same_rows(x_name: str, x: Any, y_name: str, y: Any) -> int:
@@ -194,9 +183,7 @@ def classes_of(y: Any) -> np.ndarray | None:
     if not isinstance(y, np.ndarray) or y.ndim > 2:
         return None
     if y.ndim == 2 and y.shape[1] > 1:
-        one_hot = all(
-            bool(((part == 0) | (part == 1)).all() and (part.sum(axis=1) == 1).all()) for part in _parts(y)
-        )
+        one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
         return y.argmax(axis=1) if one_hot else None
     flat = y.reshape(-1)
     if flat.dtype.kind == "f" and not (flat == np.round(flat)).all():
@@ -263,16 +250,12 @@ def digest(*parts: Any) -> str:
             if isinstance(leaf, np.ndarray):
                 little = leaf.dtype.newbyteorder("<")
                 total.update(f"{little.str}{leaf.shape}".encode())
-                for some in _parts(leaf):
-                    total.update(_canonical(some).astype(little, copy=False).tobytes())
+                if leaf.dtype.kind == "f" and (missing := np.isnan(leaf)).any():
+                    leaf = np.where(
+                        missing, leaf.dtype.type(np.nan), leaf
+                    )  # one NaN instead of the many that there are
+                total.update(np.ascontiguousarray(leaf, little).data)
             else:
                 total.update(repr(leaf).encode())
         total.update(b"\0")
     return total.hexdigest()
-
-
-def _canonical(array: np.ndarray) -> np.ndarray:
-    """The same numbers with one NaN instead of the many that there are."""
-    if array.dtype.kind != "f" or not (missing := np.isnan(array)).any():
-        return array
-    return np.where(missing, array.dtype.type(np.nan), array)

@@ -290,30 +290,27 @@ def _optimizer(optimizer: Any) -> Hashable:
 
 
 def _identity(thing: Any, get: Any) -> Hashable:
-    """What a loss or metric is, as given to ``compile``."""
-    if thing is None:
-        return None
+    """What the losses or metrics are that were given to ``compile``."""
     if isinstance(thing, (list, tuple)):
         return tuple(_identity(part, get) for part in thing)
-    if isinstance(thing, str):
-        if thing not in ("acc", "accuracy", "crossentropy", "ce") and not is_public(get(thing)):
-            raise Uncacheable
+    if isinstance(thing, str) and thing not in ("acc", "accuracy", "crossentropy", "ce"):
+        thing = get(thing)
+    if thing is None or isinstance(thing, str):
         return thing
     if not is_public(thing):
         raise Uncacheable
     if inspect.isclass(thing) or inspect.isfunction(thing):
         return thing.__module__, thing.__qualname__
-    if isinstance(thing, (keras.losses.Loss, keras.metrics.Metric)):
-        return type(thing).__module__, type(thing).__qualname__, _frozen(thing.get_config())
-    raise Uncacheable
+    # Not all options are in all configurations: the axis of a cosine similarity is not.
+    options = [thing.get_config(), getattr(thing, "_fn_kwargs", None)]
+    return type(thing).__module__, type(thing).__qualname__, _frozen(options)
 
 
 def _frozen(value: Any) -> Hashable:
     """A configuration as something that can be compared."""
     if isinstance(value, dict):
-        if "class_name" in value and not str(value.get("module") or "").startswith("keras"):
-            raise Uncacheable
-        if value.get("registered_name"):
+        own = "class_name" in value and not str(value.get("module") or "").startswith("keras")
+        if own or value.get("registered_name"):
             raise Uncacheable
         return tuple(sorted((str(key), _frozen(part)) for key, part in value.items()))
     if isinstance(value, (list, tuple)):

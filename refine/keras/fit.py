@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -28,8 +27,6 @@ class _Block(NamedTuple):
 
 _block: ContextVar[_Block | None] = ContextVar("refine_accelerate", default=None)
 _training: ContextVar[bool] = ContextVar("refine_training", default=False)
-_lock = threading.Lock()
-_blocks = 0
 
 
 def fit(
@@ -98,9 +95,10 @@ def _train(
     token = _training.set(True)
     try:
         _check_supported(model, arguments)
-        # Imports TensorFlow, which need not be installed where Keras runs on something else.
-        from refine.keras._epochs import train_epochs
-
+        try:  # here, since TensorFlow need not be installed where Keras runs on something else
+            from refine.keras._epochs import train_epochs
+        except ImportError as error:
+            raise Unsupported(f"Keras {keras.__version__} has other insides ({error})") from error
         return train_epochs(model, x, y, arguments, _announce, compiled=bool(compiled))
     except Unsupported as reason:
         _announce(KERAS_FIT, str(reason))
@@ -172,38 +170,29 @@ def accelerated(compiled: bool | None = None) -> Iterator[list[str]]:
     Other threads, and what `fit` itself hands to ``model.fit``, get Keras' own. A model class with a ``fit`` of its own
     keeps it. Yields a list that is filled with the slower ways that trainings take; ``compiled`` is that of `fit`.
     """
-    global _blocks  # blocks of several threads share one replacement
+    if not hasattr(keras.Model.fit, "of_keras"):
+        # For good: outside of a block it passes everything on.
+        keras.Model.fit = _replacement(keras.Model.fit)
     block = _Block([], compiled)
-    with _lock:
-        if _blocks == 0:
-            # Keras' own is inherited, so that removing this one brings it back.
-            keras.Model.fit = _replacement(keras.Model.fit)
-        _blocks += 1
     token = _block.set(block)
     try:
         yield block.ways
     finally:
         _block.reset(token)
-        with _lock:
-            _blocks -= 1
-            if _blocks == 0:
-                own = keras.Model.fit.__wrapped__
-                del keras.Model.fit
-                if keras.Model.fit is not own:
-                    keras.Model.fit = own
 
 
 def _replacement(own: Any) -> Any:
-    of_keras, of_refine = inspect.signature(own), inspect.signature(fit)
+    keras_signature, signature = inspect.signature(own), inspect.signature(fit)
 
     @functools.wraps(own)
     def replaced(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
         if _block.get() is None or _training.get():
             return own(self, *args, **kwargs)
-        given = [*of_keras.bind(self, *args, **kwargs).arguments.items()][1:]
-        bound = of_refine.bind(self, **dict(given))
+        given = [*keras_signature.bind(self, *args, **kwargs).arguments.items()][1:]
+        bound = signature.bind(self, **dict(given))
         bound.apply_defaults()
         model, x, y, *_ = bound.args
         return _train(model, x, y, bound.kwargs, functools.partial(own, model))
 
+    vars(replaced)["of_keras"] = own
     return replaced

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from refine.keras._session import own_session, prepare
 from refine.keras.fit import KERAS_FIT, accelerated
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
+from refine.run.objective import RunningTrial
 from refine.utils.keywords import helped
 
 _DEFAULT_SPLIT = 0.3
@@ -33,15 +34,6 @@ _DEGENERATE_ROWS = 1000
 _PREDICTED_ROWS, _TOO_LARGE = 2000, 6e4
 
 ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
-
-
-class RunningTrial(Protocol):
-    """What an objective sees of the trial that it runs in."""
-
-    seed: int
-
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> Any:
-        """Records the metrics of an epoch."""
 
 
 @helped
@@ -75,9 +67,8 @@ class KerasObjective:
             proportion. `Round.open_holdout` measures on them.
         holdout_seed: Seed of the hold-out alone: another ``split_seed`` leaves the sealed rows sealed.
         splits: How many times to split anew, under seeds that follow from ``split_seed``; or which rows to train and to
-            validate on: one of scikit-learn's splitters (``KFold(5)``, ``GroupKFold(5)``, ``TimeSeriesSplit(5)``, ...),
-            the number of each row's fold (-1: never validated on, as in ``PredefinedSplit``), or a list of (training,
-            validation) row numbers of ``x``. Every configuration is trained on each, which takes as many times as long;
+            validate on: one of scikit-learn's splitters (``KFold(5)``, ``GroupKFold(5)``, ``TimeSeriesSplit(5)``, ...), or
+            a list of (training, validation) row numbers of ``x``. Every configuration is trained on each, which takes as many times as long;
             its metrics are the means, and those of validation are given by split as well: ``val_acc@1``,
             ``val_acc@2``, ... The hold-out belongs to no split, and is measured with the model of the first one.
         groups: Group of each row, shape (n,), numbers or text: all rows of a group are on one side, in every split and
@@ -128,25 +119,29 @@ class KerasObjective:
         _check_model(model)
         self.model = model
         self.name = check_name(name) or _name_of(model)
-        _check_options(preprocess, holdout, val_split, split_seed, holdout_seed, allow_nan, accelerate)
+        x, y = arrays_of("x", x, "y", y)
+        if x_val is not None:
+            x_val, y_val = arrays_of("x_val", x_val, "y_val", y_val)
+        _check_options(
+            preprocess=preprocess,
+            shares={"holdout": holdout, "val_split": val_split},
+            seeds={"split_seed": split_seed, "holdout_seed": holdout_seed},
+            allow_nan=allow_nan,
+            accelerate=accelerate,
+        )
+        _check_combination(val_split, x_val, y_val, splits, groups, time, (split_seed, holdout_seed))
         self.backend = BACKEND
         # Rows are shuffled in another order, and backends draw other numbers, so such trials are not of one code.
         self.code = fingerprint(model) + _CODE_OF_WAY[accelerate]
         self.code += "" if self.backend == "tensorflow" else f"-{self.backend}"
         self.accelerate = accelerate
         self._allow_nan = allow_nan
-        x, y = arrays_of("x", x, "y", y)
-        if x_val is not None:
-            x_val, y_val = arrays_of("x_val", x_val, "y_val", y_val)
-        _check_combination(val_split, x_val, y_val, splits, groups, time, (split_seed, holdout_seed))
         nan = allow_nan or preprocess is not None
         x, y = as_arrays("x", x, nan=nan), as_arrays("y", y)
-        count = same_rows("x", x, "y", y)
-        share = _DEFAULT_SPLIT if val_split is None else float(val_split)
         parted = partition(
             y,
-            count,
-            val_split=share,
+            same_rows("x", x, "y", y),
+            val_split=_DEFAULT_SPLIT if val_split is None else float(val_split),
             split_seed=int(split_seed),
             holdout=holdout,
             holdout_seed=int(holdout_seed),
@@ -154,33 +149,23 @@ class KerasObjective:
             groups=groups,
             time=time,
         )
-        identity: list[Any] = [x, y]
-        if holdout is not None:
-            identity += ["holdout", float(holdout), int(holdout_seed)]
+        folds = parted.folds
         if x_val is None:
-            data = _sides(x, y, parted.folds[0])
-            identity += [share, int(split_seed), _describe(preprocess)]
+            data = _sides(x, y, folds[0])
         else:
             x_val, y_val = as_arrays("x_val", x_val, nan=nan), as_arrays("y_val", y_val)
             same_rows("x_val", x_val, "y_val", y_val)
             data = (take(x, parted.rest), take(y, parted.rest), take(x_val), take(y_val))
-            identity += [x_val, y_val, _describe(preprocess)]
-        if len(parted.folds) > 1:
-            identity += ["splits", len(parted.folds)]
-        if x_val is None and not parted.by_shares:  # which rows it came to counts, whatever led there
-            identity += ["rows", parted.sealed, *parted.folds]
-        self.fingerprint = digest(*identity)
+        # Which rows it came to counts, whatever led there.
+        self.fingerprint = digest(x, y, x_val, y_val, parted.sealed, *folds, _describe(preprocess))
         self._sealed = None if parted.sealed is None else (take(x, parted.sealed), take(y, parted.sealed))
         # Of several splits the rows are kept once, and taken anew for each training.
         self._pool: Any = None
         self._folds: list[Fold] = []
-        if len(parted.folds) > 1:
-            kept = np.unique(np.concatenate([side for fold in parted.folds for side in fold]))
+        if len(folds) > 1:
+            kept = np.unique(np.concatenate([side for fold in folds for side in fold]))
             self._pool = take(x, kept), take(y, kept)
-            self._folds = [
-                (np.searchsorted(kept, train), np.searchsorted(kept, validation))
-                for train, validation in parted.folds[1:]
-            ]
+            self._folds = [(np.searchsorted(kept, a), np.searchsorted(kept, b)) for a, b in folds[1:]]
         self._transformers: list[Any] = []
         if preprocess is not None:
             inputs = [data[0], *(take(self._pool[0], train) for train, _ in self._folds)]
@@ -256,10 +241,13 @@ class KerasObjective:
         if not self._folds:
             return self._once(params, trial)
         # The mean of every metric that all splits gave, and of every epoch that all reached; validation by split too.
-        hearers = [_Listener((int(trial.seed) + j) % 2**31) for j in range(1 + len(self._folds))]
+        hearers = [RunningTrial((int(trial.seed) + j) % 2**31) for j in range(1 + len(self._folds))]
         by_split = [self._once(params, hearer, j) for j, hearer in enumerate(hearers)]
-        for epoch, metrics in enumerate(zip(*(hearer.epochs for hearer in hearers), strict=False)):
-            trial.report(epoch, _means(metrics))
+        curves = [hearer.curve for hearer in hearers]
+        for epoch in range(min(len(series) for curve in curves for series in curve.values())):
+            trial.report(
+                epoch, _means([{k: series[epoch] for k, series in curve.items()} for curve in curves])
+            )
         validated = {
             f"{name}@{j}": metrics[name]
             for name in by_split[0]
@@ -309,7 +297,7 @@ class KerasObjective:
         call gives them: ``val_acc@1``. Raises ObjectiveError: the function returned no Keras model.
         """
         # The curve of one split is not the trial's.
-        hearer = _Listener(int(trial.seed)) if self._folds else trial
+        hearer = RunningTrial(int(trial.seed)) if self._folds else trial
         with own_session(int(trial.seed)):
             metrics, model = self._train(params, hearer, self._data)
         if not isinstance(model, keras.Model):
@@ -352,17 +340,6 @@ class KerasObjective:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._freeze()
-
-
-class _Listener:
-    """Stands in for the running trial on one split, and keeps what is reported."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.epochs: list[Mapping[str, float]] = []
-
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
-        self.epochs.append(dict(metrics))
 
 
 def _means(by_split: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -451,13 +428,7 @@ def _name_of(model: Callable[..., Any]) -> str:
 
 
 def _check_options(
-    preprocess: Any,
-    holdout: Any,
-    val_split: Any,
-    split_seed: Any,
-    holdout_seed: Any,
-    allow_nan: Any,
-    accelerate: Any,
+    *, preprocess: Any, shares: dict[str, Any], seeds: dict[str, Any], allow_nan: Any, accelerate: Any
 ) -> None:
     """Raises `ObjectiveError` for options that can't be, whatever the others are."""
     kind = preprocess if isinstance(preprocess, type) else type(preprocess)
@@ -469,11 +440,11 @@ def _check_options(
         raise ObjectiveError(
             f"preprocess: must be a scikit-learn transformer, got {what}; for example StandardScaler()"
         )
-    for option, share in (("holdout", holdout), ("val_split", val_split)):
+    for option, share in shares.items():
         number = isinstance(share, int | float | np.number) and not isinstance(share, bool)
         if share is not None and not (number and 0 < share < 1):
             raise ObjectiveError(f"{option}: must be between 0 and 1, got {share!r}; {_SHARES[option]}")
-    for option, seed in (("split_seed", split_seed), ("holdout_seed", holdout_seed)):
+    for option, seed in seeds.items():
         if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
             raise ObjectiveError(
                 f"{option}: must be a whole number >= 0 and < 2**32, got {seed!r}; 0 is the default"
@@ -490,48 +461,53 @@ def _check_combination(
     val_split: Any, x_val: Any, y_val: Any, splits: Any, groups: Any, time: Any, seeds: tuple[int, int]
 ) -> None:
     """Raises `ObjectiveError` for options that contradict each other."""
-    if (x_val is None) != (y_val is None):
-        missing, given = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
-        raise ObjectiveError(
-            f"{missing}: must be given together with {given}, got None; pass both or neither"
-        )
     drawn = isinstance(splits, int | np.integer) and not isinstance(splits, bool) and splits >= 1
-    if isinstance(splits, bool | int | float | np.number | str) and not drawn:
-        raise ObjectiveError(f"splits: must be a whole number >= 1, got {splits!r}; 5 trains on 5 splits")
-    one = drawn and splits == 1
-    if x_val is not None:
-        if val_split is not None:
-            raise ObjectiveError(
-                f"val_split: can't be combined with x_val, got {val_split}; leave one of them out"
+    several = not drawn or splits > 1
+    beside, timed = x_val is not None, time is not None
+    missing, given = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
+    of_all_rows = "whose rows it says nothing of; give all rows as x and y, and splits=[(training rows, validation rows)]"
+    rules = [
+        (
+            beside != (y_val is not None),
+            f"{missing}: must be given together with {given}, got None; pass both or neither",
+        ),
+        (
+            (splits is None or isinstance(splits, bool | int | float | np.number | str)) and not drawn,
+            f"splits: must be a whole number >= 1, got {splits!r:.60}; 5 trains on 5 splits",
+        ),
+        (
+            beside and val_split is not None,
+            f"val_split: can't be combined with x_val, got {val_split}; leave one of them out",
+        ),
+        (
+            beside and several,
+            f"splits: can't be combined with x_val, got {splits!r:.60}; leave x_val and y_val out",
+        ),
+        (beside and groups is not None, f"groups: can't be combined with x_val, {of_all_rows}"),
+        (beside and timed, f"time: can't be combined with x_val, {of_all_rows}"),
+        *(
+            (
+                not drawn and bool(value),
+                f"{option}: can't be combined with splits that say which rows they take, got {value}; leave one of them out",
             )
-        if not one:
-            raise ObjectiveError(
-                f"splits: can't be combined with x_val, got {splits!r:.60}; leave x_val and y_val out"
-            )
-        for option, value in (("groups", groups), ("time", time)):
-            if value is not None:
-                raise ObjectiveError(
-                    f"{option}: can't be combined with x_val, whose rows it says nothing of; give all rows as x and y, "
-                    "and splits=[(training rows, validation rows)]"
-                )
-    for option, value in (("val_split", val_split), ("split_seed", seeds[0] or None)):
-        if not drawn and value is not None:
-            raise ObjectiveError(
-                f"{option}: can't be combined with splits that say which rows they take, got {value}; leave one of them out"
-            )
-    if time is None:
-        return
-    if groups is not None:
-        raise ObjectiveError(
-            "groups: can't be combined with time, since a group may last through all of it; leave one of them out"
-        )
-    if drawn and not one:
-        raise ObjectiveError(
-            f"splits: with time nothing is drawn, got {splits}; TimeSeriesSplit({splits}) gives as many splits in order"
-        )
-    for option, seed in zip(("split_seed", "holdout_seed"), seeds, strict=True):
-        if seed:
-            raise ObjectiveError(f"{option}: with time nothing is drawn, got {seed}; leave it out")
+            for option, value in (("val_split", val_split), ("split_seed", seeds[0]))
+        ),
+        (
+            timed and groups is not None,
+            "groups: can't be combined with time, since a group may last through all of it; leave one of them out",
+        ),
+        (
+            timed and drawn and several,
+            f"splits: with time nothing is drawn, got {splits}; TimeSeriesSplit({splits}) gives as many splits in order",
+        ),
+        *(
+            (timed and bool(seed), f"{option}: with time nothing is drawn, got {seed}; leave it out")
+            for option, seed in zip(("split_seed", "holdout_seed"), seeds, strict=True)
+        ),
+    ]
+    for broken, text in rules:
+        if broken:
+            raise ObjectiveError(text)
 
 
 def _describe(preprocess: Any) -> str:

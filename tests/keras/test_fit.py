@@ -184,9 +184,12 @@ def test_data_and_models_that_only_keras_takes_go_there(cancer: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"y": np.zeros(119)}, "same number of rows, got \\[119, 120\\]"),
+        ({"y": np.zeros(119)}, "Make sure all arrays contain the same number of samples"),
         ({"batch_size": 0}, "batch_size: must be at least 1, got 0; 32 is"),
-        ({"class_weight": {0: 1}, "sample_weight": np.ones(120)}, "can't be combined with sample_weight"),
+        (
+            {"class_weight": {0: 1}, "sample_weight": np.ones(120)},
+            "cannot `class_weight` and `sample_weight`",
+        ),
         ({"validation_split": 2}, "validation_split: must be between 0 and 1, got 2"),
         (
             {"validation_data": np.zeros((40, 3))},

@@ -94,6 +94,14 @@ def test_own_functions_are_never_shared(cancer: Any) -> None:
     assert not _traces._traces
 
 
+def test_options_that_keras_leaves_out_of_a_configuration_count() -> None:
+    one, other = (model_of(BASE | {"loss": keras.losses.CosineSimilarity(axis=axis)}) for axis in (-1, 0))
+    shapes = _traces.open_shapes(one)
+    assert (
+        _traces.structure(one, shapes) == _traces.structure(one, shapes) != _traces.structure(other, shapes)
+    )
+
+
 def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_traces, "_MOST", 2)
     monkeypatch.setattr(_traces, "_MOST_WHEN_SHORT", 1)

@@ -83,11 +83,9 @@ def objectives() -> None:
     plain, accelerated = made(), made(unchanged, accelerate=True)
     plain.prepare(1)
     trial = RunningTrial(seed=7)
-    own_fit = keras.Model.fit
     metrics = plain(ONE, trial)
     assert metrics == made(unchanged)(ONE, RunningTrial(seed=7))
     assert accelerated(ONE, RunningTrial(seed=7)) == {**metrics, "accelerated": 0.0}
-    assert keras.Model.fit is own_fit
     assert metrics["degenerate"] == 0.0
     assert trial.examples is not None
     assert plain.code.endswith(f"-{BACKEND}")
