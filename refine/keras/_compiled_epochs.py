@@ -47,11 +47,15 @@ _OPTIMIZERS = (keras.optimizers.Adam, keras.optimizers.Nadam, keras.optimizers.R
 _SCALARS, _SLOTS = 3, 2
 
 
-class Padding(NamedTuple):
-    """Where the numbers of a model lie among those of its padded form."""
+class PaddedSettings(NamedTuple):
+    """What differs between models of one structure and padded size, as tensors."""
 
-    places: Any  # (numbers,) of every number of the trainable variables
+    settings: Settings
+    places: Any  # (numbers,) of every number of the trainable variables among those of the padded form
     mask: Any  # (padded numbers,) whether it is one of these places
+    choices: (
+        Any  # numbers of the branches: of the optimizer, the loss, and every layer's activation but the last
+    )
 
 
 class NotCompilable(Exception):  # no error: it says why epochs run one operation at a time
@@ -81,31 +85,27 @@ class CompiledStep(ShortStep):
                 "the model holds functions of your own, or layers that are not common"
             ) from error
         key = self._key("compiled", rows, width, alike)
-        padding = self._padding(padded)
-        self._values = (self._settings(), padding, tf.constant([n or 0 for n in numbers], tf.int32))
-        open_values = (
-            self._values[0],
-            padding._replace(places=tf.TensorSpec([None], tf.int32)),
-            self._values[2],
-        )
+        choices = tf.constant([number or 0 for number in numbers], tf.int32)
+        self._values = PaddedSettings(self._settings(), *self._padding(padded), choices)
+        any_width = self._values._replace(places=tf.TensorSpec([None], tf.int32))
+        form = {"rows": rows, "by_number": by_number}
         try:
             self._trace: Trace = _remembered(
-                key,
-                lambda: self._traced(_PaddedProgram, padded, open_values, rows=rows, by_number=by_number),
+                key, lambda: self._traced(_PaddedProgram, padded, any_width, **form)
             )
             self.train_epochs(0, 0)  # compiles
         except Exception as error:  # a metric of operations that XLA lacks, say
             first = str(error).strip().partition("\n")[0][:200]
             raise NotCompilable(f"XLA can't compile it ({first})") from error
 
-    def _padding(self, padded: Sequence[tuple[int, ...]]) -> Padding:
+    def _padding(self, padded: Sequence[tuple[int, ...]]) -> tuple[Any, Any]:
         places, start = [], 0
         for variable, shape in zip(self._variables, padded, strict=True):
             numbers = np.arange(start, start + math.prod(shape)).reshape(shape)
             places.append(numbers[tuple(slice(n) for n in variable.shape)].ravel())
             start += math.prod(shape)
         joined = np.concatenate(places)
-        return Padding(tf.constant(joined, tf.int32), tf.constant(np.isin(np.arange(start), joined)))
+        return tf.constant(joined, tf.int32), tf.constant(np.isin(np.arange(start), joined))
 
     def _read(self) -> tuple[Any, ...]:
         weights, state, rest = super()._read()
@@ -128,34 +128,38 @@ class CompiledStep(ShortStep):
 
 def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[Any]) -> tuple[int, int]:
     """Rows of a batch and width of the hidden layers, padded; raises `NotCompilable`."""
-    if not any(None in shape for shape in shapes):
-        raise NotCompilable("it is no Sequential model of at least two Dense layers, Dropout and activations")
-    # Layers between the first and the last may be padded; one of these there always is.
-    widths = zip(model.trainable_variables, shapes, strict=True)
-    hidden = max(variable.shape[-1] for variable, shape in widths if shape[-1] is None)
-    rows, width = (max(_LEAST, 1 << (int(number) - 1).bit_length()) for number in (plan.batch, hidden))
-    if width > _MOST_WIDTH or rows > _MOST_ROWS:
-        raise NotCompilable(
-            f"that pays for batches of up to {_MOST_ROWS} rows and layers of up to {_MOST_WIDTH} units"
-        )
+    layers, loss = model.layers, model._compile_loss._user_loss
+    # Layers between the first and the last may be padded.
+    hidden = [v.shape[-1] for v, s in zip(model.trainable_variables, shapes, strict=True) if s[-1] is None]
+    sizes = plan.batch, max(hidden, default=1)
+    rows, width = (max(_LEAST, 1 << (int(number) - 1).bit_length()) for number in sizes)
     size = plan.train.size + (plan.validation.size if plan.validation is not None else 0)
-    columns = max(width, rows * model.outputs[0].shape[-1], model.inputs[0].shape[-1])
-    if size * columns > _MOST_NUMBERS:
-        raise NotCompilable(f"an epoch, padded, has more than {_MOST_NUMBERS} numbers")
-    if {keras.config.floatx(), *(str(v.dtype) for v in model.trainable_variables)} != {"float32"}:
-        raise NotCompilable("it is not all float32")
-    loss = model._compile_loss._user_loss
+    columns = max(width, rows * model.outputs[0].shape[-1], model.inputs[0].shape[-1] or 0)
     mean = getattr(loss, "reduction", "mean") in ("sum_over_batch_size", "mean")
-    penalised = any(getattr(layer, "activity_regularizer", None) is not None for layer in model.layers)
-    if not mean or penalised or not is_known(loss, keras.losses.get):
-        raise NotCompilable("it is not known that its loss is a mean over rows")
-    for layer in model.layers[:-1]:
-        activation = getattr(layer, "activation", None)
-        if activation is not None and getattr(activation, "__name__", "") not in _BY_COLUMN.split():
-            raise NotCompilable(f"the activation of {layer.name} is not known to treat columns one by one")
-    active = [layer for layer in model.layers if type(layer) is keras.layers.Dropout and layer.rate > 0]
-    if len(active) > len(dropouts):
-        raise NotCompilable("a Dropout layer has a noise_shape")
+    penalised = any(getattr(layer, "activity_regularizer", None) is not None for layer in layers)
+    names = {getattr(x.activation, "__name__", "") for x in layers[:-1] if hasattr(x, "activation")}
+    active = [layer for layer in layers if type(layer) is keras.layers.Dropout and layer.rate > 0]
+    rules = (
+        (not hidden, "it is no Sequential model of at least two Dense layers, Dropout and activations"),
+        (
+            width > _MOST_WIDTH or rows > _MOST_ROWS,
+            f"that pays for batches of up to {_MOST_ROWS} rows and layers of up to {_MOST_WIDTH} units",
+        ),
+        (size * columns > _MOST_NUMBERS, f"an epoch, padded, has more than {_MOST_NUMBERS} numbers"),
+        (
+            {keras.config.floatx(), *(str(v.dtype) for v in model.trainable_variables)} != {"float32"},
+            "it is not all float32",
+        ),
+        (
+            not mean or penalised or not is_known(loss, keras.losses.get),
+            "it is not known that its loss is a mean over rows",
+        ),
+        (bool(names - set(_BY_COLUMN.split())), "an activation is not known to treat columns one by one"),
+        (len(active) > len(dropouts), "a Dropout layer has a noise_shape"),
+    )
+    for broken, reason in rules:
+        if broken:
+            raise NotCompilable(reason)
     return rows, width
 
 
@@ -238,18 +242,10 @@ class _PaddedProgram(EpochProgram):
         self._places: Any = None
         self._compiled = tf.function(self._all, autograph=False, jit_compile=True)
 
-    def epochs(  # type: ignore[override]
-        self,
-        weights: Any,
-        state: Any,
-        rest: Any,
-        settings: Settings,
-        padding: Padding,
-        choices: Any,
-        data: Any,
-        numbers: Any,
+    def epochs(
+        self, weights: Any, state: Any, rest: Any, settings: Any, data: Any, numbers: Any
     ) -> tuple[Any, ...]:
-        """As `EpochProgram.epochs`, for at most 64 of them, of a model so padded and with these branches."""
+        """As `EpochProgram.epochs`, for at most 64 of them, of a model with these `PaddedSettings`."""
         seed, first, last, batch, _ = tf.unstack(numbers, 5)
         size, count = self._plan.train.size, last - first
         if self._plan.seed is None:
@@ -262,32 +258,22 @@ class _PaddedProgram(EpochProgram):
                 tf.range(first, last),
             )
             orders = tf.ensure_shape(tf.pad(orders, [[0, _SPAN - count], [0, 0]]), [_SPAN, size])
-        whole = [math.prod(padding.mask.shape)]
+        whole = [math.prod(settings.mask.shape)]
 
         def spread(flat: Any) -> Any:
-            return tf.scatter_nd(padding.places[:, None], flat, whole) if flat.shape.rank else flat
+            return tf.scatter_nd(settings.places[:, None], flat, whole) if flat.shape.rank else flat
 
         def gathered(flat: Any) -> Any:
-            return tf.gather(flat, padding.places) if flat.shape.rank else flat
+            return tf.gather(flat, settings.places) if flat.shape.rank else flat
 
-        state = [spread(s) for s in state]
-        weights, state, rest, table = self._compiled(
-            spread(weights), state, rest, settings, padding.mask, choices, data, orders, count, batch
-        )
+        carried = spread(weights), [spread(s) for s in state], rest
+        # Of changing length, the places would have it compiled anew.
+        fixed = settings._replace(places=settings.mask)
+        weights, state, rest, table = self._compiled(carried, fixed, data, orders, count, batch)
         return gathered(weights), [gathered(s) for s in state], rest, table[:count]
 
     def _all(
-        self,
-        weights: Any,
-        state: Any,
-        rest: Any,
-        settings: Settings,
-        mask: Any,
-        choices: Any,
-        data: Any,
-        orders: Any,
-        count: Any,
-        batch: Any,
+        self, carried: Any, settings: PaddedSettings, data: Any, orders: Any, count: Any, batch: Any
     ) -> tuple[Any, ...]:
         """What is compiled: ``count`` epochs of padded weights, with the rows in these orders."""
         train, validation = data
@@ -319,15 +305,15 @@ class _PaddedProgram(EpochProgram):
                 logs = tf.concat([logs, self._evaluate(weights, rest, validation, batch)[0]], 0)
             return epoch + 1, weights, state, rest, table.write(epoch, logs)
 
-        self._mask = mask
+        self._mask = settings.mask
         if isinstance(self._optimizer, _AnyOptimizer):
-            self._optimizer.number = choices[0]
-        with self._set(settings), self._any_width(), self._chosen(choices):
+            self._optimizer.number = settings.choices[0]
+        with self._set(settings.settings), self._any_width(), self._chosen(settings.choices):
             table = tf.TensorArray(tf.float32, _SPAN, element_shape=[columns])
             _, weights, state, rest, table = tf.while_loop(
                 lambda epoch, *_: epoch < count,
                 body,
-                (tf.constant(0), weights, state, rest, table),
+                (tf.constant(0), *carried, table),
                 parallel_iterations=1,
             )
         return weights, state, rest, table.stack()

@@ -19,7 +19,6 @@ _warned: set[int] = set()
 _seeds: set[int] = set()
 # Kernels of a trial that nobody needs any more take 0.75 MB.
 _MOST_SEEDS = 32
-_frozen = False
 # Whether something was kept since the collector last froze what stays.
 _more = False
 
@@ -30,7 +29,6 @@ def prepare(threads: int) -> None:
     On a GPU, memory is taken as it is needed, unless environment variables say otherwise. If TensorFlow has already
     started with other numbers of threads, they stay, and one `RefineWarning` says so.
     """
-    global _frozen  # once per process is the point
     take_memory_as_needed()
     if BACKEND == "tensorflow":
         _set_threads(threads)
@@ -39,12 +37,10 @@ def prepare(threads: int) -> None:
     else:
         # JAX has no option; its compiler reads this as it starts.
         os.environ.setdefault("NPROC", str(threads))
-    if not _frozen:
-        # TensorFlow alone is half a million objects. Out of the collector's sight they no longer make
-        # the collection after every trial take a quarter of a second.
-        gc.collect()
-        gc.freeze()
-        _frozen = True
+    # TensorFlow alone is half a million objects. Out of the collector's sight they no longer make
+    # the collection after every trial take a quarter of a second.
+    gc.collect()
+    gc.freeze()
 
 
 def keep() -> None:

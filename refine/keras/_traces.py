@@ -101,7 +101,7 @@ class ShortStep:
             key = self._key(structure(self.model, self._shapes))
         except Uncacheable:
             self._shapes = [tuple(v.shape) for v in self._variables]
-        self._values: tuple[Any, ...] = (self._settings(),)
+        self._values: Any = self._settings()
         self._trace = _remembered(key, lambda: self._traced(EpochProgram, self._shapes, self._values))
 
     def train_epochs(self, first: int, last: int) -> list[Logs]:
@@ -110,7 +110,7 @@ class ShortStep:
             self._state = self._read()
         plan, names = self.plan, self._trace.names
         numbers = tf.constant([plan.seed or 0, first, last, plan.batch, plan.val_batch], tf.int32)
-        *state, table = self._trace.function(*self._state, *self._values, self._data, numbers)
+        *state, table = self._trace.function(*self._state, self._values, self._data, numbers)
         self._state = tuple(state)
         if plan.validation is not None:
             names = (*names, *(f"val_{name}" for name in names))
@@ -166,9 +166,7 @@ class ShortStep:
         )
         return (*alike, repr(described), self.plan.seed is None)
 
-    def _traced(
-        self, kind: type[EpochProgram], shapes: list[Any], values: tuple[Any, ...], **form: Any
-    ) -> Trace:
+    def _traced(self, kind: type[EpochProgram], shapes: list[Any], values: Any, **form: Any) -> Trace:
         """Traces a program, for other values of the same kind too."""
         build(self.model, self.plan.train)
         program = kind(self.model, self.plan, shapes, self._dropouts, self._penalties, **form)
@@ -176,7 +174,7 @@ class ShortStep:
         flat = [tf.TensorSpec([None] * value.shape.rank, value.dtype) for value in (weights, *state)]
         others = [tf.TensorSpec(value.shape, value.dtype) for value in rest]
         function = tf.function(program.epochs, autograph=False).get_concrete_function(
-            flat[0], flat[1:], others, *values, self._data, tf.TensorSpec([5], tf.int32)
+            flat[0], flat[1:], others, values, self._data, tf.TensorSpec([5], tf.int32)
         )
         return Trace(function, tuple(program.names))
 

@@ -7,16 +7,26 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 
 from refine.errors import ObjectiveError
 from refine.keras._backend import BACKEND
-from refine.keras._partition import Fold, partition
 from refine.keras._returned import curves_of, kept_values, noting_kept
-from refine.keras._rows import arrays_of, as_arrays, classes_of, digest, has_nan, labels_of, same_rows, take
+from refine.keras._rows import (
+    Fold,
+    arrays_of,
+    as_arrays,
+    classes_of,
+    digest,
+    has_nan,
+    labels_of,
+    partition,
+    same_rows,
+    take,
+)
 from refine.keras._session import own_session, prepare
 from refine.keras.fit import KERAS_FIT, accelerated
 from refine.run.fingerprint import fingerprint
@@ -28,8 +38,6 @@ _DEFAULT_SPLIT = 0.3
 _CODE_OF_WAY: dict[bool | str, str] = {False: "", True: "-accelerated", "compiled": "-compiled"}
 _SHARES = {"holdout": "0.2 seals 20 % of the rows", "val_split": "0.3 validates on 30 %"}
 _DEF = "write `def model(x_train, y_train, x_val, y_val, params): ...`"
-# Enough rows to see whether predictions differ; more would only cost time.
-_DEGENERATE_ROWS = 1000
 # Rows whose predictions a trial gets, and what is too large a number for it.
 _PREDICTED_ROWS, _TOO_LARGE = 2000, 6e4
 
@@ -40,12 +48,10 @@ ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
 class KerasObjective:
     """Runs a model function, ``f(x_train, y_train, x_val, y_val, params)``.
 
-    The function builds, compiles and trains a model and returns ``(history, model)``. Inside,
-    ``model.fit`` works as ever and `refine.keras.fit` is the faster replacement, which ``accelerate=True`` puts in its
-    place. Call the objective with a configuration and the running trial; it returns every metric's value at the epoch
-    whose weights the model keeps (the last one, or the one that ``EarlyStopping(restore_best_weights=True)`` went back to), and
-    ``degenerate``: 1.0 if the model predicts the same for all validation rows (the same
-    class, where the targets are classes), else 0.0.
+    The function builds, compiles and trains a model and returns ``(history, model)``. Call the objective with a configuration
+    and the running trial; it returns every metric's value at the epoch whose weights the model keeps (the last one, or the one
+    that ``EarlyStopping(restore_best_weights=True)`` went back to), and ``degenerate``: 1.0 if the model predicts the same for
+    all validation rows (the same class, where the targets are classes), else 0.0.
 
     Every call starts from a cleared Keras session seeded with ``trial.seed``, so that the result
     depends on nothing that ran before, and frees its model at the end.
@@ -66,25 +72,22 @@ class KerasObjective:
         holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
             proportion. `Round.open_holdout` measures on them.
         holdout_seed: Seed of the hold-out alone: another ``split_seed`` leaves the sealed rows sealed.
-        splits: How many times to split anew, under seeds that follow from ``split_seed``; or which rows to train and to
-            validate on: one of scikit-learn's splitters (``KFold(5)``, ``GroupKFold(5)``, ``TimeSeriesSplit(5)``, ...), or
-            a list of (training, validation) row numbers of ``x``. Every configuration is trained on each, which takes as many times as long;
-            its metrics are the means, and those of validation are given by split as well: ``val_acc@1``,
-            ``val_acc@2``, ... The hold-out belongs to no split, and is measured with the model of the first one.
+        splits: How many times to split anew, under seeds that follow from ``split_seed``; or one of scikit-learn's splitters
+            (``KFold(5)``, ``GroupKFold(5)``, ``TimeSeriesSplit(5)``, ...), or a list of (training, validation) row numbers of
+            ``x``. Every configuration is trained on each; its metrics are the means, and those of validation are given by
+            split as well: ``val_acc@1``, ... The hold-out belongs to no split, and is measured with the first one's model.
         groups: Group of each row, shape (n,), numbers or text: all rows of a group are on one side, in every split and
             in the hold-out. Whole groups are drawn, rows and classes as near to the share as they allow.
         time: Moment of each row, shape (n,), numbers or datetimes; or True, if rows are in order. Validation rows then
             follow all training rows, and the hold-out's follow both; rows of one moment stay together.
-        allow_nan: Whether NaN in inputs may reach the model function, because its model takes it. By default NaN is an
-            error unless ``preprocess`` removes it.
+        allow_nan: Whether NaN in inputs may reach the model function, because its model takes it.
         accelerate: Whether ``model.fit``, called by the function in a trial, is `refine.keras.fit`, with its fallbacks and
-            notices; ``"compiled"`` with its ``compiled=True``, for rounds of many small dense networks, also where
-            the function calls `refine.keras.fit` itself. Every trial then has the metric ``accelerated``: 1.0, or 0.0 if
-            a training was left to ``model.fit``. No progress is printed unless ``verbose`` is given.
+            notices; ``"compiled"`` with its ``compiled=True``, also where the function calls `refine.keras.fit` itself. Every
+            trial then has the metric ``accelerated``: 1.0, or 0.0 if a training was left to ``model.fit``.
         name: What the objective is called in node ids; by default the function's qualified name.
 
     Attributes:
-        fingerprint: Hex digest of data, split and ``preprocess``; the same on every machine.
+        fingerprint: Hex digest of data, rows of each side and ``preprocess``; the same on every machine.
         backend: What Keras runs on: ``"tensorflow"``, ``"jax"`` or ``"torch"``.
         code: Fingerprint of the function's source and of what it calls in modules of your own; ends with the backend
             where that is not TensorFlow.
@@ -229,8 +232,7 @@ class KerasObjective:
                 )
             metrics = {k: v for k, v in metrics.items() if not k.startswith("val_")}
             metrics |= {f"val_{name}": float(value) for name, value in measured.items()}
-            flag = _degenerate(model, *self._sealed)
-            return metrics if flag is None else {**metrics, "degenerate": float(flag)}
+            return metrics | _degenerate(_predictions(model, self._sealed[0]), *self._sealed)
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
         """Trains one configuration: the metrics of the epoch whose weights are kept, and ``degenerate``.
@@ -284,11 +286,9 @@ class KerasObjective:
         curves, metrics, model = self._fit(params, data)
         for epoch in range(max(map(len, curves.values()))):
             trial.report(epoch, {k: values[epoch] for k, values in curves.items() if epoch < len(values)})
-        flag = _degenerate(model, *data[2:])
-        _tell(model, trial, *data[2:])
-        if flag is not None:
-            metrics.setdefault("degenerate", float(flag))
-        return metrics, model
+        predicted = _predictions(model, data[2])
+        _tell(predicted, trial, data[3])
+        return metrics | _degenerate(predicted, *data[2:]) | metrics, model  # the function may give it itself
 
     def trained(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[keras.Model, dict[str, float]]:
         """Trains one configuration as a call does and returns the model too; `Round.best_model` asks for it.
@@ -358,45 +358,50 @@ def _sides(x: Any, y: Any, fold: Fold) -> tuple[Any, Any, Any, Any]:
     return take(x, train), take(y, train), take(x, validation), take(y, validation)
 
 
-def _predictions(model: Any, x: Any, rows: Any) -> np.ndarray | None:
-    """What a model predicts for some rows, (n,) or (n, columns); `None` where that is unknown."""
-    part = keras.tree.map_structure(lambda leaf: leaf[rows], x)
+class _Predicted(NamedTuple):
+    """What a model predicts for some rows, (n,) or (n, columns), and which."""
+
+    values: np.ndarray
+    rows: np.ndarray
+
+
+def _predictions(model: Any, x: Any) -> _Predicted | None:
+    """Predictions for validation rows, evenly spaced; `None` where there is no model, or it predicts something else."""
+    if not isinstance(model, keras.Model):
+        return None
+    count = len(keras.tree.flatten(x)[0])
+    rows = np.linspace(0, count - 1, min(count, _PREDICTED_ROWS)).round().astype(int)
     try:
+        part = keras.tree.map_structure(lambda leaf: leaf[rows], x)
         predicted = keras.ops.convert_to_numpy(model(part, training=False))
     except Exception:  # noqa: BLE001  # the function may feed its model something else than x_val
         return None
-    known = predicted.ndim <= 2 and len(predicted) == len(keras.tree.flatten(part)[0])
-    return predicted if known else None
+    return _Predicted(predicted, rows) if predicted.ndim <= 2 and len(predicted) == len(rows) else None
 
 
-def _tell(model: Any, trial: RunningTrial, x_val: Any, y_val: Any) -> None:
+def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None:
     """Tells a trial that wants to know what the model predicts for the validation rows."""
     tell, labels = getattr(trial, "predicted", None), labels_of(y_val)
-    if tell is None or labels is None or not isinstance(model, keras.Model):
+    if tell is None or labels is None or predicted is None:
         return
-    rows = np.linspace(0, len(labels) - 1, min(len(labels), _PREDICTED_ROWS)).round().astype(int)
-    predicted = _predictions(model, x_val, rows)
-    if predicted is not None and np.isfinite(predicted).all() and np.abs(predicted).max() < _TOO_LARGE:
-        tell(predicted, labels[rows], len(labels))
+    if np.isfinite(predicted.values).all() and np.abs(predicted.values).max() < _TOO_LARGE:
+        tell(predicted.values, labels[predicted.rows], len(labels))
 
 
-def _degenerate(model: Any, x_val: Any, y_val: Any) -> bool | None:
-    """Whether predictions are constant; `None` where that is unknown (several outputs, no model)."""
-    if not isinstance(model, keras.Model) or not isinstance(y_val, np.ndarray):
-        return None
-    predicted = _predictions(model, x_val, slice(_DEGENERATE_ROWS))
-    if predicted is None or len(predicted) < 2:
-        return None
-    if not np.isfinite(predicted).all() and has_nan(x_val):  # the function may impute before its model
-        return None
-    predicted = predicted.reshape(len(predicted), -1)
+def _degenerate(predicted: _Predicted | None, x_val: Any, y_val: Any) -> dict[str, float]:
+    """Whether predictions are constant; empty where that is unknown (several outputs, no model)."""
+    if predicted is None or len(predicted.rows) < 2 or not isinstance(y_val, np.ndarray):
+        return {}
+    values = predicted.values.reshape(len(predicted.rows), -1)
+    if not np.isfinite(values).all() and has_nan(x_val):  # the function may impute before its model
+        return {}
     if classes_of(y_val) is not None:
-        if predicted.shape[1] > 1:
-            predicted = predicted.argmax(axis=1)[:, None]
+        if values.shape[1] > 1:
+            values = values.argmax(axis=1)[:, None]
         else:
-            probabilities = bool((predicted >= 0).all() and (predicted <= 1).all())
-            predicted = predicted > (0.5 if probabilities else 0.0)
-    return bool((predicted == predicted[0]).all())
+            probabilities = bool((values >= 0).all() and (values <= 1).all())
+            values = values > (0.5 if probabilities else 0.0)
+    return {"degenerate": float((values == values[0]).all())}
 
 
 def _check_model(model: Any) -> None:
