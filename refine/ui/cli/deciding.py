@@ -30,15 +30,13 @@ from refine.ui.cli.shared import (
     command,
     put_json,
     say,
-    show,
 )
-from refine.ui.cli.spelling import in_shell
-from refine.utils.action import Action
+from refine.ui.cli.spelling import completed
+from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Grid, Page, Text, line
 from refine.utils.format import percent, plural
 
 if TYPE_CHECKING:
-    from refine.proposal.proposal import Proposal
     from refine.review.review import Review
     from refine.space.space import Space
     from refine.tree.round import Round
@@ -136,19 +134,7 @@ def propose(
             said = {**review.proposal.to_dict(), "page": review.page().to_dict()}
             put_json({"next_step": step, "worth": worth, **said, "options": menu})
             return
-        edit = _example(review.proposal)
-        changes = any(c.kind != "keep" for c in review.proposal.changes)
-        first = at.typed("accept", found) if changes else in_shell(review.next_step.action)
-        more = [at.typed("preview", found, edit)] if edit else []
-        out.put(review, first, *more, at.typed("checks", found))
-
-
-def _example(proposal: Proposal) -> str:
-    """An edit as one types it: what is proposed for the first parameter that changes; empty where none does."""
-    from refine.space.literals import shell_text
-
-    changed = next((c for c in proposal.changes if c.kind != "keep"), None)
-    return "" if changed is None else f"--edit {shlex.quote(f'{changed.name}={shell_text(changed.new)}')}"
+        out.put(review)
 
 
 @command(DECIDE)
@@ -162,11 +148,7 @@ def rehearse(
     """Print what a plan of rounds would bring, simulated before anything is run, beside others of the same cost."""
     with at.round() as found:
         seen = found.propose(keep=False).rehearse(rounds, n, exploit=exploit)
-        if out.as_json:
-            put_json(seen.to_json())
-        else:
-            accept = at.typed("accept", found, f"--n {seen.plans[0].n} --exploit {exploit:g}")
-            show(seen.page(), accept)
+        out.put(seen, Action("review.accept", n=seen.plans[0].n, exploit=exploit))
 
 
 @command(DECIDE)
@@ -177,15 +159,11 @@ def preview(
     n: SizeOption = None,
 ) -> None:
     """Print what accepting the last proposal would mean, with edits; decides nothing."""
-    from refine.utils.plain import plain
-
     with at.round() as found:
         review = edits.review(found)
         seen = review.preview(n=n)
-        if out.as_json:
-            put_json({**seen.to_dict(), "warning": plain(seen.warning)})
-        else:
-            show(_of_which(review, seen.page()), at.typed("accept", found, edits.typed(n)))
+        accept = completed(f"refine accept STORE ROUND {edits.typed(n)}".rstrip())
+        out.put(seen, accept, page=lambda: _of_which(review, seen.page()))
 
 
 @command(DECIDE)
@@ -196,8 +174,7 @@ def accept(at: AtRound, out: Output, edits: Edits, new: Child) -> None:
         child = review.accept(**new.options())
         _say_new(review.proposal.old, child, review.proposal.space)
         last = ["`last` is this round from now on."] if at.which == "last" else []
-        after = at.typed("run", child, "--workers 2")
-        out.put(child, after, page=lambda: _of_which(review, child.page(), *last))
+        out.put(chosen(child), page=lambda: _of_which(review, child.page(), *last))
 
 
 @command(DECIDE)
@@ -212,9 +189,8 @@ def decline(
     with at.round() as found:
         review = Edits(risk=risk).review(found)
         review.decline(note, author=author)
-        edit = _example(review.proposal)
-        after = [at.typed("branch", found, edit)] if edit else []
-        out.put(found, *after, page=lambda: _of_which(review, found.page()))
+        branch = Action("round.branch", Symbol("space"))
+        out.put(found, branch, page=lambda: _of_which(review, found.page()))
 
 
 @command(DECIDE)
@@ -255,7 +231,7 @@ def branch(
         before = typed_pairs(previous or [], "--previous") or None
         child = found.branch(changed, previous=before, seed=seed, **new.options())
         _say_new(found.space, child)
-        out.put(child, at.typed("run", child, "--workers 2"))
+        out.put(chosen(child))
 
 
 def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
@@ -319,7 +295,7 @@ def roles(
             found.set_roles(typed_pairs(given, "roles"))
         rows = tuple((Cell(n, "strong"), role) for n, role in found.roles.items())
         page = Page(f"Roles in round {found.id}", (Grid(("parameter", "role"), rows),))
-        out.put(found.roles, at.typed("checks", found), page=lambda: page)
+        out.put(found.roles, Action("round.checks"), page=lambda: page)
 
 
 _TO = """<!doctype html>
@@ -427,8 +403,6 @@ def repair(
     look: Annotated[bool, Option("--look", help="Only print what is damaged.")] = False,
 ) -> None:
     """Print what of a tree can't be read, and remove it; exit code 3 where something damaged stays."""
-    from refine.utils.plain import plain
-
     with at.tree() as tree:
         damage = tree.damage()
         if damage.rows and not look:
@@ -436,10 +410,7 @@ def repair(
                 out.put(damage)
             damage = tree.repair(**how.ask(f"Remove {len(damage.rows):,} damaged rows for good?"))
         stays = damage.rows and not damage.removed
-        if out.as_json:
-            put_json({"removed": damage.removed, "rows": [plain(row) for row in damage.rows]})
-        else:
-            out.put(damage, *([f"refine repair {shlex.quote(at.store)}"] if stays else []))
+        out.put(damage)
         if stays:
             raise typer.Exit(NO)
 

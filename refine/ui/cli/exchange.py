@@ -5,17 +5,14 @@ from __future__ import annotations
 import shlex
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from refine.errors import AnalysisError, StoreError
-from refine.ui.cli.shared import BRING, InTree, NoteOption, Output, StoreArgument, command, opened
+from refine.ui.cli.shared import BRING, InTree, NoteOption, Output, StoreArgument, chosen, command, opened
 from refine.ui.cli.spelling import STORE, in_shell, remember
 from refine.utils.action import Action
-
-if TYPE_CHECKING:
-    pass
 
 
 @command(BRING)
@@ -82,7 +79,7 @@ def import_(
     for option, (is_wrong, what) in wrong.items():
         if is_wrong:
             raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
-    at = InTree(store=store, name=name)
+    InTree(store=store, name=name)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]
     said: dict[str, Any] = {"metric": metric, "space_filling": space_filling, "note": note}
     said |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
@@ -93,7 +90,7 @@ def import_(
             found = tree.add_study(source, study, value=None if value is None else int(value), **said)
         else:
             found = tree.add_frame(frame, parameters=names, value=value or "value", **said)
-        out.put(found, at.typed("propose", found))
+        out.put(chosen(found))
 
 
 @command(BRING)

@@ -32,10 +32,9 @@ from refine.ui.cli.shared import (
     chosen,
     command,
     objective_for,
-    put_json,
     say,
-    show,
 )
+from refine.utils.action import Action
 
 if TYPE_CHECKING:
     import refine
@@ -191,7 +190,7 @@ def run(
                 called = how.on(None)
             called |= {"rerun": rerun, "check_noise": check_noise, "track": trackers}
             found.run(progress=not quiet, **called, **budget.options())
-        out.put(found, *at.calls_on(found))
+        out.put(chosen(found))
 
 
 def _objective(how: Workers) -> Any:
@@ -235,7 +234,7 @@ def replicate(
     with at.round() as found:
         with out.alone():
             found.replicate(top, seeds, progress=not quiet, **how.on(found))
-        Explained(as_json=out.as_json, whole=True).put(found.optimism(), at.typed("checks", found))
+        Explained(as_json=out.as_json, whole=True).put(found.optimism(), Action("round.checks"))
 
 
 @command(RUN)
@@ -294,10 +293,7 @@ def replay(
         with out.alone():
             size = None if all_ else sample
             again = found.replay(size, tolerance=tolerance, **how.on(found))
-        if out.as_json:
-            put_json({**again.to_dict(), "same": again.same})
-        else:
-            show(again.page())
+        out.put(again)
     if not again.same:
         raise typer.Exit(NO)
 

@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 
 from refine.errors import Hinted, ObjectiveError, RefineError, RefineWarning, shown, unseen
 from refine.ui.cli.completion import complete_rounds, complete_trees
-from refine.ui.cli.spelling import ROUND, STORE, TREE, forget, in_shell, remember
+from refine.ui.cli.spelling import OBJECTIVE, ROUND, STORE, TREE, forget, in_shell, remember
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Facts, Items, Page, Shown, Text, to_rich, to_text
 from refine.utils.objects import found_object, is_import_path, is_installed, named_object
@@ -193,24 +193,6 @@ class InTree:
         """The tree, to be closed; see :func:`opened`."""
         return opened(self.store, self.name)
 
-    def typed(self, what: str, found: Round, rest: str = "") -> str:
-        """A command on a round as one types it."""
-        return typed(self.store, what, found, rest)
-
-    def calls_on(self, found: Round) -> tuple[str, ...]:
-        """What one would sensibly type on a round."""
-        from refine.design.space_filling import IMPORTED
-        from refine.trials.trial import FAILED
-
-        trials = found.trials
-        failed, ended = int(trials["state"].isin(FAILED).sum()), len(trials)
-        run = found.node.method != IMPORTED and ended < found.n
-        calls = [self.typed("run", found, "--workers 2")] if run else []
-        calls += [self.typed("failures", found)] if failed else []
-        if ended > failed:
-            calls += [self.typed("analyze", found), self.typed("propose", found)]
-        return tuple(calls)
-
 
 @dataclass(frozen=True, kw_only=True)
 class AtRound(InTree):
@@ -309,8 +291,8 @@ class Output:
 
     as_json: Annotated[bool, Option("--json", help="Print JSON instead of text.")] = False
 
-    def put(self, result: Any, *calls: str, page: Callable[[], Page] | None = None) -> None:
-        """Prints a result: as JSON, or as its page, or another one, with what one would type next."""
+    def put(self, result: Any, *calls: Action | str, page: Callable[[], Page] | None = None) -> None:
+        """Prints a result: as JSON, or as its page, or another one, with what one would type next in place of what the page says."""
         if self.as_json:
             from refine.utils.plain import plain
 
@@ -367,11 +349,13 @@ class Explained(Output):
         return page.why() if self.why else page
 
 
-def show(page: Page, *calls: str) -> None:
+def show(page: Page, *calls: Action | str) -> None:
     """Prints a page, in colours at a terminal, with what one would type in place of what one would call."""
     from rich.console import Console
 
-    page = replace(page, blocks=tuple(map(_in_shell, page.blocks)), calls=calls, folds=())
+    typed = [call if isinstance(call, str) else in_shell(call) for call in calls or page.calls]
+    commands = tuple(text for text in typed if text.startswith("refine "))
+    page = replace(page, blocks=tuple(map(_in_shell, page.blocks)), calls=commands, folds=())
     # Values come from people and objectives: nothing in them is markup.
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
@@ -432,18 +416,18 @@ def objective_words(name: str) -> str:
     return f"--objective {shlex.quote(f'{file}:{last}')}"
 
 
-def typed(store: str, command: str, found: Round, rest: str = "") -> str:
-    """A command on a round as one types it."""
-    several = len(found.context.store.trees()) > 1
-    said = objective_words(found.node.objective) if command == "run" else ""
-    words = ["refine", command, shlex.quote(store), found.id, said, rest]
-    words += [f"--tree {shlex.quote(found.context.name)}"] if several else []
+def run_typed(store: str, found: Round) -> str:
+    """The command that runs a round, as one types it."""
+    words = ["refine run", shlex.quote(store), found.id, objective_words(found.node.objective)]
+    if len(found.context.store.trees()) > 1:
+        words.append(f"--tree {shlex.quote(found.context.name)}")
     return " ".join(word for word in words if word)
 
 
 def chosen(found: Round) -> Round:
     """The round that a command is about; the commands that are suggested name it."""
     remember(ROUND, found.id)
+    remember(OBJECTIVE, objective_words(found.node.objective))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ _COMMANDS = {
     **{f"round.{name}": f"{name} STORE ROUND" for name in _OF_ROUND},
     **{f"review.{name}": f"{name} STORE ROUND" for name in _OF_REVIEW},
     "tree": "tree STORE",
+    "refine.guide": "guide STORE",
     "tree.merge": "merge STORE OTHER",
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
     "tree.open_holdout": "holdout STORE",
@@ -30,8 +32,8 @@ _COMMANDS = {
 _PLOT = "round.plot."
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
-STORE, ROUND, TREE = "store", "which", "name"
-"""What commands call the store, the round and the tree that were typed."""
+STORE, ROUND, TREE, OBJECTIVE = "store", "which", "name", "objective"
+"""What commands call the store, the round and the tree that were typed, and the options that say what runs."""
 
 
 _words: dict[str, str | None] = {}
@@ -64,24 +66,31 @@ def completed(command: str) -> str:
 
 
 def _with_places(action: Action) -> str:
-    name = action.name
+    name, words = action.name, list[str]()
+    if on := re.fullmatch(r"tree\['(\w+)'\]\.(\w+)", name):
+        name = f"round.{on[2]}"
     start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
     if start is None:
         return str(action)
-    words: list[str] = []
     edits, options = ({}, action.options) if name != "review.edit" else (action.options, {})
     for argument in (*action.arguments, edits):
         if isinstance(argument, Mapping):
             pairs = [f"{n.upper() if isinstance(n, Symbol) else n}={_typed(v)}" for n, v in argument.items()]
-            words += pairs if name == "round.set_roles" else [w for pair in pairs for w in ("--edit", pair)]
+            bare = name in ("round.set_roles", "tree.judge")
+            words += pairs if bare else [word for pair in pairs for word in ("--edit", pair)]
         elif argument == "space" and name == "round.branch":
             words += ["--edit", "NAME=VALUE"]
+        elif argument is ... and name == "tree.judge":
+            words.append("winner")
         elif not isinstance(argument, Symbol) and argument is not ...:
-            words.append(str(argument))
+            words += ["--out"] * name.endswith(".report") + [str(argument)]
     for option, value in options.items():
         words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
+    start += f" {_words.get(OBJECTIVE)}" if name == "round.run" and _words.get(OBJECTIVE) else ""
     return " ".join(["refine", start, *(word if word.isupper() else shlex.quote(word) for word in words)])
 
 
 def _typed(value: Any) -> str:
+    if value is ...:
+        return "VALUE"
     return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else str(value)

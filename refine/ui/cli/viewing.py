@@ -29,6 +29,7 @@ from refine.ui.cli.shared import (
     command,
 )
 from refine.ui.cli.spelling import completed, in_shell
+from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Grid, Items, Page, Text
 from refine.utils.format import join, number, plural
 
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
 def tree(at: InTree, out: Output) -> None:
     """Print the tree with best values and decisions."""
     with at.tree() as found:
-        last = [(at.typed("show", r), *at.calls_on(r)) for r in found.rounds[-1:]]
-        out.put(found, *(last[0] if last else ()))
+        for last in found.rounds[-1:]:
+            chosen(last)
+        out.put(found)
 
 
 @command(LOOK)
@@ -65,7 +67,7 @@ def log(at: InTree, out: Output) -> None:
 def show_round(at: AtRound, out: Output) -> None:
     """Print a round: progress, best trial, space and decisions."""
     with at.round() as found:
-        out.put(found, *at.calls_on(found))
+        out.put(found)
 
 
 @command(LOOK)
@@ -77,8 +79,7 @@ def analyze(
 ) -> None:
     """Print what a round found about each parameter, the clearest first."""
     with at.round() as found:
-        calls = at.typed("propose", found), at.typed("checks", found)
-        out.put(found.analyze(metric, direction), *calls)
+        out.put(found.analyze(metric, direction))
 
 
 @command(LOOK)
@@ -88,7 +89,7 @@ def checks(at: AtRound, out: Explained) -> None:
 
     with at.round() as found:
         checks = found.checks()
-        out.put(checks, at.typed("propose", found), page=lambda: checks_page(checks, in_shell))
+        out.put(checks, Action("round.propose"), page=lambda: checks_page(checks, in_shell))
 
 
 @command(LOOK)
@@ -238,7 +239,7 @@ def failures(at: AtRound, out: Output) -> None:
         rows = found.failures
         # What was finished elsewhere can't be run again.
         states = [] if found.node.method == IMPORTED else dict.fromkeys(map(str, rows["state"]))
-        calls = [at.typed("run", found, f"--rerun {state}") for state in states if state != "running"]
+        calls = [Action("round.run", rerun=state) for state in states if state != "running"]
         out.put(rows, *calls, page=lambda: _failures_page(found, rows))
 
 

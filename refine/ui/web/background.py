@@ -71,9 +71,9 @@ class Background:
 
     def typed(self, found: Round) -> str:
         """The command that runs a round."""
-        from refine.ui.cli.shared import typed
+        from refine.ui.cli.shared import run_typed
 
-        return typed(found.context.store.typed, "run", found)
+        return run_typed(found.context.store.typed, found)
 
     def _why_not(self, found: Round) -> str:
         name = found.node.objective

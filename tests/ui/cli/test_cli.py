@@ -60,8 +60,12 @@ def test_tree_says_what_python_says(made: Made) -> None:
     # Nothing that people wrote is markup.
     said, _, following = good("tree", made.store).partition("\n\nnext:\n")
     assert said == expected
-    typed = [f"  refine {what} {made.store} {made.child}" for what in ("show", "analyze", "propose")]
-    assert following.splitlines() == typed
+    what = (
+        f"propose {made.store} {made.child} --risk 0.05",
+        f"winner {made.store}",
+        f"report {made.store} --out reports",
+    )
+    assert following.splitlines() == [f"  refine {line}" for line in (*what, f"guide {made.store}")]
     assert '"[red]close to 2"' in expected
     assert "edited by ada" in expected
     url = f"sqlite:///{made.store}"
@@ -78,7 +82,13 @@ def test_show(made: Made, which: str) -> None:
     assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
     assert f'- edited by ada: round {made.child}, "[red]close to 2"' in text
     where = f"{made.store} {made.root}"
-    assert text.endswith(f"\nnext:\n  refine analyze {where}\n  refine propose {where}\n")
+    calls = (
+        f"propose {where} --risk 0.05",
+        f"analyze {where}",
+        f"winner {where}",
+        f"report {where} --out reports",
+    )
+    assert text.endswith("\n".join(["\nnext:", *(f"  refine {call}" for call in calls), ""]))
 
 
 def test_show_a_round_that_has_not_run(made: Made) -> None:

@@ -53,7 +53,7 @@ def test_failures_are_told_by_kind_with_the_first_traceback(store):
 
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
     where = " ".join(store)
-    assert f"  refine failures {where}\n  refine analyze {where}\n" in run("show", *store).stdout
+    assert f"  refine failures {where}\n  refine propose {where} " in run("show", *store).stdout
     path = tmp_path / "broken.db"
     with refine.Tree("broken", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 20)}, broken, n=20)
@@ -91,6 +91,8 @@ SPELLED = {
     Action(
         "review.edit", dropout=Symbol("(0.0, 0.2)")
     ): "refine preview STORE ROUND --edit 'dropout=(0.0, 0.2)'",
+    Action("tree.judge", ..., {"name": ...}, budget=8): "refine judge STORE winner name=VALUE --budget 8",
+    Action("tree['a1'].report", "reports"): "refine report STORE ROUND --out reports",
     Action("review.accept", note=..., n=...): "refine accept STORE ROUND --note NOTE --n N",
     Action("trial.report", Symbol("epoch"), Symbol("metrics")): "trial.report(epoch, metrics)",
 }

@@ -62,7 +62,10 @@ def store(tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
-def test_what_is_suggested_runs_as_it_stands(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_suggested_runs_as_it_stands(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("refine.ui.cli.shared.objective_for", lambda *_: {"objective": objective})
     done, todo = set(), [f"tree {store} --tree fruit"]
     while todo:
@@ -72,10 +75,8 @@ def test_what_is_suggested_runs_as_it_stands(store: str, monkeypatch: pytest.Mon
             continue
         done.add(command)
         todo += suggested(said(line))
-    assert {"show", "analyze", "propose", "checks", "preview", "accept", "run"} <= done
+    assert {"propose", "winner", "report", "preview", "accept", "run", "analyze", "plot"} <= done
     (after,) = suggested(said(f"decline {store} root --tree fruit"))
-    assert after.startswith(f"branch {store} ")
-    assert "--edit" in after
-    said(after)
+    said(after.replace("NAME=VALUE", "lr=1"))
     with refine.Tree("fruit", store=shlex.split(store)[0], create=False) as tree:
         assert len(tree) == 3
