@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import random
+import time
+from pathlib import Path
 
 
 def bowl(params):
@@ -60,7 +64,6 @@ def layered(params):
 
 def where(params):
     """The process that runs it."""
-    import os
 
     return {"value": bowl(params), "process": float(os.getpid())}
 
@@ -71,3 +74,20 @@ def network(params):
     accuracy = 0.9 - bump + 0.03 * math.log2(params["units"] / 8) - 0.02 * params["dropout"]
     latency = 0.5 + params["units"] / 16 * (1.5 if params["act"] == "gelu" else 1)
     return {"val_acc": accuracy, "latency_ms": latency}
+
+
+class Waits:
+    """Says in a folder that it has begun, and waits there as long as a file says so."""
+
+    name = "waits"
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def __call__(self, params):
+        with (self.folder / "begun").open("a") as log:
+            log.write(f"{params['x']}\n")
+        while (self.folder / "wait").exists():
+            time.sleep(0.01)
+        time.sleep(0.05)
+        return params["x"] + random.random()

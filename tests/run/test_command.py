@@ -225,13 +225,13 @@ def test_from_the_shell(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     levels = 'lr = {low = 0.1, high = 0.5, levels = 5}\ndepth = ["shallow", "deep"]\nmomentum = [0.5]\n'
     (tmp_path / "space.toml").write_text(f"[parameters]\n{levels}")
-    first = ["--space", "space.toml", "--metric", "val_acc", "-n", "8"]
+    first = ["--space", "space.toml", "--metric", "val_acc", "-n", "4"]
     for options, text in (
         ([*first, "--command", command, "--objective", "a:b"], "give one of them"),
-        ([*first, "--command", command, "--trials", "6"], "6 complete"),
-        (["-n", "8"], "runs a program; give it again: --command"),
-        (["-n", "8", "--command", command, "--hours", "-1"], "hours must be a number > 0"),
-        (["-n", "8", "--command", command], "8 complete"),
+        ([*first, "--command", command, "--trials", "3"], "3 complete"),
+        (["-n", "4"], "runs a program; give it again: --command"),
+        (["-n", "4", "--command", command, "--hours", "-1"], "hours must be a number > 0"),
+        (["-n", "4", "--command", command], "4 complete"),
     ):
         said = CliRunner().invoke(app, ["run", "s.db", "--quiet", *options])
         assert (text in said.output, said.exit_code == 0) == (True, "complete" in text), said.output

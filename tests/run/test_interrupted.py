@@ -14,6 +14,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+import objectives
 import refine
 from refine.errors import RoundBusyError
 from refine.run.signals import interruptible
@@ -24,30 +25,20 @@ pytestmark = pytest.mark.cluster
 
 # No main guard; trials wait while a file is there, so that the tests know what runs.
 SCRIPT = """
-import signal, sys, time
-from pathlib import Path
+import signal, sys
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would we
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as does what nohup starts
+sys.path.insert(0, sys.argv[2])
 
-import refine, refine.store.lease
+import objectives, refine, refine.store.lease
 
-folder, workers = Path(sys.argv[1]), int(sys.argv[2])
-refine.store.lease.LEASE_SECONDS = float(sys.argv[3]) if len(sys.argv) > 3 else 60.0
-
-def objective(params):
-    import random
-    with open(folder / "begun", "a") as log:
-        log.write(f"{params['x']}\\n")
-    while (folder / "wait").exists():
-        time.sleep(0.01)
-    time.sleep(0.05)
-    return params["x"] + random.random()
-
-tree = refine.Tree("q", store=folder / "refine.db")
-grace = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
+folder, workers = sys.argv[1], int(sys.argv[3])
+refine.store.lease.LEASE_SECONDS = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
+tree = refine.Tree("q", store=folder + "/refine.db")
+grace = float(sys.argv[5]) if len(sys.argv) > 5 else 60.0
 ran = {"workers": workers, "grace": grace, "progress": False, "check_noise": False}
-found = tree.add_round({"x": (1, 24, 24)}, objective, n=20, seed=3).run(**ran)
+found = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(folder), n=20, seed=3).run(**ran)
 print("finished", len(found.trials))
 """
 
@@ -60,7 +51,15 @@ class Runs:
         (folder / "script.py").write_text(SCRIPT)
 
     def start(self, workers: int, *more: str) -> subprocess.Popen:
-        command = [sys.executable, str(self.folder / "script.py"), str(self.folder), str(workers), *more]
+        tests = str(Path(objectives.__file__).parent)
+        command = [
+            sys.executable,
+            str(self.folder / "script.py"),
+            str(self.folder),
+            tests,
+            str(workers),
+            *more,
+        ]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.started.append(subprocess.Popen(command, **pipes, text=True, start_new_session=True))
         return self.started[-1]
@@ -85,10 +84,15 @@ class Runs:
             return tree.rounds[0].trials.drop(columns="seconds").sort_values("x").reset_index(drop=True)
 
     def ends_as(self, calm, process=None) -> None:
-        """Lets go, and looks whether a coordinator, another by default, comes to the table of a calm round."""
+        """Lets go, and looks whether a coordinator, this process by default, comes to the table of a calm round."""
         self.let_go()
-        out, err = (process or self.start(2)).communicate(timeout=120)
-        assert out == "finished 20\n", err
+        if process is not None:
+            out, err = process.communicate(timeout=120)
+            assert out == "finished 20\n", err
+        else:
+            with refine.Tree("q", store=self.folder / "refine.db") as tree:
+                found = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(self.folder), n=20, seed=3)
+                found.run(progress=False, check_noise=False)
         assert calm is None or self.table().equals(calm)
 
 
@@ -106,7 +110,7 @@ def runs(tmp_path):
 def calm(tmp_path_factory):
     """The table of a round that nothing disturbs."""
     found = Runs(tmp_path_factory.mktemp("calm"))
-    found.ends_as(None, found.start(1))
+    found.ends_as(None)
     return found.table()
 
 

@@ -78,7 +78,7 @@ def here(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    "place", [*list(PLACES)[:4], *(pytest.param(p, marks=pytest.mark.nightly) for p in list(PLACES)[4:])]
+    "place", [*list(PLACES)[:2], *(pytest.param(p, marks=pytest.mark.nightly) for p in list(PLACES)[2:])]
 )
 def test_python_and_numpy_draw_the_same_everywhere(place, here, tmp_path):
     made, count = PLACES[place]
