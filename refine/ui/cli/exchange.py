@@ -10,7 +10,17 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from refine.errors import AnalysisError, StoreError
-from refine.ui.cli.shared import BRING, InTree, NoteOption, Output, StoreArgument, chosen, command, opened
+from refine.ui.cli.shared import (
+    BRING,
+    InTree,
+    NoteOption,
+    Output,
+    StoreArgument,
+    chosen,
+    command,
+    newest,
+    opened,
+)
 from refine.ui.cli.spelling import STORE, in_shell, remember
 from refine.utils.action import Action
 
@@ -107,7 +117,7 @@ def load(
 
     remember(STORE, store)
     with refine.Tree.load(folder, store, name) as found:
-        out.put(found)
+        out.put(newest(found))
 
 
 @command(BRING)

@@ -431,6 +431,13 @@ def chosen(found: Round) -> Round:
     return found
 
 
+def newest(tree: refine.Tree) -> refine.Tree:
+    """The tree that a command is about; what is suggested is about its newest round."""
+    for found in tree.rounds[-1:]:
+        chosen(found)
+    return tree
+
+
 def objective_for(found: Round, where: str | None, command: str | None = None) -> dict[str, Any]:
     """What a round calls, as options of :meth:`refine.Round.run`: a program, what was typed, or the name that it recorded.
 

@@ -27,6 +27,7 @@ from refine.ui.cli.shared import (
     RoundArgument,
     chosen,
     command,
+    newest,
 )
 from refine.ui.cli.spelling import completed, in_shell
 from refine.utils.action import Action
@@ -45,9 +46,7 @@ if TYPE_CHECKING:
 def tree(at: InTree, out: Output) -> None:
     """Print the tree with best values and decisions."""
     with at.tree() as found:
-        for last in found.rounds[-1:]:
-            chosen(last)
-        out.put(found)
+        out.put(newest(found))
 
 
 @command(LOOK)
