@@ -161,11 +161,8 @@ class _Sources:
 
 
 def _is_code(value: Any) -> bool:
-    if isinstance(value, enum.Enum | types.ModuleType):
-        return False
-    return callable(value) or isinstance(
-        value, staticmethod | classmethod | property | functools.partialmethod
-    )
+    wraps = isinstance(value, staticmethod | classmethod | property | functools.partialmethod)
+    return (wraps or callable(value)) and not isinstance(value, enum.Enum | types.ModuleType)
 
 
 @functools.cache
@@ -242,11 +239,8 @@ def _assignments(module: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
     except (KeyError, OSError, TypeError, SyntaxError):
         return {}
     found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
-    pending: list[ast.AST] = list(tree.body)
-    while pending:
-        node = pending.pop(0)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
+    statements: list[ast.AST] = list(tree.body)
+    for node in statements:
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
             text = ast.get_source_segment(source, node) or ""
@@ -254,11 +248,9 @@ def _assignments(module: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
             for name in names:
                 if isinstance(name.ctx, ast.Store):
                     found.setdefault(name.id, []).append((text, loaded))
-            continue
-        pending = [
-            *(n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt | ast.ExceptHandler)),
-            *pending,
-        ]
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = ast.iter_child_nodes(node)
+            statements += [n for n in inner if isinstance(n, ast.stmt | ast.ExceptHandler)]
     return found
 
 
@@ -276,10 +268,7 @@ def _imported(code: types.CodeType, package: str) -> Iterator[tuple[str, tuple[s
 
 
 def _files(module: str, wanted: Sequence[str]) -> Iterator[Path]:
-    """Source files of a module, of the packages that it is in, and of the modules among what is taken from it.
-
-    Nothing is imported for it.
-    """
+    """Source files of a module, of the packages that it is in, and of the modules among what is taken; imports nothing."""
     places: list[str] | None = None
     for part in module.split("."):
         spec = _spec(part, places)

@@ -88,9 +88,7 @@ def source_file(objective: Objective) -> str | None:
 
 def called(name: str, objective: Objective) -> dict[str, str]:
     """What is noted with a run of a round whose objective has no name: which one it was."""
-    if not name.startswith(UNNAMED):
-        return {}
-    return {
-        "objective": objective_name(objective),
-        "objective data": objective_data(objective) or "no fingerprint",
-    }
+    data = objective_data(objective) or "no fingerprint"
+    return (
+        {"objective": objective_name(objective), "objective data": data} if name.startswith(UNNAMED) else {}
+    )

@@ -16,10 +16,9 @@ from typing import Any
 
 from refine.errors import ObjectiveError, RoundStoppedError, StoreError, did_you_mean
 from refine.run.environment import commit_of, environment
-from refine.run.hooks import log
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import wants_trial
-from refine.run.options import RunOptions
+from refine.run.options import RunOptions, log
 from refine.run.outcome import Outcome, Task, judged, storable, with_absent
 from refine.run.plan import Learn, plan
 from refine.run.protocols import Objective

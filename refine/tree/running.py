@@ -12,8 +12,16 @@ from refine.review.decision import check_author, check_note
 from refine.run.best_model import best_model as model_of
 from refine.run.holdout import HoldoutResult, Visit, branch_of
 from refine.run.holdout import open_holdout as opened
-from refine.run.hooks import Hooks, Tracker, callables, trackers_of
-from refine.run.options import RoundKeywords, RunKeywords, RunOptions, check_flag
+from refine.run.options import (
+    Hooks,
+    RoundKeywords,
+    RunKeywords,
+    RunOptions,
+    Tracker,
+    callables,
+    check_flag,
+    trackers_of,
+)
 from refine.run.plan import Learn
 from refine.run.protocols import Objective
 from refine.run.replay import Replay

@@ -106,7 +106,7 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
 
 def test_a_job_of_another_version_is_refused_before_it_is_read():
     other = f"CPython 3.99 and refine {VERSION}"
-    mine = Job(None, None, "name", (), 1, [], None, 0, 60.0).packed()
+    mine = Job(None, None, "name", (), 1, [], 60.0).packed()
     with pytest.raises(RoundStoppedError, match=re.escape(f"has {versions()}, the coordinator {other}")):
         opened(mine.replace(versions().encode(), other.encode(), 1) + b"no pickle of ours")
 

@@ -83,8 +83,8 @@ class Child:
         except (OSError, EOFError):
             raise self._died() from None
 
-    def ask(self, job: bytes, loading: float) -> bytes | Exception:
-        """What a packed job gives, or the error that it raised.
+    def ask(self, job: bytes, loading: float, begins: Callable[[], object]) -> bytes | Exception:
+        """What a packed job gives, or the error that it raised. ``begins`` is called when the objective is there.
 
         Raises ChildDiedError: the process ended; RoundStoppedError: it did not load the objective in time.
         """
@@ -94,6 +94,7 @@ class Child:
             self._pipe.send_bytes(job)
             answer = self._next(loading + _GRACE)
             if loaded := answer[:1] == _LOADED:
+                begins()
                 answer = self._next(None)
         except TimeoutError:
             raise never_loaded(loading) from None
@@ -154,14 +155,15 @@ class Children:
         self._lock = threading.Lock()
         self._over = threading.Event()
 
-    def run(self, job: bytes, loading: float) -> bytes:
-        """Runs a packed job in one of them: see :meth:`Child.ask`.
+    def run(self, job: bytes, loading: float, at: Callable[[Child, bool], object] = lambda *_: None) -> bytes:
+        """Runs a packed job in one of them: see :meth:`Child.ask`. ``at`` hears which one gets it, and then that it begins there.
 
         Raises ChildDiedError: the process died; RoundStoppedError: none comes up, or it did not load the objective in time.
         """
         number, child = self._ready()
         try:
-            answer = child.ask(job, loading)
+            at(child, False)
+            answer = child.ask(job, loading, lambda: at(child, True))
         except BaseException:
             self._drop(number)
             raise

@@ -14,7 +14,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
-from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -30,14 +29,13 @@ from refine.run.workers.perform import WANTED, perform, prepare, run
 from refine.run.workers.pool import pool_of
 from refine.run.workers.task import LOAD_SECONDS, Job, opened, versions
 from refine.run.workers.temp_folder import own_folder
-from refine.run.workers.watchdog import ENDED, Watchdog
+from refine.run.workers.watchdog import Attempt, watched
 from refine.trials.trial import State
 from refine.utils.warning import warn
 
 PER_WORKER = 2  # how many tasks per worker may be under way
 _UNBEGUN = 5
-"""A task that its worker had not begun, or had ended, when it died is handed out again, so many times before it is
-suspected."""
+"""A task that no worker had got when it died is handed out again, so many times before it is suspected."""
 _POLL = 0.25
 LOST_SECONDS = 600.0
 """So long a Dask cluster that had workers may be without any: those of a queue may be given others."""
@@ -71,30 +69,22 @@ def outcomes_of(
     packed = pack(objective)  # what can't travel is said before anything is started
     folder = stack.enter_context(own_folder())
     if (executor := resources.executor) is not None:
-        submit: Callable[[bytes], Future[bytes]] = partial(executor.submit, run_task)  # type: ignore[call-arg]
-        way = _Way(submit, Pulse(executor).check, None)
+        way = _Way(lambda job, _: executor.submit(run_task, job), Pulse(executor).check, ours=False)
     else:
         start = resources.workers, count, resources.threads, LOAD_SECONDS, resources.devices
         pool = stack.enter_context(pool_of(*start))
-        watchdog = stack.enter_context(Watchdog(folder, resources.limits))
-        way = _Way(pool.submit, lambda _: None, watchdog)
-    return _Dispatch(way, packed, folder, tasks, resources, stop).outcomes(ahead)
+        way = _Way(lambda job, attempt: pool.submit(job, attempt.at), lambda _: None, ours=True)
+    dispatch = _Dispatch(way, packed, folder, tasks, resources, stop)
+    stack.enter_context(watched(dispatch.under_way, resources.limits))
+    return dispatch.outcomes(ahead)
 
 
 class _Way(NamedTuple):
     """How jobs reach workers."""
 
-    submit: Callable[[bytes], Future[bytes]]  # has somebody run a packed job
+    submit: Callable[[bytes, Attempt], Future[bytes]]  # has somebody run a packed job
     check: Callable[[bool], None]  # raises where nobody is left to run one; told whether a job was just lost
-    watchdog: Watchdog | None  # over workers on this machine; ``None`` of others
-
-
-class _UnderWay(NamedTuple):
-    """A task that was handed out."""
-
-    token: int  # number of its job
-    since: float  # when, in seconds since the epoch
-    task: Task
+    ours: bool  # whether it says of an attempt what a worker does with it
 
 
 class _Dispatch:
@@ -111,28 +101,27 @@ class _Dispatch:
     ) -> None:
         self._way, self._packed, self._stop = way, packed, stop
         self._threads, self._workers = resources.threads, resources.workers
-        self._marks = str(folder) if way.watchdog else None
         self._inline = packed.inline()
         self._path = packed.write(folder) if self._inline is None else None
         self._todo = iter(tasks)
         self._again: deque[Task] = deque()
         self._alone: deque[Task] = deque()
-        self._under_way: dict[Future[bytes], _UnderWay] = {}
+        self.under_way: dict[Future[bytes], Attempt] = {}
         # Waiting for all would look at each of thousands every time.
         self._ended: SimpleQueue[Future[bytes]] = SimpleQueue()
         self._tried: set[tuple[str, int, int]] = set()
         self._unbegun: Counter[tuple[str, int, int]] = Counter()
-        self._tokens = itertools.count()
 
     def outcomes(self, ahead: int) -> Iterator[tuple[Task, Outcome]]:
         """Runs all, yielding outcomes as they come."""
-        stop, under_way, most = self._stop, self._under_way, ahead * self._workers
+        stop, under_way, most = self._stop, self.under_way, ahead * self._workers
         try:
             while True:
                 while not stop() and len(under_way) < most and (task := self._next_task()) is not None:
                     self._submit(task)
-                if stop():
-                    self._cancel_unbegun()
+                if stop() and self._way.ours:
+                    for future in [future for future in under_way if future.cancel()]:
+                        del under_way[future]
                 if not under_way:
                     if not self._alone or stop():
                         return
@@ -142,22 +131,20 @@ class _Dispatch:
                 for future in self._waited():
                     if future not in under_way:  # was cancelled
                         continue
-                    job = under_way.pop(future)
+                    attempt = under_way.pop(future)
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
                     outcome = None
                     if error is None:
-                        outcome = self._answered(future.result(), job.task)
+                        outcome = self._answered(future.result(), attempt.task)
                     elif (stopped := self._stopping(error)) is not None:
                         refused = stopped  # raised once those that ended beside it are stored
                         continue
                     else:
                         lost = True
-                        outcome = self._lost(job, error)
-                    if self._way.watchdog is not None:
-                        self._way.watchdog.forget(job.token)
+                        outcome = self._lost(attempt, error)
                     if outcome is not None:
-                        yield job.task, outcome
-                if (refused := refused or self._homeless()) is not None:
+                        yield attempt.task, outcome
+                if refused is not None:
                     raise refused
                 self._way.check(lost)
         finally:
@@ -168,25 +155,18 @@ class _Dispatch:
         return self._again.popleft() if self._again else next(self._todo, None)
 
     def _submit(self, task: Task, *, whole: bool = False) -> None:
-        token = next(self._tokens)
         inline = self._packed.inline(whole=True) if whole else self._inline
-        objective = inline, self._path, self._packed.name
-        job = Job(*objective, tuple(task), self._threads, sys.path, self._marks, token, LOAD_SECONDS)
+        job = Job(inline, self._path, self._packed.name, tuple(task), self._threads, sys.path, LOAD_SECONDS)
+        attempt = Attempt(task)
         try:
-            future = self._way.submit(job.packed())
+            future = self._way.submit(job.packed(), attempt)
         except Exception as error:  # a pool one of whose processes died, or a client that was closed
             raise RoundStoppedError(
                 f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
                 "run again with a new executor, or with workers=N, where a dead process costs one trial"
             ) from error
-        self._under_way[future] = _UnderWay(token, time.time(), task)
+        self.under_way[future] = attempt
         future.add_done_callback(self._ended.put)
-
-    def _cancel_unbegun(self) -> None:
-        if (watchdog := self._way.watchdog) is not None:
-            for future, job in list(self._under_way.items()):
-                if watchdog.begun(job.token) is None and future.cancel():
-                    del self._under_way[future]
 
     def _waited(self) -> list[Future[bytes]]:
         """All that have ended, once one has; none after a while."""
@@ -206,31 +186,20 @@ class _Dispatch:
 
     def _stopping(self, error: BaseException) -> ObjectiveError | None:
         """The error, if it ends the round and not a trial."""
-        if self._way.watchdog is None and isinstance(error, ImportError | AttributeError):
+        if not self._way.ours and isinstance(error, ImportError | AttributeError):
             return RoundStoppedError(  # no worker came so far as to say which versions it has
                 f"workers need the {versions()} of the coordinator, and one can't load it ({type(error).__name__}: {error}); "
                 "what had finished is stored; install the same there, and run again"
             )
-        return error if isinstance(error, ObjectiveError) else self._homeless()
+        return error if isinstance(error, ObjectiveError) else None
 
-    def _homeless(self) -> RoundStoppedError | None:
-        if self._marks is None or Path(self._marks).exists():
-            return None
-        return RoundStoppedError(
-            f"workers say in the folder {self._marks} what they run, and it was removed; what had finished is stored; run again, and "
-            "leave it alone until the round has ended"
-        )
-
-    def _lost(self, job: _UnderWay, error: BaseException) -> Outcome | None:
+    def _lost(self, attempt: Attempt, error: BaseException) -> Outcome | None:
         """How a task ended whose worker is gone; ``None`` where it is kept to be handed out again, or tried alone."""
-        watchdog, task = self._way.watchdog, job.task
-        begun = None if watchdog is None else watchdog.begun(job.token)
-        ending = None if watchdog is None else watchdog.ending(job.token)
+        task, ending = attempt.task, attempt.ending
         identity = (task.key, task.replicate, task.attempt)
         if ending is not None and ending.state == State.TIMEOUT:
             return ending
-        innocent = watchdog is not None and (begun is None or begun.phase == ENDED)
-        if innocent and self._unbegun[identity] < _UNBEGUN:
+        if self._way.ours and attempt.child is None and self._unbegun[identity] < _UNBEGUN:
             self._unbegun[identity] += 1
             self._again.append(task)
             return None
@@ -240,9 +209,8 @@ class _Dispatch:
             return None
         if ending is not None:
             return crashed(str(ending.error), ending.seconds, died=True)
-        since = job.since if watchdog is None or begun is None else watchdog.since(begun)
-        died = watchdog is None or isinstance(error, ChildDiedError)
-        return crashed(f"{type(error).__name__}: {error}", max(0.0, time.time() - since), died=died)
+        died = not self._way.ours or isinstance(error, ChildDiedError)
+        return crashed(f"{type(error).__name__}: {error}", time.monotonic() - attempt.since, died=died)
 
 
 def run_task(job: bytes) -> bytes:

@@ -17,7 +17,6 @@ from refine.run.outcome import Outcome, Task, raised
 from refine.run.protocols import Objective, offers
 from refine.run.workers.packed_objective import unpack
 from refine.run.workers.task import Job, opened
-from refine.run.workers.watchdog import mark
 
 WANTED = b""  # what a worker answers that has not got the objective yet
 
@@ -32,27 +31,22 @@ def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
     comes from another version, or the objective can't be loaded here.
     """
     job = opened(packed)
-    with mark(job.marks, job.token) as begin:
-        with _loading:  # threads of one process get the same one
-            if job.name not in _loaded:
-                sys.path.extend(p for p in job.path if p not in sys.path)
-                with _ends_after(job.loading):
-                    objective = _load(job)
-                if objective is None:
-                    begin()
-                    return WANTED
-                _loaded.clear()
-                _loaded[job.name] = objective, wants_trial(objective)
-            objective, with_trial = _loaded[job.name]
-        begin()
-        loaded()
-        try:
-            outcome = run(objective, Task(*job.task), with_trial, job.threads)
-        except (
-            KeyboardInterrupt
-        ) as error:  # nobody presses Ctrl-C at a worker: the objective itself raised it
-            outcome = raised(error)._replace(environment=environment(job.threads))
-        return pickle.dumps(tuple(outcome))
+    with _loading:  # threads of one process get the same one
+        if job.name not in _loaded:
+            sys.path.extend(p for p in job.path if p not in sys.path)
+            with _ends_after(job.loading):
+                objective = _load(job)
+            if objective is None:
+                return WANTED
+            _loaded.clear()
+            _loaded[job.name] = objective, wants_trial(objective)
+        objective, with_trial = _loaded[job.name]
+    loaded()
+    try:
+        outcome = run(objective, Task(*job.task), with_trial, job.threads)
+    except KeyboardInterrupt as error:  # nobody presses Ctrl-C at a worker: the objective itself raised it
+        outcome = raised(error)._replace(environment=environment(job.threads))
+    return pickle.dumps(tuple(outcome))
 
 
 def run(objective: Objective, task: Task, with_trial: bool, threads: int) -> Outcome:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
 
 from refine.run.resources import VISIBLE, visible
-from refine.run.workers.child import Children
+from refine.run.workers.child import Child, Children
 
 _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default=None)
 
@@ -38,9 +38,9 @@ class Pool:
         self._serving.shutdown(cancel_futures=True)
         self._children.close()
 
-    def submit(self, job: bytes) -> Future[bytes]:
-        """Has the next free worker run a job; a :class:`refine.run.workers.child.ChildDiedError` where that died."""
-        return self._serving.submit(self._children.run, job, self.asked[2])
+    def submit(self, job: bytes, at: Callable[[Child, bool], object]) -> Future[bytes]:
+        """Has the next free worker run a job: see :meth:`Children.run`."""
+        return self._serving.submit(self._children.run, job, self.asked[2], at)
 
 
 @contextlib.contextmanager

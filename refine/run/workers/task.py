@@ -28,8 +28,6 @@ class Job(NamedTuple):
     task: tuple[Any, ...]  # the fields of the :class:`refine.run.outcome.Task`
     threads: int  # for the trial
     path: list[str]  # where the coordinator imports from
-    marks: str | None  # the folder where workers of our own say what they run
-    token: int  # number of the job
     loading: float  # seconds that the objective may take to load
 
     def packed(self) -> bytes:
