@@ -106,9 +106,6 @@ def test_a_round_has_one_of_its_own_and_html_is_one_file(grown, tmp_path):
 @pytest.mark.slow
 def test_the_report_of_the_tree_links_it(grown, tmp_path):
     tree, _, _ = grown
-    report = tree.report(tmp_path).read_text()
-    assert "its [certificate](paper-winner.md)" in report
-    assert (tmp_path / "paper-winner.md").exists()
     tree.report(tmp_path, html=True)
     assert 'href="paper-winner.html"' in (tmp_path / "paper.html").read_text()
     assert (tmp_path / "paper-winner.html").exists()

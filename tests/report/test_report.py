@@ -222,6 +222,8 @@ def test_values_cannot_break_the_markdown(facts: Facts, tmp_path: Path) -> None:
         proposal=None,
         decisions=(),
         reproduce="'```'\n",
+        curves=(),
+        checks=None,
         tree="t_|_t",
     )
     text = round_report(bare, tmp_path).read_text(encoding="utf-8")

@@ -21,10 +21,19 @@ pytestmark = pytest.mark.slow  # a study of three rounds, analysed
 REPORTS = ("report", "tree's report", "certificate")
 
 
-@pytest.fixture(scope="module", params=[words.ten_lines, words.three_rounds])
-def shown(request, tmp_path_factory):
-    with request.param(tmp_path_factory.mktemp("study")) as tree:
-        yield words.glances(tree, tree.rounds[-1])
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    with words.three_rounds(tmp_path_factory.mktemp("study")) as tree:
+        yield tree
+
+
+@pytest.fixture(scope="module", params=["ten lines", "three rounds"])
+def shown(request, study, tmp_path_factory):
+    if request.param == "three rounds":
+        yield words.glances(study, study.rounds[-1])
+    else:
+        with words.ten_lines(tmp_path_factory.mktemp("lines")) as tree:
+            yield words.glances(tree, tree.rounds[-1])
 
 
 @pytest.mark.parametrize("name", [name for name in words.BUDGETS if name not in (*REPORTS, "page")])
@@ -82,11 +91,10 @@ def test_one_number_for_one_thing(shown):
     assert not (widened and checks["edges"].verdict == "pass")
 
 
-def test_reports_are_short_before_their_folds(tmp_path):
-    with words.three_rounds(tmp_path) as tree:
-        found = tree.rounds[1]  # it was decided upon
-        reports = words.reports_of(tree, found, tmp_path)
-        pages = found.analyze().page(), tree.winner().page(), tree.calibration().page()
+def test_reports_are_short_before_their_folds(study, tmp_path):
+    found = study.rounds[1]  # it was decided upon
+    reports = words.reports_of(study, found, tmp_path)
+    pages = found.analyze().page(), study.winner().page(), study.calibration().page()
     for page, name in zip(pages, ("report", "tree's report", "tree's report"), strict=True):
         assert rendered([page]) in reports[name]  # what a page says reaches the report, without another file
     assert tuple(reports) == REPORTS
