@@ -8,7 +8,7 @@ import pytest
 
 from refine.analysis.population import compare_rounds, space_filling_rows, space_filling_values
 from refine.errors import AnalysisError
-from refine.report.pages.comparison import population_sentence
+from refine.report.pages.space import population_sentence
 
 
 def rounds(parent, child):

@@ -9,7 +9,7 @@ import pytest
 
 import refine
 from refine.errors import NotFoundError
-from refine.report.pages.comparison import population_sentence
+from refine.report.pages.space import population_sentence
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"], "epochs": 20}
 EVIL = "<script>alert(1)</script> | **x** \n# head"

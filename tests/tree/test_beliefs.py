@@ -9,7 +9,7 @@ import pytest
 import refine
 from refine.proposal.posterior import posterior_of
 from refine.report.markdown.script import reproduce
-from refine.report.pages.phrases import belief_sentence
+from refine.report.pages.reasons import belief_sentence
 
 SPACE = refine.Space(
     {

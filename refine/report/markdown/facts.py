@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from refine.report.markdown.rendering import Part, Raw, code, escape, joined, quote
-from refine.report.pages.phrases import by
+from refine.report.pages.reasons import by
 from refine.report.pages.space import decision_grid
 
 if TYPE_CHECKING:

@@ -48,11 +48,10 @@ from refine.report.markdown.rendering import (
 )
 from refine.report.markdown.script import configuration_code, reproduce
 from refine.report.pages.checks import curves_page, question
-from refine.report.pages.comparison import CAUTION
-from refine.report.pages.phrases import feasible_sentence, judged_text
 from refine.report.pages.proposal import next_text, within_text
+from refine.report.pages.reasons import feasible_sentence, judged_text
 from refine.report.pages.records import spread_text
-from refine.report.pages.space import space_grid
+from refine.report.pages.space import CAUTION, space_grid
 from refine.report.pages.tree import value_text
 from refine.report.plots import populations
 from refine.review.review import Review

@@ -33,7 +33,7 @@ from refine.report.markdown.round import populations_figure
 from refine.report.markdown.script import reproduce
 from refine.report.pages.analysis import seen
 from refine.report.pages.calibration import entry_sentences
-from refine.report.pages.phrases import by
+from refine.report.pages.reasons import by
 from refine.report.pages.tree import tree_page, value_text
 from refine.report.plots import nodes_of, populations, values_of
 from refine.review.calibration import Entry

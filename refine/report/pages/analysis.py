@@ -10,14 +10,17 @@ from refine.analysis import finding as f
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.levels import LevelShares
-from refine.report.pages.phrases import (
+from refine.report.pages.reasons import (
+    QUIET,
     belief_block,
     feasible_sentence,
     judged_text,
     noise_clause,
+    sentence,
+    sentences,
     source_text,
+    together,
 )
-from refine.report.pages.reasons import QUIET, sentence, sentences, together
 from refine.space.edits import level_text
 from refine.space.parameters import Parameter
 from refine.utils.action import Action

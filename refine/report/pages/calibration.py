@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from refine.proposal.forecast import WHAT
-from refine.report.pages.phrases import by
+from refine.report.pages.reasons import by
 from refine.review.calibration import (
     EVEN,
     MACHINE,

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
-from refine.report.pages.phrases import judged_text
-from refine.report.pages.reasons import sentence
+from refine.report.pages.reasons import judged_text, sentence
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
 from refine.utils.action import Action, Symbol

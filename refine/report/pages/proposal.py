@@ -8,8 +8,15 @@ from collections.abc import Sequence
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
-from refine.report.pages.phrases import judged_text, source_text
-from refine.report.pages.reasons import QUIET, sentence, sentences, short_reason, together
+from refine.report.pages.reasons import (
+    QUIET,
+    judged_text,
+    sentence,
+    sentences,
+    short_reason,
+    source_text,
+    together,
+)
 from refine.review.decision import BranchClaim
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip

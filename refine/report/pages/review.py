@@ -6,7 +6,7 @@ from refine.analysis.conditions import declared
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
 from refine.report.pages.analysis import best_text, caution_facts
-from refine.report.pages.phrases import belief_block, noise_clause
+from refine.report.pages.checks import TONES, short_worth, worth_page
 from refine.report.pages.proposal import (
     NOTHING,
     branch_text,
@@ -19,9 +19,8 @@ from refine.report.pages.proposal import (
     stays_facts,
     within_text,
 )
-from refine.report.pages.reasons import next_sentence, sentence
+from refine.report.pages.reasons import belief_block, next_sentence, noise_clause, sentence
 from refine.report.pages.space import as_choices
-from refine.report.pages.worth import TONES, short_worth, worth_page
 from refine.review.decision import Suggestion
 from refine.review.review import Review
 from refine.space.edits import bounds_text, level_text

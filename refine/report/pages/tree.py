@@ -10,9 +10,8 @@ import numpy as np
 
 from refine.analysis.evenness import drawn_reason, evenness
 from refine.design.space_filling import IMPORTED
-from refine.report.pages.phrases import by, everybody, judged_text, whom
 from refine.report.pages.proposal import branch_text
-from refine.report.pages.reasons import sentence
+from refine.report.pages.reasons import by, everybody, judged_text, sentence, whom
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import difference_line, space_grid
 from refine.run.environment import spread

@@ -9,8 +9,7 @@ from refine import stats
 from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
 from refine.analysis.optimism import Optimism
 from refine.analysis.winner import Candidate, Winner
-from refine.report.pages.phrases import noise_clause
-from refine.report.pages.reasons import sentence, upper
+from refine.report.pages.reasons import noise_clause, sentence, upper
 from refine.space.encoding import decode
 from refine.space.literals import python_text
 from refine.utils.action import Action

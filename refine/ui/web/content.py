@@ -22,12 +22,11 @@ from refine.report.pages.analysis import (
     caution_facts,
     share_text,
 )
-from refine.report.pages.checks import figure, passed_text, question, says
+from refine.report.pages.checks import figure, passed_text, question, says, short_worth, worth_sentence
 from refine.report.pages.preview import leaves_text, preview_page, risks_text, too_many_text
 from refine.report.pages.proposal import branch_text, claim_sentence, kept_text, next_text, why, why_heading
 from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.report.pages.review import safe_cell, suggestion_text
-from refine.report.pages.worth import short_worth, worth_sentence
 from refine.space.edits import bounds_text
 from refine.space.encoding import round_significant
 from refine.space.limits import widened

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
-from refine.report.pages.comparison import comparison_page
+from refine.report.pages.space import comparison_page
 from refine.report.plots import Plots
 from refine.tree.comparison import difference
 from refine.utils.format import plural

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
-from refine.report.pages.phrases import everybody, judged_text, whom
+from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.report.pages.review import followed_sentence
 from refine.space.edits import bounds_text
 from refine.space.literals import STARTED, page_form, page_value

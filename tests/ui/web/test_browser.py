@@ -13,10 +13,10 @@ from pages import SPACE, bounds, drag, fact, handle, served, settled, until, vis
 import refine
 from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
+from refine.report.pages.checks import worth_sentence
 from refine.report.pages.preview import leaves_text, risks_text
 from refine.report.pages.proposal import claim_sentence, why
 from refine.report.pages.review import safe_cell
-from refine.report.pages.worth import worth_sentence
 from refine.ui.web.content import change_sentence
 from refine.utils.format import percent
 
