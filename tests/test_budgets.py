@@ -10,9 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-LINES = {"refine": 56_700, "tests": 30_000, "benchmarks": 4_000, "docs/*.md": 5_500}
+LINES = {"refine": 54_000, "tests": 30_000, "benchmarks": 4_000, "docs/*.md": 5_500}
 """Files that git has -> their lines, all counted."""
-CODE = 32_500
+CODE = 30_000
 """Lines of refine/ without docstrings, comments and blank ones."""
 
 
