@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +10,7 @@ from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.run.objective import evaluate
 from refine.run.plan import stored_task
 from refine.run.protocols import Objective, offers
+from refine.run.replay import apart_by
 from refine.run.resources import Resources, is_whole
 from refine.store.store import Store
 from refine.trials.goal import Goal
@@ -41,11 +41,7 @@ def best_model(
     rank: int,
     threads: int,
 ) -> Any:
-    """The model of a round's best trial: see :meth:`refine.Round.best_model`.
-
-    Raises ObjectiveError: the objective gives no model, or training fails; AnalysisError: so many trials that may be
-    called best are not there; DesignError: ``rank`` is no whole number >= 1.
-    """
+    """The model of a round's best trial: see :meth:`refine.Round.best_model`."""
     if not is_whole(rank):
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
     Resources(threads=threads)
@@ -97,14 +93,10 @@ def best_model(
 
 def _compare(node: Node, before: Mapping[str, float], now: Mapping[str, float]) -> None:
     """Warns where training again gave other metrics than the store has."""
-    apart = {
-        name: (before[name], value)
-        for name, value in now.items()
-        if name in before and not (before[name] == value or (math.isnan(before[name]) and math.isnan(value)))
-    }
-    if apart:
-        name, (previous, found) = max(apart.items(), key=lambda item: abs(item[1][0] - item[1][1]))
+    apart = {name: apart_by(before[name], value) for name, value in now.items() if name in before}
+    if any(apart.values()):
+        name = max(apart, key=apart.__getitem__)
         warn(
-            f"round {node.id}: trained again, the best trial gives {name} {found:.6g} instead of {previous:.6g}: the code, "
+            f"round {node.id}: trained again, the best trial gives {name} {now[name]:.6g} instead of {before[name]:.6g}: the code, "
             "the packages, the hardware or the number of threads differ from what it ran on; see round.report"
         )

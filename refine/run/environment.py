@@ -21,8 +21,7 @@ PACKAGES = ("refine-hpo", "numpy", "scipy", "pandas", "scikit-learn", *_ENGINES,
 def environment(threads: int) -> dict[str, str]:
     """Name -> version of everything that can change a result, where a trial runs.
 
-    Also ``cpu``, the ``threads`` per trial, on which floating-point sums depend, ``gpu`` where TensorFlow is loaded and sees
-    one, and ``backend`` where Keras is loaded and runs on another one than TensorFlow.
+    Also ``cpu``, ``threads``, on which floating-point sums depend, ``gpu`` where TensorFlow sees one, and ``backend`` of Keras if another.
     """
     return dict(_environment(threads, frozenset(sys.modules.keys() & set(_ENGINES))))
 
@@ -64,10 +63,7 @@ def _backend() -> str:
 
 
 def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
-    """``git``: the commit that a file belongs to, with `` (changed)`` where files that git tracks differ; empty for none.
-
-    Default is a file in the working folder.
-    """
+    """``git``: the commit of a file, default of the working folder, with `` (changed)`` where files differ; empty for none."""
     folder = Path.cwd() if file is None else Path(file).resolve().parent
     try:
         commit = _git(folder, "rev-parse", "HEAD")

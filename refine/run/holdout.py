@@ -74,10 +74,7 @@ class HoldoutResult(Shown):
 
 
 class OnHoldout:
-    """An objective that measures another one on its hold-out.
-
-    That has a method ``holdout(params, trial)`` that returns a number or a mapping of metrics, under the names that calling it gives.
-    """
+    """An objective that measures another one by its ``holdout(params, trial)``, which returns what calling it does."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective: Any = objective

@@ -1,7 +1,4 @@
-"""Calling an objective: what it may look like, what it receives, what it may return.
-
-Everything here happens in the process that runs the trial and touches no store.
-"""
+"""Calling an objective: what it may look like and what it receives. In the process that runs the trial; touches no store."""
 
 from __future__ import annotations
 
@@ -103,10 +100,9 @@ class Configuration(dict[str, Any]):
 
 
 class RunningTrial:
-    """What an objective with a second required parameter receives.
+    """What an objective with a second required parameter receives; ``random``, ``numpy`` and Keras were seeded with its ``seed``.
 
-    ``random``, ``numpy`` and Keras were seeded with its ``seed`` already. It is ``pruned`` where ``should_prune()`` said so
-    because it is behind, and it has reported nothing since.
+    It is ``pruned`` where ``should_prune()`` said so because it is behind, and it has reported nothing since.
     """
 
     def __init__(self, seed: int, limit: Limit | None = None) -> None:
@@ -121,10 +117,7 @@ class RunningTrial:
         self.pruned = False
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Notes the metrics of one epoch: 0, 1, 2, ..., each once, in order.
-
-        Raises ObjectiveError: an epoch out of order, or a value that is no number.
-        """
+        """Notes the metrics of one epoch: 0, 1, 2, ..., in order. Raises ObjectiveError: out of order, or a value that is no number."""
         if not hasattr(epoch, "__index__") or not isinstance(metrics, Mapping):
             raise ObjectiveError(
                 f"report takes the number of an epoch and its metrics by name, trial.report(0, {{'loss': 0.5}}), got "
@@ -149,10 +142,9 @@ class RunningTrial:
         return self._limit is not None
 
     def watch(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """For what trains whole epochs by itself, such as :func:`refine.keras.fit`: whether to stop after this one.
+        """Whether to stop after an epoch, for what trains by itself, such as :func:`refine.keras.fit`; the curve is what is reported.
 
-        Nothing is noted but the answer; the curve is still what is reported. The same epoch again is answered as before, an
-        earlier one begins another training.
+        The same epoch again is answered as before, an earlier one begins another training.
         """
         if self._limit is None:
             return False
@@ -167,10 +159,8 @@ class RunningTrial:
     def predicted(self, predictions: npt.ArrayLike, targets: npt.ArrayLike, total: int | None = None) -> None:
         """Notes what was predicted for the validation examples, so that chance can be separated from skill.
 
-        Predictions are (n,) or (n, outputs); targets, (n,), numbers of classes, or quantities, the same for every trial. ``total``
-        is how many examples there are, where these are only some of them. At most 2,000 examples and 20,000 numbers are kept,
-        evenly spaced over the rows, in half precision.
-
+        Predictions are (n,) or (n, outputs); targets, (n,), numbers of classes, or quantities, the same for every trial; ``total`` is
+        of how many examples. At most 2,000 of them and 20,000 numbers are kept, evenly spaced over the rows, in half precision.
         Raises ObjectiveError: shapes that don't fit, or numbers that half precision can't hold.
         """
         right = np.asarray(targets, dtype=np.float32)
@@ -190,10 +180,10 @@ class RunningTrial:
         self.examples = Examples(said[rows].astype(np.float16), right[rows], total or len(said))
 
     def should_prune(self) -> bool:
-        """Whether going on is useless: the last reported epoch held NaN or infinity, or the trial is behind.
+        """Whether going on is useless: the last epoch held NaN or infinity, or, in a round with a pruner, the trial is behind.
 
-        In a round with a pruner a trial is behind where its best value so far is worse than what it was shown for
-        this epoch. Ask only if there is more to do: a trial that stops then has no final value.
+        It is where its best value so far is worse than what it was shown for this epoch. Ask only if there is more to do: a trial
+        that stops then has no final value.
         """
         if self._behind:
             self.pruned = True
@@ -207,10 +197,9 @@ class RunningTrial:
 
 
 def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
-    """Whether the objective has a second required positional parameter.
+    """Whether the objective has a second required positional parameter. Raises ObjectiveError: it can't be called.
 
-    ``names`` are the space's parameters, to tell where it asks for those one by one. Raises ObjectiveError: it can't be
-    called with a configuration.
+    ``names`` are the space's parameters, to tell where it asks for those one by one.
     """
     rule = "an objective must be a function of a configuration, got"
     if not callable(objective):
@@ -255,11 +244,7 @@ def running_trial() -> RunningTrial | None:
 
 
 def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
-    """Runs one trial in this process.
-
-    ``random``, ``numpy``, Keras, TensorFlow and PyTorch are seeded first, or when the objective imports them. An exception
-    of the objective becomes a ``failed`` outcome with its traceback.
-    """
+    """Runs one trial in this process, seeded first; an exception of the objective is a ``failed`` outcome with its traceback."""
     running = RunningTrial(task.seed, task.limit)
     token = _running.set(running)
     started = time.perf_counter()
@@ -297,10 +282,9 @@ _seed: int | None = None  # of the trial that runs in this process
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds ``random``, NumPy and, where they are loaded, PyTorch, TensorFlow and Keras; what is loaded later follows.
+    """Seeds ``random``, NumPy and, where they are loaded, PyTorch, TensorFlow and Keras; 0 <= seed < 2^32.
 
-    Keras may be imported by the objective itself, after it was called: without that, the first trial of a process would be
-    another one than all others. The seed is >= 0 and < 2^32.
+    What the objective itself loads later follows: else the first trial of a process would be another one than all others.
     """
     global _seed  # one trial at a time per process is the point
     _seed = seed

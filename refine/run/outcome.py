@@ -115,9 +115,8 @@ def storable(outcome: Outcome) -> Outcome:
 def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, float | None]:
     """An outcome by its round's metric, and its value: diverged where that is not finite, failed where it has none.
 
-    What the metric's function makes of the metrics is kept among them. Where no ``others`` have the metric either, it is
-    the round that is wrong, not the trial. Raises ObjectiveError: the metric's function fails, or has the name of a
-    metric.
+    What the metric's function makes of the metrics is kept among them. Where no ``others`` have the metric either, the round is
+    wrong, not the trial. Raises ObjectiveError: the metric's function fails, or has the name of a metric.
     """
     complete = outcome.state == State.COMPLETE
     if metric.function is None:
@@ -143,8 +142,8 @@ def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, 
 
 def of_value(state: State, value: float | None) -> State:
     """The state of a trial whose value is known: one that is not finite is no result."""
-    diverged = state == State.COMPLETE and value is not None and not math.isfinite(value)
-    return State.DIVERGED if diverged else state
+    finite = value is None or math.isfinite(value)
+    return State.DIVERGED if state == State.COMPLETE and not finite else state
 
 
 # What an objective may return.

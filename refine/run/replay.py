@@ -124,7 +124,7 @@ def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: 
     state = of_value(outcome.state, now)
     # What a function made of the metrics is stored among them; the objective doesn't return it.
     names = (before.keys() | after.keys()) - ({metric.name} if metric.function is not None else set())
-    apart = max((_apart(before.get(n), after.get(n)) for n in names), default=0.0)
+    apart = max((apart_by(before.get(n), after.get(n)) for n in names), default=0.0)
     return {
         "seed": records.columns["seed"][i],
         "state": records.columns["state"][i],
@@ -136,7 +136,8 @@ def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: 
     }
 
 
-def _apart(a: float | None, b: float | None) -> float:
+def apart_by(a: float | None, b: float | None) -> float:
+    """By how much two values of a metric differ: 0 for NaN twice, infinite where one side has none."""
     if a is None or b is None:
         return math.inf
     if a == b or (math.isnan(a) and math.isnan(b)):

@@ -55,10 +55,9 @@ def measure_noise(
 ) -> None:
     """Runs a round's best configuration once more once its plan has ended, to see whether the value is the same.
 
-    That is the best one whose value is not 0, 1 or 100: where a metric ends, noise doesn't show.
-    Nothing runs where that is known, from runs again of this round or of one that it came from with the same objective, or
-    from configurations that agree on all that was read. Where equal values are common, so that one run that is equal may be
-    chance, it runs two times more.
+    That is the best one whose value is not 0, 1 or 100: where a metric ends, noise doesn't show. Nothing runs where it is known, from
+    runs again of this round or of one that it came from with the same objective, or from configurations that agree on all that was
+    read. Where equal values are common, so that one equal run may be chance, it runs two times more.
     """
     stored, node = path[-1], path[-1].node
     alike = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]

@@ -41,8 +41,8 @@ class Resources:
     """What trials run on.
 
     A trial may run ``timeout`` seconds, counted from its start in its worker; then its worker is killed and the trial is a
-    ``timeout``. A worker may hold so much resident ``memory``; then it is killed, and the trial is tried once more in a fresh
-    one before it is ``crashed``. Workers get ``gpus`` in turn, one each: how many of those that are visible, or which, as
+    ``timeout``. A worker, with all below it, may hold so much resident ``memory``; then it is killed, and the trial is tried once
+    more in a fresh one before it is ``crashed``. Workers get ``gpus`` in turn, one each: how many of those that are visible, or which, as
     ``CUDA_VISIBLE_DEVICES`` names them; 0 hides all, and ``None`` leaves it to that variable. More workers than GPUs share
     them. With any of these even one worker is a subprocess. Raises DesignError: an option out of range, or a limit or
     ``gpus`` together with an executor.
@@ -142,9 +142,8 @@ def visible() -> list[str]:
 def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
     """What each worker may see, in turn: values of ``CUDA_VISIBLE_DEVICES``; one that is empty for no GPU at all.
 
-    ``gpus`` are how many of those that are visible, or which: numbers, or names such as ``"GPU-8932f937"``; ``None``
-    where nobody said. Workers of somebody's ``executor`` are not ours. Raises DesignError: neither, more than are
-    visible, or together with an executor.
+    ``gpus`` are how many of those that are visible, or which: numbers, or names such as ``"GPU-8932f937"``; ``None`` where nobody
+    said. Raises DesignError: neither, more than are visible, or together with an ``executor``, whose workers are not ours.
     """
     if gpus is None:
         return None

@@ -40,10 +40,9 @@ def check_grace(grace: Any) -> float:
 def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool]]:
     """Lets the first Ctrl-C, SIGTERM or SIGHUP be asked for instead of ending the process; the next one stops at once.
 
-    Yields whether to end: then hand out nothing new, and leave. What still runs ``grace`` seconds after SIGTERM or SIGHUP
-    is stopped at once, as by a second one. Changes nothing outside of the main thread, and leaves a signal alone that
-    somebody else handles or ignores, as ``nohup`` does. ``what`` is running, for the message. Raises KeyboardInterrupt:
-    it was asked for, and the block has ended. Where nobody catches it, a script ends with its one line.
+    Yields whether to end: then hand out nothing new, and leave. What still runs ``grace`` seconds after SIGTERM or SIGHUP is stopped
+    as by a second one. Nothing changes outside of the main thread, nor for a signal that somebody else handles or ignores, as
+    ``nohup`` does. ``what`` is running, for the message. Raises KeyboardInterrupt: it was asked for, and the block has ended.
     """
     main = threading.main_thread()
     before = {number: signal.getsignal(number) for number in _ASK}

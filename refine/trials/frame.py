@@ -53,10 +53,9 @@ class Records(NamedTuple):
 
 
 def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
-    """Which trials, (n,), gave a model that predicts the same for everything.
+    """Which trials, (n,), gave a model that predicts the same for everything, as the metric ``degenerate`` says; else none.
 
-    The metric ``degenerate`` says so: 1, or with several models per trial the share of them, of which half is enough. Where one
-    of the parameters, ``space``, is called so too, the metric has another title. Without such a column no row is.
+    It is 1, or the share of several models, of which half is enough. With a parameter of that name in ``space`` its title is another.
     """
     title = metric_title(DEGENERATE, space)
     if title not in frame.columns:
@@ -203,10 +202,7 @@ def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], seen: set[Any]) 
 
 
 def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
-    """The first row of :func:`best_first` of the :func:`table`; ``None`` where no trial may be called best.
-
-    The table, of which all but one row would be thrown away, is not made.
-    """
+    """The first row of :func:`best_first` of the :func:`table`, which is not made; ``None`` where no trial may be called best."""
     import pandas as pd
 
     values = goal.sign * usable_values(records, goal)
@@ -260,13 +256,10 @@ def _parameter_columns(
         column = configurations.column(name)
         if name in space.conditions and not (has := configurations.has(name)).all():
             found[name] = _with_gaps(parameter, column, has)[part]
-            continue
-        # What kind of numbers a column has all of its rows decide.
-        found[name] = (
-            _parameter_column(parameter, column)[part]
-            if parameter.numeric
-            else _parameter_column(parameter, column[part])
-        )
+        elif parameter.numeric:  # what kind of numbers a column has all of its rows decide
+            found[name] = _parameter_column(parameter, column)[part]
+        else:
+            found[name] = _parameter_column(parameter, column[part])
     return found
 
 
@@ -298,18 +291,15 @@ def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
         values = found
     else:
         values = np.array([math.nan if v is None else v for v in found], dtype=float)
-    ended = np.array([s == "complete" for s in states], dtype=np.bool_)
-    values[~ended] = np.nan
+    values[np.array([s != "complete" for s in states], dtype=np.bool_)] = np.nan
     return values
 
 
 def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if parameter.numeric:
-        column = np.asarray(encoded)
-        if column.dtype.kind in "if":
-            return column
-        if not isinstance(parameter, Categorical):
-            return np.asarray([math.nan if v is None else v for v in encoded])
+    if parameter.numeric and (column := np.asarray(encoded)).dtype.kind in "if":
+        return column
+    if parameter.numeric and not isinstance(parameter, Categorical):
+        return np.asarray([math.nan if v is None else v for v in encoded])
     assert isinstance(parameter, Categorical)
     labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
     values = encoded.tolist() if isinstance(encoded, np.ndarray) else encoded
@@ -325,8 +315,7 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
 def front_rows(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str]) -> pd.DataFrame:
     """The rows that may be called best, have a value in every goal and are dominated by no other; the best in the first goal first.
 
-    Of a table of one row per trial, with ``value`` for the first goal, a column per metric, and parameters under their names.
-    Columns of the goals stand first, in place of ``value``.
+    Of a :func:`table`, with ``value`` for the first goal. Columns of the goals stand first, in place of ``value``.
     """
     names = list(space)
     shown = frame.rename(columns={"value": str(goals[0].metric)}).loc[:, lambda t: ~t.columns.duplicated()]

@@ -83,8 +83,7 @@ def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFr
 def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
     """Finished replicates of some rounds: row of a round -> its trials, replicates among them.
 
-    A training that came to a constant prediction is left out where such a model can't be called best: it is another
-    thing than the noise of a training that works, and one of them would be most of the deviation.
+    Degenerate models are left out where they can't be best: one of them would be most of the deviation.
     """
     metric = goal.metric
     values, groups, first, splits = list[float](), list[str](), list[float](), list[list[float]]()

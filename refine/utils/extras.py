@@ -38,10 +38,7 @@ def is_there(module: str) -> bool:
 
 
 def needed(module: str, what: str, kind: type[RefineError], instead: str = "") -> None:
-    """Checks that a package is installed, without importing it.
-
-    Arguments and errors are those of :func:`load`.
-    """
+    """Checks that a package is installed, without importing it: see :func:`load`."""
     if not is_there(module):
         raise kind(
             f"{what} needs {module}, which is not installed: {how(module)}{instead and f'; {instead}'}"

@@ -35,28 +35,17 @@ def writing(path: Path) -> Iterator[None]:
 def write_whole(path: Path, content: bytes | Iterable[str]) -> Path:
     """Writes a file beside and renames it: whoever reads sees the old one or the new one, whatever happens meanwhile.
 
-    A link is replaced, not written through.
-
-    Args:
-        path: Of the file; its folder exists.
-        content: Bytes, or pieces of text, written as UTF-8 with plain line breaks.
-
-    Returns:
-        The file.
-
-    Raises:
-        StoreError: The disk is full, or the place can't be written.
+    The folder exists; a link is replaced, not written through; text is UTF-8 with plain line breaks. Raises StoreError: the disk is
+    full, or the place can't be written.
     """
     beside = path.with_name(f".{path.name}.part")
     with writing(path):
         beside.unlink(missing_ok=True)  # of a process that was killed; or a link, which leads elsewhere
         try:
-            if isinstance(content, bytes):
-                with beside.open("xb") as file:
-                    file.write(content)
-            else:
-                with beside.open("x", encoding="utf-8", newline="\n") as text:
-                    text.writelines(content)
+            with beside.open("xb") as file:
+                file.writelines(
+                    [content] if isinstance(content, bytes) else (piece.encode() for piece in content)
+                )
             beside.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):

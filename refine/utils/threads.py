@@ -13,8 +13,7 @@ R = TypeVar("R")
 def one_thread(function: Callable[P, R]) -> Callable[P, R]:
     """Runs a function with BLAS on one thread.
 
-    With several, floats differ in their last digits between machines, and so could a proposal; and on a machine that has
-    other work the threads of one small product wait for each other many times longer than it takes.
+    With several, floats, and so a proposal, differ between machines, and where there is other work threads wait for each other.
     """
 
     @wraps(function)

@@ -1,8 +1,7 @@
 """A process that runs trials, one at a time, for a thread of this one: its jobs come over a pipe that nobody else can reach.
 
-The random generators of Python, NumPy and Keras belong to a process. In a pool of threads trials would draw from each
-other's, and an engine such as Dask draws from its worker's. So a thread that is not its process' only one has a child
-process of its own run the trial, and our own workers are such children too.
+The random generators of Python, NumPy and Keras belong to a process: in a pool of threads trials would draw from each other's, and
+an engine such as Dask draws from its worker's. Our own workers are such children too.
 """
 
 from __future__ import annotations

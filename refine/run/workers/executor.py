@@ -1,7 +1,4 @@
-"""Running tasks: in this process, on subprocesses, or on anybody's executor.
-
-One coordinator hands out tasks and takes in outcomes; whoever runs a task touches no store.
-"""
+"""Running tasks, in this process, on subprocesses, or on anybody's executor; whoever runs one touches no store."""
 
 from __future__ import annotations
 
@@ -214,10 +211,9 @@ class _Dispatch:
 
 
 def run_task(job: bytes) -> bytes:
-    """What a worker of somebody's executor does: :func:`refine.run.workers.perform.perform` where nobody else draws random numbers.
+    """What a worker of somebody's executor does: a job, in its process if it has that for itself, as in pools of processes.
 
-    Pools that run tasks in their main thread have such processes. A thread of anything else, such as a worker of a Dask
-    cluster or a pool of threads, has a child process run it.
+    A thread of anything else, such as of a Dask worker, has a child process run it: others would draw from its random numbers.
     """
     loading = opened(job).loading  # another version is refused here, where its name can be said
     if threading.current_thread() is threading.main_thread():
@@ -226,9 +222,8 @@ def run_task(job: bytes) -> bytes:
 
 
 class Pulse:
-    """Asks an executor of a Dask client for its workers. Of others nothing is known: a pool that breaks says so itself.
+    """Asks an executor of a Dask client for workers that offer the resources it asks for; a pool that breaks says so itself.
 
-    Where the executor asks for resources, as ``client.get_executor(resources={"GPU": 1})`` does, workers are those that offer them.
     Warns where the cluster has none yet; there is no end to waiting for the first one.
     """
 
@@ -248,10 +243,7 @@ class Pulse:
             )
 
     def check(self, at_once: bool = False) -> None:
-        """Looks, every few seconds, whether somebody is there.
-
-        Raises RoundStoppedError: the scheduler is gone, or all workers have been for too long.
-        """
+        """Looks, every few seconds. Raises RoundStoppedError: the scheduler is gone, or all workers have been for too long."""
         now = time.monotonic()
         if self._client is None or (not at_once and now < self._asked + _ASK_EVERY):
             return

@@ -1,7 +1,7 @@
-"""An objective on its way to workers: its data travel once, whatever the number of trials.
+"""An objective on its way to workers: a small one goes with every task.
 
-A small objective goes with every task. A large one is written to a file, which workers on this machine map into their
-memory, all the same one; a worker that doesn't see the file asks, and gets the objective with its task.
+A large one is written to a file, once, which workers on this machine map into their memory, all the same one; a worker that
+doesn't see the file asks, and gets the objective with its task.
 """
 
 from __future__ import annotations
@@ -62,10 +62,7 @@ class PackedObjective(NamedTuple):
 
 
 def pack(objective: Objective) -> PackedObjective:
-    """Packs an objective by value (cloudpickle), so that it may be defined in a script or notebook.
-
-    Raises ObjectiveError: it can't be pickled.
-    """
+    """Packs an objective by value, so that it may be defined in a script or notebook. Raises ObjectiveError: it can't be pickled."""
     import cloudpickle
 
     buffers: list[pickle.PickleBuffer] = []

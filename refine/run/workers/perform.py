@@ -25,10 +25,9 @@ _loading = threading.Lock()
 
 
 def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
-    """Runs a packed :class:`Job` in this process: a pickled outcome, nothing where the objective is not here.
+    """Runs a packed :class:`Job`: a pickled outcome, nothing where the objective is not here. ``loaded`` is called when it is.
 
-    It is unpacked once; ``loaded`` is called when it is there, before the trial begins. Raises RoundStoppedError: the job
-    comes from another version, or the objective can't be loaded here.
+    Raises RoundStoppedError: the job comes from another version, or the objective can't be loaded here.
     """
     job = opened(packed)
     with _loading:  # threads of one process get the same one

@@ -1,7 +1,4 @@
-"""Tasks on their way to a worker: one string of bytes, which says first which versions can read the rest.
-
-It imports nothing but Python, so that a worker of another version can say so.
-"""
+"""Tasks on their way to a worker: one string of bytes, which says first which versions can read the rest; imports Python alone."""
 
 from __future__ import annotations
 
@@ -37,10 +34,7 @@ class Job(NamedTuple):
 
 
 def opened(job: bytes) -> Job:
-    """The job that was packed.
-
-    Raises RoundStoppedError: by another Python or refine, whose jobs and objectives this one can't read.
-    """
+    """The job that was packed. Raises RoundStoppedError: by another Python or refine, whose jobs this one can't read."""
     end = job.index(_END)
     check_versions(versions(), f"the worker on {platform.node()}", job[:end].decode())
     return Job(*pickle.loads(memoryview(job)[end + 1 :]))

@@ -17,10 +17,7 @@ _LOCK = "held"
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder that only this user can enter, as long as the block runs.
-
-    What processes of this user left behind that were killed is removed first.
-    """
+    """A folder that only this user can enter, while the block runs. What killed processes of this user left is removed first."""
     with contextlib.suppress(OSError):
         sweep(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
