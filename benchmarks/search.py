@@ -91,7 +91,7 @@ def results(seeds: int) -> tuple[pd.DataFrame, list[Step]]:
     for family in FAMILIES:
         for name in names(family):
             runs = {OURS: {seed: ours(family, name, seed) for seed in range(seeds)}}
-            runs |= {method: recorded("regret", method, family, name) for method in PEERS}
+            runs |= {method: recorded(method, family, name) for method in PEERS}
             steps += [Step(*step) for run in runs[OURS].values() for step in run["steps"]]
             for method, of in runs.items():
                 for seed, run in of.items():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis
+from refine.analysis.analysis import LEAST, Analysis
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.analysis.reason import Reason
@@ -23,6 +23,12 @@ POWER = 0.8  # a parameter can be judged where an effect of :data:`EFFECT` would
 EFFECT = (
     0.1  # share of the differences between trials that an effect explains which a round should be able to see
 )
+LEARNED = 0.6
+"""Share of the next round's trials that is advised to look where the best is likely."""
+
+AUDIT = 0.05
+"""Share of an accepted round outside its space, by default."""
+
 _GROWTH = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8)
 _COMBINED = (
     2.0  # the combination of three tests asks for a p-value about so many times smaller than one test would
@@ -57,8 +63,15 @@ def advised_size(analysis: Analysis, proposal: Proposal, space: Space, planned: 
     return max(1, min(planned, advised.n))
 
 
-def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextStep:
-    """What a round with so many ``planned`` configurations asks for next.
+def accept_action(n: int) -> Action:
+    """Accepting as advised: so many of the next round's trials look where the best is likely that enough even ones stay to test on."""
+    left = n - round(AUDIT * n) - LEAST
+    share = min(LEARNED, math.floor(100 * left / n) / 100)
+    return Action("review.accept", n=n, **({"exploit": share} if share > 0 else {}))
+
+
+def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: float = 0.0) -> NextStep:
+    """What a round with so many ``planned`` configurations, of which a share were exploit trials, asks for next.
 
     A proposal that changes something is to be decided. Where none does, more configurations of the same round would
     settle what can't be judged yet; where everything can be judged, or nothing is left to run, the best are to be run
@@ -68,8 +81,12 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextSt
     each = trial_seconds(analysis, proposal.space)
     if changed:
         n = advised_size(analysis, proposal, proposal.space, planned)
-        reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each})
-        return NextStep(Action("review.accept", n=n), (reason,), n, n * each)
+        action = accept_action(n)
+        learned = round(action.options.get("exploit", 0) * n)
+        outside = round(AUDIT * n) if proposal.volume_kept < 1 else 0
+        shares = {"learned": learned, "even": n - learned - outside, "outside": outside}
+        reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each, **shares})
+        return NextStep(action, (reason,), n, n * each)
     read = [e for e in analysis.parameters if e.read != 0]
     if not analysis.tested and read:
         n = proposal.advice.n if proposal.advice is not None else planned
@@ -89,7 +106,10 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int) -> NextSt
             total = planned + more
             values = {"parameters": settled, "more": more, "n": total, "power": power, "effect": EFFECT}
             reason = Reason("more", {**values, "seconds": more * each})
-            return NextStep(Action("round.run", n=total), (reason, tried), more, more * each)
+            # More of a round that learns would mostly be exploit trials; a round on the very same space counts with it.
+            again = Action("round.branch", Symbol("round.space"), n=more)
+            action = again if exploit else Action("round.run", n=total)
+            return NextStep(action, (reason, tried), more, more * each)
     runs = 15
     code = "exhausted" if not left else "settled"
     reason = Reason(code, {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER})

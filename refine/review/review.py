@@ -218,7 +218,7 @@ class Review(Shown, Generic[R]):
     @cached_property
     def next_step(self) -> NextStep:
         """What to do next: decide, run more of this round, or run its best again; with reasons and cost."""
-        return next_step_of(self.analysis, self.proposal, self.round.n)
+        return next_step_of(self.analysis, self.proposal, self.round.n, self.round.node.exploit)
 
     @cached_property
     def _worth(self) -> Worth | None:

@@ -11,16 +11,16 @@ import pytest
 import refine
 from refine.design.space_filling import Sobol, draw
 from refine.report.pages.reasons import next_sentence
-from refine.review.next_step import next_step_of
+from refine.review.next_step import accept_action, next_step_of
 
 SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "c"]})
 
 
-def step_of(value, n=40, space=SPACE, seed=1, **given):
+def step_of(value, n=40, space=SPACE, seed=1, exploit=0.0, **given):
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
     frame = frame.assign(value=value(frame, np.random.default_rng(seed)), seconds=2.0)
     analysis = refine.analyze(space, frame, **given)
-    return next_step_of(analysis, refine.propose(analysis), n)
+    return next_step_of(analysis, refine.propose(analysis), n, exploit)
 
 
 def noise(frame, rng):
@@ -38,8 +38,25 @@ def about(step, i):
 def test_a_proposal_that_changes_something_is_to_be_decided():
     step = step_of(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
     assert codes(step) == ["decide"]
-    assert str(step.action) == f"review.accept(n={step.n})"
     assert "lr" in about(step, 0)["parameters"]
+    assert about(step, 0)["learned"] + about(step, 0)["even"] + about(step, 0)["outside"] == step.n
+
+
+@pytest.mark.parametrize(
+    ("n", "call"),
+    [
+        (11, "review.accept(n=11)"),  # nothing learns where fewer than ten would be even
+        (20, "review.accept(n=20, exploit=0.45)"),
+        (50, "review.accept(n=50, exploit=0.6)"),
+    ],
+)
+def test_most_of_the_next_round_learns_and_ten_even_trials_stay(n, call):
+    assert str(accept_action(n)) == call
+
+
+def test_more_of_a_round_that_learns_is_an_even_one_beside_it():
+    step = step_of(noise, exploit=1.0)
+    assert str(step.action) == f"round.branch(round.space, n={step.n})"
 
 
 def test_a_small_round_without_findings_names_what_would_settle_it():

@@ -225,8 +225,12 @@ def _size(v: Any) -> str:
 
 
 def _decide(v: Any) -> str:
-    time = f"; the advised {plural(v.n, 'configuration')} of the next round take about {duration(v.seconds)}"
-    return f"Decide about {join(v.parameters)}{time if v.seconds >= 1 else ''}."
+    time = f", which take about {duration(v.seconds)}" if v.seconds >= 1 else ""
+    even = f"{v.even:,} are even" + (f" and {v.outside:,} outside" if v.outside else "")
+    shares = (
+        f"{v.learned:,} look where the best is likely and learn as they run, {even}" if v.learned else even
+    )
+    return f"Decide about {join(v.parameters)}. Of the advised {plural(v.n, 'configuration')} of the next round{time}, {shares}."
 
 
 def _inside(v: Any) -> str:

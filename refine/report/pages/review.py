@@ -22,6 +22,7 @@ from refine.report.pages.proposal import (
 from refine.report.pages.reasons import belief_block, next_sentence, noise_clause, sentence
 from refine.report.pages.space import as_choices
 from refine.review.decision import Suggestion
+from refine.review.next_step import accept_action
 from refine.review.review import Review
 from refine.space.edits import bounds_text, level_text
 from refine.space.literals import python_text
@@ -54,7 +55,7 @@ def review_page(review: Review) -> Page:
         facts.append(("", sentence(step.reasons[0])))
     instead = () if worth is None else worth_page(worth).calls
     calls = (
-        Action("review.accept", n=review.advised) if touched else step.action,
+        accept_action(review.advised) if touched else step.action,
         *_example(review, [c.name for c in touched]),
         *(instead or (Action("review.options"),)),
         Action("review.why"),
