@@ -92,8 +92,8 @@ def _binaries() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
-    """URL of a server on a socket in a temporary folder, run by an unprivileged user."""
+def server():
+    """URL of a server on a socket in a temporary folder, run by an unprivileged user, and what starts and stops it."""
     binaries = _binaries()
     if binaries is None:
         if os.environ.get("CI"):
@@ -112,13 +112,28 @@ def postgresql(tmp_path_factory):
     user = "postgres" if root else getpass.getuser()
     run(str(binaries / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", user)
     options = f"-k {folder} -c listen_addresses=''"
-    control = [str(binaries / "pg_ctl"), "-D", str(folder / "data")]
-    run(*control, "-w", "-l", str(folder / "log"), "-o", options, "start")
+    told = (
+        str(binaries / "pg_ctl"),
+        "-D",
+        str(folder / "data"),
+        "-w",
+        "-l",
+        str(folder / "log"),
+        "-o",
+        options,
+    )
+    run(*told, "start")
     try:
-        yield f"postgresql://{user}@/postgres?host={folder}"
+        yield f"postgresql://{user}@/postgres?host={folder}", lambda *command: run(*told, *command)
     finally:
-        run(*control, "-m", "immediate", "stop")
+        run(*told, "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql(server):
+    """URL of such a server."""
+    return server[0]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -82,10 +82,10 @@ def file_of(url: sa.URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def wal_of(file: Path) -> Path:
-    """Where SQLite keeps what was written last, until it is brought into the file."""
-    real = file.resolve()
-    return real.with_name(f"{real.name}-wal")
+def wal_of(file: Path) -> tuple[Path, int]:
+    """Where SQLite keeps what was written last, until it is brought into the file; and its bytes, 0 where there is none."""
+    wal = (real := file.resolve()).with_name(f"{real.name}-wal")
+    return wal, wal.stat().st_size if wal.exists() else 0
 
 
 def check_place(url: sa.URL, create: bool) -> None:
@@ -125,9 +125,8 @@ def check_place(url: sa.URL, create: bool) -> None:
 
 def _check_file(path: Path, name: str) -> None:
     """Looks at a file before SQLite does, which would make a store of one byte, and write another store's last pages into this one."""
-    wal = wal_of(path)
     try:
-        pages = wal.exists() and wal.stat().st_size > 0
+        wal, pages = wal_of(path)
         with path.open("rb") as file:
             head = file.read(20)
         size = path.stat().st_size
@@ -232,7 +231,7 @@ class _File:
         """A connection to a file that may not be written, such as one on a read-only medium or a full disk."""
         # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody changes
         # it. Somebody may before the next look: every look opens it anew.
-        return self._opened("ro" if wal_of(self.path).exists() else "ro&immutable=1")
+        return self._opened("ro" if wal_of(self.path)[1] else "ro&immutable=1")
 
     def connect(self) -> sqlite3.Connection:
         """A connection for writing; the first one makes the file."""
@@ -313,7 +312,7 @@ def lasting(engine: sa.Engine, act: Callable[[], T], say: Callable[[str], object
 
     Raises GoneError: it does not come back.
     """
-    deadline = None
+    deadline, pause = None, 0.01
     while True:
         try:
             return act()
@@ -326,7 +325,7 @@ def lasting(engine: sa.Engine, act: Callable[[], T], say: Callable[[str], object
                 )
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(0.2)
+            time.sleep(pause := min(2 * pause, 0.5))
 
 
 # What a database says when it can't go on, in words that say what to do.
@@ -378,9 +377,8 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
         if "Could not decode to UTF-8" in said:
             text = f"a stored text is damaged ({said}); remove what is damaged"
             raise StoreError(f"store {name}: {text}", Action("tree.repair")) from cause
-        gone = engine.url.get_backend_name() != "sqlite" and (
-            context.is_disconnect or context.connection is None
-        )
+        lost = context.is_disconnect or context.connection is None or context.connection.invalidated
+        gone = lost and engine.url.get_backend_name() != "sqlite"
         raise (GoneError if gone else StoreError)(
             f"store {name}: the database says: {said}; see that it is there and in order, then make the same call again"
         ) from cause

@@ -84,7 +84,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         _held.add(here)
     try:
         use_wal(engine)  # what was restored from a backup has none
-        _take(engine, pk, what)
+        lasting(engine, lambda: _take(engine, pk, what))
     except BaseException:
         _held.discard(here)
         raise

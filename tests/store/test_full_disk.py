@@ -56,6 +56,24 @@ def test_a_full_disk_loses_nothing_that_had_finished(small_disk, tmp_path, worke
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def test_a_closed_store_on_a_full_disk_is_looked_at_and_exported_elsewhere(small_disk, tmp_path):
+    with refine.Tree("q", store=small_disk / "refine.db") as tree:
+        root = tree.add_round(SPACE, value, n=20).run(progress=False)
+        shown, trials = str(tree), root.trials
+    free = os.statvfs(small_disk)
+    (small_disk / "ballast").write_bytes(b"x" * (free.f_bavail * free.f_frsize))
+    with refine.Tree("q", store=small_disk / "refine.db", create=False) as tree:
+        assert str(tree) == shown
+        assert tree.rounds[0].trials.equals(trials)
+        tree.export(tmp_path / "out", reports=False)
+        with pytest.raises(
+            StoreError, match="see who owns the file and its folder and that the disk has room"
+        ):
+            tree.tag(root, "first")
+    with refine.Tree.load(tmp_path / "out", store=tmp_path / "again.db") as again:
+        assert again.rounds[0].trials.equals(trials)
+
+
 def sort(frame):
     return frame.sort_values("x").reset_index(drop=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -11,7 +12,6 @@ import sys
 import threading
 
 import pytest
-import sqlalchemy as sa
 
 import refine
 from refine.errors import ReviewError, StoreError
@@ -206,13 +206,85 @@ def test_a_file_that_is_damaged_or_was_changed_by_hand_is_said_to_be(tmp_path, c
         str(tree)
 
 
-def test_a_server_that_was_restarted_is_connected_to_again(postgresql):
-    with refine.Tree("restarted", store=postgresql) as tree:
-        root = tree.add_round(SPACE, score, n=5).run(progress=False)
-        with tree._context.store.engine.connect() as connection:
-            mine = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
-        with Store(postgresql).engine.begin() as connection:
-            connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
-        assert len(root.trials) == 5
-        with Store(postgresql).engine.begin() as connection:
-            connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+@pytest.fixture
+def emptied(postgresql):
+    """Empties the server afterwards."""
+    yield
+    with contextlib.closing(Store(postgresql)) as store, store.engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("emptied")
+def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys):
+    url, control = server
+    seen = []
+
+    def stops(p):
+        seen.append(p)
+        if len(seen) == 4:
+            control("stop", "-m", "immediate")
+            threading.Timer(0.5, control, ["start"]).start()
+        return p["x"]
+
+    with refine.Tree("restarted", store=url) as tree:
+        root = tree.add_round(SPACE, stops, n=8).run()
+        assert (len(root.trials), len(seen)) == (8, 8)
+        assert list(root.trials["value"]) == [p["x"] for p in seen]
+        assert tree.add_round(SPACE, score, n=8, name="other").run(progress=False).n == 8
+    said = capsys.readouterr().err
+    assert said.count("it is waited for up to 60 s, and nothing is lost") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("emptied")
+def test_a_server_that_does_not_come_back_ends_the_round(server):
+    url, control = server
+    seen = []
+
+    def stops(p):
+        seen.append(p)
+        if len(seen) == 4:
+            control("stop", "-m", "immediate")
+        return p["x"]
+
+    with refine.Tree("restarted", store=f"{url}&patience=0.3") as tree:
+        root = tree.add_round(SPACE, stops, n=8)
+        with pytest.raises(StoreError, match="the database says: .*; see that it is there"):
+            root.run(progress=False)
+        control("start")
+        assert len(root.trials) == 3
+        assert len(root.run(progress=False).trials) == 8
+        assert len(seen) == 9
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("emptied")
+def test_a_commit_that_was_not_confirmed_counts_once(server, monkeypatch):
+    url, _ = server
+    with refine.Tree("q", store=url) as tree:
+        dialect, times = tree._context.store.engine.dialect, itertools.count()
+        commit = dialect.do_commit
+
+        def lost(connection):
+            commit(connection)
+            if next(times) % 2:
+                connection.driver_connection.close()
+                raise dialect.dbapi.OperationalError("server closed the connection unexpectedly")
+
+        monkeypatch.setattr(dialect, "do_commit", lost)
+        root = tree.add_round(SPACE, score, n=13).run(progress=False)
+        for _ in range(2):
+            root.annotate([0], "odd")
+            root.exclude([1], reason="a broken node")
+            root.include([1], reason="it was sound")
+        assert tree.delete_trials(root, [2]) == 1
+        child = root.propose().edit(kind=["a"]).accept("go on", n=4)
+        for i in range(3):
+            child.context.store.extend(child._stored.pk, [("probe", {"x": i / 10, "kind": "a"})])
+        assert next(times) > 30
+        monkeypatch.undo()
+        assert (len(root.trials), len(root.decisions)) == (12, 1)
+        assert len(root.context.store.marks(root._stored.pk)) == 6
+        assert len(child.context.store.beside(child._stored.pk)) == 3
+        assert list(tree.log()["event"]).count("trials removed") == 1

@@ -149,8 +149,8 @@ def _store(store: str) -> Iterator[Probe]:
             "store", "good", f"{database.name}: {', '.join(trees) or 'no tree'}; schema {SCHEMA_VERSION}"
         )
         if database.engine.dialect.name == "sqlite":
-            wal = wal_of(Path(database.url.database or ""))
-            if wal.exists() and (size := wal.stat().st_size):
+            wal, size = wal_of(Path(database.url.database or ""))
+            if size:
                 text = f"{size:,} bytes of what was written last are in {wal.name}: refine backup STORE FILE copies all"
                 yield Probe("copies", "warn", text)
             found = database.integrity()
