@@ -242,7 +242,7 @@ class _Walk:
         return review
 
     def changed(self, review: Review) -> Review:
-        """Questions every proposed change, and takes any other edit."""
+        """Questions every proposed change."""
         for change in review.proposal.changes:
             if change.kind == "keep":
                 continue
@@ -254,12 +254,6 @@ class _Walk:
                 "a = accept, r = reject, or else (low, high), (low, high, levels), [choices], or one value"
             )
             review = self.edited(review, f"{becomes}; {forms}", change.name, "a")
-        return self.others(review)
-
-    def others(self, review: Review) -> Review:
-        question = f"Another edit, such as {next(iter(review.space))}=(0, 1), or Enter to go on"
-        while (edited := self.edited(review, question)) is not review:
-            review = edited
         return review
 
     def edited(self, review: Review, question: str, name: str = "", default: str = "") -> Review:
@@ -286,7 +280,7 @@ class _Walk:
         return edited
 
     def decide(self, review: Review) -> bool:
-        """Previews everything, asks for size and reason, and accepts or declines; whether there is a child."""
+        """Previews everything, takes other edits, asks for size and reason, and accepts or declines; whether there is a child."""
         size = self.answer("How many configurations in the next round?", _whole, str(review.advised))
         preview, chance = review.preview(n=size), review.claim.probability
         self.show(preview.page())
@@ -300,12 +294,12 @@ class _Walk:
             self.say(f"Enter decides nothing here, since {danger}.", "warn")
         answer = self.letter("And now", "accept decline edit quit", "" if danger else "a")
         if answer == "e":
-            return self.decide(self.others(review))
+            edit = f"Another edit, such as {next(iter(review.space))}=(0, 1), or Enter for none"
+            return self.decide(self.edited(review, edit))
         note = self.answer("Why? A note for whoever reads the tree", str)
         if answer == "d":
             review.decline(note)
             self.script.append(f"review.decline(note={note!r})")
-            self.say("Declined; the space stays as it is.")
             return False
         self.at = review.accept(note, n=preview.n)
         self.script.append(f"child = review.accept(note={note!r}, n={preview.n})")

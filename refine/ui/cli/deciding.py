@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from refine.errors import ReviewError, did_you_mean, shown
+from refine.errors import ReviewError, shown
 from refine.ui.cli.completion import complete_parameters
 from refine.ui.cli.shared import (
     DECIDE,
@@ -173,8 +173,9 @@ def accept(at: AtRound, out: Output, edits: Edits, new: Child) -> None:
         review = edits.review(found)
         child = review.accept(**new.options())
         _say_new(review.proposal.old, child, review.proposal.space)
-        last = ["`last` is this round from now on."] if at.which == "last" else []
-        out.put(chosen(child), page=lambda: _of_which(review, child.page(), *last))
+        if at.which == "last":
+            say("`last` is this round from now on.", err=True)
+        out.put(chosen(child), page=lambda: _of_which(review, child.page()))
 
 
 @command(DECIDE)
@@ -199,10 +200,6 @@ def branch(
     out: Output,
     new: Child,
     edit: EditOption = None,
-    drop: Annotated[
-        list[str] | None,
-        Option(metavar="NAME", help="Leave a parameter out. Can be given several times."),
-    ] = None,
     space: Annotated[
         str | None, Option(help="A whole space instead: a .toml or .json file, or module:name.")
     ] = None,
@@ -216,18 +213,12 @@ def branch(
     from refine.space.files import read_space
     from refine.space.literals import typed_pairs
 
-    if space is None and not edit and not drop:
+    if (space is None) == (edit is None):
         raise ReviewError(
-            "branch needs --edit, --drop or --space; for the same space with another seed give --edit and --seed"
+            "branch needs --edit, or a whole --space, and not both; for the same space with another seed give --edit and --seed"
         )
-    if space is not None and (edit or drop):
-        raise ReviewError("branch takes a whole --space, or --edit and --drop, got both")
     with at.round() as found:
-        changed: Any = (
-            _changed(found, typed_pairs(edit or [], "--edit"), drop or [])
-            if space is None
-            else read_space(space)
-        )
+        changed = _changed(found, typed_pairs(edit or [], "--edit")) if space is None else read_space(space)
         before = typed_pairs(previous or [], "--previous") or None
         child = found.branch(changed, previous=before, seed=seed, **new.options())
         _say_new(found.space, child)
@@ -243,24 +234,19 @@ def _say_new(old: Space, child: Round, proposed: Space | None = None) -> None:
         say(f"warning: {shown(sentence(value))}", err=True)
 
 
-def _changed(at: Round, edits: dict[str, Any], drop: list[str]) -> Any:
+def _changed(at: Round, edits: dict[str, Any]) -> Any:
     from refine.space.edits import edit_space
     from refine.space.space import Space
 
-    for name in drop:
-        if name not in at.space:
-            raise ReviewError(f"--drop: unknown parameter {name!r}; {did_you_mean(name, at.space)}")
     inside = {n: v for n, v in edits.items() if n in at.space}
     added = {n: v for n, v in edits.items() if n not in at.space}
-    changed = edit_space(at.space, at.space, inside)
-    rest = {n: p for n, p in changed.items() if n not in drop}
-    return Space({**rest, **added}, [str(c) for c in at.space.constraints])
+    return Space({**edit_space(at.space, at.space, inside), **added}, [str(c) for c in at.space.constraints])
 
 
-def _of_which(review: Review, page: Page, *more: str) -> Page:
+def _of_which(review: Review, page: Page) -> Page:
     """A page, headed by which proposal it is about: there may be one for every risk."""
     about = Text(f"The proposal of risk {percent(review.proposal.risk)} on round {review.round.id}.", "faint")
-    return replace(page, blocks=(about, *map(Text, more), *page.blocks))
+    return replace(page, blocks=(about, *page.blocks))
 
 
 @command(DECIDE)

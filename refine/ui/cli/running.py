@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -183,28 +183,15 @@ def run(
                     raise SpaceError(
                         f"--space makes a new root, but round {which!r} was given as well; leave one of them out"
                     )
-                searched, objective = read_space(new.space), _objective(how)
+                searched = read_space(new.space)
+                called = objective_for(None, how.objective, how.command)
                 name = at.name or Path(new.space.partition(":")[0]).stem
                 tree = stack.enter_context(refine.Tree(name, at.store))
-                found = tree.add_round(searched, objective, n=n, **options)
-                called = how.on(None)
+                found = tree.add_round(searched, n=n, **called, **options)
+                called = how.options("objective", "command")
             called |= {"rerun": rerun, "check_noise": check_noise, "track": trackers}
             found.run(progress=not quiet, **called, **budget.options())
         out.put(chosen(found))
-
-
-def _objective(how: Workers) -> Any:
-    """What a new root runs."""
-    from refine.run.command import Command
-    from refine.utils.objects import found_object
-
-    if how.command is not None:
-        return Command(how.command)
-    if how.objective is None:
-        raise ObjectiveError(
-            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'"
-        )
-    return found_object(how.objective)
 
 
 def _unfinished(tree: refine.Tree, rerun: list[str] | None) -> Round:
@@ -313,15 +300,12 @@ def guide(
     from refine.ui.guide import guide as walk
 
     with at.tree() as tree:
-        called = None
-        if rounds := tree.rounds:
-            first = rounds[-1] if which is None else chosen(tree[which])
-            try:
-                called = objective_for(first, objective)["objective"]
-            except ObjectiveError:
-                if objective is not None:
-                    raise  # what was asked for; a recorded name that leads nowhere only means that nothing can run
-        walk(tree, which, objective=called)
+        called: dict[str, Any] = {}
+        # A recorded name that leads nowhere only means that nothing can run.
+        with suppress(*([ObjectiveError] if objective is None else [])):
+            if len(tree):
+                called = objective_for(chosen(tree[which or tree.rounds[-1].id]), objective)
+        walk(tree, which, objective=called.get("objective"))
 
 
 _FILES = ("space.toml", "objective.py")

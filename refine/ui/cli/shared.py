@@ -438,7 +438,7 @@ def newest(tree: refine.Tree) -> refine.Tree:
     return tree
 
 
-def objective_for(found: Round, where: str | None, command: str | None = None) -> dict[str, Any]:
+def objective_for(found: Round | None, where: str | None, command: str | None = None) -> dict[str, Any]:
     """What a round calls, as options of :meth:`refine.Round.run`: a program, what was typed, or the name that it recorded.
 
     Raises:
@@ -450,17 +450,19 @@ def objective_for(found: Round, where: str | None, command: str | None = None) -
 
     if command is not None:
         return {"objective": Command(command)}
+    if found is None and where is None:
+        raise ObjectiveError(
+            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py --lr {lr}'"
+        )
+    if found is None:
+        return {"objective": found_object(str(where))}
     name = found.node.objective
     if where is None:
-        if name.startswith(UNNAMED):
-            raise ObjectiveError(
-                f"round {found.id}: was imported without an objective; say what to run: --objective module:name"
-            )
-        if name.startswith(COMMAND):
+        if name.startswith((UNNAMED, COMMAND)):
             # A store may come from elsewhere: what runs is what somebody typed here.
-            raise ObjectiveError(
-                f"round {found.id}: runs a program; give it again: --command {shlex.quote(name.removeprefix(COMMAND))}"
-            )
+            imported = "was imported without an objective; say what to run"
+            why = imported if name.startswith(UNNAMED) else "runs a program; give it again"
+            raise ObjectiveError(f"round {found.id}: {why}: {objective_words(name)}")
         if is_installed(name):
             say(f"importing {shown(name)}, which the store names", err=True)
         return {"objective": named_object(name)}

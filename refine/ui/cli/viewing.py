@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from refine.analysis.judgement import Judgement
     from refine.tree.round import Round
-    from refine.tree.tree import Tree
 
 
 @command(LOOK)
@@ -105,55 +104,31 @@ def diff(
         out.put(found.diff(first, second))
 
 
-def _of(tree: Tree, which: str | None) -> tuple[Round | None, str]:
-    """A round, or none where the whole tree is meant, and what to call it."""
-    if which is None:
-        return None, f"tree {tree.name}"
-    found = chosen(tree[which])
-    return found, f"round {found.id}"
-
-
 @command(LOOK)
-def winner(
-    at: InTree,
-    out: Explained,
-    which: OfArgument = None,
-    folder: Annotated[
-        Path | None, Option("--out", help="Writes its certificate into this folder, instead of printing it.")
-    ] = None,
-    html: HtmlOption = False,
-) -> None:
+def winner(at: InTree, out: Explained, which: OfArgument = None) -> None:
     """Print the configuration to hand over: the best posterior mean, with what to expect when it is trained again."""
     with at.tree() as tree:
-        found, where = _of(tree, which)
-        won = tree.winner() if found is None else found.recommend()
+        won = tree.winner() if which is None else chosen(tree[which]).recommend()
         if won is None:
-            raise AnalysisError(f"{where}: no trial has finished that may be called best")
-        if folder is None:
-            out.put(won)
-        else:
-            out.path(won.report(folder, html=html))
+            raise AnalysisError(f"tree {tree.name}: no trial has finished that may be called best")
+        out.put(won)
 
 
 @command(LOOK)
 def front(at: InTree, out: Output, which: OfArgument = None) -> None:
     """Print the trials of several goals that no other one beats: of all rounds, or of one round among its own."""
     from refine.report.pages.tree import value_text
-    from refine.tree.overview import beaten
 
     with at.tree() as tree:
-        found, where = _of(tree, which)
+        found = None if which is None else chosen(tree[which])
+        where = f"tree {tree.name}" if found is None else f"round {found.id}"
         rows = tree.front if found is None else found.front
         if not len(rows):
             raise AnalysisError(f"{where}: no trial has a value in every goal yet; run the round first")
         shown = [n for n in rows if n not in ("state", "value", "seconds", "seed", "cell", "origin")]
-        lost = 0 if found is None else beaten(found._at_once())
         texts = tuple(tuple(map(value_text, row)) for row in rows[shown].itertuples(index=False))
-        blocks: list[Block] = [Grid(tuple(map(str, shown)), texts)]
-        if lost:
-            told = f"The round's own: {lost:,} of {plural(len(rows), 'point')} are beaten by other rounds. Without a round it is the tree's."
-            blocks.insert(0, Text(told))
-        out.put(rows, page=lambda: Page(f"The front of {where}", tuple(blocks)))
+        page = Page(f"The front of {where}", (Grid(tuple(map(str, shown)), texts),))
+        out.put(rows, page=lambda: page)
 
 
 @command(LOOK)

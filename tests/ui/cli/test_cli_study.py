@@ -184,9 +184,8 @@ def test_a_study_from_the_shell(here: Path) -> None:
     assert set(difference["space"]["changed"]) >= {"dropout", "optimizer"}
     assert difference["populations"]["comparison"]["better"] > 0.5
 
-    branched = data("branch s.db paper -e 'l2=(0.0, 0.1, 3)' --previous l2=0.0 --drop epochs -n 9")
+    branched = data("branch s.db paper -e 'l2=(0.0, 0.1, 3)' --previous l2=0.0 -e epochs=9 -n 9")
     assert "l2" in dict(branched["space"]["parameters"])
-    assert "epochs" not in dict(branched["space"]["parameters"])
     data("propose s.db paper")
     assert data("decline s.db paper --note enough")["decisions"][-1]["note"] == "enough"
     roles = data("roles s.db paper dropout=scientific")
