@@ -57,7 +57,7 @@ def main(owner: int, words: list[str]) -> None:
         if select.select([woken], [], [], _EVERY)[0]:
             os.read(woken, 512)
         status = _reaped(program)
-    _end_all(program)
+    _end_all(program, runs=status is None)
     code = -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
     if code < 0:
         import resource
@@ -99,19 +99,25 @@ def _reaped(program: int) -> int | None:
     return found
 
 
-def _end_all(program: int) -> None:
+def _end_all(program: int, *, runs: bool) -> None:
     """Kills everybody below, until nobody is left."""
     deadline = time.monotonic() + _PATIENCE
+    if runs:
+        _kill_below()  # before they lose their parents, which tells elsewhere than on Linux that they are below
     with contextlib.suppress(OSError):
         os.killpg(program, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):  # which says that nobody is left
         while time.monotonic() < deadline:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-            for pid in below(os.getpid(), processes()):
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+            _kill_below()
             time.sleep(0.005)
+
+
+def _kill_below() -> None:
+    for pid in below(os.getpid(), processes()):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def below(top: int, children: Mapping[int, Sequence[int]]) -> list[int]:
