@@ -13,7 +13,6 @@ from refine import stats
 from refine.proposal.forecast import WHAT
 from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision
-from refine.space.belief import Belief
 from refine.trials.goal import best_of, sign_of
 from refine.utils.display import Shown
 
@@ -202,42 +201,6 @@ class Entry:
         return "refuted" if self.refuted else "not_refuted"
 
 
-class BeliefScore(NamedTuple):
-    """A belief beside the machine's first proposal on the same round, at the best configuration that is known by now."""
-
-    round: str  # id of the round that it was said on
-    author: str  # who said it
-    belief: Belief  # what was believed
-    # binary logarithm of how many times as likely as by an even density the belief held the best configuration: above 0 it knew something,
-    # below 0 less than nothing. NaN before the first trial
-    bits: float
-    # the same of the first proposal on the round, whose density is its claim: the stated probability spread evenly over what it keeps. NaN
-    # where nothing was proposed
-    machine: float
-    drawn: int  # finished trials of the round that the belief chose
-    better: float  # probability that one of them beats a space-filling trial of the round; NaN without both
-
-
-def bits_of(proposal: Proposal, inside: bool) -> float:
-    """Binary logarithm of a proposal's density at a configuration that it keeps, or doesn't, beside an even one."""
-    kept, claimed = min(1.0, proposal.volume_kept), proposal.claim.probability
-    if kept >= 1:
-        return 0.0
-    claimed = min(1 - proposal.risk / 10, claimed) if math.isfinite(claimed) else 1 - proposal.risk
-    return math.log2(claimed / kept) if inside else math.log2((1 - claimed) / (1 - kept))
-
-
-def beats(drawn: Sequence[float], even: Sequence[float]) -> float:
-    """Probability that one value beats another, larger is better, ties by half; NaN where one side is empty.
-
-    Source: Mann and Whitney (1947).
-    """
-    if not len(drawn) or not len(even):
-        return math.nan
-    a, b = np.asarray(drawn, dtype=float)[:, None], np.asarray(even, dtype=float)[None, :]
-    return float(np.mean((a > b) + 0.5 * (a == b)))
-
-
 class AuthorScore(NamedTuple):
     """What came of the decisions and suggestions of one author, beside the proposals that they were taken on."""
 
@@ -261,17 +224,21 @@ class AuthorScore(NamedTuple):
 
 def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
     """The score of one author's decisions and suggestions, all with a contest."""
+    from scipy.stats import gmean
+
     contests = [e.contest for e in entries if e.contest is not None]
     edits = [e.contest for e in entries if e.contest is not None and (e.edited or e.suggested)]
     suggested = sum(e.suggested for e in entries)
     known = [c for c in contests if not math.isnan(c.best)]
     right = [c.right for c in edits]
+    kept = [[c.person.volume_kept, c.machine.volume_kept] for c in contests]
+    mine, theirs = map(float, gmean(np.maximum(kept, 1e-6)))  # a share of 0 counts as one in a million
     return AuthorScore(
         author,
         len(contests) - suggested,
         len(edits) - suggested,
-        _mean([c.person.volume_kept for c in contests]),
-        _mean([c.machine.volume_kept for c in contests]),
+        mine,
+        theirs,
         sum(c.kept(c.person) for c in known),
         sum(c.kept(c.machine) for c in known),
         len(known),
@@ -282,11 +249,6 @@ def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
         right.count(UNTESTED),
         suggested,
     )
-
-
-def _mean(shares: Sequence[float]) -> float:
-    """Geometric mean; a share of 0 counts as one in a million."""
-    return float(np.exp(np.mean(np.log(np.maximum(shares, 1e-6)))))
 
 
 class Coverage(NamedTuple):
@@ -307,7 +269,6 @@ class Calibration(Shown):
 
     tree: str  # name of the tree
     entries: tuple[Entry, ...]  # one per decision
-    beliefs: tuple[BeliefScore, ...] = ()  # what people believed, one per round that something was said on
     # what was suggested, one per suggestion, whether or not anybody took it over
     suggestions: tuple[Entry, ...] = ()
 

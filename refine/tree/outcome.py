@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.proposal.proposal import Proposal
-from refine.review.calibration import BeliefScore, Calibration, Contest, Cut, Entry, Seen, beats, bits_of
+from refine.review.calibration import Calibration, Contest, Cut, Entry, Seen
 from refine.review.decision import Decision
 from refine.space.space import Space
 from refine.tree.lineage import Ranked, Values, best_inside
@@ -37,7 +37,7 @@ def calibration(self: TreeRecord) -> Calibration:
         ['accepted']
     """
     rounds = self._at_once().rounds
-    return Calibration(self.name, entries_of(rounds), beliefs_of(rounds), suggestions_of(rounds))
+    return Calibration(self.name, entries_of(rounds), suggestions_of(rounds))
 
 
 def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
@@ -172,31 +172,6 @@ def _later(
             new = ended > since if math.isfinite(since) else np.ones(len(ended), dtype=np.bool_)
             count += int((apart & np.isfinite(value) & new).sum())
     return count
-
-
-def beliefs_of(rounds: Sequence[RoundRecord]) -> tuple[BeliefScore, ...]:
-    """What people believed, beside the machine's first proposal on the same round."""
-    every = _Everything(rounds)
-    return tuple(_belief_score(every, r) for r in rounds if r.node.belief)
-
-
-def _belief_score(every: _Everything, one: RoundRecord) -> BeliefScore:
-    belief, space, reader = one.node.belief, one.space, one.context.reader
-    assert belief is not None
-    best = every.ranked(one).best_in(space)
-    bits = machine = math.nan
-    if best is not None:
-        at = best[1]
-        bits = sum(math.log2(float(belief.ratio(n, space[n], at[n].to_numpy())[0])) for n in belief)
-        kept = [Proposal.from_json(json.loads(text)) for text in reader.proposals(one._stored.pk).values()]
-        if kept:
-            machine = bits_of(kept[0], bool(kept[0].space.contains(at)[0]))
-    value = every.values_of(one)
-    origin = np.asarray(reader.records([one._stored.pk]).columns["origin"], dtype=object)
-    drawn, even = (
-        value[np.isfinite(value) & (origin == which)].tolist() for which in ("exploit", "space_filling")
-    )
-    return BeliefScore(one.id, one.node.author, belief, bits, machine, len(drawn), beats(drawn, even))
 
 
 def seen(child: RoundRecord, decision: Decision, values: Values) -> Seen:

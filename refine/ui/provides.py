@@ -1,5 +1,29 @@
-"""Imports what registers user interfaces; see :mod:`refine.utils.provided`."""
+"""What registers user interfaces; see :mod:`refine.utils.provided`."""
 
-from refine.ui.web import show
+from __future__ import annotations
 
-__all__ = ["show"]
+import shlex
+from typing import TYPE_CHECKING
+
+from refine.errors import ReviewError
+from refine.utils.extras import load
+from refine.utils.provided import provides
+
+if TYPE_CHECKING:
+    from refine.review.review import Review
+    from refine.ui.web.widget import ReviewWidget
+
+
+@provides("review.show")
+def show(review: Review) -> ReviewWidget:
+    """The page as a widget, beginning with the edits made so far.
+
+    Raises:
+        ReviewError: The extra ``notebook`` is not installed.
+    """
+    typed = f"refine review {shlex.quote(review.round.context.store.typed)} {review.round.id}"
+    load("anywidget", "show", ReviewError, f"in a browser the same page is: {typed}")
+    from refine.ui.web.session import Session
+    from refine.ui.web.widget import ReviewWidget
+
+    return ReviewWidget(Session(review.round, started=review), review)

@@ -149,14 +149,9 @@ def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
     assert contest.person.best <= np.nanmax(lows)
     assert wider.id in frame.loc["ann", "child"]
 
-    (belief,) = found.beliefs
-    assert (belief.round, belief.drawn) == (root.id, 20)
-    assert belief.bits > 1  # the best is where it was believed
-    assert belief.better > 0.6
     text = str(found.details)
     assert "bob edited 1 proposal" in text
     assert "1 turned out worse than the proposal" in text
-    assert f"{root.id}: believed by" in text
     assert "People beside proposals" in tree.report(tmp_path).read_text()
 
 

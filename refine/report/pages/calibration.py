@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from refine.proposal.forecast import WHAT
-from refine.report.pages.reasons import by
 from refine.review.calibration import (
     EVEN,
     MACHINE,
@@ -13,14 +12,13 @@ from refine.review.calibration import (
     SHARE,
     UNTESTED,
     AuthorScore,
-    BeliefScore,
     Calibration,
     Entry,
 )
 from refine.trials.goal import best_of, sign_of
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
-from refine.utils.format import join, number, percent, plural, probability, score, signed
+from refine.utils.format import join, number, percent, plural, probability, score
 from refine.utils.provided import page_for
 
 _WIDE = 0.9  # intervals of the glance
@@ -90,9 +88,6 @@ def _beside(found: Calibration) -> tuple[Fold, ...]:
         folds.append(Fold("What was suggested", (Items(tuple(said)),), "suggestions"))
     if any(s.edited or s.suggested for s in found.authors):
         folds.append(Fold("People beside proposals", (Text(_PEOPLE, "faint"), _people(found)), "people"))
-    if found.beliefs:
-        beliefs = Items(tuple(Cell(_belief(b)) for b in found.beliefs))
-        folds.append(Fold("What was believed", (beliefs,), "beliefs"))
     return tuple(folds)
 
 
@@ -157,15 +152,6 @@ def _edits(s: AuthorScore) -> str:
     did = [f"edited {plural(s.edited, 'proposal')}"] if s.edited else []
     did += [f"made {plural(s.suggested, 'suggestion')}"] if s.suggested else []
     return f"{s.author or 'Somebody'} {', '.join(did)} and {bold}; {join(told)}."
-
-
-def _belief(b: BeliefScore) -> str:
-    says = f"{b.round}: believed{by(b.author)}: {b.belief}."
-    if math.isnan(b.bits):
-        return f"{says} No trial has finished yet."
-    beside = "" if math.isnan(b.machine) else f", the first proposal {signed(b.machine)}"
-    drawn = f" One of the {plural(b.drawn, 'trial')} that it chose beats a space-filling one with probability {b.better:.2f}."
-    return f"{says} At the best configuration known by now it was worth {signed(b.bits)} bits{beside}; an even density is worth 0.{'' if math.isnan(b.better) else drawn}"
 
 
 def entry_sentences(e: Entry) -> str:

@@ -1,4 +1,4 @@
-"""What the review page shows, as plain data: numbers to draw, and every text beside them. Pure.
+"""What the review page shows, as plain data: numbers to draw, every text beside them, and figures.
 
 The front end formats no number and takes no statistical decision; what it draws is what reports and figures show.
 """
@@ -6,15 +6,19 @@ The front end formats no number and takes no statistical decision; what it draws
 from __future__ import annotations
 
 import math
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from refine.analysis.conditions import as_read
 from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.levels import level_shares
 from refine.analysis.selection import good_rows, unusable
+from refine.errors import ReviewError, did_you_mean
+from refine.report.figures.canvas import svg
 from refine.report.glossary import meanings, terms
 from refine.report.pages.analysis import (
     VERDICTS,
@@ -27,24 +31,30 @@ from refine.report.pages.preview import leaves_text, preview_page, risks_text, t
 from refine.report.pages.proposal import branch_text, claim_sentence, kept_text, next_text, why, why_heading
 from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.report.pages.review import safe_cell, suggestion_text
+from refine.report.pages.space import comparison_page
+from refine.report.plots import Plots
 from refine.space.edits import bounds_text
-from refine.space.encoding import round_significant
+from refine.space.encoding import label, round_significant
 from refine.space.limits import widened
 from refine.space.literals import page_form
 from refine.space.parameters import Integer, Parameter, Range
-from refine.trials.frame import infeasible_rows
+from refine.tree.comparison import difference
+from refine.tree.overview import beaten
+from refine.trials.frame import front_rows, infeasible_rows, metric_title
 from refine.ui.web.scales import MISSING, axis, rank_column, view_of
+from refine.utils.action import Action
 from refine.utils.display import Cell
 from refine.utils.format import duration, join, number, plural, score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
     from refine.analysis.analysis import Analysis
     from refine.proposal.change import Change
-    from refine.proposal.options import Option, Options
+    from refine.proposal.options import Option
     from refine.proposal.preview import Preview
-    from refine.review.checks import Checks
     from refine.review.next_step import NextStep
     from refine.review.review import Review
     from refine.space.space import Space
@@ -62,8 +72,9 @@ def known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def review_content(review: Review[Round], checks: Checks, options: Options) -> dict[str, Any]:
+def review_content(review: Review[Round]) -> dict[str, Any]:
     """A round under review, without edits: a panel per parameter, the proposal and those of other risks, the checks."""
+    checks, options = review.checks(), review.options()
     analysis, proposal, claim = review.analysis, review.proposal, review.proposal.claim
     roles = review.round.roles
     changes = {c.name: c for c in proposal.changes}
@@ -388,3 +399,153 @@ def preview_content(
         "refused": found.left == 0 or (asked is not None and asked > found.left),
         "warning": " ".join(filter(None, [too_many_text(found, asked), sentences(found.new_values)])),
     }
+
+
+# The front of several goals.
+
+_OTHERS = 2000
+"""So many trials beside the front are drawn."""
+
+
+def front_content(found: Round) -> dict[str, Any]:
+    """The front of a round with two or three goals.
+
+    Raises:
+        ReviewError: It has one goal.
+    """
+    if len(found.goals) == 1:
+        raise ReviewError(
+            f"round {found.id} has one goal, so that its front is its best trial; of that one",
+            Action("round.recommend"),
+        )
+    names = list(found.space)
+    trials, best = found.trials, found.front
+    titles = ["value", *(metric_title(goal.metric.name, names) for goal in found.goals[1:])]
+    if not all(title in trials for title in titles):  # nothing has ended yet
+        trials = trials[:0].reindex(columns=list(dict.fromkeys([*trials.columns, *titles])))
+    values = np.asarray(trials[titles], dtype=float)
+    finite, broken = np.isfinite(values).all(axis=1), infeasible_rows(trials)
+    goals = [
+        {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"}
+        for goal in found.goals
+    ]
+    others = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index))
+    shown = others[:: max(1, -(-len(others) // _OTHERS))]
+    some = f" Of {len(others):,} other trials {len(shown):,} are drawn." if len(shown) < len(others) else ""
+    n_broken = int((finite & broken).sum())
+    wrong = f" ▽ {plural(n_broken, 'infeasible trial')}." if n_broken else ""
+    lost = beaten(found._at_once())
+    own = f" Other rounds beat {lost:,} of them." if lost else ""
+    return {
+        "goals": goals,
+        "points": _points(found, best, goals),
+        "others": values[shown].tolist(),
+        "infeasible": values[finite & broken][:_OTHERS].tolist(),
+        "about": (
+            f"{plural(len(best), 'trial')} that no other one of this round beats: none is at least as good in every goal and better in "
+            f"one.{own}{wrong}{some}"
+        ),
+    }
+
+
+def front_kept(review: Review[Round]) -> tuple[int, int] | None:
+    """How many points of the front lie inside the space under review, and of how many; ``None`` where there is one goal."""
+    found, analysis = review.round, review.analysis
+    if len(found.goals) == 1:
+        return None
+    best = front_rows(analysis.table, found.goals, analysis.space)
+    inside = np.asarray(review.space.contains(as_read(review.space, analysis.parameters, best)), dtype=bool)
+    return int(inside.sum()), len(best)
+
+
+def _points(found: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> list[dict[str, Any]]:
+    names = [name for name in found.space if name in best and not found.space[name].fixed]
+    chosen, points = _chosen(found), []
+    for at, row in best.iterrows():
+        label_, values = (
+            int(str(at)),
+            [
+                float(row[goal["name"]]) if goal["name"] in best else float(row.iloc[k])
+                for k, goal in enumerate(goals)
+            ],
+        )
+        said = [f"{goal['name']} {score(v)}" for goal, v in zip(goals, values, strict=True)]
+        points.append(
+            {
+                "label": label_,
+                "values": values,
+                "text": ", ".join(said),
+                "configuration": ", ".join(f"{n} {label(row[n])}" for n in names if row[n] == row[n]),
+                "chosen": label_ == chosen,
+            }
+        )
+    return points
+
+
+def _chosen(found: Round) -> int | None:
+    """The label of the point that was chosen last."""
+    last: Any = next((d.chosen for d in reversed(found.decisions) if d.kind == "chosen"), None)
+    if last is None:
+        return None
+    records = found.context.reader.records([found._stored.pk], curves=found._metric.curves)
+    return next((i for i, c in enumerate(records.configurations) if dict(c) == dict(last)), None)
+
+
+# Figures, and rounds beside each other.
+
+WITHOUT_ANALYSIS = ("best_so_far",)
+"""Figures that need no analysis."""
+
+PICTURES = {
+    **dict.fromkeys(
+        (*WITHOUT_ANALYSIS, "correlation", "failing", "cost", "gain", "front", "edf", "curves"), 0
+    ),
+    **dict.fromkeys(("isolation", "density", "levels"), 1),
+    "pair": 2,
+}
+"""What the page may ask for, and of how many parameters."""
+
+_ALONE = threading.Lock()  # matplotlib's settings are those of the whole process
+
+
+def picture(found: Round, analysis: Analysis | None, message: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure as SVG, and what it shows in a sentence.
+
+    Raises:
+        ReviewError: No such figure.
+        AnalysisError: There is nothing to draw.
+    """
+    name, about = message["name"], message.get("about", [])
+    if name not in PICTURES:
+        raise ReviewError(f"no figure {name!r}; {did_you_mean(name, PICTURES)}")
+    if len(about) != PICTURES[name]:
+        raise ReviewError(f"figure {name!r} is about {plural(PICTURES[name], 'parameter')}, got {len(about)}")
+    draw = getattr(Plots(found, analysis), name)
+    with _ALONE:
+        axes = draw(*about, theme="dark" if message.get("dark") else "light")
+        return {"svg": svg(axes).decode(), "text": _first_sentence(draw.__doc__, " and ".join(about))}
+
+
+def _first_sentence(text: str | None, about: str) -> str:
+    said = (
+        " ".join((text or "").strip().split("\n\n")[0].split()).replace("`", "").partition(";")[0].rstrip(".")
+    )
+    return f"{about}: {said[:1].lower()}{said[1:]}." if about else f"{said}."
+
+
+def beside_content(found: Round, other: Round | None) -> dict[str, Any]:
+    """What differs between a round and another one, or the one that it came from, as a table of texts and sentences.
+
+    Raises:
+        ReviewError: It came from none.
+    """
+    other = found.parent if other is None else other
+    if other is None:
+        raise ReviewError(
+            f"round {found.id} is a first round: there is none that it came from; say another one"
+        )
+    page = comparison_page(difference(other, found)).to_dict()
+    table, *more = (fold["blocks"][0] for fold in page["folds"])
+    rows = [[c if isinstance(c, str) else c["text"] for c in row] for row in table["rows"]]
+    said = [f"{word}: {text}" for word, text in page["blocks"][0]["facts"]]
+    return {"head": table["head"], "rows": rows, "texts": [*said, *(block["text"] for block in more)]}

@@ -17,17 +17,22 @@ Edit = TypedDict(
 Filter = TypedDict("Filter", {"low": float, "high": float, "is": str, "holds": str}, total=False)
 """What a column must hold: numbers between two ends, one level, or a text with another in it."""
 
+
+class Count(int):
+    """A whole number >= 1."""
+
+
 Fields = Mapping[str, Any]
 """Name -> type; one with a question mark may be left out."""
 
 _ROUND: Fields = {"round": str}
 _DRAWN: Fields = {**_ROUND, "risk?": float, "proposal?": str | None}
-_BUDGET: Fields = {"workers?": int | None, "hours?": float | None, "trials?": int | None}
+_BUDGET: Fields = {"workers?": Count | None, "hours?": float | None, "trials?": Count | None}
 _CHOSEN: Fields = {
     **_DRAWN,
     "edits?": dict[str, Edit],
     "rejected?": list[str],
-    "n?": int | None,
+    "n?": Count | None,
     "sized?": bool,
     "note?": str | None,
     "exploit?": float | None,
@@ -66,9 +71,9 @@ MESSAGES: dict[str, Fields] = {
     "run": {  # runs what is left of a round, or its best again, in the background
         **_ROUND,
         "do?": Literal["run", "replicate"],
-        "n?": int | None,
-        "top?": int | None,
-        "seeds?": int | None,
+        "n?": Count | None,
+        "top?": Count | None,
+        "seeds?": Count | None,
         **_BUDGET,
     },
     "pause": {},  # ends what runs in order, as one Ctrl-C does; a second one at once
@@ -81,6 +86,7 @@ _WORDS = {
     str: "a text",
     bool: "true or false",
     int: "a whole number",
+    Count: "a whole number >= 1",
     float: "a number",
     type(None): "null",
     list: "a list",
@@ -142,8 +148,8 @@ def _is(value: Any, kind: Any) -> bool:
         return isinstance(value, str) and value == kind
     if kind is float and isinstance(value, float):
         return math.isfinite(value)  # Python reads what JSON does not have
-    if kind in (int, float):
-        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (int, float, Count):
+        return isinstance(value, int) and not isinstance(value, bool) and (kind is not Count or value >= 1)
     return isinstance(value, _plain(kind))
 
 

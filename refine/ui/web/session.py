@@ -7,56 +7,63 @@ wrong is an answer with ``error``, in words; nothing is written then. Decisions 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refine.design.pruning import Pruner
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
+from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.report.pages.review import followed_sentence
+from refine.review.review import Review
+from refine.run.options import Ending
 from refine.space.edits import bounds_text
-from refine.space.literals import STARTED, page_form, page_value
+from refine.space.literals import STARTED, page_form, page_value, python_symbols
 from refine.tree.overview import overview_of
 from refine.trials.round_record import path_to
-from refine.ui.web import pictures
 from refine.ui.web.background import in_cells
 from refine.ui.web.content import (
     SUGGESTED,
+    WITHOUT_ANALYSIS,
+    beside_content,
     change_sentence,
+    front_content,
+    front_kept,
     page_terms,
+    picture,
     preview_content,
     review_content,
     safe_fact,
     suggestions_content,
     trials_content,
 )
-from refine.ui.web.front import front_content, front_kept
 from refine.ui.web.messages import check
-from refine.ui.web.plan import decision_code, defaults, plan_of, pruner_of, running_of, whole
 from refine.ui.web.trials import (
     Sheets,
     list_content,
     mark,
     one_trial,
+    part_content,
     rows_of,
 )
+from refine.utils.action import Action, Symbol
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
-    from refine.proposal.options import Options
-    from refine.review.review import Review
     from refine.tree.context import Context
     from refine.tree.round import Round
-    from refine.trials.round_record import StoredNode
+    from refine.trials.round_record import Node, StoredNode
     from refine.ui.web.background import Background
     from refine.ui.web.trials import Sheet
 
@@ -75,15 +82,8 @@ _OF_TRIALS: Mapping[str, Callable[[Sheet], Answer | bytes]] = {
 """Messages that ask what a round's trials alone answer."""
 
 
-@dataclass
-class _Drawn:
-    """What the page was drawn from: a review without edits, of a version of the evidence."""
-
-    version: str
-    review: Review
-    options: Options | None = None
-    roles: str = ""
-    content: Answer | None = None
+_SHARES = {name: inspect.signature(Review.accept).parameters[name].default for name in ("exploit", "audit")}
+"""What accepting has where nothing is said."""
 
 
 class Session:
@@ -111,14 +111,15 @@ class Session:
         self._sheets = Sheets()
         self._started = started
         self._given_epsilon: float | None = None  # what the person gave with the review that it began with
-        self._drawn: list[_Drawn] = []  # the one asked for last at the end
+        # What the page was drawn from: reviews without edits, each of a version of the evidence, the one asked for last at the end.
+        self._drawn: list[tuple[str, Review]] = []
         self._best: dict[str, tuple[str, pd.Series | None]] = {}  # by round, with what its trials are
         if started is not None:
             self.risk = started.proposal.risk
             if started.proposal.claim.epsilon_source == "given":
                 self._given_epsilon = started.proposal.claim.epsilon
             plain = type(started)(started.round, started.proposal, started.analysis)
-            self._keep(_Drawn(self._versions()[shown.id], plain))
+            self._keep(self._versions()[shown.id], plain)
 
     def handle(self, message: Any) -> Answer | bytes:
         """The answer to a message."""
@@ -153,7 +154,7 @@ class Session:
             "shown": self.shown.id,
             "risk": self.risk,
             "terms": page_terms(),
-            "shares": defaults(),
+            "shares": _SHARES,
             "edits": edits,
             "rejected": rejected,
         }
@@ -241,27 +242,13 @@ class Session:
         }
         check_risk(message.get("risk", self.risk))
         try:
-            drawn = self._current(found, message)
+            review = self._current(found, message)
         except AnalysisError as error:  # too few trials yet
             why = str(error) if counts else f"{plural(found.n, 'configuration')} to run."
             space = " · ".join(f"{name} {bounds_text(p)}" for name, p in found.space.items())
             return {**head, "review": None, "why": why, "space": space}
-        if drawn.content is None or drawn.roles != str(found.roles):
-            drawn.roles = str(found.roles)
-            drawn.content = review_content(drawn.review, drawn.review.checks(), self._options(drawn))
-        more = {"suggestions": suggestions_content(drawn.review), "pruner": pruner_of(found.node) is not None}
-        return {**head, "review": {**drawn.content, **more}}
-
-    def _options(self, drawn: _Drawn) -> Options:
-        """The proposals by risk, which are the same whichever of them is drawn."""
-        review, proposal = drawn.review, drawn.review.proposal
-        for other in self._drawn:
-            same = (other.review.round.id, other.version) == (review.round.id, drawn.version)
-            if same and other.options is not None and other.review.proposal.risks == proposal.risks:
-                drawn.options = replace(other.options, chosen=proposal.risk)
-        if drawn.options is None:
-            drawn.options = review.options()
-        return drawn.options
+        more = {"suggestions": suggestions_content(review), "pruner": _pruner_of(found.node) is not None}
+        return {**head, "review": {**review_content(review), **more}}
 
     def _epsilon(self, message: Mapping[str, Any]) -> Answer:
         """Keeps with the round which difference matters to the person, and shows the round anew."""
@@ -270,7 +257,7 @@ class Session:
         found.set_epsilon(message.get("value"))
         if found.id == self.shown.id:
             self._given_epsilon = None  # the last word counts
-        self._drawn = [drawn for drawn in self._drawn if drawn.review.round.id != found.id]
+        self._drawn = [drawn for drawn in self._drawn if drawn[1].round.id != found.id]
         return self._round(message)
 
     def _trials(self, message: Mapping[str, Any]) -> bytes:
@@ -284,7 +271,7 @@ class Session:
         return self._sheets.of(found, self._versions()[found.id])
 
     def _part(self, message: Mapping[str, Any]) -> Answer:
-        return self._sheets.part(self._sheet(message), message)
+        return part_content(self._sheet(message), message)
 
     def _trial(self, message: Mapping[str, Any]) -> Answer:
         return one_trial(self._found(message), self._sheet(message), message["number"])
@@ -296,12 +283,12 @@ class Session:
         return numbers.tobytes()
 
     def _figure(self, message: Mapping[str, Any]) -> Answer:
-        analysis = None if message["name"] in pictures.OF_TRIALS else self._analysis_shown(message)
-        return pictures.picture(self._found(message), analysis, message)
+        analysis = None if message["name"] in WITHOUT_ANALYSIS else self._analysis_shown(message)
+        return picture(self._found(message), analysis, message)
 
     def _beside(self, message: Mapping[str, Any]) -> Answer:
         other = None if "other" not in message else self._found({"round": message["other"]})
-        return pictures.beside_content(self._found(message), other)
+        return beside_content(self._found(message), other)
 
     def _mark(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
@@ -316,12 +303,11 @@ class Session:
 
     def _preview(self, message: Mapping[str, Any]) -> Answer:
         review = self._edited(self._shown(message), message)
-        n, workers = whole(message, "n"), whole(message, "workers") or 1
-        plan = plan_of(message, review)
-        found = review.preview(n=n, workers=workers)
-        code = decision_code(review, message.get("note") or "", found.n if n else None, plan)
-        asked = n if message.get("sized") else None
-        content = preview_content(found, asked, front_kept(review))
+        n, running, accepting = message.get("n"), _running(message), _accepting(message, review)
+        preview = review.preview(n=n, workers=running.get("workers", 1))
+        size = {"n": preview.n} if n else {}
+        code = _code(review, {"note": message.get("note") or "", **size, **accepting}, running)
+        content = preview_content(preview, n if message.get("sized") else None, front_kept(review))
         warning = " ".join(filter(None, [content["warning"], followed_sentence(review)]))
         said = {"sentence": change_sentence(review.proposal.old, review.space), "safe": safe_fact(review)}
         return {**content, **said, "warning": warning, "code": code}
@@ -335,8 +321,7 @@ class Session:
                 review.decline(note)
             else:
                 edited = self._edited(review, message)
-                plan = plan_of(message, edited)
-                self.child = edited.accept(note, n=whole(message, "n"), **plan.accepting)
+                self.child = edited.accept(note, n=message.get("n"), **_accepting(message, edited))
         warned = " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))
         if kind == "decline":
             return {"child": None, "text": "Declined. The space stays as it is.", "warning": warned}
@@ -349,9 +334,8 @@ class Session:
         found, call = self._found(message), message.get("do", "run")
         if self.background is None:
             raise ReviewError(f'this page can\'t run a round; in Python: tree["{found.id}"].run()')
-        options = running_of(message)
-        sizes = {"run": ("n",), "replicate": ("top", "seeds")}[call]
-        options |= {name: value for name in sizes if (value := whole(message, name)) is not None}
+        options, sizes = _running(message), {"run": ("n",), "replicate": ("top", "seeds")}[call]
+        options |= {name: message[name] for name in sizes if message.get(name) is not None}
         if call == "replicate" and (over := sorted({"hours", "trials"} & options.keys())):
             raise ReviewError(f"{over[0]} is for runs of new configurations; runs again have top and seeds")
         return {"job": self.background.start(found, call, options)}
@@ -386,39 +370,37 @@ class Session:
         node, shown = stored.node, self.shown
         return shown if node.id == shown.id else type(shown)(shown.context, node, node.metric, node.direction)
 
-    def _current(self, found: Round, message: Mapping[str, Any]) -> _Drawn:
+    def _current(self, found: Round, message: Mapping[str, Any]) -> Review:
         """The proposal for a risk on what is known now; made again when trials have come, and kept by no store."""
         risk = message.get("risk", self.risk)
         check_risk(risk)
-        version = self._versions()[found.id]
-        for drawn in self._drawn:
-            mine = drawn.review.round.id, drawn.review.proposal.risk, drawn.version
-            if mine == (found.id, float(risk), version):
-                return self._keep(drawn)
-        for drawn in self._drawn:
-            review = drawn.review
-            if (review.round.id, drawn.version) == (found.id, version):
-                with contextlib.suppress(AnalysisError):  # read back without its posterior, or made for less
-                    return self._keep(_Drawn(version, review.at(float(risk))))
+        version, risk = self._versions()[found.id], float(risk)
+        alike = [r for v, r in self._drawn if (r.round.id, v) == (found.id, version)]
+        for review in alike:
+            if review.proposal.risk == risk:
+                return self._keep(version, review)
+        for review in alike:
+            with contextlib.suppress(AnalysisError):  # read back without its posterior, or made for less
+                return self._keep(version, review.at(risk))
         epsilon = self._given_epsilon if found.id == self.shown.id else None
-        return self._keep(_Drawn(version, found.propose(float(risk), epsilon, keep=False)))
+        return self._keep(version, found.propose(risk, epsilon, keep=False))
 
-    def _keep(self, drawn: _Drawn) -> _Drawn:
-        self._drawn = [*(d for d in self._drawn if d is not drawn), drawn][-_MOST_DRAWN:]
-        return drawn
+    def _keep(self, version: str, review: Review) -> Review:
+        self._drawn = [*(d for d in self._drawn if d[1] is not review), (version, review)][-_MOST_DRAWN:]
+        return review
 
     def _shown(self, message: Mapping[str, Any]) -> Review:
         """The review that a page was drawn from, whatever has come since: for what decides nothing."""
         asked = message.get("round"), message.get("proposal")
-        for drawn in self._drawn:
-            if asked == (drawn.review.round.id, drawn.review.proposal.digest):
+        for version, review in self._drawn:
+            if asked == (review.round.id, review.proposal.digest):
                 self._found(message)  # it may have been removed
-                return self._keep(drawn).review
+                return self._keep(version, review)
         return self._same(message)
 
     def _same(self, message: Mapping[str, Any]) -> Review:
         """The review that a page was drawn from, if its evidence is still what there is."""
-        review = self._current(self._found(message), message).review
+        review = self._current(self._found(message), message)
         if message.get("proposal") != review.proposal.digest:
             raise ReviewError(
                 f"round {review.round.id}: its evidence has changed since this page was drawn; look again before you decide"
@@ -478,3 +460,47 @@ def _about(found: Round) -> str:
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
     judged = judged_text(goals, found.node.subject_to)
     return " · ".join(part for part in (judged, note, decided) if part)
+
+
+# How the next round draws its trials, and within which budget it runs.
+
+
+def _accepting(message: Mapping[str, Any], review: Review) -> dict[str, Any]:
+    """Options of :meth:`refine.Review.accept` that a message says and that are not its defaults."""
+    shares = {name: message.get(name) for name in _SHARES}
+    said: dict[str, Any] = {n: v for n, v in shares.items() if v is not None and v != _SHARES[n]}
+    check_shares(**{**_SHARES, **said})
+    if message.get("pruner") and (pruner := _pruner_of(review.round.node)) is not None:
+        said["pruner"] = pruner
+    return said
+
+
+def _pruner_of(node: Node) -> Pruner | None:
+    """What stops trials of a round early; ``None`` where nothing does, or a pruner of Optuna, which no store has."""
+    return None if node.pruner is None or "optuna" in node.pruner else Pruner(**node.pruner)
+
+
+def _running(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of :meth:`refine.Round.run` that a message says and that are not its defaults."""
+    Ending(message.get("hours"), message.get("trials"))
+    said = {name: message.get(name) for name in ("workers", "hours", "trials")}
+    return {
+        name: value for name, value in said.items() if value is not None and (name, value) != ("workers", 1)
+    }
+
+
+def _code(review: Review, accepting: Mapping[str, Any], running: Mapping[str, Any]) -> str:
+    """Python that accepts a review with its edits: from the tree to the child, and runs that where a budget is said."""
+    claim = review.proposal.claim
+    given = {"epsilon": claim.epsilon} if claim.epsilon_source == "given" else {}
+    lines = [f'review = tree["{review.round.id}"].{Action("propose", risk=review.proposal.risk, **given)}']
+    if review.edits:
+        lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
+    if review.rejected:
+        lines.append(f"review = {Action('review.reject', *review.rejected)}")
+    pruner = accepting.get("pruner")
+    spelt = (
+        {} if pruner is None else {"pruner": "median" if pruner == Pruner() else Symbol(f"refine.{pruner!r}")}
+    )
+    lines.append(f"child = {Action('review.accept', **{**accepting, **spelt})}")
+    return "\n".join([*lines, *([str(Action("child.run", **running))] if running else [])])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,33 +68,29 @@ class Noted(NamedTuple):
     author: str
 
 
+class Column(NamedTuple):
+    """A column of the list."""
+
+    name: str  # its title in the table of trials
+    title: str  # what stands above it
+    kind: str  # ``"number"``, filtered by two ends; ``"choice"``, by one of its levels; ``"text"``, by what it holds
+    levels: tuple[str, ...] = ()  # of a choice
+
+
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """The trials of a round, by their numbers: their rows in :attr:`refine.Round.trials`.
+    """The trials of a round, by their numbers: their rows in :attr:`refine.Round.trials`."""
 
-    Attributes:
-        frame: Those rows.
-        columns: Of what is stored of them: ``key``, ``attempt`` and ``error``.
-        space: What is searched.
-        goal: What trials are judged by.
-        marks: Number -> what was noted about that trial.
-    """
-
-    frame: pd.DataFrame
-    columns: Mapping[str, list[Any]]
-    space: Space
-    goal: Goal
-    marks: Mapping[int, Noted] = field(default_factory=dict)
+    frame: pd.DataFrame  # those rows, with the columns STAR and NOTE
+    columns: Mapping[str, list[Any]]  # of what is stored of them: ``key``, ``attempt`` and ``error``
+    space: Space  # what is searched
+    goal: Goal  # what trials are judged by
+    marks: Mapping[int, Noted] = field(default_factory=dict)  # number -> what was noted about that trial
 
     @property
     def metric(self) -> str:
         """Its metric, for display."""
         return str(self.goal.metric)
-
-    @cached_property
-    def _cells(self) -> dict[str, npt.NDArray[Any]]:
-        """Columns that were asked for."""
-        return {}
 
     @cached_property
     def usable(self) -> Bools:
@@ -118,7 +114,7 @@ class Sheet:
     def shown(self) -> tuple[Column, ...]:
         """What a list of them has beside the number, the value first."""
         names = ["value", "state", "origin", "seconds", *self.space.varied]
-        rest = [n for n in self.frame.columns if n not in (*names, *_OWN, *self.space)]
+        rest = [n for n in self.frame.columns if n not in (*names, STAR, NOTE, *_OWN, *self.space)]
         metric = self.goal.metric
         own = metric_title(metric.name, self.space) if metric.reduction == "last" else None
         found = [self._column(n) for n in [*names, *(n for n in rest if n != own)]]
@@ -138,23 +134,17 @@ class Sheet:
             return Column(name, title, "text")
         return Column(name, title, "choice", tuple(levels))
 
-    def cells(self, name: str) -> npt.NDArray[Any]:
-        """(n,) what a column holds."""
-        if name not in self._cells:
-            self._cells[name] = self._noted(name) if name in (STAR, NOTE) else self.frame[name].to_numpy()
-        return self._cells[name]
-
-    def _noted(self, name: str) -> npt.NDArray[Any]:
-        found = np.full(len(self.frame), "", dtype=object)
-        for i, mark in self.marks.items():
+    def with_marks(self, marks: Mapping[int, Noted]) -> Sheet:
+        """The same with what was noted."""
+        stars, notes = (np.full(len(self.frame), "", dtype=object) for _ in range(2))
+        for i, mark in marks.items():
             excluded = "" if mark.excluded is None else f"excluded: {mark.excluded}"
-            note = " · ".join(text for text in (excluded, mark.note) if text)
-            found[i] = note if name == NOTE else "★" * mark.starred
-        return found
+            notes[i], stars[i] = " · ".join(filter(None, [excluded, mark.note])), "★" * mark.starred
+        return replace(self, frame=self.frame.assign(**{STAR: stars, NOTE: notes}), marks=marks)
 
     def text(self, name: str, i: int) -> str:
         """What stands in a column of a trial."""
-        value = self.cells(name)[i]
+        value: Any = self.frame[name].to_numpy()[i]
         if isinstance(value, str):
             return value
         if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -166,23 +156,6 @@ class Sheet:
         if name in self.space:
             return number(float(value), 6) if _is_number(value) else str(value)
         return score(float(value)) if _is_number(value) else str(value)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the list.
-
-    Attributes:
-        name: Its title in the table of trials.
-        title: What stands above it.
-        kind: ``"number"``, filtered by two ends; ``"choice"``, by one of its levels; ``"text"``, by what it holds.
-        levels: Of a choice.
-    """
-
-    name: str
-    title: str
-    kind: str
-    levels: tuple[str, ...] = ()
 
 
 def _labels(space: Space, name: str) -> tuple[str, ...]:
@@ -214,69 +187,49 @@ def list_content(sheet: Sheet) -> dict[str, Any]:
     """The columns of the list, and how many trials there are."""
     return {
         "n": len(sheet.frame),
-        "columns": [
-            {"name": c.name, "title": c.title, "kind": c.kind, "levels": list(c.levels)} for c in sheet.shown
-        ],
+        "columns": [column._asdict() for column in sheet.shown],
         "order": {"by": "value", "descending": sheet.goal.sign > 0},
     }
 
 
-class Query(NamedTuple):
-    """What of the list is asked for: the column, or ``"number"``, that it is sorted by, and filters by column."""
+_FILTERS: Mapping[str, Callable[[pd.Series, Any], pd.Series]] = {
+    "low": lambda cells, end: cells.astype(float) >= end,
+    "high": lambda cells, end: cells.astype(float) <= end,
+    "is": lambda cells, level: cells.astype(str) == level,
+    "holds": lambda cells, text: cells.astype(str).str.contains(text, case=False, regex=False),
+}
+_TAKES = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}
 
-    by: str
-    descending: bool
-    filters: Mapping[str, Mapping[str, Any]]
 
-
-def query_of(sheet: Sheet, message: Mapping[str, Any]) -> Query:
-    """What a message asks for.
+def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Some rows of the list as texts: those that pass the filters, sorted by a column, or by ``"number"``, without a value last.
 
     Raises:
         ReviewError: An unknown column, or a filter that is none.
     """
-    known = {c.name: c for c in sheet.shown}
-    by, filters = message.get("by", "value"), message.get("filters") or {}
-    for name in (by, *filters):
-        if name not in known and not (name == "number" and name is by):
-            raise ReviewError(f"no column {name!r}; {did_you_mean(str(name), ['number', *known])}")
+    columns, frame = {c.name: c for c in sheet.shown}, sheet.frame
+    by, filters, offset = message.get("by", "value"), message.get("filters", {}), message.get("offset", 0)
+    ascending = not message.get("descending")
+    if offset < 0:
+        raise ReviewError(f"offset must be a whole number >= 0, got {offset!r}")
+    for name in filters if by == "number" else (by, *filters):
+        if name not in columns:
+            raise ReviewError(f"no column {name!r}; {did_you_mean(str(name), ['number', *columns])}")
+    rows = frame.reset_index(drop=True)
     for name, asked in filters.items():
-        takes = {"number": ("low", "high"), "choice": ("is",), "text": ("holds",)}[known[name].kind]
-        for key in asked:
+        takes = _TAKES[columns[name].kind]
+        for key, wanted in asked.items():
             if key not in takes:
                 raise ReviewError(f"filter of {name}: takes {' and '.join(takes)}, got {key!r}")
-    return Query(str(by), bool(message.get("descending")), filters)
-
-
-def found_rows(sheet: Sheet, query: Query) -> npt.NDArray[np.int64]:
-    """The numbers of the trials that are asked for, in their order; those without a value in that column come last."""
-    import pandas as pd
-
-    keep = np.ones(len(sheet.frame), dtype=np.bool_)
-    for name, asked in query.filters.items():
-        cells = pd.Series(sheet.cells(name))
-        if "low" in asked or "high" in asked:
-            at = np.asarray(cells, dtype=float)
-            keep &= (at >= asked.get("low", -np.inf)) & (at <= asked.get("high", np.inf))
-        if "is" in asked:
-            keep &= (cells.astype(str) == asked["is"]).to_numpy()
-        if "holds" in asked:
-            keep &= cells.astype(str).str.contains(asked["holds"], case=False, regex=False).to_numpy()
-    rows = np.flatnonzero(keep)
-    if query.by == "number":
-        return rows[::-1] if query.descending else rows
-    cells = pd.Series(sheet.cells(query.by)[rows])
-    order = cells.sort_values(ascending=not query.descending, kind="stable", na_position="last").index
-    return np.asarray(rows[order.to_numpy()], dtype=np.int64)
-
-
-def part_content(sheet: Sheet, rows: npt.NDArray[np.int64], offset: int) -> dict[str, Any]:
-    """Some rows of the list as texts."""
-    n, listed = len(sheet.frame), min(len(rows), LISTED)
+            rows = rows[_FILTERS[key](rows[name], wanted)]
+    if by != "number":
+        numbers = rows[by].sort_values(ascending=ascending, kind="stable", na_position="last").index
+    else:
+        numbers = rows.index if ascending else rows.index[::-1]
+    n, listed = len(frame), min(len(rows), LISTED)
     text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
     if listed < len(rows):
         text += f"; the first {listed:,} are listed"
-    names = [c.name for c in sheet.shown]
     return {
         "total": len(rows),
         "listed": listed,
@@ -285,11 +238,11 @@ def part_content(sheet: Sheet, rows: npt.NDArray[np.int64], offset: int) -> dict
         "rows": [
             {
                 "number": int(i),
-                "cells": [sheet.text(name, i) for name in names],
+                "cells": [sheet.text(name, i) for name in columns],
                 "usable": bool(sheet.usable[i]),
-                "starred": sheet.cells(STAR)[i] != "",
+                "starred": i in sheet.marks and sheet.marks[i].starred,
             }
-            for i in rows[offset : min(listed, offset + _AT_ONCE)]
+            for i in numbers[offset : min(listed, offset + _AT_ONCE)]
         ],
     }
 
@@ -379,7 +332,6 @@ class Sheets:
         self._lock = threading.Lock()
         self._read: list[tuple[tuple[str, str], Sheet]] = []  # the one asked for last at the end
         self._noted: tuple[Sheet, int, Sheet] | None = None  # with what was noted about its trials since
-        self._listed: tuple[Sheet, Query, npt.NDArray[np.int64]] | None = None
 
     def of(self, found: Round, version: str) -> Sheet:
         """The trials of a round with what is noted about them; read again where the version of its evidence is another."""
@@ -392,18 +344,8 @@ class Sheets:
             if last is None:
                 return sheet
             if self._noted is None or self._noted[:2] != (sheet, last):
-                self._noted = sheet, last, replace(sheet, marks=noted(sheet, reader.marks(pk)))
+                self._noted = sheet, last, sheet.with_marks(noted(sheet, reader.marks(pk)))
             return self._noted[2]
-
-    def part(self, sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Some rows of the list; sorted and filtered once."""
-        query, offset = query_of(sheet, message), message.get("offset", 0)
-        if offset < 0:
-            raise ReviewError(f"offset must be a whole number >= 0, got {offset!r}")
-        known = self._listed
-        if known is None or known[0] is not sheet or known[1] != query:
-            known = self._listed = sheet, query, found_rows(sheet, query)
-        return part_content(sheet, known[2], offset)
 
 
 def read_sheet(found: Round) -> Sheet:
@@ -411,7 +353,7 @@ def read_sheet(found: Round) -> Sheet:
     records = found.context.reader.records([found._stored.pk], curves=found._metric.curves)
     frame = table(found.space, records, found._metric)
     columns = {name: records.columns[name] for name in ("key", "attempt", "error")}
-    return Sheet(frame, columns, found.space, found.goal)
+    return Sheet(frame, columns, found.space, found.goal).with_marks({})
 
 
 def noted(sheet: Sheet, marks: Sequence[Mark]) -> dict[int, Noted]:

@@ -233,7 +233,7 @@ WRONG = r"""
 {"edits": {"dropout": {"bounds": [0.4, 0.1]}}} => edit: dropout: low must be < high, got (0.4, 0.1); swap them?
 {"edits": {"optimizer": {"keep": []}}} => edit: optimizer: keep must be numbers of its 3 levels, and not empty, got []
 {"rejected": ["x"]} => reject: unknown parameter 'x'; known: lr, dropout, units, optimizer, epochs
-{"n": 0} => n must be a whole number >= 1, got 0
+{"n": 0} => message 'decide': n must be a whole number >= 1 or null, got 0
 {"edits": {"dropout": {"as": "started"}}} => edit: dropout: the page did not begin with an edit of it
 {"note": "\ud800"} => a note holds '\ud800', which can't be stored; leave that letter out
 {"round": "abc"} => no round 'abc' in tree 'question'; it may have been removed since the page was opened

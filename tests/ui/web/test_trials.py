@@ -12,8 +12,7 @@ import pytest
 import refine
 from refine.report.plots import Plots
 from refine.review import checks
-from refine.ui.web.content import MISSING
-from refine.ui.web.pictures import PICTURES
+from refine.ui.web.content import MISSING, PICTURES
 from refine.ui.web.scales import axis
 from refine.ui.web.session import Session
 
