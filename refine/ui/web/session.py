@@ -320,7 +320,7 @@ class Session:
             if kind == "decline":
                 review.decline(note)
             else:
-                edited = self._edited(review, message)
+                edited, _ = self._edited(review, message), _running(message)
                 self.child = edited.accept(note, n=message.get("n"), **_accepting(message, edited))
         warned = " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))
         if kind == "decline":
@@ -361,7 +361,7 @@ class Session:
         key, home = message.get("round"), self.shown.context
         if key not in home.nodes:
             raise NotFoundError(
-                f"no round {key!r} in tree {home.name!r}; it may have been removed since the page was opened"
+                f"no round {key!r:.80} in tree {home.name!r}; it may have been removed since the page was opened"
             )
         return self._at(home.nodes[key])
 
