@@ -10,12 +10,6 @@ from refine.keras.defaults import default_learning_rate, defaults, lr_normalizer
 from refine.keras.fit import fit
 from refine.keras.layers import SHAPES, hidden_layers, layer_widths
 from refine.keras.metrics import (
-    BalancedAccuracy,
-    FBeta,
-    FMeasure,
-    Matthews,
-    Precision,
-    Recall,
     balanced_accuracy,
     fbeta,
     fmeasure,
@@ -27,14 +21,8 @@ from refine.keras.objective import KerasObjective
 
 __all__ = [
     "SHAPES",
-    "BalancedAccuracy",
-    "FBeta",
-    "FMeasure",
     "KerasObjective",
-    "Matthews",
-    "Precision",
     "PruningCallback",
-    "Recall",
     "balanced_accuracy",
     "default_learning_rate",
     "defaults",

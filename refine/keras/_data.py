@@ -74,13 +74,9 @@ def validation_rows(data: Any) -> Rows:
         )
     if not isinstance(data, tuple):
         raise Unsupported(f"validation_data is a {type(data).__name__}, not (x, y) in memory")
-    if not 1 <= len(data) <= 3:
-        raise ValueError(
-            f"validation_data: must be (x, y) or (x, y, sample_weight), got {len(data)} elements"
-        )
     if any(np.shape(leaf)[:1] == (0,) for leaf in keras.tree.flatten(data) if hasattr(leaf, "shape")):
         raise Unsupported("the validation data has no rows")
-    return rows(*data)
+    return rows(*keras.utils.unpack_x_y_sample_weight(data))
 
 
 def split_tail(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:

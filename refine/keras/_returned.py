@@ -15,23 +15,7 @@ import numpy as np
 
 from refine.errors import ObjectiveError
 from refine.keras._notices import warn_once
-from refine.keras._pruning import PruningCallback
 
-# Callbacks that leave weights alone after they were measured, or, as the last but one, put them back as they were then.
-_HARMLESS = (
-    keras.callbacks.BackupAndRestore,
-    keras.callbacks.CSVLogger,
-    keras.callbacks.EarlyStopping,
-    keras.callbacks.History,
-    keras.callbacks.LearningRateScheduler,
-    keras.callbacks.ModelCheckpoint,
-    keras.callbacks.ProgbarLogger,
-    keras.callbacks.ReduceLROnPlateau,
-    keras.callbacks.SwapEMAWeights,
-    keras.callbacks.TensorBoard,
-    keras.callbacks.TerminateOnNaN,
-    PruningCallback,
-)
 _NOTED = "refine_kept"
 
 
@@ -133,5 +117,10 @@ def _train_end(hook: Any) -> Any:
 
 
 def _own(callbacks: Sequence[Any]) -> str:
-    """Names of the callbacks that may change weights."""
-    return ", ".join(type(callback).__name__ for callback in callbacks if type(callback) not in _HARMLESS)
+    """Names of the callbacks that may change weights: those of Keras leave them alone, or put them back as they were."""
+    modules, own = ("keras.", "refine.keras."), keras.callbacks.LambdaCallback
+    return ", ".join(
+        type(callback).__name__
+        for callback in callbacks
+        if isinstance(callback, own) or not type(callback).__module__.startswith(modules)
+    )

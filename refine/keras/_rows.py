@@ -59,8 +59,10 @@ def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
                 f"{x_name}: must be a dataset that ends, got a {kind} {what}; leave repeat() out, say its length by "
                 f"dataset.apply(tf.data.experimental.assert_cardinality(n)), {_ROW_NUMBERS}"
             )
-        if not _is_batched(x):
-            x = x.batch(256)
+        if any(leaf.shape.rank == 0 for leaf in keras.tree.flatten(x.element_spec)):
+            raise ObjectiveError(
+                f"{x_name}: must be a dataset of batches, got a {kind} of single rows; batch(32) makes them"
+            )
     pairs = [_pair(x_name, batch) for batch in _batches(x)]
     if not pairs:
         raise ObjectiveError(f"{x_name}: needs at least one row, got an empty {kind}; check how it was made")
@@ -73,20 +75,6 @@ def arrays_of(x_name: str, x: Any, y_name: str, y: Any) -> tuple[Any, Any]:
         )
     x, y = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *pairs)
     return x, y
-
-
-def _is_batched(dataset: Any) -> bool:
-    """Whether elements are batches: their number of rows is left open, or is what ``batch`` made."""
-    leaves = keras.tree.flatten(dataset.element_spec)
-    counts = {leaf.shape[0] if leaf.shape.rank else () for leaf in leaves}
-    if counts == {None}:
-        return True
-    while dataset is not None and type(dataset).__name__ != "_UnbatchDataset":
-        size = getattr(dataset, "_batch_size", None)  # of ``batch(n, drop_remainder=True)``
-        if size is not None and counts == {int(size)}:
-            return True
-        dataset = getattr(dataset, "_input_dataset", None)
-    return False
 
 
 def _batches(source: Any) -> Iterator[Any]:

@@ -105,15 +105,6 @@ def layer_widths(
     )
 
 
-def _need(params: Mapping[str, Any], key: str) -> Any:
-    if key not in params:
-        raise ObjectiveError(
-            f"hidden_layers: the parameters must have {key!r}, got {', '.join(map(str, params))}; "
-            f"add {key!r} to the space (a scalar fixes it)"
-        )
-    return params[key]
-
-
 def _regularizer(params: Mapping[str, Any]) -> Any:
     """The kernel regulariser that the parameters ask for: an object, a name, or a number for L2."""
     for key in _REGULARIZER_KEYS:
@@ -142,17 +133,17 @@ def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuro
     ``last_neuron`` is the width of the output layer that will follow, towards which shapes narrow.
 
     Raises:
-        ObjectiveError: A missing or impossible parameter, or a model that is not `Sequential`.
+        ObjectiveError: An impossible parameter, or a model that is not `Sequential`; KeyError: a missing one.
     """
     if not isinstance(model, keras.Sequential):
         raise ObjectiveError(
             f"hidden_layers: needs a keras.Sequential model, got {type(model).__name__}; "
             "use layer_widths and add the layers yourself"
         )
-    count = _whole("hidden_layers", _need(params, "hidden_layers"), 0)
+    count = _whole("hidden_layers", params["hidden_layers"], 0)
     if count == 0:
         return
-    widths = layer_widths(_need(params, "shape"), count, _need(params, "first_neuron"), last_neuron)
+    widths = layer_widths(params["shape"], count, params["first_neuron"], last_neuron)
     dropout = params.get("dropout")
     if dropout is not None and not 0 <= dropout < 1:
         raise ObjectiveError(f"dropout: must be at least 0 and below 1, got {dropout!r}; 0 keeps everything")

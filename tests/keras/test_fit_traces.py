@@ -32,9 +32,8 @@ BASE = {
     "loss": "binary_crossentropy",
 }
 VALUES: list[dict[str, Any]] = [
-    {"first_neuron": 9, "dropout": 0.1},
-    {"kernel_regularizer": 0.2, "lr": 0.1},
-    {"batch_size": 7, "shape": "funnel"},
+    {"first_neuron": 9, "dropout": 0.1, "lr": 0.1},
+    {"kernel_regularizer": 0.2, "batch_size": 7, "shape": "funnel"},
 ]
 STRUCTURES: list[dict[str, Any]] = [
     {"hidden_layers": 1},

@@ -25,7 +25,7 @@ SPACE = {
 }
 
 
-@pytest.mark.parametrize("splits", [1, 2])
+@pytest.mark.parametrize("splits", [1, pytest.param(2, marks=pytest.mark.nightly)])
 class TestDocument(KerasObjectiveContract):
     @pytest.fixture(autouse=True)
     def _made(self, cancer, splits):

@@ -90,7 +90,6 @@ def test_layers_of_the_document() -> None:
     assert none.read == {"hidden_layers"}  # nothing else is read without layers
     assert len(model.layers) == 4
     for wrong, values, text in (
-        (model, {"shape": "brick"}, "must have 'hidden_layers', got shape; add"),
         (model, FULL | {"dropout": 1}, "dropout: must be at least 0 and below 1, got 1"),
         ([], FULL, r"needs a keras\.Sequential model, got list; use"),
     ):

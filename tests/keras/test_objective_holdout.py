@@ -93,12 +93,9 @@ def test_several_splits_are_averaged(tmp_path):
     assert objective.fingerprint != single.fingerprint
     assert all(np.array_equal(a, b) for a, b in zip(objective._data, single._data, strict=True))
     assert len({data[2].tobytes() for data in map(objective._of_split, range(3))}) == 3
-    space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=3, log=True)})
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        found = tree.add_round(space, objective, metric="val_acc", n=3).run(progress=False)
+        found = tree.add_round({"lr": [0.001, 0.1]}, objective, metric="val_acc", n=2).run(progress=False)
         by_split = found.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
         assert np.allclose(found.trials["value"], by_split.mean(axis=1))
         assert "acc@1" not in found.trials
-        found.replicate(2, 2, progress=False)
-        assert np.isfinite(found.optimism().components.split)
         assert found.open_holdout(seeds=1).table["runs"].tolist() == [1]

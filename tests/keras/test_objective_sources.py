@@ -41,7 +41,6 @@ def rows():
 @pytest.mark.parametrize(
     "source",
     [
-        lambda: rows(),
         lambda: rows().batch(8),
         lambda: rows().batch(10, drop_remainder=True).prefetch(1),
         Batches,
@@ -98,9 +97,14 @@ def test_images_on_disk(tmp_path):
             "got a generator, which gives its rows once; read it",
         ),
         (rows(), Y, "y: can't be combined with a _TensorSliceDataset, which gives targets itself"),
-        (slices(X), None, "a dataset must give pairs (inputs, targets), got inputs alone"),
-        (slices((X, Y, Y)), None, "must give pairs (inputs, targets), got 3 of them"),
-        (rows().take(0), None, "x: needs at least one row, got an empty"),
+        (slices(X).batch(8), None, "a dataset must give pairs (inputs, targets), got inputs alone"),
+        (slices((X, Y, Y)).batch(8), None, "must give pairs (inputs, targets), got 3 of them"),
+        (
+            rows(),
+            None,
+            "x: must be a dataset of batches, got a _TensorSliceDataset of single rows; batch(32)",
+        ),
+        (rows().batch(8).take(0), None, "x: needs at least one row, got an empty"),
         (X, None, "y: must be given with x, got None"),
     ],
 )

@@ -69,6 +69,7 @@ class TestProcesses(TestThreads):
 
 
 @pytest.mark.cluster
+@pytest.mark.nightly
 class TestDask(TestThreads):
     compare_values = True
 
