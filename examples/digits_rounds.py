@@ -176,7 +176,14 @@ def main(out: Path, rounds: int, n: int, epochs: int, splits: int, workers: int)
     out.mkdir(parents=True, exist_ok=True)
     x, y = load_digits(return_X_y=True)
     searched = space(epochs)
-    baseline = refine.keras.defaults(searched, units=64, layers=2, activation="relu", noise=0.0, l2=1e-6)
+    baseline = {
+        "optimizer": "rmsprop",
+        "learning_rate": 0.001,
+        "batch_size": 32,
+        "dropout": 0.0,
+        "epochs": epochs,
+    }
+    baseline |= {"units": 64, "layers": 2, "activation": "relu", "noise": 0.0, "l2": 1e-6}
     ways = {
         "nobody, one round": lambda root: [root.run(workers)],
         "people, what the ten best span": lambda root: by_people(root, rounds, n, workers),

@@ -6,18 +6,15 @@ Importing this package imports Keras and what it runs on, TensorFlow by default;
 # First of all: it imports Keras and its backend, or says what is missing.
 from refine.keras._backend import BACKEND as _BACKEND  # noqa: F401
 from refine.keras._pruning import PruningCallback
-from refine.keras.defaults import default_learning_rate, defaults, lr_normalizer
 from refine.keras.fit import fit
 from refine.keras.layers import SHAPES, hidden_layers, layer_widths
 from refine.keras.metrics import (
     balanced_accuracy,
-    fbeta,
     fmeasure,
     matthews,
-    precision,
-    recall,
 )
 from refine.keras.objective import KerasObjective
+from refine.keras.optimizers import default_learning_rate, lr_normalizer
 
 __all__ = [
     "SHAPES",
@@ -25,14 +22,10 @@ __all__ = [
     "PruningCallback",
     "balanced_accuracy",
     "default_learning_rate",
-    "defaults",
-    "fbeta",
     "fit",
     "fmeasure",
     "hidden_layers",
     "layer_widths",
     "lr_normalizer",
     "matthews",
-    "precision",
-    "recall",
 ]

@@ -27,9 +27,8 @@ _MEMORY = {
 def quietly() -> Iterator[None]:
     """Sends what C++ code writes to standard error nowhere while the block runs.
 
-    TensorFlow notes missing GPUs and CPU instructions in every process, some of it before any log level
-    applies; with several workers that drowns the progress bar. Exceptions pass as ever. Whoever wants the
-    notes sets ``TF_CPP_MIN_LOG_LEVEL=0``.
+    TensorFlow notes missing GPUs and CPU instructions in every process, some of it before any log level applies, which drowns the
+    progress bar. Whoever wants the notes sets ``TF_CPP_MIN_LOG_LEVEL=0``.
     """
     try:
         before = os.dup(2)

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from refine.keras._eligible import is_known
 from refine.keras._flat_optimizer import FlatOptimizer
+from refine.keras._notices import first_line
 from refine.keras._short_step import EpochProgram, Settings
 from refine.keras._traces import ShortStep, Trace, Uncacheable, _remembered, structure
 
@@ -95,8 +96,7 @@ class CompiledStep(ShortStep):
             )
             self.train_epochs(0, 0)  # compiles
         except Exception as error:  # a metric of operations that XLA lacks, say
-            first = str(error).strip().partition("\n")[0][:200]
-            raise NotCompilable(f"XLA can't compile it ({first})") from error
+            raise NotCompilable(f"XLA can't compile it ({first_line(error)})") from error
 
     def _padding(self, padded: Sequence[tuple[int, ...]]) -> tuple[Any, Any]:
         places, start = [], 0

@@ -15,7 +15,7 @@ from refine.keras._compiled_epochs import CompiledStep, NotCompilable
 from refine.keras._data import Plan, Rows, rows, split_tail, validation_rows
 from refine.keras._eligible import unfit
 from refine.keras._keras_step import KerasStep, Logs, build
-from refine.keras._notices import Unsupported
+from refine.keras._notices import Unsupported, first_line
 from refine.keras._pruning import is_stopped, watched
 from refine.keras._traces import ShortStep
 
@@ -55,7 +55,7 @@ def train_epochs(
         plan = Plan(train, validation, seed, batch, val_batch, steps, watching)
         step, slower, uncompiled = _step(model, plan, arguments, compiled=compiled)
     except Exception as error:
-        raise Unsupported(f"it could not be traced ({_first_line(error)})") from error
+        raise Unsupported(f"it could not be traced ({first_line(error)})") from error
     if slower:
         announce("running Keras' own step", slower)
     if compiled and (slower or uncompiled):
@@ -78,7 +78,7 @@ def _step(
                     uncompiled = str(error)
             return ShortStep(model, plan), None, uncompiled
         except Exception as error:  # noqa: BLE001  # whatever is wrong, Keras' own step says it better
-            reason = f"its step has no short form ({_first_line(error)})"
+            reason = f"its step has no short form ({first_line(error)})"
     return KerasStep(model, plan), reason, None
 
 
@@ -94,10 +94,6 @@ def _between(arguments: dict[str, Any], plan: Plan) -> str | None:
         if own or "on_test_begin" in vars(callback):
             return f"callback {type(callback).__name__} acts before validation"
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
 
 
 def _run(step: ShortStep | KerasStep, arguments: dict[str, Any]) -> Any:

@@ -1,8 +1,7 @@
 """An optimizer as a function of flat tensors: a model's trainable variables, joined.
 
-Most operations of a small network's training step are the optimizer's: a dozen or two per variable.
-Optimizers that treat every number alike do the same on all of them at once. What they do is computed by
-Keras' own code, on a twin of the optimizer that has a single variable.
+Most operations of a small network's training step are the optimizer's: a dozen or two per variable. Those that treat every number
+alike do the same on all of them at once, by Keras' own code, on a twin of the optimizer that has a single variable.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Keras' own step in a graph of an epoch.
 
-`Model.fit` enters and leaves the graph once per batch, which costs far more than the arithmetic of a small network. Here
-one graph call runs ``train_step`` over all batches of an epoch. A batch has a dynamic number of rows, so that one trace
-of the step serves full and partial batches alike.
+`Model.fit` enters and leaves the graph once per batch, which costs far more than the arithmetic of a small network. Here one graph
+call runs ``train_step`` over all batches of an epoch, full and partial ones by one trace of the step.
 """
 
 from __future__ import annotations

@@ -15,6 +15,11 @@ class Unsupported(Exception):  # no error: it says which way to go
     """Something that only `Model.fit` can do; the text completes "... because"."""
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, in short."""
+    return str(error).strip().partition("\n")[0][:200]
+
+
 def warn_once(text: str, stacklevel: int = 2) -> None:
     """Warns, unless it was said before; ``stacklevel`` is from the caller's point of view."""
     if text not in said:

@@ -285,7 +285,7 @@ def partition(
     Raises ObjectiveError: something that can't be.
     """
     kin = _Kin(_groups(groups, count), _times(time, count))
-    sealed, rest = None, np.arange(count)
+    sealed, rest = None, np.arange(count, dtype=np.int64)
     if holdout is not None:
         seed = int(digest("holdout", int(holdout_seed))[:8], 16)
         mask = _drawn(y, rest, kin, float(holdout), seed, "holdout")

@@ -6,15 +6,13 @@ import contextlib
 import gc
 import importlib
 import os
-import warnings
 from collections.abc import Iterator
 
 import keras
 
-from refine.errors import RefineWarning
 from refine.keras._backend import BACKEND, quietly, take_memory_as_needed
+from refine.keras._notices import warn_once
 
-_warned: set[int] = set()
 # Seeds of the trials since TensorFlow's kernels were last thrown away.
 _seeds: set[int] = set()
 # Kernels of a trial that nobody needs any more take 0.75 MB.
@@ -26,8 +24,7 @@ _more = False
 def prepare(threads: int) -> None:
     """Sets the number of the backend's threads and spares the garbage collector what stays anyway.
 
-    On a GPU, memory is taken as it is needed, unless environment variables say otherwise. If TensorFlow has already
-    started with other numbers of threads, they stay, and one `RefineWarning` says so.
+    If TensorFlow has already started with other numbers of threads, they stay, and one `RefineWarning` says so.
     """
     take_memory_as_needed()
     if BACKEND == "tensorflow":
@@ -37,10 +34,11 @@ def prepare(threads: int) -> None:
     else:
         # JAX has no option; its compiler reads this as it starts.
         os.environ.setdefault("NPROC", str(threads))
-    # TensorFlow alone is half a million objects. Out of the collector's sight they no longer make
-    # the collection after every trial take a quarter of a second.
-    gc.collect()
-    gc.freeze()
+    if not gc.get_freeze_count():
+        # TensorFlow alone is half a million objects. Out of the collector's sight they no longer make
+        # the collection after every trial take a quarter of a second.
+        gc.collect()
+        gc.freeze()
 
 
 def keep() -> None:
@@ -74,15 +72,11 @@ def _set_threads(threads: int) -> None:
         with quietly():
             tf.config.list_logical_devices()  # starts TensorFlow, which has its say about GPUs
     except RuntimeError:
-        if threads in _warned:
-            return
-        _warned.add(threads)
         have = (config.get_intra_op_parallelism_threads(), config.get_inter_op_parallelism_threads())
-        warnings.warn(
+        warn_once(
             f"refine.keras: TensorFlow already runs with {have[0]} and {have[1]} threads (0: as many "
             f"as cores), so {threads} can't be set and results may differ in the last digits; prepare "
             "the objective before anything uses TensorFlow",
-            RefineWarning,
             stacklevel=4,
         )
 

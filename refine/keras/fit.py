@@ -118,8 +118,6 @@ def _check_supported(model: keras.Model, arguments: dict[str, Any]) -> None:
         raise Unsupported(f"the Keras backend is {BACKEND}, not tensorflow")
     if not getattr(model, "compiled", False):
         raise Unsupported("the model is not compiled")
-    if not hasattr(model, "_symbolic_build"):
-        raise Unsupported(f"Keras {keras.__version__} builds models in another way")
     if model.run_eagerly:
         raise Unsupported("the model runs eagerly")
     for name in ("steps_per_epoch", "validation_steps"):

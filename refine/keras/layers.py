@@ -121,8 +121,7 @@ def hidden_layers(model: keras.Sequential, params: Mapping[str, Any], last_neuro
 
     What is read from ``params``:
 
-    - ``hidden_layers``: how many. With 0 nothing else is read, so that refine can tell that the other
-      parameters don't matter then.
+    - ``hidden_layers``: how many. With 0 nothing else is read, so that the other parameters are seen not to matter then.
     - ``shape`` and ``first_neuron``: widths, see `layer_widths`.
     - ``dropout``: rate, 0 <= rate < 1; no `Dropout` layers if the parameter is absent.
     - ``activation``: a name or function; linear if absent.

@@ -1,18 +1,17 @@
 """Classification metrics over the whole epoch, with every corner case defined.
 
-A mean of per-batch F1 scores is not the F1 score. These metrics add up a confusion matrix over all
-batches and compute the score from it once. They are Keras metrics: pass the class
-(``metrics=["acc", fmeasure]``), and Keras makes a fresh metric for each model; or pass an instance
-with options (``fmeasure(average="weighted")``).
+A mean of per-batch F1 scores is not the F1 score. These metrics add up a confusion matrix over all batches and compute the score
+from it once. They are Keras metrics: pass the class (``metrics=["acc", fmeasure]``), and Keras makes a fresh metric for each model;
+or pass an instance with options (``fmeasure(average="weighted")``).
 
 What is counted follows from the shapes of targets and predictions:
 
 - predictions with one column (or none): binary; positive is above ``threshold``
 - predictions with C columns, targets of class numbers or one-hot: multi-class; the class is the largest
 
-Where a score would divide 0 by 0 (nothing predicted positive, nothing positive, no true positives) it
-is 0, as with ``zero_division=0`` in scikit-learn. A class that occurs neither in the targets nor in the
-predictions is left out of the macro mean. Values lie in [0, 1], Matthews' correlation in [-1, 1].
+Where a score would divide 0 by 0 (nothing positive, nothing predicted positive) it is 0, as with ``zero_division=0`` in scikit-learn.
+A class that occurs neither in the targets nor in the predictions is left out of the macro mean. Values lie in [0, 1], Matthews'
+correlation in [-1, 1].
 """
 
 from __future__ import annotations
@@ -105,10 +104,21 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
     _score: Callable[[Any, Any, Any], Any]  # of right ones, predicted and true ones, each of shape (classes,)
 
 
-class _Averaged(_Confusion):
-    """A score of each class, averaged over classes."""
+@keras.saving.register_keras_serializable("refine")
+class FMeasure(_Confusion):
+    """The F1 score, as Talos calls it: ``2 P R / (P + R)`` of precision P and recall R (van Rijsbergen, 1979).
 
-    _ratio: Callable[[Any, Any, Any], Any]
+    0 where there are no true positives, also if there is nothing positive at all.
+
+    Args:
+        average: How scores of classes become one: ``"macro"`` (mean), ``"weighted"`` (by number of true examples), or
+            ``"auto"``: that of class 1 for binary targets, else macro.
+        threshold: Predictions above it are positive, for binary targets.
+        name: Name in the history; default the metric's own.
+        dtype: Type of the result.
+    """
+
+    _called = "fmeasure"
 
     def __init__(self, average: str = "auto", *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -124,71 +134,11 @@ class _Averaged(_Confusion):
         return {**super().get_config(), "average": self.average}
 
     def _score(self, hits: Any, predicted: Any, true: Any) -> Any:
-        scores = self._ratio(hits, predicted, true)
+        scores = _divide(2 * hits, predicted + true)
         if self.average == "auto" and self._matrix.shape[0] == 2:
             return scores[1]
         weights = true if self.average == "weighted" else ops.cast(predicted + true > 0, scores.dtype)
         return _divide(ops.sum(scores * weights), ops.sum(weights))
-
-
-@keras.saving.register_keras_serializable("refine")
-class FBeta(_Averaged):
-    """F-beta: ``(1 + b^2) P R / (b^2 P + R)`` of precision P and recall R (van Rijsbergen, 1979).
-
-    0 where there are no true positives, also if there is nothing positive at all. ``beta``, above 0, is the weight of
-    recall against precision; other arguments as for `Precision`.
-    """
-
-    _called = "fbeta"
-
-    def __init__(self, beta: float = 1.0, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if not beta > 0:
-            raise ObjectiveError(f"beta: must be above 0, got {beta!r}; 1 gives the F1 score")
-        self.beta = beta
-
-    def get_config(self) -> dict[str, Any]:
-        """Options, for saving a model with the metric."""
-        return {**super().get_config(), "beta": self.beta}
-
-    def _ratio(self, hits: Any, predicted: Any, true: Any) -> Any:
-        square = self.beta**2
-        return _divide((1 + square) * hits, predicted + square * true)
-
-
-@keras.saving.register_keras_serializable("refine")
-class FMeasure(FBeta):
-    """The F1 score, named ``fmeasure`` as Talos calls it; arguments as `FBeta`."""
-
-    _called = "fmeasure"
-
-
-@keras.saving.register_keras_serializable("refine")
-class Precision(_Averaged):
-    """Share of right ones among those predicted positive; 0 if none is predicted positive.
-
-    Args:
-        average: How scores of classes become one: ``"macro"`` (mean), ``"weighted"`` (by number of true examples), or
-            ``"auto"``: that of class 1 for binary targets, else macro.
-        threshold: Predictions above it are positive, for binary targets.
-        name: Name in the history; default the metric's own.
-        dtype: Type of the result.
-    """
-
-    _called = "precision"
-
-    def _ratio(self, hits: Any, predicted: Any, true: Any) -> Any:  # noqa: ARG002
-        return _divide(hits, predicted)
-
-
-@keras.saving.register_keras_serializable("refine")
-class Recall(_Averaged):
-    """Share of positives that are found; 0 if there is no positive; arguments as for `Precision`."""
-
-    _called = "recall"
-
-    def _ratio(self, hits: Any, predicted: Any, true: Any) -> Any:  # noqa: ARG002
-        return _divide(hits, true)
 
 
 @keras.saving.register_keras_serializable("refine")
@@ -221,8 +171,5 @@ class Matthews(_Confusion):
 
 
 fmeasure = FMeasure
-fbeta = FBeta
-precision = Precision
-recall = Recall
 balanced_accuracy = BalancedAccuracy
 matthews = Matthews

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -41,6 +41,7 @@ _DEF = "write `def model(x_train, y_train, x_val, y_val, params): ...`"
 # Rows whose predictions a trial gets, and what is too large a number for it.
 _PREDICTED_ROWS, _TOO_LARGE = 2000, 6e4
 
+_Predicted = tuple[np.ndarray, np.ndarray]
 ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
 
 
@@ -53,21 +54,19 @@ class KerasObjective:
     that ``EarlyStopping(restore_best_weights=True)`` went back to), and ``degenerate``: 1.0 if the model predicts the same for
     all validation rows (the same class, where the targets are classes), else 0.0.
 
-    Every call starts from a cleared Keras session seeded with ``trial.seed``, so that the result
-    depends on nothing that ran before, and frees its model at the end.
+    Every call starts from a cleared Keras session seeded with ``trial.seed``, so that the result depends on nothing that ran before.
 
     Args:
         model: The function. It may live in a script or notebook.
         x: Inputs, one row per example: an array, a pandas frame, or a tuple, list or dict of arrays. Or a finite
             ``tf.data.Dataset`` or ``keras.utils.PyDataset`` of inputs and targets, which is read into memory.
-        y: Targets: shape (n,), (n, 1), or (n, outputs), or a structure of such. Never NaN. Left out where
-            ``x`` is a dataset.
-        val_split: Share of rows to validate on, in (0, 1); 0.3 unless ``x_val`` is given. Rows are
-            drawn by ``split_seed``, classes (binary, integer, one-hot) in proportion.
+        y: Targets: shape (n,), (n, 1), or (n, outputs), or a structure of such, never NaN. Left out where ``x`` is a dataset.
+        val_split: Share of rows to validate on, in (0, 1); 0.3 unless ``x_val`` is given. Rows are drawn by ``split_seed``,
+            classes (binary, integer, one-hot) in proportion.
         x_val: Inputs to validate on, instead of a split; or a dataset, as ``x``.
         y_val: Targets to validate on, with ``x_val``.
-        preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied
-            to both sides. For one two-dimensional ``x``, which may then hold NaN for it to impute.
+        preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied to both sides. For one
+            two-dimensional ``x``, which may then hold NaN for it to impute.
         split_seed: Seed of the split.
         holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
             proportion. `Round.open_holdout` measures on them.
@@ -177,7 +176,7 @@ class KerasObjective:
             if self._sealed is not None:
                 self._sealed = self._transformed(self._sealed)
         self._data = data
-        self._freeze()
+        _freeze((data, self._sealed or (), self._pool or ()))
 
     @property
     def transformer(self) -> Any:
@@ -333,13 +332,9 @@ class KerasObjective:
             )
         prepare(int(threads))
 
-    def _freeze(self) -> None:
-        """Makes the data read-only: a function that changed them would change later trials."""
-        _freeze((self._data, self._sealed or (), self._pool or ()))
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._freeze()
+        _freeze((self._data, self._sealed or (), self._pool or ()))
 
 
 def _means(by_split: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -348,6 +343,7 @@ def _means(by_split: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _freeze(data: Any) -> None:
+    """Makes data read-only: a function that changed them would change later trials."""
     for leaf in keras.tree.flatten(data):
         leaf.flags.writeable = False
 
@@ -358,15 +354,8 @@ def _sides(x: Any, y: Any, fold: Fold) -> tuple[Any, Any, Any, Any]:
     return take(x, train), take(y, train), take(x, validation), take(y, validation)
 
 
-class _Predicted(NamedTuple):
-    """What a model predicts for some rows, (n,) or (n, columns), and which."""
-
-    values: np.ndarray
-    rows: np.ndarray
-
-
 def _predictions(model: Any, x: Any) -> _Predicted | None:
-    """Predictions for validation rows, evenly spaced; `None` where there is no model, or it predicts something else."""
+    """What a model predicts, (n,) or (n, columns), for which rows, evenly spaced; `None` where that is unknown."""
     if not isinstance(model, keras.Model):
         return None
     count = len(keras.tree.flatten(x)[0])
@@ -376,7 +365,7 @@ def _predictions(model: Any, x: Any) -> _Predicted | None:
         predicted = keras.ops.convert_to_numpy(model(part, training=False))
     except Exception:  # noqa: BLE001  # the function may feed its model something else than x_val
         return None
-    return _Predicted(predicted, rows) if predicted.ndim <= 2 and len(predicted) == len(rows) else None
+    return (predicted, rows) if predicted.ndim <= 2 and len(predicted) == len(rows) else None
 
 
 def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None:
@@ -384,15 +373,16 @@ def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None
     tell, labels = getattr(trial, "predicted", None), labels_of(y_val)
     if tell is None or labels is None or predicted is None:
         return
-    if np.isfinite(predicted.values).all() and np.abs(predicted.values).max() < _TOO_LARGE:
-        tell(predicted.values, labels[predicted.rows], len(labels))
+    values, rows = predicted
+    if np.isfinite(values).all() and np.abs(values).max() < _TOO_LARGE:
+        tell(values, labels[rows], len(labels))
 
 
 def _degenerate(predicted: _Predicted | None, x_val: Any, y_val: Any) -> dict[str, float]:
     """Whether predictions are constant; empty where that is unknown (several outputs, no model)."""
-    if predicted is None or len(predicted.rows) < 2 or not isinstance(y_val, np.ndarray):
+    if predicted is None or len(predicted[1]) < 2 or not isinstance(y_val, np.ndarray):
         return {}
-    values = predicted.values.reshape(len(predicted.rows), -1)
+    values = predicted[0].reshape(len(predicted[1]), -1)
     if not np.isfinite(values).all() and has_nan(x_val):  # the function may impute before its model
         return {}
     if classes_of(y_val) is not None:
@@ -520,12 +510,7 @@ def _describe(preprocess: Any) -> str:
     if preprocess is None:
         return "none"
     kind = type(preprocess)
-    options = preprocess.get_params(deep=False) if hasattr(preprocess, "get_params") else {}
-    shown = {
-        key: _describe(value) if hasattr(value, "get_params") else repr(value)
-        for key, value in sorted(options.items())
-    }
-    return f"{kind.__module__}.{kind.__qualname__}({shown})"
+    return f"{kind.__module__}.{kind.__qualname__}({sorted(preprocess.get_params().items())!r})"
 
 
 def _fitted(preprocess: Any, train: Any) -> Any:

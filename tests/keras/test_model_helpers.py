@@ -1,4 +1,4 @@
-"""What a model function is helped with: hidden layers by shape, learning rates on one scale, Keras' own defaults."""
+"""What a model function is helped with: hidden layers by shape, learning rates on one scale."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import refine
-import refine.keras
-from refine.errors import ObjectiveError, SpaceError
+from refine.errors import ObjectiveError
 from refine.keras import SHAPES, default_learning_rate, hidden_layers, layer_widths, lr_normalizer
 from refine.run.objective import Configuration
 
@@ -160,44 +158,3 @@ def test_bad_rates(lr: Any) -> None:
 def test_bad_optimizers(optimizer: Any, text: str) -> None:
     with pytest.raises(ObjectiveError, match=re.escape(text)):
         lr_normalizer(1, optimizer)
-
-
-SPACE = {
-    "learning_rate": refine.Float(1e-4, 1e-1, log=True),
-    "optimizer": ["adam", "sgd", "rmsprop"],
-    "momentum": (0.0, 0.9, 3),
-    "batch_size": [16, 64],
-    "dropout": (0.0, 0.5, 6),
-    "kernel_initializer": ["he_normal", "glorot_uniform"],
-    "epochs": 20,
-}
-
-
-def test_what_keras_says_is_taken_from_keras():
-    found = refine.keras.defaults(SPACE, momentum=0.0)
-    assert found == {
-        "learning_rate": pytest.approx(float(keras.optimizers.RMSprop().learning_rate.numpy())),
-        "optimizer": "rmsprop",
-        "momentum": 0.0,
-        "batch_size": 32,
-        "dropout": 0.0,
-        "kernel_initializer": "glorot_uniform",
-        "epochs": 20,
-    }
-    assert refine.keras.defaults(SPACE, optimizer="sgd")["learning_rate"] == 0.01
-    nadam = keras.optimizers.Nadam
-    scaled = {"lr": (0.5, 5.0, 10), "optimizer": [nadam, keras.optimizers.SGD], "epochs": 150}
-    assert refine.keras.defaults(scaled, optimizer=nadam) == {"lr": 1.0, "optimizer": nadam, "epochs": 150}
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({}, "Keras has no default for units, activation; give them: refine.keras.defaults"),
-        ({"units": 8, "activation": "relu", "layer": 2}, "unknown parameter 'layer'"),
-        ({"units": "8", "activation": "relu"}, "defaults: units: must be a finite number, got '8'"),
-    ],
-)
-def test_what_keras_does_not_know_is_asked_for(given, message):
-    with pytest.raises(SpaceError, match=message):
-        refine.keras.defaults({"units": (8, 64, 4), "activation": ["relu", "elu"]}, **given)
