@@ -81,6 +81,7 @@ def test_other_code_is_noticed(found):
         EPOCHS[0] = 4
 
 
+@pytest.mark.nightly
 def test_several_splits_give_the_first_ones_model(tmp_path):
     objective = KerasObjective(model_function, X, Y, preprocess=StandardScaler(), splits=2)
     with refine.Tree("q", store=tmp_path / "a.db") as tree:

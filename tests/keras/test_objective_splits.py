@@ -210,6 +210,7 @@ def test_nan_is_for_a_model_that_takes_it():
     assert np.isfinite(objective.holdout({}, RunningTrial(5))["val_loss"])
 
 
+@pytest.mark.nightly
 def test_a_function_that_imputes_before_its_model_has_no_hold_out():
     objective = KerasObjective(imputing_outside, HOLES, LABELS, allow_nan=True, holdout=0.2)
     metrics = objective({}, RunningTrial(5))

@@ -103,7 +103,7 @@ def _until_behind(layer, limit, epochs=400):
 
 
 @pytest.mark.filterwarnings("ignore::refine.errors.RefineWarning")
-@pytest.mark.parametrize("layer", [keras.layers.Dense, Own])
+@pytest.mark.parametrize("layer", [keras.layers.Dense, pytest.param(Own, marks=pytest.mark.nightly)])
 def test_no_epoch_is_trained_in_vain(layer):
     free, trained, pruned = _until_behind(layer, None, epochs=120)
     assert (len(free["loss"]), trained, pruned) == (120, 120, False)

@@ -59,6 +59,7 @@ class TestThreads(ExecutorContract):
 
 
 @pytest.mark.cluster
+@pytest.mark.nightly
 class TestProcesses(TestThreads):
     compare_values = True
 
