@@ -1,11 +1,9 @@
-"""How much a person reads first: lines, words and numbers of every glance at 80 columns, of reports before their folds,
-and of the review page's first screen.
+"""How much a person reads first: lines, words and numbers of every glance, of reports before their folds, and of the page's first screen.
 
     python benchmarks/words.py     README's ten lines, a demo and a study of three rounds: a minute
 
 The demo is that of `make demo` where it has been run, else a round of the digits study that the documentation keeps. The
-page is left out where there is no Chromium. `tests/report/test_words.py` and `tests/ui/web/test_acting.py` hold
-:data:`BUDGETS`.
+page is left out without Chromium. `tests/report/test_words.py` and `tests/ui/web/test_acting.py` hold :data:`BUDGETS`.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ COLUMNS = 80
 
 
 class Budget(NamedTuple):
-    """The most that may be read: lines at 80 columns, and words."""
+    """The most that may be read, at 80 columns."""
 
     lines: int
     words: int
