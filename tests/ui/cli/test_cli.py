@@ -98,21 +98,7 @@ def test_show_a_round_that_has_not_run(made: Made) -> None:
     assert re.search(rf"\nnext:\n  refine run {made.both} \w+ .*--workers 2 --tree later\n$", text)
 
 
-SEEN = (
-    "tree",
-    "show last",
-    "analyze first",
-    "propose first",
-    "checks first --all",
-    "log",
-    "winner",
-    "calibration",
-    "diff first last --all",
-    "--help",
-    "doctor --quick",
-    "no",
-    "show 漢",
-)
+SEEN = "tree|show last|analyze first|propose first|checks first --all|log|winner|diff first last --all|--help|no|show 漢"
 
 
 @pytest.mark.slow
@@ -122,20 +108,23 @@ def test_no_encoding_of_the_output_is_an_error(made: Made, tmp_path: Path, encod
     with refine.Tree(store=store, create=False) as tree:
         tree.tag(tree["last"], "é 漢 ★")
     runner = CliRunner(charset=encoding)
-    for line in SEEN:
+    for line in SEEN.split("|") if encoding == "cp1252" else ["show last", "propose first"]:
         command, *rest = line.split()
-        result = runner.invoke(app, [command, store, *rest] if command not in ("--help", "no") else [command])
+        result = runner.invoke(
+            app, [command, *([store, *rest] if len(command) > 2 and command[0] != "-" else [])]
+        )
         assert isinstance(result.exception, SystemExit | None), (line, result.exception)
     seen = runner.invoke(app, ["tree", store]).stdout
     assert "`-- 1  " in seen or "+-- 1  " in seen
     assert "[? ? *]" in seen if encoding == "ascii" else "[é ? *]" in seen
-    assert json.loads(runner.invoke(app, ["tree", store, "--json"]).stdout)["tags"] == {
-        "first": made.root,
-        "é 漢 ★": made.child,
-    }
-    found = process(
-        tmp_path, "show s.db last", env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding
-    )
+    tags = json.loads(runner.invoke(app, ["tree", store, "--json"]).stdout)["tags"]
+    assert tags == {"first": made.root, "é 漢 ★": made.child}
+
+
+@pytest.mark.slow
+def test_a_redirect_in_another_encoding(made: Made, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    found = process(tmp_path, "show", made.store, "last", env=environment, encoding="cp1252")
     assert (found.returncode, found.stderr) == (0, "")
     assert "##### 100 %" in found.stdout
 
@@ -163,18 +152,14 @@ def test_diff(made: Made) -> None:
 
 @pytest.mark.slow
 def test_reports(made: Made, tmp_path: Path) -> None:
-    first, *rest = (Path(p) for p in good("report", made.store, "-o", tmp_path).splitlines())
-    assert first.name == "bold-fruit.md"
-    assert [p.name.partition("-")[0] for p in rest] == ["1", "2"]
-    assert [made.root in rest[0].read_text(), made.child in rest[1].read_text()] == [True, True]
-    assert "edited" in first.read_text()
-    text = rest[0].read_text()
-    assert text.startswith(f"# Round `{made.root}` of ")
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
-    assert pictures
-    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
+    first, *rest = (
+        Path(p) for p in good("report", made.both, "--tree", "later", "-o", tmp_path).splitlines()
+    )
+    assert first.name == "later.md"
+    assert [path.read_text().partition("`")[0] for path in rest] == ["# Round "]
     path = Path(good("report", made.store, "first", "--html", "-o", tmp_path / "html").strip())
     assert [p.name for p in (tmp_path / "html").iterdir()] == [path.name]  # it holds its pictures
+    assert made.root in path.read_text()
 
 
 @pytest.mark.slow

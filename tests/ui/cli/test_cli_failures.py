@@ -114,6 +114,8 @@ def test_every_command_that_is_named_exists():
     for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         typed += ["".join(found) for found in CITED.findall(page.read_text("utf-8"))]
     assert len(typed) > 70
+    table = re.findall(r"^\| (`.*?) \| ", (ROOT / "docs" / "shell.md").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`([a-z]+)", " ".join(table))) >= set(commands)
     for line in typed:
         name, *_ = line.split()
         assert name in commands or name == "--install-completion", line
