@@ -118,9 +118,6 @@ def open_holdout(
     """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`. Earlier openings are looked for in its branch.
 
     ``choose`` gives the hashes of the configurations to measure, best first; ``seeds`` says how many models of each.
-
-    Raises ObjectiveError: the objective has no hold-out; AnalysisError: no trial has finished that may be called best;
-    DesignError: an option is no whole number >= 1.
     """
     node = stored.node
     if not offers(objective, "holdout"):
@@ -198,10 +195,7 @@ def _tasks(node: Node, opening: StoredOpening, records: Records) -> list[Task]:
 
 
 def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: Metric) -> HoldoutResult:
-    """What an opening showed. A metric's best epoch isn't known on a hold-out, so the last one counts.
-
-    Raises AnalysisError: models were measured, but none gave the metric.
-    """
+    """What an opening showed; of a metric's epochs the last counts. Raises AnalysisError: models were measured without the metric."""
     import pandas as pd
 
     rows = []

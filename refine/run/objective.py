@@ -8,6 +8,7 @@ import importlib.machinery
 import importlib.util
 import inspect
 import math
+import operator
 import random
 import sys
 import time
@@ -291,26 +292,24 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     for name in _SEEDED:
-        if (module := sys.modules.get(name)) is not None and not (
-            name == "tensorflow" and "keras" in sys.modules
-        ):
+        module = sys.modules.get(name)
+        if module is not None and (name != "tensorflow" or "keras" not in sys.modules):
             _seed_module(name, module, seed)
     if not any(isinstance(finder, _Late) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Late())
 
 
-_SEEDED = ("torch", "tensorflow", "keras")
-"""Modules with generators of their own; Keras seeds TensorFlow, so that it comes last. JAX has none: Keras keeps its keys."""
+_SEEDED = {"torch": "manual_seed", "tensorflow": "random.set_seed", "keras": "utils.set_random_seed"}
+"""Modules with generators of their own -> what seeds them; Keras, which keeps JAX's keys, seeds TensorFlow too, so that it comes last."""
 
 
 def _seed_module(name: str, module: ModuleType, seed: int) -> None:
-    """Seeds a module's own generators, if it is loaded far enough; Keras seeds those of Python and NumPy as well."""
-    if name == "torch" and hasattr(module, "manual_seed"):
-        module.manual_seed(seed)
-    elif name == "tensorflow" and hasattr(module, "random"):
-        module.random.set_seed(seed)
-    elif name == "keras" and hasattr(module, "utils"):
-        module.utils.set_random_seed(seed)
+    """Seeds a module's own generators, if it is loaded far enough."""
+    try:
+        seeds = operator.attrgetter(_SEEDED[name])(module)
+    except AttributeError:
+        return
+    seeds(seed)
 
 
 class _Late(importlib.abc.MetaPathFinder):

@@ -154,10 +154,7 @@ def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any
 
 
 def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
-    """Whether the design that follows from the node's content has every stored configuration, with its seed.
-
-    What a sampler asked for follows from the trials that it got, so that only its seeds can be checked.
-    """
+    """Whether the design of the node's content has every stored configuration, with its seed; of a sampler's the seeds."""
     node = stored.node
     nothing = Records(Rows(), Rows(), (), {name: [] for name in records.columns})
     inherited, beside = store.inherited(stored.pk), store.beside(stored.pk)

@@ -1,7 +1,6 @@
 """Being asked to end: once lets what runs come to its end, twice, or past a time, stops at once.
 
-Ctrl-C asks so at a terminal. SIGTERM is how Slurm, Kubernetes, ``docker stop`` and systemd ask, and SIGHUP says that the
-terminal is gone; whoever sends them kills a little later.
+Ctrl-C asks so, SIGTERM of Slurm, Kubernetes, ``docker stop`` and systemd, SIGHUP of a terminal that goes; then they kill a little later.
 """
 
 from __future__ import annotations
@@ -18,9 +17,7 @@ from refine.errors import DesignError
 
 GRACE = 25.0  # seconds that trials may still run after SIGTERM or SIGHUP: Slurm and Kubernetes kill after 30
 
-_ASK: tuple[signal.Signals, ...] = tuple(
-    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+_ASK = tuple(signal.Signals[n] for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
 
 
 def check_grace(grace: Any) -> float:

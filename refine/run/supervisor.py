@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _EVERY = 0.2  # seconds between looks at whether whoever asked is there
 _PATIENCE = 5.0  # seconds for what was killed to be gone; what the kernel holds longer goes when it lets go
 _DEATH_SIGNAL, _SUBREAPER = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of <sys/prctl.h>
-_CANT_RUN = 126  # as in shells
 
 
 def supervised(words: list[str]) -> list[str]:
@@ -79,7 +78,7 @@ def _become(words: list[str]) -> None:
         os.execvp(words[0], words)  # noqa: S606
     except OSError as error:
         os.write(2, f"can't be run: {error.strerror or error}\n".encode())
-    os._exit(_CANT_RUN)
+    os._exit(126)  # as shells do
 
 
 def _prctl(option: int, value: int) -> None:

@@ -179,12 +179,11 @@ class Children:
             with self._lock:
                 if self._over.is_set():
                     raise ChildDiedError("its process was ended")
-                fresh = not self._idle
-                number = (
-                    next(i for i in itertools.count() if i not in self._all) if fresh else self._idle.pop()
-                )
-                if fresh:
+                if fresh := not self._idle:
+                    number = next(i for i in itertools.count() if i not in self._all)
                     self._all[number] = Child(self._environment(number))
+                else:
+                    number = self._idle.pop()
                 child = self._all[number]
             try:
                 if fresh:
