@@ -33,7 +33,6 @@ export class Page {
     this.asking = false;
     this.again = false;
     this.seen = "";
-    this.ranked = false;
     this.hover = new Hover(this);
     this.list = new TrialList(this);
     this.views = new Views(this);
@@ -84,7 +83,6 @@ export class Page {
     this.sure = fold("sure", "How sure, and how bold", h("span", { class: "refine-faint" }, "more or less risk"), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
 
     this.scale = h("span", {});
-    this.scaleButtons = [false, true].map((ranked) => h("button", { type: "button", "aria-pressed": String(!ranked), onclick: () => this.rank(ranked) }, ranked ? "rank" : "value"));
     this.legend = h(
       "p",
       { class: "refine-legend refine-faint" },
@@ -95,7 +93,6 @@ export class Page {
       (this.keptKey = h("span", { class: "refine-key kept" }, "what would stay")),
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
       h("span", {}, "point at a dot: which trial it is"),
-      h("span", { class: "refine-switch", role: "group", "aria-label": "Scale of the dots" }, this.scaleButtons),
       this.scale,
     );
     this.key = fold("key", "How to read a card", h("span", { class: "refine-faint" }, "colours, marks and scale"), this.legend);
@@ -260,7 +257,7 @@ export class Page {
     this.prunerLabel.hidden = !review.pruner;
     if (another) this.pruner.checked = true;
     const said = ({ name, value }) => `${name} = ${value}${Object.hasOwn(this.choices.edits, name) ? ` → ${this.choices.edits[name].text}` : ""}`;
-    this.scale.textContent = this.scaleText;
+    this.scale.textContent = review.view.middle === null ? review.view.text : review.view.middle_text;
     this.brokenKey.hidden = review.constraints.length === 0;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     this.fixed.textContent = review.fixed.length ? `Fixed: ${review.fixed.map(said).join(", ")}` : "";
@@ -308,20 +305,6 @@ export class Page {
     trials.numbers = new Uint32Array(buffer);
     trials.rows = new Map();
     trials.numbers.forEach((number, i) => trials.rows.set(number, i));
-  }
-
-  get scaleText() {
-    const { middle, middle_text, rank_text, text } = this.view;
-    if (this.ranked) return rank_text;
-    return middle === null ? text : middle_text;
-  }
-
-  // The dots by value, or by rank.
-  rank(ranked) {
-    this.ranked = ranked;
-    this.scaleButtons.forEach((button, i) => button.setAttribute("aria-pressed", String(Boolean(i) === ranked)));
-    this.scale.textContent = this.scaleText;
-    this.paint();
   }
 
   propose() {

@@ -203,7 +203,7 @@ export class Panel {
     const levels = this.panel.kind === "range" ? this.panel.grid.length : this.panel.levels.length;
     const spread = Math.min(0.5, 8 / Math.sqrt(levels)) * ((this.x(1) - this.x(0)) / levels) * (this.panel.kind === "choice" ? 1.2 : 0.7);
     const column = trials.columns.get(this.panel.name);
-    const scale = scaleOf(view, trials, { top: CURVES, height: DOTS, direction: round.direction, ranked: this.page.ranked });
+    const scale = scaleOf(view, trials, { top: CURVES, height: DOTS, direction: round.direction });
     const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));
     const names = { numberOf: (i) => trials.numbers?.[i] ?? null, indexOf: (number) => trials.rows?.get(number) ?? -1 };
     this.dotted.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: CURVES, height: DOTS, beyond: scale.beyond }, names);

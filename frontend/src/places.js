@@ -25,13 +25,12 @@ export function columnsOf(buffer, names, n) {
 }
 
 /**
- * The vertical scale of dots: by value, or by rank, where all have the same room however skewed the values are. Where ranks are
- * known, values are to scale from the median on, and the worse half lies beyond it by rank.
+ * The vertical scale of dots. Where ranks are known, values are to scale from the median on, and the worse half lies beyond it by rank.
  * @param {object} view as refine/ui/web/scales.py has it
  * @param {{values: Float64Array, ranks?: Uint16Array, flags: Uint8Array}} trials
- * @param {{top?: number, height: number, direction: string, ranked?: boolean}} how
+ * @param {{top?: number, height: number, direction: string}} how
  */
-export function scaleOf(view, trials, { top = 0, height, direction, ranked = false }) {
+export function scaleOf(view, trials, { top = 0, height, direction }) {
   const up = direction === "maximize"; // the worse end is at the bottom
   const edge = view.beyond > 0 || trials.flags.some((flag) => flag & BAD) ? EDGE : PAD;
   const [first, last] = up ? [top + height - edge, top + PAD] : [top + height - PAD, top + edge];
@@ -41,7 +40,7 @@ export function scaleOf(view, trials, { top = 0, height, direction, ranked = fal
   const shareOf = (value) => (high > low ? (at(value) - low) / (high - low) : 0.5);
   const bad = up ? top + height - 4 : top + 4;
   const beyond = up ? top + height - 10 : top + 10;
-  const middle = trials.ranks && !ranked ? (view.middle ?? null) : null;
+  const middle = trials.ranks ? (view.middle ?? null) : null;
   const best = at(up ? view.high : view.low);
   const bound = up ? first - WORSE : last + WORSE; // the median's place
   const better = (value) => bound + ((up ? last : first) - bound) * ((at(value) - at(middle)) / (best - at(middle)));
@@ -53,17 +52,16 @@ export function scaleOf(view, trials, { top = 0, height, direction, ranked = fal
   const place = (i) => {
     if (trials.flags[i] & BAD && !(trials.flags[i] & INFEASIBLE)) return bad;
     if (Number.isNaN(trials.values[i])) return Number.NaN;
-    if (ranked) return trials.ranks[i] === MISSING ? bad : to(trials.ranks[i] / (MISSING - 1));
     if (middle !== null) return toBetter(trials.values[i], trials.ranks[i]);
     const share = shareOf(trials.values[i]);
     return share >= 0 && share <= 1 ? to(share) : beyond;
   };
   if (middle !== null) {
     const ticks = view.middle_ticks.map(({ value, label }) => ({ y: better(value), label })).filter(({ y }) => Math.abs(y - bound) > 11);
-    return { place, ticks: [...ticks, { y: bound, label: "median" }], to: better };
+    return { place, ticks: [...ticks, { y: bound, label: "median" }] };
   }
-  const ticks = ranked ? view.ranks.map(({ share, label }) => ({ y: to(share), label })) : view.ticks.map(({ value, label }) => ({ y: to(shareOf(value)), label }));
-  return { place, ticks, beyond, to: (value) => to(shareOf(value)) };
+  const ticks = view.ticks.map(({ value, label }) => ({ y: to(shareOf(value)), label }));
+  return { place, ticks, beyond };
 }
 
 /**

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Bins, columnsOf, placed, scaleOf } from "../src/places.js";
 
-const view = { low: 0.1, high: 10, log: true, beyond: 1, ticks: [{ value: 1, label: "1" }], ranks: [{ share: 0, label: "best" }] };
+const view = { low: 0.1, high: 10, log: true, beyond: 1, ticks: [{ value: 1, label: "1" }] };
 const trials = { values: Float64Array.of(0.1, 1, 10, 500, Number.NaN, Number.NaN), ranks: Uint16Array.of(0, 16383, 32767, 65534, 65535, 65535), flags: Uint8Array.of(1, 0, 0, 0, 2, 0) };
 const places = (how) => {
   const scale = scaleOf(view, trials, { top: 50, height: 100, ...how });
@@ -16,12 +16,6 @@ test("less is better: the best at the bottom, in even decades, and what is beyon
   assert.equal(best - middle, middle - last);
   assert.ok(beyond < last && bad < beyond && bad > 50);
   assert.ok(Number.isNaN(none));
-});
-
-test("by rank the same trials have the same room", () => {
-  const [best, second, third, last] = places({ direction: "minimize", ranked: true });
-  assert.ok(Math.abs(best - second - (second - third)) < 0.01);
-  assert.ok(last > 54 && last < third);
 });
 
 test("more is better: the other way round", () => {
@@ -40,7 +34,6 @@ test("from the median on values are to scale, and the worse half lies beyond it 
   assert.ok(middle - second > 4 * (second - first)); // as far apart as their values
   assert.ok(last - fourth < 2 * (fourth - middle)); // and these as their ranks
   assert.deepEqual(up.ticks.map(({ label }) => label), ["0.95", "median"]);
-  assert.equal(scaleOf(half, many, { height: 96, direction: "maximize", ranked: true }).ticks[0].label, "best");
 });
 
 test("columns are read as they are laid out, wherever values begin", () => {

@@ -71,24 +71,18 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {
-            "kind": self.kind,
-            "proposal": self.proposal,
+        said = {
+            **vars(self),
             "space": None if self.space is None else self.space.to_json(),
             "edits": {n: [a.to_json(), b.to_json()] for n, (a, b) in self.edits.items()},
             "rejected": list(self.rejected),
-            "child": self.child,
-            "note": self.note,
-            "author": self.author,
-            "n": self.n,
-            "probability": self.probability,
-            "volume_kept": self.volume_kept,
             "forecast": None if self.forecast is None else self.forecast.to_json(),
-            **({} if self.chosen is None else {"chosen": dict(self.chosen)}),
-            **({"signed": True} if self.signed else {}),
-            **({} if self.epsilon is None else {"epsilon": self.epsilon}),
-            **({"followed": list(self.followed)} if self.followed else {}),
+            "chosen": None if self.chosen is None else dict(self.chosen),
+            "signed": self.signed or None,
+            "followed": list(self.followed) or None,
         }
+        rare = ("chosen", "signed", "epsilon", "followed")  # left out where there is nothing to say
+        return {name: value for name, value in said.items() if value is not None or name not in rare}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from refine.analysis.analysis import Analysis
 from refine.errors import AnalysisError, DesignError, ReviewError
@@ -32,7 +32,6 @@ from refine.review.worth import Rehearsal, Worth, check_plan, plans_beside, rehe
 from refine.space.given import given_configurations
 from refine.space.parameters import Parameter
 from refine.space.space import Space
-from refine.trials.round_record import Node
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.format import plural
@@ -42,52 +41,11 @@ from refine.utils.provided import provided
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    R = TypeVar("R", bound="_Subject", default=Any)
+    R = TypeVar("R", bound=Any, default=Any)  # a round, which is made above
 else:
     from typing import TypeVar
 
     R = TypeVar("R")
-
-
-class _Subject(Protocol):
-    """What a review needs of the round that it is about; :class:`refine.Round` has it."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def n(self) -> int: ...
-
-    @property
-    def node(self) -> Node: ...
-
-    @property
-    def decisions(self) -> tuple[Decision, ...]: ...
-
-    @property
-    def _led_by(self) -> tuple[Decision, ...]: ...
-
-    def _checks(self, analysis: Analysis, proposal: Proposal, worth: Worth | None) -> Checks: ...
-
-    def report(self, folder: str | Path, *, proposal: Proposal, html: bool) -> Path: ...
-
-    def _keep_proposal(self, proposal: Proposal) -> None: ...
-
-    def _create_child(
-        self,
-        decision: Decision,
-        n: int | None,
-        downsample: float | None,
-        *,
-        shares: Shares,
-        given: Sequence[dict[str, Any]],
-        belief: Mapping[str, Any] | None,
-        design: Any,
-        pruner: Any,
-        advised: int | None,
-    ) -> Self: ...
-
-    def _add_decision(self, decision: Decision) -> None: ...
 
 
 @helped_methods

@@ -82,7 +82,6 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
     step = review.next_step
     return {
         "proposal": proposal.digest,
-        "next_step": step.to_json(),
         "next": next_sentence(step.reasons[:1]),
         "best": best_text(analysis),
         "facts": _other_facts(review),

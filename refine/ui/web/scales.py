@@ -19,7 +19,6 @@ MISSING = 0xFFFF
 """Position of a trial that has none, such as one outside the range."""
 
 _VIEW_TICKS = 4
-_SHARES = ((0.0, "best"), (0.2, "20 %"), (0.5, "50 %"), (1.0, "worst"))
 _MOST = 5  # ticks of an axis, about
 
 
@@ -70,13 +69,11 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
         "high": high,
         "log": log,
         "ticks": axis(low, high, log=log, most=_VIEW_TICKS),
-        "ranks": [{"share": 1 - s if sign > 0 else s, "label": label} for s, label in _SHARES],
         "beyond": beyond,
         "middle": middle if low < middle < high else None,
         "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, most=_VIEW_TICKS),
         "text": f"dots: {metric}, the best at the {best}{', on a logarithmic scale' if log else ''}{more}",
         "middle_text": f"dots: {metric}, the best at the {best}; the worse half by rank",
-        "rank_text": f"dots: rank by {metric}, the best at the {best}",
     }
 
 

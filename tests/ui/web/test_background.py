@@ -110,6 +110,7 @@ def test_a_round_ends_in_order_with_the_server(made, background):
         )  # no lease is left
 
 
+@pytest.mark.nightly
 def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background):
     found = made(n=12).run(progress=False)
     session = Session(found, background=background)

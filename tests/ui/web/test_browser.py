@@ -174,12 +174,11 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
         assert bounds(page, "dropout") != mine
 
 
-def claimed(found, **how):
+def claimed(review):
     """What the page says of a proposal above its panels."""
-    review = found.propose(**how, keep=False)
     assert review.next_step.action.name == "review.accept"
     return [
-        change_sentence(found.space, review.space),
+        change_sentence(review.proposal.old, review.space),
         f"{worth_sentence(review.worth())} {claim_sentence(review.proposal)}",
     ]
 
@@ -193,14 +192,15 @@ def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
     opened, root = seen, looked_at
     slider = opened.get_by_label("Accepted risk of the proposal")
     leaves, name = opened.locator(".refine-leaves"), opened.locator(".refine-risk output")
-    options = root.propose(keep=False).options()
+    review = root.propose(keep=False)
+    options = review.options()
     assert [slider.get_attribute(a) for a in ("min", "max")] == ["0", str(len(options.rows) - 1)]
     assert slider.input_value() == "1"
     assert name.inner_text() == risks_text(options.now)
     assert opened.locator(".refine-risk").get_attribute("title") == terms()["Risk"].plain
     slider.focus()
     last = len(options.rows) - 1
-    for key, at in (("ArrowLeft", 0), ("End", last), ("Home", 0), ("ArrowRight", 1)):
+    for key, at in (("End", last), ("Home", 0), ("ArrowRight", 1)):
         opened.keyboard.press(key)
         option = options.rows[at]
         # At once, before the session has answered.
@@ -211,8 +211,7 @@ def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
         assert opened.evaluate("document.activeElement.getAttribute('aria-label')") == (
             "Accepted risk of the proposal"
         )
-        risk = root.propose(keep=False).proposal.risk if at == 1 else option.risk
-        assert said(opened) == claimed(root, risk=risk)
+        assert said(opened) == claimed(review if at == 1 else review.at(option.risk))
         assert tuple(bounds(opened, "units")) == (option.space["units"].low, option.space["units"].high)
         assert fact(opened, "Space").startswith(percent(option.volume_kept))
         assert opened.locator(".refine-accept").is_enabled()

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 from importlib.resources import files
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from pages import SPACE, point, score, served, settled, until, visit
-from PIL import Image
 
 import refine
-from refine.ui.web.session import Session
 
 pytestmark = pytest.mark.browser
-
-DOCS = Path(__file__).parents[3] / "docs"
 
 
 def curve(p, trial):
@@ -175,30 +167,3 @@ def test_nothing_stands_in_the_way_of_a_screen_reader(browser, family):
             found = page.evaluate("() => axe.run(document.querySelector('.refine'))")
             assert len(found["passes"]) > 20
             assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
-
-
-def test_a_skewed_loss_is_read_by_value_or_by_rank(browser, tree):
-    rng = np.random.default_rng(0)
-    space = refine.Space({"lr": refine.Float(1e-4, 1.0, 12, log=True), "depth": (1, 12, 12)})
-    lr, depth = 10 ** rng.uniform(-4, 0, 10_000), rng.integers(1, 13, 10_000)
-    loss = 0.1 + (np.log10(lr) + 2) ** 2 / 20 + rng.gamma(1, 0.02, 10_000)
-    loss[rng.random(10_000) < 0.05] *= 1e5
-    frame = pd.DataFrame({"lr": lr, "depth": depth, "val_loss": loss, "seconds": 1.0})
-    found = tree.add_frame(frame, space, value="val_loss", direction="minimize", space_filling=True)
-    view = Session(found).handle({"type": "round", "round": found.id})["review"]["view"]
-    assert view["beyond"] > 100
-    with served(found) as running, visit(browser, running.url) as page:
-        ready(page)
-        assert page.locator(".refine-legend").inner_text().endswith("the worse half by rank")
-        labels = page.locator('[data-parameter="lr"] .refine-axis').first.locator("text")
-        *values, middle = labels.all_text_contents()
-        assert middle == "median"
-        assert set(values) <= {t["label"] for t in view["middle_ticks"]}
-        page.get_by_role("button", name="rank", exact=True).click()
-        assert labels.all_text_contents() == ["best", "20 %", "50 %", "worst"]
-        assert page.locator(".refine-legend").inner_text().endswith("the best at the bottom")
-        picture = page.locator('[data-parameter="lr"]').screenshot()
-    image = Image.open(io.BytesIO(picture)).convert("RGB")
-    if os.environ.get("REFINE_GOLDEN"):
-        image.quantize(96).save(DOCS / "images" / "review-page-rank.png", optimize=True)
-    assert (DOCS / "images" / "review-page-rank.png").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -25,6 +26,22 @@ def first_look(tree):
     return made.run(progress=False, check_noise=False)
 
 
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "refine.db"
+    with refine.Tree("question", store=path) as tree:
+        first_look(tree)
+    return path
+
+
+@pytest.fixture
+def tree(request, tmp_path, run_once):
+    if "root" in request.fixturenames:
+        shutil.copy(run_once, tmp_path / "refine.db")
+    with refine.Tree("question", store=tmp_path / "refine.db") as opened:
+        yield opened
+
+
 @pytest.fixture
 def root(tree):
     return first_look(tree)
@@ -36,9 +53,10 @@ def session(root) -> Session:
 
 
 @pytest.fixture(scope="module")
-def looked(tmp_path_factory):
+def looked(tmp_path_factory, run_once):
     """A session on such a round in which nothing is decided."""
-    with refine.Tree("question", store=tmp_path_factory.mktemp("looked") / "refine.db") as tree:
+    path = shutil.copy(run_once, tmp_path_factory.mktemp("looked"))
+    with refine.Tree("question", store=path) as tree:
         yield Session(first_look(tree))
 
 

@@ -13,7 +13,7 @@ import refine
 from refine.report.plots import Plots
 from refine.review import checks
 from refine.ui.web.content import MISSING, PICTURES
-from refine.ui.web.scales import axis
+from refine.ui.web.scales import axis, view_of
 from refine.ui.web.session import Session
 
 SPACE = {"lr": refine.Float(0.001, 1.0, 10, log=True), "optimizer": ["Adam", "SGD"], "epochs": 3}
@@ -202,3 +202,16 @@ def test_a_child_beside_its_parent(tmp_path):
 )
 def test_ticks_are_round_numbers_told_apart(ends, how, labels):
     assert [t["label"] for t in axis(*ends, **how)] == labels
+
+
+def test_of_a_skewed_loss_the_better_half_is_to_scale():
+    rng = np.random.default_rng(0)
+    loss = 0.1 + rng.uniform(-2, 2, 1000) ** 2 / 20 + rng.gamma(1, 0.02, 1000)
+    loss[:50] *= 1e5  # never learned
+    view = view_of(loss, "val_loss", "minimize")
+    assert view["beyond"] >= 50
+    assert view["middle"] == np.median(loss)
+    assert all(view["low"] <= tick["value"] <= view["middle"] for tick in view["middle_ticks"])
+    assert view["text"].startswith("dots: val_loss, the best at the bottom")
+    assert view["text"].endswith("at the edge")
+    assert view["middle_text"].endswith("the worse half by rank")
