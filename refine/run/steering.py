@@ -64,7 +64,7 @@ class Steered:
             if records.columns["state"][i] in rerun
         ]
         self._planned, self._learn = tasks, learn
-        self._unchosen = path[-1].off_design(beside) - len(beside)
+        self._unchosen = max(0, path[-1].off_design(beside) - len(beside))
         # What was stopped is run again to see its end.
         self._free = {t.key for t in tasks} if "pruned" in rerun else set()
         self._shown: dict[tuple[str, int], dict[str, Any]] = {}

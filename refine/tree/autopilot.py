@@ -34,7 +34,9 @@ _RACE = 0.15
 _NOISY = 0.2
 """Noise is large where its standard deviation is more than this share of (best - median)."""
 
-_RACERS = 10
+_RACERS, _LEAST_RACE = 10, 9
+"""How many configurations race, and in how many runs at least: fewer decide nothing."""
+
 _TIMED = 10
 """By so many trials a search grows that has a time to spend."""
 
@@ -58,8 +60,8 @@ def autopilot(
     Decisions are stored as a person's are, by the author ``"autopilot"``.
 
     With ``budget`` one more round spends it, on the space as it is: all its trials are exploit trials, learned from two at
-    a time or, with more ``workers``, as many as run at once. Start from a round of ten trials. Where noise is large the last 15 % are a
-    race of the plausible winners (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide. Called again,
+    a time or, with more ``workers``, as many as run at once. Start from a round of ten trials. Of 60 trials and more, where noise is
+    large, the last 15 % are a race of the plausible winners (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide. Called again,
     it goes on: after an interruption, or with a larger budget. ``propose()`` of that round says which part of the space can go.
 
     Without ``budget`` it runs a number of rounds and accepts each proposal as it is. It stops early when a round left nothing
@@ -77,7 +79,7 @@ def autopilot(
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
         exploit: Share of a child's configurations spent where the optimum is plausible; default 0.5.
         audit: Share spent outside its space; default 0.05.
-        check_noise: As in :meth:`Round.run`.
+        check_noise: As in :meth:`Round.run`; with a budget before there is a race.
         options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
             :meth:`Round.run`.
 
@@ -191,23 +193,25 @@ class _Search:
         """Searches; where noise is large, a race of the plausible winners is the end of it."""
         first = self.first
         if first.node.method != IMPORTED:
-            first.run(check_noise=self.check_noise, **self.options)
+            self._run(first)
         while (missing := LEAST - int(first.trials["value"].notna().sum())) > 0:
             more = min(missing, left_to_run(first, first.space), self.trials - self._spent(first))
             if first.node.method == IMPORTED or more < 1:
                 break
             self._run(first, n=first.n + int(more))
         last = self._until(1 - _RACE)
-        if last.id == first.id or not self._noisy(last):
+        race = round(_RACE * (self.trials if self.seconds == math.inf else self._spent(last) / (1 - _RACE)))
+        if last.id == first.id or race < _LEAST_RACE or not self._noisy(last):
             return self._until(1.0)
-        of = self.trials if self.seconds == math.inf else self._spent(last) / (1 - _RACE)
         tree = TreeRecord()
         tree._context = first.context
-        confirm(tree, max(1, round(_RACE * of)), _RACERS, **self.options)
+        confirm(tree, race, _RACERS, **self.options)
         return last
 
     def _noisy(self, last: Round) -> bool:
         """Whether noise hides much of what the best value is above the median of the first round."""
+        if self.check_noise:
+            last.run(**self.options)  # its best runs again
         known, even = last.analyze(), np.median(self.first.trials["value"].dropna())
         return bool(known.noise.sd > _NOISY * (known.y.max() - known.sign * even))
 
@@ -236,7 +240,6 @@ class _Search:
         return self._run(last, n=max(n, last.n), **ending)
 
     def _run(self, current: Round, **more: Any) -> Round:
-        # Another look at the noise is not in the budget.
         return current.run(check_noise=False, **self.options, **more)
 
     def _spent(self, current: Round) -> int:

@@ -92,11 +92,10 @@ def test_a_race_is_the_end_where_noise_is_large(tree):
     def noise(params, trial):
         return np.random.default_rng(trial.seed).normal(0, 1)
 
-    first = tree.add_round(SPACE, noise, n=10, seed=3)
-    last = refine.autopilot(first, budget=20, progress=False)
-    assert 18 <= ran(tree) <= 20
-    assert len(last.trials) <= 7
-    assert sum(len(r.replicates) for r in tree.rounds) >= 1
+    first = tree.add_round(SPACE, noise, n=60, seed=3)
+    last = refine.autopilot(first, budget=74, progress=False)
+    assert len(last.trials) == 3
+    assert 3 <= sum(len(r.replicates) for r in tree.rounds) <= 11
 
 
 @pytest.mark.slow
@@ -130,7 +129,7 @@ def test_a_time_is_a_budget(tree):
     refine.autopilot(first, budget=timedelta(microseconds=1), progress=False)
     assert len(tree) == 1  # a first round runs to its end
     assert len(first.trials) == 10
-    assert len(first.replicates) <= 4
+    assert first.replicates.empty
 
 
 @pytest.mark.parametrize("what", [{"n": 20}, {"rounds": 3}, {"risk": 0.1}, {"exploit": 0.5}, {"audit": 0.0}])
