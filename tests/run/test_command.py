@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -189,6 +190,38 @@ def test_all_that_a_program_started_ends_with_its_worker_and_its_coordinator(tmp
         assert count_of(0)
     finally:
         process.kill()
+
+
+@pytest.mark.nightly
+def test_an_assistant_s_server_ends_its_program_too(tmp_path, program):
+    pytest.importorskip("mcp")
+    _, count_of = program
+    text = f"{tmp_path / 't.sh'} {{x}}"
+    with refine.Tree("q", store=tmp_path / "r.db") as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 9)}, refine.Command(text), n=3)
+    words = ["-m", "refine", "mcp", str(tmp_path / "r.db"), "--command", text, "--budget", "3"]
+    process = subprocess.Popen(
+        [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    who = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    call = {"name": "run", "arguments": {"round_id": root.id, "trials": 1}}
+    for i, (method, params) in enumerate(
+        {"initialize": who, "notifications/initialized": {}, "tools/call": call}.items()
+    ):
+        number = {} if method.startswith("notifications") else {"id": i}
+        print(
+            json.dumps({"jsonrpc": "2.0", **number, "method": method, "params": params}),
+            file=process.stdin,
+            flush=True,
+        )
+    try:
+        assert count_of(OF_ONE)
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM
+        assert count_of(0)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_what_a_program_leaves_running_ends_with_it(tmp_path, program):
