@@ -111,13 +111,9 @@ def _whole(answer: str) -> int:
     return int(answer)
 
 
-def _in_notebook() -> bool:
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return type(shell).__name__ == "ZMQInteractiveShell"
-
-
 def _show(page: Page) -> None:
-    if _in_notebook():
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if type(shell).__name__ == "ZMQInteractiveShell":  # a notebook's
         from IPython.display import HTML, display
 
         display(HTML(to_html(page)))

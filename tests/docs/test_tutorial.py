@@ -45,7 +45,6 @@ def test_every_cell_runs_and_objects_show_themselves_as_tables(
     pictures = [source for source, found in shown.items() if any("image/png" in o for o in found)]
     assert sum(".plot." in source for source in pictures) >= 5
     guided = next(cell for cell in code if "refine.guide" in cell.source)
-    assert any("image/png" in o for o in outputs(guided))  # the parameter that was looked at
     assert "review.accept" in html[guided.source]  # what it called
     assert (tmp_path / "reports" / "tutorial.html").is_file()
     if os.environ.get("REFINE_GOLDEN"):

@@ -128,13 +128,12 @@ def propose(
     """Propose bounds for the next round, and keep the proposal for a decision."""
     with at.round() as found:
         review = found.propose(risk, epsilon)
-        if out.as_json:
-            step, menu = review.next_step.to_json(), review.options().to_json()
-            worth = None if review._worth is None else review._worth.to_json()
-            said = {**review.proposal.to_dict(), "page": review.page().to_dict()}
-            put_json({"next_step": step, "worth": worth, **said, "options": menu})
+        if not out.as_json:
+            out.put(review)
             return
-        out.put(review)
+        parts = {"next_step": review.next_step, "worth": review._worth, "options": review.options()}
+        data = {name: None if part is None else part.to_json() for name, part in parts.items()}
+        put_json({**data, **review.proposal.to_dict(), "page": review.page().to_dict()})
 
 
 @command(DECIDE)

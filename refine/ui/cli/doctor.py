@@ -6,7 +6,8 @@ import importlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -22,17 +23,11 @@ _LEAST_DISK = 1e9
 
 
 class Probe(NamedTuple):
-    """One thing that was looked at.
-
-    Attributes:
-        what: The thing.
-        verdict: ``"good"``, ``"warn"`` or ``"bad"``.
-        says: What was found, and what to do about it.
-    """
+    """One thing that was looked at."""
 
     what: str
-    verdict: str
-    says: str
+    verdict: str  # "good", "warn" or "bad"
+    says: str  # what was found, and what to do about it
 
 
 @command(LOOK)
@@ -45,13 +40,15 @@ def doctor(
 ) -> None:
     """Check that what refine needs works here; exit code 3 where something does not."""
     probes = [*_machine(), *_packages()]
-    if not quick:
-        probes += [*_keras(), _workers()]
+    looks: dict[str, Callable[[], Iterable[Probe]]] = {} if quick else {"Keras": _keras, "workers": _workers}
     if store is not None:
+        looks["store"] = partial(_store, store)
+    for what, look in looks.items():
         try:
-            probes += _store(store)
-        except RefineError as error:
-            probes.append(Probe("store", "bad", str(error)))
+            probes += look()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is what the person must know
+            kind = "" if isinstance(error, RefineError) else f"{type(error).__name__}: "
+            probes.append(Probe(what, "bad", f"{kind}{error}"))
     worst = any(probe.verdict == "bad" for probe in probes)
     if out.as_json:
         put_json([probe._asdict() for probe in probes])
@@ -102,15 +99,11 @@ def _packages() -> Iterator[Probe]:
 def _keras() -> Iterator[Probe]:
     if not is_there("keras"):
         return
-    try:
-        from refine.keras._backend import BACKEND, devices, quietly
+    from refine.keras._backend import BACKEND, devices, quietly
 
-        versions = [importlib.import_module(name).__version__ for name in ("keras", BACKEND)]
-        with quietly():  # looking for devices, TensorFlow complains of those that are not there
-            seen = ", ".join(devices())
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is what the person must know
-        yield Probe("Keras", "bad", f"can't be imported: {type(error).__name__}: {error}")
-        return
+    versions = [importlib.import_module(name).__version__ for name in ("keras", BACKEND)]
+    with quietly():  # looking for devices, TensorFlow complains of those that are not there
+        seen = ", ".join(devices())
     fast = BACKEND == "tensorflow"
     more = "" if fast else "; refine.keras.fit is model.fit there, and faster with KERAS_BACKEND=tensorflow"
     says = f"{versions[0]} on {BACKEND} {versions[1]}, {seen}{more}"
@@ -121,18 +114,14 @@ def _objective(params: dict[str, float]) -> float:
     return params["x"]
 
 
-def _workers() -> Probe:
+def _workers() -> Iterator[Probe]:
     import refine
 
     with tempfile.TemporaryDirectory() as folder, refine.Tree("doctor", Path(folder) / "doctor.db") as tree:
-        tried = tree.add_round({"x": (0.0, 1.0, 4)}, _objective, n=4)
-        try:
-            tried.run(workers=2, progress=False)
-        except Exception as error:  # noqa: BLE001  # as above
-            return Probe("workers", "bad", f"two can't be started: {error}")
+        tried = tree.add_round({"x": (0.0, 1.0, 4)}, _objective, n=4).run(workers=2, progress=False)
         done = int((tried.trials["state"] == "complete").sum())
-    verdict = "good" if done == 4 else "bad"
-    return Probe("workers", verdict, f"two subprocesses ran {done} of 4 trials into a store of their own")
+    says = f"two subprocesses ran {done} of 4 trials into a store of their own"
+    yield Probe("workers", "good" if done == 4 else "bad", says)
 
 
 def _store(store: str) -> Iterator[Probe]:

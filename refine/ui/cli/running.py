@@ -235,11 +235,14 @@ def confirm(
 ) -> None:
     """Run the plausible winners again under new seeds until it is decided which to hand over. Run again, it goes on."""
     with at.tree() as tree:
-        won = tree.winner()
         with out.alone():
-            called = how.on(None if won is None else tree[won.round])
-            confirmed = tree.confirm(budget, top, progress=not quiet, **called)
+            confirmed = tree.confirm(budget, top, progress=not quiet, **how.on(_winning(tree)))
         out.put(confirmed)
+
+
+def _winning(tree: refine.Tree) -> Round | None:
+    won = tree.winner()
+    return None if won is None else tree[won.round]
 
 
 @command(RUN)
@@ -261,8 +264,7 @@ def holdout(
                 found = chosen(tree[which])
                 opening = found.open_holdout(top, **said, **how.on(found))
             else:
-                won = tree.winner()
-                opening = tree.open_holdout(**said, **how.on(None if won is None else tree[won.round]))
+                opening = tree.open_holdout(**said, **how.on(_winning(tree)))
         out.put(opening)
 
 

@@ -25,7 +25,7 @@ from refine.errors import Hinted, ObjectiveError, RefineError, RefineWarning, sh
 from refine.ui.cli.completion import complete_rounds, complete_trees
 from refine.ui.cli.spelling import OBJECTIVE, ROUND, STORE, TREE, forget, in_shell, remember
 from refine.utils.action import Action
-from refine.utils.display import Block, Cell, Facts, Items, Page, Shown, Text, to_rich, to_text
+from refine.utils.display import Cell, Facts, Items, Page, Shown, Text, to_rich, to_text
 from refine.utils.objects import found_object, is_import_path, is_installed, named_object
 
 if TYPE_CHECKING:
@@ -353,9 +353,8 @@ def show(page: Page, *calls: Action | str) -> None:
     """Prints a page, in colours at a terminal, with what one would type in place of what one would call."""
     from rich.console import Console
 
-    typed = [call if isinstance(call, str) else in_shell(call) for call in calls or page.calls]
-    commands = tuple(text for text in typed if text.startswith("refine "))
-    page = replace(page, blocks=tuple(map(_in_shell, page.blocks)), calls=commands, folds=())
+    commands = tuple(text for text in _in_shell(calls or page.calls) if text.startswith("refine "))
+    page = replace(page, blocks=_in_shell(page.blocks), calls=commands, folds=())
     # Values come from people and objectives: nothing in them is markup.
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
@@ -364,20 +363,15 @@ def show(page: Page, *calls: Action | str) -> None:
         say(to_text(page))
 
 
-def _in_shell(block: Block) -> Block:
-    """A block whose calls are commands."""
-
-    def typed(said: Cell | str) -> Cell:
-        cell = said if isinstance(said, Cell) else Cell(said)
-        return cell._replace(call=in_shell(cell.call)) if isinstance(cell.call, Action) else cell
-
-    if isinstance(block, Text) and isinstance(block.call, Action):
-        return replace(block, call=in_shell(block.call))
-    if isinstance(block, Facts):
-        return Facts(tuple((word, typed(said)) for word, said in block.rows))
-    if isinstance(block, Items):
-        return replace(block, items=tuple(map(typed, block.items)))
-    return block
+def _in_shell(part: Any) -> Any:
+    """Part of a page, its calls as commands."""
+    if isinstance(part, Action):
+        return in_shell(part)
+    if isinstance(part, Cell):
+        return part._replace(call=_in_shell(part.call))
+    if isinstance(part, Text | Facts | Items):
+        return replace(part, **{f.name: _in_shell(getattr(part, f.name)) for f in fields(part)})
+    return tuple(map(_in_shell, part)) if isinstance(part, tuple) else part
 
 
 def put_json(data: Any) -> None:
