@@ -6,7 +6,6 @@ for a stated time at most. What was not sent is in the store all the same, and c
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import os
@@ -16,7 +15,6 @@ import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,11 +73,10 @@ class Tracker(ABC):
         if isinstance(patience, bool) or not isinstance(patience, int | float) or not 0 <= patience <= 86400:
             raise DesignError(f"patience must be a number of seconds between 0 and a day, got {patience!r}")
         self._patience, self._report = float(patience), report
-        self._jobs: queue.SimpleQueue[tuple[Callable[[Any], None], Any] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._unsent = self._in_a_row = 0
-        self._over = False
-        self._error = ""
+        self._asked, self._error = 0, ""
+        self._arrived: list[FinishedTrial] = []
 
     @abstractmethod
     def opened(self, facts: RoundFacts) -> None:
@@ -95,14 +92,16 @@ class Tracker(ABC):
 
     def start(self, round_: Round) -> None:
         """Begins to send a round; called by :meth:`refine.Round.run`, as are :meth:`trial` and :meth:`end`."""
-        self._unsent = self._in_a_row = 0
-        self._over, self._error = False, ""
-        self._thread = threading.Thread(target=self._serve, daemon=True, name=f"refine-{self.name}")
+        # A thread that hung in an earlier call keeps its own queue and list.
+        self._asked, self._arrived, self._error, self._jobs = 0, [], "", queue.SimpleQueue()
+        given: dict[str, Any] = {"daemon": True, "name": f"refine-{self.name}"}
+        self._thread = threading.Thread(target=self._serve, args=(self._jobs, self._arrived), **given)
         self._thread.start()
         self._jobs.put((self.opened, _facts_of(round_)))
 
     def trial(self, trial: FinishedTrial) -> None:
         """Sends a trial."""
+        self._asked += 1
         self._jobs.put((self.ended, trial))
 
     def end(self, round_: Round) -> None:
@@ -123,14 +122,12 @@ class Tracker(ABC):
             self._jobs.put(None)
             if self._thread is not None:
                 self._thread.join(self._patience)
-                self._over = True
                 if self._thread.is_alive():
                     self._error = self._error or f"no answer within {self._patience:g} s"
-                    self._drop()
                 self._thread = None
         if self._error:
             warn(
-                f"{self.name}: {plural(self._unsent, 'trial')} of round {round_.id} may be missing there ({self._error}); all are in "
+                f"{self.name}: {plural(self._asked - len(self._arrived), 'trial')} of round {round_.id} may be missing there ({self._error}); all are in "
                 "the store, and send(round) of the tracker sends them again"
             )
 
@@ -141,26 +138,18 @@ class Tracker(ABC):
             self.trial(trial)
         self.end(round_)
 
-    def _drop(self) -> None:
-        """Empties the queue, and counts the trials in it."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                job = self._jobs.get_nowait()
-                self._unsent += job is not None and job[0] == self.ended
-
-    def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
+    def _serve(self, jobs: queue.SimpleQueue[Any], arrived: list[FinishedTrial]) -> None:
+        in_a_row = 0
+        while (job := jobs.get()) is not None and self._thread is threading.current_thread():
             call, argument = job
             try:
-                if self._over or self._in_a_row >= _IN_A_ROW:
-                    self._unsent += call == self.ended
-                    continue
-                call(argument)
-                self._in_a_row = 0
+                if in_a_row < _IN_A_ROW:
+                    call(argument)
+                    in_a_row = 0
+                    arrived += [argument] * (call == self.ended)
             except Exception as error:  # noqa: BLE001  # whatever a server's client raises
                 _log.warning("%s", self.name, exc_info=True)
-                self._in_a_row += 1
-                self._unsent += call == self.ended
+                in_a_row += 1
                 self._error = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
