@@ -66,12 +66,12 @@ def source() -> str:
 @cache
 def terms() -> dict[str, Term]:
     """Every term by its name, in the glossary's order."""
-    found = {}
+    known = {}
     for part in re.split(r"^### ", source(), flags=re.MULTILINE)[1:]:
         name, _, rest = part.partition("\n")
         text = re.split(r"^## ", rest, flags=re.MULTILINE)[0].strip()
-        found[name] = Term(name, _LINK.sub(r"\1", _PAGE_LINK.sub("", text)))
-    return found
+        known[name] = Term(name, _LINK.sub(r"\1", _PAGE_LINK.sub("", text)))
+    return known
 
 
 @cache

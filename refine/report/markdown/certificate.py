@@ -113,8 +113,8 @@ def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
     return published(folder / name, title, head, evidence)
 
 
-def _holdout(found: HoldoutResult) -> str:
-    first = found.table.iloc[0]
+def _holdout(result: HoldoutResult) -> str:
+    first = result.table.iloc[0]
     models, sd = plural(int(first["runs"]), "model"), float(first["sd"])
     spread = f" (deviation {score(sd)})" if math.isfinite(sd) else ""
     return f"On the hold-out it has {score(float(first['holdout']))}, the mean of {models} that were trained anew{spread}."

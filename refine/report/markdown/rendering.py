@@ -119,11 +119,11 @@ def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Ra
     return table(Grid(texts[0], tuple(texts[1:])))
 
 
-def table(found: Grid) -> Raw:
+def table(grid: Grid) -> Raw:
     """A table as markdown, its cells escaped."""
-    rows = [found.head, *([c.text if isinstance(c, Cell) else c for c in row] for row in found.rows)]
+    rows = [grid.head, *([c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows)]
     lines = [[escape(c) or "-" for c in row] for row in rows]
-    rule = "|".join([" --- "] * len(found.head))
+    rule = "|".join([" --- "] * len(grid.head))
     body = [f"| {' | '.join(row)} |" for row in lines]
     return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))
 
@@ -204,12 +204,12 @@ def slug(name: str, taken: set[str]) -> str:
     File systems may ignore case, so that names must differ in more than that.
     """
     base = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "parameter"
-    found, count = base, 1
-    while found.lower() in taken:
+    name_part, count = base, 1
+    while name_part.lower() in taken:
         count += 1
-        found = f"{base}-{count}"
-    taken.add(found.lower())
-    return found
+        name_part = f"{base}-{count}"
+    taken.add(name_part.lower())
+    return name_part
 
 
 def _longest_run(text: str) -> int:
@@ -248,9 +248,9 @@ def _drawn(report: Path, figure: Figure) -> Raw:
     return Raw(f"![{escape(figure.description)}]({report.stem}/{figure.name}.png)")
 
 
-def numbered(found: Round) -> str:
+def numbered(round_: Round) -> str:
     """What the files of a round are called: its number in the tree, the oldest being 1, and its id."""
-    return f"{list(found.context.nodes).index(found.id) + 1}-{found.id}"
+    return f"{list(round_.context.nodes).index(round_.id) + 1}-{round_.id}"
 
 
 def written(write: Callable[[Path], Path], folder: str | Path, html: bool) -> Path:

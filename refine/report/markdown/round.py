@@ -89,7 +89,6 @@ if TYPE_CHECKING:
     from refine.review.decision import Decision
     from refine.run.holdout import HoldoutResult
     from refine.space.parameters import Parameter
-    from refine.trials.round_record import Node
     from refine.utils.display import Page
 
 _BEST = 10  # trials in the table of the best
@@ -296,8 +295,8 @@ def what_ran(facts: Facts) -> Section:
     if len(facts.codes) > 1:
         mixed = f"its trials ran {len(facts.codes)} versions of the code. Differences between trials may come from the code and not from the parameters."
         parts.append(Raw(f"> **A mixed round**: {mixed}"))
-    if spread := spread_text(facts.spread):
-        said = escape(f"{spread}. Differences between trials may come from these too.")
+    if apart := spread_text(facts.spread):
+        said = escape(f"{apart}. Differences between trials may come from these too.")
         parts.append(Raw(f"> **Several environments**: {said}"))
     if facts.environment:
         versions = values_table(["what", "version"], sorted(facts.environment.items()))
@@ -397,7 +396,7 @@ def densities(facts: Facts) -> Section | None:
         return None
     # What was proposed and turned down is shown as well: its evidence is what the decision was about.
     proposed = {c.name for c in facts.proposal.changes if c.kind != "keep"} if facts.proposal else set()
-    matter = {name for name, found in analysis.findings.items() if found.verdict == MATTERS}
+    matter = {name for name, finding in analysis.findings.items() if finding.verdict == MATTERS}
     relevant = [e.name for e in analysis.ranked if e.name in {*matter, *new, *proposed}]
     shown = relevant or [e.name for e in analysis.ranked[:2]]
     taken: set[str] = set()
@@ -503,18 +502,18 @@ def front_section(facts: Facts) -> Section | None:
         Goal(Metric.parse(metric)._replace(subject_to=constraints), direction, node.allow_degenerate)
         for metric, direction in [(node.metric, node.direction), *node.goals]
     ]
-    found = front_rows(facts.table, goals, node.space)
-    if not len(found):
+    front = front_rows(facts.table, goals, node.space)
+    if not len(front):
         return None
     titles = [str(goals[0].metric), *(metric_title(goal.metric.name, node.space) for goal in goals[1:])]
-    names = [n for n in node.space.varied if n in found.columns]
+    names = [n for n in node.space.varied if n in front.columns]
     rows = [
-        [*(score(float(found[t].iloc[i])) for t in titles), *(value_text(found[n].iloc[i]) for n in names)]
-        for i in range(min(_FRONT, len(found)))
+        [*(score(float(front[t].iloc[i])) for t in titles), *(value_text(front[n].iloc[i]) for n in names)]
+        for i in range(min(_FRONT, len(front)))
     ]
     head = [*(f"{goal.metric} ({goal.direction})" for goal in goals), *names]
-    told = f"{plural(len(found), 'trial')}, none of which another one of this round beats in every goal. What follows about the best is about the first goal."
-    rest = f"{len(found) - _FRONT} more are on the front." if len(found) > _FRONT else None
+    told = f"{plural(len(front), 'trial')}, none of which another one of this round beats in every goal. What follows about the best is about the first goal."
+    rest = f"{len(front) - _FRONT} more are on the front." if len(front) > _FRONT else None
     draw = partial(figures.front, facts.table, goals, node.space)
     figure = Figure("Trials by two goals, with the front", "front", draw)
     return Section("The front", (told, values_table(head, rows), rest, figure))
@@ -522,18 +521,18 @@ def front_section(facts: Facts) -> Section | None:
 
 def against_parent(facts: Facts) -> Section | None:
     """What differs from the parent, in words and as a figure of both populations; ``None`` of a root."""
-    if (found := facts.comparison) is None:
+    if (comparison := facts.comparison) is None:
         return None
-    caution = None if found.populations is None else CAUTION
-    return Section("Against its parent", (found.page(), populations_figure(found), caution))
+    caution = None if comparison.populations is None else CAUTION
+    return Section("Against its parent", (comparison.page(), populations_figure(comparison), caution))
 
 
-def populations_figure(found: Comparison) -> Figure | None:
+def populations_figure(comparison: Comparison) -> Figure | None:
     """Both populations of a comparison; ``None`` where they can't be compared."""
-    if found.populations is None:
+    if comparison.populations is None:
         return None
-    first, metric = found.rounds[0], found.rounds[0].metric
-    draw = partial(figures.edf, populations(found.rounds), metric, first.direction)
+    first, metric = comparison.rounds[0], comparison.rounds[0].metric
+    draw = partial(figures.edf, populations(comparison.rounds), metric, first.direction)
     return Figure(f"Distribution of {metric} in both rounds", "populations", draw)
 
 
@@ -587,7 +586,7 @@ EVIDENCE = (
 
 @provides("round.report")
 def write_round(
-    found: Round,
+    round_: Round,
     folder: Path,
     proposal: Proposal | None,
     html: bool,
@@ -598,79 +597,79 @@ def write_round(
     With ``by_id`` the files have the round's id for a name, as in an exported tree, where they stay the same whatever is
     said of the round and whichever number it has.
     """
-    facts = gather(found, proposal)
+    facts = gather(round_, proposal)
     if not by_id:
-        facts = replace(facts, name=numbered(found))
+        facts = replace(facts, name=numbered(round_))
     return written(partial(round_report, facts), folder, html)
 
 
-def gather(found: Round, proposal: Proposal | None = None) -> Facts:
+def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
     """Everything a report of a round says; of proposals by default the one decided upon last, else the last one stored, else none."""
-    found = found._at_once()
-    home, stored = found.context, found._stored
-    decisions = found.decisions
+    round_ = round_._at_once()
+    home, stored = round_.context, round_._stored
+    decisions = round_.decisions
     if proposal is None:
         kept = home.reader.proposals(stored.pk)
         decided = [d.proposal for d in decisions if d.proposal in kept]
         chosen = decided[-1] if decided else next(reversed(kept), None)
         proposal = None if chosen is None else Proposal.from_json(json.loads(kept[chosen]))
     try:
-        analysis = found.analyze()
+        analysis = round_.analyze()
     except AnalysisError:
         analysis = None  # too few trials yet: the report says what ran
-    review = _review(found, proposal, analysis)
+    review = _review(round_, proposal, analysis)
     options = None if review is None else review.options()
     optimism = None
     with contextlib.suppress(AnalysisError):  # nothing can be called best yet
-        optimism = read_optimism(found.context.reader, found._stored.pk, found.goal, analysis, 0)
+        optimism = read_optimism(round_.context.reader, round_._stored.pk, round_.goal, analysis, 0)
     checks = None
     if analysis is not None:
         with contextlib.suppress(AnalysisError):  # no trial may be called best
-            checks = found.checks(analysis, proposal) if review is None else review.checks()
-    curves = read_curves(*found._judged, None if analysis is None else analysis.noise.sd)
+            checks = round_.checks(analysis, proposal) if review is None else review.checks()
+    curves = read_curves(*round_._judged, None if analysis is None else analysis.noise.sd)
     records = home.reader.records([stored.pk])
     ran_on = home.reader.ran_on(stored.pk)
-    environments = [found for found, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
+    environments = [packages for packages, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
     return Facts(
         tree=home.name,
-        node=found.node,
-        ancestors=tuple(n.id for n in found.path[:-1]),
+        node=round_.node,
+        ancestors=tuple(n.id for n in round_.path[:-1]),
         n=stored.n,
         analysis=analysis,
         proposal=proposal,
         options=options,
         decisions=decisions,
-        table=_trials(found, records.columns["error"]),
+        table=_trials(round_, records.columns["error"]),
         codes=versions_of(records.columns["code"]),
         environment=environments[0] if environments else {},
         spread=spread(ran_on),
-        reproduce=reproduce(found),
+        reproduce=reproduce(round_),
         store=home.store.name,
-        comparison=None if found.parent is None else difference(found.parent, found),
+        comparison=None if round_.parent is None else difference(round_.parent, round_),
         optimism=optimism,
         curves=curves,
-        holdout_results=found.holdout_results,
+        holdout_results=round_.holdout_results,
         checks=checks,
-        before=found._best_before(),
-        winner=found.recommend(),
+        before=round_._best_before(),
+        winner=round_.recommend(),
         glance=None if review is None else review.page(),
     )
 
 
-def _trials(found: Round, errors: list[Any]) -> pd.DataFrame:
+def _trials(round_: Round, errors: list[Any]) -> pd.DataFrame:
     """The trials with what went wrong; of those that somebody left out with the reason."""
-    frame, why = found.trials.assign(error=errors), found.marks
+    frame, why = round_.trials.assign(error=errors), round_.marks
     out = why.index[why["excluded"].notna()]
     frame.loc[out, "error"] = [f"{why['excluded'][i]} ({why['author'][i]})" for i in out]
     return frame
 
 
-def _review(found: Round, proposal: Proposal | None, analysis: Analysis | None) -> Review | None:
+def _review(round_: Round, proposal: Proposal | None, analysis: Analysis | None) -> Review | None:
     """The review of a proposal; ``None`` without one, or where trials have come since it was proposed."""
     if proposal is None or analysis is None or proposal.evidence != analysis.digest:
         return None
     if proposal.posterior is not None:
-        return Review(found, proposal, analysis)
+        return Review(round_, proposal, analysis)
     with contextlib.suppress(ReviewError):  # read from the store, without its posterior
-        return found.review(proposal)
+        return round_.review(proposal)
     return None

@@ -17,32 +17,32 @@ from refine.trials.metric import FUNCTION
 from refine.trials.round_record import OPTUNA, Node
 
 
-def reproduce(found: Round) -> str:
+def reproduce(round_: Round) -> str:
     """Python that makes the round again, ancestors first, given its objective."""
     lines = ["import refine", "from refine import Categorical, Float, Integer, Space", ""]
-    values = (v for node in found.path for p in node.space.values() for v in p.grid)
+    values = (v for node in round_.path for p in node.space.values() for v in p.grid)
     imports = sorted(modules(values) - {"__main__"})
-    imports += ["pandas"] if found.path[0].method == IMPORTED else []
+    imports += ["pandas"] if round_.path[0].method == IMPORTED else []
     lines += [f"import {module}" for module in imports]
-    name = found.path[0].objective
-    lines.append(objective_line(name, with_data=found.path[0].data is not None))
+    name = round_.path[0].objective
+    lines.append(objective_line(name, with_data=round_.path[0].data is not None))
     called = "" if name.startswith(UNNAMED) else f", objective=objective, name={name!r}"
-    kind, _, function = found.path[0].metric.partition(":")
-    metric = repr(found.path[0].metric)
+    kind, _, function = round_.path[0].metric.partition(":")
+    metric = repr(round_.path[0].metric)
     if kind == FUNCTION:
         metric = function.rpartition(".")[2]
         lines.append(f"from your_script import {metric}")
     lines.append("")
-    lines.append(f'tree = refine.Tree({found.context.name!r}, store="again.db")')
-    stored = found.context.nodes
-    node_of = {node.id: node for node in found.path}
-    for i, node in enumerate(found.path):
+    lines.append(f'tree = refine.Tree({round_.context.name!r}, store="again.db")')
+    stored = round_.context.nodes
+    node_of = {node.id: node for node in round_.path}
+    for i, node in enumerate(round_.path):
         lines += ["", f"space = {space_code(node.space)}"]
         n, first = stored[node.id].n, stored[node.id].first
         # What is drawn beside the design was drawn when the round was made, and stays what it is when it grows.
         drawn = bool(node.exploit or node.audit) and first < n
         size = f"n={first if drawn else n}"
-        given = _given(found, stored[node.id].pk)
+        given = _given(round_, stored[node.id].pk)
         if node.method == IMPORTED:
             lines += [
                 "# Finished elsewhere: trials.csv of the exported tree, or the study; other rows make another round.",
@@ -77,7 +77,7 @@ def reproduce(found: Round) -> str:
                 f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{given}{previous}"
                 f"{_belief(node)})"
             )
-        if found.path[0].method != IMPORTED:
+        if round_.path[0].method != IMPORTED:
             lines.append(f"assert round.id == {node.id!r}")
         options = (["objective=objective"] if name.startswith(UNNAMED) else []) + (
             [f"n={n}"] if drawn else []
@@ -93,8 +93,8 @@ def _goals_code(node: Node, metric: str) -> str:
     return f"[{', '.join([first, *(f'refine.Goal({m!r}, {d!r})' for m, d in node.goals)])}]"
 
 
-def _given(found: Round, pk: int) -> str:
-    beside = [b for b in found.context.reader.beside(pk) if b.origin == "given"]
+def _given(round_: Round, pk: int) -> str:
+    beside = [b for b in round_.context.reader.beside(pk) if b.origin == "given"]
     first = [b for b in beside if b.baseline]
     others = [configuration_code(b.configuration) for b in beside if not b.baseline]
     said = (

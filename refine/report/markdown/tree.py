@@ -136,29 +136,29 @@ def _figures(rounds: Sequence[RoundOverview], winner: str | None) -> list[Figure
 
 def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> Section:
     """One round: the decision that led to it, what ran, what became of the decision's claim, and what it taught."""
-    found, node, best = each.round, each.round.node, each.best if each.comparable else None
+    round_, node, best = each.round, each.round.node, each.best if each.comparable else None
     parts: list[Part] = []
-    if entry is not None and found.parent is not None:
-        parts += decision_parts(entry.decision, found.parent.space, entry.proposal)
+    if entry is not None and round_.parent is not None:
+        parts += decision_parts(entry.decision, round_.parent.space, entry.proposal)
         if entry.proposal is not None:
             folds = [fold for fold in entry.proposal.page().folds if fold.why]
             parts.append(Section("Why it was proposed", tuple(opened(folds))))
     elif node.note.strip():
         parts.append(quote(node.note))
     of = "finished elsewhere" if node.method == IMPORTED else f"of {node.space.size:,} configurations"
-    seconds = np.asarray(found.trials["seconds"], dtype=float)
+    seconds = np.asarray(round_.trials["seconds"], dtype=float)
     took = f", {duration(float(np.nansum(seconds)))} of computing" if np.isfinite(seconds).any() else ""
     line = f"{counted(each.states) or 'not run'}, {of}{took}."
     if best is not None:
         at = join([f"{n} = {value_text(best[n])}" for n in node.space.varied])
-        line += f" The best observed {found.metric} is {score(best['value'])}{', with ' + at if at else ''}."
+        line += f" The best observed {round_.metric} is {score(best['value'])}{', with ' + at if at else ''}."
     parts.append(line)
     if entry is not None:
         parts.append(f"Outcome: {entry_sentences(entry)}")
     with contextlib.suppress(AnalysisError):  # too few trials yet
-        if told and (taught := seen(found.analyze())):
+        if told and (taught := seen(round_.analyze())):
             parts.append(Items(tuple(taught[:_SEEN]), numbered=True))
-    for d in found.decisions:
+    for d in round_.decisions:
         if d.kind == "declined":
             note = f": {d.note}" if d.note.strip() else "."
             parts.append(f"A proposal on it was declined{by(d.author)}{note}")
@@ -166,9 +166,11 @@ def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> S
 
 
 @provides("comparison.report")
-def write_comparison(found: Comparison, folder: Path, html: bool) -> Path:
+def write_comparison(comparison: Comparison, folder: Path, html: bool) -> Path:
     """Writes the report of a comparison: see :meth:`refine.tree.comparison.Comparison.report`."""
-    title = Raw(f"Rounds {code(found.a)} and {code(found.b)} of {escape(found.rounds[0].context.name)}")
-    head: list[Part] = [found.page(), populations_figure(found)]
-    name = f"compare-{found.a}-{found.b}.md"
+    title = Raw(
+        f"Rounds {code(comparison.a)} and {code(comparison.b)} of {escape(comparison.rounds[0].context.name)}"
+    )
+    head: list[Part] = [comparison.page(), populations_figure(comparison)]
+    name = f"compare-{comparison.a}-{comparison.b}.md"
     return written(lambda where: published(where / name, title, head), folder, html)

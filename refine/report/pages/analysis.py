@@ -114,39 +114,39 @@ def _at(name: str, parameter: Parameter, value: Any) -> str:
     return text if speaks else f"{name} {text}"
 
 
-def _short_row(e: ParameterEvidence, found: f.Finding) -> tuple[str | Cell, ...]:
+def _short_row(e: ParameterEvidence, finding: f.Finding) -> tuple[str | Cell, ...]:
     """What a parameter does, where its good trials are frequent, and how clear that is."""
-    clear = Cell("clear", "good") if e.q <= _CLEAR else "seen" if found.verdict == f.MATTERS else ""
-    ends = [level_text(e.parameter, e.parameter.grid[i]) for i in found.rich[:1] + found.rich[-1:]]
+    clear = Cell("clear", "good") if e.q <= _CLEAR else "seen" if finding.verdict == f.MATTERS else ""
+    ends = [level_text(e.parameter, e.parameter.grid[i]) for i in finding.rich[:1] + finding.rich[-1:]]
     good = f"good at {' to '.join(dict.fromkeys(ends))}" if ends else ""
-    return Cell(e.name, "strong"), _effect(found), good, clear
+    return Cell(e.name, "strong"), _effect(finding), good, clear
 
 
-def _effect(found: f.Finding) -> str:
+def _effect(finding: f.Finding) -> str:
     """What a parameter does, in a few words: ``falls with it``, ``SGD 0.08 below Adam``, ``trials fail``."""
-    by_code = {r.code: r.values for r in found.reasons}
+    by_code = {r.code: r.values for r in finding.reasons}
     if "trend" in by_code:
-        return f"{by_code['trend']['metric']} {found.shape} with it"
+        return f"{by_code['trend']['metric']} {finding.shape} with it"
     if "no_trend" in by_code:
         return "best inside its range"
     medians = [(label, m) for label, m in by_code.get("choices", {}).get("medians", ()) if m is not None]
     if len(medians) > 1:
         (best, high), (worst, low) = medians[0], medians[-1]
         return f"{best} best, {worst} {difference(abs(high - low))} worse"
-    if found.verdict == f.FAILS:
+    if finding.verdict == f.FAILS:
         return "trials fail at some values"
-    return f"with {join(found.partners)}" if found.partners else VERDICTS[found.verdict].text
+    return f"with {join(finding.partners)}" if finding.partners else VERDICTS[finding.verdict].text
 
 
 def _folds(analysis: Analysis) -> tuple[Fold, ...]:
     folds = []
     for e in analysis.ranked:
-        found = analysis.findings[e.name]
-        said = (Text(sentences(found.reasons)),) if found.reasons else ()
+        finding = analysis.findings[e.name]
+        said = (Text(sentences(finding.reasons)),) if finding.reasons else ()
         folds.append(
-            Fold(f"{e.name}: {VERDICTS[found.verdict].text}", said, e.name, found.verdict not in _OTHERS)
+            Fold(f"{e.name}: {VERDICTS[finding.verdict].text}", said, e.name, finding.verdict not in _OTHERS)
         )
-    if rest := together({name: found.reasons for name, found in analysis.findings.items()}):
+    if rest := together({name: finding.reasons for name, finding in analysis.findings.items()}):
         folds.append(Fold("What can't be seen", (Items(tuple(Cell(line, "faint") for line in rest)),)))
     if analysis.belief is not None:
         folds.append(Fold("What is believed", (belief_block(analysis.belief),), "belief"))
@@ -159,7 +159,7 @@ def _folds(analysis: Analysis) -> tuple[Fold, ...]:
 
 def seen(analysis: Analysis) -> list[str]:
     """One entry for every parameter of which something was seen, the clearest first."""
-    loud = [[r for r in found.reasons if r.code not in QUIET] for found in analysis.findings.values()]
+    loud = [[r for r in finding.reasons if r.code not in QUIET] for finding in analysis.findings.values()]
     return [sentences(reasons) for reasons in loud if any(r.code != "read_in" for r in reasons)]
 
 

@@ -30,46 +30,48 @@ _PEOPLE = (
 
 
 @page_for(Calibration)
-def calibration_page(found: Calibration) -> Page:
+def calibration_page(calibration: Calibration) -> Page:
     """How often forecasts held, what was refuted and who was right; folded, every decision with what was forecast and seen."""
-    title = f"Calibration of {found.tree}"
-    people = [("People", _edits(s)) for s in found.authors if s.edited or s.suggested]
-    if not found.entries:
+    title = f"Calibration of {calibration.tree}"
+    people = [("People", _edits(s)) for s in calibration.authors if s.edited or s.suggested]
+    if not calibration.entries:
         none = Text("No decision has led to a child yet.")
         blocks: list[Block] = [none, *([Facts(tuple(people))] if people else [])]
-        return Page(title, tuple(blocks), (Action("round.propose().accept", n=100),), _beside(found))
-    coverage = found.coverage() if found.scored else ()
+        return Page(title, tuple(blocks), (Action("round.propose().accept", n=100),), _beside(calibration))
+    coverage = calibration.coverage() if calibration.scored else ()
     wide = [f"{c.hits} of {c.n} times for the {c.what}" for c in coverage if c.nominal == _WIDE]
     facts: list[tuple[str, str | Cell]] = []
     if wide:
         facts.append(("Held", f"{percent(_WIDE)} intervals held {join(wide)}."))
-    facts += [("Refuted", _refuted(found)), *people]
-    facts += [("", Cell(f"{e.round} -> {e.child}: {_verdict(e)}", "bad")) for e in found.entries if e.refuted]
+    facts += [("Refuted", _refuted(calibration)), *people]
+    facts += [
+        ("", Cell(f"{e.round} -> {e.child}: {_verdict(e)}", "bad")) for e in calibration.entries if e.refuted
+    ]
     head = ("round", "child", "decision", "kept", "claimed")
-    decided = Grid(head, tuple(map(_decided, found.entries)), right=(3, 4))
+    decided = Grid(head, tuple(map(_decided, calibration.entries)), right=(3, 4))
     said = (
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
-        for e in found.entries
+        for e in calibration.entries
     )
     held = tuple(
         f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} ({percent(c.share)}; 95 % interval "
         f"{percent(c.low)} to {percent(c.high)})"
         for c in coverage
     )
-    rows = tuple(_forecast(e, what) for e in found.entries for what in WHAT)
+    rows = tuple(_forecast(e, what) for e in calibration.entries for what in WHAT)
     forecasts = Grid(("child", "value", "forecast", "90 % interval", "seen"), rows, right=(2, 4))
     folds = (
         Fold("Every decision", (decided, Items(tuple(said))), "decisions"),
         *((Fold("How often intervals held", (Items(held),), "intervals"),) if held else ()),
-        *_beside(found),
+        *_beside(calibration),
         Fold("Every forecast", (forecasts,), "forecasts", why=False),
     )
     calls = (Action("tree.plot.reliability"), Action("calibration.why"))
     return Page(title, (Facts(tuple(facts)),), calls, folds)
 
 
-def _refuted(found: Calibration) -> str | Cell:
-    tested = [e.refuted for e in found.entries if e.refuted is not None]
+def _refuted(calibration: Calibration) -> str | Cell:
+    tested = [e.refuted for e in calibration.entries if e.refuted is not None]
     if not tested:
         return "no narrowing was tested by audit trials."
     tone = "bad" if any(tested) else ""
@@ -78,16 +80,18 @@ def _refuted(found: Calibration) -> str | Cell:
     )
 
 
-def _beside(found: Calibration) -> tuple[Fold, ...]:
+def _beside(calibration: Calibration) -> tuple[Fold, ...]:
     folds = []
-    if found.suggestions:
+    if calibration.suggestions:
         said = (
             Cell(f"{e.round}, suggested by {e.decision.author or 'somebody'}: {_suggestion(e)}")
-            for e in found.suggestions
+            for e in calibration.suggestions
         )
         folds.append(Fold("What was suggested", (Items(tuple(said)),), "suggestions"))
-    if any(s.edited or s.suggested for s in found.authors):
-        folds.append(Fold("People beside proposals", (Text(_PEOPLE, "faint"), _people(found)), "people"))
+    if any(s.edited or s.suggested for s in calibration.authors):
+        folds.append(
+            Fold("People beside proposals", (Text(_PEOPLE, "faint"), _people(calibration)), "people")
+        )
     return tuple(folds)
 
 
@@ -119,20 +123,20 @@ _RIGHT = {
 }
 
 
-def _people(found: Calibration) -> Grid:
+def _people(calibration: Calibration) -> Grid:
     """What every author decided beside what was proposed: shares kept, and how often the best known value was among it."""
     rows = [
         {
             "author": s.author or "-",
             "decisions": str(s.decisions),
             "edited": str(s.edited),
-            **({"suggested": str(s.suggested)} if found.suggestions else {}),
+            **({"suggested": str(s.suggested)} if calibration.suggestions else {}),
             "kept": percent(s.volume_kept),
             "proposed": percent(s.machine_volume_kept),
             "held the best": f"{s.kept} of {s.judged}",
             "proposal held it": f"{s.machine_kept} of {s.judged}",
         }
-        for s in found.authors
+        for s in calibration.authors
     ]
     return Grid(
         tuple(rows[0]), tuple(tuple(row.values()) for row in rows), right=tuple(range(1, len(rows[0])))

@@ -25,23 +25,23 @@ _TONES = {"fail": "bad", "warn": "warn", "unknown": "faint", "pass": "good"}
 
 
 @page_for(Checks)
-def checks_page(found: Checks, spell: Spell = str) -> Page:
+def checks_page(checks: Checks, spell: Spell = str) -> Page:
     """What does not pass, what follows, and how many pass; ``spell`` says how actions are spelled."""
-    order = sorted(found.checks, key=lambda c: list(_TONES).index(c.verdict))
+    order = sorted(checks.checks, key=lambda c: list(_TONES).index(c.verdict))
     heed = [c for c in order if c.verdict != PASS]
     facts: list[tuple[str, str | Cell]] = []
     for before, c in zip([None, *heed], heed, strict=False):
         first = f"{subject(c)}: {says(c, spell).partition('. ')[0].removesuffix('.')}."
         new = before is None or before.verdict != c.verdict
         facts.append((c.verdict if new else "", Cell(first, _TONES[c.verdict])))
-    if count := found.counts[PASS]:
+    if count := checks.counts[PASS]:
         more = f"{count}{' more' if heed else ''} of {plural(len(order), 'question')}"
         facts.append(("pass", Cell(more, "good")))
     folds = [
         Fold(f"{question(c)} {c.verdict}", (Text(figure(c)), Text(says(c, spell))), c.key) for c in order
     ]
-    calls = [c.call for c in found.checks if c.call and c.verdict in (WARN, FAIL)]
-    title = f"Before you decide on round {found.round[:8]}:"
+    calls = [c.call for c in checks.checks if c.call and c.verdict in (WARN, FAIL)]
+    title = f"Before you decide on round {checks.round[:8]}:"
     return Page(title, (Facts(tuple(facts)),), tuple(calls[:1]), tuple(folds))
 
 
@@ -201,17 +201,17 @@ def _second(v: Any) -> str:
     return f"Outside of what is proposed the likeliest is {join(sides)}: {percent(v.share)} of what is cut off. Of even audit trials {v.needed:,} would hit it (95 % sure)."
 
 
-def short_worth(found: Any, gain: str = "") -> str:
+def short_worth(outlook: Any, gain: str = "") -> str:
     """The chance that another round is worth it, of a :class:`Worth` or an object with its names, and what follows.
 
     ``gain`` is how much is one, where that was said before; default by its number.
     """
-    if not found.n:
+    if not outlook.n:
         return "Every configuration of the proposed space was run."
-    cost = f" ({duration(found.seconds)})" if found.seconds >= 1 else ""
-    more = f"more than {difference(found.epsilon)}" if found.epsilon > 0 else "anything"
-    trials = f"{plural(found.n, 'trial')}{cost}"
-    return f"{chance(found.probability).capitalize()} chance to gain {gain or more} in {trials}: {_FOLLOWS[found.verdict]}."
+    cost = f" ({duration(outlook.seconds)})" if outlook.seconds >= 1 else ""
+    more = f"more than {difference(outlook.epsilon)}" if outlook.epsilon > 0 else "anything"
+    trials = f"{plural(outlook.n, 'trial')}{cost}"
+    return f"{chance(outlook.probability).capitalize()} chance to gain {gain or more} in {trials}: {_FOLLOWS[outlook.verdict]}."
 
 
 _UNKNOWN_NOISE = "How much a value changes when run again is not known."
@@ -318,22 +318,22 @@ _ADVISES = (
 )
 
 
-def curves_page(found: Sequence[TrialCurves], metric: Metric, direction: str) -> Page:
-    """What the curves of the best trials show, of how many of them, and what may help; ``found`` isn't empty."""
+def curves_page(trials: Sequence[TrialCurves], metric: Metric, direction: str) -> Page:
+    """What the curves of the best trials show, of how many of them, and what may help; ``trials`` isn't empty."""
     reduction = "max" if sign_of(direction) > 0 else "min"
     best = f", or judge by the best epoch ({reduction}:{metric.name})" if metric.reduction == "last" else ""
     facts, rows = [], []
     for name, flag in FLAGS.items():
-        sizes = [getattr(trial.flags, name).size for trial in found if name in trial.seen]
+        sizes = [getattr(trial.flags, name).size for trial in trials if name in trial.seen]
         if sizes:
-            many, helps = f"{len(sizes)} of {len(found)}", flag.helps + (best if name == "unsteady" else "")
+            many, helps = f"{len(sizes)} of {len(trials)}", flag.helps + (best if name == "unsteady" else "")
             facts.append((flag.word.capitalize(), f"{many}: {helps}."))
             rows.append((flag.word, many, flag.means, flag.size.format(number(median(sizes))), helps))
-    short = sum(not trial.judged for trial in found)
-    these = f"the best {len(found)} trials" if len(found) > 1 else "the best trial"
+    short = sum(not trial.judged for trial in trials)
+    these = f"the best {len(trials)} trials" if len(trials) > 1 else "the best trial"
     if short:
         facts.append(("", f"{short} of {these} reported too few epochs to tell."))
-    if not rows and short < len(found):
+    if not rows and short < len(trials):
         return Page(f"Nothing stands out in the curves of {these}.", (Facts(tuple(facts)),) if facts else ())
     grid = Grid(("seen", "trials", "what it is", "size", "what may help"), tuple(rows))
     folds = (Fold("What was seen", (Text(_ADVISES), grid)),) if rows else ()
@@ -345,32 +345,32 @@ _FOLLOWS = {"CONTINUE": "worth it", "CONFIRM": "run the best again", "STOP": "yo
 
 
 @page_for(Worth)
-def worth_page(found: Worth) -> Page:
+def worth_page(outlook: Worth) -> Page:
     """The chance that another round is worth it, what follows, what is expected of it, and of runs again instead."""
-    gain, low, high = difference(found.gain), difference(found.low), difference(found.high)
-    price = f", where {difference(found.cost)} is the price" if math.isfinite(found.cost) else ""
-    again = f"{'as many' if found.n else RUNS} runs of the best again bring {difference(found.again)}"
+    gain, low, high = difference(outlook.gain), difference(outlook.low), difference(outlook.high)
+    price = f", where {difference(outlook.cost)} is the price" if math.isfinite(outlook.cost) else ""
+    again = f"{'as many' if outlook.n else RUNS} runs of the best again bring {difference(outlook.again)}"
     facts = (("Expect", f"{gain} ({low} to {high} with a chance of 90 %){price}"), ("Or", again))
-    action = worth(found).action
-    return Page(worth_sentence(found), (Facts(facts),), () if action is None else (action,))
+    action = worth(outlook).action
+    return Page(worth_sentence(outlook), (Facts(facts),), () if action is None else (action,))
 
 
-def worth_sentence(found: Worth) -> str:
+def worth_sentence(worth: Worth) -> str:
     """The verdict, and the chance that it rests on."""
-    return f"{found.verdict}: {short_worth(found)}"
+    return f"{worth.verdict}: {short_worth(worth)}"
 
 
 @page_for(Rehearsal)
-def rehearsal_page(found: Rehearsal) -> Page:
+def rehearsal_page(rehearsal: Rehearsal) -> Page:
     """A row per plan, and a row per round of the one that was asked for."""
     about = (
-        f"What is handed over now is expected to have {found.metric} {score(found.now)}. Every plan was simulated on "
-        f"{plural(found.simulated, 'draw')} of the posterior; values are expected ones when trained again."
+        f"What is handed over now is expected to have {rehearsal.metric} {score(rehearsal.now)}. Every plan was simulated on "
+        f"{plural(rehearsal.simulated, 'draw')} of the posterior; values are expected ones when trained again."
     )
-    better = f"by more than {score(found.epsilon)}" if found.epsilon > 0 else "than now"
+    better = f"by more than {score(rehearsal.epsilon)}" if rehearsal.epsilon > 0 else "than now"
     head = ("plan", "after it", "50 % interval", "90 % interval", f"better {better}", "time")
-    rows = tuple(_plan_row(plan, i == 0) for i, plan in enumerate(found.plans))
-    asked = found.plans[0]
+    rows = tuple(_plan_row(plan, i == 0) for i, plan in enumerate(rehearsal.plans))
+    asked = rehearsal.plans[0]
     steps = tuple(
         (str(k + 1), str((k + 1) * asked.n), score(asked.mean[k]), *_intervals(asked, k))
         for k in range(asked.rounds)
@@ -382,7 +382,7 @@ def rehearsal_page(found: Rehearsal) -> Page:
         Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
     )
     call = Action("review.accept", n=asked.n, exploit=0.5)
-    return Page(f"Plans after round {found.round}, before anything is run", blocks, (call,))
+    return Page(f"Plans after round {rehearsal.round}, before anything is run", blocks, (call,))
 
 
 def _plan_name(plan: Plan) -> str:

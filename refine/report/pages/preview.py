@@ -25,27 +25,29 @@ from refine.utils.provided import page_for
 
 
 @page_for(Preview)
-def preview_page(found: Preview) -> Page:
+def preview_page(preview: Preview) -> Page:
     """Best trials kept, risk, size and time of the next round, and what may be a slip; folded, volume and density."""
-    said = f"{found.top_kept} of the best {found.top} stay{'' if found.lost else ', the best among them'}."
-    if found.warning is not None:
-        said = sentence(found.warning)
-    tone = "bad" if found.throws else "warn"
-    time = "not known: the trials don't record how long they took"
-    if not math.isnan(found.seconds):
-        time = f"about {duration(found.seconds)} with {plural(found.workers, 'worker')}"
-    facts: tuple[tuple[str, str | Cell], ...] = (
-        ("Best", Cell(said, tone if found.lost else "good")),
-        ("Safe?", f"{_risk(found.probability, found.proposed_probability)}."),
-        ("Round", f"{_next_round(found)}."),
-        ("Time", f"{time}."),
-        *(("New", Cell(sentence(value), "warn")) for value in found.new_values),
+    said = (
+        f"{preview.top_kept} of the best {preview.top} stay{'' if preview.lost else ', the best among them'}."
     )
-    kept, proposed = percent(found.volume_kept), percent(found.proposed_volume_kept)
+    if preview.warning is not None:
+        said = sentence(preview.warning)
+    tone = "bad" if preview.throws else "warn"
+    time = "not known: the trials don't record how long they took"
+    if not math.isnan(preview.seconds):
+        time = f"about {duration(preview.seconds)} with {plural(preview.workers, 'worker')}"
+    facts: tuple[tuple[str, str | Cell], ...] = (
+        ("Best", Cell(said, tone if preview.lost else "good")),
+        ("Safe?", f"{_risk(preview.probability, preview.proposed_probability)}."),
+        ("Round", f"{_next_round(preview)}."),
+        ("Time", f"{time}."),
+        *(("New", Cell(sentence(value), "warn")) for value in preview.new_values),
+    )
+    kept, proposed = percent(preview.volume_kept), percent(preview.proposed_volume_kept)
     more = [f"{kept} of the present space is kept (proposed: {proposed})."]
-    if found.left:
-        hit = f"One of the best 5 % is in the round with probability {percent(found.hit)}"
-        more.append(f"{hit}; {found.exist:,} configurations exist.")
+    if preview.left:
+        hit = f"One of the best 5 % is in the round with probability {percent(preview.hit)}"
+        more.append(f"{hit}; {preview.exist:,} configurations exist.")
     edit = Action("review.edit", {"name": (Symbol("low"), Symbol("high"))})
     calls = (edit, Action("review.accept", note=..., n=...))
     folds = (Fold("How much of the space", (Items(tuple(more)),)),)
@@ -59,34 +61,36 @@ def _risk(mine: float, proposed: float) -> str:
     return f"{chance(1 - mine).capitalize()} chance to lose more than the difference that matters{then}"
 
 
-def _next_round(found: Preview) -> str:
-    if found.left:
-        return f"{found.n:,} of the {plural(found.left, 'configuration')} left to run"
-    if found.exist:
-        return f"nothing is left to run: all {found.exist:,} configurations were run"
+def _next_round(preview: Preview) -> str:
+    if preview.left:
+        return f"{preview.n:,} of the {plural(preview.left, 'configuration')} left to run"
+    if preview.exist:
+        return f"nothing is left to run: all {preview.exist:,} configurations were run"
     return "no configuration exists: the constraints leave none"
 
 
-def too_many_text(found: Preview, asked: int | None) -> str:
+def too_many_text(preview: Preview, asked: int | None) -> str:
     """What is wrong with the number of configurations that was asked for; empty where nothing is."""
-    if found.left == 0:
+    if preview.left == 0:
         return "Nothing is left to run there."
-    return f"Only {found.left:,} are left to run there." if asked is not None and asked > found.left else ""
+    return (
+        f"Only {preview.left:,} are left to run there." if asked is not None and asked > preview.left else ""
+    )
 
 
 _MOST_LABELS = 4
 
 
 @page_for(Options)
-def options_page(found: Options) -> Page:
+def options_page(options: Options) -> Page:
     """A row per proposal."""
-    loss = f"more than {difference(found.epsilon)}" if found.epsilon else "anything"
-    what = f"{loss} of the best {judged_text(found.metric, found.subject_to)}"
-    if found.front:
+    loss = f"more than {difference(options.epsilon)}" if options.epsilon else "anything"
+    what = f"{loss} of the best {judged_text(options.metric, options.subject_to)}"
+    if options.front:
         what = "a point of the front, by more than epsilon in a goal"
     rows = []
-    for option in found.rows:
-        risks = Cell(risks_text(option), "strong" if option is found.now else "")
+    for option in options.rows:
+        risks = Cell(risks_text(option), "strong" if option is options.now else "")
         kept = (
             percent(option.volume_kept),
             chance(1 - option.probability),

@@ -406,12 +406,12 @@ def judged_text(metric: str, subject_to: Sequence[object]) -> str:
     return f"{metric} with {join([str(c) for c in subject_to])}" if subject_to else metric
 
 
-def feasible_sentence(found: Feasibility) -> str:
+def feasible_sentence(feasibility: Feasibility) -> str:
     """How many trials meet the metric constraints."""
-    meet = f"{found.feasible} of {plural(found.finished, 'finished trial')} {'meets' if found.feasible == 1 else 'meet'}"
-    if len(found.constraints) == 1:
-        return f"{meet} {found.constraints[0]}."
-    each = join([f"{c} ({n})" for c, n in zip(found.constraints, found.met, strict=True)])
+    meet = f"{feasibility.feasible} of {plural(feasibility.finished, 'finished trial')} {'meets' if feasibility.feasible == 1 else 'meet'}"
+    if len(feasibility.constraints) == 1:
+        return f"{meet} {feasibility.constraints[0]}."
+    each = join([f"{c} ({n})" for c, n in zip(feasibility.constraints, feasibility.met, strict=True)])
     return f"{meet} all constraints: {each}."
 
 
@@ -457,22 +457,25 @@ def by(author: str) -> str:
     return f" by {author}" if author.strip() else ""
 
 
-def belief_sentence(held: Believed) -> str:
+def belief_sentence(believed: Believed) -> str:
     """What is believed, and what it weighs after these trials, or that they contradict it."""
-    says, trials = f"Believed{by(held.said.author)}: {held.said.belief}.", plural(held.n, "configuration")
-    times = _times(abs(held.log_ratio))
-    if held.contradicted:
+    says, trials = (
+        f"Believed{by(believed.said.author)}: {believed.said.belief}.",
+        plural(believed.n, "configuration"),
+    )
+    times = _times(abs(believed.log_ratio))
+    if believed.contradicted:
         return f"{says} It is dropped: what {trials} showed is {times} as probable with the opposite as with it. Proposals and exploit trials go by the trials alone."
-    likelier = "it as with the opposite" if held.log_ratio >= 0 else "the opposite as with it"
+    likelier = "it as with the opposite" if believed.log_ratio >= 0 else "the opposite as with it"
     return (
-        f"{says} After {trials}, which are {times} as probable with {likelier}, it weighs {percent(held.weight)} of what it weighed "
+        f"{says} After {trials}, which are {times} as probable with {likelier}, it weighs {percent(believed.weight)} of what it weighed "
         "before the first. It shapes proposals and exploit trials, and is in no test."
     )
 
 
-def belief_block(held: Believed) -> Text:
+def belief_block(believed: Believed) -> Text:
     """The same as a block of a page."""
-    return Text(belief_sentence(held), "warn" if held.contradicted else "")
+    return Text(belief_sentence(believed), "warn" if believed.contradicted else "")
 
 
 def _times(log_ratio: float) -> str:
@@ -487,6 +490,6 @@ def whom(author: str, authors: Collection[str]) -> str:
     return "you" if set(authors) == {author} == {user()} else author
 
 
-def everybody(found: Round) -> set[str]:
+def everybody(round_: Round) -> set[str]:
     """All who made a round or decided on one, as far as a round's tree tells."""
-    return {each.node.author for each in found.context.nodes.values()} | {d.author for d in found.decisions}
+    return {each.node.author for each in round_.context.nodes.values()} | {d.author for d in round_.decisions}

@@ -18,28 +18,28 @@ _UNEQUAL, _ROWS = 20, 50  # that are listed
 
 
 @page_for(Merged)
-def merged_page(found: Merged) -> Page:
+def merged_page(merged: Merged) -> Page:
     """How much is new, and what differs."""
-    new = f"{plural(len(found.rounds), 'new round')}, {plural(found.trials, 'new trial')}"
-    title = f"{'would merge' if found.dry_run else 'merged'}: {new}, {len(found.unequal)} unequal"
-    lines: list[str | Cell] = [str(each) for each in found.unequal[:_UNEQUAL]]
-    if len(found.unequal) > _UNEQUAL:
-        lines.append(f"and {len(found.unequal) - _UNEQUAL:,} more, in .unequal")
-    lines += found.kept
+    new = f"{plural(len(merged.rounds), 'new round')}, {plural(merged.trials, 'new trial')}"
+    title = f"{'would merge' if merged.dry_run else 'merged'}: {new}, {len(merged.unequal)} unequal"
+    lines: list[str | Cell] = [str(each) for each in merged.unequal[:_UNEQUAL]]
+    if len(merged.unequal) > _UNEQUAL:
+        lines.append(f"and {len(merged.unequal) - _UNEQUAL:,} more, in .unequal")
+    lines += merged.kept
     return Page(title, (Items(tuple(lines)),) if lines else ())
 
 
 @page_for(Damage)
-def damage_page(found: Damage) -> Page:
+def damage_page(damage: Damage) -> Page:
     """Every damaged row with what is wrong with it, the first fifty; and whether they were removed."""
-    count = len(found.rows)
+    count = len(damage.rows)
     if not count:
-        return Page(f"{found.tree}: nothing is damaged")
-    what = "removed" if found.removed else f"can't be read and {'is' if count == 1 else 'are'} left out"
+        return Page(f"{damage.tree}: nothing is damaged")
+    what = "removed" if damage.removed else f"can't be read and {'is' if count == 1 else 'are'} left out"
     more = (Text(f"and {count - _ROWS:,} more", "faint"),) if count > _ROWS else ()
-    blocks = (Items(tuple(map(str, found.rows[:_ROWS]))), *more)
-    calls = () if found.removed else (Action("tree.repair"),)
-    return Page(f"{found.tree}: {plural(count, 'stored row')} {what}", blocks, calls)
+    blocks = (Items(tuple(map(str, damage.rows[:_ROWS]))), *more)
+    calls = () if damage.removed else (Action("tree.repair"),)
+    return Page(f"{damage.tree}: {plural(count, 'stored row')} {what}", blocks, calls)
 
 
 def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
@@ -52,31 +52,31 @@ def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
 
 
 @page_for(HoldoutResult)
-def holdout_page(found: HoldoutResult) -> Page:
+def holdout_page(result: HoldoutResult) -> Page:
     """What it showed of every configuration, beside what validation had shown."""
-    day = datetime.fromtimestamp(found.created, UTC).date().isoformat()
+    day = datetime.fromtimestamp(result.created, UTC).date().isoformat()
     lines = tuple(
         f"validation {score(row['validation'])}, hold-out {score(row['holdout'])} "
         f"(mean of {plural(int(row['runs']), 'model')}, sd {score(row['sd'])})"
-        for _, row in found.table.iterrows()
+        for _, row in result.table.iterrows()
     )
-    title = f"hold-out of round {found.round}, opened by {found.author} on {day}; {found.metric}"
+    title = f"hold-out of round {result.round}, opened by {result.author} on {day}; {result.metric}"
     return Page(title, (Items(lines, numbered=True),))
 
 
 @page_for(Replay)
-def replay_page(found: Replay) -> Page:
+def replay_page(replay: Replay) -> Page:
     """How many gave what is stored, and what has changed since."""
-    n, equal = len(found.table), int((found.table["apart"] == 0).sum())
-    title = f"round {found.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"
+    n, equal = len(replay.table), int((replay.table["apart"] == 0).sum())
+    title = f"round {replay.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"
     lines: list[str | Cell] = []
     if equal < n:
-        within, worst = int(found.table["same"].sum()), score(float(found.table["apart"].max()))
-        title += f", {within} within {found.tolerance:g} in every metric; largest difference {worst}"
-    if not found.planned:
+        within, worst = int(replay.table["same"].sum()), score(float(replay.table["apart"].max()))
+        title += f", {within} within {replay.tolerance:g} in every metric; largest difference {worst}"
+    if not replay.planned:
         lines.append(Cell("the design gives other configurations or seeds than are stored", "bad"))
-    then, now = found.code
+    then, now = replay.code
     if then != (now,):
         lines.append(f"code then {', '.join(then) or '-'}, now {now}")
-    lines += [f"{name} then {a}, now {b}" for name, (a, b) in found.environment.items()]
+    lines += [f"{name} then {a}, now {b}" for name, (a, b) in replay.environment.items()]
     return Page(title, (Items(tuple(lines)),) if lines else ())

@@ -147,13 +147,13 @@ def followed_sentence(review: Review) -> str:
 
 def _suggestions(review: Review) -> list[Block]:
     """What others suggest, with its claim beside that of the proposal; nothing where nobody does."""
-    found, claim = review.suggestions, review.proposal.claim
-    if not found:
+    suggestions, claim = review.suggestions, review.proposal.claim
+    if not suggestions:
         return []
     rows = [
         ("", "the proposal", "", percent(review.proposal.volume_kept), probability(claim.probability), "")
     ]
-    for i, s in enumerate(found, 1):
+    for i, s in enumerate(suggestions, 1):
         numbers = percent(s.volume_kept), probability(s.probability)
         rows.append((str(i), s.decision.author, suggested_text(s), *numbers, f'"{s.decision.note}"'))
     head = ("", "suggested by", "instead of what is proposed", "keeps", "probability", "why")
@@ -161,15 +161,17 @@ def _suggestions(review: Review) -> list[Block]:
     return [Grid(head, tuple(rows), right=(3,), wide=(5,)), Text(legend, "faint", Action("review.take", 1))]
 
 
-def suggested_text(found: Suggestion) -> str:
+def suggested_text(suggestion: Suggestion) -> str:
     """Where a suggestion differs from what is proposed now: ``dropout 0 to 0.2``."""
-    return join([f"{n} {bounds_text(new)}" for n, (_, new) in found.differs.items()]) or "as proposed now"
+    return (
+        join([f"{n} {bounds_text(new)}" for n, (_, new) in suggestion.differs.items()]) or "as proposed now"
+    )
 
 
 def _conditions(review: Review) -> list[Block]:
     """Conditions that the trials showed, to declare for the next round."""
-    found, space = review.analysis.parameters, review.space
-    declarations = {e.name: declared(e, found, space[e.name]) for e in found if e.name in space}
+    parameters, space = review.analysis.parameters, review.space
+    declarations = {e.name: declared(e, parameters, space[e.name]) for e in parameters if e.name in space}
     return [
         Text(
             f"The objective read {name} only where {new.when}. Declared as its condition, it is absent elsewhere "
@@ -205,11 +207,11 @@ def _changes(review: Review) -> list[Block]:
     ]
 
 
-def suggestion_text(found: Suggestion, machine: Proposal) -> str:
+def suggestion_text(suggestion: Suggestion, machine: Proposal) -> str:
     """What somebody suggests and keeps, beside what the machine proposes."""
 
     def keeps(volume: float, share: float) -> str:
         return f"keeps {percent(volume)}, probability {probability(share)}"
 
     beside = keeps(machine.volume_kept, machine.claim.probability)
-    return f"{suggested_text(found)}: {keeps(found.volume_kept, found.probability)} (proposed: {beside})"
+    return f"{suggested_text(suggestion)}: {keeps(suggestion.volume_kept, suggestion.probability)} (proposed: {beside})"

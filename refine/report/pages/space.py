@@ -115,29 +115,39 @@ _NO_POPULATIONS = (
 
 
 @page_for(Comparison)
-def comparison_page(found: Comparison) -> Page:
+def comparison_page(comparison: Comparison) -> Page:
     """The best of both, what differs and whether the population improved; folded, everything side by side."""
-    metric, populations, best = found.rounds[0].metric, found.populations, [score(v) for v in found.best]
+    metric, populations, best = (
+        comparison.rounds[0].metric,
+        comparison.populations,
+        [score(v) for v in comparison.best],
+    )
     space, population = "Both search the same space.", _NO_POPULATIONS
-    if found.space:
-        space = f"{difference_line(found.space)}: keeps {percent(found.volume_kept)}."
+    if comparison.space:
+        space = f"{difference_line(comparison.space)}: keeps {percent(comparison.volume_kept)}."
     if populations is not None:
         population = f"{population_verdict(populations)}."
     facts = [("Best", f"{metric} {best[0]}, then {best[1]}."), ("Space", space)]
-    if found.other:
+    if comparison.other:
         facts.append(
-            ("Other", f"{join(list(found.other))} {'differs' if len(found.other) == 1 else 'differ'}.")
+            (
+                "Other",
+                f"{join(list(comparison.other))} {'differs' if len(comparison.other) == 1 else 'differ'}.",
+            )
         )
     facts.append(("Trials", population))
-    more: list[Row] = [(name, str(x), str(y), "") for name, (x, y) in found.other.items()]
-    more += [(f"best observed {metric}", *best, ""), ("configurations", *(f"{n:,}" for n in found.n), "")]
-    grid = difference_grid(found.space, ("what", found.a, found.b, "levels"), tuple(more))
+    more: list[Row] = [(name, str(x), str(y), "") for name, (x, y) in comparison.other.items()]
+    more += [
+        (f"best observed {metric}", *best, ""),
+        ("configurations", *(f"{n:,}" for n in comparison.n), ""),
+    ]
+    grid = difference_grid(comparison.space, ("what", comparison.a, comparison.b, "levels"), tuple(more))
     folds = [Fold("What differs", (grid,), "table")]
     if populations is not None:
-        said = Text(population_sentence(populations, found.b, found.a))
+        said = Text(population_sentence(populations, comparison.b, comparison.a))
         folds.append(Fold("The trials", (said,), "trials"))
     calls = (Action("comparison.report", "reports"), Action("comparison.why"))
-    return Page(f"{found.a} -> {found.b}", (Facts(tuple(facts)),), calls, tuple(folds))
+    return Page(f"{comparison.a} -> {comparison.b}", (Facts(tuple(facts)),), calls, tuple(folds))
 
 
 CAUTION = (
@@ -156,18 +166,20 @@ _POPULATIONS = {
 
 
 def population_sentence(
-    found: RoundComparison, child: str = "this round", parent: str = "its parent's"
+    comparison: RoundComparison, child: str = "this round", parent: str = "its parent's"
 ) -> str:
     """The probability with its interval, the distance with its p-value, and what follows, of rounds under these names."""
-    c = found.comparison
+    c = comparison.comparison
     return (
         f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval {c.low:.2f} to "
         f"{c.high:.2f}); the distributions differ by at most {c.ks:.2f} (Kolmogorov-Smirnov, p {p_value(c.ks_p)}). "
-        f"{population_verdict(found)}."
+        f"{population_verdict(comparison)}."
     )
 
 
-def population_verdict(found: RoundComparison) -> str:
+def population_verdict(comparison: RoundComparison) -> str:
     """What follows, in a few words."""
-    spread = ", but its spread differs" if found.verdict == "unclear" and found.spread_differs else ""
-    return f"{_POPULATIONS[found.verdict]}{spread}"
+    spread = (
+        ", but its spread differs" if comparison.verdict == "unclear" and comparison.spread_differs else ""
+    )
+    return f"{_POPULATIONS[comparison.verdict]}{spread}"

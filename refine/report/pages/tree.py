@@ -101,71 +101,71 @@ def _story(each: RoundOverview, authors: Collection[str]) -> str:
 
 
 @page_for(Round)
-def round_page(found: Round) -> Page:
+def round_page(round_: Round) -> Page:
     """A round: progress, best configuration, space with levels and roles, decisions, and the next calls."""
-    found = found._at_once()
-    node, pk, trials = found.node, found._stored.pk, found.trials
-    counts = found.context.counts.get(pk, {})
+    round_ = round_._at_once()
+    node, pk, trials = round_.node, round_._stored.pk, round_.trials
+    counts = round_.context.counts.get(pk, {})
     ended = sum(counts.values()) - counts.get("running", 0)
     # In a finished round failed trials have ended as well; in one that goes on they may be run again.
-    left = 0 if node.method == IMPORTED else max(0, found.n - ended)
-    lines = [_progress(found, counts, ended, left), _best(found)]
+    left = 0 if node.method == IMPORTED else max(0, round_.n - ended)
+    lines = [_progress(round_, counts, ended, left), _best(round_)]
     if node.goals:
-        goals = join([f"{g.metric}, {g.direction}" for g in found.goals[1:]])
-        lines.append(f"beside it {goals}; {_front(found)}")
-    lines.append(_baseline(found))
-    if (said := said_on(found.path)) is not None:
-        where = "" if said.round == found.id else f", on round {said.round}"
+        goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
+        lines.append(f"beside it {goals}; {_front(round_)}")
+    lines.append(_baseline(round_))
+    if (said := said_on(round_.path)) is not None:
+        where = "" if said.round == round_.id else f", on round {said.round}"
         lines.append(f"believed{by(said.author)}{where}: {said.belief}")
     if node.method == IMPORTED and not trials.empty:
         origin, n = str(trials["origin"].iloc[0]), int((trials["state"] == "complete").sum())
-        reason = drawn_reason(origin, n, n, evenness(found.space, trials, found.goal.sign))
+        reason = drawn_reason(origin, n, n, evenness(round_.space, trials, round_.goal.sign))
         lines.append("" if reason is None else sentence(reason))
     blocks: list[Block] = [Text(line) for line in lines if line]
-    if bad := found.damaged:
+    if bad := round_.damaged:
         told = f"{plural(len(bad), 'stored trial')} can't be read and {'is' if len(bad) == 1 else 'are'} left out: {bad[0]}"
         blocks.append(Text(told + (", ..." if len(bad) > 1 else ""), "bad", Action("tree.repair")))
-    if told := spread_text(spread(found.context.reader.ran_on(pk))):
+    if told := spread_text(spread(round_.context.reader.ran_on(pk))):
         blocks.append(Text(told))
-    blocks.append(space_grid(found.space, found.roles if SCIENTIFIC in found.roles.values() else None))
-    authors, decided = everybody(found), []
-    for d in found.decisions:
+    blocks.append(space_grid(round_.space, round_.roles if SCIENTIFIC in round_.roles.values() else None))
+    authors, decided = everybody(round_), []
+    for d in round_.decisions:
         child, note = f": round {d.child}" if d.child else "", f', "{d.note}"' if d.note else ""
         decided.append(f"{d.kind} by {whom(d.author, authors)}{child}{note}")
     if decided:
         blocks.append(Items(tuple(decided)))
-    size = f"{plural(found.n, 'configuration')} of {found.space.size:,}"
-    size += " before constraints" if found.space.constraints else ""
+    size = f"{plural(round_.n, 'configuration')} of {round_.space.size:,}"
+    size += " before constraints" if round_.space.constraints else ""
     if node.method == IMPORTED:  # rows of a table may repeat a configuration
-        size = f"{plural(found.n, 'trial')} in a space of {found.space.size:,}"
-    title = f"round {found.id} of {found.context.name}: {size}{how_text(node, counts)}"
+        size = f"{plural(round_.n, 'trial')} in a space of {round_.space.size:,}"
+    title = f"round {round_.id} of {round_.context.name}: {size}{how_text(node, counts)}"
     failed = sum(counts.get(state, 0) for state in FAILED)
-    return Page(title, tuple(blocks), _calls(found, ended, left, failed))
+    return Page(title, tuple(blocks), _calls(round_, ended, left, failed))
 
 
-def _progress(found: Round, counts: dict[str, int], ended: int, left: int) -> str:
+def _progress(round_: Round, counts: dict[str, int], ended: int, left: int) -> str:
     if not counts:
         return f"{'□' * _BAR} not run"
-    share = min(1.0, ended / found.n) if found.n else 1.0
+    share = min(1.0, ended / round_.n) if round_.n else 1.0
     full = math.floor(share * _BAR)
     states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     line = f"{'■' * full}{'□' * (_BAR - full)} {percent(share)}: {states}"
-    if found.node.subject_to and FEASIBLE in found.trials:
-        line += f"; {int(found.trials[FEASIBLE].sum()):,} feasible"
-    seconds = np.asarray(found.trials["seconds"], dtype=float)
+    if round_.node.subject_to and FEASIBLE in round_.trials:
+        line += f"; {int(round_.trials[FEASIBLE].sum()):,} feasible"
+    seconds = np.asarray(round_.trials["seconds"], dtype=float)
     seconds = seconds[np.isfinite(seconds)]
     if left and seconds.size:
         line += f"; {left:,} left, about {duration(left * float(seconds.mean()))} one at a time"
     return line
 
 
-def _best(found: Round) -> str:
-    best, judged = found.best, judged_text(found.metric, found.node.subject_to)
-    line = f"{judged}, {found.direction}; best observed {score(None if best is None else best['value'])}"
+def _best(round_: Round) -> str:
+    best, judged = round_.best, judged_text(round_.metric, round_.node.subject_to)
+    line = f"{judged}, {round_.direction}; best observed {score(None if best is None else best['value'])}"
     if best is None:
         return line
     # A trial has no value of a parameter whose condition did not hold; a choice that is None is the text None.
-    read = {n: best[n] for n in found.space.varied if n in best.index}
+    read = {n: best[n] for n in round_.space.varied if n in best.index}
     at = [f"{n} = {value_text(v)}" for n, v in read.items() if v is not None and v == v]
     return f"{line} with {join(at)}" if at else line
 
@@ -175,31 +175,31 @@ def value_text(value: Any) -> str:
     return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
 
 
-def _front(found: Round) -> str:
+def _front(round_: Round) -> str:
     """How many trials are on its front, and how many of those other rounds beat."""
-    on, lost = plural(len(found.front), "trial"), beaten(found)
+    on, lost = plural(len(round_.front), "trial"), beaten(round_)
     if not lost:
         return f"{on} on the front"
     return f"{on} on the round's own front, {lost:,} of them beaten by other rounds: tree.front has what no trial beats"
 
 
-def _baseline(found: Round) -> str:
+def _baseline(round_: Round) -> str:
     """What the baseline's runs showed; nothing of a round without one, or before it has run."""
-    reader, pk = found.context.reader, found._stored.pk
+    reader, pk = round_.context.reader, round_._stored.pk
     key = next((b.key for b in reader.beside(pk) if b.baseline), None)
     if key is None:
         return ""
-    metric = found.goal.metric
+    metric = round_.goal.metric
     records = reader.records([pk], curves=metric.curves, replicates=True)
     mine = [i for i, k in enumerate(records.columns["key"]) if k == key]
-    values = np.asarray(table(found.space, records, metric)["value"], dtype=float)[mine]
+    values = np.asarray(table(round_.space, records, metric)["value"], dtype=float)[mine]
     good, runs = values[np.isfinite(values)], plural(len(mine), "run")
     if good.size:
         return f"baseline: {score(float(good.mean()))} in the mean of {runs}"
     return f"baseline: no value, {runs} ended without one" if mine else ""
 
 
-def _calls(found: Round, ended: int, left: int, failed: int) -> tuple[Action, ...]:
+def _calls(round_: Round, ended: int, left: int, failed: int) -> tuple[Action, ...]:
     run, failures = Action("round.run", workers=2), Action("round.failures")
     calls: tuple[Action, ...] = (
         Action("round.propose", risk=0.05),
@@ -213,5 +213,5 @@ def _calls(found: Round, ended: int, left: int, failed: int) -> tuple[Action, ..
         calls = (failures, *calls) if failed < ended else (failures,)
     if left:
         return (run, *calls)
-    children = [d.child for d in found.decisions if d.child]
+    children = [d.child for d in round_.decisions if d.child]
     return (*calls, *(Action("tree[]", child) for child in children[-1:]))

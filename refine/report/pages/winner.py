@@ -24,60 +24,62 @@ Fact = tuple[str, str | Cell]
 
 
 @page_for(Winner)
-def winner_page(found: Winner) -> Page:
+def winner_page(winner: Winner) -> Page:
     """The configuration as code to copy, what to expect of it, how sure it is, and the runner-up where that may be better."""
-    best, others = found.candidates[0], found.candidates[1:]
-    apart, noisy = best.high - best.low, not found.noise.deterministic
-    expected, *interval = coarse([found.expected, best.low, best.high], apart=apart)
+    best, others = winner.candidates[0], winner.candidates[1:]
+    apart, noisy = best.high - best.low, not winner.noise.deterministic
+    expected, *interval = coarse([winner.expected, best.low, best.high], apart=apart)
     sure = f" ({' to '.join(interval)} with a chance of 95 %)" if math.isfinite(best.low) else ""
-    told = f"{expected} when trained again{sure}; observed {score(found.observed)}."
+    told = f"{expected} when trained again{sure}; observed {score(winner.observed)}."
     if not noisy:
-        told = f"{score(found.observed)}, the same to the last bit when run again: no noise."
+        told = f"{score(winner.observed)}, the same to the last bit when run again: no noise."
     facts: list[Fact] = [("Expect", told)]
-    if not noisy and found.noise.paired > 0:
-        what = "folds" if found.noise.paired_source == "folds" else "validation rows"
-        least = difference(found.noise.paired)
+    if not noisy and winner.noise.paired > 0:
+        what = "folds" if winner.noise.paired_source == "folds" else "validation rows"
+        least = difference(winner.noise.paired)
         facts.append(
             ("New data", f"the {what} tell apart no good configurations less than {least} from each other.")
         )
-    if math.isfinite(found.within):
-        less = f" by more than {difference(found.epsilon)}" if found.epsilon > 0 else ""
+    if math.isfinite(winner.within):
+        less = f" by more than {difference(winner.epsilon)}" if winner.epsilon > 0 else ""
         facts.append(
-            ("Sure?", f"{chance(1 - found.within).capitalize()} chance that another one is better{less}.")
+            ("Sure?", f"{chance(1 - winner.within).capitalize()} chance that another one is better{less}.")
         )
-    if found.gain is not None:
-        facts.append(("Gain", _gain(found)))
-    if not found.is_best_observed:
-        lucky = found.best_observed
+    if winner.gain is not None:
+        facts.append(("Gain", _gain(winner)))
+    if not winner.is_best_observed:
+        lucky = winner.best_observed
         facts.append(
             (
                 "Beside",
-                f"the best observed trial, of round {lucky.round}, has {score(found.best_value)} with "
+                f"the best observed trial, of round {lucky.round}, has {score(winner.best_value)} with "
                 f"{join(_instead(best, lucky))}, and {score(lucky.expected)} is expected of it.",
             )
         )
     if others and others[0].probability >= _MATTERS:
         there = f"{', '.join(_instead(best, others[0]))}: {coarse([others[0].expected], apart=apart)[0]} expected, "
         facts.append(("Or", f"{there}{chance(others[0].probability)} chance to be the best."))
-    if found.goals:
-        goals = join([found.metric, *found.goals])
+    if winner.goals:
+        goals = join([winner.metric, *winner.goals])
         facts.append(
-            ("Goals", f"chosen by {found.metric} alone, of {goals}; tree.front has what no trial beats.")
+            ("Goals", f"chosen by {winner.metric} alone, of {goals}; tree.front has what no trial beats.")
         )
-    if found.race is not None:
-        facts.append(("Race", _race(found)))
-    budget = 20 if found.race is None and not best.fresh else 0
-    if found.race is not None and found.race.verdict == "budget":
-        budget = 2 * found.race.runs
+    if winner.race is not None:
+        facts.append(("Race", _race(winner)))
+    budget = 20 if winner.race is None and not best.fresh else 0
+    if winner.race is not None and winner.race.verdict == "budget":
+        budget = 2 * winner.race.runs
     calls = (Action("tree.confirm", budget=budget),) if budget and noisy else ()
-    title = f"Hand over, of {found.of} ({plural(found.evaluated, 'configuration')}):"
+    title = f"Hand over, of {winner.of} ({plural(winner.evaluated, 'configuration')}):"
     code = Text(_as_code(best), "code", lines=True)
     folds = [
-        Fold("How that is known", (known_grid(found), Text(upper(f"{noise_clause(found.noise)}."), "faint")))
+        Fold(
+            "How that is known", (known_grid(winner), Text(upper(f"{noise_clause(winner.noise)}."), "faint"))
+        )
     ]
     if others:
         by = "posterior means" if noisy else "observed values"
-        folds.append(Fold(f"The configurations with the best {by}", (_candidates(found),), "candidates"))
+        folds.append(Fold(f"The configurations with the best {by}", (_candidates(winner),), "candidates"))
     rows = tuple((Cell(name, "strong"), value) for name, value in best.labels.items())
     folds.append(Fold("What was read", (Grid(("parameter", "value"), rows),), why=False))
     return Page(title, (code, Facts(tuple(facts))), calls, tuple(folds))
@@ -111,10 +113,10 @@ def between(low: float, high: float) -> str:
     return f"{score(low)} to {score(high)}" if math.isfinite(low) and math.isfinite(high) else "-"
 
 
-def known_grid(found: Winner) -> Grid:
+def known_grid(winner: Winner) -> Grid:
     """What is known of the winner's value: expected, observed, under new seeds, beside the best observed and the baseline."""
-    best, gain = found.candidates[0], found.gain
-    again = "" if found.noise.deterministic else " when trained again"
+    best, gain = winner.candidates[0], winner.gain
+    again = "" if winner.noise.deterministic else " when trained again"
     how = "posterior mean over all runs"
     if not math.isfinite(best.low):
         how = "mean of its runs; too few configurations for an interval"
@@ -131,17 +133,17 @@ def known_grid(found: Winner) -> Grid:
         spread = between(min(best.fresh), max(best.fresh)) if len(best.fresh) > 1 else "a single one"
         runs = f"mean of {plural(len(best.fresh), 'run')}, {spread}"
         rows.append(("under new seeds", score(fmean(best.fresh)), "-", runs))
-    lucky = "the same configuration" if found.is_best_observed else "another configuration, a lucky draw"
-    rows.append(("best observed trial of all", score(found.best_value), "-", lucky))
+    lucky = "the same configuration" if winner.is_best_observed else "another configuration, a lucky draw"
+    rows.append(("best observed trial of all", score(winner.best_value), "-", lucky))
     if gain is not None and not gain.same:
         interval = between(gain.low, gain.high)
         rows.append(("gain over the baseline", score(gain.expected), interval, "posterior of the difference"))
-    return Grid(("what", found.metric, "95 % interval", "how it is known"), tuple(rows))
+    return Grid(("what", winner.metric, "95 % interval", "how it is known"), tuple(rows))
 
 
-def _gain(found: Winner) -> str:
+def _gain(winner: Winner) -> str:
     """What the winner is worth beside the baseline, in one sentence."""
-    gain = found.gain
+    gain = winner.gain
     assert gain is not None
     runs = plural(1 + len(gain.baseline.fresh), "run")
     if gain.same:
@@ -167,10 +169,10 @@ _RACES = {
 }
 
 
-def _race(found: Winner) -> str:
-    race = found.race
+def _race(winner: Winner) -> str:
+    race = winner.race
     assert race is not None
-    if found.noise.deterministic:
+    if winner.noise.deterministic:
         return "there is nothing to confirm: every run again gives the same value."
     sure = ""
     if math.isfinite(race.probability):
@@ -180,12 +182,12 @@ def _race(found: Winner) -> str:
     return f"race of {plural(len(race.racers), 'configuration')} with {runs}: {_RACES[race.verdict]}{sure}"
 
 
-def _candidates(found: Winner) -> Grid:
+def _candidates(winner: Winner) -> Grid:
     rows = []
-    for each in found.candidates:
+    for each in winner.candidates:
         interval, runs = between(each.low, each.high), str(len(each.fresh) or "-")
         values = score(each.expected), interval, score(each.observed), runs, probability(each.probability)
-        rows.append((each.round, *values, ", ".join(_instead(found.candidates[0], each)) or "the winner"))
+        rows.append((each.round, *values, ", ".join(_instead(winner.candidates[0], each)) or "the winner"))
     head = ("round", "expected", "95 % interval", "observed", "new runs", "best with probability", "instead")
     return Grid(head, tuple(rows), right=(1, 3, 4), wide=(6,))
 
@@ -200,61 +202,62 @@ _NAMES = {
 
 
 @page_for(Judgement)
-def judgement_page(found: Judgement) -> Page:
+def judgement_page(judgement: Judgement) -> Page:
     """The verdict in a sentence, how far apart they are and where they differ; folded, both beside each other and what it rests on."""
-    pair = ("asked", found.a), (_NAMES[found.incumbent], found.b)
+    pair = ("asked", judgement.a), (_NAMES[judgement.incumbent], judgement.b)
     rows = tuple(
         (name, score(c.observed), str(len(c.fresh)), score(c.expected), between(c.low, c.high))
         for name, c in pair
     )
     head = ("", "observed first", "new seeds", "expected", "95 % interval")
-    needed = runs_needed(found)
+    needed = runs_needed(judgement)
     calls = (Action("tree.judge", ..., budget=needed),) if needed else ()
     at, instead = (
-        join(_instead(b, a)) or "nowhere that was read" for a, b in ((found.a, found.b), (found.b, found.a))
+        join(_instead(b, a)) or "nowhere that was read"
+        for a, b in ((judgement.a, judgement.b), (judgement.b, judgement.a))
     )
     return Page(
-        f"{found.verdict}: {_verdict(found)}",
-        (Facts((("Apart", _evidence(found)), ("Where", f"{at}, instead of {instead}"))),),
+        f"{judgement.verdict}: {_verdict(judgement)}",
+        (Facts((("Apart", _evidence(judgement)), ("Where", f"{at}, instead of {instead}"))),),
         (*calls, Action("judgement.why")),
         (
             Fold("Both beside each other", (Grid(head, rows, right=(1, 2, 3)),), "table"),
-            Fold("What it rests on", (Items(tuple(_basis(found))),), "basis"),
+            Fold("What it rests on", (Items(tuple(_basis(judgement))),), "basis"),
         ),
     )
 
 
-def runs_needed(found: Judgement) -> int:
+def runs_needed(judgement: Judgement) -> int:
     """Runs of both under new seeds after which it is expected to be decided, those that there are among them; 0 without any."""
-    if found.verdict != CONFIRM or not found.seeds:
+    if judgement.verdict != CONFIRM or not judgement.seeds:
         return 0
-    return len(found.a.fresh) + len(found.b.fresh) + 2 * found.seeds
+    return len(judgement.a.fresh) + len(judgement.b.fresh) + 2 * judgement.seeds
 
 
-def _verdict(found: Judgement) -> str:
-    than = _NAMES[found.incumbent]
-    if found.verdict == KEEP:
+def _verdict(judgement: Judgement) -> str:
+    than = _NAMES[judgement.incumbent]
+    if judgement.verdict == KEEP:
         return f"it is better than {than}"
-    if found.verdict != CONFIRM:
-        more = f" by more than {difference(found.epsilon)}" if found.epsilon > 0 else ""
+    if judgement.verdict != CONFIRM:
+        more = f" by more than {difference(judgement.epsilon)}" if judgement.epsilon > 0 else ""
         return f"it is not better than {than}{more}"
     seeds = f"more than {MOST:,} new seeds of each would be needed, so take them for equal"
-    if found.seeds is not None:
-        seeds = f"about {plural(found.seeds, 'new seed')} of each would decide, if the difference is what it seems now"
+    if judgement.seeds is not None:
+        seeds = f"about {plural(judgement.seeds, 'new seed')} of each would decide, if the difference is what it seems now"
     return f"it is not decided whether it is better than {than}; {seeds}"
 
 
-def _evidence(found: Judgement) -> str:
-    word = "better" if found.difference > 0 else "worse"
-    apart = f"{found.metric}: {difference(abs(found.difference))} {word} expected"
-    if math.isnan(found.probability):
+def _evidence(judgement: Judgement) -> str:
+    word = "better" if judgement.difference > 0 else "worse"
+    apart = f"{judgement.metric}: {difference(abs(judgement.difference))} {word} expected"
+    if math.isnan(judgement.probability):
         return f"{apart}. Neither ran under new seeds often enough to tell how far off that is."
-    if found.basis == "noiseless":
+    if judgement.basis == "noiseless":
         return f"{apart}. Runs again showed no noise, so that this is the difference."
-    beyond = f", and by more than {difference(found.epsilon)} with probability {probability(found.matters)}"
+    beyond = f", and by more than {difference(judgement.epsilon)} with probability {probability(judgement.matters)}"
     return (
-        f"{apart} (95 % interval of the difference {difference(found.low)} to {difference(found.high)}). It is better with "
-        f"probability {probability(found.probability)}{beyond if found.epsilon else ''}."
+        f"{apart} (95 % interval of the difference {difference(judgement.low)} to {difference(judgement.high)}). It is better with "
+        f"probability {probability(judgement.probability)}{beyond if judgement.epsilon else ''}."
     )
 
 
@@ -265,12 +268,12 @@ _BASIS = {
 }
 
 
-def _basis(found: Judgement) -> list[str]:
-    lines = [_BASIS[found.basis]]
-    if math.isfinite(found.noise.sd):
-        lines.append(noise_clause(found.noise))
-    few = min(len(found.a.fresh), len(found.b.fresh))
-    if found.verdict == CONFIRM and few < SEEN and found.basis != "noiseless":
+def _basis(judgement: Judgement) -> list[str]:
+    lines = [_BASIS[judgement.basis]]
+    if math.isfinite(judgement.noise.sd):
+        lines.append(noise_clause(judgement.noise))
+    few = min(len(judgement.a.fresh), len(judgement.b.fresh))
+    if judgement.verdict == CONFIRM and few < SEEN and judgement.basis != "noiseless":
         lines.append(
             f"nothing is kept before it ran {SEEN} times under new seeds, or discarded on fewer once it ran"
         )
@@ -284,36 +287,36 @@ _CORRECTS = (
 
 
 @page_for(Optimism)
-def optimism_page(found: Optimism) -> Page:
+def optimism_page(optimism: Optimism) -> Page:
     """The best value, and what it is worth by each correction."""
     facts: list[Fact] = []
-    rows = [("best observed", score(found.best), "-", "chosen because it was the best")]
-    if math.isfinite(found.expected):
-        facts.append(("Expect", f"{score(found.expected)} when trained again, by the noise alone."))
+    rows = [("best observed", score(optimism.best), "-", "chosen because it was the best")]
+    if math.isfinite(optimism.expected):
+        facts.append(("Expect", f"{score(optimism.expected)} when trained again, by the noise alone."))
         rows.append(
-            ("noise alone", score(found.expected), "-", "simulated: new noise on values drawn together")
+            ("noise alone", score(optimism.expected), "-", "simulated: new noise on values drawn together")
         )
-    if (seeds := found.seeds) is None:
+    if (seeds := optimism.seeds) is None:
         facts.append(("Seeds", "new seeds: not run again yet."))
     else:
-        lost = f"; {plural(found.failed, 'other')} gave no usable model" if found.failed else ""
+        lost = f"; {plural(optimism.failed, 'other')} gave no usable model" if optimism.failed else ""
         runs = f"{plural(seeds.runs, 'new run')}{lost}"
         facts.append(("Seeds", f"{score(seeds.value)} in {runs}."))
         rows.append(("new seeds", score(seeds.value), between(seeds.low, seeds.high), f"mean of its {runs}"))
-    if (e := found.examples) is not None:
+    if (e := optimism.examples) is not None:
         facts.append(("Data", f"{score(e.value)} on other examples."))
         how = f"chosen among {plural(e.models, 'model')} on {plural(e.examples, 'example')} drawn again; here {score(e.best)}"
         rows.append(("other examples", score(e.value), between(e.low, e.high), how))
-    elif found.why_not is not None:
-        unknown = f"What other validation examples would show is not known. {sentence(found.why_not)}"
+    elif optimism.why_not is not None:
+        unknown = f"What other validation examples would show is not known. {sentence(optimism.why_not)}"
         facts.append(("Data", unknown))
-    calls = (Action("round.replicate", top=5, seeds=3),) if found.seeds is None else ()
-    grid = Grid(("what", found.metric, "95 % interval", "how"), tuple(rows), right=(1,))
+    calls = (Action("round.replicate", top=5, seeds=3),) if optimism.seeds is None else ()
+    grid = Grid(("what", optimism.metric, "95 % interval", "how"), tuple(rows), right=(1,))
     folds = [Fold("Every correction", (grid, Text(_CORRECTS)), "table")]
-    if found.components is not None and math.isfinite(found.components.configuration):
-        folds.append(Fold("Seed and configuration", (Text(_components(found.components)),), "components"))
+    if optimism.components is not None and math.isfinite(optimism.components.configuration):
+        folds.append(Fold("Seed and configuration", (Text(_components(optimism.components)),), "components"))
     return Page(
-        f"Best observed {found.metric} {score(found.best)}", (Facts(tuple(facts)),), calls, tuple(folds)
+        f"Best observed {optimism.metric} {score(optimism.best)}", (Facts(tuple(facts)),), calls, tuple(folds)
     )
 
 
