@@ -349,16 +349,48 @@ def patience_of(url: sa.URL) -> float:
     )
 
 
+_READ_ONLY = "it may be read and not be written"
+_MEANS = {
+    ("SQLITE_FULL",): "the disk is full; make room",
+    ("SQLITE_BUSY", "SQLITE_LOCKED"): (
+        "another process has it locked, and a write waits {patience:g} seconds for that; let it end, or wait longer with "
+        "sqlite:///...?patience=300"
+    ),
+    ("SQLITE_PROTOCOL", *(f"SQLITE_IOERR_{lock}LOCK" for lock in ("", "RD", "UN", "SHM", "CHECKRESERVED"))): (
+        "its file system takes no locks ({said}), as some network drives; put it on a disk of this machine, or on PostgreSQL"
+    ),
+    ("SQLITE_IOERR",): "the disk can't be read or written ({said}); see that it has room and is in order",
+    ("SQLITE_INTERRUPT", "SQLITE_TOOBIG"): (
+        "holds what takes longer to read than 10^8 trials, or a row of more than {longest:,} bytes ({said}); it is damaged, or "
+        "made to harm: take nothing from it"
+    ),
+    # disk_full, io_error
+    ("53100", "58030"): "the server's disk is full or failing ({said}); make room there",
+    ("SQLITE_READONLY",): (
+        f"{_READ_ONLY} ({{said}}); see who owns the file and its folder and that the disk has room, or copy it to where you "
+        "may write"
+    ),
+    # insufficient_privilege, read_only_sql_transaction
+    ("42501", "25006"): (
+        f"{_READ_ONLY} by this role ({{said}}); ask its owner for the right to write, or use another role"
+    ),
+}
+"""How the codes of SQLite and PostgreSQL begin -> what they mean, and the way out."""
+
+
 def _say_clearly(engine: sa.Engine, name: str) -> None:
     """Turns a full disk, a lock and a failing disk into a :class:`StoreError`, wherever they happen."""
 
     @sa.event.listens_for(engine, "handle_error")
     def _(context: sa.engine.ExceptionContext) -> None:
-        if (text := forbidden(context.original_exception)) is not None:
-            raise NotWritableError(f"store {name}: {text}") from context.original_exception
-        text = explained(context.original_exception, engine)
-        if text is not None:
-            raise StoreError(f"store {name}: {text}; {_KEPT}") from context.original_exception
+        error = context.original_exception
+        code = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or ""
+        for codes, text in _MEANS.items():
+            if code.startswith(codes):
+                said = text.format(said=first_line(error), patience=patience_of(engine.url), longest=LONGEST)
+                if text.startswith(_READ_ONLY):
+                    raise NotWritableError(f"store {name}: {said}") from error
+                raise StoreError(f"store {name}: {said}; {_KEPT}") from error
 
 
 def say_the_rest(engine: sa.Engine, name: str) -> None:
@@ -382,41 +414,6 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
         raise (GoneError if gone else StoreError)(
             f"store {name}: the database says: {said}; see that it is there and in order, then make the same call again"
         ) from cause
-
-
-def explained(error: BaseException, engine: sa.Engine) -> str | None:
-    """What a full disk, a lock or a failing disk means, and the way out; ``None`` where it is none of these."""
-    kind, said = getattr(error, "sqlite_errorname", None) or "", first_line(error)
-    if kind == "SQLITE_FULL":
-        return "the disk is full; make room"
-    if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return (
-            f"another process has it locked, and a write waits {patience_of(engine.url):g} seconds for that; let it end, or wait longer "
-            "with sqlite:///...?patience=300"
-        )
-    if kind.endswith("LOCK") or kind == "SQLITE_PROTOCOL":
-        return f"its file system takes no locks ({error}), as some network drives; put it on a disk of this machine, or on PostgreSQL"
-    if kind.startswith("SQLITE_IOERR"):
-        return f"the disk can't be read or written ({error}); see that it has room and is in order"
-    if kind in ("SQLITE_INTERRUPT", "SQLITE_TOOBIG"):
-        return (
-            f"holds what takes longer to read than 10^8 trials, or a row of more than {LONGEST:,} bytes ({error}); it is damaged, "
-            "or made to harm: take nothing from it"
-        )
-    if getattr(error, "sqlstate", None) in ("53100", "58030"):  # disk_full, io_error
-        return f"the server's disk is full or failing ({said}); make room there"
-    return None
-
-
-def forbidden(error: BaseException) -> str | None:
-    """Who may not write, and the way out; ``None`` where that is not what a database says."""
-    rule = "it may be read and not be written"
-    if (getattr(error, "sqlite_errorname", None) or "").startswith("SQLITE_READONLY"):
-        return f"{rule} ({error}); see who owns the file and its folder and that the disk has room, or copy it to where you may write"
-    # insufficient_privilege, read_only_sql_transaction
-    if getattr(error, "sqlstate", None) in ("42501", "25006"):
-        return f"{rule} by this role ({first_line(error)}); ask its owner for the right to write, or use another role"
-    return None
 
 
 def first_line(error: BaseException) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
 import itertools
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -133,7 +131,7 @@ def read_records(
     row: int | None = None,
 ) -> dict[int, Records]:
     """Trials of some nodes as columns, by node, in the order of finishing; the last attempt of each; or the one trial of a row."""
-    with _without_collector(), engine.connect() as connection:
+    with engine.connect() as connection:
         out = {pk: Records(Rows(), Rows(), [], {name: [] for name in PLAIN}) for pk in pks}
         known: dict[Any, Any] = {}
         damaged: dict[int, list[str]] = {}
@@ -145,7 +143,7 @@ def read_records(
                 mine.curves.extend(some.curves)  # type: ignore[attr-defined]
             for name, part in some.columns.items():
                 # Of words that come a million times each is kept once.
-                mine.columns[name].extend(_kept_once(part, known) if name in _ALIKE else part)
+                mine.columns[name].extend(map(known.setdefault, part, part) if name in _ALIKE else part)
             damaged.setdefault(some.node, []).extend(
                 f"trial {i + 1}: {text}" for i, text in some.faults.items()
             )
@@ -153,13 +151,6 @@ def read_records(
             pk: mine._replace(curves=mine.curves if curves else (), damaged=tuple(damaged.get(pk, ())))
             for pk, mine in out.items()
         }
-
-
-def _kept_once(values: Sequence[Any], known: dict[Any, Any]) -> Iterable[Any]:
-    """The same texts, equal ones as the same object."""
-    if values and values.count(values[0]) == len(values):
-        return itertools.repeat(known.setdefault(values[0], values[0]), len(values))
-    return map(known.setdefault, values, values)
 
 
 def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]:
@@ -271,18 +262,6 @@ def _faults(
 
     of_curves = {i: spoilt[pk] for i, pk in enumerate(columns["pk"]) if pk in spoilt} if spoilt else {}
     return dict(sorted((of_curves | sift(count, fault)).items()))
-
-
-@contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Hundreds of thousands of new dictionaries would have the garbage collector look at everything again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def superseded() -> sa.Exists:

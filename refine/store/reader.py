@@ -103,7 +103,7 @@ class Reader(ABC):
 
     def plans(self, pk: int) -> list[int]:
         """How many configurations a node was to run, increasing: the first plan, and one for every larger ``n``."""
-        return sorted(set(self._of(_plans, pk) or ()))
+        return sorted({n for n in self._of(_plans, pk) or () if 1 <= n <= LARGEST})
 
     def beside(self, pk: int) -> list[Beside]:
         """What a node runs beside its design's cells: first what somebody gave, the baseline before all."""
@@ -342,9 +342,15 @@ _last_exclusions = partial(_last, t.mark, (t.mark.c.excluded.is_not(None),))
 
 
 def _grouped(
-    engine: sa.Engine, query: sa.Select[Any], made: Callable[[sa.Row[Any]], T]
+    table: sa.Table,
+    made: Callable[[Any], T],
+    engine: sa.Engine,
+    pks: Collection[int],
+    query: sa.Select[Any] | None = None,
 ) -> dict[int, list[T]]:
-    """Rows of a query by their first column, a node."""
+    """Rows of a table that belong to nodes, by node in the order of their keys, or those of a query by its first column."""
+    if query is None:
+        query = sa.select(table.c.node, table).where(table.c.node.in_(pks)).order_by(*table.primary_key)
     out: dict[int, list[T]] = {}
     with engine.connect() as connection:
         for row in connection.execute(query):
@@ -352,9 +358,8 @@ def _grouped(
             try:
                 mine.append(made(row))
             except BROKEN as error:
-                names = ", ".join(dict.fromkeys(column.table.name for column in query.selected_columns))
                 warnings.warn(
-                    f"store {shown_url(engine.url)}: a stored row of {names} can't be read ({said(error)}) and is left out; "
+                    f"store {shown_url(engine.url)}: a stored row of {table.name} can't be read ({said(error)}) and is left out; "
                     "see what is damaged, and remove it",
                     RefineWarning,
                     stacklevel=2,
@@ -362,15 +367,11 @@ def _grouped(
     return out
 
 
-def _inherited(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[str]]:
-    c = t.inherited.c
-    return _grouped(engine, sa.select(c.node, c.key).where(c.node.in_(pks)), lambda row: row.key)
-
-
-def _beside(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, dict[str, Any]]]]:
-    c = t.cell_plan.c
-    query = sa.select(c.node, c.origin, c.configuration).where(c.node.in_(pks)).order_by(c.position)
-    return _grouped(engine, query, lambda row: (row.origin, json.loads(row.configuration)))
+@lru_cache(maxsize=4096)
+def _sound(content: str, read: Callable[[Any], object] = bool) -> str:
+    """A stored text that can be read; it never changes, and is asked for all the time."""
+    read(json.loads(content))
+    return content
 
 
 def environment_digest(text: str) -> str:
@@ -378,69 +379,36 @@ def environment_digest(text: str) -> str:
     return digest(json.loads(text), 16)
 
 
-def _environments(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[str]]:
-    c = t.run.c
-    query = sa.select(c.node, c.environment).where(c.node.in_(pks)).order_by(c.pk)
-
-    def sound(row: sa.Row[Any]) -> str:
-        json.loads(row.environment)
-        return str(row.environment)
-
-    return _grouped(engine, query, sound)
+_inherited = partial(_grouped, t.inherited, lambda row: row.key)
+_beside = partial(_grouped, t.cell_plan, lambda row: (row.origin, json.loads(row.configuration)))
+_environments = partial(_grouped, t.run, lambda row: _sound(row.environment))
+_plans = partial(_grouped, t.plan, lambda row: row.n)
+_proposals = partial(_grouped, t.proposal, lambda row: (row.digest, _sound(row.content, Proposal.from_json)))
+_decisions = partial(_grouped, t.decision, lambda row: (_sound(row.content, Decision.from_json), row.created))
 
 
 def _ran_on(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, int]]]:
     c, number = t.trial.c, sa.func.count().label("number")
     mine = (c.node.in_(list(pks)), c.environment.is_not(None))
     query = sa.select(c.node, c.environment, number).where(*mine).group_by(c.node, c.environment)
-    return _grouped(
-        engine, query.order_by(number.desc(), c.environment), lambda row: (row.environment, row.number)
-    )
-
-
-@lru_cache(maxsize=4096)
-def _sound(kind: type[Proposal | Decision], content: str) -> str:
-    """A stored proposal or decision that can be read; it never changes, and is asked for all the time."""
-    kind.from_json(json.loads(content))
-    return content
-
-
-def _plans(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[int]]:
-    c = t.plan.c
-    query = sa.select(c.node, c.n).where(c.node.in_(pks), c.n.between(1, LARGEST))
-    return _grouped(engine, query, lambda row: int(row.n))
-
-
-def _proposals(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, str]]]:
-    c = t.proposal.c
-    query = sa.select(c.node, c.digest, c.content).where(c.node.in_(pks)).order_by(c.pk)
-    return _grouped(engine, query, lambda row: (row.digest, _sound(Proposal, row.content)))
-
-
-def _decisions(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, float]]]:
-    c = t.decision.c
-    query = sa.select(c.node, c.content, c.created).where(c.node.in_(pks)).order_by(c.pk)
-    return _grouped(engine, query, lambda row: (_sound(Decision, row.content), row.created))
+    query = query.order_by(number.desc(), c.environment)
+    return _grouped(t.trial, lambda row: (row.environment, row.number), engine, pks, query)
 
 
 def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredOpening]]:
     c, o = t.opening.c, t.opened.c
     columns = (o.opening, o.key, o.replicate, o.seed, o.state, o.metrics, o.seconds, o.error)
-    runs = _grouped(
-        engine,
-        sa.select(*columns)
-        .join(t.opening, c.pk == o.opening)
-        .where(c.node.in_(pks))
-        .order_by(o.replicate, o.key),
-        lambda row: HoldoutRun(
-            row.key, row.replicate, row.seed, row.state, json.loads(row.metrics), row.seconds, row.error
-        ),
-    )
+    query = sa.select(*columns).join(t.opening, c.pk == o.opening).where(c.node.in_(pks))
+    runs = _grouped(t.opened, _holdout_run, engine, pks, query.order_by(o.replicate, o.key))
 
     def opening(row: sa.Row[Any]) -> StoredOpening:
         content, own = json.loads(row.content), tuple(runs.get(row.pk, ()))
         keys = tuple(content["keys"])
         return StoredOpening(row.pk, row.node, keys, content["seeds"], row.author, row.note, row.created, own)
 
-    query = sa.select(c.node, c.pk, c.content, c.author, c.note, c.created).where(c.node.in_(pks))
-    return _grouped(engine, query.order_by(c.pk), opening)
+    return _grouped(t.opening, opening, engine, pks)
+
+
+def _holdout_run(row: sa.Row[Any]) -> HoldoutRun:
+    plain = (row.key, row.replicate, row.seed, row.state)
+    return HoldoutRun(*plain, json.loads(row.metrics), row.seconds, row.error)

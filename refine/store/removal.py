@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from refine.space.encoding import digest
 from refine.store.log import trial_rows
 from refine.store.reader import read_nodes
-from refine.store.schema import hanging_on, link, own_columns, t
-from refine.store.validity import BROKEN, faults_of, node_of
+from refine.store.rows import checked_rows
+from refine.store.schema import hanging_on, link, t
+from refine.store.validity import BROKEN, node_of
 
 _KEY = "removed/"  # how the keys of entries of the log begin in the table ``meta``
 
@@ -73,10 +74,10 @@ def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
             found.append(Damaged(key, what, text, (pk,), pk))
         for key, stored in sound.items():
             for table in hanging_on(t.node):
-                mine = _rows(connection, table, t.node, stored.pk)
-                faults = faults_of(table, mine)
-                for i, text in faults.items():
-                    found.append(Damaged(key, table.name, text, mine[i]["primary key"], stored.pk))
+                for keys, _, faults in checked_rows(connection, table, stored.pk):
+                    found += [
+                        Damaged(key, table.name, text, keys[i], stored.pk) for i, text in faults.items()
+                    ]
     return found
 
 
@@ -106,26 +107,6 @@ def _every_text(engine: sa.Engine) -> Iterator[sa.Connection]:
         finally:
             if lite:
                 raw.text_factory = str  # type: ignore[union-attr]
-
-
-def _rows(connection: sa.Connection, table: sa.Table, owner: sa.Table, pk: int) -> list[dict[str, Any]]:
-    keys = list(table.primary_key)
-    query = sa.select(table).where(link(table, owner) == pk).order_by(*keys)
-    found = []
-    for row in connection.execute(query).mappings().all():
-        mine = {c.name: row[c.name] for c in own_columns(table)}
-        mine["primary key"] = tuple(row[k.name] for k in keys)
-        found.append(mine)
-    if table is t.trial:
-        at = {row["primary key"][0]: row for row in found}
-        for below in hanging_on(table):
-            inside = (
-                sa.select(below).join(table, link(below, table) == table.c.pk).where(link(table, owner) == pk)
-            )
-            for row in connection.execute(inside).mappings():
-                values = {c.name: row[c.name] for c in own_columns(below)}
-                at[row[link(below, table).name]].setdefault(below.name, []).append(values)
-    return found
 
 
 def remove_damaged(connection: sa.Connection, found: Sequence[Damaged]) -> None:

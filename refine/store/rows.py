@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from refine.errors import StoreError
 from refine.space.encoding import dumps
+from refine.store.reader import Reader
 from refine.store.schema import hanging_on, link, metadata, own_columns, t
-from refine.store.store import Store
 from refine.store.validity import (
     BROKEN,
     fault_of,
@@ -105,7 +105,7 @@ NODE_TABLES = tuple(table.name for table in hanging_on(t.node))  # tables whose 
 NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))  # what a row of a node says of its own
 
 
-def parts_of(store: Store, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
+def parts_of(store: Reader, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
     """Nodes of a tree with all that belongs to them, oldest first, one at a time. What is damaged is left out."""
     known = store.nodes(tree)
     with store.engine.connect() as connection:
@@ -117,7 +117,7 @@ def parts_of(store: Store, tree: int, only: Collection[str] | None = None) -> It
             yield Part(row, {other.name: _stored(store, other, node.pk) for other in hanging_on(t.node)})
 
 
-def _stored(store: Store, table: sa.Table, node: int) -> Again[Row]:
+def _stored(store: Reader, table: sa.Table, node: int) -> Again[Row]:
     def read() -> Iterator[Row]:
         with store.engine.connect() as connection:
             yield from (row for _, row in sound_rows(connection, table, node))
@@ -132,23 +132,30 @@ def sound_rows(
 
     Each with its number, 0 where the table has no numbers.
     """
-    order = [table.c.pk] if "pk" in table.c else list(table.primary_key)
+    for keys, some, faults in checked_rows(connection, table, node, where):
+        pks = [key[0] if "pk" in table.c else 0 for key in keys]
+        yield from ((pk, row) for i, (pk, row) in enumerate(zip(pks, some, strict=True)) if i not in faults)
+
+
+def checked_rows(
+    connection: sa.Connection, table: sa.Table, node: int, where: sa.ColumnElement[bool] | None = None
+) -> Iterator[tuple[list[tuple[Any, ...]], list[Row], dict[int, str]]]:
+    """Some rows of a node at a time in the order of writing: their primary keys, they with those that hang on them, and their faults."""
+    keys = list(table.primary_key)
     mine = link(table, t.node) == node
-    query = sa.select(table).where(mine if where is None else mine & where).order_by(*order)
+    query = sa.select(table).where(mine if where is None else mine & where).order_by(*keys)
     names = [c.name for c in own_columns(table)]
     for some in connection.execute(query, execution_options={"yield_per": BLOCK}).partitions():
         out = [{name: getattr(row, name) for name in names} for row in some]
-        pks = [int(row.pk) for row in some] if "pk" in table.c else [0] * len(out)
         for inner in hanging_on(table):
             # All at once: a query per trial would take longer than everything else.
             key, inside = link(inner, table), [c.name for c in own_columns(inner)]
-            inner_order = [inner.c.pk] if "pk" in inner.c else list(inner.primary_key)
-            owners = dict(zip(pks, out, strict=True))
-            for found in connection.execute(sa.select(inner).where(key.in_(pks)).order_by(*inner_order)):
-                values = {name: getattr(found, name) for name in inside}
-                owners[getattr(found, key.name)].setdefault(inner.name, []).append(values)
-        damaged = faults_of(table, out)
-        yield from ((pk, row) for i, (pk, row) in enumerate(zip(pks, out, strict=True)) if i not in damaged)
+            owners = {row.pk: values for row, values in zip(some, out, strict=True)}
+            hanging = sa.select(inner).where(key.in_(owners)).order_by(*inner.primary_key)
+            for row in connection.execute(hanging):
+                values = {name: getattr(row, name) for name in inside}
+                owners[getattr(row, key.name)].setdefault(inner.name, []).append(values)
+        yield [tuple(getattr(row, k.name) for k in keys) for row in some], out, faults_of(table, out)
 
 
 def blocks(rows: Iterable[T]) -> Iterator[list[T]]:
