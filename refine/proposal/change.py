@@ -111,9 +111,9 @@ def reopened(
     if outer is None or not len(values) or values.max() <= inside + epsilon:
         return tuple(changes)
     best = analysis.outside.iloc[int(values.argmax())]
-    found = {change.name: change for change in changes}
+    by_name = {change.name: change for change in changes}
     for name, parameter in analysis.space.items():
-        now = found[name].new if name in found else parameter
+        now = by_name[name].new if name in by_name else parameter
         there = bool(now.contains([best[name]])[0])
         if name not in outer or (there and parameter.contains([best[name]])[0]):
             continue
@@ -121,10 +121,10 @@ def reopened(
         new = now if there else _let_in(now, outer[name], best[name])
         measured = {"reached": analysis.sign * float(values.max()), "inside": analysis.sign * inside}
         at = {"parameter": name, "value": label(best[name]), **measured, "epsilon": epsilon}
-        q = found[name].q if name in found else np.nan
+        q = by_name[name].q if name in by_name else np.nan
         kept = parameter.volume_kept(new)
-        found[name] = Change(name, "reopen", parameter, new, kept, float(q), (Reason("refuted", at),))
-    return tuple(found[name] for name in analysis.space if name in found)
+        by_name[name] = Change(name, "reopen", parameter, new, kept, float(q), (Reason("refuted", at),))
+    return tuple(by_name[name] for name in analysis.space if name in by_name)
 
 
 def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
@@ -214,7 +214,7 @@ def beyond(
 
 def _useful(first: Analysis, name: str, side: str) -> bool:
     """Whether the points of the front nearest to an end are no worse than the median trial in the first goal."""
-    goals = [Goal(look.metric, look.direction) for look in (first, *first.others)]
+    goals = [Goal(each.metric, each.direction) for each in (first, *first.others)]
     front = front_rows(first.table, goals, first.space).dropna(subset=[name])
     if front.empty:
         return True
@@ -225,10 +225,10 @@ def _useful(first: Analysis, name: str, side: str) -> bool:
 
 def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:
     """The end that the trend of a parameter that matters leads to; empty where none does."""
-    found = analysis.findings[e.name]
-    if found.shape not in ("rises", "falls") or found.few_at:
+    finding = analysis.findings[e.name]
+    if finding.shape not in ("rises", "falls") or finding.few_at:
         return ""
-    return "high" if (found.shape == "rises") == (analysis.sign > 0) else "low"
+    return "high" if (finding.shape == "rises") == (analysis.sign > 0) else "low"
 
 
 def _up_to_end(old: Range, new: Range, side: str) -> Range:
@@ -275,8 +275,8 @@ def reasons_of(
 
     ``ends`` say why it goes beyond an end, or does not; ``untried`` which levels stay because no trial tells anything of them.
     """
-    found = analysis.findings[evidence.name]
-    seen = found.of(*_EFFECTS, *_FAILS)
+    finding = analysis.findings[evidence.name]
+    seen = finding.of(*_EFFECTS, *_FAILS)
     earlier = [Reason("seen_earlier", {"parameter": evidence.name})] if seen_earlier and not seen else []
     some = () if untried is None else zip(evidence.levels, untried, strict=True)
     levels = [v.label for v, only in some if only]
@@ -285,9 +285,9 @@ def reasons_of(
         if not analysis.tested and evidence.read != 0:
             return (Reason("all_plausible"), *stays)
         if not seen and not earlier:
-            return found.of(*_QUIET)
+            return finding.of(*_QUIET)
         return (*seen, *earlier, *ends, Reason("all_plausible"), *stays)
-    out = [*found.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
+    out = [*finding.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
     return (*out, *_contrast(evidence, new, analysis.tested), *stays)
 
 

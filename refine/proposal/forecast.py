@@ -39,13 +39,13 @@ def forecast(
     cardinalities = cardinalities_of(analysis)
     left = stats.left_over(analysis.X, analysis.y, cardinalities)
     posterior = posterior_of(analysis, cells.positions)
-    found = stats.ChildForecast(seed=seed)(posterior, left, int(n), all_cells=cells.all_there_are)
-    quantiles = np.array([found.median, found.best])
+    simulated = stats.ChildForecast(seed=seed)(posterior, left, int(n), all_cells=cells.all_there_are)
+    quantiles = np.array([simulated.median, simulated.best])
     if analysis.sign < 0:
         quantiles = -quantiles[:, ::-1]
     # Floats of statistics differ in their last digits between machines.
     median, best = (tuple(float(f"{v:.9g}") for v in row) for row in np.clip(quantiles, *limits_of(analysis)))
-    return found._replace(median=median, best=best)
+    return simulated._replace(median=median, best=best)
 
 
 def limits_of(analysis: Analysis) -> tuple[float, float]:

@@ -84,30 +84,30 @@ def boxes_of(
     could be tested; nor of what is decided. The best configuration by posterior mean stays, and so do levels without trials. What
     only a coupling lets in is narrowed with its partner or not at all.
     """
-    found, looks = analysis.parameters, (analysis, *analysis.others)
-    level = ALPHA / len(looks)  # every goal is another chance to be seen
-    pairs = tuple(dict.fromkeys((p.i, p.j) for look in looks for p in look.pairs if p.q <= level))
-    seen = {e.name for look in looks for e in look.parameters if e.q <= level or e.fails}
+    evidence, by_goal = analysis.parameters, (analysis, *analysis.others)
+    level = ALPHA / len(by_goal)  # every goal is another chance to be seen
+    pairs = tuple(dict.fromkeys((p.i, p.j) for each in by_goal for p in each.pairs if p.q <= level))
+    seen = {e.name for each in by_goal for e in each.parameters if e.q <= level or e.fails}
     alone = frozenset(
-        j for j, e in enumerate(found) if e.name in seen or e.name in eligible or not analysis.tested
+        j for j, e in enumerate(evidence) if e.name in seen or e.name in eligible or not analysis.tested
     )
     ranges = frozenset(
-        j for j, e in enumerate(found) if isinstance(e.parameter, Range) and e.parameter.size > 1
+        j for j, e in enumerate(evidence) if isinstance(e.parameter, Range) and e.parameter.size > 1
     )
     coupled = {k for pair in pairs for k in pair}
-    frozen = {j for j, e in enumerate(found) if not (j in alone or j in coupled) or e.read == 0}
-    frozen |= {j for j, e in enumerate(found) if e.name in decided}
+    frozen = {j for j, e in enumerate(evidence) if not (j in alone or j in coupled) or e.read == 0}
+    frozen |= {j for j, e in enumerate(evidence) if e.name in decided}
     if surrogate.front is None:
-        frozen |= {j for j in range(len(found)) if j not in frozen and surrogate.flat(j, epsilon)}
+        frozen |= {j for j in range(len(evidence)) if j not in frozen and surrogate.flat(j, epsilon)}
     known = analysis.read_positions
-    each = zip(looks, (surrogate, *surrogate.others), strict=True)
+    each = zip(by_goal, (surrogate, *surrogate.others), strict=True)
     best = np.concatenate([a.read_positions[s.posterior.best_known(1)] for a, s in each])
-    read = reading(found, surrogate.candidates)
+    read = reading(evidence, surrogate.candidates)
     walk = stats.RiskPath(most=max(*RISKS, risk), inside=1 if surrogate.exhaustive else LEAST_INSIDE)
     while True:
         axes = [
             stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
-            for j, e in enumerate(found)
+            for j, e in enumerate(evidence)
         ]
         stays = tuple(stats.untried(axis, known[np.isfinite(known[:, j]), j]) for j, axis in enumerate(axes))
         path = walk(

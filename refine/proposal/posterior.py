@@ -50,8 +50,8 @@ def posterior_of(analysis: Analysis, positions: Floats, exact: bool = False) -> 
     what runs next it would be chance.
     """
     exact = exact and analysis.noise.deterministic
-    found = analysis.parameters
-    read = reading(found, analysis.X), reading(found, positions)
+    evidence = analysis.parameters
+    read = reading(evidence, analysis.X), reading(evidence, positions)
     sizes = cardinalities_of(analysis)
 
     def of(y: Floats, seed: int, prior: tuple[Floats, Floats] | None = None) -> stats.Posterior:

@@ -170,7 +170,7 @@ def _inside(analysis: Analysis, space: Space, table: pd.DataFrame) -> npt.NDArra
 
 def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[Reason, ...]:
     """Values of choices that the old space does not have: they may be meant, or typing errors; what was proposed is none."""
-    found = []
+    reasons = []
     for name, parameter in new.items():
         previous = old.get(name)
         if not isinstance(previous, Categorical) or not isinstance(parameter, Categorical):
@@ -180,5 +180,5 @@ def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[R
         for label, value in zip(parameter.labels, parameter.grid, strict=True):
             if value_key(value) not in known:
                 meant = closest(label, previous.labels)
-                found.append(Reason("new_value", {"parameter": name, "value": label, "meant": meant}))
-    return tuple(found)
+                reasons.append(Reason("new_value", {"parameter": name, "value": label, "meant": meant}))
+    return tuple(reasons)

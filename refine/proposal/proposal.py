@@ -322,8 +322,8 @@ def propose(
             "round.propose()"
         )
     first, *further = _tolerances(analysis, epsilon)
-    looks = (analysis, *analysis.others)
-    eligible = {e.name for look in looks for e in look.parameters if e.pooled_p <= ALPHA}.intersection(
+    by_goal = (analysis, *analysis.others)
+    eligible = {e.name for each in by_goal for e in each.parameters if e.pooled_p <= ALPHA}.intersection(
         eligible
     )
     surrogate = surrogate_of(analysis)
@@ -352,20 +352,20 @@ def propose(
 
 def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
     """Per goal the loss that counts as none; AnalysisError if one is no number >= 0, or of a metric that is no goal."""
-    looks = (analysis, *analysis.others)
+    by_goal = (analysis, *analysis.others)
     given = epsilon if isinstance(epsilon, Mapping) else {} if epsilon is None else {analysis.metric: epsilon}
-    names = [look.metric for look in looks]
+    names = [each.metric for each in by_goal]
     for name in given:
         if name not in names:
             raise AnalysisError(
                 f"epsilon: {name!r} is no goal of this round; {did_you_mean(str(name), names)}"
             )
-    found = []
-    for look in looks:
-        said = check_epsilon(given.get(look.metric))
-        loss, source = look.noise.tolerance(said)
-        found.append(Tolerance(look.metric, float(loss) if math.isfinite(loss) else 0.0, source))
-    return found
+    tolerances = []
+    for each in by_goal:
+        said = check_epsilon(given.get(each.metric))
+        loss, source = each.noise.tolerance(said)
+        tolerances.append(Tolerance(each.metric, float(loss) if math.isfinite(loss) else 0.0, source))
+    return tolerances
 
 
 def _goals_of(made_of: _MadeOf) -> list[_MadeOf]:

@@ -77,12 +77,11 @@ class Near:
 
     def bell(self, x: npt.ArrayLike) -> Floats:
         """Logarithms of the density at some values, up to a constant; -inf where a logarithm doesn't exist."""
-        at = np.asarray(x, dtype=float)
-        if self.within is not None:
-            return np.asarray(-0.5 * ((at - self.value) / self.within) ** 2)
-        assert self.within_factor is not None
+        at, (name, width) = np.asarray(x, dtype=float), self.width
+        if name == "within":
+            return np.asarray(-0.5 * ((at - self.value) / width) ** 2)
         with np.errstate(divide="ignore", invalid="ignore"):
-            away = np.log(np.where(at > 0, at, np.nan) / self.value) / math.log(self.within_factor)
+            away = np.log(np.where(at > 0, at, np.nan) / self.value) / math.log(width)
         return np.asarray(np.where(at > 0, -0.5 * away**2, -np.inf))
 
     @property
@@ -201,17 +200,17 @@ def belief_of(given: Any, space: Space) -> Belief:
         raise SpaceError(
             f"belief maps parameters to what you believe of them, belief={{'lr': refine.Near(0.001, within_factor=3)}}, got {given!r}"
         )
-    found: dict[str, Near | Weights] = {}
+    believed: dict[str, Near | Weights] = {}
     for name, said in given.items():
         if name not in space:
             raise SpaceError(f"belief: unknown parameter {name!r}; {did_you_mean(str(name), space)}")
         if space[name].fixed:
             raise SpaceError(f"belief: {name}: has one value, so there is nothing to believe; leave it out")
         try:
-            found[name] = _checked(space[name], said)
+            believed[name] = _checked(space[name], said)
         except SpaceError as error:
             raise SpaceError(f"belief: {name}: {error}") from None
-    return Belief(tuple(sorted(found.items())), like)
+    return Belief(tuple(sorted(believed.items())), like)
 
 
 def speaks_of(parameter: Parameter, said: Near | Weights) -> bool:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,8 +135,8 @@ def _depth(tree: ast.expr) -> int:
 def _spelling(text: str) -> str:
     """How what other languages write is written here; empty where nothing of it is in a text."""
     for pattern, here in ((r"&&?", "and"), (r"\|\|?", "or"), (r"(?<![=!<>])=(?!=)", "==")):
-        if found := re.search(pattern, text):
-            return f"{found[0]} is written {here} here; "
+        if foreign := re.search(pattern, text):
+            return f"{foreign[0]} is written {here} here; "
     return ""
 
 
@@ -221,10 +222,10 @@ def _decided(node: ast.expr, rows: _Rows) -> _Decided:
             known &= rows.present[one.id]
     true, false = np.zeros_like(known), np.zeros_like(known)
     if known.any():
-        found = np.broadcast_to(
+        met = np.broadcast_to(
             np.asarray(_evaluate(node, rows.where(known))).astype(np.bool_), (int(known.sum()),)
         )
-        true[known], false[known] = found, ~found
+        true[known], false[known] = met, ~met
     return true, false
 
 
@@ -259,13 +260,13 @@ def _evaluate(node: ast.expr, rows: _Rows) -> Any:
         case ast.BinOp(left=left, op=op, right=right):
             return _BINARY[type(op)](_evaluate(left, rows), _evaluate(right, rows))
         case ast.Compare(left=left, ops=ops, comparators=comparators):
-            found: Any = True
+            met: Any = True
             before = _evaluate(left, rows)
             for how, node_after in zip(ops, comparators, strict=True):
                 after = _evaluate(node_after, rows)
-                found = np.logical_and(found, _compare(how, before, after))
+                met = np.logical_and(met, _compare(how, before, after))
                 before = after
-            return found
+            return met
         case ast.Call(func=ast.Name(id=name), args=args):
             return _FUNCTIONS[name](*(_evaluate(a, rows) for a in args))
     raise TypeError(f"{ast.unparse(node)} has no value")
@@ -333,15 +334,16 @@ def ordered_conditions(whens: Mapping[str, str | None]) -> dict[str, Constraint]
             raise SpaceError(
                 f"{name}: when {str(condition)!r}: names the parameter itself; a limit on its values is a constraint"
             )
-    ordered: dict[str, Constraint] = {}
-    while left:
-        free = [name for name, condition in left.items() if not condition.names & set(left)]
-        if not free:
-            raise SpaceError(
-                f"conditions must not go in a circle, but those of {', '.join(left)} do; leave one of them out"
-            )
-        ordered |= {name: left.pop(name) for name in free}
-    return ordered
+    sorter = TopologicalSorter[str](dict.fromkeys(left, ()))
+    for name, condition in left.items():
+        sorter.add(name, *(condition.names & set(left)))
+    try:
+        return {name: left[name] for name in sorter.static_order()}
+    except CycleError as error:
+        circle = ", ".join(dict.fromkeys(error.args[1]))
+        raise SpaceError(
+            f"conditions must not go in a circle, but those of {circle} do; leave one of them out"
+        ) from None
 
 
 def joined(conditions: Mapping[str, Constraint]) -> list[set[str]]:

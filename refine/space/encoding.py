@@ -49,15 +49,15 @@ class Reference:
             return self.target
         module, _, qualname = self.path.partition(":") if ":" in self.path else self.path.rpartition(".")
         try:
-            found: Any = importlib.import_module(module)
+            target: Any = importlib.import_module(module)
             for part in qualname.split("."):
-                found = getattr(found, part)
+                target = getattr(target, part)
         except (ImportError, AttributeError) as error:
             raise SpaceError(
                 f"{self.path}: a stored class or function must be importable to be used, but {error}; "
                 "install the package or run from the script that defines it"
             ) from error
-        return found
+        return target
 
 
 def refer(target: Any) -> Reference:

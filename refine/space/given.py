@@ -28,27 +28,27 @@ def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
     for name in given:
         if name not in space:
             raise SpaceError(f"{what}: unknown parameter {name!r}; {did_you_mean(str(name), space)}")
-    found, missing = dict[str, Any](), list[str]()
+    values, missing = dict[str, Any](), list[str]()
     for name, parameter in space.items():
         if name in given:
             try:
-                found[name] = _value(parameter, given[name])
+                values[name] = _value(parameter, given[name])
             except SpaceError as error:
                 raise SpaceError(f"{what}: {name}: {error}") from None
         elif parameter.fixed:
-            found[name] = parameter.grid[0]
+            values[name] = parameter.grid[0]
         else:
             missing.append(name)
-    there = space.has(found) if not (missing and set(missing) - set(space.conditions)) else frozenset(space)
+    there = space.has(values) if not (missing and set(missing) - set(space.conditions)) else frozenset(space)
     missing = [name for name in missing if name in there]
     if missing:
         raise SpaceError(f"{what} needs a value of every parameter, missing: {', '.join(missing)}")
-    if broken := space.broken_constraints(found):
+    if broken := space.broken_constraints(values):
         raise SpaceError(
             f"{what}: breaks the constraint {str(broken[0])!r}; give a configuration that meets it, or leave the "
             "constraint out of the space"
         )
-    return space.frozen(found)
+    return space.frozen(values)
 
 
 def given_configurations(space: Space, given: Any) -> list[dict[str, Any]]:

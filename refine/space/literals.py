@@ -85,16 +85,16 @@ def _parts(text: str) -> list[str]:
 
 def typed_pairs(pairs: Iterable[str], option: str) -> dict[str, Any]:
     """Name -> value, of texts such as ``dropout=(0, 0.2)``; ``option`` is what they were typed for, in a ReviewError."""
-    found = {}
+    values = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name.strip() or not value.strip():
             raise ReviewError(f"{option} takes name=value, such as {option} 'dropout=(0, 0.2)', got {pair!r}")
         try:
-            found[name.strip()] = typed_value(value)
+            values[name.strip()] = typed_value(value)
         except ReviewError as error:
             raise ReviewError(f"{option} {name.strip()}: {error}") from None
-    return found
+    return values
 
 
 def python_text(value: Any) -> str:

@@ -140,13 +140,6 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
         return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"), when=when)
     if kind not in RANGES:
         raise SpaceError(f"a stored parameter must be float, integer or categorical, got {kind!r}")
-    return RANGES[kind](
-        data["levels"][0],
-        data["levels"][-1],
-        levels=data["levels"],
-        log=data["log"],
-        within=None if within is None else tuple(within),
-        step=data.get("step"),
-        base=data.get("base"),
-        when=when,
-    )
+    levels, declared = data["levels"], {name: data.get(name) for name in ("step", "base", "when")}
+    limits = None if within is None else tuple(within)
+    return RANGES[kind](levels[0], levels[-1], levels=levels, log=data["log"], within=limits, **declared)

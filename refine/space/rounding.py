@@ -33,8 +33,8 @@ def round_levels(low: float, high: float, log: bool, whole: bool = False, about:
     decade: 1; 1 and 3; 1, 2 and 5; or finer. Of these the ones whose number is nearest to ``about`` by ratio. With ``whole``
     they are integers.
     """
-    found = [_between_ends(low, high, inner, log) for inner in _ladders(low, high, log, whole, about)]
-    fitting = [levels for levels in found if about / 2 <= len(levels) <= 2 * about]
+    ladders = [_between_ends(low, high, inner, log) for inner in _ladders(low, high, log, whole, about)]
+    fitting = [levels for levels in ladders if about / 2 <= len(levels) <= 2 * about]
     if fitting:
         return min(fitting, key=lambda levels: abs(math.log(len(levels) / about)))
     return [low, *cut(low, high, about - 1, log, whole), high]
@@ -73,9 +73,9 @@ def round_between(least: float, near: float, most: float, whole: bool = False) -
     if whole and math.ceil(least) > math.floor(most):
         return float(math.floor(near + 0.5))
     for digits in range(1, 13):
-        found = [v for v in _of_digits(least, most, digits) if not whole or v == math.floor(v)]
-        if found:
-            return min(found, key=lambda v: (_roughness(v, digits), abs(v - near)))
+        numbers = [v for v in _of_digits(least, most, digits) if not whole or v == math.floor(v)]
+        if numbers:
+            return min(numbers, key=lambda v: (_roughness(v, digits), abs(v - near)))
         if digits >= _SHORT and not whole:
             break
     return float(math.floor(near + 0.5)) if whole else round_significant(near)
@@ -107,8 +107,8 @@ def _ladders(low: float, high: float, log: bool, whole: bool, about: int) -> Ite
         decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
         if len(decades) <= 4 * about:
             for numbers in _DECADES:
-                found = [round_significant(m * 10.0**e) for e in decades for m in numbers]
-                yield [v for v in found if not whole or v == int(v)]
+                levels = [round_significant(m * 10.0**e) for e in decades for m in numbers]
+                yield [v for v in levels if not whole or v == int(v)]
         return
     width = high - low
     least = math.floor(math.log10(width / (2 * about)))

@@ -291,13 +291,13 @@ class Space(Shown, Mapping[str, Parameter]):
     def cell(self, configuration: Mapping[str, Any]) -> int:
         """The number of a configuration, or SpaceError; the inverse of :meth:`configuration`."""
         there = self.check_names(configuration)
-        found = []
+        levels = []
         for name, parameter in self.items():
             try:
-                found.append(parameter.index(configuration[name]) if name in there else 0)
+                levels.append(parameter.index(configuration[name]) if name in there else 0)
             except SpaceError as error:
                 raise SpaceError(f"{name}: {error}") from None
-        return self.number(found)
+        return self.number(levels)
 
     def on_grid(self, configuration: Mapping[str, Any]) -> bool:
         """Whether every value is a level."""
@@ -389,14 +389,14 @@ class Space(Shown, Mapping[str, Parameter]):
         What a row has not is at its first level.
         """
         there = self.active_in(frame) if self.conditions else {}
-        found = []
+        positions = []
         for name, parameter in self.items():
             column = frame[name].to_numpy() if name in frame else np.full(len(frame), None)
             at = np.array(parameter.unit(column), dtype=float)
             if name in there:
                 at[~there[name]] = parameter.unit(_as_objects(parameter.grid[:1]))[0]
-            found.append(at)
-        return np.column_stack(found)
+            positions.append(at)
+        return np.column_stack(positions)
 
     def broken_constraints(self, configuration: Mapping[str, Any]) -> list[Constraint]:
         """The constraints that a frozen configuration does not meet; its values need not be levels."""

@@ -104,12 +104,12 @@ def confirm(
     entrants = _entrants(self, self._context)
     epsilon = entrants.epsilon
 
-    def look(judged: Judged, spent: Sequence[int], planned: int, batch: int) -> tuple[Race, _Shares, int]:
+    def stage(judged: Judged, spent: Sequence[int], planned: int, batch: int) -> tuple[Race, _Shares, int]:
         race = race_of(judged, spent, top, budget, batch, epsilon, planned)
         following = race.following if race.verdict == "open" else ()
         return race, list(zip(race.racers, following, strict=False)), race.runs
 
-    judged, race = entrants.race(math.ceil(budget / _STAGES), (objective, name), running, look)
+    judged, race = entrants.race(math.ceil(budget / _STAGES), (objective, name), running, stage)
     return judged.winner(entrants.of, epsilon, race).kept_in(self)
 
 
@@ -173,7 +173,7 @@ def judge(
             f"{of}: both are the same configuration in all that was read: {_shown(labels)}; name another one"
         )
 
-    def look(
+    def stage(
         judged: Judged, spent: Sequence[int], _planned: int, batch: int
     ) -> tuple[Judgement, _Shares, int]:
         verdict = judgement(judged, one, other, of, incumbent, epsilon)
@@ -182,7 +182,7 @@ def judge(
         return verdict, _shares(spent, one, other, more), runs
 
     batch = max(2, math.ceil(budget / _STAGES))
-    return entrants.race(batch, (objective, name), running, look)[1]
+    return entrants.race(batch, (objective, name), running, stage)[1]
 
 
 def open_holdout(
@@ -237,7 +237,7 @@ class _Entrants(NamedTuple):
         batch: int,
         objective: tuple[Objective | None, str | None],
         options: RunOptions,
-        look: Callable[[Judged, Sequence[int], int, int], tuple[T, _Shares, int]],
+        stage: Callable[[Judged, Sequence[int], int, int], tuple[T, _Shares, int]],
     ) -> tuple[Judged, T]:
         """Runs candidates under new seeds, batch by batch, until nothing follows or runs bring nothing more.
 
@@ -245,12 +245,12 @@ class _Entrants(NamedTuple):
             batch: How many runs at a time, or as many as there are workers.
             objective: What to call where a round was reopened, and its name.
             options: What trials run on.
-            look: How it stands, what runs next, and how many runs there are, given the candidates by all of their runs, how many
+            stage: How it stands, what runs next, and how many runs there are, given the candidates by all of their runs, how many
                 of each have ended under new seeds, how many of all those the rounds had planned anyway, and the batch.
         """
         trials, judged, before = self.trials, self.judged, -1
         while True:
-            stands, shares, runs = look(judged, *_spent_on(judged, trials), max(options.workers, batch))
+            stands, shares, runs = stage(judged, *_spent_on(judged, trials), max(options.workers, batch))
             racers = [(judged.field.candidates[i], n) for i, n in shares if n]
             if not racers or runs == before:
                 return judged, stands

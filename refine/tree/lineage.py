@@ -94,9 +94,9 @@ def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
         groups=replicate_groups(records),
         fresh=fresh_runs(replicated, goal),
         again=tuple(
-            table(space, found._replace(configurations=found.configurations.under(space, added)), metric)
+            table(space, runs._replace(configurations=runs.configurations.under(space, added)), metric)
             for added, pk in zip(bridges, pks, strict=True)
-            if (found := again(replicated[pk])).metrics and added is not None
+            if (runs := again(replicated[pk])).metrics and added is not None
         ),
         codes=versions_of(records.columns["code"]),
         damaged=damaged,

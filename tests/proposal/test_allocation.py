@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import objectives
 import refine
 from refine.proposal.allocation import audit_configurations, probe_configurations
 from refine.report.pages.proposal import claim_sentence, why
@@ -14,14 +13,9 @@ from refine.space.space import configuration_key
 from refine.trials.trial import AUDITS
 
 
-@pytest.fixture
-def root(tree, space):
-    return tree.add_round(space, objectives.bowl, n=150, seed=7).run(progress=False)
-
-
 @pytest.mark.slow
-def test_a_child_spends_its_shares_as_said(root):
-    child = root.propose().accept(n=40, exploit=0.5, audit=0.1).run(progress=False)
+def test_a_child_spends_its_shares_as_said(review):
+    child, root = review.accept(n=40, exploit=0.5, audit=0.1).run(progress=False), review.round
     counts = child.trials["origin"].value_counts().to_dict()
     assert counts == {"exploit": 20, "space_filling": 16, "audit": 2, "probe": 2}
     frame = child.trials
@@ -35,8 +29,8 @@ def test_a_child_spends_its_shares_as_said(root):
 
 
 @pytest.mark.slow
-def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
-    review = root.propose()
+def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(review):
+    root = review.round
     with_counter, without = review.accept(n=40), review.accept(n=40, audit=0)
     assert with_counter.id != without.id
     assert [b.origin for b in root.context.store.beside(with_counter._stored.pk)] == ["audit", "probe"]
@@ -46,9 +40,9 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(root):
 
 
 @pytest.mark.slow
-def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(root):
+def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(review):
     # A person cuts off the best optimizers and the best rates; what lies outside must be found out.
-    wrong = root.propose().reject(*root.space.varied).edit(optimizer=["SGD"], lr=(3.0, 5.0))
+    wrong = review.reject(*review.round.space.varied).edit(optimizer=["SGD"], lr=(3.0, 5.0))
     child = wrong.accept(n=60, audit=0.3).run(progress=False)
     proposal = child.propose().proposal
     reopened = [c for c in proposal.changes if c.kind == "reopen"]

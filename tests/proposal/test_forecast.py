@@ -31,12 +31,12 @@ def trials(space, n, seed, sign=1.0):
 
 @pytest.fixture(scope="module")
 def analysis():
-    return refine.analyze(SPACE, trials(SPACE, 100, 0))
+    return refine.analyze(SPACE, trials(SPACE, 60, 0))
 
 
 @pytest.mark.slow
 def test_a_minimised_metric_is_its_mirror_image(analysis):
-    mirrored = refine.analyze(SPACE, trials(SPACE, 100, 0, sign=-1.0), direction="minimize")
+    mirrored = refine.analyze(SPACE, trials(SPACE, 60, 0, sign=-1.0), direction="minimize")
     up, down = (forecast(found, BOX, 40, 1) for found in (analysis, mirrored))
     assert down.levels == up.levels == LEVELS
     assert np.allclose(down.median, -np.array(up.median)[::-1], rtol=1e-6)
@@ -80,7 +80,7 @@ def test_nothing_is_said_where_nothing_is_known(analysis):
 
 @pytest.mark.slow
 def test_what_is_bounded_stays_bounded():
-    frame = trials(SPACE, 100, 3)
+    frame = trials(SPACE, 60, 3)
     frame["value"] = (frame["value"] + 0.2).clip(0, 1)  # a saturated share
     made = forecast(refine.analyze(SPACE, frame), BOX, 40, 1)
     assert made.median[0] >= 0

@@ -96,7 +96,7 @@ def test_it_goes_on_in_children_until_another_is_said_or_it_is_taken_back(tree):
 def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, name="found").run(progress=False)
     assert "believed by" in str(root)
-    tree.export(tmp_path / "out")
+    tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id].belief == root.belief
         assert str(back[root.id].trials) == str(root.trials)
@@ -179,7 +179,7 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
     assert dict(known["optimizer"])["adam"] > 0.6
     assert dict(known["units"]) == {8: 0.9}  # what a person says counts
     assert "from tree last year" in str(root)
-    tree.export(tmp_path / "out")
+    tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id].belief == root.belief
     with pytest.raises(refine.errors.AnalysisError, match="has no round with enough trials to learn from"):

@@ -33,7 +33,7 @@ def _branched(tree, rounds, n=12):
     return made
 
 
-@pytest.fixture(scope="module", params=[12, 42])
+@pytest.fixture(scope="module", params=[6, 42])
 def branched(request, tmp_path_factory):
     with refine.Tree("many", store=tmp_path_factory.mktemp("many") / "refine.db") as tree:
         yield tree, _branched(tree, request.param)

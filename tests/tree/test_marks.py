@@ -100,7 +100,9 @@ def test_marks_travel_with_a_tree(tree, tmp_path):
     found = grown(tree)
     found.exclude([5], "a broken machine")
     found.star([6])
-    with refine.Tree.load(tree.export(tmp_path / "folder"), store=tmp_path / "other.db") as other:
+    with refine.Tree.load(
+        tree.export(tmp_path / "folder", reports=False), store=tmp_path / "other.db"
+    ) as other:
         there = other[found.id]
         assert there.trials["state"].tolist() == found.trials["state"].tolist()
         there.include([5], "it was sound")
@@ -163,7 +165,7 @@ def test_bad_marks_are_refused(tree, call, text):
 def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp_path):
     found = grown(tree)
     found.exclude([5], "a broken machine")
-    folder = tree.export(tmp_path / "folder")
+    folder = tree.export(tmp_path / "folder", reports=False)
     file = next(f for f in folder.rglob("*.json*") if '"excluded":1' in f.read_text())
     file.write_text(file.read_text().replace('"excluded":1', '"excluded":7'))
     with pytest.raises(StoreError, match="must be 0 or 1"):

@@ -81,7 +81,7 @@ def test_a_folder_that_is_bad_at_its_end_changes_nothing(tmp_path):
         refine.Tree("q", store=tmp_path / "a.db") as tree,
         refine.Tree("q", store=tmp_path / "b.db") as other,
     ):
-        fill(tree, range(2_500))
+        fill(tree, range(1_000))
         tree.export(tmp_path / "out", reports=False)
         path = next((tmp_path / "out").glob("*/trial.jsonl"))
         *sound, last = path.read_text().splitlines()

@@ -32,7 +32,7 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
     with refine.Tree("q", store=tmp_path / "r.db") as tree:
         root = tree.add_round(space, lambda p: p["x"] + p["f"](), n=30, name="f").run(progress=False)
         root.propose().accept(n=4)
-        tree.export(tmp_path / "out")
+        tree.export(tmp_path / "out", reports=False)
     mark.unlink()
     monkeypatch.delitem(sys.modules, "side_effect")
     with refine.Tree.load(tmp_path / "out", tmp_path / "l.db") as loaded:
@@ -44,7 +44,7 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
         assert root.best is not None
         root.report(tmp_path / "reports")
         root.to_optuna()
-        loaded.export(tmp_path / "again")
+        loaded.export(tmp_path / "again", reports=False)
         loaded.merge(tmp_path / "out")
         assert "side_effect" not in sys.modules
         assert not mark.exists()
