@@ -117,7 +117,7 @@ import signal, sys, refine
 signal.signal(signal.SIGINT, signal.default_int_handler)
 tree = refine.Tree("q", store=sys.argv[1] + "/r.db")
 found = tree.add_round({"x": (0.0, 1.0, 9)}, refine.Command(sys.argv[1] + "/t.sh {x}"), n=6, seed=1)
-found.run(workers=int(sys.argv[2]), grace=0.5, progress=False)
+found.run(workers=int(sys.argv[2]), grace=0.5, timeout=float(sys.argv[3]) or None, progress=False)
 """
 
 
@@ -162,6 +162,7 @@ ENDS = {
     "SIGTERM": lambda process, _: process.terminate(),
     "Ctrl-C twice": lambda process, _: [process.send_signal(signal.SIGINT) or time.sleep(0.5) for _ in "ab"],
     "a worker is killed": kill_a_worker,
+    "timeout": lambda *_: None,
 }
 
 
@@ -176,12 +177,18 @@ def nightly(*values):
         ("kill -9", 1),
         ("kill -9", 2),
         ("a worker is killed", 2),
-        *(nightly(how, n) for how in ("SIGTERM", "Ctrl-C twice") for n in (1, 2)),
+        *(nightly(how, n) for how in ("SIGTERM", "Ctrl-C twice", "timeout") for n in (1, 2)),
     ],
 )
 def test_all_that_a_program_started_ends_with_its_worker_and_its_coordinator(tmp_path, program, how, workers):
     running, count_of = program
-    words = [sys.executable, str(tmp_path / "go.py"), str(tmp_path), str(workers)]
+    words = [
+        sys.executable,
+        str(tmp_path / "go.py"),
+        str(tmp_path),
+        str(workers),
+        "4" if how == "timeout" else "0",
+    ]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         assert count_of(workers * OF_ONE)
