@@ -73,6 +73,21 @@ export function fold(name, title, about, ...children) {
   return element;
 }
 
+// Control characters, and letters that turn the direction of writing, make a text look like another one.
+const OBEYED = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * Shows such letters as what they are in every text within an element, whoever writes it there.
+ * @param {Element} root
+ */
+export function seen(root) {
+  const clean = (/** @type {Node} */ node) => {
+    if (!(node instanceof Text)) node.childNodes.forEach(clean);
+    else if (node.data.search(OBEYED) >= 0) node.data = node.data.replace(OBEYED, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  };
+  new MutationObserver((changes) => changes.forEach(({ target, addedNodes, type }) => (type === "characterData" ? clean(target) : addedNodes.forEach(clean)))).observe(root, { childList: true, characterData: true, subtree: true });
+}
+
 /** @param {Element} element @param {any[]} children */
 export function replace(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));

@@ -235,7 +235,7 @@ function cardOf(content, whole) {
     content.curve ? sparkline(content.curve) : null,
     list(content.configuration, "refine-configuration"),
     whole ? list(content.metrics, "refine-metrics") : null,
-    h("p", { class: "refine-facts" }, content.facts.filter(({ text }) => text).map(({ text, title }, i) => [i ? " · " : "", h("span", { title: title || null }, text)]).flat()),
+    h("p", { class: "refine-card-facts" }, content.facts.filter(({ text }) => text).map(({ text, title }, i) => [i ? " · " : "", h("span", { title: title || null }, text)]).flat()),
   ];
 }
 

@@ -1,7 +1,7 @@
 // The page: asks the session, keeps what the person has chosen, and draws what follows from it.
 import { drawChecks, drawPairs } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
-import { fold, h, once, replace } from "./dom.js";
+import { fold, h, once, replace, seen } from "./dom.js";
 import { Front } from "./front.js";
 import { drawFacts, Headline } from "./headline.js";
 import { Hover } from "./hover.js";
@@ -141,6 +141,7 @@ export class Page {
       ...[this.checked, this.coupled, this.sure, this.key, this.views.element, this.list.element, this.bar],
     );
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
+    seen(this.root);
     element.append(this.root);
   }
 

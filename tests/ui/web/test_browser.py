@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
-from pages import SPACE, bounds, drag, fact, handle, served, settled, until, visit
+from pages import FOLDS, SPACE, bounds, drag, fact, handle, served, settled, until, visit
 
 import refine
 from refine.design.space_filling import design_named, draw
@@ -287,17 +287,34 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
         assert page.locator(".refine-list tbody tr").count() < 60
 
 
+EVIL = """<img src=x onerror="document.title=1">\"'><script>document.title=1</script><svg/onload=document.title=1>\
+</textarea></style>javascript:document.title=1//&lt;img src=x&gt;{{7*7}}${7*7}]]>\u202e\u2028"""
+"""What pages have been fooled by, in one text."""
+
+
 def test_nothing_that_people_wrote_is_markup(browser, tree):
-    evil = '<img src=x onerror="document.title=1">'
-    space = {evil: (0.0, 1.0, 6), "kind": [evil, "b"]}
-    found = tree.add_round(space, lambda p: p[evil], n=12, seed=1, name="f", note=evil).run(progress=False)
-    tree.tag(found, evil)
-    with served(found) as running, visit(browser, running.url) as page:
-        assert page.locator("img").count() == 0
-        assert page.title() == "refine"
-        assert page.locator(".refine-name").all_inner_texts().count(evil) == 1
-        page.get_by_label("Note", exact=True).fill(evil)
+    def objective(p):
+        if p["kind"] == EVIL and p[EVIL] > 0.9:
+            raise ValueError(EVIL)
+        return p[EVIL]
+
+    space = {EVIL: (0.0, 1.0, 6), "kind": [EVIL, "b"]}
+    found = tree.add_round(space, objective, n=12, seed=1, name="f", note=EVIL).run(progress=False)
+    tree.tag(found, EVIL)
+    found.annotate(found.trials.index, EVIL)
+    found.propose(keep=False).edit(kind="b").suggest(EVIL, author=EVIL)
+    with served(found) as running, visit(browser, running.url, folds=(*FOLDS, "trials")) as page:
+        page.wait_for_selector(".refine-list tbody tr[data-number]")
+        for row in ("first", "last"):  # the last one failed
+            getattr(page.locator(".refine-list tbody tr[data-number] th button"), row).click()
+            page.wait_for_selector(".refine-card.pinned .refine-card-tools")
+            page.keyboard.press("Escape")
+        page.get_by_label("Note", exact=True).fill(EVIL)
         page.locator(".refine-accept").click()
         page.wait_for_selector(".refine-said.good")
         page.wait_for_timeout(300)
-        assert page.locator("img").count() == 0
+        assert page.locator("main img, main script, main svg svg, nav img").count() == 0
+        assert page.title() == "refine"
+        shown = page.locator("body").inner_text()
+        assert "\u202e" not in shown
+        assert "{{7*7}}${7*7}]]>\\u202e" in shown  # what turns the direction of writing is seen
