@@ -49,7 +49,7 @@ def main(owner: int, words: list[str]) -> None:
     program = os.fork()
     if not program:
         _become(words)
-    for first, last in ((3, woken), (woken + 1, wake), (wake + 1, os.sysconf("SC_OPEN_MAX"))):
+    for first, last in ((3, woken), (woken + 1, wake), (wake + 1, min(os.sysconf("SC_OPEN_MAX"), 2**20))):
         os.closerange(first, last)  # what was passed is the program's alone
     status = None
     while status is None and not asked and os.getppid() == owner:
