@@ -123,8 +123,11 @@ class Belief:
 
     def __str__(self) -> str:
         """``lr near 0.001 (within a factor of 3) and optimizer Adam (0.7)``."""
-        text = join([f"{name} {said if isinstance(said, Near) else _text(said)}" for name, said in self.of])
-        text = text or "nothing"
+        said = {
+            name: of if isinstance(of, Near) else join([f"{label(choice)} ({number(w)})" for choice, w in of])
+            for name, of in self.of
+        }
+        text = join([f"{name} {of}" for name, of in said.items()]) or "nothing"
         return f"{text}, from {join(self.like)}" if self.like else text
 
     def __iter__(self) -> Any:
@@ -280,10 +283,6 @@ def _shares(parameter: Categorical, said: Weights) -> Floats:
     shares = np.array([named.get(k, rest) for k in keys])
     total = float(shares.sum())
     return shares / total if total > 0 else np.full(parameter.size, 1.0 / parameter.size)
-
-
-def _text(said: Weights) -> str:
-    return join([f"{label(choice)} ({number(weight)})" for choice, weight in said])
 
 
 def _said_from_json(name: str, data: Any) -> Near | Weights:

@@ -1,10 +1,8 @@
 """Constraints, and the conditions of parameters: expressions from a small whitelisted language.
 
-``"hidden_layers > 0 or shape != 'funnel'"`` is parsed, checked against a whitelist of syntax and evaluated with NumPy over
-whole columns. Nothing is ever passed to ``eval``. ``and`` and ``or`` are cut short row by row, so that ``depth is None or
-leaves <= 2 ** depth`` never calculates with ``None``. Numbers that differ by rounding alone are equal. What is said of a
-parameter that a row has not is neither true nor false (Kleene's logic of three values): ``False and unknown`` is false, ``True
-and unknown`` is unknown.
+They are parsed, checked against a whitelist of syntax and evaluated with NumPy over whole columns; nothing is passed to ``eval``.
+``and`` and ``or`` are cut short row by row, so that ``depth is None or leaves <= 2 ** depth`` never calculates with ``None``.
+Numbers that differ by rounding alone are equal. What is said of a parameter that a row has not is unknown (Kleene's logic).
 """
 
 from __future__ import annotations

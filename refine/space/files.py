@@ -112,16 +112,10 @@ def _range(value: Mapping[str, Any]) -> Parameter:
     if kind not in list(RANGES):
         raise SpaceError(f"type must be 'float' or 'integer', got {kind!r}")
     rest = {key: value[key] for key in ("levels", "log", "step", "base", "when") if key in value}
-    if "within" in value:
-        rest["within"] = _within(value["within"])
-    return RANGES[kind](value["low"], value["high"], **rest)
-
-
-def _within(value: Any) -> Any:
-    """Hard limits; an infinite one, as TOML has it, is none."""
-    if not isinstance(value, list):
-        return value
-    return tuple(None if isinstance(v, float) and math.isinf(v) else v for v in value)
+    within = value.get("within")
+    if isinstance(within, list):  # an infinite limit, as TOML has it, is none
+        within = tuple(None if isinstance(v, float) and math.isinf(v) else v for v in within)
+    return RANGES[kind](value["low"], value["high"], within=within, **rest)
 
 
 def _value(value: Any) -> Any:

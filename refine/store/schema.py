@@ -267,7 +267,7 @@ def _whose(tables: set[str]) -> str:
     if {"studies", "trials", "version_info"} <= tables:
         return "it is an Optuna storage, whose studies refine import and tree.add_study read"
     if {"experiments", "runs", "alembic_version"} <= tables:
-        return "it is MLflow's, whose runs refine import --from mlflow and refine.Tree.read_runs read"
+        return "it is MLflow's, whose runs come in as a table, by mlflow.search_runs and tree.add_frame"
     return f"its tables are another program's ({', '.join(map(repr, sorted(tables)[:3]))})"
 
 
