@@ -11,7 +11,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
@@ -64,14 +63,15 @@ def outcomes_of(
         prepare(objective, resources.threads)
         return ((task, run(objective, task, with_trial, resources.threads)) for task in tasks)
     packed = pack(objective)  # what can't travel is said before anything is started
-    folder = stack.enter_context(own_folder())
+    inline = packed.inline()
+    path = packed.write(stack.enter_context(own_folder())) if inline is None else None
     if (executor := resources.executor) is not None:
         way = _Way(lambda job, _: executor.submit(run_task, job), Pulse(executor).check, ours=False)
     else:
         start = resources.workers, count, resources.threads, LOAD_SECONDS, resources.devices
         pool = stack.enter_context(pool_of(*start))
         way = _Way(lambda job, attempt: pool.submit(job, attempt.at), lambda _: None, ours=True)
-    dispatch = _Dispatch(way, packed, folder, tasks, resources, stop)
+    dispatch = _Dispatch(way, packed, inline, path, tasks, resources, stop)
     stack.enter_context(watched(dispatch.under_way, resources.limits))
     return dispatch.outcomes(ahead)
 
@@ -85,21 +85,21 @@ class _Way(NamedTuple):
 
 
 class _Dispatch:
-    """Hands out tasks and takes in outcomes. Arguments: see :func:`outcomes_of`; ``folder`` is where a large objective is written."""
+    """Hands out tasks and takes in outcomes. Arguments: see :func:`outcomes_of`; a large objective is not inline but at a path."""
 
     def __init__(
         self,
         way: _Way,
         packed: PackedObjective,
-        folder: Path,
+        inline: bytes | None,
+        path: str | None,
         tasks: Iterable[Task],
         resources: Resources,
         stop: Callable[[], bool],
     ) -> None:
         self._way, self._packed, self._stop = way, packed, stop
         self._threads, self._workers = resources.threads, resources.workers
-        self._inline = packed.inline()
-        self._path = packed.write(folder) if self._inline is None else None
+        self._inline, self._path = inline, path
         self._todo = iter(tasks)
         self._again: deque[Task] = deque()
         self._alone: deque[Task] = deque()
