@@ -101,8 +101,6 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
         "epsilon_text": score(claim.epsilon),
         "options": [option_content(option) for option in options.rows],
         "option": options.rows.index(options.now),
-        "metric": analysis.metric,
-        "direction": analysis.direction,
         "constraints": [str(c) for c in proposal.subject_to],
         "trials": len(analysis.table),
         "view": _view(analysis, review.round.node.allow_degenerate),
@@ -166,22 +164,23 @@ def _fact(name: str, cell: Cell) -> dict[str, str]:
 
 def _button(step: NextStep) -> dict[str, Any]:
     """The button of a next step: what it does, with which numbers, and what is on it; nothing where only a person can do it."""
-    name, options = step.action.name, {k: v for k, v in step.action.options.items() if isinstance(v, int)}
+    name, options = step.action.name, step.action.options
     if name == "review.accept":
-        n = options["n"]
-        title = (
-            f"Accepts with the advised {plural(n, 'configuration')}; the next round is made, and not run yet"
-        )
-        return {"do": "accept", "n": n, "label": f"accept, n = {n:,}", "title": title}
+        return {"do": "accept"}
     if name == "round.run":
-        n = options["n"]
+        n = int(options["n"])
         title = f"Extends this round to {plural(n, 'configuration')} and runs them in the background"
         return {"do": "run", "n": n, "label": f"run {step.n:,} more", "title": title}
     if name == "round.replicate":
-        top, seeds = options["top"], options["seeds"]
+        top, seeds = int(options["top"]), int(options["seeds"])
         title = f"{terms()['Replicate'].plain} The best {top} run {seeds} times each, in the background."
-        label = f"run the best {top} again"
-        return {"do": "replicate", "top": top, "seeds": seeds, "label": label, "title": title}
+        return {
+            "do": name.removeprefix("round."),
+            "top": top,
+            "seeds": seeds,
+            "label": f"run the best {top} again",
+            "title": title,
+        }
     return {"do": ""}
 
 
@@ -522,14 +521,10 @@ def picture(found: Round, analysis: Analysis | None, message: Mapping[str, Any])
     draw = getattr(Plots(found, analysis), name)
     with _ALONE:
         axes = draw(*about, theme="dark" if message.get("dark") else "light")
-        return {"svg": svg(axes).decode(), "text": _first_sentence(draw.__doc__, " and ".join(about))}
-
-
-def _first_sentence(text: str | None, about: str) -> str:
-    said = (
-        " ".join((text or "").strip().split("\n\n")[0].split()).replace("`", "").partition(";")[0].rstrip(".")
-    )
-    return f"{about}: {said[:1].lower()}{said[1:]}." if about else f"{said}."
+        return {
+            "svg": svg(axes).decode(),
+            "text": " ".join((draw.__doc__ or name).partition("\n\n")[0].split()),
+        }
 
 
 def beside_content(found: Round, other: Round | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import inspect
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -76,12 +76,6 @@ _log = logging.getLogger(__name__)
 _ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose")
 """Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis."""
 
-_OF_TRIALS: Mapping[str, Callable[[Sheet], Answer | bytes]] = {
-    "list": list_content,
-}
-"""Messages that ask what a round's trials alone answer."""
-
-
 _SHARES = {name: inspect.signature(Review.accept).parameters[name].default for name in ("exploit", "audit")}
 """What accepting has where nothing is said."""
 
@@ -129,8 +123,6 @@ class Session:
             # Of a store in memory there is one connection, which nobody else may use meanwhile.
             alone = kind in _ALONE or self.shown.context.store.in_memory
             with self._lock if alone else nullcontext():
-                if kind in _OF_TRIALS:
-                    return _OF_TRIALS[kind](self._sheet(checked))
                 answer: Answer | bytes = getattr(self, f"_{kind}")(checked)
                 return answer
         except NotFoundError as error:
@@ -269,6 +261,9 @@ class Session:
     def _sheet(self, message: Mapping[str, Any]) -> Sheet:
         found = self._found(message)
         return self._sheets.of(found, self._versions()[found.id])
+
+    def _list(self, message: Mapping[str, Any]) -> Answer:
+        return list_content(self._sheet(message))
 
     def _part(self, message: Mapping[str, Any]) -> Answer:
         return part_content(self._sheet(message), message)

@@ -76,14 +76,6 @@ def test_what_was_unfolded_is_remembered(browser, window):
             slider.wait_for(state="visible" if shown else "hidden")
 
 
-def test_a_typed_number_wins(browser, root, tree):
-    with page_of(browser, root) as page:
-        page.get_by_label("Configurations of the next round").fill("7")
-        page.locator(".refine-accept").click()
-        page.wait_for_selector(".refine-said.good")
-    assert (tree.rounds[1].n, tree.rounds[1].space) == (7, root.propose().proposal.space)
-
-
 def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser, tree, tmp_path, monkeypatch):
     on_path(tmp_path, monkeypatch)
     (tmp_path / "slope_here.py").write_text(

@@ -235,17 +235,6 @@ def test_the_plan_of_the_next_round_is_stored_and_python_says_it(session, root, 
     assert "exploit" not in session.handle({"type": "preview", **digest, "n": 5, **usual})["code"]
 
 
-@pytest.mark.slow
-def test_declining(session, root, tree):
-    assert session.handle({"type": "decide", "kind": "decline", **about(session, root, note="no")}) == {
-        "child": None,
-        "text": "Declined. The space stays as it is.",
-        "warning": "",
-    }
-    assert root.decisions[0].kind == "declined"
-    assert len(tree) == 1
-
-
 WRONG = r"""
 {"edits": {"drpout": {"bounds": [0, 1]}}} => edit: unknown parameter 'drpout'; did you mean 'dropout'?
 {"edits": {"dropout": {"bounds": [0.4, 0.1]}}} => edit: dropout: low must be < high, got (0.4, 0.1); swap them?
@@ -424,7 +413,9 @@ def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, 
         root.run(n=n, progress=False)
     message = {"type": "decide", "kind": "decline", **about(session, root)}
     assert kept() == []
-    session.handle(message)
+    declined = {"child": None, "text": "Declined. The space stays as it is.", "warning": ""}
+    assert session.handle(message) == declined
+    assert (root.decisions[0].kind, len(tree)) == ("declined", 1)
     assert kept() == [message["proposal"]]
     assert root.decisions[0].proposal == message["proposal"]
 
