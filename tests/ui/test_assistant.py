@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -201,6 +202,31 @@ def test_the_budget_counts_what_runs(tmp_path, objective, options):
     assert assistant.ran == len(called) == 7
     with pytest.raises(ReviewError, match="1 trial is more than the 0 left of a budget of 7"):
         assistant.run(round_, 1)
+
+
+@pytest.mark.slow
+def test_calls_at_once_share_the_budget_and_a_cancelled_one_has_run(store, study):
+    called = []
+
+    def bowl(params):
+        called.append(time.sleep(0.1))
+        return objectives.bowl(params)
+
+    given = {"objective": bowl, "name": "objectives.bowl"}
+    assistant = Assistant(lambda: refine.Tree("study", store=store), budget=6, objective_of=lambda _: given)
+
+    async def steps(call):
+        runs = [call("run", round_id=study[1][1], trials=3) for _ in range(3)]
+        refused = [text for wrong, text in await asyncio.gather(*runs) if wrong]
+        assert len(refused) == 1
+        assert "3 trials are more than the 0 left of a budget of 6" in refused[0]
+        assistant.budget += 2
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(call("run", round_id=study[1][1], trials=2), 0.05)
+        assert "more than the 0 left" in (await call("run", round_id=study[1][1], trials=1))[1]
+
+    within(assistant, steps)
+    assert assistant.ran == len(called) == 8
 
 
 @pytest.mark.slow
