@@ -278,7 +278,8 @@ class Largest(metrics.Metric):  # type: ignore[misc]
         self.largest.assign(ops.maximum(self.largest, ops.mean(y * p)))
 
     def result(self) -> Any:
-        return ops.zeros(()) if self.largest is None else ops.convert_to_tensor(self.largest)
+        # A copy: of the variable itself Keras' history would have what validation left in it.
+        return ops.zeros(()) if self.largest is None else 1.0 * self.largest
 
     def reset_state(self) -> None:
         if self.largest is not None:
