@@ -75,7 +75,7 @@ class Categorical(Parameter):
         return hash(dumps(self.to_json()))
 
     @property
-    def numeric(self) -> bool:
+    def numeric(self) -> bool:  # type: ignore[override]
         """Whether every value is a number."""
         return all(number_of(v) is not None for v in self.grid)
 

@@ -1,8 +1,7 @@
 """Canonical bytes: one spelling for every value that takes part in an identity.
 
-Numbers are rounded to 12 significant digits, classes and functions are written by their public import
-path, and everything is serialised as sorted, compact JSON. Equal content gives equal bytes, hence equal
-hashes, on every machine.
+Numbers are rounded to 12 significant digits, classes and functions are written by their public import path, and everything
+is sorted, compact JSON: equal content gives equal hashes on every machine.
 """
 
 from __future__ import annotations

@@ -28,16 +28,8 @@ def typed_value(text: str) -> Any:
     """A value as it is typed.
 
     Python's notation of numbers, texts, ``True``, ``None``, tuples and lists means what it means in Python; brackets
-    around a tuple, and quotes around names, may be left out.
-
-    ===========================  ============================
-    ``0.1``, ``None``, ``True``  a fixed value
-    ``(0, 0.2)`` or ``0, 0.2``   bounds
-    ``[8, 16]``                  choices
-    ``Adam``                     the text, or the label, Adam
-    ``Adam, SGD``                choices
-    ``[Adam, SGD]``              choices
-    ===========================  ============================
+    around a tuple, and quotes around names, may be left out: ``0, 0.2`` are bounds, ``Adam`` is a text or a label, and
+    ``Adam, SGD`` and ``[Adam, SGD]`` are choices.
 
     ReviewError where a bracket or a quote has no partner.
     """

@@ -39,10 +39,14 @@ class Parameter(ABC):
     Attributes:
         grid: The levels, in order, as frozen values.
         when: The condition under which configurations have it, in its canonical spelling; ``None`` for always.
+        ordered: Whether levels have an order that statistics may use.
+        numeric: Whether all levels are numbers.
     """
 
     grid: tuple[Any, ...]
     when: str | None
+    ordered: bool
+    numeric: bool
 
     @property
     def size(self) -> int:
@@ -53,16 +57,6 @@ class Parameter(ABC):
     def fixed(self) -> bool:
         """Whether there is nothing to vary."""
         return self.size == 1
-
-    @property
-    @abstractmethod
-    def ordered(self) -> bool:
-        """Whether levels have an order that statistics may use."""
-
-    @property
-    @abstractmethod
-    def numeric(self) -> bool:
-        """Whether all levels are numbers."""
 
     @abstractmethod
     def index(self, value: Any) -> int:
@@ -125,7 +119,7 @@ class Parameter(ABC):
 class Range(Parameter):
     """What floats and integers have in common: two ends, a scale and levels between."""
 
-    ordered = numeric = True  # type: ignore[assignment]
+    ordered = numeric = True
     low: float
     high: float
     levels: int | Sequence[float] | None = field(default=None, compare=False)
