@@ -77,22 +77,18 @@ class NewRoot(Drawn):
             options["direction"] = "minimize" if self.minimize else "maximize"
         if self.baseline:
             options["baseline"] = typed_pairs(self.baseline, "--baseline")
-        return options | (_judged_by(self.metric) if self.metric else {})
+        return options | ({"metric": _judged_by(self.metric)} if self.metric else {})
 
 
-def _judged_by(texts: list[str]) -> dict[str, Any]:
+def _judged_by(texts: list[str]) -> Any:
     """One metric, or the goals of ``METRIC:DIRECTION``."""
-    from refine.trials.goal import ASK, Goal
+    from refine.trials.goal import Goal
 
-    pairs = [text.rpartition(":")[::2] for text in texts]
-    pairs = [
-        pair if pair[1] in ("minimize", "maximize") else (text, ASK)
-        for pair, text in zip(pairs, texts, strict=True)
+    parts = [text.rpartition(":") for text in texts]
+    goals = [
+        Goal(name, d) if d in ("minimize", "maximize") else f"{name}{sign}{d}" for name, sign, d in parts
     ]
-    if len(pairs) > 1:
-        return {"metric": [Goal(*pair) for pair in pairs]}
-    (metric, direction), *_ = pairs
-    return {"metric": metric, **({} if direction == ASK else {"direction": direction})}
+    return goals[0] if len(goals) == 1 else [Goal(goal) if isinstance(goal, str) else goal for goal in goals]
 
 
 @dataclass(frozen=True, kw_only=True)
