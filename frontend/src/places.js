@@ -26,7 +26,7 @@ export function columnsOf(buffer, names, n) {
 
 /**
  * The vertical scale of dots. Where ranks are known, values are to scale from the median on, and the worse half lies beyond it by rank.
- * @param {object} view as refine/ui/web/scales.py has it
+ * @param {object} view as refine/ui/web/content.py has it
  * @param {{values: Float64Array, ranks?: Uint16Array, flags: Uint8Array}} trials
  * @param {{top?: number, height: number, direction: string}} how
  */

@@ -12,8 +12,7 @@ import pytest
 import refine
 from refine.report.plots import Plots
 from refine.review import checks
-from refine.ui.web.content import MISSING, PICTURES
-from refine.ui.web.scales import axis, view_of
+from refine.ui.web.content import MISSING, PICTURES, axis, view_of
 from refine.ui.web.session import Session
 
 SPACE = {"lr": refine.Float(0.001, 1.0, 10, log=True), "optimizer": ["Adam", "SGD"], "epochs": 3}
@@ -194,6 +193,11 @@ def test_a_child_beside_its_parent(tmp_path):
     [
         ((0.912, 0.9871), {}, ["0.92", "0.94", "0.96", "0.98"]),
         ((0.95121, 0.95148), {}, ["0.9513", "0.9514"]),
+        (
+            (0.986, 0.996),
+            {},
+            ["0.9875", "0.99", "0.9925", "0.995"],
+        ),  # no label is another number than its tick
         ((2e-15, 9e-15), {}, ["2e-15", "4e-15", "6e-15", "8e-15"]),
         ((0.01, 300), {"log": True}, ["0.01", "0.1", "1", "10", "100"]),
         ((0.3, 3), {"log": True}, ["0.5", "1", "2"]),
