@@ -21,7 +21,7 @@ from refine.ui.cli.shared import (
     newest,
     opened,
 )
-from refine.ui.cli.spelling import STORE, in_shell, remember
+from refine.ui.cli.spelling import STORE, completed, remember
 from refine.utils.action import Action
 
 
@@ -76,18 +76,15 @@ def import_(
     from refine.tree.exchange.dataframe import read_table
 
     optuna = journal or "://" in source
-    wrong = {
-        "--study": (study is not None and not optuna, "Optuna"),
-        "--minimize": (minimize is not None and optuna, "tables"),
-        "--parameters": (parameters is not None and optuna, "tables"),
-        "--value, unless the number of an objective,": (
-            optuna and value is not None and not value.isdecimal(),
-            "tables",
-        ),
+    by_name = None if value is None or value.isdecimal() else value
+    meant = {
+        "--minimize": minimize,
+        "--parameters": parameters,
+        "--value, unless the number of an objective,": by_name,
     }
-    whose = "an Optuna study" if optuna else "a CSV file"
-    for option, (is_wrong, what) in wrong.items():
-        if is_wrong:
+    for option, given in meant.items() if optuna else [("--study", study)]:
+        if given is not None:
+            what, whose = ("tables", "an Optuna study") if optuna else ("Optuna", "a CSV file")
             raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
     InTree(store=store, name=name)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]
@@ -155,6 +152,6 @@ def merge(
         else:
             with opened(other, other_tree, "--other-tree") as theirs:
                 merged = found.merge(theirs, dry_run=dry_run)
-        words = ["refine", "merge", at.store, other, *(["--tree", at.name] if at.name else [])]
-        words += ["--other-tree", other_tree] if other_tree else []
-        out.put(merged, shlex.join(words) if dry_run else in_shell(Action("tree")))
+        option = f" --other-tree {shlex.quote(other_tree)}" if other_tree else ""
+        again = completed(f"refine merge STORE {shlex.quote(other)}{option}")
+        out.put(merged, again if dry_run else Action("tree"))
