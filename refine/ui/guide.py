@@ -246,9 +246,7 @@ class _Walk:
             becomes = (
                 f"{change.name}: {bounds_text(change.old)} becomes {bounds_text(change.new)} ({change.kind})"
             )
-            forms = (
-                "a = accept, r = reject, or else (low, high), (low, high, levels), [choices], or one value"
-            )
+            forms = "a = accept, r = reject, else (low, high), (low, high, levels), [choices] or a value"
             review = self.edited(review, f"{becomes}; {forms}", change.name, "a")
         return review
 
@@ -256,18 +254,14 @@ class _Walk:
         """Sets a parameter, of that name or of the one that is typed; the default leaves everything."""
 
         def meant(text: str) -> tuple[Review, Action | None]:
-            if text == default:
+            if text == default or (name and text == "accept"):
                 return review, None
-            if name and text == "r":
+            if name and text in ("r", "reject"):
                 return review.reject(name), Action("review.reject", name)
             edits = {name: typed_value(text)} if name else typed_pairs([text], "edit")
             edited = review.edit(edits)
-            self.show(
-                Page(
-                    join([f"{n}: {bounds_text(edited.space[n])}" for n in edits]),
-                    edited.preview().page().blocks,
-                )
-            )
+            title = join([f"{n}: {bounds_text(edited.space[n])}" for n in edits])
+            self.show(replace(edited.preview().page(), title=title))
             return edited, Action("review.edit", python_symbols(edits))
 
         edited, call = self.answer(question, meant, default)
