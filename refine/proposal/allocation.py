@@ -106,12 +106,22 @@ def batch_rows(
     (Letham et al. 2019, 'Constrained Bayesian optimization with noisy experiments'). The other half has the best
     posterior means: what lies beside the best tells as well which of them is the best, which noise hides.
 
-    Candidates are space-filling draws, and neighbours of the trials that a forest thinks best, which chance alone did not make
-    look good. Keys of configurations in ``skip`` are passed over; ``running`` are those without a result yet.
+    Candidates are space-filling draws, neighbours of the trials that a forest thinks best, which chance alone did not make
+    look good, and then neighbours of the best among these. Keys of configurations in ``skip`` are passed over; ``running`` are
+    those without a result yet.
     """
-    rows, positions = _candidates(analysis, space, n, seed)
+    most = _CANDIDATES if analysis.others else _CANDIDATES // 2
+    rows, positions = _candidates(analysis, space, n, seed, most)
     if not len(rows):
         return rows
+    if not analysis.others:
+        ahead = posterior_of(analysis, positions)
+        hopeful, likely = (
+            np.argsort(-of, kind="stable") for of in (ahead.mean + ahead.scores.std(axis=0), ahead.mean)
+        )
+        centres = rows[np.concatenate([hopeful[:_CENTRES], likely[:_CENTRES]])]
+        nearer = _around(space, centres, _CANDIDATES // 2, seed + 1)
+        rows, positions = _placed(analysis, space, [rows[hopeful[: _CANDIDATES // 2]], nearer])
 
     def new(i: np.intp) -> bool:
         return configuration_key(space.frozen(space.at(rows[i]))) not in skip
@@ -131,8 +141,7 @@ def batch_rows(
         chosen.append(promising)
         best = np.maximum(best, scores[:, promising])
     order = np.argsort(-posterior.mean[: len(rows)], kind="stable")
-    likely = islice((i for i in order if i not in chosen and new(i)), n - len(chosen))
-    return rows[[*chosen, *likely]]
+    return rows[[*chosen, *islice((i for i in order if i not in chosen and new(i)), n - len(chosen))]]
 
 
 def _along_front(
@@ -161,39 +170,43 @@ def _candidates(
         rows = draw(Uniform(), space, max(1, min(most, feasible(space).low)), seed)
     except DesignError:
         return nothing
-    cardinalities = cardinalities_of(analysis)
-    neighbours = _neighbours(analysis, space, cardinalities, seed, most // 2)
-    rows = np.unique(np.concatenate([rows, neighbours]), axis=0)
+    likely = _likely_trials(analysis, space, cardinalities_of(analysis), seed)
+    return _placed(analysis, space, [rows, _around(space, likely, most // 2, seed)])
+
+
+def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Indices, Floats]:
+    """Different cells, and where they lie; without those of choices that are unknown there."""
+    rows = np.unique(np.concatenate(parts), axis=0)
     positions = _positions(analysis, space, rows)
     known = np.isfinite(positions).all(axis=1)
     return rows[known], positions[known]
 
 
-def _neighbours(analysis: Analysis, space: Space, cardinalities: list[int], seed: int, count: int) -> Indices:
-    """Cells one or two levels away from the trials of which the forest expects most."""
-    rng = np.random.default_rng(seed)
+def _likely_trials(analysis: Analysis, space: Space, cardinalities: list[int], seed: int) -> Indices:
+    """The cells nearest to the trials of which a forest expects most; at random along parameters that were not analysed."""
     features = encode(analysis.X, cardinalities)
     ranks = np.argsort(np.argsort(analysis.y, kind="stable"), kind="stable") / len(analysis.y)
     thinned = np.argsort(-analysis.y, kind="stable")[:_LEARNED]
-    expected = fit_forest(features[thinned], ranks[thinned], None, 100, seed, leaf=3).predict(
-        features[thinned]
-    )
-    best = thinned[np.argsort(-expected.mean(axis=0), kind="stable")[:_CENTRES]]
-    rows = rng.integers(0, space.radices, size=(count, len(space)))
-    centres = rng.choice(best, size=count)
-    moved = rng.random((count, len(space)))
-    # One level changes, or two.
-    few = np.sort(moved, axis=1)[np.arange(count), rng.integers(0, min(2, len(space)), count)]
-    names = [e.name for e in analysis.parameters]
-    for j, (name, parameter) in enumerate(space.items()):
-        if name not in names or parameter.fixed:
-            continue
-        at = _extended(analysis, name, space[name].column(np.arange(parameter.size)))
-        if np.isfinite(at).all():
-            nearest = np.abs(analysis.X[best, names.index(name)][:, None] - at[None, :]).argmin(axis=1)
-            level = dict(zip(best.tolist(), nearest.tolist(), strict=True))
-            stays = moved[:, j] > few
-            rows[stays, j] = [level[int(c)] for c in centres[stays]]
+    forest = fit_forest(features[thinned], ranks[thinned], None, 100, seed, leaf=3)
+    expected = forest.predict(features[thinned]).mean(axis=0)
+    best = analysis.X[thinned[np.argsort(-expected, kind="stable")[:_CENTRES]]]
+    rows = np.random.default_rng(seed).integers(0, space.radices, size=(len(best), len(space)))
+    for k, e in enumerate(analysis.parameters):
+        if e.name in space:
+            at = _extended(analysis, e.name, space[e.name].column(np.arange(space[e.name].size)))
+            if np.isfinite(at).all():
+                rows[:, list(space).index(e.name)] = np.abs(best[:, [k]] - at).argmin(axis=1)
+    return rows
+
+
+def _around(space: Space, centres: Indices, count: int, seed: int) -> Indices:
+    """Cells that differ from one of some cells in one parameter or in two."""
+    rng = np.random.default_rng(seed)
+    rows = centres[rng.integers(0, len(centres), count)].astype(np.int64)
+    order = np.where(np.array(space.radices) > 1, rng.random(rows.shape), 2.0)
+    few = np.sort(order, axis=1)[np.arange(count), rng.integers(0, min(2, len(space)), count)]
+    moved = (order <= few[:, None]) & (order < 2.0)
+    rows = np.where(moved, rng.integers(0, space.radices, size=rows.shape), rows)
     rows = np.asarray(space.canonical(rows), dtype=np.int64)
     return np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
 
