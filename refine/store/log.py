@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
 import itertools
 import json
@@ -131,7 +133,7 @@ def read_records(
     row: int | None = None,
 ) -> dict[int, Records]:
     """Trials of some nodes as columns, by node, in the order of finishing; the last attempt of each; or the one trial of a row."""
-    with engine.connect() as connection:
+    with _without_collector(), engine.connect() as connection:
         out = {pk: Records(Rows(), Rows(), [], {name: [] for name in PLAIN}) for pk in pks}
         known: dict[Any, Any] = {}
         damaged: dict[int, list[str]] = {}
@@ -163,7 +165,7 @@ def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]
 
 def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
     """The rows of the trials that :func:`read_records` reads of the planned runs of a node, in its order."""
-    some = _sound_rows(connection, [pk], curves, replicates=False, numbered=True)
+    some = _sound_rows(connection, [pk], curves, replicates=False)
     return [row for each in some for row in each.pks]
 
 
@@ -171,7 +173,7 @@ class _Some(NamedTuple):
     """Trials of one node that were read together."""
 
     node: int  # row of the node
-    pks: Sequence[int]  # their rows; empty where nobody asked for them
+    pks: Sequence[int]  # their rows
     configurations: Rows  # name -> plain JSON data
     metrics: Rows  # name -> number
     columns: dict[str, Sequence[Any]]  # the other columns, by the names in ``PLAIN``
@@ -186,34 +188,25 @@ def _sound_rows(
     replicates: bool,
     row: int | None = None,
     size: int = _BLOCK,
-    numbered: bool = False,
 ) -> Iterator[_Some]:
     """Node by node what can be read of its trials, last attempts, some thousand at a time."""
     c = t.trial.c
     where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
     if row is not None:
         where &= c.pk == row
-    numbered |= curves
-    # A column takes as long to fetch whatever it holds: what is known to be the same in all rows is left out.
-    attempts = sa.select(sa.func.min(c.attempt), sa.func.max(c.attempt)).where(where)
-    least, most = connection.execute(attempts).one()
-    same: dict[str, Any] = {} if replicates else {"replicate": 0}
-    same |= {"attempt": 0} if (least, most) == (0, 0) else {}
-    same |= {"node": pks[0]} if len(pks) == 1 else {}
-    names = [name for name in ("node", *(["pk"] if numbered else []), *READ) if name not in same]
+    names = ("node", "pk", *READ)
     state = state_of(connection, pks)
-    columns = (state if name == "state" else c[name] for name in names)
-    query = sa.select(*columns).where(where).order_by(c.node, c.pk)
-    if most:
+    query = sa.select(*(state if name == "state" else c[name] for name in names)).where(where)
+    if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
         query = query.where(~superseded())
     before: Counter[int] = Counter()
     # SQLite gives rows as they are asked for; a server has to be told to.
     options = {} if connection.dialect.name == "sqlite" else {"yield_per": size}
-    for rows in connection.execute(query, execution_options=options).partitions(size):
+    stored = connection.execute(query.order_by(c.node, c.pk), execution_options=options)
+    for rows in stored.partitions(size):
         every = dict(zip(names, zip(*rows, strict=True), strict=True))
-        every |= {name: (value,) * len(rows) for name, value in same.items()}
         read, spoilt = _read_curves(connection, where, every["pk"]) if curves else ({}, {})
-        ends = dict(zip(every["node"], itertools.count(1))) if len(pks) > 1 else {pks[0]: len(rows)}
+        ends = dict(zip(every["node"], itertools.count(1)))
         low = 0
         for node, high in ends.items():  # in order, so that where a node was met last is where it ends
             mine: dict[str, Sequence[Any]] = {name: values[low:high] for name, values in every.items()}
@@ -225,11 +218,10 @@ def _sound_rows(
                 data = []
                 if _faults(mine, {}, data) or not data:
                     data = [Rows(), Rows()]
-            numbers = mine.get("pk", ())
-            series = [read.get(pk, {}) for pk in numbers] if curves else ()
+            series = [read.get(pk, {}) for pk in mine["pk"]] if curves else ()
             plain = {name: mine[name] for name in PLAIN}
             counted = {before[node] + i: text for i, text in faults.items()}
-            yield _Some(node, numbers, data[0], data[1], plain, series, counted)
+            yield _Some(node, mine["pk"], data[0], data[1], plain, series, counted)
             before[node] += high - low
             low = high
 
@@ -262,6 +254,18 @@ def _faults(
 
     of_curves = {i: spoilt[pk] for i, pk in enumerate(columns["pk"]) if pk in spoilt} if spoilt else {}
     return dict(sorted((of_curves | sift(count, fault)).items()))
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hundreds of thousands of new rows would have the garbage collector look at everything again, a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def superseded() -> sa.Exists:

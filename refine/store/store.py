@@ -103,14 +103,11 @@ class Store(Reader):
             try:
                 self._open(place, create)
             except StoreError as error:
-                cause = getattr(error.__cause__, "sqlite_errorname", None) or ""
-                if not self.writable or not cause.startswith(
-                    ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
-                ):
+                code = getattr(error.__cause__, "sqlite_errorname", None) or ""
+                self.writable &= not code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
+                if self.writable or not code:
                     raise
-                # Without room beside the file what was closed in order can be read.
-                self.writable = False
-                self._open(place, create)
+                self._open(place, create)  # without room beside the file what was closed in order can be read
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             reason = first_line(getattr(error, "orig", None) or error)
             raise StoreError(f"store {self.name}: can't be opened: {reason}; check the path or URL") from None
