@@ -271,9 +271,10 @@ def use_wal(engine: sa.Engine) -> None:
                 raw.execute("PRAGMA journal_mode=WAL")
                 break
             except sqlite3.OperationalError as error:
-                # Of processes that change the mode of a file at once SQLite refuses some without waiting.
+                # Of processes that change the mode of a file at once SQLite refuses some without waiting. Where it can't
+                # be changed, as of a file that may only be read, what is written next says why.
                 if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
-                    raise
+                    return
             time.sleep(0.01)
 
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from refine.errors import RoundBusyError, StoreError
 from refine.store.engine import checkpoint, lasting, use_wal
 from refine.store.schema import t
+from refine.store.validity import is_number
 from refine.utils.action import Action
 
 LEASE_SECONDS = 60.0  # a lease that was not renewed for so long is anybody's
@@ -90,9 +91,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         raise
     mine = (c.node == pk, c.host == host, c.pid == pid)
     over = threading.Event()
-    lives = bool(
-        engine.url.database
-    )  # an in-memory database has one connection, which threads must not share
+    lives = bool(engine.url.database)  # one in memory has one connection, which threads must not share
     lost = threading.Event()
     beats = [time.monotonic(), time.time()]
 
@@ -212,6 +211,10 @@ def _here(row: Any) -> bool:
 
 
 def _alive(row: Any, now: float) -> bool:
+    if not isinstance(row.pid, int) or not is_number(
+        row.beat
+    ):  # written by hand: a process's number is part of a path
+        return False
     beats = now - row.beat <= LEASE_SECONDS
     if not _here(row):  # of a process of elsewhere only its beat tells
         return beats

@@ -321,7 +321,7 @@ def _tags(engine: sa.Engine, tree: int) -> dict[str, str]:
         .order_by(t.tag.c.name)
     )
     with engine.connect() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        return {row[0]: row[1] for row in connection.execute(query) if isinstance(row[0], str)}
 
 
 def _last(
@@ -382,7 +382,7 @@ def environment_digest(text: str) -> str:
 _inherited = partial(_grouped, t.inherited, lambda row: row.key)
 _beside = partial(_grouped, t.cell_plan, lambda row: (row.origin, json.loads(row.configuration)))
 _environments = partial(_grouped, t.run, lambda row: _sound(row.environment))
-_plans = partial(_grouped, t.plan, lambda row: row.n)
+_plans = partial(_grouped, t.plan, lambda row: int(row.n))
 _proposals = partial(_grouped, t.proposal, lambda row: (row.digest, _sound(row.content, Proposal.from_json)))
 _decisions = partial(_grouped, t.decision, lambda row: (_sound(row.content, Decision.from_json), row.created))
 

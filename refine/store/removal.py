@@ -6,7 +6,7 @@ import functools
 import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from refine.store.log import trial_rows
 from refine.store.reader import read_nodes
 from refine.store.rows import checked_rows
 from refine.store.schema import hanging_on, link, t
-from refine.store.validity import BROKEN, node_of
+from refine.store.validity import BROKEN, LATEST, node_of
 
 _KEY = "removed/"  # how the keys of entries of the log begin in the table ``meta``
 
@@ -158,8 +158,14 @@ def removals(engine: sa.Engine, tree: int) -> list[Removal]:
     """What was removed from a tree, oldest first."""
     c = t.meta.c
     query = sa.select(c.value).where(c.key.like(f"{_KEY}{tree}/%")).order_by(c.key)
+    found = []
     with engine.connect() as connection:
-        return [Removal(**json.loads(text)) for text in connection.execute(query).scalars()]
+        for text in connection.execute(query).scalars():
+            with suppress(*BROKEN):
+                entry = Removal(**json.loads(text))
+                if 0 <= entry.created <= LATEST and set(map(type, entry[1:])) == {str}:
+                    found.append(entry)
+    return found
 
 
 def removal(event: str, round_id: str, note: str, author: str) -> Removal:

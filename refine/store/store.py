@@ -210,7 +210,8 @@ class Store(Reader):
     def trees(self) -> list[str]:
         """Names of all trees, in order of creation."""
         with self.engine.connect() as connection:
-            return list(connection.execute(sa.select(t.tree.c.name).order_by(t.tree.c.pk)).scalars())
+            names = connection.execute(sa.select(t.tree.c.name).order_by(t.tree.c.pk)).scalars()
+            return [name for name in names if isinstance(name, str)]
 
     def add_node(
         self,
