@@ -71,6 +71,7 @@ def test_without_anywidget_it_says_what_to_do(root, monkeypatch):
         root.propose().show()
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_kernel_shows_it(tmp_path):
     import nbformat

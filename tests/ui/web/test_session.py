@@ -319,7 +319,8 @@ def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root):
         edit = session.handle({"type": "start"})["edits"][name]
         json.dumps(edit, allow_nan=False)
         assert (edit["as"], edit["text"]) == ("started", text)
-        message = about(session, root, edits={name: edit}, n=6)
+        digest = review.proposal.digest
+        message = {"round": root.id, "proposal": digest, "edits": {name: edit}, "n": 6}
         said = session.handle({"type": "preview", **message})["facts"][-1]["text"]
         assert said.startswith(percent(review.volume_kept))
         answer = session.handle({"type": "decide", "kind": "accept", **message})
