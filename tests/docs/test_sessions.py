@@ -62,21 +62,15 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     make = "refine run study.db --space space.toml --objective objective.py:score --n 120 --seed 7 --quiet"
     root = terminal.run(f'{make} --note "first look"')
     root = re.search(r"round ([0-9a-f]{12}) of", root)[1]
-    other = Terminal(terminal.folder)  # what the page leaves out
-    other.run(f"refine analyze study.db {root}")
     assert "Proposed for the next round:" in terminal.run(f"refine propose study.db {root}")
-    other.run(f"refine checks study.db {root}")
-    seen = other.run(f"refine preview study.db {root} --edit 'dropout=(0.2, 0.5)'")
-    assert "The best trial (value" in seen
     accepted = terminal.run(
         f"refine accept study.db {root} --edit 'dropout=(0, 0.2)' --reject optimizer --note 'low dropout only' --n 60"
     )
     child = re.search(r"round ([0-9a-f]{12}) of", accepted)[1]
+    other = Terminal(terminal.folder)  # what the page leaves out
     other.run("refine run study.db --objective objective.py:score --workers 2 --quiet")
     terminal.run(f"refine tag study.db {child} paper")
     assert "[paper]" in terminal.run("refine tree study.db")
-    other.run(f"refine diff study.db {root} paper")
-    other.run("refine calibration study.db")
     assert "10 equal to the bit" in terminal.run(
         "refine replay study.db paper --objective objective.py:score"
     )
