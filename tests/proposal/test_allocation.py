@@ -15,9 +15,9 @@ from refine.trials.trial import AUDITS
 
 @pytest.mark.slow
 def test_a_child_spends_its_shares_as_said(review):
-    child, root = review.accept(n=40, exploit=0.5, audit=0.1).run(progress=False), review.round
+    child, root = review.accept(n=16, exploit=0.5, audit=0.25).run(progress=False), review.round
     counts = child.trials["origin"].value_counts().to_dict()
-    assert counts == {"exploit": 20, "space_filling": 16, "audit": 2, "probe": 2}
+    assert counts == {"exploit": 8, "space_filling": 4, "audit": 2, "probe": 2}
     frame = child.trials
     inside = child.space.contains(frame)
     assert inside[~frame["origin"].isin(AUDITS)].all()
@@ -25,7 +25,7 @@ def test_a_child_spends_its_shares_as_said(review):
     assert root.space.contains(frame).all()
     assert not frame.duplicated(subset=list(child.space)).any()
     assert child.node.exploit == 0.5
-    assert child.node.audit == 0.1
+    assert child.node.audit == 0.25
 
 
 @pytest.mark.slow
