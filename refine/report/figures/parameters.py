@@ -125,7 +125,11 @@ def median_mark(
 ) -> None:
     """A level's median with its interval; a median out of view is an arrow towards it at the end of the axis."""
     median, *ends = np.clip([v.median, v.low, v.high], view.low, view.high)
-    look: dict[str, Any] = {"color": tone().orange, "clip_on": False, "zorder": 5}
+    from matplotlib.transforms import Bbox, TransformedBbox
+
+    # Whole at the ends of the axes, and gone where somebody looks closer.
+    near = TransformedBbox(Bbox([[-0.02, -0.02], [1.02, 1.02]]), ax.transAxes)
+    look: dict[str, Any] = {"color": tone().orange, "zorder": 5}
     arrows = "v^" if upright else "<>"
     marker = "o" if view.inside(v.median) else arrows[int(v.median > view.high)]
     for values, shape in (
@@ -134,7 +138,10 @@ def median_mark(
     ):
         if np.isfinite(values).all():
             places = [at] * len(values)
-            ax.plot(*((places, values) if upright else (values, places)), markersize=size, **look, **shape)
+            (line,) = ax.plot(
+                *((places, values) if upright else (values, places)), markersize=size, **look, **shape
+            )
+            line.set_clip_box(near)
 
 
 def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
