@@ -43,7 +43,7 @@ def leases(engine: sa.Engine) -> list[Held]:
     """All leases of a store."""
     with engine.connect() as connection:
         rows, now = connection.execute(sa.select(t.lease)).all(), _now(connection)
-    return [Held(row.node, row.host.partition("/")[0], row.pid, _alive(row, now)) for row in rows]
+    return [Held(row.node, str(row.host).partition("/")[0], row.pid, _alive(row, now)) for row in rows]
 
 
 def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
@@ -59,7 +59,7 @@ def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
     if alive and _here(row):
         raise _busy(what, row.host, row.pid)
     connection.execute(t.lease.delete().where(t.lease.c.node == pk))
-    return Held(pk, row.host.partition("/")[0], row.pid, alive)
+    return Held(pk, str(row.host).partition("/")[0], row.pid, alive)
 
 
 def _now(connection: sa.Connection) -> float:
@@ -211,9 +211,8 @@ def _here(row: Any) -> bool:
 
 
 def _alive(row: Any, now: float) -> bool:
-    if not isinstance(row.pid, int) or not is_number(
-        row.beat
-    ):  # written by hand: a process's number is part of a path
+    # Written by hand it may be anything, and the number of a process is part of a path.
+    if not (isinstance(row.host, str) and isinstance(row.pid, int) and is_number(row.beat)):
         return False
     beats = now - row.beat <= LEASE_SECONDS
     if not _here(row):  # of a process of elsewhere only its beat tells

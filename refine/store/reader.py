@@ -19,8 +19,8 @@ from refine.review.decision import Decision
 from refine.space.encoding import digest
 from refine.store.log import read_records, record_blocks, superseded
 from refine.store.marks import Mark, read_marks
-from refine.store.schema import shown_url, t
-from refine.store.validity import BROKEN, LARGEST, curve_of, node_of, said, unpacked
+from refine.store.schema import own_columns, shown_url, t
+from refine.store.validity import BROKEN, LARGEST, curve_of, node_of, said, unpacked, value_fault
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Curve
@@ -349,13 +349,20 @@ def _grouped(
     query: sa.Select[Any] | None = None,
 ) -> dict[int, list[T]]:
     """Rows of a table that belong to nodes, by node in the order of their keys, or those of a query by its first column."""
+    checked: list[sa.Column[Any]] = []
     if query is None:
         query = sa.select(table.c.node, table).where(table.c.node.in_(pks)).order_by(*table.primary_key)
+        checked = own_columns(table)
     out: dict[int, list[T]] = {}
     with engine.connect() as connection:
         for row in connection.execute(query):
             mine = out.setdefault(row[0], [])
             try:
+                for column in checked:
+                    if (value := getattr(row, column.name)) is not None and (
+                        text := value_fault(column, value)
+                    ):
+                        raise ValueError(f"{column.name} {text}")
                 mine.append(made(row))
             except BROKEN as error:
                 warnings.warn(

@@ -142,6 +142,29 @@ def test_packed_data_that_no_memory_holds_are_damaged(path, monkeypatch):
         assert (len(tree.rounds[0].trials), len(tree.damage())) == (29, 0)
 
 
+ANY = (
+    "INSERT INTO tree (name, created) VALUES (x'ff', 1)",
+    "INSERT INTO tag (tree, name, node, created) VALUES (1, x'ff', 1, 1)",
+    "INSERT INTO lease VALUES (1, x'ff', '1/../../tmp/pipe', 'soon')",
+    "INSERT INTO meta VALUES ('removed/1/1', '{\"created\": 1e308}')",
+    "INSERT INTO plan (node, n, created) VALUES (1, 'all', 1)",
+    "INSERT INTO inherited VALUES (1, x'ff')",
+)
+
+
+def test_values_of_any_type_end_no_look(path):
+    by_hand(path, *ANY)
+    with refine.Tree("q", store=path, create=False) as tree:
+        assert (len(tree.rounds), tree.tags, len(tree.log())) == (1, {}, 1)
+        with pytest.warns(RefineWarning, match="a stored row of inherited can't be read"):
+            tree.rounds[0].context.store.inherited(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RefineWarning)
+            str(tree), str(tree.rounds[0])
+        assert {row.what for row in tree.damage().rows} >= {"tag", "plan", "inherited"}
+    assert "was left behind by process 1/../../tmp/pipe" in " ".join(doctor(path).stdout.split())
+
+
 def test_a_name_that_a_terminal_obeys_is_seen_in_every_representation(tmp_path):
     with refine.Tree("a\x1b[2J\nb", store=tmp_path / "refine.db") as tree:
         root = tree.add_round(SPACE, score, n=3)
