@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,8 @@ def test_a_loss_over_decades() -> None:
     for ax in drawn:
         assert "log" in (ax.get_yscale(), ax.get_xscale())
         inside(ax)
-    low, high = drawn[2].get_xlim()
-    drawn[2].set_xlim(
-        low, low + 0.2 * (high - low)
-    )  # a closer look: what lies beyond is gone, and the layout holds
-    inside(drawn[2])
+    drawn[2].set_xlim(0.0001, 0.0003)  # a closer look: what lies beyond is gone, and the layout holds
+    drawn[2].figure.savefig(io.BytesIO())  # warns where it does not
 
 
 @pytest.mark.slow
