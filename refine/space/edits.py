@@ -135,7 +135,7 @@ def _check_numbers(value: Any) -> None:
     """What a range becomes must be numbers: a name would be a typing error that no trial ever shows."""
     many = isinstance(value, list | tuple | set | frozenset)
     for v in value if many else [value]:
-        if v is None or isinstance(v, str | bool):
+        if v is None or isinstance(v, str | bool) or (many and number_of(v) is None):
             what = f"the text {v!r}" if isinstance(v, str) else repr(v)
             whole = f"{what} in {value!r}" if many else what
             raise SpaceError(f"a range takes numbers, got {whole}; write (low, high), [numbers] or a number")

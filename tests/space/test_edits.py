@@ -87,6 +87,7 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
         ("act", {"relu"}, "act: choices must be a list, whose order is kept, got set; write [...]"),
         ("lr", (0, 0.1), "lr: low must be > 0 on a logarithmic scale, got (0, 0.1); start above zero, or"),
         ("dropout", ["a", "b"], "dropout: a range takes numbers, got the text 'a' in ['a', 'b']; write (low"),
+        ("dropout", [(0.0, 0.5)], "dropout: a range takes numbers, got (0.0, 0.5) in [(0.0, 0.5)]; write"),
         ("dropout", [0.1, None], "dropout: a range takes numbers, got None in [0.1, None]; write (low, high"),
     ],
 )
