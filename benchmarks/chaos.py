@@ -1,13 +1,15 @@
 """Coordinators, workers and the database are killed, stopped and restarted at random; then every table must be that of calm rounds.
 
     python benchmarks/chaos.py                                  20 minutes on PostgreSQL: make chaos
-    python benchmarks/chaos.py --store sqlite --minutes 5       without a database server
+    python benchmarks/chaos.py --store sqlite --minutes 5 --objective command --beside page assistant
     python benchmarks/chaos.py --events 2 --rounds 1            as the tests do it
 
 Round after round is run by a script of its own with two workers. A fault comes at a random moment after at least one more
 trial has been stored; a coordinator that ended is started again, as anybody would: the same script. It may end with a
-StoreError or RoundBusyError, which tell to do so, and with nothing else. A trial that was hit twice is recorded as crashed,
-so the script runs those again. At the end each round is run undisturbed, in one process, and all columns but `seconds` are compared.
+StoreError or RoundBusyError, which tell to do so, and with nothing else; all that it started, in whatever session, must be gone then.
+Beside it a review page may set and take back stars, and an assistant call its tools, a run among them: they must go on, answer in words,
+and every star that was confirmed must be there in the end. A trial that was hit twice is recorded as crashed, so the script runs those
+again. At the end each round is run undisturbed, in one process, and all columns but `seconds` are compared.
 Faults, moments and victims are drawn from one seed; what they hit depends on the machine.
 """
 
@@ -15,22 +17,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import getpass
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 import refine
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from beside import Beside
+from postgres import PostgreSQL
 
 DRAWN = """
 import os, random, sys, time
@@ -44,121 +48,80 @@ def objective(params):
         raise ValueError(f"drew {drawn}")
     return {"value": params["x"] + drawn, "drawn": drawn}
 
-space = {"x": (0.0, 1.0, 41), "units": [4, 8, 16, 32], "act": ["relu", "elu"]}
-named = {}
+if __name__ == "__main__":
+    space = {"x": (0.0, 1.0, 41), "units": [4, 8, 16, 32], "act": ["relu", "elu"]}
+    store, command, n, number, workers = sys.argv[1:]
+    tree = refine.Tree("chaos", store=store)
+    run = refine.Command(command) if command else objective
+    round = tree.add_round(space, run, n=int(n), seed=int(number), name=None if command else "chaos")
+    round.run(workers=int(workers), progress=False)
+    round.run(workers=int(workers), progress=False, rerun=["crashed"])
 """
 
-RUN = """
-tree = refine.Tree("chaos", store=sys.argv[1])
-found = tree.add_round(space, objective, n=int(sys.argv[2]), seed=int(sys.argv[3]), **named)
-workers = int(sys.argv[4])
-found.run(workers=workers, progress=False)
-found.run(workers=workers, progress=False, rerun=["crashed"])
+PROGRAM = """
+import os, random, subprocess, sys, time
+subprocess.Popen(["sleep", "900"], start_new_session=True, stdout=subprocess.DEVNULL)
+drawn = random.Random(sys.argv[2]).gauss(0.5, 1.0)
+time.sleep(float(os.environ.get("CHAOS_WAIT", "0")))
+if drawn > 3.0:
+    sys.exit(f"drew {drawn}")
+print(float(sys.argv[1]) + drawn)
 """
+"""A command's program; it leaves another one running, in a session of its own."""
 
-EXPECTED = ("StoreError", "NotWritableError", "RoundBusyError", "KeyboardInterrupt")
-"""How a disturbed script may end by itself: it says what to do, or was told to end."""
+EXPECTED = ("StoreError", "NotWritableError", "RoundBusyError")
+"""How a disturbed script may end by itself: it says what to do."""
 
 FAULTS = ("kill", "stop", "end", "database")
 
 
-class PostgreSQL:
-    """A server in a temporary folder, on a socket, by an unprivileged user."""
-
-    def __init__(self) -> None:
-        found = shutil.which("pg_ctl")
-        versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-        if not found and not versions:
-            raise SystemExit("PostgreSQL is not installed (pg_ctl not found); --store sqlite needs none")
-        self.binaries = Path(found or versions[-1]).parent
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="refine-chaos-", dir="/tmp")
-        )  # a socket's path has to be short
-        self.root = os.geteuid() == 0
-        self.user = "postgres" if self.root else getpass.getuser()
-        if self.root:
-            shutil.chown(self.folder, "postgres")
-        self._call("initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", self.user)
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://{self.user}@/postgres?host={self.folder}"
-
-    def _call(self, *command: str) -> None:
-        prefix = ["runuser", "-u", "postgres", "--"] if self.root else []
-        full = [*prefix, str(self.binaries / command[0]), *command[1:]]
-        subprocess.run(full, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, timeout=180)
-
-    def start(self) -> None:
-        options = f"-k {self.folder} -c listen_addresses=''"
-        place = ["-D", str(self.folder / "data"), "-w", "-t", "120", "-l", str(self.folder / "log")]
-        self._call("pg_ctl", *place, "-o", options, "start")
-
-    def stop(self, how: str) -> None:
-        """``fast`` breaks every connection off, ``immediate`` is a crash: the next start recovers."""
-        self._call("pg_ctl", "-D", str(self.folder / "data"), "-w", "-t", "120", "-m", how, "stop")
-
-    def processes(self) -> list[psutil.Process]:
-        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
-        server = psutil.Process(first)
-        return [server, *server.children(recursive=True)]
-
-    def close(self) -> None:
-        with contextlib.suppress(subprocess.CalledProcessError):
-            self.stop("immediate")
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def paused(processes: list[psutil.Process], seconds: float) -> Iterator[None]:
-    """SIGSTOP to all, SIGCONT after that long."""
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.suspend()
-    try:
-        time.sleep(seconds)
-        yield
-    finally:
+def pause(processes: list[psutil.Process], seconds: float) -> None:
+    for how in ("suspend", "resume"):
         for process in processes:
             with contextlib.suppress(psutil.Error):
-                process.resume()
+                getattr(process, how)()
+        time.sleep(seconds if how == "suspend" else 0)
 
 
 class Chaos:
     """Runs rounds and disturbs them.
 
     Args:
-        command: Of the script that runs a round, up to the round's seed.
+        script: Runs a round, given its number and that of workers.
         server: The database, where it can be restarted.
-        faults: Kinds of faults, of ``FAULTS``.
-        seed: Of all draws.
+        runs: What runs trials, as options of ``refine``.
     """
 
     def __init__(
-        self, command: list[str], url: str, server: PostgreSQL | None, faults: list[str], seed: int
+        self,
+        script: list[str],
+        url: str,
+        server: PostgreSQL | None,
+        runs: list[str],
+        given: argparse.Namespace,
     ) -> None:
-        self.command, self.url, self.server = command, url, server
-        self.faults = [f for f in faults if f != "database" or server is not None]
-        self.draw = random.Random(seed)
+        self.script, self.url, self.server, self.runs, self.given = script, url, server, runs, given
+        self.faults = [f for f in given.faults if f != "database" or server is not None]
+        self.draw = random.Random(given.seed)
         self.hit: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         self.unexpected: list[str] = []
+        self.beside: list[Beside] = []
         self.log = Path(tempfile.mkstemp(prefix="refine-chaos-", suffix=".log")[1])
 
     def stored(self, number: int) -> int:
         """How many trials of a round are in the store; 0 where that can't be asked."""
         try:
             with refine.Tree("chaos", store=self.url, create=False) as tree:
-                rounds = tree.rounds
-                counts = (
-                    tree._context.counts.get(rounds[number]._stored.pk, {}) if number < len(rounds) else {}
-                )
-                return sum(counts.values())
+                ids = [each.id for each in tree.rounds]
+                if ids and not self.beside:
+                    more = self.url, ids[0], self.runs, self.given.seed
+                    self.beside = [Beside(kind, *more) for kind in self.given.beside]
+                return len(tree.rounds[number].trials) if number < len(ids) else 0
         except refine.errors.RefineError:
             return 0
 
-    def round(self, number: int, more: object) -> None:
+    def round(self, number: int, more: Callable[[], bool]) -> None:
         """Runs one round to its end; ``more()`` says whether another fault may come."""
         process, seen = self._started(number), 0
         due = time.monotonic() + 30
@@ -169,40 +132,40 @@ class Chaos:
                         return
                     process, due = self._started(number), time.monotonic() + 30
                 time.sleep(0.1)
-                if not more():  # type: ignore[operator]
-                    continue
-                if time.monotonic() < due and (now := self.stored(number)) <= seen:
+                if not more() or (time.monotonic() < due and (now := self.stored(number)) <= seen):
                     continue
                 seen, due = max(seen, now), time.monotonic() + 30
                 time.sleep(self.draw.uniform(0, 1.0))
                 if process.poll() is None:
                     self._disturb(process)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
     def _started(self, number: int) -> subprocess.Popen[bytes]:
+        command, own = [*self.script, str(number), "2"], {**os.environ, "CHAOS": str(self.log)}
         with self.log.open("wb") as log:
-            return subprocess.Popen([*self.command, str(number), "2"], stdout=subprocess.DEVNULL, stderr=log)
+            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, env=own)
 
     def _over(self, process: subprocess.Popen[bytes]) -> bool:
-        """Whether the round is complete; else how its coordinator ended is noted."""
+        """Whether the round is complete; else how its coordinator ended is noted. All that it started must be gone."""
+        every = psutil.process_iter(["environ"])
+        left = [each for each in every if (each.info["environ"] or {}).get("CHAOS") == str(self.log)]
+        if alive := psutil.wait_procs(left, timeout=60)[1]:
+            raise SystemExit(f"outlived their coordinator by 60 s: {alive}")
         if process.returncode == 0:
             return True
-        if process.returncode in (-signal.SIGKILL, -signal.SIGTERM):
+        if process.returncode in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
             self.ended[signal.Signals(-process.returncode).name] += 1
             return False
-        said = self.log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-        kind = next(
-            (text.split(":")[0].rsplit(".", 1)[-1] for text in reversed(said) if text[:1].isalpha()),
-            "nothing",
-        )
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        kinds = [line.split(":")[0].rsplit(".", 1)[-1] for line in lines if line[:1].isalpha()]
+        kind = kinds[-1] if kinds else "nothing"
         self.ended[kind] += 1
         if kind not in EXPECTED:
-            self.unexpected.append("\n".join(said[-25:]))
+            self.unexpected.append("ended as it should not:\n" + "\n".join(lines[-25:]))
             if len(self.unexpected) >= 5:
-                raise SystemExit("\n\n".join(["5 scripts ended as they should not:", *self.unexpected]))
+                raise SystemExit("\n\n".join(self.unexpected))
         return False
 
     def _disturb(self, process: subprocess.Popen[bytes]) -> None:
@@ -210,96 +173,107 @@ class Chaos:
         seconds, of_coordinator = self.draw.uniform(0.5, 6.0), self.draw.random() < 0.4
         how, which = self.draw.choice(["fast", "immediate", "pause"]), self.draw.random()
         if kind == "database":
-            assert self.server is not None
             self.hit[f"database {how}"] += 1
             if how == "pause":
-                with paused(self.server.processes(), seconds):
-                    return
+                pause(self.server.processes(), seconds)
+                return
             self.server.stop(how)
             time.sleep(seconds / 3)
             self.server.start()
             return
         with contextlib.suppress(psutil.Error):
             coordinator = psutil.Process(process.pid)
-            workers = coordinator.children(recursive=True)
-            if kind == "end":
-                self.hit["coordinator SIGTERM"] += 1
-                coordinator.terminate()
-                return
-            victim = coordinator if of_coordinator or not workers else workers[int(which * len(workers))]
-            who = "coordinator" if victim is coordinator else "worker"
-            self.hit[f"{who} {kind}"] += 1
-            if kind == "stop":
-                with paused([victim], seconds):
-                    return
-            victim.kill()
-            if victim is coordinator:
+            below = coordinator.children(recursive=True)
+            own = kind == "end" or of_coordinator or not below
+            victim = coordinator if own else below[int(which * len(below))]
+            self.hit[f"{'coordinator' if own else 'worker or program'} {kind}"] += 1
+            {"kill": victim.kill, "end": victim.terminate, "stop": lambda: pause([victim], seconds)}[kind]()
+            if kind == "kill" and own:
                 process.wait()
-                _, alive = psutil.wait_procs(workers, timeout=60)
-                if alive:
-                    raise SystemExit(f"{len(alive)} workers outlived their coordinator by 60 s")
 
 
 def tables(url: str):
-    """Everything of every round but seconds, in the order of the design's cells."""
+    """Everything of every round but seconds, in the order of the design's cells; which trials have a star, as round and key."""
     with refine.Tree("chaos", store=url, create=False) as tree:
-        return [
-            r.trials.drop(columns="seconds").sort_values("cell").reset_index(drop=True) for r in tree.rounds
-        ]
+        frames, stars = [], set()
+        for each in tree.rounds:
+            frames.append(each.trials.drop(columns="seconds").sort_values("cell").reset_index(drop=True))
+            keys = tree._context.store.records([each._stored.pk]).columns["key"]
+            stars |= {(each.id, keys[i]) for i in each.marks.index[each.marks["starred"]]}
+        return frames, stars
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        script = folder / "round.py"
-        script.write_text(DRAWN + RUN)
+        script, program = folder / "drawn.py", folder / "program.py"
+        script.write_text(DRAWN)
+        program.write_text(PROGRAM)
         server = None
-        if arguments.store == "postgresql":
+        if given.store == "postgresql":
             server = PostgreSQL()
             stack.callback(server.close)
-        url = f"sqlite:///{folder / 'chaos.db'}" if server is None else server.url
-        os.environ["CHAOS_WAIT"] = str(arguments.wait)
-        command = [sys.executable, str(script), url, str(arguments.n)]
-        chaos = Chaos(command, url, server, arguments.faults, arguments.seed)
-        began = time.monotonic()
-        rounds = 0
+        url, calm = (
+            f"sqlite:///{folder / 'chaos.db'}" if server is None else server.url,
+            f"sqlite:///{folder / 'calm.db'}",
+        )
+        os.environ["CHAOS_WAIT"] = str(given.wait)
+        text = (
+            f"{sys.executable} -S {program} {{x}} {{seed}} {{units}} {{act}}"
+            if given.objective == "command"
+            else ""
+        )
+        runs = ["--command", text] if text else ["--objective", f"{script}:objective"]
+        words = [sys.executable, str(script)]
+        chaos = Chaos([*words, url, text, str(given.n)], url, server, runs, given)
+        began, rounds = time.monotonic(), 0
 
         def more() -> bool:
-            if arguments.events is not None:
-                return sum(chaos.hit.values()) < arguments.events
-            return time.monotonic() - began < 60 * arguments.minutes
+            if given.events is not None:
+                return chaos.hit.total() < given.events
+            return time.monotonic() - began < 60 * given.minutes
 
-        while more() or rounds < arguments.rounds:
-            chaos.round(rounds, more)
-            rounds += 1
+        try:
+            while more() or rounds < given.rounds:
+                chaos.round(rounds, more)
+                rounds += 1
+        finally:
+            for each in chaos.beside:
+                each.close()
         took = time.monotonic() - began
         os.environ["CHAOS_WAIT"] = "0"
-        calm = f"sqlite:///{folder / 'calm.db'}"
         for number in range(rounds):
-            command = [sys.executable, str(script), calm, str(arguments.n), str(number), "1"]
+            command = [*words, calm, text, str(given.n), str(number), "1"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        disturbed, undisturbed = tables(url), tables(calm)
+        (disturbed, starred), (undisturbed, _) = tables(url), tables(calm)
         pairs = zip(disturbed, undisturbed, strict=True)
         differ = [i for i, (a, b) in enumerate(pairs) if not a.equals(b)]
-        trials = sum(map(len, undisturbed))
-        hits = ", ".join(f"{number} {what}" for what, number in sorted(chaos.hit.items()))
+        same = not differ and all(len(a) == given.n for a in disturbed)
+        trials, columns = sum(map(len, undisturbed)), undisturbed[0].shape[1]
         print(
-            f"{sum(chaos.hit.values())} faults in {took:.0f} s, seed {arguments.seed}, {arguments.store}: {hits or 'none'}"
-        )
-        ends = ", ".join(f"{number} {what}" for what, number in sorted(chaos.ended.items()))
-        print(f"scripts ended early and were started again: {ends or 'none'}")
-        same = not differ and all(len(a) == arguments.n for a in disturbed)
-        columns = undisturbed[0].shape[1]
-        print(
+            f"{chaos.hit.total()} faults in {took:.0f} s, seed {given.seed}, {given.store}: {said(chaos.hit)}\n"
+            f"scripts ended early and were started again: {said(chaos.ended)}\n"
             f"{rounds} rounds, {trials} trials: all {columns} columns but seconds identical to undisturbed rounds: {same}"
         )
-        for text in chaos.unexpected:
-            print(f"\nended as it should not:\n{text}")
+        wrong = [f"ended as it should not:\n{text}" for text in chaos.unexpected]
+        for kind, each in zip(given.beside, chaos.beside, strict=True):
+            print(f"{kind}: {said(each.answers)}; {sum(each.stars.values())} stars stand")
+            wrong += each.wrong
+            wrong += [
+                f"star lost: {which}" for which, on in each.stars.items() if on and which not in starred
+            ]
+            wrong += [
+                f"star came back: {which}" for which, on in each.stars.items() if not on and which in starred
+            ]
         for i in differ[:3]:
             a, b = disturbed[i], undisturbed[i]
             print(f"\nround {i}:\n{a.compare(b) if a.shape == b.shape else (a.shape, b.shape)}")
-        if not same or chaos.unexpected:
-            raise SystemExit(1)
+        if wrong or not same:
+            raise SystemExit("\n\n".join(["", *wrong]))
+
+
+def said(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {what}" for what, number in sorted(counts.items())) or "none"
 
 
 if __name__ == "__main__":
@@ -313,5 +287,7 @@ if __name__ == "__main__":
     parser.add_argument("--wait", type=float, default=0.2, help="seconds that a trial waits")
     parser.add_argument("--store", choices=["postgresql", "sqlite"], default="postgresql")
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
+    parser.add_argument("--objective", choices=["drawn", "command"], default="drawn")
+    parser.add_argument("--beside", nargs="+", choices=["page", "assistant"], default=[])
     parser.add_argument("--seed", type=int, default=1)
     main(parser.parse_args())

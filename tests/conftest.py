@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import getpass
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import refine
 from refine.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))
+from postgres import PostgreSQL
 
 SPACE = {
     "lr": (0.5, 5.0, 10),
@@ -83,57 +81,23 @@ def tree(tmp_path):
         yield opened
 
 
-def _binaries() -> Path | None:
-    found = shutil.which("pg_ctl")
-    if found:
-        return Path(found).parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    return versions[-1].parent if versions else None
-
-
 @pytest.fixture(scope="session")
 def server():
-    """URL of a server on a socket in a temporary folder, run by an unprivileged user, and what starts and stops it."""
-    binaries = _binaries()
-    if binaries is None:
+    """A database server, which a test may stop and start."""
+    try:
+        started = PostgreSQL()
+    except FileNotFoundError as error:
         if os.environ.get("CI"):
             pytest.fail("CI must have PostgreSQL: .ci/run installs it")
-        pytest.skip("PostgreSQL is not installed (pg_ctl not found)")
-    folder = Path("/tmp") / f"refine-pg-{os.getpid()}"  # socket paths have to be short
-    folder.mkdir()
-    root = os.geteuid() == 0
-    if root:
-        shutil.chown(folder, "postgres")
-
-    def run(*command: str) -> None:
-        prefix = ["runuser", "-u", "postgres", "--"] if root else []
-        subprocess.run([*prefix, *command], check=True, capture_output=True, cwd=folder, timeout=120)
-
-    user = "postgres" if root else getpass.getuser()
-    run(str(binaries / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", user)
-    options = f"-k {folder} -c listen_addresses=''"
-    told = (
-        str(binaries / "pg_ctl"),
-        "-D",
-        str(folder / "data"),
-        "-w",
-        "-l",
-        str(folder / "log"),
-        "-o",
-        options,
-    )
-    run(*told, "start")
-    try:
-        yield f"postgresql://{user}@/postgres?host={folder}", lambda *command: run(*told, *command)
-    finally:
-        run(*told, "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+        pytest.skip(str(error))
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")
 def postgresql(server):
     """URL of such a server."""
-    return server[0]
+    return server.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -22,9 +22,21 @@ def _chaos(*options):
     return found.stdout
 
 
-def test_random_kills_of_a_keras_round_leave_the_table_of_a_calm_one():
-    options = ["--store", "sqlite", "--objective", "keras", "--faults", "kill", "--events", "2", "--n", "8"]
-    assert _chaos(*options).startswith("2 faults ")
+def test_programs_end_with_their_round_while_a_page_and_an_assistant_are_at_work():
+    options = [
+        "--store",
+        "sqlite",
+        "--objective",
+        "command",
+        "--beside",
+        "page",
+        "assistant",
+        "--events",
+        "3",
+        "--n",
+        "12",
+    ]
+    assert _chaos(*options).startswith("3 faults ")
 
 
 def test_kills_stops_and_restarts_of_all_leave_the_tables_of_calm_rounds(postgresql):

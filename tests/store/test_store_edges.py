@@ -217,17 +217,16 @@ def emptied(postgresql):
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
 def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys):
-    url, control = server
     seen = []
 
     def stops(p):
         seen.append(p)
         if len(seen) == 4:
-            control("stop", "-m", "immediate")
-            threading.Timer(0.5, control, ["start"]).start()
+            server.stop("immediate")
+            threading.Timer(0.5, server.start).start()
         return p["x"]
 
-    with refine.Tree("restarted", store=url) as tree:
+    with refine.Tree("restarted", store=server.url) as tree:
         root = tree.add_round(SPACE, stops, n=8).run()
         assert (len(root.trials), len(seen)) == (8, 8)
         assert list(root.trials["value"]) == [p["x"] for p in seen]
@@ -239,20 +238,19 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys)
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
 def test_a_server_that_does_not_come_back_ends_the_round(server):
-    url, control = server
     seen = []
 
     def stops(p):
         seen.append(p)
         if len(seen) == 4:
-            control("stop", "-m", "immediate")
+            server.stop("immediate")
         return p["x"]
 
-    with refine.Tree("restarted", store=f"{url}&patience=0.3") as tree:
+    with refine.Tree("restarted", store=f"{server.url}&patience=0.3") as tree:
         root = tree.add_round(SPACE, stops, n=8)
         with pytest.raises(StoreError, match="the database says: .*; see that it is there"):
             root.run(progress=False)
-        control("start")
+        server.start()
         assert len(root.trials) == 3
         assert len(root.run(progress=False).trials) == 8
         assert len(seen) == 9
@@ -261,8 +259,7 @@ def test_a_server_that_does_not_come_back_ends_the_round(server):
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
 def test_a_commit_that_was_not_confirmed_counts_once(server, monkeypatch):
-    url, _ = server
-    with refine.Tree("q", store=url) as tree:
+    with refine.Tree("q", store=server.url) as tree:
         dialect, times = tree._context.store.engine.dialect, itertools.count()
         commit = dialect.do_commit
 

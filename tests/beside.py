@@ -1,0 +1,103 @@
+"""The review page and an assistant at work while something else happens to their store: ``make chaos`` asks them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections import Counter
+from typing import Any
+
+import refine
+from refine.errors import RefineError
+
+
+class Beside:
+    """A page or an assistant, a process of its own that is asked in a thread while rounds are disturbed.
+
+    Attributes:
+        answers: How many there were of each kind; ``"refused"`` are errors in words.
+        wrong: What should not have been answered.
+        stars: Trial, as its round and key -> whether the page confirmed that it has a star; without those that it refused to mark.
+    """
+
+    def __init__(self, kind: str, url: str, first: str, runs: list[str], seed: int) -> None:
+        self.kind, self.url, self.draw, self.done = kind, url, random.Random(seed), threading.Event()
+        self.answers: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.stars: dict[tuple[str, str], bool] = {}
+        words = {"page": ["review", url, first, "--no-open"], "assistant": ["mcp", url, "--budget", "99999"]}
+        command = [sys.executable, "-m", "refine", *words[kind], *runs]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if kind == "page":
+            self.address = self.process.stdout.readline().strip()
+        else:
+            who = {"capabilities": {}, "clientInfo": {"name": "chaos", "version": "1"}}
+            self._called("initialize", protocolVersion="2024-11-05", **who)
+        self.thread = threading.Thread(target=self._work)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.done.set()
+        self.thread.join()
+        self.process.terminate()
+        self.process.communicate()
+
+    def _work(self) -> None:
+        try:
+            while not self.done.wait(self.draw.uniform(0, 0.5)):
+                with contextlib.suppress(RefineError):  # the store is away just now
+                    self._page() if self.kind == "page" else self._assistant()
+        except Exception as error:  # whatever it is, it is what is looked for
+            self.wrong.append(f"{self.kind}: {error!r}; its process: {self.process.poll()}")
+
+    def _called(self, method: str, **params: object) -> dict[str, Any]:
+        message = {"jsonrpc": "2.0", "id": self.answers.total(), "method": method, "params": params}
+        print(json.dumps(message), file=self.process.stdin, flush=True)
+        while (answer := json.loads(self.process.stdout.readline())).get("id") != message["id"]:
+            pass
+        return answer["result"]
+
+    def _assistant(self) -> None:
+        with refine.Tree("chaos", store=self.url, create=False) as tree:
+            at = {"round_id": self.draw.choice(tree.rounds).id}
+        edits = {**at, "edits": {"x": [0.0, self.draw.choice([0.5, 0.75])]}}
+        calls: dict[str, dict[str, Any]] = {name: {} for name in ("tree", "winner", "calibration")}
+        calls |= dict.fromkeys(("round", "analysis", "proposal", "menu", "checks"), at)
+        calls |= {"preview": edits, "suggest": {**edits, "reason": "there"}, "run": {**at, "trials": 2}}
+        name = self.draw.choice(list(calls))
+        answer = self._called("tools/call", name=name, arguments=calls[name])
+        self._counted(name, bool(answer.get("isError")), answer["content"][0]["text"], "<study id=")
+
+    def _counted(self, name: str, refused: bool, text: str, marked: str = "") -> None:
+        """An answer; one that was not foreseen says so, or lacks the mark of data."""
+        self.answers["refused" if refused else name] += 1
+        if marked not in text or "which it should not" in text:
+            self.wrong.append(f"{name}: {text}")
+
+    def _asked(self, kind: str, **fields: object) -> dict[str, Any]:
+        """The page's answer; an error is one without fields."""
+        headers = {"Content-Type": "application/json", "Origin": self.address.rsplit("/", 2)[0]}
+        body = json.dumps({"type": kind, **fields}).encode()
+        request = urllib.request.Request(self.address + "ask", body, headers)
+        with urllib.request.urlopen(request, timeout=300) as response:
+            answer = json.load(response)
+        self._counted(kind, "error" in answer, answer.get("error", ""))
+        return {} if "error" in answer else answer
+
+    def _page(self) -> None:
+        if not (ids := list(self._asked("pulse").get("progress", ()))):
+            return
+        at = {"round": self.draw.choice(ids)}
+        self._asked(self.draw.choice(["round", "list", "beside"]), **at)
+        rows = self._asked("part", **at, by="number", filters={"state": {"is": "complete"}}).get("rows")
+        if rows and (trial := self._asked("trial", **at, number=self.draw.choice(rows)["number"])):
+            star, which = not trial["marks"]["starred"], (at["round"], trial["key"])
+            self.stars.pop(which, None)
+            asked = {**at, "number": trial["number"], "key": trial["key"], "do": "star" if star else "unstar"}
+            if self._asked("mark", **asked):
+                self.stars[which] = star
