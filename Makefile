@@ -54,6 +54,9 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(RUN) examples/breast_cancer.py --out demo-output
 
+# As many processes as cores run tests: threads of theirs would only wait for each other.
+check test nightly coverage lowest newest: export OMP_NUM_THREADS := 1
+
 check: $(READY)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
