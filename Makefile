@@ -15,7 +15,7 @@
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
 # make bench-scale  own time at 100,000 trials, workers, large grids, trees of 1,000 rounds, a million trials; an hour
-# make chaos  kills, stops and restarts of workers, coordinator and database, at random; 25 minutes, needs PostgreSQL
+# make chaos  kills, stops and restarts of workers, coordinator and database, at random; half an hour, needs PostgreSQL
 # make bench-search  autopilot with a budget beside automatic search; an hour
 # make bench-proposals  whether proposals are worth following and claims true, beside automatic search; an hour or two
 # make bench-worth  whether another round is worth it: verdicts, and what ending a search saves and loses; twenty minutes
@@ -149,6 +149,7 @@ bench-scale: $(READY)
 
 chaos: $(READY)
 	$(RUN) benchmarks/chaos.py
+	$(RUN) benchmarks/chaos.py --store sqlite --minutes 5 --objective command --beside page assistant
 
 bench-search: $(READY)
 	$(RUN) -m pip install --quiet --group bench
