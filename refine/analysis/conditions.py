@@ -179,16 +179,16 @@ def declared(e: ParameterEvidence, found: Sequence[ParameterEvidence], now: Para
     return now.under(expression_of(e.condition, parent)) if name.isidentifier() else None
 
 
-def conditioned(space: Space, runs: Sequence[Mapping[str, Any]]) -> Space:
+def conditioned(space: Space, runs: Sequence[Mapping[str, Any]], fewest: int = _FEWEST) -> Space:
     """A space under the conditions that finished runs, name -> frozen value each, followed: those that had a parameter tell when it is there.
 
     A condition is concluded where one other parameter tells the runs that had it from those that had not, of which there must
-    be five each. A number that was never seen on the boundary stays out.
+    be ``fewest`` each. A number that was never seen on the boundary stays out.
     """
     has = {n: np.array([n in run for run in runs], dtype=np.bool_) for n in space}
     changes = {}
     for name, mask in has.items():
-        if min(int(mask.sum()), int((~mask).sum())) >= _FEWEST:
+        if min(int(mask.sum()), int((~mask).sum())) >= fewest:
             others = [n for n in space if n != name and n.isidentifier() and not (mask & ~has[n]).any()]
             texts = (_told(n, space[n], mask, has[n], runs) for n in others)
             if text := next(filter(None, texts), None):

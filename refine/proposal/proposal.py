@@ -14,6 +14,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA
+from refine.analysis.finished_runs import analysis_of, read_search
 from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
@@ -25,7 +26,7 @@ from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
-from refine.utils.action import Action
+from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Bools
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
@@ -159,6 +160,11 @@ class Proposal(Shown):
         return None if self._surrogate is None else self._surrogate.posterior
 
     @property
+    def calls(self) -> tuple[Action, ...]:
+        """What to do next with a proposal on a fitted search, which no tree has; else nothing."""
+        return () if self._made_of is None else self._made_of.calls
+
+    @property
     def _surrogate(self) -> Surrogate | None:
         return None if self._made_of is None else self._made_of.surrogate
 
@@ -254,6 +260,7 @@ class _MadeOf:
     outer: Space | None
     eligible: frozenset[str]
     most: float
+    calls: tuple[Action, ...] = ()
 
 
 def check_risk(risk: float, epsilon: float | None = None) -> None:
@@ -282,7 +289,7 @@ def check_epsilon(epsilon: float | None) -> float | None:
 @one_thread
 @helped
 def propose(
-    analysis: Analysis,
+    analysis: Any,
     risk: float = 0.05,
     epsilon: float | Mapping[str, float] | None = None,
     outer: Space | None = None,
@@ -298,7 +305,7 @@ def propose(
     limit, the range is widened past it.
 
     Args:
-        analysis: Of :func:`refine.analyze`.
+        analysis: Of :func:`refine.analyze`; or a fitted search of scikit-learn, read as :meth:`refine.Tree.add_search` does.
         risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
         epsilon: Loss that counts as none, in units of the metric; default what the evidence can tell apart. Of several goals
             one by the name of each metric, those left out by default; a number is the first goal's.
@@ -308,7 +315,7 @@ def propose(
             are not seen to matter now, if all space-filling trials inside, of earlier rounds too, show it still (p <= 0.1).
 
     Raises:
-        AnalysisError: ``risk`` or ``epsilon`` out of range.
+        AnalysisError: ``risk`` or ``epsilon`` out of range, or neither an analysis nor a fitted search is given.
 
     Examples:
         >>> proposal = refine.propose(root.analyze(), risk=0.1)
@@ -316,10 +323,14 @@ def propose(
         (0.1, True)
     """
     check_risk(risk)
+    calls: tuple[Action, ...] = ()
+    if hasattr(analysis, "cv_results_"):
+        analysis = analysis_of(read_search(analysis))
+        calls = (Action("refine.Tree('search').add_search", Symbol("search")),)
     if not isinstance(analysis, Analysis):
         raise AnalysisError(
-            f"propose needs an analysis, got {type(analysis).__name__}; refine.propose(refine.analyze(space, frame)), or "
-            "round.propose()"
+            f"propose needs an analysis or a fitted search, got {type(analysis).__name__}; "
+            "refine.propose(refine.analyze(space, frame)), or round.propose()"
         )
     first, *further = _tolerances(analysis, epsilon)
     by_goal = (analysis, *analysis.others)
@@ -346,7 +357,8 @@ def propose(
         stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
     )
     return _at(
-        _MadeOf(analysis, surrogate, boxes, claim, outer, frozenset(eligible), float(risk)), float(risk)
+        _MadeOf(analysis, surrogate, boxes, claim, outer, frozenset(eligible), float(risk), calls),
+        float(risk),
     )
 
 

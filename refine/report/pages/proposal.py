@@ -54,7 +54,7 @@ def proposal_page(proposal: Proposal) -> Page:
     safe = ("Safe?", safe_text(proposal.claim))
     blocks.append(Facts((*stays_facts(proposal, changed), safe, *untested)))
     title = f"Proposed on {plural(proposal.n, 'trial')}: keeps {percent(proposal.volume_kept)} of the space."
-    return Page(title if changed else NOTHING, tuple(blocks), folds=proposal_folds(proposal))
+    return Page(title if changed else NOTHING, tuple(blocks), proposal.calls, proposal_folds(proposal))
 
 
 def changes_grid(rows: Sequence[tuple[str | Cell, ...]]) -> Grid:

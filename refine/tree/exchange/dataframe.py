@@ -8,20 +8,20 @@ import re
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refine.analysis.conditions import conditioned
 from refine.analysis.evenness import LEVEL, evenness
+from refine.analysis.finished_runs import UNKNOWN_SEED, Run, filled, infer_space
 from refine.design.space_filling import IMPORTED
-from refine.errors import AnalysisError, RefineError, SpaceError, did_you_mean
+from refine.errors import AnalysisError, SpaceError, did_you_mean
 from refine.review.decision import user
 from refine.run.identity import UNNAMED
 from refine.space.categorical import Categorical
-from refine.space.encoding import digest, dumps, freeze, label, round_significant, seed_of, value_key
-from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, number_of
-from refine.space.rounding import ABOUT
+from refine.space.encoding import digest, dumps, label, round_significant, value_key
+from refine.space.parameters import Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space, configuration_key, encode_configuration
 from refine.store.rows import Part
 from refine.store.validity import MOST_SECONDS
@@ -35,35 +35,6 @@ from refine.utils.format import plural
 if TYPE_CHECKING:
     import pandas as pd
 
-UNKNOWN_SEED = -1
-"""Seed of a trial that was imported without one."""
-
-
-class Run(NamedTuple):
-    """One finished run.
-
-    Attributes:
-        had: Parameter -> frozen value; a parameter that the run had not is missing.
-        state: One of the states of trials.
-        metrics: Metric -> value.
-        curve: Metric -> values per step.
-        seconds: Wall time, 0 where unknown.
-        seed: Its seed, or :data:`UNKNOWN_SEED`.
-        origin: How it was drawn.
-        finished: Seconds since the epoch.
-        error: Why it failed, where that is known.
-    """
-
-    had: dict[str, Any]
-    state: str
-    metrics: dict[str, float]
-    curve: dict[str, list[float]]
-    seconds: float
-    seed: int
-    origin: str
-    finished: float
-    error: str | None = None
-
 
 def origin_of(space_filling: bool | None) -> str:
     """The origin of imported trials: ``space_filling``, ``adaptive``, or ``imported`` where nobody said which.
@@ -76,10 +47,6 @@ def origin_of(space_filling: bool | None) -> str:
             f"space_filling must be True (drawn at random or on a grid), False (by results) or None (not known), got {space_filling!r}"
         )
     return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
-
-
-FEW = 20
-"""Up to so many different numbers are themselves the levels of an inferred range."""
 
 
 def runs_of(
@@ -194,90 +161,6 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
             f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
         )
     return frame
-
-
-# The space that rows lie in.
-
-
-def infer_space(frame: pd.DataFrame) -> Space:
-    """The space of a table's columns.
-
-    ==========================  =====================================================================================
-    numbers                     :class:`Integer` where all are whole and the column holds integers, else :class:`Float`,
-                                from the smallest to the largest; up to 20 different ones are the levels
-    numbers over two decades    the same with ``log=True``, if positive and their median is nearer to the middle of
-                                the logarithmic scale than to that of the linear one
-    texts, bools, lists         :class:`Categorical`, sorted
-    one value                   fixed
-    ==========================  =====================================================================================
-
-    Missing values are left out: they say that a run had no such parameter.
-
-    Args:
-        frame: One column per parameter.
-
-    Raises:
-        SpaceError: A column from which nothing can be inferred.
-    """
-    out: dict[str, Parameter] = {}
-    for name in frame.columns:
-        try:
-            out[str(name)] = _infer(frame[name])
-        except RefineError as error:
-            raise SpaceError(f"{name}: {error}; give space=, or parameters=[...] without it") from None
-    return Space(out)
-
-
-def _infer(column: pd.Series) -> Parameter:
-    import pandas as pd
-
-    known = column.dropna()
-    if known.empty:
-        raise SpaceError("the column holds no value")
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        plain = [v.item() if isinstance(v, np.generic) else v for v in known]
-        if any(isinstance(v, float) and not math.isfinite(v) for v in plain):
-            raise SpaceError("a parameter must be finite, got infinity")
-        if odd := [v for v in plain if not isinstance(v, int | float | bool | str | list | tuple)]:
-            raise SpaceError(
-                f"a parameter holds numbers, texts, bools or lists, got {type(odd[-1]).__name__}"
-            )
-        distinct = {value_key(freeze(v)): v for v in plain}
-        if len(distinct) > FEW and len(distinct) == len(plain):
-            raise SpaceError(f"all {len(plain)} texts differ, as names of runs do, so that this is no choice")
-        return Categorical([distinct[k] for k in sorted(distinct)])
-    values = np.unique(known.to_numpy(dtype=float))
-    if not np.isfinite(values).all():
-        raise SpaceError("a parameter must be finite, got infinity")
-    # A missing value turns a column of integers into floats.
-    whole = bool((values == np.round(values)).all()) and (
-        pd.api.types.is_integer_dtype(column) or bool(column.isna().any())
-    )
-    levels = [int(v) for v in values] if whole else list(dict.fromkeys(round_significant(v) for v in values))
-    if len(levels) == 1:
-        return Categorical(levels)
-    log = _geometric(values)
-    few = levels if len(levels) <= FEW else None
-    if whole:
-        return integers(int(levels[0]), int(levels[-1]), few, log)
-    return Float(levels[0], levels[-1], levels=few or ABOUT, log=log)
-
-
-def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> Integer:
-    """A range of what finished runs had: without levels all integers up to 20, else ten evenly spaced.
-
-    Not round ones, as of a range that people declare, so that the same rows are the same root.
-    """
-    count = None if high - low < ALL_UP_TO else ABOUT
-    return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]
-
-
-def _geometric(values: Floats) -> bool:
-    low, high, middle = float(values[0]), float(values[-1]), float(np.median(values))
-    if low <= 0 or high < 100 * low:
-        return False
-    linear, ratio = (middle - low) / (high - low), math.log(middle / low) / math.log(high / low)
-    return abs(ratio - 0.5) < abs(linear - 0.5)
 
 
 def _values_of(space: Space, frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -437,8 +320,8 @@ def part_of(
     that a run had not, although no condition of the space leaves it out, is recorded as not read, and stands at a level drawn
     from the run's other values, as in a round whose objective does not read it.
     """
-    filled = [_filled(space, run) for run in runs]
-    keys = [configuration_key(values) for values, _ in filled]
+    whole = [filled(space, run.had) for run in runs]
+    keys = [configuration_key(values) for values, _ in whole]
     content = [
         [
             key,
@@ -478,7 +361,7 @@ def part_of(
     level = {n: {value_key(v): i for i, v in enumerate(p.grid)} for n, p in space.items()}
     trials = []
     for i, run in enumerate(runs):
-        values, read = filled[i]
+        values, read = whole[i]
         there = space.has(values)
         at = [level[n].get(value_key(values[n])) if n in there else 0 for n in space]
         row: dict[str, Any] = {
@@ -514,17 +397,6 @@ def part_of(
         "created": now,
     }
     return Part(content_row, {"plan": [{"n": len(alike), "created": now}], "trial": trials})
-
-
-def _filled(space: Space, run: Run) -> tuple[dict[str, Any], list[str] | None]:
-    """A whole configuration, and the names that the run had where it had not all."""
-    if len(run.had) == len(space) and not space.conditions:
-        return {n: run.had[n] for n in space}, None
-    own = configuration_key(run.had)
-    drawn = {n: p.grid[seed_of("imported", own, n) % p.size] for n, p in space.items()}
-    whole = space.frozen({n: run.had.get(n, drawn[n]) for n in space})
-    had = [n for n in space if n in run.had]
-    return whole, None if set(whole) <= set(had) else had
 
 
 def _rounded(metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Bringing: finished runs of any kind and studies of Optuna become roots of a tree."""
+"""Bringing: finished runs of any kind and studies of Optuna and searches of scikit-learn become roots of a tree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refine.analysis.finished_runs import FinishedRuns, read_search
 from refine.errors import AnalysisError, did_you_mean
 from refine.review.decision import check_note
 from refine.run.identity import check_name, objective_data, objective_name
@@ -14,7 +15,7 @@ from refine.run.protocols import Objective
 from refine.space.space import Space
 from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
-from refine.tree.exchange.dataframe import Run, found_out, part_of, runs_of
+from refine.tree.exchange.dataframe import found_out, part_of, runs_of
 from refine.tree.exchange.optuna import open_study, read_study
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
@@ -51,7 +52,7 @@ def add_frame(
         frame: One row per run: parameters and metrics; optionally ``state`` (default: complete, or diverged where
             the value is NaN or infinite), ``seconds``, ``seed``, ``origin`` and ``error``. A missing value of a parameter says
             that the run had none: it counts as not read. Other columns of numbers become metrics, of texts nothing.
-        space: What the rows lie in; default inferred: see :func:`refine.tree.exchange.dataframe.infer_space`. Where one parameter
+        space: What the rows lie in; default inferred: see :func:`refine.analysis.finished_runs.infer_space`. Where one parameter
             tells the runs that had another, that is its condition.
         parameters: Without a space, the columns that are parameters; default all but those named above and ``value``.
         value: Column of the value.
@@ -83,9 +84,8 @@ def add_frame(
         raise AnalysisError("give the space or the names of the parameters, got both")
     known = space if space is None or isinstance(space, Space) else Space(space)
     inferred, runs = runs_of(frame, known, parameters, value, judged.name, space_filling)
-    return _add(
-        self, inferred, runs, str(judged), direction, subject_to, objective=objective, name=name, note=note
-    )
+    said = FinishedRuns(inferred, runs, str(judged), direction)
+    return _add(self, said, subject_to, objective, name, note)
 
 
 def add_study(
@@ -123,33 +123,64 @@ def add_study(
     """
     if metric is not None:
         _metric(metric)
-    read = read_study(open_study(study, study_name), value, metric, space_filling)
-    given = read.space, read.runs, read.metric, read.direction, subject_to, read.goals
-    return _add(self, *given, objective=objective, name=name, note=note)
+    said = read_study(open_study(study, study_name), value, metric, space_filling)
+    return _add(self, said, subject_to, objective, name, note)
+
+
+def add_search(
+    self: TreeRecord,
+    search: Any,
+    *,
+    metric: str | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+    note: str = "",
+) -> Round:
+    """Adds a fitted search of scikit-learn as a root, as :meth:`add_frame` does; larger scores are better.
+
+    The value is the mean test score; scores by split tell the noise, and other scorers are metrics. Grid, random and halving searches
+    count as drawn evenly, any other search with ``cv_results_`` as chosen by results. Lists and scipy's ``uniform``,
+    ``loguniform`` and ``randint`` become the space; what is searched in some dictionaries of a list gets a condition; an estimator
+    among the values stands as its text. Of a halving search a configuration's last iteration counts, before the last one it is pruned.
+
+    Args:
+        search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``, ``HalvingRandomSearchCV`` or their like.
+        metric: The scorer to go by where there are several; default that of ``refit``.
+        objective: As ``name`` and ``note``: see :meth:`add_frame`.
+
+    Raises:
+        AnalysisError: It is not fitted, or has several scorers and none is named.
+        SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
+
+    Examples:
+        >>> from sklearn.model_selection import GridSearchCV
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> grid = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 2, 3]}, cv=2)
+        >>> searched = tree.add_search(grid.fit([[0], [1], [2], [3]] * 6, [0, 1, 0, 1] * 6))
+        >>> searched.n, searched.space["max_depth"].high
+        (12, 4)
+    """
+    return _add(self, read_search(search, metric), (), objective, name, note)
 
 
 def _add(
     tree: TreeRecord,
-    space: Space,
-    runs: Sequence[Run],
-    metric: str,
-    direction: str,
+    said: FinishedRuns,
     subject_to: Sequence[str],
-    goals: Sequence[tuple[str, str]] = (),
-    *,
     objective: Objective | None,
     name: str | None,
     note: str,
 ) -> Round:
+    space, runs, metric, direction, goals = said
     data, name = None, check_name(name)
     constraints = _constraints(subject_to, runs)
-    runs = found_out(space, runs, Metric.parse(metric).name, direction)
+    even = found_out(space, runs, Metric.parse(metric).name, direction)
     if objective is not None:
         wants_trial(objective)
         name, data = name or objective_name(objective), objective_data(objective)
     part = part_of(
         space,
-        runs,
+        even,
         metric=metric,
         direction=direction,
         subject_to=constraints,

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from refine.analysis.conditions import conditioned
+from refine.analysis.finished_runs import UNKNOWN_SEED, FinishedRuns, Run, integers
 from refine.errors import AnalysisError, NotFoundError, RefineError, SpaceError, StoreError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, decode, freeze, label, value_key
@@ -21,7 +22,7 @@ from refine.space.rounding import ABOUT
 from refine.space.space import Space
 from refine.store.engine import URL, url_of
 from refine.store.schema import shown_url
-from refine.tree.exchange.dataframe import UNKNOWN_SEED, Run, integers, origin_of
+from refine.tree.exchange.dataframe import origin_of
 from refine.tree.record import RoundRecord
 from refine.trials.goal import MOST_GOALS
 from refine.trials.metric import Metric
@@ -33,24 +34,6 @@ if TYPE_CHECKING:
 
 _SEARCHES = {"tpe", "cma", "NSGAIISampler", "NSGAIIISampler", "nsga2", "nsga3"}
 """What samplers that go by results note with trials begins with one of these. Others note nothing."""
-
-
-class Study(NamedTuple):
-    """What a study says.
-
-    Attributes:
-        space: Of its distributions.
-        runs: Its ended trials, in their order.
-        metric: Name of the value.
-        direction: ``"maximize"`` or ``"minimize"``.
-        goals: Metric and direction of further goals.
-    """
-
-    space: Space
-    runs: list[Run]
-    metric: str
-    direction: str
-    goals: tuple[tuple[str, str], ...] = ()
 
 
 # In.
@@ -119,7 +102,7 @@ def _objectives(study: optuna.Study) -> list[str]:
 
 def read_study(
     study: optuna.Study, value: int | None, metric: str | None, space_filling: bool | None
-) -> Study:
+) -> FinishedRuns:
     """Space and ended trials of a study: see :meth:`refine.Tree.add_study`.
 
     Raises:
@@ -173,7 +156,7 @@ def read_study(
         elif all("grid_id" in note for note in notes):
             origin = origin_of(True)
     runs = [_run(x, space, titles, at, origin) for x in trials]
-    return Study(
+    return FinishedRuns(
         # A trial that suggested no such parameter took a branch without it.
         conditioned(space, [run.had for run in runs]),
         runs,

@@ -1,0 +1,262 @@
+"""Finished runs that others made: what each says, the space that they lie in, and a fitted search of scikit-learn as such. Pure."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.conditions import conditioned
+from refine.analysis.pooling import read_masks, replicate_groups
+from refine.errors import AnalysisError, RefineError, SpaceError
+from refine.space.categorical import Categorical
+from refine.space.encoding import dumps, freeze, round_significant, seed_of, value_key
+from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, number_of
+from refine.space.rounding import ABOUT
+from refine.space.space import Space, configuration_key, encode_configuration
+from refine.trials.frame import Records, table
+from refine.trials.metric import Metric
+from refine.trials.rows import Rows
+from refine.utils.arrays import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNKNOWN_SEED = -1
+"""Seed of a trial that was imported without one."""
+
+
+class Run(NamedTuple):
+    """One finished run.
+
+    Attributes:
+        had: Parameter -> frozen value; a parameter that the run had not is missing.
+        state: One of the states of trials.
+        metrics: Metric -> value.
+        curve: Metric -> values per step.
+        seconds: Wall time, 0 where unknown.
+        seed: Its seed, or :data:`UNKNOWN_SEED`.
+        origin: How it was drawn.
+        finished: Seconds since the epoch.
+        error: Why it failed, where that is known.
+    """
+
+    had: dict[str, Any]
+    state: str
+    metrics: dict[str, float]
+    curve: dict[str, list[float]]
+    seconds: float
+    seed: int
+    origin: str
+    finished: float
+    error: str | None = None
+
+
+class FinishedRuns(NamedTuple):
+    """What somebody's study, search or table says."""
+
+    space: Space
+    runs: list[Run]
+    metric: str  # what they are judged by
+    direction: str = "maximize"
+    goals: tuple[tuple[str, str], ...] = ()  # metric and direction of further goals
+
+
+def filled(space: Space, had: Mapping[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
+    """A whole configuration of a finished run, by what it had, and the names of that where it had not all."""
+    if len(had) == len(space) and not space.conditions:
+        return {n: had[n] for n in space}, None
+    own = configuration_key(had)
+    drawn = {n: p.grid[seed_of("imported", own, n) % p.size] for n, p in space.items()}
+    whole = space.frozen({n: had.get(n, drawn[n]) for n in space})
+    names = [n for n in space if n in had]
+    return whole, None if set(whole) <= set(names) else names
+
+
+# The space that they lie in.
+
+
+FEW = 20
+"""Up to so many different numbers are themselves the levels of an inferred range."""
+
+
+def infer_space(frame: pd.DataFrame) -> Space:
+    """The space of a table's columns.
+
+    ==========================  =====================================================================================
+    numbers                     :class:`Integer` where all are whole and the column holds integers, else :class:`Float`,
+                                from the smallest to the largest; up to 20 different ones are the levels
+    numbers over two decades    the same with ``log=True``, if positive and their median is nearer to the middle of
+                                the logarithmic scale than to that of the linear one
+    texts, bools, lists         :class:`Categorical`, sorted
+    one value                   fixed
+    ==========================  =====================================================================================
+
+    Missing values are left out: they say that a run had no such parameter.
+
+    Args:
+        frame: One column per parameter.
+
+    Raises:
+        SpaceError: A column from which nothing can be inferred.
+    """
+    out: dict[str, Parameter] = {}
+    for name in frame.columns:
+        try:
+            out[str(name)] = inferred(frame[name])
+        except RefineError as error:
+            raise SpaceError(f"{name}: {error}; give space=, or parameters=[...] without it") from None
+    return Space(out)
+
+
+def inferred(column: pd.Series) -> Parameter:
+    """The parameter of a column: see :func:`infer_space`."""
+    import pandas as pd
+
+    known = column.dropna()
+    if known.empty:
+        raise SpaceError("the column holds no value")
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        plain = [v.item() if isinstance(v, np.generic) else v for v in known]
+        if any(isinstance(v, float) and not math.isfinite(v) for v in plain):
+            raise SpaceError("a parameter must be finite, got infinity")
+        if odd := [v for v in plain if not isinstance(v, int | float | bool | str | list | tuple)]:
+            raise SpaceError(
+                f"a parameter holds numbers, texts, bools or lists, got {type(odd[-1]).__name__}"
+            )
+        distinct = {value_key(freeze(v)): v for v in plain}
+        if len(distinct) > FEW and len(distinct) == len(plain):
+            raise SpaceError(f"all {len(plain)} texts differ, as names of runs do, so that this is no choice")
+        return Categorical([distinct[k] for k in sorted(distinct)])
+    values = np.unique(known.to_numpy(dtype=float))
+    if not np.isfinite(values).all():
+        raise SpaceError("a parameter must be finite, got infinity")
+    # A missing value turns a column of integers into floats.
+    whole = bool((values == np.round(values)).all()) and (
+        pd.api.types.is_integer_dtype(column) or bool(column.isna().any())
+    )
+    levels = [int(v) for v in values] if whole else list(dict.fromkeys(round_significant(v) for v in values))
+    if len(levels) == 1:
+        return Categorical(levels)
+    log = _geometric(values)
+    few = levels if len(levels) <= FEW else None
+    if whole:
+        return integers(int(levels[0]), int(levels[-1]), few, log)
+    return Float(levels[0], levels[-1], levels=few or ABOUT, log=log)
+
+
+def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> Integer:
+    """A range of what finished runs had: without levels all integers up to 20, else ten evenly spaced.
+
+    Not round ones, as of a range that people declare, so that the same rows are the same root.
+    """
+    count = None if high - low < ALL_UP_TO else ABOUT
+    return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]
+
+
+def _geometric(values: Floats) -> bool:
+    low, high, middle = float(values[0]), float(values[-1]), float(np.median(values))
+    if low <= 0 or high < 100 * low:
+        return False
+    linear, ratio = (middle - low) / (high - low), math.log(middle / low) / math.log(high / low)
+    return abs(ratio - 0.5) < abs(linear - 0.5)
+
+
+# A search of scikit-learn.
+
+_EVEN = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
+"""scikit-learn's searches: none of them draws by results."""
+
+
+def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
+    """The runs of a fitted search: see :meth:`refine.Tree.add_search`, also for what it raises."""
+    results = getattr(search, "cv_results_", None)
+    if not isinstance(results, Mapping):
+        raise AnalysisError(
+            f"a search must be fitted, with cv_results_, got {type(search).__name__}; call search.fit(X, y) first"
+        )
+    names = [n.removeprefix("mean_test_") for n in results if n.startswith("mean_test_")]
+    metric = metric or (names[0] if len(names) == 1 else getattr(search, "refit", None))
+    if not isinstance(metric, str) or metric not in names:
+        raise AnalysisError(f"metric must be one of {', '.join(names)}, got {metric!r}; give metric=")
+    # A halving search runs what is promising again, on more of its resource: the last time counts.
+    resource = getattr(search, "resource", None)
+    settings = [{n: v for n, v in params.items() if n != resource} for params in results["params"]]
+    rows = sorted({repr(sorted(params.items())): i for i, params in enumerate(settings)}.values())
+    last = np.asarray(results.get("iter", [0] * len(settings)))
+    given = getattr(search, "param_grid", getattr(search, "param_distributions", {}))
+    parameters = _parameters([given] if isinstance(given, Mapping) else given, [settings[i] for i in rows])
+    scores = scores_of(results, metric)
+    times = np.asarray(results["mean_fit_time"]) + results["mean_score_time"]
+    times *= sum(n.startswith(f"{metric}@") for n in scores[0]) or 1
+    even = type(search).__module__.startswith("sklearn.") and type(search).__name__ in _EVEN
+    origin = "space_filling" if even else "adaptive"
+    runs = []
+    for i in rows:
+        had = {n: _held(settings[i][n]) for n in parameters if n in settings[i]}
+        finite = {n: v for n, v in scores[i].items() if math.isfinite(v)}
+        state = "complete" if last[i] == last.max() else "pruned"
+        if metric not in finite:
+            state, finite = "failed" if math.isnan(scores[i][metric]) else "diverged", {}
+        runs.append(Run(had, state, finite, {}, float(times[i]), UNKNOWN_SEED, origin, time.time()))
+    return FinishedRuns(conditioned(Space(parameters), [run.had for run in runs], fewest=1), runs, metric)
+
+
+def scores_of(results: Mapping[str, Any], metric: str) -> list[dict[str, float]]:
+    """Per candidate of ``cv_results_`` its mean test scores, and those of a metric by split as ``metric@1``, ``metric@2``, ..."""
+    columns = {n.removeprefix("mean_test_"): results[n] for n in results if n.startswith("mean_test_")}
+    splits = (results[n] for k in range(len(results)) if (n := f"split{k}_test_{metric}") in results)
+    columns |= {f"{metric}@{k}": split for k, split in enumerate(splits, 1)}
+    return [{n: float(column[i]) for n, column in columns.items()} for i in range(len(results["params"]))]
+
+
+def _held(value: Any) -> Any:
+    """A frozen value, or the text of one that no space can hold, such as an estimator."""
+    try:
+        return freeze(value)
+    except SpaceError:
+        return " ".join(str(value).split())
+
+
+def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> dict[str, Parameter]:
+    """The parameters of a search in the order of their first use, by its grids or distributions, else by what it tried."""
+    import pandas as pd
+
+    out: dict[str, Parameter] = {}
+    for name in dict.fromkeys(n for params in settings for n in params):
+        entries = [grid[name] for grid in grids if name in grid]
+        kind = getattr(getattr(entries[0], "dist", None), "name", None) if len(entries) == 1 else None
+        if kind in ("uniform", "loguniform", "reciprocal", "randint"):
+            low, high = map(float, entries[0].support())
+            whole, log = kind == "randint", kind in ("loguniform", "reciprocal")
+            out[name] = (
+                integers(int(low), int(high), None, log) if whole else Float(low, high, levels=ABOUT, log=log)
+            )
+            continue
+        values = [params[name] for params in settings if name in params]
+        if all(isinstance(e, list | tuple | np.ndarray) for e in entries):
+            values = [v for e in entries for v in e] + values
+        values = list({value_key(v): v for v in map(_held, values)}.values())
+        numeric = all(number_of(v) is not None for v in values)
+        out[name] = inferred(pd.Series(values)) if numeric else Categorical(values)
+    return out
+
+
+def analysis_of(fitted: FinishedRuns) -> Analysis:
+    """The analysis of a search as a round of its own; AnalysisError where too few of its configurations have a score."""
+    space, runs = fitted.space, fitted.runs
+    whole = [filled(space, run.had) for run in runs]
+    columns: dict[str, list[Any]] = {
+        n: [getattr(run, n) for run in runs] for n in ("state", "seconds", "seed", "origin")
+    }
+    columns |= {"cell": [None] * len(runs), "key": [configuration_key(values) for values, _ in whole]}
+    columns["read"] = [None if read is None else dumps(read) for _, read in whole]
+    configurations = Rows([encode_configuration(values) for values, _ in whole])
+    records = Records(configurations, Rows([run.metrics for run in runs]), (), columns)
+    frame = table(space, records, Metric.parse(fitted.metric))
+    masks, groups = read_masks(space, records), replicate_groups(records)
+    return analyze(space, frame, metric=fitted.metric, read=masks, groups=groups)

@@ -1,0 +1,161 @@
+"""A search of scikit-learn that narrows its space between rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import check_random_state
+
+from refine.analysis.analysis import LEAST
+from refine.analysis.finished_runs import scores_of
+from refine.design.space_filling import feasible
+from refine.errors import AnalysisError, DesignError
+from refine.proposal.proposal import check_risk
+from refine.review.review import Review
+from refine.space.encoding import freeze
+from refine.space.space import Space, configuration_key
+from refine.tree.children import left_to_run
+from refine.tree.round import Round
+from refine.tree.tree import Tree
+from refine.utils.warning import warn
+
+_EXPLOIT = 0.5
+"""Share of a later round that is spent where the optimum is plausible, as by :func:`refine.autopilot`."""
+
+
+class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of scikit-learn's types
+    """Searches a space in rounds, each inside what the one before proposes; beside that a search of scikit-learn.
+
+    Even trials of a round run together on ``n_jobs``; half of a later round is chosen by results, one after the other.
+
+    Args:
+        estimator: The estimator, such as a pipeline.
+        space: A :class:`refine.Space` or its mapping, with names as ``set_params`` has them: ``{"clf__C": refine.Float(0.01, 100, log=True)}``.
+        n: How many configurations in all, at most as many as there are.
+        rounds: How many rounds, of at least ten configurations each: with fewer than 20 there is one. A round that can't be
+            analysed, since too few of its configurations have a score, is the last one, with a warning.
+        risk: Accepted probability of losing the best value, per narrowing.
+        scoring: As ``n_jobs``, ``refit``, ``cv``, ``verbose``, ``pre_dispatch``, ``error_score`` and ``return_train_score``: see
+            ``sklearn.model_selection.RandomizedSearchCV``. With several scorers ``refit`` names the one to go by.
+        random_state: Seed of what is drawn.
+
+    Attributes:
+        tree_: The :class:`refine.Tree` of its rounds, in memory; it is not part of a pickle.
+
+    Raises:
+        SpaceError: When it is fitted, as ``DesignError`` and ``AnalysisError``: the space, the counts or ``refit`` break a rule.
+
+    Examples:
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from refine.sklearn import RefineSearchCV
+        >>> search = RefineSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": (1, 12)}, n=12, cv=2, random_state=0)
+        >>> len(search.fit([[0], [1], [2], [3]] * 6, [0, 1, 0, 1] * 6).cv_results_["params"])
+        12
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        space: Space | Mapping[str, Any],
+        *,
+        n: int = 60,
+        rounds: int = 2,
+        risk: float = 0.05,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+    ) -> None:
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.space, self.n, self.rounds, self.risk, self.random_state = space, n, rounds, risk, random_state
+
+    def propose(self, risk: float | None = None) -> Review[Round]:
+        """Proposes a further round, at the search's own ``risk`` by default; what is accepted runs on the data of ``fit``."""
+        return self.tree_.rounds[-1].propose(self.risk if risk is None else risk)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "tree_"}
+
+    def _run_search(
+        self, evaluate_candidates: Callable[[Sequence[dict[str, Any]]], Mapping[str, Any]]
+    ) -> None:
+        for name, count in (("n", self.n), ("rounds", self.rounds)):
+            if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+                raise DesignError(f"{name} must be a whole number >= 1, got {count!r}; such as {name}=20")
+        check_risk(self.risk)
+        # A function may return several scores, which is known when it was called.
+        named = callable(self.scoring) and isinstance(self.refit, str)
+        metric = self.refit if named else self._get_scorers()[1]
+        if not isinstance(metric, str):
+            raise AnalysisError(
+                f"refit must name the scorer to go by where there are several, got {metric!r}; such as refit='accuracy'"
+            )
+        scored, raised = dict[str, dict[str, float]](), list[Exception]()
+
+        def score(candidates: Sequence[dict[str, Any]]) -> None:
+            results = evaluate_candidates(candidates)
+            scored.update(zip(map(_key, results["params"]), scores_of(results, metric), strict=True))
+
+        def objective(params: Mapping[str, Any]) -> dict[str, float]:
+            if _key(params) not in scored:
+                try:
+                    score([dict(params)])
+                except Exception as error:
+                    raised.append(error)
+                    raise
+            return scored[_key(params)]
+
+        def run(current: Round) -> None:
+            score([current.space.configuration(cell) for cell in current.cells()])
+            current.run(progress=False, check_noise=False)
+            if raised and self.error_score == "raise":
+                raise raised[0]
+
+        space = self.space if isinstance(self.space, Space) else Space(self.space)
+        n = min(self.n, feasible(space).high)
+        rounds = max(1, min(self.rounds, n // LEAST))
+        share = n // rounds
+        self.tree_ = Tree("search", store=":memory:")
+        current = self.tree_.add_round(
+            space,
+            objective,
+            metric=metric,
+            direction="maximize",
+            n=n - share * (rounds - 1),
+            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+            name="search",
+        )
+        run(current)
+        for _ in range(rounds - 1):
+            try:
+                review = current.propose(risk=self.risk)
+            except AnalysisError as error:
+                warn(f"the search ended after {len(scored)} of {n} configurations: {error}")
+                break
+            left = min(share, left_to_run(current, review.space))
+            if not left:
+                break
+            current = review.accept(n=left, exploit=_EXPLOIT, audit=0.0, author="RefineSearchCV")
+            run(current)
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return configuration_key({name: freeze(value) for name, value in params.items()})
