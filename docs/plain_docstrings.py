@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
@@ -19,6 +20,19 @@ class PlainDocstrings(griffe.Extension):
             value = getattr(member, "value", None)
             if isinstance(value, griffe.ExprName) and name == value.name and name in cls.module.imports:
                 cls.set_member(name, griffe.Alias(name, cls.module.imports[name], lineno=member.lineno))
+
+    def on_function(self, *, func: griffe.Function, **_: Any) -> None:
+        """Shows the keywords of ``**options: Unpack[Keywords]`` one by one, those of base classes too."""
+        for parameter in list(func.parameters):
+            taken = re.fullmatch(r"Unpack\[(\w+)\]", str(parameter.annotation))
+            if taken and func.docstring and f" {parameter.name}:" not in func.docstring.value:
+                del func.parameters[parameter.name]
+                keywords = getattr(importlib.import_module(func.module.path), taken[1]).__annotations__
+                kind = griffe.ParameterKind.keyword_only
+                for name, annotation in keywords.items():
+                    if name not in func.parameters:
+                        text = annotation.__forward_arg__
+                        func.parameters.add(griffe.Parameter(name, annotation=text, kind=kind, default="..."))
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrites the docstring of one object."""
