@@ -15,6 +15,7 @@
 # make bench  speed, beside the peers, in one run
 # make bench-keras  trainings beside model.fit; ten minutes
 # make bench-scale  own time at 100,000 trials, workers, large grids, trees of 1,000 rounds, a million trials; an hour
+# make fuzz   a million odd spaces, edits, tables, bundles, messages of the page and of assistants; hours
 # make chaos  kills, stops and restarts of workers, coordinator and database, at random; half an hour, needs PostgreSQL
 # make bench-search  autopilot with a budget beside automatic search; an hour
 # make bench-proposals  whether proposals are worth following and claims true, beside automatic search; an hour or two
@@ -42,7 +43,7 @@ FAST := not (slow or keras or browser or cluster or nightly)
 CALLS := tests/design tests/report tests/space tests/stats tests/store tests/ui tests/utils
 NO_KERAS := --ignore tests/keras --ignore tests/docs
 
-.PHONY: demo check test nightly coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check test nightly fuzz coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -78,6 +79,9 @@ test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 
 nightly: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(RUN) $(TESTS) -m nightly
+
+fuzz: $(READY)
+	REFINE_FUZZ=1000000 $(RUN) $(TESTS) -n 4 --dist load tests/store/test_fuzz.py
 
 coverage: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(RUN) $(TESTS) --cov --cov-report=term:skip-covered

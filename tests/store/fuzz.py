@@ -6,6 +6,7 @@ letters, deep nesting, missing and unknown fields, bytes. Hypothesis draws the c
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import math
@@ -20,16 +21,25 @@ import pandas as pd
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.database import DirectoryBasedExampleDatabase
+from mcp.server.mcpserver.exceptions import ToolError
 
 import refine
 from refine.errors import RefineError
+from refine.proposal.forecast import cells_of
 from refine.space.files import read_space
 from refine.store.schema import metadata
+from refine.tree.exchange.dataframe import read_table
+from refine.ui.assistant import Assistant
+from refine.ui.mcp import server_of
 from refine.ui.web.messages import MESSAGES
 from refine.ui.web.session import Session
 
 NONE = object()
 """What a target returns where refine was asked nothing: a document that says no file, say."""
+
+KEPT = Path(".hypothesis/fuzz")
+"""Where what was found stays until it is mended and stands in test_fuzz.py."""
 
 RENEWED = 200
 """Inputs until a store that takes inputs is made anew."""
@@ -49,6 +59,8 @@ SOUND = {
         {{"columns": {{{COLUMNS}, "seconds": [1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "seed": [0, 1, 2, 3, 4, 5],
          "state": ["complete", "complete", "complete", "complete", "complete", "complete"],
          "origin": ["given", "given", "given", "given", "given", "given"]}}, "parameters": ["x", "k", "c"], "value": "acc"}}]""",
+    "csv": """[{"lines": [["x", "k", "c", "acc"], [0.0, 0, "a", 0.1], [0.5, 1, "b", 0.2], [1.0, 2, "a", "0.3"]], "between": ",", "end": "\\n"}]""",
+    "edits": """[{"edits": {"x": [0.0, 0.5], "k": [1, 4], "c": ["a"]}}, {"edits": {"x": [0.5, 0.25], "c": "b"}}]""",
     "space": """[
         {"json": {"constraints": ["k > 1 or c == 'a'"], "parameters": {
             "x": {"low": 0.0, "high": 1.0, "levels": 5, "log": false}, "k": {"low": 1, "high": 8, "type": "integer", "within": [0, 9]},
@@ -62,6 +74,10 @@ MESSAGE = """{"round": "", "proposal": "", "risk": 0.05, "a": "x", "b": "k", "va
     "belief": {"x": {"near": 0.2, "within": 0.1}, "c": {"weights": [0.7, null]}}, "workers": 2, "hours": 0.5, "trials": 3,
     "kind": "accept", "note": "", "do": "run", "point": 0}"""
 """Fields of the page's messages."""
+
+CALL = """{"round_id": "", "risk": 0.05, "edits": {"x": [0.0, 0.5], "k": [1, 4], "c": ["a"]}, "n": 5, "a": {"x": 0.5, "k": 2, "c": "a"},
+    "b": null, "seeds": 2, "trials": 2, "reason": "why", "note": "why"}"""
+"""Arguments of an assistant's calls."""
 
 
 def score(p: dict[str, Any]) -> dict[str, float]:
@@ -86,10 +102,15 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(inner, (*path, key))
 
 
+def own(data: Any) -> Any:
+    """A copy, which may be changed: what others draw from stays."""
+    return json.loads(json.dumps(data))
+
+
 @st.composite
 def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
     """A document with one to three changes."""
-    out: dict[str, Any] = json.loads(json.dumps(draw(st.sampled_from(documents))))
+    out: dict[str, Any] = own(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(1, 3))):
         found = list(places(out))
         if not found:
@@ -100,19 +121,19 @@ def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
             at = at[key]
         how = draw(st.sampled_from(["other", "near", "elsewhere", "more", "less"]))
         if how == "other":
-            at[last] = draw(VALUES)
+            at[last] = own(draw(VALUES))
         elif how == "near":
             old = at[last]
             number = isinstance(old, int | float) and not isinstance(old, bool)
-            near = [[old], str(old), None, *([old + 1, -old, old * 1e3] if number else [])]
+            near = [[old], str(old), None, *([old + 1, -old, old * 1000] if number else [])]
             at[last] = draw(st.sampled_from(near))
         elif how == "elsewhere":
             there: Any = out
             for key in draw(st.sampled_from(found)):
                 there = there[key]
-            at[last] = json.loads(json.dumps(there))
+            at[last] = own(there)
         elif how == "more" and isinstance(at, dict):
-            at[draw(TEXTS)] = draw(VALUES)
+            at[draw(TEXTS)] = own(draw(VALUES))
         else:
             del at[last]
     return out
@@ -153,7 +174,7 @@ class Fuzz:
         shutil.copy(self.store, folder / "begun.db")
         self._open()
         self.sound: dict[str, list[dict[str, Any]]] = {name: json.loads(text) for name, text in SOUND.items()}
-        self.sound |= {"folder": self._files(), "page": self._messages()}
+        self.sound |= {"folder": self._files(), "page": self._messages(), "protocol": self._calls()}
 
     def renew(self) -> None:
         """All stores as they were at first."""
@@ -167,6 +188,7 @@ class Fuzz:
         shutil.copy(self.folder / "begun.db", self.store)
         self.tree = refine.Tree("q", store=self.store)
         self.session = Session(self.tree.rounds[0])
+        self.review = self.tree.rounds[0].propose(keep=False)
         self.watch = sqlite3.connect(self.store)
 
     def close(self) -> None:
@@ -276,6 +298,22 @@ class Fuzz:
         self._entered(lambda tree: tree.add_frame(frame, **named))
         return None
 
+    def on_csv(self, document: dict[str, Any]) -> object:
+        lines, between, end = (document.get(key) for key in ("lines", "between", "end"))
+        if not isinstance(lines, list):
+            return NONE
+        rows = [str(between).join(map(str, line if isinstance(line, list) else [line])) for line in lines]
+        path = self.folder / "table.csv"
+        path.write_bytes(str(end).join(rows).encode("utf-8", "surrogatepass"))
+        frame = read_table(path)
+        self._entered(lambda tree: tree.add_frame(frame, value="acc"))
+        return None
+
+    def on_edits(self, document: dict[str, Any]) -> None:
+        review = self.review.edit(document.get("edits"))
+        review.space.describe().encode(), json.dumps(review.space.to_json(), allow_nan=False).encode()
+        cells_of(review.analysis, review.space, 1, 0, most=20)  # what the review forecasts from
+
     def on_space(self, document: dict[str, Any]) -> None:
         if "toml" in document:
             path = self.folder / "space.toml"
@@ -308,28 +346,65 @@ class Fuzz:
                 assert "which it should not" not in str(answer["error"]), answer["error"]
                 assert self._version() == before, "refused, and the store has changed"
 
+    def _calls(self) -> list[dict[str, Any]]:
+        self.server = server_of(Assistant(lambda: refine.Tree("q", store=self.store, create=False)))
+        sound = {**json.loads(CALL), "round_id": self.rounds[0]}
+        found = []
+        for tool in asyncio.run(self.server.list_tools()):
+            names = tool.input_schema["properties"]
+            found.append({"name": tool.name, "arguments": {k: v for k, v in sound.items() if k in names}})
+        return found
+
+    def on_protocol(self, document: dict[str, Any]) -> object:
+        name, arguments = document.get("name"), document.get("arguments")
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            return NONE  # which the protocol itself refuses
+        if self.done["protocol"] % RENEWED == RENEWED - 1:
+            self.renew()  # suggestions are kept
+        before = self._version()
+        try:
+            asyncio.run(self.server.call_tool(name, arguments))
+        except ToolError as error:
+            self.refused["protocol"] += 1
+            words = ("<study id=", "validation error", "Unknown tool")
+            if not any(word in str(error) for word in words):
+                raise
+            assert self._version() == before, "refused, and the store has changed"
+        return None
+
     def _version(self) -> int:
         """Another number whenever somebody else has written into the page's store."""
         return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
 
 
-TARGETS = ("folder", "frame", "space", "page")
+SHARES = {
+    "space": 0.5,
+    "edits": 0.4,
+    "csv": 0.03,
+    "frame": 0.03,
+    "folder": 0.02,
+    "page": 0.01,
+    "protocol": 0.01,
+}
+"""Target -> its share of all inputs: those that cost little get most."""
 
 
-def batch(fuzz: Fuzz, name: str, number: int, count: int) -> None:
-    """So many inputs of one target, drawn by Hypothesis; raises the smallest for what should not be."""
+def batch(fuzz: Fuzz, name: str, number: int | None, count: int) -> None:
+    """So many inputs of one target, drawn by Hypothesis; raises the smallest for what should not be.
 
-    @seed(number)
+    What it finds is kept, and begun with the next time.
+    """
+
     @settings(
         max_examples=count,
         deadline=None,
-        database=None,
+        database=DirectoryBasedExampleDatabase(KEPT / name),
         print_blob=False,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.reuse, Phase.generate, Phase.shrink],
     )
     @given(changed(fuzz.sound[name]))
     def one(document: dict[str, Any]) -> None:
         fuzz.tried(name, document)
 
-    one()
+    (one if number is None else seed(number)(one))()
