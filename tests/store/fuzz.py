@@ -35,14 +35,11 @@ from refine.ui.mcp import server_of
 from refine.ui.web.messages import MESSAGES
 from refine.ui.web.session import Session
 
-NONE = object()
-"""What a target returns where refine was asked nothing: a document that says no file, say."""
+NONE = object()  # what a target returns where refine was asked nothing: a document that says no file, say
 
-KEPT = Path(".hypothesis/fuzz")
-"""Where what was found stays until it is mended and stands in test_fuzz.py."""
+KEPT = Path(".hypothesis/fuzz")  # where what was found stays until it is mended and stands in test_fuzz.py
 
-RENEWED = 200
-"""Inputs until a store that takes inputs is made anew."""
+RENEWED = 200  # inputs until a store that takes inputs is made anew
 
 SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8), "c": ["a", "b"]}
 
@@ -84,14 +81,13 @@ def score(p: dict[str, Any]) -> dict[str, float]:
     return {"acc": p["x"] + 0.01 * p["k"], "loss": -p["x"]}
 
 
+# Letters of any kind, halves of letters among them; and anything that plain data can hold.
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=8)
-"""Letters of any kind, halves of letters among them."""
 VALUES = st.recursive(
     st.sampled_from(ODD) | st.integers(-(2**70), 2**70) | st.integers(-2, 12) | st.floats() | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=4,
 )
-"""Anything that plain data can hold."""
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -290,9 +286,8 @@ class Fuzz:
         columns = document.get("columns")
         if not isinstance(columns, dict):
             return NONE
-        made = {}
-        for name, cells in columns.items():
-            made[name] = pd.Series(cells if isinstance(cells, list) else [cells], dtype=object)
+        listed = {name: cells if isinstance(cells, list) else [cells] for name, cells in columns.items()}
+        made = {name: pd.Series(cells, dtype=object) for name, cells in listed.items()}
         frame = pd.DataFrame(made).infer_objects()
         named = {key: document.get(key) for key in ("parameters", "value")}
         self._entered(lambda tree: tree.add_frame(frame, **named))
@@ -349,11 +344,10 @@ class Fuzz:
     def _calls(self) -> list[dict[str, Any]]:
         self.server = server_of(Assistant(lambda: refine.Tree("q", store=self.store, create=False)))
         sound = {**json.loads(CALL), "round_id": self.rounds[0]}
-        found = []
-        for tool in asyncio.run(self.server.list_tools()):
-            names = tool.input_schema["properties"]
-            found.append({"name": tool.name, "arguments": {k: v for k, v in sound.items() if k in names}})
-        return found
+        takes = {tool.name: tool.input_schema["properties"] for tool in asyncio.run(self.server.list_tools())}
+        return [
+            {"name": name, "arguments": {k: sound[k] for k in takes[name] if k in sound}} for name in takes
+        ]
 
     def on_protocol(self, document: dict[str, Any]) -> object:
         name, arguments = document.get("name"), document.get("arguments")
@@ -366,8 +360,7 @@ class Fuzz:
             asyncio.run(self.server.call_tool(name, arguments))
         except ToolError as error:
             self.refused["protocol"] += 1
-            words = ("<study id=", "validation error", "Unknown tool")
-            if not any(word in str(error) for word in words):
+            if not any(said in str(error) for said in ("<study id=", "validation error", "Unknown tool")):
                 raise
             assert self._version() == before, "refused, and the store has changed"
         return None
@@ -390,10 +383,7 @@ SHARES = {
 
 
 def batch(fuzz: Fuzz, name: str, number: int | None, count: int) -> None:
-    """So many inputs of one target, drawn by Hypothesis; raises the smallest for what should not be.
-
-    What it finds is kept, and begun with the next time.
-    """
+    """So many inputs of a target; raises the smallest for what should not be, which is kept and begun with."""
 
     @settings(
         max_examples=count,

@@ -47,14 +47,12 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = {
-        "host": "127.0.0.1",
-        "port": port,
-        "workers": 1,
-        "backend-store-uri": f"sqlite:///{tmp_path}/m.db",
-    }
-    options["artifacts-destination"] = tmp_path / "files"
-    command = [sys.executable, "-m", "mlflow", "server", *(f"--{k}={v}" for k, v in options.items())]
+    places = [
+        f"--backend-store-uri=sqlite:///{tmp_path}/m.db",
+        f"--artifacts-destination={tmp_path / 'files'}",
+    ]
+    options = ["--host=127.0.0.1", f"--port={port}", "--workers=1", *places]
+    command = [sys.executable, "-m", "mlflow", "server", *options]
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     running = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **quiet)
     url = f"http://127.0.0.1:{port}"
