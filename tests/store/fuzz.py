@@ -173,7 +173,6 @@ class Fuzz:
         self.sound |= {"folder": self._files(), "page": self._messages(), "protocol": self._calls()}
 
     def renew(self) -> None:
-        """All stores as they were at first."""
         self.close()
         self.scratch = None
         self._open()
@@ -188,7 +187,6 @@ class Fuzz:
         self.watch = sqlite3.connect(self.store)
 
     def close(self) -> None:
-        """Closes the stores."""
         self.watch.close()
         self.tree.close()
         if self.scratch is not None:
