@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import GridSearchCV
 
 import refine
 from refine.errors import StoreError
@@ -19,6 +21,7 @@ CALLS = {
     "Tree.unlock": lambda t, p: t.unlock(p.gone),
     "Tree.add_frame": lambda t, p: t.add_frame(p.frame, value="acc"),
     "Tree.add_round": lambda t, p: t.add_round(p.space, p.objective, n=5),
+    "Tree.add_search": lambda t, p: t.add_search(_search()),
     "Tree.add_study": lambda t, p: t.add_study(_study()),
     "Tree.confirm": lambda t, p: t.confirm(progress=False),
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
@@ -75,6 +78,10 @@ class _WithModel:
 
     def trained(self, params, trial):
         return "model", {}
+
+
+def _search():
+    return GridSearchCV(DummyClassifier(), {"constant": [0, 1]}, cv=2).fit([[0]] * 4, [0, 1] * 2)
 
 
 def _study():

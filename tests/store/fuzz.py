@@ -66,15 +66,14 @@ SOUND = {
 }
 """Target -> the documents that it begins with, where they are the same in every store."""
 
+# Fields of the page's messages, and arguments of an assistant's calls.
 MESSAGE = """{"round": "", "proposal": "", "risk": 0.05, "a": "x", "b": "k", "value": null,
     "edits": {"x": {"bounds": [0.0, 0.5]}, "c": {"keep": [0]}}, "rejected": ["k"], "n": 5, "exploit": 0.5, "audit": 0.1,
     "belief": {"x": {"near": 0.2, "within": 0.1}, "c": {"weights": [0.7, null]}}, "workers": 2, "hours": 0.5, "trials": 3,
     "kind": "accept", "note": "", "do": "run", "point": 0}"""
-"""Fields of the page's messages."""
 
 CALL = """{"round_id": "", "risk": 0.05, "edits": {"x": [0.0, 0.5], "k": [1, 4], "c": ["a"]}, "n": 5, "a": {"x": 0.5, "k": 2, "c": "a"},
     "b": null, "seeds": 2, "trials": 2, "reason": "why", "note": "why"}"""
-"""Arguments of an assistant's calls."""
 
 
 def score(p: dict[str, Any]) -> dict[str, float]:
@@ -105,7 +104,6 @@ def own(data: Any) -> Any:
 
 @st.composite
 def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
-    """A document with one to three changes."""
     out: dict[str, Any] = own(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(1, 3))):
         found = list(places(out))
@@ -136,7 +134,6 @@ def changed(draw: st.DrawFn, documents: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def fingerprint(tree: refine.Tree) -> str:
-    """Everything that its store holds."""
     mark = hashlib.sha256()
     with tree._context.store.engine.connect() as connection:
         for table in metadata.tables.values():
@@ -187,8 +184,7 @@ class Fuzz:
         self.watch = sqlite3.connect(self.store)
 
     def close(self) -> None:
-        self.watch.close()
-        self.tree.close()
+        self.watch.close(), self.tree.close()
         if self.scratch is not None:
             self.scratch.close()
 
@@ -252,7 +248,6 @@ class Fuzz:
         return out
 
     def _file_of(self, document: dict[str, Any]) -> Path | None:
-        """The file of the exported folder that a document is about."""
         names = {found["file"] for found in self.sound["folder"]}
         name = document.get("file")
         return self.folder / "out" / name if isinstance(name, str) and name in names else None
@@ -364,7 +359,6 @@ class Fuzz:
         return None
 
     def _version(self) -> int:
-        """Another number whenever somebody else has written into the page's store."""
         return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
 
 
