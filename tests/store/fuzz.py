@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from refine.ui.web.session import Session
 
 NONE = object()  # what a target returns where refine was asked nothing: a document that says no file, say
 
+LOOPS = ThreadPoolExecutor(1)  # a browser of other tests may leave a loop running in this thread
 KEPT = Path(".hypothesis/fuzz")  # where what was found stays until it is mended and stands in test_fuzz.py
 
 RENEWED = 200  # inputs until a store that takes inputs is made anew
@@ -97,8 +99,7 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(inner, (*path, key))
 
 
-def own(data: Any) -> Any:
-    """A copy, which may be changed: what others draw from stays."""
+def own(data: Any) -> Any:  # a copy, which may be changed
     return json.loads(json.dumps(data))
 
 
@@ -337,10 +338,9 @@ class Fuzz:
     def _calls(self) -> list[dict[str, Any]]:
         self.server = server_of(Assistant(lambda: refine.Tree("q", store=self.store, create=False)))
         sound = {**json.loads(CALL), "round_id": self.rounds[0]}
-        takes = {tool.name: tool.input_schema["properties"] for tool in asyncio.run(self.server.list_tools())}
-        return [
-            {"name": name, "arguments": {k: sound[k] for k in takes[name] if k in sound}} for name in takes
-        ]
+        tools = LOOPS.submit(asyncio.run, self.server.list_tools()).result()
+        takes = {tool.name: tool.input_schema["properties"] for tool in tools}
+        return [{"name": n, "arguments": {k: sound[k] for k in takes[n] if k in sound}} for n in takes]
 
     def on_protocol(self, document: dict[str, Any]) -> object:
         name, arguments = document.get("name"), document.get("arguments")
@@ -350,7 +350,7 @@ class Fuzz:
             self.renew()  # suggestions are kept
         before = self._version()
         try:
-            asyncio.run(self.server.call_tool(name, arguments))
+            LOOPS.submit(asyncio.run, self.server.call_tool(name, arguments)).result()
         except ToolError as error:
             self.refused["protocol"] += 1
             if not any(said in str(error) for said in ("<study id=", "validation error", "Unknown tool")):
