@@ -74,6 +74,8 @@ test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(OLDEST)/bin/python -W ignore $(TESTS) -W ignore -m '$(FAST)' $(CALLS)
 	@echo '--- fast tests, the newest Python'
 	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
+	@echo '--- recipes for libraries that are there alone'
+	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python -m pytest -m slow tests/space/test_recipes.py
 	@echo '--- all other tests, of which many wait for processes of their own'
 	$(RUN) $(TESTS) -n 3 -m 'not nightly and (slow or keras or browser or cluster)'
 

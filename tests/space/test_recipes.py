@@ -101,6 +101,7 @@ def test_what_optuna_prunes_breaks_a_constraint():
                         suggest(trial)
 
 
+@pytest.mark.slow
 def test_configspace_draws_from_the_space():
     pytest.importorskip("ConfigSpace")
     drawn = recipe("space.md", "ConfigSpace", space=PLAIN, refine=refine)["config_space"]
@@ -109,6 +110,7 @@ def test_configspace_draws_from_the_space():
         assert PLAIN.holds({n: params[n] for n in PLAIN.has(params)})
 
 
+@pytest.mark.slow
 def test_keras_tuner_draws_from_the_space():
     keras_tuner = pytest.importorskip("keras_tuner")
     declare = recipe("space.md", "Keras Tuner", space=PLAIN, refine=refine)["declare"]
@@ -117,6 +119,7 @@ def test_keras_tuner_draws_from_the_space():
     assert PLAIN.holds(declare(hp))
 
 
+@pytest.mark.slow
 def test_ray_tune_draws_from_the_space():
     pytest.importorskip("ray.tune")
     from ray.tune.search.variant_generator import generate_variants

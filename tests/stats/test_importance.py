@@ -28,6 +28,7 @@ def optunas(rows, y, top, region=1.0):
 
 
 @newer
+@pytest.mark.slow  # of CI's environments, those of fast tests of statistics have Optuna 4
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("top", "region"), [(0.1, 1.0), (0.2, 0.5)])
 @pytest.mark.parametrize("n", [40, 201])
@@ -54,6 +55,7 @@ def _two_regimes(n=400, seed=0):
 
 
 @newer
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_raw_value_of_a_conditional_parameter_is_optunas():
     bad, x, y, value = _two_regimes()
