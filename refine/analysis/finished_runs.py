@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refine.analysis.analysis import Analysis, analyze
+from refine.analysis.analysis import LEAST, Analysis, analyze
 from refine.analysis.conditions import conditioned
 from refine.analysis.pooling import read_masks, replicate_groups
 from refine.errors import AnalysisError, RefineError, SpaceError
@@ -183,27 +184,44 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
     metric = metric or (names[0] if len(names) == 1 else getattr(search, "refit", None))
     if not isinstance(metric, str) or metric not in names:
         raise AnalysisError(f"metric must be one of {', '.join(names)}, got {metric!r}; give metric=")
-    # A halving search runs what is promising again, on more of its resource: the last time counts.
+    # A halving search runs what is promising again, on more of its resource. It is judged by the last of its iterations that
+    # enough configurations reached to be analysed, which the metric's name says if it was not the last of all.
     resource = getattr(search, "resource", None)
     settings = [{n: v for n, v in params.items() if n != resource} for params in results["params"]]
-    rows = sorted({repr(sorted(params.items())): i for i, params in enumerate(settings)}.values())
-    last = np.asarray(results.get("iter", [0] * len(settings)))
-    given = getattr(search, "param_grid", getattr(search, "param_distributions", {}))
-    parameters = _parameters([given] if isinstance(given, Mapping) else given, [settings[i] for i in rows])
     scores = scores_of(results, metric)
+    iterations = [int(k) for k in results.get("iter", [0] * len(settings))]
+    rows_of: dict[str, dict[int, int]] = {}
+    for i, params in enumerate(settings):
+        rows_of.setdefault(repr(sorted(params.items())), {})[iterations[i]] = i
+    reached = Counter(k for at in rows_of.values() for k, i in at.items() if math.isfinite(scores[i][metric]))
+    judged = max((k for k, n in reached.items() if n >= LEAST), default=max(iterations))
+    name = metric
+    if judged < max(iterations):
+        name = f"{metric} at {resource}={results['n_resources'][iterations.index(judged)]}"
+    given = getattr(search, "param_grid", getattr(search, "param_distributions", {}))
+    order = sorted(rows_of.values(), key=lambda at: max(at.values()))
+    rows = [max(at.values()) for at in order]
+    parameters = _parameters([given] if isinstance(given, Mapping) else given, [settings[i] for i in rows])
     times = np.asarray(results["mean_fit_time"]) + results["mean_score_time"]
     times *= sum(n.startswith(f"{metric}@") for n in scores[0]) or 1
     even = type(search).__module__.startswith("sklearn.") and type(search).__name__ in _EVEN
     origin = "space_filling" if even else "adaptive"
     runs = []
-    for i in rows:
+    for at, i in zip(order, rows, strict=True):
         had = {n: _held(settings[i][n]) for n in parameters if n in settings[i]}
-        finite = {n: v for n, v in scores[i].items() if math.isfinite(v)}
-        state = "complete" if last[i] == last.max() else "pruned"
-        if metric not in finite:
-            state, finite = "failed" if math.isnan(scores[i][metric]) else "diverged", {}
+        own = scores[at.get(judged, i)]
+        said = scores[i] | {_called(n, metric, name): v for n, v in own.items() if judged in at}
+        finite = {n: v for n, v in said.items() if math.isfinite(v)}
+        state = "complete" if judged in at else "pruned"
+        if not math.isfinite(own[metric]):
+            state, finite = "failed" if math.isnan(own[metric]) else "diverged", {}
         runs.append(Run(had, state, finite, {}, float(times[i]), UNKNOWN_SEED, origin, time.time()))
-    return FinishedRuns(conditioned(Space(parameters), [run.had for run in runs], fewest=1), runs, metric)
+    return FinishedRuns(conditioned(Space(parameters), [run.had for run in runs], fewest=1), runs, name)
+
+
+def _called(score: str, metric: str, name: str) -> str:
+    """What a score is called where its metric, with those by split, goes by another name."""
+    return name + score[len(metric) :] if score.partition("@")[0] == metric else score
 
 
 def scores_of(results: Mapping[str, Any], metric: str) -> list[dict[str, float]]:

@@ -52,7 +52,8 @@ def proposal_page(proposal: Proposal) -> Page:
         blocks.append(changes_grid([change_row(c) for c in changed]))
     untested = () if proposal.tested else (("Caution", Cell("Untested: the model alone proposes.", "warn")),)
     safe = ("Safe?", safe_text(proposal.claim))
-    blocks.append(Facts((*stays_facts(proposal, changed), safe, *untested)))
+    judged = (("Metric", proposal.metric),) if proposal.calls else ()  # of a search, which no round shows
+    blocks.append(Facts((*judged, *stays_facts(proposal, changed), safe, *untested)))
     title = f"Proposed on {plural(proposal.n, 'trial')}: keeps {percent(proposal.volume_kept)} of the space."
     return Page(title if changed else NOTHING, tuple(blocks), proposal.calls, proposal_folds(proposal))
 

@@ -141,7 +141,8 @@ def add_search(
     The value is the mean test score; scores by split tell the noise, and other scorers are metrics. Grid, random and halving searches
     count as drawn evenly, any other search with ``cv_results_`` as chosen by results. Lists and scipy's ``uniform``,
     ``loguniform`` and ``randint`` become the space; what is searched in some dictionaries of a list gets a condition; an estimator
-    among the values stands as its text. Of a halving search a configuration's last iteration counts, before the last one it is pruned.
+    among the values stands as its text. A halving search is judged by its last iteration that ten configurations reached, which the metric's name says where it was
+    not the last of all (``"score at n_samples=54"``); what did not reach it is pruned.
 
     Args:
         search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``, ``HalvingRandomSearchCV`` or their like.

@@ -25,9 +25,7 @@ def test_a_frame_becomes_a_root_and_goes_on(tree, frame, tmp_path):
     assert np.allclose(root.trials["rate"], frame["rate"], rtol=1e-11)
     assert root.best["acc"] == frame["acc"].max()
     for run in (lambda: root.run(progress=False), lambda: root.replay(sample=2)):
-        with pytest.raises(
-            DesignError, match=r"an imported round has nothing to run: .* that: round\.propose"
-        ):
+        with pytest.raises(DesignError, match=r"an imported round has nothing to run: .*round\.propose"):
             run()
     child = root.propose().accept(n=6, audit=0)
     assert child.node.method == "sobol"
@@ -54,9 +52,7 @@ def test_the_same_rows_are_the_same_root(tree, frame):
 def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_path):
     root = tree.add_frame(frame, value="acc")
     child = root.branch(root.space, n=4)
-    with pytest.raises(
-        ObjectiveError, match=r"was imported without an objective; give it: round.run\(objective"
-    ):
+    with pytest.raises(ObjectiveError, match=r"imported without an objective; give it: round.run\(objective"):
         child.run(progress=False)
     with pytest.raises(ObjectiveError, match="leave name out, or name it at the import"):
         child.run(objective=exchanged.trained, name="x", progress=False)
@@ -82,9 +78,7 @@ def test_a_space_may_be_given_with_levels_elsewhere(tree, frame):
     assert root.trials["cell"].isna().any()
     assert "epochs" in root.trials  # a column of numbers that is no parameter is a metric
     narrow = space.replace({"units": (8, 32)})
-    with pytest.raises(
-        SpaceError, match=r"units: \d+ rows of the frame outside the space, first in row \d+: "
-    ):
+    with pytest.raises(SpaceError, match=r"units: \d+ rows of the frame outside the space, first in row \d"):
         tree.add_frame(frame, narrow, value="acc")
     inside = frame[narrow.contains(frame)]
     assert len(tree.add_frame(inside, narrow, value="acc").trials) == len(inside)
@@ -117,14 +111,8 @@ def test_states_seconds_seeds_and_repeats(tree):
     ("change", "text"),
     [
         (lambda f: f.rename(columns={"acc": "accuracy"}), "value 'acc' is no column of the frame"),
-        (
-            lambda f: f.assign(run=[f"run {i}" for i in range(40)]),
-            "run: all 40 texts differ, as names of runs do",
-        ),
-        (
-            lambda f: f.assign(when=pd.Timestamp("2024-01-01")),
-            "when: a parameter holds numbers, texts, bools or lists",
-        ),
+        (lambda f: f.assign(run=[f"run {i}" for i in f.index]), "run: all 40 texts differ, as names of runs"),
+        (lambda f: f.assign(when=pd.Timestamp("2024-01-01")), "when: a parameter holds numbers, texts"),
         (lambda f: f.rename(columns={"units": "Unnamed: 0"}), "looks like row numbers"),
         (lambda f: f.assign(acc="high"), "'acc' must be a column of numbers"),
         (lambda f: f.iloc[:0], "at least one row"),

@@ -73,13 +73,18 @@ def test_distributions_and_scores_that_are_nan(tree):
     assert 0 < failed.sum() == 30 - refine.propose(search).tested
 
 
-def test_halving_prunes_what_it_dropped(tree):
-    search = HalvingRandomSearchCV(SVC(), DRAWN, n_candidates=20, cv=3, random_state=0).fit(X, Y)
-    trials, results = tree.add_search(search).trials, search.cv_results_
-    last = results["mean_test_score"][results["iter"] == results["iter"].max()]
-    complete = trials["state"] == "complete"
-    np.testing.assert_allclose(np.sort(trials["value"][complete]), np.sort(last))
-    assert (len(trials), set(trials["state"][~complete])) == (20, {"pruned"})
+@pytest.mark.parametrize(("candidates", "judged"), [(60, "score"), (20, "score at n_samples=18")])
+def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidates, judged):
+    search = HalvingRandomSearchCV(SVC(), DRAWN, n_candidates=candidates, cv=3, random_state=0).fit(X, Y)
+    added, proposal, results = tree.add_search(search), refine.propose(search), search.cv_results_
+    trials, then = added.trials, results["n_resources"] == (54 if judged == "score" else 18)
+    reached = trials["state"] == "complete"
+    assert (reached.sum(), set(trials["state"][~reached])) == (20, {"pruned"} if candidates > 20 else set())
+    for split, column in (("mean_test_score", judged), ("split2_test_score", f"{judged}@3")):
+        np.testing.assert_allclose(np.sort(trials[column][reached]), np.sort(results[split][then]))
+    assert trials["score"].max() == search.best_score_  # of the last iteration too
+    assert (added.metric, f"Metric   {judged}" in str(proposal)) == (judged, True)
+    assert (proposal.digest, proposal.tested) == (added.propose().proposal.digest, 20)
 
 
 def test_another_search_and_one_that_is_not_fitted(tree):
