@@ -12,11 +12,25 @@ from refine.errors import NotFoundError, StoreError
 
 SCHEMA_VERSION = 1
 
-_RUNS = sa.text(
-    "SELECT type, name FROM sqlite_master WHERE type != 'index' AND (ifnull(rootpage, 0) = 0 "
-    "OR EXISTS (SELECT 1 FROM pragma_table_xinfo(sqlite_master.name) WHERE hidden > 0))"
-)
-"""What computes something where SQLite reads or writes a row: triggers, views, virtual tables, generated columns."""
+_RUNS = {
+    "sqlite": sa.text(
+        "SELECT type, name FROM sqlite_master WHERE type != 'index' AND (ifnull(rootpage, 0) = 0 "
+        "OR EXISTS (SELECT 1 FROM pragma_table_xinfo(sqlite_master.name) WHERE hidden > 0))"
+    ),
+    "postgresql": sa.text(
+        """WITH own AS (SELECT oid, relname, relkind FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(:names))
+        SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' ELSE 'table of a foreign kind' END, relname FROM own WHERE relkind != 'r'
+        UNION ALL SELECT 'trigger', tgname FROM pg_trigger JOIN own ON tgrelid = own.oid WHERE NOT tgisinternal
+        UNION ALL SELECT 'rule', rulename FROM pg_rewrite JOIN own ON ev_class = own.oid WHERE relkind = 'r'
+        UNION ALL SELECT 'policy', polname FROM pg_policy JOIN own ON polrelid = own.oid
+        UNION ALL SELECT 'table', inhrelid::regclass::text FROM pg_inherits JOIN own ON inhparent = own.oid
+        UNION ALL SELECT 'check', conname FROM pg_constraint JOIN own ON conrelid = own.oid WHERE contype IN ('c', 'x')
+        UNION ALL SELECT 'index', indexrelid::regclass::text FROM pg_index JOIN own ON indrelid = own.oid WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+        UNION ALL SELECT 'column', attname FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum JOIN own ON attrelid = own.oid
+        WHERE attnum > 0 AND (atttypid >= 16384 OR pg_get_expr(adbin, adrelid) !~ '^nextval\\(''[^'']*''::regclass\\)$')"""
+    ),
+}
+"""What computes something where a row is read or written, and refine does not make: triggers, rules, views, generated columns, ..."""
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
@@ -241,17 +255,19 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
     tables = sa.inspect(connection).get_table_names()
     stored = None
     if {t.meta.name, t.tree.name} <= set(tables):
+        if odd := connection.execute(
+            _RUNS[connection.dialect.name], {"names": list(metadata.tables)}
+        ).first():
+            raise StoreError(
+                f"store {name}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something at a "
+                "look or a write; take nothing from it, or remove that first"
+            )
         stored = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
     if stored is None and not tables:
         return None
     if stored is None:
         raise StoreError(
             f"store {name}: is no refine store, {_whose(set(tables))}; give another file or database"
-        )
-    if connection.dialect.name == "sqlite" and (odd := connection.execute(_RUNS).first()):
-        raise StoreError(
-            f"store {name}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something at a "
-            "look or a write; take nothing from it, or remove that first"
         )
     version = known_version(stored, SCHEMA_VERSION, f"store {name}: its schema", "begin a new store")
     if version == SCHEMA_VERSION and (missing := sorted(set(metadata.tables) - set(tables))):

@@ -108,25 +108,29 @@ def annotate(self: RoundRecord, rows: Any, note: str, *, author: str | None = No
     return _mark(self, rows, author, note=check_note(note))
 
 
-def _mark(
+def _mark(of: RoundRecord, rows: Any, author: str | None, **said: Any) -> int:
+    columns = of.context.store.records([of._stored.pk], curves=of._metric.curves).columns
+    keys, attempts = columns["key"], columns["attempt"]
+    return mark_trials(of, [(keys[i], int(attempts[i])) for i in numbers_of(rows, len(keys))], author, **said)
+
+
+def mark_trials(
     of: RoundRecord,
-    rows: Any,
-    author: str | None,
+    trials: Sequence[tuple[str, int]],
+    author: str | None = None,
     *,
     excluded: bool | None = None,
     starred: bool | None = None,
     note: str | None = None,
 ) -> int:
-    store, pk = of.context.store, of._stored.pk
-    columns = store.records([pk], curves=of._metric.curves).columns
+    """Notes one thing about trials, given by key and attempt, whatever numbers they have by now; how many they are."""
     who = check_author(author)
     why = None if note is None else check_note(note)
     if excluded and not (why and why.strip()):
         raise ReviewError("an exclusion needs a reason, which reports show; write reason='...'")
-    keys, attempts = columns["key"], columns["attempt"]
-    numbers = numbers_of(rows, len(keys))
-    store.add_marks(pk, [Mark(keys[i], int(attempts[i]), excluded, starred, why, who) for i in numbers])
-    return len(numbers)
+    marks = [Mark(key, attempt, excluded, starred, why, who) for key, attempt in trials]
+    of.context.store.add_marks(of._stored.pk, marks)
+    return len(marks)
 
 
 def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:

@@ -182,13 +182,8 @@ def nightly(*values):
 )
 def test_all_that_a_program_started_ends_with_its_worker_and_its_coordinator(tmp_path, program, how, workers):
     running, count_of = program
-    words = [
-        sys.executable,
-        str(tmp_path / "go.py"),
-        str(tmp_path),
-        str(workers),
-        "4" if how == "timeout" else "0",
-    ]
+    seconds = "4" if how == "timeout" else "0"
+    words = [sys.executable, str(tmp_path / "go.py"), str(tmp_path), str(workers), seconds]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         assert count_of(workers * OF_ONE)

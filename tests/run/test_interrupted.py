@@ -51,15 +51,8 @@ class Runs:
         (folder / "script.py").write_text(SCRIPT)
 
     def start(self, workers: int, *more: str) -> subprocess.Popen:
-        tests = str(Path(objectives.__file__).parent)
-        command = [
-            sys.executable,
-            str(self.folder / "script.py"),
-            str(self.folder),
-            tests,
-            str(workers),
-            *more,
-        ]
+        places = self.folder / "script.py", self.folder, Path(objectives.__file__).parent
+        command = [sys.executable, *map(str, (*places, workers)), *more]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.started.append(subprocess.Popen(command, **pipes, text=True, start_new_session=True))
         return self.started[-1]

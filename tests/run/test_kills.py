@@ -13,31 +13,18 @@ pytestmark = pytest.mark.nightly
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 
-def _chaos(*options):
-    found = subprocess.run(
-        [sys.executable, str(CHAOS), *options], capture_output=True, text=True, timeout=600, check=False
-    )
+def _chaos(options):
+    words = [sys.executable, str(CHAOS), *options.split()]
+    found = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
     assert found.returncode == 0, found.stdout + found.stderr[-4000:]
     assert "identical to undisturbed rounds: True" in found.stdout
     return found.stdout
 
 
 def test_programs_end_with_their_round_while_a_page_and_an_assistant_are_at_work():
-    options = [
-        "--store",
-        "sqlite",
-        "--objective",
-        "command",
-        "--beside",
-        "page",
-        "assistant",
-        "--events",
-        "3",
-        "--n",
-        "12",
-    ]
-    assert _chaos(*options).startswith("3 faults ")
+    options = "--store sqlite --objective command --beside page assistant --events 3 --n 12"
+    assert _chaos(options).startswith("3 faults ")
 
 
 def test_kills_stops_and_restarts_of_all_leave_the_tables_of_calm_rounds(postgresql):
-    assert _chaos("--events", "6", "--rounds", "2", "--n", "15", "--seed", "3").startswith("6 faults ")
+    assert _chaos("--events 6 --rounds 2 --n 15 --seed 3").startswith("6 faults ")

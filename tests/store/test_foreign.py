@@ -18,6 +18,7 @@ import refine
 from refine.errors import NotFoundError, RefineWarning, StoreError
 from refine.store import engine, validity
 from refine.store.engine import wal_of
+from refine.store.schema import version_of
 from refine.store.store import Store
 from refine.ui.cli import app
 
@@ -92,6 +93,9 @@ def test_a_look_at_a_server_makes_no_tables(postgresql):
         Store(postgresql, create=False)
 
 
+_STARS = (
+    "CREATE FUNCTION harm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM trial; RETURN NEW; END$$"
+)
 HOSTILE = {
     "trigger": ("CREATE TRIGGER stars AFTER INSERT ON mark BEGIN DELETE FROM trial; END",),
     "view": (
@@ -100,6 +104,17 @@ HOSTILE = {
     ),
     "virtual": ("DROP TABLE mark", "CREATE VIRTUAL TABLE mark USING fts5(node, key)"),
     "generated": ("ALTER TABLE trial ADD COLUMN big AS (zeroblob(900000000))",),
+}
+ON_A_SERVER = {
+    "trigger 'stars'": f"{_STARS}; CREATE TRIGGER stars AFTER INSERT ON mark EXECUTE FUNCTION harm()",
+    "view 'trial'": f"ALTER TABLE trial RENAME TO t2; {HOSTILE['view'][1]}",
+    "rule 'stars'": "CREATE RULE stars AS ON INSERT TO mark DO ALSO DELETE FROM trial",
+    "policy 'seen'": "CREATE POLICY seen ON meta USING (pg_sleep(9) IS NULL)",
+    "table 'more'": "CREATE TABLE more () INHERITS (trial)",
+    "check 'slow'": "ALTER TABLE mark ADD CONSTRAINT slow CHECK (pg_sleep(9) IS NULL)",
+    "index 'mark_length_idx'": "CREATE INDEX ON mark (length(note))",
+    "column 'note'": "ALTER TABLE mark ALTER note SET DEFAULT pg_sleep(9)::text",
+    "column 'author'": "CREATE DOMAIN slow AS text CHECK (pg_sleep(9) IS NULL); ALTER TABLE mark ALTER author TYPE slow",
 }
 
 
@@ -112,6 +127,22 @@ def test_what_would_compute_something_at_a_look_or_write_is_refused(path, how):
     assert (tree.exit_code, doctor.exit_code) == (1, 3)
     with pytest.raises(StoreError, match="take nothing from it, or remove that first"):
         refine.Tree("q", store=path)
+
+
+def test_on_a_server_too(postgresql):
+    with contextlib.closing(Store(postgresql)) as store, store.engine.connect() as connection:
+        for how, commands in ON_A_SERVER.items():
+            connection.exec_driver_sql(commands)
+            with pytest.raises(StoreError, match=f"has a {how} that refine does not make"):
+                version_of(connection, "s")
+            connection.rollback()
+        connection.exec_driver_sql(ON_A_SERVER["policy 'seen'"])
+        connection.commit()
+        for create in (True, False):
+            with pytest.raises(StoreError, match="take nothing from it, or remove that first"):
+                Store(postgresql, create=create)
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        connection.commit()
 
 
 def test_a_row_that_no_memory_holds_and_a_look_without_end_are_ended(path, monkeypatch):

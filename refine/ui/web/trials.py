@@ -18,7 +18,7 @@ import numpy.typing as npt
 from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
 from refine.space.categorical import Categorical
-from refine.tree.marks import marks_frame
+from refine.tree.marks import mark_trials, marks_frame
 from refine.trials.frame import Records, may_be_best, metric_title, table
 from refine.trials.goal import Goal
 from refine.trials.rows import Rows
@@ -386,24 +386,29 @@ def _check_number(found: Round, sheet: Sheet, number: int) -> None:
         raise ReviewError(f"round {found.id} has no trial {number!r}; it has {n:,}, numbered from 0")
 
 
+_NOTES: Mapping[str, tuple[dict[str, Any], str]] = {
+    "star": ({"starred": True}, "Noted."),
+    "unstar": ({"starred": False}, "Noted."),
+    "note": ({}, "Noted."),
+    "exclude": ({"excluded": True}, "Trial {:,} is excluded: no analysis uses it from now on."),
+    "include": ({"excluded": False}, "Trial {:,} counts again."),
+}
+"""What may be done with a trial -> what is noted of it, and what came of it."""
+
+
 def mark(found: Round, sheet: Sheet, message: Mapping[str, Any]) -> str:
     """Notes one thing about a trial: a star, a note, or that no analysis may use it; says what came of it.
 
     Raises:
         ReviewError: There is no such trial, the number is another one's by now, or a reason is missing.
     """
-    number, do, text = message["number"], message["do"], message.get("text", "")
+    number, do = message["number"], message["do"]
     _check_number(found, sheet, number)
-    if message["key"] != sheet.columns["key"][number]:
+    which = sheet.columns["key"][number], int(sheet.columns["attempt"][number])
+    if message["key"] != which[0]:
         raise ReviewError(f"trial {number} of round {found.id} is another one by now; look again")
-    if do in ("star", "unstar"):
-        found.star([number], do == "star")
-    elif do == "note":
-        found.annotate([number], text)
-    elif do == "exclude":
-        found.exclude([number], text)
-        return f"Trial {number:,} is excluded: no analysis uses it from now on."
-    else:
-        found.include([number], text)
-        return f"Trial {number:,} counts again."
-    return "Noted."
+    what, said = _NOTES[do]
+    mark_trials(
+        found, [which], **(what if do.endswith("star") else {**what, "note": message.get("text", "")})
+    )
+    return said.format(number)

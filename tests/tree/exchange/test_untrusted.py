@@ -157,15 +157,9 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
     assert len(pages) == 7
     for path in pages:
         assert obeyed(path.read_text()) == [], path
-    for command, *which in (
-        ["tree"],
-        ["log"],
-        ["show", root.id],
-        ["analyze", root.id],
-        ["best"],
-        ["winner"],
-        ["diff", root.id, child.id],
-    ):
+    both = f"{root.id} {child.id}"
+    for words in ("tree", "log", f"show {root.id}", f"analyze {root.id}", "best", "winner", f"diff {both}"):
+        command, *which = words.split()
         for more in ([], ["--json"]):
             found = CliRunner().invoke(app, [command, str(tmp_path / "r.db"), *which, *more])
             assert found.exit_code == 0, found.output

@@ -12,6 +12,7 @@ import pytest
 import refine
 from refine.report.plots import Plots
 from refine.review import checks
+from refine.ui.web import trials
 from refine.ui.web.content import MISSING, PICTURES, axis, view_of
 from refine.ui.web.session import Session
 
@@ -102,7 +103,7 @@ def test_one_trial_in_full(ask, found):
 
 
 @pytest.mark.slow
-def test_what_is_noted_about_a_trial(tmp_path):
+def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
     tree = refine.Tree("notes", store=tmp_path / "refine.db")
     found = tree.add_round({"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}, lambda p: p["x"], n=24, name="f").run(
         progress=False
@@ -136,6 +137,16 @@ def test_what_is_noted_about_a_trial(tmp_path):
     assert mark("include")["said"] == "Trial 3 counts again."
     assert mark("unstar")["marks"] == {"starred": False, "note": "odd one", "excluded": None}
     assert session.handle({"type": "round", **message})["review"]["trials"] == 24
+    checked = trials._check_number
+
+    def meanwhile(*given):  # somebody removes another one between our look and our write
+        if len(found.trials) == 24:
+            tree.delete_trials(found, [0])
+        checked(*given)
+
+    monkeypatch.setattr(trials, "_check_number", meanwhile)
+    assert mark("star")["said"] == "Noted."
+    assert (list(found.marks.index), found.marks["note"].item()) == ([2], "odd one")
 
 
 @pytest.mark.parametrize(
