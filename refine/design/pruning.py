@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors import DesignError
+from refine.utils.format import join
 from refine.utils.keywords import helped
 
+_AUDIT = 0x61756469  # no stream that a trial draws from its seed
 _GROWTH = 1.05
 """The curve is drawn anew when the trials behind it are so many times as many, or one more where that is more."""
 
@@ -28,18 +30,22 @@ class Pruner:
 
     A trial goes on while the best value it has reported is no worse than what the best ``keep`` of the round's ended
     trials had reached by that epoch. A trial that was stopped counts with the best it had reached, at all later
-    epochs as well; so does one that ended early by itself.
+    epochs as well; so does one that ended early by itself. With ``rungs`` it is asked after these epochs alone, and must
+    be among the best ``keep`` of those that got there: successive halving, by what is known when the trial starts.
 
     Args:
         keep: Share of the ended trials that a trial must be among, in (0, 1). 0.5 is the median.
-        warmup: Epochs that every trial may run, whatever it reports.
+        warmup: Epochs that every trial may run, whatever it reports; with ``rungs`` it means nothing.
         min_trials: How many trials run to their end before any is stopped.
+        audit: Share of the trials, drawn by their seeds, that run to their end even where they are behind, in [0, 1). They
+            tell what stopping the others lost.
+        rungs: Epochs, from 1 and growing, such as ``(10, 50, 150)``; empty for every epoch.
 
     Raises:
         DesignError: A value out of range.
 
     Source: the median rule of Golovin et al. (2017), 'Google Vizier', on the best values so far in place of running
-    means.
+    means; for rungs Li et al. (2020), 'A System for Massively Parallel Hyperparameter Tuning'.
 
     Examples:
         >>> def train(p, trial):
@@ -57,20 +63,47 @@ class Pruner:
     keep: float = 0.5
     warmup: int = 10
     min_trials: int = 20
+    audit: float = 0.1
+    rungs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.keep, bool) or not isinstance(self.keep, int | float) or not 0 < self.keep < 1:
             raise DesignError(
                 f"pruner: keep must be a share > 0 and < 1, got {self.keep!r}; 0.5 stops what is behind the median"
             )
+        if isinstance(self.audit, bool) or not isinstance(self.audit, int | float) or not 0 <= self.audit < 1:
+            raise DesignError(
+                f"pruner: audit must be a share >= 0 and < 1, got {self.audit!r}; 0 audits nothing"
+            )
         for name in ("warmup", "min_trials"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise DesignError(f"pruner: {name} must be a whole number >= 1, got {value!r}")
 
+        rungs = tuple(self.rungs) if isinstance(self.rungs, Sequence) else (self.rungs,)
+        if not all(type(r) is int for r in rungs) or list(rungs) != sorted({r for r in rungs if r > 0}):
+            raise DesignError(
+                f"pruner: rungs must be whole numbers of epochs >= 1 that grow, got {self.rungs!r}"
+            )
+        if rungs and self.warmup != Pruner.warmup:
+            raise DesignError(
+                f"pruner: with rungs trials run to the first of them, got warmup={self.warmup} too; leave it out"
+            )
+        object.__setattr__(self, "rungs", rungs)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, part of a node's identity."""
-        return {"keep": float(self.keep), "warmup": self.warmup, "min_trials": self.min_trials}
+        rungs = {"rungs": list(self.rungs)} if self.rungs else {"warmup": self.warmup}
+        return {"keep": float(self.keep), "min_trials": self.min_trials, "audit": float(self.audit), **rungs}
+
+    def audits(self, seed: int) -> bool:
+        """Whether the trial of this seed runs to its end, whatever it reports."""
+        return bool(np.random.default_rng([seed, _AUDIT]).random() < self.audit)
+
+    @property
+    def first(self) -> int:
+        """The first epoch, from 1, after which a trial may be stopped."""
+        return self.rungs[0] if self.rungs else self.warmup
 
     def basis(self, complete: Sequence[bool]) -> int:
         """How many of the trials, in the order of ending, one that starts now is measured by; 0 for none."""
@@ -83,17 +116,26 @@ class Pruner:
         return found
 
     def thresholds(self, reached: Sequence[npt.NDArray[np.float64]]) -> tuple[float, ...]:
-        """What must be reached by every epoch from number ``warmup`` on, counted from 1.
+        """What must be reached by every epoch from number :attr:`first` on, counted from 1; NaN where nothing is asked.
 
         ``reached`` are the ended trials' :func:`best_so_far`. There is a number for every epoch up to the last but one of the
         longest trial: who got to the last has ended.
         """
         longest = max((len(r) for r in reached), default=0)
-        if longest <= self.warmup:
+        if longest <= self.first:
             return ()
+        if self.rungs:
+            there = [
+                [r[rung - 1] for r in reached if len(r) >= rung] for rung in self.rungs if rung < longest
+            ]
+            known = {
+                rung: np.quantile(v, 1 - self.keep, method="lower")
+                for rung, v in zip(self.rungs, there, strict=False)
+            }
+            return tuple(float(known.get(epoch, np.nan)) for epoch in range(self.first, max(known) + 1))
         rows = np.stack([np.pad(r, (0, longest - len(r)), mode="edge") for r in reached if len(r)])
         asked = np.quantile(rows, 1 - self.keep, axis=0, method="lower")
-        return tuple(float(v) for v in asked[self.warmup - 1 : longest - 1])
+        return tuple(float(v) for v in asked[self.first - 1 : longest - 1])
 
 
 MEDIAN = Pruner()
@@ -154,7 +196,12 @@ def words_of(pruner: Mapping[str, Any]) -> str:
     """A node's pruner in words."""
     if "optuna" in pruner:
         return f"stopped early by {pruner['optuna']}"
+    at = (
+        f"every epoch from {pruner['warmup']} on"
+        if "warmup" in pruner
+        else join([f"epoch {r}" for r in pruner["rungs"]])
+    )
     return (
-        f"stopped early unless among the best {pruner['keep']:.0%} at every epoch from {pruner['warmup']} on, "
-        f"once {pruner['min_trials']} have ended"
+        f"stopped early unless among the best {pruner['keep']:.0%} at {at}, "
+        f"once {pruner['min_trials']} have ended, or one of the {pruner['audit']:.0%} that are let through"
     )

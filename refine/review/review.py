@@ -271,7 +271,7 @@ class Review(Shown, Generic[R]):
         given: Sequence[Mapping[str, Any]] = (),
         belief: Mapping[str, Any] | None = None,
         design: Any = None,
-        pruner: Any = None,
+        pruner: Any = "inherit",
         author: str | None = None,
     ) -> R:
         """Takes the decision and creates the child round.
@@ -287,7 +287,7 @@ class Review(Shown, Generic[R]):
             belief: What you believe from here on, as in :meth:`Tree.add_round`, in place of what was believed so far, which goes
                 on by default; ``{}`` takes it back. Of the child's trials it chooses the exploit ones, and with it the posterior.
             design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
-            pruner: As in :meth:`Tree.add_round`; default none, whatever this round had.
+            pruner: As in :meth:`Tree.add_round`; default this round's, ``None`` for none.
             author: Who decides; default the user name.
 
         Returns:

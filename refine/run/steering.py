@@ -77,6 +77,9 @@ class Steered:
         self._reached: list[Any] = []
         self._basis = 0
         self._limit: Limit | None = None
+        self._audited: dict[
+            str, Limit | None
+        ] = {}  # what a trial that runs to its end would have been measured by
         self._digest: str | None = None
         for state, curve in zip(records.columns["state"], records.curves, strict=True):
             self._note(state, curve.get(metric.name, ()))
@@ -134,7 +137,7 @@ class Steered:
                     self._shown[task.key, task.attempt]["rungs"] = noted
         if self._pruner is not None and not task.replicate:
             self._note(state, series)
-            self._check_asked(task, series, state)
+            self._note_behind(task, series, state)
 
     def check(self, outcome: Outcome) -> None:
         """Looks, after a trial was stored, whether the pruner has anything to go by. Raises ObjectiveError: it has not."""
@@ -176,18 +179,24 @@ class Steered:
             values = self._pruner.thresholds(self._reached[:basis])
             assert self._keep is not None
             self._digest = self._keep([self._sign * v for v in values]) if values else None
-            self._limit = (
-                Limit(self._metric.name, self._sign, self._pruner.warmup, values) if values else None
-            )
-        shown.update({"basis": self._basis, "threshold": self._digest})
-        return task._replace(limit=self._limit)
+            self._limit = Limit(self._metric.name, self._sign, self._pruner.first, values) if values else None
+        audited = self._pruner.audits(task.seed)
+        shown.update({"basis": self._basis, "threshold": self._digest, "audited": audited, "behind": None})
+        if not audited:
+            return task._replace(limit=self._limit)
+        self._audited[task.key] = self._limit
+        return task
 
-    def _check_asked(self, task: Task, series: Sequence[float], state: str) -> None:
-        """Says so once where trials that are behind go on, since nobody asks."""
-        if task.limit is None or state != "complete" or self._warned:
+    def _note_behind(self, task: Task, series: Sequence[float], state: str) -> None:
+        """Notes the epoch, from 1, at which a trial stopped or would have; says once where nobody asks, and it went on."""
+        limit = task.limit or self._audited.pop(task.key, None)
+        if limit is None or state not in ("complete", "pruned"):
             return
-        race = task.limit.race()
-        if any([race.behind(v) for v in series][:-1]):
+        race = limit.race()
+        behind = [race.behind(v) for v in series[: None if state == "pruned" else -1]]
+        if any(behind):
+            self._shown[task.key, task.attempt]["behind"] = behind.index(True) + 1
+        if any(behind) and state == "complete" and task.limit is not None and not self._warned:
             self._warned = True
             warn(
                 f"round {self._node.id}: a trial that was behind, with {self._metric.name} "
@@ -210,9 +219,9 @@ class Steered:
             pruner = _tool(self._tools, node, node.pruner["optuna"], "pruner")
         own = ended_trials(node.space, records, records.configurations, self._metric, node.allow_degenerate)
         if pruner is not None:
-            noted = [s.get("rungs", {}) for s in store.shown(pk)]
-            keys = records.columns["key"]
-            inside = [n for n, key in zip(noted, keys, strict=True) if key not in self._outside]
+            shown = store.shown(pk)
+            keys = [key for key in records.columns["key"] if key not in self._outside]
+            inside = [shown.get(key, {}).get("rungs", {}) for key in keys]
             own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
         before: list[EndedTrial] = []
         bridges = added_since(node.space, [stored.node for stored in path])
@@ -242,13 +251,15 @@ def how_text(node: Node, states: Mapping[str, int]) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
-def check_pruner(pruner: Any, metric: Metric) -> tuple[dict[str, Any] | None, Any]:
-    """A pruner as a node's plain data and, where it is an object of Optuna, that object.
+def check_pruner(
+    pruner: Any, metric: Metric, parent: Mapping[str, Any] | None = None
+) -> tuple[Mapping[str, Any] | None, Any]:
+    """A pruner as a node's plain data and, where it is an object of Optuna, that object; ``"inherit"`` takes the ``parent``'s.
 
     Raises DesignError: it is none of these, or the metric has no value per epoch.
     """
-    if pruner is None:
-        return None, None
+    if pruner is None or pruner == "inherit":
+        return (None if pruner is None else parent), None
     if metric.reduction == FUNCTION:
         raise DesignError(
             f"pruner: compares a metric epoch by epoch, and the function {metric.name!r} has a value only at the end; "

@@ -154,24 +154,25 @@ class Reader(ABC):
         """Its planned runs, some thousand at a time: see :func:`refine.store.log.record_blocks`."""
         return record_blocks(self.engine, pk, curves)
 
-    def shown(self, pk: int) -> list[dict[str, Any]]:
-        """What every planned trial of a node was shown, last attempts in the order of finishing; empty for most rounds.
+    def shown(self, pk: int) -> dict[str, dict[str, Any]]:
+        """Key -> what that planned trial of a node was shown, of its last attempt; empty for most rounds.
 
         Curves that trials were measured by stand in ``threshold``.
         """
         c = t.trial.c
         trials = t.trial.outerjoin(t.shown, t.shown.c.trial == c.pk)
-        query = sa.select(t.shown.c.content).select_from(trials).order_by(c.pk)
+        query = sa.select(c.key, t.shown.c.content).select_from(trials)
         curves = sa.select(t.threshold.c.digest, t.threshold.c.data).where(t.threshold.c.node == pk)
         with self.engine.connect() as connection:
             packed = connection.execute(curves).all()
-            texts = (
-                connection.execute(query.where(c.node == pk, c.replicate == 0, ~superseded())).scalars().all()
-            )
+            texts = connection.execute(query.where(c.node == pk, c.replicate == 0, ~superseded())).all()
         try:
             known = {digest: json.loads(unpacked(data)) for digest, data in packed}
-            rows = [json.loads(text) if text else {} for text in texts]
-            return [{**r, "threshold": known[r["threshold"]]} if r.get("threshold") else r for r in rows]
+            rows = {key: json.loads(text) for key, text in texts if text}
+            return {
+                key: {**r, "threshold": known[r["threshold"]]} if r.get("threshold") else r
+                for key, r in rows.items()
+            }
         except BROKEN as error:
             text = f"what its trials were shown is damaged: {said(error)}; remove what is damaged"
             raise StoreError(text, Action("tree.repair")) from None

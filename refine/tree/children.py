@@ -59,7 +59,7 @@ class DecidedRound(RoundRecord):
         given: Sequence[dict[str, Any]] = (),
         belief: Mapping[str, Any] | None = None,
         design: Any = None,
-        pruner: Any = None,
+        pruner: Any = "inherit",
         advised: int | None = None,
     ) -> Self:
         """Writes the child that a decision leads to, and the decision, in one transaction.
@@ -77,7 +77,7 @@ class DecidedRound(RoundRecord):
         assert decision.space is not None
         space, store, tree = decision.space, self.context.store, self.context.tree
         method, sampler = (None, None) if design is None else design_of(design)
-        rule, tool = check_pruner(pruner, self._metric)
+        rule, tool = check_pruner(pruner, self._metric, self.node.pruner)
         believed = None if belief is None else belief_of(belief, space)
         exploit, audit = _checked(shares, self.space, space)
         nodes = store.nodes(tree)
@@ -231,7 +231,7 @@ def branch(
     given: Sequence[Mapping[str, Any]] = (),
     belief: Mapping[str, Any] | None = None,
     design: Any = None,
-    pruner: Any = None,
+    pruner: Any = "inherit",
     author: str | None = None,
 ) -> R:
     """Creates a child on any space, without regard to a proposal.

@@ -207,11 +207,13 @@ class RoundRecord(Shown):
         and of this one (``told``) the sampler knew, which were ``running``, and whether it was drawn ``evenly``
         because the sampler kept asking for what can't be had. With a pruner how many ended trials are behind its
         ``threshold`` (``basis``), and that: what had to be reached by every epoch from the last of its warmup on, in
-        the metric's own sign; ``None`` where it was measured by nothing. Other rounds have no columns here.
+        the metric's own sign; ``None`` where it was measured by nothing. ``behind`` is the epoch, from 1, at which it
+        was stopped, or would have been where it was ``audited``. Other rounds have no columns here.
         """
         import pandas as pd
 
-        rows = self.context.reader.shown(self._stored.pk)
+        shown = self.context.reader.shown(self._stored.pk)
+        rows = [shown.get(key, {}) for key in self._records().columns["key"]]
         names = dict.fromkeys(name for row in rows for name in row if name != "rungs")
         return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)))
 

@@ -70,11 +70,11 @@ def reproduce(round_: Round) -> str:
                 else ""
             )
             shares = "".join(f", {s}={getattr(node, s)}" for s in ("exploit", "audit") if getattr(node, s))
-            before = node_of[node.parent].method if node.parent else ""
-            same = node.method == before and not node.adaptive
+            before = node_of[node.parent] if node.parent else node
+            same = node.method == before.method and not node.adaptive
             how = "" if same else f", design={_design(node)}"
             lines.append(
-                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node)}{given}{previous}"
+                f"round = round.branch(space, {size}, seed={node.seed}{shares}{how}{_pruner(node, before)}{given}{previous}"
                 f"{_belief(node)})"
             )
         if round_.path[0].method != IMPORTED:
@@ -140,8 +140,11 @@ def _design(node: Node) -> str:
     return node.method if node.method.startswith(OPTUNA) else repr(node.method)
 
 
-def _pruner(node: Node) -> str:
-    return "" if node.pruner is None else code_of(node.pruner)
+def _pruner(node: Node, parent: Node | None = None) -> str:
+    """What stops trials early as an argument; a child takes its parent's over where nothing is said."""
+    if parent is not None and node.pruner == parent.pruner:
+        return ""
+    return (", pruner=None" if parent is not None else "") if node.pruner is None else code_of(node.pruner)
 
 
 def space_code(space: Space) -> str:

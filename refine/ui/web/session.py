@@ -16,7 +16,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from refine.design.pruning import Pruner
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.allocation import check_shares
@@ -54,7 +53,7 @@ from refine.ui.web.trials import (
     part_content,
     rows_of,
 )
-from refine.utils.action import Action, Symbol
+from refine.utils.action import Action
 from refine.utils.format import plural, score
 
 if TYPE_CHECKING:
@@ -239,7 +238,7 @@ class Session:
             why = str(error) if counts else f"{plural(found.n, 'configuration')} to run."
             space = " · ".join(f"{name} {bounds_text(p)}" for name, p in found.space.items())
             return {**head, "review": None, "why": why, "space": space}
-        more = {"suggestions": suggestions_content(review), "pruner": _pruner_of(found.node) is not None}
+        more = {"suggestions": suggestions_content(review), "pruner": _prunes(found.node)}
         return {**head, "review": {**review_content(review), **more}}
 
     def _epsilon(self, message: Mapping[str, Any]) -> Answer:
@@ -465,14 +464,15 @@ def _accepting(message: Mapping[str, Any], review: Review) -> dict[str, Any]:
     shares = {name: message.get(name) for name in _SHARES}
     said: dict[str, Any] = {n: v for n, v in shares.items() if v is not None and v != _SHARES[n]}
     check_shares(**{**_SHARES, **said})
-    if message.get("pruner") and (pruner := _pruner_of(review.round.node)) is not None:
-        said["pruner"] = pruner
+    node = review.round.node
+    if node.pruner is not None and not (message.get("pruner") and _prunes(node)):
+        said["pruner"] = None
     return said
 
 
-def _pruner_of(node: Node) -> Pruner | None:
-    """What stops trials of a round early; ``None`` where nothing does, or a pruner of Optuna, which no store has."""
-    return None if node.pruner is None or "optuna" in node.pruner else Pruner(**node.pruner)
+def _prunes(node: Node) -> bool:
+    """Whether something stops trials of a round early that a child takes over: no pruner of Optuna, which no store has."""
+    return node.pruner is not None and "optuna" not in node.pruner
 
 
 def _running(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -493,9 +493,5 @@ def _code(review: Review, accepting: Mapping[str, Any], running: Mapping[str, An
         lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
     if review.rejected:
         lines.append(f"review = {Action('review.reject', *review.rejected)}")
-    pruner = accepting.get("pruner")
-    spelt = (
-        {} if pruner is None else {"pruner": "median" if pruner == Pruner() else Symbol(f"refine.{pruner!r}")}
-    )
-    lines.append(f"child = {Action('review.accept', **{**accepting, **spelt})}")
+    lines.append(f"child = {Action('review.accept', **accepting)}")
     return "\n".join([*lines, *([str(Action("child.run", **running))] if running else [])])
