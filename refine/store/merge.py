@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from refine.errors import StoreError
 from refine.space.encoding import dumps
+from refine.store.engine import lasting
 from refine.store.rows import Part, Row, blocks, identity_of, sound_rows
 from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.store import Store
@@ -83,17 +84,27 @@ def merge_into(
     Raises StoreError: something differs and ``strict`` is given, or the store refuses; RoundBusyError: a round that both
     have is being run.
     """
+    tries: list[Merged] = []
+
+    def once() -> Merged:
+        _merged(store, tree, theirs, strict, dry_run, tries)
+        # A commit that a server did not confirm may have arrived: then the try before brought it.
+        return max(tries, key=lambda found: (len(found.rounds), found.trials, len(found.unequal)))
+
     try:
         with suppress(sa.exc.IntegrityError):
-            return _merged(store, tree, theirs, strict, dry_run)
+            return lasting(store.engine, once)
         # Somebody else wrote some of it between our look and our write: now it is there.
-        return _merged(store, tree, theirs, strict, dry_run)
+        tries.clear()
+        return lasting(store.engine, once)
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise StoreError(f"store {store.name}: can't be merged into: {reason}") from None
 
 
-def _merged(store: Store, tree: int, theirs: Sequence[Part], strict: str, dry_run: bool) -> Merged:
+def _merged(
+    store: Store, tree: int, theirs: Sequence[Part], strict: str, dry_run: bool, tries: list[Merged]
+) -> None:
     known = {i: s.pk for i, s in store.nodes(tree).items()}
     others = sorted(set(known) - {p.id for p in theirs})
     if strict and others:
@@ -119,7 +130,7 @@ def _merged(store: Store, tree: int, theirs: Sequence[Part], strict: str, dry_ru
                 )
             if dry_run:
                 transaction.rollback()
-    return found
+            tries.append(found)
 
 
 class _Union:

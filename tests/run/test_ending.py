@@ -117,9 +117,7 @@ def test_a_log_s_handler_that_raises_ends_no_round(tree):
     logger.addHandler(handler)
     try:
         with pytest.warns(RefineWarning, match="float raised"):
-            assert (
-                len(tree.add_round(SPACE, objectives.height, n=3).run(progress=False, on_trial=float).trials)
-                == 3
-            )
+            found = tree.add_round(SPACE, objectives.height, n=3).run(progress=False, on_trial=float)
+        assert len(found.trials) == 3
     finally:
         logger.removeHandler(handler)

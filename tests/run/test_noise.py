@@ -40,10 +40,8 @@ def test_a_deterministic_objective_is_known_after_one_run_more(tree, space, obje
     assert (noise.source, noise.deterministic, noise.sd, noise.n) == ("deterministic", True, 0.0, runs)
     assert found.recommend().noise.deterministic
     assert "the same value to the last bit when run again: no noise" in str(found.propose().details)
-    assert (
-        "retrain"
-        not in f"{found.propose().details}{found.propose().checks().details}{found.recommend().details}"
-    )
+    shown = found.propose().details, found.propose().checks().details, found.recommend().details
+    assert "retrain" not in "".join(map(str, shown))
     # It is known now, here and below.
     found.run(progress=False)
     found.branch(space, n=12).run(progress=False)
@@ -143,10 +141,7 @@ def test_a_table_says_what_its_noise_is():
     assert refine.analyze(space, frame, fresh=(best, ["a", "b"], best)).noise.deterministic
     apart = refine.analyze(space, frame, fresh=(best, ["a", "b"], [best[0], best[1] + 1e-15])).noise
     assert not apart.deterministic
-    assert not refine.analyze(
-        space, frame, fresh=(best, ["a", "b"], best), noise="retraining"
-    ).noise.deterministic
-    with pytest.raises(
-        AnalysisError, match="noise must be 'none', 'retraining' or None, which finds out, got 'some'"
-    ):
+    same = (best, ["a", "b"], best)
+    assert not refine.analyze(space, frame, fresh=same, noise="retraining").noise.deterministic
+    with pytest.raises(AnalysisError, match="'none', 'retraining' or None, which finds out, got 'some'"):
         refine.analyze(space, frame, noise="some")

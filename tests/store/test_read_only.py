@@ -49,7 +49,6 @@ def medium(file_system):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):
     with refine.Tree("q", store=medium("rw") / "refine.db") as tree:
         root = tree.add_round(SPACE, score, n=40).run(progress=False)

@@ -10,11 +10,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
+import psutil
 import pytest
 
 import refine
 from refine.errors import ReviewError, StoreError
+from refine.store import merge
 from refine.store.store import Store
 
 SPACE = {"x": (0.0, 1.0, 11), "kind": ["a", "b"]}
@@ -216,23 +219,57 @@ def emptied(postgresql):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
-def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys):
-    seen = []
+def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys, tmp_path, monkeypatch):
+    seen, starts = [], []
+
+    def stop(until=lambda: False):
+        def start():
+            while until():
+                time.sleep(0.05)
+            server.start()
+
+        server.stop("immediate")
+        starts.append(threading.Timer(0.5, start))
+        starts[-1].start()
 
     def stops(p):
         seen.append(p)
         if len(seen) == 4:
-            server.stop("immediate")
-            threading.Timer(0.5, server.start).start()
+            stop()
         return p["x"]
+
+    def hangs(p):
+        if p["kind"] == "b":
+            (tmp_path / "pid").write_text(str(os.getpid()))
+            time.sleep(3600)
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.05)
+        return p["x"]
+
+    def hanging(trial):
+        if trial.state == "complete":
+            stop(lambda: psutil.pid_exists(int((tmp_path / "pid").read_text())))
+
+    def stops_at_first(*given):
+        return add(*given) if len(starts) > 2 else stop() or add(*given)
 
     with refine.Tree("restarted", store=server.url) as tree:
         root = tree.add_round(SPACE, stops, n=8).run()
         assert (len(root.trials), len(seen)) == (8, 8)
         assert list(root.trials["value"]) == [p["x"] for p in seen]
-        assert tree.add_round(SPACE, score, n=8, name="other").run(progress=False).n == 8
-    said = capsys.readouterr().err
-    assert said.count("it is waited for up to 60 s, and nothing is lost") == 1
+        said = capsys.readouterr().err
+        assert said.count("it is waited for up to 60 s, and nothing is lost") == 1
+        # Trials that run meanwhile have their time and no more.
+        found = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, name="other")
+        found.run(2, timeout=2, on_trial=hanging, progress=False)
+        assert set(found.trials["state"]) == {"complete", "timeout"}
+        with refine.Tree("q", store=tmp_path / "other.db") as other:
+            other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
+            add = merge._Union.add
+            monkeypatch.setattr(merge._Union, "add", stops_at_first)
+            assert tree.merge(other).trials == 5
+    for start in starts:
+        start.join()
 
 
 @pytest.mark.slow
@@ -258,7 +295,7 @@ def test_a_server_that_does_not_come_back_ends_the_round(server):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
-def test_a_commit_that_was_not_confirmed_counts_once(server, monkeypatch):
+def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypatch):
     with refine.Tree("q", store=server.url) as tree:
         dialect, times = tree._context.store.engine.dialect, itertools.count()
         commit = dialect.do_commit
@@ -280,6 +317,11 @@ def test_a_commit_that_was_not_confirmed_counts_once(server, monkeypatch):
         for i in range(3):
             child.context.store.extend(child._stored.pk, [("probe", {"x": i / 10, "kind": "a"})])
         assert next(times) > 30
+        times = itertools.chain([1], itertools.repeat(0))
+        with refine.Tree("q", store=tmp_path / "other.db") as other:
+            other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
+            merged = tree.merge(other)
+        assert (len(merged.rounds), merged.trials) == (1, 5)
         monkeypatch.undo()
         assert (len(root.trials), len(root.decisions)) == (12, 1)
         assert len(root.context.store.marks(root._stored.pk)) == 6

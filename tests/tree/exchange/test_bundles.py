@@ -102,7 +102,6 @@ def test_a_folder_comes_back_to_equal_values(made, tmp_path):
 
 
 @pytest.mark.nightly
-@pytest.mark.slow
 def test_exporting_twice_changes_no_byte(made, tmp_path):
     made.export(tmp_path / "out")
     before = bytes_of(tmp_path / "out")
@@ -116,11 +115,8 @@ def test_exporting_twice_changes_no_byte(made, tmp_path):
     with refine.Tree.load(tmp_path / "out", tmp_path / "refine.db", name="again") as loaded:
         loaded.export(tmp_path / "again")
     after = bytes_of(tmp_path / "again")
-    changed = {str(p) for p in before if before[p] != after[p]}
-    assert {Path(p).name for p in changed} <= {
-        "tree.json",
-        *(f"{r.id}.md" for r in made.rounds),
-    }  # the tree's name
+    changed = {p.name for p in before if before[p] != after[p]}
+    assert changed <= {"tree.json", *(f"{r.id}.md" for r in made.rounds)}  # the tree's name
 
 
 @pytest.mark.slow
@@ -131,10 +127,8 @@ def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path
         assert len(everything(loaded)[0].rows["trial"]) == len(everything(made)[0].rows["trial"])
         with loaded._context.store.engine.begin() as connection:
             connection.execute(t.trial.update().where(t.trial.c.pk == 1).values(metrics='{"acc": 9.0}'))
-    with pytest.raises(
-        StoreError,
-        match=r"is in the store already and must hold nothing else .* merge it in Python: tree\.merge",
-    ):
+    text = r"is in the store already and must hold nothing else .* merge it in Python: tree\.merge"
+    with pytest.raises(StoreError, match=text):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db")
     with refine.Tree("question", store=tmp_path / "own.db") as own:
         mine = own.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="mine")
@@ -280,10 +274,7 @@ BREAKS = {
     "seconds": (first("trial", seconds=None), "'seconds' is missing"),
     "proposal": (first("proposal", content={}), "line 1: "),
     "link": (trials(lambda p, _: p.symlink_to("/etc/hostname")), "leads out of the folder"),
-    "link to itself": (
-        trials(lambda p, _: p.symlink_to("trial.jsonl")),
-        "leads out of the folder|is no file",
-    ),
+    "link to itself": (trials(lambda p, _: p.symlink_to("trial.jsonl")), "leads out of|is no file"),
     "pipe": (trials(lambda p, _: os.mkfifo(p)), "is no file"),
     "folder": (trials(lambda p, _: p.mkdir()), "is no file"),
 }

@@ -382,9 +382,8 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
     assert starred["versions"] == pulse["versions"]
     assert starred["marks"].keys() == {root.id}
     root.exclude([number], "other data")
-    assert (
-        best() == f"120/120 · best {root.best['value']:.4f}" != first
-    )  # the side shows no trial that counts no more
+    # The side shows no trial that counts no more.
+    assert best() == f"120/120 · best {root.best['value']:.4f}" != first
     assert "its evidence has changed since this page was drawn" in session.handle(message)["error"]
     root.include([number])
     assert best() == first
