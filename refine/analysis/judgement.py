@@ -128,8 +128,9 @@ class Judgement(Shown):
     epsilon: float  # difference that counts as none
     noise: stats.Resolution  # what retraining changes, and the smallest step of the metric
     # ``"posterior"``: all trials of the tree, by the posterior that the winner is chosen by; ``"runs"``: the
-    # runs of both under new seeds alone, where there are too few configurations for that; ``"noiseless"``:
-    # runs again showed that retraining changes nothing that counts
+    # runs of both under new seeds alone, where there are too few configurations for that; ``"table"``: the
+    # runs of both, and the noise of all runs of a plain table; ``"noiseless"``: runs again showed that
+    # retraining changes nothing that counts
     basis: str
     # how many more new seeds of each would decide, if the difference is what is expected now; 0 where it is
     # decided, ``None`` for more than 1,000

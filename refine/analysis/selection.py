@@ -39,14 +39,6 @@ def having(analysis: Analysis, *names: str) -> Analysis:
     return replace(analysis, table=analysis.table[keep].reset_index(drop=True))
 
 
-def first_where_absent(analysis: Analysis, table: pd.DataFrame) -> pd.DataFrame:
-    """A table of trials with parameters that a trial has not at their first level."""
-    there = analysis.space.active_in(table) if analysis.space.conditions else {}
-    gaps = {n: mask for n, mask in there.items() if not mask.all() and n in table}
-    first = {n: analysis.space[n].column(np.zeros(1, dtype=np.intp))[0] for n in gaps}
-    return table.assign(**{n: table[n].where(mask, first[n]) for n, mask in gaps.items()})
-
-
 def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
     """The round's own finished space-filling trials, and (n,) values: what the analysis tested on; AnalysisError if results chose them."""
     check_tested(analysis)

@@ -101,24 +101,6 @@ def python_text(value: Any) -> str:
     return repr(plain.label if isinstance(plain, Reference) else plain)
 
 
-def shell_text(parameter: Parameter) -> str:
-    """A parameter as one would type an edit to it: ``(0, 0.2)``, ``[Adam, SGD]`` or ``150``."""
-    if isinstance(parameter, Range):
-        return f"({parameter.low!r}, {parameter.high!r})"
-    return f"[{', '.join(map(_bare, parameter.grid))}]" if parameter.size > 1 else _bare(parameter.grid[0])
-
-
-def _bare(value: Any) -> str:
-    """A value without the quotes that it doesn't need."""
-    text = value.label if isinstance(value, Reference) else value
-    if not isinstance(text, str):
-        return repr(text)
-    with contextlib.suppress(RefineError):
-        if typed_value(text) == text and text == text.strip() and "," not in text:
-            return text
-    return repr(text)
-
-
 def python_symbols(edits: Mapping[str, Any]) -> dict[str, Symbol]:
     """Edits as the argument of a call that is shown."""
     return {name: Symbol(python_text(value)) for name, value in edits.items()}

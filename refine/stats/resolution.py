@@ -35,10 +35,11 @@ class Resolution(NamedTuple):
     # difference between neighbouring values of a metric that takes only equally spaced ones, such as one row
     # of the validation set; 0 where it doesn't
     step: float
-    # 'deterministic', 'replicates', 'residuals' or 'none', for `sd`; 'step' where only that is known
+    # 'deterministic', 'replicates', 'residuals', 'neighbours' (runs of a table, one after the other) or 'none',
+    # for `sd`; 'step' where only that is known
     source: str
     # runs again that were equal behind 'deterministic', degrees of freedom behind 'replicates', number of
-    # configurations behind 'residuals'
+    # configurations behind 'residuals' and 'neighbours'
     n: int
     # standard error of the difference of two good models over folds or validation rows; 0 where it is unknown
     paired: float = 0.0

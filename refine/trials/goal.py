@@ -20,7 +20,7 @@ ASK = "ask"
 """Where nobody gave a direction: larger is better, unless the metric's name reads otherwise; then that is an error."""
 
 _LESS = re.compile(
-    r"loss(es)?|logloss|nll|crossentropy|entropy|errors?|err|r?mse|mae|r?msle|mape|perplexity|ppl|[wc]er|fid|brier|ece|deviance|"
+    r"loss(es)?|logloss|nll|crossentropy|entropy|errors?|err|r?mse|mae|r?msle|mape|perplexity|ppl|bp[bcw]|[wc]er|fid|brier|ece|deviance|"
     r"regret|cost|latency|seconds|duration|distance|divergence"
 )
 _MORE = re.compile(
@@ -191,7 +191,7 @@ def direction_of(name: str, direction: str | None) -> str:
         return "maximize"
     if less == more:
         raise AnalysisError(
-            f"the direction of metric {name!r} can't be told by its name; say direction='maximize' or 'minimize'"
+            f"the direction of metric {name!r} can't be told by its name; say direction='maximize' or direction='minimize'"
         )
     found = "minimize" if less else "maximize"
     warn(f"metric {name!r}: {found}, by its name; direction={found!r} says so")

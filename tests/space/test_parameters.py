@@ -21,17 +21,11 @@ FAST = settings(max_examples=40, deadline=None)
 @pytest.mark.parametrize(
     ("written", "parameter"),
     [
-        ((0.5, 5, 10), Float(0.5, 5, 10)),
-        ((0, 0.5, 5), Float(0, 0.5, 5)),
-        ((0, 1.0), Float(0, 1)),
-        ((1, 5), Integer(1, 5)),
-        ((0, 10, 6.0), Integer(0, 10, 6)),
-        (np.array([4, 8]), Categorical([4, 8])),
-        (150, Categorical([150])),
-        (None, Categorical([None])),
-        (math.log, Categorical([math.log])),
+        ((0.5, 5, 10), Float(0.5, 5, 10)), ((0, 0.5, 5), Float(0, 0.5, 5)), ((0, 1.0), Float(0, 1)),
+        ((1, 5), Integer(1, 5)), ((0, 10, 6.0), Integer(0, 10, 6)), (np.array([4, 8]), Categorical([4, 8])),
+        (150, Categorical([150])), (None, Categorical([None])), (math.log, Categorical([math.log])),
     ],
-)
+)  # fmt: skip
 def test_notation(written, parameter):
     parsed = parse(written)
     assert parsed == parameter
@@ -110,16 +104,12 @@ def test_an_order_that_follows_from_the_values_makes_no_other_parameter():
 @pytest.mark.parametrize(
     ("a", "b", "equal"),
     [
-        (Categorical([1]), Categorical([True]), False),
-        (Categorical([1, 2]), Categorical([1.0, 2.0]), False),
-        (Categorical([1, 2]), Categorical([2, 1]), True),
-        (Categorical([[1, 2], 3]), Categorical([(1, 2), 3]), True),
-        (Float(0, 1), Float(0.0, 1.0, 11), True),
-        (Float(0, 1, 3), Float(0, 1, 4), False),
-        (Float(0, 1, 3), Float(0, 1, [0, 0.5, 1]), True),
-        (Float(1, 2, 2), Float(1, 2, 2, log=True), False),
+        (Categorical([1]), Categorical([True]), False), (Categorical([1, 2]), Categorical([1.0, 2.0]), False),
+        (Categorical([1, 2]), Categorical([2, 1]), True), (Categorical([[1, 2], 3]), Categorical([(1, 2), 3]), True),
+        (Float(0, 1), Float(0.0, 1.0, 11), True), (Float(0, 1, 3), Float(0, 1, 4), False),
+        (Float(0, 1, 3), Float(0, 1, [0, 0.5, 1]), True), (Float(1, 2, 2), Float(1, 2, 2, log=True), False),
     ],
-)
+)  # fmt: skip
 def test_equality_goes_by_content(a, b, equal):
     assert (a == b) is equal
     assert (a.to_json() == b.to_json() and repr(a.to_json()) == repr(b.to_json())) is equal

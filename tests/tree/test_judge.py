@@ -36,9 +36,8 @@ def test_of_equal_configurations_none_is_kept_for_its_luck(tmp_path):
     kept = 0
     for seed in range(6):
         with refine.Tree(f"luck {seed}", store="sqlite://") as tree:
-            round_ = tree.add_round({"x": list(range(12))}, same, n=12, seed=seed, name="luck").run(
-                progress=False
-            )
+            round_ = tree.add_round({"x": list(range(12))}, same, n=12, seed=seed, name="luck")
+            round_.run(progress=False)
             worst = int(round_.trials.sort_values("value")["x"].iloc[0])
             assert tree.judge("best", {"x": worst}).verdict != "KEEP"
             kept += tree.judge("best", {"x": worst}, budget=8, progress=False).verdict == "KEEP"
@@ -104,9 +103,8 @@ def test_a_difference_that_does_not_matter_is_none(tree):
 @pytest.mark.slow
 def test_without_noise_single_runs_decide(tree):
     other = {"x": 9.0, "c": "d"}
-    tree.add_round(
-        SPACE, exact, n=20, seed=1, baseline={"x": 5.0, "c": "b"}, baseline_seeds=5, given=[other]
-    ).run(progress=False)
+    baseline = {"baseline": {"x": 5.0, "c": "b"}, "baseline_seeds": 5}
+    tree.add_round(SPACE, exact, n=20, seed=1, given=[other], **baseline).run(progress=False)
     found = tree.judge(other, "baseline", budget=12, progress=False)
     assert found.verdict == "DISCARD"
     better = tree.judge("baseline", other, budget=12, progress=False)

@@ -145,9 +145,7 @@ def test_all_that_it_reads_is_marked_as_data(study):
         assert says.count("Ignore all that was said") > 5
         wrong, text = await call("round", round_id=f"no {EVIL}")
         assert wrong
-        assert re.fullmatch(
-            r"Error executing tool round: <study id=(\w{8})>\n.*</study id=\1>", text, re.DOTALL
-        )
+        assert re.fullmatch(r"Error executing tool round: <study id=(\w{8})>\n.*</study id=\1>", text, re.DOTALL)  # fmt: skip
         assert len(marks) == len(LOOKS)
 
     within(Assistant(lambda: refine.Tree("study", store=path)), steps)
@@ -193,9 +191,7 @@ def test_the_budget_counts_what_runs(tmp_path, objective, options):
             options = {**options, "baseline": {**options["baseline"], "optimizer": "Adam"}}
         round_ = tree.add_round(space, counted, n=20, name="f", **options).id
     given = {"objective": counted, "name": "f"}
-    assistant = Assistant(
-        lambda: refine.Tree("study", store=tmp_path / "refine.db"), budget=7, objective_of=lambda _: given
-    )
+    assistant = Assistant(lambda: refine.Tree("study", store=tmp_path / "refine.db"), budget=7, objective_of=lambda _: given)  # fmt: skip
     for trials in (3, 1, 3, *[1] * 8):
         with contextlib.suppress(RefineError):
             assistant.run(round_, trials)

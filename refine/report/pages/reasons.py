@@ -446,9 +446,10 @@ def noise_clause(noise: Resolution, metric: str = "a value") -> str:
         return "the same value to the last bit when run again: no noise"
     if not (noise.measured and math.isfinite(noise.sd)):
         return f"how much {metric} changes when run again is not known"
-    source = "by what a smooth model leaves over"
-    if noise.source == "replicates":
-        source = f"by {plural(noise.n, 'run')} again"
+    source = {
+        "replicates": f"by {plural(noise.n, 'run')} again",
+        "neighbours": "at most: so much do runs one after the other differ, and nothing ran again",
+    }.get(noise.source, "by what a smooth model leaves over")
     return f"{metric} changes by {score(noise.sd)} when run again (standard deviation, {source})"
 
 

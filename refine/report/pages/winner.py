@@ -264,6 +264,7 @@ def _evidence(judgement: Judgement) -> str:
 _BASIS = {
     "posterior": "by the posterior of all configurations that were run, in which a lucky run counts for no more than it should",
     "runs": "by the runs of both under new seeds alone: too few configurations were run for more",
+    "table": "by the runs of both, a first one only where it is the only one, and by how far all runs of the table vary",
     "noiseless": "by single runs, since runs again give the same value",
 }
 

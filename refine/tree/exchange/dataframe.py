@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,28 +138,36 @@ def _parameter_names(frame: pd.DataFrame, parameters: Sequence[str] | None, valu
 
 
 def read_table(path: Any, **options: Any) -> pd.DataFrame:
-    """The table of a CSV file, read with options of ``pandas.read_csv``.
+    """The table of a CSV file, or by its name of a ``.tsv`` or of ``.jsonl``, read with options of pandas.
 
     Raises:
-        AnalysisError: It is no CSV file, or two of its columns have one title.
+        AnalysisError: It is no such file, or two of its columns have one title.
     """
     import pandas as pd
 
+    kind = Path(str(path)).suffix.lower()
+    what = {".tsv": "table with tabs between columns", ".jsonl": "file of one JSON object a line"}.get(
+        kind, "table with commas between columns"
+    )
     try:
-        frame = pd.read_csv(path, **options)
-        titles = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
+        if kind == ".jsonl":
+            lines = Path(path).read_text("utf-8").splitlines()
+            return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
+        how: dict[str, Any] = {"sep": "\t", "quoting": csv.QUOTE_NONE} if kind == ".tsv" else {}
+        frame = pd.read_csv(path, **how, **options)
+        titles = pd.read_csv(path, **how, header=None, nrows=1, dtype=str).iloc[0].dropna()
     except OSError as error:
         raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
     except (ValueError, UnicodeError) as error:  # an empty file, or one that can't be parsed
         reason = str(error).strip().splitlines()[0]
-        raise AnalysisError(f"{path}: is no table with commas between columns: {reason}") from None
+        raise AnalysisError(f"{path}: is no {what}: {reason}") from None
     if titles.duplicated().any():
         twice = titles[titles.duplicated()].iloc[0]
         raise AnalysisError(f"{path}: columns must have titles that differ, got {twice!r} twice; rename one")
     first = str(frame.columns[0])
     if len(frame.columns) == 1 and (other := next((c for c in ";\t" if c in first), None)):
         raise AnalysisError(
-            f"{path}: is no table with commas between columns: they are separated by {other!r}; save it with commas, or "
+            f"{path}: is no {what}: they are separated by {other!r}; save it with commas, or "
             f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
         )
     return frame

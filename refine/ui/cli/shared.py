@@ -155,7 +155,8 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
         )
 
 
-StoreArgument = Annotated[str, Argument(metavar="STORE", help="URL of a store, or path of a SQLite file.")]
+STORE_HELP = "URL of a store, or path of a SQLite file."
+StoreArgument = Annotated[str, Argument(metavar="STORE", help=STORE_HELP)]
 ROUND_HELP = (
     "A round: last, root, its path in the printed tree such as 1.2, a tag, its id or the beginning of one."
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +15,15 @@ from typer import Argument, Option
 from refine.errors import AnalysisError, ReviewError, did_you_mean
 from refine.ui.cli.completion import complete_rounds
 from refine.ui.cli.shared import (
+    DONE,
     LOOK,
     NO,
     OPEN,
+    STORE_HELP,
     AtRound,
     EpsilonOption,
     Explained,
+    Given,
     HtmlOption,
     InTree,
     Limited,
@@ -269,11 +274,85 @@ def _next(a: str | None, b: str | None, epsilon: float | None, found: Judgement)
     return [completed(f"refine judge STORE {' '.join(words)}")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunTable(Given):
+    """Runs in a plain table, of whatever made them."""
+
+    heading = "A table of runs, in place of a store"
+    runs: Annotated[
+        Path | None, Option(metavar="FILE", help="A row for each run: .csv, .tsv, or JSON lines as .jsonl.")
+    ] = None
+    metric: Annotated[str | None, Option(help="The column of the result.")] = None
+    minimize: Annotated[
+        bool | None,
+        Option("--minimize/--maximize", help="Smaller, or larger, is better; default by the metric's name."),
+    ] = None
+    by: Annotated[
+        str,
+        Option(help="The column that says what ran, or several, with commas between: same text, same thing."),
+    ] = "commit"
+    one: Annotated[
+        list[str] | None,
+        Option("--a", help="What is asked about. Given several times: runs of the same under other names."),
+    ] = None
+    two: Annotated[list[str] | None, Option("--b", help="What it is compared with, likewise.")] = None
+
+    def judgement(self, epsilon: float | None) -> Judgement:
+        """One beside the other, by all runs of the table that ended well.
+
+        Raises:
+            AnalysisError: A column or a configuration is missing.
+        """
+        import pandas as pd
+
+        from refine.analysis.run_table import judge_runs
+        from refine.tree.exchange.dataframe import read_table
+        from refine.trials.goal import Goal
+        from refine.trials.metric import Metric
+
+        if not (self.one and self.two and self.metric):
+            raise ReviewError(
+                "--runs needs --metric, --a and --b: the column of the result, and what is compared"
+            )
+        frame, columns = read_table(self.runs, dtype=str, keep_default_na=False), self.by.split(",")
+        for name in (self.metric, *columns):
+            if name not in frame:
+                raise AnalysisError(
+                    f"{self.runs}: has no column {name!r}; {did_you_mean(name, frame.columns)}"
+                )
+        values = pd.to_numeric(frame[self.metric], errors="coerce")
+        for name in frame.columns.intersection(["status", "state"]):
+            values = values.mask(frame[name].astype(str).str.lower().isin(_ENDED_BADLY))
+        cells = frame[columns].map(
+            lambda cell: cell if isinstance(cell, str) else json.dumps(cell, sort_keys=True)
+        )
+        words = [f"{name}=" if len(columns) > 1 else "" for name in columns]
+        names = [" ".join(map("".join, zip(words, row, strict=True))) for row in cells.to_numpy()]
+        direction = None if self.minimize is None else "minimize" if self.minimize else "maximize"
+        goal = Goal(Metric(self.metric), direction)
+        return judge_runs(
+            names, values.tolist(), goal, self.one, self.two, by=self.by, of=str(self.runs), epsilon=epsilon
+        )
+
+
+_EXITS = {"KEEP": DONE, "DISCARD": NO, "CONFIRM": OPEN}
+_ENDED_BADLY = ("crash", "crashed", "fail", "failed", "error", "timeout", "killed", "pruned", "running")
+"""What a table's status says of a run whose value is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaybeInTree(InTree):
+    """A store, unless a table takes its place."""
+
+    store: Annotated[str | None, Argument(metavar="[STORE]", help=STORE_HELP)] = None  # type: ignore[assignment]
+
+
 @command(LOOK)
 def judge(
-    at: InTree,
+    at: MaybeInTree,
     out: Explained,
     how: Limited,
+    table: RunTable,
     a: Annotated[
         str | None, Argument(metavar="CONFIG", help=f"Which configuration: {_HELP}; default the winner.")
     ] = None,
@@ -291,14 +370,21 @@ def judge(
     epsilon: EpsilonOption = None,
 ) -> None:
     """Say whether a configuration is better than another: KEEP (exit code 0), DISCARD (3) or CONFIRM (4)."""
-    from refine.analysis.judgement import CONFIRM, DISCARD
-
     if not budget and how.options():
         raise ReviewError(
             "judge runs nothing without --budget, so that --objective, --workers, --threads and --timeout would say nothing; "
             "give --budget as well"
         )
+    if (at.store is None) == (not table.options()) or (table.options() and (budget or at.name)):
+        raise ReviewError(
+            "judge needs a STORE, or in its place --runs FILE with --metric, --a and --b, and not both; a table has no "
+            "--tree, and nothing runs, so no --budget"
+        )
     pair = _configuration(a), _configuration(b)
+    if table.options():
+        found = table.judgement(epsilon)
+        out.put(found, page=lambda: replace(found.page(), calls=()))
+        raise typer.Exit(_EXITS[found.verdict])
     with at.tree() as tree:
         with out.alone():
             found = tree.judge(*pair, epsilon=epsilon)
@@ -306,5 +392,4 @@ def judge(
                 options = how.on(tree[found.a.round])
                 found = tree.judge(*pair, epsilon=epsilon, budget=budget, progress=False, **options)
         out.put(found, *_next(a, b, epsilon, found))
-    if found.verdict in (DISCARD, CONFIRM):
-        raise typer.Exit(NO if found.verdict == DISCARD else OPEN)
+    raise typer.Exit(_EXITS[found.verdict])

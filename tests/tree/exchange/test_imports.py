@@ -25,20 +25,13 @@ def test_runs_of_mlflow(tree, tmp_path):
     rows = []
     for i, state in enumerate(states):
         rate, sgd = 10 ** (-4 + 3 * ((i * 7) % 40) / 40), i % 3 == 0
-        row = {
-            "run_id": f"id{i}",
-            "status": state,
-            "start_time": f"2024-05-01 10:00:{i:02}.500000+00:00",
-            "end_time": "" if state == "RUNNING" else f"2024-05-01 10:01:{i:02}.500000+00:00",
-            "params.layers": "[8, 8]" if i % 2 else "[8]",
-            "params.lr": str(rate),
-            "params.momentum": str([0.9, 0.5][i % 2]) if sgd else "",
-            "params.optimizer": "sgd" if sgd else "adam",
-            "params.output_dir": f"/home/ann/{i}",
-            "metrics.loss": 0.1,
-            "metrics.val_acc": math.nan if state == "FAILED" else 1 - abs(math.log10(rate) + 2.5) / 4,
-        }
-        rows.append(row)
+        settings = {"layers": "[8, 8]" if i % 2 else "[8]", "lr": str(rate), "output_dir": f"/home/ann/{i}"}
+        settings |= {"momentum": str([0.9, 0.5][i % 2]), "optimizer": "sgd"} if sgd else {"optimizer": "adam"}
+        begun, ended = (f"2024-05-01 10:0{minute}:{i:02}.500000+00:00" for minute in (0, 1))
+        row = {"run_id": f"id{i}", "status": state, "start_time": begun, "metrics.loss": 0.1}
+        row["end_time"] = "" if state == "RUNNING" else ended
+        row["metrics.val_acc"] = math.nan if state == "FAILED" else 1 - abs(math.log10(rate) + 2.5) / 4
+        rows.append(row | {f"params.{name}": value for name, value in settings.items()})
     pd.DataFrame(rows[::-1]).to_csv(tmp_path / "runs.csv", index=False)
     frame = table_of("MLflow", pd.read_csv(tmp_path / "runs.csv"))
     names = ["layers", "lr", "momentum", "optimizer"]
@@ -72,17 +65,9 @@ def test_runs_of_wandb(tree):
 
 
 def test_runs_of_ray_tune(tree):
-    rows = [
-        {
-            "acc": i / 12,
-            "done": i != 11,
-            "training_iteration": 3 if i < 9 else 1,
-            "time_total_s": 2.0,
-            "config/opt/lr": 0.03 * i,
-            "config/layers": [8] if i % 2 else [8, 8],
-        }
-        for i in range(12)
-    ]
+    rows = [{"acc": i / 12, "done": i != 11, "training_iteration": 3 if i < 9 else 1} for i in range(12)]
+    for i, row in enumerate(rows):
+        row |= {"time_total_s": 2.0, "config/opt/lr": 0.03 * i, "config/layers": [8] if i % 2 else [8, 8]}
     frame = table_of("Ray Tune", pd.DataFrame(rows))
     root = tree.add_frame(frame, value="acc", parameters=["opt_lr", "layers"])
     assert root.trials["state"].value_counts().to_dict() == {"complete": 9, "pruned": 2}

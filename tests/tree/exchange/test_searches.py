@@ -37,9 +37,7 @@ def codes(analysis):
 
 
 def table_of(study):
-    return study.trials_dataframe(attrs=("params", "value")).rename(
-        columns=lambda c: c.removeprefix("params_")
-    )
+    return study.trials_dataframe(attrs=("params", "value")).rename(columns=lambda c: c.removeprefix("params_"))  # fmt: skip
 
 
 @pytest.mark.slow

@@ -60,12 +60,9 @@ def test_tree_says_what_python_says(made: Made) -> None:
     # Nothing that people wrote is markup.
     said, _, following = good("tree", made.store).partition("\n\nnext:\n")
     assert said == expected
-    what = (
-        f"propose {made.store} {made.child} --risk 0.05",
-        f"winner {made.store}",
-        f"report {made.store} --out reports",
-    )
-    assert following.splitlines() == [f"  refine {line}" for line in (*what, f"guide {made.store}")]
+    what = ("propose STORE CHILD --risk 0.05", "winner STORE", "report STORE --out reports", "guide STORE")
+    meant = [f"  refine {line}".replace("STORE", made.store).replace("CHILD", made.child) for line in what]
+    assert following.splitlines() == meant
     assert '"[red]close to 2"' in expected
     assert "edited by ada" in expected
     url = f"sqlite:///{made.store}"
@@ -110,9 +107,8 @@ def test_no_encoding_of_the_output_is_an_error(made: Made, tmp_path: Path, encod
     runner = CliRunner(charset=encoding)
     for line in SEEN.split("|") if encoding == "cp1252" else ["show last", "propose first"]:
         command, *rest = line.split()
-        result = runner.invoke(
-            app, [command, *([store, *rest] if len(command) > 2 and command[0] != "-" else [])]
-        )
+        of_store = len(command) > 2 and command[0] != "-"
+        result = runner.invoke(app, [command, *([store, *rest] if of_store else [])])
         assert isinstance(result.exception, SystemExit | None), (line, result.exception)
     seen = runner.invoke(app, ["tree", store]).stdout
     assert "`-- 1  " in seen or "+-- 1  " in seen
@@ -152,9 +148,8 @@ def test_diff(made: Made) -> None:
 
 @pytest.mark.slow
 def test_reports(made: Made, tmp_path: Path) -> None:
-    first, *rest = (
-        Path(p) for p in good("report", made.both, "--tree", "later", "-o", tmp_path).splitlines()
-    )
+    written = good("report", made.both, "--tree", "later", "-o", tmp_path).splitlines()
+    first, *rest = map(Path, written)
     assert first.name == "later.md"
     assert [path.read_text().partition("`")[0] for path in rest] == ["# Round "]
     path = Path(good("report", made.store, "first", "--html", "-o", tmp_path / "html").strip())
@@ -269,9 +264,7 @@ def test_nothing_heavy_is_loaded(made: Made, asked: str) -> None:
     complete = {"_REFINE_COMPLETE": "complete_bash", "COMP_CWORD": "3"}
     more = {**complete, "COMP_WORDS": f"refine show {made.store} fi"} if asked == "completion" else {}
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", **more}
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)  # fmt: skip
     said, _, loaded = found.stdout.rpartition("loaded: ")
     assert said.split() == ["first"] if asked == "completion" else "Usage" in said
     assert "typer" in loaded.split()

@@ -60,10 +60,9 @@ def test_import_says_no(csv: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     assert "is no table" in refused("import", tmp_path / "empty.csv", store, "--tree", "q")
     assert not store.exists()
-    assert "--study is for Optuna, but the source is a CSV file" in refused(
-        "import", csv, store, "--tree", "q", "--study", "x"
-    )
-    assert "did you mean 'loss'" in refused("import", csv, store, "--tree", "q", "--value", "los")
+    into = ("import", csv, store, "--tree", "q")
+    assert "--study is for Optuna, but the source is a CSV file" in refused(*into, "--study", "x")
+    assert "did you mean 'loss'" in refused(*into, "--value", "los")
 
 
 @pytest.mark.slow
@@ -112,9 +111,8 @@ def test_a_look_writes_nothing_and_suggests_the_merge(stores):
     assert data("merge", mine, other, "--other-tree", "question")["trials"] == 4
     with refine.Tree(store=mine) as tree:
         assert [r.id for r in tree.rounds] == [tree["1"].id, tree["1.1"].id]
-    assert good("merge", mine, other, "--other-tree", "question").startswith(
-        "merged: 0 new rounds, 0 new trials, 0 unequal"
-    )
+    again = good("merge", mine, other, "--other-tree", "question")
+    assert again.startswith("merged: 0 new rounds, 0 new trials, 0 unequal")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -20,9 +21,7 @@ def noisy(params, trial):
 def store(tmp_path):
     path = tmp_path / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        found = tree.add_round(
-            {"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"}
-        )
+        found = tree.add_round({"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"})  # fmt: skip
         found.run(progress=False)
     return str(path)
 
@@ -70,3 +69,61 @@ def test_what_is_refused_is_exit_code_1(store):
 def test_a_store_without_a_tree_says_what_makes_one(tmp_path):
     Store(tmp_path / "empty.db").close()
     assert "holds no tree yet; refine run" in refused("judge", tmp_path / "empty.db")
+
+
+LOG = """commit\tval_bpb\tmemory_gb\tstatus\tdescription
+a1b2c3d\t0.997900\t44.0\tkeep\tbaseline
+0640555\t0.993200\t44.2\tkeep\t"Muon" momentum, "start 0.85
+1e10567\t1.005000\t44.0\tdiscard\tswitch to GeLU
+d4e5f6g\t0.000000\t0.0\tcrash\tdouble width (OOM)
+e5f6g7h\t0.994100\t44.2\tdiscard\tseed 42 to 137
+f6g7h8i\t0.993900\t44.0\tdiscard\tsoftcap 15 to 20
+"""
+
+
+def test_a_log_of_runs_needs_no_store(tmp_path):
+    """The format of an agent's results.tsv; what an agent would append decides."""
+    log = tmp_path / "results.tsv"
+    log.write_text(LOG)
+    asked = ("judge", "--runs", log, "--metric", "val_bpb", "--a", "0640555")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        first = run(*asked, "--b", "a1b2c3d")
+    assert first.exit_code == 4
+    assert "minimize, by its name; --minimize says so" in first.stderr
+    asked = ("judge", "--minimize", *asked[1:])
+    assert "about 3 new seeds of each would decide" in first.stdout
+    assert "next:" not in first.stdout
+    with log.open("a") as more:
+        for commit, value in (
+            ("0640555", 0.9935),
+            ("a1b2c3d", 0.9975),
+            ("0640555", 0.9931),
+            ("0640555", 0.9934),
+        ):
+            more.write(f"{commit}\t{value}\t44.0\tdiscard\tagain\n")
+    told = run(*asked, "--b", "a1b2c3d", "--json")
+    data = json.loads(told.stdout)
+    assert (told.exit_code, data["verdict"], data["noise_source"]) == (0, "KEEP", "replicates")
+    assert (data["a"]["configuration"], len(data["a"]["new_seeds"])) == ({"commit": "0640555"}, 3)
+    assert run(*asked[:-1], "1e10567", "--b", "f6g7h8i").exit_code == 3
+    assert (
+        len(json.loads(run(*asked, "--a", "e5f6g7h", "--b", "a1b2c3d", "--json").stdout)["a"]["new_seeds"])
+        == 4
+    )
+    head, *rows = [row.split("\t") for row in log.read_text().splitlines()]
+    rows = [{**dict(zip(head, row, strict=True)), "lr": {"x": 1}} for row in rows]
+    lines = tmp_path / "runs.jsonl"
+    lines.write_text("\n".join(map(json.dumps, rows)))
+    by = ("--by", "commit,lr", "--b", 'commit=a1b2c3d lr={"x": 1}', "--minimize", "--json")
+    other = run("judge", "--runs", lines, "--metric", "val_bpb", "--a", 'commit=0640555 lr={"x": 1}', *by)
+    assert json.loads(other.stdout)["difference"] == data["difference"]
+    for arguments, why in (
+        (["--a", "d4e5f6g", "--b", "a1b2c3d"], "no run of it has a value"),
+        (["--a", "a1b2c3", "--b", "0640555"], "did you mean 'a1b2c3d'?"),
+        (["--a", "a1b2c3d"], "--a and --b"),
+        (["--a", "a", "--b", "b", "--by", "hash"], "has no column 'hash'"),
+        (["--a", "a", "--b", "b", "--budget", "3"], "nothing runs, so no --budget"),
+    ):
+        assert why in refused("judge", "--minimize", "--runs", log, "--metric", "val_bpb", *arguments)
+    assert "needs a STORE" in refused("judge")

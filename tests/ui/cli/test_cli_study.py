@@ -147,19 +147,8 @@ def test_a_study_from_the_shell(here: Path) -> None:
     assert 1 in seen["lost"]
     assert [r["id"] for r in data("tree s.db")["rounds"]] == [root["id"]]  # a preview decides nothing
 
-    options = (
-        "-e",
-        "dropout=(0, 0.2, 9)",
-        "-e",
-        "optimizer=Adam, Nadam",
-        "-r",
-        "lr",
-        "--note",
-        "low",
-        "-n",
-        30,
-    )
-    child = data("accept s.db", root["id"], *options, "--author", "ada")
+    options = ("-e", "dropout=(0, 0.2, 9)", "-e", "optimizer=Adam, Nadam", "-r", "lr", "--note", "low")
+    child = data("accept s.db", root["id"], *options, "-n", 30, "--author", "ada")
     assert (child["parent"], child["n"], child["author"]) == (root["id"], 30, "ada")
     with refine.Tree("space", "s.db", create=False) as tree:
         there = tree[root["id"]]
@@ -232,9 +221,8 @@ def test_one_proposal_for_every_risk(root: str) -> None:
     )
     assert "The proposal of risk 20 % on round" in good("accept s.db", root, "--risk", 0.2)
     with refine.Tree("space", "s.db", create=False) as tree:
-        assert [d.risk for d in tree[root]._proposals if d.digest == tree[root].decisions[0].proposal] == [
-            0.2
-        ]
+        proposed = tree[root].decisions[0].proposal
+        assert [d.risk for d in tree[root]._proposals if d.digest == proposed] == [0.2]
 
 
 @pytest.mark.nightly
@@ -317,9 +305,10 @@ def test_a_space_in_json_or_in_a_module(here: Path) -> None:
     lr = refine.Float(0.001, 0.1, 5, log=True)
     space = refine.Space({"lr": lr, "units": (8, 64, 4), "act": ["relu", None]})
     (here / "space.json").write_text(json.dumps(space.to_json()))
+    units = {"low": 8, "high": 64, "levels": 4}
     short = {
         "lr": {"low": 0.001, "high": 0.1, "levels": 5, "log": True},
-        "units": {"low": 8, "high": 64, "levels": 4},
+        "units": units,
         "act": ["relu", None],
     }
     (here / "short.json").write_text(json.dumps({"parameters": short}))
@@ -342,23 +331,11 @@ def test_a_space_in_json_or_in_a_module(here: Path) -> None:
 
 
 TYPED = {
-    "0.1": 0.1,
-    "(0, 0.2)": (0, 0.2),
-    "0, 0.2": (0, 0.2),
-    "Adam, SGD": ["Adam", "SGD"],
-    "None": None,
-    "True": True,
-    "'0.1'": "0.1",
-    "relu,None": ["relu", None],
-    "(Adam, SGD)": ("Adam", "SGD"),
-    "[(1, 2), Adam, [a, b]]": [(1, 2), "Adam", ["a", "b"]],
-    "it's": "it's",
-    "f(a, b)": "f(a, b)",
-    "'a, b', c": ["a, b", "c"],
-    "": "",
-    '"a)"': "a)",
+    "0.1": 0.1, "(0, 0.2)": (0, 0.2), "0, 0.2": (0, 0.2), "Adam, SGD": ["Adam", "SGD"], "None": None, "True": True,
+    "'0.1'": "0.1", "relu,None": ["relu", None], "(Adam, SGD)": ("Adam", "SGD"), "": "", '"a)"': "a)", "it's": "it's",
+    "[(1, 2), Adam, [a, b]]": [(1, 2), "Adam", ["a", "b"]], "f(a, b)": "f(a, b)", "'a, b', c": ["a, b", "c"],
     '["a)", b]': ["a)", "b"],
-}
+}  # fmt: skip
 
 
 def test_what_is_typed() -> None:
@@ -450,9 +427,8 @@ def until(condition: Any, process: subprocess.Popen[str]) -> None:
 @pytest.mark.slow
 def test_ctrl_c_is_exit_code_130(here: Path) -> None:
     (here / "slow.py").write_text("import time\ndef f(p):\n    time.sleep(0.2)\n    return 1.0\n")
-    process = started(
-        here, *["run", "s.db", "--space", "space.toml", "--objective", "slow.py:f", "-n", "150", "-q"]
-    )
+    line = "run s.db --space space.toml --objective slow.py:f -n 150 -q"
+    process = started(here, *line.split())
 
     def ended() -> int:
         rounds = data("tree s.db")["rounds"] if (here / "s.db").exists() else []
@@ -467,9 +443,7 @@ def test_ctrl_c_is_exit_code_130(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of_processes(
-    here: Path, root: str
-) -> None:
+def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of_processes(here: Path, root: str) -> None:  # fmt: skip
     """Its token is the key, and everybody sees what a browser is started with."""
     browser, told = here / "browser", here / "told"
     browser.write_text(

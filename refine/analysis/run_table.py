@@ -1,0 +1,118 @@
+"""Which of two configurations is better, from a plain table of runs that names configurations and nothing of them. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from refine import stats
+from refine.analysis.judgement import Judgement, judgement
+from refine.analysis.winner import Candidate, Field, Judged
+from refine.errors import AnalysisError, closest
+from refine.trials.goal import Goal
+from refine.utils.arrays import Floats
+
+_NEAR = 10  # runs before and after a run that are its neighbours
+_FEWEST = 5  # configurations whose differences say how large the noise may be
+_CELLS = 80  # of what the noise may be
+_DRAWS = 4000
+_SEED = 0
+
+
+def judge_runs(
+    names: Sequence[str],
+    values: Sequence[float],
+    goal: Goal,
+    a: Sequence[str],
+    b: Sequence[str],
+    *,
+    by: str = "configuration",
+    of: str = "runs",
+    epsilon: float | None = None,
+) -> Judgement:
+    """Judges one configuration beside another, given the runs of all, in the order in which they ran.
+
+    A configuration's first run may be why it is looked at, and counts only where it is the only one. How much a run varies is told by
+    all runs, not by those that were kept: its variance has an even prior up to that of runs about the median of their neighbours,
+    which differ by more than noise, and as likelihood what runs of equal configurations differ by (chi-square).
+
+    Args:
+        names: What ran, equal for runs again.
+        values: What it gave; NaN where it gave nothing.
+        goal: What values are judged by.
+        a: The configuration that is asked about, by its name, or several that are all its runs, as a new seed under a new commit is.
+        b: What it is compared with, likewise.
+        by: What names are called.
+        of: What the runs are called.
+        epsilon: Difference that counts as none, in units of the metric; default as in :meth:`refine.Tree.judge`.
+
+    Raises:
+        AnalysisError: A name is unknown, both share one, or one of both has no value.
+    """
+    if both := set(a) & set(b):
+        raise AnalysisError(f"{min(both)!r} can't be compared with itself; name another configuration")
+    for name in (*a, *b):
+        if name not in names:
+            hint = f"did you mean {near!r}?" if (near := closest(name, set(names))) else "see the table"
+            raise AnalysisError(f"{by} {name!r} is in no row of {of}; {hint}")
+    same = {**dict.fromkeys(a, a[0]), **dict.fromkeys(b, b[0])}
+    ran = [(same.get(n, n), float(v)) for n, v in zip(names, values, strict=True) if math.isfinite(v)]
+    runs: dict[str, list[float]] = {}
+    for name, value in ran:
+        runs.setdefault(name, []).append(value)
+    for name in (a[0], b[0]):
+        if name not in runs:
+            raise AnalysisError(f"{by} {name!r}: no run of it has a value, so that nothing can be compared")
+    labels, y = [name for name, _ in ran], goal.sign * np.array([value for _, value in ran])
+    variances, freedom = _variances(y, labels), len(y) - len(runs)
+    repeats, pair = stats.repeats(y, labels), {name: runs[name] for name in (a[0], b[0])}
+    sd = math.nan if variances is None else math.sqrt(variances.mean())
+    source = "replicates" if freedom else "none" if variances is None else "neighbours"
+    floor, step = stats.floor_of(y), stats.smallest_step(y)
+    noise, draws = stats.Resolution(sd, step, source, freedom or len(runs), floor=floor), None
+    if repeats.deterministic(y):
+        noise = noise._replace(sd=0.0, source="deterministic", n=repeats.equal)
+    elif variances is not None:
+        told = [goal.sign * np.array(each[1:] or each) for each in pair.values()]
+        chance = np.random.default_rng(_SEED).standard_normal((_DRAWS, 2))
+        error = np.sqrt(variances[:, None] / [each.size for each in told])
+        draws = np.array([each.mean() for each in told]) + chance * error
+    field = Field(
+        goal,
+        tuple(Candidate("", name, {by: name}, each[0]) for name, each in pair.items()),
+        draws,
+        noise,
+        evaluated=len(runs),
+        best=0,
+        best_value=pair[a[0]][0],
+        places={},
+        baseline=None,
+        eligible=2,
+        limits=(-math.inf, math.inf),
+        alike=repeats,
+        values=y,
+    )
+    judged = Judged(field, tuple(tuple(each[1:]) for each in pair.values()), draws, noise, sd**2)
+    found = judgement(judged, 0, 1, of, "given", epsilon)
+    return replace(found, basis="table") if found.basis == "posterior" else found
+
+
+def _variances(y: Floats, labels: Sequence[str]) -> Floats | None:
+    """Draws of the variance of a run; ``None`` where nothing is known of it."""
+    first = y[np.sort(np.unique(labels, return_index=True)[1])]
+    sd, freedom = stats.within_groups(y, labels)
+    widest = 0.0
+    if first.size >= _FEWEST:
+        level = [np.median(first[max(0, i - _NEAR) : i + _NEAR + 1]) for i in range(first.size)]
+        widest = (1.4826 * float(np.median(np.abs(first - level)))) ** 2
+    inside = freedom * sd**2 if freedom else 0.0
+    widest = max(widest, 4 * inside / max(freedom, 1))
+    if not widest:
+        return None
+    grid = widest * (np.arange(_CELLS) + 0.5) / _CELLS
+    weight = -freedom / 2 * np.log(grid) - inside / (2 * grid)
+    weight = np.exp(weight - weight.max())
+    return np.random.default_rng(_SEED + 1).choice(grid, _DRAWS, p=weight / weight.sum())

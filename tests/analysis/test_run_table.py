@@ -1,0 +1,66 @@
+"""Verdicts from a plain table of runs: how often they are right in loops that keep what looks better."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refine.analysis.run_table import judge_runs
+from refine.errors import AnalysisError
+from refine.trials.goal import Goal
+
+LOSS = Goal("val_bpb", "minimize")
+
+
+def loop(rng, noise):
+    """A loop that keeps every better single run, until one looks better again: what ran, what it gave, the means, both."""
+    names, values, means, best, stop = ["0"], [rng.normal(0, noise)], [0.0], 0, rng.integers(20, 60)
+    while True:
+        step = rng.exponential() * (-1 if rng.random() < 0.2 else 1)
+        means.append(means[best] + step)
+        names.append(str(len(names)))
+        values.append(rng.normal(means[-1], noise))
+        if values[-1] < values[best]:
+            if len(names) > stop:
+                return names, values, means, len(names) - 1, best
+            best = len(names) - 1
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("noise", [0.3, 1.0])
+def test_verdicts_are_right_where_single_runs_are_not(noise):
+    rng = np.random.default_rng(5)
+    right, single = {"KEEP": [], "DISCARD": []}, []
+    for _ in range(100):
+        names, values, means, a, b = loop(rng, noise)
+        better = means[b] - means[a]
+        single.append(better > 0)
+        for again in range(13):
+            told = judge_runs(names, values, LOSS, [str(a)], [str(b)])
+            assert again or told.verdict != "KEEP"  # nothing is kept on a single run
+            if told.verdict != "CONFIRM":
+                right[told.verdict].append(better > 0 if told.verdict == "KEEP" else better <= told.epsilon)
+                break
+            names += [str(a), str(b)]
+            values += [rng.normal(means[a], noise), rng.normal(means[b], noise)]
+    decided = [r for each in right.values() for r in each]
+    print(noise, np.mean(single), {n: (sum(r), len(r)) for n, r in right.items()})  # docs/honesty.md
+    assert np.mean(single) < 0.9 < 0.95 <= np.mean(decided)
+    assert len(decided) >= 60
+
+
+def test_the_noise_is_that_of_all_runs():
+    rng = np.random.default_rng(1)
+    names, values = [str(i) for i in range(30)], rng.normal(1, 0.1, 30).tolist()
+    alone = judge_runs(names, values, LOSS, ["3"], ["4"])
+    assert (alone.verdict, alone.noise.source) == ("CONFIRM", "neighbours")
+    assert 0.03 < alone.noise.sd < 0.1
+    values[3], values[4] = 0.7, 1.3  # of two that ran once, by runs again of others
+    again = judge_runs([*names, *names[10:25]], [*values, *(v + 1e-3 for v in values[10:25])], LOSS, ["4"], ["3"])  # fmt: skip
+    assert (again.verdict, again.noise.source, again.noise.n) == ("DISCARD", "replicates", 15)
+    same = judge_runs([*names, "7"], [*values, values[7]], LOSS, ["3"], ["4"])
+    assert (same.verdict, same.basis) == ("KEEP", "noiseless")
+    assert (few := judge_runs(["a", "b"], [1.0, 2.0], LOSS, ["a"], ["b"])).seeds == 3
+    assert "Neither ran under new seeds often enough" in str(few)
+    with pytest.raises(AnalysisError, match="compared with itself"):
+        judge_runs(names, values, LOSS, ["3"], ["3"])
