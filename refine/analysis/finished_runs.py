@@ -1,4 +1,4 @@
-"""Finished runs that others made: what each says, the space that they lie in, and a fitted search of scikit-learn as such. Pure."""
+"""Finished runs that others made: what each says, how they were drawn, the space that they lie in, and a fitted search of scikit-learn as such. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from refine.analysis.analysis import LEAST, Analysis, analyze
 from refine.analysis.conditions import conditioned
+from refine.analysis.evenness import LEVEL, evenness
 from refine.analysis.pooling import read_masks, replicate_groups
 from refine.errors import AnalysisError, RefineError, SpaceError
 from refine.space.categorical import Categorical
@@ -20,6 +21,7 @@ from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, number
 from refine.space.rounding import ABOUT
 from refine.space.space import Space, configuration_key, encode_configuration
 from refine.trials.frame import Records, table
+from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.trials.rows import Rows
 from refine.utils.arrays import Floats
@@ -76,6 +78,37 @@ def filled(space: Space, had: Mapping[str, Any]) -> tuple[dict[str, Any], list[s
     whole = space.frozen({n: had.get(n, drawn[n]) for n in space})
     names = [n for n in space if n in had]
     return whole, None if set(whole) <= set(names) else names
+
+
+def origin_of(space_filling: bool | None) -> str:
+    """The origin of imported trials: ``space_filling``, ``adaptive``, or ``imported`` where nobody said which.
+
+    Raises:
+        AnalysisError: Neither True, False nor None.
+    """
+    if space_filling is not None and not isinstance(space_filling, bool):
+        raise AnalysisError(
+            f"space_filling must be True (drawn at random or on a grid), False (by results) or None (not known), got {space_filling!r}"
+        )
+    return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
+
+
+def found_out(said: FinishedRuns) -> list[Run]:
+    """The same runs, those of which nobody said how they were drawn as chosen by results where their values are not even."""
+    import pandas as pd
+
+    space, metric = said.space, Metric.parse(said.metric).name
+    rows = [{**r.had, "value": r.metrics.get(metric, math.nan)} for r in said.runs if r.origin == "imported"]
+    table = pd.DataFrame(rows, columns=[*space, "value"])
+    for name, parameter in space.items():
+        if isinstance(parameter, Categorical):  # as tables of trials show them
+            table[name] = [
+                parameter.labels[i] if i >= 0 else None
+                for i in parameter.positions(table[name].to_numpy(dtype=object))
+            ]
+    if not rows or evenness(space, table, sign_of(said.direction)).p > LEVEL:
+        return said.runs
+    return [r._replace(origin="adaptive") if r.origin == "imported" else r for r in said.runs]
 
 
 # The space that they lie in.
@@ -264,9 +297,9 @@ def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> 
     return out
 
 
-def analysis_of(fitted: FinishedRuns) -> Analysis:
-    """The analysis of a search as a round of its own; AnalysisError where too few of its configurations have a score."""
-    space, runs = fitted.space, fitted.runs
+def analysis_of(said: FinishedRuns) -> Analysis:
+    """The analysis of a search or study as a round of its own, by its first goal; AnalysisError where too few of its runs have a value."""
+    space, runs = said.space, found_out(said)
     whole = [filled(space, run.had) for run in runs]
     columns: dict[str, list[Any]] = {
         n: [getattr(run, n) for run in runs] for n in ("state", "seconds", "seed", "origin")
@@ -275,6 +308,6 @@ def analysis_of(fitted: FinishedRuns) -> Analysis:
     columns["read"] = [None if read is None else dumps(read) for _, read in whole]
     configurations = Rows([encode_configuration(values) for values, _ in whole])
     records = Records(configurations, Rows([run.metrics for run in runs]), (), columns)
-    frame = table(space, records, Metric.parse(fitted.metric))
+    frame = table(space, records, Metric.parse(said.metric))
     masks, groups = read_masks(space, records), replicate_groups(records)
-    return analyze(space, frame, metric=fitted.metric, read=masks, groups=groups)
+    return analyze(space, frame, metric=said.metric, direction=said.direction, read=masks, groups=groups)

@@ -15,6 +15,7 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA
 from refine.analysis.finished_runs import analysis_of, read_search
+from refine.analysis.finished_study import read_study
 from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
@@ -305,7 +306,8 @@ def propose(
     limit, the range is widened past it.
 
     Args:
-        analysis: Of :func:`refine.analyze`; or a fitted search of scikit-learn, read as :meth:`refine.Tree.add_search` does.
+        analysis: Of :func:`refine.analyze`; or a fitted search of scikit-learn or a study of Optuna with one objective, read as
+            :meth:`refine.Tree.add_search` and :meth:`refine.Tree.add_study` do.
         risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
         epsilon: Loss that counts as none, in units of the metric; default what the evidence can tell apart. Of several goals
             one by the name of each metric, those left out by default; a number is the first goal's.
@@ -315,7 +317,7 @@ def propose(
             are not seen to matter now, if all space-filling trials inside, of earlier rounds too, show it still (p <= 0.1).
 
     Raises:
-        AnalysisError: ``risk`` or ``epsilon`` out of range, or neither an analysis nor a fitted search is given.
+        AnalysisError: ``risk`` or ``epsilon`` out of range, or neither an analysis nor finished runs with one objective are given.
 
     Examples:
         >>> proposal = refine.propose(root.analyze(), risk=0.1)
@@ -327,9 +329,18 @@ def propose(
     if hasattr(analysis, "cv_results_"):
         analysis = analysis_of(read_search(analysis))
         calls = (Action("refine.Tree('search').add_search", Symbol("search")),)
+    elif hasattr(analysis, "get_trials"):
+        said = read_study(analysis)
+        if said.goals:
+            raise AnalysisError(
+                f"a proposal on a study is about one objective, got {len(said.goals) + 1}; for goals",
+                Action("refine.optuna.review", Symbol("study")),
+            )
+        analysis = analysis_of(said)
+        calls = (Action("refine.Tree('study').add_study", Symbol("study")),)
     if not isinstance(analysis, Analysis):
         raise AnalysisError(
-            f"propose needs an analysis or a fitted search, got {type(analysis).__name__}; "
+            f"propose needs an analysis, a fitted search or a study, got {type(analysis).__name__}; "
             "refine.propose(refine.analyze(space, frame)), or round.propose()"
         )
     first, *further = _tolerances(analysis, epsilon)

@@ -1,7 +1,5 @@
 """Early stopping across trials: the curve travels with the task, and the trial stops itself."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

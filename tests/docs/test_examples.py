@@ -39,12 +39,7 @@ def run_command(command, cwd=None):
     [
         ("digits_sklearn.py", "--out . -n 24", "", r"^expected 0\.9\d+; on 540 rows .* 0\.9\d+$"),
         ("four_rounds.py", "--out . --quick --workers 1", "", r"^\| people \|"),
-        (
-            "digits_rounds.py",
-            "--out . --quick --workers 1",
-            "",
-            r"^\| people, what the ten best span \| 2 \|",
-        ),
+        ("digits_rounds.py", "--out . --quick --workers 1", "", r"^\| people, .* ten best span \| 2 \|"),
         ("dask_cluster.py", "--out . --n 60", "", r"^60 trials on tcp://127\.0\.0\.1:\d+, best "),
         ("gradient_boosting.py", "boosting.db 24", "", r"^Round \w+: 24 trials\. Best "),
         ("own_function.py", "12", "", r"^Round \w+: 12 trials\. Best "),

@@ -76,9 +76,7 @@ def test_several_splits_are_refused(tmp_path):
     objective = KerasObjective(_fast, *_rows(), splits=2)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
-        with pytest.raises(
-            ObjectiveError, match="a pruner can't stop an objective that trains .* several splits"
-        ):
+        with pytest.raises(ObjectiveError, match="can't stop an objective that trains .* several splits"):
             found.run(progress=False)
         assert found.trials.empty
 

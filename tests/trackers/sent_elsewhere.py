@@ -47,10 +47,7 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    places = [
-        f"--backend-store-uri=sqlite:///{tmp_path}/m.db",
-        f"--artifacts-destination={tmp_path / 'files'}",
-    ]
+    places = [f"--backend-store-uri=sqlite:///{tmp_path}/m.db", f"--artifacts-destination={tmp_path}/files"]
     options = ["--host=127.0.0.1", f"--port={port}", "--workers=1", *places]
     command = [sys.executable, "-m", "mlflow", "server", *options]
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -105,13 +102,9 @@ def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> 
         is_read_back(url, client, tmp_path, trials)
         # The server dies in the middle of a round.
         more = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
+        track = {"track": MLflow(url, patience=3), "progress": False, "check_noise": False}
         with pytest.warns(RefineWarning, match="may be missing there") as told:
-            more.run(
-                progress=False,
-                check_noise=False,
-                track=MLflow(url, patience=3),
-                on_trial=lambda trial: stop(running) if trial.ended == 5 else None,
-            )
+            more.run(on_trial=lambda trial: stop(running) if trial.ended == 5 else None, **track)
         assert len([w for w in told if issubclass(w.category, RefineWarning)]) == 1
         assert (more.trials["state"] == "complete").sum() == 20
 
@@ -129,18 +122,14 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
     library.set_tracking_uri(url)
     library.search_runs([experiment]).to_csv(folder / "runs.csv", index=False)
     table_of = recipe("exchange.md", "MLflow")["table_of"]
-    served, stored = (
-        table_of(f) for f in (library.search_runs([experiment]), pd.read_csv(folder / "runs.csv"))
-    )
+    served, stored = map(table_of, (library.search_runs([experiment]), pd.read_csv(folder / "runs.csv")))
     said = {"value": "acc", "parameters": list(SPACE)}
     with refine.Tree("back", folder / "b.db") as back:
         root = back.add_frame(served[served["lr"].notna() & served["acc"].notna()], **said)
         again = back.add_frame(stored[stored["lr"].notna() & stored["acc"].notna()], **said)
         assert again.id == root.id  # the same runs are the same root
-        ours, theirs = (
-            frame[frame["state"] == "complete"].set_index(["lr", "layers", "optimizer"])["acc"].sort_index()
-            for frame in (trials, root.trials)
-        )
+        done = (frame[frame["state"] == "complete"].set_index(list(SPACE)) for frame in (trials, root.trials))
+        ours, theirs = (frame["acc"].sort_index() for frame in done)
         assert ours.equals(theirs)
 
 

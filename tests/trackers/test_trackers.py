@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -15,9 +13,9 @@ import refine
 from refine.errors import DesignError, RefineWarning
 from refine.report.trackers import Tracker, tracker_of
 from tests import objectives
+from tests.elsewhere import TESTS, run_there
+from tests.nightly import few
 
-HERE = Path(__file__).parent
-PYTHON = HERE.parents[1] / ".venv-backends" / "bin" / "python"
 SPACE = refine.Space(
     {"lr": refine.Float(0.5, 2.0, 12), "dropout": refine.Float(0.0, 0.5, 6), "optimizer": ["Adam", "SGD"]}
 )
@@ -30,29 +28,9 @@ def found(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "library",
-    [
-        "tensorboard",
-        *(pytest.param(each, marks=pytest.mark.nightly) for each in ("mlflow", "trackio", "wandb")),
-    ],
-)
+@pytest.mark.parametrize("library", few(["tensorboard", "mlflow", "trackio", "wandb"]))
 def test_what_arrives_at_a_real_tracker(library):
-    has = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({library!r}) is None)"
-    if not PYTHON.exists() or subprocess.run([str(PYTHON), "-c", has], check=False).returncode:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must have {library}: make backends installs it")
-        pytest.skip(f"{library} is not in .venv-backends: make backends")
-    command = [str(PYTHON), "-m", "pytest", "-q", "-c", os.devnull, "--noconftest", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, "-W", "ignore", f"{HERE / 'sent_elsewhere.py'}::test_{library}"],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-5000:]
+    run_there(library, *TESTS, f"{Path(__file__).with_name('sent_elsewhere.py')}::test_{library}")
 
 
 class Own(Tracker):
@@ -122,11 +100,8 @@ def test_what_is_no_tracker_is_an_error(found, bad):
 
 
 def test_words_of_the_shell():
-    for text, says in (
-        ("mlfow", "did you mean 'mlflow'"),
-        ("tensorboard", "tensorboard=FOLDER"),
-        ("comet=x", "must be one of"),
-    ):
+    words = {"mlfow": "did you mean 'mlflow'", "tensorboard": "tensorboard=FOLDER", "comet=x": "must be one"}
+    for text, says in words.items():
         with pytest.raises(DesignError, match=says):
             tracker_of(text)
     with pytest.raises(DesignError, match="patience must be"):

@@ -53,9 +53,9 @@ def review_page(review: Review) -> Page:
     facts += caution_facts(review.analysis)
     if not touched:
         facts.append(("", sentence(step.reasons[0])))
-    instead = () if worth is None else worth_page(worth).calls
+    instead = () if worth is None or proposal.calls else worth_page(worth).calls
     calls = (
-        accept_action(review.advised) if touched else step.action,
+        *(proposal.calls or (accept_action(review.advised) if touched else step.action,)),
         *_example(review, [c.name for c in touched]),
         *(instead or (Action("review.options"),)),
         Action("review.why"),

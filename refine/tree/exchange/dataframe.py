@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.analysis.conditions import conditioned
-from refine.analysis.evenness import LEVEL, evenness
-from refine.analysis.finished_runs import UNKNOWN_SEED, Run, filled, infer_space
+from refine.analysis.finished_runs import UNKNOWN_SEED, Run, filled, infer_space, origin_of
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, SpaceError, did_you_mean
 from refine.review.decision import user
@@ -28,7 +27,6 @@ from refine.space.space import RESERVED, Space, configuration_key, encode_config
 from refine.store.rows import Part
 from refine.store.validity import MOST_SECONDS
 from refine.trials.frame import check_frame
-from refine.trials.goal import sign_of
 from refine.trials.round_record import Node
 from refine.trials.trial import DEGENERATE, ORIGINS, STATES
 from refine.utils.arrays import Floats
@@ -36,19 +34,6 @@ from refine.utils.format import plural
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def origin_of(space_filling: bool | None) -> str:
-    """The origin of imported trials: ``space_filling``, ``adaptive``, or ``imported`` where nobody said which.
-
-    Raises:
-        AnalysisError: Neither True, False nor None.
-    """
-    if space_filling is not None and not isinstance(space_filling, bool):
-        raise AnalysisError(
-            f"space_filling must be True (drawn at random or on a grid), False (by results) or None (not known), got {space_filling!r}"
-        )
-    return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
 
 
 def runs_of(
@@ -291,25 +276,6 @@ def _origins(frame: pd.DataFrame, space_filling: bool | None) -> list[str]:
 
 
 # The root.
-
-
-def found_out(space: Space, runs: Sequence[Run], metric: str, direction: str) -> Sequence[Run]:
-    """The same runs, as chosen by results where nobody said how they were drawn and their values are not even."""
-    import pandas as pd
-
-    if any(run.origin != "imported" for run in runs):
-        return runs
-    rows = [{**run.had, "value": run.metrics.get(metric, math.nan)} for run in runs]
-    table = pd.DataFrame(rows, columns=[*space, "value"])
-    for name, parameter in space.items():
-        if isinstance(parameter, Categorical):  # as tables of trials show them
-            table[name] = [
-                parameter.labels[i] if i >= 0 else None
-                for i in parameter.positions(table[name].to_numpy(dtype=object))
-            ]
-    if evenness(space, table, sign_of(direction)).p > LEVEL:
-        return runs
-    return [run._replace(origin="adaptive") for run in runs]
 
 
 def part_of(

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis.finished_runs import FinishedRuns, read_search
+from refine.analysis.finished_runs import FinishedRuns, found_out, read_search
+from refine.analysis.finished_study import read_study
 from refine.errors import AnalysisError, did_you_mean
 from refine.review.decision import check_note
 from refine.run.identity import check_name, objective_data, objective_name
@@ -15,8 +16,8 @@ from refine.run.protocols import Objective
 from refine.space.space import Space
 from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
-from refine.tree.exchange.dataframe import found_out, part_of, runs_of
-from refine.tree.exchange.optuna import open_study, read_study
+from refine.tree.exchange.dataframe import part_of, runs_of
+from refine.tree.exchange.optuna import open_study
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
 from refine.trials.goal import ASK, direction_of
@@ -175,13 +176,12 @@ def _add(
     space, runs, metric, direction, goals = said
     data, name = None, check_name(name)
     constraints = _constraints(subject_to, runs)
-    even = found_out(space, runs, Metric.parse(metric).name, direction)
     if objective is not None:
         wants_trial(objective)
         name, data = name or objective_name(objective), objective_data(objective)
     part = part_of(
         space,
-        even,
+        found_out(said),
         metric=metric,
         direction=direction,
         subject_to=constraints,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,28 +11,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis.conditions import conditioned
-from refine.analysis.finished_runs import UNKNOWN_SEED, FinishedRuns, Run, integers
-from refine.errors import AnalysisError, NotFoundError, RefineError, SpaceError, StoreError, did_you_mean
+from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean
 from refine.space.categorical import Categorical
-from refine.space.encoding import Reference, decode, freeze, label, value_key
-from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, Range
-from refine.space.rounding import ABOUT
-from refine.space.space import Space
+from refine.space.encoding import Reference, decode, label, value_key
+from refine.space.parameters import Integer, Parameter, Range
 from refine.store.engine import URL, url_of
 from refine.store.schema import shown_url
-from refine.tree.exchange.dataframe import origin_of
 from refine.tree.record import RoundRecord
-from refine.trials.goal import MOST_GOALS
-from refine.trials.metric import Metric
 from refine.utils.extras import load
 
 if TYPE_CHECKING:
     import optuna
-
-
-_SEARCHES = {"tpe", "cma", "NSGAIISampler", "NSGAIIISampler", "nsga2", "nsga3"}
-"""What samplers that go by results note with trials begins with one of these. Others note nothing."""
 
 
 # In.
@@ -89,138 +77,6 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     what = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
     known = f"known: {', '.join(names)}" if study_name is None else did_you_mean(study_name, names)
     raise NotFoundError(f"{shown}: holds {len(names)} studies; {what}; {known}")
-
-
-def _objectives(study: optuna.Study) -> list[str]:
-    """Names of a study's objectives; without any ``value``, or ``value_0`` and so on."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # names of metrics are called experimental
-        names = study.metric_names
-    count = len(study.directions)
-    return names or (["value"] if count == 1 else [f"value_{i}" for i in range(count)])
-
-
-def read_study(
-    study: optuna.Study, value: int | None, metric: str | None, space_filling: bool | None
-) -> FinishedRuns:
-    """Space and ended trials of a study: see :meth:`refine.Tree.add_study`.
-
-    Raises:
-        AnalysisError: More than three objectives and no ``value``, no ended trial, or a complete one without its value.
-        SpaceError: A parameter's name or distribution that a space can't have.
-        StoreError: Optuna can't read the study.
-    """
-    try:
-        names = _objectives(study)
-        directions = [d.name.lower() for d in study.directions]
-        trials = [x for x in study.get_trials(deepcopy=False) if x.state.is_finished()]
-    except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
-        raise StoreError(
-            f"study {study.study_name!r}: Optuna can't read it: {type(error).__name__}: {error}; copy what it can read into "
-            "a new study"
-        ) from None
-    if value is None and len(directions) > MOST_GOALS:
-        raise AnalysisError(
-            f"study {study.study_name!r} has {len(directions)} objectives ({', '.join(names)}), but a round has at most "
-            f"{MOST_GOALS} goals; say which one is its value: value=0 is the first, the others become metrics beside it"
-        )
-    at = 0 if value is None else value
-    if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < len(directions):
-        raise AnalysisError(f"value must be a whole number >= 0 and < {len(directions)}, got {value!r}")
-    judged = Metric.parse(metric or names[at]).name
-    titles = [judged if i == at else name for i, name in enumerate(names)]
-    if len(set(titles)) < len(titles):
-        raise AnalysisError(f"metric {judged!r} is the name of another objective too; give another one")
-    if not trials:
-        raise AnalysisError(f"study {study.study_name!r} has no ended trial yet; run it first")
-    kinds: dict[str, list[Any]] = {}
-    for trial in trials:
-        for name, distribution in trial.distributions.items():
-            known = kinds.setdefault(name, [])
-            if not known or (known[-1] != distribution and distribution not in known):
-                known.append(distribution)
-    if not kinds:
-        raise SpaceError(f"study {study.study_name!r} has no parameter: its trials never suggested one")
-    parameters: dict[str, Parameter] = {}
-    for name, distributions in kinds.items():
-        try:
-            parameters[name] = _parameter(distributions)
-        except RefineError as error:
-            raise SpaceError(f"{name}: {error}") from None
-    space = Space(parameters)
-    origin = origin_of(space_filling)
-    if space_filling is None:
-        notes = [{key.partition(":")[0] for key in trial.system_attrs} for trial in trials]
-        if any(note & _SEARCHES for note in notes):
-            origin = origin_of(False)
-        elif all("grid_id" in note for note in notes):
-            origin = origin_of(True)
-    runs = [_run(x, space, titles, at, origin) for x in trials]
-    return FinishedRuns(
-        # A trial that suggested no such parameter took a branch without it.
-        conditioned(space, [run.had for run in runs]),
-        runs,
-        str(Metric.parse(metric or judged)),
-        directions[at],
-        tuple(zip(titles[1:], directions[1:], strict=True)) if value is None else (),
-    )
-
-
-def _parameter(distributions: list[Any]) -> Parameter:
-    """One parameter of all distributions that a study's trials had for it."""
-    from optuna.distributions import CategoricalDistribution, IntDistribution
-
-    first = distributions[0]
-    if any(type(d) is not type(first) for d in distributions):
-        kinds = ", ".join(sorted({type(d).__name__ for d in distributions}))
-        raise SpaceError(f"trials must have one kind of distribution, got {kinds}; leave some out")
-    if isinstance(first, CategoricalDistribution):
-        choices = {value_key(freeze(v)): v for d in distributions for v in d.choices}
-        return Categorical(list(choices.values()))
-    low, high = min(d.low for d in distributions), max(d.high for d in distributions)
-    if low == high:
-        return Categorical([low])
-    whole = isinstance(first, IntDistribution)
-    step: Any = first.step if len(distributions) == 1 else (1 if whole else None)
-    if whole and step == 1:
-        return integers(low, high, None, first.log)
-    if step is None:
-        return Float(low, high, levels=ABOUT, log=first.log)
-    kind: Any = Integer if whole else Float
-    count = round((high - low) / step) + 1
-    return kind(low, high, levels=None if count <= ALL_UP_TO else ABOUT, step=step)  # type: ignore[no-any-return]
-
-
-def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: int, origin: str) -> Run:
-    """The run of a trial.
-
-    Raises:
-        AnalysisError: It holds what Optuna itself would not have written.
-    """
-    state = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
-    title = titles[at]
-    try:
-        metrics = {name: float(v) for name, v in zip(titles, trial.values or [], strict=False)}
-        curve = [float(v) for _, v in sorted(trial.intermediate_values.items())]
-        seconds = trial.duration.total_seconds() if trial.duration is not None else 0.0
-        finished = trial.datetime_complete.timestamp() if trial.datetime_complete else time.time()
-    except Exception as error:  # noqa: BLE001  # Optuna takes texts for numbers, and a storage may have been written into
-        raise AnalysisError(
-            f"trial {trial.number} of the study can't be read: {type(error).__name__}: {error}; leave it out"
-        ) from None
-    if state == "complete" and title not in metrics:
-        raise AnalysisError(
-            f"trial {trial.number} of the study is complete and has no value; set its state to FAIL, or leave it out"
-        )
-    if state == "complete" and not math.isfinite(metrics[title]):
-        state = "diverged"
-    if state == "failed":
-        metrics = {}
-    if state == "pruned" and curve:
-        metrics.setdefault(title, curve[-1])
-    curves = {title: curve} if curve else {}
-    had = {n: freeze(trial.params[n]) for n in space if n in trial.params}
-    return Run(had, state, metrics, curves, seconds, UNKNOWN_SEED, origin, finished)
 
 
 def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:

@@ -1,7 +1,5 @@
 """Objectives of the tests of bringing and taking."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

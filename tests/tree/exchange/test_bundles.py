@@ -1,7 +1,5 @@
 """Trees as folders: out, back to equal values, merged, and what must not be believed of a folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

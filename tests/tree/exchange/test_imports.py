@@ -1,7 +1,5 @@
 """Runs of other tools: what the recipes of the docs make of them is what the root holds."""
 
-from __future__ import annotations
-
 import json
 import math
 import zipfile

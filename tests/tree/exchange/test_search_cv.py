@@ -1,7 +1,5 @@
 """Fitted searches of scikit-learn as rounds, and refine's own search."""
 
-from __future__ import annotations
-
 import doctest
 import pickle
 

@@ -1,7 +1,5 @@
 """Exports, loads and merges hold some thousand trials, however many there are, and bring the same as all at once."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -31,11 +29,8 @@ def fill(tree, cells, value=lambda params: params["y"] + 1.0, at=5.0):
         params = SPACE.configuration(cell)
         row = {"node": pk, "key": configuration_key(params), "replicate": 0, "attempt": 0, "cell": str(cell)}
         row |= {"seed": cell, "origin": "space_filling", "state": "complete", "seconds": 1.0, "code": "c"}
-        row |= {
-            "configuration": dumps(params),
-            "metrics": json.dumps({"value": value(params)}),
-            "finished": at,
-        }
+        metrics = json.dumps({"value": value(params)})
+        row |= {"configuration": dumps(params), "metrics": metrics, "finished": at}
         made.append(row)
         if cell % 3 == 0:
             later.append({**row, "attempt": 1, "metrics": json.dumps({"value": value(params) / 2})})
@@ -55,10 +50,7 @@ def everything(tree):
 @pytest.mark.parametrize("size", [7, 900])
 def test_blocks_of_any_size_bring_the_same(tmp_path, monkeypatch, size):
     monkeypatch.setattr(rows, "BLOCK", size)
-    with (
-        refine.Tree("q", store=tmp_path / "a.db") as ours,
-        refine.Tree("q", store=tmp_path / "b.db") as theirs,
-    ):
+    with refine.Tree("q", tmp_path / "a.db") as ours, refine.Tree("q", tmp_path / "b.db") as theirs:
         fill(ours, range(40))
         # Both have 20 to 39; of those the even ones differ, and each third of them in both attempts.
         fill(theirs, range(20, 60), lambda p: p["y"] + (1000.0 if p["y"] % 2 == 0 else 1.0), at=6.0)
@@ -77,10 +69,7 @@ def test_blocks_of_any_size_bring_the_same(tmp_path, monkeypatch, size):
 
 
 def test_a_folder_that_is_bad_at_its_end_changes_nothing(tmp_path):
-    with (
-        refine.Tree("q", store=tmp_path / "a.db") as tree,
-        refine.Tree("q", store=tmp_path / "b.db") as other,
-    ):
+    with refine.Tree("q", tmp_path / "a.db") as tree, refine.Tree("q", tmp_path / "b.db") as other:
         fill(tree, range(1_000))
         tree.export(tmp_path / "out", reports=False)
         path = next((tmp_path / "out").glob("*/trial.jsonl"))
@@ -116,10 +105,7 @@ class Seen(dict):
 def test_no_more_than_a_block_of_rows_is_held(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "BLOCK", 50)
     Seen.alive = Seen.most = 0
-    with (
-        refine.Tree("q", store=tmp_path / "a.db") as tree,
-        refine.Tree("q", store=tmp_path / "b.db") as other,
-    ):
+    with refine.Tree("q", tmp_path / "a.db") as tree, refine.Tree("q", tmp_path / "b.db") as other:
         fill(tree, range(600))
         (part,) = rows.parts_of(tree._context.store, tree._context.tree)
         trials = rows.Again(lambda: (Seen(row) for row in part.rows["trial"]))

@@ -1,7 +1,5 @@
 """In from Optuna, out to it, and there and back."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sqlite3
@@ -53,11 +51,9 @@ def test_a_study_becomes_a_root(tree, study):
     root = tree.add_study(study)
     space = root.space
     assert space["rate"] == refine.Float(1e-4, 1e-1, levels=10, log=True)
-    assert space["drop"].grid == (0.0, 0.25, 0.5)
-    assert space["layers"].grid == (0, 1, 2)
-    assert space["units"].log
-    assert space["kind"].grid == ("a", "b", None)
-    assert root.direction == "minimize"
+    grids = [space[name].grid for name in ("drop", "layers", "kind")]
+    assert grids == [(0.0, 0.25, 0.5), (0, 1, 2), ("a", "b", None)]
+    assert (space["units"].log, root.direction) == (True, "minimize")
     frame = root.trials
     assert len(frame) == 40
     assert frame["state"].value_counts().to_dict() == {"complete": 38, "failed": 1, "pruned": 1}
@@ -73,22 +69,20 @@ def equal(a, b):
     assert len(a) == len(b)
     for x, y in zip(a, b, strict=True):
         assert (x.state, x.value, x.intermediate_values) == (y.state, y.value, y.intermediate_values)
-        assert {
+        about = {
             n: v if isinstance(v, str | None) else pytest.approx(v, rel=1e-11) for n, v in x.params.items()
-        } == y.params
+        }
+        assert about == y.params
 
 
 def test_a_study_comes_out_as_it_went_in(tree, study):
     root = tree.add_study(study)
     out = root.to_optuna()
-    equal(
-        [t for t in study.trials if t.state.is_finished() and t.number != 5],
-        [t for t in out.trials if t.number != 5],
-    )
+    ended = [t for t in study.trials if t.state.is_finished() and t.number != 5]
+    equal(ended, [t for t in out.trials if t.number != 5])
     assert out.trials[5].state.name == "PRUNED"
     assert out.trials[5].intermediate_values == study.trials[5].intermediate_values
-    assert out.trials[0].user_attrs["round"] == root.id
-    assert out.trials[0].user_attrs["origin"] == "imported"
+    assert [out.trials[0].user_attrs[name] for name in ("round", "origin")] == [root.id, "imported"]
     with refine.Tree("again", store="sqlite://") as other:
         again = other.add_study(out)
         mine, theirs = root.trials, again.trials
@@ -147,10 +141,8 @@ def test_several_objectives_are_goals_or_one_is_chosen(tree):
     study = optuna.create_study(directions=["minimize", "maximize"])
     study.optimize(lambda t: (t.suggest_float("x", 0, 1), t.params["x"] ** 2), n_trials=12)
     root = tree.add_study(study)
-    assert [(str(g.metric), g.direction) for g in root.goals] == [
-        ("value_0", "minimize"),
-        ("value_1", "maximize"),
-    ]
+    goals = [(str(g.metric), g.direction) for g in root.goals]
+    assert goals == [("value_0", "minimize"), ("value_1", "maximize")]
     assert sorted(root.front["x"]) == pytest.approx(sorted(t.params["x"] for t in study.best_trials))
     back = root.to_optuna()
     assert [d.name for d in back.directions] == ["MINIMIZE", "MAXIMIZE"]
@@ -182,12 +174,7 @@ def test_what_is_no_study_says_so(tree):
 def test_a_storage_that_was_written_into_is_refused(tree, study, tmp_path):
     """Found by tests/store/fuzz.py: Optuna raises whatever its reading comes upon."""
     sound, url = tmp_path / "sound.db", f"sqlite:///{tmp_path / 'study.db'}"
-    optuna.copy_study(
-        from_study_name=study.study_name,
-        from_storage=study._storage,
-        to_storage=f"sqlite:///{sound}",
-        to_study_name="s",
-    )
+    optuna.create_study(storage=f"sqlite:///{sound}").add_trials(study.get_trials())
     for change in (
         "UPDATE trials SET state = 'DONE' WHERE number = 2",
         "UPDATE trials SET datetime_start = 'yesterday' WHERE number = 2",
@@ -203,13 +190,10 @@ def test_a_storage_that_was_written_into_is_refused(tree, study, tmp_path):
         assert len(tree) == 0
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"value": "x", "state": optuna.trial.TrialState.PRUNED},
-        {"value": 0.5, "intermediate_values": {0: [1]}},
-    ],
-)
+PRUNED = {"value": "x", "state": optuna.trial.TrialState.PRUNED}
+
+
+@pytest.mark.parametrize("values", [PRUNED, {"value": 0.5, "intermediate_values": {0: [1]}}])
 def test_a_value_that_is_no_number_is_refused(tree, values):
     """Found by tests/store/fuzz.py: Optuna takes such trials in memory."""
     study = optuna.create_study()

@@ -1,7 +1,5 @@
 """What was stored is data: nothing of it runs, breaks a page, names a file, or shows a password."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys
@@ -106,12 +104,8 @@ def test_a_password_is_shown_and_stored_nowhere(tmp_path, monkeypatch):
                 open_store("postgresql://ann:hunter2@127.0.0.1:1/none")
             shown.append(str(caught.value))
             assert "ann:***" in shown[-1]
-    shown += [
-        p.read_bytes().decode("latin-1")
-        for f in ("reports", "out")
-        for p in Path(tmp_path / f).rglob("*")
-        if p.is_file()
-    ]
+    paths = [p for f in ("reports", "out") for p in Path(tmp_path / f).rglob("*")]
+    shown += [p.read_bytes().decode("latin-1") for p in paths if p.is_file()]
     assert not [text for text in shown if "hunter2" in text]
 
 
@@ -139,9 +133,8 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
         tree.tag(root, "tag" + EVIL)
         review = root.propose()
         child = review.edit(k=(0, 60)).accept("n" + EVIL, n=4, author="au" + EVIL)
-        other = tree.add_round(
-            {"p" + EVIL: ["a" + EVIL, "b"]}, fails, n=2, name="o" + EVIL.replace("/", " of "), note="n" + EVIL
-        )
+        options = {"name": "o" + EVIL.replace("/", " of "), "note": "n" + EVIL}
+        other = tree.add_round({"p" + EVIL: ["a" + EVIL, "b"]}, fails, n=2, **options)
         with pytest.raises(refine.errors.RoundStoppedError) as caught:
             other.run(progress=False)
         printed = [tree, root, child, other, root.analyze(), review, root.checks(), tree.calibration()]
@@ -166,6 +159,3 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
             assert obeyed(found.output) == [], command
     said = json.loads(CliRunner().invoke(app, ["tree", str(tmp_path / "r.db"), "--json"]).output)
     assert said["name"] == "t" + EVIL  # for programs it is what it is
-
-
-FORMULAS = ("=1+1", "+1", "-cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "plain")

@@ -1,0 +1,270 @@
+"""A study of Optuna in place: its review, a sampler that follows what was decided, and when it may stop."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refine.analysis.finished_runs import analysis_of
+from refine.analysis.finished_study import DECISION, decided_at, read_study
+from refine.errors import AnalysisError, ReviewError
+from refine.proposal.proposal import check_epsilon
+from refine.review.decision import Decision, check_author, check_note
+from refine.review.review import Review
+from refine.review.worth import CONTINUE, check_plan, worth_of
+from refine.space.encoding import round_significant
+from refine.space.parameters import Mask, Parameter, Range
+from refine.space.space import Space
+from refine.tree.round import Round
+from refine.tree.tree import Tree
+from refine.utils.action import Action, Symbol
+from refine.utils.extras import load
+from refine.utils.format import join
+from refine.utils.warning import warn
+
+optuna: Any = load("optuna", "refine.optuna", AnalysisError)
+
+WORTH = "refine:worth"
+"""The user attribute of a study that :class:`StopWhenNotWorth` stopped."""
+
+_EXPLOIT = 0.5
+"""Share of further trials that are looked at where the optimum is plausible: what samplers that learn do."""
+
+_ROUNDING = 1e-9  # steps that a bound may lie off its step
+
+
+def review(
+    study: Any,
+    study_name: str | None = None,
+    *,
+    risk: float = 0.05,
+    epsilon: float | Mapping[str, float] | None = None,
+    value: int | None = None,
+    space_filling: bool | None = None,
+) -> Review[Round]:
+    """What a running or finished study teaches and what could be narrowed; it prints itself.
+
+    All ended trials count, also those after an earlier decision, on the whole space that they were suggested in. Nothing is
+    tested on trials that a sampler chose by results.
+
+    Args:
+        study: As ``study_name``, ``value`` and ``space_filling``: see :meth:`refine.Tree.add_study`.
+        study_name: Its name in that storage.
+        risk: As ``epsilon``: see :meth:`refine.Round.propose`.
+        epsilon: Loss that counts as none.
+        value: Number of the objective that alone is the value.
+        space_filling: Whether its trials were drawn without looking at results.
+
+    Raises:
+        AnalysisError: Fewer than ten trials have a value, or as in :meth:`refine.Tree.add_study`.
+
+    Examples:
+        >>> import optuna, refine.optuna
+        >>> study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        >>> study.optimize(lambda t: t.suggest_float("x", -1, 1) ** 2 + t.suggest_int("k", 1, 3), n_trials=30)
+        >>> narrowed = refine.optuna.narrow(study, refine.optuna.review(study), note="only where it is small")
+        >>> narrowed.optimize(lambda t: t.suggest_float("x", -1, 1) ** 2 + t.suggest_int("k", 1, 3), n_trials=5)
+        >>> {t.params["k"] for t in narrowed.trials[30:]}
+        {1}
+    """
+    root = Tree("study", store=":memory:").add_study(
+        study, study_name, value=value, space_filling=space_filling
+    )
+    found = root.propose(risk=risk, epsilon=epsilon)
+    made_of = found.proposal._made_of
+    assert made_of is not None  # it was made just now
+    made_of = replace(made_of, calls=(Action("refine.optuna.narrow", Symbol("study"), Symbol("review")),))
+    return replace(found, proposal=replace(found.proposal, _made_of=made_of))
+
+
+def narrow(
+    study: Any, review: Review[Any] | None = None, *, note: str = "", author: str | None = None
+) -> Any:
+    """The same study with a sampler that follows a decision: its own, asked inside the space decided.
+
+    ``optimize``, ``ask`` and ``trial.suggest_*`` go on as they are; trials keep the distributions that the objective asks for. Choices
+    and values that were decided against are not drawn; what is enqueued runs as it is. The sampler sees the trials that lie
+    inside, as if it began there. The decision is stored in the study's user attributes.
+
+    Args:
+        study: The study, which itself stays as it was.
+        review: What to decide, edited or not; without it the study's last decision holds, such as in another process.
+        note: Why, in your words.
+        author: Who decides; default the user name.
+
+    Raises:
+        ReviewError: The review is about another study, or none is given and nothing was decided.
+    """
+    if review is not None:
+        trials = study.get_trials(deepcopy=False)
+        if not set(review.space) <= {n for t in trials for n in t.distributions}:
+            raise ReviewError(f"the review is about another study than {study.study_name!r}; review that")
+        wider = [n for n, p in review.space.items() if not _contains(review.proposal.old[n], p.grid).all()]
+        if wider:
+            warn(f"{join(wider)}: wider than what the objective suggests, which is followed; widen it there")
+        kind = "edited" if review.edited or review.rejected else "accepted"
+        decision = review._as_decision(kind, check_note(note), check_author(author))
+        study.set_user_attr(f"{DECISION}{len(trials)}", decision.to_json())
+    first, space = _decided(study)
+    if space is None:
+        raise ReviewError(
+            f"nothing was decided on study {study.study_name!r}; give a review",
+            Action("refine.optuna.review", Symbol("study")),
+        )
+    base, narrowed = study.sampler, copy.copy(study)
+    if isinstance(base, optuna.samplers.GridSampler | optuna.samplers.BruteForceSampler):
+        raise ReviewError(
+            f"a {type(base).__name__} runs all of its grid; give study.sampler another one first"
+        )
+    narrowed.sampler = _Inside(base.base if isinstance(base, _Inside) else base, space, first)
+    return narrowed
+
+
+def _decided(study: Any) -> tuple[int, Space | None]:
+    """The number of the first trial after the last decision, and the space decided."""
+    first = max(decided_at(study), default=0)
+    said = study.user_attrs.get(f"{DECISION}{first}")
+    return first, None if said is None else Decision.from_json(said).space
+
+
+class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is known of Optuna's types
+    """Asks a sampler inside a space, and shows it what lies there."""
+
+    def __init__(self, base: Any, space: Space, first: int) -> None:
+        self.base, self._space, self._first = base, space, first
+        self._ended: dict[int, Any] = {}
+
+    def kept(self, name: str, wide: Any) -> Any:
+        """What the decision leaves of a distribution; all where it left nothing."""
+        kept = _kept(wide, self._space[name]) if name in self._space else wide
+        if kept is None:
+            warn(
+                f"{name}: the decision, {self._space[name].describe()}, lies outside what the objective suggests, {wide}, "
+                "and is not followed; review the study again"
+            )
+        return wide if kept is None else kept
+
+    def seen(self, trial: Any) -> Any:
+        """A trial as the sampler sees it, or ``None`` where it lies outside."""
+        if trial.number in self._ended:
+            return self._ended[trial.number]
+        known = trial.distributions
+        seen = trial if all(_holds(self.kept(n, known[n]), v) for n, v in trial.params.items()) else None
+        if seen is not None and trial.number < self._first:
+            seen = copy.copy(trial)
+            # What CMA-ES learnt is in the units of the space that was.
+            noted = trial.system_attrs.items()
+            seen.system_attrs = {n: v for n, v in noted if "cma" not in n.partition(":")[0]}
+        if trial.state.is_finished():
+            self._ended[trial.number] = seen
+        return seen
+
+    def reseed_rng(self) -> None:
+        self.base.reseed_rng()
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        return self.base.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
+        kept = {n: self.kept(n, wide) for n, wide in search_space.items()}
+        kept = {n: k for n, k in kept.items() if type(k) is type(search_space[n]) and not k.single()}
+        drawn = self.base.sample_relative(_Seen(study, self), trial, kept)
+        # What is missing is drawn independently.
+        return {n: v for n, v in drawn.items() if n in kept and _holds(kept[n], v)}
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        kept = self.kept(param_name, param_distribution)
+        if kept.single():
+            return kept.choices[0] if hasattr(kept, "choices") else kept.low
+        return self.base.sample_independent(_Seen(study, self), trial, param_name, kept)
+
+    def before_trial(self, study: Any, trial: Any) -> None:
+        self.base.before_trial(study, trial)
+
+    def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
+        self.base.after_trial(study, trial, state, values)
+
+
+class _Seen(optuna.Study):  # type: ignore[misc]
+    """A study of the trials inside a space, for a sampler."""
+
+    def __init__(self, study: Any, sampler: _Inside) -> None:
+        self.__dict__.update(object.__getattribute__(study, "__dict__"))  # a bracket's study hides it
+        self._whole, self._inside = study, sampler
+
+    def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[Any]:
+        trials = self._whole._get_trials(deepcopy, states, use_cache)
+        return [seen for seen in map(self._inside.seen, trials) if seen is not None]
+
+
+def _kept(wide: Any, parameter: Parameter) -> Any:
+    """What a parameter leaves of a distribution, or ``None``; of a range of which single values were decided a choice."""
+    kinds = optuna.distributions
+    choice = isinstance(wide, kinds.CategoricalDistribution)
+    if choice or not isinstance(parameter, Range):
+        values = wide.choices if choice else [v for v in parameter.grid if wide.low <= v <= wide.high]
+        kept = [v for v, there in zip(values, _contains(parameter, values), strict=True) if there]
+        return kinds.CategoricalDistribution(kept) if kept else None
+    low, high, step = max(wide.low, parameter.low), min(wide.high, parameter.high), wide.step
+    if step is not None:
+        low = round_significant(wide.low + step * math.ceil((low - wide.low) / step - _ROUNDING))
+        high = round_significant(wide.low + step * math.floor((high - wide.low) / step + _ROUNDING))
+    return type(wide)(low, high, log=wide.log, step=step) if low <= high else None
+
+
+def _contains(parameter: Parameter, values: Sequence[Any]) -> Mask:
+    return parameter.contains(np.array([*values, None], dtype=object)[:-1])
+
+
+def _holds(kept: Any, value: Any) -> bool:
+    return value in kept.choices if hasattr(kept, "choices") else bool(kept.low <= value <= kept.high)
+
+
+class StopWhenNotWorth:
+    """A callback of ``study.optimize`` that stops a study of one objective when searching on is not worth it.
+
+    Further trials, half of them where the optimum is plausible, are simulated on the posterior of what was run, as by
+    :meth:`refine.Review.worth`. Two looks in a row must find them not worth it. What the last look found is in the study's user
+    attribute ``refine:worth``.
+
+    Args:
+        every: How many trials lie between two looks; a look takes a fraction of a second.
+        n: How many further trials must be worth it.
+        epsilon: Improvement that counts as none, in units of the objective; default what the trials can tell apart.
+        price: What one trial costs, in units of the objective.
+
+    Raises:
+        DesignError: ``every`` or ``n`` is no whole number >= 1.
+        AnalysisError: ``epsilon`` or ``price`` is no number >= 0.
+    """
+
+    def __init__(
+        self, every: int = 10, *, n: int = 50, epsilon: float | None = None, price: float | None = None
+    ) -> None:
+        check_plan(1, every)
+        check_plan(1, n)
+        self.every, self.n, self.epsilon, self.price = every, n, check_epsilon(epsilon), check_epsilon(price)
+        self._before = CONTINUE
+
+    def __call__(self, study: Any, trial: Any) -> None:
+        """Looks, after every so many trials, and stops the study."""
+        if (trial.number + 1) % self.every:
+            return
+        try:
+            analysis = analysis_of(read_study(study))
+        except AnalysisError:  # too few trials have ended
+            return
+        space = _decided(study)[1] or analysis.space
+        price = math.nan if self.price is None else self.price
+        found = worth_of(analysis, self.epsilon, space, self.n, _EXPLOIT, 0.0, price)
+        if found is None:
+            return
+        study.set_user_attr(WORTH, found.to_json())
+        if CONTINUE not in (found.verdict, self._before):
+            study.stop()
+        self._before = found.verdict
