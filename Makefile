@@ -8,7 +8,7 @@
 # make core   what the core alone can do, without any extra
 # make package  wheel and sdist into dist/, and what checks them
 # make sizes  what an installation takes, into docs/install.md; ten minutes
-# make backends  Keras on JAX without TensorFlow, trackers and dask-jobqueue, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
+# make backends  Keras on JAX without TensorFlow, trackers, polars and dask-jobqueue, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make docs-versions  the pages of this version, beside those of earlier ones, as a commit on the branch gh-pages
 # make page   the review page's script, from frontend/; needs Node
@@ -104,7 +104,7 @@ backends:
 # The newest of everything, on the newest Python, but for TensorFlow.
 $(ELSEWHERE)/.ready: pyproject.toml Makefile | $(READY)
 	$(UV) venv --quiet --clear --python $(NEWEST) $(ELSEWHERE)
-	$(UV) pip install --quiet --python $(ELSEWHERE)/bin/python --editable '.[$(WITHOUT_TENSORFLOW)]' --group test keras $(BACKENDS) dask-jobqueue mlflow tensorboard trackio wandb ConfigSpace keras-tuner 'ray[tune]'
+	$(UV) pip install --quiet --python $(ELSEWHERE)/bin/python --editable '.[$(WITHOUT_TENSORFLOW)]' --group test keras $(BACKENDS) dask-jobqueue mlflow tensorboard trackio wandb ConfigSpace keras-tuner polars 'ray[tune]'
 	touch $@
 
 # The oldest that is allowed, on this Python.

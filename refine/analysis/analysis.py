@@ -39,7 +39,6 @@ from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.trials.frame import (
     barred_rows,
-    check_frame,
     degenerate_rows,
     infeasible_rows,
     may_be_best,
@@ -50,7 +49,7 @@ from refine.trials.goal import check_direction, sign_of
 from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
 from refine.trials.trial import AUDITS, EXCLUDED, FAILED, STATES
 from refine.utils.action import Action
-from refine.utils.arrays import Bools, Floats, order_of, row_codes
+from refine.utils.arrays import Bools, Floats, as_pandas, order_of, row_codes
 from refine.utils.display import Shown
 from refine.utils.format import join, plural
 from refine.utils.keywords import helped
@@ -59,6 +58,7 @@ from refine.utils.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
+    from narwhals.stable.v2.typing import IntoFrame
 
 
 LEAST = 10
@@ -286,7 +286,7 @@ class Analysis(Shown):
 @helped
 def analyze(
     space: Space | Mapping[str, Any],
-    frame: pd.DataFrame,
+    frame: IntoFrame,
     value: str = "value",
     direction: str = "maximize",
     seed: int = 0,
@@ -344,7 +344,7 @@ def analyze(
         30
     """
     check_direction(direction)
-    check_frame(frame)
+    frame = as_pandas(frame, AnalysisError)
     seed = check_seed(seed, 0)
     space = space if isinstance(space, Space) else Space(space)
     if value not in frame.columns:

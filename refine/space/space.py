@@ -16,11 +16,13 @@ from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import Reference, decode, digest, encode, freeze, label, value_key
 from refine.space.parameters import Mask, Parameter, number_of
 from refine.space.parsing import parameter_from_json, parse, parse_talos
+from refine.utils.arrays import as_pandas
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
 
 if TYPE_CHECKING:
     import pandas as pd
+    from narwhals.stable.v2.typing import IntoFrame
 
 RESERVED = ("state", "value", "seconds", "seed", "cell", "origin")
 """Column names of the table of trials; no parameter or metric may use them."""
@@ -355,17 +357,13 @@ class Space(Shown, Mapping[str, Parameter]):
                 mask &= constraint(columns, there)
         return mask
 
-    def contains(self, frame: pd.DataFrame) -> Mask:
+    def contains(self, frame: IntoFrame) -> Mask:
         """Which rows of a table, (rows,), lie inside: bounds and choices, whether or not on a level, then the constraints.
 
         Of a parameter with a condition only rows count that meet it, and its column may be missing where none does. SpaceError
         where another one has no column, or it is no table.
         """
-        if not hasattr(frame, "columns"):
-            raise SpaceError(
-                f"contains needs a table, one row per configuration, got {type(frame).__name__}; of one configuration "
-                "pd.DataFrame([configuration])"
-            )
+        frame = as_pandas(frame, SpaceError)
         missing = [n for n in self if n not in frame.columns and n not in self.conditions]
         if missing:
             raise SpaceError(f"the table needs a column for every parameter, missing: {', '.join(missing)}")

@@ -28,17 +28,6 @@ if TYPE_CHECKING:
 _SHOWN = ("state", "seconds", "seed", "cell", "origin")
 
 
-def check_frame(frame: Any) -> None:
-    """Raises AnalysisError unless it is a table."""
-    import pandas as pd
-
-    if not isinstance(frame, pd.DataFrame):
-        raise AnalysisError(
-            f"a frame must be a pandas DataFrame, one row per run, got {type(frame).__name__}; "
-            "pd.DataFrame(rows) or pd.read_csv(path) makes one"
-        )
-
-
 class Records(NamedTuple):
     """Trials as columns, as a store reads them: fast where there are hundreds of thousands."""
 

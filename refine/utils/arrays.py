@@ -1,9 +1,17 @@
-"""Arrays: by the kind of what they hold, for annotations, and rows of them in order."""
+"""Arrays: by the kind of what they hold, for annotations, and rows of them in order; and tables of any library as those of pandas."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
+
+from refine.errors import RefineError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from narwhals.stable.v2.typing import IntoFrame
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -45,3 +53,40 @@ def order_of(X: Floats, y: Floats) -> Ints:
         y: (n,) values.
     """
     return np.asarray(np.lexsort((row_codes(X[:, ::-1]), y)), dtype=np.int64)
+
+
+def as_pandas(frame: IntoFrame, kind: type[RefineError]) -> pd.DataFrame:
+    """A table of pandas, or of any library that narwhals reads, lazy ones too, as one of pandas.
+
+    What is missing is NaN among numbers, else ``None``; a decimal is a float.
+
+    Args:
+        frame: The table.
+        kind: The error.
+
+    Raises:
+        RefineError: It is no table, or two of its columns have one name; of the kind given.
+    """
+    import pandas as pd
+
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    import narwhals.stable.v2 as nw
+
+    try:
+        read = nw.from_native(frame)
+        read = read.collect() if isinstance(read, nw.LazyFrame) else read
+        columns = [
+            column.cast(nw.Float64) if column.dtype == nw.Decimal else column
+            for column in read.iter_columns()
+        ]
+    except nw.exceptions.DuplicateError:
+        raise kind(
+            "columns of a frame must differ in name, but two are called the same; rename one"
+        ) from None
+    except TypeError:
+        raise kind(
+            f"a frame must be a table of pandas, polars, Arrow or what else narwhals reads, one row per run, got "
+            f"{type(frame).__name__}; pd.DataFrame(rows) or pd.read_csv(path) makes one"
+        ) from None
+    return pd.DataFrame({c.name: c.to_numpy() if c.dtype.is_numeric() else c.to_list() for c in columns})

@@ -204,6 +204,10 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
+SCHEMA = 1
+"""Version of what :meth:`Shown.to_dict` gives: raised where a key goes or means something else, not where one is added."""
+
+
 class Shown:
     """Something that people look at: ``print`` gives text, a notebook shows HTML, rich prints colours."""
 
@@ -214,8 +218,8 @@ class Shown:
         return page_maker(type(self))(self)  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:
-        """The result for programs: its numbers as JSON has them, and its page."""
-        return {**self._data(), "page": self.page().to_dict()}
+        """The result for programs: the version of its schema, its numbers as JSON has them, and its page."""
+        return {"schema": SCHEMA, **self._data(), "page": self.page().to_dict()}
 
     def _data(self) -> dict[str, Any]:
         from refine.utils.plain import plain

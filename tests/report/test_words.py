@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import pkgutil
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
+import refine
 from refine.errors import AnalysisError
 from refine.report.markdown.rendering import rendered
 from refine.review.next_step import accept_action
-from refine.utils.display import to_text
+from refine.run.holdout import HoldoutResult
+from refine.ui.guide import Guided
+from refine.utils.display import Shown, to_text
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -86,6 +91,20 @@ def test_one_number_for_one_thing(shown):
     assert checks["worth"].values["epsilon"] == pytest.approx(review.proposal.claim.epsilon)
     widened = any(c.kind == "widen" for c in review.proposal.changes)
     assert not (widened and checks["edges"].verdict == "pass")
+
+
+def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study, tmp_path):
+    listed = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    named = {pkgutil.resolve_name(name) for name in re.findall(r"`(refine\.[\w.]+)`", listed)}
+    kinds_left = {kind for kind in named if isinstance(kind, type) and issubclass(kind, Shown)}
+    found, copy = study.rounds[-1], refine.Tree("copy", store=tmp_path / "copy.db")
+    review = found.propose(keep=False)
+    results = [*words.glances(study, found).values(), found, found.space, review.proposal, review.worth()]
+    for result in (*results, review.rehearse(2), found.replay(sample=1), copy.merge(study)):
+        data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+        assert data.keys() > {"schema", "page"}, result
+        kinds_left.discard(type(result))
+    assert kinds_left == {Guided, HoldoutResult}  # which have tests of their own
 
 
 def test_reports_are_short_before_their_folds(study, tmp_path):

@@ -26,18 +26,19 @@ from refine.space.parameters import Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space, configuration_key, encode_configuration
 from refine.store.rows import Part
 from refine.store.validity import MOST_SECONDS
-from refine.trials.frame import check_frame
 from refine.trials.round_record import Node
 from refine.trials.trial import DEGENERATE, ORIGINS, STATES
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Floats, as_pandas
+from refine.utils.extras import is_there
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
     import pandas as pd
+    from narwhals.stable.v2.typing import IntoFrame
 
 
 def runs_of(
-    frame: pd.DataFrame,
+    frame: IntoFrame,
     space: Space | None,
     parameters: Sequence[str] | None,
     value: str,
@@ -50,8 +51,7 @@ def runs_of(
         AnalysisError: A column is missing or holds something else than it should.
         SpaceError: A value lies outside the space, or no space can be inferred.
     """
-    check_frame(frame)
-    frame = frame.rename(columns=str).reset_index(drop=True)
+    frame = as_pandas(frame, AnalysisError).rename(columns=str).reset_index(drop=True)
     columns = list(frame.columns)
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
         raise AnalysisError(f"columns must differ in name, got {twice[0]!r} twice; rename one")
@@ -123,18 +123,19 @@ def _parameter_names(frame: pd.DataFrame, parameters: Sequence[str] | None, valu
 
 
 def read_table(path: Any, **options: Any) -> pd.DataFrame:
-    """The table of a CSV file, or by its name of a ``.tsv`` or of ``.jsonl``, read with options of pandas.
+    """The table of a CSV file, or by its name of a ``.tsv``, ``.jsonl`` or ``.parquet``, read with options of pandas.
 
     Raises:
-        AnalysisError: It is no such file, or two of its columns have one title.
+        AnalysisError: It is no such file, two of its columns have one title, or nothing here reads Parquet.
     """
     import pandas as pd
 
     kind = Path(str(path)).suffix.lower()
-    what = {".tsv": "table with tabs between columns", ".jsonl": "file of one JSON object a line"}.get(
-        kind, "table with commas between columns"
-    )
+    whats = {".tsv": "table with tabs between columns", ".jsonl": "file of one JSON object a line"}
+    what = {**whats, ".parquet": "Parquet file"}.get(kind, "table with commas between columns")
     try:
+        if kind == ".parquet":
+            return _parquet(path)
         if kind == ".jsonl":
             lines = Path(path).read_text("utf-8").splitlines()
             return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
@@ -156,6 +157,16 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
             f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
         )
     return frame
+
+
+def _parquet(path: Any) -> pd.DataFrame:
+    import narwhals.stable.v2 as nw
+
+    backend: Any = "pyarrow" if is_there("pyarrow") else "polars"
+    if not is_there(backend):
+        raise AnalysisError(f"{path}: Parquet needs pyarrow, which is not installed: pip install pyarrow")
+    frame = as_pandas(nw.read_parquet(path, backend=backend).to_native(), AnalysisError)
+    return frame.filter(regex="^(?!__index_level_)")  # without row numbers of pandas
 
 
 def _values_of(space: Space, frame: pd.DataFrame) -> list[dict[str, Any]]:

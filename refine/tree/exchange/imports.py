@@ -26,12 +26,12 @@ from refine.trials.metric_constraint import SECONDS, metric_constraints
 
 if TYPE_CHECKING:
     import optuna
-    import pandas as pd
+    from narwhals.stable.v2.typing import IntoFrame
 
 
 def add_frame(
     self: TreeRecord,
-    frame: pd.DataFrame,
+    frame: IntoFrame,
     space: Space | Mapping[str, Any] | None = None,
     *,
     parameters: Sequence[str] | None = None,
@@ -50,7 +50,7 @@ def add_frame(
     on the objective given here; without one, on the one that the first of them is run with.
 
     Args:
-        frame: One row per run: parameters and metrics; optionally ``state`` (default: complete, or diverged where
+        frame: One row per run, of pandas, polars, Arrow or what else narwhals reads: parameters and metrics; optionally ``state`` (default: complete, or diverged where
             the value is NaN or infinite), ``seconds``, ``seed``, ``origin`` and ``error``. A missing value of a parameter says
             that the run had none: it counts as not read. Other columns of numbers become metrics, of texts nothing.
         space: What the rows lie in; default inferred: see :func:`refine.analysis.finished_runs.infer_space`. Where one parameter

@@ -45,7 +45,7 @@ def import_(
         str,
         Argument(
             metavar="SOURCE",
-            help="CSV file with one row per run, or URL of an Optuna storage.",
+            help="CSV or Parquet file with one row per run, or URL of an Optuna storage.",
         ),
     ],
     store: StoreArgument,
@@ -71,7 +71,7 @@ def import_(
     ] = None,
     note: NoteOption = "",
 ) -> None:
-    """Add finished runs of a CSV file or of an Optuna study as a root round."""
+    """Add finished runs of a CSV or Parquet file, or of an Optuna study, as a root round."""
     import refine
     from refine.tree.exchange.dataframe import read_table
 
@@ -84,7 +84,7 @@ def import_(
     }
     for option, given in meant.items() if optuna else [("--study", study)]:
         if given is not None:
-            what, whose = ("tables", "an Optuna study") if optuna else ("Optuna", "a CSV file")
+            what, whose = ("tables", "an Optuna study") if optuna else ("Optuna", "a table")
             raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
     InTree(store=store, name=name)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]

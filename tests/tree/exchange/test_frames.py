@@ -7,6 +7,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, DesignError, ObjectiveError, SpaceError
+from refine.tree.exchange.dataframe import read_table
 
 
 @pytest.mark.slow
@@ -107,13 +108,36 @@ def test_states_seconds_seeds_and_repeats(tree):
         (lambda f: f.assign(acc="high"), "'acc' must be a column of numbers"),
         (lambda f: f.iloc[:0], "at least one row"),
         (lambda f: f.assign(rate=np.inf), "rate: a parameter must be finite"),
-        (lambda f: f.to_dict("list"), "a frame must be a pandas DataFrame"),
+        (lambda f: f.to_dict("list"), "a frame must be a table of pandas, polars"),
     ],
 )
 def test_frames_that_cannot_be_taken_say_why(tree, frame, change, text):
     with pytest.raises(refine.errors.RefineError, match=text):
         tree.add_frame(change(frame), value="acc")
     assert len(tree) == 0
+
+
+def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path):
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    frame = frame.assign(layers=[[8], [8, 8]] * 20, bias=[True, None] * 20)
+    frame.loc[frame["optimizer"] == "SGD", ["units", "optimizer"]] = None  # missing among integers, and texts
+    root, others = tree.add_frame(frame, value="acc"), pl.from_dicts(frame.to_dict("records"))
+    units = pl.col("units").fill_nan(None)
+    others, decimal = (others.with_columns(units.cast(kind)) for kind in (int, pl.Decimal(9, 2)))
+    space = root.space
+    for other in (others, others.lazy(), others.to_arrow(), decimal):
+        assert tree.add_frame(other, value="acc").id == root.id
+        assert space.contains(other).tolist() == space.contains(frame).tolist()
+    for path in (tmp_path / "a.parquet", tmp_path / "b.PARQUET"):
+        others.write_parquet(path)
+        assert tree.add_frame(read_table(path), value="acc").id == root.id
+    assert str(refine.analyze(space, others, value="acc")) == str(refine.analyze(space, frame, value="acc"))
+    twice = pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"])
+    with pytest.raises(AnalysisError, match="columns of a frame must differ in name"):
+        tree.add_frame(twice)
+    (tmp_path / "c.parquet").write_text("a,b")
+    with pytest.raises(AnalysisError, match=r"c.parquet: is no Parquet file"):
+        read_table(tmp_path / "c.parquet")
 
 
 def test_parameters_may_be_named(tree, frame):

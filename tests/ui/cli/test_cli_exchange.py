@@ -61,7 +61,7 @@ def test_import_says_no(csv: Path, tmp_path: Path) -> None:
     assert "is no table" in refused("import", tmp_path / "empty.csv", store, "--tree", "q")
     assert not store.exists()
     into = ("import", csv, store, "--tree", "q")
-    assert "--study is for Optuna, but the source is a CSV file" in refused(*into, "--study", "x")
+    assert "--study is for Optuna, but the source is a table" in refused(*into, "--study", "x")
     assert "did you mean 'loss'" in refused(*into, "--value", "los")
 
 

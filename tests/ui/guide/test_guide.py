@@ -195,7 +195,7 @@ def test_stopping_at_any_question_decides_nothing(walk, store):
         raise KeyboardInterrupt
 
     person.ask = ask
-    assert walk(store, person).script.startswith("import refine\n")
+    assert walk(store, person).to_dict()["script"].startswith("import refine\n")
 
 
 def lucky(p, trial):

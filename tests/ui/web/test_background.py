@@ -104,10 +104,9 @@ def test_a_round_ends_in_order_with_the_server(made, background):
     assert not job["running"]
     assert "stopped by SIGTERM; every finished trial is stored" in job["log"]
     assert 0 < len(found.trials) < 40
+    again = {"objective": lambda p: p["x"], "name": "objectives_here.score"}
     with pytest.warns(RefineWarning, match="another version of the objective's code"):
-        found.run(
-            progress=False, trials=1, objective=lambda p: p["x"], name="objectives_here.score"
-        )  # no lease is left
+        found.run(progress=False, trials=1, **again)  # no lease is left
 
 
 @pytest.mark.nightly
@@ -129,17 +128,13 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
     runnable = background.runnable(script)
     assert not runnable["able"]
     assert "score was defined in a script or notebook; open the page with --objective" in runnable["why"]
-    assert (
-        runnable["command"]
-        == f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
-    )
+    command = f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
+    assert runnable["command"] == command
     program = made(name="command: python train.py {x}")
     assert "open the page with --command" in background.runnable(program)["why"]
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
     elsewhere = made(name="nowhere_to_be_found.score")
-    assert (
-        "There is no module nowhere_to_be_found on the import path" in background.runnable(elsewhere)["why"]
-    )
+    assert "There is no module nowhere_to_be_found on" in background.runnable(elsewhere)["why"]
     with pytest.raises(ReviewError, match="no module nowhere_to_be_found"):
         background.start(elsewhere, "run", {})
     assert background.job() is None
@@ -162,7 +157,6 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
         assert f"with {os.environ.get('PYTHONPATH')}\n" in job["log"]
     assert len(script.trials) == 6
     with refine.Tree("m", store="sqlite://") as in_memory:
-        inside = in_memory.add_round(
-            {"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=2, name="objectives_here.score"
-        )
+        space = {"x": (0.0, 1.0, 5)}
+        inside = in_memory.add_round(space, lambda p: p["x"], n=2, name="objectives_here.score")
         assert "in the memory of another process" in background.runnable(inside)["why"]

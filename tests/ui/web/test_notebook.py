@@ -65,9 +65,8 @@ def test_the_widget_answers_the_front_end(root, monkeypatch):
 def test_without_anywidget_it_says_what_to_do(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
     monkeypatch.delitem(sys.modules, "refine.ui.web.widget", raising=False)
-    with pytest.raises(
-        refine.errors.ReviewError, match=r"show needs anywidget, .*refine-hpo\[notebook\]'; in a browser"
-    ):
+    text = r"show needs anywidget, .*refine-hpo\[notebook\]'; in a browser"
+    with pytest.raises(refine.errors.ReviewError, match=text):
         root.propose().show()
 
 
@@ -79,9 +78,8 @@ def test_a_kernel_shows_it(tmp_path):
 
     cells = [SETUP, "view = root.propose().show()\nview", "print(view.child)"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
     shown = notebook.cells[1].outputs[0].data
     assert "application/vnd.jupyter.widget-view+json" in shown
     state = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]

@@ -36,6 +36,7 @@ DICTIONARY = {
 
 
 SESSION = DOCS / "images" / "review-session.webp"
+DRAWN = "[...document.querySelectorAll('.refine-main > .refine-grid canvas')].every((c) => c.width > 200)"
 
 
 @pytest.fixture
@@ -53,10 +54,7 @@ def found(tmp_path):
 def test_the_page_on_the_document_s_experiment(browser, found, scheme):
     assert len(found.trials) == 1788  # 12 of 1,800 agree on all that was read: runs of the same configuration
     with served(found) as running, visit(browser, running.url, folds=(), color_scheme=scheme) as page:
-        until(
-            page,
-            "[...document.querySelectorAll('.refine-main > .refine-grid canvas')].every((c) => c.width > 200)",
-        )
+        until(page, DRAWN)
         drag(page, "dropout", "lower", -40)  # to 0.1
         settled(page)
         assert page.locator('[data-parameter="dropout"]').get_attribute("data-source") == "edited"
@@ -86,14 +84,10 @@ def test_a_session_is_recorded(browser, found):
     with served(found) as running, visit(browser, running.url, folds=(), color_scheme="light") as page:
 
         def keep(milliseconds):
-            frames.append(
-                (page.screenshot(clip={"x": 0, "y": 0, "width": 1280, "height": 855}), milliseconds)
-            )
+            clip = {"x": 0, "y": 0, "width": 1280, "height": 855}
+            frames.append((page.screenshot(clip=clip), milliseconds))
 
-        until(
-            page,
-            "[...document.querySelectorAll('.refine-main > .refine-grid canvas')].every((c) => c.width > 200)",
-        )
+        until(page, DRAWN)
         keep(1600)
         point(page, '[data-parameter="dropout"] canvas')
         keep(1600)
