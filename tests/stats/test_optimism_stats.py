@@ -207,7 +207,5 @@ def test_what_cannot_be_told():
     assert np.isnan(one.configuration)
     assert one.seed == pytest.approx(np.sqrt(0.5))
     assert np.isnan(VarianceComponents()([], []).seed)
-    with pytest.raises(
-        AnalysisError, match=r"splits: needs one finite value per run and split, shape \(2, s\)"
-    ):
+    with pytest.raises(AnalysisError, match=r"splits: needs one finite value per run and split, shape \(2"):
         VarianceComponents()([1.0, 2.0], [0, 1], [[1.0, 2.0]])

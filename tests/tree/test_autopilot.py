@@ -150,9 +150,7 @@ def test_what_is_no_budget_is_refused_before_anything_runs(tree, budget):
 
 def test_a_first_round_above_the_budget_is_refused(tree):
     first = tree.add_round(SPACE, noisy, n=50)
-    with pytest.raises(
-        DesignError, match=r"budget must be at least the 50 trials of the first round, got 40"
-    ):
+    with pytest.raises(DesignError, match="budget must be at least the 50 trials of the first round, got"):
         refine.autopilot(first, budget=40, progress=False)
 
 

@@ -112,9 +112,7 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
 def test_what_can_not_be_believed_is_refused(tree):
     with pytest.raises(refine.errors.DesignError, match="nothing to exploit but what you believe"):
         tree.add_round(SPACE, objective, n=20, exploit=0.5)
-    with pytest.raises(
-        refine.errors.DesignError, match="design 'tpe' asks for one configuration after the other"
-    ):
+    with pytest.raises(refine.errors.DesignError, match="design 'tpe' asks for one configuration after"):
         tree.add_round(SPACE, objective, n=20, belief=GOOD, design="tpe")
     with pytest.raises(refine.errors.SpaceError, match="belief: lr: near 10 lies outside"):
         tree.add_round(SPACE, objective, n=20, belief={"lr": refine.Near(10, within_factor=2)})

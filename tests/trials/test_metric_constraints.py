@@ -139,9 +139,7 @@ def test_nothing_feasible_says_how_far_it_was(tree):
 
 def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
     found = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
-    with pytest.raises(
-        ObjectiveError, match="'latency <= 4' is about 'latency', .* did you mean 'latency_ms'"
-    ):
+    with pytest.raises(ObjectiveError, match="'latency <= 4' is about 'latency', .* did you mean"):
         found.run(progress=False)
     assert len(found.trials) == 1
     with pytest.raises(SpaceError, match="feasible: with metric constraints this name"):

@@ -44,9 +44,7 @@ def test_its_value_is_stored_with_every_trial(tmp_path, space):
         assert again.analyze(metric="acc").best["value"] == frame["acc"].max()
         with pytest.raises(ObjectiveError, match=r"metric is the function .*balance', which is not at hand"):
             again.run(n=32, objective=objectives.metrics, progress=False)
-        with pytest.raises(
-            ObjectiveError, match="its metric is 'function:.*balance', got 'function:.*missing'"
-        ):
+        with pytest.raises(ObjectiveError, match="its metric is 'function:.*balance', got"):
             again.run(n=32, objective=objectives.metrics, metric=missing, progress=False)
         again.run(n=32, objective=objectives.metrics, metric=balance, progress=False)
         assert len(again.trials.dropna(subset="value")) == 32
@@ -71,9 +69,7 @@ def test_trials_from_before_are_scored_when_it_is_given(tmp_path, space):
 
 def test_a_function_that_cannot_score_a_trial_says_why_and_loses_nothing(tree, space):
     found = tree.add_round(space, objectives.metrics, metric=missing, n=5)
-    with pytest.raises(
-        ObjectiveError, match="must give a number .* but KeyError: 'f1'; this trial has acc, "
-    ):
+    with pytest.raises(ObjectiveError, match="must give a number .* but KeyError: 'f1'; this trial has"):
         found.run(progress=False)
     found = tree.add_round(space, objectives.metrics, metric=balance, n=5).run(progress=False)
     assert len(found.trials) == 5

@@ -186,9 +186,7 @@ def test_few_trials_have_figures_too(tmp_path: Path) -> None:
         found.run(progress=False)
         assert _title(found.plot.best_so_far()) == "Best acc so far"
         assert found.plot.edf().lines
-        with pytest.raises(
-            AnalysisError, match="curves: the best trials reported no loss and no metric by epoch"
-        ):
+        with pytest.raises(AnalysisError, match="curves: the best trials reported no loss and no metric by"):
             found.plot.curves()
         with pytest.raises(AnalysisError, match="needs at least 10 finished space-filling trials"):
             found.plot.correlation()

@@ -128,9 +128,8 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path):
     for other in (others, others.lazy(), others.to_arrow(), decimal):
         assert tree.add_frame(other, value="acc").id == root.id
         assert space.contains(other).tolist() == space.contains(frame).tolist()
-    for path in (tmp_path / "a.parquet", tmp_path / "b.PARQUET"):
-        others.write_parquet(path)
-        assert tree.add_frame(read_table(path), value="acc").id == root.id
+    others.write_parquet(tmp_path / "b.PARQUET")
+    assert tree.add_frame(read_table(tmp_path / "b.PARQUET"), value="acc").id == root.id
     assert str(refine.analyze(space, others, value="acc")) == str(refine.analyze(space, frame, value="acc"))
     twice = pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"])
     with pytest.raises(AnalysisError, match="columns of a frame must differ in name"):
