@@ -103,10 +103,8 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
     written = reproduce(root).replace("from your_script import found as objective", "")
     made = written.replace('"again.db"', '"sqlite://"').replace("round.run()", "")
     exec(made, {"objective": objective})  # it asserts that the ids are equal
-    assert (
-        "belief={'lr': refine.Near(0.001, within_factor=3.0), 'optimizer': {'adam': 0.7}}, exploit=0.25"
-        in made
-    )
+    belief = "{'lr': refine.Near(0.001, within_factor=3.0), 'optimizer': {'adam': 0.7}}"
+    assert f"belief={belief}, exploit=0.25" in made
 
 
 def test_what_can_not_be_believed_is_refused(tree):

@@ -90,9 +90,8 @@ def test_a_tree_finds_its_rounds_by_any_name(tmp_path):
         assert again.name == "question"
     with refine.Tree("other", store=tree.store):
         pass
-    with pytest.raises(
-        NotFoundError, match=r"holds 2 trees \(question, other\); name one: refine.Tree\('other', store=...\)"
-    ):
+    text = r"holds 2 trees \(question, other\); name one: refine.Tree\('other', store=...\)"
+    with pytest.raises(NotFoundError, match=text):
         refine.Tree(store=tree.store)
     with pytest.raises(NotFoundError, match="no such file"):
         refine.Tree(store=tmp_path / "none.db")

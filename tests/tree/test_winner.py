@@ -111,7 +111,6 @@ def test_what_was_not_read_is_no_value_and_no_difference(tmp_path):
     assert (first.unread, first.labels["momentum"]) == (("momentum",), "-")
     assert won.params["momentum"] in (0.0, 0.1, 0.2, 0.3, 0.4)  # it is handed over all the same
     seen = [c for c in won.candidates if c.configuration["optimizer"] == "adam"]
-    assert (
-        len({c.labels["lr"] for c in seen}) == len(seen) > 1
-    )  # equal in all that was read is one configuration
+    # Equal in all that was read is one configuration.
+    assert len({c.labels["lr"] for c in seen}) == len(seen) > 1
     assert all("momentum" not in differing(first, c) for c in seen)

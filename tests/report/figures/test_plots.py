@@ -112,9 +112,8 @@ def test_what_a_style_says_goes_before_the_reports_look(root: refine.Round) -> N
     assert styled.xaxis.label.get_color() == "white"
     assert (styled.xaxis.label.get_fontsize(), plain.xaxis.label.get_fontsize()) == (12, 9)
     assert styled.figure.get_figheight() == pytest.approx(plain.figure.get_figheight() * 12 / 9)
-    assert (
-        styled.title.get_fontfamily() == light.title.get_fontfamily() == ["monospace"]
-    )  # a theme is of colours
+    # A theme is of colours.
+    assert styled.title.get_fontfamily() == light.title.get_fontfamily() == ["monospace"]
     assert [line.get_color() for line in light.lines] == [tone().grey, tone().blue]
     assert to_hex(light.figure.get_facecolor()) == "#ffffff"
     with mpl_style.context("ggplot"), figures.themed(plain=True):
