@@ -27,8 +27,6 @@ from refine.testing.objectives import (
     check_objective,
     findings_of,
 )
-from refine.testing.statistics import StatisticContract
-from refine.testing.stores import StoreContract
 
 if TYPE_CHECKING:
     from refine.testing.keras_fit import Examples, FitComparison, ModelCase, compare_fits
@@ -42,8 +40,6 @@ __all__ = [
     "KerasObjectiveContract",
     "ModelCase",
     "ObjectiveContract",
-    "StatisticContract",
-    "StoreContract",
     "check_objective",
     "compare_fits",
     "findings_of",

@@ -61,16 +61,13 @@ def rates(kind: str, n: int, alike: float = 0.0, known: bool = True) -> dict[str
         made = curves(kind, n, rng, alike)
         count += [flag.seen for flag in CurveCheck()(**made | ({} if known else {"noise": None}))]
     found = dict(zip(FLAGS, count / RUNS, strict=True))
-    label = f"{kind}, {n} epochs, correlation {alike}{'' if known else ', noise unknown'}"
-    print(f"{label:48}" + "".join(f"{share:13.3f}" for share in found.values()))
+    print(f"{kind}, {n} epochs, correlation {alike}, noise {'' if known else 'un'}known: {found}")
     return found
 
 
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_false_alarms_and_power():
-    """Prints how often each flag is raised: pytest -s tests/stats/test_curve_flags.py -k power."""
-    print(f"\n{'':48}" + "".join(f"{name:>13}" for name in FLAGS))
     for n, alike in product(EPOCHS, (0.0, 0.5)):
         most = 0.05 if n > 12 else 0.09
         for kind in ("healthy", "fitting"):

@@ -40,6 +40,16 @@ def test_a_session_reads_back_equal(url, space):
         assert decision.space == child.space
 
 
+def test_two_handles_see_each_other_and_trees_are_apart(url, space):
+    one, other, b = (refine.Tree(name, store=url) for name in "aab")
+    with one, other, b:
+        root = one.add_round(space, objectives.metrics, metric="max:acc", n=4, seed=3)
+        assert [r.id for r in other.rounds] == [root.id]
+        root.run(progress=False)
+        assert len(other[root.id].trials) == 4
+        assert (len(other), len(b)) == (1, 0)
+
+
 def test_large_and_odd_values_survive(url):
     big = refine.Space({f"p{i}": (0.0, 1.0, 5) for i in range(40)})
     with refine.Tree("big", store=url) as tree:

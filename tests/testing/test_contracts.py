@@ -1,4 +1,4 @@
-"""The public contracts over everything that this package brings: designs, stores, executors."""
+"""The public contracts over everything that this package brings: designs, executors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import pytest
 
 from refine.design.space_filling import DESIGNS
-from refine.testing import DesignContract, ExecutorContract, StoreContract
+from refine.testing import DesignContract, ExecutorContract
 
 
 @pytest.mark.parametrize("method", DESIGNS)
@@ -19,16 +19,6 @@ class TestDesigns(DesignContract):
 
     def design(self):
         return DESIGNS[self.method]
-
-
-@pytest.mark.slow
-class TestStores(StoreContract):
-    @pytest.fixture(autouse=True)
-    def _at(self, url):
-        self.place = url
-
-    def url(self):
-        return self.place
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pandas as pd
 import pytest
 
@@ -47,6 +49,9 @@ def test_rounds_and_tables_ask_before_anything_is_written(tmp_path):
             tree.add_frame(frame, value="loss")
         assert not tree.rounds
         assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
+        with pytest.warns(RefineWarning) as said:  # at the line of whoever called the package
+            tree.add_round({"x": (0, 5)}, lambda p: 1.0, metric="val_loss", direction=None, n=3)
+        assert [(w.filename, w.lineno) for w in said] == [(__file__, inspect.currentframe().f_lineno - 1)]
 
 
 def test_a_number_that_a_function_called_error_returns_is_asked_about():
