@@ -14,11 +14,10 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, Weighted, draw, feasible
 from refine.errors import DesignError, ReviewError
-from refine.proposal.posterior import cardinalities_of, known_enough, posterior_of
+from refine.proposal.posterior import known_enough, posterior_of
 from refine.space.belief import Belief
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
-from refine.stats.forest import encode, fit_forest
 from refine.trials.frame import may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
 from refine.utils.arrays import Bools, Floats
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 _CANDIDATES = 4000
 _FEWER = 1000  # where a few probes are drawn with every decision
 _CENTRES = 15
-_LEARNED = 1500
-
+_STARTS, _CLIMBS, _NEAR = 1000, 5, 500
+"""Of the search for what runs next: even draws that it starts from, steps, and neighbours that a step looks at."""
 
 BELIEVED = 0.5
 """Share of a first round that is drawn by a belief, where nothing else is said."""
@@ -101,47 +100,71 @@ def batch_rows(
 ) -> Indices:
     """Cells of a space that run next, before anything is learned again: level numbers, (at most n, parameters).
 
-    Half of them promise the most together: one after the other, each is the candidate by which the best of a joint draw is
-    expected to rise the most above what is known, runs or is chosen by then, where what is known has the noise taken off
-    (Letham et al. 2019, 'Constrained Bayesian optimization with noisy experiments'). The other half has the best
-    posterior means: what lies beside the best tells as well which of them is the best, which noise hides.
+    Every other one promises the most: there the expected improvement on the best mean of what is known is largest, once those
+    that run or are chosen by then have come out as expected. Those between have the best means: what lies beside the best
+    tells as well which of them is the best, which noise hides. Of one goal both are those of Gaussian processes in closed form.
 
-    Candidates are space-filling draws, neighbours of the trials that a forest thinks best, which chance alone did not make
-    look good, and then neighbours of the best among these. Keys of configurations in ``skip`` are passed over; ``running`` are
-    those without a result yet.
+    Space-filling draws and neighbours of the best trials are where the search for such a cell begins; it goes on among the
+    neighbours of the best so far. Keys of configurations in ``skip`` are passed over; ``running`` are those without a result yet.
+
+    Source: Jones, Schonlau and Welch (1998) for expected improvement; Letham et al. (2019), 'Constrained Bayesian optimization with
+    noisy experiments', for taking noise off; Ginsbourger, Le Riche and Carraro (2010) for what is expected of those that run.
     """
-    most = _CANDIDATES if analysis.others else _CANDIDATES // 2
-    rows, positions = _candidates(analysis, space, n, seed, most)
-    if not len(rows):
-        return rows
-    if not analysis.others:
-        ahead = posterior_of(analysis, positions)
-        hopeful, likely = (
-            np.argsort(-of, kind="stable") for of in (ahead.mean + ahead.scores.std(axis=0), ahead.mean)
-        )
-        centres = rows[np.concatenate([hopeful[:_CENTRES], likely[:_CENTRES]])]
-        nearer = _around(space, centres, _CANDIDATES // 2, seed + 1)
-        rows, positions = _placed(analysis, space, [rows[hopeful[: _CANDIDATES // 2]], nearer])
+    start = _candidates(analysis, space, n, seed, _CANDIDATES if analysis.others else _STARTS)
+    seen = set(skip)
 
-    def new(i: np.intp) -> bool:
-        return configuration_key(space.frozen(space.at(rows[i]))) not in skip
+    def new(row: Indices) -> bool:
+        return configuration_key(space.frozen(space.at(row))) not in seen
 
+    if not len(start[0]):
+        return start[0]
     if analysis.others:
-        return rows[_along_front(analysis, positions, n, seed, new)]
-    known = np.unique(np.concatenate([analysis.X, _frame_positions(analysis, running)]), axis=0)
-    posterior = posterior_of(analysis, np.concatenate([positions, known]))
-    scores = posterior.scores[:, : len(rows)]
-    best = posterior.scores[:, len(rows) :].max(axis=1)
-    chosen: list[np.intp] = []
-    while len(chosen) < n - n // 2:
-        gain = np.maximum(scores - best[:, None], 0.0).mean(axis=0)
-        promising = next((i for i in np.argsort(-gain, kind="stable") if not gain[i] > 0 or new(i)), None)
-        if promising is None or not gain[promising] > 0:
-            break  # no draw is better anywhere
-        chosen.append(promising)
-        best = np.maximum(best, scores[:, promising])
-    order = np.argsort(-posterior.mean[: len(rows)], kind="stable")
-    return rows[[*chosen, *islice((i for i in order if i not in chosen and new(i)), n - len(chosen))]]
+        rows, positions = start
+        return rows[_along_front(analysis, positions, n, seed, lambda i: new(rows[i]))]
+    chosen = [start[0][:0]]
+    ahead = _expecting(analysis, _frame_positions(analysis, running))
+    for number in range(n):
+        of = _mean if (len(analysis.y) + number) % 2 else _improvement
+        rows, positions = start
+        for step in range(_CLIMBS):
+            order = np.argsort(-of(ahead, positions), kind="stable")
+            best = rows[order[:_CENTRES]]
+            if step < _CLIMBS - 1:
+                near = _around(space, best, _NEAR, seed + step)
+                rows, positions = _placed(analysis, space, [best, near])
+        row = next((rows[[i]] for i in order if new(rows[i])), rows[:0])
+        seen.update(configuration_key(space.frozen(space.at(r))) for r in row)
+        chosen.append(row)
+        if number + 2 < n:
+            ahead = _expecting(ahead, _positions(analysis, space, row))
+    return np.concatenate(chosen)
+
+
+def _mean(analysis: Analysis, positions: Floats) -> Floats:
+    return posterior_of(analysis, positions, drawn=False).mean
+
+
+def _improvement(analysis: Analysis, positions: Floats) -> Floats:
+    """Logarithm of the expected improvement on the best mean."""
+    from scipy.special import ndtr
+
+    ahead = posterior_of(analysis, positions, drawn=False)
+    z = (ahead.mean - ahead.known_mean.max()) / ahead.sd
+    rise = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) + z * ndtr(z)
+    return np.asarray(np.log(ahead.sd) + np.log(np.maximum(rise, 1e-300)))
+
+
+def _expecting(analysis: Analysis, positions: Floats) -> Analysis:
+    """The same after cells came out as expected, and met constraints as well as others."""
+    if not len(positions):
+        return analysis
+    ahead, feasibility = posterior_of(analysis, positions, drawn=False), analysis.feasibility
+    values = ahead.value(ahead.mean)
+    if feasibility is not None:
+        slack = np.repeat(feasibility.slack.mean(axis=1, keepdims=True), len(values), axis=1)
+        feasibility = feasibility.with_more(values, slack)
+    X, y = np.concatenate([analysis.X, positions]), np.append(analysis.y, values)
+    return replace(analysis, X=X, y=y, feasibility=feasibility)
 
 
 def _along_front(
@@ -149,11 +172,8 @@ def _along_front(
 ) -> list[np.intp]:
     """Of several goals: each is the first new candidate of one draw of the posteriors (Thompson 1933), forests' and processes' alike."""
     posteriors = [posterior_of(goal, positions) for goal in (analysis, *analysis.others)]
-    rng = np.random.default_rng(seed)
-    forest, draws = posteriors[0].forest, len(posteriors[0].scores)
-    smooth = rng.permutation(draws - forest)[: n // 2] + forest
-    chosen: list[np.intp] = []
-    for i in [*smooth, *rng.permutation(forest)[: n - n // 2]]:
+    rng, chosen = np.random.default_rng(seed), list[np.intp]()
+    for i in rng.permutation(len(posteriors[0].scores))[:n]:
         order = _front_first(np.stack([p.scores[i] for p in posteriors], axis=-1), rng)
         chosen += islice((j for j in order if j not in chosen and new(j)), 1)
     return chosen
@@ -170,8 +190,8 @@ def _candidates(
         rows = draw(Uniform(), space, max(1, min(most, feasible(space).low)), seed)
     except DesignError:
         return nothing
-    likely = _likely_trials(analysis, space, cardinalities_of(analysis), seed)
-    return _placed(analysis, space, [rows, _around(space, likely, most // 2, seed)])
+    best = _best_trials(analysis, space, seed)
+    return _placed(analysis, space, [rows, _around(space, best, most // 2, seed)])
 
 
 def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Indices, Floats]:
@@ -182,14 +202,9 @@ def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Ind
     return rows[known], positions[known]
 
 
-def _likely_trials(analysis: Analysis, space: Space, cardinalities: list[int], seed: int) -> Indices:
-    """The cells nearest to the trials of which a forest expects most; at random along parameters that were not analysed."""
-    features = encode(analysis.X, cardinalities)
-    ranks = np.argsort(np.argsort(analysis.y, kind="stable"), kind="stable") / len(analysis.y)
-    thinned = np.argsort(-analysis.y, kind="stable")[:_LEARNED]
-    forest = fit_forest(features[thinned], ranks[thinned], None, 100, seed, leaf=3)
-    expected = forest.predict(features[thinned]).mean(axis=0)
-    best = analysis.X[thinned[np.argsort(-expected, kind="stable")[:_CENTRES]]]
+def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:
+    """The cells nearest to the best trials; at random along parameters that were not analysed."""
+    best = analysis.X[np.argsort(-analysis.y, kind="stable")[:_CENTRES]]
     rows = np.random.default_rng(seed).integers(0, space.radices, size=(len(best), len(space)))
     for k, e in enumerate(analysis.parameters):
         if e.name in space:

@@ -43,11 +43,13 @@ def known_enough(analysis: Analysis) -> bool:
     return read is None or len(np.unique(np.where(read, analysis.X, -1.0), axis=0)) >= _FEWEST
 
 
-def posterior_of(analysis: Analysis, positions: Floats, exact: bool = False) -> stats.Posterior:
+def posterior_of(
+    analysis: Analysis, positions: Floats, exact: bool = False, drawn: bool = True
+) -> stats.Posterior:
     """The posterior over (c, parameters) cells, wherever they lie on the analysed axes.
 
     ``exact`` says whether draws hold what models leave over, if that is a property of the cells: a claim needs it. To choose
-    what runs next it would be chance.
+    what runs next it would be chance; where nothing is to be ``drawn``, there are the process's means and deviations alone.
     """
     exact = exact and analysis.noise.deterministic
     evidence = analysis.parameters
@@ -55,8 +57,9 @@ def posterior_of(analysis: Analysis, positions: Floats, exact: bool = False) -> 
     sizes = cardinalities_of(analysis)
 
     def of(y: Floats, seed: int, prior: tuple[Floats, Floats] | None = None) -> stats.Posterior:
-        drawn = stats.MixedPosterior(seed=seed)(analysis.X, y, positions, sizes, *read, prior, exact=exact)
-        return drawn.up_to(natural_limits(y)[1]) if exact else drawn
+        model = stats.MixedPosterior(seed=seed) if drawn else replace(_AHEAD, seed=seed)
+        found = model(analysis.X, y, positions, sizes, *read, prior, exact=exact)
+        return found.up_to(natural_limits(y)[1]) if exact else found
 
     feasibility, prior = analysis.feasibility, _prior(analysis, positions)
     if feasibility is None:
@@ -77,6 +80,8 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
     at, cells = (held.weight * thought_of(of, found, where) for where in (analysis.X, positions))
     return at, cells
 
+
+_AHEAD = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
 
 _REACH = 0.2
 """Of an axis: optima that are nearer than this on every one lie in one region."""

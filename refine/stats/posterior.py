@@ -61,6 +61,7 @@ class Posterior(NamedTuple):
     values: FloatArray  # (k,) the metric's values there, not decreasing
     slope: float  # rise of the metric per score beyond the best knot
     n: int  # number of different configurations behind it
+    sd: FloatArray = np.zeros(0)  # (c,) deviations of the scores, where nothing was drawn
 
     def value(self, scores: ArrayLike) -> FloatArray:
         """The metric's values at some scores, of any shape."""
@@ -118,8 +119,8 @@ class ScoredTrials(NamedTuple):
     slope: float  # rise of the values per score through the best tenth
 
 
-def scored(X: FloatArray, y: FloatArray, exact: bool = False) -> ScoredTrials:
-    """Normal scores of the values, with every configuration counted once.
+def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = False) -> ScoredTrials:
+    """Normal scores of the values, with every configuration counted once; with ``power``, what a power makes nearly normal.
 
     A configuration's trials share its weight, so that rows given twice change nothing. The very best value counts by
     its rank only: where it lies in units of the metric follows from the best tenth, and one absurd value moves nothing. But where
@@ -136,12 +137,45 @@ def scored(X: FloatArray, y: FloatArray, exact: bool = False) -> ScoredTrials:
     values, which = np.unique(y[rows], return_inverse=True)
     mass = np.bincount(which, weights=weight, minlength=values.size)
     total = float(count.size)
-    knots = ndtri((np.cumsum(mass) - mass / 2.0) / total)
+    knots = (
+        _powered(values, np.asarray(mass, dtype=np.float64))
+        if power
+        else ndtri((np.cumsum(mass) - mass / 2.0) / total)
+    )
     score = np.asarray(np.bincount(group, weights=weight * knots[which]), dtype=np.float64)
     first = rows[np.flatnonzero(new)]
     slope = _top_slope(knots, values, total)
     shown = values if exact else _without_best(knots, values, slope)
     return ScoredTrials(first, score, np.asarray(knots), shown, slope)
+
+
+def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
+    """Different values, of which there are so many, by the power that makes them most nearly normal; mean 0 and deviation 1.
+
+    Source: Yeo and Johnson (2000), 'A new family of power transformations to improve normality or symmetry'.
+    """
+
+    def standard(x: FloatArray) -> FloatArray:
+        off = x - np.average(x, weights=mass)
+        return np.asarray(off / (np.sqrt(np.average(off * off, weights=mass)) or 1.0))
+
+    # In units of what lies above the median: a few absurd values below it must not squeeze the best.
+    middle = values[np.searchsorted(np.cumsum(mass), mass.sum() / 2)]
+    above = values >= middle
+    unit = (
+        np.sqrt(np.average((values[above] - middle) ** 2, weights=mass[above]))
+        or float(np.ptp(values))
+        or 1.0
+    )
+    z, powers = (values - middle) / unit, np.linspace(-2.9, 4.9, 40)[:, None]
+    up, down = np.log1p(np.maximum(z, 0.0)), np.log1p(np.maximum(-z, 0.0))
+    raised = np.expm1(powers * up) / powers - np.expm1((2 - powers) * down) / (2 - powers)
+    spread = np.array(
+        [np.sqrt(np.average((t - np.average(t, weights=mass)) ** 2, weights=mass)) for t in raised]
+    )
+    likelihood = (powers[:, 0] - 1) * np.average(up - down, weights=mass) - np.log(spread + 1e-12)
+    # Where a power tells values apart no more, they are a little apart all the same.
+    return standard(raised[np.argmax(likelihood)]) + 1e-6 * np.arange(values.size)
 
 
 def _top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
@@ -272,11 +306,15 @@ class MixedPosterior:
     features: int = 1000  # random features of a prior draw
     # what draws leave over where values have no noise
     frozen: FrozenResiduals = field(default_factory=FrozenResiduals)
+    # scores by a power of the values, which keeps how far apart the best are, in place of ranks
+    power: bool = False
     seed: int = 0  # of everything random
 
     def __post_init__(self) -> None:
-        if self.forest_draws + self.process_draws < 2:
-            raise AnalysisError("forest_draws and process_draws: at least 2 draws are needed together")
+        if self.forest_draws + self.process_draws == 1:
+            raise AnalysisError(
+                "forest_draws and process_draws: at least 2 draws are needed together, or 0 for the process's means and deviations alone"
+            )
         check_count(self.trees, "trees", self.members)
 
     def __call__(
@@ -316,7 +354,7 @@ class MixedPosterior:
             )
         seen = read_mask(read, table.shape)
         keyed = np.concatenate([table, seen], axis=1) if read is not None else table
-        known = scored(keyed, values, exact)
+        known = scored(keyed, values, exact, self.power)
         m = known.rows.size
         if m < 5:
             raise AnalysisError(
@@ -337,13 +375,13 @@ class MixedPosterior:
             same_length(cells.shape[0], thought_cells.size)
             thought = before[at]
             score = score - thought
-        trees = 0 if exact else self.forest_draws
+        trees, sd = 0 if exact else self.forest_draws, np.zeros(0)
         parts: list[tuple[Float32Array, FloatArray, FloatArray]] = []
         if trees:
             parts.append(self._forest(features.table, score, weights, cell_features.table, rng))
-        if exact or self.process_draws:
+        if exact or self.process_draws or not trees:
             paths = self.process_draws + self.forest_draws - trees
-            drawn, left = self._process(features, score, cell_features, paths, rng)
+            drawn, left, sd = self._process(features, score, cell_features, paths, rng)
             if exact:
                 drawn = (self.frozen(drawn[0], left, np.random.default_rng(self.seed)), *drawn[1:])
             parts.append(drawn)
@@ -357,7 +395,7 @@ class MixedPosterior:
             ran, which = _same_rows(of_cells, keyed[known.rows])
             scores[:, ran] = known.score[which].astype(np.float32)
             mean[ran], known_mean = known.score[which], known.score[rows]
-        return Posterior(scores, trees, mean, at, known_mean, known.knots, known.values, known.slope, m)
+        return Posterior(scores, trees, mean, at, known_mean, known.knots, known.values, known.slope, m, sd)
 
     def _forest(
         self,
@@ -397,8 +435,8 @@ class MixedPosterior:
 
     def _process(
         self, features: Kernel, score: FloatArray, cells: Kernel, draws: int, rng: np.random.Generator
-    ) -> tuple[tuple[Float32Array, FloatArray, FloatArray], LeftOut]:
-        from scipy.linalg import cho_factor, cho_solve
+    ) -> tuple[tuple[Float32Array, FloatArray, FloatArray], LeftOut, FloatArray]:
+        from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
         rows = np.arange(score.size)
         if score.size > self.process_rows:
@@ -414,6 +452,7 @@ class MixedPosterior:
         parts, mean, own = [], np.zeros(len(cells.table)), np.zeros(score.size)
         expected, variance = np.zeros((len(sets), rows.size)), np.zeros(rows.size)
         near = np.zeros((len(cells.table), rows.size))
+        square = np.zeros(0 if draws else len(cells.table))  # means of squares
         for k, (parameters, paths) in enumerate(zip(sets, share, strict=True)):
             everywhere = features.scaled(parameters.lengths)
             x, c = everywhere[rows], cells.scaled(parameters.lengths)
@@ -422,8 +461,14 @@ class MixedPosterior:
             across = parameters.covariance(c, x)
             centre = float(score[rows].mean())
             solved = cho_solve(factor, score[rows] - centre)
-            mean += (centre + across @ solved) / len(sets)
+            expects = centre + across @ solved
+            mean += expects / len(sets)
             own += (centre + parameters.covariance(everywhere, x) @ solved) / len(sets)
+            if not draws:
+                told = solve_triangular(factor[0], across.T, lower=True, check_finite=False)
+                rest = np.maximum(parameters.variance - np.sum(told * told, axis=0), 0.0)
+                square += (rest + expects**2) / len(sets)
+                continue
             # Rasmussen and Williams (2006), section 5.4.2: what is predicted of a row without it.
             alone = 1.0 / np.diag(cho_solve(factor, np.eye(len(x))))
             expected[k] = score[rows] - solved * alone
@@ -441,8 +486,11 @@ class MixedPosterior:
             wave = np.cos((c @ omega + phase).astype(np.float32))
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
+        if not draws:
+            nothing = np.zeros((0, len(mean)), dtype=np.float32), mean, own
+            return nothing, LeftOut(*(np.zeros(0),) * 3, near), np.sqrt(np.maximum(square - mean**2, 1e-12))
         left = LeftOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
-        return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own), left
+        return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own), left, square
 
 
 _FITTED: dict[tuple[Any, ...], tuple[Any, Any]] = {}
@@ -526,12 +574,13 @@ def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: Boo
     """
     if not slacks:
         return posterior
+    floor = float(posterior.knots[0])
     allowed = np.ones(posterior.scores.shape, dtype=np.bool_)
     for slack in slacks:
-        allowed &= _met(slack)
-    worst = np.float32(min(float(posterior.scores.min()), float(posterior.knots[0])) - 1.0)
-    share = allowed.mean(axis=0)
-    floor = float(posterior.knots[0])
+        allowed &= slack.scores >= _bound(slack)
+    worst = np.float32(posterior.scores.min(initial=np.float32(floor)) - 1.0)
+    # Without draws a normal deviation tells how often each is met.
+    share = allowed.mean(axis=0) if len(allowed) else _chance(slacks)
     return posterior._replace(
         scores=np.where(allowed, posterior.scores, worst),
         mean=share * posterior.mean + (1.0 - share) * floor,
@@ -539,15 +588,19 @@ def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: Boo
     )
 
 
-def _met(slack: Posterior) -> BoolArray:
-    """(draws, candidates) where the drawn slack is 0 or more."""
+def _chance(slacks: Sequence[Posterior]) -> FloatArray:
+    """(candidates,) probability that every slack is 0 or more, by means and deviations."""
+    from scipy.special import ndtr
+
+    return np.asarray(np.prod([ndtr((slack.mean - _bound(slack)) / slack.sd) for slack in slacks], axis=0))
+
+
+def _bound(slack: Posterior) -> float:
+    """The score from which on a slack is 0 or more."""
     # Scores rise with slack: the bound lies between the largest broken one seen and the smallest met one.
-    bound = float(np.interp(0.0, slack.values, slack.knots))
     if slack.values[0] >= 0.0:
-        bound = -np.inf
-    elif slack.values[-1] < 0.0:
-        bound = np.inf
-    return np.asarray(slack.scores >= bound)
+        return -np.inf
+    return np.inf if slack.values[-1] < 0.0 else float(np.interp(0.0, slack.values, slack.knots))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ def autopilot(
     What to hand over then is :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so many is a lucky one.
     Decisions are stored as a person's are, by the author ``"autopilot"``.
 
-    With ``budget`` one more round spends it, on the space as it is: all its trials are exploit trials, learned from two at
-    a time or, with more ``workers``, as many as run at once. Start from a round of ten trials. Of 60 trials and more, where noise is
+    With ``budget`` one more round spends it, on the space as it is: all its trials are exploit trials, each learned from
+    all before it or, with more ``workers``, as many together as run at once. Start from a round of ten trials. Of 60 trials and more, where noise is
     large, the last 15 % are a race of the plausible winners (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide. Called again,
     it goes on: after an interruption, or with a larger budget. ``propose()`` of that round says which part of the space can go.
 

@@ -1,4 +1,4 @@
-"""The exploit trials of a child: chosen while it runs, batch after batch, from all that is known by then."""
+"""The exploit trials of a child: chosen while it runs, as many together as run at a time, from all that is known by then."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from refine.trials.frame import configuration_table
 from refine.trials.round_record import Beside, beside_of
 from refine.trials.rows import Rows
 
-LEAST = 2
-"""Trials that are chosen together, at least; where more run at a time, as many."""
-
 
 def learner(of: RoundRecord, workers: int) -> Learn:
     """What chooses the next exploit trials of a child, and stores them before they run.
@@ -30,7 +27,7 @@ def learner(of: RoundRecord, workers: int) -> Learn:
     def learn() -> list[Beside]:
         store, stored = of.context.store, of._stored
         planned = store.beside(stored.pk)
-        n = min(max(LEAST, workers), stored.off_design(planned) - len(planned))
+        n = min(workers, stored.off_design(planned) - len(planned))
         if n < 1:
             return []
         if not before:
