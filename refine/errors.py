@@ -70,8 +70,8 @@ class Hinted(Exception):  # warnings derive from it as well
 
     def spelled(self, spell: Callable[[Any], str] = str) -> str:
         """The message, with its actions spelled by a function; by default as Python's calls."""
-        parts = [str(self.args[0]), *([" or ".join(map(spell, self.actions))] if self.actions else [])]
-        return shown(": ".join(parts))
+        actions = " or ".join(filter(None, map(spell, self.actions)))
+        return shown(": ".join(filter(None, (str(self.args[0]), actions))))
 
     def __str__(self) -> str:
         return self.spelled()

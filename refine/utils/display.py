@@ -11,8 +11,8 @@ import html
 import io
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.errors import AnalysisError, did_you_mean, shown
@@ -268,6 +268,17 @@ class Opened(Shown):
 
     def page(self) -> Page:  # noqa: D102
         return self._page
+
+
+def respelled(part: Any, spell: Callable[[Action], str]) -> Any:
+    """Part of a page, its calls as texts that a function spells; where that is none, there is no call."""
+    if isinstance(part, Action):
+        return spell(part) or None
+    if isinstance(part, Cell):
+        return part._replace(call=respelled(part.call, spell))
+    if isinstance(part, Text | Facts | Items):
+        return replace(part, **{f.name: respelled(getattr(part, f.name), spell) for f in fields(part)})
+    return tuple(respelled(each, spell) for each in part) if isinstance(part, tuple) else part
 
 
 def to_text(page: Page, width: int | None = None) -> str:

@@ -99,14 +99,11 @@ def test_a_public_name_of_another_object_is_passed_over(lookalike, monkeypatch):
 @pytest.mark.parametrize(
     ("target", "path"),
     [
-        (math.log, "math.log"),
-        (int, "builtins.int"),
-        (np.tanh, "numpy.tanh"),
-        (Outer.Inner, f"{__name__}:Outer.Inner"),
-        (Outer.method, f"{__name__}:Outer.method"),
+        (math.log, "math.log"), (int, "builtins.int"), (np.tanh, "numpy.tanh"),
+        (Outer.Inner, f"{__name__}:Outer.Inner"), (Outer.method, f"{__name__}:Outer.method"),
         (at_top, f"{__name__}.at_top"),
     ],
-)
+)  # fmt: skip
 def test_paths_lead_back(target, path):
     assert refer(target).path == path
     assert Reference(path).resolve() is target

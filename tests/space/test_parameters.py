@@ -193,13 +193,11 @@ def test_share_kept_is_measured_on_the_declared_scale(old, new, share):
 @pytest.mark.parametrize(
     ("written", "levels"),
     [
-        ((0.5, 5, 10), tuple(np.arange(0.5, 5, 0.45).round(12))),
-        ((0, 3, 10), (0, 1, 2)),
-        ((0, 10, 1), (0,)),
-        ([3, 4], (3, 4)),
+        ((0.5, 5, 10), tuple(np.arange(0.5, 5, 0.45).round(12))), ((0, 3, 10), (0, 1, 2)),
+        ((0, 10, 1), (0,)), ([3, 4], (3, 4)),
         (150, (150,)),
     ],
-)
+)  # fmt: skip
 def test_talos_leaves_out_the_upper_end(written, levels):
     found = parse_talos(written)
     assert found.grid == levels

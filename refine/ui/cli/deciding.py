@@ -333,6 +333,14 @@ def mcp(
     may_accept: Annotated[
         bool, Option("--may-accept", help="Whether it may decide; without it, it suggests.")
     ] = False,
+    share: Annotated[
+        float,
+        Option(
+            min=0,
+            max=1,
+            help="How much of the budget, and of a round, may be configurations that it chooses.",
+        ),
+    ] = 0.3,
     http: Annotated[
         int | None,
         Option(
@@ -345,14 +353,14 @@ def mcp(
 ) -> None:
     """Serve the tree to an assistant by the Model Context Protocol, on standard input and output or on loopback HTTP.
 
-    It looks, suggests edits with a reason, and runs planned trials within the budget. Accepting stays with a person.
+    It looks, suggests edits with a reason, and runs trials within the budget, some of its own choice. Accepting stays with a person.
     """
     from refine.ui.assistant import Assistant
     from refine.ui.mcp import HttpServer, server_of
 
     with at.tree():
         pass  # what can't be opened is said before anything is served
-    made = Assistant(at.tree, agent, budget, may_accept, called.on)
+    made = Assistant(at.tree, agent, budget, may_accept, share, called.on)
     if http is None:
         server_of(made).run("stdio")
         return

@@ -25,7 +25,7 @@ from refine.errors import Hinted, ObjectiveError, RefineError, RefineWarning, sh
 from refine.ui.cli.completion import complete_rounds, complete_trees
 from refine.ui.cli.spelling import OBJECTIVE, ROUND, STORE, TREE, forget, in_shell, remember
 from refine.utils.action import Action
-from refine.utils.display import Cell, Facts, Items, Page, Shown, Text, to_rich, to_text
+from refine.utils.display import Page, Shown, respelled, to_rich, to_text
 from refine.utils.objects import found_object, is_import_path, is_installed, named_object
 
 if TYPE_CHECKING:
@@ -354,25 +354,14 @@ def show(page: Page, *calls: Action | str) -> None:
     """Prints a page, in colours at a terminal, with what one would type in place of what one would call."""
     from rich.console import Console
 
-    commands = tuple(text for text in _in_shell(calls or page.calls) if text.startswith("refine "))
-    page = replace(page, blocks=_in_shell(page.blocks), calls=commands, folds=())
+    commands = tuple(text for text in respelled(calls or page.calls, in_shell) if text.startswith("refine "))
+    page = replace(page, blocks=respelled(page.blocks, in_shell), calls=commands, folds=())
     # Values come from people and objectives: nothing in them is markup.
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         console.print(to_rich(page), crop=False)  # a command is never cut
     else:
         say(to_text(page))
-
-
-def _in_shell(part: Any) -> Any:
-    """Part of a page, its calls as commands."""
-    if isinstance(part, Action):
-        return in_shell(part)
-    if isinstance(part, Cell):
-        return part._replace(call=_in_shell(part.call))
-    if isinstance(part, Text | Facts | Items):
-        return replace(part, **{f.name: _in_shell(getattr(part, f.name)) for f in fields(part)})
-    return tuple(map(_in_shell, part)) if isinstance(part, tuple) else part
 
 
 def put_json(data: Any) -> None:

@@ -200,9 +200,7 @@ def test_a_server_that_is_not_there_keeps_its_password_to_itself() -> None:
 def test_which_tree(made: Made) -> None:
     wrong = refused("tree", made.store, "--tree", "friut")
     assert wrong == f"store sqlite:///{made.store}: no tree 'friut'; known: [bold]fruit"
-    assert refused("tree", made.both) == (
-        f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'"
-    )
+    assert refused("tree", made.both) == (f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'")  # fmt: skip
     assert good("tree", made.both, "-t", "later").startswith("later\n")
 
 

@@ -95,22 +95,15 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
     assert "about 3 new seeds of each would decide" in first.stdout
     assert "next:" not in first.stdout
     with log.open("a") as more:
-        for commit, value in (
-            ("0640555", 0.9935),
-            ("a1b2c3d", 0.9975),
-            ("0640555", 0.9931),
-            ("0640555", 0.9934),
-        ):
-            more.write(f"{commit}\t{value}\t44.0\tdiscard\tagain\n")
+        for row in ("0640555 0.9935", "a1b2c3d 0.9975", "0640555 0.9931", "0640555 0.9934"):
+            more.write(f"{row} 44.0 discard again\n".replace(" ", "\t"))
     told = run(*asked, "--b", "a1b2c3d", "--json")
     data = json.loads(told.stdout)
     assert (told.exit_code, data["verdict"], data["noise_source"]) == (0, "KEEP", "replicates")
     assert (data["a"]["configuration"], len(data["a"]["new_seeds"])) == ({"commit": "0640555"}, 3)
     assert run(*asked[:-1], "1e10567", "--b", "f6g7h8i").exit_code == 3
-    assert (
-        len(json.loads(run(*asked, "--a", "e5f6g7h", "--b", "a1b2c3d", "--json").stdout)["a"]["new_seeds"])
-        == 4
-    )
+    alike = json.loads(run(*asked, "--a", "e5f6g7h", "--b", "a1b2c3d", "--json").stdout)
+    assert len(alike["a"]["new_seeds"]) == 4
     head, *rows = [row.split("\t") for row in log.read_text().splitlines()]
     rows = [{**dict(zip(head, row, strict=True)), "lr": {"x": 1}} for row in rows]
     lines = tmp_path / "runs.jsonl"
