@@ -104,7 +104,7 @@ backends:
 # The newest of everything, on the newest Python, but for TensorFlow.
 $(ELSEWHERE)/.ready: pyproject.toml Makefile | $(READY)
 	$(UV) venv --quiet --clear --python $(NEWEST) $(ELSEWHERE)
-	$(UV) pip install --quiet --python $(ELSEWHERE)/bin/python --editable '.[$(WITHOUT_TENSORFLOW)]' --group test keras $(BACKENDS) dask-jobqueue mlflow tensorboard trackio wandb ConfigSpace keras-tuner polars 'ray[tune]'
+	$(UV) pip install --quiet --python $(ELSEWHERE)/bin/python --editable '.[$(WITHOUT_TENSORFLOW)]' --group test keras $(BACKENDS) dask-jobqueue mlflow tensorboard trackio wandb ConfigSpace keras-tuner polars 'ray[tune]' hydra-core optuna-dashboard
 	touch $@
 
 # The oldest that is allowed, on this Python.

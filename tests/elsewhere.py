@@ -1,7 +1,5 @@
 """What runs in .venv-backends, which has libraries that the tests' own environment has not."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Cases of which some run with every change, the others nightly."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

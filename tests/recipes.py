@@ -1,7 +1,5 @@
 """Recipes of the docs for libraries that refine does not load: blocks of Python with a title, which the page's own test skips."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A terminal with a person at it: types, waits for what is printed, and keeps the session as text."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

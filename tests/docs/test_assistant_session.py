@@ -3,8 +3,6 @@
 ``REFINE_GOLDEN=1`` writes it into the page anew.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

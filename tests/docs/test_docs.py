@@ -1,7 +1,5 @@
 """The guide is the test: every Python block of README and docs runs, and every link leads somewhere."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import os

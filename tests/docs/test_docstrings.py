@@ -1,7 +1,5 @@
 """The examples of docstrings run, in an empty folder each. They go on from that of `refine.Tree`, those of a review from that of `refine.Review`."""
 
-from __future__ import annotations
-
 import doctest
 import inspect
 import re

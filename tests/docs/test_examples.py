@@ -1,7 +1,5 @@
 """The examples run, as small as they go."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import os

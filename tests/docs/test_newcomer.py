@@ -1,7 +1,5 @@
 """A newcomer's path: README's first block is short, runs as it stands, and ends at a proposal on their own function."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

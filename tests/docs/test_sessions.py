@@ -4,8 +4,6 @@
 differ with the versions of what is installed.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

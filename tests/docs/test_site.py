@@ -1,7 +1,5 @@
 """The site builds without a warning, asks for nothing from elsewhere, and has the whole public surface."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import re

@@ -3,8 +3,6 @@
 ``REFINE_GOLDEN=1`` writes the outputs into docs/tutorial.ipynb anew.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

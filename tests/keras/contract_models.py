@@ -3,8 +3,6 @@
 ``build`` makes everything anew, since layers, losses, metrics and optimizers have state.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any

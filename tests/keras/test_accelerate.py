@@ -1,7 +1,5 @@
 """A function that calls `model.fit`, unchanged, through the fast loop: in trials and nowhere else."""
 
-from __future__ import annotations
-
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Keras on JAX and on PyTorch, in an environment of its own that has no TensorFlow (`make backends`)."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

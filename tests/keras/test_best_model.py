@@ -1,7 +1,5 @@
 """The model of the best trial: the same weights again, or loaded where it was kept."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

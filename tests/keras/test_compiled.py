@@ -1,7 +1,5 @@
 """`fit(compiled=True)`: one program that XLA compiles for all networks of a structure."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from typing import Any

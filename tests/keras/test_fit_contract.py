@@ -1,7 +1,5 @@
 """`refine.keras.fit` means what `Model.fit` means: same losses, metrics and weights, up to rounding, or it says why slower."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from functools import partial

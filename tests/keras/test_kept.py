@@ -1,7 +1,5 @@
 """What a trial records and the weights that its model keeps are of one epoch."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The public contract of Keras objectives, over one with plain data and one that is split again."""
 
-from __future__ import annotations
-
 import keras
 import pytest
 from test_objective import document

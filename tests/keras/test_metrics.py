@@ -1,7 +1,5 @@
 """Metrics against scikit-learn, over whole epochs, corner cases included."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from typing import Any

@@ -1,7 +1,5 @@
 """What a model function is helped with: hidden layers by shape, learning rates on one scale."""
 
-from __future__ import annotations
-
 import inspect
 import math
 import pathlib

@@ -1,7 +1,5 @@
 """Rows that no round sees, and predictions that are kept."""
 
-from __future__ import annotations
-
 import tracemalloc
 
 import keras

@@ -1,7 +1,5 @@
 """Datasets instead of arrays."""
 
-from __future__ import annotations
-
 import re
 
 import keras

@@ -1,7 +1,5 @@
 """Rows by groups, by time, by scikit-learn's splitters and by hand; and NaN in inputs."""
 
-from __future__ import annotations
-
 import re
 
 import keras

@@ -1,7 +1,5 @@
 """Pruned rounds of real Keras trainings: inside refine's fit, and by the callback in Keras' own."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Wrong uses of the Keras edge that people new to it make, and what the errors say. Tiny data, one epoch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

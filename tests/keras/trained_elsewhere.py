@@ -1,7 +1,5 @@
 """What tests/keras/test_backends.py runs where Keras has another backend: real trainings, and what they must keep to."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

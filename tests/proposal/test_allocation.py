@@ -1,7 +1,5 @@
 """Exploit and audit trials: what runs beside the space-filling design, and what it is good for."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

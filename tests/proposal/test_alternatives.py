@@ -1,7 +1,5 @@
 """What is offered beside a proposal: flat parameters at their cheapest level, and the next round's size."""
 
-from __future__ import annotations
-
 import collections
 import json
 

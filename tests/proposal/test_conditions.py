@@ -1,7 +1,5 @@
 """Parameters under conditions, seen or declared: what nothing reads is fixed or leaves, is not counted, and shuts nothing out."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Parameters that exist only under what leaves, and what follows where the person decides otherwise."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a round will show, said before it runs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

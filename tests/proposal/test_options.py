@@ -1,7 +1,5 @@
 """What a decision would mean: proposals by risk beside each other, a preview."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from dataclasses import replace

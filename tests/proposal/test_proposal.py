@@ -1,7 +1,5 @@
 """Proposals over random rounds: narrowing is pure, closed and reproducible; ends beyond which the optimum lies are passed."""
 
-from __future__ import annotations
-
 import functools
 import json
 

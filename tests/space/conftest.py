@@ -1,7 +1,5 @@
 """A package laid out like Keras, so that these tests need no TensorFlow."""
 
-from __future__ import annotations
-
 import sys
 from types import ModuleType, SimpleNamespace
 

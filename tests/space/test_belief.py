@@ -1,7 +1,5 @@
 """Beliefs: what they say of levels, what is refused, and that they come back as they were."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """The expression language of constraints: what it means. What it refuses is in test_space_errors.py."""
 
-from __future__ import annotations
-
 import ast
 import math
 

@@ -1,7 +1,5 @@
 """From an old parameter to a new one: a person's edit, the levels evidence leaves, a wider range."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One spelling for every value: rounding, references, hashes, seeds."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys

@@ -1,7 +1,5 @@
 """Hard limits, declared and inferred, and ranges that go on past an end."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

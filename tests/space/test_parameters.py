@@ -1,7 +1,5 @@
 """Float, Int and Choice, and the notation they are written in."""
 
-from __future__ import annotations
-
 import enum
 import itertools
 import math

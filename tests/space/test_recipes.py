@@ -1,7 +1,5 @@
 """A space as code for Optuna, and by the recipes for other libraries: what they draw lies in the space."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Roles: what a round asks about; taken over by children, no part of an id, and said no to where they contradict."""
 
-from __future__ import annotations
-
 import pytest
 
 import refine

@@ -1,7 +1,5 @@
 """Space: size, cells, membership, relations, JSON."""
 
-from __future__ import annotations
-
 import importlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Bad input of a space is a SpaceError of the rule, the value, and what to write; what is common is in tests/errors."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One path of nested boxes whose risks are counted, not guessed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What every statistic keeps to, over all that is exported; what the floor exports."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import pickle

@@ -1,7 +1,5 @@
 """Tests by ranks on data whose answer is known, and their power."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

@@ -1,7 +1,5 @@
 """Shares, chances and edges against closed forms and libraries."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

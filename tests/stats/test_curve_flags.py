@@ -1,7 +1,5 @@
 """Training curves: what is seen on simulated curves whose truth is known."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

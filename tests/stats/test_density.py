@@ -1,7 +1,5 @@
 """Densities that stay inside their interval, and ratios of good to all."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

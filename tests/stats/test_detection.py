@@ -1,7 +1,5 @@
 """Does a parameter matter: the additive test against least squares, joint p-values that keep their level, looks that are paid for."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import statsmodels.api as sm

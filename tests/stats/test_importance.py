@@ -1,7 +1,5 @@
 """PED-ANOVA: against Optuna, under the null, and where a correlation is blind."""
 
-from __future__ import annotations
-
 import numpy as np
 import optuna
 import pytest

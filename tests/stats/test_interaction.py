@@ -1,7 +1,5 @@
 """Coupling is found on a ridge and not on additive slopes."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

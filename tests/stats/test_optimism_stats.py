@@ -1,7 +1,5 @@
 """How much of the best is chance: of noise, seeds, examples and effort, on populations whose answer is known."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rounds as populations."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

@@ -1,7 +1,5 @@
 """One posterior: it knows where the optimum is, what a prior mean moves, and nothing that should not matter changes it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What a statistic refuses: the rule, the value and the way out."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

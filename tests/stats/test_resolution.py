@@ -1,7 +1,5 @@
 """What can be told apart: unbiased where noise is known, never less than one step of the metric."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

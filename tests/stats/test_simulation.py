@@ -1,7 +1,5 @@
 """What trials that are yet to run will show and bring, on posteriors whose answer is known; where runs of a race go."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

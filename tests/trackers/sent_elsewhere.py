@@ -1,7 +1,5 @@
 """What arrives at real trackers. Run by test_trackers.py in the environment that has them."""
 
-from __future__ import annotations
-
 import math
 import os
 import signal

@@ -1,7 +1,5 @@
 """Trackers get every ended trial, whatever becomes of them; those with a server or files of their own are the real ones."""
 
-from __future__ import annotations
-
 import threading
 import time
 from pathlib import Path

@@ -1,0 +1,73 @@
+"""A multirun of Hydra is a round: the application of the docs, started as there, with the real library."""
+
+import re
+import shlex
+
+import pytest
+
+import refine
+from tests.elsewhere import run_there
+from tests.recipes import DOCS
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_multirun_is_a_round(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = dict(
+        re.findall(r'```(\w+) title="Hydra"\n(.*?)^```$', (DOCS / "exchange.md").read_text(), re.M | re.S)
+    )
+    assert len([line for line in blocks["python"].splitlines() if line]) <= 10
+    (tmp_path / "train.py").write_text(blocks["python"])
+    words = shlex.split(blocks["console"])[1:]
+    said = run_there("hydra", *words)
+    assert said.count("Launching 1 jobs") == 17  # the best runs twice
+    assert re.search(r"^  \+opt +adam, sgd +-> +only adam ", said, flags=re.MULTILINE)
+    assert "Launching" not in run_there("hydra", *words)
+    with refine.Tree("train", "refine.db") as tree:
+        space, trials = tree["root"].space, tree["root"].trials
+        kinds = (
+            refine.Float(1e-4, 1.0, log=True),
+            refine.Categorical(["adam", "sgd"]),
+            refine.Integer(1, 4, step=1),
+        )
+        assert [space[name] for name in ("+lr", "+opt", "+layers")] == list(kinds)
+        value = (trials["+lr"] - 0.01) ** 2 + trials["+layers"] / 100 + (trials["+opt"] == "sgd") / 10
+        assert trials["value"].tolist() == pytest.approx(value.tolist())
+        child = tree["root"].propose().reject("+opt").accept(n=4, audit=0)
+    more = [*words[:3], "hydra.sweeper.round=last", "hydra.sweeper.max_batch_size=3"]
+    said = run_there("hydra", *more)
+    assert re.findall(r"Launching (\d) jobs", said) == ["3", "1"]
+    with refine.Tree("train", "refine.db") as tree:
+        assert set(tree[child.id].trials["state"]) == {"complete"}
+
+
+APP = """
+import hydra
+
+@hydra.main(version_base=None, config_path=".", config_name="app")
+def app(config):
+    return {"loss": config.width * config.share / (config.on != "no")}
+
+app()
+"""
+CONFIG = """
+defaults: [{override hydra/sweeper: refine}, _self_]
+share: 1
+hydra: {sweeper: {n: 6, metric: loss, direction: minimize, params: {share: "range(0.5, 2, 0.5)"}}}
+"""
+
+
+def test_a_configuration_and_jobs_that_fail(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "app.yaml").write_text(CONFIG)
+    said = run_there("hydra", "app.py", "-m", "+on=yes,no", "+width=8,16", "+depth=3")
+    assert "needs at least 10" in said
+    with refine.Tree("app", "refine.db") as tree:
+        root = tree["root"]
+        grids = [root.space[name].grid for name in ("share", "+width")]
+        assert (root.node.objective, grids) == ("app +depth=3", [(0.5, 1.0, 1.5), (8, 16)])
+        failed = root.trials["+on"].eq("no")
+        assert root.trials["state"].eq("failed").equals(failed)
+        assert root.failures["error"].str.contains("ZeroDivisionError").all()
