@@ -8,7 +8,7 @@
 # make core   what the core alone can do, without any extra
 # make package  wheel and sdist into dist/, and what checks them
 # make sizes  what an installation takes, into docs/install.md; ten minutes
-# make backends  Keras on JAX without TensorFlow, trackers, polars and dask-jobqueue, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
+# make backends  Keras on JAX without TensorFlow, trackers, polars, dask-jobqueue and Ray, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make docs-versions  the pages of this version, beside those of earlier ones, as a commit on the branch gh-pages
 # make page   the review page's script, from frontend/; needs Node
@@ -76,6 +76,7 @@ test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
 	@echo '--- recipes for libraries that are there alone'
 	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python -m pytest -m slow tests/space/test_recipes.py
+	$(ELSEWHERE)/bin/python -m pytest -k Ray -m cluster tests/run tests/testing
 	@echo '--- all other tests, of which many wait for processes of their own'
 	$(RUN) $(TESTS) -n 3 -m 'not nightly and (slow or keras or browser or cluster)'
 

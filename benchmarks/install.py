@@ -33,6 +33,7 @@ EXTRAS = {
     "notebook": "the review page in a notebook",
     "mcp": "`refine mcp`, for assistants",
     "dask": "a Dask cluster of your own",
+    "ray": "a Ray cluster of your own; not among `all`",
     "postgresql": "a store for several machines",
     "mlflow": "sends ended trials to MLflow",
     "tensorboard": "writes ended trials for TensorBoard",

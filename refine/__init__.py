@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from refine.review.decision import Decision
     from refine.review.review import Review
     from refine.run.command import Command
+    from refine.run.workers.ray_executor import RayExecutor
     from refine.space.belief import Near
     from refine.space.categorical import Categorical
     from refine.space.parameters import Float, Integer
@@ -38,6 +39,7 @@ _HOMES = {
     "Near": "space.belief",
     "Proposal": "proposal.proposal",
     "Pruner": "design.pruning",
+    "RayExecutor": "run.workers.ray_executor",
     "Review": "review.review",
     "Round": "tree.round",
     "Space": "space.space",
@@ -60,6 +62,7 @@ __all__ = [
     "Near",
     "Proposal",
     "Pruner",
+    "RayExecutor",
     "Review",
     "Round",
     "Space",

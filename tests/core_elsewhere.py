@@ -87,6 +87,7 @@ def main() -> None:
         "mcp": said(lambda: assistant(tree)),
         "postgresql": said(lambda: refine.Tree("study", store="postgresql://nobody@localhost/none")),
         "keras": said(keras),
+        "ray": said(refine.RayExecutor),
         "mlflow": said(lambda: trackers("MLflow")),
         "tensorboard": said(lambda: trackers("TensorBoard", "events")),
     }

@@ -28,6 +28,7 @@ REFUSED = {
     "postgresql": "StoreError: store postgresql+psycopg://nobody@localhost/none needs psycopg[postgresql]; a path is a SQLite "
     "file, which needs nothing more",
     "keras": "ObjectiveError: refine.keras needs keras[keras]",
+    "ray": "DesignError: RayExecutor needs ray[ray]",
     "mlflow": "DesignError: the tracker MLflow needs mlflow[mlflow]",
     "tensorboard": "DesignError: the tracker TensorBoard needs tensorboard[tensorboard]",
     "notebook": "ReviewError: show needs anywidget[notebook]; in a browser the same page is: refine review study.db ",

@@ -18,7 +18,7 @@ MOST_ENTRIES = 18
 
 HEAVY = "tensorflow keras matplotlib seaborn dask distributed optuna sqlalchemy sklearn statsmodels scipy.stats pandas"
 PUBLIC = (
-    "Analysis Categorical Change Command Decision Float Goal Integer Near Proposal Pruner Review Round Space Tree "
+    "Analysis Categorical Change Command Decision Float Goal Integer Near Proposal Pruner RayExecutor Review Round Space Tree "
     "analyze autopilot errors guide propose"
 )
 

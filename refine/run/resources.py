@@ -71,8 +71,8 @@ class Resources:
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; {hint}")
         if self.executor is not None and not isinstance(self.executor, Executor):
             raise DesignError(
-                f"executor must be one of concurrent.futures, got {self.executor!r}; such as ThreadPoolExecutor(2), or "
-                "of a Dask client client.get_executor()"
+                f"executor must be one of concurrent.futures, got {self.executor!r}; such as ThreadPoolExecutor(2), of a "
+                "Dask client client.get_executor(), or refine.RayExecutor()"
             )
         check_grace(self.grace)
         object.__setattr__(self, "limits", limits_of(self.timeout, self.memory, self.executor))
@@ -149,8 +149,9 @@ def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
         return None
     if executor is not None:
         raise DesignError(
-            "gpus is for workers of this machine, and an executor has its own; have the executor's workers see one GPU each, and on "
-            "Dask take those that offer one: executor=client.get_executor(pure=False, retries=0, resources={'GPU': 1})"
+            "gpus is for workers of this machine, and an executor has its own; have the executor's workers see one GPU each, and take "
+            "those that offer one: on Dask executor=client.get_executor(pure=False, retries=0, resources={'GPU': 1}), on Ray "
+            "executor=refine.RayExecutor(num_gpus=1)"
         )
     known = visible()
     if is_whole(gpus, 0) and gpus <= _MOST_DEVICES:

@@ -17,6 +17,7 @@ EXTRAS = {
     "mlflow": "mlflow",
     "optuna": "optuna",
     "psycopg": "postgresql",
+    "ray": "ray",
     "starlette": "web",
     "tensorboard": "tensorboard",
     "tensorflow": "keras",

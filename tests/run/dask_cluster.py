@@ -1,4 +1,4 @@
-"""A scheduler and workers of Dask, as processes of their own; and executors of other kinds, each a context of so many workers."""
+"""A scheduler and workers of Dask, as processes of their own; Ray; and executors of other kinds, each a context of so many workers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+
+import pytest
+
+import refine
 
 
 @contextlib.contextmanager
@@ -42,6 +46,16 @@ def foreign_dask(threads):
     """One worker of a cluster as a person starts it, with settings that this package doesn't make."""
     with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder), threads=threads) as (client, _):
         yield client.get_executor()
+
+
+@contextlib.contextmanager
+def ray(count, **options):
+    """So many tasks of Ray at a time, on this machine; whoever asks first starts it, for all tests."""
+    engine = pytest.importorskip("ray")
+    if not engine.is_initialized():
+        engine.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    with refine.RayExecutor(**{"num_cpus": 2 / count, **options}) as executor:
+        yield executor
 
 
 def processes(count):

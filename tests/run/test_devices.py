@@ -31,10 +31,7 @@ def seen(params):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "listed", "expected"),
-    [
-        ({"workers": 3, "gpus": [4, 7]}, None, {4, 7}),
-        ({"workers": 2}, "3,5", {3, 5}),
-    ],
+    [({"workers": 3, "gpus": [4, 7]}, None, {4, 7}), ({"workers": 2}, "3,5", {3, 5})],
 )
 def test_each_worker_sees_one(tmp_path, monkeypatch, options, listed, expected):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

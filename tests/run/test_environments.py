@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import itertools
 import os
@@ -13,10 +14,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from dask_cluster import dask_cluster
+from dask_cluster import dask_cluster, ray
 
 import refine
-import refine.run.workers.executor
+import refine.run.workers.pulse
 from refine._version import VERSION
 from refine.errors import RoundStoppedError
 from refine.run.workers.task import Job, opened, versions
@@ -112,22 +113,28 @@ def test_a_job_of_another_version_is_refused_before_it_is_read():
 
 
 @pytest.mark.cluster
+@pytest.mark.parametrize("engine", ["Dask", "Ray"])
 @pytest.mark.parametrize("kind", ["another refine", "no refine"])
-def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kind):
+def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kind, engine):
     if kind == "another refine":
         shutil.copytree(ROOT / "refine", tmp_path / "refine", ignore=shutil.ignore_patterns("__pycache__"))
         (tmp_path / "refine" / "_version.py").write_text('VERSION = "99.0"\n')
-        text = re.escape(f"refine 99.0, the coordinator {versions()}")
+        first, text = "import refine\n", re.escape(f"refine 99.0, the coordinator {versions()}")
     else:
-        # It can't even read that it is asked for a trial, and ends.
-        (tmp_path / "refine.py").write_text("raise ImportError('there is none')\n")
-        text = "trials need workers, and the Dask cluster has had none for 3 seconds"
-        monkeypatch.setattr(refine.run.workers.executor, "LOST_SECONDS", 3.0)
+        # A worker of Dask can't even read that it is asked for a trial, and ends.
+        first = "import sys\n\nsys.modules['refine'] = None\n"
+        text = "the Dask cluster has had none for 3 seconds|one can't load it .ModuleNotFoundError: "
+        monkeypatch.setattr(refine.run.workers.pulse, "LOST_SECONDS", 3.0)
+    (tmp_path / "sitecustomize.py").write_text(first)
     found = tree.add_round(SPACE, where, n=12)
-    with (
-        dask_cluster(tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}) as (client, _),
-        pytest.raises(RoundStoppedError, match=text),
-    ):
-        found.run(2, executor=client.get_executor(pure=False, retries=0), progress=False)
+    seen = {"PYTHONPATH": str(tmp_path)}
+    with contextlib.ExitStack() as stack:
+        if engine == "Dask":
+            client, _ = stack.enter_context(dask_cluster(tmp_path, env=os.environ | seen))
+            on = client.get_executor(pure=False, retries=0)
+        else:
+            on = stack.enter_context(ray(2, runtime_env={"env_vars": seen}))
+        with pytest.raises(RoundStoppedError, match=text):
+            found.run(2, executor=on, progress=False)
     assert found.trials.empty
     assert len(found.run(progress=False).trials) == 12

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import random
 import shutil
+import signal
+import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from dask_cluster import dask_cluster, processes
+from dask_cluster import dask_cluster, processes, ray
 
 import refine
-from refine.errors import RefineWarning, RoundStoppedError
-from refine.run.workers import child, executor, task
+from refine.errors import DesignError, RefineWarning, RoundStoppedError
+from refine.run.workers import child, executor, pulse, task
 
 pytestmark = pytest.mark.cluster
 
@@ -32,38 +34,30 @@ def slowly_with(data, params):
     return slowly(params) + len(data)
 
 
-def when_some_are_stored(found, kill):
-    """Calls ``kill`` once three trials of a round are stored."""
-
-    def watch():
-        deadline = time.monotonic() + 60
-        while len(found.trials) < 3 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        kill()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
+def killing(pids):
+    """A hook that kills processes as soon as three trials are stored."""
+    return lambda trial: [os.kill(int(pid), signal.SIGKILL) for pid in pids()] if trial.ended == 3 else None
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("gone", ["scheduler", "workers"])
-def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
+@pytest.mark.parametrize(
+    ("gone", "text"),
+    [
+        ("scheduler", "the connection to it is lost"),
+        ("workers", "the Dask cluster has had none for 3 seconds"),
+    ],
+)
+def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone, text):
     if gone == "workers":
-        monkeypatch.setattr(executor, "LOST_SECONDS", 3.0)
-    text = {
-        "scheduler": "the connection to it is lost; what had finished is stored",
-        "workers": "the Dask cluster has had none for 3 seconds; what had finished is stored",
-    }[gone]
+        monkeypatch.setattr(pulse, "LOST_SECONDS", 3.0)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round(SPACE, slowly, n=40, seed=1)
         with dask_cluster(tmp_path, 2) as (client, processes):
             on = client.get_executor(pure=False, retries=0)
             victims = processes[:1] if gone == "scheduler" else processes[1:]
-            thread = when_some_are_stored(found, lambda: [process.kill() for process in victims])
-            with pytest.raises(RoundStoppedError, match=text):
-                found.run(2, executor=on, progress=False)
-            thread.join()
+            hook = killing(lambda: [process.pid for process in victims])
+            with pytest.raises(RoundStoppedError, match=f"{text}; what had finished is stored"):
+                found.run(2, executor=on, on_trial=hook, progress=False)
         before = found.trials
         assert 3 <= len(before) < 40
         assert set(before["state"]) == {"complete"}
@@ -72,22 +66,60 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
         assert set(after["state"]) == {"complete"}
 
 
+def says(folder, params):
+    """Takes a while, and says which process runs it."""
+    (folder / f"{os.getpid()} {params['x']}").touch()
+    return slowly(params) + random.random()
+
+
+@pytest.mark.parametrize("engine", ["Dask", "Ray"])
+def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
+    def table(**options):
+        with refine.Tree("q", store="sqlite://") as tree:
+            found = tree.add_round(SPACE, functools.partial(says, tmp_path), n=14, seed=3)
+            found.run(5, progress=False, check_noise=False, **options)
+            return found.trials.drop(columns="seconds").sort_values("x", ignore_index=True)
+
+    with contextlib.ExitStack() as stack:
+        if engine == "Dask":
+            client, processes = stack.enter_context(dask_cluster(tmp_path, 2))
+            on, pids = client.get_executor(pure=False, retries=0), lambda: [processes[1].pid]
+        else:
+            on, pids = stack.enter_context(ray(2)), lambda: {p.name.split()[0] for p in tmp_path.glob("* *")}
+        disturbed = table(executor=on, on_trial=killing(pids))
+    assert len(list(tmp_path.glob("* *"))) > 14  # those that were killed began twice
+    assert disturbed.equals(table())
+
+
 @pytest.mark.parametrize(
-    ("needs", "offering", "how"), [({}, "", ""), ({"GPU": 1}, " that offers GPU=1", " with dask.*'GPU=1'")]
+    ("engine", "needs", "offering", "how"),
+    [
+        ("Dask", {}, "", ""),
+        ("Dask", {"GPU": 1}, " that offers GPU=1", " with dask.*'GPU=1'"),
+        ("Ray", {"num_gpus": 1}, " that offers CPU=1, GPU=1", " with ray start"),
+    ],
 )
-def test_a_cluster_whose_workers_do_not_offer_what_is_asked_for_is_said(tmp_path, needs, offering, how):
-    with dask_cluster(tmp_path, workers=len(needs)) as (client, _):
-        text = (
-            f"the Dask cluster has no worker{offering} yet, and trials wait for one; start workers{how}, or"
-        )
+def test_a_cluster_whose_workers_do_not_offer_what_is_asked_for_is_said(
+    tmp_path, engine, needs, offering, how
+):
+    with contextlib.ExitStack() as stack:
+        if engine == "Dask":
+            client, _ = stack.enter_context(dask_cluster(tmp_path, workers=len(needs)))
+            on, close = client.get_executor(pure=False, retries=0, resources=needs), client.close
+        else:
+            on, close = stack.enter_context(ray(2, **needs)), sys.modules["ray"].shutdown
+        text = f"the {engine} cluster has no worker{offering} yet, and trials wait for one; start workers{how}, or"
         with pytest.warns(RefineWarning, match=text):
-            executor.Pulse(client.get_executor(pure=False, retries=0, resources=needs))
-        client.close()
+            pulse.Pulse(on)
+        close()
         with (
             refine.Tree("q", store="sqlite://") as tree,
             pytest.raises(RoundStoppedError, match="connection to it is lost"),
         ):
-            tree.add_round(SPACE, slowly, n=4).run(executor=client.get_executor(), progress=False)
+            tree.add_round(SPACE, slowly, n=4).run(executor=on, progress=False)
+    if engine == "Ray":
+        with pytest.raises(DesignError, match=r"and there is none; call ray.init\(\)"):
+            refine.RayExecutor()
 
 
 def test_a_temporary_folder_that_is_removed_costs_no_trial(tmp_path, monkeypatch):

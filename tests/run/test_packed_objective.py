@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dask_cluster import foreign_dask, processes
+from dask_cluster import foreign_dask, processes, ray
 
 import refine
 from refine.run.workers.task import opened
@@ -71,7 +71,7 @@ def run(executor, n=40):
     "pool",
     [
         ThreadPoolExecutor,
-        pytest.param(foreign_dask, marks=pytest.mark.cluster),
+        *(pytest.param(one, marks=pytest.mark.cluster) for one in (foreign_dask, ray)),
         pytest.param(processes, marks=pytest.mark.nightly),
     ],
 )

@@ -92,14 +92,8 @@ def attack(uid, **given):
     python = next(p for p in ("/usr/bin/python3", sys._base_executable) if os.access(p, os.X_OK))
     everything = {"folders": [], "files": [], "processes": [], "ports": [], **given, "uid": uid}
     who = {} if uid == os.getuid() else {"user": uid, "group": uid, "extra_groups": []}
-    found = subprocess.run(
-        [python, "-I", "-c", ATTACK, json.dumps(everything)],
-        capture_output=True,
-        text=True,
-        cwd="/",
-        timeout=60,
-        **who,
-    )
+    options = {"capture_output": True, "text": True, "cwd": "/", "timeout": 60, **who}
+    found = subprocess.run([python, "-I", "-c", ATTACK, json.dumps(everything)], **options)
     assert found.returncode == 0, found.stderr
     return json.loads(found.stdout)
 

@@ -2,64 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import time
 
 import pytest
 
 import refine
+from refine.errors import NotFoundError
 
 SCRIPT = """
-import random, sys
-import refine, refine.store.store
+import random, sys, time
+import refine
 
 def objective(params):
+    time.sleep(0.02)
     return {"value": params["x"] + random.random(), "drawn": random.random()}
 
 print("ready", flush=True)
 sys.stdin.readline()
 tree = refine.Tree("shared", store=sys.argv[1])  # all make the store at once
+root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=60)
 for seed in map(int, sys.argv[2:]):
-    found = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=60, seed=seed)
+    found = root.branch({"x": (0.0, 0.5, 21), "k": (1, 8)}, seed=seed)
     try:
-        found.run(progress=False)
+        found.run(progress=False, check_noise=False)
     except refine.errors.RoundBusyError:
         print("busy", seed, flush=True)
 """
 
 
 def tables(url):
+    """Seed of a round -> its trials, where it has any."""
     with refine.Tree("shared", store=url, create=False) as tree:
-        return {
-            found.node.seed: found.trials.drop(columns="seconds").sort_values("cell", ignore_index=True)
-            for found in tree.rounds
-        }
+        assert sum(r.parent is None for r in tree.rounds) <= 1
+        found = {r.node.seed: r.trials.drop(columns="seconds").sort_values("cell") for r in tree.rounds}
+    return {seed: table.reset_index(drop=True) for seed, table in found.items() if len(table)}
 
 
 @pytest.mark.slow
-def test_coordinators_share_a_tree(url, tmp_path):
+def test_coordinators_share_a_tree_and_one_that_is_killed_keeps_nobody_waiting(url, tmp_path):
     script = tmp_path / "round.py"
     script.write_text(SCRIPT)
 
     def start(store, *seeds):
         command = [sys.executable, str(script), store, *map(str, seeds)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    # Two rounds of its own for each, and one that all of them want.
-    started = [start(url, own, 9, own + 10) for own in range(3)]
-    for process in started:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "ready\n"
-    for process in started:
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        return process
+
+    def go(*processes):
+        for process in processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+
+    # Two rounds of its own for each, and one that all of them want; all have one parent.
+    go(*(started := [start(url, own, 9, own + 10) for own in range(3)]))
+    rows = ()
+    while started[0].poll() is None and len(rows) < 3:
+        time.sleep(0.02)
+        with contextlib.suppress(NotFoundError):  # there is no tree yet
+            rows = tables(url).get(0, ())
+    started[0].kill()
     said = [process.communicate(timeout=300)[0].split("\n") for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0]
+    assert [process.returncode for process in started] == [-9, 0, 0]
     # Told, or came when it was complete.
     assert {line for lines in said for line in lines} <= {"", "busy 9"}
-    alone = f"sqlite:///{tmp_path / 'alone.db'}"
-    process = start(alone, 0, 1, 2, 9, 10, 11, 12)
-    assert process.communicate("go\n", timeout=300)[0] == "ready\n"
-    shared, calm = tables(url), tables(alone)
+    halfway = tables(url)
+    assert sorted(halfway) == [0, 1, 2, 9, 11, 12]
+    assert 3 <= len(halfway.pop(0)) < min(map(len, halfway.values())) == 60
+    go(
+        again := start(url, 0, 9, 10),
+        alone := start(calm := f"sqlite:///{tmp_path}/calm.db", 0, 1, 2, 9, 10, 11, 12),
+    )
+    assert [process.communicate(timeout=300)[0] for process in (again, alone)] == ["", ""]
+    shared, calm = tables(url), tables(calm)
     assert sorted(shared) == sorted(calm) == [0, 1, 2, 9, 10, 11, 12]
     for seed, table in calm.items():
         assert len(table) == 60

@@ -126,6 +126,13 @@ def test_ray_tune_draws_from_the_space():
         assert PLAIN.holds({n: config[n] for n in PLAIN.has(config)})
 
 
+@pytest.mark.slow
+def test_a_round_runs_on_ray(tmp_path, monkeypatch):
+    pytest.importorskip("ray").shutdown()
+    monkeypatch.chdir(tmp_path)
+    assert set(recipe("clusters.md", "Ray")["root"].trials["state"]) == {"complete"}
+
+
 def test_references_are_written_as_where_they_are_imported_from_in_tuples_too():
     pair = refine.Space({"pair": [(math.sin, math.cos), (math.cos,)]})["pair"].grid
     assert [literal(value) for value in pair] == ["(math.sin, math.cos)", "(math.cos,)"]

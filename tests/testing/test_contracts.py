@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from refine.design.space_filling import DESIGNS
 from refine.testing import DesignContract, ExecutorContract
+from run.dask_cluster import foreign_dask, loky, processes, ray
 
 
 @pytest.mark.parametrize("method", DESIGNS)
@@ -21,53 +22,31 @@ class TestDesigns(DesignContract):
         return DESIGNS[self.method]
 
 
-@pytest.mark.slow
-class TestHere(ExecutorContract):
-    workers = 1
+PLACES = {
+    "here": (lambda _: contextlib.nullcontext(), 1),
+    "workers": (lambda _: contextlib.nullcontext(), 2),
+    "foreign Dask, 8 threads": (foreign_dask, 8),
+    "Ray": (ray, 2),
+    "threads": (ThreadPoolExecutor, 4),
+    "loky": (loky, 2),
+    "foreign Dask, 1 thread": (foreign_dask, 1),
+    "processes": (processes, 2),
+}
+"""What a round may run on: a context, and how many trials at a time."""
+DAILY = list(PLACES)[:5]
 
-    def executor(self):
-        return None
+
+@pytest.fixture(
+    scope="class", params=[pytest.param(p, marks=() if p in DAILY else pytest.mark.nightly) for p in PLACES]
+)
+def place(request):
+    made, request.cls.workers = PLACES[request.param]
+    with made(request.cls.workers) as request.cls.pool:
+        yield
 
 
 @pytest.mark.cluster
-class TestLocalCluster(ExecutorContract):
-    def executor(self):
-        return None
-
-
-@pytest.mark.slow
-class TestThreads(ExecutorContract):
-    compare_values = False
-
-    @pytest.fixture(autouse=True)
-    def _pool(self):
-        with ThreadPoolExecutor(2) as self.pool:
-            yield
-
+@pytest.mark.usefixtures("place")
+class TestThere(ExecutorContract):
     def executor(self):
         return self.pool
-
-
-@pytest.mark.cluster
-@pytest.mark.nightly
-class TestProcesses(TestThreads):
-    compare_values = True
-
-    @pytest.fixture(autouse=True)
-    def _pool(self):
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as self.pool:
-            yield
-
-
-@pytest.mark.cluster
-@pytest.mark.nightly
-class TestDask(TestThreads):
-    compare_values = True
-
-    @pytest.fixture(autouse=True)
-    def _pool(self):
-        from distributed import Client
-
-        with Client(n_workers=2, threads_per_worker=1, dashboard_address=":0") as client:
-            self.pool = client.get_executor()
-            yield

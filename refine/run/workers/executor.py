@@ -10,9 +10,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.objective import wants_trial
@@ -23,19 +23,16 @@ from refine.run.workers.child import ChildDiedError, run_in_child
 from refine.run.workers.packed_objective import PackedObjective, pack
 from refine.run.workers.perform import WANTED, perform, prepare, run
 from refine.run.workers.pool import pool_of
+from refine.run.workers.pulse import Pulse
 from refine.run.workers.task import LOAD_SECONDS, Job, opened, versions
 from refine.run.workers.temp_folder import own_folder
 from refine.run.workers.watchdog import Attempt, watched
 from refine.trials.trial import State
-from refine.utils.warning import warn
 
 PER_WORKER = 2  # how many tasks per worker may be under way
 _UNBEGUN = 5
 """A task that no worker had got when it died is handed out again, so many times before it is suspected."""
 _POLL = 0.25
-LOST_SECONDS = 600.0
-"""So long a Dask cluster that had workers may be without any: those of a queue may be given others."""
-_ASK_EVERY = 5.0
 
 
 def outcomes_of(
@@ -219,64 +216,3 @@ def run_task(job: bytes) -> bytes:
     if threading.current_thread() is threading.main_thread():
         return perform(job)
     return run_in_child(job, loading)
-
-
-class Pulse:
-    """Asks an executor of a Dask client for workers that offer the resources it asks for; a pool that breaks says so itself.
-
-    Warns where the cluster has none yet; there is no end to waiting for the first one.
-    """
-
-    def __init__(self, executor: Executor) -> None:
-        client = getattr(executor, "_client", None)
-        self._client: Any = client if hasattr(client, "scheduler_info") else None
-        self._needs: dict[str, float] = getattr(executor, "_kwargs", {}).get("resources") or {}
-        self._asked = self._seen = time.monotonic()
-        self._had = self._client is not None and self._workers() > 0
-        if self._client is not None and not self._had:
-            self._look_for_scheduler()
-            needs = " ".join(f"{name}={count:g}" for name, count in self._needs.items())
-            how = f" with dask worker --resources '{needs}'" if needs else ""
-            warn(
-                f"the Dask cluster has no worker{self._offering} yet, and trials wait for one; start workers{how}, or "
-                "look whether they come up"
-            )
-
-    def check(self, at_once: bool = False) -> None:
-        """Looks, every few seconds. Raises RoundStoppedError: the scheduler is gone, or all workers have been for too long."""
-        now = time.monotonic()
-        if self._client is None or (not at_once and now < self._asked + _ASK_EVERY):
-            return
-        if here := self._workers() > 0:
-            self._had, self._seen = True, time.monotonic()
-        self._asked = time.monotonic()
-        lost = self._had and not here and self._asked - self._seen >= LOST_SECONDS
-        self._look_for_scheduler(lost)
-        if lost:
-            raise RoundStoppedError(
-                f"trials need workers{self._offering}, and the Dask cluster has had none for {LOST_SECONDS:g} seconds; what had finished is "
-                "stored; see what its workers print, start others, and run again"
-            )
-
-    def _look_for_scheduler(self, lost: bool = False) -> None:
-        # Dask's client looks for its scheduler for as long as its timeout says, and then closes.
-        if self._client.status in ("closing", "closed") or (lost and self._client.status != "running"):
-            raise RoundStoppedError(
-                "trials need the scheduler that the executor belongs to, and the connection to it is lost; what had finished is "
-                "stored; start the cluster anew, and run again with its executor"
-            )
-
-    @property
-    def _offering(self) -> str:
-        needs = ", ".join(f"{name}={count:g}" for name, count in self._needs.items())
-        return f" that offers {needs}" if needs else ""
-
-    def _workers(self) -> int:
-        try:
-            workers = self._client.scheduler_info()["workers"]
-            return sum(
-                all(worker["resources"].get(name, 0) >= count for name, count in self._needs.items())
-                for worker in workers.values()
-            )
-        except Exception:  # noqa: BLE001  # whatever keeps the client from knowing, nobody is known to be there
-            return 0
