@@ -67,8 +67,7 @@ def test_coordinators_share_a_tree_and_one_that_is_killed_keeps_nobody_waiting(u
     started[0].kill()
     said = [process.communicate(timeout=300)[0].split("\n") for process in started]
     assert [process.returncode for process in started] == [-9, 0, 0]
-    # Told, or came when it was complete.
-    assert {line for lines in said for line in lines} <= {"", "busy 9"}
+    assert {line for lines in said for line in lines} <= {"", "busy 9"}  # or it was complete
     halfway = tables(url)
     assert sorted(halfway) == [0, 1, 2, 9, 11, 12]
     assert 3 <= len(halfway.pop(0)) < min(map(len, halfway.values())) == 60
@@ -78,7 +77,5 @@ def test_coordinators_share_a_tree_and_one_that_is_killed_keeps_nobody_waiting(u
     )
     assert [process.communicate(timeout=300)[0] for process in (again, alone)] == ["", ""]
     shared, calm = tables(url), tables(calm)
-    assert sorted(shared) == sorted(calm) == [0, 1, 2, 9, 10, 11, 12]
-    for seed, table in calm.items():
-        assert len(table) == 60
-        assert shared[seed].equals(table), seed
+    assert [(seed, len(calm[seed])) for seed in sorted(calm)] == [(s, 60) for s in (0, 1, 2, 9, 10, 11, 12)]
+    assert sorted(shared) == [seed for seed in sorted(calm) if shared[seed].equals(calm[seed])]

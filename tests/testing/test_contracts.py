@@ -32,12 +32,11 @@ PLACES = {
     "foreign Dask, 1 thread": (foreign_dask, 1),
     "processes": (processes, 2),
 }
-"""What a round may run on: a context, and how many trials at a time."""
-DAILY = list(PLACES)[:5]
 
 
 @pytest.fixture(
-    scope="class", params=[pytest.param(p, marks=() if p in DAILY else pytest.mark.nightly) for p in PLACES]
+    scope="class",
+    params=[pytest.param(p, marks=() if i < 5 else pytest.mark.nightly) for i, p in enumerate(PLACES)],
 )
 def place(request):
     made, request.cls.workers = PLACES[request.param]
