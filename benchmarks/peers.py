@@ -96,7 +96,7 @@ PEERS: dict[str, tuple[Search, tuple[str, ...]]] = {
 """Method -> its search, and the packages that its results depend on."""
 
 
-def run(method: str, on: Grid, seed: int) -> list[tuple[int, float]]:
+def run(method: str, on: Grid, seed: int, most: int = MOST) -> list[tuple[int, float]]:
     """The cells that a peer visits, in order, with their values."""
     search = PEERS[method][0](on, seed)
     seen: list[tuple[int, float]] = []
@@ -105,7 +105,7 @@ def run(method: str, on: Grid, seed: int) -> list[tuple[int, float]]:
         cell = next(search)
         while True:
             seen.append((cell, value(on, seed, cell, len(seen))))
-            if len(seen) == MOST:
+            if len(seen) == most:
                 return seen
             cell = search.send(seen[-1][1])
 

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 _CANDIDATES = 4000
 _FEWER = 1000  # where a few probes are drawn with every decision
-_CENTRES = 15
-_STARTS, _CLIMBS, _NEAR = 1000, 5, 500
-"""Of the search for what runs next: even draws that it starts from, steps, and neighbours that a step looks at."""
+_CENTRES = 10
+_STARTS = 1000  # even draws that a search for what runs next begins with
+_LITTLE = 1e-3  # what a step of it has to gain, in scores or in the logarithm of the expected improvement
+_LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
 
 BELIEVED = 0.5
 """Share of a first round that is drawn by a belief, where nothing else is said."""
@@ -100,12 +101,12 @@ def batch_rows(
 ) -> Indices:
     """Cells of a space that run next, before anything is learned again: level numbers, (at most n, parameters).
 
-    Every other one promises the most: there the expected improvement on the best mean of what is known is largest, once those
-    that run or are chosen by then have come out as expected. Those between have the best means: what lies beside the best
+    Two of three promise the most: there the expected improvement on the best mean of what is known is largest, once those
+    that run or are chosen by then have come out as expected. Every third has the best mean: what lies beside the best
     tells as well which of them is the best, which noise hides. Of one goal both are those of Gaussian processes in closed form.
 
-    Space-filling draws and neighbours of the best trials are where the search for such a cell begins; it goes on among the
-    neighbours of the best so far. Keys of configurations in ``skip`` are passed over; ``running`` are those without a result yet.
+    Even draws and neighbours of the best trials are where the search for such a cell begins; it goes on among the
+    neighbours of the best so far, until none is better. Keys of configurations in ``skip`` are passed over; ``running`` are those without a result yet.
 
     Source: Jones, Schonlau and Welch (1998) for expected improvement; Letham et al. (2019), 'Constrained Bayesian optimization with
     noisy experiments', for taking noise off; Ginsbourger, Le Riche and Carraro (2010) for what is expected of those that run.
@@ -124,18 +125,19 @@ def batch_rows(
     chosen = [start[0][:0]]
     ahead = _expecting(analysis, _frame_positions(analysis, running))
     for number in range(n):
-        of = _mean if (len(analysis.y) + number) % 2 else _improvement
-        rows, positions = start
-        for step in range(_CLIMBS):
-            order = np.argsort(-of(ahead, positions), kind="stable")
-            best = rows[order[:_CENTRES]]
-            if step < _CLIMBS - 1:
-                near = _around(space, best, _NEAR, seed + step)
-                rows, positions = _placed(analysis, space, [best, near])
+        of = _mean if (len(analysis.y) + number) % 3 == 2 else _improvement
+        (rows, positions), best = start, -np.inf
+        while True:
+            value = of(ahead, positions)
+            order = np.argsort(-value, kind="stable")
+            if value[order[0]] <= best + _LITTLE:
+                break
+            best = value[order[0]]
+            rows, positions = _placed(analysis, space, [_beside(space, rows[order[:_CENTRES]], seed)])
         row = next((rows[[i]] for i in order if new(rows[i])), rows[:0])
         seen.update(configuration_key(space.frozen(space.at(r))) for r in row)
         chosen.append(row)
-        if number + 2 < n:
+        if number + 1 < n:
             ahead = _expecting(ahead, _positions(analysis, space, row))
     return np.concatenate(chosen)
 
@@ -186,12 +188,15 @@ def _candidates(
     nothing = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
     if n < 1 or not known_enough(analysis):
         return nothing
-    try:
-        rows = draw(Uniform(), space, max(1, min(most, feasible(space).low)), seed)
-    except DesignError:
-        return nothing
+    rows = space.canonical(np.random.default_rng(seed).integers(0, space.radices, (most, len(space))))
+    rows = rows[space.valid(rows)]
+    if len(rows) < most // 2:  # constraints leave a small part
+        try:
+            rows = draw(Uniform(), space, max(1, min(most, feasible(space).low)), seed)
+        except DesignError:
+            return nothing
     best = _best_trials(analysis, space, seed)
-    return _placed(analysis, space, [rows, _around(space, best, most // 2, seed)])
+    return _placed(analysis, space, [rows, _beside(space, best, seed)])
 
 
 def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Indices, Floats]:
@@ -214,15 +219,19 @@ def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:
     return rows
 
 
-def _around(space: Space, centres: Indices, count: int, seed: int) -> Indices:
-    """Cells that differ from one of some cells in one parameter or in two."""
-    rng = np.random.default_rng(seed)
-    rows = centres[rng.integers(0, len(centres), count)].astype(np.int64)
-    order = np.where(np.array(space.radices) > 1, rng.random(rows.shape), 2.0)
-    few = np.sort(order, axis=1)[np.arange(count), rng.integers(0, min(2, len(space)), count)]
-    moved = (order <= few[:, None]) & (order < 2.0)
-    rows = np.where(moved, rng.integers(0, space.radices, size=rows.shape), rows)
-    rows = np.asarray(space.canonical(rows), dtype=np.int64)
+def _beside(space: Space, centres: Indices, seed: int) -> Indices:
+    """Some cells, and those that differ from one in one parameter: by any level, or the next and some at random of many."""
+    rng, parts = np.random.default_rng(seed), [centres]
+    for j, size in enumerate(space.radices):
+        levels = np.tile(np.arange(size), (len(centres), 1))
+        if size > _LEVELS:
+            near = centres[:, [j]] + np.array([-4, -2, -1, 1, 2, 4])
+            far = rng.integers(0, size, (len(centres), _LEVELS - near.shape[1]))
+            levels = np.clip(np.concatenate([near, far], axis=1), 0, size - 1)
+        rows = np.repeat(centres, levels.shape[1], axis=0)
+        rows[:, j] = levels.ravel()
+        parts.append(rows)
+    rows = np.asarray(space.canonical(np.unique(np.concatenate(parts), axis=0)))
     return np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
 
 

@@ -37,6 +37,9 @@ _NOISY = 0.2
 _RACERS, _LEAST_RACE = 10, 9
 """How many configurations race, and in how many runs at least: fewer decide nothing."""
 
+_EARLY = 60
+"""Of fewer trials no range is widened whose limits (``within=``) nobody declared: to look further is the person's."""
+
 _TIMED = 10
 """By so many trials a search grows that has a time to spend."""
 
@@ -64,7 +67,8 @@ def autopilot(
     large, the last 15 % are a race of the plausible winners (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide. Called again,
     it goes on: after an interruption, or with a larger budget. ``propose()`` of that round says which part of the space can go.
 
-    Without ``budget`` it runs a number of rounds and accepts each proposal as it is. It stops early when a round left nothing
+    Without ``budget`` it runs a number of rounds and accepts each proposal, but widens no range early on: with fewer than 60
+    trials only inside declared limits (``within=``). The decision's note lists what was widened. It stops early when a round left nothing
     to run or too little to analyse, or when another one is not worth it: :meth:`refine.Review.worth` says something else than
     ``CONTINUE``.
 
@@ -128,7 +132,7 @@ def autopilot(
             decided = any(child.node.author == AUTHOR for child in current.children)
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break
-            child = review.accept("accepted as proposed", n=size, exploit=exploit, audit=audit, author=AUTHOR)
+            child = review.accept(_note(review), n=size, exploit=exploit, audit=audit, author=AUTHOR)
             current = child.run(check_noise=check_noise, **options)
         return current
 
@@ -141,8 +145,24 @@ def _proposed(current: Round, first: Round, risk: float) -> tuple[Review[Round] 
         if current.id == first.id:
             raise
         return None, 0
+    early = [name for name, declared in _widened(review).items() if not declared]
+    if early and len(review.analysis.y) < _EARLY:
+        review = review.reject(*early)
     left = left_to_run(current, review.space)
     return (review if left else None), left
+
+
+def _widened(review: Review[Round]) -> dict[str, bool]:
+    """The ranges that a proposal widens -> whether their limits were declared (``within=``)."""
+    wider = (c for c in review.proposal.changes if c.kind == "widen")
+    return {c.name: getattr(c.old, "within", None) is not None for c in wider}
+
+
+def _note(review: Review[Round]) -> str:
+    """What was accepted, with what it widens."""
+    taken = [name for name in _widened(review) if name not in review.rejected]
+    without = f", without widening {', '.join(review.rejected)}" if review.rejected else ""
+    return f"accepted as proposed{without}{', widening ' + ', '.join(taken) if taken else ''}"
 
 
 def _first_round(start: Tree | Round) -> Round:

@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import refine
@@ -14,12 +15,8 @@ from refine.errors import DesignError
 SPACE = {"x": (0.0, 9.0, 10), "y": (0.0, 9.0, 10), "c": ["a", "b", "d"], "z": (0, 9, 10)}
 
 
-def truth(params):
+def truth(params):  # found by workers by name
     return 1.0 - 0.02 * (params["x"] - 4) ** 2 - 0.01 * abs(params["y"] - 7) + 0.1 * (params["c"] == "b")
-
-
-def truthful(params):  # found by workers by name
-    return truth(params)
 
 
 def noisy(params, trial):
@@ -32,20 +29,14 @@ def ran(tree):
 
 def results(tree):
     """All that is the same whenever and however often it was interrupted."""
-    return [
-        (
-            r.id,
-            r.trials.drop(columns="seconds").to_dict("records"),
-            r.replicates.drop(columns="seconds").to_dict("records"),
-        )
-        for r in tree.rounds
-    ]
+    tables = ((r.id, r.trials, r.replicates) for r in tree.rounds)
+    return [(of, *(t.drop(columns="seconds").to_dict("records") for t in both)) for of, *both in tables]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_budget_is_spent_in_one_round_that_learns(tree, workers):
-    first = tree.add_round(SPACE, truthful, n=10, seed=3)
+    first = tree.add_round(SPACE, truth, n=10, seed=3)
     last = refine.autopilot(first, budget=22, workers=workers, progress=False)
     assert ran(tree) == 22
     assert [r.n for r in tree.rounds] == [10, last.n]
@@ -53,9 +44,7 @@ def test_a_budget_is_spent_in_one_round_that_learns(tree, workers):
     assert last.space == first.space  # nothing is hidden, nothing widened
     assert set(last.trials["origin"]) == {"exploit"}
     assert [(d.kind, d.author) for d in first.decisions] == [("branched", "autopilot")]
-    names = list(SPACE)
-    every = [tuple(row) for r in tree.rounds for row in r.trials[names].itertuples(index=False)]
-    assert len(set(every)) == len(every)
+    assert not pd.concat([r.trials for r in tree.rounds]).duplicated(list(SPACE)).any()
     assert last.trials["value"].median() > first.trials["value"].median()
     assert last.analyze().n_space_filling == 10  # what it is tested on are the first round's
 
@@ -127,9 +116,7 @@ def test_failures_conditions_and_constraints_are_met_and_a_first_round_grows_unt
 def test_a_time_is_a_budget(tree):
     first = tree.add_round(SPACE, noisy, n=10, seed=3)
     refine.autopilot(first, budget=timedelta(microseconds=1), progress=False)
-    assert len(tree) == 1  # a first round runs to its end
-    assert len(first.trials) == 10
-    assert first.replicates.empty
+    assert (len(tree), ran(tree)) == (1, 10)  # a first round runs to its end
 
 
 @pytest.mark.parametrize("what", [{"n": 20}, {"rounds": 3}, {"risk": 0.1}, {"exploit": 0.5}, {"audit": 0.0}])
@@ -159,8 +146,20 @@ def test_a_first_round_above_the_budget_is_refused(tree):
 def test_where_all_has_been_run_it_ends(tree, budget):
     first = tree.add_round({"x": list(range(10)), "c": ["a", "b"]}, lambda p: -abs(p["x"] - 4.0), n=12)
     refine.autopilot(first, budget=budget, progress=False)
-    every = [tuple(row) for r in tree.rounds for row in r.trials[["x", "c"]].itertuples(index=False)]
-    assert len(set(every)) == len(every) == 20
+    assert (pd.concat([r.trials for r in tree.rounds]).groupby(["x", "c"]).size() == 1).sum() == 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("within", "high"), [(None, 1e-3), ((1e-6, 1e-2), 1e-2)])
+def test_without_declared_limits_few_trials_widen_nothing(tree, within, high):
+    def objective(p):
+        return math.log10(p["lr"]) - 0.02 * (p["x"] - 4) ** 2 - 0.02 * (p["z"] - 6) ** 2
+
+    lr = refine.Float(1e-5, 1e-3, levels=11, log=True, within=within)
+    first = tree.add_round({"lr": lr, "x": SPACE["x"], "z": SPACE["z"]}, objective, n=20, seed=1)
+    refine.autopilot(first, rounds=2, n=10, risk=0.15, check_noise=False, progress=False)
+    assert first.children[-1].space["lr"].high == high
+    assert first.decisions[-1].note.endswith("without widening lr" if within is None else ", widening lr")
 
 
 @pytest.mark.slow
