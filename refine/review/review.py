@@ -197,7 +197,7 @@ class Review(Shown, Generic[R]):
 
         Args:
             n: How many configurations it would run; default :attr:`advised`.
-            exploit: As in :meth:`accept`.
+            exploit: As in :meth:`accept`, but chosen before the round runs and not while it does: they bring more than is said here.
             audit: As in :meth:`accept`.
             price: What one trial costs, in units of the metric: ``price=0.0001`` says that a round of 30 trials has to be expected
                 to bring 0.003.
@@ -243,7 +243,7 @@ class Review(Shown, Generic[R]):
         Args:
             rounds: How many rounds, at most 20.
             n: Trials of each; default as many as this round.
-            exploit: Of every round, as in :meth:`accept`.
+            exploit: Of every round, as in :meth:`worth`.
             audit: Of every round, as in :meth:`accept`.
 
         Returns:
