@@ -45,7 +45,7 @@ def random_search(on: Grid, seed: int):
 def optuna_(kind: str, **options) -> Search:
     """One of Optuna's samplers."""
 
-    def search(on: Grid, seed: int):
+    def search(on: Grid, seed: int, known: tuple[np.ndarray, np.ndarray] = ((), ())):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -57,6 +57,12 @@ def optuna_(kind: str, **options) -> Search:
             else optuna.distributions.IntDistribution(0, len(levels) - 1)
             for name, levels in on.levels.items()
         }
+        for row, told in zip(*known, strict=True):
+            params = {
+                k: v[i] if k in on.unordered else int(i)
+                for (k, v), i in zip(on.levels.items(), row, strict=True)
+            }
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=float(told)))
         while True:
             trial = study.ask(space)
             study.tell(trial, (yield on.cell(on.index(trial.params))))

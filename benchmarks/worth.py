@@ -6,15 +6,13 @@
 Seven rounds of 30 trials, every proposal accepted with half of the trials exploit trials. After each round the verdict and its probability
 are kept; then the round is run, and the true mean of what is handed over (`tree.winner()`) before and after tells what it
 brought. Thresholds were chosen on the synthetic grids and on tables of other trainings, which the repository does not have; mlp, fcnet and nb201 were left
-out of that. Published rules are computed from the same posterior.
+out of that.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,9 +23,8 @@ from synthetic import COUNT, KINDS, synthetic
 from tables import kept, markdown, parser
 
 import refine
-from refine import stats
 from refine.errors import AnalysisError
-from refine.review.worth import LEVELS, LIKELY, ahead_of, rehearse
+from refine.review.worth import LEVELS, LIKELY, rehearse
 from refine.tree.children import left_to_run
 
 ROUNDS, N, EXPLOIT = 7, 30, 0.5
@@ -36,48 +33,6 @@ AHEAD = 3
 
 REHEARSED = (1, 3)
 """After which rounds."""
-
-
-class Rule(NamedTuple):
-    """When a search stops."""
-
-    score: str  # column that it looks at
-    # below it, another round is said not to be worth it: the threshold that was right most often on tables to
-    # tune on
-    verdict: float
-    # below it, a search stops by itself: the threshold that saved the most on these while 0.02 of (best -
-    # median) was lost on average
-    stop: float
-
-
-RULES = {
-    "`review.worth`: probability of more than epsilon": Rule("probability", 0.4, LIKELY),
-    "P(regret > epsilon), Wilson 2024": Rule("regret", 0.65, 0.13),
-    "largest expected improvement / epsilon, Nguyen et al. 2017": Rule("improvement", 1.4, 0.18),
-    "bound of the regret / epsilon, Makarova et al. 2022": Rule("bound", np.inf, 2.0),
-    "expected gain, a trial costs 0.0005 of (best - median)": Rule("gain", 0.0005 * N, 0.0005 * N),
-    "a fixed number of rounds": Rule("rounds", -1.0, -2.5),
-}
-
-
-def scores(review: refine.Review) -> dict[str, float]:
-    """What the published rules look at, from the posterior that `worth` simulates on; none has a unit.
-
-    The probability that what is handed over is more than epsilon below the best of a draw; the largest expected improvement over
-    the best posterior mean of what was run; the highest upper end of a 95 % interval less the highest lower end of what was run.
-    """
-    epsilon = max(review.proposal.claim.epsilon, 1e-12)
-    ahead = ahead_of(review.analysis, review.space, N)
-    values = ahead.posterior.value(ahead.posterior.scores)
-    mean = values.mean(axis=0)
-    now = int(np.flatnonzero(ahead.run)[mean[ahead.run].argmax()])
-    upper = np.quantile(values, 0.975, axis=0).max()
-    lower = np.quantile(values[:, ahead.run], 0.025, axis=0).max()
-    return {
-        "regret": float(np.mean(values.max(axis=1) - values[:, now] > epsilon)),
-        "improvement": float(np.maximum(values - mean[now], 0).mean(axis=0).max() / epsilon),
-        "bound": float((upper - lower) / epsilon),
-    }
 
 
 def chain(family: str, name: str, seed: int) -> list[dict]:
@@ -100,7 +55,6 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
                 break
             left = left_to_run(current, review.space)
             said = review.worth(exploit=EXPLOIT)
-            states[-1]["again"] = said.again / scale
             if not left or number == ROUNDS:
                 break
             epsilon = review.proposal.claim.epsilon
@@ -109,38 +63,18 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
                 found = rehearse("", review.analysis, epsilon, review.space, [(AHEAD, N)], EXPLOIT)
                 forecast = [[(table.best - q) / scale for q in row] for row in found.plans[0].quantiles]
             states[-1] |= {
-                **{f"{k}_score" if k == "regret" else k: v for k, v in scores(review).items()},
-                "rounds": -float(number),
                 "verdict": said.verdict,
                 "probability": said.probability,
                 "gain": said.gain / scale,
                 "epsilon": epsilon / scale,
                 "forecast": forecast,
             }
-            before = current
             current = review.accept(n=min(N, left), exploit=EXPLOIT, author="autopilot").run(progress=False)
-            states[-1]["only_noise"] = brought_noise(before, current)
-        states[-1]["raced"] = _raced(table, tree)
     return states
-
-
-def brought_noise(before: refine.Round, after: refine.Round) -> bool:
-    """A rule without a posterior: the best observed is no better, and neither is the population."""
-    known, new = (r.trials["value"].dropna().to_numpy(float) for r in (before, after))
-    if new.max() > known.max():
-        return False
-    evenly = [r.trials.query("origin == 'space_filling'")["value"].dropna() for r in (before, after)]
-    return min(map(len, evenly)) < 2 or bool(stats.Compare()(*evenly).low <= 0.5)
 
 
 def _regret(table: Grid, tree: refine.Tree) -> float:
     return table.regret(table.cell(table.index(tree.winner().params)))
-
-
-def _raced(table: Grid, tree: refine.Tree) -> float:
-    """Regret after a race of as many runs as a round has."""
-    tree.confirm(budget=N, progress=False)
-    return _regret(table, tree)
 
 
 def chains(jobs: list[tuple[str, str, int]]) -> pd.DataFrame:
@@ -173,23 +107,6 @@ def auc(score: pd.Series, true: pd.Series) -> float:
     return float((rank[true].sum() - n * (n + 1) / 2) / max(1, n * (len(true) - n)))
 
 
-def verdicts(said: pd.DataFrame) -> str:
-    """How often the verdict on the next round was right, by rule."""
-    rows = []
-    for name, rule in RULES.items():
-        score = said[_column(rule)]
-        stop = score < rule.verdict
-        right = f"{100 * (stop != said['more']).mean():.0f}"
-        area = f"{auc(score, said['more']):.2f}"
-        rows.append([name, right, _share(~said["more"][stop]), _share(said["more"][~stop]), area])
-    rows.append(["always STOP", f"{100 * (~said['more']).mean():.0f}", _share(~said["more"]), "-", ".50"])
-    return markdown(["rule", "right, %", "STOP right, % (of)", "CONTINUE right, % (of)", "AUC"], rows)
-
-
-def _column(rule: Rule) -> str:
-    return "regret_score" if rule.score == "regret" else rule.score
-
-
 def _share(true: pd.Series) -> str:
     return f"{100 * true.mean():.0f} ({len(true)})" if len(true) else "-"
 
@@ -204,24 +121,8 @@ def calibration(said: pd.DataFrame) -> str:
             rows.append([f"{low:g} to {high:g}", len(of), *means])
     base = said["more"].mean()
     brier = ((said["probability"] - said["more"]) ** 2).mean()
-    alone = f"Brier score {brier:.3f}; of the base rate {base:.2f} alone, {base * (1 - base):.3f}."
+    alone = f"Brier score {brier:.3f}; of the base rate {base:.2f} alone, {base * (1 - base):.3f}; AUC {auc(said['probability'], said['more']):.2f}."
     return markdown(["stated", "verdicts", "mean stated", "came true"], rows) + f"\n\n{alone}"
-
-
-def searches(said: pd.DataFrame) -> str:
-    """What is saved and lost where a search ends by a rule."""
-
-    def row(name: str, stops: Callable[[pd.DataFrame], pd.Series], late: int = 0) -> list[str]:
-        found = ended(said, stops, late)
-        lost = [f"{found['lost'].mean():.3f}", f"{found['lost'].median():.3f}"]
-        return [name, f"{100 * found['saved'].mean():.0f}", *lost, f"{100 * found['much'].mean():.0f}"]
-
-    rows = [row(n, lambda g, r=rule: g[_column(r)] < r.stop) for n, rule in RULES.items()]
-    rows.append(
-        row("a round that brought no more than noise", lambda g: g["only_noise"].astype(bool), late=1)
-    )
-    head = ["a search ends by", "trials saved, %", "lost, mean", "lost, median", "lost more than epsilon, %"]
-    return markdown(head, rows)
 
 
 def thresholds(said: pd.DataFrame) -> str:
@@ -230,7 +131,7 @@ def thresholds(said: pd.DataFrame) -> str:
     for at in (0.05, 0.1, 0.2, 0.3, 0.5):
         stop = said["probability"] < at
         right = f"{100 * (stop != said['more']).mean():.0f}"
-        ends = ended(said, lambda g, at=at: g["probability"] < at)
+        ends = ended(said, at)
         saved = f"{100 * ends['saved'].mean():.0f}", f"{ends['lost'].mean():.3f}"
         rows.append([f"{at:g}", right, _share(~said["more"][stop]), _share(said["more"][~stop]), *saved])
     head = [
@@ -244,32 +145,21 @@ def thresholds(said: pd.DataFrame) -> str:
     return markdown(head, rows, texts=0)
 
 
-def ended(said: pd.DataFrame, stops: Callable[[pd.DataFrame], pd.Series], late: int = 0) -> pd.DataFrame:
-    """What every search saves and loses that ends at the first state at which a rule says so, `late` 1 if only after the round."""
+def ended(said: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """What every search saves and loses that ends at the first probability below a threshold."""
     rows = []
     for _, found in said.groupby("search"):
         g = found.sort_values("round")
-        at = g[stops(g)]
-        row = {"saved": 0.0, "lost": 0.0, "much": False}
+        at = g[g["probability"] < threshold]
+        row = {"saved": 0.0, "lost": 0.0}
         if len(at):
             first = at.iloc[0]
-            lost = first["regret"] - late * first["brought"] - first["end"]
-            saved = (first["of"] - first["round"] - late) / first["of"]
-            row = {"saved": saved, "lost": lost, "much": lost > first["epsilon"]}
+            row = {
+                "saved": (first["of"] - first["round"]) / first["of"],
+                "lost": first["regret"] - first["end"],
+            }
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def races(found: pd.DataFrame) -> str:
-    """Where the best run again was said to bring more than a round."""
-    last = found[found["raced"].notna()] if "raced" in found else found.iloc[:0]
-    before = last["regret"].to_numpy(float)
-    brought = before - last["raced"].to_numpy(float)
-    said = 0.0 if "again" not in last else float(last["again"].mean())
-    return (
-        f"After the last round of {len(last)} searches, a race of {N} runs brought {brought.mean():.4f} of (best - median) on average, {said:.4f} was expected; "
-        f"it was better in {100 * np.mean(brought > 0):.0f} %, worse in {100 * np.mean(brought < 0):.0f} %."
-    )
 
 
 def plans(said: pd.DataFrame) -> str:
@@ -306,9 +196,7 @@ def report(seeds: int) -> str:
         found = chains(jobs)
         said = judged(found)
         parts += [f"**{title}** ({len(said)} verdicts in {said['search'].nunique()} searches)"]
-        parts += [part(said) for part in (thresholds, calibration, verdicts, searches, plans)] + [
-            races(found)
-        ]
+        parts += [part(said) for part in (thresholds, calibration, plans)]
         families = said.groupby("family").apply(
             lambda g: (100 * ((g["probability"] >= LIKELY) == g["more"]).mean()).round(), include_groups=False
         )

@@ -40,6 +40,15 @@ class Believed:
     # natural logarithm of how many times as probable these trials are with the belief as with its opposite;
     # see :class:`refine.stats.PriorEvidence`
     log_ratio: float
+    # parameters of which alone the trials contradict what is believed, so that it is set aside
+    against: tuple[str, ...] = ()
+
+    @property
+    def acting(self) -> Belief:
+        """What of it shapes proposals: nothing where all of it is dropped."""
+        of = self.said.belief
+        kept = () if self.probability < LEAST else tuple(p for p in of.of if p[0] not in self.against)
+        return Belief(kept, of.like)
 
     @property
     def probability(self) -> float:
@@ -49,7 +58,7 @@ class Believed:
     @property
     def contradicted(self) -> bool:
         """Whether the trials contradict it, so that it is dropped."""
-        return self.probability < LEAST
+        return not self.acting
 
     @property
     def weight(self) -> float:
@@ -71,26 +80,29 @@ def believed_of(
         return None
     n = len(np.unique(X, axis=0))
     cardinalities = [0 if e.parameter.ordered else e.parameter.size for e in found]
-    thought = thought_of(of.belief, found, X)
+    thoughts = thoughts_of(of.belief, found, X)
     read = reading(found, X)
     at = X if read is None else np.where(read, X, 0.0)
-    return Believed(of, n, stats.PriorEvidence()(at, y, thought, cardinalities))
+    parts = stats.PriorEvidence().parts(at, y, thoughts, cardinalities)
+    # Said alone, each would be said louder: by the root of their number.
+    alone, least = parts * math.sqrt(len(parts)), math.log(LEAST / (1 - LEAST))
+    names = [e.name for e in found if e.name in tuple(of.belief)]
+    against = tuple(name for name, ratio in zip(names, alone, strict=True) if ratio < least)
+    return Believed(of, n, float(parts.sum()), against)
 
 
-def thought_of(belief: Belief, found: tuple[ParameterEvidence, ...], positions: Floats) -> Floats:
-    """What a belief says of (n, parameters) positions of cells before the first trial, in normal scores.
+def thoughts_of(belief: Belief, found: tuple[ParameterEvidence, ...], positions: Floats) -> Floats:
+    """(n, k) what a belief says, by its k parameters, of (n, parameters) positions of cells before the first trial, in normal scores.
 
-    The logarithm of how many times as likely a cell is the best one as by an even density, summed over parameters, and
-    divided by the root of their number, so that a belief about many of them shouts no louder.
+    The logarithm of how many times as likely a cell is the best one as by an even density, divided by the root of the number of
+    parameters, so that a belief about many of them shouts no louder.
     """
-    out, count = np.zeros(len(positions)), 0
-    read = reading(found, positions)
+    read, out = reading(found, positions), []
     for j, e in enumerate(found):
         if e.name in tuple(belief):
             ratio = belief.ratio(e.name, e.parameter, _values(e.parameter, positions[:, j]))
-            out += np.log(ratio) if read is None else np.where(read[:, j], np.log(ratio), 0.0)
-            count += 1
-    return np.asarray(STRENGTH * out / math.sqrt(max(1, count)))
+            out.append(np.log(ratio) if read is None else np.where(read[:, j], np.log(ratio), 0.0))
+    return STRENGTH * np.array(out).reshape(-1, len(positions)).T / math.sqrt(max(1, len(out)))
 
 
 def _values(parameter: Parameter, positions: Floats) -> Floats:

@@ -119,7 +119,7 @@ class Review(Shown, Generic[R]):
         return changed
 
     def options(self) -> Options:
-        """What more or less risk would buy: what leaves at risks of 1, 5, 15 and 30 %, and what stays.
+        """What more or less risk would buy: what leaves at risks of 1, 5, 15 and 30 %, what stays, and what a trial there is worth.
 
         All are read off one posterior; :meth:`at` picks one.
 
@@ -130,7 +130,7 @@ class Review(Shown, Generic[R]):
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
             [(0.01, 0.3, 2)]
         """
-        return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
+        return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate, self.advised)
 
     def at(self, risk: float) -> Self:
         """The same review with the proposal of another risk, from 0.01 to 0.3, or to the one proposed; edits and rejections stay.
@@ -181,7 +181,11 @@ class Review(Shown, Generic[R]):
     @cached_property
     def _worth(self) -> Worth | None:
         """Whether accepting now, with no options, is worth it; ``None`` where that can't be told."""
-        return worth_of(self.analysis, self.proposal.claim.epsilon, self.space, self.advised)
+        return self._worth_of(self.advised)
+
+    def _worth_of(self, n: int, *how: float) -> Worth | None:
+        found = worth_of(self.analysis, self.proposal.claim.epsilon, self.space, n, *how)
+        return found and replace(found, anywhere=self.proposal.anywhere(self.space, found.n))
 
     def worth(
         self,
@@ -224,8 +228,7 @@ class Review(Shown, Generic[R]):
             check_plan(1, n)
         found = self._worth
         if n is not None or (exploit, audit) != (0.0, 0.05) or price is not None:
-            epsilon, each = self.proposal.claim.epsilon, math.nan if price is None else price
-            found = worth_of(self.analysis, epsilon, self.space, n or self.advised, exploit, audit, each)
+            found = self._worth_of(n or self.advised, exploit, audit, math.nan if price is None else price)
         if found is None:
             raise AnalysisError(
                 f"round {self.round.id}: its trials say nothing about the space of the next round; run that first",

@@ -17,7 +17,7 @@ from refine.analysis.reason import plain
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.forecast import cells_of, limits_of
-from refine.proposal.posterior import cardinalities_of, known_enough, posterior_of
+from refine.proposal.posterior import known_enough, noise_in_scores, posterior_of
 from refine.space.space import Space
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
@@ -34,8 +34,6 @@ RUNS = 15  # runs again that are looked at where nothing is left to run
 _CELLS, _MOST_CELLS = 300, 1000
 _KNOWN = 100
 _SEED = 0
-_NEAR = 0.3
-_MOST_NOISE = 2.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,6 +61,8 @@ class Worth(Shown):
     draws: int  # simulated rounds that the numbers are counted in
     metric: str  # name of the metric
     cost: float = math.nan  # of the round, in units of the metric; NaN where no price was given
+    # how many even trials anywhere in the present space one even trial in the next one is worth, at most 16; NaN where that can't be told
+    anywhere: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -98,21 +98,8 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     extra, values = analysis.again or (np.zeros((0, run.shape[1])), np.zeros(0))
     posterior = posterior_of(analysis, np.concatenate([run, cells, extra]), exact=True)
     posterior = posterior.up_to(natural_limits(analysis.y)[1])
-    noise = _in_scores(analysis, posterior, len(run))
+    noise = noise_in_scores(analysis, posterior, float(posterior.mean[: len(run)].max()))
     return Ahead(_given_again(posterior, values, noise), np.arange(len(run) + len(cells)) < len(run), noise)
-
-
-def _in_scores(analysis: Analysis, posterior: stats.Posterior, run: int) -> float:
-    """The noise of retraining on the scale of scores, at the configuration that is best by posterior mean.
-
-    Where it isn't known, or the best are level, what the model leaves over.
-    """
-    at = float(posterior.mean[:run].max())
-    slope = float(np.diff(posterior.value([at - _NEAR, at + _NEAR]))[0]) / (2 * _NEAR)
-    if math.isfinite(analysis.noise.sd) and slope > 0:
-        return min(_MOST_NOISE, analysis.noise.sd / slope)
-    left = stats.left_over(analysis.X, analysis.y, cardinalities_of(analysis))
-    return float(np.median(np.abs(left.score - left.expected) * left.share))
 
 
 def _given_again(posterior: stats.Posterior, values: Floats, noise: float) -> stats.Posterior:

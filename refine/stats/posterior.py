@@ -621,21 +621,27 @@ class PriorEvidence:
 
     def __call__(self, X: ArrayLike, y: ArrayLike, prior: ArrayLike, cardinalities: Sequence[int]) -> float:
         """The natural logarithm of the ratio; 0 where the (n,) prior mean, in scores, is the same for all."""
-        table, values, thought = matrix(X, cardinalities), column(y, "y"), column(prior, "prior")
+        return float(self.parts(X, y, column(prior, "prior")[:, None], cardinalities)[0])
+
+    def parts(
+        self, X: ArrayLike, y: ArrayLike, priors: ArrayLike, cardinalities: Sequence[int]
+    ) -> FloatArray:
+        """(k,) what each of (n, k) prior means that add up adds to the logarithm; that of each alone, too."""
+        table, values, thought = matrix(X, cardinalities), column(y, "y"), np.asarray(priors, dtype=float)
         same_length(table.shape[0], values.size)
-        same_length(table.shape[0], thought.size)
+        same_length(table.shape[0], len(thought))
         known = scored(table, values)
         rng = np.random.default_rng(self.seed)
         take = subsample(known.rows.size, self.rows, rng)
         rows, score = known.rows[take], known.score[take]
-        if rows.size < 5 or np.ptp(thought[rows]) == 0 or np.ptp(score) == 0:
-            return 0.0
+        if rows.size < 5 or not thought.size or np.ptp(thought[rows]) == 0 or np.ptp(score) == 0:
+            return np.zeros(thought.shape[1])
         features = embed(table[rows], np.ones((rows.size, table.shape[1]), dtype=np.bool_), cardinalities, [])
         parameters = fit_kernel(features, score, 1, rng)[0]
         return _gain(features.scaled(parameters.lengths), score, thought[rows], parameters)
 
 
-def _gain(x: FloatArray, score: FloatArray, thought: FloatArray, parameters: Parameters) -> float:
+def _gain(x: FloatArray, score: FloatArray, thought: FloatArray, parameters: Parameters) -> FloatArray:
     from scipy.linalg import cho_factor, cho_solve
 
     covariance = parameters.covariance(x, x) + (parameters.noise + 1e-6) * np.eye(len(x))
@@ -643,4 +649,4 @@ def _gain(x: FloatArray, score: FloatArray, thought: FloatArray, parameters: Par
     ones = cho_solve(factor, np.ones(len(x)))
     level = (ones @ score) / ones.sum()
     # Squares of the prior mean are the same in both and cancel.
-    return float(2.0 * (thought - (ones @ thought) / ones.sum()) @ cho_solve(factor, score - level))
+    return np.asarray(2.0 * (thought - (ones @ thought) / ones.sum()).T @ cho_solve(factor, score - level))

@@ -19,7 +19,7 @@ from refine.report.pages.proposal import (
     stays_facts,
     within_text,
 )
-from refine.report.pages.reasons import belief_block, next_sentence, noise_clause, sentence
+from refine.report.pages.reasons import belief_block, belief_facts, next_sentence, noise_clause, sentence
 from refine.report.pages.space import as_choices
 from refine.review.decision import Suggestion
 from refine.review.next_step import accept_action
@@ -50,7 +50,7 @@ def review_page(review: Review) -> Page:
     if branch := branch_text(review.branch_claim):
         facts.append(("Branch", branch))
     facts += [("", text) for text in (*_said_of_edits(review), *_suggested(review))]
-    facts += caution_facts(review.analysis)
+    facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
     if not touched:
         facts.append(("", sentence(step.reasons[0])))
     instead = () if worth is None or proposal.calls else worth_page(worth).calls
