@@ -1,4 +1,4 @@
-"""Lightning: a LightningModule and a callback that reports every epoch.
+"""Lightning: a LightningModule, and refine's callback, which reports every epoch.
 
 pip install lightning
 python examples/lightning_digits.py 40
@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-import refine
+import refine.integrations
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 x, y = load_digits(return_X_y=True)
@@ -41,12 +41,8 @@ class Digits(lightning.LightningModule):
         return torch.optim.Adam(self.parameters(), self.lr)
 
 
-def digits(params, trial):
-    epochs = lightning.pytorch.callbacks.LambdaCallback(
-        on_train_epoch_end=lambda trainer, _: trial.report(
-            trainer.current_epoch, {"val_acc": float(trainer.callback_metrics["val_acc"])}
-        )
-    )
+def digits(params):
+    epochs = refine.integrations.lightning_callback()
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = lightning.Trainer(
         max_epochs=5,
@@ -59,7 +55,7 @@ def digits(params, trial):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer.fit(Digits(**params), DataLoader(TRAIN, 64, shuffle=True), DataLoader(VAL, 512))
-    return {"val_acc": float(trainer.callback_metrics["val_acc"])}
+    return epochs.metrics
 
 
 SPACE = {

@@ -138,10 +138,6 @@ class Pruner:
         return tuple(float(v) for v in asked[self.first - 1 : longest - 1])
 
 
-MEDIAN = Pruner()
-"""What ``pruner="median"`` means."""
-
-
 def best_so_far(series: Sequence[float], sign: float) -> npt.NDArray[np.float64]:
     """The best value so far at every epoch, times the sign; minus infinity before the first finite one."""
     values = sign * np.asarray(series, dtype=float)

@@ -1,7 +1,5 @@
 """What an analysis reads from tables with a known answer: failures, conditions, pooled rounds, looks."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

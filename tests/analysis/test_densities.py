@@ -1,7 +1,5 @@
 """Densities of the good trials beside all, as figures and the page draw them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

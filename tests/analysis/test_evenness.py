@@ -1,7 +1,5 @@
 """Trials that were drawn evenly are told from those that results chose."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

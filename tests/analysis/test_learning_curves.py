@@ -1,7 +1,5 @@
 """The best trials' curves, from the store to the report and the figure."""
 
-from __future__ import annotations
-
 import math
 
 from refine.analysis.learning_curves import trial_curves

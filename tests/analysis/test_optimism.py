@@ -1,7 +1,5 @@
 """How much of a round's best is luck, from its replicates and its predictions."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

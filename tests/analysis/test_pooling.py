@@ -1,7 +1,5 @@
 """What a round takes over from the rounds before it: a whole sample, evidence for the surrogate, or a place in line."""
 
-from __future__ import annotations
-
 import pytest
 
 import objectives

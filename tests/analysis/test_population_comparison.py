@@ -1,7 +1,5 @@
 """A child against its parent by their space-filling trials."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

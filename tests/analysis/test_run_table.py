@@ -1,7 +1,5 @@
 """Verdicts from a plain table of runs: how often they are right in loops that keep what looks better."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

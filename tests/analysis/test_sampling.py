@@ -1,7 +1,5 @@
 """More trials than an analysis needs: it is made on a sample by the configurations, and says so."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """A place where things go wrong: a round that ran, one that did not, a proposal, another tree, and files in the way."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 

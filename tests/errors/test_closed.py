@@ -1,7 +1,5 @@
 """After ``tree.close()`` everything that would read or write says so; nothing opens the store again by itself."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import optuna

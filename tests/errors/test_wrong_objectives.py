@@ -1,7 +1,5 @@
 """Objectives that go wrong inside a trial: what stops the round says what to write instead."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from wrong import recorded

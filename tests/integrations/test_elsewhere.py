@@ -7,10 +7,12 @@ import pytest
 from tests.elsewhere import TESTS, run_there
 
 THERE = Path(__file__).with_name("there_elsewhere.py")
-IN_CI = ("optuna_dashboard",)
+BIG = [pytest.param(each, marks=pytest.mark.nightly) for each in ("lightning", "transformers")]
+"""PyTorch is large: `make backends BACKENDS='jax torch lightning transformers accelerate'`."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("library", ["optuna_dashboard"])
+@pytest.mark.parametrize("library", ["optuna_dashboard", "keras", *BIG])
 def test_it_goes_on_there(library):
-    run_there(library, *TESTS, f"{THERE}::test_{library}", in_ci=library in IN_CI)
+    small = library in ("optuna_dashboard", "keras")
+    run_there(library, *TESTS, f"{THERE}::test_{library}", in_ci=small, KERAS_BACKEND="jax")

@@ -1,12 +1,18 @@
 """What real libraries make of refine. Run by test_elsewhere.py in the environment that has them."""
 
+import contextlib
 import io
 import json
 
-import optuna
-import optuna_dashboard
+import numpy as np
 
-import refine.optuna
+import refine
+from refine.integrations import Epochs
+from tests.recipes import recipe
+
+RATE = {"learning_rate": refine.Float(1e-4, 1.0, log=True)}
+X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+Y = (X[:, :1] > 0).astype("float32")
 
 
 def objective(trial):
@@ -15,6 +21,11 @@ def objective(trial):
 
 def test_optuna_dashboard(tmp_path):
     """It lists a study that was narrowed, with one range of each parameter."""
+    import optuna
+    import optuna_dashboard
+
+    import refine.optuna
+
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = optuna.create_study(storage=url, sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(objective, n_trials=20)
@@ -36,3 +47,85 @@ def test_optuna_dashboard(tmp_path):
     assert len(shown["trials"]) == 30
     assert sorted(p["name"] for p in shown["union_search_space"]) == ["kind", "x"]
     assert [p["key"] for p in shown["user_attrs"]] == ["refine:decision:20"]
+
+
+def tried(title, metric, monkeypatch, folder, **names):
+    """Trains by a recipe of the docs: some trials are stopped, and one that dies in its third epoch goes on there when it is run again."""
+    monkeypatch.chdir(folder)
+    objective, whole, seen = recipe("adaptive.md", title, **names)["objective"], Epochs.ended, []
+
+    def dies(self, epoch, metrics, more):
+        seen.append(epoch)
+        stop = whole(self, epoch, metrics, more)
+        assert seen != [0, 1, 2], "killed"
+        return stop
+
+    with refine.Tree("q", store=":memory:") as tree:
+        goal = {"metric": metric, "direction": "minimize"}
+        pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3, audit=0.0)
+        pruned = tree.add_round(RATE, objective, n=8, pruner=pruner, name="pruned", **goal)
+        assert set(pruned.run(progress=False, check_noise=False).trials["state"]) == {"complete", "pruned"}
+        monkeypatch.setattr(Epochs, "ended", dies)
+        killed = tree.add_round(RATE, objective, n=1, name="killed", **goal)
+        with contextlib.suppress(refine.RoundStoppedError):
+            killed.run(progress=False)
+        assert "killed" in killed.failures["error"].iloc[0]
+        killed.run(progress=False, rerun="failed")
+        assert (seen, set(killed.trials["state"])) == ([0, 1, 2, 2, 3, 4], {"complete"})
+        (curves,) = tree._context.store.records([killed._stored.pk], curves=True).curves[-1:]
+        assert len(curves[metric]) == 5
+
+
+def test_keras(tmp_path, monkeypatch):
+    import keras
+
+    def compiled(params):
+        model = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])
+        model.compile(keras.optimizers.SGD(**params), "binary_crossentropy")
+        return model
+
+    tried("Keras callback", "val_loss", monkeypatch, tmp_path, compiled=compiled, train=(X, Y), val=(X, Y))
+
+
+def test_lightning(tmp_path, monkeypatch):
+    import lightning
+    import torch
+
+    class Module(lightning.LightningModule):
+        def __init__(self, learning_rate):
+            super().__init__()
+            self.rate, self.layer = learning_rate, torch.nn.Linear(4, 1)
+
+        def training_step(self, batch, _):
+            return torch.nn.functional.binary_cross_entropy_with_logits(self.layer(batch[0]), batch[1])
+
+        def validation_step(self, batch, at):
+            self.log("val_loss", self.training_step(batch, at))
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), self.rate)
+
+    rows = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y))
+    data = torch.utils.data.DataLoader(rows, 16)
+    tried("Lightning callback", "val_loss", monkeypatch, tmp_path, Module=Module, train=data, val=data)
+
+
+def test_transformers(tmp_path, monkeypatch):
+    import torch
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    class Model(PreTrainedModel):
+        config_class = PretrainedConfig
+
+        def __init__(self, config):
+            super().__init__(config)
+            self.layer = torch.nn.Linear(4, 1)
+            self.post_init()
+
+        def forward(self, x, labels):
+            out = self.layer(x)
+            return {"loss": torch.nn.functional.binary_cross_entropy_with_logits(out, labels), "logits": out}
+
+    rows = [{"x": x, "labels": y} for x, y in zip(X, Y, strict=True)]
+    names = {"model": lambda: Model(PretrainedConfig()), "train": rows, "val": rows}
+    tried("Trainer callback", "eval_loss", monkeypatch, tmp_path, **names)

@@ -1,7 +1,5 @@
 """The certificate of a winner: from the records, with its ablation, its hold-out and sentences for a paper."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

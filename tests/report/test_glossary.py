@@ -1,7 +1,5 @@
 """The glossary: one text for documentation, reports and page."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Reports: golden bytes, relative links, escapes, no clock."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import replace

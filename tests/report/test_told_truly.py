@@ -1,7 +1,5 @@
 """Sentences about trials must be true of them: failures, configurations that do not exist, rounds that grew."""
 
-from __future__ import annotations
-
 import math
 import re
 import warnings

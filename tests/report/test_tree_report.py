@@ -1,7 +1,5 @@
 """Reports of a tree, of a comparison, and as one HTML file."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

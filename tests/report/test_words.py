@@ -1,7 +1,5 @@
 """What a person reads first keeps within its budget: lines and words of every glance at 80 columns."""
 
-from __future__ import annotations
-
 import json
 import pkgutil
 import re

@@ -1,7 +1,5 @@
 """A round of a hundred trials, run once; each test has a copy of its store."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

@@ -1,7 +1,5 @@
 """The ledger: forecasts made at the decision, held against what children showed, and narrowings put to the test."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The gate: every check has cases that pass, warn and fail, and says the number that decided."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

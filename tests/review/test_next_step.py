@@ -1,7 +1,5 @@
 """What to do next: one action, its reasons and what it costs."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reviews, decisions and branches."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Suggestions: beside the proposal for whoever decides, and scored like anybody's cuts, taken over or not."""
 
-from __future__ import annotations
-
 import json
 import math
 

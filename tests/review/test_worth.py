@@ -1,7 +1,5 @@
 """Whether another round is worth it, and plans that are rehearsed: on real trials of cheap objectives."""
 
-from __future__ import annotations
-
 import json
 import math
 

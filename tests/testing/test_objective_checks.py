@@ -1,7 +1,5 @@
 """What `check_objective` finds, and what it lets pass."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Autopilot with a budget: what it spends, that it goes on where it was, and that its rounds stay honest."""
 
-from __future__ import annotations
-
 import math
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Beliefs of people on rounds: which trials they choose, what they weigh, and what came of them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

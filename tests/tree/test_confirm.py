@@ -1,7 +1,5 @@
 """The race among the plausible winners: what runs, when it ends, and that it goes on where it was."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

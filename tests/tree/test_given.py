@@ -1,7 +1,5 @@
 """Configurations that a person gives: a baseline to beat, and others that run first."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

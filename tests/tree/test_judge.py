@@ -1,7 +1,5 @@
 """Whether one configuration is better than another: no lucky seed is kept, and what is better is."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

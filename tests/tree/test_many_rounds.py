@@ -1,7 +1,5 @@
 """What looking at a tree costs grows with its rounds, and not with their square. No clock is read: work is counted."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Names of rounds: what is typed means one round, or an error says which ones it could mean."""
 
-from __future__ import annotations
-
 import pytest
 
 import refine

@@ -1,7 +1,5 @@
 """Running rounds in this process: states, resuming, extending, seeds, and clear errors."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

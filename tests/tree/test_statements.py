@@ -1,7 +1,5 @@
 """How often the store is asked: as often for a tree of a hundred rounds as for one of ten."""
 
-from __future__ import annotations
-
 import pytest
 import sqlalchemy as sa
 

@@ -1,7 +1,5 @@
 """The configuration to hand over: by posterior mean, from all rounds, beside the best observed trial."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Pages: the same content as plain text, in colours, and as HTML; nothing in them is markup."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pty

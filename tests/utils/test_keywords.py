@@ -1,7 +1,5 @@
 """A keyword that no public call knows is an error that says what may have been meant."""
 
-from __future__ import annotations
-
 import inspect
 
 import pytest

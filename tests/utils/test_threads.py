@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import scipy.linalg  # noqa: F401  # brings a BLAS of its own
 from threadpoolctl import threadpool_info
 

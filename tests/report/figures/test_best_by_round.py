@@ -1,7 +1,5 @@
 """All rounds on one axis, and the tree of rounds."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

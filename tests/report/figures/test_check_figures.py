@@ -1,7 +1,5 @@
 """Figures of the checks: failures, cost, gain."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

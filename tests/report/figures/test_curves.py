@@ -1,7 +1,5 @@
 """The figure of training curves: panels, axes, words."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

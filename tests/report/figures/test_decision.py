@@ -1,7 +1,5 @@
 """The picture of a decision: panels of what changes most, its shade, and where it says that nothing changes."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Figures: what is drawn, where it ends, and that nobody's settings change."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

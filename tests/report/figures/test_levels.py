@@ -1,7 +1,5 @@
 """A parameter level by level: violins, and isolation plots, whose bests are of equally many trials."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Figures of pairs of parameters and of populations: cells, colours, outlines, curves."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

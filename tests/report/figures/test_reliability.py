@@ -1,7 +1,5 @@
 """The reliability figure: rows for a few forecasts, a curve for many."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,0 +1,107 @@
+"""Callbacks of training loops: each epoch is reported to the running trial, which stops where it is behind. Libraries load when asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refine.run.objective import RunningTrial, running_trial
+
+_TIMES = ("_runtime", "_per_second")
+
+
+class Epochs:
+    """What a training loop tells the running trial; outside of a round nobody hears it.
+
+    Args:
+        trial: The trial; default the one that runs here.
+        checkpoints: A folder for checkpoints of all trials. What was reported is kept there, so that a training that goes on from a
+            checkpoint reports its earlier epochs again.
+
+    Attributes:
+        folder: Where this trial's checkpoints go, named by its seed, which is the same when it is run again; None without ``checkpoints``.
+        metrics: What the last epoch gave.
+    """
+
+    def __init__(self, trial: RunningTrial | None = None, checkpoints: str | Path | None = None) -> None:
+        super().__init__()
+        self.trial = running_trial() if trial is None else trial
+        self.folder: Path | None = None
+        if checkpoints is not None and self.trial is not None:
+            self.folder = Path(checkpoints) / str(self.trial.seed)
+        self.metrics: dict[str, float] = {}
+        self._reported: list[tuple[int, dict[str, float]]] = []
+
+    def ended(self, epoch: int, metrics: Mapping[str, Any], more: bool) -> bool:
+        """Reports an epoch, from 0; whether to stop after it, where there would be more."""
+        self.metrics = {name: float(value) for name, value in metrics.items()}
+        if self.trial is None:
+            return False
+        file = None if self.folder is None else self.folder / "reported.json"
+        before = (
+            json.loads(file.read_text()) if file and epoch and not self._reported and file.exists() else []
+        )
+        for each in [*(each for each in before if each[0] < epoch), (epoch, self.metrics)]:
+            self.trial.report(*each)
+            self._reported.append(each)
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            (new := file.with_suffix(".new")).write_text(json.dumps(self._reported))
+            new.replace(file)
+        return more and self.trial.should_prune()
+
+
+def keras_callback(trial: RunningTrial | None = None, checkpoints: str | Path | None = None) -> Any:
+    """A callback for ``model.fit``; ``keras.callbacks.BackupAndRestore(callback.folder)`` beside it goes on where a trial was killed.
+
+    :class:`refine.keras.KerasObjective` reports by itself, and :func:`refine.keras.fit` stops by itself.
+
+    Args:
+        trial: As ``checkpoints``: see :class:`Epochs`, which it is.
+        checkpoints: A folder.
+    """
+    import keras
+
+    class Reporting(Epochs, keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+            self.model.stop_training |= self.ended(epoch, logs or {}, epoch + 1 < self.params["epochs"])
+
+    return Reporting(trial, checkpoints)
+
+
+def lightning_callback(trial: RunningTrial | None = None, checkpoints: str | Path | None = None) -> Any:
+    """A callback for a ``Trainer`` of Lightning, of what a module logs.
+
+    Args:
+        trial: As ``checkpoints``: see :class:`Epochs`, which it is. ``ModelCheckpoint(callback.folder, save_last=True)`` saves there.
+        checkpoints: A folder.
+    """
+    from lightning.pytorch.callbacks import Callback
+
+    class Reporting(Epochs, Callback):  # type: ignore[misc]
+        def on_train_epoch_end(self, trainer: Any, *_: Any) -> None:
+            more = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
+            trainer.should_stop |= self.ended(trainer.current_epoch, trainer.callback_metrics, more)
+
+    return Reporting(trial, checkpoints)
+
+
+def trainer_callback(trial: RunningTrial | None = None, checkpoints: str | Path | None = None) -> Any:
+    """A callback for a ``Trainer`` of Hugging Face: each evaluation counts as an epoch.
+
+    Args:
+        trial: As ``checkpoints``: see :class:`Epochs`, which it is. ``TrainingArguments(callback.folder, save_strategy="epoch")`` saves there.
+        checkpoints: A folder.
+    """
+    from transformers import TrainerCallback
+
+    class Reporting(Epochs, TrainerCallback):  # type: ignore[misc]
+        def on_evaluate(self, _: Any, state: Any, control: Any, metrics: Any, **_more: Any) -> None:
+            looks = sum("eval_runtime" in entry for entry in state.log_history)
+            kept = {n: v for n, v in metrics.items() if n != "epoch" and not n.endswith(_TIMES)}
+            stop = self.ended(looks - 1, kept, state.global_step < state.max_steps)
+            control.should_training_stop |= stop
+
+    return Reporting(trial, checkpoints)
