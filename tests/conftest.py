@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,6 +94,17 @@ def server():
         pytest.skip(str(error))
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """A library that gives the processes that load it a world with faults."""
+    made = tmp_path_factory.mktemp("world") / "world.so"
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs a C compiler on Linux")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", made, HERE / "world.c", "-ldl"], check=True)
+    return str(made)
 
 
 @pytest.fixture(scope="session")

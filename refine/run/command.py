@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from refine.errors import ObjectiveError, did_you_mean
-from refine.run.supervisor import end, supervised
+from refine.run.supervisor import end, mark, supervised, swept
 from refine.trials.round_record import COMMAND
 from refine.utils.keywords import helped
 
@@ -131,7 +131,9 @@ class Command:
         """Runs it: its metrics by name. Raises ObjectiveError: it failed, or printed no metrics."""
         words = self.words(params, trial.seed)
         shown = {name: params[name] for name in params}
+        marked = mark()
         own = {
+            **marked,
             "REFINE_PARAMS": json.dumps(shown, default=str, sort_keys=True),
             "REFINE_SEED": str(trial.seed),
         }
@@ -157,6 +159,7 @@ class Command:
             assert process.stderr is not None
             reader = threading.Thread(target=said.extend, args=(_lines(process.stderr),), daemon=True)
             reader.start()
+            threading.Thread(target=swept, args=(process, marked), daemon=True).start()
             try:
                 metrics, pruned = _read(process.stdout, trial)
                 if not pruned:

@@ -36,6 +36,22 @@ def end(process: Popen[Any]) -> None:
             process.send_signal(number)
 
 
+def mark() -> dict[str, str]:
+    """What the environment of a supervised program has in addition, for :func:`swept`."""
+    return {"REFINE_SUPERVISED": f"{os.getpid()} {time.monotonic_ns()}"}
+
+
+def swept(process: Popen[Any], marked: Mapping[str, str]) -> None:
+    """Waits for a supervisor; one that was killed itself has ended nobody but its program, and what that started is ended here."""
+    if process.wait() != -signal.SIGKILL or not sys.platform.startswith("linux"):
+        return
+    ((name, value),) = marked.items()
+    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+            if f"{name}={value}".encode() in file.read().split(b"\0"):
+                os.kill(int(pid), signal.SIGKILL)
+
+
 def main(owner: int, words: list[str]) -> None:
     """Supervises a program, and ends as it did."""
     woken, wake = os.pipe()

@@ -7,6 +7,7 @@ import itertools
 import math
 import os
 import sqlite3
+import tempfile
 import time
 import weakref
 from collections.abc import Callable
@@ -386,12 +387,26 @@ def _say_clearly(engine: sa.Engine, name: str) -> None:
     def _(context: sa.engine.ExceptionContext) -> None:
         error = context.original_exception
         code = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or ""
+        if code == "SQLITE_BUSY" and _takes_no_locks(file_of(engine.url)):
+            code = "SQLITE_PROTOCOL"
         for codes, text in _MEANS.items():
             if code.startswith(codes):
                 said = text.format(said=first_line(error), patience=patience_of(engine.url), longest=LONGEST)
                 if text.startswith(_READ_ONLY):
                     raise NotWritableError(f"store {name}: {said}") from error
                 raise StoreError(f"store {name}: {said}; {_KEPT}") from error
+
+
+def _takes_no_locks(file: Path | None) -> bool:
+    """Whether not even a file that nobody else knows can be locked beside this one, which SQLite takes for another's lock."""
+    with contextlib.suppress(ImportError, OSError), tempfile.TemporaryFile(dir=file and file.parent) as own:
+        import fcntl
+
+        try:
+            fcntl.lockf(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def say_the_rest(engine: sa.Engine, name: str) -> None:

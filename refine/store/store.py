@@ -104,7 +104,8 @@ class Store(Reader):
                 self._open(place, create)
             except StoreError as error:
                 code = getattr(error.__cause__, "sqlite_errorname", None) or ""
-                self.writable &= not code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
+                full = code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
+                self.writable &= "LOCK" in code or not full
                 if self.writable or not code:
                     raise
                 self._open(place, create)  # without room beside the file what was closed in order can be read

@@ -153,11 +153,25 @@ def kill_a_worker(process, running):
     process.kill()
 
 
+def kill_a_supervisor(process, running):
+    """One of a program, then one of a worker: what these started ends, and another trial begins."""
+    for what in ("t.sh", "refine.run.workers.child"):
+        before = {p.pid for p in running()}
+        below = [(p, p.cmdline()) for p in psutil.Process(process.pid).children(recursive=True)]
+        found = [p for p, words in below if "-I" in words and any(what in word for word in words)]
+        for supervisor in found[:1]:
+            supervisor.kill()
+            while len({p.pid for p in running()} - before) < OF_ONE or len(running()) != len(before):
+                time.sleep(0.2)
+    process.kill()
+
+
 ENDS = {
     "kill -9": lambda process, _: process.kill(),
     "SIGTERM": lambda process, _: process.terminate(),
     "Ctrl-C twice": lambda process, _: [process.send_signal(signal.SIGINT) or time.sleep(0.5) for _ in "ab"],
     "a worker is killed": kill_a_worker,
+    "a supervisor is killed": kill_a_supervisor,
     "timeout": lambda *_: None,
 }
 
@@ -173,7 +187,7 @@ def nightly(*values):
         ("kill -9", 1),
         ("kill -9", 2),
         ("a worker is killed", 2),
-        *(nightly(how, n) for how in ("SIGTERM", "Ctrl-C twice", "timeout") for n in (1, 2)),
+        *(nightly(how, n) for how in (*list(ENDS)[1:3], *list(ENDS)[4:]) for n in (1, 2)),
     ],
 )
 def test_all_that_a_program_started_ends_with_its_worker_and_its_coordinator(tmp_path, program, how, workers):
@@ -207,11 +221,8 @@ def test_an_assistant_s_server_ends_its_program_too(tmp_path, program):
         {"initialize": who, "notifications/initialized": {}, "tools/call": call}.items()
     ):
         number = {} if method.startswith("notifications") else {"id": i}
-        print(
-            json.dumps({"jsonrpc": "2.0", **number, "method": method, "params": params}),
-            file=process.stdin,
-            flush=True,
-        )
+        said = {"jsonrpc": "2.0", **number, "method": method, "params": params}
+        print(json.dumps(said), file=process.stdin, flush=True)
     try:
         assert count_of(OF_ONE)
         process.terminate()

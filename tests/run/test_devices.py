@@ -21,11 +21,8 @@ def seen(params):
 
     time.sleep(0.05)
     said = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return {
-        "value": params["x"],
-        "gpu": -2.0 if said is None else float(said or -1),
-        "process": float(os.getpid()),
-    }
+    gpu = -2.0 if said is None else float(said or -1)
+    return {"value": params["x"], "gpu": gpu, "process": float(os.getpid())}
 
 
 @pytest.mark.slow
@@ -55,13 +52,8 @@ def test_more_than_are_visible_and_somebody_s_executor(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
     with pytest.raises(DesignError, match="at most the 2 that CUDA_VISIBLE_DEVICES lists"):
         devices_of(3)
-    with (
-        ThreadPoolExecutor(1) as pool,
-        pytest.raises(
-            DesignError,
-            match=r"an executor has its own; .*get_executor\(pure=False, retries=0, resources=\{'GPU': 1\}\)",
-        ),
-    ):
+    text = r"an executor has its own; .*get_executor\(pure=False, retries=0, resources=\{'GPU': 1\}\)"
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DesignError, match=text):
         devices_of(1, pool)
     assert devices_of(["GPU-8932f937-d72c", "MIG-1/2"]) == ("GPU-8932f937-d72c", "MIG-1/2")
     assert devices_of(None) is None

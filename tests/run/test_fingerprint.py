@@ -141,15 +141,9 @@ def written(folder, *changes):
 
 
 def prints(*folders, python=sys.executable, seed="0"):
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONHASHSEED": seed,
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    done = subprocess.run(
-        [python, "-c", PRINT, *folders], env=environment, capture_output=True, text=True, check=False
-    )
+    own = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"}
+    words = [python, "-c", PRINT, *folders]
+    done = subprocess.run(words, env=os.environ | own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [line.split() for line in done.stdout.splitlines()]
 

@@ -259,6 +259,19 @@ def test_a_coordinator_that_stood_still_finds_that_another_took_over(runs, calm)
     runs.ends_as(calm, second)
 
 
+@pytest.mark.nightly
+def test_a_clock_that_is_set_back_by_an_hour_takes_no_round_away(runs, calm, world, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setenv("LD_PRELOAD", world)
+        patched.setenv("WORLD_BACK", str(runs.folder / "back"))
+        first = runs.held(1, "2")
+    (runs.folder / "back").touch()
+    time.sleep(3)  # longer than its lease
+    second = runs.start(1, "2")
+    assert f"is being run by process {first.pid} on " in second.communicate(timeout=60)[1]
+    runs.ends_as(calm, first)
+
+
 def test_a_process_number_that_was_given_to_another_process_holds_nothing(tmp_path):
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
         found = tree.add_round({"x": (1, 9)}, lambda p: float(p["x"]), n=5)

@@ -30,11 +30,8 @@ class Data:
 
     def __call__(self, params):
         self.own[0] += 1
-        return {
-            "value": self.fixed[params["row"]],
-            "pid": os.getpid(),
-            "free": float(self.own.flags.writeable),
-        }
+        free = float(self.own.flags.writeable)
+        return {"value": self.fixed[params["row"]], "pid": os.getpid(), "free": free}
 
 
 class Counted(Executor):
@@ -54,9 +51,8 @@ class Elsewhere(Counted):
     def submit(self, function, order):
         found = opened(order)
         assert found.file is None or Path(found.file).exists()
-        return super().submit(
-            function, found._replace(file=found.file and f"/elsewhere{found.file}").packed()
-        )
+        file = found.file and f"/elsewhere{found.file}"
+        return super().submit(function, found._replace(file=file).packed())
 
 
 def run(executor, n=40):

@@ -362,15 +362,8 @@ class Fuzz:
         return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
 
 
-SHARES = {
-    "space": 0.5,
-    "edits": 0.4,
-    "csv": 0.03,
-    "frame": 0.03,
-    "folder": 0.02,
-    "page": 0.01,
-    "protocol": 0.01,
-}
+_SHARES = (0.5, 0.4, 0.03, 0.03, 0.02, 0.01, 0.01)
+SHARES = dict(zip(("space", "edits", "csv", "frame", "folder", "page", "protocol"), _SHARES, strict=True))
 """Target -> its share of all inputs: those that cost little get most."""
 
 

@@ -85,9 +85,7 @@ def test_damaged_trials_are_left_out_said_and_removed(made, tmp_path):
         assert f"{bad} stored trials can't be read and are left out: trial 2: " in str(root)
         assert f"{bad} stored trials can't be read" in str(tree)
         assert "tree.damage()" in str(tree)
-        with pytest.raises(
-            StoreError, match="21 stored trials can't be read, first trial 2: .*tree.repair()"
-        ):
+        with pytest.raises(StoreError, match="21 stored trials can't be read, first trial 2: .*tree.repair"):
             root.run(objective=score, name="score", progress=False)
         with pytest.raises(RoundBusyError), tree._context.store.lease(root._stored.pk, f"round {root.id}"):
             tree.delete_round(root)
@@ -95,9 +93,8 @@ def test_damaged_trials_are_left_out_said_and_removed(made, tmp_path):
         tree.export(tmp_path / "out", reports=False)
         with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
             assert (len(loaded.rounds[0].trials), len(loaded.damage())) == (30 - bad, 0)
-        assert [(row.round, row.what, row.row) for row in found.rows] == [
-            (root.id, "trial", (pk,)) for pk in range(2, 2 + bad)
-        ]
+        rows = [(root.id, "trial", (pk,)) for pk in range(2, 2 + bad)]
+        assert [(row.round, row.what, row.row) for row in found.rows] == rows
         assert str(tree.damage()) == str(found)
         assert tree.repair(note="a broken disk", author="ann").removed
         assert len(tree.damage()) == 0
@@ -167,9 +164,7 @@ def test_other_rows_that_are_damaged_are_left_out_with_a_warning(made, tmp_path)
             str(root.analyze()), str(root), tree.log(), root.report(tmp_path / "reports")
         texts = [str(each.message) for each in told]
         for what in ROWS:
-            assert any(f"a stored row of {what}" in text and "and is left out" in text for text in texts), (
-                what
-            )
+            assert any(f"a stored row of {what}" in text and "and is left out" in text for text in texts)
         assert sorted(row.what for row in tree.damage().rows) == sorted(ROWS)
         tree.repair()
         str(root.analyze()), str(root), tree.log()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shutil
 import signal
 import sqlite3
@@ -244,9 +246,7 @@ def test_a_file_without_the_one_that_holds_its_writes_names_it(tmp_path):
         copy = shutil.copy(path, tmp_path / "copy.db")
     assert copy.stat().st_size == 4096
     for create in (True, False):
-        with pytest.raises(
-            StoreError, match="but the first; what was written is in a file copy.db-wal beside"
-        ):
+        with pytest.raises(StoreError, match="the first; what was written is in a file copy.db-wal beside"):
             Store(copy, create=create)
     assert "holds no page but the first" in " ".join(looks(copy)[1].stdout.split())
 
@@ -281,6 +281,24 @@ def test_a_server_s_store_has_tools_of_its_own(postgresql):
             store.backup("copy.db")
         with store.engine.begin() as connection:
             connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+
+ON_A_DRIVE = """
+import sys, refine
+refine.Tree("q", store=sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EINVAL], ids=errno.errorcode.get)
+def test_a_drive_without_locks_is_named(tmp_path, world, number):
+    command = [sys.executable, "-c", ON_A_DRIVE, f"sqlite:///{tmp_path / 'refine.db'}?patience=0.2"]
+    own = {**os.environ, "LD_PRELOAD": world, "WORLD_LOCKS": str(number)}
+    for _ in range(2):  # a store that is made, and one that is there
+        said = subprocess.run(command, env=own, capture_output=True, text=True, check=False).stderr
+        assert "refine.db?patience=0.2: its file system takes no locks (" in said
+        assert "put it on a disk of this machine, or on PostgreSQL" in said
+        subprocess.run(command, check=True)
 
 
 WRITES = {

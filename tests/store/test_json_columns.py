@@ -39,19 +39,14 @@ ODD = (
     '{"a":1,"b":"\\ud800"}', '{"a":1,"b":Infinity}', '{"a":1,"b":' + "9" * 400 + "}", '{"a":1,"b":}', '"a":1,"b":2}',
     '{"a":1,\0{"b":2}', "", "[1,2]", "{}",
 )  # fmt: skip
-SCALARS = st.one_of(
-    st.integers(-9, 9), st.floats(allow_nan=False), st.booleans(), st.none(), st.text(max_size=3)
-)
+SCALARS = st.integers(-9, 9) | st.floats(allow_nan=False) | st.booleans() | st.none() | st.text(max_size=3)
+ROWS = st.dictionaries(st.sampled_from(["a", "b", ",", '"', "c:"]), SCALARS, max_size=3)
 
 
 @pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
-    st.lists(
-        st.dictionaries(st.sampled_from(["a", "b", ",", '"', "c:"]), SCALARS, max_size=3),
-        min_size=1,
-        max_size=3,
-    ),
+    st.lists(ROWS, min_size=1, max_size=3),
     st.lists(st.sampled_from(ODD) | st.text('{}[]",:\\ \0a1', max_size=8), max_size=2),
 )
 def test_it_says_nothing_or_the_truth(kinds, broken):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -113,15 +111,6 @@ def test_another_s_study_is_looked_at_while_it_is_written(tmp_path):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_file_that_is_no_store_and_may_not_be_written_says_what_to_do(medium):
-    folder = medium("rw")
-    with contextlib.closing(sqlite3.connect(folder / "refine.db")) as connection, connection:
-        connection.execute("CREATE TABLE other (a)")
-    medium("ro")
-    with pytest.raises(StoreError, match=r"is no refine store, its tables are another program"):
-        Store(folder / "refine.db")
-
-
 def test_a_role_that_may_only_read_looks_and_is_told(postgresql):
     with refine.Tree("q", store=postgresql) as tree:
         root = tree.add_round(SPACE, score, n=40).run(progress=False)
@@ -165,9 +154,7 @@ def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
         root.run(n=60, progress=False)
         ballast = fill(folder)
         for write in (lambda: tree.export(folder / "out"), lambda: root.report(folder / "reports")):
-            with pytest.raises(
-                StoreError, match="can't be written: No space left.*as it was; make room, or give"
-            ):
+            with pytest.raises(StoreError, match="can't be written: No space left.*as it was; make room, or"):
                 write()
         ballast.unlink()
         after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}

@@ -133,9 +133,8 @@ for _ in range(20):
 assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
 assert len(tree.rounds) == 1
 """
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
+    words = [sys.executable, "-c", code]
+    found = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert found.returncode == 0, found.stderr
 
 

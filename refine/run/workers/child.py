@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from refine.errors import RoundStoppedError
-from refine.run.supervisor import end, supervised
+from refine.run.supervisor import end, mark, supervised, swept
 from refine.run.workers.perform import perform
 from refine.run.workers.task import check_versions, never_loaded, versions
 
@@ -51,6 +51,7 @@ class Child:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._pipe, other_end = Pipe()
+        self._marked = mark()
         with other_end:
             # Without -P, whoever may write into the working directory could give it modules.
             command = [sys.executable, "-P", "-m", "refine.run.workers.child", str(other_end.fileno())]
@@ -59,7 +60,7 @@ class Child:
                     supervised(command),
                     stdin=subprocess.DEVNULL,
                     pass_fds=(other_end.fileno(),),
-                    env=environment,
+                    env={**environment, **self._marked},
                     start_new_session=True,  # a Ctrl-C at the terminal is the coordinator's alone
                 )
             except BaseException:
@@ -140,7 +141,7 @@ class Child:
     def close(self) -> None:
         """Ends the process, and waits for that."""
         self.end()
-        self.process.wait()
+        swept(self.process, self._marked)
         self._pipe.close()
 
 
