@@ -106,6 +106,12 @@ HOSTILE = {
     ),
     "virtual": ("DROP TABLE mark", "CREATE VIRTUAL TABLE mark USING fts5(node, key)"),
     "generated": ("ALTER TABLE trial ADD COLUMN big AS (zeroblob(900000000))",),
+    "trials that go with a lease": (
+        "PRAGMA writable_schema=ON",
+        "UPDATE sqlite_master SET sql = replace(sql, 'node (pk)', 'lease ON DELETE CASCADE') WHERE name = 'trial'",
+    ),
+    "replace": ("DROP TABLE mark", "CREATE TABLE mark (node INTEGER UNIQUE ON CONFLICT REPLACE)"),
+    "index": ("CREATE INDEX slow ON mark (hex(zeroblob(30000000)))",),
 }
 ON_A_SERVER = {
     "trigger 'stars'": f"{_STARS}; CREATE TRIGGER stars AFTER INSERT ON mark EXECUTE FUNCTION harm()",
@@ -114,6 +120,7 @@ ON_A_SERVER = {
     "policy 'seen'": "CREATE POLICY seen ON meta USING (pg_sleep(9) IS NULL)",
     "table 'more'": "CREATE TABLE more () INHERITS (trial)",
     "check 'slow'": "ALTER TABLE mark ADD CONSTRAINT slow CHECK (pg_sleep(9) IS NULL)",
+    "check 'goes'": "ALTER TABLE trial ADD CONSTRAINT goes FOREIGN KEY (node) REFERENCES lease ON DELETE CASCADE",
     "index 'mark_length_idx'": "CREATE INDEX ON mark (length(note))",
     "column 'note'": "ALTER TABLE mark ALTER note SET DEFAULT pg_sleep(9)::text",
     "column 'author'": "CREATE DOMAIN slow AS text CHECK (pg_sleep(9) IS NULL); ALTER TABLE mark ALTER author TYPE slow",
