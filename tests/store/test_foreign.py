@@ -290,16 +290,11 @@ def test_a_server_s_store_has_tools_of_its_own(postgresql):
             connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
 
-ON_A_DRIVE = """
-import sys, refine
-refine.Tree("q", store=sys.argv[1])
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EINVAL], ids=errno.errorcode.get)
 def test_a_drive_without_locks_is_named(tmp_path, world, number):
-    command = [sys.executable, "-c", ON_A_DRIVE, f"sqlite:///{tmp_path / 'refine.db'}?patience=0.2"]
+    url = f"sqlite:///{tmp_path / 'refine.db'}?patience=0.2"
+    command = [sys.executable, "-c", f"import refine; refine.Tree('q', store={url!r})"]
     own = {**os.environ, "LD_PRELOAD": world, "WORLD_LOCKS": str(number)}
     for _ in range(2):  # a store that is made, and one that is there
         said = subprocess.run(command, env=own, capture_output=True, text=True, check=False).stderr

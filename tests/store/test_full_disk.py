@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
@@ -74,23 +72,6 @@ def sort(frame):
     return frame.sort_values("x").reset_index(drop=True)
 
 
-LOCKER = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-sys.stdin.readline()
-connection.execute("ROLLBACK")
-"""
-
-
-def lock(store):
-    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
-    process = subprocess.Popen([sys.executable, "-c", LOCKER, str(store)], text=True, **pipes)
-    assert process.stdout.readline() == "locked\n"
-    return process
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:.*ran another version of the objective's code:refine.errors.RefineWarning"
@@ -100,11 +81,11 @@ def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
     with refine.Tree("q", store=f"sqlite:///{store}?patience=0.2") as tree:
         found = tree.add_round(SPACE, value, n=30).run(n=30, progress=False)
         before = table(found)
-        held = []
+        other = sqlite3.connect(store, isolation_level=None)
 
         def meets_a_lock(params):
-            if not held:
-                held.append(lock(store))
+            if not other.in_transaction:
+                other.execute("BEGIN IMMEDIATE")
             return value(params)
 
         name = found.node.objective
@@ -116,7 +97,7 @@ def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
                 found.run(n=40, objective=value, name=name, progress=False)
             assert table(found).equals(before)  # reading goes on
         finally:
-            held[0].communicate("\n")
+            other.close()
         found.run(objective=value, name=name, progress=False)
         assert len(found.trials) == 40
         assert (found.trials["value"] == found.trials["x"] * 0.5).all()

@@ -219,7 +219,7 @@ def emptied(postgresql):
 @pytest.mark.slow
 @pytest.mark.usefixtures("emptied")
 def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys, tmp_path, monkeypatch):
-    seen, starts = [], []
+    seen, starts, pid = [], [], tmp_path / "pid"
 
     def stop(until=lambda: False):
         def start():
@@ -239,15 +239,12 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
 
     def hangs(p):
         if p["kind"] == "b":
-            (tmp_path / "pid").write_text(str(os.getpid()))
+            pid.write_text(str(os.getpid()))
             time.sleep(3600)
-        while not (tmp_path / "pid").exists():
-            time.sleep(0.05)
         return p["x"]
 
-    def hanging(trial):
-        if trial.state == "complete":
-            stop(lambda: psutil.pid_exists(int((tmp_path / "pid").read_text())))
+    def hangs_still():
+        return not pid.exists() or psutil.pid_exists(int(pid.read_text()))
 
     def stops_at_first(*given):
         return add(*given) if len(starts) > 2 else stop() or add(*given)
@@ -260,7 +257,8 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
         assert said.count("it is waited for up to 60 s, and nothing is lost") == 1
         # Trials that run meanwhile have their time and no more.
         found = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, name="other")
-        found.run(2, timeout=2, on_trial=hanging, progress=False)
+        ended = {"complete": lambda: stop(hangs_still), "timeout": lambda: None}
+        found.run(2, timeout=2, on_trial=lambda trial: ended[trial.state](), progress=False)
         assert set(found.trials["state"]) == {"complete", "timeout"}
         with refine.Tree("q", store=tmp_path / "other.db") as other:
             other.add_round(SPACE, score, n=5, seed=7).run(progress=False)

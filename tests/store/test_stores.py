@@ -69,13 +69,6 @@ def test_one_coordinator_at_a_time(url, space):
         assert len(other[found.id].run(objective=objectives.bowl, progress=False).trials) == 5
 
 
-def test_a_password_is_in_no_error():
-    with pytest.raises(StoreError) as caught:
-        refine.Tree("q", store="postgresql://ann:secret@127.0.0.1:1/none")
-    assert "secret" not in str(caught.value)
-    assert "ann" in str(caught.value)
-
-
 def test_a_store_is_made_whole_or_not_at_all(url, monkeypatch):
     make = schema.metadata.create_all
 
