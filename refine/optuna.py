@@ -138,6 +138,12 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
     def __init__(self, base: Any, space: Space, first: int) -> None:
         self.base, self._space, self._first = base, space, first
         self._ended: dict[int, Any] = {}
+        # What begins and ends a trial is as it was.
+        self.before_trial, self.after_trial, self.reseed_rng = (
+            base.before_trial,
+            base.after_trial,
+            base.reseed_rng,
+        )
 
     def kept(self, name: str, wide: Any) -> Any:
         """What the decision leaves of a distribution; all where it left nothing."""
@@ -164,9 +170,6 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
             self._ended[trial.number] = seen
         return seen
 
-    def reseed_rng(self) -> None:
-        self.base.reseed_rng()
-
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
         return self.base.infer_relative_search_space(study, trial)
 
@@ -182,12 +185,6 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
         if kept.single():
             return kept.choices[0] if hasattr(kept, "choices") else kept.low
         return self.base.sample_independent(_Seen(study, self), trial, param_name, kept)
-
-    def before_trial(self, study: Any, trial: Any) -> None:
-        self.base.before_trial(study, trial)
-
-    def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
-        self.base.after_trial(study, trial, state, values)
 
 
 class _Seen(optuna.Study):  # type: ignore[misc]

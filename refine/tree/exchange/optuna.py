@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refine.design.samplers import quietly
 from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, decode, label, value_key
@@ -59,7 +58,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
             f"{shown}: there is no such file; a storage is given by its URL, such as sqlite:///study.db, or the path of its journal"
         )
     try:
-        with _quiet():
+        with quietly():
             storage: Any = (
                 optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(study)))
                 if url is None
@@ -159,7 +158,7 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
             )
         )
     try:
-        with _quiet():
+        with quietly():
             study = optuna.create_study(
                 study_name=study_name, storage=storage, directions=[g.direction for g in goals]
             )
@@ -173,7 +172,7 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
         raise _cannot_open(
             url, "the storage" if url is None else f"storage {shown_url(url)}", error
         ) from None
-    with _quiet():
+    with quietly():
         study.add_trials(trials)
     return study
 
@@ -206,18 +205,3 @@ def _axis(parameter: Parameter, seen: list[Any]) -> tuple[Any, Mapping[str, Any]
     if len({*shown.values()}) < len(shown):  # to Python 1 and True are equal
         shown = {k: repr(v) if not isinstance(v, Reference) else v.path for k, v in choices.items()}
     return CategoricalDistribution(tuple(shown.values())), shown
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna tells of every study it makes, and of what it calls experimental."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)
