@@ -32,8 +32,8 @@ optuna: Any = load("optuna", "refine.optuna", AnalysisError)
 WORTH = "refine:worth"
 """The user attribute of a study that :class:`StopWhenNotWorth` stopped."""
 
+# Share of further trials that are looked at where the optimum is plausible: what samplers that learn do.
 _EXPLOIT = 0.5
-"""Share of further trials that are looked at where the optimum is plausible: what samplers that learn do."""
 
 _ROUNDING = 1e-9  # steps that a bound may lie off its step
 

@@ -22,8 +22,8 @@ from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.warning import warn
 
+# Share of a later round that is spent where the optimum is plausible, as by :func:`refine.autopilot`.
 _EXPLOIT = 0.5
-"""Share of a later round that is spent where the optimum is plausible, as by :func:`refine.autopilot`."""
 
 
 class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of scikit-learn's types

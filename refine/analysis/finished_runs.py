@@ -202,8 +202,8 @@ def _geometric(values: Floats) -> bool:
 
 # A search of scikit-learn.
 
+# scikit-learn's searches: none of them draws by results.
 _EVEN = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
-"""scikit-learn's searches: none of them draws by results."""
 
 
 def read_search(search: Any, metric: str | None = None) -> FinishedRuns:

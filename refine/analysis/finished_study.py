@@ -21,8 +21,8 @@ from refine.trials.metric import Metric
 if TYPE_CHECKING:
     import optuna
 
+# What samplers that go by results note with trials begins with one of these. Others note nothing.
 _SEARCHES = {"tpe", "cma", "NSGAIISampler", "NSGAIIISampler", "nsga2", "nsga3"}
-"""What samplers that go by results note with trials begins with one of these. Others note nothing."""
 
 DECISION = "refine:decision:"
 """Begins the user attribute of a study that holds a decision; the number of the first trial after it follows."""

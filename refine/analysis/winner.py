@@ -27,8 +27,8 @@ POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
 
 _EVALUATED = replace(POSTERIOR, forest_draws=80)
 _OWN_DRAWS = 160
+# Part of the noise's deviation that may be a configuration's own, and comes again when it is retrained.
 _FROZEN = 0.5
-"""Part of the noise's deviation that may be a configuration's own, and comes again when it is retrained."""
 
 _PLANNED_FREEDOM = 4  # degrees of freedom that the noise by the planned runs alone is worth
 FEWEST = 5  # configurations that a posterior asks for

@@ -25,8 +25,8 @@ from refine.trials.rows import Rows
 
 _TRIES = 50
 _TRIES_GP = 5  # each of them fits the process anew
+# So many finished trials a new CMA-ES takes its first mean and covariance from.
 _WARM_START = 20
-"""So many finished trials a new CMA-ES takes its first mean and covariance from."""
 
 
 class Axis(NamedTuple):

@@ -19,8 +19,8 @@ from refine.utils.format import join
 from refine.utils.keywords import helped
 
 _AUDIT = 0x61756469  # no stream that a trial draws from its seed
+# The curve is drawn anew when the trials behind it are so many times as many, or one more where that is more.
 _GROWTH = 1.05
-"""The curve is drawn anew when the trials behind it are so many times as many, or one more where that is more."""
 
 
 @helped

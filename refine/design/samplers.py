@@ -16,8 +16,8 @@ from refine.space.space import Space
 from refine.trials.round_record import ADAPTIVE, OPTUNA
 from refine.utils.extras import needed
 
+# What a design needs beside Optuna.
 _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
-"""What a design needs beside Optuna."""
 
 
 def design_of(design: Any) -> tuple[str, Any]:

@@ -16,11 +16,11 @@ _NOTES_WANTED = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") != "2"
 
 TRAINING = ("tensorflow", "jax", "torch")  # backends that train; each is called as the package that it needs
 
+# Environment variables by which a process takes a GPU's memory as it needs it; PyTorch does so by itself.
 _MEMORY = {
     "tensorflow": ("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
     "jax": ("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
 }
-"""Environment variables by which a process takes a GPU's memory as it needs it; PyTorch does so by itself."""
 
 
 @contextlib.contextmanager

@@ -29,8 +29,8 @@ _FLAT = 0.95
 MOST_TIMES = 16  # as many trials anywhere as a trial inside is looked at beside
 _TRUTHS, _ORDERS = 160, 4  # simulated truths, and orders that cells run in
 _NEAR, _MOST_NOISE = 0.3, 2.0  # scores about the best that the noise is measured over, and the most it may be
+# Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's seed.
 _SEED = 0
-"""Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's seed."""
 
 
 def cardinalities_of(analysis: Analysis) -> list[int]:
@@ -86,8 +86,8 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
 
 _AHEAD = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
 
+# Of an axis: optima that are nearer than this on every one lie in one region.
 _REACH = 0.2
-"""Of an axis: optima that are nearer than this on every one lie in one region."""
 
 
 class Region(NamedTuple):

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+# Modules that can say something of the hardware once they are loaded.
 _ENGINES = ("tensorflow", "keras", "torch", "jax")
-"""Modules that can say something of the hardware once they are loaded."""
 PACKAGES = ("refine-hpo", "numpy", "scipy", "pandas", "scikit-learn", *_ENGINES, "optuna")
 
 

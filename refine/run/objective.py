@@ -299,8 +299,8 @@ def seed_everything(seed: int) -> None:
         sys.meta_path.insert(0, _Late())
 
 
+# Modules with generators of their own -> what seeds them; Keras, which keeps JAX's keys, seeds TensorFlow too, so that it comes last.
 _SEEDED = {"torch": "manual_seed", "tensorflow": "random.set_seed", "keras": "utils.set_random_seed"}
-"""Modules with generators of their own -> what seeds them; Keras, which keeps JAX's keys, seeds TensorFlow too, so that it comes last."""
 
 
 def _seed_module(name: str, module: ModuleType, seed: int) -> None:

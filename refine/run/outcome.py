@@ -149,8 +149,8 @@ def of_value(state: State, value: float | None) -> State:
 # What an objective may return.
 
 _RETURNS = "an objective must return a number or a mapping of metrics"
+# Longer lists look like a training's history; arrays, such as of scikit-learn, may have any length.
 _FOLDS = 30
-"""Longer lists look like a training's history; arrays, such as of scikit-learn, may have any length."""
 
 
 def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:

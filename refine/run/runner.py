@@ -202,8 +202,8 @@ _READ_BY = 10  # after so many trials the progress bar names varied parameters t
 _ALIKE = 5  # a round stops when its first trials, so many, all failed in the same way
 
 
+# Where the progress is no line of a terminal that is overwritten, at most one line in so many seconds.
 _LOG_SECONDS = 10
-"""Where the progress is no line of a terminal that is overwritten, at most one line in so many seconds."""
 
 
 class _Lines:

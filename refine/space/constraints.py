@@ -203,8 +203,8 @@ class _Rows(NamedTuple):
         )
 
 
+# Where an expression is true, and where it is false; where neither, it is not known.
 _Decided = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
-"""Where an expression is true, and where it is false; where neither, it is not known."""
 
 
 def _decided(node: ast.expr, rows: _Rows) -> _Decided:

@@ -20,8 +20,8 @@ _DECADES: tuple[tuple[float, ...], ...] = (
     (1, 1.5, 2, 3, 5, 7),
     (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
 )
+# Share of a gap by which a level may lie off even spacing; below one half, so that levels keep their order.
 _NEAR = 1 / 3
-"""Share of a gap by which a level may lie off even spacing; below one half, so that levels keep their order."""
 
 _SHORT = 4  # a number of so many digits is round enough to stay as it is
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Bits = NDArray[np.uint8]
 _REACH = 0.1
+# Level of what a candidate doesn't read.
 _ANYWHERE = -1
-"""Level of what a candidate doesn't read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +196,8 @@ def levels_of(X: ArrayLike, axes: Sequence[Axis]) -> IntArray:
     return np.stack([axis.index(table[:, j]) for j, axis in enumerate(axes)], axis=1)
 
 
+# Price, gain, the levels that leave, and which share of the draws that are good at what reads the axis stay so.
 _Option = tuple[float, float, IntArray, float]
-"""Price, gain, the levels that leave, and which share of the draws that are good at what reads the axis stay so."""
 
 
 class _State:

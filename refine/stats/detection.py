@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+# Larger p-values count as this: one of exactly 1 would outweigh any evidence.
 _MOST_P = 0.99
-"""Larger p-values count as this: one of exactly 1 would outweigh any evidence."""
 
+# Factor from the first size of a stage to that of the next.
 _GROWTH = 1.3
-"""Factor from the first size of a stage to that of the next."""
 
+# Factor between a size and that of a plan up to which a look counts as one when the plan had ended.
 _NEARLY = 1.05
-"""Factor between a size and that of a plan up to which a look counts as one when the plan had ended."""
 
 _WEIGHTS = {"importance": 0.25, "trend": 0.25, "additive": 0.5}
 

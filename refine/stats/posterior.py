@@ -493,8 +493,8 @@ class MixedPosterior:
         return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own), left, square
 
 
+# What was fitted last, and the generator's state after it: a review asks for several sets of candidates on one evidence.
 _FITTED: dict[tuple[Any, ...], tuple[Any, Any]] = {}
-"""What was fitted last, and the generator's state after it: a review asks for several sets of candidates on one evidence."""
 
 _KEPT = 4
 

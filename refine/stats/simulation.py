@@ -32,9 +32,9 @@ LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 _MOST_KNOTS = 1000
 
+# Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few parts in
+# ten million away, in the next.
 _ROUNDING = 1e-6
-"""Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few parts in
-ten million away, in the next."""
 
 
 class Batch(NamedTuple):

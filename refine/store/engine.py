@@ -29,13 +29,13 @@ PATIENCE = {"sqlite": 30.0, "postgresql": 60.0}
 """Seconds for which a store is waited for, unless its URL says otherwise: a file that is locked, a server that went away."""
 LONGEST = 2**26
 """Bytes of a row that SQLite reads: a thousand times what a long curve takes, and no more than a look has memory for."""
+# Steps of SQLite after which it is asked whether to go on, and it is at most 500 times: a look at 10^8 trials.
 _STEPS = 10_000_000
-"""Steps of SQLite after which it is asked whether to go on, and it is at most 500 times: a look at 10^8 trials."""
 
 _KEPT = "everything that was written before is kept, and the same call goes on from there"
 
+# Engines with sockets, which a forked process must not share with its parent.
 _open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
-"""Engines with sockets, which a forked process must not share with its parent."""
 
 
 class NotWritableError(StoreError):
@@ -352,6 +352,7 @@ def patience_of(url: sa.URL) -> float:
 
 
 _READ_ONLY = "it may be read and not be written"
+# How the codes of SQLite and PostgreSQL begin -> what they mean, and the way out.
 _MEANS = {
     ("SQLITE_FULL",): "the disk is full; make room",
     ("SQLITE_BUSY", "SQLITE_LOCKED"): (
@@ -377,7 +378,6 @@ _MEANS = {
         f"{_READ_ONLY} by this role ({{said}}); ask its owner for the right to write, or use another role"
     ),
 }
-"""How the codes of SQLite and PostgreSQL begin -> what they mean, and the way out."""
 
 
 def _say_clearly(engine: sa.Engine, name: str) -> None:

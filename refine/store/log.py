@@ -25,10 +25,10 @@ from refine.trials.metric import Curve
 from refine.trials.rows import Rows
 from refine.trials.trial import Examples, Trial
 
+# Trials that are read together: what is made of them on the way takes no more memory however many there are.
 _BLOCK = 20_000
-"""Trials that are read together: what is made of them on the way takes no more memory however many there are."""
+# Trials that are read together where each may have a curve of any length, and few are to be held at once.
 _SOME = 5_000
-"""Trials that are read together where each may have a curve of any length, and few are to be held at once."""
 _ALIKE = ("origin", "state", "code", "read", "error")
 
 

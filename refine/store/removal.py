@@ -21,6 +21,7 @@ from refine.store.validity import BROKEN, LATEST, node_of
 _KEY = "removed/"  # how the keys of entries of the log begin in the table ``meta``
 
 
+# What a damaged round is set back to, where the rest of it is sound.
 _SETTINGS: Mapping[str, Any] = {
     "scientific": "[]",
     "epsilon": None,
@@ -30,7 +31,6 @@ _SETTINGS: Mapping[str, Any] = {
     "author": "",
     "created": 0.0,
 }
-"""What a damaged round is set back to, where the rest of it is sound."""
 
 
 class Damaged(NamedTuple):

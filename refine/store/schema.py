@@ -12,6 +12,8 @@ from refine.errors import NotFoundError, StoreError
 
 SCHEMA_VERSION = 1
 
+# What computes something where a row is read or written, and refine does not make: triggers, rules, views, generated columns,
+# rows that go or change with others of another table.
 _RUNS = {
     "sqlite": sa.text(
         "SELECT type, name FROM sqlite_master WHERE type != 'index' AND (ifnull(rootpage, 0) = 0 "
@@ -32,8 +34,6 @@ _RUNS = {
         WHERE attnum > 0 AND (atttypid >= 16384 OR pg_get_expr(adbin, adrelid) !~ '^nextval\\(''[^'']*''::regclass\\)$')"""
     ),
 }
-"""What computes something where a row is read or written, and refine does not make: triggers, rules, views, generated columns,
-rows that go or change with others of another table."""
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 

@@ -43,6 +43,7 @@ LATEST = 9e9
 MOST_UNPACKED = 2**27  # bytes of what is stored packed, such as a curve of millions of epochs
 MOST_DIGITS = 4300  # digits of a cell's number, as many as Python reads
 
+# Column -> what its numbers lie between.
 _RANGES: dict[str, tuple[float, float]] = {
     "replicate": (0, MOST_REPEATS),
     "attempt": (0, MOST_REPEATS),
@@ -51,7 +52,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "created": (0, LATEST),
     "finished": (0, LATEST),
 }
-"""Column -> what its numbers lie between."""
 _HUGE = re.compile(r"[0-9]{309}")  # digits of a number that no float holds
 
 BROKEN = (

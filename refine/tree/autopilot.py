@@ -28,20 +28,20 @@ from refine.utils.keywords import helped
 
 AUTHOR = "autopilot"
 
+# Share of a budget that is kept for the race among the plausible winners, where noise is large.
 _RACE = 0.15
-"""Share of a budget that is kept for the race among the plausible winners, where noise is large."""
 
+# Noise is large where its standard deviation is more than this share of (best - median).
 _NOISY = 0.2
-"""Noise is large where its standard deviation is more than this share of (best - median)."""
 
 _RACERS, _LEAST_RACE = 10, 9
 """How many configurations race, and in how many runs at least: fewer decide nothing."""
 
+# Of fewer trials no range is widened whose limits (``within=``) nobody declared: to look further is the person's.
 _EARLY = 60
-"""Of fewer trials no range is widened whose limits (``within=``) nobody declared: to look further is the person's."""
 
+# By so many trials a search grows that has a time to spend.
 _TIMED = 10
-"""By so many trials a search grows that has a time to spend."""
 
 
 @helped

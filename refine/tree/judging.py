@@ -38,8 +38,8 @@ from refine.utils.format import join, plural
 WORDS = ("winner", "best", "baseline")
 """Configurations by name: what would be handed over, the best observed one, the one to beat."""
 
+# A race is looked at about so often: starting workers takes seconds, and looking more often gained nothing in simulations.
 _STAGES = 6
-"""A race is looked at about so often: starting workers takes seconds, and looking more often gained nothing in simulations."""
 
 Which = str | Mapping[str, Any] | None
 """A configuration: id of a round, a word of ``WORDS``, its values by name, or ``None`` for the usual one."""
@@ -214,8 +214,8 @@ def open_holdout(
     )
 
 
+# Number of a candidate, and how many runs it gets.
 _Shares = Sequence[tuple[int, int]]
-"""Number of a candidate, and how many runs it gets."""
 
 
 class _Entrants(NamedTuple):

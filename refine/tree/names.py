@@ -11,8 +11,8 @@ LAST, ROOT = "last", "root"
 """The newest round, and the one that a tree began with."""
 
 _PATH = re.compile(r"[1-9]\d*(\.[1-9]\d*)*")
+# How many candidates an error lists.
 _SHOWN = 12
-"""How many candidates an error lists."""
 
 Parents = Mapping[str, str | None]
 """Id of every round, oldest first -> id of the one it came from; ``None`` for a root."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
+# Stands where a mapping has no such name.
 _NOT = object()
-"""Stands where a mapping has no such name."""
 
 _KINDS: dict[type, Any] = {float: np.float64, int: np.int64, bool: np.bool_}
 

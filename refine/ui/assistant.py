@@ -32,6 +32,7 @@ AGENT = "agent:"
 """How the author of what an assistant suggests, or decides, begins."""
 
 
+# What a person would call -> the tool of an assistant that does it.
 _TOOLS = {
     "tree": "tree",
     "tree.winner": "winner",
@@ -51,7 +52,6 @@ _TOOLS = {
     "review.rehearse": "rehearse",
     "review.accept": "accept",
 }
-"""What a person would call -> the tool of an assistant that does it."""
 _ARGUMENTS = {"n": "trials", "budget": "seeds", "risk": "risk", "note": "note"}
 
 

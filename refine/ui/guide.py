@@ -25,11 +25,11 @@ from refine.utils.format import join, probability
 
 T = TypeVar("T")
 
+# Probability of keeping the best below which a decision takes more than Enter.
 _SAFE = 0.8
-"""Probability of keeping the best below which a decision takes more than Enter."""
 
+# After so many answers that mean nothing nobody is there.
 _TRIES = 20
-"""After so many answers that mean nothing nobody is there."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

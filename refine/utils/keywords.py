@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from refine.errors import closest, did_you_mean
 
+# As many names as an error lists.
 _SHORT = 6
-"""As many names as an error lists."""
 
 C = TypeVar("C", bound=Callable[..., Any])
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from refine.errors import ObjectiveError, did_you_mean
 
+# Folders that are on the import path because somebody typed a file or module in them.
 _typed: set[str] = set()
-"""Folders that are on the import path because somebody typed a file or module in them."""
 
 
 def found_object(where: str, what: str = "objective") -> Any:

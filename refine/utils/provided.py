@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# Modules that import, by name, whatever registers something.
 _HOMES = ("refine.report.provides", "refine.ui.provides")
-"""Modules that import, by name, whatever registers something."""
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {}
 _PAGES: dict[type, Callable[[Any], Any]] = {}

@@ -40,13 +40,13 @@ VERDICTS = {
 """How every verdict is called."""
 
 
+# Verdict that says that nothing is known -> the word before the names of those parameters.
 _OTHERS = {
     f.NOT_SEEN: "Unseen",
     f.CANNOT_BE_JUDGED: "Unclear",
     f.NEVER_READ: "Unread",
     f.UNTESTED: "Untested",
 }
-"""Verdict that says that nothing is known -> the word before the names of those parameters."""
 
 _MOST = 9  # parameters that a glance has a line for
 _LONGEST = 32  # letters of the best configuration in a headline

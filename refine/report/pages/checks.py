@@ -91,6 +91,7 @@ def _gain(v: Any) -> str:
     return f"{difference(v.gain)} over {over}, {noise}"
 
 
+# Check -> what it is about, its question, the number behind its verdict, and the words before what would help.
 _ASKED = {
     "goal": _Asked(
         "question",
@@ -137,7 +138,6 @@ _ASKED = {
     ),
     "worth": _Asked("another round", "Is another round worth it?", "{verdict}: {probability:risk} chance"),
 }
-"""Check -> what it is about, its question, the number behind its verdict, and the words before what would help."""
 
 
 def _piled(v: Any) -> str:

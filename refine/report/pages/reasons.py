@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Say = str | Callable[[Any], str]  # a sentence: a template of values by name, or a function of them
 
+# How a value of a template is written; another word is what is counted: ``{n:trial}`` gives ``3 trials``.
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "q": lambda q: f"q {p_value(q)}",
     "percent": percent,
@@ -51,7 +52,6 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "about": lambda seconds: f", about {duration(seconds)}," if seconds >= 1 else "",
     "levels": lambda labels: _levels(labels),
 }
-"""How a value of a template is written; another word is what is counted: ``{n:trial}`` gives ``3 trials``."""
 
 
 class _Template(Formatter):
@@ -113,6 +113,7 @@ def _choices_in_short(v: Any) -> str:
     return f"{name} {low if low == high else f'{low} to {high}'} worse"
 
 
+# Code -> the few words of a glance; the first that has some speaks.
 _SHORT: dict[str, Say] = {
     "refuted": "an audit trial was better",
     "not_read_in_box": "nothing reads it",
@@ -128,7 +129,6 @@ _SHORT: dict[str, Say] = {
     "coupled": "with {partners:and}",
     "seen_earlier": "seen earlier",
 }
-"""Code -> the few words of a glance; the first that has some speaks."""
 
 
 def times(ratio: float) -> str:
@@ -314,6 +314,7 @@ _TOGETHER: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
 QUIET = tuple(_TOGETHER)  # codes of what is said of several parameters in one sentence
 
 
+# What a template may name that is made of several values.
 _MADE: dict[str, Callable[[Any], str]] = {
     "again": _again,
     "at": lambda v: (
@@ -333,7 +334,6 @@ _MADE: dict[str, Callable[[Any], str]] = {
     "uneven": _uneven,
     "where": _where,
 }
-"""What a template may name that is made of several values."""
 
 _SENTENCES: dict[str, Say] = {
     # What was seen of a parameter.

@@ -32,11 +32,11 @@ _LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
 """What a child's message begins with: the objective is there; the outcome; what was raised instead."""
 
 _LOOK = 1.0
+# Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later.
 _GRACE = 5.0
-"""Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later."""
 
+# A process that ends before it has come up is a strike; after so many in a row no other is started.
 _MOST_STRIKES = 8
-"""A process that ends before it has come up is a strike; after so many in a row no other is started."""
 _PAUSE = 0.5  # seconds, times the strikes, until the next is started
 
 _HOME = str(Path(__file__).parents[3])

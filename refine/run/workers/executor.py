@@ -30,8 +30,8 @@ from refine.run.workers.watchdog import Attempt, watched
 from refine.trials.trial import State
 
 PER_WORKER = 2  # how many tasks per worker may be under way
+# A task that no worker had got when it died is handed out again, so many times before it is suspected.
 _UNBEGUN = 5
-"""A task that no worker had got when it died is handed out again, so many times before it is suspected."""
 _POLL = 0.25
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX = "refine-run-"
+# A file in it that is locked for as long as its process lives, wherever that is: the kernel lets go of it.
 _LOCK = "held"
-"""A file in it that is locked for as long as its process lives, wherever that is: the kernel lets go of it."""
 
 
 @contextlib.contextmanager

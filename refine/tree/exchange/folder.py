@@ -33,8 +33,8 @@ T = TypeVar("T", bound=TreeRecord)
 FORMAT = 1
 """Version of the folder's layout."""
 
+# Tables in ``node.json``, under the names they have there; the others have files of their own.
 _INSIDE = {"plan": "plan", "environments": "run", "tags": "tag", "decisions": "decision"}
-"""Tables in ``node.json``, under the names they have there; the others have files of their own."""
 
 _ID = re.compile(r"[0-9a-f]{12}")
 

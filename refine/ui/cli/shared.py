@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
 """Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no, or open; Ctrl-C."""
 
+# Keywords that messages name, as options.
 _OPTIONS = {"direction='minimize'": "--minimize", "direction='maximize'": "--maximize"}
-"""Keywords that messages name, as options."""
 
 
 def _spelled(said: Warning | Exception | str) -> str:
@@ -50,8 +50,8 @@ def _spelled(said: Warning | Exception | str) -> str:
     return text
 
 
+# What tables, trees and bars are drawn with -> what takes its place where the output's encoding lacks it.
 _PLAIN = str.maketrans("─│└├■□★·…→", "-|`+#.*-.>")
-"""What tables, trees and bars are drawn with -> what takes its place where the output's encoding lacks it."""
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:

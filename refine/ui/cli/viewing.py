@@ -205,8 +205,8 @@ def plot(
 
 # Why trials did not complete.
 
+# So many kinds of failure are listed, the most frequent first.
 _KINDS = 10
-"""So many kinds of failure are listed, the most frequent first."""
 
 
 @command(LOOK)
@@ -336,8 +336,8 @@ class RunTable(Given):
 
 
 _EXITS = {"KEEP": DONE, "DISCARD": NO, "CONFIRM": OPEN}
+# What a table's status says of a run whose value is none.
 _ENDED_BADLY = ("crash", "crashed", "fail", "failed", "error", "timeout", "killed", "pruned", "running")
-"""What a table's status says of a run whose value is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,8 +32,8 @@ from refine.utils.objects import is_installed
 if TYPE_CHECKING:
     from refine.tree.round import Round
 
+# So much of what a round prints is kept.
 _LINES = 200
-"""So much of what a round prints is kept."""
 
 _SHOWN = 40
 _HOME = str(Path(__file__).parents[3])

@@ -478,8 +478,8 @@ def rank_column(values: Floats) -> npt.NDArray[np.uint16]:
 
 # The front of several goals.
 
+# So many trials beside the front are drawn.
 _OTHERS = 2000
-"""So many trials beside the front are drawn."""
 
 
 def front_content(found: Round) -> dict[str, Any]:

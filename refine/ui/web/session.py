@@ -72,11 +72,11 @@ _MOST_DRAWN = 8  # reviews at hand: each holds the trials that it is of
 
 _log = logging.getLogger(__name__)
 
+# Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis.
 _ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose")
-"""Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis."""
 
+# What accepting has where nothing is said.
 _SHARES = {name: inspect.signature(Review.accept).parameters[name].default for name in ("exploit", "audit")}
-"""What accepting has where nothing is said."""
 
 
 class Session:

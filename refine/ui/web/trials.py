@@ -386,6 +386,7 @@ def _check_number(found: Round, sheet: Sheet, number: int) -> None:
         raise ReviewError(f"round {found.id} has no trial {number!r}; it has {n:,}, numbered from 0")
 
 
+# What may be done with a trial -> what is noted of it, and what came of it.
 _NOTES: Mapping[str, tuple[dict[str, Any], str]] = {
     "star": ({"starred": True}, "Noted."),
     "unstar": ({"starred": False}, "Noted."),
@@ -393,7 +394,6 @@ _NOTES: Mapping[str, tuple[dict[str, Any], str]] = {
     "exclude": ({"excluded": True}, "Trial {:,} is excluded: no analysis uses it from now on."),
     "include": ({"excluded": False}, "Trial {:,} counts again."),
 }
-"""What may be done with a trial -> what is noted of it, and what came of it."""
 
 
 def mark(found: Round, sheet: Sheet, message: Mapping[str, Any]) -> str:
