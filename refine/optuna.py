@@ -35,6 +35,7 @@ WORTH = "refine:worth"
 # Share of further trials that are looked at where the optimum is plausible: what samplers that learn do.
 _EXPLOIT = 0.5
 
+_LOOKS = 3  # in a row that find searching on not worth it; by one alone most searches of TPE ended too early
 _ROUNDING = 1e-9  # steps that a bound may lie off its step
 
 
@@ -226,7 +227,7 @@ class StopWhenNotWorth:
     """A callback of ``study.optimize`` that stops a study of one objective when searching on is not worth it.
 
     Further trials, half of them where the optimum is plausible, are simulated on the posterior of what was run, as by
-    :meth:`refine.Review.worth`. Two looks in a row must find them not worth it. What the last look found is in the study's user
+    :meth:`refine.Review.worth`. Three looks in a row must find them not worth it. What the last look found is in the study's user
     attribute ``refine:worth``.
 
     Args:
@@ -246,10 +247,12 @@ class StopWhenNotWorth:
         check_plan(1, every)
         check_plan(1, n)
         self.every, self.n, self.epsilon, self.price = every, n, check_epsilon(epsilon), check_epsilon(price)
-        self._before = CONTINUE
+        self._in_vain = 0  # looks in a row
 
     def __call__(self, study: Any, trial: Any) -> None:
         """Looks, after every so many trials, and stops the study."""
+        if len(study.directions) > 1:
+            raise AnalysisError(f"StopWhenNotWorth is about one objective, got {len(study.directions)}")
         if (trial.number + 1) % self.every:
             return
         try:
@@ -262,6 +265,6 @@ class StopWhenNotWorth:
         if found is None:
             return
         study.set_user_attr(WORTH, found.to_json())
-        if CONTINUE not in (found.verdict, self._before):
+        self._in_vain = 0 if found.verdict == CONTINUE else self._in_vain + 1
+        if self._in_vain >= _LOOKS:
             study.stop()
-        self._before = found.verdict
