@@ -89,7 +89,6 @@ def gallery(tree: refine.Tree) -> None:
     save("figure-pair", first.plot.pair("lr", "units", new=new))
     save("figure-failing", first.plot.failing())
     save("figure-cost", first.plot.cost())
-    save("figure-gain", second.plot.gain())
     save("figure-best-so-far", first.plot.best_so_far())
     save("figure-edf", second.plot.edf())
     save("figure-curves", first.plot.curves())

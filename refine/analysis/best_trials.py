@@ -1,4 +1,4 @@
-"""The best trials beside the noise, beside what was known before, and beside what they cost. Pure."""
+"""The best trials beside what they cost. Pure."""
 
 from __future__ import annotations
 
@@ -15,26 +15,6 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
 
 
-class Gain(NamedTuple):
-    """The best values of a round, and what they gained."""
-
-    values: Floats  # (n,) values of the trials that may be called best, best first, in the metric's own sign
-    noise: float  # standard deviation of retraining; NaN where it is not known
-    near: int  # how many trials lie within it of the best; 0 where it is not known
-    before: float | None  # best value known before; ``None`` where there is none
-    gained: float  # how much better the best is than ``before``, positive is better; NaN without it
-
-    @property
-    def best(self) -> float:
-        """The best value."""
-        return float(self.values[0])
-
-    @property
-    def known(self) -> bool:
-        """Whether the noise is known, and not 0."""
-        return math.isfinite(self.noise) and self.noise > 0
-
-
 class Cost(NamedTuple):
     """The metric against the time of a trial, of the trials that may be called best and have a time."""
 
@@ -47,21 +27,6 @@ class Cost(NamedTuple):
     untimed: int  # how many trials that may be called best have no time
     rank: int  # rank of the cheapest one among all that may be called best; equal ones in the table's order
     leads: bool  # whether the best one is the best of those without a time as well
-
-
-def gain_of(analysis: Analysis, before: float | None = None) -> Gain:
-    """The best values of a round beside the noise and the best known before.
-
-    Raises AnalysisError: no trial may be called best.
-    """
-    y = np.asarray(analysis.table["value"], dtype=float)[candidates(analysis, analysis.table)]
-    if not y.size:
-        raise AnalysisError("gain: no trial may be called best yet; run more configurations")
-    sign, noise = analysis.sign, analysis.noise.sd
-    ranked = sign * np.sort(-sign * y) * -1
-    near = int(np.sum(sign * (ranked[0] - y) <= noise)) if math.isfinite(noise) else 0
-    gained = math.nan if before is None else float(sign * (ranked[0] - before))
-    return Gain(ranked, noise, near, before, gained)
 
 
 def cost_of(analysis: Analysis) -> Cost:

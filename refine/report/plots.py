@@ -28,7 +28,7 @@ from refine.tree.lineage import lineage, read_curves
 from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.trials.frame import best_first, may_be_best
+from refine.trials.frame import may_be_best
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
@@ -125,11 +125,6 @@ class Plots:
         """Of a round with several goals, every trial by the first two of them, with the front."""
         r = self._round
         return figures.front(r.trials, r.goals, r.space, ax=ax)
-
-    @_figure
-    def gain(self, before: float | None = None, ax: Any = None) -> Any:
-        """The best values with the noise around them, and the best ``before``: by default of earlier rounds."""
-        return figures.gain(self._analysis, _best(self._lineage()[:-1]) if before is None else before, ax=ax)
 
     @_figure
     def best_so_far(self, ax: Any = None) -> Any:
@@ -268,10 +263,3 @@ def populations(rounds: Iterable[Round]) -> dict[str, Any]:
     """Label -> values of the finished space-filling trials of every round that has some."""
     values = {f"round {r.id}": space_filling_values(population(r)) for r in rounds}
     return {label: v for label, v in values.items() if len(v)}
-
-
-def _best(rounds: Sequence[Round]) -> float | None:
-    """The best value of several rounds that are judged alike; ``None`` where there is none."""
-    tables = (best_first(r.trials, r.direction, r.space, r.node.allow_degenerate) for r in rounds)
-    values = [float(table["value"].iloc[0]) for table in tables if len(table)]
-    return rounds[0].goal.best(values) if values else None

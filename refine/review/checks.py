@@ -12,13 +12,13 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.best_trials import cost_of, gain_of
+from refine.analysis.best_trials import cost_of
 from refine.analysis.evidence import level_axis
 from refine.analysis.finding import open_ends
 from refine.analysis.learning_curves import FLAGS, TrialCurves
 from refine.analysis.population import space_filling_rows
 from refine.analysis.reason import plain
-from refine.analysis.selection import unusable
+from refine.analysis.selection import candidates, unusable
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
@@ -295,11 +295,12 @@ def _noise(analysis: Analysis, known: Known) -> Check:
     """Whether the gain is more than noise, and how many trials are as good."""
     sd = _sd(analysis)
     if not math.isfinite(sd):
-        return _check("noise", UNKNOWN, "unknown", picture="gain", action=_REPLICATE)
+        return _check("noise", UNKNOWN, "unknown", picture="best_so_far", action=_REPLICATE)
     first = not math.isfinite(known.before)
-    found = gain_of(analysis, None if first else known.before)
-    gain = analysis.sign * (found.best - float(np.median(found.values))) if first else found.gained
-    ties, sure = found.near, gain > _SURE * sd
+    y = np.asarray(analysis.table["value"], dtype=float)[candidates(analysis, analysis.table)]
+    y *= analysis.sign
+    gain = float(y.max() - (np.median(y) if first else analysis.sign * known.before))
+    ties, sure = int(np.sum(y.max() - y <= sd)), gain > _SURE * sd
     if first:
         verdict, code = (PASS, "clear") if sure and ties <= TIES else (WARN, "unclear")
     else:
@@ -311,7 +312,9 @@ def _noise(analysis: Analysis, known: Known) -> Check:
         "ties": ties,
         "over": "median" if first else "before",
     }
-    return _check("noise", verdict, code, gain, "gain", action=_REPLICATE if ties > TIES else None, **values)
+    return _check(
+        "noise", verdict, code, gain, "best_so_far", action=_REPLICATE if ties > TIES else None, **values
+    )
 
 
 def _sd(analysis: Analysis) -> float:

@@ -144,7 +144,6 @@ def facts() -> Facts:
         store="sqlite:////home/ann/work/refine.db",
         curves=curves(),
         checks=checks_of(node.id, analysis, known),
-        before=0.9701,
     )
 
 

@@ -9,7 +9,7 @@ or SVG. A parameter on which there is no evidence is a ``KeyError`` that says wh
 """
 
 from refine.report.figures.canvas import save
-from refine.report.figures.checks import cost, curves, failing, front, gain
+from refine.report.figures.checks import cost, curves, failing, front
 from refine.report.figures.matters import correlation, pair
 from refine.report.figures.parameters import decision, density, density_2d, isolation, levels
 from refine.report.figures.rounds import (
@@ -35,7 +35,6 @@ __all__ = [
     "edf",
     "failing",
     "front",
-    "gain",
     "isolation",
     "levels",
     "pair",

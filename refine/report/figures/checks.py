@@ -1,8 +1,7 @@
-"""Figures of the checks: failures, gain, cost and training curves; and the front of several goals."""
+"""Figures of the checks: failures, cost and training curves; and the front of several goals."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.best_trials import cost_of, gain_of
+from refine.analysis.best_trials import cost_of
 from refine.analysis.evidence import ALPHA
 from refine.analysis.learning_curves import Pair, TrialCurves
 from refine.analysis.levels import by_failures, failure_rates
@@ -35,11 +34,9 @@ from refine.report.figures.canvas import (
     shorten,
     thinned,
     title,
-    wrapped,
 )
 from refine.report.figures.theme import drawing, narrow, points, present, tone
 from refine.report.pages.checks import FLAGS
-from refine.space.parameters import number_of
 from refine.stats.pareto import non_dominated
 from refine.trials.frame import front_rows, infeasible_rows, metric_title
 from refine.trials.goal import check_direction, sign_of
@@ -55,7 +52,6 @@ if TYPE_CHECKING:
 _ROWS = 30  # of all parameters together, so that the figure fits a page
 _LEAST = 2  # parameters that are shown even where nothing fails
 _MOST = 10  # levels of a parameter that are shown one by one
-_SHOWN = 20  # of the best trials
 _FACTOR = 20.0  # of longest to shortest time, from which on the axis is logarithmic
 MOST = 4  # trials whose curves stand beside each other, so that each stays readable
 _SPAN = 30.0  # of largest to smallest loss, from which on the axis is logarithmic
@@ -124,58 +120,6 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
         marks.insert(0, line_mark(text, tone().orange, marker="o", linewidth=1.6))
     left = len(ordered) - sum(rate is None for _, rate, _ in rows)
     title(ax, "Where trials fail", marks, note=f"{plural(left, 'parameter')} left out" if left else "")
-    return ax
-
-
-@drawing
-def gain(analysis: Analysis, before: float | None = None, ax: Axes | None = None) -> Axes:
-    """The best values of a round with the noise around the best, and the best known ``before`` the round.
-
-    Trials within the band can't be told from the best by one run each: it reaches one standard deviation of
-    retraining from it, two where it is pale. All of the round's finished trials that may be called best count. The
-    best of many is biased upwards; ``round.optimism()`` says by how much.
-
-    Raises:
-        AnalysisError: ``before`` is no finite number, or no trial may be called best.
-    """
-    if before is not None and (number_of(before) is None or not math.isfinite(before)):
-        raise AnalysisError(f"gain: before must be a finite number or None, got {before!r}")
-    gained = gain_of(analysis, before)
-    values, best, noise = gained[0], gained.best, gained.noise if gained.known else 0.0
-    shown = values[:_SHOWN]
-    ax = axes(ax, 3.0)
-    ax.plot(range(2, len(shown) + 1), shown[1:], "o", color=tone().blue, markersize=5, gid="top")
-    ax.plot(1, best, "o", color=tone().orange, markersize=7, zorder=4, gid="best")
-    marks: list[Any] = [
-        dot_mark(f"best: {score(best)}", tone().orange),
-        dot_mark("next best", tone().blue, markersize=5),
-    ]
-    if gained.known:
-        for reach, alpha in ((2 * noise, 0.16), (noise, 0.3)):
-            ax.axhspan(best - reach, best + reach, color=tone().amber, alpha=alpha, linewidth=0, zorder=0)
-        text = f"within {score(noise)}, the noise: {plural(gained.near, 'trial')}"
-        marks.append(area_mark(text, tone().amber, alpha=0.4))
-    drawn = list(shown)
-    if before is not None:
-        drawn.append(before)
-        look: dict[str, Any] = {"color": tone().ink, "linewidth": 1.4, "linestyle": (0, (4, 2))}
-        ax.axhline(before, gid="before", **look)
-        won = gained.gained
-        said = f"{'gain' if won > 0 else 'loss'} {score(abs(won))}" if won else "no gain"
-        if won and gained.known:
-            said += f", {number(abs(won) / noise, 2)} × noise"
-        marks.append(line_mark(f"best before: {score(before)} ({said})", **look))
-    # All that is drawn, and never closer than 2 % of the best: ties are no reason to magnify rounding.
-    low, high = min(*drawn, best - 2 * noise), max(*drawn, best + 2 * noise)
-    pad = max(0.06 * (high - low), 0.01 * abs(best)) or 0.05
-    ax.set_ylim(low - pad, high + pad)
-    ax.set_xlim(0.3, max(len(shown), 5) + 0.7)
-    ax.set_xticks([1, *range(5, max(len(shown), 5) + 1, 5)])
-    ax.grid(axis="y")
-    ax.set_xlabel(f"rank among {plural(len(values), 'trial')}")
-    ax.set_ylabel(wrapped(analysis.metric, 24))
-    note = "" if gained.known else "noise unknown" if math.isnan(gained.noise) else "the estimated noise is 0"
-    title(ax, f"The best of the round, by {shorten(analysis.metric, 26)}", marks, note=note)
     return ax
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -131,7 +130,6 @@ class Facts:
     # what the hold-out showed, each time it was opened at this round
     holdout_results: tuple[HoldoutResult, ...] = ()
     checks: Checks | None = None
-    before: float = math.nan  # best value known before this round; NaN for a root
     # the configuration of this round to hand over; ``None`` where no trial may be called best
     winner: Winner | None = None
     # what differs between the environments of its trials: name -> value -> number of trials
@@ -483,9 +481,8 @@ def checks_section(facts: Facts) -> Section | None:
     drawn: dict[bool, list[Part]] = {True: [], False: []}
     for check in shown.values():
         name = f"check-{slug(f'{check.key} {check.about}', taken)}"
-        if facts.analysis is not None and check.picture in ("failing", "isolation", "gain", "cost"):
-            given: dict[str, Any] = {"isolation": check.about, "gain": facts.before}
-            about = [given[check.picture]] if check.picture in given else []
+        if facts.analysis is not None and check.picture in ("failing", "isolation", "cost"):
+            about = [check.about] if check.picture == "isolation" else []
             draw = partial(getattr(figures, check.picture), facts.analysis, *about)
             drawn[check.verdict == "pass"].append(Figure(question(check), name, draw))
     passed = Section("Figures of the checks that pass", tuple(drawn[True]))
@@ -650,7 +647,6 @@ def gather(round_: Round, proposal: Proposal | None = None) -> Facts:
         curves=curves,
         holdout_results=round_.holdout_results,
         checks=checks,
-        before=round_._best_before(),
         winner=round_.recommend(),
         glance=None if review is None else review.page(),
     )

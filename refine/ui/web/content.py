@@ -572,9 +572,7 @@ WITHOUT_ANALYSIS = ("best_so_far",)
 """Figures that need no analysis."""
 
 PICTURES = {
-    **dict.fromkeys(
-        (*WITHOUT_ANALYSIS, "correlation", "failing", "cost", "gain", "front", "edf", "curves"), 0
-    ),
+    **dict.fromkeys((*WITHOUT_ANALYSIS, "correlation", "failing", "cost", "front", "edf", "curves"), 0),
     **dict.fromkeys(("isolation", "density", "levels"), 1),
     "pair": 2,
 }

@@ -1,4 +1,4 @@
-"""Figures of the checks: failures, cost, gain."""
+"""Figures of the checks: failures, cost."""
 
 from dataclasses import replace
 
@@ -70,28 +70,6 @@ def test_best_and_cheapest_as_good(analysis: Analysis, direction: str) -> None:
     inside(ax)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_top_values_with_noise_and_the_best_before(direction: str) -> None:
-    sign = 1 if direction == "maximize" else -1
-    table = trials().assign(value=lambda t: sign * t["value"])
-    found = analyze(SPACE, table, direction=direction, metric="m")
-    noise = found.noise.sd
-    ordered = np.sort(-sign * table["value"].dropna()) * -sign
-    ax = figures.gain(found, float(ordered[0] - sign * 3 * noise))
-    assert points(ax, "best") == [(1, pytest.approx(ordered[0]))]
-    assert np.allclose(points(ax, "top"), list(zip(range(2, 21), ordered[1:20], strict=True)))
-    bands = sorted((p.get_y(), p.get_y() + p.get_height()) for p in ax.patches)
-    assert np.allclose(bands, [(ordered[0] - k * noise, ordered[0] + k * noise) for k in (2, 1)])
-    near = int((sign * (ordered[0] - ordered) <= noise).sum())
-    assert any(text.endswith(f"the noise: {near} trial{'s' * (near != 1)}") for text in legend(ax))
-    assert any("gain" in text and "3 × noise" in text for text in legend(ax))
-    low, high = ax.get_ylim()
-    assert low < ordered[19] < high
-    assert ax.get_xlabel() == f"rank among {len(ordered)} trials"
-    inside(ax)
-
-
 def test_refusals(analysis: Analysis) -> None:
     fixed = analyze(Space({"a": 1}), pd.DataFrame({"a": 1, "value": np.arange(20.0)}))
     untimed = replace(analysis, table=analysis.table.drop(columns="seconds"))
@@ -100,8 +78,6 @@ def test_refusals(analysis: Analysis) -> None:
         (figures.failing, [fixed], "failing: no parameter varies"),
         (figures.cost, [untimed], "cost: the table has no column 'seconds'; add the time of each trial"),
         (figures.cost, [instant], "cost: no finished trial has a time above 0; an imported table"),
-        (figures.gain, [analysis, float("nan")], "before must be a finite number or None, got nan"),
-        (figures.gain, [analysis, True], "before must be a finite number or None, got True"),
     ):
         with pytest.raises(AnalysisError, match=says):
             draw(*given)

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import matplotlib.style as mpl_style
 import numpy as np
 import pytest
-from looks import drawn, inside, legend, lightness, points, texts
+from looks import inside, legend, lightness, points, texts
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -200,16 +200,6 @@ def test_curves_need_no_analysis(tmp_path: Path) -> None:
     with refine.Tree("few", store=tmp_path / "refine.db") as opened:
         found = opened.add_round(SPACE, learns, metric="val_acc", n=3).run(progress=False)
         assert found.plot.curves(2).shape == (1, 2)
-
-
-@pytest.mark.slow
-def test_gain_is_over_earlier_rounds(tree: refine.Tree) -> None:
-    root, child = tree.rounds[0], tree["paper"]
-    assert not drawn(root.plot.gain(), "before")
-    before = drawn(child.plot.gain(), "before")[0].get_ydata()[0]
-    assert root.best is not None
-    assert before == pytest.approx(root.best["value"])
-    assert drawn(child.plot.gain(0.5), "before")[0].get_ydata()[0] == 0.5
 
 
 def test_the_tree_by_its_figures(tree: refine.Tree) -> None:
