@@ -76,12 +76,13 @@ test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
 	@echo '--- recipes for libraries that are there alone'
 	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python -m pytest -m slow tests/space/test_recipes.py
-	$(ELSEWHERE)/bin/python -m pytest -k Ray -m cluster tests/run tests/testing
+	$(ELSEWHERE)/bin/python -m pytest -k Ray -m 'cluster and not nightly' tests/run tests/testing
 	@echo '--- all other tests, of which many wait for processes of their own'
 	$(RUN) $(TESTS) -n 3 -m 'not nightly and (slow or keras or browser or cluster)'
 
 nightly: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(RUN) $(TESTS) -m nightly
+	$(ELSEWHERE)/bin/python -m pytest -k Ray -m 'cluster and nightly' tests/run
 
 fuzz: $(READY)
 	REFINE_FUZZ=1000000 $(RUN) $(TESTS) -n 4 --dist load tests/store/test_fuzz.py

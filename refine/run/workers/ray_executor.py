@@ -84,7 +84,7 @@ class RayExecutor(Executor):
         if future.cancelled():
             future.set_running_or_notify_cancel()  # or who waits for it would wait for ever
             if self._ray.is_initialized():
-                self._ray.cancel(reference)
+                self._ray.cancel(reference, force=True)  # what sleeps in C is not interrupted
 
     def _offers(self) -> list[dict[str, float]]:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -95,8 +95,10 @@ def _caller() -> Callable[[bytes], Any]:
 
     def call(packed: bytes) -> Any:
         import pickle
+        from concurrent.futures import ThreadPoolExecutor
 
         function, args, kwargs = pickle.loads(packed)
-        return function(*args, **kwargs)
+        with ThreadPoolExecutor(1) as thread:  # for whom a trial runs in a process that is supervised
+            return thread.submit(function, *args, **kwargs).result()
 
     return call
