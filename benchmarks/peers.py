@@ -58,11 +58,9 @@ def optuna_(kind: str, **options) -> Search:
             for name, levels in on.levels.items()
         }
         for row, told in zip(*known, strict=True):
-            params = {
-                k: v[i] if k in on.unordered else int(i)
-                for (k, v), i in zip(on.levels.items(), row, strict=True)
-            }
-            study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=float(told)))
+            levels = zip(on.levels.items(), row, strict=True)
+            params = {k: v[i] if k in on.unordered else int(i) for (k, v), i in levels}
+            study.add_trial(optuna.create_trial(params=params, distributions=space, value=float(told)))
         while True:
             trial = study.ask(space)
             study.tell(trial, (yield on.cell(on.index(trial.params))))

@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 from boxes import digest
 from grids import FAMILIES, Grid, grid, names
-from scipy.stats import rankdata
 from synthetic import COUNT, KINDS, synthetic
 from tables import kept, markdown, parser
 
 import refine
 from refine.errors import AnalysisError
-from refine.review.worth import LEVELS, LIKELY, rehearse
+from refine.review.worth import LEVELS, rehearse
 from refine.tree.children import left_to_run
 
 ROUNDS, N, EXPLOIT = 7, 30, 0.5
@@ -101,12 +100,6 @@ def judged(found: pd.DataFrame) -> pd.DataFrame:
     return said.reset_index(drop=True)
 
 
-def auc(score: pd.Series, true: pd.Series) -> float:
-    """Probability that a round that brought more than epsilon has the larger score."""
-    rank, n = rankdata(score), int(true.sum())
-    return float((rank[true].sum() - n * (n + 1) / 2) / max(1, n * (len(true) - n)))
-
-
 def _share(true: pd.Series) -> str:
     return f"{100 * true.mean():.0f} ({len(true)})" if len(true) else "-"
 
@@ -121,7 +114,7 @@ def calibration(said: pd.DataFrame) -> str:
             rows.append([f"{low:g} to {high:g}", len(of), *means])
     base = said["more"].mean()
     brier = ((said["probability"] - said["more"]) ** 2).mean()
-    alone = f"Brier score {brier:.3f}; of the base rate {base:.2f} alone, {base * (1 - base):.3f}; AUC {auc(said['probability'], said['more']):.2f}."
+    alone = f"Brier score {brier:.3f}; of the base rate {base:.2f} alone, {base * (1 - base):.3f}."
     return markdown(["stated", "verdicts", "mean stated", "came true"], rows) + f"\n\n{alone}"
 
 
@@ -197,10 +190,6 @@ def report(seeds: int) -> str:
         said = judged(found)
         parts += [f"**{title}** ({len(said)} verdicts in {said['search'].nunique()} searches)"]
         parts += [part(said) for part in (thresholds, calibration, plans)]
-        families = said.groupby("family").apply(
-            lambda g: (100 * ((g["probability"] >= LIKELY) == g["more"]).mean()).round(), include_groups=False
-        )
-        parts.append("Right by family, %: " + ", ".join(f"{k} {v:.0f}" for k, v in families.items()) + ".")
     return "\n\n".join(parts)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import lru_cache, partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,9 @@ from refine import stats
 FIRST, MORE = 100, 50
 TIMES = (1, 2, 4, 8)
 RISKS = (0.02, 0.05, 0.1, 0.15, 0.25)
-FLOOR = 0.01
-"""Added to regret in geometric means: on a grid it is often 0."""
+FLOOR = 0.01  # added to regret in geometric means: on a grid it is often 0
 
-Levels = list[np.ndarray]
-"""Per axis the numbers of the levels that stay."""
+Levels = list[np.ndarray]  # per axis the numbers of those that stay
 
 
 @lru_cache(maxsize=1)
@@ -89,26 +87,20 @@ def irace(t: Trials) -> Levels:
     return [spanned(t, j, 4, n * reach) for j, n in enumerate(t.table.shape)]
 
 
-def ten_best(t: Trials) -> Levels:
-    """What the ten best span."""
-    return [spanned(t, j, 10) for j in range(len(t.table.shape))]
-
-
 BOXES: dict[str, Any] = {
     **{f"risk {risk:g}": risk for risk in RISKS},
-    "what the ten best span": ten_best,
+    "what the ten best span": lambda t: [spanned(t, j, 10) for j in range(len(t.table.shape))],
     "best third of the two most important": third,
     "irace": irace,
     **{f"PED-ANOVA, {share:.0%} of importance": partial(important, share) for share in (0.5, 0.8, 0.95)},
 }
 EVEN, SLOW = f"{MORE} anywhere", f"{MORE} by Optuna's GPSampler"
-WAYS: dict[str, Any] = {
+WAYS: dict[str, Any] = {  # how many anywhere, a risk, a rule, or a sampler
     **{f"{k * MORE} anywhere": k * MORE for k in TIMES},
     **{f"{MORE} in the box of {name}": of for name, of in BOXES.items()},
     f"{MORE} by Optuna's TPE": "TPESampler",
     SLOW: "GPSampler",
 }
-"""How many anywhere, a risk, a rule, or a sampler."""
 
 
 def searched(on: Grid, seed: int, kind: str) -> tuple[list[int], list[float]]:
@@ -162,12 +154,10 @@ def measured(seeds: int, slow: int) -> dict[str, np.ndarray]:
     """Way -> (tables, seeds, 4) results; NaN where there is none."""
     tables = [(family, name, i) for family in FAMILIES for i, name in enumerate(names(family))]
     found = {way: np.full((len(tables), seeds, 4), np.nan) for way in WAYS}
-    for seed in range(seeds):
-        for row, (family, name, i) in enumerate(tables):
-            for way in (way for way in WAYS if way != SLOW or i < slow):
-                store, key = f"worth-of-a-box-{digest(result, SOURCES)}", f"{way}-{family}-{name}-{seed}"
-                found[way][row, seed] = kept(store, key, lambda: result(grid(family, name), seed, way))  # noqa: B023
-            print(family, name, seed, flush=True)
+    for seed, (row, (family, name, i)) in product(range(seeds), enumerate(tables)):
+        for way in (way for way in WAYS if way != SLOW or i < slow):
+            store, key = f"worth-of-a-box-{digest(result, SOURCES)}", f"{way}-{family}-{name}-{seed}"
+            found[way][row, seed] = kept(store, key, lambda: result(grid(family, name), seed, way))  # noqa: B023
     return found
 
 
@@ -194,27 +184,16 @@ def report(seeds: int, slow: int) -> str:
     """The section for docs/benchmarks/proposals.md."""
     found, rows, said = measured(seeds, slow), [], []
     for way, of in found.items():
-        box = (
-            ["-", "-"]
-            if np.isnan(of[..., 1]).all()
-            else [f"{100 * np.nanmean(of[..., k]):.3g}" for k in (1, 2)]
-        )
+        box = [f"{100 * np.nanmean(of[..., k]):.3g}".replace("nan", "-") for k in (1, 2)]
         rows.append([way, *beside(found, way, np.isfinite(of[..., 0])), *box])
-    for risk in RISKS:
+    for risk, (low, high) in product(RISKS, pairwise((0, 2, 16, 17))):
         way = f"{MORE} in the box of risk {risk:g}"
-        stated = found[way][..., 3]
-        for low, high in pairwise((0, 2, 16, 17)):
-            if ((stated >= low) & (stated < high)).any():
-                said.append(
-                    [f"{risk:g}", f"{low} to {high}", *beside(found, way, (stated >= low) & (stated < high))]
-                )
+        of = (found[way][..., 3] >= low) & (found[way][..., 3] < high)
+        if of.any():
+            said.append([f"{risk:g}", f"{low} to {high}", *beside(found, way, of)])
     head = [f"regret beside {EVEN}", "as many anywhere", "tables"]
-    return "\n\n".join(
-        [
-            markdown([f"after {FIRST} trials", *head, "keeps, %", "within epsilon, %"], rows),
-            markdown(["risk", "said to be worth", *head], said),
-        ]
-    )
+    first = markdown([f"after {FIRST} trials", *head, "keeps, %", "within epsilon, %"], rows)
+    return f"{first}\n\n{markdown(['risk', 'said to be worth', *head], said)}"
 
 
 if __name__ == "__main__":
