@@ -40,15 +40,14 @@ class Believed:
     # natural logarithm of how many times as probable these trials are with the belief as with its opposite;
     # see :class:`refine.stats.PriorEvidence`
     log_ratio: float
-    # parameters of which alone the trials contradict what is believed, so that it is set aside
+    # parameters of which alone the trials contradict what is believed: it acts on, and the person is asked
     against: tuple[str, ...] = ()
 
     @property
-    def acting(self) -> Belief:
-        """What of it shapes proposals: nothing where all of it is dropped."""
+    def rest(self) -> Belief:
+        """What the trials do not contradict; nothing where it is dropped."""
         of = self.said.belief
-        kept = () if self.probability < LEAST else tuple(p for p in of.of if p[0] not in self.against)
-        return Belief(kept, of.like)
+        return Belief(tuple(p for p in of.of if not self.contradicted and p[0] not in self.against), of.like)
 
     @property
     def probability(self) -> float:
@@ -58,7 +57,7 @@ class Believed:
     @property
     def contradicted(self) -> bool:
         """Whether the trials contradict it, so that it is dropped."""
-        return not self.acting
+        return self.probability < LEAST
 
     @property
     def weight(self) -> float:

@@ -79,7 +79,7 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
     held = analysis.belief
     if held is None or held.weight == 0:
         return None
-    of, found = held.acting, analysis.parameters
+    of, found = held.said.belief, analysis.parameters
     at, cells = (held.weight * thoughts_of(of, found, at).sum(axis=1) for at in (analysis.X, positions))
     return at, cells
 

@@ -72,8 +72,8 @@ def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
 
     partly = {"lr": WRONG["lr"], "optimizer": GOOD["optimizer"]}
     half, good = (refine.analyze(SPACE, root.trials, belief=said).belief for said in (partly, GOOD))
-    assert (half.against, list(half.acting), half.contradicted) == (("lr",), ["optimizer"], False)
-    assert "What it says of lr they contradict: that is set aside." in belief_sentence(half)
+    assert (half.against, list(half.rest), half.contradicted) == (("lr",), ["optimizer"], False)
+    assert "What it says of lr they contradict." in belief_sentence(half)
     assert belief_facts(half)[0][1].call.options["belief"] == Symbol("{'optimizer': {'adam': 0.7}}")
     assert belief_facts(good) == []
 

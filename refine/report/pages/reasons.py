@@ -469,14 +469,10 @@ def belief_sentence(believed: Believed) -> str:
     if believed.contradicted:
         return f"{says} It is dropped: what {trials} showed is {times} as probable with the opposite as with it. Proposals and exploit trials go by the trials alone."
     likelier = "it as with the opposite" if believed.log_ratio >= 0 else "the opposite as with it"
-    aside = (
-        f" What it says of {join(believed.against)} they contradict: that is set aside."
-        if believed.against
-        else ""
-    )
+    against = f" What it says of {join(believed.against)} they contradict." if believed.against else ""
     return (
         f"{says} After {trials}, which are {times} as probable with {likelier}, it weighs {percent(believed.weight)} of what it weighed "
-        f"before the first.{aside} It shapes proposals and exploit trials, and is in no test."
+        f"before the first.{against} It shapes proposals and exploit trials, and is in no test."
     )
 
 
@@ -485,8 +481,8 @@ def belief_facts(believed: Believed | None) -> list[tuple[str, Cell]]:
     if believed is None or not (believed.against or believed.contradicted):
         return []
     names = tuple(believed.said.belief) if believed.contradicted else believed.against
-    text = f"What is believed of {join(names)} contradicts {plural(believed.n, 'configuration')} and is set aside. Still so? If not:"
-    call = Action("review.accept", belief=Symbol(believed.acting.code()))
+    text = f"What is believed of {join(names)} contradicts {plural(believed.n, 'configuration')}. Still so? If not:"
+    call = Action("review.accept", belief=Symbol(believed.rest.code()))
     return [("Believed", Cell(text, "warn", call=call))]
 
 
