@@ -98,10 +98,10 @@ class Analysis(Shown):
     """Everything measured on a round's evidence.
 
     P-values, intervals and levels use space-filling trials only, the round's own and those of earlier rounds on the very
-    same space, of which those that were pruned rank with the worst. Where these are fewer than ten and results chose others,
+    same space, of which pruned ones rank by their forecast, else with the worst. Where these are fewer than ten and results chose others,
     nothing is tested: p-values are NaN, and levels hold no trial. The evidence for where the optimum may be (``X``,
-    ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, and failed, pruned,
-    degenerate and infeasible ones at the worst value seen.
+    ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, pruned ones at their
+    forecast, and failed, degenerate and infeasible ones at the worst value seen.
 
     Examples:
         >>> analysis = root.analyze()
@@ -310,7 +310,8 @@ def analyze(
     Args:
         space: The space, or its mapping; rows outside are left out.
         frame: One row per trial: a column per parameter, one for the value and, optionally, ``state``
-            (default: complete), ``origin`` (default: space_filling) and ``seconds``.
+            (default: complete), ``origin`` (default: space_filling), ``seconds`` and ``forecast``, what a pruned trial
+            would have reached.
         value: Name of the value's column.
         direction: ``"maximize"`` or ``"minimize"``.
         seed: Seed of every bootstrap and permutation test.
@@ -328,7 +329,7 @@ def analyze(
         fresh: Values of runs again of good configurations under new seeds, a label of its configuration for each and,
             optionally, the value of its planned run for each: they measure the noise and nothing else.
         subject_to: Metric constraints, such as ``["latency_ms <= 5"]``, on columns of ``frame``. A trial that doesn't meet
-            them ranks with the worst, as a pruned one does, and can't be best.
+            them ranks with the worst, and can't be best.
         belief: What you believe about where the best value lies, see :meth:`refine.Tree.add_round`. It shapes proposals, no
             test.
         noise: ``"none"`` where a configuration gives the same value to the last bit whenever it runs, ``"retraining"`` where it
@@ -392,9 +393,6 @@ def analyze(
     space_filling = rows.finished & rows.space_filling
     cardinalities = [0 if p.ordered else p.size for p in parameters]
     X, y, place = _evidence(parts, sign)
-    digest = hashlib.sha256(
-        np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
-    ).hexdigest()
     spent = stats.looks_spent(look)
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: asked[n][rows.mask] for n in names if n in asked}
@@ -431,6 +429,13 @@ def analyze(
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
     resolution = noise_of(X_sampled, y_sampled, cardinalities, labels, fresh, (X, y), usable, noise)
+    if (
+        not resolution.deterministic
+    ):  # where values are exact a forecast, which has an error, would pass for one
+        X, y, place = _evidence(parts, sign, forecasts=True)
+    digest = hashlib.sha256(
+        np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
+    ).hexdigest()
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, [value, metric or value], judged)
     imported = rows.table["origin"][space_filling] == "imported" if "origin" in rows.table else np.zeros(0)
@@ -564,14 +569,19 @@ def _in_order(rows: Rows, mask: Bools, sign: float) -> tuple[Floats, Floats, npt
     return X[order], y[order], order
 
 
-def _evidence(parts: Sequence[Rows], sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+def _evidence(
+    parts: Sequence[Rows], sign: float, forecasts: bool = False
+) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
     """What the surrogate learns from, in an order that does not depend on the rows', and that order.
 
-    A trial that failed, was stopped for being behind, or can't be best, tells where not to look: it counts as the
-    worst value seen.
+    A trial that failed, can't be best, or was stopped for being behind, without ``forecasts``, tells where not to look: it
+    counts as the worst value seen.
     """
     X = np.concatenate([part.X[part.telling] for part in parts])
-    y = np.concatenate([np.where(part.finished, sign * part.y, np.nan)[part.telling] for part in parts])
+    known = [part.finished | (part.forecast & forecasts) for part in parts]
+    y = np.concatenate(
+        [np.where(k, sign * p.y, np.nan)[p.telling] for k, p in zip(known, parts, strict=True)]
+    )
     degenerate = np.concatenate([part.degenerate[part.telling] for part in parts])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
     order = order_of(X, y)
@@ -683,8 +693,11 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
         measured = np.where(pruned & finished.any(), worst(y[finished | infeasible]), y)
     if behind.any() and finished.any():
         y = np.where(behind, worst(y[finished]), y)
+        forecast = np.where(pruned, np.asarray(table.get("forecast", np.nan), dtype=float), np.nan)
+        y = np.where(np.isfinite(forecast), forecast, y)
     else:
         behind = infeasible
+        forecast = np.full(len(table), np.nan)
     degenerate = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
     return Rows(
         table=table,
@@ -696,6 +709,7 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
         mask=mask,
         degenerate=degenerate,
         pruned=behind,
+        forecast=np.isfinite(forecast),
         infeasible=infeasible,
         measured=measured if infeasible.any() else y,
         lost=np.zeros(len(y), dtype=np.bool_),

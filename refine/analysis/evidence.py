@@ -155,13 +155,14 @@ class Rows(NamedTuple):
 
     table: pd.DataFrame
     X: Floats  # (n, d) unit-scale positions of the parameters that vary
-    y: Floats  # for tests pruned trials stand here with the worst finished value, tied with it
+    y: Floats  # for tests pruned trials stand here with their forecast, else with the worst finished value
     finished: Bools
     failed: Bools
     space_filling: Bools
     mask: Bools  # which rows of the given table they are
     degenerate: Bools  # have a value, and are finished, but can't be best
     pruned: Bools  # have no value; infeasible ones are among them
+    forecast: Bools  # pruned ones of which it is forecast what they would have reached
     infeasible: Bools
     measured: Floats  # ``y`` with what infeasible trials showed
     lost: Bools  # see :func:`without_ruled_out`

@@ -15,6 +15,10 @@ SHARE = 0.1  # or this share of those that finished, where that is more
 MOST = 100  # but never more, so that reading stays cheap
 
 
+ALIKE = 0.9  # Kendall's tau from which the ranks of an earlier epoch are those of the last
+_SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2)  # of the epochs that are looked at
+
+
 FLAGS = ("overfitting", "unsteady", "improving", "saturated", "rising")
 """What curves may show; see :class:`refine.stats.CurveFlags`."""
 
@@ -46,6 +50,32 @@ class TrialCurves(NamedTuple):
     def judged(self) -> bool:
         """Whether the curves are long enough to say anything."""
         return any(math.isfinite(flag.size) for flag in self.flags)
+
+
+class Epochs(NamedTuple):
+    """The fewest epochs after which trials rank as at their end."""
+
+    epochs: int
+    of: int  # how many they ran
+    tau: float  # Kendall's, between their values then and at the end
+    trials: int  # how many it is told of
+
+
+def enough_epochs(series: Sequence[Sequence[float]], values: Sequence[float]) -> Epochs | None:
+    """The first eighth of the epochs, of at most half of them, after which tau is 0.9; ``None`` where there is none.
+
+    ``series`` are the values per epoch of trials that ran to their end, ``values`` what they are judged by. Those of the most
+    epochs count, of which 20 are needed.
+    """
+    from scipy.stats import kendalltau
+
+    last = max(map(len, series), default=0)
+    rows = [i for i, s in enumerate(series) if len(s) == last > 1]
+    for epoch in (math.ceil(share * last) for share in _SHARES) if len(rows) >= LEAST else ():
+        tau = float(kendalltau([series[i][epoch - 1] for i in rows], [values[i] for i in rows]).statistic)
+        if tau >= ALIKE and epoch < last:
+            return Epochs(epoch, last, tau, len(rows))
+    return None
 
 
 def trial_curves(

@@ -15,10 +15,11 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of
 from refine.analysis.evidence import level_axis
 from refine.analysis.finding import open_ends
-from refine.analysis.learning_curves import FLAGS, TrialCurves
+from refine.analysis.learning_curves import FLAGS, Epochs, TrialCurves
 from refine.analysis.population import space_filling_rows
 from refine.analysis.reason import plain
 from refine.analysis.selection import candidates, unusable
+from refine.analysis.stopped import Stopping
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 INFEASIBLE = (0.05, 0.25)  # share of trials without a usable model from which to warn, and to fail
 FLAGGED = (0.25, 0.5)  # share of the best trials whose curves show something from which to warn, and to fail
+LOST = 0.25  # stopped trials as good as the best ten of others, as a share of these, from which to warn
 PER_LEVEL = (5, 14)
 """Trials that every level of a scientific parameter needs: below the first its best is an accident; 14 hit the best
 fifth of what else varies with probability 0.95."""
@@ -115,6 +117,10 @@ class Known:
     before: float  # best value known before this round, in the metric's own sign; NaN for a root
     allow_degenerate: bool  # whether a degenerate trial may be called best
     worth: Worth | None = None  # what another round would bring; ``None`` where that can't be told
+    stopping: Stopping | None = None  # what stopping trials lost; ``None`` where none was stopped
+    epochs: Epochs | None = (
+        None  # after how many epochs trials rank as at their end; ``None`` where no fewer suffice
+    )
 
 
 def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
@@ -137,6 +143,8 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
         *([_code(analysis)] if len(analysis.codes) > 1 else []),
         _infeasible(analysis, known.allow_degenerate),
         _curves(known.curves),
+        *([_epochs(known.epochs)] if known.epochs else []),
+        *([_stopping(known.stopping)] if known.stopping else []),
         *(_isolation(analysis, name) for name in scientific),
         _noise(analysis, known),
         _optimism(analysis, values),
@@ -268,6 +276,21 @@ def _curves(curves: Sequence[TrialCurves]) -> Check:
     verdict, code = (FAIL if grave else WARN, "flagged") if frequent else (PASS, "sound")
     values: dict[str, Any] = {"of": len(judged), "worst": worst, "counts": counts, "frequent": frequent}
     return _check("curves", verdict, code, shares[worst], "curves", **values)
+
+
+def _epochs(found: Epochs) -> Check:
+    """Whether fewer epochs would do."""
+    action = Action("review.accept", pruner=Symbol(f"refine.Pruner(rungs=({found.epochs},))"))
+    return _check("epochs", WARN, "fewer", found.tau, action=action, **found._asdict())
+
+
+def _stopping(found: Stopping) -> Check:
+    """Whether stopping trials early lost good ones."""
+    values, again = found._asdict(), Action("round.run", rerun="pruned")
+    if not found.audited:
+        return _check("stopping", UNKNOWN, "unaudited", found.saved, **values)
+    verdict, code, action = (PASS, "kept", None) if found.lost <= LOST * found.top else (WARN, "lost", again)
+    return _check("stopping", verdict, code, found.lost, action=action, **values)
 
 
 def _isolation(analysis: Analysis, name: str) -> Check:

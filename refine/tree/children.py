@@ -32,7 +32,7 @@ from refine.space.encoding import check_seed, freeze, seed_of
 from refine.space.given import given_configuration, given_configurations
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
 from refine.store.engine import check_folder
-from refine.tree.lineage import analyze, read_curves
+from refine.tree.lineage import analyze, read_curves, read_epochs, read_stopping
 from refine.tree.record import RoundRecord
 from refine.trials.frame import Records
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
@@ -183,7 +183,12 @@ class DecidedRound(RoundRecord):
         here = self._at_once()
         curves = read_curves(*here._judged, analysis.noise.sd)
         degenerate = self.node.allow_degenerate
-        known = Known(proposal, here.roles, self.node.note, curves, here._best_before(), degenerate, worth)
+        stopping = read_stopping(here.context.reader, here._stored, here.goal)
+        before = here._best_before()
+        epochs = read_epochs(here.context.reader, here._stored.pk, here.goal)
+        known = Known(
+            proposal, here.roles, self.node.note, curves, before, degenerate, worth, stopping, epochs
+        )
         return checks_of(self.id, analysis, known)
 
     def report(

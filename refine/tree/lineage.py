@@ -14,9 +14,10 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.analysis import analyze as measured
 from refine.analysis.believed import Said
 from refine.analysis.evenness import evenness
-from refine.analysis.learning_curves import TrialCurves, curves_of, how_many
+from refine.analysis.learning_curves import MOST, Epochs, TrialCurves, curves_of, enough_epochs, how_many
 from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of, paired_error_of
 from refine.analysis.pooling import COMPARED, added_since, fold_error_of, read_masks, replicate_groups
+from refine.analysis.stopped import Stopping, forecasts, stopping_of
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
@@ -79,15 +80,15 @@ def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
     damaged = len(records.damaged)
     bridges = added_since(space, nodes)
     earlier = []
-    for added, pk in zip(bridges, pks[:first], strict=False):
-        past = reader.records([pk], curves=curves)
+    for added, stored in zip(bridges, path[:first], strict=False):
+        past = reader.records([stored.pk], curves=curves)
         damaged += len(past.damaged)
         if added is not None:
-            moved = past.configurations.under(space, added)
-            earlier.append(table(space, past._replace(configurations=moved), metric))
+            moved = past._replace(configurations=past.configurations.under(space, added))
+            earlier.append(_with_forecasts(reader, [stored], table(space, moved, metric), goal))
     replicated = {pk: reader.records([pk], curves, replicates=True) for pk in pks}
     return Lineage(
-        frame=table(space, records, metric),
+        frame=_with_forecasts(reader, path[first:], table(space, records, metric), goal),
         pooled=sum(len(reader.records([pk], curves=curves).metrics) for pk in pks[first:-1]),
         earlier=_together(earlier),
         read=read_masks(space, records),
@@ -101,6 +102,32 @@ def lineage(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Lineage:
         codes=versions_of(records.columns["code"]),
         damaged=damaged,
     )
+
+
+def _with_forecasts(
+    reader: Reader, rounds: Sequence[StoredNode], frame: pd.DataFrame, goal: Goal
+) -> pd.DataFrame:
+    """The table of the trials of some rounds with what stopped ones would have reached, in ``forecast``."""
+    if not (frame["state"] == "pruned").any():
+        return frame
+    curves = reader.records([stored.pk for stored in rounds], curves=True).curves
+    series = [goal.sign * np.asarray(c.get(goal.metric.name, ()), dtype=float) for c in curves]
+    values = np.where(frame["state"] == "pruned", np.nan, goal.sign * frame["value"])
+    return frame.assign(forecast=goal.sign * forecasts(series, values))
+
+
+def read_stopping(reader: Reader, stored: StoredNode, goal: Goal) -> Stopping | None:
+    """What stopping trials of a round early saved and lost; ``None`` where nothing was stopped, or by a pruner of Optuna."""
+    if stored.node.pruner is None or "optuna" in stored.node.pruner:
+        return None
+    records = reader.records([stored.pk], curves=True)
+    shown, c = reader.shown(stored.pk), records.columns
+    ended = [i for i, state in enumerate(c["state"]) if state in ("complete", "pruned")]
+    values = goal.sign * usable_values(records, goal)
+    values = np.where([s == "complete" for s in c["state"]], np.nan_to_num(values, nan=-np.inf), np.nan)
+    behind = np.array([bool(shown.get(key, {}).get("behind")) for key in c["key"]])
+    lengths = [max(map(len, records.curves[i].values()), default=0) for i in ended]
+    return stopping_of(lengths, values[ended], behind[ended])
 
 
 def _check_metric(records: Records, metric: Metric) -> None:
@@ -321,6 +348,17 @@ def read_curves(
     keys = [str(records.columns["key"][i]) for i in best.index]
     pairs = list(zip(keys, best.astype(float).tolist(), strict=True))
     return curves_of(pairs, reader.curves(pk, keys), metric, goal.direction, noise)
+
+
+def read_epochs(reader: Reader, pk: int, goal: Goal) -> Epochs | None:
+    """After how many epochs a round's trials rank as at their end, by the first 100; ``None`` where no fewer suffice."""
+    records = reader.records([pk], curves=goal.metric.curves)
+    known = _key_values(records, goal.metric)
+    ended = zip(records.columns["key"], records.columns["state"], strict=True)
+    keys = [key for key, state in ended if state == "complete" and key in known][:MOST]
+    curves = reader.curves(pk, keys)
+    keys = [key for key in keys if key in curves and goal.metric.name in curves[key]]
+    return enough_epochs([curves[key][goal.metric.name] for key in keys], [known[key] for key in keys])
 
 
 def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tuple[float, str]:

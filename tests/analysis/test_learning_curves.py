@@ -2,7 +2,10 @@
 
 import math
 
-from refine.analysis.learning_curves import trial_curves
+import numpy as np
+import pytest
+
+from refine.analysis.learning_curves import enough_epochs, trial_curves
 from refine.tree.lineage import read_curves
 from refine.trials.metric import Metric
 
@@ -28,8 +31,7 @@ def test_the_best_are_read_best_first(tree, space):
     seen = known(found)
     assert len(seen) == 20
     assert [c.rank for c in seen] == list(range(1, 21))
-    values = [c.value for c in seen]
-    assert values == sorted(found.trials["value"], reverse=True)[:20]
+    assert [c.value for c in seen] == sorted(found.trials["value"], reverse=True)[:20]
     for c in seen:
         assert c.score.validation[-1] == c.value
         assert len(c.loss.training) == len(c.score.training) == 40
@@ -40,6 +42,17 @@ def test_the_best_are_read_best_first(tree, space):
     assert worst.value == found.trials["value"].min() == worst.loss.validation[-1]
 
 
+def test_fewer_epochs_that_rank_alike_are_enough():
+    rng = np.random.default_rng(0)
+    ends, t = rng.uniform(0.5, 1.0, 40), np.arange(1, 81)
+    steady = [end * (1 - 0.9**t) for end in ends]
+    late = [c + np.where(t < 25, rng.normal(0, 0.2), 0) for c in steady]
+    assert enough_epochs(steady, ends) == (10, 80, pytest.approx(1), 40)
+    assert enough_epochs(late, ends) == (30, 80, pytest.approx(1), 40)
+    assert enough_epochs([rng.permuted(c) for c in steady], ends) is None
+    assert enough_epochs(steady[:19], ends[:19]) is None
+
+
 def test_which_curve_belongs_to_which():
     curve = {"loss": [1.0] * 9, "acc": [0.5] * 9, "val_acc": [0.4] * 9, "f": [math.nan] * 9}
 
@@ -48,6 +61,5 @@ def test_which_curve_belongs_to_which():
 
     assert score("val_acc") == score("max:acc") == ((0.5,) * 9, (0.4,) * 9)
     assert score("other") == score("loss") == score("function:a.b") == ((), ())
-    assert len(score("f").training) == 9
-    assert score("f").validation == ()
+    assert [len(part) for part in score("f")] == [9, 0]
     assert trial_curves(1, 0.5, {"other": [1.0]}, Metric("val_acc"), "maximize") is None

@@ -15,18 +15,15 @@ def rounds(parent, child):
 
 def test_every_trial_is_better():
     found = compare_rounds(*rounds([1, 2, 3, 4], [5, 6, 7, 9]), "maximize")
-    assert (found.comparison.better, found.comparison.ks) == (1, 1)
-    assert (found.comparison.n_parent, found.comparison.n_child) == (4, 4)
-    assert (found.parent_median, found.child_median) == (2.5, 6.5)
-    assert (found.parent_best, found.child_best) == (4, 9)
+    seen = found.comparison
+    assert (seen.better, seen.ks, seen.n_parent, seen.n_child) == (1, 1, 4, 4)
+    assert found[2:] == (2.5, 6.5, 4, 9)  # medians and bests
     assert found.verdict == "better"
     back = compare_rounds(*rounds([5, 6, 7, 9], [1, 2, 3, 4]), "maximize")
-    assert back.comparison.better == 0
-    assert back.verdict == "worse"
+    assert (back.comparison.better, back.verdict) == (0, "worse")
     assert population_sentence(back).endswith("The population got worse.")
     less = compare_rounds(*rounds([-1, -2, -3, -4], [-5, -6, -7, -9]), "minimize")
-    assert less.comparison == found.comparison
-    assert (less.verdict, less.child_best, less.child_median) == ("better", -9, -6.5)
+    assert (less.comparison, less.verdict, less.child_best, less.child_median) == (seen, "better", -9, -6.5)
 
 
 def test_the_sentence():
@@ -52,8 +49,7 @@ def test_only_finished_even_trials_count():
     assert space_filling_rows(table).tolist() == [True, True, False, False, False, True, False]
     assert space_filling_values(table).tolist() == [1, 2, 3]
     found = compare_rounds(table[["value"]].dropna(), table, "maximize")
-    assert (found.comparison.n_parent, found.comparison.n_child) == (6, 3)
-    assert found.child_best == 3
+    assert (found.comparison.n_parent, found.comparison.n_child, found.child_best) == (6, 3, 3)
 
 
 def test_too_little_is_an_error():

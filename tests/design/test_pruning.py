@@ -9,8 +9,10 @@ import pytest
 import objectives
 import refine
 from refine.analysis.population import compare_rounds
+from refine.analysis.stopped import forecasts, stopping_of
 from refine.design.pruning import Limit, best_so_far
 from refine.errors import AnalysisError, DesignError, ObjectiveError
+from refine.report.pages.checks import says
 
 PRUNER = refine.Pruner(keep=0.5, warmup=3, min_trials=10)
 
@@ -58,19 +60,9 @@ def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
 
 
 @pytest.mark.slow
-def test_resumed_is_as_undisturbed(tmp_path, space):
-    tables = []
-    for name, parts in (("whole", (50,)), ("parts", (13, 50))):
-        with refine.Tree("q", store=tmp_path / f"{name}.db") as tree:
-            for n in parts:
-                found = pruned_round(tree, space, n=n)
-            tables.append((found.trials.drop(columns="seconds"), found.shown))
-    assert tables[0][0].equals(tables[1][0])
-    assert tables[0][1].equals(tables[1][1])
-
-
 def test_pruned_trials_are_run_to_their_end(tree, space):
-    found = pruned_round(tree, space)
+    found = tree.add_round(space, objectives.learner, metric="acc", n=30, pruner=PRUNER)
+    assert set(found.run(workers=2, progress=False).trials["state"]) == {"complete", "pruned"}
     complete = found.trials[found.trials["state"] == "complete"].set_index("cell")["value"]
     pruned = set(found.trials.loc[found.trials["state"] == "pruned", "cell"])
     found.run(rerun="pruned", progress=False)
@@ -78,12 +70,6 @@ def test_pruned_trials_are_run_to_their_end(tree, space):
     assert set(after["state"]) == {"complete"}
     assert after.loc[complete.index, "value"].equals(complete)
     assert after.loc[list(pruned), "value"].median() < complete.median()
-
-
-@pytest.mark.slow
-def test_subprocesses(tree, space):
-    found = tree.add_round(space, objectives.learner, metric="acc", n=30, pruner=PRUNER)
-    assert set(found.run(workers=2, progress=False).trials["state"]) == {"complete", "pruned"}
 
 
 @pytest.mark.slow
@@ -121,21 +107,46 @@ def test_pruners_of_optuna_in_this_process(tmp_path, space, design):
     assert design != "sobol" or states[0] == states[1]
 
 
+def test_forecasts_follow_the_nearest_curves():
+    t = np.arange(1.0, 31)
+    curves = [a * (1 - np.exp(-t / b)) for a in (0.5, 0.7, 0.9) for b in (3.0, 6.0, 12.0)]
+    ends = np.array([c[-1] for c in curves])
+    late = 0.8 * (1 - np.exp(-t / 12.0))  # is behind at first, and ends well
+    *others, told = forecasts([*curves, late[:8]], np.append(ends, np.nan))
+    assert np.isnan(others).all()
+    assert late[7] + 0.15 < told < late[-1]
+    assert np.isnan(forecasts([*curves[:4], late[:8]], np.append(ends[:4], np.nan))).all()
+    assert forecasts([*curves, 2 * t[:8]], np.append(ends, np.nan))[-1] == ends.max()
+
+
+def test_audited_trials_stand_for_those_stopped():
+    values = np.array([*range(20), 25.0, 12.0, 3.0, 1.0, *[np.nan] * 36])
+    behind = np.arange(60) >= 20
+    found = stopping_of([100] * 24 + [25] * 36, values, behind)
+    assert (found.stopped, found.audited, found.won, found.good, found.top) == (36, 4, 1, 2, 10)
+    assert (found.lost, found.saved) == (18, pytest.approx(0.45))  # half of four are as good as the best ten
+    assert found.low < 18 < found.high < 36
+    assert stopping_of([100] * 24, values[:24], behind[:24]) is None
+
+
 @pytest.mark.slow
-def test_tests_rank_pruned_trials_last(tree, space):
+def test_tests_rank_pruned_trials_by_forecasts(tree, space):
     whole = tree.add_round(space, objectives.never_stops, metric="acc", n=100).run(progress=False).analyze()
     found = pruned_round(tree, space, n=100)
     some = found.analyze()
     assert some.states["pruned"] > 20
+    pruned = some.table[some.table["state"] == "pruned"]
+    ends = pruned.apply(objectives.height, axis=1) * (1 - 0.8**20)
+    assert np.sqrt(np.mean((pruned["forecast"] - ends) ** 2)) < 0.5 * ends.std()
+    said = says(found.checks()["stopping"])
+    assert f"Stopping {len(pruned)} trials saved 3" in said
+    assert "were behind and let through, none would have won" in said
     assert some.n_space_filling == some.states["complete"]
     for name in ("dropout", "optimizer"):
-        assert whole[name].matters
-        assert some[name].matters
-        assert some[name].n == 100
+        assert (whole[name].matters, some[name].matters, some[name].n) == (True, True, 100)
     assert not some["junk"].matters
     medians = [level.median for level in some["dropout"].levels]
-    assert math.isnan(medians[-1])  # most of these were stopped: their median is not known
-    assert math.isfinite(medians[0])
+    assert [math.isnan(medians[i]) for i in (0, -1)] == [False, True]  # most of the last were stopped
     proposal = found.propose().proposal
     assert proposal.space["dropout"].high < 0.5
     assert "nan" not in str(some) + str(proposal)
@@ -154,8 +165,7 @@ def test_nothing_to_go_by_is_an_error_and_going_on_a_warning(tree, space):
 
 
 def test_wrong_pruners_are_refused(tree, space):
-    wrong = {"keep": 0}, {"keep": True}, {"warmup": 0}, {"min_trials": 1.5}, {"audit": 1}, {"rungs": (9, 3)}
-    for options in wrong:
+    for options in ({"keep": 0}, {"warmup": 0}, {"min_trials": 1.5}, {"audit": 1}, {"rungs": (9, 3)}):
         with pytest.raises(DesignError, match=f"pruner: {next(iter(options))} must be"):
             refine.Pruner(**options)
     for pruner in ("medain", 5, optuna.pruners.MedianPruner):

@@ -115,6 +115,18 @@ _ASKED = {
     "curves": _Asked(
         "curves", "Do the training curves of the best trials look sound?", _flagged, "To report them"
     ),
+    "epochs": _Asked(
+        "epochs",
+        "Are all epochs needed?",
+        "{epochs} of {of}",
+        "To stop there what is not among the best half",
+    ),
+    "stopping": _Asked(
+        "stopped trials",
+        "Did stopping trials early keep the good ones?",
+        "{saved:percent} of the epochs saved",
+        "To run them to their end",
+    ),
     "isolation": _Asked(
         "comparison of {parameter}",
         "Is the comparison of {parameter} fair?",
@@ -181,6 +193,18 @@ def _curves(v: Any) -> str:
     return f"Seen among the best {v.of}: {seen}."
 
 
+def _saved(v: Any) -> str:
+    return f"Stopping {plural(v.stopped, 'trial')} saved {percent(v.saved)} of the epochs."
+
+
+def _lost_good(v: Any) -> str:
+    won = plural(v.won, "trial") if v.won else "none"
+    return (
+        f" Of the {v.audited} that were behind and let through, {won} would have won and {v.good} would have been as good as the "
+        f"best {v.top} others: about {v.lost:.0f} of those stopped ({v.low:.0f} to {v.high:.0f})."
+    )
+
+
 _FOUND = {
     f.MATTERS: "It matters.",
     f.FAILS: "Trials fail more often at some of its levels.",
@@ -238,6 +262,12 @@ _SAYS: dict[str, Say] = {
     "curves.no_curves": "No loss or metric was reported by epoch.",
     "curves.sound": "Nothing stands out.",
     "curves.flagged": _curves,
+    "epochs.fewer": "Epoch {epochs} ranks {trials:trial} like epoch {of} (Kendall's tau {tau:.2f}).",
+    "stopping.unaudited": lambda v: (
+        f"{_saved(v)} No trial that was behind was let through, so nobody knows what was lost."
+    ),
+    "stopping.kept": lambda v: _saved(v) + _lost_good(v),
+    "stopping.lost": lambda v: _saved(v) + _lost_good(v),
     "isolation.fixed": "{parameter} does not vary.",
     "isolation.few_per_level": lambda v: (
         f"{_FOUND[v.finding]} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
