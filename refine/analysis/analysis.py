@@ -691,13 +691,13 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
     measured = y
     if infeasible.any():
         measured = np.where(pruned & finished.any(), worst(y[finished | infeasible]), y)
+    forecast = np.where(
+        pruned & finished.any(), np.asarray(table.get("forecast", np.nan), dtype=float), np.nan
+    )
     if behind.any() and finished.any():
-        y = np.where(behind, worst(y[finished]), y)
-        forecast = np.where(pruned, np.asarray(table.get("forecast", np.nan), dtype=float), np.nan)
-        y = np.where(np.isfinite(forecast), forecast, y)
+        y = np.where(np.isfinite(forecast), forecast, np.where(behind, worst(y[finished]), y))
     else:
         behind = infeasible
-        forecast = np.full(len(table), np.nan)
     degenerate = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
     return Rows(
         table=table,

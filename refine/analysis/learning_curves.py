@@ -16,7 +16,6 @@ MOST = 100  # but never more, so that reading stays cheap
 
 
 ALIKE = 0.9  # Kendall's tau from which the ranks of an earlier epoch are those of the last
-_SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2)  # of the epochs that are looked at
 
 
 FLAGS = ("overfitting", "unsteady", "improving", "saturated", "rising")
@@ -71,7 +70,9 @@ def enough_epochs(series: Sequence[Sequence[float]], values: Sequence[float]) ->
 
     last = max(map(len, series), default=0)
     rows = [i for i, s in enumerate(series) if len(s) == last > 1]
-    for epoch in (math.ceil(share * last) for share in _SHARES) if len(rows) >= LEAST else ():
+    for epoch in (
+        (math.ceil(share * last) for share in (1 / 8, 1 / 4, 3 / 8, 1 / 2)) if len(rows) >= LEAST else ()
+    ):
         tau = float(kendalltau([series[i][epoch - 1] for i in rows], [values[i] for i in rows]).statistic)
         if tau >= ALIKE and epoch < last:
             return Epochs(epoch, last, tau, len(rows))

@@ -12,26 +12,57 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.errors import DesignError
+from refine.utils.arrays import Floats
 from refine.utils.format import join
 from refine.utils.keywords import helped
 
 _AUDIT = 0x61756469  # no stream that a trial draws from its seed
+_NEAR = 5  # trials with the nearest curves, from which a forecast is made
+_MOST = 100  # curves that travel with a task, the last ones that ran to their end
 # The curve is drawn anew when the trials behind it are so many times as many, or one more where that is more.
 _GROWTH = 1.05
+
+
+def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
+    """What trials without a value would have reached at their end, larger is better; NaN where too few others tell.
+
+    The mean of what the 5 with the nearest curves up to there reached, weighted by one over the squared distance, and moved by
+    half of what lies between at the last epoch; within the values that are known.
+
+    Args:
+        series: (n,) values per epoch of each trial.
+        values: (n,) final values; NaN of a trial that was stopped.
+    """
+    out, lengths = np.full(len(values), np.nan), np.array(list(map(len, series)), dtype=int)
+    ended = np.flatnonzero(np.isfinite(values))
+    for epoch in np.unique(lengths[np.isnan(values) & (lengths > 0)]).tolist():
+        here, others = np.flatnonzero(np.isnan(values) & (lengths == epoch)), ended[lengths[ended] >= epoch]
+        if others.size < _NEAR:
+            continue
+        curves = np.nan_to_num(np.stack([series[i][:epoch] for i in (*here.tolist(), *others.tolist())]))
+        mine, known = curves[: here.size], curves[here.size :]
+        far = (mine**2).mean(axis=1)[:, None] + (known**2).mean(axis=1) - 2 * mine @ known.T / epoch
+        near = np.argsort(far, axis=1)[:, :_NEAR]
+        weights = 1 / np.maximum(
+            np.take_along_axis(far, near, axis=1), 1e-6 * max(float(known.var()), 1e-300)
+        )
+        reached = values[others][near] + (mine[:, -1:] - known[near, -1]) / 2
+        mean = (weights * reached).sum(axis=1) / weights.sum(axis=1)
+        out[here] = np.clip(mean, values[ended].min(), values[ended].max())
+    return out
 
 
 @helped
 @dataclass(frozen=True)
 class Pruner:
-    """Stops trials that are behind the round's earlier ones at the same epoch.
+    """Stops trials that are behind: whose forecast end is worse than that of the round's ended trials.
 
-    A trial goes on while the best value it has reported is no worse than what the best ``keep`` of the round's ended
-    trials had reached by that epoch. A trial that was stopped counts with the best it had reached, at all later
-    epochs as well; so does one that ended early by itself. With ``rungs`` it is asked after these epochs alone, and must
-    be among the best ``keep`` of those that got there: successive halving, by what is known when the trial starts.
+    The end is forecast from the curves of ended trials that are nearest so far, so that who starts slowly and ends well goes
+    on. A trial goes on while it is no worse than what the best ``keep`` of the ended ones reached, or were forecast to
+    where they were stopped. With ``rungs`` it is asked after these epochs alone: it must be among the best ``keep`` at the
+    first, of which again ``keep`` at the next, as in successive halving, by what is known when the trial starts.
 
     Args:
         keep: Share of the ended trials that a trial must be among, in (0, 1). 0.5 is the median.
@@ -44,8 +75,8 @@ class Pruner:
     Raises:
         DesignError: A value out of range.
 
-    Source: the median rule of Golovin et al. (2017), 'Google Vizier', on the best values so far in place of running
-    means; for rungs Li et al. (2020), 'A System for Massively Parallel Hyperparameter Tuning'.
+    Source: the median rule of Golovin et al. (2017), 'Google Vizier', on forecasts in place of running means; for rungs
+    Li et al. (2020), 'A System for Massively Parallel Hyperparameter Tuning'. The forecast is our own.
 
     Examples:
         >>> def train(p, trial):
@@ -115,33 +146,29 @@ class Pruner:
             found, following = following, max(following + 1, math.ceil(following * _GROWTH))
         return found
 
-    def thresholds(self, reached: Sequence[npt.NDArray[np.float64]]) -> tuple[float, ...]:
-        """What must be reached by every epoch from number :attr:`first` on, counted from 1; NaN where nothing is asked.
+    def limit(self, metric: str, sign: float, series: Sequence[Floats], ends: Floats) -> Limit | None:
+        """What a trial that starts now is measured by; ``None`` where that is nothing.
 
-        ``reached`` are the ended trials' :func:`best_so_far`. There is a number for every epoch up to the last but one of the
-        longest trial: who got to the last has ended.
+        ``series`` are the (epochs,) values of the ended trials, ``ends`` (n,) what they are judged by, NaN where they were
+        stopped; both times the sign, larger is better.
         """
-        longest = max((len(r) for r in reached), default=0)
-        if longest <= self.first:
-            return ()
-        if self.rungs:
-            there = [
-                [r[rung - 1] for r in reached if len(r) >= rung] for rung in self.rungs if rung < longest
-            ]
-            known = {
-                rung: np.quantile(v, 1 - self.keep, method="lower")
-                for rung, v in zip(self.rungs, there, strict=False)
-            }
-            return tuple(float(known.get(epoch, np.nan)) for epoch in range(self.first, max(known) + 1))
-        rows = np.stack([np.pad(r, (0, longest - len(r)), mode="edge") for r in reached if len(r)])
-        asked = np.quantile(rows, 1 - self.keep, axis=0, method="lower")
-        return tuple(float(v) for v in asked[self.first - 1 : longest - 1])
-
-
-def best_so_far(series: Sequence[float], sign: float) -> npt.NDArray[np.float64]:
-    """The best value so far at every epoch, times the sign; minus infinity before the first finite one."""
-    values = sign * np.asarray(series, dtype=float)
-    return np.maximum.accumulate(np.where(np.isfinite(values), values, -np.inf))
+        longest = max(map(len, series), default=0)
+        told = np.where(np.isnan(ends), forecasts(series, ends), ends)
+        told = told[np.isfinite(told)]
+        if longest <= self.first or not told.size:
+            return None
+        epochs = range(self.first, longest)
+        shares = {rung: self.keep ** (k + 1) for k, rung in enumerate(self.rungs)} or dict.fromkeys(
+            epochs, self.keep
+        )
+        asked = [
+            float(np.quantile(told, 1 - shares[e], method="lower")) if e in shares else math.nan
+            for e in epochs
+        ]
+        done = np.flatnonzero(np.isfinite(ends))[-_MOST:]
+        return Limit(
+            metric, sign, self.first, tuple(asked), tuple(series[i] for i in done.tolist()), ends[done]
+        )
 
 
 class Race(Protocol):
@@ -159,7 +186,10 @@ class Limit(NamedTuple):
     metric: str  # name of the metric reported
     sign: float  # 1 to maximize, -1 to minimize
     first: int  # number of the epoch of the first threshold, from 1
-    thresholds: tuple[float, ...]  # what must be reached, higher is better
+    thresholds: tuple[float, ...]  # what must be reached, higher is better; NaN where nothing is asked
+    # ended trials, from which the end is forecast; without any the best value so far counts in its place
+    curves: tuple[Floats, ...] = ()
+    ends: Floats = np.zeros(0)  # what they reached
 
     def race(self) -> Race:
         """A trial's run against it."""
@@ -169,16 +199,23 @@ class Limit(NamedTuple):
 class _Race:
     def __init__(self, limit: Limit) -> None:
         self.metric, self._limit = limit.metric, limit
-        self._best, self._epoch = -math.inf, 0
+        self._series: list[float] = []
 
     def behind(self, value: float) -> bool:
-        self._epoch += 1
-        if math.isfinite(value):
-            self._best = max(self._best, self._limit.sign * value)
-        at = self._epoch - self._limit.first
-        # A trial that has reported nothing finite diverges; that is no matter of being behind.
-        known = 0 <= at < len(self._limit.thresholds) and math.isfinite(self._best)
-        return known and self._best < self._limit.thresholds[at]
+        limit, series = self._limit, self._series
+        series.append(limit.sign * value)
+        at = len(series) - limit.first
+        # A trial that reports nothing finite diverges; that is no matter of being behind.
+        if (
+            not 0 <= at < len(limit.thresholds)
+            or not np.isfinite(series).any()
+            or math.isnan(limit.thresholds[at])
+        ):
+            return False
+        told = np.nanmax(np.where(np.isfinite(series), series, np.nan))
+        if limit.curves:
+            told = forecasts([*limit.curves, np.array(series)], np.append(limit.ends, np.nan))[-1]
+        return bool(told < limit.thresholds[at])
 
 
 def code_of(pruner: Mapping[str, Any]) -> str:
@@ -198,6 +235,6 @@ def words_of(pruner: Mapping[str, Any]) -> str:
         else join([f"epoch {r}" for r in pruner["rungs"]])
     )
     return (
-        f"stopped early unless among the best {pruner['keep']:.0%} at {at}, "
+        f"stopped early unless forecast to end among the best {pruner['keep']:.0%} at {at}, "
         f"once {pruner['min_trials']} have ended, or one of the {pruner['audit']:.0%} that are let through"
     )

@@ -286,11 +286,10 @@ def _epochs(found: Epochs) -> Check:
 
 def _stopping(found: Stopping) -> Check:
     """Whether stopping trials early lost good ones."""
-    values, again = found._asdict(), Action("round.run", rerun="pruned")
-    if not found.audited:
-        return _check("stopping", UNKNOWN, "unaudited", found.saved, **values)
-    verdict, code, action = (PASS, "kept", None) if found.lost <= LOST * found.top else (WARN, "lost", again)
-    return _check("stopping", verdict, code, found.lost, action=action, **values)
+    code = "unaudited" if not found.audited else "kept" if found.lost <= LOST * found.top else "lost"
+    verdict = {"unaudited": UNKNOWN, "kept": PASS, "lost": WARN}[code]
+    action = Action("round.run", rerun="pruned") if code == "lost" else None
+    return _check("stopping", verdict, code, found.lost, action=action, **found._asdict())
 
 
 def _isolation(analysis: Analysis, name: str) -> Check:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from refine.analysis.pooling import added_since
 from refine.design.optuna_samplers import Conversation, EndedTrial, OptunaRace, ended_trial, ended_trials
-from refine.design.pruning import Limit, Pruner, best_so_far
+from refine.design.pruning import Limit, Pruner
 from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError
 from refine.run.outcome import Outcome, Task
@@ -73,16 +75,18 @@ class Steered:
         rule = node.pruner
         self._pruner = None if rule is None or "optuna" in rule else Pruner(**rule)
         self._races = rule is not None and "optuna" in rule
-        self._ended: list[bool] = []
-        self._reached: list[Any] = []
+        self._series: list[Any] = []
+        self._ends: list[float] = []
         self._basis = 0
         self._limit: Limit | None = None
         self._audited: dict[
             str, Limit | None
         ] = {}  # what a trial that runs to its end would have been measured by
         self._digest: str | None = None
-        for state, curve in zip(records.columns["state"], records.curves, strict=True):
-            self._note(state, curve.get(metric.name, ()))
+        for state, metrics, curve in zip(
+            records.columns["state"], records.metrics, records.curves, strict=True
+        ):
+            self._note(state, curve.get(metric.name, ()), metric.of(metrics, curve))
         self._talk = self._conversation(path, records, pk, len(asked))
 
     # One at a time where a sampler waits for results, else as many as keep workers busy.
@@ -136,7 +140,7 @@ class Steered:
                 if noted:
                     self._shown[task.key, task.attempt]["rungs"] = noted
         if self._pruner is not None and not task.replicate:
-            self._note(state, series)
+            self._note(state, series, value)
             self._note_behind(task, series, state)
 
     def check(self, outcome: Outcome) -> None:
@@ -153,10 +157,10 @@ class Steered:
                 "pruner out"
             )
 
-    def _note(self, state: str, series: Sequence[float]) -> None:
+    def _note(self, state: str, series: Sequence[float], value: float | None) -> None:
         if self._pruner is not None and state in ("complete", "pruned") and len(series):
-            self._ended.append(state == "complete")
-            self._reached.append(best_so_far(series, self._sign))
+            self._series.append(self._sign * np.asarray(series, dtype=float))
+            self._ends.append(np.nan if state == "pruned" or value is None else self._sign * value)
 
     def _limited(self, task: Task) -> Task:
         """The task with what it is measured by, if it is."""
@@ -173,15 +177,17 @@ class Steered:
             shown["told"] = self._talk.own
             return task._replace(limit=OptunaRace(self._metric.name, running))  # type: ignore[arg-type]
         assert self._pruner is not None
-        basis = self._pruner.basis(self._ended)
+        basis = self._pruner.basis(np.isfinite(self._ends).tolist())
         if basis != self._basis:
             self._basis = basis
-            values = self._pruner.thresholds(self._reached[:basis])
+            ends = np.array(self._ends[:basis])
+            self._limit = self._pruner.limit(self._metric.name, self._sign, self._series[:basis], ends)
             assert self._keep is not None
-            self._digest = self._keep([self._sign * v for v in values]) if values else None
-            self._limit = Limit(self._metric.name, self._sign, self._pruner.first, values) if values else None
+            asked = None if self._limit is None else [self._sign * v for v in self._limit.thresholds]
+            self._digest = None if asked is None else self._keep(asked)
+        shown.update({"basis": self._basis, "threshold": self._digest})
         audited = self._pruner.audits(task.seed)
-        shown.update({"basis": self._basis, "threshold": self._digest, "audited": audited, "behind": None})
+        shown.update({"audited": audited, "behind": None})
         if not audited:
             return task._replace(limit=self._limit)
         self._audited[task.key] = self._limit

@@ -183,11 +183,16 @@ class DecidedRound(RoundRecord):
         here = self._at_once()
         curves = read_curves(*here._judged, analysis.noise.sd)
         degenerate = self.node.allow_degenerate
-        stopping = read_stopping(here.context.reader, here._stored, here.goal)
-        before = here._best_before()
-        epochs = read_epochs(here.context.reader, here._stored.pk, here.goal)
         known = Known(
-            proposal, here.roles, self.node.note, curves, before, degenerate, worth, stopping, epochs
+            proposal,
+            here.roles,
+            self.node.note,
+            curves,
+            here._best_before(),
+            degenerate,
+            worth,
+            read_stopping(here.context.reader, here._stored, here.goal),
+            read_epochs(here.context.reader, here._stored.pk, here.goal),
         )
         return checks_of(self.id, analysis, known)
 

@@ -17,7 +17,8 @@ from refine.analysis.evenness import evenness
 from refine.analysis.learning_curves import MOST, Epochs, TrialCurves, curves_of, enough_epochs, how_many
 from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of, paired_error_of
 from refine.analysis.pooling import COMPARED, added_since, fold_error_of, read_masks, replicate_groups
-from refine.analysis.stopped import Stopping, forecasts, stopping_of
+from refine.analysis.stopped import Stopping, stopping_of
+from refine.design.pruning import forecasts
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
@@ -120,14 +121,15 @@ def read_stopping(reader: Reader, stored: StoredNode, goal: Goal) -> Stopping | 
     """What stopping trials of a round early saved and lost; ``None`` where nothing was stopped, or by a pruner of Optuna."""
     if stored.node.pruner is None or "optuna" in stored.node.pruner:
         return None
-    records = reader.records([stored.pk], curves=True)
-    shown, c = reader.shown(stored.pk), records.columns
-    ended = [i for i, state in enumerate(c["state"]) if state in ("complete", "pruned")]
-    values = goal.sign * usable_values(records, goal)
-    values = np.where([s == "complete" for s in c["state"]], np.nan_to_num(values, nan=-np.inf), np.nan)
-    behind = np.array([bool(shown.get(key, {}).get("behind")) for key in c["key"]])
-    lengths = [max(map(len, records.curves[i].values()), default=0) for i in ended]
-    return stopping_of(lengths, values[ended], behind[ended])
+    records, shown = reader.records([stored.pk], curves=True), reader.shown(stored.pk)
+    state, keys = np.array(records.columns["state"]), records.columns["key"]
+    values = np.nan_to_num(
+        goal.sign * usable_values(records, goal), nan=-np.inf
+    )  # degenerate ones are never good
+    ended = np.isin(state, ("complete", "pruned"))
+    behind = np.array([bool(shown.get(key, {}).get("behind")) for key in keys])
+    lengths = np.array([max(map(len, curve.values()), default=0) for curve in records.curves])
+    return stopping_of(lengths[ended], np.where(state == "pruned", np.nan, values)[ended], behind[ended])
 
 
 def _check_metric(records: Records, metric: Metric) -> None:
@@ -354,8 +356,8 @@ def read_epochs(reader: Reader, pk: int, goal: Goal) -> Epochs | None:
     """After how many epochs a round's trials rank as at their end, by the first 100; ``None`` where no fewer suffice."""
     records = reader.records([pk], curves=goal.metric.curves)
     known = _key_values(records, goal.metric)
-    ended = zip(records.columns["key"], records.columns["state"], strict=True)
-    keys = [key for key, state in ended if state == "complete" and key in known][:MOST]
+    states = dict(zip(records.columns["key"], records.columns["state"], strict=True))
+    keys = [key for key in known if states[key] == "complete"][:MOST]
     curves = reader.curves(pk, keys)
     keys = [key for key in keys if key in curves and goal.metric.name in curves[key]]
     return enough_epochs([curves[key][goal.metric.name] for key in keys], [known[key] for key in keys])

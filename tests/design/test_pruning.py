@@ -9,8 +9,8 @@ import pytest
 import objectives
 import refine
 from refine.analysis.population import compare_rounds
-from refine.analysis.stopped import forecasts, stopping_of
-from refine.design.pruning import Limit, best_so_far
+from refine.analysis.stopped import stopping_of
+from refine.design.pruning import Limit, forecasts
 from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.report.pages.checks import says
 
@@ -26,37 +26,27 @@ def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
     found = pruned_round(tree, space)
     frame, shown = found.trials, found.shown
     pruned = frame["state"] == "pruned"
-    assert 10 < pruned.sum() < 45
     assert not pruned[:10].any()
     assert frame.loc[pruned, ["value", "acc"]].isna().all().all()
     assert found.best["state"] == "complete"
     assert found.failures["state"].eq("pruned").all()
-    curves = found.context.store.records([found._stored.pk], curves=True).curves
-    for i in np.flatnonzero(pruned):
-        length, best = len(curves[i]["acc"]), max(curves[i]["acc"])
-        assert 3 <= length < 20
-        assert best < shown["threshold"][i][length - 3]  # at the epoch where it stopped, from 1
-        before = best_so_far(curves[i]["acc"], 1)[2:-1]
-        assert (before >= shown["threshold"][i][: len(before)]).all()  # and at none before
-        assert shown["behind"][i] == length
-    # A share of them, by their seeds, was let through, and is known.
+    assert 10 < pruned.sum() < 45
+    # What a trial was measured by can be drawn again from the ones before, and says where it was behind.
+    curves = [np.array(c["acc"]) for c in found.context.store.records([found._stored.pk], curves=True).curves]
     audited = frame["seed"].map(PRUNER.audits)
-    behind = audited & shown["behind"].notna()
-    assert (shown["audited"] == audited).all()
-    assert not (audited & pruned).any()
-    assert behind.any()
-    for i in np.flatnonzero(behind):
-        at = int(shown["behind"][i])
-        assert best_so_far(curves[i]["acc"], 1)[at - 1] < shown["threshold"][i][at - 3]
-    assert shown["behind"][~behind & ~pruned].isna().all()
+    for i, (basis, threshold) in enumerate(zip(shown["basis"], shown["threshold"], strict=True)):
+        limit = PRUNER.limit("acc", 1.0, curves[: int(basis)], frame["value"].to_numpy()[: int(basis)])
+        behind = [] if limit is None else list(map(limit.race().behind, curves[i]))
+        assert threshold is None if limit is None else tuple(threshold) == limit.thresholds
+        at = behind.index(True) + 1 if True in behind else math.nan
+        assert shown["behind"][i] == pytest.approx(at, nan_ok=True)
+        assert (math.isnan(at) or audited[i]) == (not pruned[i])
+        assert not pruned[i] or 3 <= at == len(curves[i]) < 20
+    assert (shown["audited"] == audited).all()  # a share, by the seeds, is let through
+    assert (audited & shown["behind"].notna()).any()
     assert (shown["basis"][:10] == 0).all()
     assert shown["threshold"][:10].isna().all()
     assert str(int(pruned.sum())) + " pruned" in str(tree)
-    # What a trial was shown can be drawn again from the ones before.
-    reached = [best_so_far(c["acc"], 1) for c in curves]
-    for basis, threshold in zip(found.shown["basis"], found.shown["threshold"], strict=True):
-        if basis:
-            assert tuple(threshold) == PRUNER.thresholds(reached[: int(basis)])
 
 
 @pytest.mark.slow
@@ -122,11 +112,11 @@ def test_forecasts_follow_the_nearest_curves():
 def test_audited_trials_stand_for_those_stopped():
     values = np.array([*range(20), 25.0, 12.0, 3.0, 1.0, *[np.nan] * 36])
     behind = np.arange(60) >= 20
-    found = stopping_of([100] * 24 + [25] * 36, values, behind)
+    found = stopping_of(np.repeat([100, 25], [24, 36]), values, behind)
     assert (found.stopped, found.audited, found.won, found.good, found.top) == (36, 4, 1, 2, 10)
     assert (found.lost, found.saved) == (18, pytest.approx(0.45))  # half of four are as good as the best ten
     assert found.low < 18 < found.high < 36
-    assert stopping_of([100] * 24, values[:24], behind[:24]) is None
+    assert stopping_of(np.full(24, 100), values[:24], behind[:24]) is None
 
 
 @pytest.mark.slow
@@ -179,15 +169,19 @@ def test_wrong_pruners_are_refused(tree, space):
         tree.add_round(space, objectives.learner, metric=judge, n=5, pruner="median")
 
 
-def test_thresholds_carry_what_was_reached():
-    pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=2)
-    reached = [best_so_far(s, 1) for s in ([1, 2, 3, 4], [3, 2], [0, 5, 5, 5])]
-    assert pruner.thresholds(reached) == (1, 3, 3)
-    assert pruner.basis([True, False, True]) == 3
-    assert pruner.basis([True, False]) == 0
-    assert pruner.thresholds([best_so_far([1.0], 1)] * 3) == ()
-    rungs = refine.Pruner(keep=0.5, min_trials=2, rungs=(1, 3))  # of those that got there
-    assert rungs.thresholds(reached) == pytest.approx((1, math.nan, 3), nan_ok=True)
+def test_a_limit_is_what_the_best_reached_or_were_forecast_to():
+    ends = np.arange(1.0, 9.0)
+    series = [np.linspace(0, end, 6) for end in ends]
+    pruner = refine.Pruner(keep=0.5, warmup=2, min_trials=2)
+    limit = pruner.limit("acc", 1.0, [*series, series[0][:3]], np.append(ends, np.nan))
+    assert limit.thresholds == (4,) * 4  # epochs 2 to 5; the one that was stopped counts by its forecast
+    assert [list(map(limit.race().behind, series[i])).count(True) for i in (0, 7)] == [4, 0]
+    rungs = refine.Pruner(keep=0.5, min_trials=2, rungs=(1, 3))  # the best half, and of these the best half
+    assert rungs.limit("acc", 1.0, series, ends).thresholds[:3] == pytest.approx(
+        (4, math.nan, 6), nan_ok=True
+    )
     assert refine.Pruner(**rungs.to_json()) == rungs
+    assert [pruner.basis(done) for done in ([True, False, True], [True, False])] == [3, 0]
+    assert pruner.limit("acc", 1.0, [np.ones(1)] * 3, np.ones(3)) is None
     race = Limit("acc", 1.0, 1, (1.0, 3.0)).race()
     assert [race.behind(v) for v in (math.nan, 2.0, 0.0)] == [False, True, False]

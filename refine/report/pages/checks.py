@@ -193,16 +193,14 @@ def _curves(v: Any) -> str:
     return f"Seen among the best {v.of}: {seen}."
 
 
-def _saved(v: Any) -> str:
-    return f"Stopping {plural(v.stopped, 'trial')} saved {percent(v.saved)} of the epochs."
-
-
-def _lost_good(v: Any) -> str:
-    won = plural(v.won, "trial") if v.won else "none"
-    return (
-        f" Of the {v.audited} that were behind and let through, {won} would have won and {v.good} would have been as good as the "
-        f"best {v.top} others: about {v.lost:.0f} of those stopped ({v.low:.0f} to {v.high:.0f})."
-    )
+def _stopped(v: Any) -> str:
+    told = "No trial that was behind was let through, so nobody knows what was lost."
+    if v.audited:
+        told = (
+            f"Of the {v.audited} that were behind and let through, {v.won or 'none'} would have won and {v.good} would have been as "
+            f"good as the best {v.top} others: about {v.lost:.0f} of those stopped ({v.low:.0f} to {v.high:.0f})."
+        )
+    return f"Stopping {plural(v.stopped, 'trial')} saved {percent(v.saved)} of the epochs. {told}"
 
 
 _FOUND = {
@@ -263,11 +261,7 @@ _SAYS: dict[str, Say] = {
     "curves.sound": "Nothing stands out.",
     "curves.flagged": _curves,
     "epochs.fewer": "Epoch {epochs} ranks {trials:trial} like epoch {of} (Kendall's tau {tau:.2f}).",
-    "stopping.unaudited": lambda v: (
-        f"{_saved(v)} No trial that was behind was let through, so nobody knows what was lost."
-    ),
-    "stopping.kept": lambda v: _saved(v) + _lost_good(v),
-    "stopping.lost": lambda v: _saved(v) + _lost_good(v),
+    **{f"stopping.{code}": _stopped for code in ("unaudited", "kept", "lost")},
     "isolation.fixed": "{parameter} does not vary.",
     "isolation.few_per_level": lambda v: (
         f"{_FOUND[v.finding]} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
