@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame
 
 
+# Fewest finished space-filling trials that are tested on, and fewest trials that a search chose that are analysed untested.
 LEAST = 10
-"""Fewest finished space-filling trials that are tested on, and fewest trials that a search chose that are analysed untested."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -717,9 +717,9 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
     )
 
 
+# Trials that an analysis is made on. A rank correlation is known to 0.004 from so many, and a share of the good ones at one of
+# ten levels to a hundredth of itself; more of them cost time and tell nothing else.
 MOST = 200_000
-"""Trials that an analysis is made on. A rank correlation is known to 0.004 from so many, and a share of the good ones at one of
-ten levels to a hundredth of itself; more of them cost time and tell nothing else."""
 
 
 def sample_of(frame: pd.DataFrame, parameters: Iterable[str], most: int) -> Bools | None:

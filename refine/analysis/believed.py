@@ -16,8 +16,8 @@ from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.utils.arrays import Floats
 
+# By how many normal scores a cell is thought better that is e times as likely the best one, before the first trial.
 STRENGTH = 0.6
-"""By how many normal scores a cell is thought better that is e times as likely the best one, before the first trial."""
 
 TRIALS = 20  # after so many configurations a belief weighs half of what it weighed before the first
 LEAST = 0.01  # a belief is dropped where trials leave it a smaller probability beside its opposite

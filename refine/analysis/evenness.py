@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from refine.space.space import Space
 
+# P-value up to which trials count as chosen by results. Such a mistake costs the tests; the opposite one makes them false.
 LEVEL = 0.05
-"""P-value up to which trials count as chosen by results. Such a mistake costs the tests; the opposite one makes them false."""
 
 CLEARLY = 0.001  # p-value up to which it is said although a person says that they were drawn evenly
 _MOST = 1000  # rows looked at: among more any rounding is significant

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 GOOD = 0.2  # share of the trials that counts as good in densities, edges and pairs
 
+# An end is a reason to widen where it holds so many times its share of the best trials: among thousands of trials any
+# small lead is significant.
 RICH = 1.25
-"""An end is a reason to widen where it holds so many times its share of the best trials: among thousands of trials any
-small lead is significant."""
 
 ALPHA = 0.1  # false discovery rate below which a parameter may be narrowed
 

@@ -24,8 +24,8 @@ CANNOT_BE_JUDGED = "cannot_be_judged"
 NEVER_READ = "never_read"
 UNTESTED = "untested"
 
+# In this order: a parameter that matters may fail at some of its levels as well.
 VERDICTS = (MATTERS, FAILS, COUPLED, NOT_SEEN, CANNOT_BE_JUDGED, NEVER_READ, UNTESTED)
-"""In this order: a parameter that matters may fail at some of its levels as well."""
 
 _LEAST = 5  # trials that a level, or an end, must have before it is judged
 

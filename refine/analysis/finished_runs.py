@@ -29,8 +29,8 @@ from refine.utils.arrays import Floats
 if TYPE_CHECKING:
     import pandas as pd
 
+# Seed of a trial that was imported without one.
 UNKNOWN_SEED = -1
-"""Seed of a trial that was imported without one."""
 
 
 class Run(NamedTuple):
@@ -114,8 +114,8 @@ def found_out(said: FinishedRuns) -> list[Run]:
 # The space that they lie in.
 
 
+# Up to so many different numbers are themselves the levels of an inferred range.
 FEW = 20
-"""Up to so many different numbers are themselves the levels of an inferred range."""
 
 
 def infer_space(frame: pd.DataFrame) -> Space:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # What samplers that go by results note with trials begins with one of these. Others note nothing.
 _SEARCHES = {"tpe", "cma", "NSGAIISampler", "NSGAIIISampler", "nsga2", "nsga3"}
 
+# Begins the user attribute of a study that holds a decision; the number of the first trial after it follows.
 DECISION = "refine:decision:"
-"""Begins the user attribute of a study that holds a decision; the number of the first trial after it follows."""
 
 
 def _objectives(study: optuna.Study) -> list[str]:

@@ -18,12 +18,12 @@ KEEP, CONFIRM, DISCARD = "KEEP", "CONFIRM", "DISCARD"
 
 SURE = 0.95  # probability from which on something is decided: the leader of a race, or which of two is better
 
+# Runs under new seeds that a configuration has before it is kept, or called the best: its planned run may be why it was looked at,
+# and the posterior alone could be wrong. Once there are such runs, nothing is discarded on fewer either.
 SEEN = 3
-"""Runs under new seeds that a configuration has before it is kept, or called the best: its planned run may be why it was looked at,
-and the posterior alone could be wrong. Once there are such runs, nothing is discarded on fewer either."""
 
+# Share of the noise's deviation that counts as no loss where configurations run again until they can be told apart.
 SHARE = 0.1
-"""Share of the noise's deviation that counts as no loss where configurations run again until they can be told apart."""
 
 MOST = 1000  # new seeds that are looked ahead to
 _AGAIN = 3  # runs again after which retraining may be taken to change nothing

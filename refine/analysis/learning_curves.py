@@ -18,8 +18,8 @@ MOST = 100  # but never more, so that reading stays cheap
 ALIKE = 0.9  # Kendall's tau from which the ranks of an earlier epoch are those of the last
 
 
+# What curves may show; see :class:`refine.stats.CurveFlags`.
 FLAGS = ("overfitting", "unsteady", "improving", "saturated", "rising")
-"""What curves may show; see :class:`refine.stats.CurveFlags`."""
 
 
 class Pair(NamedTuple):

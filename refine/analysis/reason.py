@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# Every code there is: what it says, and the names of its values.
 CODES = {
     # Of one parameter, from an analysis: see refine.analysis.finding.
     "never_read": "no trial read it: parameter",
@@ -70,7 +71,6 @@ CODES = {
     "best_lost": "the best value is lost: the same, best_kept, no_value",
     "some_outside": "trials of the best 10 lie outside: the same as of best_outside",
 }
-"""Every code there is: what it says, and the names of its values."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from refine.utils.plain import plain
 from refine.utils.provided import provided
 from refine.utils.threads import one_thread
 
+# Of configurations that were not evaluated.
 POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
-"""Of configurations that were not evaluated."""
 
 _EVALUATED = replace(POSTERIOR, forest_draws=80)
 _OWN_DRAWS = 160

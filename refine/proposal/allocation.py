@@ -32,8 +32,8 @@ _STARTS = 1000  # even draws that a search for what runs next begins with
 _LITTLE = 1e-3  # what a step of it has to gain, in scores or in the logarithm of the expected improvement
 _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
 
+# Share of a first round that is drawn by a belief, where nothing else is said.
 BELIEVED = 0.5
-"""Share of a first round that is drawn by a belief, where nothing else is said."""
 
 
 class Shares(NamedTuple):

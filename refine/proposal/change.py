@@ -27,8 +27,8 @@ from refine.trials.frame import front_rows
 from refine.trials.goal import Goal
 from refine.utils.arrays import Bools
 
+# How sure a change is -> up to which risk.
 SURE = {"sure": 0.02, "likely": 0.1}
-"""How sure a change is -> up to which risk."""
 
 KINDS = ("narrow", "drop", "widen", "reopen", "fix", "leave", "keep")
 
@@ -149,11 +149,11 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
     return outer.like([*now.grid, level])
 
 
+# The range goes on past an end at which this share of the draws of the posterior have their best value, ...
 BEYOND = 0.5
-"""The range goes on past an end at which this share of the draws of the posterior have their best value, ..."""
 
+# ... and past one with this share where the range would be narrowed onto it; a box doesn't cut such an end off.
 NEAR = 0.25
-"""... and past one with this share where the range would be narrowed onto it; a box doesn't cut such an end off."""
 
 
 class Widening(NamedTuple):
@@ -258,8 +258,8 @@ _EFFECTS = ("trend", "no_trend", "choices", "coupled")
 _FAILS = ("fails_at", "fails_towards")
 _QUIET = ("never_read", "not_seen", "too_few", "constant", "read_in")
 
+# Relative frequency below which good trials are hardly ever found at a level.
 HARDLY = 0.05
-"""Relative frequency below which good trials are hardly ever found at a level."""
 
 
 def reasons_of(

@@ -17,8 +17,8 @@ from refine.space.space import Space
 from refine.utils.arrays import Floats
 from refine.utils.threads import one_thread
 
+# What is forecast.
 WHAT = ("median", "best")
-"""What is forecast."""
 
 
 @one_thread

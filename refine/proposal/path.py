@@ -15,8 +15,8 @@ from refine.proposal.posterior import LEAST_INSIDE, Surrogate
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Bools
 
+# Risks that are listed beside each other.
 RISKS = (0.01, 0.05, 0.15, 0.3)
-"""Risks that are listed beside each other."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,11 +33,11 @@ from refine.utils.display import Shown
 from refine.utils.keywords import helped
 from refine.utils.threads import one_thread
 
+# Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability.
 LEAST_RISK = 0.01
-"""Below it nothing could be narrowed: the surrogate's draws resolve no smaller probability."""
 
+# Of the JSON of a proposal, and part of its digest.
 VERSION = 1
-"""Of the JSON of a proposal, and part of its digest."""
 
 _SAME = ("risk", "n", "tested", "evidence", "metric")  # stand in JSON as they are
 

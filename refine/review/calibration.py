@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+# Share of what was cut off that a better region is taken to hold where the power of audit trials is stated.
 SHARE = 0.1
-"""Share of what was cut off that a better region is taken to hold where the power of audit trials is stated."""
 
 NOMINAL = (0.5, 0.9)  # central intervals whose coverage is counted
 PERSON, MACHINE, EVEN, UNTESTED = "person", "machine", "even", "untested"

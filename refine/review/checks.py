@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 INFEASIBLE = (0.05, 0.25)  # share of trials without a usable model from which to warn, and to fail
 FLAGGED = (0.25, 0.5)  # share of the best trials whose curves show something from which to warn, and to fail
 LOST = 0.25  # stopped trials as good as the best ten of others, as a share of these, from which to warn
+# Trials that every level of a scientific parameter needs: below the first its best is an accident; 14 hit the best
+# fifth of what else varies with probability 0.95.
 PER_LEVEL = (5, 14)
-"""Trials that every level of a scientific parameter needs: below the first its best is an accident; 14 hit the best
-fifth of what else varies with probability 0.95."""
 
 CHEAPER = 0.3  # saving of time, at no loss, from which a cheaper trial is worth a word
 SECOND = 0.05  # probability that one region outside holds the best from which it is worth a trial

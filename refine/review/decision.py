@@ -17,8 +17,8 @@ from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 from refine.stats import Forecast
 
+# Letters of a note, a reason or anything else that somebody says.
 LONGEST_NOTE = 10_000
-"""Letters of a note, a reason or anything else that somebody says."""
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ POWER = 0.8  # a parameter can be judged where an effect of :data:`EFFECT` would
 EFFECT = (
     0.1  # share of the differences between trials that an effect explains which a round should be able to see
 )
+# Share of the next round's trials that is advised to look where the best is likely.
 LEARNED = 0.6
-"""Share of the next round's trials that is advised to look where the best is likely."""
 
+# Share of an accepted round outside its space, by default.
 AUDIT = 0.05
-"""Share of an accepted round outside its space, by default."""
 
 _GROWTH = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8)
 _COMBINED = (

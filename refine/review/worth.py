@@ -25,9 +25,9 @@ from refine.utils.threads import one_thread
 
 CONTINUE, CONFIRM, STOP = "CONTINUE", "CONFIRM", "STOP"
 
+# Probability of more than epsilon from which on another round is worth it, where no price says what it must bring. Small, since an
+# end is not made good again, while a round too many costs a round.
 LIKELY = 0.1
-"""Probability of more than epsilon from which on another round is worth it, where no price says what it must bring. Small, since an
-end is not made good again, while a round too many costs a round."""
 
 TOP = 5  # configurations that take part in a race, as in :meth:`refine.Tree.confirm`
 RUNS = 15  # runs again that are looked at where nothing is left to run
@@ -192,8 +192,8 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
     return CONFIRM if again > max(gain, SHARE * noise) else STOP
 
 
+# Levels of the quantiles: the ends of the 90 % and of the 50 % interval, and the median.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Levels of the quantiles: the ends of the 90 % and of the 50 % interval, and the median."""
 
 _FEWEST = 10  # trials of a round below which it could not be analysed
 _MOST_ROUNDS = 20

@@ -12,8 +12,8 @@ from refine.run.fingerprint import fingerprint
 from refine.run.protocols import Objective, offers, text_of
 from refine.trials.round_record import check_objective_name
 
+# How the objective of a round begins that was imported without one, and of the rounds that came of it.
 UNNAMED = "imported:"
-"""How the objective of a round begins that was imported without one, and of the rounds that came of it."""
 
 
 def objective_name(objective: Objective) -> str:

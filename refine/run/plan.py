@@ -14,8 +14,8 @@ from refine.store.reader import Reader
 from refine.trials.frame import Records
 from refine.trials.round_record import Beside, Node, StoredNode
 
+# Plans the next exploit trials of a round, from all that is known by now; none where all have been chosen.
 Learn = Callable[[], Sequence[Beside]]
-"""Plans the next exploit trials of a round, from all that is known by now; none where all have been chosen."""
 
 
 def beside_task(node: Node, each: Beside, replicate: int = 0, attempt: int = 0) -> Task:

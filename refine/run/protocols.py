@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+# ``f(params)`` or ``f(params, trial)`` -> a number or a mapping of metrics to numbers.
 Objective = Callable[..., Any]
-"""``f(params)`` or ``f(params, trial)`` -> a number or a mapping of metrics to numbers."""
 
 
 def offers(objective: Objective, *methods: str) -> bool:

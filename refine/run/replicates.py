@@ -46,8 +46,8 @@ def run_replicates(
     run_round(store, stored, objective, goal, options, choose=choose)
 
 
+# Finished trials that a round has before its best one runs again, so that it costs a tenth at most.
 FEWEST = 10
-"""Finished trials that a round has before its best one runs again, so that it costs a tenth at most."""
 
 
 def measure_noise(

@@ -25,10 +25,10 @@ from refine.utils.extras import load
 T = TypeVar("T")
 URL = sa.URL
 
+# Seconds for which a store is waited for, unless its URL says otherwise: a file that is locked, a server that went away.
 PATIENCE = {"sqlite": 30.0, "postgresql": 60.0}
-"""Seconds for which a store is waited for, unless its URL says otherwise: a file that is locked, a server that went away."""
+# Bytes of a row that SQLite reads: a thousand times what a long curve takes, and no more than a look has memory for.
 LONGEST = 2**26
-"""Bytes of a row that SQLite reads: a thousand times what a long curve takes, and no more than a look has memory for."""
 # Steps of SQLite after which it is asked whether to go on, and it is at most 500 times: a look at 10^8 trials.
 _STEPS = 10_000_000
 

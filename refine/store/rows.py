@@ -36,9 +36,9 @@ from refine.trials.round_record import Node
 T = TypeVar("T")
 Row = dict[str, Any]
 
+# Rows that are held at once, with all that hangs on them: predictions may be long. An old SQLite compares no more than
+# 999 values at once.
 BLOCK = 900
-"""Rows that are held at once, with all that hangs on them: predictions may be long. An old SQLite compares no more than
-999 values at once."""
 
 _PLAIN_JSON = {
     # Texts that are JSON: shown as such, so that people and git can read them.

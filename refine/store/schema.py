@@ -37,8 +37,8 @@ _RUNS = {
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
+# A version -> the statements that make a store of the version before one of it; new tables are made beforehand. None yet.
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
-"""A version -> the statements that make a store of the version before one of it; new tables are made beforehand. None yet."""
 
 metadata = sa.MetaData()
 

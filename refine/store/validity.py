@@ -38,8 +38,8 @@ Row = Mapping[str, Any]
 LARGEST = 2**31 - 1  # the largest whole number that every database keeps
 MOST_REPEATS = 10**9  # the largest number of a replicate or an attempt: the next one must still be a number
 MOST_SECONDS = 1e9  # the longest a trial can have taken, about 30 years; longer, and sums and dates overflow
+# The last moment that a time can be, in seconds since 1970: the year 2255, where nanoseconds of 64 bits end.
 LATEST = 9e9
-"""The last moment that a time can be, in seconds since 1970: the year 2255, where nanoseconds of 64 bits end."""
 MOST_UNPACKED = 2**27  # bytes of what is stored packed, such as a curve of millions of epochs
 MOST_DIGITS = 4300  # digits of a cell's number, as many as Python reads
 
@@ -54,6 +54,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _HUGE = re.compile(r"[0-9]{309}")  # digits of a number that no float holds
 
+# What reading something that is not what it should be may raise.
 BROKEN = (
     RefineError,
     ValueError,
@@ -65,7 +66,6 @@ BROKEN = (
     RecursionError,
     zlib.error,
 )
-"""What reading something that is not what it should be may raise."""
 
 
 def said(error: BaseException) -> str:
@@ -164,13 +164,13 @@ def outcome_fault(metrics: Mapping[str, Any], curve: Mapping[str, Sequence[Any]]
 
 # Trials that are read by the hundred thousand.
 
+# Columns of a trial that are read as they are.
 PLAIN = tuple(
     c.name for c in own_columns(t.trial) if c.name not in ("configuration", "metrics", "environment")
 )
-"""Columns of a trial that are read as they are."""
 
+# Columns of a trial that everybody relies on who reads it; the first two are JSON.
 READ = ("configuration", "metrics", *PLAIN)
-"""Columns of a trial that everybody relies on who reads it; the first two are JSON."""
 
 
 def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = None) -> str:

@@ -34,8 +34,8 @@ _RACE = 0.15
 # Noise is large where its standard deviation is more than this share of (best - median).
 _NOISY = 0.2
 
+# How many configurations race, and in how many runs at least: fewer decide nothing.
 _RACERS, _LEAST_RACE = 10, 9
-"""How many configurations race, and in how many runs at least: fewer decide nothing."""
 
 # Of fewer trials no range is widened whose limits (``within=``) nobody declared: to look further is the person's.
 _EARLY = 60

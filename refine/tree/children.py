@@ -40,8 +40,8 @@ from refine.utils.action import Action
 from refine.utils.provided import provided
 from refine.utils.warning import warn
 
+# Origin of a planned trial, and its encoded configuration.
 Encoded = tuple[str, dict[str, Any]]
-"""Origin of a planned trial, and its encoded configuration."""
 
 
 class DecidedRound(RoundRecord):

@@ -143,11 +143,11 @@ def population(of: Round) -> pd.DataFrame:
 
 # What earlier studies suggest.
 
+# By how much of the new range the best values of two studies are taken to lie apart in any case: another data set.
 OTHER = 0.15
-"""By how much of the new range the best values of two studies are taken to lie apart in any case: another data set."""
 
+# Probability that is left to choices of which earlier studies say nothing, and to all others evenly.
 NEW = 0.2
-"""Probability that is left to choices of which earlier studies say nothing, and to all others evenly."""
 
 Study = TreeRecord | RoundRecord
 

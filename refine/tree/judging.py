@@ -35,14 +35,14 @@ from refine.trials.round_record import StoredNode
 from refine.utils.action import Action
 from refine.utils.format import join, plural
 
+# Configurations by name: what would be handed over, the best observed one, the one to beat.
 WORDS = ("winner", "best", "baseline")
-"""Configurations by name: what would be handed over, the best observed one, the one to beat."""
 
 # A race is looked at about so often: starting workers takes seconds, and looking more often gained nothing in simulations.
 _STAGES = 6
 
+# A configuration: id of a round, a word of ``WORDS``, its values by name, or ``None`` for the usual one.
 Which = str | Mapping[str, Any] | None
-"""A configuration: id of a round, a word of ``WORDS``, its values by name, or ``None`` for the usual one."""
 
 T = TypeVar("T")
 

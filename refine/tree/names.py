@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 from refine.errors import NotFoundError, closest
 
+# The newest round, and the one that a tree began with.
 LAST, ROOT = "last", "root"
-"""The newest round, and the one that a tree began with."""
 
 _PATH = re.compile(r"[1-9]\d*(\.[1-9]\d*)*")
 # How many candidates an error lists.
 _SHOWN = 12
 
+# Id of every round, oldest first -> id of the one it came from; ``None`` for a root.
 Parents = Mapping[str, str | None]
-"""Id of every round, oldest first -> id of the one it came from; ``None`` for a root."""
 
 
 def paths_of(parents: Parents) -> dict[str, str]:

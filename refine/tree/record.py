@@ -31,9 +31,9 @@ from refine.utils.plain import plain
 if TYPE_CHECKING:
     import pandas as pd
 
+# More trials than a look at a round reads: its best one is looked for by value alone, and damage is left to
+# :meth:`refine.Tree.damage`.
 LARGE = 50_000
-"""More trials than a look at a round reads: its best one is looked for by value alone, and damage is left to
-:meth:`refine.Tree.damage`."""
 
 
 @dataclass(eq=False, repr=False)

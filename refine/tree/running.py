@@ -40,8 +40,8 @@ from refine.trials.frame import Records
 from refine.trials.metric import Score
 
 R = TypeVar("R", bound=RoundRecord)
+# What is called with a round.
 RoundHook = Callable[[Any], object]
-"""What is called with a round."""
 
 
 def run(  # type: ignore[misc]  # the number of workers may be given by its place

@@ -15,8 +15,8 @@ from refine.tree.record import RoundRecord
 from refine.trials.goal import Goal
 from refine.trials.round_record import StoredNode
 
+# Rounds with what their trials are judged by, oldest first; metric and direction are the same for all.
 Goals = Sequence[tuple[StoredNode, Goal]]
-"""Rounds with what their trials are judged by, oldest first; metric and direction are the same for all."""
 
 
 def recommend(self: RoundRecord) -> Winner | None:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from refine.tree.tree import Tree
     from refine.trials.trial import FinishedTrial
 
+# A configuration, as JSON has it.
 Named = str | dict[str, Any] | None
-"""A configuration, as JSON has it."""
 
+# How the author of what an assistant suggests, or decides, begins.
 AGENT = "agent:"
-"""How the author of what an assistant suggests, or decides, begins."""
 
 
 # What a person would call -> the tool of an assistant that does it.

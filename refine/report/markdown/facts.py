@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from refine.review.decision import Decision
     from refine.space.space import Space
 
+# How a trial was drawn, by its origin: short enough for a column.
 ORIGIN_WORDS = {
     "given": "given",
     "space_filling": "space-filling",
@@ -25,8 +26,8 @@ ORIGIN_WORDS = {
     "adaptive": "adaptive",
     "imported": "imported",
 }
-"""How a trial was drawn, by its origin: short enough for a column."""
 
+# How every kind of decision is called.
 KIND_WORDS = {
     "accepted": "Accepted as proposed",
     "edited": "Accepted with changes",
@@ -35,7 +36,6 @@ KIND_WORDS = {
     "suggested": "Suggested",
     "chosen": "A point of the front was chosen",
 }
-"""How every kind of decision is called."""
 
 
 def counted(counts: Mapping[Any, int], words: Mapping[str, str] | None = None) -> str:

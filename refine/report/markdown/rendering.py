@@ -62,8 +62,8 @@ class Figure(NamedTuple):
     draw: Callable[[], Any]
 
 
+# What a report is made of: a paragraph, a block, the page of a result, a section, a figure; ``None`` is left out.
 Part = str | Block | Page | Section | Figure | None
-"""What a report is made of: a paragraph, a block, the page of a result, a section, a figure; ``None`` is left out."""
 
 
 _SPECIAL = re.compile(r"([\\`*|~\[\]$#])")

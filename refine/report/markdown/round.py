@@ -565,6 +565,7 @@ def pairs(facts: Facts) -> Section | None:
     return Section("Coupled parameters", (told, table, legend, *drawn))
 
 
+# Sections of the evidence, in their order; one that has nothing to say gives ``None``.
 EVIDENCE = (
     what_ran,
     best_trials,
@@ -578,7 +579,6 @@ EVIDENCE = (
     failures,
     checks_section,
 )
-"""Sections of the evidence, in their order; one that has nothing to say gives ``None``."""
 
 
 @provides("round.report")

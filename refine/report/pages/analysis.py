@@ -28,6 +28,7 @@ from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Te
 from refine.utils.format import chance, difference, join, number, p_value, percent, plural, score, signed
 from refine.utils.provided import page_for
 
+# How every verdict is called.
 VERDICTS = {
     f.MATTERS: Cell("matters", "good"),
     f.FAILS: Cell("trials fail", "warn"),
@@ -37,7 +38,6 @@ VERDICTS = {
     f.NEVER_READ: Cell("never read", "warn"),
     f.UNTESTED: Cell("untested", "faint"),
 }
-"""How every verdict is called."""
 
 
 # Verdict that says that nothing is known -> the word before the names of those parameters.

@@ -299,6 +299,7 @@ class Flag(NamedTuple):
     helps: str
 
 
+# Judgement of :mod:`refine.analysis.learning_curves` -> its words, from the Deep Learning Tuning Playbook (Godbole et al. 2023).
 FLAGS = {
     "overfitting": Flag(
         "overfits",
@@ -336,7 +337,6 @@ FLAGS = {
         "a lower learning rate; else look for a mistake in the training code",
     ),
 }
-"""Judgement of :mod:`refine.analysis.learning_curves` -> its words, from the Deep Learning Tuning Playbook (Godbole et al. 2023)."""
 
 _ADVISES = (
     "How much of it in the median, and what the Deep Learning Tuning Playbook (Godbole et al. 2023) advises:"

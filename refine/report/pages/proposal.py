@@ -246,6 +246,7 @@ def _claimed(proposal: Proposal) -> str:
 
 
 _NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
+# Where the difference that matters comes from.
 EPSILON_SOURCES = {
     "replicates": "what running a configuration again changes, measured on replicates",
     "residuals": "what a Gaussian process takes for noise, since too few configurations were run twice",
@@ -257,7 +258,6 @@ EPSILON_SOURCES = {
     "none": "no noise could be measured, so every loss counts",
     "given": "as asked for",
 }
-"""Where the difference that matters comes from."""
 
 
 def within_text(claim: Claim) -> str:

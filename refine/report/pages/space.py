@@ -150,13 +150,13 @@ def comparison_page(comparison: Comparison) -> Page:
     return Page(f"{comparison.a} -> {comparison.b}", (Facts(tuple(facts)),), calls, tuple(folds))
 
 
+# What the comparison does not say.
 CAUTION = (
     "This round's space was chosen after its parent's trials were seen; the trials compared here were drawn after that "
     "choice, without looking at results. The parent's were not drawn again, and configurations that had run before were left "
     "out, so what the parent found best does not count for this round. A better population is no proof of a better best "
     "trial."
 )
-"""What the comparison does not say."""
 
 _POPULATIONS = {
     "better": "The population improved",

@@ -28,8 +28,8 @@ from refine.run.workers.task import check_versions, never_loaded, versions
 
 START_SECONDS = 120.0  # so long a process may take to start
 
+# What a child's message begins with: the objective is there; the outcome; what was raised instead.
 _LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
-"""What a child's message begins with: the objective is there; the outcome; what was raised instead."""
 
 _LOOK = 1.0
 # Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later.
@@ -230,8 +230,8 @@ def _inherited(number: int) -> dict[str, str]:  # noqa: ARG001  # they are alike
 
 _own = Children(_inherited)
 atexit.register(_own.close)
+# Runs a packed job for a thread of somebody's executor.
 run_in_child = _own.run
-"""Runs a packed job for a thread of somebody's executor."""
 
 
 # In the child.

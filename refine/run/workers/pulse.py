@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from refine.errors import RoundStoppedError
 from refine.utils.warning import warn
 
+# So long a cluster that had workers may be without any: those of a queue may be given others.
 LOST_SECONDS = 600.0
-"""So long a cluster that had workers may be without any: those of a queue may be given others."""
 _ASK_EVERY = 5.0
 
 

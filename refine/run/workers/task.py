@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from refine._version import VERSION
 from refine.errors import RoundStoppedError
 
+# So long an objective may take to be unpacked and to import what it needs, before any of its trials begins.
 LOAD_SECONDS = 600.0
-"""So long an objective may take to be unpacked and to import what it needs, before any of its trials begins."""
 
 _END = b"\n"
 

@@ -30,8 +30,8 @@ from refine.utils.provided import provided
 
 T = TypeVar("T", bound=TreeRecord)
 
+# Version of the folder's layout.
 FORMAT = 1
-"""Version of the folder's layout."""
 
 # Tables in ``node.json``, under the names they have there; the others have files of their own.
 _INSIDE = {"plan": "plan", "environments": "run", "tags": "tag", "decisions": "decision"}

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import refine
     from refine.tree.round import Round
 
+# Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no, or open; Ctrl-C.
 DONE, ERROR, USAGE, NO, OPEN, STOPPED = 0, 1, 2, 3, 4, 130
-"""Exit codes: done; an error, said in a line; wrong usage; done, and the answer is no, or open; Ctrl-C."""
 
 # Keywords that messages name, as options.
 _OPTIONS = {"direction='minimize'": "--minimize", "direction='maximize'": "--maximize"}
@@ -113,8 +113,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# Headings of the help.
 RUN, LOOK, DECIDE, BRING = "Run", "Look", "Decide", "Bring and take"
-"""Headings of the help."""
 
 
 def command(heading: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

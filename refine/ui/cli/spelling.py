@@ -32,8 +32,8 @@ _COMMANDS = {
 _PLOT = "round.plot."
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
+# What commands call the store, the round and the tree that were typed, and the options that say what runs.
 STORE, ROUND, TREE, OBJECTIVE = "store", "which", "name", "objective"
-"""What commands call the store, the round and the tree that were typed, and the options that say what runs."""
 
 
 _words: dict[str, str | None] = {}

@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.utils.arrays import Floats
 
+# Position of a trial that has none, such as one outside the range.
 MISSING = 0xFFFF
-"""Position of a trial that has none, such as one outside the range."""
 
 _VIEW_TICKS = 4
 _MOST = 5  # ticks of an axis, about
@@ -191,8 +191,8 @@ def _button(step: NextStep) -> dict[str, Any]:
     return {"do": ""}
 
 
+# Form of an edit that takes over what a suggestion says of a parameter, and that bounds or levels can't say.
 SUGGESTED = "suggested"
-"""Form of an edit that takes over what a suggestion says of a parameter, and that bounds or levels can't say."""
 
 
 def suggestions_content(review: Review[Round]) -> list[dict[str, Any]]:
@@ -568,15 +568,15 @@ def _chosen(found: Round) -> int | None:
 
 # Figures, and rounds beside each other.
 
+# Figures that need no analysis.
 WITHOUT_ANALYSIS = ("best_so_far",)
-"""Figures that need no analysis."""
 
+# What the page may ask for, and of how many parameters.
 PICTURES = {
     **dict.fromkeys((*WITHOUT_ANALYSIS, "correlation", "failing", "cost", "front", "edf", "curves"), 0),
     **dict.fromkeys(("isolation", "density", "levels"), 1),
     "pair": 2,
 }
-"""What the page may ask for, and of how many parameters."""
 
 _ALONE = threading.Lock()  # matplotlib's settings are those of the whole process
 

@@ -7,23 +7,23 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, is_typeddict
 
 from refine.errors import ReviewError, did_you_mean
 
+# Bounds of a range, numbers of the levels that stay, an edit that the page began with, or one of a suggestion.
 Edit = TypedDict(
     "Edit",
     {"bounds": list[float], "keep": list[int], "as": Literal["started", "suggested"], "of": str, "text": str},
     total=False,
 )
-"""Bounds of a range, numbers of the levels that stay, an edit that the page began with, or one of a suggestion."""
 
+# What a column must hold: numbers between two ends, one level, or a text with another in it.
 Filter = TypedDict("Filter", {"low": float, "high": float, "is": str, "holds": str}, total=False)
-"""What a column must hold: numbers between two ends, one level, or a text with another in it."""
 
 
 class Count(int):
     """A whole number >= 1."""
 
 
+# Name -> type; one with a question mark may be left out.
 Fields = Mapping[str, Any]
-"""Name -> type; one with a question mark may be left out."""
 
 _ROUND: Fields = {"round": str}
 _DRAWN: Fields = {**_ROUND, "risk?": float, "proposal?": str | None}
@@ -40,6 +40,7 @@ _CHOSEN: Fields = {
     "pruner?": bool,
     **_BUDGET,
 }
+# Everything that the page may ask, by type.
 MESSAGES: dict[str, Fields] = {
     "start": {},  # what the page begins with
     "pulse": {},  # how far every round is
@@ -80,7 +81,6 @@ MESSAGES: dict[str, Fields] = {
     "front": _ROUND,  # the front of several goals
     "choose": {**_ROUND, "point": int, "note?": str},  # a point of it, as a decision
 }
-"""Everything that the page may ask, by type."""
 
 _WORDS = {
     str: "a text",

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from refine.ui.web.session import Session
 
+# Bytes of a message: a note and a few hundred edits.
 LARGEST = 1_000_000
-"""Bytes of a message: a note and a few hundred edits."""
 
 HOST = "127.0.0.1"
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from refine.tree.round import Round
     from refine.trials.metric import Curve
 
+# Rows of a list that one can scroll through; more are reached by sorting and filters.
 LISTED = 200_000
-"""Rows of a list that one can scroll through; more are reached by sorting and filters."""
 
 _AT_ONCE = 100  # rows of an answer
 _LEVELS = 24  # a column of more different texts is filtered by what they hold
@@ -44,8 +44,8 @@ _POINTS = 160  # of a learning curve: as many as a card is wide
 _LONGEST = 300  # letters of an error
 _MOST_READ = 3  # rounds whose trials are at hand
 
+# Columns of the list that the table of trials does not have.
 STAR, NOTE = "(star)", "(note)"
-"""Columns of the list that the table of trials does not have."""
 
 _OWN = ("state", "value", "seconds", "seed", "cell", "origin")
 _ORIGINS = {
