@@ -206,7 +206,7 @@ class RoundRecord(Shown):
         For an adaptive trial its number among the asks (``ask``), how many trials of earlier rounds (``earlier``)
         and of this one (``told``) the sampler knew, which were ``running``, and whether it was drawn ``evenly``
         because the sampler kept asking for what can't be had. With a pruner how many ended trials are behind its
-        ``threshold`` (``basis``), and that: what had to be reached by every epoch from the last of its warmup on, in
+        ``threshold`` (``basis``), and that: what its forecast had to reach at every epoch from the last of its warmup on, in
         the metric's own sign; ``None`` where it was measured by nothing. ``behind`` is the epoch, from 1, at which it
         was stopped, or would have been where it was ``audited``. Other rounds have no columns here.
         """
