@@ -47,6 +47,8 @@ def read_space(where: str) -> Space:
 
 def file_data(path: Path, what: str) -> Any:
     """What a ``.toml`` or ``.json`` file holds; SpaceError, which begins with ``what``, where it can't be read."""
+    if path.exists() and not path.is_file():  # a pipe would be read for ever
+        raise SpaceError(f"{what}: can't be read: is no file")
     try:
         text = path.read_text(encoding="utf-8")
         return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)

@@ -116,6 +116,8 @@ def check_place(url: sa.URL, create: bool) -> None:
         )
     if path.is_dir():
         raise StoreError(f"store {name}: is a folder; name a file in it, such as {path / 'refine.db'}")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"store {name}: is no file but a device or a pipe; check the path")
     if path.exists():
         _check_file(path, name)
     elif not create:

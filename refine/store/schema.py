@@ -258,13 +258,7 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
     tables = sa.inspect(connection).get_table_names()
     stored = None
     if {t.meta.name, t.tree.name} <= set(tables):
-        if odd := connection.execute(
-            _RUNS[connection.dialect.name], {"names": list(metadata.tables)}
-        ).first():
-            raise StoreError(
-                f"store {name}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something at a "
-                "look or a write; take nothing from it, or remove that first"
-            )
+        _check_computes(connection, f"store {name}", list(metadata.tables))
         stored = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "schema")).scalar()
     if stored is None and not tables:
         return None
@@ -279,6 +273,22 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
             "release wrote it; begin a new store"
         )
     return version
+
+
+def _check_computes(connection: sa.Connection, what: str, names: list[str]) -> None:
+    """Raises StoreError: among tables of these names is something that computes."""
+    if odd := connection.execute(_RUNS[connection.dialect.name], {"names": names}).first():
+        raise StoreError(
+            f"{what}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something at a look or a "
+            "write; take nothing from it, or remove that first"
+        )
+
+
+def tables_of(engine: sa.Engine, what: str) -> set[str]:
+    """The tables of another program's database, by an engine that writes nothing. Raises StoreError: one would compute something."""
+    with engine.connect() as connection:
+        _check_computes(connection, what, [])
+        return set(sa.inspect(connection).get_table_names())
 
 
 def _whose(tables: set[str]) -> str:

@@ -93,9 +93,7 @@ def faulty(params):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(
-    "ignore:.*ran another version of the objective's code:refine.errors.RefineWarning"
-)
+@pytest.mark.filterwarnings("ignore:.*ran another version of the obj:refine.errors.RefineWarning")
 def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
     found = tree.add_round({"kind": list(FAULTS), "x": 1}, faulty, n=len(FAULTS), seed=2)
     found.run(workers=2, timeout=5, memory="700MB", check_noise=False, progress=False)

@@ -17,11 +17,13 @@ import pytest
 from typer.testing import CliRunner
 
 import refine
-from refine.errors import NotFoundError, RefineWarning, StoreError
+from refine.errors import NotFoundError, RefineError, RefineWarning, StoreError
+from refine.space.files import read_space
 from refine.store import engine, validity
 from refine.store.engine import wal_of
 from refine.store.schema import version_of
 from refine.store.store import Store
+from refine.tree.exchange.dataframe import read_table
 from refine.ui.cli import app
 
 SPACE = {"x": (0.0, 1.0, 11), "k": (1, 8)}
@@ -152,6 +154,30 @@ def test_on_a_server_too(postgresql):
                 Store(postgresql, create=create)
         connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         connection.commit()
+
+
+def test_an_import_from_optuna_makes_no_table_and_asks_no_view(path):
+    with refine.Tree("q", store="sqlite://") as tree:
+        with pytest.raises(NotFoundError, match="holds no study of Optuna"):
+            tree.add_study(f"sqlite:///{path}?timeout=5")
+        by_hand(
+            path,
+            "CREATE VIEW studies AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT * FROM n",
+        )
+        with pytest.raises(StoreError, match="has a view 'studies' that refine does not make"):
+            tree.add_study(f"sqlite:///{path}")
+
+
+def test_a_pipe_is_waited_for_by_no_look(tmp_path):
+    pipe, space, table = (tmp_path / name for name in ("refine.db", "space.toml", "table.csv"))
+    for look, place, text in (
+        (Store, pipe, "a pipe"),
+        (read_space, space, "is no file"),
+        (read_table, table, "is a pipe"),
+    ):
+        os.mkfifo(place)
+        with pytest.raises(RefineError, match=text):
+            look(str(place))
 
 
 def test_a_row_that_no_memory_holds_and_a_look_without_end_are_ended(path, monkeypatch):

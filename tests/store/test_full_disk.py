@@ -13,12 +13,6 @@ from refine.errors import StoreError
 SPACE = {"x": (1, 900, 900)}
 
 
-@pytest.fixture
-def small_disk(file_system):
-    """A file system of eight megabytes."""
-    return file_system("8m")
-
-
 def value(params):
     return params["x"] * 0.5
 
@@ -28,7 +22,8 @@ def table(found):
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.nightly)])
-def test_a_full_disk_loses_nothing_that_had_finished(small_disk, tmp_path, workers):
+def test_a_full_disk_loses_nothing_that_had_finished(file_system, tmp_path, workers):
+    small_disk = file_system("8m")
     with refine.Tree("q", store=tmp_path / "large.db") as tree:
         calm = table(tree.add_round(SPACE, value, n=800).run(progress=False))
     with refine.Tree("q", store=small_disk / "refine.db") as tree:
@@ -52,7 +47,8 @@ def test_a_full_disk_loses_nothing_that_had_finished(small_disk, tmp_path, worke
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_closed_store_on_a_full_disk_is_looked_at_and_exported_elsewhere(small_disk, tmp_path):
+def test_a_closed_store_on_a_full_disk_is_looked_at_and_exported_elsewhere(file_system, tmp_path):
+    small_disk = file_system("8m")
     with refine.Tree("q", store=small_disk / "refine.db") as tree:
         root = tree.add_round(SPACE, value, n=20).run(progress=False)
         shown, trials = str(tree), root.trials
@@ -73,9 +69,7 @@ def sort(frame):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(
-    "ignore:.*ran another version of the objective's code:refine.errors.RefineWarning"
-)
+@pytest.mark.filterwarnings("ignore:.*ran another version of the obj:refine.errors.RefineWarning")
 def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
     store = tmp_path / "refine.db"
     with refine.Tree("q", store=f"sqlite:///{store}?patience=0.2") as tree:

@@ -134,6 +134,8 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     whats = {".tsv": "table with tabs between columns", ".jsonl": "file of one JSON object a line"}
     what = {**whats, ".parquet": "Parquet file"}.get(kind, "table with commas between columns")
     try:
+        if Path(str(path)).is_fifo():
+            raise OSError("is a pipe, which can't be looked at twice")
         if kind == ".parquet":
             return _parquet(path)
         if kind == ".jsonl":

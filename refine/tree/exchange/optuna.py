@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.design.samplers import quietly
-from refine.errors import AnalysisError, NotFoundError, StoreError, did_you_mean
+from refine.errors import AnalysisError, NotFoundError, RefineError, StoreError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, decode, label, value_key
 from refine.space.parameters import Integer, Parameter, Range
-from refine.store.engine import URL, url_of
-from refine.store.schema import shown_url
+from refine.store.engine import URL, engine_of, url_of
+from refine.store.schema import shown_url, tables_of
 from refine.tree.record import RoundRecord
 from refine.utils.extras import load
 
@@ -57,7 +57,15 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
         raise NotFoundError(
             f"{shown}: there is no such file; a storage is given by its URL, such as sqlite:///study.db, or the path of its journal"
         )
+    none = f"{shown}: holds no study of Optuna; give the storage that one was run with"
     try:
+        # Optuna would make its tables, and ask whatever bears their names.
+        if (
+            file is not None
+            and url is not None
+            and "studies" not in tables_of(engine_of(url.set(query={}), False), shown)
+        ):
+            raise NotFoundError(none)
         with quietly():
             storage: Any = (
                 optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(study)))
@@ -69,10 +77,12 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
                 study_name = names[0]
             if study_name in names:
                 return optuna.load_study(study_name=study_name, storage=storage)
+    except RefineError:
+        raise
     except Exception as error:  # noqa: BLE001  # drivers raise what they like, and some of it shows the password
         raise _cannot_open(url, shown, error) from None
     if not names:
-        raise NotFoundError(f"{shown}: holds no study of Optuna; give the storage that one was run with")
+        raise NotFoundError(none)
     what = "which of them? give study_name=" if study_name is None else f"no study {study_name!r}"
     known = f"known: {', '.join(names)}" if study_name is None else did_you_mean(study_name, names)
     raise NotFoundError(f"{shown}: holds {len(names)} studies; {what}; {known}")
