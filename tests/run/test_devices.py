@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from dask_cluster import ray
 
 import refine
 from refine.errors import DesignError
@@ -60,3 +61,11 @@ def test_more_than_are_visible_and_somebody_s_executor(monkeypatch):
     assert (devices_of(2), devices_of(0), devices_of(["3"])) == (("1", "2"), ("",), ("3",))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert (devices_of(2), devices_of(0)) == (("0", "1"), ("",))
+
+
+@pytest.mark.cluster
+def test_ray_gives_each_trial_a_gpu_and_a_process_that_saw_no_other(tree):
+    with ray(2, num_gpus=1) as on:
+        table = tree.add_round(SPACE, seen, n=4, metric="value").run(2, executor=on, progress=False).trials
+    assert set(table["gpu"]) == {0, 1}
+    assert table["process"].nunique() == len(table)

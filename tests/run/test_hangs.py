@@ -105,7 +105,7 @@ def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
     [
         ("Dask", {}, "", ""),
         ("Dask", {"GPU": 1}, " that offers GPU=1", " with dask.*'GPU=1'"),
-        ("Ray", {"num_gpus": 1}, " that offers CPU=1, GPU=1", " with ray start"),
+        ("Ray", {"num_gpus": 3}, " that offers CPU=1, GPU=3", " with ray start"),
     ],
 )
 def test_a_cluster_whose_workers_do_not_offer_what_is_asked_for_is_said(

@@ -41,7 +41,8 @@ class RayExecutor(Executor):
                 'machine before, or ray.init(address="auto") on a node of a cluster'
             )
         try:
-            self._task = self._ray.remote(_caller()).options(num_returns=1, **{"max_retries": 0, **options})
+            # Not by .options(): a worker that has had a GPU would be used again, with another one.
+            self._task = self._ray.remote(num_returns=1, **{"max_retries": 0, **options})(_caller())
         except (TypeError, ValueError) as error:
             raise DesignError(f"RayExecutor takes options of ray.remote, but {error}") from error
         asked = {
