@@ -166,3 +166,21 @@ def test_the_opposite_has_the_opposite_ratio_and_the_order_of_rows_says_nothing(
     assert stats.PriorEvidence()(X, y, -thought, [0, 0, 0]) == pytest.approx(-found)
     rows = np.random.default_rng(1).permutation(60)
     assert stats.PriorEvidence()(X[rows], y[rows], thought[rows], [0, 0, 0]) == pytest.approx(found)
+
+
+def test_means_and_deviations_alone_are_those_of_draws():
+    rng = np.random.default_rng(0)
+    X, cells = rng.random((40, 2)), rng.random((50, 2))
+    y = np.sin(4 * X[:, 0]) + 0.1 * rng.standard_normal(40)
+    drawn = MixedPosterior(forest_draws=0, process_draws=4000, power=True)(X, y, cells, [0, 0])
+    alone = MixedPosterior(forest_draws=0, process_draws=0, power=True)(X, y, cells, [0, 0])
+    assert alone.scores.shape == (0, 50)
+    np.testing.assert_allclose(alone.mean, drawn.mean, atol=1e-9)
+    np.testing.assert_allclose(alone.sd, drawn.scores.std(axis=0), atol=0.05)
+
+
+def test_a_power_keeps_the_best_apart_whatever_the_worst_is():
+    X, y = np.arange(20.0)[:, None] / 19, np.r_[-1e12, -1e9, np.linspace(0, 1, 18)]
+    found = scored(X, y, power=True)
+    assert (np.diff(found.knots) > 0).all()
+    assert np.ptp(found.knots[-9:]) > 0.5
