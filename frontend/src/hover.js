@@ -136,7 +136,7 @@ export class Hover {
       if (value === null) this.card.removeAttribute(name);
       else this.card.setAttribute(name, value);
     }
-    replace(this.card, ...cardOf(content, pinned), pinned ? this.tools(content) : null, pinned ? h("button", { type: "button", class: "refine-close", "aria-label": "close", onclick: () => this.unpin() }, "×") : h("p", { class: "refine-faint" }, "Click to keep this open."));
+    replace(this.card, ...cardOf(content, pinned), pinned && this.page.transport.home !== "saved" ? this.tools(content) : null, pinned ? h("button", { type: "button", class: "refine-close", "aria-label": "close", onclick: () => this.unpin() }, "×") : h("p", { class: "refine-faint" }, "Click to keep this open."));
     this.open();
     const { offsetWidth: wide, offsetHeight: tall } = this.card;
     const [right, bottom] = [document.documentElement.clientWidth, window.innerHeight];
@@ -180,7 +180,7 @@ export class Hover {
     const answer = await this.page.transport.ask({ type: "mark", round: round.id, number, key, do: what, text });
     if (this.page.round.id !== round.id) return;
     if (answer.error) {
-      if (this.pinned === number) this.refused.textContent = answer.error;
+      if (this.pinned === number && this.refused) this.refused.textContent = answer.error;
       else this.page.say(answer.error, "bad");
       return;
     }

@@ -1,5 +1,6 @@
-// The front end has two homes: `render` is what a notebook calls, `mount` what the page in a browser does.
+// The front end has three homes: `render` is what a notebook calls, `mount` what the page in a browser does, `open` a file.
 import { Page } from "./page.js";
+import { saved } from "./saved.js";
 import { browser, notebook } from "./transport.js";
 
 export default {
@@ -14,5 +15,8 @@ export default {
   },
   mount(el) {
     return new Page(el, browser());
+  },
+  async open(el, packed) {
+    return new Page(el, await saved(packed));
   },
 };

@@ -141,6 +141,11 @@ export class Page {
       ...[this.checked, this.coupled, this.sure, this.key, this.views.element, this.list.element, this.bar],
     );
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
+    if (this.transport.home === "saved") {
+      // A copy: nothing in it can be changed, and its last lines are what to type.
+      for (const part of [this.acceptButton, this.declineButton, this.planning, this.runner.element, this.runner.budget, this.epsilonLabel, this.front.note, this.front.button]) part.remove();
+      this.more.open = true;
+    }
     seen(this.root);
     element.append(this.root);
   }

@@ -3,11 +3,11 @@
 :func:`check_objective` says what is wrong with an objective. The classes are suites for pytest: derive one, say what is
 tested, and its ``test_...`` methods are collected::
 
-    from refine.testing import DesignContract
+    from refine.testing import ExecutorContract
 
-    class TestMine(DesignContract):
-        def design(self):
-            return Mine()
+    class TestMine(ExecutorContract):
+        def executor(self):
+            return mine
 
 They assert, and need nothing beyond this package. :func:`compare_fits`, which trains a Keras model of your own by
 `refine.keras.fit` and by ``model.fit``, imports TensorFlow when it is first used.
@@ -18,11 +18,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from refine.testing.designs import DesignContract
 from refine.testing.executors import ExecutorContract
 from refine.testing.objectives import (
     Finding,
-    KerasObjectiveContract,
     ObjectiveContract,
     check_objective,
     findings_of,
@@ -32,12 +30,10 @@ if TYPE_CHECKING:
     from refine.testing.keras_fit import Examples, FitComparison, ModelCase, compare_fits
 
 __all__ = [
-    "DesignContract",
     "Examples",
     "ExecutorContract",
     "Finding",
     "FitComparison",
-    "KerasObjectiveContract",
     "ModelCase",
     "ObjectiveContract",
     "check_objective",

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import ObjectiveError
-from refine.run.objective import Configuration, RunningTrial, evaluate, wants_trial
+from refine.run.objective import evaluate, wants_trial
 from refine.run.outcome import Outcome, Task
 from refine.run.protocols import Objective
 from refine.space.space import Space, configuration_key, encode_configuration
@@ -214,6 +212,20 @@ def check_objective(objective: Objective, space: Space | Mapping[str, Any], n: i
         )
 
 
+def _holding(check: Callable[[_Case], Iterator[str]]) -> Callable[[Any], None]:
+    """A check as a test of a contract, with what it says of itself."""
+
+    def test(self: ObjectiveContract) -> None:
+        space = self.space()
+        broken = list(
+            check(_Case(self.objective(), space if isinstance(space, Space) else Space(space), self.n))
+        )
+        assert not broken, "\n".join(broken)
+
+    test.__doc__ = check.__doc__
+    return test
+
+
 class ObjectiveContract(ABC):
     """The same checks, one test each."""
 
@@ -227,97 +239,17 @@ class ObjectiveContract(ABC):
     def space(self) -> Space | Mapping[str, Any]:
         """What it is to be searched on."""
 
-    def _holds(self, check: Callable[[_Case], Iterator[str]]) -> None:
-        space = self.space()
-        broken = list(
-            check(_Case(self.objective(), space if isinstance(space, Space) else Space(space), self.n))
-        )
-        assert not broken, "\n".join(broken)
-
     def test_it_can_be_called(self) -> None:
         """With a configuration, or a configuration and the running trial."""
         wants_trial(self.objective(), list(self.space()))
 
-    def test_it_returns_numbers(self) -> None:
-        """A number, or a mapping of metrics to numbers."""
-        self._holds(returns)
-
-    def test_equal_seeds_give_equal_runs(self) -> None:
-        """Metrics and curves."""
-        self._holds(repeats)
-
-    def test_it_leaves_seeding_to_the_round(self) -> None:
-        """Other seeds leave other random states."""
-        self._holds(keeps_seeds)
-
-    def test_it_does_not_write_into_its_configuration(self) -> None:
-        """What it got is what it leaves."""
-        self._holds(keeps_params)
-
-    def test_it_travels_to_workers(self) -> None:
-        """And gives the same there."""
-        self._holds(travels)
-
-    def test_it_reports_whole_epochs(self) -> None:
-        """Every epoch has every metric."""
-        self._holds(reports)
-
-    def test_it_takes_every_level(self) -> None:
-        """No level of any parameter makes it raise."""
-        self._holds(takes_every_level)
-
-
-class KerasObjectiveContract(ObjectiveContract):
-    """The contract of a :class:`refine.keras.KerasObjective`: ``objective()`` returns one."""
-
-    n = 2
-
-    @property
-    def _configuration(self) -> Configuration:
-        space = self.space()
-        return Configuration((space if isinstance(space, Space) else Space(space)).configuration(0))
-
-    def _run(self) -> tuple[dict[str, float], RunningTrial]:
-        trial = RunningTrial(seed=5)
-        objective: Any = self.objective()
-        return objective(self._configuration, trial), trial
-
-    def test_its_data_have_a_fingerprint(self) -> None:
-        """The same for the same data."""
-        one: Any = self.objective()
-        other: Any = self.objective()
-        assert isinstance(one.fingerprint, str)
-        assert one.fingerprint == other.fingerprint, "the same data gave two fingerprints"
-
-    def test_validation_is_reported_by_epoch(self) -> None:
-        """There are metrics of the validation rows, and what is returned is the value of an epoch."""
-        metrics, trial = self._run()
-        assert any(name.startswith("val_") for name in metrics), (
-            f"no metric of the validation rows: {metrics}"
-        )
-        for name, series in trial.curve.items():
-            assert name in metrics, f"{name} is reported by epoch and not returned"
-            assert np.isclose(series, metrics[name], equal_nan=True).any(), (
-                f"{name} is {metrics[name]}, which is the value of no epoch"
-            )
-
-    def test_a_model_can_be_kept(self) -> None:
-        """What :meth:`Round.best_model` trains again can be saved and read, and predicts the same."""
-        objective: Any = self.objective()
-        model, metrics = objective.trained(self._configuration, RunningTrial(seed=5))
-        again, _ = self._run()
-        shared = metrics.keys() & again.keys()
-        assert shared
-        assert all(np.isclose(metrics[n], again[n], equal_nan=True) for n in shared), (
-            "trained again it is another model"
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model"
-            assert objective.load_model(path) is None
-            objective.save_model(model, path)
-            read = objective.load_model(path)
-            for a, b in zip(model.get_weights(), read.get_weights(), strict=True):
-                assert np.array_equal(a, b)
+    test_it_returns_numbers = _holding(returns)
+    test_equal_seeds_give_equal_runs = _holding(repeats)
+    test_it_leaves_seeding_to_the_round = _holding(keeps_seeds)
+    test_it_does_not_write_into_its_configuration = _holding(keeps_params)
+    test_it_travels_to_workers = _holding(travels)
+    test_it_reports_whole_epochs = _holding(reports)
+    test_it_takes_every_level = _holding(takes_every_level)
 
 
 def _last_line(outcome: Outcome) -> str:

@@ -11,6 +11,7 @@ from refine.utils.provided import provides
 
 if TYPE_CHECKING:
     from refine.review.review import Review
+    from refine.tree.tree import Tree
     from refine.ui.web.widget import ReviewWidget
 
 
@@ -27,3 +28,11 @@ def show(review: Review) -> ReviewWidget:
     from refine.ui.web.widget import ReviewWidget
 
     return ReviewWidget(Session(review.round, started=review), review)
+
+
+@provides("tree.page")
+def page(tree: Tree, risk: float) -> str:
+    """The page of all rounds with its data, as HTML."""
+    from refine.ui.web.saved import saved_page
+
+    return saved_page(tree, risk)

@@ -9,6 +9,7 @@ import pytest
 from refine import Float, Space
 from refine.design.space_filling import Sobol, Uniform, design_named, draw, feasible, how_many
 from refine.errors import DesignError
+from refine.space.space import configuration_key
 
 BOTH = pytest.mark.parametrize("design", [Sobol(), Uniform()], ids=lambda d: d.method)
 FIVES = Space({f"p{i}": (0, 1.0, 5) for i in range(40)})
@@ -28,6 +29,26 @@ def test_prefixes_hold_across_blocks_and_in_spaces_beyond_64_bits(design):
     assert np.array_equal(draw(design, FIVES, 200, seed=3), rows[:200])
     assert np.array_equal(draw(design, FIVES, 1025, seed=3), rows[:1025])
     assert len(set(cells_of(FIVES, rows))) == 2500
+
+
+SPACES = (
+    Space({"x": (0.0, 1.0, 5), "n": (1, 6), "act": ["relu", "elu", None]}),
+    Space({"x": (0.0, 1.0, 5), "n": (1, 6), "one": 3}, ["x > 0.1 or n < 3"]),
+    Space({"act": ["relu", "elu"], "alpha": Float(0.5, 1.5, 5, when="act == 'elu'"), "n": (1, 6)}),
+)
+
+
+@BOTH
+def test_every_cell_comes_once_and_what_was_run_is_passed_over(design):
+    for space in (*SPACES, FIVES):
+        n = min(feasible(space).low, 200)
+        cells = cells_of(space, rows := draw(design, space, n, seed=2))
+        assert len(set(cells)) == n
+        assert space.valid(rows).all()
+        assert cells == cells_of(space, draw(design, space, n, seed=2))
+        skip = frozenset(configuration_key(space.frozen(space.configuration(c))) for c in cells[3:6])
+        assert cells_of(space, draw(design, space, n - 3, 2, skip)) == [*cells[:3], *cells[6:]]
+    assert cells != cells_of(space, draw(design, space, n, seed=4))
 
 
 GOLDEN = Space(

@@ -12,7 +12,7 @@ import pytest
 import refine
 
 METHODS = {
-    "Tree": "add_round add_frame add_search round tag diff best winner confirm judge log calibration report export",
+    "Tree": "add_round add_frame add_search round tag diff best winner confirm judge log calibration report export export_page",
     "Round": "run trials best recommend replicate analyze checks propose optimism set_epsilon exclude branch report",
     "Review": "edit reject options at worth preview accept decline",
 }

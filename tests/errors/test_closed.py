@@ -24,6 +24,7 @@ CALLS = {
     "Tree.confirm": lambda t, p: t.confirm(progress=False),
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
     "Tree.export": lambda t, p: t.export(FOLDER),
+    "Tree.export_page": lambda t, p: t.export_page("study.html"),
     "Tree.merge": lambda t, p: t.merge(p.other),
     "Tree.plot": lambda t, p: t.plot.tree(),
     "Tree.report": lambda t, p: t.report(FOLDER),

@@ -27,9 +27,7 @@ def add(
     options: Any = dict,
 ) -> None:
     """Adds models that are trained alike."""
-    cases = [
-        ModelCase(f"{group}: {name}", build, data or table, way, options) for name, build in builds.items()
-    ]
+    cases = [ModelCase(f"{group}: {n}", build, data or table, way, options) for n, build in builds.items()]
     CASES.extend(cases)
 
 

@@ -96,9 +96,8 @@ def test_own_functions_are_never_shared(cancer: Any) -> None:
 def test_options_that_keras_leaves_out_of_a_configuration_count() -> None:
     one, other = (model_of(BASE | {"loss": keras.losses.CosineSimilarity(axis=axis)}) for axis in (-1, 0))
     shapes = _traces.open_shapes(one)
-    assert (
-        _traces.structure(one, shapes) == _traces.structure(one, shapes) != _traces.structure(other, shapes)
-    )
+    structure = _traces.structure
+    assert structure(one, shapes) == structure(one, shapes) != structure(other, shapes)
 
 
 def test_traces_are_few_hold_no_model_and_are_freed(cancer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,9 +69,8 @@ def test_the_recorded_epoch_is_the_one_whose_weights_are_kept(params: Any, cance
     assert metrics["val_loss"] == pytest.approx(found["loss"], rel=1e-4)
     curve = trial._curve
     best = int(np.nanargmin(curve["val_loss"]))
-    assert (
-        metrics["val_loss"] == curve["val_loss"][best] != curve["val_loss"][-1]
-    )  # or this would show nothing
+    # Or this would show nothing.
+    assert metrics["val_loss"] == curve["val_loss"][best] != curve["val_loss"][-1]
     if "freq" not in params:
         assert metrics["acc"] == curve["acc"][best]
 

@@ -5,7 +5,7 @@ import pytest
 from test_objective import document
 
 from refine.keras import KerasObjective
-from refine.testing import KerasObjectiveContract
+from refine.testing import ObjectiveContract
 
 SPACE = {
     "lr": [0.5, 2.0],
@@ -24,7 +24,9 @@ SPACE = {
 
 
 @pytest.mark.parametrize("splits", [1, pytest.param(2, marks=pytest.mark.nightly)])
-class TestDocument(KerasObjectiveContract):
+class TestDocument(ObjectiveContract):
+    n = 2
+
     @pytest.fixture(autouse=True)
     def _made(self, cancer, splits):
         self.make = lambda: KerasObjective(document, cancer.x, cancer.y, splits=splits)

@@ -108,9 +108,7 @@ def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
         ("Ray", {"num_gpus": 3}, " that offers CPU=1, GPU=3", " with ray start"),
     ],
 )
-def test_a_cluster_whose_workers_do_not_offer_what_is_asked_for_is_said(
-    tmp_path, engine, needs, offering, how
-):
+def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine, needs, offering, how):
     with contextlib.ExitStack() as stack:
         if engine == "Dask":
             client, _ = stack.enter_context(dask_cluster(tmp_path, workers=len(needs)))

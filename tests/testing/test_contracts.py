@@ -1,4 +1,4 @@
-"""The public contracts over everything that this package brings: designs, executors."""
+"""The public contract over every executor that this package knows."""
 
 from __future__ import annotations
 
@@ -7,20 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from refine.design.space_filling import DESIGNS
-from refine.testing import DesignContract, ExecutorContract
+from refine.testing import ExecutorContract
 from run.dask_cluster import foreign_dask, loky, processes, ray
-
-
-@pytest.mark.parametrize("method", DESIGNS)
-class TestDesigns(DesignContract):
-    @pytest.fixture(autouse=True)
-    def _named(self, method):
-        self.method = method
-
-    def design(self):
-        return DESIGNS[self.method]
-
 
 PLACES = {
     "here": (lambda _: contextlib.nullcontext(), 1),

@@ -29,14 +29,22 @@ from refine.utils.action import Action
 def export(
     at: InTree,
     out: Output,
-    folder: Annotated[Path, Option("--out", "-o", help="Folder for the bundle.")] = Path("export"),
+    folder: Annotated[
+        Path | None, Option("--out", "-o", help="Folder for the bundle; default export.")
+    ] = None,
     reports: Annotated[
         bool, Option(" /--no-reports", help="Leave reports out, which take memory where rounds are large.")
     ] = True,
+    page: Annotated[
+        Path | None,
+        Option(help="Write the review page instead, as one HTML file that opens without a network."),
+    ] = None,
 ) -> None:
     """Write every round as plain text for git: node.json, trials.csv and its report."""
+    if page and (folder or not reports):
+        raise StoreError("--page writes one file, and no bundle; leave --out and --no-reports out")
     with at.tree() as found:
-        out.path(found.export(folder, reports=reports))
+        out.path(found.export_page(page) if page else found.export(folder or "export", reports=reports))
 
 
 @command(BRING, "import")

@@ -53,7 +53,7 @@ _ORIGINS = {
     "space_filling": "Space-filling trial",
     "exploit": "Exploit trial",
     "audit": "Audit trial",
-    "probe": "Audit trial where a better value is plausible",
+    "probe": "Audit trial",
     "adaptive": "Adaptive trial",
     "imported": "Imported trial",
 }

@@ -32,9 +32,7 @@ SPACE = Space(
 def trials(n: int = 300, space: Space = SPACE, seed: int = 5) -> pd.DataFrame:
     """A round with an optimum at lr 0.00316, SGD weak, failures at the highest rate, and times that grow with width."""
     rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        space.columns(np.stack([rng.integers(0, p.size, n) for p in space.values()], axis=1))
-    )
+    frame = pd.DataFrame(space.columns(np.column_stack([rng.integers(0, p.size, n) for p in space.values()])))
     away = np.log10(frame["lr"].to_numpy()) + 2.5
     frame["value"] = 0.95 - 0.02 * away**2 + rng.normal(0, 0.005, n)
     frame["value"] -= 0.01 * (frame["optimizer"] == "SGD")

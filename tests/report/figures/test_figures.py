@@ -20,9 +20,7 @@ SPACE = Space({**RANGES, "neurons": [4, 8, 16, 32, 64], "layers": [0, 1, 2], **C
 
 def _table(space: Space, n: int, saturate: bool = True) -> pd.DataFrame:
     rng = np.random.default_rng(5)
-    frame = pd.DataFrame(
-        space.columns(np.stack([rng.integers(0, p.size, n) for p in space.values()], axis=1))
-    )
+    frame = pd.DataFrame(space.columns(np.column_stack([rng.integers(0, p.size, n) for p in space.values()])))
     value = 0.985 - 0.004 * (np.asarray(frame.iloc[:, 0], dtype=float) - 0.8) ** 2 + rng.normal(0, 0.01, n)
     if saturate:
         value = np.minimum(value, 0.97)

@@ -71,9 +71,7 @@ def test_a_loss_over_decades() -> None:
     table = trials()
     table["value"] = np.exp((1 - table["value"]) * 100)
     found = analyze(SPACE, table, direction="minimize", metric="val_loss")
-    drawn = [
-        draw(found, name) for draw in (figures.levels, figures.density_2d) for name in ("lr", "optimizer")
-    ]
+    drawn = [d(found, name) for d in (figures.levels, figures.density_2d) for name in ("lr", "optimizer")]
     values = table["value"].where(table["state"] == "complete")
     drawn.append(figures.best_so_far([figures.RoundValues("a", None, values)], "minimize", "val_loss"))
     drawn.append(figures.edf({"a": table["value"].dropna()}, "val_loss", "minimize"))

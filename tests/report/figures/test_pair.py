@@ -21,9 +21,7 @@ SPACE = Space({**RANGES, "optimizer": ["Adam", "Nadam", "SGD"], "cost$x$": ["mse
 
 def _table(n: int = 240) -> pd.DataFrame:
     rng = np.random.default_rng(5)
-    frame = pd.DataFrame(
-        SPACE.columns(np.stack([rng.integers(0, p.size, n) for p in SPACE.values()], axis=1))
-    )
+    frame = pd.DataFrame(SPACE.columns(np.column_stack([rng.integers(0, p.size, n) for p in SPACE.values()])))
     steps = np.log10(frame["decay"].to_numpy()) + 4
     frame["value"] = 0.95 - 0.01 * (frame["lr"] - 2 - steps) ** 2 + rng.normal(0, 0.005, n)
     frame["value"] -= 0.02 * frame["optimizer"].map({"Adam": 1, "Nadam": 0, "SGD": 2})

@@ -131,9 +131,8 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path):
     others.write_parquet(tmp_path / "b.PARQUET")
     assert tree.add_frame(read_table(tmp_path / "b.PARQUET"), value="acc").id == root.id
     assert str(refine.analyze(space, others, value="acc")) == str(refine.analyze(space, frame, value="acc"))
-    twice = pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"])
     with pytest.raises(AnalysisError, match="columns of a frame must differ in name"):
-        tree.add_frame(twice)
+        tree.add_frame(pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"]))
     (tmp_path / "c.parquet").write_text("a,b")
     with pytest.raises(AnalysisError, match=r"c.parquet: is no Parquet file"):
         read_table(tmp_path / "c.parquet")

@@ -63,9 +63,8 @@ def visit(browser, url: str, *, folds=FOLDS, **options):
         lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(f"asked for {r.url}"),
     )
     page.goto(url)
-    page.wait_for_selector(
-        ".refine-numbers [data-fact]", state="attached", timeout=120_000
-    )  # it waits for an analysis
+    # It waits for an analysis.
+    page.wait_for_selector(".refine-numbers [data-fact]", state="attached", timeout=120_000)
     yield page
     context.close()
     assert not wrong, wrong
@@ -111,9 +110,7 @@ def drag(page, parameter: str, side: str, pixels: int) -> None:
 
 
 def bounds(page, parameter: str) -> list[float]:
-    return [
-        float(handle(page, parameter, side).get_attribute("aria-valuenow")) for side in ("lower", "upper")
-    ]
+    return [float(handle(page, parameter, s).get_attribute("aria-valuenow")) for s in ("lower", "upper")]
 
 
 def point(page, plot: str) -> str:

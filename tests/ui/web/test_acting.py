@@ -56,9 +56,8 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
         bar = page.locator(".refine-decide" if size[0] < 760 else ".refine-bar").bounding_box()
         assert bar["height"] < size[1] / 4
         # The sentence is whole, in however many lines.
-        assert page.locator(".refine-next").evaluate(
-            "e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 2"
-        )
+        whole = "e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight + 2"
+        assert page.locator(".refine-next").evaluate(whole)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         read = page.evaluate(words.SEEN)
         assert "Next round:" in read

@@ -40,8 +40,9 @@ def test_what_is_shown(seen, looked_at):
     reason = opened.locator('[data-parameter="dropout"] details p')
     assert reason.first.text_content().startswith(why(review.proposal["dropout"]))
     # Every trial is on the canvas: something is drawn there, and more at low dropout than nowhere.
+    data = "c.getContext('2d').getImageData(0, 0, c.width, c.height).data"
     drawn = opened.locator('[data-parameter="dropout"] canvas').evaluate(
-        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 0).length"
+        f"c => {data}.filter((v, i) => i % 4 === 3 && v > 0).length"
     )
     assert drawn > 200
 
@@ -51,9 +52,8 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     before = fact(opened, "Space")
     low, high = bounds(opened, "dropout")
     drag(opened, "dropout", "upper", 90)
-    assert bounds(opened, "dropout")[0] == low
-    assert bounds(opened, "dropout")[1] > high
-    assert bounds(opened, "dropout")[1] in root.space["dropout"].grid
+    now = bounds(opened, "dropout")
+    assert (now[0], now[1] > high, now[1] in root.space["dropout"].grid) == (low, True, True)
     assert fact(opened, "Space") != before
     edited = root.propose().edit(dropout=tuple(bounds(opened, "dropout")))
     assert fact(opened, "Space").startswith(percent(edited.volume_kept))
@@ -64,12 +64,10 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     chosen = bounds(opened, "dropout")
     opened.locator(".refine-accept").click()
     opened.wait_for_selector(".refine-said.good")
-    assert len(tree) == 2
-    child = tree.rounds[1]
+    _, child = tree.rounds
     (decision,) = root.decisions
     assert (decision.kind, decision.note, decision.child) == ("edited", "a little more dropout", child.id)
-    assert child.space["dropout"].high == chosen[1]
-    assert child.n == 40
+    assert (child.space["dropout"].high, child.n) == (chosen[1], 40)
     # The page is where the work goes on.
     assert opened.locator("h1").inner_text() == f"Round {child.id}"
     assert opened.locator(".refine-next").inner_text() == "40 configurations to run."
@@ -78,54 +76,47 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
 
 
 def test_throwing_the_best_away_says_so(seen):
-    opened = seen
     for _ in range(2):
-        handle(opened, "dropout", "upper").press("End")
+        handle(seen, "dropout", "upper").press("End")
     for _ in range(8):
-        handle(opened, "dropout", "lower").press("ArrowRight")
-    settled(opened)
-    safe = opened.locator('.refine-bar [data-fact="Safe?"]')
+        handle(seen, "dropout", "lower").press("ArrowRight")
+    settled(seen)
+    safe = seen.locator('.refine-bar [data-fact="Safe?"]')
     assert re.search(r"The best trial .*leaves", safe.inner_text())
     assert "bad" in safe.get_attribute("class")
 
 
-def test_the_keyboard_moves_bounds_and_they_never_meet(seen, looked_at):
-    opened, _root = seen, looked_at
-    upper = handle(opened, "lr", "upper")
-    first = bounds(opened, "lr")
+def test_the_keyboard_moves_bounds_and_they_never_meet(seen):
+    upper = handle(seen, "lr", "upper")
+    first = bounds(seen, "lr")
     upper.press("ArrowRight")
-    settled(opened)
-    assert bounds(opened, "lr")[1] > first[1]
+    settled(seen)
+    assert bounds(seen, "lr")[1] > first[1]
     upper.press("End")
-    settled(opened)
-    assert bounds(opened, "lr")[1] == 9.5  # beyond the present end, which is no natural limit
+    settled(seen)
+    assert bounds(seen, "lr")[1] == 9.5  # beyond the present end, which is no natural limit
     upper.press("Home")
-    settled(opened)
-    low, high = bounds(opened, "lr")
+    settled(seen)
+    low, high = bounds(seen, "lr")
     assert low < high
-    assert upper.get_attribute("role") == "slider"
-    assert upper.get_attribute("aria-label") == "lr, upper bound"
+    assert [upper.get_attribute(name) for name in ("role", "aria-label")] == ["slider", "lr, upper bound"]
     assert float(upper.get_attribute("aria-valuetext")) == pytest.approx(high, rel=1e-5)
-    opened.keyboard.press("Shift+Tab")
-    assert opened.evaluate("document.activeElement.getAttribute('aria-label')") == "lr, lower bound"
+    seen.keyboard.press("Shift+Tab")
+    assert seen.evaluate("document.activeElement.getAttribute('aria-label')") == "lr, lower bound"
 
 
-def test_choices_are_switched_off_and_one_stays(seen, looked_at):
-    opened, _root = seen, looked_at
-    check = opened.locator('[data-parameter="optimizer"]')
+def test_choices_are_switched_off_and_one_stays(seen):
+    check = seen.locator('[data-parameter="optimizer"]')
     chip = check.get_by_role("button", name="SGD")
     assert chip.get_attribute("aria-pressed") == "false"  # proposed to go
     chip.click()
-    settled(opened)
+    settled(seen)
     assert check.get_attribute("data-source") == "rejected"  # all three stay: the change is turned down
     for name in ("Adam", "Nadam", "SGD"):
         check.get_by_role("button", name=name, exact=True).click()
-    assert "one choice has to stay" in opened.locator(".refine-said").inner_text()
-    assert [c.get_attribute("aria-pressed") for c in check.locator(".refine-chip").all()] == [
-        "false",
-        "false",
-        "true",
-    ]
+    assert "one choice has to stay" in seen.locator(".refine-said").inner_text()
+    pressed = [c.get_attribute("aria-pressed") for c in check.locator(".refine-chip").all()]
+    assert pressed == ["false", "false", "true"]
 
 
 def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
@@ -177,10 +168,8 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
 def claimed(review):
     """What the page says of a proposal above its panels."""
     assert review.next_step.action.name == "review.accept"
-    return [
-        change_sentence(review.proposal.old, review.space),
-        f"{worth_sentence(review.worth())} {claim_sentence(review.proposal)}",
-    ]
+    claim = f"{worth_sentence(review.worth())} {claim_sentence(review.proposal)}"
+    return [change_sentence(review.proposal.old, review.space), claim]
 
 
 def said(page):
@@ -208,9 +197,7 @@ def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
         assert slider.get_attribute("aria-valuetext").startswith(f"{risks_text(option)}; leaves: ")
         assert tuple(bounds(opened, "lr")) == (option.space["lr"].low, option.space["lr"].high)
         settled(opened)
-        assert opened.evaluate("document.activeElement.getAttribute('aria-label')") == (
-            "Accepted risk of the proposal"
-        )
+        assert opened.evaluate("document.activeElement.ariaLabel") == "Accepted risk of the proposal"
         assert said(opened) == claimed(review if at == 1 else review.at(option.risk))
         assert tuple(bounds(opened, "units")) == (option.space["units"].low, option.space["units"].high)
         assert fact(opened, "Space").startswith(percent(option.volume_kept))
@@ -242,9 +229,8 @@ def test_it_follows_a_running_round(browser, tree):
         edited = bounds(page, "dropout")
         go_on.set()
         runner.join(60)
-        page.wait_for_selector(
-            ".refine-fresh button", timeout=15000
-        )  # it asks before charts move under the hand
+        # It asks before charts move under the hand.
+        page.wait_for_selector(".refine-fresh button", timeout=15000)
         assert "more trials have ended" in page.locator(".refine-fresh").inner_text()
         page.locator(".refine-fresh button").click()
         until(page, "document.querySelector('.refine-going').hidden")

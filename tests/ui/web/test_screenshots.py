@@ -115,8 +115,7 @@ def test_a_session_is_recorded(browser, found):
     assert all(a.tobytes() != b.tobytes() for a, b in itertools.pairwise(images))
     if os.environ.get("REFINE_GOLDEN"):
         times = [milliseconds for _, milliseconds in frames]
-        images[0].save(
-            SESSION, save_all=True, append_images=images[1:], duration=times, loop=0, quality=40, method=6
-        )
+        how = {"duration": times, "loop": 0, "quality": 40, "method": 6}
+        images[0].save(SESSION, save_all=True, append_images=images[1:], **how)
     with Image.open(SESSION) as recorded:
         assert recorded.n_frames == len(frames)

@@ -105,18 +105,16 @@ def test_one_trial_in_full(ask, found):
 @pytest.mark.slow
 def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
     tree = refine.Tree("notes", store=tmp_path / "refine.db")
-    found = tree.add_round({"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}, lambda p: p["x"], n=24, name="f").run(
-        progress=False
-    )
+    space = {"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}
+    found = tree.add_round(space, lambda p: p["x"], n=24, name="f").run(progress=False)
     session = Session(found)
     message = {"round": found.id}
     version = session.handle({"type": "round", **message})["version"]
     key = session.handle({"type": "trial", **message, "number": 3})["key"]
 
     def mark(do, text="", number=3):
-        return session.handle(
-            {"type": "mark", **message, "number": number, "key": key, "do": do, "text": text}
-        )
+        asked = {**message, "number": number, "key": key, "do": do, "text": text}
+        return session.handle({"type": "mark", **asked})
 
     assert mark("star")["marks"] == {"starred": True, "note": "", "excluded": None}
     assert mark("note", "odd one")["marks"] == {"starred": True, "note": "odd one", "excluded": None}

@@ -1,0 +1,79 @@
+// @ts-check
+// The page in a file: its answers were asked for when the file was written, and what a person edits is said as Python.
+
+/** @param {string} text base64 @returns {Uint8Array<ArrayBuffer>} */
+const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+/** What tells answers of one type about a round apart. */
+const ABOUT = { round: "risk", preview: "risk", trial: "number", figure: "name", beside: "other" };
+
+/** What to type for what the file has not. */
+const TYPED = {
+  figure: ({ name, about = [] }) => `.plot.${name}(${about.map((each) => JSON.stringify(each)).join(", ")})`,
+  beside: ({ other }) => `.diff("${other}")`,
+  mark: ({ number, do: what }) => `.${what}([${number}], ...)`,
+};
+
+/**
+ * @param {string} packed base64 of the answers by {@link keyOf}, as JSON in gzip
+ * @returns {Promise<import("./transport.js").Transport>}
+ */
+export async function saved(packed) {
+  const stream = new Blob([bytesOf(packed.trim())]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return answering(await new Response(stream).json());
+}
+
+/** @param {Record<string, any>} answers @returns {import("./transport.js").Transport} */
+export function answering(answers) {
+  return {
+    home: "saved",
+    async ask(/** @type {any} */ message) {
+      if (message.type === "part") return part(answers[`list ${message.round}`], answers[`rows ${message.round}`], message);
+      const found = answers[keyOf(message)];
+      if (found === undefined) return { error: `This page is a copy, in which that is not. In Python: tree["${message.round}"]${TYPED[message.type]?.(message) ?? ""}` };
+      if (found.bytes !== undefined) return bytesOf(found.bytes).buffer;
+      const answer = structuredClone(found); // the page changes what it was given
+      return message.type === "preview" ? edited(answer, message, answers[keyOf({ ...message, type: "round" })].review.panels) : answer;
+    },
+    close() {},
+  };
+}
+
+const keyOf = (message) => [message.type, message.round, message[ABOUT[message.type]]].filter((each) => each !== undefined).join(" ");
+
+// What a proposal with edits means Python says: here are the lines to type.
+function edited(answer, { edits, rejected, note, sized, n }, panels) {
+  const list = (texts) => texts.join(", ");
+  const spelt = (name, { bounds, keep }) => (bounds ? `(${list(bounds)})` : keep ? `[${list(keep.map((i) => panels.find((panel) => panel.name === name).spelt[i]))}]` : null);
+  const values = Object.entries(edits).map(([name, edit]) => [name, spelt(name, edit)]);
+  const odd = values.find(([, value]) => value === null);
+  if (odd) return { error: `${odd[0]}: this edit can be made in Python alone` };
+  const [first, ...rest] = answer.code.split("\n");
+  const lines = [first];
+  if (values.length) lines.push(`review = review.edit({${list(values.map(([name, value]) => `${JSON.stringify(name)}: ${value}`))}})`);
+  if (rejected.length) lines.push(`review = review.reject(${list(rejected.map((name) => JSON.stringify(name)))})`);
+  let last = rest.join("\n");
+  if (sized) last = last.replace(/\bn=\d+/, `n=${n}`);
+  if (note) last = last.replace("note=''", () => `note=${JSON.stringify(note)}`);
+  const code = [...lines, last].join("\n");
+  if (lines.length === 1 && !sized) return { ...answer, code };
+  const safe = { name: "Safe?", text: "This page is a copy: Python says what your edits mean, by the lines below and review.preview().", tone: "" };
+  return { ...answer, code, safe, facts: [], sentence: "", takes: "", warning: "" };
+}
+
+// Rows of the list, as the session sorts, filters and sends them: what is missing stands last.
+function part({ columns, n }, { rows, values }, { by, descending, filters = {}, offset = 0 }) {
+  const at = new Map(columns.map(({ name }, i) => [name, i]));
+  const valueOf = (name, { number, cells }) => (name === "number" ? number : name in values ? values[name][number] : cells[at.get(name)] || null);
+  const passes = (row) =>
+    Object.entries(filters).every(([name, { low, high, is, holds }]) => {
+      const [value, text] = [valueOf(name, row), row.cells[at.get(name)]];
+      const inside = (low === undefined && high === undefined) || (value !== null && value >= (low ?? -Infinity) && value <= (high ?? Infinity));
+      return inside && (is === undefined || text === is) && (holds === undefined || text.toLowerCase().includes(holds.toLowerCase()));
+    });
+  const sign = descending ? -1 : 1;
+  const compared = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : a < b ? -sign : sign);
+  const listed = rows.filter(passes).sort((a, b) => compared(valueOf(by, a), valueOf(by, b)));
+  const trials = `${n.toLocaleString("en")} ${n === 1 ? "trial" : "trials"}`;
+  return { total: listed.length, listed: listed.length, text: listed.length === n ? trials : `${listed.length.toLocaleString("en")} of ${trials}`, offset, rows: listed.slice(offset, offset + 100) };
+}

@@ -1,0 +1,105 @@
+"""The review page with its data in one file: nothing can be changed in it, and it opens without a server or a network."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import html
+import json
+import time
+from base64 import b64encode
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from refine._version import VERSION
+from refine.errors import ReviewError
+from refine.space.literals import python_text
+from refine.ui.web.session import Session
+from refine.ui.web.trials import part_content
+from refine.utils.plain import plain
+
+if TYPE_CHECKING:
+    from refine.tree.tree import Tree
+
+_FILE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; img-src data:">
+<title>refine: {name}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body class="refine-body">
+<p class="refine-copy">A copy of tree {name}, made by refine {version} on {day}: nothing in it can be changed. Edits show the Python to type.</p>
+<div id="refine"></div>
+<noscript>The page needs JavaScript.</noscript>
+<script type="text/plain" id="refine-data">{data}</script>
+<script type="text/plain">{licences}</script>
+<script type="module">{script}</script>
+</body>
+</html>
+"""
+
+
+def saved_page(tree: Tree, risk: float) -> str:
+    """The page of every round, as HTML: see :meth:`refine.Tree.export_page`."""
+    rounds = tree._at_once().rounds
+    session = Session(rounds[-1], risk)
+    answers: dict[str, Any] = {}
+
+    def keep(kind: str, *key: object, **message: Any) -> Any:
+        answer: Any = session.handle({"type": kind, **message})
+        if isinstance(answer, bytes):
+            answer = {"bytes": b64encode(answer).decode()}
+        elif "error" in answer and kind != "figure":  # of which a round may have none
+            raise ReviewError(answer["error"])
+        answers[" ".join(map(str, (kind, *key)))] = answer
+        return answer
+
+    for kind in ("start", "pulse", "tree"):
+        keep(kind)
+    for found in rounds:
+        of, key, sheet = {"round": found.id}, found.id, session._sheet({"round": found.id})
+        rows, n = list[Any](), keep("list", key, **of)["n"]
+        for i in range(n):
+            rows += [] if i % 100 else part_content(sheet, {"by": "number", "offset": i})["rows"]
+            keep("trial", key, i, **of, number=i)
+        values = {c.name: plain(sheet.frame[c.name].tolist()) for c in sheet.shown if c.kind == "number"}
+        answers[f"rows {key}"] = {"rows": rows, "values": values}
+        if found.node.parent is not None:
+            keep("beside", key, found.node.parent, **of, other=found.node.parent)
+        if len(found.goals) > 1:
+            keep("front", key, **of)
+        review = keep("round", key, risk, **of, risk=risk)["review"]
+        drawn = {**of, "risk": risk, "proposal": review and review["proposal"]}
+        keep("figure", key, "best_so_far", **drawn, name="best_so_far")
+        if review is None:
+            continue
+        for kind in ("trials", "numbers"):
+            keep(kind, key, **drawn)
+        others = [o["risk"] for o in review["options"] if not o["risk"] <= risk <= o["up_to"]]
+        for each in (risk, *others):
+            shown = keep("round", key, each, **of, risk=each)["review"]
+            for panel in (each for each in shown["panels"] if each["kind"] == "choice"):
+                panel["spelt"] = [python_text(value) for value in found.space[panel["name"]].grid]
+            if shown["step"]["do"] != "accept":
+                shown["step"] = {"do": ""}  # no button: the call stands there
+            keep("preview", key, each, **of, risk=each, proposal=shown["proposal"], n=shown["advised"])
+    static = files("refine.ui.web") / "static"
+    names = ("review.css", "review.js", "LICENSES.txt")
+    style, script, licences = ((static / name).read_text(encoding="utf-8") for name in names)
+    made, _, name = script.rpartition("export{")  # a page in one file has nowhere to import it from
+    opened = 'open(document.getElementById("refine"), document.getElementById("refine-data").textContent);'
+    script = f"{made}{name.split()[0]}.{opened}"
+    return _FILE.format(
+        name=html.escape(tree.name),
+        version=VERSION,
+        day=time.strftime("%Y-%m-%d"),
+        hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=style,
+        script=script,
+        licences=licences,
+        data=b64encode(gzip.compress(json.dumps(answers, allow_nan=False).encode(), mtime=0)).decode(),
+    )

@@ -1,0 +1,48 @@
+"""The page in a file: it opens in a real Chromium without a network, and what one edits in it is Python that does it."""
+
+from __future__ import annotations
+
+import pytest
+from pages import SPACE, drag, noisy, settled, visit
+
+import refine
+from refine.errors import NotFoundError
+
+pytestmark = pytest.mark.browser
+HOSTILE = "</script><img src=x onerror=alert(1)><!--"
+
+
+@pytest.mark.parametrize("n", [60, pytest.param(500, marks=pytest.mark.nightly)])
+def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
+    with refine.Tree(HOSTILE, store=tmp_path / "refine.db") as tree:
+        with pytest.raises(NotFoundError, match="has no round to show; add one"):
+            tree.export_page(tmp_path / "study.html")
+        root = tree.add_round(SPACE, noisy, n=n, seed=5, note=HOSTILE).run(progress=False)
+        root.propose().accept(n=n).run(progress=False)
+        written = tree.export_page(tmp_path / "study.html")
+        assert written.stat().st_size < 2_000_000
+        with visit(browser, written.as_uri(), offline=True) as page:
+            assert page.title() == f"refine: {HOSTILE}"
+            page.locator(f'[data-round="{root.id}"]').click()
+            page.wait_for_selector(f"text=Round {root.id}")
+            settled(page)
+            assert page.locator(".refine-accept, .refine-decide button:has-text('decline')").count() == 0
+            drag(page, "dropout", "upper", 60)
+            page.locator('[data-parameter="optimizer"] .refine-chip').nth(0).click()
+            page.get_by_label("Note", exact=True).fill('it\'s "low"')
+            settled(page)
+            known = {"tree": tree}
+            exec(page.locator(".refine-python pre").inner_text(), known)
+            assert known["review"].edits.keys() == {"dropout", "optimizer"}
+            child = known["child"]
+            assert (child.space["optimizer"].labels, child.node.note) == (("Adam", "Nadam"), 'it\'s "low"')
+            page.locator(".refine-risk input[type=range]").press("ArrowRight")
+            settled(page)
+            page.locator('[data-fold="trials"] > summary').click()
+            page.locator("th button:has-text('seconds')").click()
+            best = root.trials.sort_values("seconds", kind="stable").index[0]
+            page.wait_for_selector(f'tr[data-at="0"][data-number="{best}"]')
+            page.locator('tr[data-at="0"] th button').click()
+            assert page.locator(".refine-card.pinned strong").inner_text() == f"Trial {best}"
+            page.locator('tr[data-at="0"] th button').press("s")
+            page.wait_for_selector(f'text=is a copy, in which that is not. In Python: tree["{root.id}"].star')
