@@ -12,7 +12,6 @@ import typer
 from typer import Argument, Option
 
 from refine.errors import ReviewError, shown
-from refine.ui.cli.completion import complete_parameters
 from refine.ui.cli.shared import (
     DECIDE,
     NO,
@@ -48,7 +47,6 @@ EditOption = Annotated[
         "-e",
         metavar="NAME=VALUE",
         help="Set a parameter: 'dropout=(0, 0.2)', 'units=[8, 16]', optimizer=Adam. Can be given several times.",
-        autocompletion=complete_parameters,
     ),
 ]
 SizeOption = Annotated[int | None, Option("-n", "--n", help="Configurations of the next round.")]
@@ -267,9 +265,7 @@ def roles(
     out: Output,
     given: Annotated[
         list[str] | None,
-        Argument(
-            metavar="NAME=ROLE...", help="scientific, nuisance or fixed.", autocompletion=complete_parameters
-        ),
+        Argument(metavar="NAME=ROLE...", help="scientific, nuisance or fixed."),
     ] = None,
 ) -> None:
     """Print or set the roles of a round's parameters: scientific, nuisance or fixed."""

@@ -12,7 +12,6 @@ import typer
 from typer import Argument, Option
 
 from refine.errors import NotFoundError, ObjectiveError, SpaceError, StoreError
-from refine.ui.cli.completion import complete_rounds
 from refine.ui.cli.shared import (
     NO,
     ROUND_HELP,
@@ -128,9 +127,7 @@ def run(
     which: Annotated[
         str | None,
         Argument(
-            metavar="ROUND",
-            help=f"{ROUND_HELP} Default the newest one that has something left to run.",
-            autocompletion=complete_rounds,
+            metavar="ROUND", help=f"{ROUND_HELP} Default the newest one that has something left to run."
         ),
     ] = None,
     n: Annotated[
@@ -288,9 +285,7 @@ def guide(
     at: InTree,
     which: Annotated[
         str | None,
-        Argument(
-            metavar="ROUND", help="The round to begin with; default asks.", autocompletion=complete_rounds
-        ),
+        Argument(metavar="ROUND", help="The round to begin with; default asks."),
     ] = None,
     objective: Annotated[str | None, Option(help="Where the objective is, as in run.")] = None,
 ) -> None:

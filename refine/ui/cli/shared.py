@@ -22,7 +22,6 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from refine.errors import Hinted, ObjectiveError, RefineError, RefineWarning, shown, unseen
-from refine.ui.cli.completion import complete_rounds, complete_trees
 from refine.ui.cli.spelling import OBJECTIVE, ROUND, STORE, TREE, forget, in_shell, remember
 from refine.utils.action import Action
 from refine.utils.display import Page, Shown, respelled, to_rich, to_text
@@ -160,12 +159,10 @@ StoreArgument = Annotated[str, Argument(metavar="STORE", help=STORE_HELP)]
 ROUND_HELP = (
     "A round: last, root, its path in the printed tree such as 1.2, a tag, its id or the beginning of one."
 )
-RoundArgument = Annotated[str, Argument(metavar="ROUND", help=ROUND_HELP, autocompletion=complete_rounds)]
+RoundArgument = Annotated[str, Argument(metavar="ROUND", help=ROUND_HELP)]
 OfArgument = Annotated[
     str | None,
-    Argument(
-        metavar="ROUND", help="Of this round; default of the whole tree.", autocompletion=complete_rounds
-    ),
+    Argument(metavar="ROUND", help="Of this round; default of the whole tree."),
 ]
 NoteOption = Annotated[str, Option(help="Why, in your words.")]
 AuthorOption = Annotated[str | None, Option(help="Who decides; default the user name.")]
@@ -181,9 +178,7 @@ class InTree:
     store: StoreArgument
     name: Annotated[
         str | None,
-        Option(
-            "--tree", "-t", help="Name of the tree, where there are several.", autocompletion=complete_trees
-        ),
+        Option("--tree", "-t", help="Name of the tree, where there are several."),
     ] = None
 
     def __post_init__(self) -> None:

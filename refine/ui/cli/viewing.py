@@ -13,7 +13,6 @@ import typer
 from typer import Argument, Option
 
 from refine.errors import AnalysisError, ReviewError, did_you_mean
-from refine.ui.cli.completion import complete_rounds
 from refine.ui.cli.shared import (
     DONE,
     LOOK,
@@ -100,9 +99,7 @@ def diff(
     at: InTree,
     out: Explained,
     first: RoundArgument,
-    second: Annotated[
-        str, Argument(metavar="OTHER", help="The other round.", autocompletion=complete_rounds)
-    ],
+    second: Annotated[str, Argument(metavar="OTHER", help="The other round.")],
 ) -> None:
     """Print what differs between two rounds."""
     with at.tree() as found:

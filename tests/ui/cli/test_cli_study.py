@@ -354,25 +354,6 @@ def test_what_is_typed() -> None:
 
 
 @pytest.mark.slow
-def test_the_shell_completes_rounds_tags_trees_and_parameters(here: Path, root: str) -> None:
-    def completed(*words: str) -> list[str]:
-        """What bash offers for the last word."""
-        asked = {"COMP_WORDS": " ".join(["refine", *words]), "COMP_CWORD": str(len(words))}
-        environment = {**os.environ, "_REFINE_COMPLETE": "complete_bash", **asked}
-        return process(here, "", env=environment).stdout.split()
-
-    good("tag s.db", root, "paper")
-    assert completed("an") == ["analyze"]
-    assert completed("show", "s.db", "''") == ["paper", "last", "root", "1"]  # the short ones
-    assert completed("show", "s.db", root[:4]) == [root]
-    assert completed("tree", "s.db", "--tree", "sp") == ["space"]
-    assert completed("accept", "s.db", "last", "--edit", "dr") == ["dropout="]
-    assert completed("show", f"sqlite:///{here / 's.db'}", "pa") == ["paper"]
-    assert completed("show", "missing.db", "x") == []
-    assert not (here / "missing.db").exists()
-
-
-@pytest.mark.slow
 def test_doctor(here: Path, root: str) -> None:
     found = {c["what"]: c for c in data("doctor s.db --quick")}
     assert found["packages"]["verdict"] == "good"
