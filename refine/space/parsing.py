@@ -113,17 +113,17 @@ def _log_hint(value: tuple[Any, ...]) -> str:
 def parse_talos(value: Any) -> Parameter:
     """One entry of a Talos dictionary, with Talos' own meaning, or SpaceError.
 
-    A tuple ``(low, high, steps)`` is ``np.arange(low, high, (high - low) / steps)``: the upper end is left
-    out, and where both ends are ints the values are truncated and deduplicated.
+    A tuple ``(start, end, steps)`` is ``np.arange(start, end, (end - start) / steps)``, up or down: the end is left
+    out, and where both are ints the values are truncated and deduplicated.
     """
     if not isinstance(value, tuple):
         return parse(value)
     if len(value) != 3 or any(number_of(v) is None for v in value):
-        raise SpaceError(f"a Talos range is (low, high, steps) of numbers, got {value!r}")
+        raise SpaceError(f"a Talos range is (start, end, steps) of numbers, got {value!r}")
     low, high, steps = value
-    if not all(math.isfinite(v) for v in value) or low >= high or steps <= 0:
-        raise SpaceError(f"a Talos range needs finite low < high and steps > 0, got {value!r}")
-    levels = np.arange(low, high, (high - low) / steps).tolist()
+    if not all(math.isfinite(v) for v in value) or low == high or steps <= 0:
+        raise SpaceError(f"a Talos range needs finite ends that differ and steps > 0, got {value!r}")
+    levels = sorted(np.arange(low, high, (high - low) / steps).tolist())
     whole = isinstance(low, int) and isinstance(high, int)
     if whole:
         levels = list(dict.fromkeys(int(v) for v in levels))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from refine.tree.children import DecidedRound, branch, choose
 from refine.tree.exchange.optuna import to_optuna
+from refine.tree.exchange.talos import to_talos
 from refine.tree.lineage import analyze
 from refine.tree.marks import annotate, exclude, include, marks_frame, set_epsilon, set_roles, star
 from refine.tree.proposing import checks, optimism, propose, review
@@ -60,6 +61,7 @@ class Round(DecidedRound):
     annotate = annotate
 
     to_optuna = to_optuna
+    to_talos = to_talos
 
     @property
     def marks(self) -> pd.DataFrame:

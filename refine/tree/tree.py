@@ -16,7 +16,7 @@ from refine.tree.adding import add_round
 from refine.tree.comparison import diff
 from refine.tree.context import Context
 from refine.tree.exchange.folder import export, loaded, merge
-from refine.tree.exchange.imports import add_frame, add_search, add_study
+from refine.tree.exchange.imports import add_frame, add_search, add_study, add_talos
 from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
 from refine.tree.outcome import calibration
@@ -113,6 +113,7 @@ class Tree(TreeRecord):
     add_frame = add_frame
     add_search = add_search
     add_study = add_study
+    add_talos = add_talos
     export = export
     merge = merge
 

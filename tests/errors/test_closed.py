@@ -1,5 +1,7 @@
 """After ``tree.close()`` everything that would read or write says so; nothing opens the store again by itself."""
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
@@ -11,6 +13,7 @@ import refine
 from refine.errors import StoreError
 
 FOLDER = "reports"
+SWEEP = Path(__file__).parents[1] / "fixtures" / "imports" / "talos.zip"
 
 CALLS = {
     "Tree.round": lambda t, p: t.round("root"),
@@ -20,6 +23,7 @@ CALLS = {
     "Tree.add_frame": lambda t, p: t.add_frame(p.frame, value="acc"),
     "Tree.add_round": lambda t, p: t.add_round(p.space, p.objective, n=5),
     "Tree.add_search": lambda t, p: t.add_search(_search()),
+    "Tree.add_talos": lambda t, p: t.add_talos(shutil.unpack_archive(SWEEP, p.folder) or p.folder / "run"),
     "Tree.add_study": lambda t, p: t.add_study(_study()),
     "Tree.confirm": lambda t, p: t.confirm(progress=False),
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
@@ -57,7 +61,7 @@ CALLS = {
 
 KNOWN = {
     "Tree": "name why details store close load",
-    "Round": "id why details goal goals choose objective parent space",  # of a root, and of one goal
+    "Round": "to_talos id why details goal goals choose objective parent space",  # of a root, and of one goal
 }
 """What is known without the store."""
 

@@ -184,7 +184,7 @@ def test_share_kept_is_measured_on_the_declared_scale(old, new, share):
 @pytest.mark.parametrize(
     ("written", "levels"),
     [
-        ((0.5, 5, 10), tuple(np.arange(0.5, 5, 0.45).round(12))), ((0, 3, 10), (0, 1, 2)),
+        ((0.5, 5, 10), tuple(np.arange(0.5, 5, 0.45).round(12))), ((0, 3, 10), (0, 1, 2)), ((5.0, 0.5, 3), (2, 3.5, 5)),
         ((0, 10, 1), (0,)), ([3, 4], (3, 4)),
         (150, (150,)),
     ],

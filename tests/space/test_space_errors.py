@@ -79,8 +79,8 @@ def test_entries(value, text):
         (lambda: Space({"a": (0, 3)}, None), "constraints must be a list of expressions, got None; for none give []"),
         (lambda: Space({"a": (0, 3)}, [3]), "a constraint must be an expression as text such as 'units > 4 or"),
         (lambda: Space.from_json("{}"), "from_json needs the dictionary that to_json gives, got str"),
-        (lambda: Space.from_talos({"a": (0, 1)}), "a: a Talos range is (low, high, steps) of numbers, got (0, 1)"),
-        (lambda: Space.from_talos({"a": (0, NAN, 2)}), "a: a Talos range needs finite low < high and steps > 0, got"),
+        (lambda: Space.from_talos({"a": (0, 1)}), "a: a Talos range is (start, end, steps) of numbers, got (0, 1)"),
+        (lambda: Space.from_talos({"a": (0, NAN, 2)}), "a: a Talos range needs finite ends that differ and steps > 0, got"),
     ],
 )  # fmt: skip
 def test_parameters_and_spaces(make, text):

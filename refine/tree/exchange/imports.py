@@ -18,6 +18,7 @@ from refine.store.import_buffer import kept
 from refine.store.merge import merge_into
 from refine.tree.exchange.dataframe import part_of, runs_of
 from refine.tree.exchange.optuna import open_study
+from refine.tree.exchange.talos import read_run
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
 from refine.trials.goal import ASK, direction_of
@@ -163,6 +164,36 @@ def add_search(
         (12, 4)
     """
     return _add(self, read_search(search, metric), (), objective, name, note)
+
+
+def add_talos(
+    self: TreeRecord,
+    folder: str | Path,
+    *,
+    value: str | None = None,
+    direction: str | None = None,
+    space_filling: bool | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+    note: str = "",
+) -> Round:
+    """Adds a run directory of Talos 2 as a root, as :meth:`add_frame` does, finished or still running.
+
+    Its dictionary becomes the space, histories the curves, and the note says which run and data it was. Runs that an intervention or a
+    reducer steered, or a strategy that looks at results, count as chosen by results.
+
+    Args:
+        folder: The directory, with ``metadata.json`` and ``round_data.jsonl``.
+        value: The result to go by; default that of the run's objective.
+        direction: ``"maximize"`` or ``"minimize"``; default as the run's objective says, else by the result's name.
+        space_filling: As ``objective``, ``name`` and ``note``: see :meth:`add_frame`.
+
+    Raises:
+        AnalysisError: It is no such directory, no run has finished, or it lacks that result.
+        SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
+    """
+    said, about = read_run(folder, value, direction, space_filling)
+    return _add(self, said, (), objective, name, "; ".join(filter(None, (note, about))))
 
 
 def _add(

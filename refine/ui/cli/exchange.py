@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
 
@@ -53,12 +53,15 @@ def import_(
         str,
         Argument(
             metavar="SOURCE",
-            help="CSV or Parquet file with one row per run, or URL of an Optuna storage.",
+            help="CSV or Parquet file with one row per run, URL of an Optuna storage, or with --from a run directory.",
         ),
     ],
     store: StoreArgument,
     out: Output,
     name: Annotated[str, Option("--tree", "-t", help="Name of the tree; made if need be.")],
+    from_: Annotated[
+        Literal["talos"] | None, Option("--from", help="SOURCE is a run directory of Talos 2.")
+    ] = None,
     journal: Annotated[bool, Option("--journal", help="SOURCE is a journal file of Optuna.")] = False,
     value: Annotated[str | None, Option(help="Column or result that is the value.")] = None,
     minimize: Annotated[
@@ -82,26 +85,35 @@ def import_(
     """Add finished runs of a CSV or Parquet file, or of an Optuna study, as a root round."""
     import refine
     from refine.tree.exchange.dataframe import read_table
+    from refine.tree.exchange.talos import read_run
 
-    optuna = journal or "://" in source
+    talos, optuna = from_ is not None, journal or "://" in source
     by_name = None if value is None or value.isdecimal() else value
-    meant = {
-        "--minimize": minimize,
-        "--parameters": parameters,
-        "--value, unless the number of an objective,": by_name,
+    refused = {
+        "--minimize": (minimize, optuna and not talos),
+        "--parameters": (parameters, optuna or talos),
+        "--metric": (metric, talos),
+        "--value, unless the number of an objective,": (by_name, optuna and not talos),
+        "--study": (study, talos or not optuna),
+        "--journal": (journal or None, talos),
     }
-    for option, given in meant.items() if optuna else [("--study", study)]:
-        if given is not None:
-            what, whose = ("tables", "an Optuna study") if optuna else ("Optuna", "a table")
+    for option, (given, wrong) in refused.items():
+        if wrong and given is not None:
+            what = "Optuna" if option in ("--study", "--journal") else "tables"
+            whose = "a run of Talos" if talos else "an Optuna study" if optuna else "a table"
             raise AnalysisError(f"{option} is for {what}, but the source is {whose}; leave it out")
     InTree(store=store, name=name)
     names = None if parameters is None else [p.strip() for p in parameters.split(",")]
-    said: dict[str, Any] = {"metric": metric, "space_filling": space_filling, "note": note}
+    said: dict[str, Any] = {"space_filling": space_filling, "note": note} | (
+        {} if talos else {"metric": metric}
+    )
     said |= {} if minimize is None else {"direction": "minimize" if minimize else "maximize"}
     # What is read is read before the store is opened, so that a wrong path leaves no empty one behind.
-    frame = None if optuna else read_table(source)
+    frame: Any = read_run(source, value) if talos else None if optuna else read_table(source)
     with refine.Tree(name, store) as tree:
-        if frame is None:
+        if talos:
+            found = tree.add_talos(source, value=value, **said)
+        elif optuna:
             found = tree.add_study(source, study, value=None if value is None else int(value), **said)
         else:
             found = tree.add_frame(frame, parameters=names, value=value or "value", **said)

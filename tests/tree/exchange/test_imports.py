@@ -9,6 +9,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+import refine
+from refine.errors import AnalysisError, ReviewError
+from refine.tree.exchange.talos import read_run
 from tests.recipes import recipe
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "imports"
@@ -87,3 +90,37 @@ def test_a_project_of_keras_tuner(tree, tmp_path):
     assert root.failures["error"].str.contains("rate too large").all()
     one = json.loads((tmp_path / "trial_00" / "trial.json").read_text())
     assert one["score"] in set(trials["value"])
+
+
+def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
+    """What Talos 2.0.10 wrote (``sweep.py`` beside it says how), and then did with what ``to_talos`` wrote: its audit."""
+    with zipfile.ZipFile(FIXTURES / "talos.zip") as packed:
+        packed.extractall(tmp_path)
+    run, trials = tmp_path / "run", tmp_path / "run" / "round_data.jsonl"
+    whole = trials.read_text().splitlines(keepends=True)
+    audit = (run / "audit.jsonl").rename(tmp_path / "audit.jsonl")
+    trials.write_text("".join(whole[:12]))
+    root = tree.add_talos(run, note="before")
+    searched = {"lr": (5.0, 0.5, 6), "units": [4, 8, 16], "layers": (1, 4, 3), "activation": ["relu", "tanh"]}
+    assert root.space == refine.Space.from_talos({name: searched[name] for name in sorted(searched)})
+    assert (root.metric, root.direction, set(root.trials["origin"])) == ("val_loss", "minimize", {"imported"})
+    assert root.node.note.startswith("before; Talos 2.0.10, small, identity ")
+    record, trial = json.loads(whole[3]), root.trials.iloc[3]
+    assert (trial["value"], trial["seed"]) == (record["row"]["val_loss"], record["seed"])
+    assert read_run(run)[0].runs[3].curve["val_loss"] == record["history"]["val_loss"]
+    less = {"activation": ["relu"], "layers": (1, 2), "lr": (2.0, 5.0, 5), "units": [8, 16]}
+    told = json.loads(root.branch(less, n=3).to_talos(run).read_text())
+    assert [{**step, "source": "intervention_file"} for step in told] == json.loads(audit.read_text())[
+        "interventions"
+    ]
+    assert all(json.loads(line)["params"]["units"] in (8, 16) for line in whole[12:])  # it did so
+    trials.write_text("".join(whole))
+    audit.rename(run / "audit.jsonl")
+    assert set(tree.add_talos(run).trials["origin"]) == {"adaptive"}
+    for call, why in (
+        (lambda: tree.add_talos(run, value="val_los"), "did you mean 'val_loss'"),
+        (lambda: tree.add_talos(tmp_path), "is no run directory of Talos 2: FileNotFoundError"),
+        (lambda: root.to_talos(run), "neither other parameters nor constraints"),
+    ):
+        with pytest.raises((AnalysisError, ReviewError), match=why):
+            call()

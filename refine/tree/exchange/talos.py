@@ -1,0 +1,136 @@
+"""Talos 2: its run directories as finished runs, and a decision as the interventions that a running sweep reads. Nothing in it is run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from refine.analysis.finished_runs import UNKNOWN_SEED, FinishedRuns, Run, inferred, origin_of
+from refine.errors import AnalysisError, ReviewError, did_you_mean
+from refine.space.encoding import Reference, digest, freeze
+from refine.space.parameters import Parameter, Range
+from refine.space.parsing import parse_talos
+from refine.space.space import Space
+from refine.tree.record import RoundRecord
+from refine.trials.goal import direction_of
+
+_TAG = "__talos_type__"
+_OWN = ("start", "end", "duration", "execution_time", "round_epochs")
+_EVEN = ("GridStrategy", "RandomStrategy", "LegacyStrategy")
+"""Search strategies that don't look at results."""
+
+
+def read_run(
+    folder: str | Path,
+    value: str | None = None,
+    direction: str | None = None,
+    space_filling: bool | None = None,
+) -> tuple[FinishedRuns, str]:
+    """What a run directory says, and a line on where it comes from: see :meth:`refine.Tree.add_talos`, also for what it raises."""
+    about_file, trials_file, audit_file = (
+        Path(folder) / name for name in ("metadata.json", "round_data.jsonl", "audit.jsonl")
+    )
+    try:
+        about = _plain(json.loads(about_file.read_text("utf-8")))
+        records = [_plain(json.loads(line)) for line in trials_file.read_text("utf-8").splitlines()]
+        steered = audit_file.exists() and '"interventions":[{' in audit_file.read_text("utf-8")
+        even = not steered and about["identity"]["strategy"]["class"]["qualname"] in _EVEN
+        goal = about["objective"] if isinstance(about["objective"], dict) else {"metric": about["objective"]}
+        metric, origin = str(value or goal["metric"]), "imported" if even else "adaptive"
+        runs = [_run(record, metric, origin) for record in records]
+        version, data = about["environment"]["packages"]["talos"], digest(about["identity"]["data"])
+        came = f"Talos {version}, {about['experiment_name']}, identity {about['identity_hash'][:12]}, data {data}"
+        domains = about["params"].items()
+    except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        why = f"{type(error).__name__} {error}"
+        raise AnalysisError(f"{folder}: is no run directory of Talos 2: {why}; check the path") from None
+    known = dict.fromkeys(name for run in runs for name in run.metrics)
+    if metric not in known:
+        raise AnalysisError(
+            f"{folder}: no finished run has a result {metric!r}; {did_you_mean(metric, known)}"
+        )
+    if space_filling is not None:
+        runs = [run._replace(origin=origin_of(space_filling)) for run in runs]
+    if direction is None and metric == goal["metric"]:
+        direction = {"min": "minimize", "max": "maximize"}.get(goal.get("direction", ""))
+    space = Space({name: _parameter(domain, [run.had[name] for run in runs]) for name, domain in domains})
+    return FinishedRuns(space, runs, metric, direction_of(metric, direction)), came
+
+
+def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
+    row, seed = record["row"], record["seed"]
+    other = {*_OWN, *record["parameter_columns"].values()}
+    metrics = {n: float(v) for n, v in row.items() if isinstance(v, int | float) and n not in other}
+    state = "complete" if math.isfinite(metrics.get(metric, math.nan)) else "diverged"
+    curve = {n: [float(v) for v in series] for n, series in record["history"].items() if series}
+    had = {n: freeze(v) for n, v in record["params"].items()}
+    known = UNKNOWN_SEED if seed is None or seed >= 2**31 else seed
+    ended = datetime.fromisoformat(row["end"]).timestamp()
+    return Run(had, state, metrics, curve, row["duration"], known, origin, ended)
+
+
+def to_talos(self: RoundRecord, folder: str | Path) -> Path:
+    """Writes the decision that made this round as ``interventions.json``, which a sweep of Talos 2 follows from its next trial on.
+
+    Bounds become ``keep_between``, choices that went ``remove_is``, values beyond the old bounds ``inject_value``. The round is the child
+    of one that :meth:`refine.Tree.add_talos` read. Returns the file.
+
+    Args:
+        folder: The sweep's run directory.
+
+    Raises:
+        ReviewError: It has no parent, or other parameters or constraints, or choices that are no numbers or texts.
+    """
+    old, new = None if self.parent is None else self.parent.space, self.space
+    odd = any(isinstance(v, tuple | Reference) for p in new.values() for v in p.grid)
+    if old is None or odd or (set(old), old.constraints) != (set(new), new.constraints):
+        raise ReviewError(
+            f"round {self.id}: Talos takes what a decision changed of a parent's bounds, of numbers and texts, not of tuples or "
+            "functions, and neither other parameters nor constraints"
+        )
+    path = Path(folder) / "interventions.json"
+    steps = [step for name in old for step in _steps(name, old[name], new[name])]
+    path.write_text(json.dumps(steps, indent=1), encoding="utf-8")
+    return path
+
+
+def _steps(name: str, old: Parameter, new: Parameter) -> list[dict[str, Any]]:
+    """What makes a parameter of Talos the new one."""
+    if old == new:
+        return []
+    gone, fresh = (
+        [v for v in one.grid if not other.contains([v])[0]] for one, other in ((old, new), (new, old))
+    )
+    steps: list[dict[str, Any]] = [{"op": "inject_value", "value": v} for v in fresh]
+    if isinstance(old, Range):
+        slack = 1e-9 * (old.high - old.low)  # Talos' own levels aren't rounded
+        steps += [{"op": "keep_between", "lower": new.grid[0] - slack, "upper": new.grid[-1] + slack}]
+    else:
+        steps += [{"op": "remove_is", "value": v} for v in gone]
+    return [{"param": name, **step} for step in steps]
+
+
+def _parameter(domain: Any, ran: list[Any]) -> Parameter:
+    """The parameter of a domain; with what ran outside it, as injected values do, what holds all of them."""
+    import pandas as pd
+
+    found = parse_talos(domain)
+    inside = all(found.contains([v])[0] for v in ran)
+    return found if inside else inferred(pd.Series([*found.grid, *ran]))
+
+
+def _plain(data: Any) -> Any:
+    """What Talos wrote, without its types: tuples are tuples, classes and functions their names."""
+    if isinstance(data, list):
+        return [_plain(v) for v in data]
+    if not isinstance(data, Mapping):
+        return data
+    if (kind := data.get(_TAG)) == "callable":
+        return Reference(f"{data['module']}.{data['qualname']}")
+    if kind in ("float", "numpy_scalar"):
+        return float(data["value"]) if kind == "float" else _plain(data["value"])
+    return tuple(_plain(data["items"])) if kind == "tuple" else {name: _plain(v) for name, v in data.items()}
