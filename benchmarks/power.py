@@ -75,7 +75,8 @@ def q_values(X: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def detection(simulations: int) -> str:
     """Power, and the realised false discovery rate."""
-    rows, verdicts, rates = [], [], []
+    rows: dict[str, list[str]] = {effect: [effect] for effect in EFFECTS}
+    verdicts, rates = [], []
     for n in SIZES:
         seen = {}
         for d in DIMENSIONS:
@@ -84,16 +85,13 @@ def detection(simulations: int) -> str:
             seen[d] = np.array([q_values(X, effects(X) + rng.normal(size=n)) <= ALPHA for X in made])
             rates.append(np.mean(seen[d][:, 3:].sum(axis=1) / np.maximum(seen[d].sum(axis=1), 1)))
         for j, (effect, wanted) in enumerate(EFFECTS.items()):
-            rows.append([effect, n, *(f"{100 * seen[d][:, j].mean():.0f}" for d in DIMENSIONS)])
+            rows[effect].append(" / ".join(f"{100 * seen[d][:, j].mean():.0f}" for d in DIMENSIONS))
             if n == 60:
                 verdicts.append(f"{effect} wanted {wanted} %, got {share(seen[8][:, j])}")
     return "\n\n".join(
         [
-            f"**Is the effect detected?** Share of {simulations} rounds in which q <= 0.1, in %. An effect has 0.4 deviations of the noise.",
-            markdown(
-                ["", "n", *(f"{d} parameters" for d in DIMENSIONS)],
-                sorted(rows, key=lambda row: list(EFFECTS).index(row[0])),
-            ),
+            f"**Is the effect detected?** Share of {simulations} rounds in which q <= 0.1, in %, with {' / '.join(map(str, DIMENSIONS))} parameters. An effect has 0.4 deviations of the noise.",
+            markdown(["", *(f"n = {n}" for n in SIZES)], list(rows.values())),
             f"- Power at n = 60 with 8 parameters: {'; '.join(verdicts)}.",
             f"- False discovery rate wanted at most {100 * ALPHA:.0f} %: the highest of {len(rates)} is {100 * max(rates):.1f} %.",
         ]
