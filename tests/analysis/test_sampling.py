@@ -8,9 +8,7 @@ import refine
 from refine.analysis import analysis as module
 from refine.analysis.analysis import sample_of
 
-SPACE = refine.Space(
-    {"lr": (0.0, 1.0, 41), "depth": (0, 40), "act": ["relu", "tanh", "elu"], "junk": (0, 30)}
-)
+SPACE = refine.Space({"lr": (0.0, 1.0, 41), "depth": (0, 40), "act": ["relu", "tanh", "elu"], "junk": (0, 30)})  # fmt: skip
 
 
 @pytest.fixture(scope="module")

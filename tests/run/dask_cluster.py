@@ -53,9 +53,7 @@ def ray(count, **options):
     """So many tasks of Ray at a time, on this machine; whoever asks first starts it, for all tests."""
     engine = pytest.importorskip("ray")
     if not engine.is_initialized():
-        engine.init(
-            num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error"
-        )
+        engine.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")  # fmt: skip
     with refine.RayExecutor(**{"num_cpus": 2 / count, **options}) as executor:
         yield executor
 

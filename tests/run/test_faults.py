@@ -136,9 +136,7 @@ RETURNS = {
 
 
 def test_what_is_returned_and_is_no_metric_fails_its_trial_alone(tree):
-    found = tree.add_round(
-        {"kind": [*RETURNS, "fine"]}, lambda p: RETURNS.get(p["kind"], (lambda: 1.0,))[0](), n=5
-    )
+    found = tree.add_round({"kind": [*RETURNS, "fine"]}, lambda p: RETURNS.get(p["kind"], (lambda: 1.0,))[0](), n=5)  # fmt: skip
     states = found.run(progress=False).trials.set_index("kind")["state"]
     assert states.pop("fine") == "complete"
     assert set(states) == {"failed"}

@@ -88,9 +88,7 @@ def test_functions_as_metrics_children_and_counter_samples(tree, space):
     for each in (root, child, failing):
         shown = each.replay(sample=None)
         assert shown.same, str(shown)
-        assert shown.table["value_now"].to_numpy() == pytest.approx(
-            each.trials["value"].to_numpy(), nan_ok=True
-        )
+        assert shown.table["value_now"].to_numpy() == pytest.approx(each.trials["value"].to_numpy(), nan_ok=True)  # fmt: skip
 
 
 def test_what_cannot_work_is_said(tree, space, found):

@@ -20,9 +20,7 @@ import words
 
 
 def _shades(ax):
-    return [
-        p for p in ax.patches if isinstance(p, Rectangle) and same_color(p.get_facecolor()[:3], tone().amber)
-    ]
+    return [p for p in ax.patches if isinstance(p, Rectangle) and same_color(p.get_facecolor()[:3], tone().amber)]  # fmt: skip
 
 
 def _span(patch):
