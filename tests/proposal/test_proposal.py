@@ -171,7 +171,7 @@ def test_every_code_has_a_sentence():
     assert set(reasons._SENTENCES) == set(CODES)
 
 
-def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list[refine.Parameter]:
+def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list:
     """The range of lr in three rounds of 40, each on what was proposed on the one before."""
     rng = np.random.default_rng(seed)
     lr = refine.Float(1e-5, 1e-3, levels=9, log=True)
