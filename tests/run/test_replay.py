@@ -37,9 +37,6 @@ def test_every_trial_is_equal_to_the_bit(tree, found):
     assert shown.table["value_now"].tolist() == before["value"].tolist()
     assert str(shown) == f"round {found.id}: 12 trials run again, 12 equal to the bit"
     assert found.trials.equals(before)  # the store is as it was
-
-
-def test_a_sample_is_drawn_by_a_seed(found):
     shown = found.replay(sample=6, seed=1)
     assert len(shown.table) == 6
     assert found.replay(sample=6, seed=1).table.equals(shown.table)

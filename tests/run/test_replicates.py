@@ -54,7 +54,12 @@ def test_running_again_runs_what_is_missing(tree, space):
         calls.append(params["lr"])
         return noisy(params)
 
-    found = tree.add_round(space, counted, n=12, seed=2).run(progress=False).replicate(2, 2, progress=False)
+    found = tree.add_round(space, counted, n=12, seed=2)
+    with pytest.raises(AnalysisError, match="has no finished trial that may be called best; run it first"):
+        found.replicate(progress=False)
+    with pytest.raises(DesignError, match="seeds must be a whole number >= 1, got 0"):
+        found.replicate(seeds=0)
+    found.run(progress=False).replicate(2, 2, progress=False)
     assert len(calls) == 12 + 4
     first = found.replicates
     found.replicate(2, 2, progress=False)
@@ -88,11 +93,3 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
         found.replicate(4, 3, progress=False, rerun="failed", objective=lambda p: p["lr"], name=name)
     assert set(found.replicates["state"]) == {"complete"}
     assert len(found.replicates) == 12
-
-
-def test_errors(tree, space):
-    found = tree.add_round(space, objectives.bowl, n=5)
-    with pytest.raises(AnalysisError, match="has no finished trial that may be called best; run it first"):
-        found.replicate(progress=False)
-    with pytest.raises(DesignError, match="seeds must be a whole number >= 1, got 0"):
-        found.replicate(seeds=0)

@@ -100,6 +100,7 @@ def test_same_content_is_the_same_space():
     space = Space({"a": (0, 3), "b": ["x", "y"]})
     assert space == Space({"a": Integer(np.int64(0), 3.0), "b": np.array(["x", "y"])})
     assert space == Space(space)
+    assert Space({"x": [f"c{i}" for i in range(100_000)]}).size == 100_000  # looked at once each
     assert space != {"a": (0, 3)}
     assert len({space, Space(space), Space(dict(space))}) == 1
 

@@ -91,10 +91,9 @@ def test_what_is_no_store_is_said_to_be_none_and_left_as_it_is(tmp_path, whose):
 
 
 def test_a_look_at_a_server_makes_no_tables(postgresql):
-    with pytest.raises(NotFoundError, match="holds no tree yet"):
-        Store(postgresql, create=False)
-    with pytest.raises(NotFoundError, match="holds no tree yet"):
-        Store(postgresql, create=False)
+    for _ in range(2):
+        with pytest.raises(NotFoundError, match="holds no tree yet"):
+            Store(postgresql, create=False)
 
 
 _STARS = ("CREATE FUNCTION harm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM trial; RETURN NEW; END$$")  # fmt: skip
