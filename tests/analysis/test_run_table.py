@@ -54,7 +54,9 @@ def test_the_noise_is_that_of_all_runs():
     assert (alone.verdict, alone.noise.source) == ("CONFIRM", "neighbours")
     assert 0.03 < alone.noise.sd < 0.1
     values[3], values[4] = 0.7, 1.3  # of two that ran once, by runs again of others
-    again = judge_runs([*names, *names[10:25]], [*values, *(v + 1e-3 for v in values[10:25])], LOSS, ["4"], ["3"])  # fmt: skip
+    again = judge_runs(
+        [*names, *names[10:25]], [*values, *(v + 1e-3 for v in values[10:25])], LOSS, ["4"], ["3"]
+    )
     assert (again.verdict, again.noise.source, again.noise.n) == ("DISCARD", "replicates", 15)
     same = judge_runs([*names, "7"], [*values, values[7]], LOSS, ["3"], ["4"])
     assert (same.verdict, same.basis) == ("KEEP", "noiseless")

@@ -8,7 +8,9 @@ import refine
 from refine.analysis import analysis as module
 from refine.analysis.analysis import sample_of
 
-SPACE = refine.Space({"lr": (0.0, 1.0, 41), "depth": (0, 40), "act": ["relu", "tanh", "elu"], "junk": (0, 30)})  # fmt: skip
+SPACE = refine.Space(
+    {"lr": (0.0, 1.0, 41), "depth": (0, 40), "act": ["relu", "tanh", "elu"], "junk": (0, 30)}
+)
 
 
 @pytest.fixture(scope="module")

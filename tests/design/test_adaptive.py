@@ -120,7 +120,9 @@ def test_a_design_that_needs_a_package_says_so(tree, design, package, monkeypatc
         assert len(found.trials) == 15
     monkeypatch.setitem(sys.modules, package, None)
     before = len(tree)
-    with pytest.raises(DesignError, match=f"design '{design}' needs {package}, .*refine-hpo\\[{EXTRAS[package]}\\]'"):  # fmt: skip
+    with pytest.raises(
+        DesignError, match=f"design '{design}' needs {package}, .*refine-hpo\\[{EXTRAS[package]}\\]'"
+    ):
         tree.add_round(SPACE, plain, n=5, design=design)
     assert len(tree) == before
 
@@ -167,7 +169,9 @@ def test_a_small_space_is_used_up_and_no_more(tree):
 def test_conditional_parameters_and_workers(tree):
     space = {"lr": (0.5, 3.0, 6), "layers": [1, 2], "units": refine.Integer(8, 64, levels=8)}
     with ThreadPoolExecutor(2) as pool:
-        found = tree.add_round(space, objectives.layered, n=40, design="tpe").run(workers=2, executor=pool, progress=False)  # fmt: skip
+        found = tree.add_round(space, objectives.layered, n=40, design="tpe").run(
+            workers=2, executor=pool, progress=False
+        )
     assert len(found.trials) == 40
     shown = found.shown
     assert max(len(r) for r in shown["running"]) == 1

@@ -177,7 +177,9 @@ def test_a_limit_is_what_the_best_reached_or_were_forecast_to():
     assert limit.thresholds == (4,) * 4  # epochs 2 to 5; the one that was stopped counts by its forecast
     assert [list(map(limit.race().behind, series[i])).count(True) for i in (0, 7)] == [4, 0]
     rungs = refine.Pruner(keep=0.5, min_trials=2, rungs=(1, 3))  # the best half, and of these the best half
-    assert rungs.limit("acc", 1.0, series, ends).thresholds[:3] == pytest.approx((4, math.nan, 6), nan_ok=True)  # fmt: skip
+    assert rungs.limit("acc", 1.0, series, ends).thresholds[:3] == pytest.approx(
+        (4, math.nan, 6), nan_ok=True
+    )
     assert refine.Pruner(**rungs.to_json()) == rungs
     assert [pruner.basis(done) for done in ([True, False, True], [True, False])] == [3, 0]
     assert pruner.limit("acc", 1.0, [np.ones(1)] * 3, np.ones(3)) is None

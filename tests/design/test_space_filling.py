@@ -51,7 +51,9 @@ def test_every_cell_comes_once_and_what_was_run_is_passed_over(design):
     assert cells != cells_of(space, draw(design, space, n, seed=4))
 
 
-GOLDEN = Space({"lr": Float(1e-4, 1, 5, log=True), "units": [4, 8, 16], "act": ["relu", "elu"], "n": (2, 30, 10)})  # fmt: skip
+GOLDEN = Space(
+    {"lr": Float(1e-4, 1, 5, log=True), "units": [4, 8, 16], "act": ["relu", "elu"], "n": (2, 30, 10)}
+)
 
 
 @pytest.mark.parametrize(

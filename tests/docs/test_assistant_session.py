@@ -45,7 +45,9 @@ def test_an_assistant_beside_a_person(tmp_path):
     session = Session(tmp_path)
     for name, content in files_of("shell.md").items():
         (tmp_path / name).write_text(content)
-    session.run("refine run study.db --space space.toml --objective objective.py:score --n 60 --seed 7 --quiet")  # fmt: skip
+    session.run(
+        "refine run study.db --space space.toml --objective objective.py:score --n 60 --seed 7 --quiet"
+    )
     session.text, session.said = "", []
     with refine.Tree("space", store=tmp_path / "study.db") as tree:
         root = tree.rounds[0].id

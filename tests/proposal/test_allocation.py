@@ -65,7 +65,9 @@ def test_probes_go_where_a_second_region_is_plausible():
     def on_other(table):
         return ((table - 0.8) ** 2).sum(axis=1) < 0.1
 
-    frame["value"] = np.maximum(np.exp(-((frame - 0.2) ** 2).sum(axis=1) / 0.1), 0.9 * np.exp(-((frame - 0.8) ** 2).sum(axis=1) / 0.1))  # fmt: skip
+    frame["value"] = np.maximum(
+        np.exp(-((frame - 0.2) ** 2).sum(axis=1) / 0.1), 0.9 * np.exp(-((frame - 0.8) ** 2).sum(axis=1) / 0.1)
+    )
     analysis = refine.analyze(space, frame)
     inner = space.replace({"x": refine.Float(0, 0.5, levels=11)})
     probes = probe_configurations(analysis, space, inner, 6, seed=1)

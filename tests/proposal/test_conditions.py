@@ -26,7 +26,9 @@ def analysis():
     frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 60, 1)))
     sgd = (frame["optimizer"] == "sgd").to_numpy()
     value = -((np.log10(frame["lr"]) + 2.5) ** 2) / 4 - 2.0 * sgd + 0.3 * sgd * frame["momentum"]
-    return refine.analyze(SPACE, frame.assign(value=value + rng.normal(0, 0.05, len(frame))), read={"momentum": sgd})  # fmt: skip
+    return refine.analyze(
+        SPACE, frame.assign(value=value + rng.normal(0, 0.05, len(frame))), read={"momentum": sgd}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,9 @@ def test_what_exists_only_under_what_leaves_is_neither_changed_nor_counted(analy
     assert proposal["c"].new.grid == ("good",)
     change = proposal["x"]
     assert (change.kind, change.new, change.volume_kept) == ("leave", SPACE["x"], 1.0)
-    assert why(change) == ("x is no longer read: it exists only where c is bad, which leaves. It is neither changed nor counted.")  # fmt: skip
+    assert why(change) == (
+        "x is no longer read: it exists only where c is bad, which leaves. It is neither changed nor counted."
+    )
     assert proposal.volume_kept == pytest.approx(0.5 * proposal["y"].volume_kept * proposal["z"].volume_kept)
     assert "x" not in proposal.space.varied
     assert proposal.space.size == proposal.space["y"].size * proposal.space["z"].size

@@ -12,7 +12,9 @@ from refine.space.space import configuration_key
 from refine.stats import Forecast
 from refine.stats.simulation import LEVELS
 
-SPACE = refine.Space({"x": (0.0, 1.0, 21), "z": (0.0, 1.0, 21), "kind": ["a", "b", "c"], "junk": (1, 9), "epochs": 20})  # fmt: skip
+SPACE = refine.Space(
+    {"x": (0.0, 1.0, 21), "z": (0.0, 1.0, 21), "kind": ["a", "b", "c"], "junk": (1, 9), "epochs": 20}
+)
 BOX = SPACE.replace({"x": refine.Float(0.5, 1.0, 11), "kind": refine.Categorical(["a", "b"])})
 MADE = Forecast((0.05, 0.25, 0.5, 0.75, 0.95), (1.0, 2.0, 3.0, 4.0, 5.0), (7.0, 8.0, 8.0, 8.0, 9.0), 30)
 

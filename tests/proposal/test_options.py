@@ -13,7 +13,9 @@ from refine.proposal.options import Option
 from refine.proposal.path import RISKS
 from refine.report.pages.preview import leaves_text, risks_text
 
-OLD = Space({"lr": Float(0.1, 1.0, levels=10), "units": Integer(8, 64, levels=4, log=True), "act": ["a", "b", "c"]})  # fmt: skip
+OLD = Space(
+    {"lr": Float(0.1, 1.0, levels=10), "units": Integer(8, 64, levels=4, log=True), "act": ["a", "b", "c"]}
+)
 
 
 def option(leaves, new=(), up_to=0.15):

@@ -99,7 +99,9 @@ def curves() -> tuple[TrialCurves, ...]:
 
 @pytest.fixture(scope="module")
 def facts() -> Facts:
-    node = Node(None, SPACE, "sobol", 7, "examples.model:model", data="3f9a12c4", metric="val_acc", created=1.7e9)  # fmt: skip
+    node = Node(
+        None, SPACE, "sobol", 7, "examples.model:model", data="3f9a12c4", metric="val_acc", created=1.7e9
+    )
     frame = trials()
     analysis = analyze(SPACE, frame, metric="val_acc", read={"batch_size": 0.0})
     # A proposal by hand: how it is found is tested elsewhere, and may change without changing this file.

@@ -24,7 +24,9 @@ def tree(tmp_path_factory):
         edited = root.propose().edit(dropout=(0, 0.2, 3), lr=(0.5, 4.0, 15)).reject("optimizer")
         first = edited.accept("low dropout", n=40, author="ann")
         first.run(progress=False)
-        side = root.branch({**SPACE, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=20, note="l2?", author="bob")  # fmt: skip
+        side = root.branch(
+            {**SPACE, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=20, note="l2?", author="bob"
+        )
         side.run(progress=False)
         first.propose().decline("enough", author="ann")
         found.tag(first, "paper")

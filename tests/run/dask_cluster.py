@@ -53,7 +53,9 @@ def ray(count, **options):
     """So many tasks of Ray at a time, on this machine; whoever asks first starts it, for all tests."""
     engine = pytest.importorskip("ray")
     if not engine.is_initialized():
-        engine.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")  # fmt: skip
+        engine.init(
+            num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error"
+        )
     with refine.RayExecutor(**{"num_cpus": 2 / count, **options}) as executor:
         yield executor
 

@@ -212,10 +212,14 @@ def test_an_assistant_s_server_ends_its_program_too(tmp_path, program):
     with refine.Tree("q", store=tmp_path / "r.db") as tree:
         root = tree.add_round({"x": (0.0, 1.0, 9)}, refine.Command(text), n=3)
     words = ["-m", "refine", "mcp", str(tmp_path / "r.db"), "--command", text, "--budget", "3"]
-    process = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
     who = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
     call = {"name": "run", "arguments": {"round_id": root.id, "trials": 1}}
-    for i, (method, params) in enumerate({"initialize": who, "notifications/initialized": {}, "tools/call": call}.items()):  # fmt: skip
+    for i, (method, params) in enumerate(
+        {"initialize": who, "notifications/initialized": {}, "tools/call": call}.items()
+    ):
         number = {} if method.startswith("notifications") else {"id": i}
         said = {"jsonrpc": "2.0", **number, "method": method, "params": params}
         print(json.dumps(said), file=process.stdin, flush=True)

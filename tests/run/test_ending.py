@@ -11,7 +11,9 @@ import refine
 from refine.errors import DesignError, RefineWarning
 from tests import objectives
 
-SPACE = refine.Space({"lr": refine.Float(0.5, 2.0, 12), "dropout": refine.Float(0.0, 0.5, 6), "optimizer": ["Adam", "SGD"]})  # fmt: skip
+SPACE = refine.Space(
+    {"lr": refine.Float(0.5, 2.0, 12), "dropout": refine.Float(0.0, 0.5, 6), "optimizer": ["Adam", "SGD"]}
+)
 
 
 def slow(params):

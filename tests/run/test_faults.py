@@ -136,7 +136,9 @@ RETURNS = {
 
 
 def test_what_is_returned_and_is_no_metric_fails_its_trial_alone(tree):
-    found = tree.add_round({"kind": [*RETURNS, "fine"]}, lambda p: RETURNS.get(p["kind"], (lambda: 1.0,))[0](), n=5)  # fmt: skip
+    found = tree.add_round(
+        {"kind": [*RETURNS, "fine"]}, lambda p: RETURNS.get(p["kind"], (lambda: 1.0,))[0](), n=5
+    )
     states = found.run(progress=False).trials.set_index("kind")["state"]
     assert states.pop("fine") == "complete"
     assert set(states) == {"failed"}

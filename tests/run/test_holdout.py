@@ -43,7 +43,9 @@ def test_opening_trains_the_best_again_and_is_logged(tree, found):
     assert str(opening).startswith(f"hold-out of round {found.id}, opened by ann on ")
     assert opening.to_dict()["schema"] == 1
     log = tree.log()
-    assert log[["event", "round", "author", "note"]].to_numpy().tolist()[1:] == [["hold-out opened", found.id, "ann", "for the paper"]]  # fmt: skip
+    assert log[["event", "round", "author", "note"]].to_numpy().tolist()[1:] == [
+        ["hold-out opened", found.id, "ann", "for the paper"]
+    ]
     assert "hold" not in " ".join(found.trials.columns)
     assert len(found.trials) == 16
     assert found.replicates.empty

@@ -85,7 +85,9 @@ def test_functions_as_metrics_children_and_counter_samples(tree, space):
     for each in (root, child, failing):
         shown = each.replay(sample=None)
         assert shown.same, str(shown)
-        assert shown.table["value_now"].to_numpy() == pytest.approx(each.trials["value"].to_numpy(), nan_ok=True)  # fmt: skip
+        assert shown.table["value_now"].to_numpy() == pytest.approx(
+            each.trials["value"].to_numpy(), nan_ok=True
+        )
 
 
 def test_what_cannot_work_is_said(tree, space, found):

@@ -41,7 +41,9 @@ def test_weights_are_probabilities_and_what_is_not_named_shares_the_rest():
 
 
 def test_of_a_narrower_space_it_says_what_is_left_and_of_another_nothing():
-    belief = belief_of({"optimizer": {"adam": 0.7, "sgd": 0.2}, "lr": refine.Near(1e-4, within_factor=2)}, SPACE)  # fmt: skip
+    belief = belief_of(
+        {"optimizer": {"adam": 0.7, "sgd": 0.2}, "lr": refine.Near(1e-4, within_factor=2)}, SPACE
+    )
     less = refine.Space({"lr": refine.Float(1e-3, 1e-1, levels=5, log=True), "optimizer": ["sgd", "rmsprop"]})
     assert list(belief.among(less)) == ["lr", "optimizer"]
     assert belief.level_shares(less)[0].argmax() == 0
@@ -102,7 +104,9 @@ def test_typed_text_says_the_same_as_python():
     said = {"lr": refine.Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}
     assert typed_belief(["lr=near 1e-3 x3", "optimizer=adam:0.7"], "--belief") == said
     more = typed_belief(["dropout = near 0.2 +-0.1", "units=8:0.5, 16:0.2"], "--belief")
-    assert belief_of(more, SPACE) == belief_of({"dropout": refine.Near(0.2, within=0.1), "units": {8: 0.5, 16: 0.2}}, SPACE)  # fmt: skip
+    assert belief_of(more, SPACE) == belief_of(
+        {"dropout": refine.Near(0.2, within=0.1), "units": {8: 0.5, 16: 0.2}}, SPACE
+    )
     assert typed_belief(["none"], "--belief") == {}
 
 

@@ -91,7 +91,9 @@ def test_any_text_is_a_constraint_or_an_error_of_ours(text):
 
 
 def test_an_or_keeps_none_from_being_calculated_with():
-    space = Space({"max_depth": [3, 5, None], "leaves": [8, 31, 63]}, ["max_depth is None or leaves <= 2 ** max_depth"])  # fmt: skip
+    space = Space(
+        {"max_depth": [3, 5, None], "leaves": [8, 31, 63]}, ["max_depth is None or leaves <= 2 ** max_depth"]
+    )
     met = space.valid(np.array([space.indices(cell) for cell in range(space.size)]))
     kept = [tuple(space.configuration(cell).values()) for cell in np.flatnonzero(met)]
     assert kept == [(3, 8), (5, 8), (5, 31), (None, 8), (None, 31), (None, 63)]

@@ -62,7 +62,9 @@ def test_edits(old, value, new):
 
 
 def test_edit_space_changes_what_is_named_and_nothing_else():
-    old = Space({"dropout": (0, 0.5, 6), "lr": LOG, "act": ["relu", "elu"]}, ["dropout < 0.4 or act == 'elu'"])  # fmt: skip
+    old = Space(
+        {"dropout": (0, 0.5, 6), "lr": LOG, "act": ["relu", "elu"]}, ["dropout < 0.4 or act == 'elu'"]
+    )
     proposed = old.replace({"dropout": (0, 0.3, 31), "lr": Float(1e-2, 1, 9, log=True)})
     new = edit_space(proposed, old, {"dropout": (0, 0.2), "act": "relu"})
     assert new["dropout"] == Float(0, 0.2, 21)  # no fewer levels than the proposal has there

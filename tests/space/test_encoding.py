@@ -73,7 +73,9 @@ def test_rounding():
 def test_keys_tell_values_apart_but_not_spellings():
     assert value_key(4) == value_key(4.0)
     assert value_key((4, (1,))) == value_key((4.0, (1.0,)))
-    keys = [value_key(freeze(v)) for v in (1, True, "1", None, "None", "null", 1.5, (1,), math.log, "math.log")]  # fmt: skip
+    keys = [
+        value_key(freeze(v)) for v in (1, True, "1", None, "None", "null", 1.5, (1,), math.log, "math.log")
+    ]
     assert len(set(keys)) == len(keys)
 
 

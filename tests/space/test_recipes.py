@@ -82,7 +82,9 @@ def test_what_optuna_draws_lies_in_the_space_and_reaches_all_of_it():
 def test_what_optuna_prunes_breaks_a_constraint():
     import optuna
 
-    space = refine.Space({"a": (0, 9), "b": (0, 9), "c": refine.Integer(0, 9, when="a > 4")}, ["a + b < 9 or c == 3"])  # fmt: skip
+    space = refine.Space(
+        {"a": (0, 9), "b": (0, 9), "c": refine.Integer(0, 9, when="a > 4")}, ["a + b < 9 or c == 3"]
+    )
     suggest = suggest_of(space)
     for a in range(10):
         for b in range(0, 10, 3):

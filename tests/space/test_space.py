@@ -113,7 +113,9 @@ def test_loading_a_space_imports_nothing(tmp_path, monkeypatch):
     parameters = [["opt", {"type": "categorical", "values": paths}]]
     stored = {"parameters": parameters, "constraints": ["opt == 'Nadam'"]}
     space = Space.from_json(stored)
-    assert space.describe().startswith("opt  categorical: Adam, Nadam\n     constraint: opt == 'Nadam'\n2 conf")  # fmt: skip
+    assert space.describe().startswith(
+        "opt  categorical: Adam, Nadam\n     constraint: opt == 'Nadam'\n2 conf"
+    )
     assert space.contains(pd.DataFrame({"opt": ["Adam", "Nadam"]})).tolist() == [False, True]
     assert space.to_json() == stored
     adam, nadam = (configuration_key(space.frozen(space.configuration(cell))) for cell in (0, 1))

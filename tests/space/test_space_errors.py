@@ -14,7 +14,9 @@ from refine.space.parsing import parameter_from_json
 NAN = math.nan
 THIRD = "the third entry of a range is its number of levels, a whole number, got"
 TWO = "may mean two things; for three choices write the list"
-IMPORTABLE = ("a choice must be a number, string, bool, None, tuple, or a class or function that can be imported")  # fmt: skip
+IMPORTABLE = (
+    "a choice must be a number, string, bool, None, tuple, or a class or function that can be imported"
+)
 
 
 def refused(make):
@@ -100,7 +102,9 @@ NUMBERS = "arithmetic and < <= > >= need numbers on both sides, but here are oth
 )  # fmt: skip
 def test_syntax_that_is_not_allowed(expression, part):
     message = refused(lambda: Space(GRID, [expression]))
-    assert message.startswith(f"constraint {expression!r}: {part} is not allowed; allowed: parameters, numbers, ")  # fmt: skip
+    assert message.startswith(
+        f"constraint {expression!r}: {part} is not allowed; allowed: parameters, numbers, "
+    )
     assert message.endswith(" and, or, not, abs(), min(), max(), log(), log2(), log10(), sqrt()")
 
 

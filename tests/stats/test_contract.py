@@ -87,7 +87,9 @@ def test_a_statistic_is_frozen_documented_and_repeats(name):
     assert kind.__call__.__doc__
     kept, generators = pickle.dumps(data), pickle.dumps((random.getstate(), np.random.get_state()))
     first = pickle.dumps(statistic(*pickle.loads(kept)))
-    assert pickle.dumps((random.getstate(), np.random.get_state())) == generators, ("it uses a global generator")  # fmt: skip
+    assert pickle.dumps((random.getstate(), np.random.get_state())) == generators, (
+        "it uses a global generator"
+    )
     np.random.seed(7)
     random.seed(7)
     result = statistic(*data)

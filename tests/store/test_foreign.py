@@ -96,7 +96,9 @@ def test_a_look_at_a_server_makes_no_tables(postgresql):
             Store(postgresql, create=False)
 
 
-_STARS = ("CREATE FUNCTION harm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM trial; RETURN NEW; END$$")  # fmt: skip
+_STARS = (
+    "CREATE FUNCTION harm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM trial; RETURN NEW; END$$"
+)
 HOSTILE = {
     "trigger": ("CREATE TRIGGER stars AFTER INSERT ON mark BEGIN DELETE FROM trial; END",),
     "view": (

@@ -59,9 +59,9 @@ def released(tmp_path):
 
 
 def write(path):
-    shutil.rmtree(HOME / "study", ignore_errors=True)
     with study(path) as tree:
-        tree.export(HOME / "study", reports=False)
+        tree.export(path.parent / "study", reports=False)
+    shutil.make_archive(str(HOME / "study"), "zip", path.parent / "study")
     with contextlib.closing(sqlite3.connect(path)) as connection:
         (HOME / "store.sql").write_text("\n".join(connection.iterdump()) + "\n", encoding="utf-8")
 
@@ -93,7 +93,8 @@ def test_what_a_release_wrote_opens_prints_and_goes_on(released, tmp_path):
     assert '"units from 16" (edited by ann)' in text
     proposal, digest, stored = stored_proposal(released)
     assert (proposal.digest, proposal.dumps()) == (digest, stored)
-    with refine.Tree.load(HOME / "study", tmp_path / "loaded.db") as loaded:
+    shutil.unpack_archive(HOME / "study.zip", tmp_path / "unpacked")
+    with refine.Tree.load(tmp_path / "unpacked", tmp_path / "loaded.db") as loaded:
         assert identities(loaded) == identities(released)
         assert all(a.trials.equals(b.trials) for a, b in zip(loaded.rounds, released.rounds, strict=True))
     child = released["1"].review(proposal).accept("as proposed", n=3, author="ann")

@@ -165,7 +165,9 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
         )
         said = {"units": {8: 0.9}}
         root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, name="new")
-        assert (tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, name="new").id == root.id)  # fmt: skip
+        assert (
+            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, name="new").id == root.id
+        )
     assert list(root.belief) == ["lr", "optimizer", "units"]
     known = dict(root.belief.of)
     assert 3e-4 <= known["lr"].value <= 3e-3

@@ -100,7 +100,9 @@ def test_marks_travel_with_a_tree(tree, tmp_path):
     found = grown(tree)
     found.exclude([5], "a broken machine")
     found.star([6])
-    with refine.Tree.load(tree.export(tmp_path / "folder", reports=False), store=tmp_path / "other.db") as other:  # fmt: skip
+    with refine.Tree.load(
+        tree.export(tmp_path / "folder", reports=False), store=tmp_path / "other.db"
+    ) as other:
         there = other[found.id]
         assert there.trials["state"].tolist() == found.trials["state"].tolist()
         there.include([5], "it was sound")

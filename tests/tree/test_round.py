@@ -167,7 +167,9 @@ def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, 
     review = found.propose()
     assert "The trials ran 2 versions of the objective's code" in str(review.details)
     assert review.checks()["code"].verdict == "fail"
-    assert "code" not in [c.key for c in tree.add_round(space, objectives.bowl, n=12).run(progress=False).checks().checks]  # fmt: skip
+    assert "code" not in [
+        c.key for c in tree.add_round(space, objectives.bowl, n=12).run(progress=False).checks().checks
+    ]
 
 
 @pytest.mark.slow
@@ -185,7 +187,9 @@ def test_what_was_decided_is_not_judged_anew_by_another_metric(tree, space):
         {"metric": "size", "direction": "minimize"},
         {"metric": "acc", "subject_to": ["size <= 0.1"]},
     ):
-        with pytest.raises(refine.errors.ReviewError, match="was decided upon by acc .maximize., got .*another seed"):  # fmt: skip
+        with pytest.raises(
+            refine.errors.ReviewError, match="was decided upon by acc .maximize., got .*another seed"
+        ):
             tree.add_round(space, objective, n=20, seed=1, **other)
     assert tree.rounds[0].node.judged_by == root.node.judged_by
     assert tree.add_round(space, objective, metric="acc", n=20, seed=1).id == root.id

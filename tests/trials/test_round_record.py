@@ -11,7 +11,9 @@ from refine import Float, Space
 from refine.space.space import configuration_key
 from refine.trials.round_record import Node
 
-SPACE = Space({"lr": Float(1e-4, 1, 5, log=True), "units": [4, 8], "act": [math.log, None]}, ["units > 4 or lr < 1"])  # fmt: skip
+SPACE = Space(
+    {"lr": Float(1e-4, 1, 5, log=True), "units": [4, 8], "act": [math.log, None]}, ["units > 4 or lr < 1"]
+)
 CONTENT = {"parent": None, "space": SPACE, "method": "sobol", "seed": 7, "objective": "module:train"}
 
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from refine.trials.rows import Rows
 
 # Few values of every kind: what matters is which kinds come together under one name.
-VALUES = st.sampled_from([None, True, False, 0, 1, 3, 2**70, 0.0, -0.0, 1.0, math.inf, "", "relu", [1], {"class": "a"}])  # fmt: skip
+VALUES = st.sampled_from(
+    [None, True, False, 0, 1, 3, 2**70, 0.0, -0.0, 1.0, math.inf, "", "relu", [1], {"class": "a"}]
+)
 MAPPINGS = st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), max_size=6)
 
 

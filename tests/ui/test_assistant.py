@@ -144,10 +144,14 @@ def test_all_that_it_reads_is_marked_as_data(study):
             assert f'It explores: "{EVIL[:20]}' in text or name != "checks"
         assert says.count("Ignore all that was said") > 5
         assert not re.findall(r"\b(?:tree|round|review|analysis|judgement|calibration|refine)\.\w+\(?", says)
-        assert {"tool run", "tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(re.findall("tool .*", says))  # fmt: skip
+        assert {"tool run", "tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(
+            re.findall("tool .*", says)
+        )
         wrong, text = await call("round", round_id=f"no {EVIL}")
         assert wrong
-        assert re.fullmatch(r"Error executing tool round: <study id=(\w{8})>\n.*</study id=\1>", text, re.DOTALL)  # fmt: skip
+        assert re.fullmatch(
+            r"Error executing tool round: <study id=(\w{8})>\n.*</study id=\1>", text, re.DOTALL
+        )
         assert len(marks) == len(LOOKS)
 
     within(Assistant(lambda: refine.Tree("study", store=path)), steps)
@@ -174,7 +178,9 @@ def test_it_sees_the_optimizer_and_chooses_a_share_of_the_trials(store, study):
         wrong, text = await call("create_round", round_id=first, trials=16, configurations=mine)
         assert wrong
         assert "at most 4 may be of your choice, 30 % of a round and of the budget of 20, got 5" in text
-        assert not (await call("create_round", round_id=first, trials=16, configurations=mine[:4], note="mine"))[0]  # fmt: skip
+        assert not (
+            await call("create_round", round_id=first, trials=16, configurations=mine[:4], note="mine")
+        )[0]
         made = call.data["id"]
         more = {"round_id": made, "trials": 30, "configurations": [{**mine[0], "junk": 2}] * 3}
         assert "at most 2 may" in (await call("create_round", **more))[1]
@@ -233,7 +239,9 @@ def test_the_budget_counts_what_runs(tmp_path, objective, options):
         space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": "Adam"}
         round_ = tree.add_round(space, counted, n=20, name="f", **options).id
     given = {"objective": counted, "name": "f"}
-    assistant = Assistant(lambda: refine.Tree("study", store=tmp_path / "refine.db"), budget=7, objective_of=lambda _: given)  # fmt: skip
+    assistant = Assistant(
+        lambda: refine.Tree("study", store=tmp_path / "refine.db"), budget=7, objective_of=lambda _: given
+    )
     for trials in (3, 1, 3, *[1] * 8):
         with contextlib.suppress(RefineError):
             assistant.run(round_, trials)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -47,6 +48,12 @@ def export(
         out.path(found.export_page(page) if page else found.export(folder or "export", reports=reports))
 
 
+class Origin(StrEnum):
+    """What made the runs that are imported, where their files do not say."""
+
+    TALOS = "talos"
+
+
 @command(BRING, "import")
 def import_(
     source: Annotated[
@@ -59,9 +66,7 @@ def import_(
     store: StoreArgument,
     out: Output,
     name: Annotated[str, Option("--tree", "-t", help="Name of the tree; made if need be.")],
-    from_: Annotated[
-        Literal["talos"] | None, Option("--from", help="SOURCE is a run directory of Talos 2.")
-    ] = None,
+    from_: Annotated[Origin | None, Option("--from", help="SOURCE is a run directory of Talos 2.")] = None,
     journal: Annotated[bool, Option("--journal", help="SOURCE is a journal file of Optuna.")] = False,
     value: Annotated[str | None, Option(help="Column or result that is the value.")] = None,
     minimize: Annotated[

@@ -20,7 +20,9 @@ import words
 
 
 def _shades(ax):
-    return [p for p in ax.patches if isinstance(p, Rectangle) and same_color(p.get_facecolor()[:3], tone().amber)]  # fmt: skip
+    return [
+        p for p in ax.patches if isinstance(p, Rectangle) and same_color(p.get_facecolor()[:3], tone().amber)
+    ]
 
 
 def _span(patch):

@@ -147,7 +147,9 @@ def test_degenerate_trials_are_no_best_and_refusals(analysis: Analysis) -> None:
 
 
 @pytest.mark.slow
-def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(analysis: Analysis, tmp_path: Path) -> None:  # fmt: skip
+def test_notebooks_and_files_have_all_panels_and_axes_of_somebody_else_stay_as_they_are(
+    analysis: Analysis, tmp_path: Path
+) -> None:
     for draw in (figures.correlation, lambda a: figures.decision(a, SPACE)):
         figures.save(draw(analysis), tmp_path / "a.png")
         assert (tmp_path / "a.png").read_bytes() == draw(analysis)._repr_png_()

@@ -47,7 +47,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[refine.Tree]:
             .accept(note="the middle", n=30)
             .run(progress=False)
         )
-        root.branch(SPACE.replace({"kind": refine.Categorical(["b"])}), n=20, note="only b").run(progress=False)  # fmt: skip
+        root.branch(SPACE.replace({"kind": refine.Categorical(["b"])}), n=20, note="only b").run(
+            progress=False
+        )
         opened.add_round(SPACE, score, metric="cost", direction="minimize", n=12, seed=9).run(progress=False)
         opened.tag(child, "paper")
         yield opened

@@ -40,7 +40,9 @@ def test_rows(direction: str) -> None:
     assert [t.get_text() for t in ax.get_yticklabels()] == [f"{i:012x}" for i in range(3)]
     medians = _points(ax, "#0072B2")
     # Better is to the right whatever the direction; 1 is half the 90 % interval.
-    assert [float(p.get_xdata()[0]) for p in medians] == pytest.approx([0, 1 / norm.ppf(0.95), -2.5 / norm.ppf(0.95)], abs=1e-6)  # fmt: skip
+    assert [float(p.get_xdata()[0]) for p in medians] == pytest.approx(
+        [0, 1 / norm.ppf(0.95), -2.5 / norm.ppf(0.95)], abs=1e-6
+    )
     assert [p.get_markerfacecolor() for p in medians] == ["#0072B2", "#0072B2", "white"]
     assert [p.get_markerfacecolor() for p in _points(ax, "#D55E00")] == ["#D55E00"] * 3
     low, high = ax.get_xlim()

@@ -30,7 +30,9 @@ class Sealed:
 
 def grow(store, n=40):
     tree = refine.Tree("question", store=store)
-    root = tree.add_round(SPACE, Sealed(), metric="acc", n=n, seed=2, note="naïve | <b> ✓").run(progress=False)  # fmt: skip
+    root = tree.add_round(SPACE, Sealed(), metric="acc", n=n, seed=2, note="naïve | <b> ✓").run(
+        progress=False
+    )
     with pytest.raises(refine.errors.RoundStoppedError):  # all of them fail again, as a second attempt
         root.run(rerun="failed", progress=False)
     root.replicate(top=2, seeds=2, progress=False)
@@ -175,7 +177,9 @@ def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_p
     assert values == pytest.approx([0.0, 0.5, 0.5, 0.5, 0.5])  # the failed one does not supersede a value
     assert first.merge(second).unequal == ()
     second.merge(first)
-    mine, theirs = (dict(zip(x["x"], x["value"], strict=True)) for x in (one.rounds[0].trials for one in (first, second)))  # fmt: skip
+    mine, theirs = (
+        dict(zip(x["x"], x["value"], strict=True)) for x in (one.rounds[0].trials for one in (first, second))
+    )
     assert mine == theirs
     a.close(), b.close()
 

@@ -35,7 +35,9 @@ def codes(analysis):
 
 
 def table_of(study):
-    return study.trials_dataframe(attrs=("params", "value")).rename(columns=lambda c: c.removeprefix("params_"))  # fmt: skip
+    return study.trials_dataframe(attrs=("params", "value")).rename(
+        columns=lambda c: c.removeprefix("params_")
+    )
 
 
 @pytest.mark.slow

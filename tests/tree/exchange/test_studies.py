@@ -87,7 +87,9 @@ def test_a_study_comes_out_as_it_went_in(tree, study):
         again = other.add_study(out)
         mine, theirs = root.trials, again.trials
         for name in ("state", "value", "rate", "drop", "layers", "kind", "units"):
-            assert mine[name].tolist() == theirs[name].tolist() or np.array_equal(mine[name], theirs[name], equal_nan=True)  # fmt: skip
+            assert mine[name].tolist() == theirs[name].tolist() or np.array_equal(
+                mine[name], theirs[name], equal_nan=True
+            )
         equal(out.trials, again.to_optuna().trials)
 
 
@@ -127,7 +129,9 @@ def test_a_storage_by_url(tree, study, tmp_path):
     by_url = tree.add_study(url)
     assert by_url.trials["value"].equals(root.trials["value"])
     root.to_optuna(url, "second")
-    with pytest.raises(NotFoundError, match=r"holds 2 studies; which of them\? give study_name=; known: mine, second"):  # fmt: skip
+    with pytest.raises(
+        NotFoundError, match=r"holds 2 studies; which of them\? give study_name=; known: mine, second"
+    ):
         tree.add_study(url)
     with pytest.raises(NotFoundError, match="did you mean 'mine'"):
         tree.add_study(url, "mein")

@@ -200,7 +200,9 @@ def test_a_server_that_is_not_there_keeps_its_password_to_itself() -> None:
 def test_which_tree(made: Made) -> None:
     wrong = refused("tree", made.store, "--tree", "friut")
     assert wrong == f"store sqlite:///{made.store}: no tree 'friut'; known: [bold]fruit"
-    assert refused("tree", made.both) == (f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'")  # fmt: skip
+    assert refused("tree", made.both) == (
+        f"store sqlite:///{made.both}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'"
+    )
     assert good("tree", made.both, "-t", "later").startswith("later\n")
 
 
@@ -258,7 +260,9 @@ def test_nothing_heavy_is_loaded() -> None:
         "print('loaded:', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)  # fmt: skip
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     said, _, loaded = found.stdout.rpartition("loaded: ")
     assert "Usage" in said
     assert "typer" in loaded.split()

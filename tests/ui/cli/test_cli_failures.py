@@ -99,7 +99,9 @@ def test_actions_are_spelled_as_commands():
 
 
 ROOT = Path(__file__).parents[3]
-CITED = re.compile(r"(?:^(?: {4}|\$ )|(?<!`)`)refine (\w[^`\n]*)|^\| `(\w+ STORE[^`]*)`|^refine (\w.* --.*)$", re.MULTILINE)  # fmt: skip
+CITED = re.compile(
+    r"(?:^(?: {4}|\$ )|(?<!`)`)refine (\w[^`\n]*)|^\| `(\w+ STORE[^`]*)`|^refine (\w.* --.*)$", re.MULTILINE
+)
 
 
 def test_every_command_that_is_named_exists():

@@ -21,7 +21,9 @@ def noisy(params, trial):
 def store(tmp_path):
     path = tmp_path / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        found = tree.add_round({"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"})  # fmt: skip
+        found = tree.add_round(
+            {"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"}
+        )
         found.run(progress=False)
     return str(path)
 

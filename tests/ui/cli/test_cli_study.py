@@ -424,7 +424,9 @@ def test_ctrl_c_is_exit_code_130(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of_processes(here: Path, root: str) -> None:  # fmt: skip
+def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of_processes(
+    here: Path, root: str
+) -> None:
     """Its token is the key, and everybody sees what a browser is started with."""
     browser, told = here / "browser", here / "told"
     browser.write_text(

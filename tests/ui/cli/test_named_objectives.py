@@ -16,7 +16,9 @@ from refine.space.encoding import decode
 from refine.store import validity
 from refine.utils.objects import is_installed, named_object
 
-EVIL = ("from pathlib import Path\nPath(__file__).with_name('it_ran').touch()\ndef boom(p):\n    return p['x']\n")  # fmt: skip
+EVIL = (
+    "from pathlib import Path\nPath(__file__).with_name('it_ran').touch()\ndef boom(p):\n    return p['x']\n"
+)
 
 
 @pytest.fixture

@@ -98,7 +98,9 @@ def content(path: Path) -> list[object]:
 def test_script_and_walk_leave_the_same(walk, home, tmp_path):
     from guided_scores import score as objective
 
-    walked, scripted = (shutil.copy(home / "new.db", tmp_path / name) for name in ("walked.db", "scripted.db"))  # fmt: skip
+    walked, scripted = (
+        shutil.copy(home / "new.db", tmp_path / name) for name in ("walked.db", "scripted.db")
+    )
     person = Person(
         *("", "y", "2"),  # the round, run it, two at a time
         *("lr", "", "0.1"),  # look at lr, go on, risk
