@@ -121,9 +121,9 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path):
     pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
     frame = frame.assign(layers=[[8], [8, 8]] * 20, bias=[True, None] * 20)
     frame.loc[frame["optimizer"] == "SGD", ["units", "optimizer"]] = None  # missing among integers, and texts
-    root, others = tree.add_frame(frame, value="acc"), pl.from_dicts(frame.to_dict("records"))
-    units = pl.col("units").fill_nan(None)
-    others, decimal = (others.with_columns(units.cast(kind)) for kind in (int, pl.Decimal(9, 2)))
+    root, present = tree.add_frame(frame, value="acc"), frame.astype(object).where(frame.notna(), None)
+    others = pl.from_dicts(present.to_dict("records"))
+    others, decimal = (others.with_columns(pl.col("units").cast(kind)) for kind in (int, pl.Decimal(9, 2)))
     space = root.space
     for other in (others, others.lazy(), others.to_arrow(), decimal):
         assert tree.add_frame(other, value="acc").id == root.id
