@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -140,8 +141,14 @@ def check_author(author: Any) -> str:
     return author or user()
 
 
+ACTING: ContextVar[str] = ContextVar("acting", default="")
+"""Whom a request of the review page comes from, where a proxy says it; empty for who sits here."""
+
+
 def user() -> str:
-    """Who sits here, for decisions that name no author."""
+    """Who acts, for decisions that name no author: of a request whom it comes from, else who sits here."""
+    if ACTING.get():
+        return ACTING.get()
     try:
         return shown(getpass.getuser())  # a name in bytes of another encoding comes as halves of letters
     except (OSError, KeyError, ImportError):

@@ -294,17 +294,25 @@ def review(
     port: Annotated[int, Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 0,
     open_: Annotated[bool, Option("--open/--no-open", help="Whether to open a browser.")] = True,
     risk: RiskOption = 0.05,
+    behind: Annotated[
+        str | None, Option(help="Origin of a reverse proxy that serves the page to a team.")
+    ] = None,
+    author_header: Annotated[
+        str | None,
+        Option(help="Header in which that proxy names who is signed in: the author of what they do."),
+    ] = None,
 ) -> None:
     """Open the review page: densities, bounds to drag, a preview of the decision, and a button that runs a round. Ctrl-C ends it."""
     from refine.run.workers.temp_folder import own_folder
     from refine.ui.web.background import Background
-    from refine.ui.web.server import Server
+    from refine.ui.web.server import Server, proxy_of
     from refine.ui.web.session import Session
 
+    proxy = proxy_of(behind, author_header)
     with at.round() as found, own_folder() as folder:
         background = Background(called.objective, called.command)
         session = Session(found, risk, background=background)
-        server = Server(session, port)
+        server = Server(session, port, proxy)
         # The analysis is made while the browser starts.
         asked = {"type": "round", "round": found.id}
         threading.Thread(target=session.handle, args=(asked,), daemon=True).start()

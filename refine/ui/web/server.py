@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
+import re
 import secrets
 import socket
 import threading
 from collections.abc import Iterator
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
-from refine.errors import ReviewError
+from refine.errors import ReviewError, shown
+from refine.review.decision import ACTING
 from refine.utils.extras import load
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 # Bytes of a message: a note and a few hundred edits.
 LARGEST = 1_000_000
+
+LONGEST_AUTHOR = 200  # letters of a name that a proxy gives
 
 HOST = "127.0.0.1"
 
@@ -72,14 +77,47 @@ def _file(name: str) -> tuple[str, str] | None:
     return made.get(name)
 
 
-def app_of(session: Session, token: str, port: int) -> Starlette:
+class Proxy(NamedTuple):
+    """A reverse proxy that serves the page to others, and says who they are."""
+
+    origin: str  # where it serves the page, such as https://refine.example.org
+    header: str  # the header in which it names who asks, such as X-Forwarded-User
+
+
+def proxy_of(origin: str | None, header: str | None) -> Proxy | None:
+    """What is in front of the page; ``None`` for nothing.
+
+    Raises:
+        ReviewError: One without the other, an origin with a path or without a scheme, or no name of a header.
+    """
+    if origin is None and header is None:
+        return None
+    parts = urlsplit(origin or "")
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.netloc
+        or origin != f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise ReviewError(
+            f"--behind must be the origin of a proxy without a path, got {origin!r}; such as https://refine.example.org"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9-]+", header or ""):
+        raise ReviewError(
+            f"--behind needs the header in which the proxy names who asks, got {header!r}; such as --author-header X-Forwarded-User"
+        )
+    return Proxy(str(origin), str(header))
+
+
+def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) -> Starlette:
     """The application: one page, its script and style, and the session behind it."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
+    hosts = {f"{name}:{port}": f"http://{name}:{port}" for name in (HOST, "localhost")}
+    if proxy is not None:  # nobody is on loopback then: who asks is whom the proxy names
+        hosts = {proxy.origin.partition("://")[2]: proxy.origin}
 
     def nothing(status: int = 404) -> Response:
         return Response(status_code=status, headers=_HEADERS)
@@ -102,7 +140,11 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
         if not known(request):
             return nothing()
         # A browser says where a request comes from; another page's, or one without a say, is none of ours.
-        if request.headers.get("origin") not in {f"http://{host}" for host in hosts}:
+        if request.headers.get("origin") not in hosts.values():
+            return nothing(403)
+        author = "" if proxy is None else request.headers.get(proxy.header, "")
+        author = author.encode("latin-1").decode(errors="replace").strip()  # proxies send UTF-8
+        if proxy is not None and not 0 < len(author) <= LONGEST_AUTHOR:
             return nothing(403)
         if request.headers.get("content-type") != "application/json":
             return nothing(415)
@@ -115,6 +157,7 @@ def app_of(session: Session, token: str, port: int) -> Starlette:
             message = json.loads(bytes(body))
         except (ValueError, RecursionError):
             return nothing(400)
+        ACTING.set(shown(author))  # of this request alone: each has a context of its own
         answer = await run_in_threadpool(session.handle, message)
         if isinstance(answer, bytes):
             return Response(answer, media_type="application/octet-stream", headers=_HEADERS)
@@ -153,6 +196,7 @@ class Server:
     Args:
         session: Answers messages.
         port: Port on loopback; 0 for any that is free.
+        proxy: What serves the page to others; then to nobody else.
 
     Attributes:
         url: Where the page is.
@@ -161,7 +205,7 @@ class Server:
         ReviewError: The port is taken, or the extra ``web`` is not installed.
     """
 
-    def __init__(self, session: Session, port: int = 0) -> None:
+    def __init__(self, session: Session, port: int = 0, proxy: Proxy | None = None) -> None:
         for package in ("starlette", "uvicorn"):
             load(
                 package,
@@ -172,8 +216,8 @@ class Server:
         self.token = secrets.token_urlsafe(24)
         self._socket = listening(port, "leave --port out for")
         self.port = int(self._socket.getsockname()[1])
-        self.url = f"http://{HOST}:{self.port}/{self.token}/"
-        self._server = _quiet(app_of(session, self.token, self.port))
+        self.url = f"{f'http://{HOST}:{self.port}' if proxy is None else proxy.origin}/{self.token}/"
+        self._server = _quiet(app_of(session, self.token, self.port, proxy))
 
     def run(self) -> None:
         """Serves until Ctrl-C."""

@@ -10,7 +10,7 @@ import pytest
 
 import refine
 from refine.errors import ReviewError
-from refine.ui.web.server import Server
+from refine.ui.web.server import Server, proxy_of
 from refine.ui.web.session import Session
 
 
@@ -89,3 +89,46 @@ def test_a_port_that_is_taken_and_nothing_but_loopback(server):
     assert server._socket.getsockname()[0] == "127.0.0.1"
     with pytest.raises(ReviewError, match=rf"port {server.port} can't be had: .*; leave --port out"):
         Server(Session(None), server.port)
+
+
+def test_behind_a_proxy_an_author_is_whom_it_names(tmp_path):
+    proxy = proxy_of("https://refine.example", "X-Forwarded-User")
+    with refine.Tree("team", store=tmp_path / "refine.db") as tree:
+        found = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, name="f").run(progress=False)
+        session = Session(found)
+        about = {"round": found.id, "number": 0}
+        key = session.handle({"type": "trial", **about})["key"]
+        message = json.dumps({"type": "mark", **about, "key": key, "do": "star", "text": ""}).encode()
+        with Server(session, proxy=proxy).running() as server:
+            assert server.url == f"https://refine.example/{server.token}/"
+
+            def asked(**headers):
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+                connection.request("POST", f"/{server.token}/ask", message, JSON | headers)
+                status = connection.getresponse().status
+                connection.close()
+                return status
+
+            there = {"host": "refine.example", "origin": "https://refine.example"}
+            here = {"host": f"127.0.0.1:{server.port}", "origin": f"http://127.0.0.1:{server.port}"}
+            who = {"X-Forwarded-User": "Zoë \x9b".encode()}
+            assert (asked(**there), asked(**there, **{"X-Forwarded-User": b"z" * 201})) == (403, 403)
+            assert (asked(**here, **who), asked(**{**there, "origin": here["origin"]}, **who)) == (404, 403)
+            assert asked(**there, **who) == 200
+        assert found.marks["author"].tolist() == ["Zoë \\x9b"]
+        found.star([1])
+        assert found.marks["author"].nunique() == 2  # a name is of its request alone
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (("https://refine.example/page", "X-User"), "without a path, got 'https://refine.example/page'"),
+        ((None, "X-User"), "--behind must be the origin of a proxy"),
+        (("https://refine.example", None), "needs the header in which the proxy names who asks, got None"),
+        (("https://refine.example", "X User"), "got 'X User'"),
+    ],
+)
+def test_a_proxy_has_an_origin_and_a_header(given, text):
+    with pytest.raises(ReviewError, match=text):
+        proxy_of(*given)
