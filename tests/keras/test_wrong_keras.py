@@ -1,5 +1,7 @@
 """Wrong uses of the Keras edge that people new to it make, and what the errors say. Tiny data, one epoch."""
 
+from __future__ import annotations  # as most models are written
+
 from typing import Any
 
 import keras
