@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from recorder import Terminal
-from test_sessions import compare, files_of
+from test_sessions import DOCS, compare, files_of
 
 import refine
 
@@ -51,7 +51,8 @@ def test_an_assistant_beside_a_person(tmp_path):
     session.text, session.said = "", []
     with refine.Tree("space", store=tmp_path / "study.db") as tree:
         root = tree.rounds[0].id
-    arguments = ["-m", "refine", "mcp", "study.db", "--agent", "ann", "--budget", "20"]
+    (line,) = re.findall(r"^refine (mcp .*)$", (DOCS / "assistants.md").read_text(), re.M)
+    arguments = ["-m", "refine", *line.split()]
     at = mcp.StdioServerParameters(
         command=sys.executable,
         args=[*arguments, "--objective", "objective.py:score"],

@@ -8,6 +8,7 @@ import pytest
 import refine
 from refine.errors import AnalysisError, DesignError, ObjectiveError, SpaceError
 from refine.tree.exchange.dataframe import read_table
+from tests.recipes import recipe
 
 
 @pytest.mark.slow
@@ -117,7 +118,7 @@ def test_frames_that_cannot_be_taken_say_why(tree, frame, change, text):
     assert len(tree) == 0
 
 
-def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path):
+def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path, monkeypatch):
     pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
     frame = frame.assign(layers=[[8], [8, 8]] * 20, bias=[True, None] * 20)
     frame.loc[frame["optimizer"] == "SGD", ["units", "optimizer"]] = None  # missing among integers, and texts
@@ -133,6 +134,9 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path):
     assert str(refine.analyze(space, others, value="acc")) == str(refine.analyze(space, frame, value="acc"))
     with pytest.raises(AnalysisError, match="columns of a frame must differ in name"):
         tree.add_frame(pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"]))
+    monkeypatch.chdir(tmp_path)
+    frame.drop(columns=["layers", "bias"]).to_csv("runs.csv", index=False)
+    assert len(recipe("exchange.md", "polars")["root"].trials) == 40
     (tmp_path / "c.parquet").write_text("a,b")
     with pytest.raises(AnalysisError, match=r"c.parquet: is no Parquet file"):
         read_table(tmp_path / "c.parquet")

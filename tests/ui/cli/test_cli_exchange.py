@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from shell import data, good, refused
 
 import refine
+from tests.recipes import DOCS, recipe
 
 MINE = ["--tree", "old", "--value", "loss", "--minimize"]
 
@@ -52,6 +55,24 @@ def test_import_a_study(tmp_path: Path) -> None:
     into = ("import", url, tmp_path / "r.db", "--tree", "q")
     assert "--value, unless the number of an objective, is for tables" in refused(*into, "--value", "x")
     assert "did you mean 'mine'" in refused(*into, "--study", "mein")
+
+
+@pytest.mark.slow
+def test_import_a_run_of_talos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of the docs, on what Talos 2.0.10 wrote: the command and Python make one root, and its decision is the sweep's."""
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile(DOCS.parent / "tests" / "fixtures" / "imports" / "talos.zip") as packed:
+        packed.extractall("sweep")
+    (line,) = re.findall("`refine (import --from talos .*?)`", (DOCS / "coming.md").read_text())
+    assert "val_loss, minimize; best observed 1.7415" in good(line)
+    assert "--parameters is for tables, but the source is a run of Talos" in refused(
+        line, "--parameters", "lr"
+    )
+    recipe("coming.md", "Talos")
+    with refine.Tree("sweep", "refine.db") as tree:
+        assert len(tree) == 2
+    told = json.loads(Path("sweep/run/interventions.json").read_text())
+    assert {"param": "activation", "op": "remove_is", "value": "tanh"} in told
 
 
 def test_import_says_no(csv: Path, tmp_path: Path) -> None:

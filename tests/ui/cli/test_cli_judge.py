@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import warnings
 
 import numpy as np
 import pytest
-from shell import refused, run
+from shell import REFINE, refused, run
 
 import refine
 from refine.store.store import Store
+from tests.recipes import DOCS
 
 
 def noisy(params, trial):
@@ -122,3 +126,14 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
     ):
         assert why in refused("judge", "--minimize", "--runs", log, "--metric", "val_bpb", *arguments)
     assert "needs a STORE" in refused("judge")
+
+
+@pytest.mark.slow
+def test_the_lines_of_the_docs_judge_a_table(tmp_path):
+    block = r'```console title="A table of runs"\n(.*?)^```$'
+    (lines,) = re.findall(block, (DOCS / "honesty.md").read_text(), re.M | re.S)
+    path = {**os.environ, "PATH": f"{REFINE.parent}{os.pathsep}{os.environ['PATH']}"}
+    told = subprocess.run(
+        ["bash", "-c", lines], cwd=tmp_path, env=path, capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, told.stdout[:8]) == (4, "CONFIRM:"), told.stderr
