@@ -109,6 +109,18 @@ def test_forecasts_follow_the_nearest_curves():
     assert forecasts([*curves, 2 * t[:8]], np.append(ends, np.nan))[-1] == ends.max()
 
 
+def test_a_forecast_goes_by_its_curve_alone():
+    """Trials of a grid are equally near: neither who is asked beside them nor rounding decides."""
+    rng, rates, epochs = np.random.default_rng(1), np.linspace(0.1, 1, 30), np.arange(20)
+    for length in (3, 6, 11) * 5:
+        mixed = rng.permutation(rates)
+        ended = [epochs * rate for rate in mixed[:15]]
+        ends, going = [curve[-1] for curve in ended], [epochs[:length] * rate for rate in mixed[15:]]
+        found = forecasts([*ended, *going], np.array([*ends, *[np.nan] * 15]))[15:]
+        alone = [forecasts([*ended, one], np.array([*ends, np.nan]))[-1] for one in going]
+        assert found.tolist() == alone
+
+
 def test_audited_trials_stand_for_those_stopped():
     values = np.array([*range(20), 25.0, 12.0, 3.0, 1.0, *[np.nan] * 36])
     behind = np.arange(60) >= 20
