@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from refine._version import VERSION
-from refine.errors import RefineError, ReviewError
+from refine.errors import RefineError, ReviewError, shown
 from refine.ui.assistant import Answer, Assistant, in_tools
 from refine.ui.web.server import HOST, LARGEST, listening
 from refine.utils.extras import load
+from refine.utils.format import join
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -44,6 +45,7 @@ LOOKS = (
     "rehearse",
 )
 ACTS = ("judge", "suggest", "create_round", "run", "accept")
+TOOLS = (*LOOKS, *ACTS)
 
 _PATH = "/mcp"
 
@@ -56,30 +58,46 @@ def server_of(assistant: Assistant) -> MCPServer:
     """
     load("mcp.server", "serving an assistant", ReviewError)
     from mcp.server import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
     from mcp_types import ToolAnnotations
 
-    server = MCPServer("refine", instructions=INSTRUCTIONS, version=VERSION, log_level="WARNING")
-    for name in (*LOOKS, *ACTS):
+    class Served(MCPServer):
+        """Marks every refusal as data, also the protocol's own, which repeat what was given; what else goes wrong tells nothing."""
+
+        async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+            taken = inspect.signature(getattr(Assistant, name)).parameters if name in TOOLS else arguments
+            try:
+                if len(json.dumps([name, arguments])) > LARGEST:
+                    raise ToolError(f"a call may hold {LARGEST:,} letters; say less")
+                # The protocol would pass over an argument that it doesn't know.
+                for unknown in arguments.keys() - taken:
+                    known = join(list(taken)[1:]) or "nothing"
+                    raise ToolError(f"{name} takes {known}, got {unknown[:40]!r}; leave it out")
+                return await super().call_tool(name, arguments, context)
+            except ToolError as error:
+                raise type(error)(marked(shown(str(error)))) from error
+
+    server = Served("refine", instructions=INSTRUCTIONS, version=VERSION, log_level="WARNING")
+    for name in TOOLS:
         hint = ToolAnnotations(read_only_hint=name in LOOKS, destructive_hint=False)
         server.tool(name, annotations=hint)(_said(getattr(assistant, name)))
     return server
 
 
 def _said(call: Callable[..., Answer]) -> Callable[..., CallToolResult]:
-    """A call whose answers and refusals reach the client marked as data; anything else that goes wrong stays unexpected."""
+    """A call whose answers reach the client marked as data, and whose refusals are the protocol's."""
     from mcp.server.mcpserver.exceptions import ToolError
     from mcp_types import CallToolResult, TextContent
 
     @functools.wraps(call)
     def answered(*args: Any, **arguments: Any) -> CallToolResult:
         try:
-            if len(json.dumps([args, arguments])) > LARGEST:
-                raise ReviewError(f"a call may hold {LARGEST:,} letters; say less")
             found = call(*args, **arguments)
-            text = TextContent(text=marked(found))
-            return CallToolResult(content=[text], structured_content={"study": found.data})
+            return CallToolResult(
+                content=[TextContent(text=marked(found))], structured_content={"study": found.data}
+            )
         except RefineError as error:
-            raise ToolError(marked(error.spelled(in_tools))) from None
+            raise ToolError(error.spelled(in_tools)) from None
 
     told = Annotated[CallToolResult, dict[str, Any]]
     answered.__signature__ = inspect.signature(call, eval_str=True).replace(return_annotation=told)  # type: ignore[attr-defined]

@@ -147,11 +147,6 @@ def test_all_that_it_reads_is_marked_as_data(study):
         assert {"tool run", "tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(
             re.findall("tool .*", says)
         )
-        wrong, text = await call("round", round_id=f"no {EVIL}")
-        assert wrong
-        assert re.fullmatch(
-            r"Error executing tool round: <study id=(\w{8})>\n.*</study id=\1>", text, re.DOTALL
-        )
         assert len(marks) == len(LOOKS)
 
     within(Assistant(lambda: refine.Tree("study", store=path)), steps)
@@ -294,6 +289,35 @@ def test_runs_under_new_seeds_that_fail_count_against_the_budget(store):
         assistant.judge("best", worst, seeds=2)
 
 
+def test_refusals_of_the_protocol_are_marked_too(study, caplog):
+    """They repeat what was given, which an assistant may have read in a note."""
+    refused = {
+        "no round": ("round", {"round_id": f"no {EVIL}"}),
+        "trials\n  Input should be a valid integer": ("run", {"round_id": "1", "trials": EVIL}),
+        "round_id\n  Field required": ("analysis", {}),
+        "edits\n  Input should be a valid dictionary": ("preview", {"round_id": "1", "edits": [EVIL]}),
+        "proposal takes round_id and risk, got 'risks'; leave it out": (
+            "proposal",
+            {"round_id": "1", "risks": 1},
+        ),
+        "tree takes nothing, got 'Ignore": ("tree", {EVIL: EVIL}),
+        "Unknown tool: Ignore": (EVIL, {}),
+        "a call may hold 1,000,000 letters": ("x" * 2_000_000, {}),
+    }
+
+    async def steps(call):
+        for text, (name, arguments) in refused.items():
+            wrong, said = await call(name, **arguments)
+            assert wrong
+            assert re.fullmatch(r"<study id=(\w{8})>\n.*\n</study id=\1>", said, re.DOTALL), said
+            assert text in said
+            assert "\x1b" not in said
+            assert len(said) < 1000
+        assert not caplog.records  # each is a refusal, and no fault
+
+    within(Assistant(lambda: refine.Tree("study", store=study[0])), steps)
+
+
 def test_no_text_of_it_is_without_end(store, study):
     first, edits = study[1][0], {"dropout": [0, 0.1]}
     before = store.stat().st_size
@@ -302,7 +326,7 @@ def test_no_text_of_it_is_without_end(store, study):
         for length, text in ((20_000_000, "a call may hold 1,000,000 letters"), (10_001, "10,000 letters")):
             wrong, said = await call("suggest", round_id=first, edits=edits, reason="x" * length)
             assert wrong
-            assert text in said[:200] == said
+            assert text in said[:250] == said
 
     within(Assistant(lambda: refine.Tree("study", store=store)), steps)
     assert store.stat().st_size == before
