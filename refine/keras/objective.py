@@ -312,9 +312,21 @@ class KerasObjective:
         model.save(f"{path}.keras")
 
     def load_model(self, path: Path) -> keras.Model | None:
-        """Reads what `save_model` wrote; ``None`` where there is nothing. No code in the file is run."""
+        """Reads what `save_model` wrote; ``None`` where there is nothing. No code in the file is run.
+
+        Raises ObjectiveError: Keras can't read the file, or not without running code in it.
+        """
         file = Path(f"{path}.keras")
-        return keras.models.load_model(file) if file.exists() else None
+        try:
+            if file.exists() and not file.is_file():  # a pipe would be read for ever
+                raise OSError("it is no file")
+            return keras.models.load_model(file, safe_mode=True) if file.exists() else None
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), "")[:200]
+            raise ObjectiveError(
+                f"{file}: must be a model that Keras reads without running code in it, got {type(error).__name__}: {reason}; "
+                "remove it and the model is trained again, or leave folder out where the model has such layers itself"
+            ) from error
 
     def prepare(self, threads: int) -> None:
         """Sets up this process for trials; called once, before the first.

@@ -1,5 +1,10 @@
 """The model of the best trial: the same weights again, or loaded where it was kept."""
 
+import json
+import os
+import sys
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -67,6 +72,68 @@ def test_it_is_kept_and_loaded(found, tmp_path):
         assert np.array_equal(now, then)
     found.best_model(tmp_path / "models", rank=2)
     assert len(list((tmp_path / "models").iterdir())) == 2
+
+
+def lambda_of_a_stranger(file, ran):
+    def code(x):
+        __import__("pathlib").Path(ran).touch()
+        return x
+
+    layers = [keras.Input((30,)), keras.layers.Lambda(code, output_shape=(30,))]
+    keras.Sequential(layers).save(file)
+    ran.unlink(missing_ok=True)
+
+
+def configured(**config):
+    def write(file, ran):
+        keras.Sequential([keras.Input((30,)), Dense(1)]).save(file)
+        with zipfile.ZipFile(file) as whole:
+            parts = {name: whole.read(name) for name in whole.namelist()}
+        (ran.parent / "evil_layers.py").write_text(f"open({str(ran)!r}, 'w')")
+        with zipfile.ZipFile(file, "w") as packed:
+            for name, content in parts.items():
+                packed.writestr(name, json.dumps(config) if name == "config.json" else content)
+            packed.writestr("../ran", "mine")
+            packed.writestr(str(ran), "mine")
+
+    return write
+
+
+HOSTILE = {
+    "a lambda": lambda_of_a_stranger,
+    "a module": configured(module="evil_layers", class_name="Evil", config={}, registered_name="Evil"),
+    "a call": configured(
+        module="keras.config", class_name="enable_unsafe_deserialization", config={}, registered_name=None
+    ),
+    "a function": configured(module="os", class_name="function", config="system", registered_name="system"),
+    "half a file": lambda file, _: file.write_bytes(file.read_bytes()[:-2000]),
+    "no model": lambda file, _: file.write_text("no zip"),
+    "a folder": lambda file, _: (file.unlink(), file.mkdir()),
+    "a pipe": lambda file, _: (file.unlink(), os.mkfifo(file)),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.skipif(
+    tuple(map(int, keras.__version__.split(".")[:2])) < (3, 12), reason="older ones import it"
+)
+def test_a_hostile_file_in_the_place_of_a_model_runs_nothing(found, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    found.best_model(tmp_path / "models")
+    (file,) = (tmp_path / "models").iterdir()
+    sound, ran = file.read_bytes(), tmp_path / "ran"
+    for what, make in HOSTILE.items():
+        make(file, ran)
+        with pytest.raises(
+            ObjectiveError, match=r"without running code in it, got \w+: .*; remove it"
+        ) as refused:
+            found.best_model(tmp_path / "models")
+        assert str(file) in str(refused.value), what
+        assert len(str(refused.value)) < 700
+        assert not ran.exists(), what
+        assert "evil_layers" not in sys.modules
+        file.rmdir() if file.is_dir() else file.unlink()
+        file.write_bytes(sound)
 
 
 @pytest.mark.nightly
