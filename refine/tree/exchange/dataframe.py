@@ -136,6 +136,8 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     try:
         if Path(str(path)).is_fifo():
             raise OSError("is a pipe, which can't be looked at twice")
+        if kind in (".gz", ".bz2", ".xz", ".zip", ".zst", ".tar"):
+            raise ValueError("a packed one may hold any amount; unpack it first, where its size is seen")
         if kind == ".parquet":
             return _parquet(path)
         if kind == ".jsonl":

@@ -291,12 +291,25 @@ def test_a_folder_that_was_tampered_with_is_refused(grown, tmp_path, what):
             assert len(tree) == 0
 
 
-def test_export_writes_through_no_link(made, tmp_path):
-    target = tmp_path / "precious.txt"
-    target.write_text("mine")
-    out = tmp_path / "fresh"
-    (out / made.rounds[0].id).mkdir(parents=True)
-    (out / made.rounds[0].id / "node.json").symlink_to(target)
-    with pytest.raises(StoreError, match="must not be a link, which leads out of the folder"):
-        made.export(out)
-    assert target.read_text() == "mine"
+def test_export_writes_through_no_link_and_removes_nothing_behind_one(made, tmp_path):
+    """Whatever of an exported tree is a link, to a file, a folder with a round's files, or nothing."""
+    out, mine, kept = tmp_path / "fresh", tmp_path / "mine", tmp_path / "kept"
+    made.export(out)
+    shutil.copytree(out, mine)
+    (mine / "precious.txt").write_text("mine")
+    before = {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()}
+    root = out / made.rounds[0].id
+    places = [root, root / "new.png", *sorted(root.rglob("*")), out / "tree.json"]
+    for i, place in enumerate(places):
+        target = (mine / place.relative_to(out), mine / "precious.txt", mine, tmp_path / "nothing")[i % 4]
+        if place.exists():
+            place.rename(kept)
+        place.symlink_to(target)
+        with pytest.raises(StoreError, match="must not be a link, which leads out of the folder"):
+            made.export(out, reports=False)
+        assert place.is_symlink()
+        place.unlink()
+        if kept.exists():
+            kept.rename(place)
+    assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
+    assert not (tmp_path / "nothing").exists()

@@ -158,3 +158,14 @@ def test_autopilot_goes_on_from_an_imported_round(tree, frame):
     root.set_epsilon(0.001)  # less than what is left to gain
     last = refine.autopilot(root, rounds=2, n=12, progress=False)
     assert last.parent.id == root.id
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip", "tar", "GZ"])
+def test_a_packed_table_is_not_unpacked(tmp_path, kind):
+    """Ten kilobytes of one may hold gigabytes."""
+    file = tmp_path / f"table.csv.{kind}"
+    pd.DataFrame({"lr": [1, 2], "value": [3, 4]}).to_csv(file, index=False)
+    with pytest.raises(
+        AnalysisError, match="is no table with commas .* may hold any amount; unpack it first"
+    ):
+        read_table(file)
