@@ -291,6 +291,7 @@ def test_a_folder_that_was_tampered_with_is_refused(grown, tmp_path, what):
             assert len(tree) == 0
 
 
+@pytest.mark.slow
 def test_export_writes_through_no_link_and_removes_nothing_behind_one(made, tmp_path):
     """Whatever of an exported tree is a link, to a file, a folder with a round's files, or nothing."""
     out, mine, kept = tmp_path / "fresh", tmp_path / "mine", tmp_path / "kept"
