@@ -45,7 +45,7 @@ def script(text: str) -> str:
 
 
 WITH_CODE = [page for page in PAGES if "```python\n" in page.read_text()]
-DAILY = ("README.md", "start.md", "keras.md", "proposals.md")
+DAILY = ("README.md", "start.md", "keras.md")
 """Pages whose code runs with every change; that of the others runs nightly."""
 
 

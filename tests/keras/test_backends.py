@@ -17,6 +17,7 @@ IN_CI = ("jax",)
 """What `make test` installs; PyTorch is large: `make backends BACKENDS='jax torch'`."""
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_everything_but_the_fast_loop_works_there_and_tensorflow_is_not_needed(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

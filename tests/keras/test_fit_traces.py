@@ -71,6 +71,7 @@ def train(cancer: Any, changed: dict[str, Any], seed: int = 1, **options: Any) -
     return history.history, weights
 
 
+@pytest.mark.nightly
 def test_values_share_a_trace_and_give_the_same_bits(cancer: Any) -> None:
     fresh = []
     for changed in VALUES:

@@ -120,6 +120,7 @@ print(json.dumps([objective.name, objective.fingerprint, objective.code, result]
 """
 
 
+@pytest.mark.nightly
 def test_fresh_process_and_pickled_worker_give_the_same_bits(data: Any) -> None:
     import cloudpickle
 

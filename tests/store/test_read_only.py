@@ -143,6 +143,7 @@ def fill(folder: Path) -> Path:
     return folder / "ballast"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
     folder = medium("rw")

@@ -31,7 +31,7 @@ def _branched(tree, rounds, n=12):
     return made
 
 
-@pytest.fixture(scope="module", params=[6, 42])
+@pytest.fixture(scope="module", params=[6, pytest.param(42, marks=pytest.mark.nightly)])
 def branched(request, tmp_path_factory):
     with refine.Tree("many", store=tmp_path_factory.mktemp("many") / "refine.db") as tree:
         yield tree, _branched(tree, request.param)

@@ -97,6 +97,7 @@ def test_what_is_proposed_keeps_the_front(found):
     assert refine.propose(alone).volume_kept < proposal.volume_kept
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, found, tmp_path):
     review = found.propose()

@@ -96,6 +96,7 @@ def test_what_a_metric_does_and_what_counts_are_told_apart(found):
     assert best - inside <= review.proposal.claim.epsilon
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, found, tmp_path):
     review = found.propose()

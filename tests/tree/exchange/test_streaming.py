@@ -68,6 +68,7 @@ def test_blocks_of_any_size_bring_the_same(tmp_path, monkeypatch, size):
         assert mine.equals(other)
 
 
+@pytest.mark.nightly
 def test_a_folder_that_is_bad_at_its_end_changes_nothing(tmp_path):
     with refine.Tree("q", tmp_path / "a.db") as tree, refine.Tree("q", tmp_path / "b.db") as other:
         fill(tree, range(1_000))

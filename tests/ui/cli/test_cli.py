@@ -146,6 +146,7 @@ def test_diff(made: Made) -> None:
     assert re.search(r"^configurations +24 +4$", text, flags=re.MULTILINE)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_reports(made: Made, tmp_path: Path) -> None:
     written = good("report", made.both, "--tree", "later", "-o", tmp_path).splitlines()

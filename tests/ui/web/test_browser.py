@@ -177,6 +177,7 @@ def said(page):
     return page.locator(".refine-next, .refine-claim").evaluate_all("all => all.map(e => e.textContent)")
 
 
+@pytest.mark.nightly
 def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
     opened, root = seen, looked_at
     slider = opened.get_by_label("Accepted risk of the proposal")

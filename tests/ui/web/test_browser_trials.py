@@ -147,6 +147,7 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
         until(page, "document.querySelector('.refine-list-line').textContent.startsWith('100 trials')")
 
 
+@pytest.mark.nightly
 def test_nothing_stands_in_the_way_of_a_screen_reader(browser, family):
     if os.environ.get("CI"):
         import axe_playwright_python as axe  # in CI it must be there
