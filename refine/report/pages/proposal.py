@@ -145,7 +145,8 @@ def branch_text(claim: BranchClaim | None) -> str:
         return ""
     lose = "anything" if math.isnan(claim.epsilon) else f"more than {difference(claim.epsilon)}"
     decisions = "both decisions" if claim.claims == 2 else f"all {claim.claims} decisions"
-    return f"At most {chance(1 - claim.probability).removeprefix('about ')} chance to lose {lose} in {decisions}."
+    sure = chance(1 - claim.probability).replace("about", "at most").capitalize()
+    return f"{sure} chance to lose {lose} in {decisions}."
 
 
 def proposal_folds(proposal: Proposal) -> tuple[Fold, ...]:
