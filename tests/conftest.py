@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 import refine
 from refine.store.store import Store
+from tests.elsewhere import missing
 
 sys.path.insert(0, str(Path(__file__).parent))
 from postgres import PostgreSQL
@@ -89,9 +90,7 @@ def server():
     try:
         started = PostgreSQL()
     except FileNotFoundError as error:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have PostgreSQL: .ci/run installs it")
-        pytest.skip(str(error))
+        missing(f"PostgreSQL, which .ci/run installs: {error}")
     yield started
     started.close()
 
@@ -100,9 +99,9 @@ def server():
 def world(tmp_path_factory):
     """A library that gives the processes that load it a world with faults."""
     made = tmp_path_factory.mktemp("world") / "world.so"
-    compiler = shutil.which("cc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("needs a C compiler on Linux")
+    if sys.platform != "linux":
+        pytest.skip("such a library is for Linux")
+    compiler = shutil.which("cc") or missing("a C compiler: cc")
     subprocess.run([compiler, "-shared", "-fPIC", "-o", made, HERE / "world.c", "-ldl"], check=True)
     return str(made)
 

@@ -1,8 +1,12 @@
-"""What runs in .venv-backends, which has libraries that the tests' own environment has not."""
+"""What some environments lack, and what runs in .venv-backends, which has libraries that the tests' own environment has not."""
 
+import importlib
 import os
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -12,19 +16,33 @@ TESTS = ("-m", "pytest", "-q", "-c", os.devnull, "--noconftest", "-p", "no:cache
 """Begins the command of tests there."""
 
 
-def run_there(library: str, *command: str, in_ci: bool = True, **environment: str) -> str:
-    """What a command of that Python printed; skips where the library is missing, which it must not be ``in_ci``."""
+def missing(what: str) -> NoReturn:
+    """Skips a test whose machine lacks what it needs; CI must have it."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have {what}")
+    pytest.skip(f"needs {what}")
+
+
+def library(name: str, environment: str = "") -> ModuleType:
+    """A module that CI must have, in every environment or in that one; a test is skipped where it is missing elsewhere."""
+    if os.environ.get("CI") and sys.prefix.endswith(environment):
+        return importlib.import_module(name)
+    return pytest.importorskip(name)
+
+
+def run_there(package: str, *command: str, in_ci: bool = True, **environment: str) -> str:
+    """What a command of that Python printed; skips where the package is missing, which it must not be ``in_ci``."""
     given = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         what = [str(PYTHON), *words]
         return subprocess.run(what, env=given, capture_output=True, text=True, timeout=600, check=False)
 
-    has = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({library!r}) is None)"
+    has = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
     if not PYTHON.exists() or run("-c", has).returncode:
-        if in_ci and os.environ.get("CI"):
-            pytest.fail(f"CI must have {library}: make backends installs it")
-        pytest.skip(f"{library} is not in .venv-backends: make backends")
+        if in_ci:
+            missing(f"{package} in .venv-backends: make backends installs it")
+        pytest.skip(f"{package} is not in .venv-backends: make backends BACKENDS='jax {package}'")
     done = run(*command)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
     return done.stdout

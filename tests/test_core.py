@@ -14,6 +14,7 @@ import pytest
 
 from refine.errors import DesignError, ReviewError
 from refine.utils import extras
+from tests.elsewhere import missing
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv-core" / "bin" / "python"
@@ -55,9 +56,7 @@ def run(*command: str, cwd: Path) -> str:
 @pytest.mark.slow
 def test_the_core_alone_runs_a_study_and_names_what_is_missing(tmp_path: Path) -> None:
     if not PYTHON.exists():
-        if os.environ.get("CI"):
-            pytest.fail("CI must have the core alone: make .venv-core/.ready installs it")
-        pytest.skip(".venv-core is not there: make .venv-core/.ready")
+        missing(".venv-core, the core alone: make .venv-core/.ready installs it")
     output = run("-P", str(HERE / "core_elsewhere.py"), str(HERE.parent / "README.md"), cwd=tmp_path)
     facts = json.loads(output.splitlines()[-1])
     assert not {"tensorflow", "keras", "torch", "optuna", "starlette", "dask"} & set(facts["packages"])

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.elsewhere import missing
+
 HERE = Path(__file__).parent
 
 
@@ -37,10 +39,6 @@ def here() -> str:
 def test_ids_and_proposals_are_the_same(here: str, folder: str, other: str) -> None:
     python = HERE.parent / folder / "bin" / "python"
     if not python.exists() or said_by(python, "-c", other).strip() != "True":
-        if os.environ.get("CI"):
-            pytest.fail(
-                f"CI must have another Python, and the oldest packages: make {folder}/.ready installs them"
-            )
-        pytest.skip(f"{folder} is not there, or has the same as this Python: make test installs it")
+        missing(f"{folder}, with another Python or the oldest packages: make {folder}/.ready installs it")
     assert here.count('"proposal": "') == 4
     assert said_by(python, str(HERE / "identities.py")) == here

@@ -15,10 +15,11 @@ from recorder import Terminal
 from test_sessions import DOCS, compare, files_of
 
 import refine
+from tests.elsewhere import library
 
 pytestmark = pytest.mark.slow
 
-mcp = pytest.importorskip("mcp")
+mcp = library("mcp")
 
 _LINES = {"tree": 0, "preview": 0, "judge": 0, "calibration": 40}
 """Of an answer, so many lines are shown, and of others 8; a call with none isn't shown at all."""

@@ -11,9 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import pytest
-
 import refine
+from tests.elsewhere import library
 
 
 @contextlib.contextmanager
@@ -51,7 +50,7 @@ def foreign_dask(threads):
 @contextlib.contextmanager
 def ray(count, **options):
     """So many tasks of Ray at a time, on this machine; whoever asks first starts it, for all tests."""
-    engine = pytest.importorskip("ray")
+    engine = library("ray", ".venv-backends")
     if not engine.is_initialized():
         engine.init(
             num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error"

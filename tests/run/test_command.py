@@ -19,6 +19,7 @@ from refine.errors import ObjectiveError
 from refine.run.command import metrics_of
 from refine.run.objective import RunningTrial
 from refine.ui.cli import app
+from tests.elsewhere import library
 
 TRAIN = """
 import json, os, sys, time
@@ -206,7 +207,7 @@ def test_all_that_a_program_started_ends_with_its_worker_and_its_coordinator(tmp
 
 @pytest.mark.nightly
 def test_an_assistant_s_server_ends_its_program_too(tmp_path, program):
-    pytest.importorskip("mcp")
+    library("mcp")
     _, count_of = program
     text = f"{tmp_path / 't.sh'} {{x}}"
     with refine.Tree("q", store=tmp_path / "r.db") as tree:

@@ -8,6 +8,7 @@ import pytest
 
 import refine
 from refine.space.encoding import literal, modules
+from tests.elsewhere import library
 from tests.recipes import recipe
 
 RICH = refine.Space(
@@ -101,7 +102,7 @@ def test_what_optuna_prunes_breaks_a_constraint():
 
 @pytest.mark.slow
 def test_configspace_draws_from_the_space():
-    pytest.importorskip("ConfigSpace")
+    library("ConfigSpace", ".venv-backends")
     drawn = recipe("space.md", "ConfigSpace", space=PLAIN, refine=refine)["config_space"]
     for configuration in drawn.sample_configuration(100):
         params = {n: v.item() if hasattr(v, "item") else v for n, v in dict(configuration).items()}
@@ -110,7 +111,7 @@ def test_configspace_draws_from_the_space():
 
 @pytest.mark.slow
 def test_keras_tuner_draws_from_the_space():
-    keras_tuner = pytest.importorskip("keras_tuner")
+    keras_tuner = library("keras_tuner", ".venv-backends")
     declare = recipe("space.md", "Keras Tuner", space=PLAIN, refine=refine)["declare"]
     declare(hp := keras_tuner.HyperParameters())
     assert {h.name for h in hp.space} == set(PLAIN)
@@ -119,7 +120,7 @@ def test_keras_tuner_draws_from_the_space():
 
 @pytest.mark.slow
 def test_ray_tune_draws_from_the_space():
-    pytest.importorskip("ray.tune")
+    library("ray.tune", ".venv-backends")
     from ray.tune.search.variant_generator import generate_variants
 
     param_space = recipe("space.md", "Ray Tune", space=PLAIN, refine=refine)["param_space"]
@@ -130,7 +131,7 @@ def test_ray_tune_draws_from_the_space():
 
 @pytest.mark.slow
 def test_a_round_runs_on_ray(tmp_path, monkeypatch):
-    pytest.importorskip("ray").shutdown()
+    library("ray", ".venv-backends").shutdown()
     monkeypatch.chdir(tmp_path)
     assert set(recipe("clusters.md", "Ray")["root"].trials["state"]) == {"complete"}
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.elsewhere import missing
+
 
 @pytest.fixture
 def file_system(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
@@ -21,8 +23,8 @@ def file_system(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            if os.environ.get("CI") and os.geteuid() == 0:
-                pytest.fail(f"CI must be able to mount a file system: {done.stderr}")
+            if os.geteuid() == 0:
+                missing(f"the right to mount a file system: {done.stderr.strip()}")
             pytest.skip(f"can't mount a file system: {done.stderr.strip()}")
         mounted.append(folder)
         return folder

@@ -12,8 +12,9 @@ import refine
 from refine.errors import SpaceError
 from refine.space.encoding import DEEPEST, decode, freeze
 from refine.space.files import read_space
+from tests.elsewhere import library
 
-fuzz = pytest.importorskip("fuzz", exc_type=ImportError)
+fuzz = library("fuzz")  # which imports mcp
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,6 @@ def test_roles_that_two_people_say_at_once_are_both_kept(url):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_has_connections_of_its_own(url):
     code = f"""
 import os, refine

@@ -24,8 +24,9 @@ import refine
 from refine.errors import RefineError, RefineWarning, ReviewError
 from refine.ui.assistant import Assistant
 from refine.ui.mcp import INSTRUCTIONS, LOOKS, server_of
+from tests.elsewhere import library
 
-mcp = pytest.importorskip("mcp")
+mcp = library("mcp")
 
 TESTS = Path(__file__).parents[1]
 SPACE = {

@@ -8,6 +8,7 @@ import pytest
 import refine
 from refine.errors import AnalysisError, DesignError, ObjectiveError, SpaceError
 from refine.tree.exchange.dataframe import read_table
+from tests.elsewhere import library
 from tests.recipes import recipe
 
 
@@ -119,7 +120,7 @@ def test_frames_that_cannot_be_taken_say_why(tree, frame, change, text):
 
 
 def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path, monkeypatch):
-    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    pl, pa = (library(name, ".venv-backends") for name in ("polars", "pyarrow"))
     frame = frame.assign(layers=[[8], [8, 8]] * 20, bias=[True, None] * 20)
     frame.loc[frame["optimizer"] == "SGD", ["units", "optimizer"]] = None  # missing among integers, and texts
     root, present = tree.add_frame(frame, value="acc"), frame.astype(object).where(frame.notna(), None)

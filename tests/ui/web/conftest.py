@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +15,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from pages import ARGUMENTS, SPACE, chromium, noisy, served, visit
 
+from tests.elsewhere import missing
+
 
 @pytest.fixture(scope="session")
 def browser():
     """A real, headless Chromium."""
     path = chromium()
     if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed: in CI it must be")
-        pytest.skip("Chromium is not installed")
+        missing("Chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

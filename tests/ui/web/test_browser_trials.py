@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from importlib.resources import files
 
 import pytest
 from pages import SPACE, point, score, served, settled, until, visit
 
 import refine
+from tests.elsewhere import library
 
 pytestmark = pytest.mark.browser
 
@@ -149,11 +149,7 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
 
 @pytest.mark.nightly
 def test_nothing_stands_in_the_way_of_a_screen_reader(browser, family):
-    if os.environ.get("CI"):
-        import axe_playwright_python as axe  # in CI it must be there
-    else:
-        axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
-    source = (files(axe) / "axe.min.js").read_text(encoding="utf-8")
+    source = (files(library("axe_playwright_python")) / "axe.min.js").read_text(encoding="utf-8")
     with served(family[1]) as running, visit(browser, running.url) as page:
         ready(page)
         page.evaluate(source)
