@@ -165,8 +165,8 @@ def _expecting(analysis: Analysis, positions: Floats) -> Analysis:
     if feasibility is not None:
         slack = np.repeat(feasibility.slack.mean(axis=1, keepdims=True), len(values), axis=1)
         feasibility = feasibility.with_more(values, slack)
-    X, y = np.concatenate([analysis.X, positions]), np.append(analysis.y, values)
-    return replace(analysis, X=X, y=y, feasibility=feasibility)
+    X = np.concatenate([analysis.X, positions])
+    return replace(analysis, X=X, y=np.append(analysis.y, values), feasibility=feasibility)
 
 
 def _along_front(

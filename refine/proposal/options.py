@@ -84,15 +84,14 @@ def options_of(
 
 def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool, n: int) -> Option:
     top, top_kept = kept_of_top(analysis, proposal.space, allow_degenerate)
-    risk, claimed = proposal.risk, proposal.claim.probability
     levels = {c.name: level_values(c.old)[~c.new.contains(level_values(c.old))] for c in proposal.changes}
     leaves = {name: tuple(map(label, gone)) for name, gone in levels.items() if len(gone)}
     return Option(
-        risk,
-        risk,
+        proposal.risk,
+        proposal.risk,
         leaves,
         proposal.volume_kept,
-        claimed,
+        proposal.claim.probability,
         top,
         top_kept,
         proposal.old,

@@ -150,15 +150,10 @@ def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = Fals
 
 
 def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
-    """Different values, of which there are so many, by the power that makes them most nearly normal; mean 0 and deviation 1.
+    """Different values, each ``mass`` times there, by the power that makes them most nearly normal; mean 0 and deviation 1.
 
     Source: Yeo and Johnson (2000), 'A new family of power transformations to improve normality or symmetry'.
     """
-
-    def standard(x: FloatArray) -> FloatArray:
-        off = x - np.average(x, weights=mass)
-        return np.asarray(off / (np.sqrt(np.average(off * off, weights=mass)) or 1.0))
-
     # In units of what lies above the median: a few absurd values below it must not squeeze the best.
     middle = values[np.searchsorted(np.cumsum(mass), mass.sum() / 2)]
     above = values >= middle
@@ -167,15 +162,16 @@ def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
         or float(np.ptp(values))
         or 1.0
     )
-    z, powers = (values - middle) / unit, np.linspace(-2.9, 4.9, 40)[:, None]
+    # No power of what lies so far below overflows.
+    z, powers = np.maximum((values - middle) / unit, -1e30), np.linspace(-2.9, 4.9, 40)[:, None]
     up, down = np.log1p(np.maximum(z, 0.0)), np.log1p(np.maximum(-z, 0.0))
     raised = np.expm1(powers * up) / powers - np.expm1((2 - powers) * down) / (2 - powers)
-    spread = np.array(
-        [np.sqrt(np.average((t - np.average(t, weights=mass)) ** 2, weights=mass)) for t in raised]
-    )
+    off = raised - np.average(raised, axis=1, weights=mass)[:, None]
+    spread = np.sqrt(np.average(off * off, axis=1, weights=mass))
     likelihood = (powers[:, 0] - 1) * np.average(up - down, weights=mass) - np.log(spread + 1e-12)
+    best = np.argmax(likelihood)
     # Where a power tells values apart no more, they are a little apart all the same.
-    return standard(raised[np.argmax(likelihood)]) + 1e-6 * np.arange(values.size)
+    return np.asarray(off[best] / (spread[best] or 1.0)) + 1e-6 * np.arange(values.size)
 
 
 def _top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:

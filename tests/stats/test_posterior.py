@@ -179,8 +179,9 @@ def test_means_and_deviations_alone_are_those_of_draws():
     np.testing.assert_allclose(alone.sd, drawn.scores.std(axis=0), atol=0.05)
 
 
-def test_a_power_keeps_the_best_apart_whatever_the_worst_is():
-    X, y = np.arange(20.0)[:, None] / 19, np.r_[-1e12, -1e9, np.linspace(0, 1, 18)]
+@pytest.mark.parametrize("worst", [-1e12, -3e38, -1e300])
+def test_a_power_keeps_the_best_apart_whatever_the_worst_is(worst):
+    X, y = np.arange(20.0)[:, None] / 19, np.r_[worst, -1e9, np.linspace(0, 1, 18)]
     found = scored(X, y, power=True)
     assert (np.diff(found.knots) > 0).all()
     assert np.ptp(found.knots[-9:]) > 0.5
