@@ -429,9 +429,8 @@ def analyze(
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
     resolution = noise_of(X_sampled, y_sampled, cardinalities, labels, fresh, (X, y), usable, noise)
-    if (
-        not resolution.deterministic
-    ):  # where values are exact a forecast, which has an error, would pass for one
+    # Where values are exact a forecast, which has an error, would pass for one.
+    if not resolution.deterministic:
         X, y, place = _evidence(parts, sign, forecasts=True)
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()

@@ -44,11 +44,11 @@ def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
         curves = np.nan_to_num(np.stack([series[i][:epoch] for i in (*here.tolist(), *others.tolist())]))
         mine, known = curves[: here.size], curves[here.size :]
         # Differences, not products of matrices, whose last digits go by the machine: trials of a grid are equally near.
-        far = np.stack([((known - one) ** 2).mean(axis=1) for one in mine])
-        near = np.argsort(far, axis=1, kind="stable")[:, :_NEAR]
-        weights = 1 / np.maximum(
-            np.take_along_axis(far, near, axis=1), 1e-6 * max(float(known.var()), 1e-300)
+        near = np.stack(
+            [np.argsort(((known - one) ** 2).mean(axis=1), kind="stable")[:_NEAR] for one in mine]
         )
+        far = ((known[near] - mine[:, None]) ** 2).mean(axis=2)
+        weights = 1 / np.maximum(far, 1e-6 * max(float(known.var()), 1e-300))
         reached = values[others][near] + (mine[:, -1:] - known[near, -1]) / 2
         mean = (weights * reached).sum(axis=1) / weights.sum(axis=1)
         out[here] = np.clip(mean, values[ended].min(), values[ended].max())
@@ -67,7 +67,7 @@ class Pruner:
 
     Args:
         keep: Share of the ended trials that a trial must be among, in (0, 1). 0.5 is the median.
-        warmup: Epochs that every trial may run, whatever it reports; with ``rungs`` it means nothing.
+        warmup: Epochs that every trial may run, whatever it reports; not given with ``rungs``.
         min_trials: How many trials run to their end before any is stopped.
         audit: Share of the trials, drawn by their seeds, that run to their end even where they are behind, in [0, 1). They
             tell what stopping the others lost.
@@ -203,19 +203,17 @@ class _Race:
         self._series: list[float] = []
 
     def behind(self, value: float) -> bool:
-        limit, series = self._limit, self._series
-        series.append(limit.sign * value)
-        at = len(series) - limit.first
-        # A trial that reports nothing finite diverges; that is no matter of being behind.
-        if (
-            not 0 <= at < len(limit.thresholds)
-            or not np.isfinite(series).any()
-            or math.isnan(limit.thresholds[at])
-        ):
+        limit = self._limit
+        self._series.append(limit.sign * value)
+        at = len(self._series) - limit.first
+        if not 0 <= at < len(limit.thresholds) or math.isnan(limit.thresholds[at]):
             return False
-        told = np.nanmax(np.where(np.isfinite(series), series, np.nan))
-        if limit.curves:
-            told = forecasts([*limit.curves, np.array(series)], np.append(limit.ends, np.nan))[-1]
+        series = np.array(self._series)
+        finite = series[np.isfinite(series)]
+        # A trial that reports nothing finite diverges; that is no matter of being behind.
+        told = max(finite.tolist(), default=math.nan)
+        if limit.curves and finite.size:
+            told = forecasts([*limit.curves, series], np.append(limit.ends, np.nan))[-1]
         return bool(told < limit.thresholds[at])
 
 

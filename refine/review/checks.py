@@ -118,9 +118,8 @@ class Known:
     allow_degenerate: bool  # whether a degenerate trial may be called best
     worth: Worth | None = None  # what another round would bring; ``None`` where that can't be told
     stopping: Stopping | None = None  # what stopping trials lost; ``None`` where none was stopped
-    epochs: Epochs | None = (
-        None  # after how many epochs trials rank as at their end; ``None`` where no fewer suffice
-    )
+    # after how many epochs trials rank as at their end; ``None`` where no fewer suffice
+    epochs: Epochs | None = None
 
 
 def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:

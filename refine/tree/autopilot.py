@@ -154,8 +154,11 @@ def _proposed(current: Round, first: Round, risk: float) -> tuple[Review[Round] 
 
 def _widened(review: Review[Round]) -> dict[str, bool]:
     """The ranges that a proposal widens -> whether their limits were declared (``within=``)."""
-    wider = (c for c in review.proposal.changes if c.kind == "widen")
-    return {c.name: getattr(c.old, "within", None) is not None for c in wider}
+    return {
+        c.name: getattr(c.old, "within", None) is not None
+        for c in review.proposal.changes
+        if c.kind == "widen"
+    }
 
 
 def _note(review: Review[Round]) -> str:
