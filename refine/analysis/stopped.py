@@ -32,13 +32,15 @@ def stopping_of(lengths: Ints, values: Floats, behind: Bools) -> Stopping | None
 
     Args:
         lengths: (n,) epochs of each trial.
-        values: (n,) final values, larger is better; NaN of a trial that was stopped.
+        values: (n,) final values, larger is better; NaN of a trial that was stopped, minus infinity of one that may not be
+            called best.
         behind: (n,) which were stopped or would have been.
 
     Source: Horvitz and Thompson (1952), with the share of those behind that were audited in place of its expectation.
     """
-    done = np.isfinite(values)
-    stopped, through, free = int((~done).sum()), values[done & behind], np.sort(values[done & ~behind])[::-1]
+    done = ~np.isnan(values)
+    stopped, through = int((~done).sum()), values[done & behind]
+    free = np.sort(values[np.isfinite(values) & ~behind])[::-1]
     if not stopped or not free.size:
         return None
     epochs, top = lengths.astype(float), min(_TOP, free.size)

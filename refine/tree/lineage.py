@@ -123,9 +123,7 @@ def read_stopping(reader: Reader, stored: StoredNode, goal: Goal) -> Stopping | 
         return None
     records, shown = reader.records([stored.pk], curves=True), reader.shown(stored.pk)
     state, keys = np.array(records.columns["state"]), records.columns["key"]
-    values = np.nan_to_num(
-        goal.sign * usable_values(records, goal), nan=-np.inf
-    )  # degenerate ones are never good
+    values = np.nan_to_num(goal.sign * usable_values(records, goal), nan=-np.inf)
     ended = np.isin(state, ("complete", "pruned"))
     behind = np.array([bool(shown.get(key, {}).get("behind")) for key in keys])
     lengths = np.array([max(map(len, curve.values()), default=0) for curve in records.curves])

@@ -128,6 +128,10 @@ def test_audited_trials_stand_for_those_stopped():
     assert (found.stopped, found.audited, found.won, found.good, found.top) == (36, 4, 1, 2, 10)
     assert (found.lost, found.saved) == (18, pytest.approx(0.45))  # half of four are as good as the best ten
     assert found.low < 18 < found.high < 36
+    # Two that may not be called best ran to their end: they are not stopped, and as good as none.
+    more, poor = np.append(values, [-np.inf] * 2), np.append(behind, [False, True])
+    known = stopping_of(np.repeat([100, 25, 100], [24, 36, 2]), more, poor)
+    assert (known.stopped, known.audited, known.won, known.good, known.top) == (36, 5, 1, 2, 10)
     assert stopping_of(np.full(24, 100), values[:24], behind[:24]) is None
 
 
