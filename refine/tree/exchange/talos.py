@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.analysis.finished_runs import UNKNOWN_SEED, FinishedRuns, Run, inferred, origin_of
-from refine.errors import AnalysisError, ReviewError, did_you_mean
+from refine.errors import AnalysisError, RefineError, ReviewError, did_you_mean
 from refine.space.encoding import Reference, digest, freeze
 from refine.space.parameters import Parameter, Range
 from refine.space.parsing import parse_talos
@@ -20,8 +20,8 @@ from refine.trials.goal import direction_of
 
 _TAG = "__talos_type__"
 _OWN = ("start", "end", "duration", "execution_time", "round_epochs")
+# Search strategies that don't look at results.
 _EVEN = ("GridStrategy", "RandomStrategy", "LegacyStrategy")
-"""Search strategies that don't look at results."""
 
 
 def read_run(
@@ -44,10 +44,13 @@ def read_run(
         runs = [_run(record, metric, origin) for record in records]
         version, data = about["environment"]["packages"]["talos"], digest(about["identity"]["data"])
         came = f"Talos {version}, {about['experiment_name']}, identity {about['identity_hash'][:12]}, data {data}"
-        domains = about["params"].items()
-    except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        why = f"{type(error).__name__} {error}"
-        raise AnalysisError(f"{folder}: is no run directory of Talos 2: {why}; check the path") from None
+        had = {name: [run.had[name] for run in runs] for name in about["params"]}
+    except RefineError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AnalysisError(
+            f"{folder}: is no run directory of Talos 2: {type(error).__name__} {error}; check the path"
+        ) from None
     known = dict.fromkeys(name for run in runs for name in run.metrics)
     if metric not in known:
         raise AnalysisError(
@@ -57,7 +60,7 @@ def read_run(
         runs = [run._replace(origin=origin_of(space_filling)) for run in runs]
     if direction is None and metric == goal["metric"]:
         direction = {"min": "minimize", "max": "maximize"}.get(goal.get("direction", ""))
-    space = Space({name: _parameter(domain, [run.had[name] for run in runs]) for name, domain in domains})
+    space = Space({name: _parameter(about["params"][name], values) for name, values in had.items()})
     return FinishedRuns(space, runs, metric, direction_of(metric, direction)), came
 
 

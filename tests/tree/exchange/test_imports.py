@@ -124,3 +124,7 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     ):
         with pytest.raises((AnalysisError, ReviewError), match=why):
             call()
+    for broken in ({"params": {}}, {"row": {**record["row"], "end": "x"}}, {"history": {"val_loss": "x"}}):
+        trials.write_text(json.dumps({**record, **broken}))
+        with pytest.raises(AnalysisError, match="is no run directory of Talos 2: (KeyError|ValueError)"):
+            tree.add_talos(run)
