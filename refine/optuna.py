@@ -29,8 +29,8 @@ from refine.utils.warning import warn
 
 optuna: Any = load("optuna", "refine.optuna", AnalysisError)
 
+# The user attribute of a study in which StopWhenNotWorth keeps what its last look found.
 WORTH = "refine:worth"
-"""The user attribute of a study that :class:`StopWhenNotWorth` stopped."""
 
 # Share of further trials that are looked at where the optimum is plausible: what samplers that learn do.
 _EXPLOIT = 0.5
@@ -229,6 +229,9 @@ class StopWhenNotWorth:
     Further trials, half of them where the optimum is plausible, are simulated on the posterior of what was run, as by
     :meth:`refine.Review.worth`. Three looks in a row must find them not worth it. What the last look found is in the study's user
     attribute ``refine:worth``.
+
+    It stops some studies too early: in 6 of 18 searches by TPE, on three functions of 4 to 6 parameters, 50 trials after the stop
+    improved the best value by more than ``epsilon``; five of the six had stopped within 50 trials. Another ``optimize`` goes on.
 
     Args:
         every: How many trials lie between two looks; a look takes a fraction of a second.
