@@ -22,9 +22,32 @@ class Cluster(NamedTuple):
     needs: Mapping[str, float]  # what a worker has to offer to run a trial
     starting: str  # what starts workers that offer it; empty where nothing is said
     offers: Callable[[], Iterable[Mapping[str, float]]]  # what each worker offers; may raise
-    gone: Callable[
-        [bool], bool
-    ]  # whether nobody can be reached; told whether there was no worker for too long
+    # Whether nobody can be reached; told whether there was no worker for too long.
+    gone: Callable[[bool], bool]
+
+    @property
+    def offering(self) -> str:
+        """What a worker has to offer, in words after it; empty where nothing is needed."""
+        needs = ", ".join(f"{name}={count:g}" for name, count in self.needs.items())
+        return f" that offers {needs}" if needs else ""
+
+    def has_worker(self) -> bool:
+        """Whether a worker offers what a trial needs."""
+        try:
+            return any(
+                all(worker.get(name, 0) >= count for name, count in self.needs.items())
+                for worker in self.offers()
+            )
+        except Exception:  # noqa: BLE001  # whatever keeps it from knowing, nobody is known to be there
+            return False
+
+    def check_reached(self, lost: bool = False) -> None:
+        """Raises RoundStoppedError: nobody can be reached."""
+        if self.gone(lost):
+            raise RoundStoppedError(
+                f"trials need the {self.engine} cluster that the executor belongs to, and the connection to it is lost; what had "
+                "finished is stored; start the cluster anew, and run again with its executor"
+            )
 
 
 def cluster_of(executor: Executor) -> Cluster | None:
@@ -33,12 +56,11 @@ def cluster_of(executor: Executor) -> Cluster | None:
     if not hasattr(client, "scheduler_info"):
         return getattr(executor, "cluster", None)
     needs = getattr(executor, "_kwargs", {}).get("resources") or {}
+    resources = " ".join(f"{name}={count:g}" for name, count in needs.items())
     return Cluster(
         "Dask",
         needs,
-        f"dask worker --resources '{' '.join(f'{name}={count:g}' for name, count in needs.items())}'"
-        if needs
-        else "",
+        f"dask worker --resources '{resources}'" if needs else "",
         lambda: [worker["resources"] for worker in client.scheduler_info()["workers"].values()],
         # Dask's client looks for its scheduler for as long as its timeout says, and then closes.
         lambda lost: client.status in ("closing", "closed") or (lost and client.status != "running"),
@@ -54,12 +76,12 @@ class Pulse:
     def __init__(self, executor: Executor) -> None:
         self._asked = self._seen = time.monotonic()
         self._cluster = cluster = cluster_of(executor)
-        self._had = cluster is not None and self._has_worker(cluster)
+        self._had = cluster is not None and cluster.has_worker()
         if cluster is not None and not self._had:
-            _look(cluster)
+            cluster.check_reached()
             how = f" with {cluster.starting}" if cluster.starting else ""
             warn(
-                f"the {cluster.engine} cluster has no worker{_offering(cluster)} yet, and trials wait for one; start workers{how}, or "
+                f"the {cluster.engine} cluster has no worker{cluster.offering} yet, and trials wait for one; start workers{how}, or "
                 "look whether they come up"
             )
 
@@ -68,36 +90,13 @@ class Pulse:
         now, cluster = time.monotonic(), self._cluster
         if cluster is None or (not at_once and now < self._asked + _ASK_EVERY):
             return
-        if here := self._has_worker(cluster):
+        if here := cluster.has_worker():
             self._had, self._seen = True, time.monotonic()
         self._asked = time.monotonic()
         lost = self._had and not here and self._asked - self._seen >= LOST_SECONDS
-        _look(cluster, lost)
+        cluster.check_reached(lost)
         if lost:
             raise RoundStoppedError(
-                f"trials need workers{_offering(cluster)}, and the {cluster.engine} cluster has had none for {LOST_SECONDS:g} seconds; "
+                f"trials need workers{cluster.offering}, and the {cluster.engine} cluster has had none for {LOST_SECONDS:g} seconds; "
                 "what had finished is stored; see what its workers print, start others, and run again"
             )
-
-    @staticmethod
-    def _has_worker(cluster: Cluster) -> bool:
-        try:
-            return any(
-                all(worker.get(name, 0) >= count for name, count in cluster.needs.items())
-                for worker in cluster.offers()
-            )
-        except Exception:  # noqa: BLE001  # whatever keeps it from knowing, nobody is known to be there
-            return False
-
-
-def _look(cluster: Cluster, lost: bool = False) -> None:
-    if cluster.gone(lost):
-        raise RoundStoppedError(
-            f"trials need the {cluster.engine} cluster that the executor belongs to, and the connection to it is lost; what had "
-            "finished is stored; start the cluster anew, and run again with its executor"
-        )
-
-
-def _offering(cluster: Cluster) -> str:
-    needs = ", ".join(f"{name}={count:g}" for name, count in cluster.needs.items())
-    return f" that offers {needs}" if needs else ""
