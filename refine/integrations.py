@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.run.objective import RunningTrial, running_trial
+from refine.utils.files import made_folder, write_whole
 
 _TIMES = ("_runtime", "_per_second")
 
@@ -40,16 +41,14 @@ class Epochs:
         if self.trial is None:
             return False
         file = None if self.folder is None else self.folder / "reported.json"
-        before = (
-            json.loads(file.read_text()) if file and epoch and not self._reported and file.exists() else []
-        )
-        for each in [*(each for each in before if each[0] < epoch), (epoch, self.metrics)]:
+        epochs = [(epoch, self.metrics)]
+        if file and epoch and not self._reported and file.exists():  # it goes on from a checkpoint
+            epochs = [*(each for each in json.loads(file.read_text()) if each[0] < epoch), *epochs]
+        for each in epochs:
             self.trial.report(*each)
-            self._reported.append(each)
+        self._reported += epochs
         if file:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            (new := file.with_suffix(".new")).write_text(json.dumps(self._reported))
-            new.replace(file)
+            write_whole(made_folder(file.parent) / file.name, [json.dumps(self._reported)])
         return more and self.trial.should_prune()
 
 
@@ -59,7 +58,7 @@ def keras_callback(trial: RunningTrial | None = None, checkpoints: str | Path | 
     :class:`refine.keras.KerasObjective` reports by itself, and :func:`refine.keras.fit` stops by itself.
 
     Args:
-        trial: As ``checkpoints``: see :class:`Epochs`, which it is.
+        trial: As ``checkpoints``: see :class:`Epochs`, which the callback is.
         checkpoints: A folder.
     """
     import keras
@@ -75,7 +74,7 @@ def lightning_callback(trial: RunningTrial | None = None, checkpoints: str | Pat
     """A callback for a ``Trainer`` of Lightning, of what a module logs.
 
     Args:
-        trial: As ``checkpoints``: see :class:`Epochs`, which it is. ``ModelCheckpoint(callback.folder, save_last=True)`` saves there.
+        trial: As ``checkpoints``: see :class:`Epochs`, which the callback is. ``ModelCheckpoint(callback.folder, save_last=True)`` saves there.
         checkpoints: A folder.
     """
     from lightning.pytorch.callbacks import Callback
@@ -92,7 +91,7 @@ def trainer_callback(trial: RunningTrial | None = None, checkpoints: str | Path 
     """A callback for a ``Trainer`` of Hugging Face: each evaluation counts as an epoch.
 
     Args:
-        trial: As ``checkpoints``: see :class:`Epochs`, which it is. ``TrainingArguments(callback.folder, save_strategy="epoch")`` saves there.
+        trial: As ``checkpoints``: see :class:`Epochs`, which the callback is. ``TrainingArguments(callback.folder, save_strategy="epoch")`` saves there.
         checkpoints: A folder.
     """
     from transformers import TrainerCallback
