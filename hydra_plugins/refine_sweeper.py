@@ -27,14 +27,12 @@ class RefineSweeperConf:
     store: str = "refine.db"  # path or URL; a path is seen from where the application is started
     tree: str = "${hydra.job.name}"  # its name in the store
     direction: Optional[str] = None  # noqa: UP045  # "maximize" or "minimize"; OmegaConf reads this type
-    metric: str = (
-        "value"  # "value" where a job returns a number, else the name of one of the numbers that it returns
-    )
+    # "value" where a job returns a number, else the name of one of the numbers that it returns
+    metric: str = "value"
     round: Optional[str] = None  # noqa: UP045  # a round to run instead, such as "last" after a decision
     max_batch_size: int = 1  # jobs that the launcher gets at once; 1 stores each when it has ended
-    params: dict[str, str] = field(
-        default_factory=dict
-    )  # overrides as on the command line, which come after these
+    # overrides as on the command line, which come after these
+    params: dict[str, str] = field(default_factory=dict)
 
 
 ConfigStore.instance().store("refine", RefineSweeperConf, group="hydra/sweeper", provider="refine")

@@ -99,14 +99,14 @@ def found_out(said: FinishedRuns) -> list[Run]:
 
     space, metric = said.space, Metric.parse(said.metric).name
     rows = [{**r.had, "value": r.metrics.get(metric, math.nan)} for r in said.runs if r.origin == "imported"]
-    table = pd.DataFrame(rows, columns=[*space, "value"])
+    frame = pd.DataFrame(rows, columns=[*space, "value"])
     for name, parameter in space.items():
         if isinstance(parameter, Categorical):  # as tables of trials show them
-            table[name] = [
+            frame[name] = [
                 parameter.labels[i] if i >= 0 else None
-                for i in parameter.positions(table[name].to_numpy(dtype=object))
+                for i in parameter.positions(frame[name].to_numpy(dtype=object))
             ]
-    if not rows or evenness(space, table, sign_of(said.direction)).p > LEVEL:
+    if not rows or evenness(space, frame, sign_of(said.direction)).p > LEVEL:
         return said.runs
     return [r._replace(origin="adaptive") if r.origin == "imported" else r for r in said.runs]
 

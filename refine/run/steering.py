@@ -79,9 +79,8 @@ class Steered:
         self._ends: list[float] = []
         self._basis = 0
         self._limit: Limit | None = None
-        self._audited: dict[
-            str, Limit | None
-        ] = {}  # what a trial that runs to its end would have been measured by
+        # What a trial that runs to its end would have been measured by.
+        self._audited: dict[str, Limit | None] = {}
         self._digest: str | None = None
         for state, metrics, curve in zip(
             records.columns["state"], records.metrics, records.curves, strict=True

@@ -104,8 +104,8 @@ class Store(Reader):
                 self._open(place, create)
             except StoreError as error:
                 code = getattr(error.__cause__, "sqlite_errorname", None) or ""
-                full = code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
-                self.writable &= "LOCK" in code or not full
+                no_room = code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"))
+                self.writable &= not no_room or "LOCK" in code  # a lock that is refused needs no room
                 if self.writable or not code:
                     raise
                 self._open(place, create)  # without room beside the file what was closed in order can be read

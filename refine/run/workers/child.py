@@ -31,9 +31,8 @@ START_SECONDS = 120.0  # so long a process may take to start
 # What a child's message begins with: the objective is there; the outcome; what was raised instead.
 _LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
 
-_LOOK = 1.0
 # Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later.
-_GRACE = 5.0
+_LOOK, _GRACE = 1.0, 5.0
 
 # A process that ends before it has come up is a strike; after so many in a row no other is started.
 _MOST_STRIKES = 8

@@ -122,6 +122,14 @@ def _parameter_names(frame: pd.DataFrame, parameters: Sequence[str] | None, valu
     return names
 
 
+# What a file's name says that it is; by any other it is a CSV file.
+_KINDS = {
+    ".tsv": "table with tabs between columns",
+    ".jsonl": "file of one JSON object a line",
+    ".parquet": "Parquet file",
+}
+
+
 def read_table(path: Any, **options: Any) -> pd.DataFrame:
     """The table of a CSV file, or by its name of a ``.tsv``, ``.jsonl`` or ``.parquet``, read with options of pandas.
 
@@ -131,8 +139,7 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     import pandas as pd
 
     kind = Path(str(path)).suffix.lower()
-    whats = {".tsv": "table with tabs between columns", ".jsonl": "file of one JSON object a line"}
-    what = {**whats, ".parquet": "Parquet file"}.get(kind, "table with commas between columns")
+    what = _KINDS.get(kind, "table with commas between columns")
     try:
         if Path(str(path)).is_fifo():
             raise OSError("is a pipe, which can't be looked at twice")

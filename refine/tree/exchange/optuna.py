@@ -60,11 +60,7 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     none = f"{shown}: holds no study of Optuna; give the storage that one was run with"
     try:
         # Optuna would make its tables, and ask whatever bears their names.
-        if (
-            file is not None
-            and url is not None
-            and "studies" not in tables_of(engine_of(url.set(query={}), False), shown)
-        ):
+        if url and file and "studies" not in tables_of(engine_of(url.set(query={}), False), shown):
             raise NotFoundError(none)
         with quietly():
             storage: Any = (
