@@ -13,11 +13,16 @@ ROUNDS, TRIALS = (
     int(os.environ.get(f"REFINE_LARGE_{what}", n)) for what, n in (("ROUNDS", 100), ("TRIALS", 1_000))
 )
 WRITER = """
-import sys, refine
-sys.path.insert(0, sys.argv[2])
-from scale import trivial
+import sys, time, refine
+
+def slow(params):
+    time.sleep(0.02)
+    return 1.0
+
+slow.name = "slow"
+
 with refine.Tree("large", store=sys.argv[1], create=False) as tree:
-    tree.rounds[-1].run(objective=trivial, progress=False)
+    tree.rounds[-1].run(objective=slow, progress=False)
 """
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -25,19 +30,18 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 @pytest.mark.nightly
 def test_every_look_sees_one_moment(url, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
-    from scale import WIDE, fill, trivial
+    from scale import WIDE, fill
 
     def value(params):
         return params["lr"] * params["dropout"] + params["beta"]
 
     with refine.Tree("large", store=url) as tree:
-        found = tree.add_round(WIDE, trivial, n=TRIALS, seed=0)
+        found = root = tree.add_round(WIDE, value, n=TRIALS, seed=0, name="slow")
         for i in range(1, ROUNDS + 1):
             fill(found.context.store, found._stored.pk, found.node, found.cells(), value)
-            found = found.branch(
-                {**WIDE, "beta": (0.8, 0.99 - i / 20_000, 20)}, n=TRIALS, seed=i, note=f"step {i}"
-            )
-    process = subprocess.Popen([sys.executable, "-c", WRITER, url, str(BENCHMARKS)])
+            space = {**WIDE, "beta": (0.8, 0.99 - i / 20_000, 20)}
+            found = root.branch(space, n=TRIALS, seed=i, note=f"step {i}")
+    process = subprocess.Popen([sys.executable, "-c", WRITER, url])
     seen, looks = [0], 0
     with refine.Tree("large", store=url, create=False) as tree:
         while process.poll() is None:
