@@ -24,6 +24,7 @@ from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
 from refine.tree.tree import Tree
 from refine.utils.action import Action
+from refine.utils.format import join
 from refine.utils.keywords import helped
 
 AUTHOR = "autopilot"
@@ -163,9 +164,11 @@ def _widened(review: Review[Round]) -> dict[str, bool]:
 
 def _note(review: Review[Round]) -> str:
     """What was accepted, with what it widens."""
-    taken = [name for name in _widened(review) if name not in review.rejected]
-    without = f", without widening {', '.join(review.rejected)}" if review.rejected else ""
-    return f"accepted as proposed{without}{', widening ' + ', '.join(taken) if taken else ''}"
+    said = {
+        "without widening": review.rejected,
+        "widening": [name for name in _widened(review) if name not in review.rejected],
+    }
+    return ", ".join(["accepted as proposed", *(f"{how} {join(of)}" for how, of in said.items() if of)])
 
 
 def _first_round(start: Tree | Round) -> Round:

@@ -142,9 +142,9 @@ def _design(node: Node) -> str:
 
 def _pruner(node: Node, parent: Node | None = None) -> str:
     """What stops trials early as an argument; a child takes its parent's over where nothing is said."""
-    if parent is not None and node.pruner == parent.pruner:
+    if node.pruner == (None if parent is None else parent.pruner):
         return ""
-    return (", pruner=None" if parent is not None else "") if node.pruner is None else code_of(node.pruner)
+    return ", pruner=None" if node.pruner is None else code_of(node.pruner)
 
 
 def space_code(space: Space) -> str:

@@ -377,9 +377,7 @@ def worth_page(outlook: Worth) -> Page:
     again = f"{'as many' if outlook.n else RUNS} runs of the best again bring {difference(outlook.again)}"
     facts = [("Expect", f"{gain} ({low} to {high} with a chance of 90 %){price}"), ("Or", again)]
     if math.isfinite(outlook.anywhere):
-        facts.append(
-            ("Worth", f"{times_text(outlook.anywhere)} even trials anywhere for each even one inside")
-        )
+        facts.append(("Worth", f"an even trial inside stands for {times_text(outlook.anywhere)} anywhere"))
     action = worth(outlook).action
     return Page(worth_sentence(outlook), (Facts(tuple(facts)),), () if action is None else (action,))
 

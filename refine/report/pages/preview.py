@@ -102,7 +102,7 @@ def options_page(options: Options) -> Page:
     head = ("risk", "what leaves", "keeps", "chance of a loss", "best trials kept", "worth")
     grid = Grid(head, tuple(rows), right=(0, 2, 4), wide=(1,))
     call = Action("review.at", risk=Symbol("risk"))
-    legend = f"loss: {what}. worth: how many even trials anywhere one inside stands for."
+    legend = f"loss: {what}. worth: how many even trials anywhere an even one inside stands for."
     return Page("What more or less risk would buy", (grid, Text(legend, "faint")), (call,))
 
 
