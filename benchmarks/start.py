@@ -38,8 +38,6 @@ COMMANDS: dict[str, tuple[list[str], dict[str, str]]] = {
     "refine --help": ([REFINE, "--help"], {}),
     "refine tree": ([REFINE, "tree", "study.db"], {}),
     "completing a command": ([REFINE], completing("sh")),
-    "completing a round": ([REFINE], completing("show", "study.db", "la")),
-    "completing a tree": ([REFINE], completing("tree", "study.db", "--tree", "st")),
 }
 
 

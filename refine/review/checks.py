@@ -220,7 +220,8 @@ def _enough(analysis: Analysis) -> Check:
     share = least.good / max(1, least.needed)
     young = [e.name for e in unseen if e.good < e.needed and not e.matters]
     verdict = PASS if not young else WARN if share >= 0.5 else FAIL
-    more = Action("round.run", n=...) if young else None
+    # An imported round has nothing to run.
+    more = Action("round.run", n=...) if young and not analysis.drawn else None
     values: dict[str, Any] = {
         "good": least.good,
         "needed": least.needed,

@@ -106,9 +106,10 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
             total = planned + more
             values = {"parameters": settled, "more": more, "n": total, "power": power, "effect": EFFECT}
             reason = Reason("more", {**values, "seconds": more * each})
-            # More of a round that learns would mostly be exploit trials; a round on the very same space counts with it.
+            # More of a round that learns would mostly be exploit trials, and an imported one has nothing to run; a round on
+            # the very same space counts with it.
             again = Action("round.branch", Symbol("round.space"), n=more)
-            action = again if exploit else Action("round.run", n=total)
+            action = again if exploit or analysis.drawn else Action("round.run", n=total)
             return NextStep(action, (reason, tried), more, more * each)
     runs = 15
     code = "exhausted" if not left else "settled"

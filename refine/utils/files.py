@@ -38,7 +38,7 @@ def write_whole(path: Path, content: bytes | Iterable[str]) -> Path:
     The folder exists; a link is replaced, not written through; text is UTF-8 with plain line breaks. Raises StoreError: the disk is
     full, or the place can't be written.
     """
-    beside = path.with_name(f".{path.name}.part")
+    beside = path.parent / f".{path.name}.part"
     with writing(path):
         beside.unlink(missing_ok=True)  # of a process that was killed; or a link, which leads elsewhere
         try:

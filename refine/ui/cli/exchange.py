@@ -87,7 +87,7 @@ def import_(
     ] = None,
     note: NoteOption = "",
 ) -> None:
-    """Add finished runs of a CSV or Parquet file, or of an Optuna study, as a root round."""
+    """Add finished runs of a CSV or Parquet file, of an Optuna study, or of a run of Talos, as a root round."""
     import refine
     from refine.tree.exchange.dataframe import read_table
     from refine.tree.exchange.talos import read_run

@@ -341,7 +341,7 @@ _ENDED_BADLY = ("crash", "crashed", "fail", "failed", "error", "timeout", "kille
 class MaybeInTree(InTree):
     """A store, unless a table takes its place."""
 
-    store: Annotated[str | None, Argument(metavar="[STORE]", help=STORE_HELP)] = None  # type: ignore[assignment]
+    store: Annotated[str | None, Argument(metavar="STORE", help=STORE_HELP)] = None  # type: ignore[assignment]
 
 
 @command(LOOK)

@@ -81,8 +81,8 @@ def saved_page(tree: Tree, risk: float) -> str:
             keep(kind, key, **drawn)
         others = [o["risk"] for o in review["options"] if not o["risk"] <= risk <= o["up_to"]]
         for each in (risk, *others):
-            shown = keep("round", key, each, **of, risk=each)["review"]
-            for panel in (each for each in shown["panels"] if each["kind"] == "choice"):
+            shown = review if each == risk else keep("round", key, each, **of, risk=each)["review"]
+            for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
                 panel["spelt"] = [python_text(value) for value in found.space[panel["name"]].grid]
             if shown["step"]["do"] != "accept":
                 shown["step"] = {"do": ""}  # no button: the call stands there

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from refine.errors import ReviewError, shown
 from refine.review.decision import ACTING
@@ -92,20 +91,19 @@ def proxy_of(origin: str | None, header: str | None) -> Proxy | None:
     """
     if origin is None and header is None:
         return None
-    parts = urlsplit(origin or "")
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.netloc
-        or origin != f"{parts.scheme}://{parts.netloc}"
-    ):
+    if origin is None or header is None:
         raise ReviewError(
-            f"--behind must be the origin of a proxy without a path, got {origin!r}; such as https://refine.example.org"
+            "--behind says where a proxy serves the page, --author-header in which header it names who asks; give both or neither"
         )
-    if not re.fullmatch(r"[A-Za-z0-9-]+", header or ""):
+    if not re.fullmatch(r"https?://[^/?#@\s]+", origin):
         raise ReviewError(
-            f"--behind needs the header in which the proxy names who asks, got {header!r}; such as --author-header X-Forwarded-User"
+            f"--behind must be the origin of a proxy, without a path or a slash behind it, got {origin!r}; such as https://refine.example.org"
         )
-    return Proxy(str(origin), str(header))
+    if not re.fullmatch(r"[A-Za-z0-9-]+", header):
+        raise ReviewError(
+            f"--author-header must be the name of a header, of letters, digits and hyphens, got {header!r}; such as X-Forwarded-User"
+        )
+    return Proxy(origin, header)
 
 
 def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) -> Starlette:

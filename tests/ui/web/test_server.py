@@ -123,9 +123,9 @@ def test_behind_a_proxy_an_author_is_whom_it_names(tmp_path):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (("https://refine.example/page", "X-User"), "without a path, got 'https://refine.example/page'"),
-        ((None, "X-User"), "--behind must be the origin of a proxy"),
-        (("https://refine.example", None), "needs the header in which the proxy names who asks, got None"),
+        (("https://refine.example/page", "X-User"), "without a path or a slash behind it, got 'https://refine.example/page'"),
+        ((None, "X-User"), "give both or neither"),
+        (("https://refine.example", None), "give both or neither"),
         (("https://refine.example", "X User"), "got 'X User'"),
     ],
 )
