@@ -123,7 +123,10 @@ def test_behind_a_proxy_an_author_is_whom_it_names(tmp_path):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (("https://refine.example/page", "X-User"), "without a path or a slash behind it, got 'https://refine.example/page'"),
+        (
+            ("https://refine.example/page", "X-User"),
+            "without a path or a slash behind it, got 'https://refine.example/page'",
+        ),
         ((None, "X-User"), "give both or neither"),
         (("https://refine.example", None), "give both or neither"),
         (("https://refine.example", "X User"), "got 'X User'"),
