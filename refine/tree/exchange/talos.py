@@ -36,7 +36,9 @@ def read_run(
     )
     try:
         about = _plain(json.loads(about_file.read_text("utf-8")))
-        records = [_plain(json.loads(line)) for line in trials_file.read_text("utf-8").splitlines()]
+        # What has no line break yet, a running sweep is still writing.
+        ended, _, _ = trials_file.read_text("utf-8").rpartition("\n")
+        records = [_plain(json.loads(line)) for line in ended.splitlines()]
         steered = audit_file.exists() and '"interventions":[{' in audit_file.read_text("utf-8")
         even = not steered and about["identity"]["strategy"]["class"]["qualname"] in _EVEN
         goal = about["objective"] if isinstance(about["objective"], dict) else {"metric": about["objective"]}

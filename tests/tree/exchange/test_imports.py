@@ -99,7 +99,7 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     run, trials = tmp_path / "run", tmp_path / "run" / "round_data.jsonl"
     whole = trials.read_text().splitlines(keepends=True)
     audit = (run / "audit.jsonl").rename(tmp_path / "audit.jsonl")
-    trials.write_text("".join(whole[:12]))
+    trials.write_text("".join(whole[:12]) + whole[12][:50])  # as a running sweep is read
     root = tree.add_talos(run, note="before")
     searched = {"lr": (5.0, 0.5, 6), "units": [4, 8, 16], "layers": (1, 4, 3), "activation": ["relu", "tanh"]}
     assert root.space == refine.Space.from_talos({name: searched[name] for name in sorted(searched)})
@@ -125,6 +125,6 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
         with pytest.raises((AnalysisError, ReviewError), match=why):
             call()
     for broken in ({"params": {}}, {"row": {**record["row"], "end": "x"}}, {"history": {"val_loss": "x"}}):
-        trials.write_text(json.dumps({**record, **broken}))
+        trials.write_text(json.dumps({**record, **broken}) + "\n")
         with pytest.raises(AnalysisError, match="is no run directory of Talos 2: (KeyError|ValueError)"):
             tree.add_talos(run)
