@@ -70,11 +70,12 @@ def enough_epochs(series: Sequence[Sequence[float]], values: Sequence[float]) ->
 
     last = max(map(len, series), default=0)
     rows = [i for i, s in enumerate(series) if len(s) == last > 1]
-    for epoch in (
-        (math.ceil(share * last) for share in (1 / 8, 1 / 4, 3 / 8, 1 / 2)) if len(rows) >= LEAST else ()
-    ):
+    if len(rows) < LEAST:
+        return None
+    for eighths in (1, 2, 3, 4):
+        epoch = math.ceil(eighths * last / 8)
         tau = float(kendalltau([series[i][epoch - 1] for i in rows], [values[i] for i in rows]).statistic)
-        if tau >= ALIKE and epoch < last:
+        if tau >= ALIKE:
             return Epochs(epoch, last, tau, len(rows))
     return None
 
@@ -94,8 +95,7 @@ def trial_curves(
     score = pair if judged and plain != "loss" else Pair()
     if not any((*loss, *score)):
         return None
-    sign = sign_of(direction)
-    flags = stats.CurveCheck()(*loss, [sign * v for v in judged], noise)
+    flags = stats.CurveCheck()(*loss, [sign_of(direction) * v for v in judged], noise)
     return TrialCurves(rank, value, loss, score, flags)
 
 

@@ -39,20 +39,28 @@ def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
     ended = np.flatnonzero(np.isfinite(values))
     for epoch in np.unique(lengths[np.isnan(values) & (lengths > 0)]).tolist():
         here, others = np.flatnonzero(np.isnan(values) & (lengths == epoch)), ended[lengths[ended] >= epoch]
-        if others.size < _NEAR:
-            continue
         curves = np.nan_to_num(np.stack([series[i][:epoch] for i in (*here.tolist(), *others.tolist())]))
         mine, known = curves[: here.size], curves[here.size :]
         # Differences, not products of matrices, whose last digits go by the machine: trials of a grid are equally near.
-        near = np.stack(
-            [np.argsort(((known - one) ** 2).mean(axis=1), kind="stable")[:_NEAR] for one in mine]
-        )
-        far = ((known[near] - mine[:, None]) ** 2).mean(axis=2)
-        weights = 1 / np.maximum(far, 1e-6 * max(float(known.var()), 1e-300))
-        reached = values[others][near] + (mine[:, -1:] - known[near, -1]) / 2
-        mean = (weights * reached).sum(axis=1) / weights.sum(axis=1)
-        out[here] = np.clip(mean, values[ended].min(), values[ended].max())
+        for i, one in zip(here.tolist(), mine, strict=True):
+            out[i] = _forecast(
+                one[-1], known[:, -1], ((known - one) ** 2).mean(axis=1), values[others], values[ended]
+            )
     return out
+
+
+def _forecast(value: float, at: Floats, far: Floats, reached: Floats, known: Floats) -> float:
+    """What a trial of this value would reach, within what is ``known``; NaN where too few others tell.
+
+    Of (n,) others it takes the values ``at`` this epoch, how ``far`` their curves are so far (NaN: not that long) and what they
+    ``reached``.
+    """
+    near = np.argsort(far, kind="stable")[:_NEAR]
+    if near.size < _NEAR or np.isnan(far[near[-1]]):
+        return math.nan
+    weights = 1 / np.maximum(far[near], max(1e-6 * float(far[near[-1]]), 1e-300))
+    told = (weights * (reached[near] + (value - at[near]) / 2)).sum() / weights.sum()
+    return min(max(float(told), float(known.min())), float(known.max()))
 
 
 @helped
@@ -188,7 +196,7 @@ class Limit(NamedTuple):
     sign: float  # 1 to maximize, -1 to minimize
     first: int  # number of the epoch of the first threshold, from 1
     thresholds: tuple[float, ...]  # what must be reached, higher is better; NaN where nothing is asked
-    # ended trials, from which the end is forecast; without any the best value so far counts in its place
+    # ended trials, from which the end is forecast; without any the value itself counts in its place
     curves: tuple[Floats, ...] = ()
     ends: Floats = np.zeros(0)  # what they reached
 
@@ -200,21 +208,23 @@ class Limit(NamedTuple):
 class _Race:
     def __init__(self, limit: Limit) -> None:
         self.metric, self._limit = limit.metric, limit
-        self._series: list[float] = []
+        # Squares of the distances are summed up, so that a late epoch costs no more than the first.
+        self._epoch, self._squares = 0, np.zeros(len(limit.curves))
 
     def behind(self, value: float) -> bool:
-        limit = self._limit
-        self._series.append(limit.sign * value)
-        at = len(self._series) - limit.first
-        if not 0 <= at < len(limit.thresholds) or math.isnan(limit.thresholds[at]):
-            return False
-        series = np.array(self._series)
-        finite = series[np.isfinite(series)]
+        limit, told = self._limit, self._limit.sign * value
+        self._epoch += 1
         # A trial that reports nothing finite diverges; that is no matter of being behind.
-        told = max(finite.tolist(), default=math.nan)
-        if limit.curves and finite.size:
-            told = forecasts([*limit.curves, series], np.append(limit.ends, np.nan))[-1]
-        return bool(told < limit.thresholds[at])
+        if not math.isfinite(told):
+            return False
+        at = np.array([c[self._epoch - 1] if self._epoch <= len(c) else math.nan for c in limit.curves])
+        self._squares += (at - told) ** 2
+        asked = self._epoch - limit.first
+        if not 0 <= asked < len(limit.thresholds) or math.isnan(limit.thresholds[asked]):
+            return False
+        if limit.curves:
+            told = _forecast(told, at, self._squares / self._epoch, limit.ends, limit.ends)
+        return told < limit.thresholds[asked]
 
 
 def code_of(pruner: Mapping[str, Any]) -> str:

@@ -133,9 +133,9 @@ class Steered:
         if self._talk is not None:
             goal = Goal(self._metric, self._node.direction, self._node.allow_degenerate)
             flat = not goal.counts(outcome.metrics, outcome.seconds)
-            configuration = decode_configuration(task.configuration)
             if task.key not in self._outside and not task.replicate:
-                noted = self._talk.tell(task.key, ended_trial(configuration, state, value, series, flat))
+                ended = ended_trial(decode_configuration(task.configuration), state, value, series, flat)
+                noted = self._talk.tell(task.key, ended)
                 if noted:
                     self._shown[task.key, task.attempt]["rungs"] = noted
         if self._pruner is not None and not task.replicate:
@@ -171,22 +171,21 @@ class Steered:
             assert self._talk is not None
             running = self._talk.running(task.key)
             if running is None:
-                configuration = decode_configuration(task.configuration)
-                running = self._talk.follow(task.key, configuration)
+                running = self._talk.follow(task.key, decode_configuration(task.configuration))
             shown["told"] = self._talk.own
             return task._replace(limit=OptunaRace(self._metric.name, running))  # type: ignore[arg-type]
         assert self._pruner is not None
         basis = self._pruner.basis(np.isfinite(self._ends).tolist())
         if basis != self._basis:
             self._basis = basis
-            ends = np.array(self._ends[:basis])
-            self._limit = self._pruner.limit(self._metric.name, self._sign, self._series[:basis], ends)
+            self._limit = self._pruner.limit(
+                self._metric.name, self._sign, self._series[:basis], np.array(self._ends[:basis])
+            )
             assert self._keep is not None
             asked = None if self._limit is None else [self._sign * v for v in self._limit.thresholds]
             self._digest = None if asked is None else self._keep(asked)
-        shown.update({"basis": self._basis, "threshold": self._digest})
         audited = self._pruner.audits(task.seed)
-        shown.update({"audited": audited, "behind": None})
+        shown.update({"basis": self._basis, "threshold": self._digest, "audited": audited, "behind": None})
         if not audited:
             return task._replace(limit=self._limit)
         self._audited[task.key] = self._limit
@@ -197,11 +196,10 @@ class Steered:
         limit = task.limit or self._audited.pop(task.key, None)
         if limit is None or state not in ("complete", "pruned"):
             return
-        race = limit.race()
-        behind = [race.behind(v) for v in series[: None if state == "pruned" else -1]]
-        if any(behind):
-            self._shown[task.key, task.attempt]["behind"] = behind.index(True) + 1
-        if any(behind) and state == "complete" and task.limit is not None and not self._warned:
+        race, asked = limit.race(), series if state == "pruned" else series[:-1]
+        behind = next((epoch for epoch, value in enumerate(asked, 1) if race.behind(value)), None)
+        self._shown[task.key, task.attempt]["behind"] = behind
+        if behind is not None and state == "complete" and task.limit is not None and not self._warned:
             self._warned = True
             warn(
                 f"round {self._node.id}: a trial that was behind, with {self._metric.name} "

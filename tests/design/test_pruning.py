@@ -121,6 +121,19 @@ def test_a_forecast_goes_by_its_curve_alone():
         assert found.tolist() == alone
 
 
+def test_a_race_forecasts_as_a_table_of_trials_does():
+    """It sums distances up epoch by epoch; some curves end earlier, and an epoch without a value tells nothing."""
+    rng = np.random.default_rng(0)
+    series = [np.cumsum(rng.random(length)) for length in (12, 8, 12, 9, 12, 12, 10, 12)]
+    ends, own = np.array([one[-1] for one in series]), np.cumsum(rng.random(12))
+    told = [forecasts([*series, own[: k + 1]], np.append(ends, np.nan))[-1] for k in range(12)]
+    assert np.isfinite(told).all()
+    for shift, behind in ((-1e-9, False), (1e-9, True)):
+        race = Limit("acc", -1.0, 1, tuple(np.add(told, shift)), tuple(series), ends).race()
+        assert [race.behind(-value) for value in own] == [behind] * 12
+    assert not race.behind(math.nan)
+
+
 def test_audited_trials_stand_for_those_stopped():
     values = np.array([*range(20), 25.0, 12.0, 3.0, 1.0, *[np.nan] * 36])
     behind = np.arange(60) >= 20
