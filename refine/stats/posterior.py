@@ -340,6 +340,11 @@ class MixedPosterior:
                 what processes leave over: see `FrozenResiduals`. All draws are the process's: trees shrink what is best, and
                 left-out values of grids of cross-validated scores were predicted better without them.
         """
+        if exact and not self.forest_draws + self.process_draws:
+            raise AnalysisError(
+                "exact: what processes leave over is a part of draws, but forest_draws and process_draws are both 0; "
+                "set one of them, such as process_draws=320"
+            )
         table, values = matrix(_blank(X, read), cardinalities), column(y, "y")
         same_length(table.shape[0], values.size)
         cells = matrix(_blank(candidates, candidates_read), cardinalities, "candidates")
@@ -445,10 +450,11 @@ class MixedPosterior:
             rng,
         )
         share = np.diff(np.linspace(0, draws, len(sets) + 1).astype(np.int64))
-        parts, mean, own = [], np.zeros(len(cells.table)), np.zeros(score.size)
+        # Of what is expected; squares tell deviations where nothing is drawn.
+        mean, square = np.zeros((2, len(cells.table)))
+        own, parts = np.zeros(score.size), [np.zeros((0, len(mean)), dtype=np.float32)]
         expected, variance = np.zeros((len(sets), rows.size)), np.zeros(rows.size)
         near = np.zeros((len(cells.table), rows.size))
-        square = np.zeros(0 if draws else len(cells.table))  # means of squares
         for k, (parameters, paths) in enumerate(zip(sets, share, strict=True)):
             everywhere = features.scaled(parameters.lengths)
             x, c = everywhere[rows], cells.scaled(parameters.lengths)
@@ -482,11 +488,9 @@ class MixedPosterior:
             wave = np.cos((c @ omega + phase).astype(np.float32))
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
-        if not draws:
-            nothing = np.zeros((0, len(mean)), dtype=np.float32), mean, own
-            return nothing, LeftOut(*(np.zeros(0),) * 3, near), np.sqrt(np.maximum(square - mean**2, 1e-12))
         left = LeftOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
-        return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own), left, square
+        sd = np.zeros(0) if draws else np.sqrt(np.maximum(square - mean**2, 1e-12))
+        return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own), left, sd
 
 
 # What was fitted last, and the generator's state after it: a review asks for several sets of candidates on one evidence.

@@ -177,6 +177,8 @@ def test_means_and_deviations_alone_are_those_of_draws():
     assert alone.scores.shape == (0, 50)
     np.testing.assert_allclose(alone.mean, drawn.mean, atol=1e-9)
     np.testing.assert_allclose(alone.sd, drawn.scores.std(axis=0), atol=0.05)
+    with pytest.raises(AnalysisError, match="exact: .* forest_draws and process_draws are both 0"):
+        MixedPosterior(forest_draws=0, process_draws=0)(X, y, cells, [0, 0], exact=True)
 
 
 @pytest.mark.parametrize("worst", [-1e12, -3e38, -1e300])
