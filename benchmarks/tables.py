@@ -38,13 +38,18 @@ def share(hits: Sequence[bool]) -> str:
     return f"{100 * sum(hits) / len(hits):.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
+def known_by(name: str) -> dict[str, Any]:
+    """All that `kept` has under a name."""
+    path = CACHE / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def kept(name: str, key: str, make: Callable[[], Any]) -> Any:
     """What was made before under this name and key, else made now; several processes may share the file."""
-    path = CACHE / f"{name}.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
+    path, known = CACHE / f"{name}.json", known_by(name)
     if key not in known:
         result = make()
-        known = {**(json.loads(path.read_text()) if path.exists() else {}), key: result}
+        known = {**known_by(name), key: result}
         path.parent.mkdir(exist_ok=True)
         scratch = path.with_suffix(f".{os.getpid()}")
         scratch.write_text(json.dumps(known))
