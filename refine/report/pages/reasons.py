@@ -122,7 +122,12 @@ _SHORT: dict[str, Say] = {
     "improves_to_end": lambda v: f"best at its {v.side} end" if v.change.kind == "widen" else "",
     "model_only": "the model says so",
     "model_alone": "the model says so",
-    "trend": "{way} with {parameter}",
+    # A trend explains no box that keeps neither end: the best lies inside.
+    "trend": lambda v: (
+        f"{v.way} with {v.parameter}"
+        if any(v.change.new.contains([v.change.old.grid[end]])[0] for end in (0, -1))
+        else ""
+    ),
     "choices": _choices_in_short,
     "fails_at": "trials fail elsewhere",
     "fails_towards": "trials fail the {way} it is",
