@@ -34,7 +34,12 @@ def export(
         Path | None, Option("--out", "-o", help="Folder for the bundle; default export.")
     ] = None,
     reports: Annotated[
-        bool, Option(" /--no-reports", help="Leave reports out, which take memory where rounds are large.")
+        bool,
+        Option(
+            " /--no-reports",
+            show_default=False,
+            help="Leave reports out, which take memory where rounds are large.",
+        ),
     ] = True,
     page: Annotated[
         Path | None,

@@ -315,7 +315,7 @@ class RunTable(Given):
         for name in (self.metric, *columns):
             if name not in frame:
                 raise AnalysisError(
-                    f"{self.runs}: has no column {name!r}; {did_you_mean(name, frame.columns)}"
+                    f"{self.runs}: has no column {name!r}, for --metric or --by; {did_you_mean(name, frame.columns)}"
                 )
         values = pd.to_numeric(frame[self.metric], errors="coerce")
         for name in frame.columns.intersection(["status", "state"]):
