@@ -125,8 +125,5 @@ if __name__ == "__main__":
     a = options.parse_args()
     print(text := shown(cases(a.seeds, a.families, a.tables)))
     if a.write:
-        page, made_by = (
-            DOCS / "benchmarks" / "proposals.md",
-            "python benchmarks/histories.py --tables 3 --write",
-        )
-        embed(page, "histories", text, made_by)
+        page = DOCS / "benchmarks" / "proposals.md"
+        embed(page, "histories", text, "python benchmarks/histories.py --tables 3 --write")

@@ -3,8 +3,7 @@
     python benchmarks/overhead.py                  10,000 trials of refine, 1,000 of Optuna
     python benchmarks/overhead.py --optuna 10000   the same number of both (minutes)
 
-Prints milliseconds per trial for the first and the last thousand, and the time to open and read a tree of
-100,000 trials. Nothing is asserted: machines differ.
+Prints milliseconds per trial, for the first and the last tenth too. Nothing is asserted: machines differ.
 """
 
 from __future__ import annotations
@@ -71,32 +70,7 @@ def per_trial(seconds: list[float], ended: float) -> tuple[float, float, float]:
     return float(at.mean()), float(at[:part].mean()), float(at[-part:].mean())
 
 
-def read_back(folder: Path, n: int) -> tuple[float, float]:
-    """Seconds to write ``n`` trials straight into a store, and to open the tree and read them."""
-    from refine.run.plan import plan
-    from refine.trials.trial import Trial
-
-    store = folder / "large.db"
-    with refine.Tree("large", store=store) as tree:
-        found = tree.add_round({**SPACE, "more": (1, 20), "beta": (0.8, 0.99, 20)}, trivial, n=n, seed=2)
-        stored = found._stored
-        started = time.perf_counter()
-        records = found.context.store.records([stored.pk])
-        with found.context.store.writer(stored.pk) as writer:
-            for task in plan(found.node, n, frozenset(), [], records)[1]:
-                metrics = {"loss": 0.1, "acc": 0.9, "val_loss": 0.2, "value": 0.5}
-                about = (task.key, task.configuration, task.cell, 0, 0, "space_filling", task.seed)
-                writer.add(Trial(*about, "complete", metrics, {}, 1.0, None, "code", None, 0.0))
-        wrote = time.perf_counter() - started
-    started = time.perf_counter()
-    with refine.Tree("large", store=store) as tree:
-        frame = tree.rounds[0].trials
-    if len(frame) != n:
-        raise SystemExit(f"read {len(frame)} of {n} trials")
-    return wrote, time.perf_counter() - started
-
-
-def main(n: int, n_optuna: int, large: int) -> None:
+def main(n: int, n_optuna: int) -> None:
     """Prints the table."""
     import optuna
     from optuna.storages.journal import JournalFileBackend
@@ -123,12 +97,8 @@ def main(n: int, n_optuna: int, large: int) -> None:
             )
         head = ["", "trials", "seconds", "ms per trial", "first tenth", "last tenth", "times refine's"]
         print(markdown(head, rows))
-        wrote, read = read_back(folder, large)
-    print(
-        f"\na tree with {large:,} trials of 9 parameters: written in {wrote:.1f} s, read as a DataFrame in {read:.2f} s"
-    )
 
 
 if __name__ == "__main__":
-    options = parser(__doc__, trials=10_000, optuna=1_000, large=100_000).parse_args()
-    main(options.trials, options.optuna, options.large)
+    options = parser(__doc__, trials=10_000, optuna=1_000).parse_args()
+    main(options.trials, options.optuna)

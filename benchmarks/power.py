@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from tables import markdown, parser, share
+from tables import markdown, share
 
 import refine
 from refine import stats
@@ -165,7 +165,3 @@ def looks(rounds: int) -> str:
 def report(simulations: int = 240) -> str:
     """The section for docs/benchmarks/proposals.md."""
     return "\n\n".join([detection(simulations), noise(simulations), looks(max(4, simulations // 2))])
-
-
-if __name__ == "__main__":
-    print(report(parser(__doc__, simulations=240).parse_args().simulations))

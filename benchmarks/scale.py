@@ -141,9 +141,8 @@ def cluster(n: int, size: int) -> None:
 def alone(what: str, *arguments: str, seconds: float | None = None) -> list[float]:
     """What one of `make_grid`, `look` and `exchange` returns in a process of its own."""
     command = [sys.executable, __file__, "--alone", what, *arguments]
-    return json.loads(
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds).stdout
-    )
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds)
+    return json.loads(ran.stdout)
 
 
 def grid(cells: int) -> None:

@@ -1,9 +1,8 @@
 """How much a person reads first: lines, words and numbers of every glance, of reports before their folds, and of the page's first screen.
 
-    python benchmarks/words.py     README's ten lines, a demo and a study of three rounds: a minute
+    python benchmarks/words.py     README's ten lines and a study of three rounds: a minute
 
-The demo is that of `make demo` where it has been run, else a round of the digits study that the documentation keeps. The
-page is left out without Chromium. `tests/report/test_words.py` and `tests/ui/web/test_acting.py` hold :data:`BUDGETS`.
+The page is left out without Chromium. `tests/report/test_words.py` and `tests/ui/web/test_acting.py` hold :data:`BUDGETS`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,18 +126,6 @@ def glances(tree: refine.Tree, found: Any) -> dict[str, Shown]:
     return shown | ({} if review._worth is None else {"worth": review.worth()})
 
 
-def counts_of(tree: refine.Tree, found: Any, folder: Path) -> dict[str, Count]:
-    """Counts of every glance of a round, and of its reports.
-
-    Args:
-        tree: Its tree.
-        found: The round.
-        folder: Where its report goes.
-    """
-    counts = {name: counted(to_text(each.page(), COLUMNS)) for name, each in glances(tree, found).items()}
-    return {**counts, **{n: counted(unfolded(text)) for n, text in reports_of(tree, found, folder).items()}}
-
-
 def reports_of(tree: refine.Tree, found: Any, folder: Path) -> dict[str, str]:
     """The markdown of every report, by what it is called in :data:`BUDGETS`."""
     paths = {
@@ -213,34 +200,21 @@ def three_rounds(folder: Path, n: int = 60) -> refine.Tree:
     return tree
 
 
-def demo(folder: Path) -> refine.Tree:
-    """The tree of ``make demo``, or that of the digits study."""
-    stores = sorted((ROOT / "demo-output").glob("*.db"))
-    if stores:
-        return refine.Tree(store=stores[0])
-    return refine.Tree.load(ROOT / "docs" / "data" / "digits", store=folder / "digits.db")
-
-
-def studies(folder: Path) -> Iterator[tuple[str, refine.Tree]]:
-    """The studies by name."""
-    yield "README's ten lines", ten_lines(folder)
-    yield "demo", demo(folder)
-    yield "three rounds", three_rounds(folder)
-
-
 def main() -> None:
     """Prints a table."""
     os.environ["LOGNAME"] = "ada"
     print(f"{'':24}{'lines':>6}{'words':>7}{'numbers':>9}   budget")
     with tempfile.TemporaryDirectory() as scratch:
-        for name, tree in studies(Path(scratch)):
-            with tree:
+        for name, make in {"README's ten lines": ten_lines, "three rounds": three_rounds}.items():
+            with make(Path(scratch)) as tree:
                 print(name)
-                counts = counts_of(tree, tree.rounds[-1], Path(scratch) / name)
-                if seen := first_screen(tree.rounds[-1]):
-                    counts["page"] = counted(seen)
-                for what, count in counts.items():
-                    budget = BUDGETS[what]
+                found = tree.rounds[-1]
+                texts = {what: to_text(each.page(), COLUMNS) for what, each in glances(tree, found).items()}
+                reports = reports_of(tree, found, Path(scratch) / name)
+                texts |= {what: unfolded(report) for what, report in reports.items()}
+                texts |= {"page": seen} if (seen := first_screen(found)) else {}
+                for what, text in texts.items():
+                    count, budget = counted(text), BUDGETS[what]
                     over = count.words > budget.words or count.lines > budget.lines
                     most = f"{budget.lines} lines, {budget.words} words{'  OVER' if over else ''}"
                     print(f"  {what:22}{count.lines:>6}{count.words:>7}{count.numbers:>9}   {most}")

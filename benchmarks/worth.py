@@ -38,13 +38,9 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
     """What was said after every round of a search, and the true mean of what was handed over then."""
     table = synthetic(family, int(name)) if family in KINDS else grid(family, name)
     scale = table.best - table.median
-
-    def objective(params, trial):
-        return table.draw(table.cell(table.index(params)), np.random.default_rng(trial.seed))
-
     states: list[dict] = []
     with refine.Tree("bench", store="sqlite://") as tree:
-        current = tree.add_round(table.space, objective, n=N, seed=seed, name="recorded training")
+        current = tree.add_round(table.space, table.objective, n=N, seed=seed, name="recorded training")
         current.run(progress=False)
         for number in range(1, ROUNDS + 1):
             states.append({"round": number, "regret": _regret(table, tree)})
