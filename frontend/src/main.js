@@ -1,7 +1,7 @@
 // The front end has three homes: `render` is what a notebook calls, `mount` what the page in a browser does, `open` a file.
 import { Page } from "./page.js";
 import { saved } from "./saved.js";
-import { browser, notebook } from "./transport.js";
+import { browser, notebook, paired } from "./transport.js";
 
 export default {
   render({ model, el }) {
@@ -14,9 +14,9 @@ export default {
     return () => page.close();
   },
   mount(el) {
-    return new Page(el, browser());
+    return new Page(el, paired(browser()));
   },
   async open(el, packed) {
-    return new Page(el, await saved(packed));
+    return new Page(el, paired(await saved(packed)));
   },
 };

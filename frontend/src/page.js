@@ -10,7 +10,9 @@ import { columnsOf } from "./places.js";
 import { Plan } from "./plan.js";
 import { RiskSlider } from "./risk.js";
 import { Runner } from "./runner.js";
+import { Studies } from "./studies.js";
 import { drawSuggestions, takeOver } from "./suggestions.js";
+import { idOf } from "./transport.js";
 import { drawTree } from "./tree.js";
 import { TrialList } from "./trials.js";
 import { Views } from "./views.js";
@@ -36,6 +38,7 @@ export class Page {
     this.hover = new Hover(this);
     this.list = new TrialList(this);
     this.views = new Views(this);
+    this.studies = new Studies(this);
     this.build(element);
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.main);
@@ -137,7 +140,7 @@ export class Page {
     this.main = h(
       "main",
       { class: "refine-main" },
-      ...[this.header, this.suggested, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.grid, this.front.element, this.others, this.fixed],
+      ...[this.header, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.grid, this.front.element, this.others, this.fixed],
       ...[this.checked, this.coupled, this.sure, this.key, this.views.element, this.list.element, this.bar],
     );
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
@@ -184,8 +187,19 @@ export class Page {
   async drawTree(shown) {
     const tree = await this.send({ type: "tree" });
     if (tree === null) return;
+    const trees = tree.other ? [tree, tree.other] : [tree];
+    const alike = trees.length > 1 && tree.name === tree.other.name;
+    for (const each of trees) each.title = alike ? `${each.name} (${each.store})` : each.name;
     this.tree = tree;
-    drawTree(this.side, tree, shown ?? this.round?.id, (id) => this.choose(id));
+    drawTree(this.side, trees, shown ?? this.round?.id, (id) => this.choose(id));
+    if (this.round) this.drawTitle();
+    this.studies.show();
+  }
+
+  // The tree of the round that is shown.
+  get own() {
+    const { tree } = this;
+    return tree?.other && this.round && idOf(this.round.id) !== this.round.id ? tree.other : tree;
   }
 
   async choose(id) {
@@ -205,7 +219,7 @@ export class Page {
   async open(id, begun, followed = false) {
     this.turn += 1;
     const { turn } = this;
-    const waiting = followed ? null : setTimeout(() => this.say(`Analysing round ${id} …`), LONG);
+    const waiting = followed ? null : setTimeout(() => this.say(`Analysing round ${idOf(id)} …`), LONG);
     const round = await this.send({ type: "round", round: id, risk: this.slider.risk });
     clearTimeout(waiting);
     if (round === null || turn !== this.turn) return;
@@ -238,6 +252,7 @@ export class Page {
     this.plan.show(was.plan);
     this.runner.show(round);
     this.front.show(round);
+    this.studies.show();
     this.choices = new Choices(panels, was.edits, was.rejected, was.history);
     this.panels = panels.map((panel) => new Panel(panel, this));
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
@@ -395,6 +410,7 @@ export class Page {
 
   // Takes in a pulse; whether there is news of trials or rounds.
   hear({ job, progress, versions }) {
+    this.versions = versions;
     this.runner.hear(job);
     const seen = JSON.stringify([progress, versions, job?.running]);
     const news = seen !== this.seen;
@@ -418,7 +434,7 @@ export class Page {
   gone() {
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
-    this.say(`Round ${this.round?.id ?? ""} is no longer in the store. Choose another one at the side.`, "bad");
+    this.say(`Round ${idOf(this.round?.id ?? "")} is no longer in the store. Choose another one at the side.`, "bad");
     this.drawTree();
   }
 
@@ -524,7 +540,7 @@ export class Page {
     this.declineButton.disabled = true;
     await this.asked; // what is decided is what the header says
     if (this.round !== round) {
-      this.say(`Nothing is decided: round ${round.id} was left, or drawn anew, before its numbers were there.`, "bad");
+      this.say(`Nothing is decided: round ${idOf(round.id)} was left, or drawn anew, before its numbers were there.`, "bad");
       this.ask();
       return;
     }
@@ -561,9 +577,13 @@ export class Page {
 
   // Drawing.
 
+  drawTitle() {
+    this.title.textContent = `Round ${idOf(this.round.id)}${this.tree?.other ? ` of ${this.own.title}` : ""}`;
+  }
+
   drawHead() {
     const { round } = this;
-    this.title.textContent = `Round ${round.id}`;
+    this.drawTitle();
     this.about.textContent = round.about;
     this.warn("");
     replace(this.fresh);
@@ -592,5 +612,6 @@ export class Page {
       else panel.layout();
     }
     this.views.paint();
+    this.studies.paint();
   }
 }

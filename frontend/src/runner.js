@@ -1,6 +1,7 @@
 // @ts-check
 // Runs the round that is shown, or its best again, in the background of the page's server: progress, pause, log.
 import { h, once } from "./dom.js";
+import { idOf } from "./transport.js";
 
 /** @typedef {{round: string, running: boolean, pausing: boolean, text: string, log: string}} Job */
 /** @typedef {{able: boolean, why: string, objective: string, command: string, left: number}} Runnable */
@@ -106,7 +107,7 @@ export class Runner {
   get barred() {
     if (!this.runnable?.able) return this.runnable?.why ?? "";
     if (this.asking) return "It is being started";
-    return this.runs ? `Round ${this.job?.round} is running` : "";
+    return this.runs ? `Round ${idOf(this.job?.round ?? "")} is running` : "";
   }
 
   update() {
@@ -123,7 +124,7 @@ export class Runner {
       this.button.title = `Calls ${runnable.objective} in the background, as: ${runnable.command}`;
     }
     const last = job === null || job.running ? "" : (job.log.split("\n").at(-1) ?? "");
-    this.text.textContent = job === null ? "" : `Round ${job.round}: ${[job.text, last].filter(Boolean).join("; ")}`;
+    this.text.textContent = job === null ? "" : `Round ${idOf(job.round)}: ${[job.text, last].filter(Boolean).join("; ")}`;
     this.why.hidden = runnable === null || runnable.able || !(this.needed || runnable.left);
     this.because.textContent = runnable?.why ?? "";
     this.command.textContent = runnable?.command ?? "";

@@ -15,7 +15,7 @@ const TYPED = {
 };
 
 /**
- * @param {string} packed base64 of the answers by {@link keyOf}, as JSON in gzip
+ * @param {string} packed base64 of the answers of each study by {@link keyOf}, as JSON in gzip
  * @returns {Promise<import("./transport.js").Transport>}
  */
 export async function saved(packed) {
@@ -23,11 +23,12 @@ export async function saved(packed) {
   return answering(await new Response(stream).json());
 }
 
-/** @param {Record<string, any>} answers @returns {import("./transport.js").Transport} */
-export function answering(answers) {
+/** @param {Record<string, any>[]} studies the answers of each @returns {import("./transport.js").Transport} */
+export function answering(studies) {
   return {
     home: "saved",
     async ask(/** @type {any} */ message) {
+      const answers = studies[message.study ? 1 : 0];
       if (message.type === "part") return part(answers[`list ${message.round}`], answers[`rows ${message.round}`], message);
       const found = answers[keyOf(message)];
       if (found === undefined) return { error: `This page is a copy, in which that is not. In Python: tree["${message.round}"]${TYPED[message.type]?.(message) ?? ""}` };

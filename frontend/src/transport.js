@@ -6,6 +6,59 @@
  * @typedef {{home: string, ask: (message: Message) => Promise<any>, close: () => void}} Transport
  */
 
+// On a page of two studies the ids of the second one's rounds begin so; no id of a store does.
+const OTHER = "other:";
+
+/** @param {string} id */
+export const idOf = (id) => (id.startsWith(OTHER) ? id.slice(OTHER.length) : id);
+
+/**
+ * The same with both studies of a page behind it: messages about the second one's rounds go to that study, and what there is, is asked of both.
+ * @param {Transport} transport @returns {Transport}
+ */
+export function paired(transport) {
+  let several = false;
+  let runs = false; // whether what runs, or ran last, is of the second study
+  const one = async (message, other) => {
+    const answer = await transport.ask(other ? { ...message, study: "other" } : message);
+    return other && answer && !answer.error ? marked(answer) : answer;
+  };
+  return {
+    ...transport,
+    async ask(message) {
+      if (several && ["pulse", "tree"].includes(message.type)) {
+        const [first, second] = await Promise.all([one(message, false), one(message, true)]);
+        if (first.error || second.error) return first.error ? first : second;
+        if (message.type === "tree") return { ...first, other: second };
+        runs = Boolean(second.job?.running || (second.job && !first.job?.running && runs));
+        const both = (name) => ({ ...first[name], ...second[name] });
+        return { progress: both("progress"), versions: both("versions"), marks: both("marks"), job: (runs ? second : first).job };
+      }
+      if (message.round === undefined) {
+        const answer = await one(message, message.type === "pause" && runs);
+        if (message.type === "start") several = answer.studies > 1;
+        return answer;
+      }
+      const other = message.round.startsWith(OTHER);
+      const answer = await one({ ...message, round: idOf(message.round), ...(message.other === undefined ? {} : { other: idOf(message.other) }) }, other);
+      if (message.type === "run" && !answer.error) runs = other;
+      return answer;
+    },
+  };
+}
+
+const mark = (/** @type {string | null} */ id) => (id ? OTHER + id : id);
+
+// An answer of the second study, with its ids as the page has them.
+function marked(answer) {
+  const keys = (of) => Object.fromEntries(Object.entries(of).map(([id, value]) => [mark(id), value]));
+  for (const name of ["id", "parent", "child", "winner"]) if (name in answer) answer[name] = mark(answer[name]);
+  for (const name of ["progress", "versions", "marks"]) if (answer.versions && name in answer) answer[name] = keys(answer[name]);
+  if (answer.job) answer.job = { ...answer.job, round: mark(answer.job.round) };
+  if (answer.rounds) answer.rounds = answer.rounds.map((round) => ({ ...round, id: mark(round.id), parent: mark(round.parent) }));
+  return answer;
+}
+
 /** @returns {Transport} */
 export function browser() {
   return {

@@ -1,7 +1,12 @@
-// The tree at the side: rounds as a nested list, each a button.
+// The trees at the side: rounds as a nested list, each a button.
 import { h, replace } from "./dom.js";
+import { idOf } from "./transport.js";
 
-export function drawTree(element, tree, shown, choose) {
+export function drawTree(element, trees, shown, choose) {
+  replace(element, trees.flatMap((tree) => treeOf(tree, shown, choose)));
+}
+
+function treeOf(tree, shown, choose) {
   const below = new Map();
   for (const round of tree.rounds) {
     const siblings = below.get(round.parent) ?? [];
@@ -24,7 +29,7 @@ export function drawTree(element, tree, shown, choose) {
       h(
         "span",
         { class: "refine-node" },
-        h("code", {}, round.id),
+        h("code", {}, idOf(round.id)),
         round.id === tree.winner ? h("span", { class: "refine-star", title: "has the best observed trial", "aria-label": "has the best observed trial" }, "★") : null,
         round.tags.map((tag) => h("span", { class: "refine-badge scientific" }, tag)),
       ),
@@ -32,5 +37,5 @@ export function drawTree(element, tree, shown, choose) {
       round.note ? h("span", { class: "refine-note" }, round.note) : null,
     );
   };
-  replace(element, h("h2", {}, tree.name), grow(null));
+  return [h("h2", {}, tree.title), grow(null)];
 }

@@ -3,6 +3,13 @@
 import { fold, h, replace } from "./dom.js";
 import { showFigure } from "./figures.js";
 import { sameTrials } from "./hover.js";
+import { idOf } from "./transport.js";
+
+/** What differs between two rounds: a table, and what is said of it. */
+export function differenceTable({ head, rows, texts }) {
+  const table = h("table", { class: "refine-table" }, h("thead", {}, h("tr", {}, head.map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, rows.map(([first, ...rest]) => h("tr", {}, h("th", { scope: "row" }, first), rest.map((text) => h("td", {}, text))))));
+  return [h("div", { class: "refine-wide" }, table), ...texts.map((text) => h("p", {}, text))];
+}
 
 export class Views {
   /** @param {import("./page.js").Page} page */
@@ -28,7 +35,7 @@ export class Views {
   show(round) {
     const same = round.id === this.round?.id && round.version === this.round.version && (round.review === null) === (this.round.review === null);
     this.round = round;
-    const alone = round.parent === null && (this.page.tree?.rounds.length ?? 1) < 2;
+    const alone = round.parent === null && (this.page.own?.rounds.length ?? 1) < 2;
     const fits = (/** @type {{analysed?: boolean, several?: boolean}} */ { analysed, several }) => !(analysed && round.review === null) && !(several && alone);
     this.views.forEach((view, i) => {
       this.tabs[i].hidden = !fits(view);
@@ -105,13 +112,13 @@ export class Views {
 
   drawBeside(place) {
     const { round } = this;
-    const others = (this.page.tree?.rounds ?? []).filter(({ id }) => id !== round.id);
+    const others = (this.page.own?.rounds ?? []).filter(({ id }) => id !== round.id);
     const first = round.parent ?? others.at(-1)?.id;
     const shown = h("div", {});
     const choice = h(
       "select",
       { "aria-label": "the other round", onchange: () => this.drawDifference(shown, choice.value) },
-      others.map(({ id, note }) => h("option", { value: id, selected: id === first }, id === round.parent ? `${id}, its parent` : note ? `${id}, ${note.slice(0, 60)}` : id)),
+      others.map(({ id, note }) => h("option", { value: id, selected: id === first }, [idOf(id), id === round.parent ? "its parent" : note.slice(0, 60)].filter(Boolean).join(", "))),
     );
     replace(place, h("p", {}, choice), shown);
     this.drawDifference(shown, first);
@@ -126,18 +133,8 @@ export class Views {
       delete place.parentElement?.dataset.drawn;
       return;
     }
-    const { head, rows } = found;
     const picture = h("div", {});
-    replace(
-      place,
-      h(
-        "div",
-        { class: "refine-wide" },
-        h("table", { class: "refine-table" }, h("thead", {}, h("tr", {}, head.map((title) => h("th", { scope: "col" }, title)))), h("tbody", {}, rows.map(([first, ...rest]) => h("tr", {}, h("th", { scope: "row" }, first), rest.map((text) => h("td", {}, text)))))),
-      ),
-      found.texts.map((text) => h("p", {}, text)),
-      picture,
-    );
+    replace(place, differenceTable(found), picture);
     if (round.review !== null && other === round.parent) showFigure(this.page, picture, { name: "edf" });
   }
 }

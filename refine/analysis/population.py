@@ -16,7 +16,6 @@ from refine.utils.action import Action
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_COMPARED = 2  # fewest finished space-filling trials of a round that is compared
 _SHAPES = 0.05  # two-sided p of the largest distance below which distributions are said to differ in shape
 
 

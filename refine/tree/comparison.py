@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.analysis.population import LEAST_COMPARED, RoundComparison, compare_rounds, space_filling_values
-from refine.errors import AnalysisError
+from refine.analysis.population import RoundComparison, compare_rounds
+from refine.errors import AnalysisError, NotFoundError, ReviewError
 from refine.proposal.posterior import surrogate_of
 from refine.space.belief import Belief, Near, belief_of
 from refine.space.categorical import Categorical
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space, SpaceDiff
 from refine.store.engine import check_folder
+from refine.tree.context import judged
 from refine.tree.lineage import analyze
 from refine.tree.record import RoundRecord
 from refine.tree.round import Round
@@ -27,6 +28,7 @@ from refine.tree.rounds import TreeRecord
 from refine.trials.frame import barred_rows
 from refine.utils.action import Action
 from refine.utils.display import Shown
+from refine.utils.format import join
 from refine.utils.plain import plain
 from refine.utils.provided import provided
 
@@ -123,15 +125,39 @@ def difference(first: Round, second: Round) -> Comparison:
     )
 
 
+def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
+    """Raises NotFoundError where a tree has no round to show, ReviewError where two are one study, judged unlike, or without a common parameter."""
+    for study in (one, other):
+        if study is not None and not len(study):
+            raise NotFoundError(
+                f"tree {study.name!r} has no round to show; add one", Action("tree.add_round", ...)
+            )
+    if other is None:
+        return
+    a, b = (f"tree {study.name!r} of {study.store}" for study in (one, other))
+    here, there = one._context.store, other._context.store
+    same = here is there or (here.engine.url == there.engine.url and not here.in_memory)
+    if same and one.name == other.name:
+        raise ReviewError(f"beside a study stands another one, got {a} twice; name another store or tree")
+    first, second = one.rounds[0].node, other.rounds[0].node
+    if first.judged_by != second.judged_by:
+        raise ReviewError(
+            f"studies beside each other must be judged by one metric in one direction, got {judged(first)} in {a} and {judged(second)} in {b}; "
+            "open a page for each"
+        )
+    names = [sorted({name for each in study.rounds for name in each.space}) for study in (one, other)]
+    if set(names[0]).isdisjoint(names[1]):
+        raise ReviewError(
+            f"studies beside each other must have a parameter in common, got {join(names[0])} in {a} and {join(names[1])} in {b}; open a page for each"
+        )
+
+
 def _populations(first: Round, second: Round) -> RoundComparison | None:
     if first._judged_by != second._judged_by:
         return None
-    tables = population(first), population(second)
-    if min(len(space_filling_values(t)) for t in tables) < LEAST_COMPARED:
-        return None
     try:
-        return compare_rounds(*tables, first.direction)
-    except AnalysisError:  # trials were stopped for being behind
+        return compare_rounds(population(first), population(second), first.direction)
+    except AnalysisError:  # trials were stopped for being behind, or too few have finished
         return None
 
 
@@ -202,30 +228,23 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
 
 def _suggested(parameter: Parameter, drawn: list[npt.NDArray[Any]]) -> Near | dict[str, float] | None:
     """What the draws of several studies say of one parameter; ``None`` where they know none of its values."""
+    import pandas as pd
+
     if isinstance(parameter, Categorical) and not parameter.numeric:
-        shares = np.zeros(parameter.size)
-        for values in drawn:
-            at = parameter.positions(values)
-            known = at[at >= 0]
-            if len(known):
-                shares += np.bincount(known, minlength=parameter.size) / len(known)
-        if not shares.sum():
+        known = [at[at >= 0] for at in map(parameter.positions, drawn)]
+        counted = [np.bincount(at, minlength=parameter.size) / len(at) for at in known if len(at)]
+        if not counted:
             return None
-        shares = (1 - NEW) * shares / shares.sum() + NEW / parameter.size
+        shares = (1 - NEW) * np.mean(counted, axis=0) + NEW / parameter.size
         rounded = [float(s) for s in np.round(shares[:-1], 3)]  # the last choice has what is left
         return dict(zip(parameter.labels[:-1], rounded, strict=True))
     log = isinstance(parameter, Range) and parameter.log
     low, high = float(min(parameter.grid)), float(max(parameter.grid))
     scaled = np.log if log else np.asarray
-    quantiles = []  # of every study as many, so that they count equally
-    for values in drawn:
-        try:
-            numbers = np.asarray(values, dtype=float)
-        except ValueError:
-            continue
-        numbers = numbers[numbers > 0] if log else numbers
-        if len(numbers):
-            quantiles.append(np.quantile(scaled(np.clip(numbers, low, high)), np.linspace(0.01, 0.99, 50)))
+    numbers = [np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float) for values in drawn]
+    known = [np.clip(n[n > (0 if log else -np.inf)], low, high) for n in numbers]
+    # Of every study as many, so that they count equally.
+    quantiles = [np.quantile(scaled(n), np.linspace(0.01, 0.99, 50)) for n in known if len(n)]
     if not quantiles:
         return None
     width = math.hypot(float(np.std(quantiles)), OTHER * float(np.ptp(scaled([low, high]))))

@@ -100,7 +100,7 @@ class Context(NamedTuple):
         if known is None or known.node.judged_by == node.judged_by or not self.reader.decisions(known.pk):
             return
         raise ReviewError(
-            f"round {node.id}: was decided upon by {_judged(known.node)}, got {_judged(node)}; a decision is not judged anew. "
+            f"round {node.id}: was decided upon by {judged(known.node)}, got {judged(node)}; a decision is not judged anew. "
             f"Another look at its trials is tree[{node.id!r}].analyze(metric, direction); for another root give another seed"
         )
 
@@ -159,7 +159,7 @@ class Context(NamedTuple):
             self.scores[score.name] = given
 
 
-def _judged(node: Node) -> str:
+def judged(node: Node) -> str:
     """What a node's trials are judged by."""
     goals = join(
         [f"{metric} ({direction})" for metric, direction in ((node.metric, node.direction), *node.goals)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -133,29 +133,37 @@ def mark_trials(
     return len(marks)
 
 
+class Noted(NamedTuple):
+    """What people noted about a trial."""
+
+    starred: bool = False
+    note: str = ""
+    excluded: str | None = None  # why no analysis uses it; ``None`` where they do
+    author: str = ""  # who said the last of it
+    time: float = 0.0  # and when, in seconds since 1970
+
+
+def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[Any]]) -> dict[int, Noted]:
+    """Number of a planned trial -> what holds now of what was noted about it; marks come oldest first, and trials are told by key and attempt."""
+    number = {which: i for i, which in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
+    known: dict[int, Noted] = {}
+    for mark in (m for m in marks if (m.key, m.attempt) in number):
+        said: dict[str, Any] = {"note": mark.note or ""}
+        if mark.excluded is not None:
+            said = {"excluded": mark.note if mark.excluded else None}
+        elif mark.starred is not None:
+            said = {"starred": mark.starred}
+        at = number[mark.key, mark.attempt]
+        known[at] = known.get(at, Noted())._replace(**said, author=mark.author, time=mark.created)
+    return {i: n for i, n in sorted(known.items()) if n.starred or n.note or n.excluded is not None}
+
+
 def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
     """What holds now of a round's planned trials: see :attr:`refine.Round.marks`."""
     import pandas as pd
 
-    columns = records.columns
-    number = {which: i for i, which in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
-    known: dict[int, dict[str, Any]] = {}
-    for mark in marks:  # oldest first
-        at = number.get((mark.key, mark.attempt))
-        if at is None:
-            continue
-        row = known.setdefault(at, {"starred": False, "note": "", "excluded": None})
-        if mark.excluded is not None:
-            row["excluded"] = mark.note if mark.excluded else None
-        elif mark.starred is not None:
-            row["starred"] = mark.starred
-        else:
-            row["note"] = mark.note or ""
-        row |= {"author": mark.author, "time": mark.created}
-    rows = {i: r for i, r in sorted(known.items()) if r["starred"] or r["note"] or r["excluded"] is not None}
-    frame = pd.DataFrame(
-        list(rows.values()), index=list(rows), columns=["starred", "note", "excluded", "author", "time"]
-    )
+    known = noted(marks, records.columns)
+    frame = pd.DataFrame(list(known.values()), index=list(known), columns=list(Noted._fields))
     return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
 
 

@@ -13,7 +13,7 @@ from refine.store.engine import check_folder
 from refine.store.store import Store, only_tree
 from refine.tree import marks
 from refine.tree.adding import add_round
-from refine.tree.comparison import diff
+from refine.tree.comparison import check_studies, diff
 from refine.tree.context import Context
 from refine.tree.exchange.folder import export, loaded, merge
 from refine.tree.exchange.imports import add_frame, add_search, add_study, add_talos
@@ -223,7 +223,7 @@ class Tree(TreeRecord):
         written: Path = provided("tree.report")(self, where, chosen, html)
         return written
 
-    def export_page(self, file: str | Path, *, risk: float = 0.05) -> Path:
+    def export_page(self, file: str | Path, *, risk: float = 0.05, beside: Tree | None = None) -> Path:
         """Writes the review page of all rounds as one HTML file, which opens without a server or a network.
 
         Nothing can be changed in it: what somebody edits is shown as the Python to type. It holds every trial, note and name that
@@ -232,24 +232,23 @@ class Tree(TreeRecord):
         Args:
             file: The file, such as ``"study.html"``; its folder exists.
             risk: Accepted risk of the proposals that are shown first.
+            beside: Another study, which the page shows beside this one.
 
         Returns:
             The file.
 
         Raises:
             AnalysisError: ``risk`` out of range.
-            NotFoundError: The tree has no round yet.
+            NotFoundError: A tree has no round yet.
+            ReviewError: ``beside`` is this study, is judged by another metric or direction, or shares no parameter with it.
             StoreError: The file can't be written.
 
         Examples:
             >>> tree.export_page("study.html").stat().st_size < 500_000
             True
         """
-        if not len(self):
-            raise NotFoundError(
-                f"tree {self.name!r} has no round to show; add one", Action("tree.add_round", ...)
-            )
-        return write_whole(Path(file), [provided("tree.page")(self, risk)])
+        check_studies(self, beside)
+        return write_whole(Path(file), [provided("tree.page")(self, risk, beside)])
 
     def _data(self) -> dict[str, Any]:
         here = self._at_once()

@@ -239,9 +239,7 @@ class _Walk:
 
     def changed(self, review: Review) -> Review:
         """Questions every proposed change."""
-        for change in review.proposal.changes:
-            if change.kind == "keep":
-                continue
+        for change in [c for c in review.proposal.changes if c.kind != "keep"]:
             self.say(f"\n{line(change.name)}: {line(why(change))}")
             becomes = (
                 f"{change.name}: {bounds_text(change.old)} becomes {bounds_text(change.new)} ({change.kind})"

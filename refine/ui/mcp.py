@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from refine._version import VERSION
 from refine.errors import RefineError, ReviewError, shown
 from refine.ui.assistant import Answer, Assistant, in_tools
-from refine.ui.web.server import HOST, LARGEST, listening
+from refine.ui.web.server import HOST, LARGEST, listening, quiet
 from refine.utils.extras import load
 from refine.utils.format import join
 
@@ -151,7 +151,4 @@ class HttpServer:
 
     def run(self) -> None:
         """Serves until Ctrl-C."""
-        import uvicorn
-
-        options: dict[str, Any] = {"log_level": "error", "access_log": False, "server_header": False}
-        uvicorn.Server(uvicorn.Config(self._app, **options)).run(sockets=[self._socket])
+        quiet(self._app, lifespan="on").run(sockets=[self._socket])

@@ -117,16 +117,11 @@ _NO_POPULATIONS = (
 @page_for(Comparison)
 def comparison_page(comparison: Comparison) -> Page:
     """The best of both, what differs and whether the population improved; folded, everything side by side."""
-    metric, populations, best = (
-        comparison.rounds[0].metric,
-        comparison.populations,
-        [score(v) for v in comparison.best],
-    )
-    space, population = "Both search the same space.", _NO_POPULATIONS
-    if comparison.space:
-        space = f"{difference_line(comparison.space)}: keeps {percent(comparison.volume_kept)}."
-    if populations is not None:
-        population = f"{population_verdict(populations)}."
+    metric, populations = comparison.rounds[0].metric, comparison.populations
+    best = [score(v) for v in comparison.best]
+    changes = f"{difference_line(comparison.space)}: keeps {percent(comparison.volume_kept)}."
+    space = changes if comparison.space else "Both search the same space."
+    population = _NO_POPULATIONS if populations is None else f"{population_verdict(populations)}."
     facts = [("Best", f"{metric} {best[0]}, then {best[1]}."), ("Space", space)]
     if comparison.other:
         facts.append(
@@ -169,11 +164,15 @@ def population_sentence(
     comparison: RoundComparison, child: str = "this round", parent: str = "its parent's"
 ) -> str:
     """The probability with its interval, the distance with its p-value, and what follows, of rounds under these names."""
+    return f"{beats_sentence(comparison, child, parent)} {population_verdict(comparison)}."
+
+
+def beats_sentence(comparison: RoundComparison, child: str, parent: str) -> str:
+    """The probability with its interval, and the distance with its p-value: of any two that are judged alike."""
     c = comparison.comparison
     return (
         f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval {c.low:.2f} to "
-        f"{c.high:.2f}); the distributions differ by at most {c.ks:.2f} (Kolmogorov-Smirnov, p {p_value(c.ks_p)}). "
-        f"{population_verdict(comparison)}."
+        f"{c.high:.2f}); the distributions differ by at most {c.ks:.2f} (Kolmogorov-Smirnov, p {p_value(c.ks_p)})."
     )
 
 

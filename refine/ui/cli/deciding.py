@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import threading
 import webbrowser
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,8 +17,10 @@ from refine.errors import ReviewError, shown
 from refine.ui.cli.shared import (
     DECIDE,
     NO,
+    ROUND_HELP,
     AtRound,
     AuthorOption,
+    Beside,
     Called,
     Drawn,
     EpsilonOption,
@@ -289,7 +293,12 @@ _TO = """<!doctype html>
 
 @command(DECIDE)
 def review(
-    at: AtRound,
+    at: InTree,
+    which: Annotated[
+        str, Argument(metavar="ROUND", help=f"{ROUND_HELP} OTHER may stand in its place.")
+    ] = "last",
+    *,
+    beside: Beside,
     called: Called,
     port: Annotated[int, Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 0,
     open_: Annotated[bool, Option("--open/--no-open", help="Whether to open a browser.")] = True,
@@ -302,30 +311,40 @@ def review(
         Option(help="Header in which that proxy names who is signed in: the author of what they do."),
     ] = None,
 ) -> None:
-    """Open the review page: densities, bounds to drag, a preview of the decision, and a button that runs a round. Ctrl-C ends it."""
+    """Open the review page: densities, bounds to drag, a preview of the decision, and a button that runs a round. Ctrl-C ends it.
+
+    With OTHER two studies are on one page: what each has found and keeps, where they agree, and the trials of both.
+    """
     from refine.run.workers.temp_folder import own_folder
     from refine.ui.web.background import Background
     from refine.ui.web.server import Server, proxy_of
     from refine.ui.web.session import Session
 
     proxy = proxy_of(behind, author_header)
-    with at.round() as found, own_folder() as folder:
-        background = Background(called.objective, called.command)
-        session = Session(found, risk, background=background)
-        server = Server(session, port, proxy)
-        # The analysis is made while the browser starts.
-        asked = {"type": "round", "round": found.id}
-        threading.Thread(target=session.handle, args=(asked,), daemon=True).start()
+    if beside.other is None and ("://" in which or Path(which).is_file()):
+        which, beside = "last", replace(beside, other=which)
+    with ExitStack() as stack:
+        folder, tree = stack.enter_context(own_folder()), stack.enter_context(at.tree())
+        found, second = chosen(tree[which]), stack.enter_context(beside.opened(tree, at.store))
+
+        def session_of(shown: Round, other: Session | None = None) -> Session:
+            background = stack.enter_context(closing(Background(called.objective, called.command)))
+            session = Session(shown, risk, background=background, other=other)
+            # The analysis is made while the browser starts.
+            threading.Thread(
+                target=session.handle, args=({"type": "round", "round": shown.id},), daemon=True
+            ).start()
+            return session
+
+        other = None if second is None else session_of(second["last"])
+        server = Server(session_of(found, other), port, proxy)
         say(f"{server.url}\nCtrl-C ends it")
         if open_:
             # The arguments of a browser's process are everybody's to read, and the address is the key.
             page = folder / "review.html"
             page.write_text(_TO.format(url=server.url), encoding="utf-8")
             threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
-        try:
-            server.run()
-        finally:
-            background.close()
+        server.run()
 
 
 @command(DECIDE)

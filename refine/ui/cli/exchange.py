@@ -13,6 +13,7 @@ from typer import Argument, Option
 from refine.errors import AnalysisError, StoreError
 from refine.ui.cli.shared import (
     BRING,
+    Beside,
     InTree,
     NoteOption,
     Output,
@@ -29,6 +30,7 @@ from refine.utils.action import Action
 @command(BRING)
 def export(
     at: InTree,
+    beside: Beside,
     out: Output,
     folder: Annotated[
         Path | None, Option("--out", "-o", help="Folder for the bundle; default export.")
@@ -49,8 +51,14 @@ def export(
     """Write every round as plain text for git: node.json, trials.csv and its report."""
     if page and (folder or not reports):
         raise StoreError("--page writes one file, and no bundle; leave --out and --no-reports out")
-    with at.tree() as found:
-        out.path(found.export_page(page) if page else found.export(folder or "export", reports=reports))
+    if not page and (beside.other or beside.other_tree):
+        raise StoreError("OTHER and --other-tree are for --page; a bundle is of one tree")
+    with at.tree() as found, beside.opened(found, at.store) as other:
+        out.path(
+            found.export_page(page, beside=other)
+            if page
+            else found.export(folder or "export", reports=reports)
+        )
 
 
 class Origin(StrEnum):

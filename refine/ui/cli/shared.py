@@ -191,6 +191,32 @@ class InTree:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A second store, or another tree of the first one."""
+
+    other: Annotated[
+        str | None, Argument(metavar="OTHER", help="Store of a second study, shown on the same page.")
+    ] = None
+    other_tree: Annotated[str | None, Option(help="Name of its tree, where there are several.")] = None
+
+    @contextmanager
+    def opened(self, tree: refine.Tree, store: str) -> Iterator[refine.Tree | None]:
+        """The second study, while it is open; ``None`` where none is asked for.
+
+        Raises:
+            ReviewError: The two can't be shown beside each other.
+        """
+        from refine.tree.comparison import check_studies
+
+        if self.other is None and self.other_tree is None:
+            yield None
+            return
+        with opened(self.other or store, self.other_tree, "--other-tree") as other:
+            check_studies(tree, other)
+            yield other
+
+
+@dataclass(frozen=True, kw_only=True)
 class AtRound(InTree):
     """A round of a tree."""
 

@@ -32,10 +32,7 @@ from refine.utils.objects import is_installed
 if TYPE_CHECKING:
     from refine.tree.round import Round
 
-# So much of what a round prints is kept.
-_LINES = 200
-
-_SHOWN = 40
+_LINES = 40  # so much of what a round prints is shown
 _HOME = str(Path(__file__).parents[3])
 
 
@@ -59,21 +56,17 @@ class Background:
 
     def runnable(self, found: Round) -> dict[str, Any]:
         """Whether a round can be run from here; nothing is imported to tell."""
+        from refine.ui.cli.shared import run_typed
+
         why = self._why_not(found)
         called = self.objective or self.command or found.node.objective
         return {
             "able": not why,
             "why": why,
             "objective": "" if why else called,
-            "command": self.typed(found),
+            "command": run_typed(found.context.store.typed, found),
             "left": _left(found),
         }
-
-    def typed(self, found: Round) -> str:
-        """The command that runs a round."""
-        from refine.ui.cli.shared import run_typed
-
-        return run_typed(found.context.store.typed, found)
 
     def _why_not(self, found: Round) -> str:
         name = found.node.objective
@@ -184,7 +177,7 @@ class Background:
             "running": code is None,
             "pausing": code is None and self._asked > 0,
             "text": text,
-            "log": "\n".join(list(self._lines)[-_SHOWN:]),
+            "log": "\n".join(self._lines),
         }
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ from refine.report.pages.preview import leaves_text, preview_page, risks_text, t
 from refine.report.pages.proposal import branch_text, claim_sentence, kept_text, next_text, why, why_heading
 from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.report.pages.review import safe_cell, suggestion_text
-from refine.report.pages.space import comparison_page
+from refine.report.pages.space import beats_sentence, comparison_page
 from refine.report.plots import Plots
 from refine.space.edits import bounds_text
 from refine.space.encoding import label, round_significant
@@ -46,6 +46,7 @@ from refine.trials.goal import sign_of
 from refine.utils.action import Action
 from refine.utils.display import Cell
 from refine.utils.format import duration, join, number, plural, score
+from refine.utils.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,11 +75,6 @@ _NAMED = 4  # changed parameters that a sentence names
 _ORDER = ("fail", "warn", "unknown", "pass")
 
 
-def known(value: float) -> float | None:
-    """A number as JSON has it: ``None`` where it is not known."""
-    return float(value) if math.isfinite(value) else None
-
-
 def review_content(review: Review[Round]) -> dict[str, Any]:
     """A round under review, without edits: a panel per parameter, the proposal and those of other risks, the checks."""
     checks, options = review.checks(), review.options()
@@ -103,8 +99,8 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
             ]
         ),
         "risk": proposal.risk,
-        "epsilon": known(claim.epsilon),
-        "epsilon_given": known(claim.epsilon) if claim.epsilon_source == "given" else None,
+        "epsilon": plain(claim.epsilon),
+        "epsilon_given": plain(claim.epsilon) if claim.epsilon_source == "given" else None,
         "epsilon_text": score(claim.epsilon),
         "options": [option_content(option) for option in options.rows],
         "option": options.rows.index(options.now),
@@ -602,8 +598,10 @@ def picture(found: Round, analysis: Analysis | None, message: Mapping[str, Any])
         }
 
 
-def beside_content(found: Round, other: Round | None) -> dict[str, Any]:
+def beside_content(found: Round, other: Round | None, across: bool = False) -> dict[str, Any]:
     """What differs between a round and another one, or the one that it came from, as a table of texts and sentences.
+
+    Where it is ``across``, the two are of different studies: neither came from the other.
 
     Raises:
         ReviewError: It came from none.
@@ -613,8 +611,13 @@ def beside_content(found: Round, other: Round | None) -> dict[str, Any]:
         raise ReviewError(
             f"round {found.id} is a first round: there is none that it came from; say another one"
         )
-    page = comparison_page(difference(other, found)).to_dict()
+    compared = difference(found, other) if across else difference(other, found)
+    page = comparison_page(compared).to_dict()
     table, *more = (fold["blocks"][0] for fold in page["folds"])
     rows = [[c if isinstance(c, str) else c["text"] for c in row] for row in table["rows"]]
     said = [f"{word}: {text}" for word, text in page["blocks"][0]["facts"]]
-    return {"head": table["head"], "rows": rows, "texts": [*said, *(block["text"] for block in more)]}
+    said += [block["text"] for block in more]
+    if across:
+        known = filter(None, [compared.populations])
+        said = [beats_sentence(each, "the second study", "the first") for each in known]
+    return {"head": table["head"], "rows": rows, "texts": said}

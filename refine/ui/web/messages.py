@@ -40,7 +40,7 @@ _CHOSEN: Fields = {
     "pruner?": bool,
     **_BUDGET,
 }
-# Everything that the page may ask, by type.
+# Everything that the page may ask, by type; with `study` about the other study of a page of two.
 MESSAGES: dict[str, Fields] = {
     "start": {},  # what the page begins with
     "pulse": {},  # how far every round is
@@ -68,7 +68,8 @@ MESSAGES: dict[str, Fields] = {
         "do": Literal["star", "unstar", "note", "exclude", "include"],
         "text?": str,
     },
-    "beside": {**_ROUND, "other?": str},  # what differs from another round, or from where it came from
+    # What differs from another round, of the other study where it is across, or from where it came from.
+    "beside": {**_ROUND, "other?": str, "across?": bool},
     "run": {  # runs what is left of a round, or its best again, in the background
         **_ROUND,
         "do?": Literal["run", "replicate"],
@@ -105,7 +106,9 @@ def check(message: Any) -> Mapping[str, Any]:
     kind = message.get("type")
     if not isinstance(kind, str) or kind not in MESSAGES:
         raise ReviewError(f"no message {kind!r:.80}; {did_you_mean(str(kind), MESSAGES)}")
-    for place, text in _wrong_fields(message, {"type": str, **MESSAGES[kind]}, ()):
+    for place, text in _wrong_fields(
+        message, {"type": str, "study?": Literal["other"], **MESSAGES[kind]}, ()
+    ):
         raise ReviewError(f"message {kind!r}: {'.'.join(place) or 'it'} {text}")
     return message
 

@@ -32,7 +32,7 @@ _FILE = """<!doctype html>
 <style>{style}</style>
 </head>
 <body class="refine-body">
-<p class="refine-copy">A copy of tree {name}, made by refine {version} on {day}: nothing in it can be changed. Edits show the Python to type.</p>
+<p class="refine-copy">A copy of {name}, made by refine {version} on {day}: nothing in it can be changed. Edits show the Python to type.</p>
 <div id="refine"></div>
 <noscript>The page needs JavaScript.</noscript>
 <script type="text/plain" id="refine-data">{data}</script>
@@ -43,11 +43,9 @@ _FILE = """<!doctype html>
 """
 
 
-def saved_page(tree: Tree, risk: float) -> str:
-    """The page of every round, as HTML: see :meth:`refine.Tree.export_page`."""
-    rounds = tree._at_once().rounds
-    session = Session(rounds[-1], risk)
-    answers: dict[str, Any] = {}
+def _answers(session: Session) -> dict[str, Any]:
+    """All that a page may ask about a study, by type, round and what tells the answers of one type about a round apart."""
+    risk, last, answers = session.risk, session.shown, dict[str, Any]()
 
     def keep(kind: str, *key: object, **message: Any) -> Any:
         answer: Any = session.handle({"type": kind, **message})
@@ -60,8 +58,9 @@ def saved_page(tree: Tree, risk: float) -> str:
 
     for kind in ("start", "pulse", "tree"):
         keep(kind)
-    for found in rounds:
-        of, key, sheet = {"round": found.id}, found.id, session._sheet({"round": found.id})
+    for key in last.context.nodes:
+        of, found = {"round": key}, session._found({"round": key})
+        sheet = session._sheet(of)
         rows, n = list[Any](), keep("list", key, **of)["n"]
         for i in range(n):
             rows += [] if i % 100 else part_content(sheet, {"by": "number", "offset": i})["rows"]
@@ -70,6 +69,10 @@ def saved_page(tree: Tree, risk: float) -> str:
         answers[f"rows {key}"] = {"rows": rows, "values": values}
         if found.node.parent is not None:
             keep("beside", key, found.node.parent, **of, other=found.node.parent)
+        if session.other is not None:  # every round with the last one of the other study
+            there = session.other.shown
+            for other in there.context.nodes if key == last.id else (there.id,):
+                keep("beside", key, other, **of, other=other, across=True)
         if len(found.goals) > 1:
             keep("front", key, **of)
         review = keep("round", key, risk, **of, risk=risk)["review"]
@@ -87,6 +90,14 @@ def saved_page(tree: Tree, risk: float) -> str:
             if shown["step"]["do"] != "accept":
                 shown["step"] = {"do": ""}  # no button: the call stands there
             keep("preview", key, each, **of, risk=each, proposal=shown["proposal"], n=shown["advised"])
+    return answers
+
+
+def saved_page(tree: Tree, risk: float, beside: Tree | None) -> str:
+    """The page of every round, as HTML: see :meth:`refine.Tree.export_page`."""
+    other = None if beside is None else Session(beside._at_once().rounds[-1], risk)
+    session = Session(tree._at_once().rounds[-1], risk, other=other)
+    answers = [_answers(study) for study in (session, other) if study is not None]
     static = files("refine.ui.web") / "static"
     names = ("review.css", "review.js", "LICENSES.txt")
     style, script, licences = ((static / name).read_text(encoding="utf-8") for name in names)
@@ -94,7 +105,7 @@ def saved_page(tree: Tree, risk: float) -> str:
     opened = 'open(document.getElementById("refine"), document.getElementById("refine-data").textContent);'
     script = f"{made}{name.split()[0]}.{opened}"
     return _FILE.format(
-        name=html.escape(tree.name),
+        name=html.escape(" and ".join(each["start"]["tree"] for each in answers)),
         version=VERSION,
         day=time.strftime("%Y-%m-%d"),
         hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),

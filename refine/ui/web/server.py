@@ -15,7 +15,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from refine.errors import ReviewError, shown
 from refine.review.decision import ACTING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
 
     from refine.ui.web.session import Session
 
@@ -120,9 +121,6 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
     def nothing(status: int = 404) -> Response:
         return Response(status_code=status, headers=_HEADERS)
 
-    async def refused(_: Request, __: Exception) -> Response:
-        return nothing()
-
     def known(request: Request) -> bool:
         given = str(request.path_params.get("token", ""))
         return hmac.compare_digest(given.encode(), token.encode()) and request.headers.get("host") in hosts
@@ -135,17 +133,15 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
         return Response(text, media_type=kind, headers=_HEADERS)
 
     async def ask(request: Request) -> Response:
-        if not known(request):
-            return nothing()
-        # A browser says where a request comes from; another page's, or one without a say, is none of ours.
-        if request.headers.get("origin") not in hosts.values():
-            return nothing(403)
         author = "" if proxy is None else request.headers.get(proxy.header, "")
         author = author.encode("latin-1").decode(errors="replace").strip()  # proxies send UTF-8
-        if proxy is not None and not 0 < len(author) <= LONGEST_AUTHOR:
-            return nothing(403)
-        if request.headers.get("content-type") != "application/json":
-            return nothing(415)
+        # A browser says where a request comes from; another page's, or one without a say, is none of ours.
+        ours = request.headers.get("origin") in hosts.values()
+        named = proxy is None or 0 < len(author) <= LONGEST_AUTHOR
+        is_json = request.headers.get("content-type") == "application/json"
+        for status, right in ((404, known(request)), (403, ours and named), (415, is_json)):
+            if not right:
+                return nothing(status)
         body = bytearray()
         async for part in request.stream():
             body += part
@@ -166,7 +162,7 @@ def app_of(session: Session, token: str, port: int, proxy: Proxy | None = None) 
         Route("/{token}/{name:path}", page, methods=["GET"]),
     ]
     # Where there is no route, or another method is asked for, there is nothing either.
-    app = Starlette(routes=routes, exception_handlers={404: refused, 405: refused})
+    app = Starlette(routes=routes, exception_handlers=dict.fromkeys((404, 405), lambda *_: nothing()))
     app.router.redirect_slashes = False  # a redirect would name the host that was asked for
     return app
 
@@ -215,7 +211,7 @@ class Server:
         self._socket = listening(port, "leave --port out for")
         self.port = int(self._socket.getsockname()[1])
         self.url = f"{f'http://{HOST}:{self.port}' if proxy is None else proxy.origin}/{self.token}/"
-        self._server = _quiet(app_of(session, self.token, self.port, proxy))
+        self._server = quiet(app_of(session, self.token, self.port, proxy))
 
     def run(self) -> None:
         """Serves until Ctrl-C."""
@@ -235,8 +231,9 @@ class Server:
             thread.join()
 
 
-def _quiet(app: Starlette) -> Any:
+def quiet(app: ASGIApp, lifespan: Literal["on", "off"] = "off") -> Any:
+    """A server of an application, which logs errors alone and does not say what it is."""
     import uvicorn
 
-    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", server_header=False)
+    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan=lifespan, server_header=False)
     return uvicorn.Server(config)

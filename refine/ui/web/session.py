@@ -11,9 +11,10 @@ import inspect
 import logging
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
@@ -54,7 +55,7 @@ from refine.ui.web.trials import (
     rows_of,
 )
 from refine.utils.action import Action
-from refine.utils.format import plural, score
+from refine.utils.format import percent, plural, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +88,7 @@ class Session:
         risk: Accepted risk of the first proposal.
         started: A review of it that is shown first, with its edits.
         background: Runs rounds for the page; ``None`` where it can't, as in a notebook.
+        other: The session of a second study, which the page shows beside this one; see :func:`refine.ui.web.studies.check_studies`.
     """
 
     def __init__(
@@ -95,9 +97,10 @@ class Session:
         risk: float = 0.05,
         started: Review | None = None,
         background: Background | None = None,
+        other: Session | None = None,
     ) -> None:
         check_risk(risk)
-        self.shown, self.risk = shown, risk
+        self.shown, self.risk, self.other = shown, risk, other
         self.background = background
         self.child: Round | None = None
         self._lock = threading.RLock()
@@ -118,6 +121,10 @@ class Session:
         """The answer to a message."""
         try:
             checked = check(message)
+            if checked.get("study"):
+                if self.other is None:
+                    raise ReviewError("this page shows one study")
+                return self.other.handle({n: value for n, value in checked.items() if n != "study"})
             kind = checked["type"]
             # Of a store in memory there is one connection, which nobody else may use meanwhile.
             alone = kind in _ALONE or self.shown.context.store.in_memory
@@ -142,6 +149,7 @@ class Session:
             rejected = list(review.rejected)
         return {
             "tree": self.shown.context.name,
+            "studies": 1 if self.other is None else 2,
             "shown": self.shown.id,
             "risk": self.risk,
             "terms": page_terms(),
@@ -168,18 +176,19 @@ class Session:
         home = self.shown.context
         nodes = home.nodes
         own = _evidence(home, nodes)
-        found = {}
-        for node_id, stored in nodes.items():
-            path = [own[n.id] for n in path_to(stored.node, nodes)]
-            found[node_id] = " ".join([*path, str(stored.node.epsilon)])
-        return found
+        return {
+            node_id: " ".join([*(own[n.id] for n in path_to(stored.node, nodes)), str(stored.node.epsilon)])
+            for node_id, stored in nodes.items()
+        }
 
     def _tree(self, _: Mapping[str, Any]) -> Answer:
         home = self.shown.context.at_once()
         rounds = [replace(self._at(stored), context=home) for stored in home.nodes.values()]
-        seen = overview_of(rounds, self._tops(rounds))
+        evidence = _evidence(home, home.nodes)
+        seen = overview_of(rounds, {found.id: self._top(found, evidence[found.id]) for found in rounds})
         return {
             "name": home.name,
+            "store": Path(home.store.url.database or "").name,
             "rounds": [
                 {
                     "id": each.id,
@@ -193,13 +202,8 @@ class Session:
             "winner": seen.winner,
         }
 
-    def _tops(self, rounds: Sequence[Round]) -> dict[str, pd.Series | None]:
-        """The best trial of every round, read again only where there are other trials."""
-        home = rounds[0].context
-        evidence = _evidence(home, home.nodes)
-        return {found.id: self._top(found, evidence[found.id]) for found in rounds}
-
     def _top(self, found: Round, evidence: str) -> pd.Series | None:
+        """The best trial of a round, read again only where there are other trials."""
         known = self._best.get(found.id)
         if known is None or known[0] != evidence:
             known = self._best[found.id] = evidence, found.best
@@ -222,6 +226,7 @@ class Session:
         head = {
             "id": found.id,
             "about": _about(found),
+            "kept": percent(found.path[0].space.volume_kept(found.space)),
             "progress": self._progress(found, counts, evidence),
             "version": self._versions()[found.id],
             "imported": found.node.method == IMPORTED,
@@ -271,18 +276,16 @@ class Session:
         return one_trial(self._found(message), self._sheet(message), message["number"])
 
     def _numbers(self, message: Mapping[str, Any]) -> bytes:
-        numbers = rows_of(self._sheet(message), self._analysis_shown(message))
-        if numbers is None:
-            raise ReviewError("the trials have changed since this page was drawn; look again")
-        return numbers.tobytes()
+        return rows_of(self._sheet(message), self._analysis_shown(message)).tobytes()
 
     def _figure(self, message: Mapping[str, Any]) -> Answer:
         analysis = None if message["name"] in WITHOUT_ANALYSIS else self._analysis_shown(message)
         return picture(self._found(message), analysis, message)
 
     def _beside(self, message: Mapping[str, Any]) -> Answer:
-        other = None if "other" not in message else self._found({"round": message["other"]})
-        return beside_content(self._found(message), other)
+        study = self.other if message.get("across") and self.other is not None else self
+        other = study._found({"round": message["other"]}) if "other" in message else None
+        return beside_content(self._found(message), other, across=study is not self)
 
     def _mark(self, message: Mapping[str, Any]) -> Answer:
         found = self._found(message)
@@ -311,16 +314,15 @@ class Session:
         review = self._same(message)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
+            child, text = None, "Declined. The space stays as it is."
             if kind == "decline":
                 review.decline(note)
             else:
                 edited, _ = self._edited(review, message), _running(message)
                 self.child = edited.accept(note, n=message.get("n"), **_accepting(message, edited))
+                child, text = self.child.id, "Accepted: this is the next round."
         warned = " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))
-        if kind == "decline":
-            return {"child": None, "text": "Declined. The space stays as it is.", "warning": warned}
-        assert self.child is not None
-        return {"child": self.child.id, "text": "Accepted: this is the next round.", "warning": warned}
+        return {"child": child, "text": text, "warning": warned}
 
     # Running, in the background.
 
@@ -385,10 +387,9 @@ class Session:
 
     def _shown(self, message: Mapping[str, Any]) -> Review:
         """The review that a page was drawn from, whatever has come since: for what decides nothing."""
-        asked = message.get("round"), message.get("proposal")
+        asked = self._found(message).id, message.get("proposal")  # it may have been removed
         for version, review in self._drawn:
             if asked == (review.round.id, review.proposal.digest):
-                self._found(message)  # it may have been removed
                 return self._keep(version, review)
         return self._same(message)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,10 +18,9 @@ import numpy.typing as npt
 from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
 from refine.space.categorical import Categorical
-from refine.tree.marks import mark_trials, marks_frame
-from refine.trials.frame import Records, may_be_best, metric_title, table
+from refine.tree.marks import Noted, mark_trials, noted
+from refine.trials.frame import may_be_best, metric_title, table
 from refine.trials.goal import Goal
-from refine.trials.rows import Rows
 from refine.trials.trial import EXCLUDED
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import duration, number, plural, score
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from refine.analysis.analysis import Analysis
     from refine.space.space import Space
-    from refine.store.marks import Mark
     from refine.tree.round import Round
     from refine.trials.metric import Curve
 
@@ -59,15 +57,6 @@ _ORIGINS = {
 }
 
 
-class Noted(NamedTuple):
-    """What people noted about a trial: why no analysis uses it, ``None`` where they do, and who said the last of it."""
-
-    starred: bool
-    note: str
-    excluded: str | None
-    author: str
-
-
 class Column(NamedTuple):
     """A column of the list."""
 
@@ -86,11 +75,6 @@ class Sheet:
     space: Space  # what is searched
     goal: Goal  # what trials are judged by
     marks: Mapping[int, Noted] = field(default_factory=dict)  # number -> what was noted about that trial
-
-    @property
-    def metric(self) -> str:
-        """Its metric, for display."""
-        return str(self.goal.metric)
 
     @cached_property
     def usable(self) -> Bools:
@@ -121,18 +105,15 @@ class Sheet:
         return (Column(STAR, "★", "choice", ("★",)), *found, Column(NOTE, "note", "text"))
 
     def _column(self, name: str) -> Column:
-        cells = self.frame[name]
-        title = self.metric if name == "value" else name
-        if cells.dtype.kind in "iuf" and not _labels(self.space, name):
+        cells, labels = self.frame[name], _labels(self.space, name)
+        title = str(self.goal.metric) if name == "value" else name
+        if cells.dtype.kind in "iuf" and not labels:
             return Column(name, title, "number")
-        if name in _OWN:
-            levels = sorted(set(cells))
-        else:
-            levels = list(_labels(self.space, name))
-            levels = levels or [str(v) for v in dict.fromkeys(cells.head(10_000))]
+        seen = sorted(set(cells)) if name in _OWN else map(str, dict.fromkeys(cells.head(10_000)))
+        levels = labels or tuple(seen)
         if len(levels) > _LEVELS:
             return Column(name, title, "text")
-        return Column(name, title, "choice", tuple(levels))
+        return Column(name, title, "choice", levels)
 
     def with_marks(self, marks: Mapping[int, Noted]) -> Sheet:
         """The same with what was noted."""
@@ -145,17 +126,13 @@ class Sheet:
     def text(self, name: str, i: int) -> str:
         """What stands in a column of a trial."""
         value: Any = self.frame[name].to_numpy()[i]
-        if isinstance(value, str):
-            return value
-        if value is None or (isinstance(value, float) and math.isnan(value)):
+        if value is None or value != value:  # NaN is no value either
             return ""
-        if isinstance(value, bool | np.bool_):
-            return str(bool(value))
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            return str(value)
         if name == "seconds" and name not in self.space:
             return duration(float(value))
-        if name in self.space:
-            return number(float(value), 6) if _is_number(value) else str(value)
-        return score(float(value)) if _is_number(value) else str(value)
+        return number(float(value), 6) if name in self.space else score(float(value))
 
 
 def _labels(space: Space, name: str) -> tuple[str, ...]:
@@ -164,19 +141,19 @@ def _labels(space: Space, name: str) -> tuple[str, ...]:
     return parameter.labels if isinstance(parameter, Categorical) else ()
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating)
+def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32]:
+    """The numbers of the trials that an analysis of the round is of, in its order.
 
-
-def rows_of(sheet: Sheet, analysis: Analysis) -> npt.NDArray[np.uint32] | None:
-    """The numbers of the trials that an analysis of the round is of, in its order; ``None`` where others have come since."""
+    Raises:
+        ReviewError: Others have come since.
+    """
     inside = np.flatnonzero(sheet.space.contains(sheet.frame))
     table = analysis.table
     inside = inside[(sheet.frame["state"] != EXCLUDED).to_numpy()[inside]]
     seeds = sheet.frame["seed"].to_numpy()
     n = len(table)
     if len(inside) < n or not np.array_equal(seeds[inside[:n]], table["seed"].to_numpy()):
-        return None
+        raise ReviewError("the trials have changed since this page was drawn; look again")
     return inside[:n].astype("<u4")
 
 
@@ -222,10 +199,8 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
             if key not in takes:
                 raise ReviewError(f"filter of {name}: takes {' and '.join(takes)}, got {key!r}")
             rows = rows[_FILTERS[key](rows[name], wanted)]
-    if by != "number":
-        numbers = rows[by].sort_values(ascending=ascending, kind="stable", na_position="last").index
-    else:
-        numbers = rows.index if ascending else rows.index[::-1]
+    cells = rows.index.to_series() if by == "number" else rows[by]
+    numbers = cells.sort_values(ascending=ascending, kind="stable", na_position="last").index
     n, listed = len(frame), min(len(rows), LISTED)
     text = plural(n, "trial") if len(rows) == n else f"{len(rows):,} of {plural(n, 'trial')}"
     if listed < len(rows):
@@ -252,7 +227,7 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
 
 def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
     """One trial in full, with what it reported by epoch."""
-    mark = sheet.marks.get(i, Noted(False, "", None, ""))
+    mark = sheet.marks.get(i, Noted())
     state, origin = sheet.text("state", i), sheet.text("origin", i)
     told = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
     own = metric_title(sheet.goal.metric.name, sheet.space)
@@ -262,7 +237,7 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
         "number": i,
         "key": sheet.columns["key"][i],
         "title": f"Trial {i:,}",
-        "value": f"{sheet.metric} {sheet.text('value', i) or '-'}",
+        "value": f"{sheet.goal.metric} {sheet.text('value', i) or '-'}",
         "rank": _rank_text(sheet, i),
         "usable": bool(sheet.usable[i]),
         "facts": [
@@ -344,7 +319,7 @@ class Sheets:
             if last is None:
                 return sheet
             if self._noted is None or self._noted[:2] != (sheet, last):
-                self._noted = sheet, last, sheet.with_marks(noted(sheet, reader.marks(pk)))
+                self._noted = sheet, last, sheet.with_marks(noted(reader.marks(pk), sheet.columns))
             return self._noted[2]
 
 
@@ -354,18 +329,6 @@ def read_sheet(found: Round) -> Sheet:
     frame = table(found.space, records, found._metric)
     columns = {name: records.columns[name] for name in ("key", "attempt", "error")}
     return Sheet(frame, columns, found.space, found.goal).with_marks({})
-
-
-def noted(sheet: Sheet, marks: Sequence[Mark]) -> dict[int, Noted]:
-    """Number -> what holds now of what was noted about that trial; marks come oldest first."""
-    rows = marks_frame(marks, Records(Rows(), Rows(), (), dict(sheet.columns)))
-    texts = rows["excluded"].astype(object).where(rows["excluded"].notna(), None)
-    return {
-        int(i): Noted(bool(starred), str(note), excluded, str(author))
-        for i, starred, note, excluded, author in zip(
-            rows.index, rows["starred"], rows["note"], texts, rows["author"], strict=True
-        )
-    }
 
 
 def one_trial(found: Round, sheet: Sheet, number: int) -> dict[str, Any]:

@@ -97,6 +97,11 @@ def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     asked = ("export", tmp_path / "r.db", "--page", tmp_path / "s.html")
     assert good(*asked).strip() == str(tmp_path / "s.html")
     assert "--page writes one file" in refused(*asked, "--no-reports")
+    both = (*asked[:2], tmp_path / "l.db", "--other-tree")
+    assert "are for --page; a bundle is of one tree" in refused(*both, "new")
+    good(*both, "new", *asked[2:])
+    assert "no tree 'far'" in refused(*both, "far", *asked[2:])
+    assert "got tree 'old' of" in refused("review", tmp_path / "r.db", tmp_path / "r.db", "--no-open")
 
 
 # Merging stores, with a look before.

@@ -439,7 +439,8 @@ def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of
         "part.replace(told)\n"
     )
     browser.chmod(0o755)
-    process = started(here, "review", "s.db", root, BROWSER=f"{browser} %s")
+    good("backup s.db t.db")
+    process = started(here, "review", "s.db", root, "t.db", BROWSER=f"{browser} %s")
     url = process.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", url)
     with urllib.request.urlopen(url, timeout=60) as answer:

@@ -405,7 +405,7 @@ def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, 
 
 def test_what_goes_wrong_inside_is_answered(session, root, monkeypatch, caplog):
     monkeypatch.setattr(Session, "_best", None, raising=False)
-    monkeypatch.setattr(session, "_tops", lambda *_: 1 / 0)
+    monkeypatch.setattr(session, "_top", lambda *_: 1 / 0)
     assert "ZeroDivisionError" in session.handle({"type": "tree"})["error"]
     assert "could not be answered" in caplog.text
 

@@ -1,0 +1,125 @@
+"""Two studies on one page, in a real Chromium: side by side, each acted on in its own store, and what can't be shown so."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from pages import SPACE, noisy, score, settled, until, visit
+
+import refine
+from refine.errors import NotFoundError, ReviewError
+from refine.ui.web.server import Server
+from refine.ui.web.session import Session
+
+HOSTILE = "question<img src=x onerror=alert(1)>"
+
+
+def other_code(p, trial):
+    return noisy(p, trial) - 0.05
+
+
+@pytest.fixture
+def studies(tmp_path):
+    """Two trees with the same root by id, of which the second ran other code, and a child with a parameter more."""
+    with contextlib.ExitStack() as stack:
+        first, second = (
+            stack.enter_context(refine.Tree(HOSTILE, store=tmp_path / f"question{i}.db")) for i in range(2)
+        )
+        first.add_round(SPACE, noisy, n=100, seed=5, name="f").run(progress=False)
+        root = second.add_round(SPACE, other_code, n=100, seed=5, name="f").run(progress=False)
+        assert root.id == first["root"].id
+        wider = {**SPACE, "lr": (0.5, 2.0, 4), "momentum": (0.0, 0.9, 10)}
+        root.branch(wider, previous={"momentum": 0.0}, n=60).run(progress=False)
+        yield first, second
+
+
+def rows(page) -> dict[str, list[str]]:
+    cells = "e => [...e.rows].map(row => [...row.cells].map(cell => cell.textContent))"
+    table = page.locator(".refine-studies").evaluate(cells)
+    return {name: texts for name, *texts in table}
+
+
+def compare(page, first, second) -> None:
+    """Both are there with their names as texts, the first on the left whichever is shown."""
+    page.wait_for_selector(".refine-studies tbody")
+    until(page, "document.querySelectorAll('.refine-top').length > 4")
+    said = rows(page)
+    assert [text.split(" (")[0][2:] for text in said[""][:2]] == [HOSTILE, HOSTILE]
+    assert said["trials"][:2] == ["100", "60"]
+    assert said["kept"][0] == "its first space"
+    assert said["kept"][1].endswith("% of its first space")
+    for i, tree in enumerate((first, second)):
+        assert said["best"][i].startswith(f"{tree['last'].best['value']:.4f} (")
+    assert (said["momentum"][0], said["momentum"][2]) == ("–", "only ◇")
+    assert said["epochs"][2] == "the same"
+    assert page.locator(".refine-side h2").count() == 2
+    drawn = page.locator("figure .refine-name").all_text_contents()
+    assert sorted(drawn) == ["dropout", "lr", "optimizer", "units"]
+    assert page.locator(".refine-marks").count() == 8
+    assert "of the second study beats one of the first" in page.locator("[data-fold=studies]").text_content()
+
+
+@pytest.mark.browser
+def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser, studies, tmp_path):
+    first, second = studies
+    written = first.export_page(tmp_path / "study.html", beside=second)
+    with visit(browser, written.as_uri(), offline=True) as page:
+        assert page.title() == f"refine: {HOSTILE} and {HOSTILE}"
+        compare(page, first, second)
+    session = Session(first["last"], other=Session(second["last"]))
+    with Server(session).running() as server, visit(browser, server.url) as page:
+        compare(page, first, second)
+        page.locator('[data-fold="studies"] details summary').click()
+        assert "added" in page.locator('[data-fold="studies"] details').text_content()
+        # The other study's round of the same id is another one.
+        of_first, of_second = page.locator(f'[data-round$="{second["root"].id}"]').all()
+        for of, store in (
+            (of_second, "question1.db"),
+            (of_first, "question0.db"),
+            (of_second, "question1.db"),
+        ):
+            of.click()
+            heading = f"Round {second['root'].id} of {HOSTILE} ({store})"
+            until(page, f"document.querySelector('h1').textContent === {heading!r}")
+        until(page, "document.querySelector('.refine-studies').rows[1].cells[2].textContent === '100'")
+        assert rows(page)["lr"][2].startswith("the same")
+        page.get_by_label(f"round of {HOSTILE} (question1.db)").select_option(index=1)
+        until(page, f"document.querySelector('h1').textContent.includes('{second['last'].id}')")
+        settled(page)
+        page.locator(".refine-accept").click()
+        page.wait_for_selector("text=Accepted: this is the next round.")
+        assert (len(first), len(second)) == (1, 3)
+        until(page, f"document.querySelector('h1').textContent.includes('{second['last'].id}')")
+        until(
+            page, "document.querySelector('.refine-studies').textContent.includes('configurations to run.')"
+        )
+
+
+def test_what_cannot_be_shown_so_is_said(studies, tmp_path):
+    first, _ = studies
+    with contextlib.ExitStack() as stack:
+        tree = lambda name: stack.enter_context(refine.Tree(name, store=tmp_path / "other.db"))  # noqa: E731
+        again = stack.enter_context(refine.Tree(HOSTILE, store=tmp_path / "question0.db"))
+        loss, far = tree("loss"), tree("far")
+        loss.add_round(SPACE, score, direction="minimize", n=5)
+        far.add_round({"depth": [1, 2]}, score, n=2)
+        for other, text in (
+            (again, "beside a study stands another one, got tree"),
+            (
+                loss,
+                r"by one metric in one direction, got value \(maximize\) in tree .* and value \(minimize\) in tree",
+            ),
+            (
+                far,
+                "must have a parameter in common, got dropout, epochs, lr, optimizer and units in tree .* and depth in",
+            ),
+        ):
+            with pytest.raises(ReviewError, match=text):
+                first.export_page(tmp_path / "no.html", beside=other)
+        with pytest.raises(NotFoundError, match="tree 'empty' has no round to show; add one"):
+            first.export_page(tmp_path / "no.html", beside=tree("empty"))
+    assert not (tmp_path / "no.html").exists()
+    assert Session(first["last"]).handle({"type": "tree", "study": "other"}) == {
+        "error": "this page shows one study"
+    }
