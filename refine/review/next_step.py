@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import LEAST, Analysis
+from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.analysis.reason import Reason
@@ -25,6 +25,9 @@ EFFECT = (
 )
 # Share of the next round's trials that is advised to look where the best is likely.
 LEARNED = 0.6
+
+# Even trials that stay where so many are advised: with fewer the noise isn't known, and the round after it narrows nothing.
+EVEN = 20
 
 # Share of an accepted round outside its space, by default.
 AUDIT = 0.05
@@ -64,9 +67,9 @@ def advised_size(analysis: Analysis, proposal: Proposal, space: Space, planned: 
 
 
 def accept_action(n: int) -> Action:
-    """Accepting as advised: so many of the next round's trials look where the best is likely that enough even ones stay to test on."""
-    left = n - round(AUDIT * n) - LEAST
-    share = min(LEARNED, math.floor(100 * left / n) / 100)
+    """Accepting as advised: so many of the next round's trials look where the best is likely that enough even ones stay to propose by."""
+    left = n - round(AUDIT * n) - EVEN
+    share = LEARNED if round(LEARNED * n) <= left else math.floor(100 * left / n) / 100
     return Action("review.accept", n=n, **({"exploit": share} if share > 0 else {}))
 
 
@@ -112,8 +115,10 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
             action = again if exploit or analysis.drawn else Action("round.run", n=total)
             return NextStep(action, (reason, tried), more, more * each)
     runs = 15
-    code = "exhausted" if not left else "settled"
-    reason = Reason(code, {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER})
+    reason = Reason(
+        "settled" if left else "exhausted",
+        {"runs": runs, "seconds": runs * each, "effect": EFFECT, "power": POWER},
+    )
     return NextStep(Action("round.replicate", top=5, seeds=3), (reason, tried), runs, runs * each)
 
 

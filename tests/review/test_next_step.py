@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 import refine
+from refine import stats
 from refine.design.space_filling import Sobol, draw
 from refine.report.pages.reasons import next_sentence
-from refine.review.next_step import accept_action, next_step_of
+from refine.review.next_step import EVEN, accept_action, next_step_of
 
 SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "c"]})
 
@@ -43,13 +44,21 @@ def test_a_proposal_that_changes_something_is_to_be_decided():
 @pytest.mark.parametrize(
     ("n", "call"),
     [
-        (11, "review.accept(n=11)"),  # nothing learns where fewer than ten would be even
-        (20, "review.accept(n=20, exploit=0.45)"),
-        (50, "review.accept(n=50, exploit=0.6)"),
+        (21, "review.accept(n=21)"),  # nothing learns where fewer than twenty would be even
+        (30, "review.accept(n=30, exploit=0.26)"),
+        (50, "review.accept(n=50, exploit=0.56)"),
+        (57, "review.accept(n=57, exploit=0.6)"),
     ],
 )
-def test_most_of_the_next_round_learns_and_ten_even_trials_stay(n, call):
+def test_most_of_the_next_round_learns_and_twenty_even_trials_stay(n, call):
     assert str(accept_action(n)) == call
+
+
+def test_fewer_even_trials_than_stay_would_not_tell_the_noise():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((EVEN, 2)), rng.normal(size=EVEN)
+    assert stats.TopNoise()(X, y, [0, 0]).source == "residuals"
+    assert stats.TopNoise()(X[1:], y[1:], [0, 0]).source == "none"
 
 
 def test_more_of_a_round_that_learns_is_an_even_one_beside_it():
