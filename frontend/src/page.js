@@ -10,7 +10,7 @@ import { columnsOf } from "./places.js";
 import { Plan } from "./plan.js";
 import { RiskSlider } from "./risk.js";
 import { Runner } from "./runner.js";
-import { Studies } from "./studies.js";
+import { MARKS, Studies } from "./studies.js";
 import { drawSuggestions, takeOver } from "./suggestions.js";
 import { idOf } from "./transport.js";
 import { drawTree } from "./tree.js";
@@ -189,7 +189,9 @@ export class Page {
     if (tree === null) return;
     const trees = tree.other ? [tree, tree.other] : [tree];
     const alike = trees.length > 1 && tree.name === tree.other.name;
-    for (const each of trees) each.title = alike ? `${each.name} (${each.store})` : each.name;
+    trees.forEach((each, i) => {
+      each.title = `${tree.other ? `${MARKS[i]} ` : ""}${each.name}${alike ? ` (${each.store})` : ""}`;
+    });
     this.tree = tree;
     drawTree(this.side, trees, shown ?? this.round?.id, (id) => this.choose(id));
     if (this.round) this.drawTitle();
@@ -259,7 +261,7 @@ export class Page {
     const nothing = this.review === null;
     for (const part of [this.others, this.key, this.sure, this.checked, this.coupled, this.facts, this.decideRow, this.planning, this.python, this.suggested]) part.hidden = nothing;
     this.place();
-    this.fixed.textContent = nothing ? round.space : "";
+    this.fixed.textContent = nothing ? round.space.map(({ name, value }) => `${name} ${value}`).join(" · ") : "";
     this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
     if (nothing) {
       this.headline.show(round.why);

@@ -13,7 +13,7 @@ import { differenceTable } from "./views.js";
 const [WIDTH, LEFT, RIGHT, PAD] = [310, 48, 4, 8]; // the best trials' marks are as wide as the pad
 const [TOP, DOTS, AXIS] = [26, 104, 24];
 const MOST = 1500; // dots of a study; of more every so many are drawn, and the best
-const MARKS = ["●", "◇"];
+export const MARKS = ["●", "◇"];
 
 export class Studies {
   /** @param {import("./page.js").Page} page */
@@ -84,12 +84,12 @@ export class Studies {
 
   draw() {
     const { pair, trees, page } = this;
-    this.about.textContent = trees.map(({ title }) => title).join(" · ");
+    this.about.textContent = trees.map(({ title }) => title).join(" and ");
     const heads = trees.map((tree, i) =>
       h(
         "th",
         { scope: "col" },
-        h("span", { class: `refine-study refine-study-${i}` }, `${MARKS[i]} ${tree.title}`),
+        h("span", { class: `refine-study refine-study-${i}` }, tree.title),
         " ",
         h(
           "select",
@@ -145,7 +145,7 @@ export class Studies {
     this.fuller.hidden = Boolean(found.error); // a copy has it of some rounds
     this.whole.textContent = found.texts?.join(" ") ?? "";
     const [first, , , last] = found.head ?? [];
-    if (!found.error) replace(this.full, differenceTable({ rows: found.rows, head: [first, ...trees.map(({ title }, i) => `${MARKS[i]} ${title}`), last], texts: [] }));
+    if (!found.error) replace(this.full, differenceTable({ rows: found.rows, head: [first, ...trees.map(({ title }) => title), last], texts: [] }));
   }
 
   /** Draws the trials of both; those of the round that is shown come after it. */
@@ -203,8 +203,9 @@ export class Studies {
 
 // What a round says of each of its parameters; fixed ones have no panel.
 function parametersOf({ review, space }) {
-  if (review === null) return new Map([["space", { kind: "text", now: space }]]);
-  return new Map([...review.panels.map((panel) => [panel.name, panel]), ...review.fixed.map(({ name, value }) => [name, { kind: "fixed", name, now: value }])]);
+  const said = (kind) => (/** @type {{name: string, value: string}} */ { name, value }) => [name, { kind, name, now: value }];
+  if (review === null) return new Map(space.map(said("unknown")));
+  return new Map([...review.panels.map((panel) => [panel.name, panel]), ...review.fixed.map(said("fixed"))]);
 }
 
 // Bounds, or numbers of levels, that would stay if the proposal were accepted.
@@ -222,8 +223,16 @@ function spelt(panel) {
 // What would stay in both, and its tone.
 function agreed(first, second) {
   if (first === undefined || second === undefined) return [`only ${MARKS[first === undefined ? 1 : 0]}`, "refine-faint"];
-  if (first.kind !== second.kind || first.kind === "text") return ["", ""];
-  if (first.kind === "fixed") return first.now === second.now ? ["the same", "good"] : ["nothing", "warn"];
+  if (first.now === second.now && [first, second].some(({ kind }) => kind === "unknown")) return ["the same", "good"];
+  const kinds = [first.kind, second.kind];
+  if (kinds.includes("fixed") && !kinds.includes("unknown")) {
+    if (first.now === second.now) return ["the same", "good"];
+    const [fixed, panel] = first.kind === "fixed" ? [first, second] : [second, first];
+    const value = Number(fixed.now);
+    const inside = panel.kind === "range" ? keptOf(panel)[0] <= value && value <= keptOf(panel)[1] : panel.kind === "choice" && keptOf(panel).some((i) => panel.levels[i].label === fixed.now);
+    return inside ? [fixed.now, ""] : ["nothing", "warn"];
+  }
+  if (first.kind !== second.kind || first.kind === "unknown") return ["", ""];
   const kept = [first, second].map(keptOf);
   const texts = [worded(first, kept[0]), worded(second, kept[1])];
   if (texts[0] === texts[1]) return [texts[0] === first.now && texts[0] === second.now ? "the same" : `the same: ${texts[0]}`, "good"];
@@ -250,9 +259,15 @@ function acrossOf(first, second) {
     const scale = (log ? scaleLog() : scaleLinear()).domain([Math.min(...edges), Math.max(...edges)]).range(range);
     const axes = new Map([first, second].map((panel) => [panel, axisOf(panel).scale]));
     return {
-      at: (panel, position) => scale(axes.get(panel).invert(position / (MISSING - 1))),
+      // Beside each other where both are at one level.
+      at: (panel, position, k) => scale(axes.get(panel).invert(position / (MISSING - 1))) + (panel === first ? -2.5 : 2.5) + 2 * (jitter(k) - 0.5),
       spans: (_, [low, high]) => [[scale(low), Math.max(scale(high), scale(low) + 2)]],
-      draw: (axis) => select(axis).call(axisBottom(scale).ticks(log ? 3 : 5).tickSize(4)),
+      draw: (axis) => {
+        const ticks = [first, second].flatMap(({ ticks }) => [ticks[0], ticks.at(-1), ...ticks]);
+        const shown = apart(ticks, ({ value }) => scale(value), ({ label }) => 8 + 6.2 * label.length);
+        const labels = new Map(shown.map(({ value, label }) => [value, label]));
+        select(axis).call(axisBottom(scale).tickValues([...labels.keys()]).tickFormat((value) => labels.get(value)).tickSize(4));
+      },
     };
   }
   const labels = [...new Set([first, second].flatMap(({ levels }) => levels.map(({ label }) => label)))];
@@ -280,16 +295,19 @@ function valuesOf(pair) {
   const [low, high] = [Math.min(...views.map((view) => view.low)), Math.max(...views.map((view) => view.high))];
   const median = values[usable[Math.floor(usable.length / 2)]];
   const log = views.every((view) => view.log);
-  const ticksOf = (from, to) => {
-    const scale = (log ? scaleLog() : scaleLinear()).domain([from, to]);
-    const format = scale.tickFormat(4);
-    return scale.ticks(4).map((value) => ({ value, label: format(value) })).filter(({ label }) => label !== "");
-  };
   const middle = low < median && median < high ? median : null;
-  const view = { low, high, log, beyond: 0, middle, ticks: ticksOf(low, high), middle_ticks: middle === null ? [] : direction === "maximize" ? ticksOf(middle, high) : ticksOf(low, middle) };
-  const scale = scaleOf(view, { values, ranks, flags }, { top: TOP, height: DOTS, direction });
+  const ticks = views.flatMap((view) => [...view.middle_ticks, ...view.ticks]).filter(({ value }) => low <= value && value <= high);
+  const better = ticks.filter(({ value }) => (direction === "maximize" ? value >= median : value <= median));
+  const scale = scaleOf({ low, high, log, beyond: 0, middle, ticks, middle_ticks: better }, { values, ranks, flags }, { top: TOP, height: DOTS, direction });
   const { n } = pair[0].trials;
-  return { place: [(k) => scale.place(k), (k) => scale.place(n + k)], ticks: scale.ticks };
+  return { place: [(k) => scale.place(k), (k) => scale.place(n + k)], ticks: apart(scale.ticks.toReversed(), ({ y }) => y, () => 14) };
+}
+
+// As many as have room, the first ones before others.
+function apart(ticks, place, room) {
+  const shown = [];
+  for (const tick of ticks) if (shown.every((other) => Math.abs(place(other) - place(tick)) >= (room(other) + room(tick)) / 2)) shown.push(tick);
+  return shown;
 }
 
 const markAt = (i, x, y, r) => (i ? `M${x} ${y - r}L${x + r} ${y}L${x} ${y + r}L${x - r} ${y}Z` : `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`);

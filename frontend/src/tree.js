@@ -3,10 +3,10 @@ import { h, replace } from "./dom.js";
 import { idOf } from "./transport.js";
 
 export function drawTree(element, trees, shown, choose) {
-  replace(element, trees.flatMap((tree) => treeOf(tree, shown, choose)));
+  replace(element, trees.flatMap((tree, i) => treeOf(tree, shown, choose, trees.length > 1 ? `refine-study-${i}` : null)));
 }
 
-function treeOf(tree, shown, choose) {
+function treeOf(tree, shown, choose, kind) {
   const below = new Map();
   for (const round of tree.rounds) {
     const siblings = below.get(round.parent) ?? [];
@@ -37,5 +37,5 @@ function treeOf(tree, shown, choose) {
       round.note ? h("span", { class: "refine-note" }, round.note) : null,
     );
   };
-  return [h("h2", {}, tree.title), grow(null)];
+  return [h("h2", { class: kind }, tree.title), grow(null)];
 }

@@ -327,17 +327,18 @@ def review(
         folder, tree = stack.enter_context(own_folder()), stack.enter_context(at.tree())
         found, second = chosen(tree[which]), stack.enter_context(beside.opened(tree, at.store))
 
-        def session_of(shown: Round, other: Session | None = None) -> Session:
-            background = stack.enter_context(closing(Background(called.objective, called.command)))
-            session = Session(shown, risk, background=background, other=other)
+        def session_of(shown: Round, background: Background, other: Session | None = None) -> Session:
+            session = Session(shown, risk, background=stack.enter_context(closing(background)), other=other)
             # The analysis is made while the browser starts.
             threading.Thread(
                 target=session.handle, args=({"type": "round", "round": shown.id},), daemon=True
             ).start()
             return session
 
-        other = None if second is None else session_of(second["last"])
-        server = Server(session_of(found, other), port, proxy)
+        # What was typed runs rounds of the first study: the other one's may be other code under the same name.
+        other = None if second is None else session_of(second["last"], Background())
+        session = session_of(found, Background(called.objective, called.command), other)
+        server = Server(session, port, proxy)
         say(f"{server.url}\nCtrl-C ends it")
         if open_:
             # The arguments of a browser's process are everybody's to read, and the address is the key.

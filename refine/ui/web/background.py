@@ -75,17 +75,17 @@ class Background:
         if self.objective or self.command:
             return ""
         if name.startswith(UNNAMED):
-            return "The round was imported without an objective; open the page with --objective module:name to run it from here."
+            return "The round was imported without an objective; open its page with --objective module:name to run it from here."
         if name.startswith(COMMAND):
             # A store may come from elsewhere: what runs is what somebody typed here.
-            return "The round runs a program; open the page with --command to run it from here."
+            return "The round runs a program; open its page with --command to run it from here."
         module, _, last = name.rpartition(".")
         if not module:
-            return f"{last} was defined in a script or notebook; open the page with --objective path/to/script.py:{last} to run it from here."
+            return f"{last} was defined in a script or notebook; open its page with --objective path/to/script.py:{last} to run it from here."
         top = module.partition(".")[0]
         if not is_installed(name):
             # A store may come from elsewhere, so the working folder is not looked in.
-            return f"There is no module {top} on the import path; open the page with --objective path/to/file.py:{last} to run it from here."
+            return f"There is no module {top} on the import path; open its page with --objective path/to/file.py:{last} to run it from here."
         return ""
 
     def start(self, found: Round, call: str, options: Mapping[str, Any]) -> dict[str, Any]:

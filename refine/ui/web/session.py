@@ -241,7 +241,7 @@ class Session:
             review = self._current(found, message)
         except AnalysisError as error:  # too few trials yet
             why = str(error) if counts else f"{plural(found.n, 'configuration')} to run."
-            space = " · ".join(f"{name} {bounds_text(p)}" for name, p in found.space.items())
+            space = [{"name": name, "value": bounds_text(p)} for name, p in found.space.items()]
             return {**head, "review": None, "why": why, "space": space}
         more = {"suggestions": suggestions_content(review), "pruner": _prunes(found.node)}
         return {**head, "review": {**review_content(review), **more}}

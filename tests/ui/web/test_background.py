@@ -127,11 +127,11 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
     script = made(name="score")
     runnable = background.runnable(script)
     assert not runnable["able"]
-    assert "score was defined in a script or notebook; open the page with --objective" in runnable["why"]
+    assert "score was defined in a script or notebook; open its page with --objective" in runnable["why"]
     command = f"refine run {tmp_path / 'refine.db'} {script.id} --objective path/to/script.py:score"
     assert runnable["command"] == command
     program = made(name="command: python train.py {x}")
-    assert "open the page with --command" in background.runnable(program)["why"]
+    assert "open its page with --command" in background.runnable(program)["why"]
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
     elsewhere = made(name="nowhere_to_be_found.score")
     assert "There is no module nowhere_to_be_found on" in background.runnable(elsewhere)["why"]
