@@ -12,7 +12,7 @@ import { differenceTable } from "./views.js";
 
 const [WIDTH, LEFT, RIGHT, PAD] = [310, 48, 4, 8]; // the best trials' marks are as wide as the pad
 const [TOP, DOTS, AXIS] = [26, 104, 24];
-const MOST = 1500; // dots of a study; of more every so many are drawn, and the best
+const MOST = 1000; // dots of a study; of more every so many are drawn, and the best
 export const MARKS = ["●", "◇"];
 
 export class Studies {
@@ -194,8 +194,7 @@ export class Studies {
       s("g", { class: "refine-axis" }, ticks.flatMap(({ y, label }) => [s("path", { class: "refine-hair", d: `M${LEFT} ${y}H${WIDTH - RIGHT}` }), s("text", { x: LEFT - 6, y: y + 3.5, "text-anchor": "end" }, label)])),
       axis,
       both.flatMap(bar),
-      dots(0),
-      dots(1),
+      [0, 1].sort((i, j) => this.pair[j].trials.n - this.pair[i].trials.n).map(dots).flat(), // the fewer above the more
     );
     return h("figure", { class: "refine-panel" }, h("figcaption", { class: "refine-name" }, h("strong", {}, first.name)), svg);
   }
@@ -263,7 +262,8 @@ function acrossOf(first, second) {
       at: (panel, position, k) => scale(axes.get(panel).invert(position / (MISSING - 1))) + (panel === first ? -2.5 : 2.5) + 2 * (jitter(k) - 0.5),
       spans: (_, [low, high]) => [[scale(low), Math.max(scale(high), scale(low) + 2)]],
       draw: (axis) => {
-        const ticks = [first, second].flatMap(({ ticks }) => [ticks[0], ticks.at(-1), ...ticks]);
+        const width = ({ edges: [low, high] }) => scale(high) - scale(low);
+        const ticks = [first, second].sort((a, b) => width(b) - width(a)).flatMap(({ ticks }) => [ticks[0], ticks.at(-1), ...ticks]);
         const shown = apart(ticks, ({ value }) => scale(value), ({ label }) => 8 + 6.2 * label.length);
         const labels = new Map(shown.map(({ value, label }) => [value, label]));
         select(axis).call(axisBottom(scale).tickValues([...labels.keys()]).tickFormat((value) => labels.get(value)).tickSize(4));
