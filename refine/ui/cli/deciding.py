@@ -321,7 +321,7 @@ def review(
     from refine.ui.web.session import Session
 
     proxy = proxy_of(behind, author_header)
-    if beside.other is None and ("://" in which or Path(which).is_file()):
+    if beside.other is None and ("://" in which or which.endswith(".db") or Path(which).is_file()):
         which, beside = "last", replace(beside, other=which)
     with ExitStack() as stack:
         folder, tree = stack.enter_context(own_folder()), stack.enter_context(at.tree())

@@ -456,3 +456,4 @@ def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of
     assert stat.S_IMODE(int(mode)) == 0o700
     assert not Path(given.removeprefix("file://")).exists()
     assert refused("review s.db nothing --no-open").startswith("no round or tag 'nothing'")
+    assert refused("review s.db nothing.db --no-open").startswith("store nothing.db: no such file")
