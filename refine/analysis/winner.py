@@ -30,6 +30,9 @@ _OWN_DRAWS = 160
 # Part of the noise's deviation that may be a configuration's own, and comes again when it is retrained.
 _FROZEN = 0.5
 
+# Deviations from what draws expect, beyond which runs inform on their own configuration alone.
+_UNEXPECTED = 3
+
 _PLANNED_FREEDOM = 4  # degrees of freedom that the noise by the planned runs alone is worth
 FEWEST = 5  # configurations that a posterior asks for
 
@@ -249,10 +252,15 @@ class Field:
         if draws is not None and labels:
             counts = np.array([len(runs) for runs in fresh])
             means = np.array([sign * float(np.mean(runs)) if len(runs) else 0.0 for runs in fresh])
-            # The baseline may lie anywhere, where forest and processes disagree most: its runs inform on it alone.
-            apart = np.arange(len(fresh)) == self.baseline
+            # The baseline may lie anywhere, where forest and processes disagree most. What no draw expects would move, by that
+            # disagreement, what is nothing like it. Such runs inform on their own configuration alone.
+            apart = counts * (means - draws.mean(axis=0)) ** 2 > _UNEXPECTED**2 * (
+                counts * draws.var(axis=0) + variance
+            )
+            apart |= np.arange(len(fresh)) == self.baseline
             draws = _conditioned(draws, means, np.where(apart, 0, counts), variance)
-            draws[:, apart] = _conditioned(draws[:, apart], means[apart], counts[apart], variance)
+            for i in np.flatnonzero(apart)[:, None]:
+                draws[:, i] = _conditioned(draws[:, i], means[i], counts[i], variance)
             draws = np.clip(draws, *self.limits)
         return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
 
@@ -377,11 +385,8 @@ def best_within(draws: Floats, i: int, epsilon: float) -> float:
 def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:
     """Draws, moved by means of so many further runs of some candidates; these inform on those like them: see :func:`refine.stats.conditioned`."""
     seen = np.flatnonzero(counts)
-    if not len(seen):
-        return draws.copy()
-    rng = np.random.default_rng(_SEED)
-    error = np.full(len(seen), variance) / counts[seen]
-    chance = rng.standard_normal((len(draws), len(seen))) * np.sqrt(error)
+    error = variance / counts[seen]
+    chance = np.random.default_rng(_SEED).standard_normal((len(draws), len(seen))) * np.sqrt(error)
     chance -= chance.mean(axis=0)
     return stats.conditioned(draws, seen, means[seen] + chance, error)
 

@@ -1,6 +1,7 @@
 """The configuration to hand over: by posterior mean, from all rounds, beside the best observed trial."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import objectives
@@ -25,6 +26,18 @@ def grown(tmp_path_factory):
         root = tree.add_round(SPACE, noisy, n=60).run(progress=False)
         child = root.propose().accept(n=30, exploit=0.5, audit=0.1).run(progress=False)
         yield tree, root, child
+
+
+def test_a_run_that_nobody_expects_makes_no_winner_of_what_failed(tree):
+    rng = np.random.default_rng(0)
+    ran = pd.DataFrame(rng.integers(0, 10, (60, 2)), columns=["a", "b"])
+    fine = 1 - 0.002 * rng.random(60) * (ran["a"] + ran["b"]) / 9
+    ran["value"] = np.where(ran["a"] >= 8, 0.25 + 0.2 * rng.random(60), fine)
+    ran = ran.drop_duplicates(["a", "b"])
+    again = ran.nlargest(2, "value").assign(value=0.97)
+    space = {name: list(range(10)) for name in "ab"}
+    tree.add_frame(pd.concat([ran, again], ignore_index=True), space, space_filling=False)
+    assert tree.winner().observed > 0.99
 
 
 def test_there_is_none_before_the_first_trial(tree, space):
