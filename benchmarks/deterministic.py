@@ -8,12 +8,10 @@ take about half an hour.
 from __future__ import annotations
 
 import itertools
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,10 +90,7 @@ def judged(name: str, seed: int, aware: bool) -> Iterator[dict[str, Any]]:
     values, levels = grid(name), TASKS[name].levels
     cells = pd.DataFrame(list(values), columns=list(levels))
     scores, best = np.array(list(values.values())), max(values.values())
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        refine.Tree(name, store=Path(folder) / "refine.db") as study,
-    ):
+    with refine.Tree(name, store="sqlite://") as study:
         space = refine.Space(levels)
         root = study.add_round(space, lambda p: values[tuple(p[n] for n in levels)], name=name, n=TRIALS, seed=seed)  # fmt: skip
         root.run(progress=False)

@@ -64,18 +64,16 @@ def overhead(sizes: list[int], on_workers: list[int]) -> None:
             started = time.perf_counter()
             with_refine(Path(name), n, seconds, WIDE)
             ended = time.perf_counter()
-        mean, first, last = per_trial(seconds, ended)
-        rows.append(
-            ["this process", f"{n:,}", f"{ended - started:.1f}", f"{mean:.2f}", f"{first:.2f}", f"{last:.2f}"]
-        )
+        each = (f"{t:.2f}" for t in per_trial(seconds, ended))
+        rows.append(["this process", f"{n:,}", f"{ended - started:.1f}", *each])
     for n in on_workers:
         with tempfile.TemporaryDirectory() as name, refine.Tree("b", store=Path(name) / "r.db") as tree:
             started = time.perf_counter()
             found = tree.add_round(WIDE, trivial, n=n, seed=1).run(workers=2, progress=False)
             total = time.perf_counter() - started
             at = finish_gaps(found)
-        mean, first, last = per_trial(at[:-1], at[-1])
-        rows.append(["2 workers", f"{n:,}", f"{total:.1f}", f"{mean:.2f}", f"{first:.2f}", f"{last:.2f}"])
+        each = (f"{t:.2f}" for t in per_trial(at[:-1], at[-1]))
+        rows.append(["2 workers", f"{n:,}", f"{total:.1f}", *each])
     print(
         "\n**refine's own time per trial**, trivial objective, SQLite; `ms` from the first trial to the last\n"
     )
