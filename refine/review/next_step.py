@@ -23,8 +23,9 @@ POWER = 0.8  # a parameter can be judged where an effect of :data:`EFFECT` would
 EFFECT = (
     0.1  # share of the differences between trials that an effect explains which a round should be able to see
 )
-# Share of the next round's trials that is advised to look where the best is likely.
-LEARNED = 0.6
+# Share of the next round's trials that is advised to look where the best is likely. Larger ones left no less regret on tables, and fewer even
+# trials, so that the proposal after it narrowed less often.
+LEARNED = 0.3
 
 # Even trials that stay where so many are advised: with fewer the noise isn't known, and the round after it narrows nothing.
 EVEN = 20
@@ -67,7 +68,7 @@ def advised_size(analysis: Analysis, proposal: Proposal, space: Space, planned: 
 
 
 def accept_action(n: int) -> Action:
-    """Accepting as advised: so many of the next round's trials look where the best is likely that enough even ones stay to propose by."""
+    """Accepting as advised: no more of the next round's trials look where the best is likely than leave enough even ones to propose by."""
     left = n - round(AUDIT * n) - EVEN
     share = LEARNED if round(LEARNED * n) <= left else math.floor(100 * left / n) / 100
     return Action("review.accept", n=n, **({"exploit": share} if share > 0 else {}))
