@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from refine.errors import AnalysisError
 from refine.stats._common import (
@@ -249,6 +248,8 @@ def _kernel_sum(weights: FloatArray, width: FloatArray, centre: FloatArray, size
     table = ndtr(edges[None, :] / width[:, None])
     inside = table[:, c - 1 + size - np.arange(c)] - table[:, c - 1 - np.arange(c)]
     mass = np.diff(table, axis=1)
-    # mass[:, s - j + c - 1] is the share of centre j's kernel that falls on step s.
-    windows = sliding_window_view(mass, size, axis=1)[:, ::-1, :]
-    return np.asarray(np.einsum("bc,bcs->bs", weights / inside, windows))
+    # mass[:, s - j + c - 1] is the share of centre j's kernel that falls on step s, so that the sum is a convolution. What wraps
+    # around at this length ends before step 0.
+    length = c + size - 1
+    spectrum = np.fft.rfft(weights / inside, length) * np.fft.rfft(mass, length)
+    return np.asarray(np.fft.irfft(spectrum, length)[:, c - 1 :])
