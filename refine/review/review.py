@@ -201,7 +201,8 @@ class Review(Shown, Generic[R]):
 
         Args:
             n: How many configurations it would run; default :attr:`advised`.
-            exploit: As in :meth:`accept`, but chosen before the round runs and not while it does: they bring more than is said here.
+            exploit: As in :meth:`accept`, but simulated as if chosen before the round runs; on tables, where they were chosen while it ran, gains
+                came about as often as is said here.
             audit: As in :meth:`accept`.
             price: What one trial costs, in units of the metric: ``price=0.0001`` says that a round of 30 trials has to be expected
                 to bring 0.003.
