@@ -189,8 +189,9 @@ export class Page {
     if (tree === null) return;
     const trees = tree.other ? [tree, tree.other] : [tree];
     const alike = trees.length > 1 && tree.name === tree.other.name;
+    const files = trees.map(({ store }) => store.split("/").at(-1));
     trees.forEach((each, i) => {
-      each.title = `${tree.other ? `${MARKS[i]} ` : ""}${each.name}${alike ? ` (${each.store})` : ""}`;
+      each.title = `${tree.other ? `${MARKS[i]} ` : ""}${each.name}${alike ? ` (${files[0] === files[1] ? each.store : files[i]})` : ""}`;
     });
     this.tree = tree;
     drawTree(this.side, trees, shown ?? this.round?.id, (id) => this.choose(id));

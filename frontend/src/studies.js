@@ -43,7 +43,7 @@ export class Studies {
   /** The page shows another round, the same anew, or knows more of its trees. */
   async show() {
     const { page, trees } = this;
-    this.element.hidden = trees.length < 2;
+    this.element.hidden = trees.length < 2 || trees.some(({ rounds }) => rounds.length === 0);
     if (this.element.hidden || page.round === null) return;
     const { round } = page;
     const at = idOf(round.id) === round.id ? 0 : 1; // the study that is shown
@@ -53,10 +53,14 @@ export class Studies {
     this.ids[at] = round.id;
     const other = this.ids[1 - at];
     const key = JSON.stringify([this.ids, round.version, round.review?.proposal, page.versions?.[other], trees]);
-    if (key === this.key || other === null) return;
+    if (key === this.key) return;
     this.key = key;
     const [mine, theirs] = await Promise.all([this.claimed(round, null), this.read(other)]);
-    if (key !== this.key || theirs === null) return;
+    if (key !== this.key) return;
+    if (theirs === null) {
+      this.key = null; // it is asked for again when there is news
+      return;
+    }
     this.pair = at ? [theirs, mine] : [mine, theirs];
     this.draw();
   }
@@ -152,15 +156,18 @@ export class Studies {
   paint() {
     const { page, pair } = this;
     if (pair.length < 2 || this.element.hidden) return;
-    for (const one of pair) if (one.round === page.round) one.trials = page.trials;
-    const ready = pair.every(({ trials }) => trials !== null);
+    const { id, version } = page.round;
+    for (const one of pair) if (one.round.id === id && one.round.version === version) one.trials = page.trials ?? one.trials;
+    // Another root of a tree may be judged otherwise.
+    const alike = ["metric", "direction"].every((name) => pair[0].round[name] === pair[1].round[name]);
+    const ready = alike && pair.every(({ trials }) => trials !== null);
     const names = ready ? pair[0].round.review.panels.map(({ name }) => name) : [];
     const scale = ready ? valuesOf(pair) : null;
     const panels = names.map((name) => pair.map(({ round }) => round.review.panels.find((panel) => panel.name === name)));
     const shared = panels.filter(([first, second]) => second && first.kind === second.kind);
     replace(this.plots, shared.map((both) => this.plot(both, scale)));
     const some = pair.map(({ trials }, i) => (trials && trials.n > MOST ? `; of ${trials.n.toLocaleString("en")} trials of ${MARKS[i]} about ${MOST.toLocaleString("en")} are drawn` : ""));
-    this.legend.textContent = shared.length ? `Trials of both rounds, the better half to scale and the worse half by rank, those without a usable model left out${some.join("")}. Above them: what is searched, and, thick, what would stay.` : "";
+    this.legend.textContent = shared.length ? `Trials of both rounds, the better half to scale and the worse half by rank, those without a usable model left out${some.join("")}. Above them: what is searched, and, thick, what would stay.` : alike ? "" : "These rounds are judged by other metrics, so that their trials have no axis in common.";
   }
 
   plot([first, second], { place, ticks }) {
