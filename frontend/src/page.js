@@ -376,13 +376,12 @@ export class Page {
 
   async look() {
     const pulse = await this.transport.ask({ type: "pulse" });
-    if (pulse?.error) {
-      if (!this.away) this.say(pulse.error, "bad");
-      this.away = true;
-      return;
-    }
-    if (this.away) this.say("");
-    this.away = false;
+    const lost = pulse.error ?? pulse.lost; // all, or one study of two
+    const changed = lost !== this.lost;
+    this.lost = lost;
+    if (changed) this.say(lost, "bad");
+    if (changed && !lost) this.studies.show();
+    if (pulse.error) return;
     const news = this.hear(pulse);
     this.heed(pulse.marks);
     if (!news) return;
