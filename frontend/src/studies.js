@@ -42,8 +42,22 @@ export class Studies {
 
   /** The page shows another round, the same anew, or knows more of its trees. */
   async show() {
+    this.element.hidden = this.trees.length < 2 || this.trees.some(({ rounds }) => rounds.length === 0);
+    this.again = true;
+    if (this.asking) return; // one comparison at a time: trials may come faster than a round is analysed
+    this.asking = true;
+    try {
+      while (this.again) {
+        this.again = false;
+        await this.compare();
+      }
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  async compare() {
     const { page, trees } = this;
-    this.element.hidden = trees.length < 2 || trees.some(({ rounds }) => rounds.length === 0);
     if (this.element.hidden || page.round === null) return;
     const { round } = page;
     const at = idOf(round.id) === round.id ? 0 : 1; // the study that is shown
@@ -56,13 +70,12 @@ export class Studies {
     if (key === this.key) return;
     this.key = key;
     const [mine, theirs] = await Promise.all([this.claimed(round, null), this.read(other)]);
-    if (key !== this.key) return;
-    if (theirs === null) {
-      this.key = null; // it is asked for again when there is news
-      return;
-    }
+    if (theirs === null) this.key = null; // it is asked for again when there is news
+    if (theirs === null || page.round.id !== round.id || this.ids[1 - at] !== other) return;
+    if (this.pair.some((one, i) => one.round.id !== this.ids[i])) this.whole.textContent = ""; // it was said of others
     this.pair = at ? [theirs, mine] : [mine, theirs];
     this.draw();
+    await this.differ();
   }
 
   // The round of the study that is not shown, with its trials.
@@ -129,7 +142,6 @@ export class Studies {
         h("tbody", {}, said.map(line), rows, claims.map(line)),
       ),
     );
-    this.differ();
     this.paint();
   }
 
@@ -142,10 +154,10 @@ export class Studies {
 
   // What differs in full, as rounds are compared elsewhere, and which trials are better as a whole.
   async differ() {
-    const { key, trees } = this;
-    const [round, other] = this.ids;
+    const { ids, trees } = this;
+    const [round, other] = ids;
     const found = await this.page.transport.ask({ type: "beside", round, other, across: true });
-    if (key !== this.key) return;
+    if (ids[0] !== round || ids[1] !== other) return;
     this.fuller.hidden = Boolean(found.error); // a copy has it of some rounds
     this.whole.textContent = found.texts?.join(" ") ?? "";
     const [first, , , last] = found.head ?? [];
