@@ -18,7 +18,7 @@
 # make fuzz   a million odd spaces, edits, tables, bundles, messages of the page and of assistants; hours
 # make chaos  kills, stops and restarts of workers, coordinator and database, at random; half an hour, needs PostgreSQL
 # make bench-search  autopilot with a budget beside automatic search; an hour
-# make bench-proposals  whether proposals are worth following and claims true, beside automatic search; an hour or two
+# make bench-proposals  whether proposals are worth following and claims true, and what pruners save and lose; an hour or two
 # make bench-worth  whether another round is worth it: verdicts, and what ending a search saves and loses; twenty minutes
 
 PYTHON ?= python3
@@ -166,7 +166,7 @@ bench-search: $(READY)
 bench-proposals: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/proposals.py --write
-	for each in deterministic conditions peaks histories; do OMP_NUM_THREADS=1 $(RUN) benchmarks/$$each.py || exit 1; done
+	for each in deterministic conditions peaks histories pruning; do OMP_NUM_THREADS=1 $(RUN) benchmarks/$$each.py || exit 1; done
 
 bench-worth: $(READY)
 	$(RUN) -m pip install --quiet --group bench

@@ -1,10 +1,10 @@
 """Are proposals worth following? The parts of docs/benchmarks/proposals.md that long runs make, in about an hour on one core.
 
     make bench-proposals
-    python benchmarks/proposals.py search --seeds 5
+    python benchmarks/proposals.py calibration --seeds 5
 
-The parts are `calibration` (claims against how many were true, epsilon, forecasts), `power` (what the tests detect and their
-false alarms), and `search` (five automatic rounds, beside automatic search). Results are kept under `benchmarks/.cache/`.
+The parts are `calibration` (claims against how many were true, epsilon, forecasts) and `power` (what the tests detect and their
+false alarms). Results are kept under `benchmarks/.cache/`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import warnings
 
 import calibration
 import power
-import search
 from tables import DOCS, embed, parser
 
-PARTS = {"calibration": calibration.report, "power": lambda seeds: power.report(), "search": search.report}
+PARTS = {"calibration": calibration.report, "power": lambda seeds: power.report()}
 
 if __name__ == "__main__":
     options = parser(__doc__, seeds=3)
