@@ -101,7 +101,8 @@ WAYS: dict[str, Any] = {  # how many anywhere, a risk, a rule, a sampler, or a s
     **{f"{k * MORE} anywhere": k * MORE for k in TIMES},
     **{f"{MORE} in the box of {name}": of for name, of in BOXES.items()},
     f"{MORE} by Optuna's TPE": "TPESampler",
-    **{f"accept(n={MORE}, exploit={of:g})": (of,) for of in SHARES},
+    f"branch(space, n={MORE}, exploit={SHARES[1]})": (SHARES[1], False),
+    **{f"accept(n={MORE}, exploit={of:g})": (of, True) for of in SHARES},
     f"{MORE} by Optuna's GPSampler": "GPSampler",
 }
 
@@ -129,24 +130,26 @@ def drawn(on: Grid, seed: int, of: Any) -> tuple[refine.Space, list[int], list[f
     return space, cells, [on.draw(cell, rng) for cell in cells]
 
 
-def accepted(on: Grid, first: refine.Round, share: float) -> tuple[refine.Space, list[float]]:
-    """The space of the round that accepting the proposal makes, of which a share learns, and what is proposed after it:
+def learned(on: Grid, first: refine.Round, share: float, accept: bool) -> tuple[refine.Space, list[float]]:
+    """The space of a round of which a share learns, that of the proposal or the same, and what is proposed after it:
 
     the even trials that this rests on, whether it changes anything, and if so, whether it loses no more than epsilon.
     """
     review = first.propose()
-    child = review.accept(n=min(MORE, left_to_run(first, review.space)), exploit=share)
+    space = review.space if accept else on.space
+    n = min(MORE, left_to_run(first, space))
+    child = review.accept(n=n, exploit=share) if accept else first.branch(space, n=n, exploit=share)
     then = child.run(progress=False).propose(keep=False)
-    loss = on.truth[on.inside(review.space)].max() - on.truth[on.inside(then.space)].max()
+    loss = on.truth[on.inside(space)].max() - on.truth[on.inside(then.space)].max()
     true = float(loss <= then.claim.epsilon) if then.volume_kept < 1 else math.nan
-    return review.space, [then.analysis.n_space_filling, float(then.volume_kept < 1), true]
+    return space, [then.analysis.n_space_filling, float(then.volume_kept < 1), true]
 
 
 def result(on: Grid, seed: int, way: str) -> list[float]:
     """Regret of what is handed over after the first trials and some more.
 
     Of a box also the share that it keeps, whether its best is within epsilon of the best, and what a trial in it is said to be worth;
-    of one that is accepted, what is proposed next.
+    of a round that learns, what is proposed next.
     """
     (t, proposal), of = begun(on, seed), WAYS[way]
     space, cells, values, box, after = on.space, [], [], [math.nan] * 3, [math.nan] * 3
@@ -160,7 +163,7 @@ def result(on: Grid, seed: int, way: str) -> list[float]:
     with refine.Tree("bench", store="sqlite://") as tree:
         first = tree.add_frame(frame.assign(value=np.r_[t.y, values]), on.space, **how)
         if isinstance(of, tuple):
-            space, after = accepted(on, first, *of)
+            space, after = learned(on, first, *of)
         regret = on.regret(on.cell(on.index(tree.winner().params)))
     if space != on.space:
         found = worth(on, [np.flatnonzero(space[k].contains(v)).tolist() for k, v in on.grids.items()])

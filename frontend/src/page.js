@@ -189,8 +189,9 @@ export class Page {
     if (tree === null) return;
     const trees = tree.other ? [tree, tree.other] : [tree];
     const alike = trees.length > 1 && tree.name === tree.other.name;
+    const files = trees.map(({ store }) => store.split("/").at(-1));
     trees.forEach((each, i) => {
-      each.title = `${tree.other ? `${MARKS[i]} ` : ""}${each.name}${alike ? ` (${each.store})` : ""}`;
+      each.title = `${tree.other ? `${MARKS[i]} ` : ""}${each.name}${alike ? ` (${files[0] === files[1] ? each.store : files[i]})` : ""}`;
     });
     this.tree = tree;
     drawTree(this.side, trees, shown ?? this.round?.id, (id) => this.choose(id));
@@ -375,13 +376,12 @@ export class Page {
 
   async look() {
     const pulse = await this.transport.ask({ type: "pulse" });
-    if (pulse?.error) {
-      if (!this.away) this.say(pulse.error, "bad");
-      this.away = true;
-      return;
-    }
-    if (this.away) this.say("");
-    this.away = false;
+    const lost = pulse.error ?? pulse.lost; // all, or one study of two
+    const changed = lost !== this.lost;
+    this.lost = lost;
+    if (changed) this.say(lost, "bad");
+    if (changed && !lost) this.studies.show();
+    if (pulse.error) return;
     const news = this.hear(pulse);
     this.heed(pulse.marks);
     if (!news) return;

@@ -42,8 +42,22 @@ export class Studies {
 
   /** The page shows another round, the same anew, or knows more of its trees. */
   async show() {
+    this.element.hidden = this.trees.length < 2 || this.trees.some(({ rounds }) => rounds.length === 0);
+    this.again = true;
+    if (this.asking) return; // one comparison at a time: trials may come faster than a round is analysed
+    this.asking = true;
+    try {
+      while (this.again) {
+        this.again = false;
+        await this.compare();
+      }
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  async compare() {
     const { page, trees } = this;
-    this.element.hidden = trees.length < 2;
     if (this.element.hidden || page.round === null) return;
     const { round } = page;
     const at = idOf(round.id) === round.id ? 0 : 1; // the study that is shown
@@ -53,12 +67,15 @@ export class Studies {
     this.ids[at] = round.id;
     const other = this.ids[1 - at];
     const key = JSON.stringify([this.ids, round.version, round.review?.proposal, page.versions?.[other], trees]);
-    if (key === this.key || other === null) return;
+    if (key === this.key) return;
     this.key = key;
     const [mine, theirs] = await Promise.all([this.claimed(round, null), this.read(other)]);
-    if (key !== this.key || theirs === null) return;
+    if (theirs === null) this.key = null; // it is asked for again when there is news
+    if (theirs === null || page.round.id !== round.id || this.ids[1 - at] !== other) return;
+    if (this.pair.some((one, i) => one.round.id !== this.ids[i])) this.whole.textContent = ""; // it was said of others
     this.pair = at ? [theirs, mine] : [mine, theirs];
     this.draw();
+    await this.differ();
   }
 
   // The round of the study that is not shown, with its trials.
@@ -125,7 +142,6 @@ export class Studies {
         h("tbody", {}, said.map(line), rows, claims.map(line)),
       ),
     );
-    this.differ();
     this.paint();
   }
 
@@ -138,10 +154,10 @@ export class Studies {
 
   // What differs in full, as rounds are compared elsewhere, and which trials are better as a whole.
   async differ() {
-    const { key, trees } = this;
-    const [round, other] = this.ids;
+    const { ids, trees } = this;
+    const [round, other] = ids;
     const found = await this.page.transport.ask({ type: "beside", round, other, across: true });
-    if (key !== this.key) return;
+    if (ids[0] !== round || ids[1] !== other) return;
     this.fuller.hidden = Boolean(found.error); // a copy has it of some rounds
     this.whole.textContent = found.texts?.join(" ") ?? "";
     const [first, , , last] = found.head ?? [];
@@ -152,15 +168,18 @@ export class Studies {
   paint() {
     const { page, pair } = this;
     if (pair.length < 2 || this.element.hidden) return;
-    for (const one of pair) if (one.round === page.round) one.trials = page.trials;
-    const ready = pair.every(({ trials }) => trials !== null);
+    const { id, version } = page.round;
+    for (const one of pair) if (one.round.id === id && one.round.version === version) one.trials = page.trials ?? one.trials;
+    // Another root of a tree may be judged otherwise.
+    const alike = ["metric", "direction"].every((name) => pair[0].round[name] === pair[1].round[name]);
+    const ready = alike && pair.every(({ trials }) => trials !== null);
     const names = ready ? pair[0].round.review.panels.map(({ name }) => name) : [];
     const scale = ready ? valuesOf(pair) : null;
     const panels = names.map((name) => pair.map(({ round }) => round.review.panels.find((panel) => panel.name === name)));
     const shared = panels.filter(([first, second]) => second && first.kind === second.kind);
     replace(this.plots, shared.map((both) => this.plot(both, scale)));
     const some = pair.map(({ trials }, i) => (trials && trials.n > MOST ? `; of ${trials.n.toLocaleString("en")} trials of ${MARKS[i]} about ${MOST.toLocaleString("en")} are drawn` : ""));
-    this.legend.textContent = shared.length ? `Trials of both rounds, the better half to scale and the worse half by rank, those without a usable model left out${some.join("")}. Above them: what is searched, and, thick, what would stay.` : "";
+    this.legend.textContent = shared.length ? `Trials of both rounds, the better half to scale and the worse half by rank, those without a usable model left out${some.join("")}. Above them: what is searched, and, thick, what would stay.` : alike ? "" : "These rounds are judged by other metrics, so that their trials have no axis in common.";
   }
 
   plot([first, second], { place, ticks }) {

@@ -18,6 +18,7 @@ export const idOf = (id) => (id.startsWith(OTHER) ? id.slice(OTHER.length) : id)
  */
 export function paired(transport) {
   let several = false;
+  const known = {}; // the last answers of both by type
   let runs = false; // whether what runs, or ran last, is of the second study
   const one = async (message, other) => {
     const answer = await transport.ask(other ? { ...message, study: "other" } : message);
@@ -27,12 +28,16 @@ export function paired(transport) {
     ...transport,
     async ask(message) {
       if (several && ["pulse", "tree"].includes(message.type)) {
-        const [first, second] = await Promise.all([one(message, false), one(message, true)]);
-        if (first.error || second.error) return first.error ? first : second;
+        const answers = await Promise.all([one(message, false), one(message, true)]);
+        const lost = answers.find(({ error }) => error);
+        // Where one store is away, the other study goes on beside what was known last.
+        const [first, second] = answers.map((answer, i) => (answer.error ? known[message.type]?.[i] : answer));
+        if (answers.every(({ error }) => error) || !first || !second) return lost;
+        known[message.type] = [first, second];
         if (message.type === "tree") return { ...first, other: second };
         runs = Boolean(second.job?.running || (second.job && !first.job?.running && runs));
         const both = (name) => ({ ...first[name], ...second[name] });
-        return { progress: both("progress"), versions: both("versions"), marks: both("marks"), job: (runs ? second : first).job };
+        return { progress: both("progress"), versions: both("versions"), marks: both("marks"), job: (runs ? second : first).job, lost: lost?.error };
       }
       if (message.round === undefined) {
         const answer = await one(message, message.type === "pause" && runs);

@@ -13,7 +13,7 @@ function both() {
     decide: () => ({ child: "c" }),
   };
   const ask = async (message) => (asked.push(message), answers[message.type]?.(message.study === "other") ?? {});
-  return { asked, page: paired({ home: "browser", ask, close() {} }) };
+  return { asked, answers, page: paired({ home: "browser", ask, close() {} }) };
 }
 
 test("rounds of two studies that have one id are told apart, and messages go to theirs", async () => {
@@ -32,4 +32,16 @@ test("rounds of two studies that have one id are told apart, and messages go to 
   assert.deepEqual(asked.at(-1), { type: "beside", round: "a", other: "b", across: true });
   await page.ask({ type: "pause" }); // what runs is of the second study
   assert.deepEqual(asked.at(-1), { type: "pause", study: "other" });
+});
+
+test("where the store of one study is away, the other goes on", async () => {
+  const { answers, page } = both();
+  const { pulse } = answers;
+  await page.ask({ type: "start" });
+  await page.ask({ type: "pulse" });
+  answers.pulse = (other) => (other ? { error: "away" } : { ...pulse(other), versions: { a: "w" } });
+  const { versions, lost } = await page.ask({ type: "pulse" });
+  assert.deepEqual([Object.values(versions), lost], [["w", "v"], "away"]);
+  answers.pulse = () => ({ error: "both" });
+  assert.deepEqual(await page.ask({ type: "pulse" }), { error: "both" });
 });

@@ -23,8 +23,8 @@ POWER = 0.8  # a parameter can be judged where an effect of :data:`EFFECT` would
 EFFECT = (
     0.1  # share of the differences between trials that an effect explains which a round should be able to see
 )
-# Share of the next round's trials that is advised to look where the best is likely. Larger ones left no less regret on tables, and fewer even
-# trials, so that the proposal after it narrowed less often.
+# Share of the next round's trials that is advised to look where the best is likely. On tables 0.56 left no less regret, and the proposal after it
+# narrowed less often; 0.9 left a fifth less, and nothing to test the proposal after it on.
 LEARNED = 0.3
 
 # Even trials that stay where so many are advised: with fewer the noise isn't known, and the round after it narrows nothing.

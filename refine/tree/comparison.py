@@ -127,17 +127,17 @@ def difference(first: Round, second: Round) -> Comparison:
 
 def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
     """Raises NotFoundError where a tree has no round to show, ReviewError where two are one study, judged unlike, or without a common parameter."""
-    for study in (one, other):
+    for called, study in (("tree", one), ("beside", other)):
         if study is not None and not len(study):
             raise NotFoundError(
-                f"tree {study.name!r} has no round to show; add one", Action("tree.add_round", ...)
+                f"tree {study.name!r} has no round to show; add one", Action(f"{called}.add_round", ...)
             )
     if other is None:
         return
     a, b = (f"tree {study.name!r} of {study.store}" for study in (one, other))
     here, there = one._context.store, other._context.store
-    same = here is there or (here.engine.url == there.engine.url and not here.in_memory)
-    if same and one.name == other.name:
+    same = here.engine.url == there.engine.url and not here.in_memory
+    if one.name == other.name and (here is there or same):
         raise ReviewError(f"beside a study stands another one, got {a} twice; name another store or tree")
     first, second = one.rounds[0].node, other.rounds[0].node
     if first.judged_by != second.judged_by:

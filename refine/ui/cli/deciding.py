@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from refine.errors import ReviewError, shown
+from refine.errors import NotFoundError, ReviewError, shown
 from refine.ui.cli.shared import (
     DECIDE,
     NO,
@@ -321,11 +321,16 @@ def review(
     from refine.ui.web.session import Session
 
     proxy = proxy_of(behind, author_header)
-    if beside.other is None and ("://" in which or which.endswith(".db") or Path(which).is_file()):
-        which, beside = "last", replace(beside, other=which)
     with ExitStack() as stack:
         folder, tree = stack.enter_context(own_folder()), stack.enter_context(at.tree())
-        found, second = chosen(tree[which]), stack.enter_context(beside.opened(tree, at.store))
+        try:
+            found = tree[which]
+        except NotFoundError:  # what names a round is one, whatever file is called so too
+            a_store = "://" in which or which.endswith(".db") or Path(which).is_file()
+            if beside.other is not None or not a_store:
+                raise
+            found, beside = tree["last"], replace(beside, other=which)
+        second = stack.enter_context(beside.opened(tree, at.store))
 
         def session_of(shown: Round, background: Background, other: Session | None = None) -> Session:
             session = Session(shown, risk, background=stack.enter_context(closing(background)), other=other)
@@ -337,8 +342,8 @@ def review(
 
         # What was typed runs rounds of the first study: the other one's may be other code under the same name.
         other = None if second is None else session_of(second["last"], Background())
-        session = session_of(found, Background(called.objective, called.command), other)
-        server = Server(session, port, proxy)
+        typed = Background(called.objective, called.command)
+        server = Server(session_of(chosen(found), typed, other), port, proxy)
         say(f"{server.url}\nCtrl-C ends it")
         if open_:
             # The arguments of a browser's process are everybody's to read, and the address is the key.

@@ -401,7 +401,11 @@ def opened(store: str, name: str | None, option: str = "--tree") -> refine.Tree:
     from refine.store.store import check_exists, only_tree
 
     check_exists(store)
-    only = name or only_tree(store, f"{option} {{name!r}}", in_shell(Action("tree.add_round")))
+    only = name or only_tree(
+        store,
+        f"{option} {{name!r}}",
+        f"refine run {shlex.quote(store)} --space FILE --objective MODULE:NAME",
+    )
     return refine.Tree(only, store, create=False)
 
 

@@ -59,11 +59,10 @@ class Background:
         from refine.ui.cli.shared import run_typed
 
         why = self._why_not(found)
-        called = self.objective or self.command or found.node.objective
         return {
             "able": not why,
             "why": why,
-            "objective": "" if why else called,
+            "objective": "" if why else self.objective or self.command or found.node.objective,
             "command": run_typed(found.context.store.typed, found),
             "left": _left(found),
         }
@@ -82,10 +81,9 @@ class Background:
         module, _, last = name.rpartition(".")
         if not module:
             return f"{last} was defined in a script or notebook; open its page with --objective path/to/script.py:{last} to run it from here."
-        top = module.partition(".")[0]
         if not is_installed(name):
             # A store may come from elsewhere, so the working folder is not looked in.
-            return f"There is no module {top} on the import path; open its page with --objective path/to/file.py:{last} to run it from here."
+            return f"There is no module {module.partition('.')[0]} on the import path; open its page with --objective path/to/file.py:{last} to run it from here."
         return ""
 
     def start(self, found: Round, call: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,15 +166,13 @@ class Background:
         code = self._process.poll()
         if code is not None and self._reader is not None:
             self._reader.join(1.0)
-        if code is None:
-            text = "pausing: what runs comes to its end" if self._asked else "running"
-        else:
-            text = {0: "ended", 130: "paused"}.get(code, "stopped: the log says why")
+        pausing = code is None and self._asked > 0
+        text = {None: "running", 0: "ended", 130: "paused"}.get(code, "stopped: the log says why")
         return {
             "round": self._round,
             "running": code is None,
-            "pausing": code is None and self._asked > 0,
-            "text": text,
+            "pausing": pausing,
+            "text": "pausing: what runs comes to its end" if pausing else text,
             "log": "\n".join(self._lines),
         }
 

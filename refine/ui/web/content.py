@@ -618,6 +618,5 @@ def beside_content(found: Round, other: Round | None, across: bool = False) -> d
     said = [f"{word}: {text}" for word, text in page["blocks"][0]["facts"]]
     said += [block["text"] for block in more]
     if across:
-        known = filter(None, [compared.populations])
-        said = [beats_sentence(each, "the second study", "the first") for each in known]
+        said = [beats_sentence(c, "the second study", "the first") for c in [compared.populations] if c]
     return {"head": table["head"], "rows": rows, "texts": said}

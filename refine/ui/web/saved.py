@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from refine._version import VERSION
-from refine.errors import ReviewError
+from refine.errors import ReviewError, shown
 from refine.space.literals import python_text
 from refine.ui.web.session import Session
 from refine.ui.web.trials import part_content
@@ -105,7 +105,7 @@ def saved_page(tree: Tree, risk: float, beside: Tree | None) -> str:
     opened = 'open(document.getElementById("refine"), document.getElementById("refine-data").textContent);'
     script = f"{made}{name.split()[0]}.{opened}"
     return _FILE.format(
-        name=html.escape(" and ".join(each["start"]["tree"] for each in answers)),
+        name=html.escape(shown(" and ".join(each["start"]["tree"] for each in answers))),
         version=VERSION,
         day=time.strftime("%Y-%m-%d"),
         hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),

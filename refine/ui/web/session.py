@@ -88,7 +88,7 @@ class Session:
         risk: Accepted risk of the first proposal.
         started: A review of it that is shown first, with its edits.
         background: Runs rounds for the page; ``None`` where it can't, as in a notebook.
-        other: The session of a second study, which the page shows beside this one; see :func:`refine.ui.web.studies.check_studies`.
+        other: The session of a second study, which the page shows beside this one; see :func:`refine.tree.comparison.check_studies`.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class Session:
         seen = overview_of(rounds, {found.id: self._top(found, evidence[found.id]) for found in rounds})
         return {
             "name": home.name,
-            "store": Path(home.store.url.database or "").name,
+            "store": "/".join(Path(home.store.url.database or "").parts[-2:]),
             "rounds": [
                 {
                     "id": each.id,

@@ -446,6 +446,9 @@ def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of
     with urllib.request.urlopen(url, timeout=60) as answer:
         assert b'<div id="refine">' in answer.read()
     until(told.exists, process)
+    (here / "last").touch()  # what names a round is one, whatever file is called so too
+    port = url.split(":")[2].split("/")[0]
+    assert f"port {port} can't be had" in refused("review s.db --no-open --port", port)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)
     assert process.returncode in (0, 130)
@@ -457,3 +460,4 @@ def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of
     assert not Path(given.removeprefix("file://")).exists()
     assert refused("review s.db nothing --no-open").startswith("no round or tag 'nothing'")
     assert refused("review s.db nothing.db --no-open").startswith("store nothing.db: no such file")
+    assert "refine run last --space" in refused("review s.db last last --no-open")
