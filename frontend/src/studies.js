@@ -238,23 +238,22 @@ function spelt(panel) {
   return [proposes(panel) && !same(kept, now(panel)) ? `${panel.now} → ${worded(panel, kept)} ` : `${panel.now} `, h("span", { class: `refine-badge ${panel.badge.tone}`, title: panel.badge.title }, panel.badge.text)];
 }
 
+// Labels of what would stay of a choice, or the only value.
+const labelsOf = (panel) => (panel.kind === "fixed" ? [panel.now] : keptOf(panel).map((i) => panel.levels[i].label));
+
 // What would stay in both, and its tone.
 function agreed(first, second) {
   if (first === undefined || second === undefined) return [`only ${MARKS[first === undefined ? 1 : 0]}`, "refine-faint"];
-  if (first.now === second.now && [first, second].some(({ kind }) => kind === "unknown")) return ["the same", "good"];
-  const kinds = [first.kind, second.kind];
-  if (kinds.includes("fixed") && !kinds.includes("unknown")) {
-    if (first.now === second.now) return ["the same", "good"];
-    const [fixed, panel] = first.kind === "fixed" ? [first, second] : [second, first];
-    const value = Number(fixed.now);
-    const inside = panel.kind === "range" ? keptOf(panel)[0] <= value && value <= keptOf(panel)[1] : panel.kind === "choice" && keptOf(panel).some((i) => panel.levels[i].label === fixed.now);
-    return inside ? [fixed.now, ""] : ["nothing", "warn"];
+  const both = [first, second];
+  const kinds = both.map(({ kind }) => kind);
+  if (first.now === second.now && kinds.some((kind) => kind === "fixed" || kind === "unknown")) return ["the same", "good"];
+  if (kinds.includes("unknown")) return ["", ""];
+  const kept = both.map((panel) => (panel.kind === "fixed" ? [] : keptOf(panel)));
+  if (kinds[0] === kinds[1] && kinds[0] !== "fixed") {
+    const texts = both.map((panel, i) => worded(panel, kept[i]));
+    if (texts[0] === texts[1]) return [texts[0] === first.now && texts[0] === second.now ? "the same" : `the same: ${texts[0]}`, "good"];
   }
-  if (first.kind !== second.kind || first.kind === "unknown") return ["", ""];
-  const kept = [first, second].map(keptOf);
-  const texts = [worded(first, kept[0]), worded(second, kept[1])];
-  if (texts[0] === texts[1]) return [texts[0] === first.now && texts[0] === second.now ? "the same" : `the same: ${texts[0]}`, "good"];
-  if (first.kind === "range") {
+  if (kinds.every((kind) => kind === "range")) {
     const [low, high] = [0, 1].map((side) => {
       const inner = side ? kept[0][1] <= kept[1][1] : kept[0][0] >= kept[1][0];
       return inner ? [kept[0][side], first] : [kept[1][side], second];
@@ -263,8 +262,11 @@ function agreed(first, second) {
     const ends = [low, high].map(([value, panel]) => worded(panel, [value]));
     return [ends[0] === ends[1] ? ends[0] : ends.join(" to "), ""];
   }
-  const labels = [first, second].map((panel, i) => kept[i].map((k) => panel.levels[k].label));
-  const common = labels[0].filter((label) => labels[1].includes(label));
+  // A list of values, and another one or a range.
+  const range = both.find(({ kind }) => kind === "range");
+  const [labels, others] = both.filter((panel) => panel !== range).map(labelsOf);
+  const [low, high] = range ? keptOf(range) : [];
+  const common = labels.filter((label) => (range ? low <= Number(label) && Number(label) <= high : others.includes(label)));
   return common.length ? [common.join(", "), ""] : ["nothing", "warn"];
 }
 
