@@ -127,6 +127,10 @@ def difference(first: Round, second: Round) -> Comparison:
 
 def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
     """Raises NotFoundError where a tree has no round to show, ReviewError where two are one study, judged unlike, or without a common parameter."""
+    if not isinstance(other, TreeRecord | None):
+        raise ReviewError(
+            f"beside takes a tree, got {type(other).__name__}; such as refine.Tree(name, store=...)"
+        )
     for called, study in (("tree", one), ("beside", other)):
         if study is not None and not len(study):
             raise NotFoundError(

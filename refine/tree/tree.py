@@ -240,7 +240,7 @@ class Tree(TreeRecord):
         Raises:
             AnalysisError: ``risk`` out of range.
             NotFoundError: A tree has no round yet.
-            ReviewError: ``beside`` is this study, is judged by another metric or direction, or shares no parameter with it.
+            ReviewError: ``beside`` is no tree or this study, is judged by another metric or direction, or shares no parameter with it.
             StoreError: The file can't be written.
 
         Examples:

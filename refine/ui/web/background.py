@@ -97,9 +97,8 @@ class Background:
         with self._lock:
             if self._runs:
                 raise ReviewError(f"round {self._round} is running; pause it first")
-            url = found.context.store.url.render_as_string(hide_password=False)
             order = {
-                "store": url,
+                "store": found.context.store.url.render_as_string(hide_password=False),
                 "tree": found.context.name,
                 "round": found.id,
                 "call": call,

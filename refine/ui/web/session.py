@@ -453,8 +453,7 @@ def _about(found: Round) -> str:
     )
     note = f"“{found.node.note}”" if found.node.note else ""
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in found.goals)
-    judged = judged_text(goals, found.node.subject_to)
-    return " · ".join(part for part in (judged, note, decided) if part)
+    return " · ".join(filter(None, (judged_text(goals, found.node.subject_to), note, decided)))
 
 
 # How the next round draws its trials, and within which budget it runs.
