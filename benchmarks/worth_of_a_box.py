@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import lru_cache, partial
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -148,11 +148,11 @@ def learned(on: Grid, first: refine.Round, share: float, accept: bool) -> tuple[
 def result(on: Grid, seed: int, way: str) -> list[float]:
     """Regret of what is handed over after the first trials and some more.
 
-    Of a box also the share that it keeps, whether its best is within epsilon of the best, and what a trial in it is said to be worth;
-    of a round that learns, what is proposed next.
+    Of a box also the share that it keeps, and whether its best is within epsilon of the best; of a round that learns, what is proposed
+    next.
     """
     (t, proposal), of = begun(on, seed), WAYS[way]
-    space, cells, values, box, after = on.space, [], [], [math.nan] * 3, [math.nan] * 3
+    space, cells, values, box, after = on.space, [], [], [math.nan] * 2, [math.nan] * 3
     if isinstance(of, str):
         cells, values = searched(on, seed, of)
     elif not isinstance(of, tuple):
@@ -167,14 +167,14 @@ def result(on: Grid, seed: int, way: str) -> list[float]:
         regret = on.regret(on.cell(on.index(tree.winner().params)))
     if space != on.space:
         found = worth(on, [np.flatnonzero(space[k].contains(v)).tolist() for k, v in on.grids.items()])
-        box = [found.kept, float(found.loss <= proposal.claim.epsilon), proposal.anywhere(space, MORE)]
+        box = [found.kept, float(found.loss <= proposal.claim.epsilon)]
     return [regret, *box, *after]
 
 
 def measured(seeds: int) -> dict[str, np.ndarray]:
-    """Way -> (tables, seeds, 7) results; NaN where there is none."""
+    """Way -> (tables, seeds, 6) results; NaN where there is none."""
     tables = [(family, name) for family in FAMILIES for name in names(family)]
-    found = {way: np.full((len(tables), seeds, 7), np.nan) for way in WAYS}
+    found = {way: np.full((len(tables), seeds, 6), np.nan) for way in WAYS}
     store = f"worth-of-a-box-{digest(result, (*SOURCES, 'tree/*.py'))}"
     for seed, way, (row, (family, name)) in product(range(seeds), WAYS, enumerate(tables)):
         key = f"{way}-{family}-{name}-{seed}"
@@ -203,20 +203,14 @@ def beside(found: dict[str, np.ndarray], way: str, of: np.ndarray) -> list[str]:
 
 def report(seeds: int) -> str:
     """The section for docs/benchmarks/proposals.md."""
-    found, rows, said = measured(seeds), [], []
+    found, rows = measured(seeds), []
     for way, of in found.items():
-        means = np.nanmean(of, axis=(0, 1)) * [1, 100, 100, 1, 1, 100, 100]
-        box = [f"{means[k]:.3g}".replace("nan", "-") for k in (1, 2, 4, 5, 6)]
+        means = np.nanmean(of, axis=(0, 1)) * [1, 100, 100, 1, 100, 100]
+        box = [f"{means[k]:.3g}".replace("nan", "-") for k in range(1, 6)]
         rows.append([way, *beside(found, way, np.isfinite(of[..., 0])), *box])
-    for risk, (low, high) in product(RISKS, pairwise((0, 2, 16, 17))):
-        way = f"{MORE} in the box of risk {risk:g}"
-        of = (found[way][..., 3] >= low) & (found[way][..., 3] < high)
-        if of.any():
-            said.append([f"{risk:g}", f"{low} to {high}", *beside(found, way, of)])
     head = [f"regret beside {EVEN}", "as many anywhere", "tables"]
     box = "keeps, %", "within epsilon, %", "even trials next", "next changes, %", "its claim true, %"
-    first = markdown([f"after {FIRST} trials", *head, *box], rows)
-    return f"{first}\n\n{markdown(['risk', 'said to be worth', *head], said)}"
+    return markdown([f"after {FIRST} trials", *head, *box], rows)
 
 
 if __name__ == "__main__":

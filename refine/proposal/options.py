@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,8 +31,6 @@ class Option:
     top_kept: int  # how many of them lie inside
     old: Space  # the present space
     space: Space  # what is proposed
-    # how many even trials anywhere in the present space one even trial in the proposed one is worth, at most 16; NaN where that can't be told
-    anywhere: float = math.nan
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,7 +50,7 @@ class Options(Shown):
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain data, a row per proposal."""
-        names = ("risk", "up_to", "leaves", "volume_kept", "probability", "top", "top_kept", "anywhere")
+        names = ("risk", "up_to", "leaves", "volume_kept", "probability", "top", "top_kept")
         return [{name: plain(getattr(o, name)) for name in names} for o in self.rows]
 
     @property
@@ -62,27 +59,22 @@ class Options(Shown):
         return next(o for o in self.rows if o.risk <= self.chosen <= o.up_to)
 
 
-def options_of(
-    proposal: Proposal, analysis: Analysis, allow_degenerate: bool = False, n: int = 50
-) -> Options:
-    """The proposals of :attr:`Proposal.risks <refine.proposal.proposal.Proposal.risks>`, and what each of ``n`` trials is worth there.
-
-    AnalysisError if its posterior is gone.
-    """
+def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = False) -> Options:
+    """The proposals of :attr:`Proposal.risks <refine.proposal.proposal.Proposal.risks>`; AnalysisError if its posterior is gone."""
     rows: list[Option] = []
     for risk in proposal.risks:
         made = proposal if risk == proposal.risk else proposal.at(risk)
         if rows and rows[-1].space == made.space:
             rows[-1] = replace(rows[-1], up_to=risk)
         else:
-            rows.append(_option(made, analysis, allow_degenerate, n))
+            rows.append(_option(made, analysis, allow_degenerate))
     claim = proposal.claim
     return Options(
         tuple(rows), proposal.risk, claim.epsilon, proposal.metric, proposal.subject_to, bool(claim.others)
     )
 
 
-def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool, n: int) -> Option:
+def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> Option:
     top, top_kept = kept_of_top(analysis, proposal.space, allow_degenerate)
     levels = {c.name: level_values(c.old)[~c.new.contains(level_values(c.old))] for c in proposal.changes}
     leaves = {name: tuple(map(label, gone)) for name, gone in levels.items() if len(gone)}
@@ -96,5 +88,4 @@ def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool, n: i
         top_kept,
         proposal.old,
         proposal.space,
-        proposal.anywhere(proposal.space, n),
     )

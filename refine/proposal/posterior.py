@@ -26,8 +26,6 @@ _RUN = 200  # most cells of trials among the candidates
 LEAST_INSIDE = 20  # fewest candidates inside a box of which a probability can be stated
 _FEWEST = 5
 _FLAT = 0.95
-MOST_TIMES = 16  # as many trials anywhere as a trial inside is looked at beside
-_TRUTHS, _ORDERS = 160, 4  # simulated truths, and orders that cells run in
 _NEAR, _MOST_NOISE = 0.3, 2.0  # scores about the best that the noise is measured over, and the most it may be
 # Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's seed.
 _SEED = 0
@@ -219,36 +217,6 @@ def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, at: float) -
         return min(_MOST_NOISE, analysis.noise.sd / slope)
     left = stats.left_over(analysis.X, analysis.y, cardinalities_of(analysis))
     return float(np.median(np.abs(left.score - left.expected) * left.share))
-
-
-def as_many(analysis: Analysis, surrogate: Surrogate, new: Space, n: int) -> float:
-    """How many trials drawn evenly anywhere are worth one of ``n`` drawn evenly inside ``new``, at most ``MOST_TIMES``.
-
-    So many that what is handed over of them is expected to be as good: every draw is the truth once, shows its candidates with
-    noise, each is thought of by its own mean and variance, and the best expected one of those that ran is handed over. NaN where too
-    few candidates lie inside.
-    """
-    posterior, rng = surrogate.posterior, np.random.default_rng(_SEED)
-    inside = np.flatnonzero(inside_of(new, surrogate.space, surrogate.found, surrogate.columns))
-    cells = np.arange(len(surrogate.candidates))
-    if n < 1 or len(inside) < (1 if surrogate.exhaustive else LEAST_INSIDE) or len(inside) == len(cells):
-        return 1.0 if n > 0 and len(inside) == len(cells) else math.nan
-    mean, variance = posterior.scores.mean(axis=0), posterior.scores.var(axis=0)
-    noise = noise_in_scores(analysis, posterior, float(mean.max()))
-    truth = posterior.scores[:: max(1, len(posterior.scores) // _TRUTHS)]
-    shown = truth + noise * rng.standard_normal(truth.shape) - mean
-    expected, values = mean + shown * variance / (variance + noise**2 + 1e-12), posterior.value(truth)
-
-    def handed_over(among: npt.NDArray[np.intp], most: int) -> Floats:
-        brought = []
-        for order in (rng.permutation(among)[:most] for _ in range(_ORDERS)):
-            leads = expected[:, order] == np.maximum.accumulate(expected[:, order], axis=1)
-            best = np.maximum.accumulate(np.where(leads, np.arange(len(order)), 0), axis=1)
-            brought.append(np.take_along_axis(values[:, order], best, axis=1).mean(axis=0))
-        return np.asarray(np.mean(brought, axis=0))
-
-    curve = np.maximum.accumulate(handed_over(cells, MOST_TIMES * n))
-    return float(min(MOST_TIMES, (np.searchsorted(curve, handed_over(inside, n)[-1]) + 1) / n))
 
 
 def _with_run(analysis: Analysis, rows: Indices) -> Indices:

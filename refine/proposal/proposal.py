@@ -22,7 +22,7 @@ from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, beyond, reasons_of, reopened, without_unread
 from refine.proposal.path import RISKS, Boxes, boxes_given, boxes_of
-from refine.proposal.posterior import Region, Surrogate, as_many, surrogate_of
+from refine.proposal.posterior import Region, Surrogate, surrogate_of
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
@@ -149,16 +149,6 @@ class Proposal(Shown):
         NaN where it can't be stated: this proposal was read back and its posterior is gone, or too few of the candidate cells lie inside.
         """
         return math.nan if self._surrogate is None else self._surrogate.probability(space, self.claim.epsilon)
-
-    def anywhere(self, space: Space, n: int) -> float:
-        """How many even trials anywhere in the old space one of ``n`` in another space is worth: see :func:`refine.proposal.posterior.as_many`.
-
-        NaN where it can't be told, as of several goals.
-        """
-        of = self._made_of
-        if of is None or of.surrogate is None or self.claim.others:
-            return math.nan
-        return as_many(of.analysis, of.surrogate, space, n)
 
     @cached_property
     def elsewhere(self) -> Region | None:

@@ -130,7 +130,7 @@ class Review(Shown, Generic[R]):
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
             [(0.01, 0.3, 2)]
         """
-        return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate, self.advised)
+        return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
 
     def at(self, risk: float) -> Self:
         """The same review with the proposal of another risk, from 0.01 to 0.3, or to the one proposed; edits and rejections stay.
@@ -184,8 +184,7 @@ class Review(Shown, Generic[R]):
         return self._worth_of(self.advised)
 
     def _worth_of(self, n: int, *how: float) -> Worth | None:
-        found = worth_of(self.analysis, self.proposal.claim.epsilon, self.space, n, *how)
-        return found and replace(found, anywhere=self.proposal.anywhere(self.space, found.n))
+        return worth_of(self.analysis, self.proposal.claim.epsilon, self.space, n, *how)
 
     def worth(
         self,

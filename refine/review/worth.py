@@ -61,8 +61,6 @@ class Worth(Shown):
     draws: int  # simulated rounds that the numbers are counted in
     metric: str  # name of the metric
     cost: float = math.nan  # of the round, in units of the metric; NaN where no price was given
-    # how many even trials anywhere in the present space one even trial in the next one is worth, at most 16; NaN where that can't be told
-    anywhere: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

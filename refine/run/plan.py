@@ -9,7 +9,7 @@ from refine.design.space_filling import design_named, draw, how_many
 from refine.errors import DesignError
 from refine.run.outcome import Task
 from refine.space.encoding import encode, freeze
-from refine.space.space import configuration_key, encode_configuration
+from refine.space.space import Indices, configuration_key, encode_configuration
 from refine.store.reader import Reader
 from refine.trials.frame import Records
 from refine.trials.round_record import Beside, Node, StoredNode
@@ -61,10 +61,7 @@ def plan(
     node, n = stored.node, stored.n
     attempt_of, space = attempts(records, again), node.space
     # Before anything runs, so that a design with too few cells is an error and not half a round.
-    # What a sampler asks for is not known beforehand.
-    drawn = 0 if node.adaptive else n - stored.off_design(extra)
-    skip = inherited | {b.key for b in extra}
-    rows = draw(design_named(node.method), space, drawn, node.design_seed, skip) if drawn else ()
+    rows = design_rows(stored, inherited, extra)
     states = zip(records.columns["replicate"], records.columns["state"], strict=True)
     left = n - sum(state not in again for replicate, state in states if not replicate)
     left += sum(attempt_of(b.key, r) is not None for b in extra for r in range(1, b.seeds))
@@ -101,6 +98,20 @@ def plan(
     return max(1, left), tasks()
 
 
+def design_rows(
+    stored: StoredNode, inherited: frozenset[str], extra: Sequence[Beside], n: int | None = None
+) -> Indices | tuple[()]:
+    """The first ``n`` cells that a round's design draws, default all that are planned, as level numbers.
+
+    What a sampler asks for is not known beforehand, so none of it.
+    """
+    node = stored.node
+    if n is None:
+        n = 0 if node.adaptive else stored.n - stored.off_design(extra)
+    skip = inherited | {b.key for b in extra}
+    return draw(design_named(node.method), node.space, n, node.design_seed, skip) if n else ()
+
+
 def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int]:
     """Numbers of the first ``n`` cells of a round's design; default all that are planned evenly.
 
@@ -113,7 +124,5 @@ def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int
             "no cells are planned; what it asked for is in round.trials"
         )
     extra = reader.beside(stored.pk)
-    count = stored.n - stored.off_design(extra) if n is None else how_many(space, n, None)
-    skip = reader.inherited(stored.pk) | {b.key for b in extra}
-    rows = draw(design_named(stored.node.method), space, count, stored.node.design_seed, skip)
-    return [space.number(row) for row in rows]
+    count = None if n is None else how_many(space, n, None)
+    return [space.number(row) for row in design_rows(stored, reader.inherited(stored.pk), extra, count)]

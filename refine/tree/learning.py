@@ -7,9 +7,9 @@ from dataclasses import replace
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw
 from refine.proposal.allocation import batch_rows, learning_from
-from refine.run.plan import Learn
+from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
-from refine.space.space import encode_configuration
+from refine.space.space import configuration_key, encode_configuration
 from refine.tree.lineage import analyze, said_on
 from refine.tree.record import RoundRecord
 from refine.trials.frame import configuration_table
@@ -23,6 +23,7 @@ def learner(of: RoundRecord, workers: int) -> Learn:
     A batch is learned from all trials that have ended by then. Where these tell nothing of the space, it is drawn evenly.
     """
     space, before = of.space, list[Analysis]()  # the parent's, made when it is first needed
+    drawn = set[str]()  # keys of the design's cells, of which some may still run; likewise
 
     def learn() -> list[Beside]:
         store, stored = of.context.store, of._stored
@@ -34,10 +35,12 @@ def learner(of: RoundRecord, workers: int) -> Learn:
             parent = of.parent
             assert parent is not None
             before.append(replace(analyze(parent), said=said_on(of.path)))
+            rows = design_rows(stored, store.inherited(stored.pk), planned)
+            drawn.update(configuration_key(space.frozen(space.at(row))) for row in rows)
         ended = set(store.records([stored.pk]).columns["key"])
         running = Rows([b.configuration for b in planned if b.key not in ended])
         analysis = learning_from(before[0], of.trials, of.node.allow_degenerate)
-        skip = store.inherited(stored.pk).union(ended, (b.key for b in planned))
+        skip = store.inherited(stored.pk).union(ended, drawn, (b.key for b in planned))
         seed = seed_of(of.id, "exploit", len(planned))
         rows = batch_rows(analysis, space, n, seed, skip, configuration_table(space, running))
         if not len(rows):

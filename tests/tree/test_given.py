@@ -7,6 +7,8 @@ import pytest
 
 import refine
 from refine.errors import DesignError, SpaceError
+from refine.space.space import configuration_key
+from refine.tree.learning import learner
 
 SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"], "fixed": 3}
 POOR = {"x": 8.13, "y": 0.9, "z": "c"}
@@ -199,3 +201,14 @@ def test_shares_are_never_expected_beyond_one(tree):
     won = root.recommend()
     assert won.interval[1] <= 1
     assert won.expected <= 1
+
+
+def test_what_is_chosen_while_a_round_runs_is_no_cell_of_its_design(tree):
+    """With several workers the last of these may still run."""
+    space = refine.Space({"a": (0, 5), "b": (0, 7)})
+    root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, name="sum").run(progress=False)
+    child = root.branch(space, n=24, exploit=0.5, audit=0.0)
+    design = {configuration_key(space.frozen(space.configuration(cell))) for cell in child.cells()}
+    chosen = {each.key for each in learner(child, 12)()}
+    assert (len(design), len(chosen)) == (12, 12)
+    assert not design & chosen

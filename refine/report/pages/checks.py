@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from refine.analysis import finding as f
 from refine.analysis.learning_curves import TrialCurves
-from refine.proposal.posterior import MOST_TIMES
 from refine.report.pages.reasons import Say, fill
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
 from refine.review.worth import RUNS, Plan, Rehearsal, Worth
@@ -376,17 +375,8 @@ def worth_page(outlook: Worth) -> Page:
     price = f", where {difference(outlook.cost)} is the price" if math.isfinite(outlook.cost) else ""
     again = f"{'as many' if outlook.n else RUNS} runs of the best again bring {difference(outlook.again)}"
     facts = [("Expect", f"{gain} ({low} to {high} with a chance of 90 %){price}"), ("Or", again)]
-    if math.isfinite(outlook.anywhere):
-        facts.append(("Worth", f"an even trial inside stands for {times_text(outlook.anywhere)} anywhere"))
     action = worth(outlook).action
     return Page(worth_sentence(outlook), (Facts(tuple(facts)),), () if action is None else (action,))
-
-
-def times_text(times: float) -> str:
-    """How many trials anywhere one is worth, as finely as benchmarks could tell such numbers apart."""
-    return (
-        "8 or more" if times >= MOST_TIMES else "1 to 8" if times >= 2 else "about 1" if times >= 0 else "-"
-    )
 
 
 def worth_sentence(worth: Worth) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
-from refine.report.pages.checks import times_text
 from refine.report.pages.reasons import judged_text, sentence
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
@@ -96,14 +95,12 @@ def options_page(options: Options) -> Page:
             percent(option.volume_kept),
             chance(1 - option.probability),
             f"{option.top_kept} of {option.top}",
-            times_text(option.anywhere),
         )
         rows.append((risks, leaves_text(option), *kept))
-    head = ("risk", "what leaves", "keeps", "chance of a loss", "best trials kept", "worth")
+    head = ("risk", "what leaves", "keeps", "chance of a loss", "best trials kept")
     grid = Grid(head, tuple(rows), right=(0, 2, 4), wide=(1,))
     call = Action("review.at", risk=Symbol("risk"))
-    legend = f"loss: {what}. worth: how many even trials anywhere an even one inside stands for."
-    return Page("What more or less risk would buy", (grid, Text(legend, "faint")), (call,))
+    return Page("What more or less risk would buy", (grid, Text(f"loss: {what}.", "faint")), (call,))
 
 
 def risks_text(option: Option) -> str:
