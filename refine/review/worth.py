@@ -227,6 +227,8 @@ class Rehearsal(Shown):
     plans: tuple[Plan, ...]
     left: int  # configurations of the space that have not been run
     simulated: int  # truths that every plan was simulated on
+    exploit: float  # share of every round that looks where the optimum is then plausible, and
+    audit: float  # share outside the space
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -290,9 +292,8 @@ def rehearse(
         # Every plan starts from the same: the differences are what it brings.
         found.append(_plan(analysis, space, rounds, n, values, epsilon))
         now = analysis.sign * float(values[:, 0].mean())
-    return Rehearsal(
-        round_id, analysis.metric, analysis.direction, now, epsilon, tuple(found), left, len(values)
-    )
+    goal = analysis.metric, analysis.direction
+    return Rehearsal(round_id, *goal, now, epsilon, tuple(found), left, len(values), exploit, audit)
 
 
 def _plan(analysis: Analysis, space: Space, rounds: int, n: int, values: Any, epsilon: float) -> Plan:

@@ -175,6 +175,8 @@ def test_every_review_says_it(coarse, tmp_path):
 def test_a_plan_is_rehearsed_the_same_again(tree):
     root = ran(tree, bowl, 24)
     found, again = root.propose(keep=False).rehearse(2, 20), root.propose().rehearse(2, 20)
+    asked = root.propose(keep=False).rehearse(2, 20, exploit=0.8, audit=0.2)
+    assert "review.accept(n=20, exploit=0.8, audit=0.2)" in str(asked)
     assert found.to_json() == again.to_json()
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["plans"][0]["rounds"] == 2
     asked, page = found.plans[0], found.page()

@@ -11,6 +11,7 @@ from refine.analysis import finding as f
 from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.reasons import Say, fill
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
+from refine.review.next_step import AUDIT
 from refine.review.worth import RUNS, Plan, Rehearsal, Worth
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
@@ -405,7 +406,8 @@ def rehearsal_page(rehearsal: Rehearsal) -> Page:
         Text(f"{_plan_name(asked).capitalize()}, round by round:"),
         Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
     )
-    call = Action("review.accept", n=asked.n, exploit=0.5)
+    shares = {"exploit": rehearsal.exploit} | ({} if rehearsal.audit == AUDIT else {"audit": rehearsal.audit})
+    call = Action("review.accept", n=asked.n, **shares)
     return Page(f"Plans after round {rehearsal.round}, before anything is run", blocks, (call,))
 
 
