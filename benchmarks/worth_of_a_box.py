@@ -183,7 +183,7 @@ def measured(seeds: int) -> dict[str, np.ndarray]:
 
 
 def beside(found: dict[str, np.ndarray], way: str, of: np.ndarray) -> list[str]:
-    """Regret of some (tables, seeds) as a multiple of that of as many trials anywhere, and as how many anywhere that is.
+    """Regret of some (tables, seeds) as a multiple of that of as many trials anywhere, and as how many times as many anywhere that is.
 
     Geometric means over tables of means over seeds, with intervals over tables.
     """
@@ -198,7 +198,7 @@ def beside(found: dict[str, np.ndarray], way: str, of: np.ndarray) -> list[str]:
     curve = np.array([(logs(f"{k * MORE} anywhere") - logs(EVEN))[which].mean(axis=1) for k in TIMES])
     curve, n = np.minimum.accumulate(curve), np.log(np.array(TIMES) * MORE)
     many = np.exp([np.interp(-r, -c, n) for r, c in zip(ratio, curve.T, strict=True)])
-    return [within(np.exp(ratio)), within(many), int(few.sum())]
+    return [within(np.exp(ratio)), within(many / MORE), int(few.sum())]
 
 
 def report(seeds: int) -> str:
@@ -208,7 +208,7 @@ def report(seeds: int) -> str:
         means = np.nanmean(of, axis=(0, 1)) * [1, 100, 100, 1, 100, 100]
         box = [f"{means[k]:.3g}".replace("nan", "-") for k in range(1, 6)]
         rows.append([way, *beside(found, way, np.isfinite(of[..., 0])), *box])
-    head = [f"regret beside {EVEN}", "as many anywhere", "tables"]
+    head = [f"regret beside {EVEN}", "times as many anywhere", "tables"]
     box = "keeps, %", "within epsilon, %", "even trials next", "next changes, %", "its claim true, %"
     return markdown([f"after {FIRST} trials", *head, *box], rows)
 

@@ -148,8 +148,7 @@ def rehearse(
 ) -> None:
     """Print what a plan of rounds would bring, simulated before anything is run, beside others of the same cost."""
     with at.round() as found:
-        seen = found.propose(keep=False).rehearse(rounds, n, exploit=exploit)
-        out.put(seen, Action("review.accept", n=seen.plans[0].n, exploit=exploit))
+        out.put(found.propose(keep=False).rehearse(rounds, n, exploit=exploit))
 
 
 @command(DECIDE)
