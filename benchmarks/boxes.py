@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
-import json
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from grids import FAMILIES, Grid, grid, names
 from synthetic import COUNT, KINDS, synthetic
-from tables import CACHE
+from tables import kept
 
 import refine
 import refine.proposal.proposal
@@ -92,23 +92,11 @@ def cached(
 ) -> list[list]:
     """What is made of one round, kept by what it rests on."""
     data = zlib.crc32(np.append(table.truth, table.noise).tobytes())
-    key = f"{table.family}-{table.name}-{data:08x}-{n}-{seed}-{digest(make, SOURCES)}"
-    path = CACHE / f"{group}.jsonl"
-    known = _known(path)
-    if key not in known:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            known[key] = [list(row) for row in make(trials(table, n, seed))]
-        path.parent.mkdir(exist_ok=True)
-        with path.open("ab", buffering=0) as file:  # one write a line: several processes share the file
-            file.write((json.dumps({"key": key, "made": known[key]}) + "\n").encode())
-    return known[key]
-
-
-@cache
-def _known(path: Path) -> dict[str, list]:
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {entry["key"]: entry["made"] for entry in map(json.loads, lines)}
+    key = f"{table.family}-{table.name}-{data:08x}-{n}-{seed}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        store = f"{group}-{digest(make, SOURCES)}"
+        return kept(store, key, lambda: [list(row) for row in make(trials(table, n, seed))])
 
 
 @cache
@@ -149,12 +137,11 @@ def measured(seeds: int, families: Sequence[str], sizes: Sequence[int]) -> pd.Da
     """Every box with what it is worth, one row each; synthetic grids have half of the seeds."""
     lines = []
     for family in families:
-        for table in tables(family):
-            for n in sizes:
-                for seed in range(seeds if family in FAMILIES else -(-seeds // 2)):
-                    for box in (Box(*b) for b in cached("refine", by_refine, table, n, seed)):
-                        said = (box.method, box.risk, box.claim, box.epsilon, box.noise / table.noise)
-                        lines.append((family, table.name, n, seed, *said, *worth(table, box.levels)))
+        own = range(seeds if family in FAMILIES else -(-seeds // 2))
+        for table, n, seed in product(tables(family), sizes, own):
+            for box in (Box(*b) for b in cached("refine", by_refine, table, n, seed)):
+                said = (box.method, box.risk, box.claim, box.epsilon, box.noise / table.noise)
+                lines.append((family, table.name, n, seed, *said, *worth(table, box.levels)))
     columns = ["family", "table", "n", "seed", "method", "risk", "claim", "epsilon", "noise"]
     return pd.DataFrame(lines, columns=[*columns, *Worth._fields])
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from boxes import BOLD, QUARTER, REFINE, RISKS, Trials, analysis_of, cached, measured, tables
 from grids import FAMILIES
-from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 from synthetic import KINDS
 from tables import markdown, share
 
@@ -76,33 +76,21 @@ def ranking(frames: dict[str, pd.DataFrame]) -> str:
     """Whether the stated probability tells which claims come true."""
     rows = []
     for epsilon, frame in frames.items():
-        for name, part in {
-            "all": frame,
-            **{family: frame[frame["family"] == family] for family in ALL},
-        }.items():
-            true, auc, score, ratio = judged(part)
+        for name in ("all", *ALL):
+            true, auc, score, ratio = judged(frame[(frame["family"] == name) | (name == "all")])
             rows.append([f"{epsilon}, {name}", true, f"{auc:.2f}", f"{score:.3f}", f"{ratio:.2f}"])
     head = ["boxes", "of these came true", "AUC", "Brier score", "of the best constant's"]
     return markdown(head, rows).replace(" nan |", " - |")
 
 
 def judged(frame: pd.DataFrame) -> tuple[str, float, float, float]:
-    """Of the boxes that narrow: how many came true, AUC and Brier score of what was stated, and the latter over the best
-    constant's.
-    """
+    """Of the boxes that narrow: how many came true, AUC and Brier score of what was stated, the latter also over the best constant's."""
     of = frame[frame["narrowed"]]
     true, said = (~of["lost"]).to_numpy(float), of["claim"].to_numpy()
     score, constant = float(np.mean((said - true) ** 2)), float(true.var())
     ratio = score / constant if constant else float("nan")
-    return f"{100 * true.mean():.0f} % of {len(of)}", auc_of(said, true), score, ratio
-
-
-def auc_of(said: np.ndarray, true: np.ndarray) -> float:
-    """Probability that a claim that came true was stated with more probability than one that did not."""
-    ones = true.sum()
-    if not 0 < ones < len(true):
-        return float("nan")
-    return float((rankdata(said)[true == 1].sum() - ones * (ones + 1) / 2) / (ones * (len(true) - ones)))
+    auc = float(roc_auc_score(true, said)) if constant else float("nan")
+    return f"{100 * true.mean():.0f} % of {len(of)}", auc, score, ratio
 
 
 def noises(frame: pd.DataFrame) -> tuple[str, float]:
@@ -168,9 +156,7 @@ def verdict(frame: pd.DataFrame, noise: float, held: dict[str, float]) -> str:
             f"- AUC of the stated probability: wanted at least 0.8, got {auc:.2f}. Brier score over the best constant's: wanted "
             f"at most 0.85, got {ratio:.2f}.",
             f"- Estimated over true noise: wanted 0.8 to 1.25 in the median, got {noise:.2f}.",
-            "- Forecasts: wanted 45 to 55 and 86 to 94 %, got "
-            + ", ".join(f"{k} {v:.0f} %" for k, v in held.items())
-            + ".",
+            f"- Forecasts: wanted 45 to 55 and 86 to 94 %, got {', '.join(f'{k} {v:.0f} %' for k, v in held.items())}.",
         ]
     )
 

@@ -15,7 +15,6 @@ Faults, moments and victims are drawn from one seed; what they hit depends on th
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import random
@@ -24,11 +23,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from tables import parser
 
 import refine
 
@@ -93,12 +94,7 @@ class Chaos:
     """
 
     def __init__(
-        self,
-        script: list[str],
-        url: str,
-        server: PostgreSQL | None,
-        runs: list[str],
-        given: argparse.Namespace,
+        self, script: list[str], url: str, server: PostgreSQL | None, runs: list[str], given: Namespace
     ) -> None:
         self.script, self.url, self.server, self.runs, self.given = script, url, server, runs, given
         self.faults = [f for f in given.faults if f != "database" or server is not None]
@@ -203,7 +199,7 @@ def tables(url: str):
         return frames, stars
 
 
-def main(given: argparse.Namespace) -> None:
+def main(given: Namespace) -> None:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         script, program = folder / "drawn.py", folder / "program.py"
@@ -213,16 +209,11 @@ def main(given: argparse.Namespace) -> None:
         if given.store == "postgresql":
             server = PostgreSQL()
             stack.callback(server.close)
-        url, calm = (
-            f"sqlite:///{folder / 'chaos.db'}" if server is None else server.url,
-            f"sqlite:///{folder / 'calm.db'}",
-        )
+        url = f"sqlite:///{folder / 'chaos.db'}" if server is None else server.url
+        calm = f"sqlite:///{folder / 'calm.db'}"
         os.environ["CHAOS_WAIT"] = str(given.wait)
-        text = (
-            f"{sys.executable} -S {program} {{x}} {{seed}} {{units}} {{act}}"
-            if given.objective == "command"
-            else ""
-        )
+        command = f"{sys.executable} -S {program} {{x}} {{seed}} {{units}} {{act}}"
+        text = command if given.objective == "command" else ""
         runs = ["--command", text] if text else ["--objective", f"{script}:objective"]
         words = [sys.executable, str(script)]
         chaos = Chaos([*words, url, text, str(given.n)], url, server, runs, given)
@@ -243,8 +234,8 @@ def main(given: argparse.Namespace) -> None:
         took = time.monotonic() - began
         os.environ["CHAOS_WAIT"] = "0"
         for number in range(rounds):
-            command = [*words, calm, text, str(given.n), str(number), "1"]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            run = [*words, calm, text, str(given.n), str(number), "1"]
+            subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
         (disturbed, starred), (undisturbed, _) = tables(url), tables(calm)
         pairs = zip(disturbed, undisturbed, strict=True)
         differ = [i for i, (a, b) in enumerate(pairs) if not a.equals(b)]
@@ -259,12 +250,8 @@ def main(given: argparse.Namespace) -> None:
         for kind, each in zip(given.beside, chaos.beside, strict=True):
             print(f"{kind}: {said(each.answers)}; {sum(each.stars.values())} stars stand")
             wrong += each.wrong
-            wrong += [
-                f"star lost: {which}" for which, on in each.stars.items() if on and which not in starred
-            ]
-            wrong += [
-                f"star came back: {which}" for which, on in each.stars.items() if not on and which in starred
-            ]
+            differs = {which: on for which, on in each.stars.items() if on != (which in starred)}
+            wrong += [f"star {'lost' if on else 'came back'}: {which}" for which, on in differs.items()]
         for i in differ[:3]:
             a, b = disturbed[i], undisturbed[i]
             print(f"\nround {i}:\n{a.compare(b) if a.shape == b.shape else (a.shape, b.shape)}")
@@ -277,17 +264,12 @@ def said(counts: Counter[str]) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--minutes", type=float, default=20.0, help="for how long faults come")
-    parser.add_argument("--events", type=int, help="how many faults, instead of minutes")
-    parser.add_argument("--rounds", type=int, default=1, help="at least so many rounds")
-    parser.add_argument("--n", type=int, default=60, help="trials of a round")
-    parser.add_argument("--wait", type=float, default=0.2, help="seconds that a trial waits")
-    parser.add_argument("--store", choices=["postgresql", "sqlite"], default="postgresql")
-    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
-    parser.add_argument("--objective", choices=["drawn", "command"], default="drawn")
-    parser.add_argument("--beside", nargs="+", choices=["page", "assistant"], default=[])
-    parser.add_argument("--seed", type=int, default=1)
-    main(parser.parse_args())
+    options = parser(__doc__, rounds=1, n=60, seed=1)
+    options.add_argument("--minutes", type=float, default=20.0, help="for how long faults come")
+    options.add_argument("--events", type=int, help="how many faults, instead of minutes")
+    options.add_argument("--wait", type=float, default=0.2, help="seconds that a trial waits")
+    options.add_argument("--store", choices=["postgresql", "sqlite"], default="postgresql")
+    options.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
+    options.add_argument("--objective", choices=["drawn", "command"], default="drawn")
+    options.add_argument("--beside", nargs="+", choices=["page", "assistant"], default=[])
+    main(options.parse_args())

@@ -14,7 +14,6 @@ the grid's front has a configuration inside that is at most epsilon worse in bot
 
 from __future__ import annotations
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -47,12 +46,8 @@ class Pair(Grid):
         bench = _tables()[family](name)
         self.metrics = [bench._main_metric_name, SECOND[family]]
         self.goals = [refine.Goal(m, bench._metric_directions[m]) for m in self.metrics]
-        second = np.full_like(self.values, np.nan)
-        for row, cell in zip(second, product(*map(range, self.shape)), strict=True):
-            recorded = bench._dataset["".join(map(str, cell))][self.metrics[1]]
-            row[: len(recorded)] = recorded
         signs = np.array([goal.sign for goal in self.goals])
-        self.both = np.stack([signs[0] * self.values, second], axis=2)
+        self.both = np.stack([self.recorded(bench, metric) for metric in self.metrics], axis=2)
         self.means = np.nanmean(self.both, axis=1) * signs
         middle = np.median(self.means, axis=0)
         self.scaled = (self.means - middle) / (self.means.max(axis=0) - middle)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
+import pandas as pd
 
 import refine
 
@@ -34,16 +35,18 @@ class Grid:
         self.levels = {key: list(values) for key, values in bench.search_space.items()}
         self.unordered = frozenset(key for key, v in self.levels.items() if isinstance(v[0], str))
         self.shape = tuple(len(v) for v in self.levels.values())
-        recorded = [
-            bench._dataset["".join(map(str, cell))][metric] for cell in product(*map(range, self.shape))
-        ]
-        self.values = np.full((len(recorded), max(map(len, recorded))), np.nan)
-        for row, values in zip(self.values, recorded, strict=True):
-            row[: len(values)] = sign * np.asarray(values, dtype=float)
+        self.values = sign * self.recorded(bench, metric)
         self.truth = np.nanmean(self.values, axis=1)
         self.best, self.median = float(self.truth.max()), float(np.median(self.truth))
         top = self.truth >= np.quantile(self.truth, 0.9)
         self.noise = float(np.median(np.nanstd(self.values[top], axis=1, ddof=1)))
+
+    def recorded(self, bench, metric: str) -> np.ndarray:
+        """(cells, seeds) values of a metric; NaN where a seed wasn't recorded."""
+        cells = product(*map(range, self.shape))
+        return pd.DataFrame([bench._dataset["".join(map(str, cell))][metric] for cell in cells]).to_numpy(
+            float
+        )
 
     @property
     def grids(self) -> dict[str, np.ndarray]:

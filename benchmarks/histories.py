@@ -10,18 +10,24 @@ Gaussian process, five configurations at a time, since Optuna's own needs torch.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
-import optuna
 import pandas as pd
 from grids import FAMILIES, Grid, grid, names
+from peers import optuna_, visited
 from tables import DOCS, embed, markdown, parser, share
 
 import refine
 from refine import stats
 
 SEARCHES = ("random", "tpe", "gp", "cmaes")
+SAMPLERS = {
+    "random": optuna_("RandomSampler"),
+    "tpe": optuna_("TPESampler"),
+    "cmaes": optuna_("CmaEsSampler", warn_independent_sampling=False),
+}
 SIZES = (60, 120, 300)
 RISKS = (0.05, 0.15, 0.3)
 
@@ -29,49 +35,28 @@ RISKS = (0.05, 0.15, 0.3)
 def history(table: Grid, search: str, n: int, seed: int) -> pd.DataFrame:
     """What a search ran, in its order, one recorded training each."""
     rng = np.random.default_rng([seed, n])
-    if search == "gp":
-        return _gp(table, n, rng)
-    samplers = {
-        "random": optuna.samplers.RandomSampler,
-        "tpe": optuna.samplers.TPESampler,
-        "cmaes": partial(optuna.samplers.CmaEsSampler, warn_independent_sampling=False),
-    }
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction="maximize", sampler=samplers[search](seed=seed))
-
-    def objective(trial: optuna.Trial) -> float:
-        params = {
-            name: trial.suggest_categorical(name, list(map(str, levels)))
-            if name in table.unordered
-            else trial.suggest_int(name, 0, len(levels) - 1)
-            for name, levels in table.levels.items()
-        }
-        return table.draw(table.cell(table.index(params)), rng)
-
-    study.optimize(objective, n_trials=n)
-    return pd.DataFrame([{**t.params, "value": t.value} for t in study.trials])
+    found = SAMPLERS[search](table, seed) if search in SAMPLERS else _gp(table, rng)
+    cells, y = zip(*visited(found, n, lambda cell, _: table.draw(cell, rng)), strict=True)
+    at = np.unravel_index(cells, table.shape)
+    columns = {name: values[x] for (name, values), x in zip(table.grids.items(), at, strict=True)}
+    return pd.DataFrame(columns).assign(value=y)
 
 
-def _gp(table: Grid, n: int, rng: np.random.Generator) -> pd.DataFrame:
+def _gp(table: Grid, rng: np.random.Generator) -> Iterator[int]:
     """Draws of a Gaussian process: each next configuration is the best candidate of one of them."""
     every = np.array(np.unravel_index(np.arange(len(table.truth)), table.shape)).T
     unordered = [name in table.unordered for name in table.levels]
     unit = np.where(unordered, every, every / np.maximum(1, np.array(table.shape) - 1))
     sizes = [k if free else 0 for k, free in zip(table.shape, unordered, strict=True)]
-    cells = list(rng.choice(len(every), 10, replace=False))
-    y = [table.draw(cell, rng) for cell in cells]
-    while len(cells) < n:
+    cells, y = list(rng.choice(len(every), 10, replace=False)), []
+    while True:
+        for cell in cells[len(y) :]:
+            y.append((yield cell))  # noqa: PERF401  # values are sent
         some = rng.choice(len(every), 2000, replace=False)
         posterior = stats.MixedPosterior(
             forest_draws=0, process_draws=5, kernels=1, seed=int(rng.integers(2**31))
         )(unit[cells], y, unit[some], sizes)
         cells += list(some[posterior.scores.argmax(axis=1)])
-        y += [table.draw(cell, rng) for cell in cells[len(y) :]]
-    rows = [
-        {k: str(v[i]) if k in table.unordered else int(i) for (k, v), i in zip(table.levels.items(), every[c], strict=True)}
-        for c in cells[:n]
-    ]  # fmt: skip
-    return pd.DataFrame(rows).assign(value=y[:n])
 
 
 def judged(table: Grid, frame: pd.DataFrame, told: dict) -> list[dict]:
@@ -91,13 +76,11 @@ def cases(seeds: int, families: list[str], tables: int) -> pd.DataFrame:
     """All histories, judged."""
     rows = []
     for family in families:
-        for name in names(family)[:tables]:
-            for seed in range(seeds):
-                for search in SEARCHES:
-                    whole = history(grid(family, name), search, max(SIZES), seed)
-                    for n in SIZES:
-                        told = {"family": family, "table": name, "search": search, "n": n, "seed": seed}
-                        rows += judged(grid(family, name), whole.head(n), told)
+        for name, seed, search in product(names(family)[:tables], range(seeds), SEARCHES):
+            whole = history(grid(family, name), search, max(SIZES), seed)
+            for n in SIZES:
+                told = {"family": family, "table": name, "search": search, "n": n, "seed": seed}
+                rows += judged(grid(family, name), whole.head(n), told)
     return pd.DataFrame(rows)
 
 
@@ -119,9 +102,7 @@ def shown(frame: pd.DataFrame) -> str:
 if __name__ == "__main__":
     options = parser(__doc__, seeds=1, tables=99)
     options.add_argument("--families", nargs="*", default=list(FAMILIES))
-    options.add_argument(
-        "--write", action="store_true", help="put the table into docs/benchmarks/proposals.md"
-    )
+    options.add_argument("--write", action="store_true", help="put the table into the page")
     a = options.parse_args()
     print(text := shown(cases(a.seeds, a.families, a.tables)))
     if a.write:

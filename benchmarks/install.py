@@ -12,7 +12,6 @@ folder site-packages without installers and this package; ``beside the core`` is
 from __future__ import annotations
 
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from start import used
 from tables import DOCS, embed, markdown, parser
 
 HERE = Path(__file__).parent.parent
@@ -49,12 +49,6 @@ class Installed(NamedTuple):
     seconds: float  # of CPU that the installation took
 
 
-def used() -> float:
-    """Seconds of CPU that processes started here have taken and ended with."""
-    found = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return found.ru_utime + found.ru_stime
-
-
 def installed(extra: str, by: str) -> Installed:
     """Installs the checkout with an extra into a new virtual environment."""
     folder = Path(tempfile.mkdtemp(prefix="refine-install-"))
@@ -68,9 +62,7 @@ def installed(extra: str, by: str) -> Installed:
             "uv": [*uv, "pip", "install", "--link-mode", "copy", "--python", python],
             "pip": [python, "-m", "pip", "install", "--disable-pip-version-check"],
         }
-        begun = used()
-        subprocess.run([*installers[by], "--quiet", asked], check=True)
-        seconds = used() - begun
+        seconds = used([*installers[by], "--quiet", asked])
         place = next((folder / "lib").glob("python*")) / "site-packages"
         ours = ("pip", "refine", "setuptools", "wheel")
         files = (p for p in place.rglob("*") if p.is_file() and p.relative_to(place).parts[0] not in ours)

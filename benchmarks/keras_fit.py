@@ -14,13 +14,15 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from tables import parser
+from tables import parser, table
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+SEEDS = itertools.count(1)  # every trial has its own
 
 
 class Timed(NamedTuple):
@@ -81,9 +83,8 @@ def train(build: Any, params: dict[str, Any], data: Any, epochs: int, *, fast: b
     from refine.keras._session import own_session
 
     x, y, x_val, y_val = data
-    train.seed += 1  # type: ignore[attr-defined]  # every trial has its own
     start, cpu = time.perf_counter(), time.process_time()
-    with own_session(train.seed):  # type: ignore[attr-defined]
+    with own_session(next(SEEDS)):
         model = build(x.shape[1:], params)
         options = {"validation_data": (x_val, y_val), "batch_size": params["batch_size"], "verbose": 0}
         run = functools.partial(fit, model) if fast else model.fit
@@ -94,33 +95,27 @@ def train(build: Any, params: dict[str, Any], data: Any, epochs: int, *, fast: b
     return Timed(time.perf_counter() - start, time.process_time() - cpu, accuracy)
 
 
-train.seed = 0  # type: ignore[attr-defined]
-
-
 def described(params: dict[str, Any]) -> str:
     """A configuration in a few words."""
     return f"batch {params['batch_size']}, {params['hidden_layers']} hidden, {params['optimizer'].__name__}"
 
 
-def pairs(title: str, trained: Iterable[tuple[str, Timed, Timed]]) -> None:
+def pairs(ways: Iterable[str], trained: Iterable[tuple[str, Timed, Timed]]) -> None:
     """Prints a table of trainings both ways."""
-    print(f"| | {title} | ratio | of CPU time | accuracy | accuracy |\n|---|---:|---:|---:|---:|---:|---:|")
     each = []
-    for name, slow, quick in trained:
-        each.append((slow, quick))
-        print(
-            f"| {name} | {slow.wall:.2f} | {quick.wall:.2f} | {slow.wall / quick.wall:.1f} "
-            f"| {slow.cpu / quick.cpu:.1f} | {slow.accuracy:.3f} | {quick.accuracy:.3f} |",
-            flush=True,
-        )
+
+    def rows() -> Iterator[list[str]]:
+        for name, slow, quick in trained:
+            each.append((slow, quick))
+            took = f"{slow.wall:.2f}", f"{quick.wall:.2f}", f"{slow.wall / quick.wall:.1f}"
+            yield [name, *took, f"{slow.cpu / quick.cpu:.1f}", *(f"{t.accuracy:.3f}" for t in each[-1])]
+
+    table(["", *ways, "ratio", "of CPU time", "accuracy", "accuracy"], rows())
     for name, i in (("ratio", 0), ("ratio of CPU time", 1)):
         ratios = [slow[i] / quick[i] for slow, quick in each]
-        print(
-            f"\nMedian {name} {statistics.median(ratios):.1f}, from {min(ratios):.1f} to {max(ratios):.1f}.",
-            end="",
-        )
+        print(f"Median {name} {statistics.median(ratios):.1f}, from {min(ratios):.1f} to {max(ratios):.1f}.")
     means = [statistics.mean(pair[i].accuracy for pair in each) for i in (0, 1)]
-    print(f"\nMean accuracy {means[0]:.3f} and {means[1]:.3f}.\n", flush=True)
+    print(f"Mean accuracy {means[0]:.3f} and {means[1]:.3f}.\n", flush=True)
 
 
 def heavy(epochs: int) -> None:
@@ -163,52 +158,35 @@ def heavy(epochs: int) -> None:
         ("two residual blocks, 16 x 16 pixels", residual, (16, 16, 3)),
         ("transformer block, 32 x 32", transformer, (32, 16)),
     ]
-    print("| model | batch | `model.fit`, ms an epoch | `refine.keras.fit` | ratio | of CPU time |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, build, shape in cases:
+
+    def row(name: str, build: Any, shape: tuple[int, ...], size: int) -> list[str]:
         x = rng.normal(size=(512, *shape)).astype("float32")
         y = (x.reshape(512, -1).mean(axis=1) > 0).astype("float32")
-        data = (x[:384], y[:384], x[384:], y[384:])
-        for size in (8, 64):
-            each = []
-            for fast in (False, True):
-                one, many = (
-                    [train(build, {"batch_size": size}, data, count, fast=fast) for _ in range(2)]
-                    for count in (1, 1 + epochs)
-                )
-                each.append(
-                    [(min(t[i] for t in many) - min(t[i] for t in one)) / epochs * 1e3 for i in range(2)]
-                )
-            (slow, slow_cpu), (quick, quick_cpu) = each
-            print(
-                f"| {name} | {size} | {slow:.0f} | {quick:.0f} | {slow / quick:.2f} | {slow_cpu / quick_cpu:.2f} |",
-                flush=True,
+        data, each = (x[:384], y[:384], x[384:], y[384:]), []
+        for fast in (False, True):
+            one, many = (
+                [train(build, {"batch_size": size}, data, count, fast=fast) for _ in range(2)]
+                for count in (1, 1 + epochs)
             )
-    print()
+            each += [(min(t[i] for t in many) - min(t[i] for t in one)) / epochs * 1e3 for i in range(2)]
+        slow, slow_cpu, quick, quick_cpu = each
+        ratios = f"{slow / quick:.2f}", f"{slow_cpu / quick_cpu:.2f}"
+        return [name, str(size), f"{slow:.0f}", f"{quick:.0f}", *ratios]
+
+    head = ["model", "batch", "`model.fit`, ms an epoch", "`refine.keras.fit`", "ratio", "of CPU time"]
+    table(head, (row(*case, size) for case in cases for size in (8, 64)))
 
 
-class Trial:
+def trial(seed: int) -> SimpleNamespace:
     """What an objective receives, without a round."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def report(self, epoch: int, metrics: Any) -> None:
-        """Nothing is kept."""
+    return SimpleNamespace(seed=seed, report=lambda epoch, metrics: None)
 
 
 def unchanged(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> Any:
     """The article's function: it calls `model.fit`."""
     model = document(x_train.shape[1:], params)
-    history = model.fit(
-        x_train,
-        y_train,
-        validation_data=(x_val, y_val),
-        batch_size=params["batch_size"],
-        epochs=params["epochs"],
-        verbose=0,
-    )
-    return history, model
+    options = {name: params[name] for name in ("batch_size", "epochs")}
+    return model.fit(x_train, y_train, validation_data=(x_val, y_val), verbose=0, **options), model
 
 
 def accelerated(data: Any, number: int, epochs: int) -> None:
@@ -219,18 +197,16 @@ def accelerated(data: Any, number: int, epochs: int) -> None:
 
     x, y = np.concatenate([data[0], data[2]]), np.concatenate([data[1], data[3]])
     plain, fast = (KerasObjective(unchanged, x, y, accelerate=flag) for flag in (False, True))
-    fast(configurations(1)[0] | {"activation": "tanh", "epochs": 1}, Trial(0))
+    fast(configurations(1)[0] | {"activation": "tanh", "epochs": 1}, trial(0))
 
     def timed(objective: Any, params: dict[str, Any], seed: int) -> Timed:
         start, cpu = time.perf_counter(), time.process_time()
-        metrics = objective(params | {"epochs": epochs}, Trial(seed))
+        metrics = objective(params | {"epochs": epochs}, trial(seed))
         return Timed(time.perf_counter() - start, time.process_time() - cpu, metrics["val_acc"])
 
     chosen = enumerate(configurations(number), 1)
-    pairs(
-        "unchanged | `accelerate=True`",
-        ((described(p), timed(plain, p, i), timed(fast, p, i)) for i, p in chosen),
-    )
+    trained = ((described(p), timed(plain, p, i), timed(fast, p, i)) for i, p in chosen)
+    pairs(["unchanged", "`accelerate=True`"], trained)
 
 
 def resident() -> float:
@@ -287,7 +263,7 @@ def main() -> None:
                 (described(p), *(train(document, p, cancer, epochs, fast=fast) for fast in (False, True)))
                 for p in configurations(a.configurations)
             )
-            pairs("`model.fit` | `refine.keras.fit`", ways)
+            pairs(["`model.fit`", "`refine.keras.fit`"], ways)
     if "accelerate" in a.only:
         accelerated(cancer, a.configurations, a.epochs[0])
     if "heavy" in a.only:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +33,11 @@ Search = Callable[[Grid, int], Iterator[int]]
 """(grid, seed) -> cells; sent the value of each."""
 
 
-def value(on: Grid, seed: int, cell: int, position: int) -> float:
-    """What running a cell gives as so-manieth of a run."""
-    return on.draw(cell, np.random.default_rng([seed, position]))
-
-
 def random_search(on: Grid, seed: int):
     """Even draws without replacement."""
-    for cell in np.random.default_rng(seed).permutation(len(on.truth))[:MOST].tolist():  # noqa: UP028  # values are sent
+    rng, cells = np.random.default_rng(seed), math.prod(on.shape)
+    drawn = rng.permutation(cells) if cells < 10**6 else rng.choice(cells, MOST, replace=False)
+    for cell in drawn[:MOST].tolist():  # noqa: UP028  # values are sent
         yield cell
 
 
@@ -79,8 +78,8 @@ def smac(on: Grid, seed: int):
     for name, levels in on.levels.items():
         free = name in on.unordered
         space.add(Categorical(name, levels) if free else Integer(name, (0, len(levels) - 1)))
-    # Its costs are taken to the log, so they must be positive: an error rate, or a loss, as recorded.
-    zero = 1.0 if on.best > 0 else 0.0
+    # Its costs are taken to the log, so they must be positive: a loss, or an error rate, as recorded, or in %. Returns have no most.
+    zero = next((most for most in (0.0, 1.0, 100.0) if on.best <= most), 2 * on.best - on.median)
     with tempfile.TemporaryDirectory() as folder:
         scenario = Scenario(space, deterministic=True, n_trials=MOST, seed=seed, output_directory=folder)
         search = HyperparameterOptimizationFacade(scenario, lambda c, seed=0: 0.0, overwrite=True)
@@ -102,13 +101,21 @@ PEERS: dict[str, tuple[Search, tuple[str, ...]]] = {
 
 def run(method: str, on: Grid, seed: int, most: int = MOST) -> list[tuple[int, float]]:
     """The cells that a peer visits, in order, with their values."""
-    search = PEERS[method][0](on, seed)
+
+    def value(cell: int, position: int) -> float:
+        return on.draw(cell, np.random.default_rng([seed, position]))
+
+    return visited(PEERS[method][0](on, seed), most, value)
+
+
+def visited(search: Iterator[int], most: int, value: Callable[[int, int], float]) -> list[tuple[int, float]]:
+    """The cells that a search visits, in order, with their values: of a cell as so-manieth of a run."""
     seen: list[tuple[int, float]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cell = next(search)
         while True:
-            seen.append((cell, value(on, seed, cell, len(seen))))
+            seen.append((cell, value(cell, len(seen))))
             if len(seen) == most:
                 return seen
             cell = search.send(seen[-1][1])
@@ -155,9 +162,7 @@ if __name__ == "__main__":
     options.add_argument("--families", nargs="+", default=list(FAMILIES), choices=list(FAMILIES))
     options.add_argument("--seeds", nargs="+", type=int, default=list(range(10)))
     a = options.parse_args()
-    for each in a.seeds:
-        for peer in a.methods:
-            for of in a.families:
-                for data in names(of):
-                    record(peer, of, data, each)
-                    print(peer, of, data, each, flush=True)
+    for each, peer, of in product(a.seeds, a.methods, a.families):
+        for data in names(of):
+            record(peer, of, data, each)
+            print(peer, of, data, each, flush=True)

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,22 +26,15 @@ from typing import Any
 
 import numpy as np
 from overhead import SPACE, per_trial, trivial, with_refine
-from tables import markdown, parser
+from tables import parser, table
 
 import refine
 from refine.run.workers.executor import run_task
 from refine.run.workers.perform import perform
 
+COSTS = ["", "trials", "store", "seconds", "of processor time", "MB at peak"]
 WIDE = {**SPACE, "beta": (0.8, 0.99, 20)}
 """1,800,000 configurations."""
-
-
-def table(head: list[str], rows: Iterable[list[str]]) -> None:
-    """Prints Markdown, each row once it is there: what takes long may be broken off."""
-    print(markdown(head, ()), flush=True)
-    for row in rows:
-        print("| " + " | ".join(row) + " |", flush=True)
-    print(flush=True)
 
 
 def finish_gaps(found: refine.Round) -> list[float]:
@@ -185,19 +178,13 @@ def grow(url: str, rounds: int, n: int = 20) -> None:
 
     nodes: list[Any] = []
     proposal: Any = None
+    made: Any = {"method": "sobol", "seed": 1, "objective": "trivial", "author": "ann"}
     with refine.Tree("grown", store=url) as tree:
         store, row = tree._context.store, tree._context.tree
         for i in range(rounds):
             parent, link = (nodes[-2 if i > 1 else -1] if nodes else None), None
             space = refine.Space({"x": (0, 9), "y": (0.0, 1.0 + i / 10, 5), "z": ["a", "b", "c"]})
-            made = {
-                "method": "sobol",
-                "seed": 1,
-                "objective": "trivial",
-                "note": f"step {i}",
-                "author": "ann",
-            }
-            node = Node(parent and parent.id, space, **made, created=float(i))
+            node = Node(parent and parent.id, space, **made, note=f"step {i}", created=float(i))
             if parent:
                 decided = Decision(
                     "accepted", proposal.digest, space, {}, (), node.id, node.note, node.author, n=n
@@ -271,15 +258,15 @@ def page_of(first: refine.Round, *kinds: str) -> Any:
 
 def look(what: str, url: str) -> list[float]:
     """Seconds, seconds of processor time, and MB at peak of one look."""
-    import pandas as pd  # what every look loads counts for none
-
-    assert pd
     tree = refine.Tree("grown", store=url, create=False)
     return timed(LOOKS[what](tree, tree.rounds[0]))
 
 
 def timed(call: Callable[[], object]) -> list[float]:
     """Seconds, seconds of processor time, and MB at peak of a call."""
+    import pandas as pd  # what every look loads counts for none
+
+    assert pd
     seconds, cpu = time.perf_counter(), time.process_time()
     call()
     return [time.perf_counter() - seconds, time.process_time() - cpu, peak()]
@@ -287,9 +274,6 @@ def timed(call: Callable[[], object]) -> list[float]:
 
 def exchange(what: str, url: str, folder: str) -> list[float]:
     """One way out of a store or into another, as :func:`look`."""
-    import pandas as pd
-
-    assert pd
     place = Path(folder)
     with refine.Tree("grown", store=url, create=False) as tree:
         if what == "export":
@@ -302,19 +286,16 @@ def exchange(what: str, url: str, folder: str) -> list[float]:
 
 def out_and_in(n: int) -> None:
     """A round of many trials as a folder, loaded, and merged, without its report."""
-    print("**Out and in**, every row a process of its own; the other store is SQLite\n")
-    table(["", "trials", "store", "seconds", "of processor time", "MB at peak"], _out_and_in(n))
-
-
-def _out_and_in(n: int) -> Iterator[list[str]]:
+    rows = []
     with empty_stores() as stores:
         for name, url in stores.items():
             fill_study(url, n)
             with tempfile.TemporaryDirectory() as folder:
                 for what in ("export", "load", "merge"):
-                    seconds, cpu, most = alone("exchange", what, url, folder)
                     at = name if what != "load" else "SQLite"
-                    yield [what, f"{n:,}", at, f"{seconds:.0f}", f"{cpu:.0f}", f"{most:,.0f}"]
+                    rows.append([what, f"{n:,}", at, *measured("exchange", what, url, folder)])
+    print("**Out and in**, every row a process of its own; the other store is SQLite\n")
+    table(COSTS, rows)
 
 
 def peak() -> float:
@@ -326,9 +307,9 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def looked(what: str, url: str) -> list[str]:
-    """Its numbers as texts."""
-    seconds, cpu, most = alone("look", what, url)
+def measured(how: str, *arguments: str) -> list[str]:
+    """The numbers of `look` or `exchange` as texts."""
+    seconds, cpu, most = alone(how, *arguments)
     return [f"{seconds:.2f}", f"{cpu:.2f}", f"{most:,.0f}"]
 
 
@@ -337,17 +318,13 @@ def empty_stores() -> Iterator[dict[str, str]]:
     """Name -> URL: SQLite, and PostgreSQL where it is installed."""
     from chaos import PostgreSQL
 
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         found = {"SQLite": f"sqlite:///{Path(name) / 'r.db'}"}
-        server = None
         with contextlib.suppress(SystemExit):
             server = PostgreSQL()
+            stack.callback(server.close)
             found["PostgreSQL"] = server.url
-        try:
-            yield found
-        finally:
-            if server is not None:
-                server.close()
+        yield found
 
 
 def many_rounds(sizes: list[int]) -> None:
@@ -358,7 +335,7 @@ def many_rounds(sizes: list[int]) -> None:
         with empty_stores() as stores:
             for name, url in stores.items():
                 grow(url, rounds)
-                rows += [[what, f"{rounds:,}", name, *looked(what, url)] for what in at_rounds]
+                rows += [[what, f"{rounds:,}", name, *measured("look", what, url)] for what in at_rounds]
     print("**Trees of many rounds**, 20 trials each, two branches; every row a process of its own\n")
     table(["", "rounds", "store", "seconds", "of processor time", "MB at peak"], rows)
 
@@ -370,8 +347,8 @@ def many_trials(n: int) -> None:
     with empty_stores() as stores:
         for url in stores.values():
             fill_study(url, n)
-        rows = ([what, f"{n:,}", name, *looked(what, url)] for name, url in stores.items() for what in looks)
-        table(["", "trials", "store", "seconds", "of processor time", "MB at peak"], rows)
+        each = ((what, *store) for store in stores.items() for what in looks)
+        table(COSTS, ([what, f"{n:,}", name, *measured("look", what, url)] for what, name, url in each))
 
 
 def main() -> None:

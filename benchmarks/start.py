@@ -23,18 +23,18 @@ COMMANDS = {
 }
 
 
-def seconds(name: str) -> float:
-    """Processor time of one of `COMMANDS`."""
+def used(command: list[str]) -> float:
+    """Seconds of processor time that a command takes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(COMMANDS[name], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 if __name__ == "__main__":
-    for name in COMMANDS:  # the first start compiles and reads from disk
-        seconds(name)
-    turns = [{name: seconds(name) for name in COMMANDS} for _ in range(TIMES)]
+    for command in COMMANDS.values():  # the first start compiles and reads from disk
+        used(command)
+    turns = [{name: used(command) for name, command in COMMANDS.items()} for _ in range(TIMES)]
     for name in COMMANDS:
         median = statistics.median(turn[name] for turn in turns)
         ratio = statistics.median(turn[name] / turn["import pandas"] for turn in turns)

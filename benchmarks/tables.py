@@ -30,6 +30,14 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[Any]], texts: int = 1)
     return "\n".join([lines[0], rule, *lines[1:]])
 
 
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Prints Markdown, each row once it is there: what takes long may be broken off."""
+    print(markdown(head, ()), flush=True)
+    for row in rows:
+        print("| " + " | ".join(map(str, row)) + " |", flush=True)
+    print(flush=True)
+
+
 def share(hits: Sequence[bool]) -> str:
     """A share in % with Wilson's 95 % interval."""
     if not len(hits):

@@ -36,21 +36,12 @@ class Budget(NamedTuple):
 
 
 BUDGETS = {
-    "review": Budget(15, 140),
-    "analysis": Budget(20, 140),
-    "winner": Budget(12, 140),
-    "checks": Budget(20, 140),
-    "tree": Budget(20, 140),
     "worth": Budget(12, 80),
-    "options": Budget(15, 140),
-    "report": Budget(330, 600),
-    "tree's report": Budget(330, 600),
-    "certificate": Budget(330, 600),
-    "calibration": Budget(15, 140),
-    "comparison": Budget(15, 140),
-    "judgement": Budget(15, 140),
-    "preview": Budget(15, 140),
-    "optimism": Budget(15, 140),
+    "winner": Budget(12, 140),
+    **dict.fromkeys(["review", "options", "preview"], Budget(15, 140)),
+    **dict.fromkeys(["calibration", "comparison", "judgement", "optimism"], Budget(15, 140)),
+    **dict.fromkeys(["analysis", "checks", "tree"], Budget(20, 140)),
+    **dict.fromkeys(["report", "tree's report", "certificate"], Budget(330, 600)),
     "page": Budget(60, 250),
 }
 SCREEN = (1440, 900)
@@ -147,9 +138,8 @@ def first_screen(found: refine.Round) -> str | None:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": SCREEN[0], "height": SCREEN[1]})
         page.goto(server.url)
-        page.locator(".refine-bar .refine-facts dd").first.wait_for(
-            timeout=120_000
-        )  # it waits for an analysis
+        facts = page.locator(".refine-bar .refine-facts dd")
+        facts.first.wait_for(timeout=120_000)  # it waits for an analysis
         seen: str = page.evaluate(SEEN)
         browser.close()
     return seen

@@ -21,7 +21,7 @@ import pandas as pd
 from boxes import SOURCES, Trials, analysis_of, digest, trials, worth
 from budget import within
 from grids import FAMILIES, Grid, grid, names
-from peers import optuna_
+from peers import optuna_, visited
 from tables import kept, markdown, parser
 
 import refine
@@ -110,12 +110,9 @@ WAYS: dict[str, Any] = {  # how many anywhere, a risk, a rule, a sampler, or a s
 def searched(on: Grid, seed: int, kind: str) -> tuple[list[int], list[float]]:
     """Cells that a sampler of Optuna's runs, which knows the first trials, and their values."""
     t, options = begun(on, seed)[0], {"multivariate": True} if kind == "TPESampler" else {}
-    search = optuna_(kind, **options)(on, seed, (t.rows, t.y))
-    cells, values, rng = [next(search)], [], np.random.default_rng([seed, 1])
-    for _ in range(MORE):
-        values.append(on.draw(cells[-1], rng))
-        cells.append(search.send(values[-1]))
-    return cells[:MORE], values
+    search, rng = optuna_(kind, **options)(on, seed, (t.rows, t.y)), np.random.default_rng([seed, 1])
+    cells, values = zip(*visited(search, MORE, lambda cell, _: on.draw(cell, rng)), strict=True)
+    return list(cells), list(values)
 
 
 def drawn(on: Grid, seed: int, of: Any) -> tuple[refine.Space, list[int], list[float]]:
