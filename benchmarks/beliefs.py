@@ -21,13 +21,14 @@ from itertools import product
 
 import numpy as np
 from boxes import digest
-from budget import FIRST, SOURCES, TABLES, Regret, drawn, middle, within
+from budget import FIRST, SOURCES, Regret, drawn, middle, within
 from grids import Grid, grid, names
 from tables import CACHE, kept, markdown, parser
 
 import refine
 
 AT = (30, 60)
+TABLES = [(family, name) for family in ("mlp", "fcnet") for name in names(family)]
 NONE, NEXT, TURNED = "nothing", "a study of another data set", "a study turned round"
 # Kind of belief -> within which share of a range, and the weight of a choice.
 SURE = {"good": (0.1, 0.7), "vague": (0.5, 0.4), "misleading": (0.1, 0.7), "half misleading": (0.1, 0.7)}
