@@ -8,8 +8,8 @@ Round after round is run by a script of its own with two workers. A fault comes 
 trial has been stored; a coordinator that ended is started again, as anybody would: the same script. It may end with a
 StoreError or RoundBusyError, which tell to do so, and with nothing else; all that it started, in whatever session, must be gone then.
 Beside it a review page may set and take back stars, and an assistant call its tools, a run among them: they must go on, answer in words,
-and every star that was confirmed must be there in the end. A trial that was hit twice is recorded as crashed, so the script runs those
-again. At the end each round is run undisturbed, in one process, and all columns but `seconds` are compared.
+and every star that was confirmed must be there in the end. A trial that was hit twice is recorded as crashed, one whose
+program was killed as failed, so the script runs those again. At the end each round is run undisturbed, in one process, and all columns but `seconds` are compared.
 Faults, moments and victims are drawn from one seed; what they hit depends on the machine.
 """
 
@@ -56,7 +56,7 @@ if __name__ == "__main__":
     run = refine.Command(command) if command else objective
     round = tree.add_round(space, run, n=int(n), seed=int(number), name=None if command else "chaos")
     round.run(workers=int(workers), progress=False)
-    round.run(workers=int(workers), progress=False, rerun=["crashed"])
+    round.run(workers=int(workers), progress=False, rerun=["crashed", "failed"])
 """
 
 PROGRAM = """
