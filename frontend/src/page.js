@@ -128,7 +128,7 @@ export class Page {
     this.plan = new Plan(() => this.ask());
     this.pruner = h("input", { type: "checkbox", checked: true, onchange: () => this.ask() });
     this.prunerLabel = h("label", {}, this.pruner, " stop trials early, as in this round");
-    this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.runner.barred));
+    this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.runner.barred), (id) => this.named(id));
     this.front = new Front((message) => this.send(message), (text, tone) => this.say(text, tone));
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
     this.copyButton = h("button", { type: "button", onclick: () => this.copy() }, "copy Python");
@@ -196,13 +196,23 @@ export class Page {
     this.tree = tree;
     drawTree(this.side, trees, shown ?? this.round?.id, (id) => this.choose(id));
     if (this.round) this.drawTitle();
+    this.runner.update();
     this.studies.show();
   }
 
   // The tree of the round that is shown.
   get own() {
+    return this.treeOf(this.round?.id ?? "");
+  }
+
+  treeOf(id) {
     const { tree } = this;
-    return tree?.other && this.round && idOf(this.round.id) !== this.round.id ? tree.other : tree;
+    return tree?.other && idOf(id) !== id ? tree.other : tree;
+  }
+
+  // A round's id as it is said: with its study, where two are shown.
+  named(id) {
+    return `${idOf(id)}${this.tree?.other ? ` of ${this.treeOf(id).title}` : ""}`;
   }
 
   async choose(id) {
@@ -222,7 +232,7 @@ export class Page {
   async open(id, begun, followed = false) {
     this.turn += 1;
     const { turn } = this;
-    const waiting = followed ? null : setTimeout(() => this.say(`Analysing round ${idOf(id)} …`), LONG);
+    const waiting = followed ? null : setTimeout(() => this.say(`Analysing round ${this.named(id)} …`), LONG);
     const round = await this.send({ type: "round", round: id, risk: this.slider.risk });
     clearTimeout(waiting);
     if (round === null || turn !== this.turn) return;
@@ -436,7 +446,7 @@ export class Page {
   gone() {
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
-    this.say(`Round ${idOf(this.round?.id ?? "")} is no longer in the store. Choose another one at the side.`, "bad");
+    this.say(`Round ${this.named(this.round?.id ?? "")} is no longer in the store. Choose another one at the side.`, "bad");
     this.drawTree();
   }
 
@@ -542,7 +552,7 @@ export class Page {
     this.declineButton.disabled = true;
     await this.asked; // what is decided is what the header says
     if (this.round !== round) {
-      this.say(`Nothing is decided: round ${idOf(round.id)} was left, or drawn anew, before its numbers were there.`, "bad");
+      this.say(`Nothing is decided: round ${this.named(round.id)} was left, or drawn anew, before its numbers were there.`, "bad");
       this.ask();
       return;
     }
@@ -580,7 +590,7 @@ export class Page {
   // Drawing.
 
   drawTitle() {
-    this.title.textContent = `Round ${idOf(this.round.id)}${this.tree?.other ? ` of ${this.own.title}` : ""}`;
+    this.title.textContent = `Round ${this.named(this.round.id)}`;
   }
 
   drawHead() {

@@ -1,7 +1,6 @@
 // @ts-check
 // Runs the round that is shown, or its best again, in the background of the page's server: progress, pause, log.
 import { h, once } from "./dom.js";
-import { idOf } from "./transport.js";
 
 /** @typedef {{round: string, running: boolean, pausing: boolean, text: string, log: string}} Job */
 /** @typedef {{able: boolean, why: string, objective: string, command: string, left: number}} Runnable */
@@ -11,10 +10,12 @@ export class Runner {
    * @param {(message: import("./transport.js").Message) => Promise<any>} send
    * @param {() => void} changed Called when the budget has changed.
    * @param {() => void} moved Called when a run has begun or ended.
+   * @param {(id: string) => string} named A round's id as it is said.
    */
-  constructor(send, changed, moved) {
+  constructor(send, changed, moved, named) {
     this.send = send;
     this.moved = moved;
+    this.named = named;
     /** @type {Job | null} */
     this.job = null;
     /** @type {Runnable | null} */
@@ -107,7 +108,7 @@ export class Runner {
   get barred() {
     if (!this.runnable?.able) return this.runnable?.why ?? "";
     if (this.asking) return "It is being started";
-    return this.runs ? `Round ${idOf(this.job?.round ?? "")} is running` : "";
+    return this.runs ? `Round ${this.named(this.job?.round ?? "")} is running` : "";
   }
 
   update() {
@@ -124,7 +125,7 @@ export class Runner {
       this.button.title = `Calls ${runnable.objective} in the background, as: ${runnable.command}`;
     }
     const last = job === null || job.running ? "" : (job.log.split("\n").at(-1) ?? "");
-    this.text.textContent = job === null ? "" : `Round ${idOf(job.round)}: ${[job.text, last].filter(Boolean).join("; ")}`;
+    this.text.textContent = job === null ? "" : `Round ${this.named(job.round)}: ${[job.text, last].filter(Boolean).join("; ")}`;
     this.why.hidden = runnable === null || runnable.able || !(this.needed || runnable.left);
     this.because.textContent = runnable?.why ?? "";
     this.command.textContent = runnable?.command ?? "";

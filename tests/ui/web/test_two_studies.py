@@ -9,6 +9,7 @@ from pages import SPACE, noisy, score, settled, until, visit
 
 import refine
 from refine.errors import NotFoundError, ReviewError
+from refine.ui.web.background import Background
 from refine.ui.web.server import Server
 from refine.ui.web.session import Session
 
@@ -67,7 +68,7 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
     with visit(browser, written.as_uri(), offline=True) as page:
         assert page.title() == f"refine: {SHOWN} and {SHOWN}"
         compare(page, first, second)
-    session = Session(first["last"], other=Session(second["last"]))
+    session = Session(first["last"], other=Session(second["last"], background=Background("nowhere:score")))
     with Server(session).running() as server, visit(browser, server.url) as page:
         compare(page, first, second)
         page.locator('[data-fold="studies"] details summary').click()
@@ -88,6 +89,9 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
         assert (len(first), len(second)) == (1, 3)
         until(page, f"document.querySelector('h1').textContent.includes('{second['last'].id}')")
         until(page, "/to run\\./.test(document.querySelector('.refine-studies').textContent)")
+        page.locator(".refine-run").click()
+        job = f"Round {second['last'].id} of ◇ {SHOWN} (question1.db): stopped"
+        until(page, f"document.querySelector('.refine-runs').textContent.startsWith({job!r})")
         for found in second.rounds[::-1]:
             second.delete_round(found)
         until(page, "document.querySelector('[data-fold=studies]').hidden")
