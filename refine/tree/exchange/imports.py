@@ -180,7 +180,8 @@ def add_talos(
     """Adds a run directory of Talos 2 as a root, as :meth:`add_frame` does, finished or still running.
 
     Its dictionary becomes the space, histories the curves, and the note says which run and data it was. Runs that an intervention or a
-    reducer steered, or a strategy that looks at results, count as chosen by results.
+    reducer steered, or a strategy that looks at results, count as chosen by results. Half of a last record is
+    left out, with a warning.
 
     Args:
         folder: The directory, with ``metadata.json`` and ``round_data.jsonl``.

@@ -17,6 +17,7 @@ from refine.space.parsing import parse_talos
 from refine.space.space import Space
 from refine.tree.record import RoundRecord
 from refine.trials.goal import direction_of
+from refine.utils.warning import warn
 
 _TAG = "__talos_type__"
 _OWN = ("start", "end", "duration", "execution_time", "round_epochs")
@@ -36,9 +37,14 @@ def read_run(
     )
     try:
         about = _plain(json.loads(about_file.read_text("utf-8")))
-        # What has no line break yet, a running sweep is still writing.
-        ended, _, _ = trials_file.read_text("utf-8").rpartition("\n")
-        records = [_plain(json.loads(line)) for line in ended.splitlines()]
+        *lines, last = trials_file.read_text("utf-8").split("\n")
+        if _is_whole(last):
+            lines.append(last)
+        elif last:
+            warn(
+                f"{trials_file}: half of a record at its end is left out; import it again when the sweep has written the rest"
+            )
+        records = [_plain(json.loads(line)) for line in lines]
         steered = audit_file.exists() and '"interventions":[{' in audit_file.read_text("utf-8")
         even = not steered and about["identity"]["strategy"]["class"]["qualname"] in _EVEN
         goal = about["objective"] if isinstance(about["objective"], dict) else {"metric": about["objective"]}
@@ -64,6 +70,14 @@ def read_run(
         direction = {"min": "minimize", "max": "maximize"}.get(goal.get("direction", ""))
     space = Space({name: _parameter(about["params"][name], values) for name, values in had.items()})
     return FinishedRuns(space, runs, metric, direction_of(metric, direction)), came
+
+
+def _is_whole(last: str) -> bool:
+    """Whether a line without a line break is a record, or the part of one that a running sweep has written, which is no JSON."""
+    try:
+        return isinstance(json.loads(last), dict)
+    except ValueError:
+        return False
 
 
 def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:

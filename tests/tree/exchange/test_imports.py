@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import AnalysisError, ReviewError
+from refine.errors import AnalysisError, RefineWarning, ReviewError
 from refine.tree.exchange.talos import read_run
 from tests.recipes import recipe
 
@@ -99,15 +99,19 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     run, trials = tmp_path / "run", tmp_path / "run" / "round_data.jsonl"
     whole = trials.read_text().splitlines(keepends=True)
     audit = (run / "audit.jsonl").rename(tmp_path / "audit.jsonl")
-    trials.write_text("".join(whole[:12]) + whole[12][:50])  # as a running sweep is read
-    root = tree.add_talos(run, note="before")
+    trials.write_text("".join(whole[:13]).rstrip("\n"))
+    said, _ = read_run(run)
+    assert len(said.runs) == 13  # the last without a line break, but whole
+    trials.write_text("".join(whole[:13])[:-2])  # as a running sweep is read
+    with pytest.warns(RefineWarning, match="half of a record at its end is left out"):
+        root = tree.add_talos(run, note="before")
     searched = {"lr": (5.0, 0.5, 6), "units": [4, 8, 16], "layers": (1, 4, 3), "activation": ["relu", "tanh"]}
     assert root.space == refine.Space.from_talos({name: searched[name] for name in sorted(searched)})
     assert (root.metric, root.direction, set(root.trials["origin"])) == ("val_loss", "minimize", {"imported"})
     assert root.node.note.startswith("before; Talos 2.0.10, small, identity ")
     record, trial = json.loads(whole[3]), root.trials.iloc[3]
     assert (trial["value"], trial["seed"]) == (record["row"]["val_loss"], record["seed"])
-    assert read_run(run)[0].runs[3].curve["val_loss"] == record["history"]["val_loss"]
+    assert said.runs[3].curve["val_loss"] == record["history"]["val_loss"]
     less = {"activation": ["relu"], "layers": (1, 2), "lr": (2.0, 5.0, 5), "units": [8, 16]}
     told = json.loads(root.branch(less, n=3).to_talos(run).read_text())
     assert [{**step, "source": "intervention_file"} for step in told] == json.loads(audit.read_text())[
