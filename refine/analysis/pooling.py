@@ -109,7 +109,7 @@ def noise_of(
     if groups is not None:
         same = same.joined(stats.repeats(y, list(groups)))
     floor = stats.floor_of(finished)
-    if said == "none" or (said is None and same.deterministic(y)):
+    if said == "none" or (said is None and same.deterministic):
         return stats.Resolution(0.0, stats.smallest_step(y), "deterministic", same.equal, floor=floor)
     sd, freedom = stats.within_groups(again, np.asarray(labels, dtype=object))
     if freedom >= measure.least:

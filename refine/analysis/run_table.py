@@ -73,7 +73,7 @@ def judge_runs(
     source = "replicates" if freedom else "none" if variances is None else "neighbours"
     floor, step = stats.floor_of(y), stats.smallest_step(y)
     noise, draws = stats.Resolution(sd, step, source, freedom or len(runs), floor=floor), None
-    if repeats.deterministic(y):
+    if repeats.deterministic:
         noise = noise._replace(sd=0.0, source="deterministic", n=repeats.equal)
     elif variances is not None:
         told = [goal.sign * np.array(each[1:] or each) for each in pair.values()]
@@ -93,7 +93,6 @@ def judge_runs(
         eligible=2,
         limits=(-math.inf, math.inf),
         alike=repeats,
-        values=y,
     )
     judged = Judged(field, tuple(tuple(each[1:]) for each in pair.values()), draws, noise, sd**2)
     found = judgement(judged, 0, 1, of, "given", epsilon)

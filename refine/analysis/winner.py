@@ -218,7 +218,6 @@ class Field:
     eligible: int  # how many may be handed over: the first ones; a baseline that may not be comes last
     limits: tuple[float, float]  # see :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better
     alike: stats.Repeats  # how runs compare that agree on all that was read
-    values: Floats  # (n,) values of all runs that may be called best, larger is better
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
@@ -237,7 +236,7 @@ class Field:
         labels = [i for i, runs in enumerate(fresh) for _ in runs]
         sd, freedom = stats.within_groups(values, labels) if labels else (math.nan, 0)
         draws, variance = self.draws, math.nan
-        if same.deterministic(self.values):
+        if same.deterministic:
             # What was seen is what comes again: there is nothing to estimate, and the best observed wins.
             noise, draws = noise._replace(sd=0.0, source="deterministic", n=same.equal), None
         elif freedom >= stats.TopNoise().least or (freedom and not math.isfinite(noise.sd)):
@@ -462,7 +461,6 @@ def field_of(
         eligible=eligible,
         limits=found.limits,
         alike=stats.repeats(y[good], group[good].tolist()),
-        values=y[good],
     )
 
 

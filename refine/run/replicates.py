@@ -57,7 +57,7 @@ def measure_noise(
 
     That is the best one whose value is not 0, 1 or 100: where a metric ends, noise doesn't show. Nothing runs where it is known, from
     runs again of this round or of one that it came from with the same objective, or from configurations that agree on all that was
-    read. Where equal values are common, so that one equal run may be chance, it runs two times more.
+    read. Where the value is the same, which may be chance, it runs two times more.
     """
     stored, node = path[-1], path[-1].node
     alike = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]
@@ -71,7 +71,7 @@ def measure_noise(
         if len(own.metrics) < stored.n or known.sum() < FEWEST or same.unequal:
             return
         same = same.joined(stats.repeats(values[known], list(compress(replicate_groups(own), known))))
-        if same.unequal or same.deterministic(values[known]):
+        if same.unequal or same.deterministic:
             return
         ends = {key for key, v in zip(own.columns["key"], values, strict=True) if at_end(v)}
         best = [key for key in best_keys(own, goal) if key not in ends][:1]

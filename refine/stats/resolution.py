@@ -24,6 +24,7 @@ _FLOOR = 0.05  # share of the distance from the median to the best value
 _OCCUPIED = 0.2  # share of the values that a metric may take that is seen among the better half
 _GAPS = 2000  # most distances between values that are looked at
 _ENDS = (0.0, 1.0, 100.0)  # where losses, shares and percentages end
+_EQUAL = 3  # fewest runs again that are the same where nothing changes a value
 
 
 class Resolution(NamedTuple):
@@ -259,12 +260,10 @@ class Repeats(NamedTuple):
         """Both, as one."""
         return Repeats(self.equal + other.equal, self.unequal + other.unequal)
 
-    def deterministic(self, y: FloatArray) -> bool:
-        """Whether the runs tell that nothing changes a value when a configuration runs again.
-
-        One run again is enough where (n,) values of different configurations are hardly ever equal by chance, else it takes three.
-        """
-        return not self.unequal and self.equal >= (3 if repeats_often(y) else 1)
+    @property
+    def deterministic(self) -> bool:
+        """Whether three runs or more tell that nothing changes a value when a configuration runs again; that one is equal may be chance."""
+        return not self.unequal and self.equal >= _EQUAL
 
 
 def repeats(y: ArrayLike, groups: Sequence[object]) -> Repeats:
