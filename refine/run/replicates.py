@@ -53,7 +53,7 @@ FEWEST = 10
 def measure_noise(
     store: Store, path: Sequence[StoredNode], objective: Objective, goal: Goal, options: RunOptions
 ) -> None:
-    """Runs a round's best configuration once more once its plan has ended, to see whether the value is the same.
+    """Runs a round's best configuration again once its plan has ended, to see whether the value is the same.
 
     That is the best one whose value is not 0, 1 or 100: where a metric ends, noise doesn't show. Nothing runs where it is known, from
     runs again of this round or of one that it came from with the same objective, or from configurations that agree on all that was

@@ -85,7 +85,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
             workers than GPUs share them.
         hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
         trials: Ends in order after so many trials of this call; run again, it goes on.
-        check_noise: Whether the best of ten or more configurations runs once more under a new seed at the end, as one of
+        check_noise: Whether the best of ten or more configurations runs again under a new seed at the end, thrice if it is the same, as one of
             :attr:`replicates`: an equal value shows that there is no noise. Not where earlier runs tell, or with ``trials``.
         on_trial: Called in this process with every stored :class:`refine.trials.trial.FinishedTrial`; a function, or several,
             whose exceptions are warned of and logged.
@@ -174,12 +174,14 @@ def replicate(
         DesignError: ``top`` or ``seeds`` is no whole number >= 1.
 
     Examples:
-        >>> root.replicate(top=2, seeds=2, progress=False).replicates[["lr", "replicate", "value"]]
+        >>> root.replicate(top=2, seeds=3, progress=False).replicates[["lr", "replicate", "value"]]
             lr  replicate   value
         0  1.5          1  0.9998
-        1  2.0          1  0.9928
-        2  1.5          2  0.9998
-        3  2.0          2  0.9928
+        1  1.5          2  0.9998
+        2  1.5          3  0.9998
+        3  2.0          1  0.9928
+        4  2.0          2  0.9928
+        5  2.0          3  0.9928
     """
     chosen = self.context.objective_of(self.node, objective, name)
     run_replicates(self.context.store, self._stored, chosen, self.goal, top, seeds, RunOptions(**options))

@@ -58,8 +58,9 @@ def test_the_noise_is_that_of_all_runs():
         [*names, *names[10:25]], [*values, *(v + 1e-3 for v in values[10:25])], LOSS, ["4"], ["3"]
     )
     assert (again.verdict, again.noise.source, again.noise.n) == ("DISCARD", "replicates", 15)
-    same = judge_runs([*names, "7"], [*values, values[7]], LOSS, ["3"], ["4"])
-    assert (same.verdict, same.basis) == ("KEEP", "noiseless")
+    for more, told in ((2, ("CONFIRM", "table")), (3, ("KEEP", "noiseless"))):
+        same = judge_runs([*names, *["7"] * more], [*values, *[values[7]] * more], LOSS, ["3"], ["4"])
+        assert (same.verdict, same.basis) == told
     assert (few := judge_runs(["a", "b"], [1.0, 2.0], LOSS, ["a"], ["b"])).seeds == 3
     assert "Neither ran under new seeds often enough" in str(few)
     with pytest.raises(AnalysisError, match="compared with itself"):

@@ -23,9 +23,9 @@ def coarse(params):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "runs"), [(smooth, 1), (coarse, 3)])
-def test_a_deterministic_objective_is_known_after_one_run_more(tree, space, objective, runs):
-    calls = []
+@pytest.mark.parametrize("objective", [smooth, coarse])
+def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space, objective):
+    calls, runs = [], 3
 
     def counted(params):
         calls.append(dict(params))
@@ -63,7 +63,7 @@ def test_it_can_be_turned_off_and_waits_for_the_plan(tree, space, capsys):
     assert found.replicates.empty
     assert not found.analyze().noise.deterministic
     assert found.run(trials=1, progress=False).replicates.empty
-    assert len(found.run().replicates) == 1
+    assert len(found.run().replicates) == 3
     assert "its best configuration runs again, to measure the noise (check_noise=" in capsys.readouterr().err
     small = tree.add_round(space, smooth, n=9, seed=3).run(progress=False)
     assert small.replicates.empty
@@ -137,11 +137,11 @@ def test_a_table_says_what_its_noise_is():
     frame["value"] = -((frame["x"] - 0.41) ** 2) + 0.05 * np.sin(50 * frame["y"])
     assert refine.analyze(space, frame).noise.source == "residuals"
     assert refine.analyze(space, frame, noise="none").noise.deterministic
-    best = frame["value"].nlargest(2).tolist()
-    assert refine.analyze(space, frame, fresh=(best, ["a", "b"], best)).noise.deterministic
-    apart = refine.analyze(space, frame, fresh=(best, ["a", "b"], [best[0], best[1] + 1e-15])).noise
-    assert not apart.deterministic
-    same = (best, ["a", "b"], best)
+    best = frame["value"].nlargest(3).tolist()
+    same = (best, ["a", "b", "c"], best)
+    assert refine.analyze(space, frame, fresh=same).noise.deterministic
+    for few in (([best[0]], ["a"], [best[0]]), (best, ["a", "b", "c"], [*best[:2], best[2] + 1e-15])):
+        assert not refine.analyze(space, frame, fresh=few).noise.deterministic
     assert not refine.analyze(space, frame, fresh=same, noise="retraining").noise.deterministic
     with pytest.raises(AnalysisError, match="'none', 'retraining' or None, which finds out, got 'some'"):
         refine.analyze(space, frame, noise="some")

@@ -129,11 +129,21 @@ _SHORT: dict[str, Say] = {
         else ""
     ),
     "choices": _choices_in_short,
-    "fails_at": "trials fail elsewhere",
-    "fails_towards": "trials fail the {way} it is",
+    # Failures at a few of the levels that go don't explain why the others go.
+    "fails_at": lambda v: "trials fail elsewhere" if 2 * len(v.levels) >= min(_gone(v.change), 8) else "",
+    "fails_towards": lambda v: (
+        f"trials fail the {v.way} it is"
+        if v.change.new.contains([v.change.old.grid[0 if v.way == "higher" else -1]])[0]
+        else ""
+    ),
     "coupled": "with {partners:and}",
     "seen_earlier": "seen earlier",
 }
+
+
+def _gone(change: Change) -> int:
+    """How many levels go."""
+    return sum(not change.new.contains([level])[0] for level in change.old.grid)
 
 
 def times(ratio: float) -> str:

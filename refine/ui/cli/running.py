@@ -137,7 +137,7 @@ def run(
         bool,
         Option(
             "--check-noise/--no-check-noise",
-            help="Run the best configuration once more at the end, to see whether its value is the same.",
+            help="Run the best configuration again at the end, to see whether its value is the same.",
         ),
     ] = True,
     track: Annotated[

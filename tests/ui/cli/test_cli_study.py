@@ -412,7 +412,8 @@ def test_ctrl_c_is_exit_code_130(here: Path) -> None:
     process = started(here, *line.split())
 
     def ended() -> int:
-        rounds = data("tree s.db")["rounds"] if (here / "s.db").exists() else []
+        shown = run("tree s.db --json")  # fails until the store holds a tree
+        rounds = json.loads(shown.stdout)["rounds"] if shown.exit_code == 0 else []
         return sum(rounds[0]["states"].values()) if rounds else 0
 
     until(ended, process)
