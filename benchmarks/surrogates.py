@@ -18,10 +18,8 @@ from grids import Grid
 from sklearn.ensemble import ExtraTreesRegressor
 
 FAMILY = "surrogates"
-LEVELS, RARE = (
-    10,
-    0.02,
-)  # at most so many of a parameter with an order; the share of the rows that a choice must exceed
+LEVELS = 10  # at most so many of a parameter with an order
+RARE = 0.02  # the share of the rows that a choice must exceed
 DRAWN, KEPT = 20_000, 20  # cells that say what is usual, and from how many of them the best is searched
 NOISE = 0.05  # of (best - median)
 SEEN = ("7609_9967",)

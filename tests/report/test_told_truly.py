@@ -14,7 +14,7 @@ from refine.report.markdown.round import decisions_parts, gather
 from refine.report.markdown.script import reproduce
 from refine.report.pages.checks import says
 from refine.report.pages.proposal import why
-from refine.report.pages.reasons import sentences
+from refine.report.pages.reasons import sentences, short_reason
 from refine.review.checks import Checks
 
 SPACE = refine.Space(
@@ -141,3 +141,15 @@ def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tree):
     text = rendered(decisions_parts(gather(found)))
     assert f"### 2. Declined by {found.decisions[-1].author}\n" in text
     assert f"The next round is `{child.id}`, with 5 configurations asked for." in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("edge", "said"), [(0.95, "best trials there"), (0.55, "trials fail elsewhere")])
+def test_failures_at_a_few_of_the_levels_that_go_do_not_explain_the_others(tree, edge, said):
+    def objective(p):
+        if p["x"] > edge:
+            raise ValueError("diverges")
+        return -((p["x"] - 0.3) ** 2) + 0.01 * p["y"]
+
+    found = tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, objective, n=80, seed=1)
+    assert short_reason(found.run(progress=False).propose().proposal.changes[0]) == said
