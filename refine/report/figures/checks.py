@@ -173,6 +173,10 @@ def _time_axis(ax: Axes, x: Floats) -> None:
         pad = 0.04 * (high - low) or 0.5 * high
         ax.set_xlim(low - pad, high + pad)
     ax.set_xlabel("time of a trial" + (" (log scale)" if high > _FACTOR * low else ""))
+    # Times such as 3 min 20 s are long: as many as have room.
+    low, high = ax.get_xlim()
+    ticks, most = [t for t in ax.get_xticks() if low <= t <= high], 3 if narrow() else 6
+    ax.set_xticks(ticks[:: -(-len(ticks) // most) or 1])
     ax.xaxis.set_major_formatter(lambda v, _: duration(v))
 
 
