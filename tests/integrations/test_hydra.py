@@ -21,7 +21,7 @@ def test_a_multirun_is_a_round(tmp_path, monkeypatch):
     (tmp_path / "train.py").write_text(blocks["python"])
     words = shlex.split(blocks["console"])[1:]
     said = run_there("hydra", *words)
-    assert said.count("Launching 1 jobs") == 17  # the best runs twice
+    assert said.count("Launching 1 jobs") == 19  # the best runs three times again
     assert re.search(r"^  \+opt +adam, sgd +-> +only adam ", said, flags=re.MULTILINE)
     assert "Launching" not in run_there("hydra", *words)
     with refine.Tree("train", "refine.db") as tree:
