@@ -151,7 +151,7 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
     for path in pages:
         assert obeyed(path.read_text()) == [], path
     both = f"{root.id} {child.id}"
-    for words in ("tree", "log", f"show {root.id}", f"analyze {root.id}", "best", "winner", f"diff {both}"):
+    for words in ("tree", "log", f"show {root.id}", f"analyze {root.id}", "winner", f"diff {both}"):
         command, *which = words.split()
         for more in ([], ["--json"]):
             found = CliRunner().invoke(app, [command, str(tmp_path / "r.db"), *which, *more])

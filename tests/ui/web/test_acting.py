@@ -67,12 +67,12 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
 @pytest.mark.nightly
 def test_what_was_unfolded_is_remembered(browser, window):
     with visit(browser, window.url, folds=()) as page:
-        slider = page.get_by_label("Accepted risk of the proposal")
-        for shown in (True, False):
+        for state in ("visible", "hidden"):
             page.locator('[data-fold="sure"] > summary').click()
+            page.evaluate("new Promise(then => setTimeout(then, 100))")  # once it is stored
             page.reload()
             page.wait_for_selector(".refine-bar .refine-facts dd")
-            slider.wait_for(state="visible" if shown else "hidden")
+            page.get_by_label("Accepted risk of the proposal").wait_for(state=state)
 
 
 def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser, tree, tmp_path, monkeypatch):

@@ -113,9 +113,9 @@ def test_a_round_ends_in_order_with_the_server(made, background):
 def test_the_best_run_again_and_what_fails_says_why_in_the_log(made, background):
     found = made(n=12).run(progress=False)
     session = Session(found, background=background)
-    session.handle({"type": "run", "round": found.id, "do": "replicate", "top": 2, "seeds": 2})
+    session.handle({"type": "run", "round": found.id, "do": "replicate", "top": 2, "seeds": 3})
     assert ended(session)["text"] == "ended"
-    assert len(found.replicates) == 4
+    assert len(found.replicates) == 6
     failing = made(n=12, name="objectives_here.broken")
     session.handle({"type": "run", "round": failing.id})
     job = ended(session)
