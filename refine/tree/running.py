@@ -85,8 +85,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
             workers than GPUs share them.
         hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
         trials: Ends in order after so many trials of this call; run again, it goes on.
-        check_noise: Whether the best of ten or more configurations runs again under a new seed at the end, thrice if it is the same, as one of
-            :attr:`replicates`: an equal value shows that there is no noise. Not where earlier runs tell, or with ``trials``.
+        check_noise: Whether the best of ten or more configurations runs again under a new seed at the end, as one of :attr:`replicates`,
+            and twice more if its value is the same: three equal ones show that there is no noise. Not where earlier runs tell, or with ``trials``.
         on_trial: Called in this process with every stored :class:`refine.trials.trial.FinishedTrial`; a function, or several,
             whose exceptions are warned of and logged.
         on_round: Called with this round when the call ends, whatever ends it; likewise.
