@@ -62,6 +62,31 @@ def chance(share: float | None) -> str:
     return "more than 99 %" if share > 0.995 else f"about {100 * share:.0f} %"
 
 
+CHANCE_STEPS = (
+    (0.05, "at most about 1 in 20", "<= 1 in 20"),
+    (0.15, "about 1 in 8", "1 in 8"),
+    (0.35, "about 1 in 5", "1 in 5"),
+    (math.inf, "more than 1 in 3", "> 1 in 3"),
+)
+"""Model probability below -> words, table cell: steps that counts on unseen tables can tell apart (docs/benchmarks)."""
+
+
+def chance_words(probability: float | None) -> str:
+    """A model probability as one of four frequencies: ``at most about 1 in 20``; ``unknown`` for NaN."""
+    return _chance_step(probability, 1, "unknown")
+
+
+def chance_cell(probability: float | None) -> str:
+    """A model probability as one of four frequencies, for a table: ``<= 1 in 20``; ``-`` for NaN."""
+    return _chance_step(probability, 2, "-")
+
+
+def _chance_step(probability: float | None, column: int, unknown: str) -> str:
+    if probability is None or not math.isfinite(probability):
+        return unknown
+    return str(next(step[column] for step in CHANCE_STEPS if probability < step[0]))
+
+
 def percent(share: float | None) -> str:
     """A share as a percentage with sensible digits."""
     if share is None or not math.isfinite(share):

@@ -1,0 +1,27 @@
+"""Numbers as text."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from refine.utils.format import chance_cell, chance_words
+
+
+@pytest.mark.parametrize(
+    ("probability", "words", "cell"),
+    [
+        (0.0, "at most about 1 in 20", "<= 1 in 20"),
+        (0.049, "at most about 1 in 20", "<= 1 in 20"),
+        (0.05, "about 1 in 8", "1 in 8"),
+        (0.15, "about 1 in 5", "1 in 5"),
+        (0.35, "more than 1 in 3", "> 1 in 3"),
+        (1.0, "more than 1 in 3", "> 1 in 3"),
+        (math.nan, "unknown", "-"),
+        (None, "unknown", "-"),
+    ],
+)
+def test_a_model_probability_is_printed_in_one_of_four_steps(probability, words, cell):
+    assert chance_words(probability) == words
+    assert chance_cell(probability) == cell
