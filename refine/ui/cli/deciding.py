@@ -18,6 +18,7 @@ from refine.ui.cli.shared import (
     DECIDE,
     NO,
     ROUND_HELP,
+    AtNewest,
     AtRound,
     AuthorOption,
     Beside,
@@ -122,7 +123,7 @@ class Child(Drawn):
 
 @command(DECIDE)
 def propose(
-    at: AtRound,
+    at: AtNewest,
     out: Explained,
     risk: RiskOption = 0.05,
     epsilon: EpsilonOption = None,
@@ -139,8 +140,16 @@ def propose(
 
 
 @command(DECIDE)
+def options(at: AtNewest, out: Output) -> None:
+    """Compare the proposals of more and less risk: values dropped, space kept, and risk of each."""
+    with at.round() as found:
+        listed = found.propose(keep=False).options()
+        out.put(listed, Action("round.propose", risk=Symbol("RISK")))
+
+
+@command(DECIDE)
 def rehearse(
-    at: AtRound,
+    at: AtNewest,
     out: Output,
     rounds: Annotated[int, Option("--rounds", min=1, max=20, help="How many rounds are planned.")] = 4,
     n: SizeOption = None,
@@ -153,7 +162,7 @@ def rehearse(
 
 @command(DECIDE)
 def preview(
-    at: AtRound,
+    at: AtNewest,
     out: Output,
     edits: Edits,
     n: SizeOption = None,
@@ -167,7 +176,7 @@ def preview(
 
 
 @command(DECIDE)
-def accept(at: AtRound, out: Output, edits: Edits, new: Child) -> None:
+def accept(at: AtNewest, out: Output, edits: Edits, new: Child) -> None:
     """Accept the last proposal, with edits and rejections, and make the child round."""
     with at.round() as found:
         review = edits.review(found)
@@ -180,7 +189,7 @@ def accept(at: AtRound, out: Output, edits: Edits, new: Child) -> None:
 
 @command(DECIDE)
 def decline(
-    at: AtRound,
+    at: AtNewest,
     out: Output,
     note: NoteOption = "",
     author: AuthorOption = None,
@@ -196,7 +205,7 @@ def decline(
 
 @command(DECIDE)
 def branch(
-    at: AtRound,
+    at: AtNewest,
     out: Output,
     new: Child,
     edit: EditOption = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import codecs
 import inspect
 import json
@@ -15,6 +16,7 @@ from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import wraps
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -22,7 +24,17 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from refine.errors import Hinted, ObjectiveError, RefineError, RefineWarning, shown, unseen
-from refine.ui.cli.spelling import OBJECTIVE, ROUND, STORE, TREE, forget, in_shell, remember
+from refine.ui.cli.spelling import (
+    OBJECTIVE,
+    ROUND,
+    STORE,
+    TREE,
+    TYPED_OBJECTIVE,
+    forget,
+    in_shell,
+    remember,
+    remembered,
+)
 from refine.utils.action import Action
 from refine.utils.display import Page, Shown, respelled, to_rich, to_text
 from refine.utils.objects import found_object, is_import_path, is_installed, named_object
@@ -230,6 +242,13 @@ class AtRound(InTree):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AtNewest(AtRound):
+    """A round of a tree, by default the newest one."""
+
+    which: RoundArgument = "last"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Given:
     """Options as keywords of the calls that they stand for."""
 
@@ -284,6 +303,9 @@ class Called(Given):
     def __post_init__(self) -> None:
         if self.command is not None and self.objective is not None:
             raise ObjectiveError("--command is a program and --objective a function; give one of them")
+        for option, typed in (("--objective", self.objective), ("--command", self.command)):
+            if typed is not None:
+                remember(TYPED_OBJECTIVE, f"{option} {shlex.quote(typed)}")
 
     def on(self, found: Round | None) -> dict[str, Any]:
         """Keywords of a call that runs trials: of a round, unless there is none."""
@@ -410,10 +432,16 @@ def opened(store: str, name: str | None, option: str = "--tree") -> refine.Tree:
 
 
 def objective_words(name: str) -> str:
-    """What has to be typed of an objective for a run, as far as its recorded name tells; empty where that is enough."""
+    """The option that says what a run calls: as typed, else by the recorded name; empty if that is importable.
+
+    A file is named only if the working folder has one that defines the function: another folder may hold another file
+    of the same name, so ``path/to/`` stands in place of a folder that is not known.
+    """
     from refine.run.identity import UNNAMED
     from refine.trials.round_record import COMMAND
 
+    if typed := remembered(TYPED_OBJECTIVE):
+        return typed
     if name.startswith(COMMAND):
         return f"--command {shlex.quote(name.removeprefix(COMMAND))}"
     if name.startswith(UNNAMED):
@@ -421,8 +449,25 @@ def objective_words(name: str) -> str:
     module, _, last = name.rpartition(".")
     if module and is_installed(name):
         return ""
-    file = f"{module.rpartition('.')[2]}.py" if module and is_import_path(name) else "path/to/script.py"
-    return f"--objective {shlex.quote(f'{file}:{last}')}"
+    file = f"{module.rpartition('.')[2]}.py" if module and is_import_path(name) else "script.py"
+    here = "." not in module and _defines(Path(file), last)
+    place = file if here else f"path/to/{file}"
+    return f"--objective {shlex.quote(f'{place}:{last}')}"
+
+
+def _defines(file: Path, name: str) -> bool:
+    """Whether a file of the working folder defines a name at its top level; the file is read, never run."""
+    try:
+        tree = ast.parse(file.read_text("utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return False
+    defined = set()
+    for statement in tree.body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            defined.add(statement.name)
+        elif isinstance(statement, ast.Assign):
+            defined |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
+    return name in defined
 
 
 def run_typed(store: str, found: Round) -> str:

@@ -11,7 +11,7 @@ from refine.utils.action import Action, Symbol
 
 _OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
 _OF_ROUND = ("run", "replicate", "analyze", "checks", "propose", "report", "failures", "branch")
-_OF_REVIEW = ("rehearse", "accept", "decline")
+_OF_REVIEW = ("rehearse", "options", "accept", "decline")
 _COMMANDS = {
     **{f"tree.{name}": f"{name} STORE" for name in _OF_TREE},
     **{f"round.{name}": f"{name} STORE ROUND" for name in _OF_ROUND},
@@ -34,6 +34,8 @@ _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
 # What commands call the store, the round and the tree that were typed, and the options that say what runs.
 STORE, ROUND, TREE, OBJECTIVE = "store", "which", "name", "objective"
+# The options that were typed to say what runs: they win over those that a recorded name suggests.
+TYPED_OBJECTIVE = "typed objective"
 
 
 _words: dict[str, str | None] = {}
@@ -42,6 +44,11 @@ _words: dict[str, str | None] = {}
 def remember(what: str, value: str | None) -> None:
     """Keeps what was typed, so that the commands that are suggested are whole: there is one command to a process."""
     _words[what] = value
+
+
+def remembered(key: str) -> str | None:
+    """What was typed, if anything was."""
+    return _words.get(key)
 
 
 def forget() -> None:

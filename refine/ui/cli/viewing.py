@@ -19,6 +19,7 @@ from refine.ui.cli.shared import (
     NO,
     OPEN,
     STORE_HELP,
+    AtNewest,
     AtRound,
     EpsilonOption,
     Explained,
@@ -66,7 +67,7 @@ def log(at: InTree, out: Output) -> None:
 
 
 @command(LOOK, "show")
-def show_round(at: AtRound, out: Output) -> None:
+def show_round(at: AtNewest, out: Output) -> None:
     """Print a round: progress, best trial, space and decisions."""
     with at.round() as found:
         out.put(found)
@@ -74,7 +75,7 @@ def show_round(at: AtRound, out: Output) -> None:
 
 @command(LOOK)
 def analyze(
-    at: AtRound,
+    at: AtNewest,
     out: Explained,
     metric: Annotated[str | None, Option(help="Another metric than the round's own.")] = None,
     direction: Annotated[str | None, Option(help="maximize or minimize; default the round's own.")] = None,
@@ -85,7 +86,7 @@ def analyze(
 
 
 @command(LOOK)
-def checks(at: AtRound, out: Explained) -> None:
+def checks(at: AtNewest, out: Explained) -> None:
     """Print the checks before a decision on the last proposal: PASS, WARN, FAIL or UNKNOWN."""
     from refine.report.pages.checks import checks_page
 
@@ -207,7 +208,7 @@ _KINDS = 10
 
 
 @command(LOOK)
-def failures(at: AtRound, out: Output) -> None:
+def failures(at: AtNewest, out: Output) -> None:
     """Print why trials did not complete: errors by frequency, and the first traceback."""
     from refine.design.space_filling import IMPORTED
 
@@ -223,8 +224,9 @@ def _failures_page(found: Round, rows: pd.DataFrame) -> Page:
     title = f"round {found.id} of {found.context.name}: {len(rows):,} of {plural(len(found.trials), 'trial')} did not complete"
     if rows.empty:
         return Page(title)
-    said = rows["error"].map(lambda text: str(text).strip().splitlines()[-1] if text else "-")
-    kinds = sorted(rows.groupby([rows["state"], said], sort=False), key=lambda kind: -len(kind[1]))
+    errors = rows["error"].map(lambda error: error.strip() if isinstance(error, str) else "")
+    last_lines = errors.map(lambda error: error.splitlines()[-1] if error else "-")
+    kinds = sorted(rows.groupby([rows["state"], last_lines], sort=False), key=lambda kind: -len(kind[1]))
     lines = []
     for (state, last), trials in kinds[:_KINDS]:
         first = trials.iloc[0]
@@ -234,9 +236,9 @@ def _failures_page(found: Round, rows: pd.DataFrame) -> Page:
     blocks: list[Block] = [Items(tuple(lines))]
     if len(kinds) > _KINDS:
         blocks.append(Text(f"and {len(kinds) - _KINDS:,} more kinds; --json has every trial", "faint"))
-    tracebacks = (text for _, trials in kinds for text in trials["error"] if text and "\n" in text.strip())
+    tracebacks = (error for _, trials in kinds for error in errors[trials.index] if "\n" in error)
     if first_traceback := next(tracebacks, None):
-        blocks.append(Text(f"The first traceback:\n\n{first_traceback.rstrip()}", lines=True))
+        blocks.append(Text(f"The first traceback:\n\n{first_traceback}", lines=True))
     return Page(title, tuple(blocks))
 
 
@@ -366,7 +368,10 @@ def judge(
     ] = 0,
     epsilon: EpsilonOption = None,
 ) -> None:
-    """Say whether a configuration is better than another: KEEP (exit code 0), DISCARD (3) or CONFIRM (4)."""
+    """Compare two configurations of a store, or of --runs FILE, whose rows are grouped by commit (--by).
+
+    Exit codes: 0 for KEEP, 3 for DISCARD, 4 for CONFIRM.
+    """
     if not budget and how.options():
         raise ReviewError(
             "judge runs nothing without --budget, so that --objective, --workers, --threads and --timeout would say nothing; "

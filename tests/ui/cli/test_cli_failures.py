@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from shell import data, good, refused, run
+from shell import data, good, process, refused, run
 from typer.main import get_command
 
 import refine
@@ -130,3 +130,42 @@ def test_what_failed_is_run_again_without_naming_the_round(store):
     # They were run, and fail as before.
     failed = run(*again, "--rerun", "failed", "--json").stderr
     assert "its first 5 trials all failed alike: ValueError: [red]too large" in failed
+
+
+@pytest.mark.slow
+def test_failures_lists_pruned_trials_beside_failed_ones(tmp_path):
+    def pruned_or_failed(params, trial):
+        if params["x"] == 0.5:
+            raise ValueError("no disk")
+        for epoch in range(12):
+            trial.report(epoch, {"value": params["x"]})
+            if trial.should_prune():
+                return None
+        return params["x"]
+
+    path = tmp_path / "refine.db"
+    pruner = refine.Pruner(keep=0.5, warmup=2, min_trials=3)
+    with refine.Tree("mixed", store=path) as tree:
+        root = tree.add_round({"x": (0.0, 1.0, 21)}, pruned_or_failed, n=21, pruner=pruner)
+        root.run(progress=False)
+        states = set(root.trials["state"])
+    assert {"pruned", "failed"} <= states
+    listed = good("failures", path)
+    assert "failed, 1 trial: ValueError: no disk" in listed
+    assert re.search(r"^- pruned, \d+ trials", listed, re.MULTILINE)
+
+
+def test_the_advised_objective_is_never_another_file_of_the_same_name(tmp_path, monkeypatch):
+    source = "def score(params):\n    return params['x']\n"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "same_name.py").write_text(source)
+    (tmp_path / "same_name.py").write_text("def other(params):\n    return 0\n")
+    (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 11 }\n")
+    monkeypatch.chdir(tmp_path)
+    typed = "--objective elsewhere/same_name.py:score"
+    made = process(tmp_path, f"run s.db --space space.toml {typed} -n 11 --trials 3 --quiet")
+    assert "refine run s.db " in made.stdout
+    assert typed in made.stdout
+    assert "--objective path/to/same_name.py:score" in good("show s.db")
+    (tmp_path / "same_name.py").write_text(source)
+    assert "--objective same_name.py:score" in good("show s.db")

@@ -1,0 +1,44 @@
+"""Commands about a round take the newest one if none is named."""
+
+from __future__ import annotations
+
+import pytest
+from shell import data, good, run
+
+import refine
+
+
+def bowl(params):
+    return 1 - 0.1 * (params["lr"] - 2) ** 2
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    path = str(tmp_path_factory.mktemp("newest") / "refine.db")
+    with refine.Tree("bowl", store=path) as tree:
+        tree.add_round({"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=12, seed=1)
+        newest = tree.add_round({"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=24, seed=3)
+        newest.run(progress=False)
+    return path, newest.id
+
+
+def test_looking_and_deciding_take_the_newest_round(store):
+    path, newest = store
+    assert f"Round {newest[:8]}" in good("propose", path)
+    for command in ("options", "checks", "preview", "analyze", "show", "failures"):
+        assert good(command, path) == good(command, path, newest)
+    child = data("accept", path, "--n", 5)
+    assert child["parent"] == newest
+
+
+def test_options_compares_the_proposals_of_other_risks(store):
+    path, newest = store
+    with refine.Tree(store=path, create=False) as tree:
+        rows = tree[newest].propose(keep=False).options().to_dict()["rows"]
+    assert data("options", path, newest)["rows"] == rows
+    assert f"refine propose {path} {newest} --risk RISK" in good("options", path, newest)
+
+
+def test_removing_never_guesses_the_round(store):
+    for command in ("delete", "unlock"):
+        assert "Missing argument 'ROUND'" in run(command, store[0]).stderr
