@@ -81,7 +81,9 @@ def searched(on: Grid, arm: str, seed: int) -> tuple[list[float], str]:
         elif arm != NONE:
             told["belief"] = belief(on, arm, seed)
         tree, found = opened.enter_context(refine.Tree("bench", store=path)), []
-        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, name="recorded training", **told)
+        first = tree.add_round(
+            on.space, on.objective, n=FIRST, seed=seed, objective_name="recorded training", **told
+        )
         for budget in AT:
             refine.autopilot(first, budget=budget, progress=False)
             found.append(on.regret(on.cell(on.index(tree.winner().params))))

@@ -62,7 +62,7 @@ def by_refine(on: Grid, seed: int, budget: int) -> float:
     path = CACHE / f"budget-{digest(by_refine, SOURCES)}-{on.family}-{on.name}-{seed}-{budget}.db"
     path.parent.mkdir(exist_ok=True)
     with refine.Tree("bench", store=path) as tree:
-        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, name="recorded training")
+        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, objective_name="recorded training")
         refine.autopilot(first, budget=budget, progress=False)
         ran = sum(len(r.trials) + len(r.replicates) for r in tree.rounds)
         assert ran <= budget, f"{ran} evaluations of {budget}"

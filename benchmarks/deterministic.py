@@ -92,7 +92,7 @@ def judged(name: str, seed: int, aware: bool) -> Iterator[dict[str, Any]]:
     scores, best = np.array(list(values.values())), max(values.values())
     with refine.Tree(name, store="sqlite://") as study:
         space = refine.Space(levels)
-        root = study.add_round(space, lambda p: values[tuple(p[n] for n in levels)], name=name, n=TRIALS, seed=seed)  # fmt: skip
+        root = study.add_round(space, lambda p: values[tuple(p[n] for n in levels)], objective_name=name, n=TRIALS, seed=seed)  # fmt: skip
         root.run(progress=False)
         analysis = root.analyze()
         if not aware:

@@ -40,7 +40,9 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
     scale = table.best - table.median
     states: list[dict] = []
     with refine.Tree("bench", store="sqlite://") as tree:
-        current = tree.add_round(table.space, table.objective, n=N, seed=seed, name="recorded training")
+        current = tree.add_round(
+            table.space, table.objective, n=N, seed=seed, objective_name="recorded training"
+        )
         current.run(progress=False)
         for number in range(1, ROUNDS + 1):
             states.append({"round": number, "regret": _regret(table, tree)})

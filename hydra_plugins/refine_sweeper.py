@@ -85,13 +85,13 @@ class RefineSweeper(Sweeper):
         with Tree(options.tree, store=options.store) as tree:
             if options.round is None:
                 more = {} if options.direction is None else {"direction": options.direction}
-                more |= {"metric": options.metric, "name": name}
+                more |= {"metric": options.metric, "objective_name": name}
                 current = tree.add_round(space, objective, n=options.n, seed=options.seed, **more)
             else:
                 current = tree[options.round]
             cells = map(current.space.configuration, current.cells())
             planned += [words_of(current.space, cell) for cell in cells]
-            current.run(objective=objective, name=name, progress=False)
+            current.run(objective=objective, objective_name=name, progress=False)
             try:
                 print(current.propose())
             except AnalysisError as error:

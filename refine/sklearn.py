@@ -141,7 +141,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             direction="maximize",
             n=n - share * (rounds - 1),
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
-            name="search",
+            objective_name="search",
         )
         run(current)
         for _ in range(rounds - 1):

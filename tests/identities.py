@@ -54,11 +54,11 @@ def main() -> None:
     for name, space in SPACES.items():
         for design in ("sobol", "uniform"):
             with refine.Tree(name, store=":memory:") as tree:
-                root = tree.add_round(space, objective, n=120, seed=3, design=design, name="exact")
+                root = tree.add_round(space, objective, n=120, seed=3, design=design, objective_name="exact")
                 root.run(progress=False)
                 review = root.propose(risk=0.05)
                 child = review.accept("as proposed", n=12)
-                child.run(objective=objective, name="exact", progress=False)
+                child.run(objective=objective, objective_name="exact", progress=False)
                 again = child.propose(risk=0.05)
                 out[f"{name} {design}"] = {
                     "root": described(root),

@@ -33,7 +33,8 @@ def check_name(name: str | None) -> str | None:
     """What a person calls an objective, if it is text. Raises ObjectiveError: it is not."""
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ObjectiveError(
-            f"an objective's name must be a text that is not empty, got {name!r}; leave it out for the function's own"
+            f"an objective's name must be a non-empty string, got {name!r}; leave it out for the function's own name; "
+            "tag= names a round"
         )
     try:
         check_objective_name(name or "")

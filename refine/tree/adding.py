@@ -13,7 +13,8 @@ from refine.errors import DesignError, SpaceError
 from refine.proposal.allocation import BELIEVED, believed_rows, check_shares
 from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_note, user
-from refine.run.identity import check_name, objective_data, objective_name
+from refine.run import identity
+from refine.run.identity import check_name, objective_data
 from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
 from refine.run.replicates import check_times
@@ -25,6 +26,7 @@ from refine.space.roles import scientific_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
 from refine.tree.children import Encoded, check_count, off_grid
 from refine.tree.comparison import belief_like
+from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
 from refine.trials.goal import ASK, Goal, check_meant, goals_of
@@ -48,7 +50,7 @@ def add_round(
     seed: int = 0,
     design: Any = "sobol",
     pruner: Any = None,
-    name: str | None = None,
+    objective_name: str | None = None,
     roles: Mapping[str, str] | None = None,
     epsilon: float | None = None,
     baseline: Mapping[str, Any] | None = None,
@@ -57,6 +59,7 @@ def add_round(
     belief: Mapping[str, Any] | None = None,
     like: Sequence[TreeRecord | Round | str] = (),
     exploit: float | None = None,
+    tag: str | None = None,
     note: str = "",
 ) -> Round:
     """Adds a root, or finds it again: a script that is run twice goes on with the same round.
@@ -80,7 +83,7 @@ def add_round(
             what earlier ones gave: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``, or a sampler of Optuna.
         pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a pruner
             of Optuna.
-        name: Name of the objective in the round's identity; default its qualified name.
+        objective_name: Name of the objective in the round's identity; default its qualified name.
         roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
             :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
         epsilon: Loss of the metric that makes no difference to you: see :meth:`Round.set_epsilon`.
@@ -96,6 +99,7 @@ def add_round(
         like: Earlier trees or rounds (those of this tree by name, too), whose posteriors make a belief about the parameters
             that they share with this space. What ``belief`` says of a parameter takes its place.
         exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The others are drawn evenly.
+        tag: Name of the round, as :meth:`Tree.tag` gives one: ``tree["first"]`` finds the round by it.
         note: Why, in your words.
 
     Raises:
@@ -111,7 +115,9 @@ def add_round(
     """
     searched = space if isinstance(space, Space) else Space(space)
     wants_trial(objective, searched)
-    called = check_name(name) or objective_name(objective)
+    called = check_name(objective_name) or identity.objective_name(objective)
+    if tag is not None:
+        check_tag(tag, self._context.nodes)
     check_meant(called, metric, direction)
     goal, *further = goals_of(metric, direction, subject_to, allow_degenerate)
     judged = goal.metric
@@ -175,7 +181,10 @@ def add_round(
     context.objectives[node.objective, node.data] = objective
     if judged.function is not None:
         context.scores[judged.name] = judged.function
-    return Round._of(context, node)
+    added = Round._of(context, node)
+    if tag is not None:
+        self.tag(added, tag)
+    return added
 
 
 def _given(

@@ -81,16 +81,20 @@ class Context(NamedTuple):
             self._check_bound(node, chosen, name)
             self.objectives[node.objective, node.data] = chosen
         elif given is not None:
-            for what, mine, theirs in (
-                ("name", node.objective, check_name(name) or objective_name(given)),
-                ("data", node.data, objective_data(given)),
-            ):
-                if mine != theirs:
-                    raise ObjectiveError(
-                        f"round {node.id}: runs the objective with {what} {mine!r}, got one with {theirs!r}; "
-                        "another objective is another round",
-                        Action("tree.add_round", ...),
-                    )
+            given_name = check_name(name) or objective_name(given)
+            if given_name != node.objective:
+                raise ObjectiveError(
+                    f"round {node.id} was created with the objective {node.objective!r}, got {given_name!r}; if it is "
+                    f"the same objective, pass objective_name={node.objective!r}; a different one needs a new round",
+                    Action("tree.add_round", ...),
+                )
+            given_data = objective_data(given)
+            if given_data != node.data:
+                raise ObjectiveError(
+                    f"round {node.id} was created with the data {node.data!r}, got {given_data!r}; other data needs a "
+                    "new round",
+                    Action("tree.add_round", ...),
+                )
             self.objectives[node.objective, node.data] = given
         return chosen
 
@@ -131,8 +135,9 @@ class Context(NamedTuple):
         """Which objective an import without one belongs to is said by the first that runs on its rounds."""
         if name is not None:
             raise ObjectiveError(
-                f"round {node.id}: was imported without an objective, so none was added with a name, got {name!r}; "
-                "leave name out, or name it at the import: tree.add_frame(frame, objective=..., name=...)"
+                f"round {node.id} was imported without an objective, so its objective has no name, got "
+                f"objective_name={name!r}; leave objective_name out, or name the objective at the import: "
+                "tree.add_frame(frame, objective=..., objective_name=...)"
             )
         mine = called(node.objective, chosen)
         for other in self.nodes.values():

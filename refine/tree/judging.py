@@ -71,7 +71,7 @@ def confirm(
     top: int = 5,
     *,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
     **options: Unpack[RunKeywords],
 ) -> Winner:
     """Runs the plausible winners again under new seeds, until it is decided which one to hand over.
@@ -86,7 +86,7 @@ def confirm(
     Args:
         budget: How many runs under new seeds there shall be; those that there are count.
         top: How many configurations.
-        options: ``objective`` and ``name`` too are as in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
+        options: ``objective`` and ``objective_name`` too are as in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -109,7 +109,7 @@ def confirm(
         following = race.following if race.verdict == "open" else ()
         return race, list(zip(race.racers, following, strict=False)), race.runs
 
-    judged, race = entrants.race(math.ceil(budget / _STAGES), (objective, name), running, stage)
+    judged, race = entrants.race(math.ceil(budget / _STAGES), (objective, objective_name), running, stage)
     return judged.winner(entrants.of, epsilon, race).kept_in(self)
 
 
@@ -121,7 +121,7 @@ def judge(
     budget: int = 0,
     epsilon: float | None = None,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
     **options: Unpack[RunKeywords],
 ) -> Judgement:
     """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with what that rests on.
@@ -138,7 +138,7 @@ def judge(
         budget: Runs both again under new seeds until it is decided, as often as there are so many such runs of the two;
             those that there are count. Default runs nothing.
         epsilon: Difference that counts as none, in units of the metric; default as in :meth:`confirm`.
-        options: ``objective`` and ``name`` too are as in :meth:`confirm`.
+        options: ``objective`` and ``objective_name`` too are as in :meth:`confirm`.
 
     Raises:
         AnalysisError: One of both has no value, or no trial has finished that may be called best.
@@ -153,8 +153,10 @@ def judge(
     """
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
         raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
-    if not budget and (objective is not None or name is not None or options):
-        given = [n for n, v in (("objective", objective), ("name", name)) if v is not None]
+    if not budget and (objective is not None or objective_name is not None or options):
+        given = [
+            n for n, v in (("objective", objective), ("objective_name", objective_name)) if v is not None
+        ]
         raise DesignError(
             f"judge runs nothing without budget=, so that {join([*given, *options])} would say nothing; give budget= as well"
         )
@@ -182,7 +184,7 @@ def judge(
         return verdict, _shares(spent, one, other, more), runs
 
     batch = max(2, math.ceil(budget / _STAGES))
-    return entrants.race(batch, (objective, name), running, stage)[1]
+    return entrants.race(batch, (objective, objective_name), running, stage)[1]
 
 
 def open_holdout(
@@ -192,7 +194,7 @@ def open_holdout(
     note: str = "",
     author: str | None = None,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
     **resources: Unpack[ResourceKeywords],
 ) -> HoldoutResult:
     """Trains the winner again under new seeds and measures it on rows that no round has seen: see :meth:`Round.open_holdout`.
@@ -210,7 +212,7 @@ def open_holdout(
         raise _nothing_finished(f"tree {self.name}")
     key = won.candidates[0].key
     return holdout_opened(
-        self[won.round], lambda: [key], seeds, who, (objective, name), Resources(**resources)
+        self[won.round], lambda: [key], seeds, who, (objective, objective_name), Resources(**resources)
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
-from refine.errors import NotFoundError, closest
+from refine.errors import NotFoundError, StoreError, closest, unstorable
+from refine.utils.action import Action, Symbol
 
 # The newest round, and the one that a tree began with.
 LAST, ROOT = "last", "root"
@@ -30,9 +31,21 @@ def paths_of(parents: Parents) -> dict[str, str]:
     return paths
 
 
-def is_reserved(name: str) -> bool:
-    """Whether a name says where a round is, so that it can't be a tag."""
-    return name in (LAST, ROOT) or _PATH.fullmatch(name) is not None
+def check_tag(tag: object, ids: Container[str]) -> None:
+    """Raises StoreError if a text cannot name a round of a tree with these round ids."""
+    if not isinstance(tag, str) or not tag.strip() or tag in ids:
+        raise StoreError(
+            f"a tag must be a non-empty string that is not a round id, got {tag!r}; for example",
+            Action("tree.tag", Symbol("round"), "paper"),
+        )
+    if bad := unstorable(tag):
+        raise StoreError(f"a tag {bad}")
+    if tag in (LAST, ROOT) or _PATH.fullmatch(tag) is not None:
+        raise StoreError(
+            f"a tag must not be 'last', 'root' or a path such as '1.2', which already name rounds, got {tag!r}; "
+            "for example",
+            Action("tree.tag", Symbol("round"), f"v{tag}"),
+        )
 
 
 def round_named(key: str, parents: Parents, tags: Mapping[str, str], tree: str) -> str:

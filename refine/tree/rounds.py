@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Self
 
-from refine.errors import NotFoundError, StoreError, unstorable
+from refine.errors import NotFoundError
 from refine.tree.context import Context
-from refine.tree.names import is_reserved, round_named
+from refine.tree.names import check_tag, round_named
 from refine.tree.round import Round
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown, line
@@ -94,7 +94,7 @@ class TreeRecord(Shown):
         """Gives a round a name; a name that exists moves.
 
         Raises:
-            StoreError: The name is no text, an id, or says where a round is: ``last``, ``root`` or a path such as ``1.2``.
+            StoreError: The tag is empty, a round id, or reserved: ``last``, ``root`` or a path such as ``1.2``.
             NotFoundError: No such round in this tree.
 
         Examples:
@@ -103,18 +103,7 @@ class TreeRecord(Shown):
             30
         """
         nodes = self._context.nodes
-        if not isinstance(name, str) or not name.strip() or name in nodes:
-            raise StoreError(
-                f"a tag must be a text that is no round's id, got {name!r}; such as",
-                Action("tree.tag", Symbol("round"), "paper"),
-            )
-        if bad := unstorable(name):
-            raise StoreError(f"a tag {bad}")
-        if is_reserved(name):
-            raise StoreError(
-                f"a tag must not say where a round is, as 'last', 'root' and paths such as '1.2' do, got {name!r}; such as",
-                Action("tree.tag", Symbol("round"), f"v{name}"),
-            )
+        check_tag(name, nodes)
         self._context.store.set_tag(self._context.tree, name, nodes[self.round(which).id].pk)
 
     def __repr__(self) -> str:

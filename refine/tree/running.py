@@ -53,7 +53,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     on_round: RoundHook | Sequence[RoundHook] | None = None,
     track: Tracker | Sequence[Tracker] | None = None,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
     metric: Score | None = None,
     design: Any = None,
     pruner: Any = None,
@@ -92,7 +92,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         on_round: Called with this round when the call ends, whatever ends it; likewise.
         track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, to which ended trials are sent.
         objective: What to call, for a round that was reopened from the store.
-        name: The name that the round was added with, where one was given.
+        objective_name: Name of the objective, if ``add_round`` was given one.
         metric: Its metric, for a round that was reopened and whose metric is a function.
         design: Its sampler, for a round that was reopened and whose design is an object of Optuna.
         pruner: Its pruner, likewise; another than the round's own is refused.
@@ -121,7 +121,7 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     running = RunOptions(workers=workers, on_trial=hooks, **options)
     ended = Hooks([*callables(on_round, "on_round"), *(t.end for t in trackers)], "on_round")
     context, node = self.context, self.node
-    chosen = context.objective_of(node, objective, name)
+    chosen = context.objective_of(node, objective, objective_name)
     context.know_score(self.id, self.metric, metric)
     context.know_tools(node, design, pruner)
     check_place(node, chosen, running)
@@ -156,7 +156,7 @@ def replicate(
     seeds: int = 3,
     *,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
     **options: Unpack[RunKeywords],
 ) -> R:
     """Runs the best configurations again under new seeds; again, it runs what is missing.
@@ -167,7 +167,7 @@ def replicate(
     Args:
         top: How many configurations, by the value of their planned run.
         seeds: How many runs of each. The noise needs 5 more runs than configurations.
-        options: ``objective`` and ``name`` too are as in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
+        options: ``objective`` and ``objective_name`` too are as in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -183,7 +183,7 @@ def replicate(
         4  2.0          2  0.9928
         5  2.0          3  0.9928
     """
-    chosen = self.context.objective_of(self.node, objective, name)
+    chosen = self.context.objective_of(self.node, objective, objective_name)
     run_replicates(self.context.store, self._stored, chosen, self.goal, top, seeds, RunOptions(**options))
     return self
 
@@ -196,7 +196,7 @@ def open_holdout(
     note: str = "",
     author: str | None = None,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
     **resources: Unpack[ResourceKeywords],
 ) -> HoldoutResult:
     """Trains the best configurations again under new seeds and measures them on rows that no round has seen.
@@ -208,7 +208,7 @@ def open_holdout(
         seeds: How many models of each.
         note: Why, in your words.
         author: Who opens; default the user name.
-        resources: ``objective`` and ``name`` too are as in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``.
+        resources: ``objective`` and ``objective_name`` too are as in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``.
 
     Raises:
         ObjectiveError: The objective has no hold-out.
@@ -222,7 +222,7 @@ def open_holdout(
     def choose() -> list[str]:
         return ranked_keys(self.context.store, self._at_once()._judged_alike, self.id)[:top]
 
-    return holdout_opened(self, choose, seeds, who, (objective, name), Resources(**resources))
+    return holdout_opened(self, choose, seeds, who, (objective, objective_name), Resources(**resources))
 
 
 def holdout_opened(
@@ -246,7 +246,7 @@ def replay(
     seed: int = 0,
     tolerance: float = 0.0,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
     **resources: Unpack[ResourceKeywords],
 ) -> Replay:
     """Runs stored trials again from their seeds and compares; the store is left as it is.
@@ -265,7 +265,7 @@ def replay(
         DesignError: An option out of range.
     """
     options = Resources(**resources)
-    chosen = self.context.objective_of(self.node, objective, name)
+    chosen = self.context.objective_of(self.node, objective, objective_name)
     return replayed(self.context.store, self._stored, chosen, self._metric, sample, seed, tolerance, options)
 
 
@@ -276,7 +276,7 @@ def best_model(
     rank: int = 1,
     threads: int = 1,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
 ) -> Any:
     """The model of the best trial, trained again in this process under the trial's seed: the same weights.
 
@@ -284,7 +284,7 @@ def best_model(
         folder: Where models are kept, in a file named by round, configuration and seed: loaded if it is there,
             else written. Without it nothing is kept.
         rank: 1 for the best trial, 2 for the second, by the value of their planned run.
-        threads: As in :meth:`run`, like ``objective`` and ``name``; with another number than then floats differ.
+        threads: As in :meth:`run`, like ``objective`` and ``objective_name``; with another number than then floats differ.
 
     Returns:
         What the objective's ``trained(params, trial)`` gives: a Keras model, from a ``KerasObjective``. It takes
@@ -298,5 +298,5 @@ def best_model(
         RuntimeWarning: Trained again, it gives other metrics than were stored.
     """
     where = None if folder is None else check_folder(folder)
-    chosen = self.context.objective_of(self.node, objective, name)
+    chosen = self.context.objective_of(self.node, objective, objective_name)
     return model_of(self.context.store, self._stored, chosen, self.goal, where, rank, threads)

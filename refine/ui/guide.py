@@ -205,7 +205,9 @@ class _Walk:
             return
         workers = self.answer("How many trials at a time?", _whole, "1")
         name, recorded = objective_name(objective), self.at.node.objective
-        named: dict[str, Any] = {} if recorded == name or recorded.startswith(UNNAMED) else {"name": recorded}
+        named: dict[str, Any] = (
+            {} if recorded == name or recorded.startswith(UNNAMED) else {"objective_name": recorded}
+        )
         source = objective_line(name, objective, objective_data(objective) is not None)
         if source not in self.script:
             self.script.insert(1, source)

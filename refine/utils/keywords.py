@@ -65,6 +65,8 @@ def _checked(function: Callable[..., Any], called: str) -> Callable[..., Any]:
 
 def _hint(called: str, odd: str, known: list[str]) -> str:
     """What may have been meant, or what there is; where that is much, how to see it."""
+    if odd == "name" and "objective_name" in known:
+        return "objective_name= names the objective" + (", tag= names the round" if "tag" in known else "")
     if closest(odd, known) or len(known) <= _SHORT:
         return did_you_mean(odd, known)
     return f"help(refine.{called}) lists those that it knows"

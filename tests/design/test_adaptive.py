@@ -105,10 +105,14 @@ def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
     with refine.Tree("question", store=tmp_path / "refine.db") as other:
         reopened = other[found.id]
         with pytest.raises(DesignError, match=r"is not at hand after reopening; give it: run\(design=...\)"):
-            reopened.run(n=10, objective=plain, name=found.node.objective, progress=False)
+            reopened.run(n=10, objective=plain, objective_name=found.node.objective, progress=False)
         with pytest.raises(DesignError, match="another one is another round"):
-            reopened.run(objective=plain, name=found.node.objective, design=optuna.samplers.RandomSampler())
-        reopened.run(n=10, objective=plain, name=found.node.objective, design=sampler, progress=False)
+            reopened.run(
+                objective=plain, objective_name=found.node.objective, design=optuna.samplers.RandomSampler()
+            )
+        reopened.run(
+            n=10, objective=plain, objective_name=found.node.objective, design=sampler, progress=False
+        )
         assert len(reopened.trials) == 10
 
 
@@ -156,11 +160,11 @@ def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
 
 def test_a_small_space_is_used_up_and_no_more(tree):
     space = {"a": (1, 4), "b": ["x", "y"]}
-    found = tree.add_round(space, lambda p: float(p["a"]), n=8, design="tpe", name="small")
+    found = tree.add_round(space, lambda p: float(p["a"]), n=8, design="tpe", objective_name="small")
     found.run(progress=False)
     assert found.trials["cell"].nunique() == 8
     with pytest.raises(DesignError, match="8 exist"):
-        tree.add_round(space, lambda p: 0.0, n=9, design="tpe", name="small")
+        tree.add_round(space, lambda p: 0.0, n=9, design="tpe", objective_name="small")
     # Where numbers lie between levels there are more than cells.
     tree.add_round({"a": (0.0, 1.0, 3)}, plain, n=50, design="tpe")
 

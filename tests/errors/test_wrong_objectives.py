@@ -45,7 +45,7 @@ ALIKE = {
 @pytest.mark.parametrize("name", ALIKE)
 def test_the_round_stops_and_says_what_to_write(name):
     with refine.Tree("question", store="sqlite://") as tree:
-        found = tree.add_round(SPACE, ALIKE[name], n=12, name="mine")
+        found = tree.add_round(SPACE, ALIKE[name], n=12, objective_name="mine")
         with pytest.raises(RoundStoppedError) as caught:
             found.run(progress=False)
         text = recorded(__name__, name, found.failures["error"][0].strip().splitlines()[-1])
@@ -55,7 +55,7 @@ def test_the_round_stops_and_says_what_to_write(name):
         )
         assert found.failures["error"].str.strip().str.endswith(text).all()
         assert len(found.trials) == 5  # and none of them is lost
-        mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, name="mine")
+        mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, objective_name="mine")
         assert mended.run(progress=False, rerun="failed").trials["state"].eq("complete").all()
 
 
@@ -86,7 +86,7 @@ METRICS = {
 @pytest.mark.parametrize(("metric", "returned", "hint"), METRICS.values(), ids=METRICS)
 def test_a_metric_that_is_not_returned(metric, returned, hint):
     with refine.Tree("question", store="sqlite://") as tree:
-        found = tree.add_round(SPACE, returning(returned), n=12, metric=metric, name="mine")
+        found = tree.add_round(SPACE, returning(returned), n=12, metric=metric, objective_name="mine")
         with pytest.raises(ObjectiveError) as caught:
             found.run(progress=False)
         assert str(caught.value) == (

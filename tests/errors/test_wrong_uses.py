@@ -126,7 +126,9 @@ ROUNDS = {
     "role of a typo": adding(roles={"drpout": "scientific"}),
     "roles without a name": lambda p: p.root.set_roles("dropout"),
     "degenerate as text": adding(allow_degenerate="no"),
-    "name is a number": adding(name=3),
+    "objective_name is a number": adding(objective_name=3),
+    "name": adding(name="first"),
+    "a tag is a path": adding(tag="1.2"),
     "note is a number": adding(note=3),
     "an option nobody knows": adding(directon="maximize"),
 }
@@ -142,7 +144,7 @@ RUNS = {
     "memory in gigabytes": running(memory=2),
     "rerun of a typo": running(rerun="fail"),
     "an option of another library": running(n_jobs=2),
-    "another objective": running(objective=two_by_two, name="two"),
+    "another objective": running(objective=two_by_two, objective_name="two"),
     "a function of the metrics without a name": adding(metric=partial(max)),
 }
 

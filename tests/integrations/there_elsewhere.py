@@ -63,10 +63,10 @@ def tried(title, metric, monkeypatch, folder, **names):
     with refine.Tree("q", store=":memory:") as tree:
         goal = {"metric": metric, "direction": "minimize"}
         pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3, audit=0.0)
-        pruned = tree.add_round(RATE, objective, n=8, pruner=pruner, name="pruned", **goal)
+        pruned = tree.add_round(RATE, objective, n=8, pruner=pruner, objective_name="pruned", **goal)
         assert set(pruned.run(progress=False, check_noise=False).trials["state"]) == {"complete", "pruned"}
         monkeypatch.setattr(Epochs, "ended", dies)
-        killed = tree.add_round(RATE, objective, n=1, name="killed", **goal)
+        killed = tree.add_round(RATE, objective, n=1, objective_name="killed", **goal)
         with contextlib.suppress(refine.RoundStoppedError):
             killed.run(progress=False)
         assert "killed" in killed.failures["error"].iloc[0]

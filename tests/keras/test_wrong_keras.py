@@ -62,7 +62,7 @@ MADE = [
     (
         (X, Y),
         {"name": 3},
-        "an objective's name must be a text that is not empty, got 3; leave it out for the function's own",
+        "an objective's name must be a non-empty string, got 3",
     ),
     ((X, None), {}, "y: must be given with x, got None; only a dataset as x gives targets itself"),
     ((X, ["a", "b"] * 20), {}, "y: must be numeric, got dtype <U1; encode text and categories first"),

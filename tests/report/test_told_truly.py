@@ -109,14 +109,16 @@ def test_a_parameter_added_beside_one_called_nearly_the_same_is_asked_about(root
 )
 def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, text):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
-    found = tree.add_round(space, objective, n=100, direction=direction, name="hill").run(progress=False)
+    found = tree.add_round(space, objective, n=100, direction=direction, objective_name="hill").run(
+        progress=False
+    )
     assert text in next(why(c) for c in found.propose().proposal.changes if c.name == "x")
 
 
 @pytest.mark.slow
 def test_a_round_that_grew_is_reproduced_as_it_was(tree, tmp_path, monkeypatch):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
-    root = tree.add_round(space, hill, n=60, name="hill").run(progress=False)
+    root = tree.add_round(space, hill, n=60, objective_name="hill").run(progress=False)
     child = root.propose().edit(x=(0.3, 0.7)).accept(note="around", n=20, audit=0.2).run(progress=False)
     child.run(progress=False, n=60)
     columns = ["x", "y", "origin", "value"]

@@ -98,7 +98,7 @@ def test_files_of_two_trees_in_one_folder_have_names_of_their_own(tree, tmp_path
     assert "<summary>Against its parent<" in text
     assert f"A trial of {first.id} beats one of {root.id} with probability " in text
     with refine.Tree("other", store=tmp_path / "o.db") as other:
-        twin = other.add_round(SPACE, lambda p: -score(p), n=12, name="g").run(progress=False)
+        twin = other.add_round(SPACE, lambda p: -score(p), n=12, objective_name="g").run(progress=False)
         assert twin.report(tmp_path).name == f"1-{twin.id}.md"
     assert {f"1-{twin.id}.md", f"2-{first.id}.md"} == {p.name for p in tmp_path.glob("*.md")}
 
@@ -109,7 +109,9 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
 
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
         one, two = (
-            tree.add_round(SPACE, both, metric=metric, n=20, seed=seed, name="f").run(progress=False)
+            tree.add_round(SPACE, both, metric=metric, n=20, seed=seed, objective_name="f").run(
+                progress=False
+            )
             for seed, metric in enumerate("ab")
         )
         found = tree.diff(one, two)

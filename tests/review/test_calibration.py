@@ -144,7 +144,7 @@ def test_failures_are_no_values(tree, space):
             raise ValueError("too much")
         return objectives.bowl(p)
 
-    root = tree.add_round(space, fragile, n=100, seed=7, name="fragile").run(progress=False)
+    root = tree.add_round(space, fragile, n=100, seed=7, objective_name="fragile").run(progress=False)
     review = root.propose().reject(*root.space.varied).edit(dropout=(0.2, 0.5))
     review.accept(n=20, audit=0.0).run(progress=False)
     (entry,) = tree.calibration().entries

@@ -132,7 +132,7 @@ def test_the_last_word_on_a_parameter_counts(root):
 
 
 def test_a_box_that_is_used_up_says_so(tree, root):
-    found = tree.add_round({"x": (0, 21, 22), "fixed": 1}, lambda p: p["x"] % 7, n=22, name="mod")
+    found = tree.add_round({"x": (0, 21, 22), "fixed": 1}, lambda p: p["x"] % 7, n=22, objective_name="mod")
     review = found.run(progress=False).propose()
     used = "nothing is left to run: all 22 configurations of this space were run"
     with pytest.raises(DesignError, match=used):
@@ -144,7 +144,9 @@ def test_a_box_that_is_used_up_says_so(tree, root):
 @pytest.mark.slow
 def test_no_risk_is_taken_that_cannot_be_stated(tree):
     space = refine.Space({"x": (0, 21, 22), "y": (0.0, 1.0, 3)})
-    found = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40, name="hat").run(progress=False)
+    found = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40, objective_name="hat").run(
+        progress=False
+    )
     proposal = found.propose(risk=0.1).proposal
     assert proposal.claim.probability >= 0.9  # of a small grid every cell is a candidate
     assert "nan" not in str(proposal)

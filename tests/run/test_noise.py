@@ -26,7 +26,7 @@ def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space):
         calls.append(dict(params))
         return smooth(params)
 
-    found = tree.add_round(space, counted, n=30, seed=1, name="it").run(progress=False)
+    found = tree.add_round(space, counted, n=30, seed=1, objective_name="it").run(progress=False)
     assert len(calls) == 30 + runs
     assert calls[-1] == found.best_params
     assert found.replicates["replicate"].tolist() == list(range(1, runs + 1))
@@ -81,10 +81,12 @@ def test_runs_are_equal_where_a_metric_ends_in_spite_of_noise(tree, space):
     assert found.replicates["value"].iloc[0] != 1.0
     assert not found.analyze().noise.deterministic
     assert not found.recommend().noise.deterministic
-    told = tree.add_round(space, lambda p: p["lr"] + (p["optimizer"] == "SGD"), n=40, name="read")
+    told = tree.add_round(space, lambda p: p["lr"] + (p["optimizer"] == "SGD"), n=40, objective_name="read")
     assert told.run(progress=False).replicates.empty  # configurations that agree on all that was read
     assert told.analyze().noise.deterministic
-    ones = tree.add_round(space, lambda p: float(p["lr"] > 2), n=20, name="ones").run(progress=False)
+    ones = tree.add_round(space, lambda p: float(p["lr"] > 2), n=20, objective_name="ones").run(
+        progress=False
+    )
     assert ones.replicates.empty
     assert not ones.analyze().noise.deterministic
 

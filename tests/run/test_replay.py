@@ -97,7 +97,7 @@ def test_what_cannot_work_is_said(tree, space, found):
             found.replay(**{name: value})
     with pytest.raises(AnalysisError, match="no trial has ended"):
         tree.add_round(space, objectives.bowl, n=3).replay()
-    with pytest.raises(ObjectiveError, match="runs the objective with name"):
+    with pytest.raises(ObjectiveError, match="was created with the objective"):
         found.replay(objective=objectives.bowl)
 
 

@@ -90,6 +90,8 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
     assert found.failures.shape[0] == (found.trials["state"] == "failed").sum()
     name = found.node.objective
     with pytest.warns(refine.errors.RefineWarning, match="ran another version of the objective's code"):
-        found.replicate(4, 3, progress=False, rerun="failed", objective=lambda p: p["lr"], name=name)
+        found.replicate(
+            4, 3, progress=False, rerun="failed", objective=lambda p: p["lr"], objective_name=name
+        )
     assert set(found.replicates["state"]) == {"complete"}
     assert len(found.replicates) == 12

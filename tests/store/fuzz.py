@@ -156,11 +156,16 @@ class Fuzz:
         self.store = folder / "refine.db"
         with refine.Tree("q", store=self.store) as tree:
             root = tree.add_round(
-                SPACE, score, n=30, metric="acc", name="score", baseline={"x": 0.5, "k": 2, "c": "a"}
+                SPACE,
+                score,
+                n=30,
+                metric="acc",
+                objective_name="score",
+                baseline={"x": 0.5, "k": 2, "c": "a"},
             )
             root.run(progress=False)
             root.propose().edit(k=(1, 4)).accept("note", n=4).run(
-                objective=score, name="score", progress=False
+                objective=score, objective_name="score", progress=False
             )
             tree.tag(root, "first")
             tree.export(folder / "out")

@@ -32,7 +32,7 @@ def sound(tmp_path_factory):
     """A store with a round of thirty trials."""
     path = tmp_path_factory.mktemp("sound") / "refine.db"
     with refine.Tree("q", store=path) as tree:
-        tree.add_round(SPACE, score, n=30, metric="acc", name="score").run(progress=False)
+        tree.add_round(SPACE, score, n=30, metric="acc", objective_name="score").run(progress=False)
     return path
 
 
@@ -86,7 +86,7 @@ def test_damaged_trials_are_left_out_said_and_removed(made, tmp_path):
         assert f"{bad} stored trials can't be read" in str(tree)
         assert "tree.damage()" in str(tree)
         with pytest.raises(StoreError, match="21 stored trials can't be read, first trial 2: .*tree.repair"):
-            root.run(objective=score, name="score", progress=False)
+            root.run(objective=score, objective_name="score", progress=False)
         with pytest.raises(RoundBusyError), tree._context.store.lease(root._stored.pk, f"round {root.id}"):
             tree.delete_round(root)
         found = tree.damage()
@@ -102,7 +102,7 @@ def test_damaged_trials_are_left_out_said_and_removed(made, tmp_path):
         entry = tree.log().iloc[-1]
         assert (entry["event"], entry["round"], entry["author"]) == ("repaired", root.id, "ann")
         assert entry["note"].startswith("a broken disk (trial: ")
-        root.run(objective=score, name="score", progress=False)
+        root.run(objective=score, objective_name="score", progress=False)
         assert len(root.trials) == 30
 
 
@@ -131,18 +131,20 @@ def test_a_damaged_round_takes_what_came_from_it_along_and_nothing_else(made):
     with refine.Tree("q", store=path) as tree:
         first = tree.rounds[0]
         child = first.branch({**SPACE, "x": (0.0, 0.5, 6)}, n=4)
-        other = tree.add_round(SPACE, score, n=5, metric="acc", name="score", seed=2).run(progress=False)
+        other = tree.add_round(SPACE, score, n=5, metric="acc", objective_name="score", seed=2).run(
+            progress=False
+        )
         tree.tag(first, "start")
         made("UPDATE node SET content = '{}' WHERE id = ?", first.id)
         assert [r.id for r in tree.rounds] == [other.id]
         assert tree.tags == {}
         assert f"round {first.id} can't be read and is left out" in str(tree)
         with pytest.raises(StoreError, match="is in the store, but can't be read"):
-            tree.add_round(SPACE, score, n=30, metric="acc", name="score")
+            tree.add_round(SPACE, score, n=30, metric="acc", objective_name="score")
         assert {row.round for row in tree.damage().rows} == {first.id, child.id}
         tree.repair()
         assert len(tree.damage()) == 0
-        assert len(tree.add_round(SPACE, score, n=30, metric="acc", name="score").trials) == 0
+        assert len(tree.add_round(SPACE, score, n=30, metric="acc", objective_name="score").trials) == 0
         assert len(other.trials) == 5
 
 
@@ -180,7 +182,7 @@ def test_trials_are_removed_with_all_attempts_and_run_again(made, tmp_path):
         before = root.trials
         changed = pytest.warns(errors.RefineWarning, match="ran another version of the objective's code")
         with changed, pytest.raises(RoundStoppedError):
-            root.run(objective=lambda p: 1 / 0, name="score", rerun="failed", progress=False)
+            root.run(objective=lambda p: 1 / 0, objective_name="score", rerun="failed", progress=False)
         assert list(root.trials["state"]).count("failed") == 2
         for rows in ("x", [99], [-1], [True], 3, [0.5]):
             with pytest.raises(ReviewError, match="rows are some of round.trials"):
@@ -194,7 +196,7 @@ def test_trials_are_removed_with_all_attempts_and_run_again(made, tmp_path):
         log = tree.log()
         assert list(log["event"]) == ["root", *["trials removed"] * 3]
         assert log.iloc[1]["note"] == "a bug (2 trials)"
-        root.run(objective=score, name="score", progress=False)
+        root.run(objective=score, objective_name="score", progress=False)
         again = root.trials.set_index("cell").loc[before["cell"]]
         assert set(again["state"]) == {"complete"}
         assert np.array_equal(again["seed"], before["seed"])
@@ -205,7 +207,11 @@ def test_a_round_is_removed_with_what_came_from_it_if_that_is_said(made):
     with refine.Tree("q", store=made("UPDATE node SET note = ''")) as tree:
         root = tree.rounds[0]
         review = root.propose()
-        child = review.edit(k=(1, 4)).accept("go on", n=10).run(objective=score, name="score", progress=False)
+        child = (
+            review.edit(k=(1, 4))
+            .accept("go on", n=10)
+            .run(objective=score, objective_name="score", progress=False)
+        )
         with pytest.raises(ReviewError, match=f"1 round came from it, such as {child.id}.*below=True"):
             tree.delete_round(root)
         assert tree.delete_round(child, note="a wrong turn") == [child.id]
@@ -268,7 +274,7 @@ def test_what_an_objective_returns_or_reports_can_be_stored_or_its_trial_failed(
         return odd.get(p["k"], score(p))
 
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, objective, n=40, metric="acc", name="f").run(progress=False)
+        root = tree.add_round(SPACE, objective, n=40, metric="acc", objective_name="f").run(progress=False)
         assert set(root.trials.loc[root.trials["k"] <= 4, "state"]) == {"failed"}
         assert set(root.trials.loc[root.trials["k"] > 4, "state"]) == {"complete"}
         assert root.failures["error"].str.contains("can't be stored: the name of a metric holds").sum() > 2
@@ -308,7 +314,7 @@ def test_bytes_of_another_encoding_in_names_of_the_system_stop_nothing(tmp_path,
     """A user's name is kept readable; a path that no URL can hold is refused."""
     monkeypatch.setenv("LOGNAME", os.fsdecode(b"an\xffn"))
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, name="f").run(progress=False)
+        tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, objective_name="f").run(progress=False)
         assert set(tree.log()["author"]) == {r"an\udcffn"}
     with pytest.raises(StoreError, match=r"a store's path or URL holds '\\udcff', which can't be stored"):
         refine.Tree("q", store=tmp_path / os.fsdecode(b"s\xff.db"))

@@ -86,12 +86,12 @@ def test_a_store_that_is_locked_for_too_long_is_said_clearly(tmp_path):
         clear = r"another process has it locked, and a write waits 0.2 seconds for that; let it end, or wait longer with"
         try:
             with pytest.raises(StoreError, match=clear):
-                found.run(n=40, objective=meets_a_lock, name=name, progress=False)
+                found.run(n=40, objective=meets_a_lock, objective_name=name, progress=False)
             with pytest.raises(StoreError, match=clear):
-                found.run(n=40, objective=value, name=name, progress=False)
+                found.run(n=40, objective=value, objective_name=name, progress=False)
             assert table(found).equals(before)  # reading goes on
         finally:
             other.close()
-        found.run(objective=value, name=name, progress=False)
+        found.run(objective=value, objective_name=name, progress=False)
         assert len(found.trials) == 40
         assert (found.trials["value"] == found.trials["x"] * 0.5).all()

@@ -38,7 +38,7 @@ def test_a_path_is_the_file_of_that_name(tmp_path, name, monkeypatch):
     for given in (tmp_path / name, str(tmp_path / name), name):
         monkeypatch.chdir(tmp_path)
         with refine.Tree("q", store=given) as tree:  # the same wherever the objective goes
-            assert len(tree.add_round(SPACE, leaves, n=5, name="f").run(progress=False).trials) == 5
+            assert len(tree.add_round(SPACE, leaves, n=5, objective_name="f").run(progress=False).trials) == 5
             assert len(tree.log()) == 1
     assert (tmp_path / name).is_file()
     assert {p.name for p in tmp_path.iterdir()} == {name}
@@ -255,7 +255,7 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
         said = capsys.readouterr().err
         assert said.count("it is waited for up to 60 s, and nothing is lost") == 1
         # Trials that run meanwhile have their time and no more.
-        found = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, name="other")
+        found = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, objective_name="other")
         ended = {"complete": lambda: stop(hangs_still), "timeout": lambda: None}
         found.run(2, timeout=2, on_trial=lambda trial: ended[trial.state](), progress=False)
         assert set(found.trials["state"]) == {"complete", "timeout"}

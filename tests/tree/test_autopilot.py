@@ -61,7 +61,7 @@ def test_interrupted_it_goes_on_as_if_it_had_not_been(tmp_path):
     found = []
     for name, stops in (("once", ()), ("often", (8, 5))):
         with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
-            first = tree.add_round(SPACE, objective, n=10, seed=3, name="noisy")
+            first = tree.add_round(SPACE, objective, n=10, seed=3, objective_name="noisy")
             for left in stops:
                 calls["left"] = left
                 with pytest.raises(KeyboardInterrupt):

@@ -95,7 +95,9 @@ def test_it_goes_on_in_children_until_another_is_said_or_it_is_taken_back(tree):
 
 @pytest.mark.slow
 def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
-    root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, name="found").run(progress=False)
+    root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, objective_name="found").run(
+        progress=False
+    )
     assert "believed by" in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
@@ -164,9 +166,10 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
             }
         )
         said = {"units": {8: 0.9}}
-        root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, name="new")
+        root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, objective_name="new")
         assert (
-            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, name="new").id == root.id
+            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=said, objective_name="new").id
+            == root.id
         )
     assert list(root.belief) == ["lr", "optimizer", "units"]
     known = dict(root.belief.of)
@@ -179,6 +182,6 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id].belief == root.belief
     with pytest.raises(refine.errors.AnalysisError, match="has no round with enough trials to learn from"):
-        tree.add_round(new, lambda p: 0.0, n=20, like=[root], name="new")
+        tree.add_round(new, lambda p: 0.0, n=20, like=[root], objective_name="new")
     with pytest.raises(refine.errors.AnalysisError, match="like must be a list of trees or rounds"):
-        tree.add_round(new, lambda p: 0.0, n=20, like=tree, name="new")
+        tree.add_round(new, lambda p: 0.0, n=20, like=tree, objective_name="new")

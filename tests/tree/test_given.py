@@ -206,7 +206,7 @@ def test_shares_are_never_expected_beyond_one(tree):
 def test_what_is_chosen_while_a_round_runs_is_no_cell_of_its_design(tree):
     """With several workers the last of these may still run."""
     space = refine.Space({"a": (0, 5), "b": (0, 7)})
-    root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, name="sum").run(progress=False)
+    root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, objective_name="sum").run(progress=False)
     child = root.branch(space, n=24, exploit=0.5, audit=0.0)
     design = {configuration_key(space.frozen(space.configuration(cell))) for cell in child.cells()}
     chosen = {each.key for each in learner(child, 12)()}

@@ -34,7 +34,7 @@ def test_of_equal_configurations_none_is_kept_for_its_luck(tmp_path):
     kept = 0
     for seed in range(6):
         with refine.Tree(f"luck {seed}", store="sqlite://") as tree:
-            round_ = tree.add_round({"x": list(range(12))}, same, n=12, seed=seed, name="luck")
+            round_ = tree.add_round({"x": list(range(12))}, same, n=12, seed=seed, objective_name="luck")
             round_.run(progress=False)
             worst = int(round_.trials.sort_values("value")["x"].iloc[0])
             assert tree.judge("best", {"x": worst}).verdict != "KEEP"

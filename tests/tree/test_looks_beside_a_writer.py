@@ -36,7 +36,7 @@ def test_every_look_sees_one_moment(url, monkeypatch):
         return params["lr"] * params["dropout"] + params["beta"]
 
     with refine.Tree("large", store=url) as tree:
-        found = root = tree.add_round(WIDE, value, n=TRIALS, seed=0, name="slow")
+        found = root = tree.add_round(WIDE, value, n=TRIALS, seed=0, objective_name="slow")
         for i in range(1, ROUNDS + 1):
             fill(found.context.store, found._stored.pk, found.node, found.cells(), value)
             space = {**WIDE, "beta": (0.8, 0.99 - i / 20_000, 20)}

@@ -131,7 +131,7 @@ def test_where_both_ran_a_trial_marks_stay_with_the_run_that_they_are_about(tmp_
 
     with refine.Tree("q", tmp_path / "a.db") as ours, refine.Tree("q", tmp_path / "b.db") as theirs:
         for sign, tree in ((1, ours), (-1, theirs)):  # what theirs shows ended later
-            tree.add_round({"x": (0, 5, 6)}, times(sign), n=6, name="f").run(progress=False)
+            tree.add_round({"x": (0, 5, 6)}, times(sign), n=6, objective_name="f").run(progress=False)
             rows = tree.rounds[0].trials
             tree.rounds[0].exclude(rows["x"] == 2 + (sign > 0), f"of {sign}")
         theirs.merge(ours)

@@ -63,7 +63,9 @@ def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
     assert not far.all()
     assert (found.trials["state"] == np.where(far, "diverged", "complete")).all()
     assert found.replay(sample=20).same
-    lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", name="lost").run(progress=False)
+    lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", objective_name="lost").run(
+        progress=False
+    )
     with pytest.raises(AnalysisError, match=r"got 0 of 20 rows .* then run more: round.failures$"):
         lost.analyze()
 
@@ -89,7 +91,7 @@ def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
         assert opened.space == space
         with pytest.raises(ObjectiveError, match="was reopened without its objective 'objectives.bowl'"):
             opened.run(n=12)
-        with pytest.raises(ObjectiveError, match="another objective is another round"):
+        with pytest.raises(ObjectiveError, match="a different one needs a new round"):
             opened.run(objective=objectives.broken)
         assert len(opened.run(n=12, objective=objectives.bowl, progress=False).trials) == 12
 
@@ -156,12 +158,12 @@ def test_code_that_changed_in_mid_round_is_said_by_run_propose_and_checks(tree, 
     def objective(params):
         return params["lr"]
 
-    tree.add_round(space, objective, n=15, name="edited").run(progress=False)
+    tree.add_round(space, objective, n=15, objective_name="edited").run(progress=False)
 
     def objective(params):  # the same name, edited
         return 5 - params["lr"]
 
-    found = tree.add_round(space, objective, n=25, name="edited")
+    found = tree.add_round(space, objective, n=25, objective_name="edited")
     with pytest.warns(refine.errors.RefineWarning, match="15 of its 15 finished trials ran another version"):
         found.run(progress=False)
     review = found.propose()

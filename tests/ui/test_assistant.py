@@ -233,7 +233,7 @@ def test_the_budget_counts_what_runs(tmp_path, objective, options):
 
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
         space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": "Adam"}
-        round_ = tree.add_round(space, counted, n=20, name="f", **options).id
+        round_ = tree.add_round(space, counted, n=20, objective_name="f", **options).id
     given = {"objective": counted, "name": "f"}
     assistant = Assistant(
         lambda: refine.Tree("study", store=tmp_path / "refine.db"), budget=7, objective_of=lambda _: given

@@ -10,7 +10,8 @@ from refine.analysis.finished_runs import FinishedRuns, found_out, read_search
 from refine.analysis.finished_study import read_study
 from refine.errors import AnalysisError, did_you_mean
 from refine.review.decision import check_note
-from refine.run.identity import check_name, objective_data, objective_name
+from refine.run import identity
+from refine.run.identity import check_name, objective_data
 from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
 from refine.space.space import Space
@@ -19,6 +20,7 @@ from refine.store.merge import merge_into
 from refine.tree.exchange.dataframe import part_of, runs_of
 from refine.tree.exchange.optuna import open_study
 from refine.tree.exchange.talos import read_run
+from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
 from refine.trials.goal import ASK, direction_of
@@ -42,7 +44,8 @@ def add_frame(
     subject_to: Sequence[str] = (),
     space_filling: bool | None = None,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
+    tag: str | None = None,
     note: str = "",
 ) -> Round:
     """Adds anybody's finished runs as a root, or finds them again: the same rows are the same root.
@@ -65,7 +68,8 @@ def add_frame(
             is tested on them. None finds it out by what the tool noted, else by how even the values are
             (:func:`refine.analysis.evenness.evenness`); the printed round and every analysis say which.
         objective: What the runs were made with, for children to run.
-        name: Name of the objective in the round's identity; default its qualified name.
+        objective_name: Name of the objective in the round's identity; default its qualified name.
+        tag: Name of the round, as :meth:`refine.Tree.tag` gives one.
         note: Why, in your words.
 
     Raises:
@@ -87,7 +91,7 @@ def add_frame(
     known = space if space is None or isinstance(space, Space) else Space(space)
     inferred, runs = runs_of(frame, known, parameters, value, judged.name, space_filling)
     said = FinishedRuns(inferred, runs, str(judged), direction)
-    return _add(self, said, subject_to, objective, name, note)
+    return _add(self, said, subject_to, objective, objective_name, tag, note)
 
 
 def add_study(
@@ -100,7 +104,8 @@ def add_study(
     subject_to: Sequence[str] = (),
     space_filling: bool | None = None,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
+    tag: str | None = None,
     note: str = "",
 ) -> Round:
     """Adds an Optuna study as a root, as :meth:`add_frame` does.
@@ -115,7 +120,7 @@ def add_study(
             Without it two or three objectives are the round's goals.
         metric: How children's objectives call it; default the study's name of it, else ``"value"``.
         subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
-        space_filling: As ``objective``, ``name`` and ``note``: see :meth:`add_frame`.
+        space_filling: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:
         AnalysisError: It has no ended trial, or more than three objectives and no ``value``.
@@ -126,7 +131,7 @@ def add_study(
     if metric is not None:
         _metric(metric)
     said = read_study(open_study(study, study_name), value, metric, space_filling)
-    return _add(self, said, subject_to, objective, name, note)
+    return _add(self, said, subject_to, objective, objective_name, tag, note)
 
 
 def add_search(
@@ -135,7 +140,8 @@ def add_search(
     *,
     metric: str | None = None,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
+    tag: str | None = None,
     note: str = "",
 ) -> Round:
     """Adds a fitted search of scikit-learn as a root, as :meth:`add_frame` does; larger scores are better.
@@ -149,7 +155,7 @@ def add_search(
     Args:
         search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``, ``HalvingRandomSearchCV`` or their like.
         metric: The scorer to go by where there are several; default that of ``refit``.
-        objective: As ``name`` and ``note``: see :meth:`add_frame`.
+        objective: As ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:
         AnalysisError: It is not fitted, or has several scorers and none is named.
@@ -163,7 +169,7 @@ def add_search(
         >>> searched.n, searched.space["max_depth"].high
         (12, 4)
     """
-    return _add(self, read_search(search, metric), (), objective, name, note)
+    return _add(self, read_search(search, metric), (), objective, objective_name, tag, note)
 
 
 def add_talos(
@@ -174,7 +180,8 @@ def add_talos(
     direction: str | None = None,
     space_filling: bool | None = None,
     objective: Objective | None = None,
-    name: str | None = None,
+    objective_name: str | None = None,
+    tag: str | None = None,
     note: str = "",
 ) -> Round:
     """Adds a run directory of Talos 2 as a root, as :meth:`add_frame` does, finished or still running.
@@ -187,14 +194,14 @@ def add_talos(
         folder: The directory, with ``metadata.json`` and ``round_data.jsonl``.
         value: The result to go by; default that of the run's objective.
         direction: ``"maximize"`` or ``"minimize"``; default as the run's objective says, else by the result's name.
-        space_filling: As ``objective``, ``name`` and ``note``: see :meth:`add_frame`.
+        space_filling: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:
         AnalysisError: It is no such directory, no run has finished, or it lacks that result.
         SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
     """
     said, about = read_run(folder, value, direction, space_filling)
-    return _add(self, said, (), objective, name, "; ".join(filter(None, (note, about))))
+    return _add(self, said, (), objective, objective_name, tag, "; ".join(filter(None, (note, about))))
 
 
 def _add(
@@ -202,15 +209,20 @@ def _add(
     said: FinishedRuns,
     subject_to: Sequence[str],
     objective: Objective | None,
-    name: str | None,
+    objective_name: str | None,
+    tag: str | None,
     note: str,
 ) -> Round:
     space, runs, metric, direction, goals = said
-    data, name = None, check_name(name)
+    name = check_name(objective_name)
+    if tag is not None:
+        check_tag(tag, tree._context.nodes)
+    data = None
     constraints = _constraints(subject_to, runs)
     if objective is not None:
         wants_trial(objective)
-        name, data = name or objective_name(objective), objective_data(objective)
+        name = name or identity.objective_name(objective)
+        data = objective_data(objective)
     part = part_of(
         space,
         found_out(said),
@@ -231,7 +243,10 @@ def _add(
     store.set_defaults(context.tree, node)
     if objective is not None:
         context.objectives[node.objective, node.data] = objective
-    return Round._of(context, store.nodes(context.tree)[part.id].node)
+    added = Round._of(context, store.nodes(context.tree)[part.id].node)
+    if tag is not None:
+        tree.tag(added, tag)
+    return added
 
 
 def _constraints(subject_to: Sequence[str], runs: Sequence[Any]) -> tuple[str, ...]:

@@ -523,4 +523,4 @@ def objective_for(found: Round | None, where: str | None, command: str | None = 
     given = found_object(where)
     # A script's own function is recorded without a module; found in its file it is the same one.
     script = "." not in name and getattr(given, "__qualname__", None) == name
-    return {"objective": given, "name": name} if script else {"objective": given}
+    return {"objective": given, "objective_name": name} if script else {"objective": given}

@@ -129,7 +129,7 @@ def test_loading_again_changes_nothing_and_refuses_something_else(made, tmp_path
     with pytest.raises(StoreError, match=text):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db")
     with refine.Tree("question", store=tmp_path / "own.db") as own:
-        mine = own.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="mine")
+        mine = own.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="mine")
     with pytest.raises(StoreError, match=rf"merge\(folder\); it holds 1 other round, such as {mine.id}$"):
         refine.Tree.load(tmp_path / "out", tmp_path / "own.db")
     with refine.Tree("question", store=tmp_path / "own.db") as own:
@@ -165,7 +165,7 @@ def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_p
     a, b = (refine.Tree("q", store=tmp_path / f"{x}.db") for x in "ab")
     space = {"x": (0.0, 1.0, 11)}
     for tree, add in ((a, 0.0), (b, 0.5)):
-        tree.add_round(space, lambda p, add=add: p["x"] + add, n=5, name="f").run(progress=False)
+        tree.add_round(space, lambda p, add=add: p["x"] + add, n=5, objective_name="f").run(progress=False)
     with b._context.store.engine.begin() as connection:
         connection.execute(t.trial.update().where(t.trial.c.pk == 2).values(state="failed", metrics="{}"))
     first, second = (a, b) if way == "ours" else (b, a)

@@ -51,8 +51,8 @@ def test_without_an_objective_the_first_that_runs_is_the_one(tree, frame, tmp_pa
     child = root.branch(root.space, n=4)
     with pytest.raises(ObjectiveError, match=r"imported without an objective; give it: round.run\(objective"):
         child.run(progress=False)
-    with pytest.raises(ObjectiveError, match="leave name out, or name it at the import"):
-        child.run(objective=exchanged.trained, name="x", progress=False)
+    with pytest.raises(ObjectiveError, match="leave objective_name out, or name the objective at the import"):
+        child.run(objective=exchanged.trained, objective_name="x", progress=False)
     child.run(objective=exchanged.trained, progress=False)
     with refine.Tree("question", store=tmp_path / "refine.db") as again:
         sibling = again[root.id].branch(root.space, n=4, seed=9)

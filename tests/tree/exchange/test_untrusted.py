@@ -28,7 +28,9 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
 
     space = {"f": [side_effect.chosen, side_effect.other], "x": (0.0, 1.0, 20)}
     with refine.Tree("q", store=tmp_path / "r.db") as tree:
-        root = tree.add_round(space, lambda p: p["x"] + p["f"](), n=30, name="f").run(progress=False)
+        root = tree.add_round(space, lambda p: p["x"] + p["f"](), n=30, objective_name="f").run(
+            progress=False
+        )
         root.propose().accept(n=4)
         tree.export(tmp_path / "out", reports=False)
     mark.unlink()
@@ -46,7 +48,7 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tmp_path, monkeypatch):
         loaded.merge(tmp_path / "out")
         assert "side_effect" not in sys.modules
         assert not mark.exists()
-        child.run(objective=lambda p: p["x"] + p["f"](), name="f", progress=False)
+        child.run(objective=lambda p: p["x"] + p["f"](), objective_name="f", progress=False)
         assert mark.read_text() == "ran"
         assert set(child.trials["state"]) == {"complete"}
 
@@ -87,7 +89,9 @@ def test_names_and_values_break_no_page_and_no_path(tmp_path):
 def test_a_password_is_shown_and_stored_nowhere(tmp_path, monkeypatch):
     """The URL of a store as a report, an export and a print see it; the database behind it is an SQLite file."""
     with refine.Tree("q", store=tmp_path / "r.db") as tree:
-        root = tree.add_round({"x": (0.0, 1.0, 20)}, lambda p: p["x"], n=12, name="f").run(progress=False)
+        root = tree.add_round({"x": (0.0, 1.0, 20)}, lambda p: p["x"], n=12, objective_name="f").run(
+            progress=False
+        )
         import sqlalchemy as sa
 
         secret = sa.make_url("postgresql+psycopg://ann:hunter2@db.example/refine?password=hunter2")

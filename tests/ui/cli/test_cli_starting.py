@@ -28,9 +28,9 @@ def test_init_writes_files_that_run(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
     tree = refine.Tree("q", tmp_path / "s.db")
-    tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: -p["x"], n=20, name="f").run(
-        progress=False
-    )
+    tree.add_round(
+        {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: -p["x"], n=20, objective_name="f"
+    ).run(progress=False)
     tree.close()
     said("propose", tmp_path / "s.db", "last")
     assert "`last` is this round from now on." in run("accept", tmp_path / "s.db", "last", "-n", 3).stderr

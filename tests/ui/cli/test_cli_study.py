@@ -252,7 +252,7 @@ def test_a_round_made_by_a_script_goes_on_in_the_shell(here: Path) -> None:
     assert data(*go_on, 30, "--objective", "scores.py:score")["n"] == 30
     assert "equal to the bit" in good("replay script.db", root["id"], "--objective", "scores:score", "--all")
     other = refused(*go_on, 40, "--objective", "scores.py:other")
-    assert "runs the objective with name 'score', got one with 'scores.other'" in other
+    assert "created with the objective 'score', got 'scores.other'" in other
 
 
 @pytest.mark.slow

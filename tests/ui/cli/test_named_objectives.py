@@ -33,7 +33,7 @@ def share(tmp_path, monkeypatch):
 
 def stored(store, name):
     with refine.Tree("q", store) as tree:
-        return tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name=name).id
+        return tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name=name).id
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, comman
             check=False,
             env=environment,
         )
-        assert b"runs the objective with name 'evilfile.boom'" not in typed.stderr
+        assert b"created with the objective 'evilfile.boom'" not in typed.stderr
         assert (share / "it_ran").exists()  # what somebody types is theirs
 
 

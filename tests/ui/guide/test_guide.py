@@ -207,7 +207,7 @@ def lucky(p, trial):
 def test_enter_keeps_nothing_that_throws_away_the_best(walk, tmp_path):
     with refine.Tree("question", store=tmp_path / "t.db") as tree:
         space = {"x": refine.Integer(0, 10), "y": refine.Integer(0, 19)}
-        root = tree.add_round(space, lucky, name="lucky", n=100, seed=26).run(progress=False)
+        root = tree.add_round(space, lucky, objective_name="lucky", n=100, seed=26).run(progress=False)
         review = root.propose(keep=False)
         # The best is one of luck: less is expected of it than of what stays.
         assert 1 in review.preview().lost

@@ -88,7 +88,7 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
         trial.report(1, {"value": value})
         return value
 
-    root = tree.add_round(space, score, n=60, seed=1, name="slope_here.score", pruner=pruner)
+    root = tree.add_round(space, score, n=60, seed=1, objective_name="slope_here.score", pruner=pruner)
     found = root.run(progress=False)
     with page_of(browser, found) as page:
         assert page.get_by_label("stop trials early, as in this round").is_checked()
@@ -124,7 +124,7 @@ def test_nothing_proposed_is_no_proposal(browser, tree, tmp_path, monkeypatch):
         return random.Random(repr(sorted(p.items()))).random() + 0 * p["b"]
 
     space = {"a": (0.0, 1.0, 21), "b": (0.0, 1.0, 21), "c": ["x", "y"]}
-    found = tree.add_round(space, score, n=40, seed=1, name="noise_here.score").run(progress=False)
+    found = tree.add_round(space, score, n=40, seed=1, objective_name="noise_here.score").run(progress=False)
     step = found.propose(keep=False).next_step
     assert step.action.name == "round.run"
     with page_of(browser, found) as page:
@@ -151,7 +151,7 @@ def several(tree):
     }
     goals = [refine.Goal("val_acc", subject_to=["latency_ms <= 7"]), refine.Goal("latency_ms", "minimize")]
     belief = {"lr": refine.Near(2.0, within=1.0)}
-    return tree.add_round(space, network, metric=goals, n=60, seed=1, belief=belief, name="f").run(
+    return tree.add_round(space, network, metric=goals, n=60, seed=1, belief=belief, objective_name="f").run(
         progress=False
     )
 

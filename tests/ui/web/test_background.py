@@ -39,7 +39,7 @@ def made(tree, tmp_path, monkeypatch):
 
     def make(n=6, pause=0.0, name="objectives_here.score", space=None):
         searched = space or {"x": (0.0, 1.0, 101), "pause": pause}
-        tree.add_round(searched, lambda p: p["x"], n=n, name=name)
+        tree.add_round(searched, lambda p: p["x"], n=n, objective_name=name)
         return tree.rounds[-1]
 
     return make
@@ -158,5 +158,5 @@ def test_what_cannot_be_run_from_here_says_why_and_shows_the_command(made, tree,
     assert len(script.trials) == 6
     with refine.Tree("m", store="sqlite://") as in_memory:
         space = {"x": (0.0, 1.0, 5)}
-        inside = in_memory.add_round(space, lambda p: p["x"], n=2, name="objectives_here.score")
+        inside = in_memory.add_round(space, lambda p: p["x"], n=2, objective_name="objectives_here.score")
         assert "in the memory of another process" in background.runnable(inside)["why"]

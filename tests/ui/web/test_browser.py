@@ -286,7 +286,7 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
         return p[EVIL]
 
     space = {EVIL: (0.0, 1.0, 6), "kind": [EVIL, "b"]}
-    found = tree.add_round(space, objective, n=12, seed=1, name="f", note=EVIL).run(progress=False)
+    found = tree.add_round(space, objective, n=12, seed=1, objective_name="f", note=EVIL).run(progress=False)
     tree.tag(found, EVIL)
     found.annotate(found.trials.index, EVIL)
     found.propose(keep=False).edit(kind="b").suggest(EVIL, author=EVIL)

@@ -30,7 +30,7 @@ def test_its_own_tests():
 
 @pytest.mark.slow
 def test_every_message_has_an_answer(tree):
-    root = tree.add_round({"lr": (0.0, 1.0, 5), "units": [1, 2]}, lambda p: p["lr"], n=3, name="f")
+    root = tree.add_round({"lr": (0.0, 1.0, 5), "units": [1, 2]}, lambda p: p["lr"], n=3, objective_name="f")
     session = Session(root)
     for kind, fields in MESSAGES.items():
         filled = {"round": root.id, "name": "pair", "value": None, "kind": "decline", "point": 0}

@@ -317,7 +317,12 @@ def test_an_edit_that_the_page_has_no_form_for_goes_through_it_as_it_is(root):
 @pytest.mark.slow
 def test_every_root_is_judged_by_its_own_metric(tree, root):
     other = tree.add_round(
-        {"x": (0.0, 1.0, 30)}, lambda p: {"loss": p["x"]}, metric="loss", direction="minimize", n=24, name="f"
+        {"x": (0.0, 1.0, 30)},
+        lambda p: {"loss": p["x"]},
+        metric="loss",
+        direction="minimize",
+        n=24,
+        objective_name="f",
     ).run(progress=False)
     session = Session(root)
     answer = shown(session, other)
@@ -339,7 +344,7 @@ def test_runs_again_are_other_evidence(tree, root, again):
             raise ValueError("not now")
         return p["x"] + 0.01 * (trial.seed % 7)
 
-    found = tree.add_round({"x": (0.0, 1.0, 30)}, flaky, n=24, name="f").run(progress=False)
+    found = tree.add_round({"x": (0.0, 1.0, 30)}, flaky, n=24, objective_name="f").run(progress=False)
     session = Session(found)
     pulse = session.handle({"type": "pulse"})
     message = {"type": "decide", "kind": "accept", **about(session, found, n=4)}
@@ -413,7 +418,7 @@ def test_what_goes_wrong_inside_is_answered(session, root, monkeypatch, caplog):
 @pytest.mark.slow
 def test_names_that_are_no_keywords_come_as_a_mapping(tree):
     space = {"lambda": (0.0, 1.0, 6), "a b": (0.0, 1.0, 6)}
-    found = tree.add_round(space, lambda p: p["lambda"], n=30, name="f").run(progress=False)
+    found = tree.add_round(space, lambda p: p["lambda"], n=30, objective_name="f").run(progress=False)
     session = Session(found)
     message = about(session, found, edits={"lambda": {"bounds": [0, 0.4]}}, n=5)
     code = session.handle({"type": "preview", **message})["code"]

@@ -106,7 +106,7 @@ def test_one_trial_in_full(ask, found):
 def test_what_is_noted_about_a_trial(tmp_path, monkeypatch):
     tree = refine.Tree("notes", store=tmp_path / "refine.db")
     space = {"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}
-    found = tree.add_round(space, lambda p: p["x"], n=24, name="f").run(progress=False)
+    found = tree.add_round(space, lambda p: p["x"], n=24, objective_name="f").run(progress=False)
     session = Session(found)
     message = {"round": found.id}
     version = session.handle({"type": "round", **message})["version"]
@@ -184,7 +184,9 @@ def test_figures_are_drawn_from_the_analysis_at_hand(ask, found, monkeypatch):
 
 def test_a_child_beside_its_parent(tmp_path):
     tree = refine.Tree("family", store=tmp_path / "refine.db")
-    root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, name="f").run(progress=False)
+    root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, objective_name="f").run(
+        progress=False
+    )
     child = root.branch({"x": (0.5, 1.0, 6)}, n=5, note="higher").run(progress=False)
     found = Session(child).handle({"type": "beside", "round": child.id})
     assert found["head"] == ["what", root.id, child.id, "levels"]
