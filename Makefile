@@ -7,7 +7,7 @@
 # make newest the fast tests on the newest Python that is here
 # make core   what the core alone can do, without any extra
 # make package  wheel and sdist into dist/, and what checks them
-# make sizes  what an installation takes, into docs/install.md; ten minutes
+# make sizes  what an installation takes, into docs/index.md; ten minutes
 # make backends  Keras on JAX without TensorFlow, trackers, polars, dask-jobqueue and Ray, on the newest Python that is here, for tests that need them; BACKENDS='jax torch' for PyTorch too
 # make docs   pictures and pages of the documentation, into site/; a minute
 # make docs-versions  the pages of this version, beside those of earlier ones, as a commit on the branch gh-pages

@@ -1,7 +1,7 @@
 """What an installation takes: packages, size, and seconds of CPU, for the core and with each extra.
 
     python benchmarks/install.py               print the table
-    python benchmarks/install.py --write       put it into docs/install.md
+    python benchmarks/install.py --write       put it into docs/index.md
     python benchmarks/install.py --pip         by pip instead of uv; it has no cache of what it unpacked, and takes longer
     python benchmarks/install.py --gp          with PyTorch too, some gigabytes
 
@@ -95,7 +95,7 @@ if __name__ == "__main__":
     options.add_argument("extras", nargs="*", help="default: all of them; the core comes first in any case")
     options.add_argument("--pip", action="store_true", help="by pip instead of uv")
     options.add_argument("--gp", action="store_true", help="with PyTorch too")
-    options.add_argument("--write", action="store_true", help="put the table into docs/install.md")
+    options.add_argument("--write", action="store_true", help="put the table into docs/index.md")
     a = options.parse_args()
     known = EXTRAS | ({"gp": 'the design `"gp"`: PyTorch; not among `all`'} if a.gp else {})
     if unknown := set(a.extras) - set(known):
@@ -103,4 +103,4 @@ if __name__ == "__main__":
     asked = {k: v for k, v in known.items() if not a.extras or not k or k in a.extras}
     print(text := table(asked, "pip" if a.pip else "uv"))
     if a.write:
-        embed(DOCS / "install.md", "sizes", text, "make sizes")
+        embed(DOCS / "index.md", "sizes", text, "make sizes")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,45 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 
-# Link on a page, as GitHub follows it -> page of the site.
-_ELSEWHERE = {
+# File of the repository -> page of the site; examples and the pages of docs/ are added by rule.
+_PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "README.md": "index.md",
     "SECURITY.md": "security.md",
+    "docs/study.py": "examples/study.md",
+    "docs/tutorial.ipynb": "tutorial.md",
+    "examples/README.md": "examples/index.md",
     "refine/report/glossary.md": "glossary.md",
 }
+_GENERATED = (
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "examples/README.md",
+    "refine/report/glossary.md",
+)
+_NOT_ON_SITE = ("docs/design.md",)
+
+# Sources, tables and records would hide the guides in the search; names of the API come after the guides.
+_NOT_SEARCHED = ("benchmarks/", "changelog.md", "examples/")
+_SEARCHED_LAST = ("api.md", "contributing.md", "security.md", "statistics.md", "benchmarks.md")
+_GUIDE = {"boost": 4}
+_REFERENCE_PAGE = {"boost": 0.5}
+
+_LINK = re.compile(r"\[([^\[\]]*(?:`[^`]*`)?[^\[\]]*)\]\(([\w./-]+)(#[\w.-]+)?\)")
 _REFERENCE = re.compile(r"^<!-- api: (\S+)(?: \((.+)\))? -->$", re.MULTILINE)
 _NAMES = re.compile(r"((?:^[|`].*\n)+)\n<!-- api: the names above -->$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that are made from other files."""
-    for name, page in _ELSEWHERE.items():
-        if page != "index.md":
-            files.append(File.generated(config, page, content=_relinked((ROOT / name).read_text("utf-8"))))
+    for name in _GENERATED:
+        source = (
+            "docs/glossary.md" if name.endswith("glossary.md") else name
+        )  # its links are those of the site
+        content = _relinked((ROOT / name).read_text("utf-8"), source, _PAGES[name])
+        files.append(File.generated(config, _PAGES[name], content=content))
     for path in sorted((ROOT / "examples").rglob("*.py")):
         name = path.relative_to(ROOT).with_suffix(".md").as_posix()
         files.append(File.generated(config, name, content=_example(path)))
@@ -47,11 +70,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Turns links to files into links to pages, and marks of the reference into the reference."""
-    return _REFERENCE.sub(_reference, _NAMES.sub(_named, _relinked(markdown)))
+    name = page.file.src_uri
+    if name.startswith(_NOT_SEARCHED):
+        page.meta["search"] = {"exclude": True}
+    else:
+        page.meta["search"] = _REFERENCE_PAGE if name in _SEARCHED_LAST else _GUIDE
+    return _REFERENCE.sub(_reference, _NAMES.sub(_named, _relinked(markdown, f"docs/{name}", name)))
 
 
 def _named(match: re.Match[str]) -> str:
-    """A table or a list of names, and below it the reference of each."""
+    """A table or a list of names, followed by the reference of each name."""
     names = re.findall(
         r"^(?:\| )`([\w.]+)`" if match[1].startswith("|") else r"`([\w.]+)`", match[1], re.MULTILINE
     )
@@ -63,21 +91,30 @@ def _reference(match: re.Match[str]) -> str:
     return f"::: {match[1]}" + (f"\n    options:{options}" if options else "")
 
 
-def _relinked(markdown: str) -> str:
-    def page(match: re.Match[str]) -> str:
-        path, anchor = match[1], match[2] or ""
-        plain = path.removeprefix("../").removeprefix("docs/")
-        if plain in _ELSEWHERE:
-            return f"]({_ELSEWHERE[plain]}{anchor})"
-        if plain.startswith("examples/") and plain.endswith(".py"):
-            return f"]({plain.removesuffix('.py')}.md{anchor})"
-        if plain == "tutorial.ipynb":
-            return f"](tutorial.md{anchor})"
-        if plain in ("study.py", "data/digits"):
-            return "](examples/study.md)"
-        return f"]({plain if path.startswith('docs/') else path}{anchor})"
+def _page_of(path: str) -> str | None:
+    """The page of the site that shows a file of the repository; ``None`` if no page does."""
+    if path in _PAGES:
+        return _PAGES[path]
+    if path in _NOT_ON_SITE:
+        return None
+    if path.startswith("examples/") and path.endswith(".py"):
+        return path.removesuffix(".py") + ".md"
+    return path.removeprefix("docs/") if path.startswith("docs/") else None
 
-    return re.sub(r"\]\(([\w./-]+)(#[\w-]+)?\)", page, markdown)
+
+def _relinked(markdown: str, source: str, page: str) -> str:
+    """Text of a file of the repository, with links that work on its page; links to files without a page become text."""
+
+    def link(match: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[2]))
+        if not (ROOT / path).exists():
+            return match[0]  # a page that exists on the site only
+        target = _page_of(path)
+        if target is None:
+            return match[1]
+        return f"[{match[1]}]({posixpath.relpath(target, posixpath.dirname(page) or '.')}{match[3] or ''})"
+
+    return _LINK.sub(link, markdown)
 
 
 def _example(path: Path) -> str:
@@ -106,7 +143,7 @@ def _notebook(path: Path) -> dict[str, str | bytes]:
             elif "text/html" in data:
                 flat = " ".join("".join(data["text/html"]).split())
                 text.append(f'<div class="shown">{flat}</div>')
-            elif said := "".join(output.get("text", data.get("text/plain", ""))).rstrip():
-                text.append(f"```text\n{said}\n```")
+            elif shown := "".join(output.get("text", data.get("text/plain", ""))).rstrip():
+                text.append(f"```text\n{shown}\n```")
     made[f"{path.stem}.md"] = "\n\n".join(text) + "\n"
     return made

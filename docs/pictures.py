@@ -1,14 +1,15 @@
-"""Makes the figures of the pages from the recorded study in docs/data, in seconds.
+"""Makes the figures of the pages from the study that ``refine.datasets.digits`` opens, in seconds.
 
     python docs/pictures.py
     python docs/pictures.py --four-rounds four-rounds-output/four_rounds.db
 
-The second also remakes docs/data/breast_cancer.csv from the store that ``examples/four_rounds.py`` writes.
+The second command also remakes refine/datasets/breast_cancer.csv.gz from the store that ``examples/four_rounds.py`` writes.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import itertools
 import re
@@ -20,16 +21,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from rich.console import Console
-from study import DATA
 
 import refine
+from refine import datasets
 from refine.report import figures
 from refine.report.figures.canvas import axes
 from refine.report.figures.theme import tone
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"
-TABLE = DOCS / "data" / "breast_cancer.csv"
+TABLE = DOCS.parent / "refine" / "datasets" / "breast_cancer.csv.gz"
 MOST = 140_000  # bytes of a picture
 
 # The article's dictionary, without its fixed parameters, and with names in place of functions.
@@ -144,7 +145,9 @@ def four_rounds(store: Path, scratch: Path) -> None:
     table = table.assign(
         first_neuron=table["first_neuron"].astype("Int64").mask(unread), shape=table["shape"].mask(unread)
     )
-    table.round(7).to_csv(TABLE, index=False, lineterminator="\n")
+    TABLE.write_bytes(
+        gzip.compress(table.round(7).to_csv(index=False, lineterminator="\n").encode(), 9, mtime=0)
+    )
 
 
 def main(store: Path | None) -> None:
@@ -153,7 +156,7 @@ def main(store: Path | None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         if store is not None:
             four_rounds(store, Path(scratch))
-        with refine.Tree.load(DATA, store=Path(scratch) / "digits.db") as tree:
+        with datasets.digits(Path(scratch) / "digits.db") as tree:
             gallery(tree)
     benchmarks()
 

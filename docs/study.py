@@ -1,18 +1,18 @@
 """The small study of the pages: a perceptron on handwritten digits, a tenth of a second per trial.
 
 Real data, which come with scikit-learn, and real trainings with a curve. Some learning rates are so large that trainings
-diverge, on purpose. The finished study is in docs/data/digits, as ``tree.export`` writes it.
+diverge, on purpose. ``refine.datasets.digits`` opens the finished study.
 
-    python docs/study.py     runs it and writes docs/data/digits anew: about a minute on two cores
+    python docs/study.py     runs the study and writes refine/datasets/digits.zip: about a minute on two cores
 """
 
 from __future__ import annotations
 
 import math
 import os
-import shutil
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from sklearn.neural_network import MLPClassifier
 
 import refine
 
-DATA = Path(__file__).parent / "data" / "digits"
+DATA = Path(__file__).parents[1] / "refine" / "datasets" / "digits.zip"
 
 _x, _y = load_digits(return_X_y=True)
 X, X_REST, Y, Y_REST = train_test_split(_x / 16, _y, train_size=500, stratify=_y, random_state=0)
@@ -85,7 +85,7 @@ def _scores(shares: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> dict[s
 
 
 def main() -> None:
-    """Two rounds, replicates of the best of both, exported to docs/data/digits."""
+    """Two rounds, replicates of the best of both, packed into refine/datasets/digits.zip."""
     os.environ["LOGNAME"] = "ada"  # who decides
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -112,10 +112,19 @@ def main() -> None:
         second.run().replicate(top=5, seeds=3)
         tree.tag(second, "second")
         print(second.analyze(), second.propose(), tree, tree.calibration(), sep="\n\n")
-        shutil.rmtree(DATA, ignore_errors=True)
-        tree.export(DATA, reports=False)
-    for trials in DATA.glob("*/trials.csv"):  # made from the others
-        trials.unlink()
+        folder = Path(scratch) / "exported"
+        tree.export(folder, reports=False)
+        pack(folder)
+
+
+def pack(folder: Path) -> None:
+    """Writes an exported tree into one file, the same bytes for the same tree."""
+    with zipfile.ZipFile(DATA, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name != "trials.csv":  # trials.csv repeats the other files, for people
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, path.read_bytes())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an objective may offer beside being callable; docs/testing.md lists it. A member that is ``None`` counts as not there.
+"""What an objective may offer beside being callable; docs/api.md lists it. A member that is ``None`` counts as not there.
 
 An objective is a function of a configuration, or of a configuration and the running trial. An object that is called as one may
 have ``name``, ``fingerprint``, ``code``, ``stops``, ``prepare``, ``holdout``, ``trained``,

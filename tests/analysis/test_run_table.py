@@ -42,7 +42,7 @@ def test_verdicts_are_right_where_single_runs_are_not(noise):
             names += [str(a), str(b)]
             values += [rng.normal(means[a], noise), rng.normal(means[b], noise)]
     decided = [*right["KEEP"], *right["DISCARD"]]
-    print(noise, np.mean(single), {n: (sum(r), len(r)) for n, r in right.items()})  # docs/honesty.md
+    print(noise, np.mean(single), {n: (sum(r), len(r)) for n, r in right.items()})  # docs/winner.md
     assert np.mean(single) < 0.9 < 0.95 <= np.mean(decided)
     assert len(decided) >= 60
 

@@ -1,4 +1,4 @@
-"""The recorded session in docs/assistants.md: an assistant's client, scripted, and the person beside it in the shell.
+"""The recorded session in docs/teams.md: an assistant's client, scripted, and the person beside it in the shell.
 
 ``REFINE_GOLDEN=1`` writes it into the page anew.
 """
@@ -52,7 +52,7 @@ def test_an_assistant_beside_a_person(tmp_path):
     session.text, session.said = "", []
     with refine.Tree("space", store=tmp_path / "study.db") as tree:
         root = tree.rounds[0].id
-    (line,) = re.findall(r"^refine (mcp .*)$", (DOCS / "assistants.md").read_text(), re.M)
+    (line,) = re.findall(r"^refine (mcp .*)$", (DOCS / "teams.md").read_text(), re.M)
     arguments = ["-m", "refine", *line.split()]
     at = mcp.StdioServerParameters(
         command=sys.executable,
@@ -95,4 +95,4 @@ def test_an_assistant_beside_a_person(tmp_path):
         assert len(tree[child].trials) == 20
         (suggested,) = tree.calibration().suggestions
         assert (suggested.decision.author, suggested.taken) == ("agent:ann", ())
-    compare("assistants.md", session)
+    compare("teams.md", session)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # Pages whose text blocks are what their Python blocks print.
-PRINTED = {"proposals.md"}
+PRINTED = {"proposal.md"}
 
 STRICT = (
     "import warnings; warnings.simplefilter('error'); "
@@ -45,7 +45,7 @@ def script(text: str) -> str:
 
 
 WITH_CODE = [page for page in PAGES if "```python\n" in page.read_text()]
-DAILY = ("README.md", "start.md", "keras.md")
+DAILY = ("README.md", "index.md", "keras.md")
 """Pages whose code runs with every change; that of the others runs nightly."""
 
 
@@ -61,8 +61,7 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     program = tmp_path / f"page_{page.stem}.py"  # no name that a package has
     program.write_text(script(text))
     work = tmp_path / "work"
-    (work / "docs").mkdir(parents=True)
-    (work / "docs" / "data").symlink_to(ROOT / "docs" / "data")  # pages say that they run in a checkout
+    work.mkdir()
     # As a script of its own: a page may set up TensorFlow or start workers.
     found = subprocess.run(
         [sys.executable, str(program)],
@@ -127,8 +126,11 @@ def test_every_page_is_reached_from_the_first() -> None:
             ahead |= links(page) - seen
     named = set(re.findall(r"[\w-]+\.md", (ROOT / "mkdocs.yml").read_text()))
     for page in PAGES[1:]:
-        assert page in seen or page.name in named, f"{page.name}: no link leads here"
-        assert page.name in named, f"{page.name}: not in the navigation of mkdocs.yml"
+        if page.name == "design.md":  # for people who change the package
+            assert page in links(ROOT / "CONTRIBUTING.md")
+            continue
+        assert page in seen, f"{page.name}: no link leads here"
+        assert page.name in named or page.parent.name == "benchmarks", f"{page.name}: not in the navigation"
     assert (ROOT / "docs" / "index.md") in links(ROOT / "README.md") or len(
         links(ROOT / "README.md") & seen
     ) > 3

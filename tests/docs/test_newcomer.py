@@ -7,7 +7,7 @@ from pathlib import Path
 from recorder import Terminal
 
 README = Path(__file__).parents[2] / "README.md"
-START = README.parent / "docs" / "start.md"
+START = README.parent / "docs" / "index.md"
 
 
 OUTPUT = re.compile(r"(```text\n)(.*?)(^```$)", flags=re.MULTILINE | re.DOTALL)

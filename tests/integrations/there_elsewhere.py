@@ -52,7 +52,7 @@ def test_optuna_dashboard(tmp_path):
 def tried(title, metric, monkeypatch, folder, **names):
     """Trains by a recipe of the docs: some trials are stopped, and one that dies in its third epoch goes on there when it is run again."""
     monkeypatch.chdir(folder)
-    objective, whole, seen = recipe("adaptive.md", title, **names)["objective"], Epochs.ended, []
+    objective, whole, seen = recipe("running.md", title, **names)["objective"], Epochs.ended, []
 
     def dies(self, epoch, metrics, more):
         seen.append(epoch)

@@ -49,7 +49,7 @@ PLAIN = refine.Space(
 
 
 def suggest_of(space):
-    return recipe("space.md", "Optuna", space=space, refine=refine)["suggest"]
+    return recipe("libraries.md", "Optuna", space=space, refine=refine)["suggest"]
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_what_optuna_prunes_breaks_a_constraint():
 @pytest.mark.slow
 def test_configspace_draws_from_the_space():
     library("ConfigSpace", ".venv-backends")
-    drawn = recipe("space.md", "ConfigSpace", space=PLAIN, refine=refine)["config_space"]
+    drawn = recipe("libraries.md", "ConfigSpace", space=PLAIN, refine=refine)["config_space"]
     for configuration in drawn.sample_configuration(100):
         params = {n: v.item() if hasattr(v, "item") else v for n, v in dict(configuration).items()}
         assert PLAIN.holds({n: params[n] for n in PLAIN.has(params)})
@@ -112,7 +112,7 @@ def test_configspace_draws_from_the_space():
 @pytest.mark.slow
 def test_keras_tuner_draws_from_the_space():
     keras_tuner = library("keras_tuner", ".venv-backends")
-    declare = recipe("space.md", "Keras Tuner", space=PLAIN, refine=refine)["declare"]
+    declare = recipe("libraries.md", "Keras Tuner", space=PLAIN, refine=refine)["declare"]
     declare(hp := keras_tuner.HyperParameters())
     assert {h.name for h in hp.space} == set(PLAIN)
     assert PLAIN.holds(declare(hp))
@@ -123,7 +123,7 @@ def test_ray_tune_draws_from_the_space():
     library("ray.tune", ".venv-backends")
     from ray.tune.search.variant_generator import generate_variants
 
-    param_space = recipe("space.md", "Ray Tune", space=PLAIN, refine=refine)["param_space"]
+    param_space = recipe("libraries.md", "Ray Tune", space=PLAIN, refine=refine)["param_space"]
     for _ in range(50):
         ((_, config),) = generate_variants(param_space)
         assert PLAIN.holds({n: config[n] for n in PLAIN.has(config)})
@@ -133,7 +133,7 @@ def test_ray_tune_draws_from_the_space():
 def test_a_round_runs_on_ray(tmp_path, monkeypatch):
     library("ray", ".venv-backends").shutdown()
     monkeypatch.chdir(tmp_path)
-    assert set(recipe("clusters.md", "Ray")["root"].trials["state"]) == {"complete"}
+    assert set(recipe("running.md", "Ray")["root"].trials["state"]) == {"complete"}
 
 
 def test_references_are_written_as_where_they_are_imported_from_in_tuples_too():

@@ -119,7 +119,7 @@ def is_read_back(url: str, client: Any, folder: Path, trials: Any) -> None:
             client.set_terminated(run.info.run_id, status)
     library.set_tracking_uri(url)
     library.search_runs([experiment]).to_csv(folder / "runs.csv", index=False)
-    table_of = recipe("exchange.md", "MLflow")["table_of"]
+    table_of = recipe("import.md", "MLflow")["table_of"]
     served, stored = map(table_of, (library.search_runs([experiment]), pd.read_csv(folder / "runs.csv")))
     said = {"value": "acc", "parameters": list(SPACE)}
     with refine.Tree("back", folder / "b.db") as back:
@@ -191,6 +191,6 @@ def test_tensorboard(tmp_path: Path) -> None:
         assert sorted(read) == stored(found)
         TensorBoard(events, report=False).send(found)
         assert len(files(found)) == 4  # sent twice, there once
-        frame = recipe("exchange.md", "TensorBoard")["table_of"](events / found.id)
+        frame = recipe("import.md", "TensorBoard")["table_of"](events / found.id)
         root = back.add_frame(frame[[*SPACE, "refine.value"]], value="refine.value")
         assert stored(root) == stored(found)

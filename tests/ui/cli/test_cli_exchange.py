@@ -63,12 +63,12 @@ def test_import_a_run_of_talos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile(DOCS.parent / "tests" / "fixtures" / "imports" / "talos.zip") as packed:
         packed.extractall("sweep")
-    (line,) = re.findall("`refine (import --from talos .*?)`", (DOCS / "coming.md").read_text())
+    (line,) = re.findall("`refine (import --from talos .*?)`", (DOCS / "import.md").read_text())
     assert "val_loss, minimize; best observed 1.7415" in good(line)
     assert "--parameters is for tables, but the source is a run of Talos" in refused(
         line, "--parameters", "lr"
     )
-    recipe("coming.md", "Talos")
+    recipe("import.md", "Talos")
     with refine.Tree("sweep", "refine.db") as tree:
         assert len(tree) == 2
     told = json.loads(Path("sweep/run/interventions.json").read_text())

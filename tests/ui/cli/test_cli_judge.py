@@ -131,7 +131,7 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
 @pytest.mark.slow
 def test_the_lines_of_the_docs_judge_a_table(tmp_path):
     block = r'```console title="A table of runs"\n(.*?)^```$'
-    (lines,) = re.findall(block, (DOCS / "honesty.md").read_text(), re.M | re.S)
+    (lines,) = re.findall(block, (DOCS / "winner.md").read_text(), re.M | re.S)
     path = {**os.environ, "PATH": f"{REFINE.parent}{os.pathsep}{os.environ['PATH']}"}
     told = subprocess.run(
         ["bash", "-c", lines], cwd=tmp_path, env=path, capture_output=True, text=True, check=False

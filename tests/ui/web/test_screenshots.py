@@ -10,12 +10,12 @@ import itertools
 import os
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from pages import bounds, drag, point, served, settled, until, visit
 from PIL import Image
 
 import refine
+from refine import datasets
 
 pytestmark = pytest.mark.browser
 
@@ -43,7 +43,7 @@ DRAWN = "[...document.querySelectorAll('.refine-main > .refine-grid canvas')].ev
 def found(tmp_path):
     """The article's first round, as a round that was imported."""
     with refine.Tree("breast_cancer", store=tmp_path / "refine.db") as tree:
-        frame = pd.read_csv(DOCS / "data" / "breast_cancer.csv")
+        frame = datasets.breast_cancer()
         note = "the article's dictionary"
         space = refine.Space.from_talos(DICTIONARY)
         yield tree.add_frame(frame, space, value="val_acc", space_filling=True, note=note)
