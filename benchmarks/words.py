@@ -186,7 +186,7 @@ def three_rounds(folder: Path, n: int = 60) -> refine.Tree:
         progress=False
     )
     for note in ("narrower", "narrower still"):
-        found = found.propose().accept(note, n=n).run(progress=False)
+        found = found.propose().accept(note, n=n, exploit=0.0).run(progress=False)
     return tree
 
 

@@ -230,6 +230,14 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     return Feasible(estimate, least, most, exact=False)
 
 
+def check_size(n: object) -> None:
+    """Raises DesignError unless ``n`` is a number of configurations, a whole number >= 1."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+        raise DesignError(f"n must be a whole number, got {n!r}; for a share use downsample=")
+    if n < 1:
+        raise DesignError(f"n must be >= 1, got {n}")
+
+
 def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
     """The number of configurations a person asked for, checked against what exists.
 
@@ -263,10 +271,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
         if left < 1:
             raise DesignError(f"no configuration is left to run: {exist} exist, {taken:,} were run")
         return max(1, round(float(share) * left))
-    if isinstance(n, bool) or not isinstance(n, int | np.integer):
-        raise DesignError(f"n must be a whole number, got {n!r}; for a share use downsample=")
-    if n < 1:
-        raise DesignError(f"n must be >= 1, got {n}")
+    check_size(n)
     if n > (exist.high - taken):
         run = f", of which {taken:,} were run by earlier rounds" if taken else ""
         raise DesignError(

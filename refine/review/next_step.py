@@ -13,6 +13,8 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ALPHA, ParameterEvidence
 from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.analysis.reason import Reason
+from refine.design.space_filling import check_size
+from refine.proposal.allocation import check_shares
 from refine.proposal.alternatives import advice, left_to_run, trial_seconds
 from refine.proposal.proposal import Proposal
 from refine.space.space import Space
@@ -23,14 +25,14 @@ POWER = 0.8  # a parameter can be judged where an effect of :data:`EFFECT` would
 EFFECT = (
     0.1  # share of the differences between trials that an effect explains which a round should be able to see
 )
-# Share of the next round's trials that is advised to look where the best is likely. On tables 0.56 left no less regret, and the proposal after it
-# narrowed less often; 0.9 left a fifth less, and nothing to test the proposal after it on.
+# Advised share of exploit trials in the next round. On tables, 0.56 left as much regret, and the proposal after it
+# narrowed less often; 0.9 left a fifth less regret, and no even trials to test the next proposal on.
 LEARNED = 0.3
 
-# Even trials that stay where so many are advised: with fewer the noise isn't known, and the round after it narrows nothing.
+# Fewest even trials in an advised round: with fewer, the noise is unknown, and the next proposal narrows nothing.
 EVEN = 20
 
-# Share of an accepted round outside its space, by default.
+# Advised share of audit trials.
 AUDIT = 0.05
 
 _GROWTH = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8)
@@ -59,19 +61,72 @@ class NextStep:
         }
 
 
-def advised_size(analysis: Analysis, proposal: Proposal, space: Space, planned: int) -> int:
-    """How many configurations the next round on a space, the proposed one or an edited one, is advised to run, at most ``planned``."""
-    advised = proposal.advice
-    if advised is None or space != proposal.space:
-        advised = advice(analysis, space, left_to_run(analysis, space))
-    return max(1, min(planned, advised.n))
+@dataclass(frozen=True)
+class NextRound:
+    """Size and shares of the next round: the options of :meth:`refine.Review.accept` that have advice as their default."""
+
+    n: int  # configurations
+    exploit: float  # share placed by the model as results arrive, in [0, 1]
+    audit: float  # share outside the new space, which tests the claim, in [0, 1]; 0 if nothing is cut off
+
+    @property
+    def even(self) -> int:
+        """Configurations drawn evenly over the new space."""
+        return self.n - round(self.exploit * self.n) - round(self.audit * self.n)
 
 
-def accept_action(n: int) -> Action:
-    """Accepting as advised: no more of the next round's trials look where the best is likely than leave enough even ones to propose by."""
-    left = n - round(AUDIT * n) - EVEN
-    share = LEARNED if round(LEARNED * n) <= left else math.floor(100 * left / n) / 100
-    return Action("review.accept", n=n, **({"exploit": share} if share > 0 else {}))
+def advised_round(
+    analysis: Analysis,
+    proposal: Proposal,
+    space: Space,
+    planned: int,
+    *,
+    n: int | None = None,
+    exploit: float | None = None,
+    audit: float | None = None,
+) -> NextRound:
+    """The one advice on the next round: the default of ``accept``, ``worth`` and ``preview``, and the printed call.
+
+    Size: enough trials to judge by, at most ``planned``. Exploit: 0.3, or less, so that 20 even trials remain; fewer
+    do not show the noise. Audit: 0.05, or less if ``exploit`` leaves no room; 0 if the space cuts nothing off.
+
+    Args:
+        analysis: The evidence.
+        proposal: The proposal made on the evidence.
+        space: Space of the next round: the proposed one, or an edited one.
+        planned: Configurations of the present round.
+        n: Size set by the person; the advised shares follow from the size.
+        exploit: Share set by the person.
+        audit: Share set by the person.
+
+    Returns:
+        The advice, with the values that the person set.
+
+    Raises:
+        DesignError: ``n`` is not a whole number >= 1.
+        ReviewError: A share outside [0, 1], or a sum of shares above 1.
+    """
+    check_shares(0.0 if exploit is None else exploit, 0.0 if audit is None else audit)
+    if n is not None:
+        check_size(n)
+    else:
+        size = proposal.advice
+        if size is None or space != proposal.space:
+            size = advice(analysis, space, left_to_run(analysis, space))
+        n = max(1, min(planned, size.n))
+    if audit is None:
+        room = 1.0 if exploit is None else math.floor(1e9 * (1 - exploit)) / 1e9
+        audit = min(AUDIT, room) if proposal.old.volume_kept(space) < 1 else 0.0
+    if exploit is None:
+        room = n - round(audit * n) - EVEN
+        exploit = LEARNED if round(LEARNED * n) <= room else max(0, math.floor(100 * room / n)) / 100
+    return NextRound(n, exploit, audit)
+
+
+def accept_action(advised: NextRound) -> Action:
+    """The call that creates the advised round; its audit share is the default."""
+    shares = {"exploit": advised.exploit} if advised.exploit > 0 else {}
+    return Action("review.accept", n=advised.n, **shares)
 
 
 def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: float = 0.0) -> NextStep:
@@ -84,13 +139,15 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     each = trial_seconds(analysis, proposal.space)
     if changed:
-        n = advised_size(analysis, proposal, proposal.space, planned)
-        action = accept_action(n)
-        learned = round(action.options.get("exploit", 0) * n)
-        outside = round(AUDIT * n) if proposal.volume_kept < 1 else 0
-        shares = {"learned": learned, "even": n - learned - outside, "outside": outside}
+        advised = advised_round(analysis, proposal, proposal.space, planned)
+        n = advised.n
+        shares = {
+            "learned": round(advised.exploit * n),
+            "even": advised.even,
+            "outside": round(advised.audit * n),
+        }
         reason = Reason("decide", {"parameters": changed, "n": n, "seconds": n * each, **shares})
-        return NextStep(action, (reason,), n, n * each)
+        return NextStep(accept_action(advised), (reason,), n, n * each)
     read = [e for e in analysis.parameters if e.read != 0]
     if not analysis.tested and read:
         n = proposal.advice.n if proposal.advice is not None else planned

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from refine.analysis.analysis import Analysis
+from refine.design.samplers import design_of
+from refine.design.space_filling import DESIGNS, feasible, how_many
 from refine.errors import AnalysisError, DesignError, ReviewError
-from refine.proposal.allocation import Shares, check_shares
+from refine.proposal.allocation import Shares
+from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
@@ -27,7 +30,7 @@ from refine.review.decision import (
     decided_space,
     suggestions_beside,
 )
-from refine.review.next_step import NextStep, advised_size, next_step_of
+from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of
 from refine.review.worth import Rehearsal, Worth, check_plan, plans_beside, rehearse, worth_of
 from refine.space.given import given_configurations
 from refine.space.parameters import Parameter
@@ -169,9 +172,23 @@ class Review(Shown, Generic[R]):
         return replace(self.proposal.claim, probability=self.proposal.probability_of(self.space))
 
     @cached_property
-    def advised(self) -> int:
-        """How many configurations :meth:`accept` runs where nothing is said: enough to judge by, no more than this round."""
-        return advised_size(self.analysis, self.proposal, self.space, self.round.n)
+    def advised_round(self) -> NextRound:
+        """Size and shares of the round that :meth:`accept` creates without options; edits are included.
+
+        Examples:
+            >>> review.advised_round
+            NextRound(n=48, exploit=0.3, audit=0.05)
+        """
+        return self._next_round()
+
+    def _next_round(
+        self, n: int | None = None, exploit: float | None = None, audit: float | None = None
+    ) -> NextRound:
+        """The next round with the values that the person set; the others are advised."""
+        planned = self.round.n
+        return advised_round(
+            self.analysis, self.proposal, self.space, planned, n=n, exploit=exploit, audit=audit
+        )
 
     @cached_property
     def next_step(self) -> NextStep:
@@ -180,64 +197,67 @@ class Review(Shown, Generic[R]):
 
     @cached_property
     def _worth(self) -> Worth | None:
-        """Whether accepting now, with no options, is worth it; ``None`` where that can't be told."""
-        return self._worth_of(self.advised)
+        """The outlook of the advised round; ``None`` if the evidence does not cover its space."""
+        return self._worth_of(self.advised_round)
 
-    def _worth_of(self, n: int, *how: float) -> Worth | None:
-        return worth_of(self.analysis, self.proposal.claim.epsilon, self.space, n, *how)
+    def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
+        epsilon, shares = self.proposal.claim.epsilon, (planned.exploit, planned.audit)
+        return worth_of(self.analysis, epsilon, self.space, planned.n, *shares, price)
 
     def worth(
         self,
         n: int | None = None,
         *,
-        exploit: float = 0.0,
-        audit: float = 0.05,
+        exploit: float | None = None,
+        audit: float | None = None,
         price: float | None = None,
     ) -> Worth:
-        """Whether another round is worth it: what it would bring to the configuration that is handed over, beside its cost.
+        """Expected improvement of the winner by the next round, and the verdict CONTINUE, CONFIRM or STOP.
 
-        The round that accepting now would make is simulated on the posterior, again and again.
+        Simulates the round that :meth:`accept` would create, on the space as edited, many times on the posterior.
 
         Args:
-            n: How many configurations it would run; default :attr:`advised`.
-            exploit: As in :meth:`accept`, but simulated as if chosen before the round runs; on tables, where they were chosen while it ran, gains
-                came about as often as is said here.
+            n: Configurations of the round; default the advice, :attr:`advised_round`.
+            exploit: As in :meth:`accept`, but simulated as if all exploit trials were chosen before the round. In
+                benchmarks, where the round chose them while it ran, gains were as frequent as simulated.
             audit: As in :meth:`accept`.
-            price: What one trial costs, in units of the metric: ``price=0.0001`` says that a round of 30 trials has to be expected
-                to bring 0.003.
+            price: Cost of one trial in units of the metric: with ``price=0.0001``, a round of 30 trials pays if the
+                expected gain exceeds 0.003.
 
         Returns:
-            A verdict, ``"CONTINUE"``, ``"CONFIRM"`` or ``"STOP"``, with what it rests on; it prints itself.
+            The verdict and its numbers.
 
         Raises:
-            AnalysisError: The trials say nothing about the space, as where a parameter was added.
-            DesignError: ``n`` is no whole number >= 1.
-            ReviewError: A share out of range, or a price that is no number >= 0.
+            AnalysisError: The evidence does not cover the space, for example after a parameter was added.
+            DesignError: ``n`` is not a whole number >= 1.
+            ReviewError: A share out of range, or a price that is not a number >= 0.
 
         Examples:
             >>> review.worth(n=30).verdict
             'STOP'
         """
-        check_shares(exploit, audit)
         number = isinstance(price, (int, float)) and not isinstance(price, bool)
         if price is not None and not (number and 0 <= price < math.inf):
             raise ReviewError(
-                f"price must be a number >= 0, what one trial costs in units of the metric, got {price!r}; such as price=0.0001"
+                f"price must be a number >= 0, the cost of one trial in units of the metric, got {price!r}; "
+                "for example price=0.0001"
             )
         if n is not None:
             check_plan(1, n)
-        found = self._worth
-        if n is not None or (exploit, audit) != (0.0, 0.05) or price is not None:
-            found = self._worth_of(n or self.advised, exploit, audit, math.nan if price is None else price)
-        if found is None:
+        planned = self._next_round(n, exploit, audit)
+        if planned == self.advised_round and price is None:
+            outlook = self._worth
+        else:
+            outlook = self._worth_of(planned, math.nan if price is None else price)
+        if outlook is None:
             raise AnalysisError(
                 f"round {self.round.id}: its trials say nothing about the space of the next round; run that first",
                 Action("review.accept", n=...),
             )
-        return found
+        return outlook
 
     def rehearse(
-        self, rounds: int = 4, n: int | None = None, *, exploit: float = 0.5, audit: float = 0.05
+        self, rounds: int = 4, n: int | None = None, *, exploit: float = 0.5, audit: float | None = None
     ) -> Rehearsal:
         """What a plan of rounds would bring, before anything is paid for: ``rehearse(rounds=4, n=30)``.
 
@@ -259,7 +279,7 @@ class Review(Shown, Generic[R]):
         """
         size = self.round.n if n is None else n
         check_plan(rounds, size)
-        check_shares(exploit, audit)
+        audit = self._next_round(size, exploit, audit).audit
         epsilon, plans = self.proposal.claim.epsilon, plans_beside(rounds, size)
         return rehearse(self.round.id, self.analysis, epsilon, self.space, plans, exploit, audit)
 
@@ -269,23 +289,24 @@ class Review(Shown, Generic[R]):
         *,
         n: int | None = None,
         downsample: float | None = None,
-        exploit: float = 0.0,
-        audit: float = 0.05,
+        exploit: float | None = None,
+        audit: float | None = None,
         given: Sequence[Mapping[str, Any]] = (),
         belief: Mapping[str, Any] | None = None,
         design: Any = None,
         pruner: Any = "inherit",
         author: str | None = None,
     ) -> R:
-        """Takes the decision and creates the child round.
+        """Stores the decision and creates the child round, by default as advised in :attr:`advised_round`.
 
         Args:
-            note: Why, in your words.
-            n: How many configurations the child runs; without ``n`` and ``downsample`` :attr:`advised`.
-            downsample: The same as a share of what is left.
-            exploit: Share that is spent where the optimum is plausible; the rest is drawn evenly over its space.
-            audit: Share that is spent outside its space but inside this round's, so that a narrowing that
-                lost something can be found out. 0 turns it off.
+            note: Reason for the decision, in your words.
+            n: Configurations of the child; default the advice.
+            downsample: Size as a share of the configurations left, instead of ``n``.
+            exploit: Share placed by the model as results arrive; default the advice, 0.3 unless the round is small.
+                The other trials are drawn evenly over the child's space. 0 by default with an adaptive ``design``.
+            audit: Share outside the child's space but inside this round's, which can refute the narrowing; default
+                0.05, or less if ``exploit`` leaves no room. 0 turns the audit off.
             given: Configurations that the child runs first, as in :meth:`Tree.add_round`.
             belief: What you believe from here on, as in :meth:`Tree.add_round`, in place of what was believed so far, which goes
                 on by default; ``{}`` takes it back. Of the child's trials it chooses the exploit ones, and with it the posterior.
@@ -307,7 +328,15 @@ class Review(Shown, Generic[R]):
         """
         kind = "edited" if self.edited or self.rejected else "accepted"
         decision = self._as_decision(kind, check_note(note), check_author(author))
-        shares, first = Shares(exploit, audit, self.analysis), given_configurations(self.space, given)
+        if exploit is None and design is not None and design_of(design)[0] not in DESIGNS:
+            exploit = 0.0
+        size = n
+        if downsample is not None:
+            run = feasible(self.space).count - left_to_run(self.analysis, self.space)
+            size = how_many(self.space, n, downsample, run)
+        planned = self._next_round(size, exploit, audit)
+        shares = Shares(planned.exploit, planned.audit, self.analysis)
+        first = given_configurations(self.space, given)
         self.round._keep_proposal(self.proposal)
         return self.round._create_child(
             decision,
@@ -318,7 +347,7 @@ class Review(Shown, Generic[R]):
             belief=belief,
             design=design,
             pruner=pruner,
-            advised=self.advised,
+            advised=planned.n,
         )
 
     def _as_decision(self, kind: str, note: str, author: str) -> Decision:
@@ -357,7 +386,7 @@ class Review(Shown, Generic[R]):
 
         Args:
             edits: As in :meth:`edit`, for names that are no Python identifiers, or are called ``n`` or ``workers``.
-            n: Configurations of the next round; default :attr:`advised`.
+            n: Configurations of the next round; default the advice, :attr:`advised_round`.
             workers: How many trials would run at a time.
             named: As in :meth:`edit`.
 
@@ -374,7 +403,7 @@ class Review(Shown, Generic[R]):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}")
         looked = self.edit(edits, **named) if edits is not None or named else self
-        n, allow_degenerate = n or looked.advised, self.round.node.allow_degenerate
+        n, allow_degenerate = n or looked.advised_round.n, self.round.node.allow_degenerate
         return preview_of(self.proposal, self.analysis, looked.space, n, workers, allow_degenerate)
 
     def checks(self) -> Checks:

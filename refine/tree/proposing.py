@@ -14,7 +14,7 @@ from refine.errors import AnalysisError, ReviewError
 from refine.proposal.proposal import Proposal, check_risk
 from refine.proposal.proposal import propose as proposed
 from refine.review.checks import Checks
-from refine.review.next_step import advised_size
+from refine.review.next_step import advised_round
 from refine.review.review import Review
 from refine.review.worth import worth_of
 from refine.tree.children import DecidedRound
@@ -66,8 +66,10 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
         proposal = next((p for p in reversed(here._proposals) if p.evidence == analysis.digest), None)
     if proposal is None:
         return here._checks(analysis, None, worth_of(analysis, here.epsilon, self.space, here.n))
-    n = advised_size(analysis, proposal, proposal.space, here.n)
-    return here._checks(analysis, proposal, worth_of(analysis, proposal.claim.epsilon, proposal.space, n))
+    advised = advised_round(analysis, proposal, proposal.space, here.n)
+    shares = advised.exploit, advised.audit
+    outlook = worth_of(analysis, proposal.claim.epsilon, proposal.space, advised.n, *shares)
+    return here._checks(analysis, proposal, outlook)
 
 
 def propose(

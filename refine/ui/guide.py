@@ -271,7 +271,7 @@ class _Walk:
 
     def decide(self, review: Review) -> bool:
         """Previews everything, takes other edits, asks for size and reason, and accepts or declines; whether there is a child."""
-        size = self.answer("How many configurations in the next round?", _whole, str(review.advised))
+        size = self.answer("How many configurations in the next round?", _whole, str(review.advised_round.n))
         preview, chance = review.preview(n=size), review.claim.probability
         self.show(preview.page())
         dangers = {

@@ -62,7 +62,7 @@ def test_a_review_says_what_is_proposed_whether_it_is_safe_and_worth_it_and_what
     words_before = [line.split()[0] for line in lines if line[:1].strip()]
     wanted = ["Safe?", "Worth?", "Next", "Or"]
     assert [word for word in words_before if word in wanted] == wanted
-    assert f"Next     {accept_action(review.advised)}" in lines
+    assert f"Next     {accept_action(review.advised_round)}" in lines
 
 
 def test_why_and_details_hold_the_rest(shown):
@@ -81,11 +81,11 @@ def test_why_and_details_hold_the_rest(shown):
 
 def test_one_number_for_one_thing(shown):
     review = shown["review"]
-    assert review.advised <= review.round.n
-    assert review.worth().n == review.preview().n == review.advised
-    assert review.next_step.n == review.advised
+    assert review.advised_round.n <= review.round.n
+    assert review.worth().n == review.preview().n == review.advised_round.n
+    assert review.next_step.n == review.advised_round.n
     checks = review.checks()
-    assert checks["worth"].values["n"] == review.advised
+    assert checks["worth"].values["n"] == review.advised_round.n
     assert checks["worth"].values["epsilon"] == pytest.approx(review.proposal.claim.epsilon)
     widened = any(c.kind == "widen" for c in review.proposal.changes)
     assert not (widened and checks["edges"].verdict == "pass")

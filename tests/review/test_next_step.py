@@ -9,17 +9,22 @@ import pytest
 import refine
 from refine import stats
 from refine.design.space_filling import Sobol, draw
+from refine.errors import ReviewError
 from refine.report.pages.reasons import next_sentence
-from refine.review.next_step import EVEN, accept_action, next_step_of
+from refine.review.next_step import EVEN, NextRound, accept_action, advised_round, next_step_of
 
 SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "c"]})
 
 
-def step_of(value, n=40, space=SPACE, seed=1, exploit=0.0, **given):
+def proposed(value, n=40, space=SPACE, seed=1, **given):
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
     frame = frame.assign(value=value(frame, np.random.default_rng(seed)), seconds=2.0)
     analysis = refine.analyze(space, frame, **given)
-    return next_step_of(analysis, refine.propose(analysis), n, exploit)
+    return analysis, refine.propose(analysis)
+
+
+def step_of(value, n=40, space=SPACE, seed=1, exploit=0.0, **given):
+    return next_step_of(*proposed(value, n, space, seed, **given), n, exploit)
 
 
 def noise(frame, rng):
@@ -49,8 +54,30 @@ def test_a_proposal_that_changes_something_is_to_be_decided():
         (50, "review.accept(n=50, exploit=0.3)"),
     ],
 )
-def test_some_of_the_next_round_learns_and_twenty_even_trials_stay(n, call):
-    assert str(accept_action(n)) == call
+def test_advice_leaves_twenty_even_trials(n, call):
+    analysis, proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
+    assert str(accept_action(advised_round(analysis, proposal, proposal.space, 60, n=n))) == call
+
+
+def test_an_explicit_share_lowers_the_advised_one():
+    analysis, proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
+
+    def shares(**chosen):
+        advised = advised_round(analysis, proposal, proposal.space, 60, n=60, **chosen)
+        return advised.exploit, advised.audit
+
+    assert shares() == (0.3, 0.05)
+    assert shares(exploit=1.0) == (1.0, 0.0)
+    assert shares(exploit=0.97) == (0.97, 0.03)
+    assert shares(audit=0.5) == (0.16, 0.5)  # 20 even trials remain
+    assert shares(audit=0.9) == (0.0, 0.9)
+    with pytest.raises(ReviewError, match="make one smaller"):
+        shares(exploit=0.9, audit=0.2)
+
+
+def test_a_space_that_cuts_nothing_off_needs_no_audit():
+    analysis, proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
+    assert advised_round(analysis, proposal, SPACE, 60, n=60) == NextRound(60, 0.3, 0.0)
 
 
 def test_fewer_even_trials_than_stay_would_not_tell_the_noise():

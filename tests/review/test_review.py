@@ -1,7 +1,7 @@
 """Reviews, decisions and branches."""
 
 import json
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 
@@ -10,6 +10,7 @@ from refine.errors import DesignError, ReviewError, SpaceError
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import EVIDENCE, decisions_parts, gather
 from refine.report.pages.proposal import why
+from refine.review.next_step import accept_action
 
 
 def test_a_proposal_narrows_what_matters_and_says_why(root):
@@ -31,6 +32,33 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("edits", [{}, {"dropout": (0, 0.3)}, {"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}])
+def test_accept_creates_the_round_that_the_printed_call_creates(root, tree, edits):
+    review = root.propose().edit(edits)
+    call = accept_action(review.advised_round)
+    assert f"Next     {call}" in str(review)
+    typed = eval(str(call), {"review": review})
+    accepted = review.accept()
+    assert (accepted.id, accepted.n, len(tree)) == (typed.id, typed.n, 2)
+    assert (typed.node.exploit, typed.node.audit, typed.n) == astuple(review.advised_round)[1:] + (
+        call.options["n"],
+    )
+
+
+def test_worth_simulates_the_round_that_accept_creates(root):
+    review = root.propose().edit(dropout=(0, 0.3))
+    n, exploit, audit = astuple(review.advised_round)
+    assert review.worth() == review._worth
+    explicit = review.worth(n, exploit=exploit, audit=audit)
+    assert explicit.to_json() == review.worth().to_json()
+    assert review.worth(exploit=1.0).n == n  # the advised audit share gives way
+
+
+def test_an_adaptive_design_learns_by_itself(root):
+    pytest.importorskip("optuna")
+    assert root.propose().accept(design="tpe", n=40).node.exploit == 0.0
+
+
 def test_edit_reject_accept(root):
     review = root.propose()
     changed = review.edit(dropout=(0, 0.2)).reject("lr")
@@ -56,25 +84,27 @@ def test_edit_reject_accept(root):
 @pytest.mark.slow
 def test_accepting_the_same_again_writes_nothing(root, tree):
     review = root.propose().edit(dropout=(0, 0.2))
-    child = review.accept(note="a", n=40)
+    child = review.accept(note="a", n=40, exploit=0.3)
     before = len(tree.log())
-    assert review.accept(note="a", n=40).id == child.id
+    assert review.accept(note="a", n=40, exploit=0.3).id == child.id
     stays, keeps = "its note stays 'a'", f"round {child.id} keeps its 40 configurations"
     with pytest.warns(RuntimeWarning) as said:
-        review.accept(note="b", n=30)
+        review.accept(note="b", n=30, exploit=0.3)
     assert str(said[0].message) == f"round {root.id}: this was decided before: {stays} and {keeps}"
     assert said[0].filename == __file__
     assert (len(tree.log()), root.decisions[-1].note) == (before, "a")
-    review.accept(n=40)  # no note, nothing lost
+    review.accept(n=40, exploit=0.3)  # no note, nothing lost
     with pytest.warns(RuntimeWarning) as said:
-        assert review.accept(note="b", n=44).n == 44
+        assert review.accept(note="b", n=44, exploit=0.3).n == 44
     assert str(said[0].message) == f"round {root.id}: this was decided before: {stays}"
     # Another proposal that leads to the same round is another decision.
     with pytest.warns(RuntimeWarning) as said:
-        root.propose(risk=0.3).edit({n: review.space[n] for n in review.space}).accept(note="c", n=20)
+        root.propose(risk=0.3).edit({n: review.space[n] for n in review.space}).accept(
+            note="c", n=20, exploit=0.3
+        )
     assert str(said[0].message) == f"round {root.id}: {keeps.replace('its 40', 'its 44')}"
     assert root.decisions[-1].note == "c"
-    assert root.propose().edit(dropout=(0, 0.3)).accept(n=40).id != child.id
+    assert root.propose().edit(dropout=(0, 0.3)).accept(n=40, exploit=0.3).id != child.id
     assert len(root.children) == 2
 
 

@@ -96,13 +96,13 @@ def test_confirming_settles_what_it_asked_for():
 def test_a_price_says_what_a_round_must_bring(coarse):
     gain = coarse.worth().gain
     assert math.isnan(coarse.worth().cost)
-    cheap, dear = (coarse.worth(price=gain * share / coarse.advised) for share in (0.5, 2))
+    cheap, dear = (coarse.worth(price=gain * share / coarse.advised_round.n) for share in (0.5, 2))
     assert (cheap.verdict, dear.verdict) == ("CONTINUE", "STOP")
     assert (cheap.gain, cheap.cost) == (gain, pytest.approx(gain / 2))
     assert all(text in str(dear) for text in ("you may stop", "is the price"))
     assert verdict_of(0.9, gain=0.01, again=0.02, noise=0.1, cost=0.015) == "CONFIRM"
     for bad in (-1, math.inf, math.nan, "1", True):
-        with pytest.raises(ReviewError, match="price must be a number >= 0, what one trial costs"):
+        with pytest.raises(ReviewError, match="price must be a number >= 0, the cost of one trial"):
             coarse.worth(price=bad)
 
 
@@ -163,7 +163,7 @@ def test_edits_count_and_what_is_not_known_is_said(coarse):
 @pytest.mark.slow
 def test_every_review_says_it(coarse, tmp_path):
     said = f"{coarse.worth().probability:.0%}".replace("%", " % chance to gain more than")
-    assert f"chance to gain as much in {coarse.advised} trials" in str(coarse)
+    assert f"chance to gain as much in {coarse.advised_round.n} trials" in str(coarse)
     for text in (str(coarse.details), coarse._repr_html_(), coarse.report(tmp_path).read_text()):
         assert said in text
     data = json.dumps(coarse.worth().to_json(), allow_nan=False)

@@ -55,7 +55,7 @@ def review_page(review: Review) -> Page:
         facts.append(("", sentence(step.reasons[0])))
     instead = () if worth is None or proposal.calls else worth_page(worth).calls
     calls = (
-        *(proposal.calls or (accept_action(review.advised) if touched else step.action,)),
+        *(proposal.calls or (accept_action(review.advised_round) if touched else step.action,)),
         *_example(review, [c.name for c in touched]),
         *(instead or (Action("review.options"),)),
         Action("review.why"),

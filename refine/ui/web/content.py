@@ -136,7 +136,7 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
             }
             for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
         ],
-        "advised": review.advised,
+        "advised": review.advised_round.n,
     }
 
 

@@ -7,7 +7,6 @@ wrong is an answer with ``error``, in words; nothing is written then. Decisions 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import threading
 import warnings
@@ -23,6 +22,7 @@ from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.report.pages.review import followed_sentence
+from refine.review.next_step import AUDIT
 from refine.review.review import Review
 from refine.run.options import Ending
 from refine.space.edits import bounds_text
@@ -77,7 +77,7 @@ _log = logging.getLogger(__name__)
 _ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose")
 
 # What accepting has where nothing is said.
-_SHARES = {name: inspect.signature(Review.accept).parameters[name].default for name in ("exploit", "audit")}
+_SHARES = {"exploit": 0.0, "audit": AUDIT}  # shares that the page's fields begin with
 
 
 class Session:
@@ -460,10 +460,13 @@ def _about(found: Round) -> str:
 
 
 def _accepting(message: Mapping[str, Any], review: Review) -> dict[str, Any]:
-    """Options of :meth:`refine.Review.accept` that a message says and that are not its defaults."""
+    """Options of :meth:`refine.Review.accept` in a message that differ from the advice."""
     shares = {name: message.get(name) for name in _SHARES}
-    said: dict[str, Any] = {n: v for n, v in shares.items() if v is not None and v != _SHARES[n]}
-    check_shares(**{**_SHARES, **said})
+    check_shares(**{name: share or 0.0 for name, share in shares.items()})
+    advised = review._next_round(message.get("n"))
+    said: dict[str, Any] = {
+        name: share for name, share in shares.items() if share is not None and share != getattr(advised, name)
+    }
     node = review.round.node
     if node.pruner is not None and not (message.get("pruner") and _prunes(node)):
         said["pruner"] = None
