@@ -149,7 +149,12 @@ def test_what_fails_is_told_as_failed_and_can_be_run_again(tree, space):
     def mended(params):
         return params["lr"]
 
-    mending = {"objective": mended, "name": found.node.objective, "rerun": "failed", "progress": False}
+    mending = {
+        "objective": mended,
+        "objective_name": found.node.objective,
+        "rerun": "failed",
+        "progress": False,
+    }
     with refine.Tree("question", store=tree.store) as other:
         with pytest.warns(refine.errors.RefineWarning, match="ran another version of the objective's code"):
             again = other[found.id].run(**mending)

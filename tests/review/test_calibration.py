@@ -100,7 +100,7 @@ def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
 @pytest.mark.nightly
 @pytest.mark.slow
 def test_less_is_better_where_it_is_minimised(tree, space):
-    options = {"direction": "minimize", "n": 100, "seed": 7, "name": "loss"}
+    options = {"direction": "minimize", "n": 100, "seed": 7, "objective_name": "loss"}
     root = tree.add_round(space, lambda p: -objectives.bowl(p), **options)
     child = wrong(root.run(progress=False)).accept(n=40, audit=0.3).run(progress=False)
     (entry,) = tree.calibration().entries

@@ -112,7 +112,7 @@ def test_no_gain_passes_what_the_metric_can_reach(tree):
         rng = np.random.default_rng(trial.seed)
         return 1 - abs(params["x"] - 0.65) * 0.02 - 0.01 * rng.random() ** 2
 
-    review, best = ran(tree, accuracy, 40, name="accuracy").propose(), tree.winner().expected
+    review, best = ran(tree, accuracy, 40, objective_name="accuracy").propose(), tree.winner().expected
     assert review.worth().high <= 1 - best + 0.02
     assert all(q <= 1 for plan in review.rehearse(2, 20).plans for q in (*plan.mean, *plan.quantiles[-1]))
 
@@ -122,7 +122,7 @@ def test_runs_again_count(tree):
     def noisy(params, trial):
         return bowl(params, trial) + np.random.default_rng(trial.seed + 1).normal(0, 0.15)
 
-    root = ran(tree, noisy, 60, name="noisy")
+    root = ran(tree, noisy, 60, objective_name="noisy")
     before = root.propose().worth()
     tree.confirm(budget=40, progress=False)
     review = root.propose()
@@ -133,9 +133,11 @@ def test_runs_again_count(tree):
 
 @pytest.mark.slow
 def test_a_minimum_is_worth_what_the_maximum_is(tree):
-    up = ran(tree, bowl, 24, name="up").propose().worth()
+    up = ran(tree, bowl, 24, objective_name="up").propose().worth()
     with refine.Tree("down", store="sqlite://") as other:
-        down = ran(other, lambda p, trial: -bowl(p, trial), 24, name="up", direction="minimize").propose()
+        down = ran(
+            other, lambda p, trial: -bowl(p, trial), 24, objective_name="up", direction="minimize"
+        ).propose()
         plan, worth = down.rehearse(2, 20).plans[0], down.worth()
     assert (worth.probability, worth.gain) == pytest.approx((up.probability, up.gain))
     # The worst first: in the metric's own sign these fall.

@@ -112,7 +112,10 @@ def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
     found.run(workers=2, check_noise=False, progress=False)
     assert found.trials.drop(columns="seconds").equals(before)
     tries = []
-    again = {"name": found.node.objective, "objective": lambda p: tries.append(p["kind"]) or float(p["x"])}
+    again = {
+        "objective_name": found.node.objective,
+        "objective": lambda p: tries.append(p["kind"]) or float(p["x"]),
+    }
     found.run(progress=False, check_noise=False, rerun=["timeout", "crashed"], **again)
     assert sorted(tries) == sorted(k for k, fault in FAULTS.items() if fault[0] in ("timeout", "crashed"))
     assert len(found.trials) == len(frame)

@@ -62,6 +62,6 @@ def test_a_number_that_a_function_called_error_returns_is_asked_about():
         with pytest.raises(AnalysisError, match="objective 'rmse_error' reads like something to minimize"):
             tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
         assert len(tree) == 0
-        for said in ({"direction": "minimize"}, {"name": "score"}):
+        for said in ({"direction": "minimize"}, {"objective_name": "score"}):
             found = tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, **said)
             assert found.direction == said.get("direction", "maximize")

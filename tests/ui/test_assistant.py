@@ -156,7 +156,7 @@ def test_all_that_it_reads_is_marked_as_data(study):
 
 @pytest.mark.slow
 def test_it_sees_the_optimizer_and_chooses_a_share_of_the_trials(store, study):
-    given = {"objective": objectives.bowl, "name": "objectives.bowl"}
+    given = {"objective": objectives.bowl, "objective_name": "objectives.bowl"}
     assistant = Assistant(lambda: refine.Tree("study", store=store), budget=20, objective_of=lambda _: given)
     first, one = study[1][0], {"dropout": 0.0, "optimizer": "Adam", "junk": 1}
     mine = [{"lr": lr, **one} for lr in (1.0, 1.5, 2.0, 3.0, 5.0)]
@@ -234,7 +234,7 @@ def test_the_budget_counts_what_runs(tmp_path, objective, options):
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
         space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": "Adam"}
         round_ = tree.add_round(space, counted, n=20, objective_name="f", **options).id
-    given = {"objective": counted, "name": "f"}
+    given = {"objective": counted, "objective_name": "f"}
     assistant = Assistant(
         lambda: refine.Tree("study", store=tmp_path / "refine.db"), budget=7, objective_of=lambda _: given
     )
@@ -254,7 +254,7 @@ def test_calls_at_once_share_the_budget_and_a_cancelled_one_has_run(store, study
         called.append(time.sleep(0.1))
         return objectives.bowl(params)
 
-    given = {"objective": bowl, "name": "objectives.bowl"}
+    given = {"objective": bowl, "objective_name": "objectives.bowl"}
     assistant = Assistant(lambda: refine.Tree("study", store=store), budget=6, objective_of=lambda _: given)
 
     async def steps(call):
@@ -281,7 +281,7 @@ def test_runs_under_new_seeds_that_fail_count_against_the_budget(store):
 
     with refine.Tree("study", store=store) as tree:
         worst = tree.rounds[0].trials.sort_values("value").iloc[0][list(SPACE)].to_dict()
-    given = {"objective": broken, "name": "objectives.bowl"}
+    given = {"objective": broken, "objective_name": "objectives.bowl"}
     assistant = Assistant(lambda: refine.Tree("study", store=store), budget=2, objective_of=lambda _: given)
     with pytest.raises(RefineError), pytest.warns(RefineWarning, match="another version of the objective"):
         assistant.judge("best", worst, seeds=2)

@@ -26,7 +26,7 @@ def reproduce(round_: Round) -> str:
     lines += [f"import {module}" for module in imports]
     name = round_.path[0].objective
     lines.append(objective_line(name, with_data=round_.path[0].data is not None))
-    called = "" if name.startswith(UNNAMED) else f", objective=objective, name={name!r}"
+    called = "" if name.startswith(UNNAMED) else f", objective=objective, objective_name={name!r}"
     kind, _, function = round_.path[0].metric.partition(":")
     metric = repr(round_.path[0].metric)
     if kind == FUNCTION:
@@ -52,13 +52,13 @@ def reproduce(round_: Round) -> str:
             ]
             continue
         if i == 0:
-            extra = (
-                f", name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
-            )
+            extra = f", objective_name={name!r}, metric={metric}, direction={node.direction!r}, {size}, seed={node.seed}"
             extra += ", allow_degenerate=True" if node.allow_degenerate else ""
             extra += f", subject_to={list(node.subject_to)!r}" if node.subject_to else ""
             if node.goals:
-                extra = f", name={name!r}, metric={_goals_code(node, metric)}, {size}, seed={node.seed}"
+                extra = (
+                    f", objective_name={name!r}, metric={_goals_code(node, metric)}, {size}, seed={node.seed}"
+                )
             lines.append(
                 f"round = tree.add_round(space, objective{extra}, design={_design(node)}{_pruner(node)}{given}"
                 f"{_belief(node, first=True)})"

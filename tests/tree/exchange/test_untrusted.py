@@ -137,7 +137,7 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path):
         tree.tag(root, "tag" + EVIL)
         review = root.propose()
         child = review.edit(k=(0, 60)).accept("n" + EVIL, n=4, author="au" + EVIL)
-        options = {"name": "o" + EVIL.replace("/", " of "), "note": "n" + EVIL}
+        options = {"objective_name": "o" + EVIL.replace("/", " of "), "note": "n" + EVIL}
         other = tree.add_round({"p" + EVIL: ["a" + EVIL, "b"]}, fails, n=2, **options)
         with pytest.raises(refine.errors.RoundStoppedError) as caught:
             other.run(progress=False)

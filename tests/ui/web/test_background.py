@@ -104,7 +104,7 @@ def test_a_round_ends_in_order_with_the_server(made, background):
     assert not job["running"]
     assert "stopped by SIGTERM; every finished trial is stored" in job["log"]
     assert 0 < len(found.trials) < 40
-    again = {"objective": lambda p: p["x"], "name": "objectives_here.score"}
+    again = {"objective": lambda p: p["x"], "objective_name": "objectives_here.score"}
     with pytest.warns(RefineWarning, match="another version of the objective's code"):
         found.run(progress=False, trials=1, **again)  # no lease is left
 
