@@ -17,6 +17,14 @@ from refine.keras._eligible import unfit
 from refine.keras._keras_step import KerasStep, Logs, build
 from refine.keras._notices import Unsupported, first_line
 from refine.keras._pruning import is_stopped, watched
+from refine.keras._trainable import (
+    Setup,
+    as_first_trained,
+    check_not_recompiled,
+    check_optimizer,
+    remember_trainable,
+    setup_of,
+)
 from refine.keras._traces import ShortStep
 
 # A graph call can't be interrupted, so Ctrl-C waits for about this many seconds.
@@ -53,7 +61,11 @@ def train_epochs(
         val_batch = int(arguments["validation_batch_size"] or batch)
         watching = bool(arguments["callbacks"] or arguments["verbose"])
         plan = Plan(train, validation, seed, batch, val_batch, steps, watching)
-        step, slower, uncompiled = _step(model, plan, arguments, compiled=compiled)
+        check_optimizer(model)
+        with as_first_trained(model):
+            step, slower, uncompiled = _step(model, plan, arguments, compiled=compiled)
+    except Unsupported:
+        raise
     except Exception as error:
         raise Unsupported(f"it could not be traced ({first_line(error)})") from error
     if slower:
@@ -97,9 +109,13 @@ def _between(arguments: dict[str, Any], plan: Plan) -> str | None:
 
 
 def _run(step: ShortStep | KerasStep, arguments: dict[str, Any]) -> Any:
-    """Trains, by several epochs a call where nothing watches the epochs in between."""
-    model, plan = step.model, step.plan
-    callbacks, verbose, epochs = arguments["callbacks"], arguments["verbose"], int(arguments["epochs"])
+    """Trains, with several epochs per call if no callback watches the epochs in between."""
+    model = step.model
+    plan = step.plan
+    setup = setup_of(model)
+    callbacks = arguments["callbacks"]
+    verbose = arguments["verbose"]
+    epochs = int(arguments["epochs"])
     if not isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks = keras.callbacks.CallbackList(
             list(callbacks) if callbacks else None,
@@ -114,9 +130,10 @@ def _run(step: ShortStep | KerasStep, arguments: dict[str, Any]) -> Any:
     callbacks.on_train_begin()
     span = range(int(getattr(model, "_initial_epoch", None) or arguments["initial_epoch"]), epochs)
     if isinstance(step, ShortStep) and not plan.watched:
+        remember_trainable(model)
         logs = _many_a_call(step, callbacks, span)
     else:
-        logs = _one_a_call(step, callbacks, span, arguments["validation_freq"])
+        logs = _one_a_call(step, callbacks, span, arguments["validation_freq"], setup)
     if isinstance(model.optimizer, keras.optimizers.Optimizer) and epochs > 0:
         model.optimizer.finalize_variable_values(model.trainable_weights)
     callbacks.on_train_end(logs=logs)
@@ -145,23 +162,37 @@ def _many_a_call(step: ShortStep, callbacks: Any, span: range) -> Logs | None:
 
 
 def _one_a_call(
-    step: ShortStep | KerasStep, callbacks: Any, span: range, frequency: int | Sequence[int]
+    step: ShortStep | KerasStep, callbacks: Any, span: range, frequency: int | Sequence[int], setup: Setup
 ) -> Logs | None:
-    """An epoch, its validation, and callbacks in between, as Keras orders them."""
-    model, plan = step.model, step.plan
+    """Epochs one by one, each with its validation, and the callbacks in Keras' order.
+
+    ``setup`` is the model's when ``step`` was traced. Keras traces later, after the callbacks' ``on_train_begin`` and
+    first ``on_epoch_begin``, so if one of these changes the setup, the step is traced again.
+    """
+    model = step.model
+    plan = step.plan
     watchers = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.TerminateOnNaN)]
     logs: Logs | None = None
     for epoch in span:
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
+        check_not_recompiled(model, setup)
+        if epoch == span.start:
+            changed = setup_of(model) != setup
+            remember_trainable(model)
+            if changed:
+                with as_first_trained(model):
+                    step = KerasStep(model, plan)
         if model.stop_training:
-            step = KerasStep(model, _first_batch(plan))
+            with as_first_trained(model):
+                step = KerasStep(model, _first_batch(plan))
         logs = step.train_epoch(epoch)
         for watcher in watchers:
             # It looks at the loss after a batch; here that is after the last one.
             watcher.on_batch_end(-(-plan.train.size // plan.batch) - 1, logs)
         if plan.validation is not None and model._should_eval(epoch, frequency):
             callbacks.on_test_begin()
+            check_not_recompiled(model, setup)
             tested = step.validate()
             callbacks.on_test_end(tested)
             logs |= {f"val_{name}": value for name, value in tested.items()}
