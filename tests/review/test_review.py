@@ -40,9 +40,8 @@ def test_accept_creates_the_round_that_the_printed_call_creates(root, tree, edit
     typed = eval(str(call), {"review": review})
     accepted = review.accept()
     assert (accepted.id, accepted.n, len(tree)) == (typed.id, typed.n, 2)
-    assert (typed.node.exploit, typed.node.audit, typed.n) == astuple(review.advised_round)[1:] + (
-        call.options["n"],
-    )
+    advised = review.advised_round
+    assert (typed.node.exploit, typed.node.audit, typed.n) == (advised.exploit, advised.audit, advised.n)
 
 
 def test_worth_simulates_the_round_that_accept_creates(root):
