@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.abc
 import importlib.machinery
@@ -9,9 +10,11 @@ import importlib.util
 import inspect
 import math
 import operator
+import os
 import random
 import sys
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import ModuleType
@@ -25,6 +28,7 @@ from refine.errors import ObjectiveError, UnknownNameError, did_you_mean
 from refine.run.identity import objective_name
 from refine.run.outcome import Outcome, Task, as_float, by_text, raised, returned
 from refine.run.protocols import Objective
+from refine.run.signals import may_come_from_keyboard
 from refine.space.encoding import decode, thaw
 from refine.trials.trial import Examples
 
@@ -245,7 +249,12 @@ def running_trial() -> RunningTrial | None:
 
 
 def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
-    """Runs one trial in this process, seeded first; an exception of the objective is a ``failed`` outcome with its traceback."""
+    """Runs one trial in this process, seeded first.
+
+    An exception of the objective is a ``failed`` outcome with its traceback, even SystemExit, or a KeyboardInterrupt that
+    the objective raised itself. Raises KeyboardInterrupt: Ctrl-C was pressed.
+    """
+    process = os.getpid()
     running = RunningTrial(task.seed, task.limit)
     token = _running.set(running)
     started = time.perf_counter()
@@ -255,13 +264,33 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         seed_everything(task.seed)
         started = time.perf_counter()
         result = objective(configuration, running) if with_trial else objective(configuration)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  # whatever the objective raises is this trial's outcome
+    except BaseException as error:  # whatever the objective raises is this trial's outcome
+        pressed = isinstance(error, KeyboardInterrupt) and may_come_from_keyboard()
+        if pressed and os.getpid() == process:
+            raise
         result = error
     finally:
         _running.reset(token)
+    if os.getpid() != process:
+        _end_forked_child(result)
     return _outcome(task, running, read, result, time.perf_counter() - started)
+
+
+def _end_forked_child(result: Any) -> NoReturn:
+    """Ends a process that the objective forked, and that left the objective as its parent does.
+
+    It must not run the rest of the round. Its exit status is that of a Python program that ends in the same way.
+    """
+    status = 0
+    if isinstance(result, SystemExit) and (result.code is None or isinstance(result.code, int)):
+        status = result.code or 0
+    elif isinstance(result, BaseException):
+        status = 1
+        traceback.print_exception(result)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status & 0xFF)
 
 
 def _configuration(task: Task, read: set[str]) -> Configuration:

@@ -1,11 +1,13 @@
-"""Being asked to end: once lets what runs come to its end, twice, or past a time, stops at once.
+"""Graceful stopping: the first signal lets running trials finish, the next one, or a time limit, stops at once.
 
-Ctrl-C asks so, SIGTERM of Slurm, Kubernetes, ``docker stop`` and systemd, SIGHUP of a terminal that goes; then they kill a little later.
+Ctrl-C sends SIGINT. Slurm, Kubernetes, ``docker stop`` and systemd send SIGTERM and kill a little later. A closed
+terminal sends SIGHUP.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -17,87 +19,177 @@ from refine.errors import DesignError
 
 GRACE = 25.0  # seconds that trials may still run after SIGTERM or SIGHUP: Slurm and Kubernetes kill after 30
 
-_ASK = tuple(signal.Signals[n] for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
+_SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def check_grace(grace: Any) -> float:
-    """``grace`` if it is a number of seconds. Raises DesignError: it is none."""
-    if (
-        isinstance(grace, bool)
-        or not isinstance(grace, int | float)
-        or not 0 <= grace <= threading.TIMEOUT_MAX
-    ):
+    """``grace`` as a number of seconds. Raises DesignError: ``grace`` is not such a number."""
+    number = isinstance(grace, int | float) and not isinstance(grace, bool)
+    if not number or not 0 <= grace <= threading.TIMEOUT_MAX:
         raise DesignError(
-            f"grace must be a number of seconds >= 0 that trials may still run after SIGTERM, got {grace!r}; the default is {GRACE:g}"
+            f"grace must be a number of seconds >= 0 that trials may still run after SIGTERM, got {grace!r}; "
+            f"the default is {GRACE:g}"
         )
     return float(grace)
 
 
+class _GracefulStop:
+    """Handlers of the signals that ask a call to stop. Only one call at a time has its handlers installed.
+
+    Python runs every handler in the main thread. Signals that other code handles or ignores, as ``nohup`` ignores
+    SIGHUP, keep their handlers.
+    """
+
+    active: _GracefulStop | None = None
+
+    def __init__(self, what: str, grace: float) -> None:
+        self.what = what
+        self.grace = grace
+        self.signal_name = ""  # the first signal that came; empty before
+        self._replaced: dict[signal.Signals, Any] = {}  # signal -> the handler that was installed before
+        self._timer: threading.Timer | None = None
+
+    def install(self) -> None:
+        """Replaces the default handlers, if this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if handler in (signal.default_int_handler, signal.SIG_DFL):
+                self._replaced[number] = handler
+        if not self._replaced:
+            return
+        _reset_forked_children()
+        _GracefulStop.active = self
+        for number in self._replaced:
+            signal.signal(number, self._first_signal)
+
+    def uninstall(self) -> None:
+        """Installs the handlers of before, and ends the time limit."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Installs the handlers of before. A forked child does only this: the timer belongs to its parent."""
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
+        if _GracefulStop.active is self:
+            _GracefulStop.active = None
+
+    @property
+    def handles_ctrl_c(self) -> bool:
+        """Whether SIGINT only asks for a stop, so that no KeyboardInterrupt can come from the keyboard."""
+        return not self.signal_name and signal.getsignal(signal.SIGINT) == self._first_signal
+
+    def _first_signal(self, number: int, frame: object) -> None:  # noqa: ARG002  # the interface of handlers
+        self.signal_name = signal.Signals(number).name
+        for other in self._replaced:
+            signal.signal(other, signal.default_int_handler)  # raises KeyboardInterrupt
+        to_stop_now = "Ctrl-C again stops now"
+        if number != signal.SIGINT:
+            to_stop_now = f"{self.signal_name} again stops now, and so do {self.grace:g} seconds"
+            self._timer = threading.Timer(self.grace, _send_to_main_thread, [number])
+            self._timer.daemon = True
+            self._timer.start()
+        # The signal may interrupt a write of the progress bar to the same stream, or the terminal may be gone.
+        with contextlib.suppress(RuntimeError, OSError, ValueError):
+            print(f"\n{self.what}: finishing what runs; {to_stop_now}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _send_to_main_thread(number: int) -> None:
+    """Sends a signal to the main thread, which wakes it from a sleep."""
+    main = threading.main_thread()
+    if main.ident is not None:
+        signal.pthread_kill(main.ident, number)
+
+
 @contextlib.contextmanager
 def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool]]:
-    """Lets the first Ctrl-C, SIGTERM or SIGHUP be asked for instead of ending the process; the next one stops at once.
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop; the next one stops the block at once.
 
-    Yields whether to end: then hand out nothing new, and leave. What still runs ``grace`` seconds after SIGTERM or SIGHUP is stopped
-    as by a second one. Nothing changes outside of the main thread, nor for a signal that somebody else handles or ignores, as
-    ``nohup`` does. ``what`` is running, for the message. Raises KeyboardInterrupt: it was asked for, and the block has ended.
+    Outside of the main thread signals keep their handlers, and so do signals that other code handles or ignores. A
+    forked child of this process has the handlers that were installed before.
+
+    Args:
+        what: The running call, for messages.
+        grace: Seconds after SIGTERM or SIGHUP until the block is stopped, as by a second signal.
+
+    Yields:
+        A function that tells whether a stop was requested. The block should then start nothing new, and leave.
+
+    Raises:
+        KeyboardInterrupt: A stop was requested, and the block has ended.
     """
-    main = threading.main_thread()
-    before = {number: signal.getsignal(number) for number in _ASK}
-    # What Python and the system do by themselves, which is to end.
-    alone = {number: h for number, h in before.items() if h in (signal.default_int_handler, signal.SIG_DFL)}
-    mine = alone if threading.current_thread() is main else {}
-    asked = ""
-    timer: threading.Timer | None = None
-
-    def stop_now(number: int) -> None:
-        # Only the main thread handles signals; one of its own wakes it from a sleep, too.
-        if main.ident is not None:
-            signal.pthread_kill(main.ident, number)
-
-    def first(number: int, frame: object) -> None:  # noqa: ARG001  # the interface of handlers
-        nonlocal asked, timer
-        asked = signal.Signals(number).name
-        for other in mine:
-            signal.signal(other, signal.default_int_handler)  # raises KeyboardInterrupt
-        again = "Ctrl-C again stops now"
-        if number != signal.SIGINT:
-            again = f"{asked} again stops now, and so do {grace:g} seconds"
-            timer = threading.Timer(grace, stop_now, [number])
-            timer.daemon = True
-            timer.start()
-        # The stream may be in the middle of a write of the progress bar's, or its terminal gone.
-        with contextlib.suppress(RuntimeError, OSError, ValueError):
-            print(f"\n{what}: finishing what runs; {again}", file=sys.stderr, flush=True)  # noqa: T201
-
-    for number in mine:
-        signal.signal(number, first)
+    request = _GracefulStop(what, grace)
+    request.install()
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(request.signal_name)
     except KeyboardInterrupt:
-        if asked:
+        if request.signal_name:
             raise _stopped(what, "at once") from None
         raise
     finally:
-        if timer is not None:
-            timer.cancel()
-        for number, handler in mine.items():
-            signal.signal(number, handler)
-    if asked:
-        raise _stopped(what, "" if asked == "SIGINT" else f"by {asked}")
+        request.uninstall()
+    if request.signal_name:
+        raise _stopped(what, "" if request.signal_name == "SIGINT" else f"by {request.signal_name}")
+
+
+def may_come_from_keyboard() -> bool:
+    """Whether a KeyboardInterrupt that is raised now may be a Ctrl-C; otherwise the running code itself raised it."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    return _GracefulStop.active is None or not _GracefulStop.active.handles_ctrl_c
+
+
+# A child forked by an objective must neither stop gracefully nor speak for the round. Its handlers are put back in the
+# child, with signals blocked from before the fork on: else one that comes at once would meet the inherited handlers.
+
+_mask_before_fork = threading.local()
+_registered = False
+
+
+def _reset_forked_children() -> None:
+    """Makes forked children of this process reset their signal handlers, from now on."""
+    global _registered  # hooks of forks cannot be removed, so that one set serves the whole process
+    if _registered or not hasattr(os, "register_at_fork"):
+        return
+    _registered = True
+    os.register_at_fork(
+        before=_block_signals, after_in_parent=_restore_mask, after_in_child=_reset_forked_child
+    )
+
+
+def _block_signals() -> None:
+    if _GracefulStop.active is not None:
+        _mask_before_fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def _restore_mask() -> None:
+    mask = _mask_before_fork.__dict__.pop("mask", None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _reset_forked_child() -> None:
+    if _GracefulStop.active is not None:
+        _GracefulStop.active.put_back()
+    _restore_mask()
 
 
 def _stopped(what: str, how: str) -> KeyboardInterrupt:
-    """What an interrupted call raises; no class of its own, by which Python would not end as others do at Ctrl-C."""
-    said = f"{what}: stopped{f' {how}' if how else ''}; every finished trial is stored, and the same call or script goes on from there"
-    stop = KeyboardInterrupt(said)
-    stop._render_traceback_ = lambda: [said]  # type: ignore[attr-defined]  # IPython asks for this one
+    """The exception of an interrupted call: KeyboardInterrupt itself, by which Python ends as others do at Ctrl-C."""
+    how = f" {how}" if how else ""
+    message = f"{what}: stopped{how}; every finished trial is stored, and the same call or script goes on from there"
+    stop = KeyboardInterrupt(message)
+    stop._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]  # the name that IPython looks for
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _in_one_line
     return stop
 
 
 def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Shows what nobody caught, as Python does, and a stopped call by its own line, without the way there."""
+    """Prints an uncaught exception as Python does, except a stopped call: its message alone, without traceback."""
     if hasattr(error, "_render_traceback_"):
         print(error, file=sys.stderr)  # noqa: T201
     else:

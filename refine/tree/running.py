@@ -107,7 +107,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         RoundStoppedError: The first trials all failed in the same way, or an executor or all workers broke.
         RoundBusyError: Another process is running this round.
         StoreError: The disk is full, or the store locked; what had finished is stored.
-        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on.
+        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on. An objective that raises
+            KeyboardInterrupt itself fails its trial alone.
 
     Examples:
         >>> root.run(n=40, workers=1, progress=False).trials["state"].value_counts().to_dict()
