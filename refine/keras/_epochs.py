@@ -17,6 +17,7 @@ from refine.keras._eligible import unfit
 from refine.keras._keras_step import KerasStep, Logs, build
 from refine.keras._notices import Unsupported, first_line
 from refine.keras._pruning import is_stopped, watched
+from refine.keras._traces import ShortStep
 from refine.keras._trainable import (
     Setup,
     as_first_trained,
@@ -25,7 +26,6 @@ from refine.keras._trainable import (
     remember_trainable,
     setup_of,
 )
-from refine.keras._traces import ShortStep
 
 # A graph call can't be interrupted, so Ctrl-C waits for about this many seconds.
 _SECONDS_PER_CALL = 0.5
