@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.space.categorical import Categorical
-from refine.space.encoding import Reference, freeze, label, round_significant, value_key
-from refine.space.parameters import Float, Integer, Parameter, Range, check_count, number_of
+from refine.space.encoding import LABEL_DIGITS, Reference, freeze, label, round_significant, value_key
+from refine.space.parameters import Float, Integer, Parameter, Range, check_count, is_finite, number_of
 from refine.space.parsing import check_no_list, level_count, parse
 from refine.space.rounding import cut
 from refine.space.space import Space
@@ -41,19 +42,71 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
 
 
 def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Parameter:
-    """One edited parameter, or SpaceError.
+    """One edited parameter.
 
-    ``(low, high)`` keeps the old kind and scale, the old levels that lie between, so that earlier trials stay on the grid, and
-    their spacing beyond, and of an ordered choice what lies between two of its values; ``(low, high, levels)`` sets the number of
-    levels; bounds beyond the old ones widen. Trials were run on ``old``; the edit replaces ``now``, such as a proposed
-    parameter: the result has no fewer levels than that has between the same bounds.
+    - ``(low, high)`` keeps the kind, the scale, the old levels between the bounds (so that earlier trials stay on the
+      grid) and the old spacing beyond them. Bounds beyond the old ones widen the range. Of an ordered choice, the
+      bounds keep the values between them.
+    - ``(low, high, levels)`` sets the number of levels as well.
+    - A list gives choices, a single value fixes the parameter, and a parameter replaces it. A conditional range that
+      is given without ``levels`` keeps the old levels, like ``(low, high)``.
+    - A number that equals a level rounded to the digits in which levels are printed, is this level: 0.00215 or
+      0.00215443 for the level 0.00215443469. Numbers inside a given parameter are left as they are.
+
+    Args:
+        old: The parameter that trials were run on.
+        value: The edit.
+        now: The parameter that the edit replaces, such as a proposed one; by default ``old``. The result has at least
+            as many levels as ``now`` has between the same bounds.
+
+    Raises:
+        SpaceError: The edit breaks a rule of the notation.
     """
-    new = _edited(old, value, now)
-    # What an edit doesn't speak of stays: a parameter that has no condition of its own gets the one there was.
+    ranges = [parameter for parameter in (old, now) if isinstance(parameter, Range)]
+    new = _edited(old, _as_levels(value, ranges), now)
+    # A parameter without a condition of its own keeps the old condition.
     return new.under(old.when) if old.when is not None and new.when is None else new
 
 
+def _as_levels(value: Any, ranges: Sequence[Range]) -> Any:
+    """``value`` with every number replaced by the level that is printed as this number, if there is one."""
+    if not ranges or isinstance(value, Parameter):
+        return value
+    if isinstance(value, tuple) and len(value) == 3:  # (low, high, number of levels)
+        return (*(_printed_level(part, ranges) for part in value[:2]), value[2])
+    if isinstance(value, tuple | list):
+        return type(value)(_printed_level(part, ranges) for part in value)
+    return _printed_level(value, ranges)
+
+
+def _printed_level(value: Any, ranges: Sequence[Range]) -> Any:
+    if not is_finite(value):
+        return value
+    levels = []
+    for parameter in ranges:
+        if value in parameter.grid:
+            return value
+        digits = range(_printed_digits(parameter), LABEL_DIGITS + 1)
+        levels += [v for v in parameter.grid if any(float(f"{v:.{d}g}") == value for d in digits)]
+    return min(levels, key=lambda level: abs(level - value), default=value)
+
+
+def _keeps_old_levels(old: Parameter, value: Any) -> bool:
+    """Whether an edit gives a conditional range without levels, of the kind and scale of ``old``."""
+    if not (isinstance(old, Range) and isinstance(value, Range)) or type(old) is not type(value):
+        return False
+    if old.when is None and value.when is None:
+        return False
+    same_scale = (old.log, old.step, old.base) == (value.log, value.step, value.base)
+    return same_scale and value.default_levels
+
+
 def _edited(old: Parameter, value: Any, now: Parameter | None) -> Parameter:
+    if _keeps_old_levels(old, value):
+        within = old.within if value.within is None else value.within
+        return _edited(
+            replace(old, levels=old.grid, within=within, when=value.when), (value.low, value.high), now
+        )
     bounds = (
         isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
     )
@@ -212,9 +265,13 @@ def level_text(parameter: Parameter, value: Any) -> str:
     """A value of a range in the fewest digits, from three on, that tell its levels apart: ``0.316``; a choice's label."""
     if not isinstance(parameter, Range):
         return label(value)
+    return number(float(value), _printed_digits(parameter))
+
+
+def _printed_digits(parameter: Range) -> int:
     levels = np.unique(np.asarray(parameter.grid, dtype=float))
-    digits = next((d for d in (3, 4, 5) if len({number(v, d) for v in levels}) == len(levels)), 6)
-    return number(float(value), digits)
+    enough = (d for d in range(3, LABEL_DIGITS) if len({number(v, d) for v in levels}) == len(levels))
+    return next(enough, LABEL_DIGITS)
 
 
 def bounds_text(parameter: Parameter) -> str:

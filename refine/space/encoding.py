@@ -21,6 +21,9 @@ from refine.utils.objects import is_import_path
 
 SIGNIFICANT_DIGITS = 12
 
+LABEL_DIGITS = 6
+"""Significant digits of a number in a label; no level is printed in more."""
+
 DEEPEST = 8  # how deep tuples may be nested in a value
 
 
@@ -184,7 +187,7 @@ def label(value: Any) -> str:
     if isinstance(value, tuple):
         return "(" + ", ".join(label(v) for v in value) + ")"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.{LABEL_DIGITS}g}"
     return str(value)
 
 

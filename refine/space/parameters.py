@@ -129,8 +129,10 @@ class Range(Parameter):
     step: float | None = field(default=None, kw_only=True)
     base: float | None = field(default=None, kw_only=True)
     when: str | None = field(default=None, kw_only=True)
+    default_levels: bool = field(init=False, compare=False)  # whether it was made without ``levels=``
 
     def __post_init__(self) -> None:
+        self._set(default_levels=self.levels is None)
         _check_ends(self.low, self.high, self.log)
         grid = self._made()
         self._check_condition()

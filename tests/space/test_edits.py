@@ -61,6 +61,71 @@ def test_edits(old, value, new):
     assert found.grid == new.grid
 
 
+RATES = Float(1e-3, 1, 10, log=True)  # 0.001, 0.00215443469003, 0.00464158883361, ...
+CLOSE = Float(0.1, 0.1009, [0.1, 0.1001, 0.1004, 0.1009])
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "grid"),
+    [
+        (RATES, (0.00215443, 0.01), RATES.grid[1:4]),  # as labels print it
+        (RATES, (0.00215, 0.01), RATES.grid[1:4]),  # as tables print it
+        (RATES, (0.00215443, 0.1, 3), (RATES.grid[1], 0.0146779926762, 0.1)),
+        (RATES, [0.00464, 0.01], RATES.grid[2:4]),
+        (RATES, 0.00464159, RATES.grid[2:3]),
+        (CLOSE, (0.1, 0.1004), (0.1, 0.1001, 0.1004)),  # a level itself
+        (Integer(1, 10**7, [1, 1234567, 10**7]), (1, 1.23e6), (1, 1234567)),
+    ],
+)
+def test_a_typed_number_that_is_a_level_as_printed_is_this_level(old, value, grid):
+    assert edited(old, value).grid == grid
+
+
+@pytest.mark.parametrize("low", [0.002, 0.0021, 0.00216, 0.002155, 0.0021544346])
+def test_a_typed_number_that_is_no_level_as_printed_is_left_alone(low):
+    assert edited(RATES, (low, 0.01)).low == low
+
+
+def test_levels_that_are_printed_in_four_digits_are_not_taken_for_three():
+    assert edited(CLOSE, [0.1005]).grid == (0.1005,)
+    assert edited(Float(0.2, 0.3, [0.2, 0.2503, 0.2504, 0.3]), (0.25, 0.3)).low == 0.25
+
+
+def test_a_typed_bound_of_the_proposal_is_the_level_of_the_proposal():
+    proposed = narrowed(RATES, [3, 4])
+    inserted = proposed.grid[1]
+    assert inserted not in RATES.grid
+    assert edited(RATES, (float(f"{inserted:.3g}"), 0.1), proposed).low == inserted
+
+
+def test_a_parameter_given_in_an_edit_is_left_as_it_is():
+    assert edited(RATES, Float(0.00215443, 0.1, 3, log=True)).low == 0.00215443
+
+
+MOMENTUM = Float(0, 0.9, 7, when="optimizer == 'sgd'")
+
+
+@pytest.mark.parametrize(
+    ("value", "grid", "when"),
+    [
+        (Float(0.3, 0.9), (0.3, 0.45, 0.6, 0.75, 0.9), "optimizer == 'sgd'"),
+        (Float(0, 0.9, when="optimizer != 'adam'"), MOMENTUM.grid, "optimizer != 'adam'"),
+        (Float(0, 0.9, 2, when="optimizer != 'adam'"), (0, 0.9), "optimizer != 'adam'"),
+        (Float(0, 0.9, 10), Float(0, 0.9, 10).grid, "optimizer == 'sgd'"),  # the default number, but stated
+    ],
+)
+def test_a_conditional_range_without_levels_keeps_the_old_levels(value, grid, when):
+    new = edited(MOMENTUM, value)
+    assert new.grid == grid
+    assert new.when == when
+
+
+def test_a_condition_can_be_added_by_an_edit_without_the_levels():
+    new = edited(RATES, Float(1e-3, 1, log=True, when="optimizer == 'sgd'"))
+    assert new.grid == RATES.grid
+    assert new.when == "optimizer == 'sgd'"
+
+
 def test_edit_space_changes_what_is_named_and_nothing_else():
     old = Space(
         {"dropout": (0, 0.5, 6), "lr": LOG, "act": ["relu", "elu"]}, ["dropout < 0.4 or act == 'elu'"]
