@@ -19,7 +19,7 @@ def test_a_multirun_is_a_round(tmp_path, monkeypatch):
     )
     assert len([line for line in blocks["python"].splitlines() if line]) <= 10
     (tmp_path / "train.py").write_text(blocks["python"])
-    words = shlex.split(blocks["console"])[1:]
+    words = shlex.split(blocks["console"].replace("\\\n", ""))[1:]
     said = run_there("hydra", *words)
     assert said.count("Launching 1 jobs") == 19  # the best runs three times again
     assert re.search(r"^  \+opt +adam, sgd +-> +only adam ", said, flags=re.MULTILINE)
