@@ -1,4 +1,4 @@
-"""What an assistant may do with a tree: look, suggest, and run trials within a budget. Accepting stays with a person."""
+"""The calls of an assistant on a tree: it looks, suggests and runs trials within a budget; a person accepts."""
 
 from __future__ import annotations
 
@@ -14,25 +14,29 @@ from typing import TYPE_CHECKING, Any
 from refine.errors import ReviewError
 from refine.report.pages.checks import checks_page
 from refine.report.pages.proposal import claim_sentence
+from refine.space.edits import bounds_text
 from refine.space.parameters import Range
-from refine.utils.action import Action
+from refine.utils.action import Action, Symbol
 from refine.utils.display import Page, Shown, respelled, to_text
 from refine.utils.format import join, percent, plural, probability
 
 if TYPE_CHECKING:
     from refine.review.review import Review
+    from refine.space.space import Space
     from refine.tree.round import Round
     from refine.tree.tree import Tree
     from refine.trials.trial import FinishedTrial
 
-# A configuration, as JSON has it.
+# A configuration as JSON: values by name, or a text such as "winner".
 Named = str | dict[str, Any] | None
 
-# How the author of what an assistant suggests, or decides, begins.
+# Prefix of the author of an assistant's suggestions and decisions.
 AGENT = "agent:"
 
+# Bytes of a text without details; the marks around it take the rest of 4 kB.
+LIMIT = 3900
 
-# What a person would call -> the tool of an assistant that does it.
+# A call in Python -> the tool that makes it.
 _TOOLS = {
     "tree": "tree",
     "tree.winner": "winner",
@@ -47,58 +51,133 @@ _TOOLS = {
     "round.checks": "checks",
     "round.propose": "proposal",
     "round.branch": "create_round",
+    "review.at": "proposal",
     "review.options": "menu",
     "review.edit": "preview",
     "review.rehearse": "rehearse",
     "review.accept": "accept",
 }
-_ARGUMENTS = {"n": "trials", "budget": "seeds", "risk": "risk", "note": "note"}
+# A keyword in Python -> the argument of the tool.
+_ARGUMENTS = {
+    "n": "trials",
+    "budget": "seeds",
+    "risk": "risk",
+    "note": "note",
+    "exploit": "exploit",
+    "audit": "audit",
+}
 
 
 def in_tools(action: Action) -> str:
-    """An action as an assistant's tool and its arguments; empty where it has none."""
-    tool = _TOOLS.get(re.sub(r"^tree\['\w+'\]", "round", action.name), "")
-    known = {_ARGUMENTS[n]: v for n, v in action.options.items() if n in _ARGUMENTS}
-    words = [name if value is ... else f"{name} {value}" for name, value in known.items()]
-    return tool and f"tool {tool}{f' with {join(words)}' if words else ''}"
+    """An action as a tool with its arguments: ``tool run with trials 20``; empty if no tool makes the call."""
+    tool = _TOOLS.get(re.sub(r"^tree\['\\w+'\\]", "round", action.name), "")
+    if not tool:
+        return ""
+    words = ["a and b"] if action.name == "tree.judge" and len(action.arguments) > 1 else []
+    if action.name == "review.edit":
+        edits = next((a for a in action.arguments if isinstance(a, Mapping)), action.options)
+        words.append(f"edits {_edits_text(edits)}" if edits else "edits")
+    for name, value in action.options.items():
+        if name in _ARGUMENTS and action.name != "review.edit":
+            words.append(_ARGUMENTS[name] if value is ... else f"{_ARGUMENTS[name]} {value}")
+    return f"tool {tool} with {join(words)}" if words else f"tool {tool}"
+
+
+def _edits_text(edits: Mapping[str, Any]) -> str:
+    """Edits as JSON writes them; a value that JSON lacks stays as Python writes it."""
+    pairs = []
+    for name, value in edits.items():
+        if isinstance(value, tuple):
+            text = f"[{', '.join(map(str, value))}]"
+        else:
+            text = str(value) if isinstance(value, Symbol) or value is ... else json.dumps(value, default=str)
+        pairs.append(f"{json.dumps(str(name))}: {text}")
+    return f"{{{', '.join(pairs)}}}"
 
 
 class Answer(str):
-    """A text to read, and the same as plain data."""
+    """A text to read, with its data if details are asked for."""
 
     __slots__ = ("data",)
     data: dict[str, Any]
 
     @classmethod
     def of(
-        cls, found: Shown | str, details: bool = False, lead: str = "", page: Page | None = None, **data: Any
+        cls,
+        value: Shown | str,
+        details: bool = False,
+        *,
+        lead: str = "",
+        page: Page | None = None,
+        glance: bool = False,
+        **data: Any,
     ) -> Answer:
-        """Of a result: its page, or all of its details, with tools in place of Python's calls; or of a text."""
-        if isinstance(found, Shown):
-            page = page or found.page()
-            page = page.details if details else page
-            calls = tuple(filter(None, respelled(page.calls, in_tools)))
-            text = to_text(replace(page, blocks=respelled(page.blocks, in_tools), calls=calls, folds=()))
-            data = {**data, **found.to_dict()}
-            del data["page"]
-        else:
-            text = found
-        answer = cls(lead + text)
-        answer.data = data
+        """The answer that shows a result.
+
+        Args:
+            value: The result, or a text.
+            details: Whether to show every number and to add the result as data. Without details a text takes at most
+                :data:`LIMIT` bytes: the summary with the reasons if they fit, else the summary, cut at a line.
+            lead: Text before the page.
+            page: Page in place of the result's own.
+            glance: Whether the summary is enough without details.
+            data: More data.
+        """
+        if not isinstance(value, Shown):
+            answer = cls(lead + value)
+            answer.data = data
+            return answer
+        page = page or value.page()
+        if details:
+            answer = cls(lead + _page_text(page.details))
+            answer.data = {**data, **value.to_dict()}
+            del answer.data["page"]
+            return answer
+        with_reasons = replace(page, folds=tuple(fold for fold in page.folds if fold.why)).details
+        text = _page_text(page if glance else with_reasons)
+        if _size(lead + text) > LIMIT:
+            text = _page_text(page)
+        answer = cls(lead + _cut(text, LIMIT - _size(lead)))
+        answer.data = {}
         return answer
+
+
+def _page_text(page: Page) -> str:
+    """A page as text, with tools in place of Python's calls."""
+    calls = tuple(filter(None, respelled(page.calls, in_tools)))
+    return to_text(replace(page, blocks=respelled(page.blocks, in_tools), calls=calls, folds=()))
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _cut(text: str, room: int) -> str:
+    """The text, or as many of its first lines as fit into so many bytes, and how many were left out."""
+    if _size(text) <= room:
+        return text
+    lines = text.splitlines()
+    kept: list[str] = []
+    room -= 80  # for the last line
+    for line in lines:
+        room -= _size(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return "\n".join([*kept, f"... {len(lines) - len(kept)} more lines; call again with details=true"])
 
 
 @dataclass
 class Assistant:
-    """The calls of one assistant on one tree. Each returns a text to read, with its data.
+    """The calls of one assistant on one tree. Each returns a text, and data if ``details`` is true.
 
     Args:
-        open_tree: Opens the tree; it is opened anew for every call, so that people and assistants work on one store.
-        name: What the assistant is called; its author is ``agent:<name>``.
-        budget: How many trials it may run, all rounds together.
-        may_accept: Whether it may decide as a person does.
-        share: How much of the budget, and of a round, may be configurations that it chooses; the others are drawn by a design.
-        objective_of: Options of :meth:`refine.Round.run` that say what a round's trials run.
+        open_tree: Opens the tree. Every call opens it again: people and assistants work on one store.
+        name: The assistant's name; its author is ``agent:<name>``.
+        budget: Largest number of trials that it may run, over all rounds.
+        may_accept: Whether it may decide.
+        share: Largest share of the budget, and of a round, of configurations that it chooses; a design draws the rest.
+        objective_of: Options of :meth:`refine.Round.run` that name the objective of a round.
     """
 
     open_tree: Callable[[], Tree]
@@ -114,99 +193,113 @@ class Assistant:
 
     @property
     def author(self) -> str:
-        """Under which name it is recorded."""
+        """The author of its suggestions and decisions."""
         return f"{AGENT}{self.name}"
 
-    def _look(self, look: Callable[[Tree], Shown | str], details: bool = True) -> Answer:
+    def _shown(self, look: Callable[[Tree], Shown | str], details: bool, glance: bool = False) -> Answer:
         with self.open_tree() as tree:
-            return Answer.of(look(tree), details)
+            return Answer.of(look(tree), details, glance=glance)
 
-    def tree(self) -> Answer:
-        """The refinement tree: every round with its best observed value, how far it is, and what led to it."""
-        return self._look(lambda tree: tree, details=False)
+    def tree(self, details: bool = False) -> Answer:
+        """Show the tree of rounds: progress, best observed value and decisions of each round."""
+        return self._shown(lambda tree: tree, details, glance=True)
 
-    def round(self, round_id: str) -> Answer:
-        """One round: its space with every level, progress, best trial, decisions and suggestions."""
-        return self._look(lambda tree: tree[round_id], details=False)
+    def round(self, round_id: str = "last", details: bool = False) -> Answer:
+        """Show one round: space with all levels, progress, best trial, decisions and suggestions."""
+        return self._shown(lambda tree: tree[round_id], details, glance=True)
 
-    def analysis(self, round_id: str) -> Answer:
-        """What the round's trials teach about every parameter: effects with intervals, q-values, where the good trials lie."""
-        return self._look(lambda tree: tree[round_id].analyze())
+    def analysis(self, round_id: str = "last", details: bool = False) -> Answer:
+        """Show the evidence on every parameter: effects with intervals, q-values, and where the top trials lie."""
+        return self._shown(lambda tree: tree[round_id].analyze(), details)
 
-    def proposal(self, round_id: str, risk: float = 0.05) -> Answer:
-        """The narrowed space that is proposed at a risk, with the reason for every change and the claim."""
-        return self._look(lambda tree: tree[round_id].propose(risk, keep=False))
+    def proposal(self, round_id: str = "last", risk: float = 0.05, details: bool = False) -> Answer:
+        """Show the proposed space at a risk, with the reason for every change and the claim."""
+        return self._shown(lambda tree: tree[round_id].propose(risk, keep=False), details)
 
-    def menu(self, round_id: str) -> Answer:
-        """What more or less risk would buy: proposals by risk, beside each other."""
-        return self._look(lambda tree: tree[round_id].propose(keep=False).options(), details=False)
+    def menu(self, round_id: str = "last", details: bool = False) -> Answer:
+        """Compare the proposals of more and less risk."""
+        return self._shown(lambda tree: tree[round_id].propose(keep=False).options(), details, glance=True)
 
-    def checks(self, round_id: str) -> Answer:
-        """Questions to ask before deciding, each with a verdict, its number and what to do."""
+    def checks(self, round_id: str = "last", details: bool = False) -> Answer:
+        """Show the checks before a decision, each with a verdict, its number and a remedy."""
         with self.open_tree() as tree:
-            found = tree[round_id].propose(keep=False).checks()
-            page = checks_page(found, lambda action: in_tools(action) or "ask the person")
-            return Answer.of(found, True, page=page)
+            checks = tree[round_id].propose(keep=False).checks()
+            page = checks_page(checks, lambda action: in_tools(action) or "ask the person")
+            return Answer.of(checks, details, page=page)
 
-    def winner(self) -> Answer:
-        """The configuration to hand over by posterior mean, beside the baseline, with what to expect when it is trained again."""
-        none = "no trial has finished that may be called best"
-        return self._look(lambda tree: tree.winner() or none, details=False)
+    def winner(self, details: bool = False) -> Answer:
+        """Show the configuration with the best posterior mean, next to the baseline, and its expected value when retrained."""
+        none = "no finished trial may be called best yet"
+        return self._shown(lambda tree: tree.winner() or none, details, glance=True)
 
-    def calibration(self) -> Answer:
-        """How claims, edits and suggestions turned out, by author."""
-        return self._look(lambda tree: tree.calibration())
+    def calibration(self, details: bool = False) -> Answer:
+        """Show how earlier claims, edits and suggestions turned out, by author."""
+        return self._shown(lambda tree: tree.calibration(), details)
 
-    def rehearse(self, round_id: str, rounds: int = 4, trials: int | None = None) -> Answer:
-        """What a plan of rounds, of so many trials each, would bring: simulated, beside others of the same cost."""
-        return self._look(lambda tree: tree[round_id].propose(keep=False).rehearse(rounds, trials))
+    def rehearse(
+        self, round_id: str = "last", rounds: int = 4, trials: int | None = None, details: bool = False
+    ) -> Answer:
+        """Simulate a plan of several rounds of ``trials`` each, next to other plans of the same cost."""
+        return self._shown(lambda tree: tree[round_id].propose(keep=False).rehearse(rounds, trials), details)
 
-    def state(self, round_id: str) -> Answer:
-        """All that the optimizer knows at a round, as data.
+    def state(self, round_id: str = "last", details: bool = False) -> Answer:
+        """Return the state of the optimizer as JSON.
 
-        The likeliest winners with means, intervals and runs; the noise; of every parameter its effect and finding; the box now and
-        as proposed, with its claim; what of the budget is left, and how many trials may still be of your choice.
+        It holds the likeliest winners with expected values and intervals, the noise, the effect and verdict of every
+        parameter, the present and the proposed space with the claim, and what is left of the budget.
         """
         with self.open_tree() as tree:
             review, winner = tree[round_id].propose(keep=False), tree[round_id].recommend()
-            known, proposed = review.analysis.to_dict(), review.proposal.to_json()
-            parameters = [{n: e[n] for n in ("name", "effect", "q", "finding")} for e in known["parameters"]]
             candidates = [] if winner is None else winner.to_dict()["candidates"]
-            said = {"metric": known["metric"], "direction": known["direction"], "states": known["states"]}
-            said |= {"noise": known["noise"], "parameters": parameters, "candidates": candidates}
-            said |= {"box": proposed["old"], "proposed": proposed["space"], "claim": proposed["claim"]}
-            said |= {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
-            return Answer.of(json.dumps(said), **said)
+            left = {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
+            if not details:
+                return Answer.of(_short_state(review, candidates, left))
+            evidence, proposed = review.analysis.to_dict(), review.proposal.to_json()
+            state = {name: evidence[name] for name in ("metric", "direction", "states", "noise")}
+            state["parameters"] = [
+                {name: e[name] for name in ("name", "effect", "q", "finding")} for e in evidence["parameters"]
+            ]
+            state["candidates"] = candidates
+            state |= {"box": proposed["old"], "proposed": proposed["space"], "claim": proposed["claim"]}
+            state |= left
+            return Answer.of(json.dumps(state), **state)
 
-    def preview(self, round_id: str, edits: dict[str, Any], n: int | None = None) -> Answer:
-        """What a decision would mean: best trials kept, volume, the claim for these bounds, the size of the next round.
+    def preview(
+        self,
+        round_id: str = "last",
+        edits: dict[str, Any] | None = None,
+        trials: int | None = None,
+        details: bool = False,
+    ) -> Answer:
+        """Show the consequences of accepting with edits: top trials kept, volume, claim, size of the next round.
 
-        ``edits`` are parameters by name: ``[low, high]`` for a range, a list of the choices that stay for a choice, one value to fix it.
+        ``edits`` are values by parameter: ``[low, high]`` for a range, a list of choices to keep, or one value to fix it.
         """
-        return self._look(lambda tree: _edited(tree[round_id], edits).preview(n=n))
+        return self._shown(lambda tree: _edited(tree[round_id], edits or {}).preview(n=trials), details)
 
-    def judge(self, a: Named = None, b: Named = None, seeds: int = 0) -> Answer:
-        """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with its evidence and what would decide.
+    def judge(self, a: Named = None, b: Named = None, seeds: int = 0, details: bool = False) -> Answer:
+        """Compare two configurations: KEEP, CONFIRM or DISCARD, with the evidence and what would decide.
 
-        ``a`` and ``b`` are values by name, or text: the id of a round (its best expected), ``winner``, ``best`` or
-        ``baseline``. Left out they are the winner, and the baseline or the best of earlier rounds. ``seeds`` runs both under
-        new seeds until it is decided, at most so many runs, which count against the budget.
+        ``a`` and ``b`` are values by name, or a text: the id of a round (its best by posterior mean), ``winner``, ``best`` or
+        ``baseline``. By default the winner is compared with the baseline, or else with the best of earlier rounds.
+        ``seeds`` repeats both under new seeds until one wins: at most so many runs, which count against the budget.
         """
         if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 0:
-            raise ReviewError(f"seeds must be a whole number >= 0, got {seeds!r}")
+            raise ReviewError(f"seeds must be a whole number >= 0, got {seeds!r}; write seeds=20")
         with self.open_tree() as tree:
             if not seeds:
-                return Answer.of(tree.judge(a, b), details=True)
+                return Answer.of(tree.judge(a, b), details)
             with self._running(seeds, "run"):
-                judged = tree.judge(a, b)
-                known = len(judged.a.fresh) + len(judged.b.fresh)
-                judged = tree.judge(a, b, budget=known + seeds, **self._options(tree[judged.a.round]))
-                return Answer.of(judged, True, f"{self._spent('run', ' under new seeds')}\n\n")
+                judgement = tree.judge(a, b)
+                known = len(judgement.a.fresh) + len(judgement.b.fresh)
+                options = self._options(tree[judgement.a.round])
+                judgement = tree.judge(a, b, budget=known + seeds, **options)
+                return Answer.of(judgement, details, lead=f"{self._spent('run', ' under new seeds')}\n\n")
 
     def suggest(self, round_id: str, edits: dict[str, Any], reason: str) -> Answer:
-        """Stores a suggestion for the person who decides: bounds with a reason, beside what is proposed. It changes no round.
+        """Store a suggestion for the person who decides: bounds with a reason, next to the proposal. No round changes.
 
-        ``edits`` as in ``preview``; parameters that are left out stay as proposed.
+        ``edits`` as in ``preview``; a parameter without an edit stays as proposed.
         """
         with self.open_tree() as tree:
             review = _edited(tree[round_id], edits)
@@ -214,7 +307,7 @@ class Assistant:
             decision = review.suggest(reason, author=self.author)
             if decision.digest in known:
                 return Answer.of(
-                    f"{self.author} suggested just that before, on round {tree[round_id].id}; its first reason stays."
+                    f"{self.author} made this suggestion on round {tree[round_id].id} before; its first reason is kept."
                 )
             own = "-" if decision.probability is None else probability(decision.probability)
             return Answer.of(
@@ -235,43 +328,47 @@ class Assistant:
         configurations: list[dict[str, Any]] | None = None,
         design: str | None = None,
         note: str = "",
+        details: bool = False,
     ) -> Answer:
-        """Makes a child of a round, on the same space; ``run`` runs it.
+        """Create a child of a round on the same space; ``run`` runs it.
 
-        ``configurations`` are yours, values by name, and run first; the design draws the others: ``sobol``, or by results ``tpe``,
-        ``gp`` or ``cmaes``. Yours are at most a share of the round's trials, and of all that you may run.
+        ``configurations`` are yours, values by name, and run first. The design draws the others: ``sobol``, or by
+        results ``tpe``, ``gp`` or ``cmaes``. Yours are at most a share of the round, and of the budget.
         """
-        mine = configurations or []
+        own = configurations or []
         with self._one_run, self.open_tree() as tree:
-            may = min(int(self.share * trials + 1e-9), self._choices_left) if self.budget else -1
-            if len(mine) > may:
+            allowed = min(int(self.share * trials + 1e-9), self._choices_left) if self.budget else -1
+            if len(own) > allowed:
                 raise ReviewError(
-                    f"of {plural(trials, 'trial')} at most {max(may, 0)} may be of your choice, {percent(self.share)} of a round and of the budget of "
-                    f"{self.budget}, got {len(mine)}; leave the others to the design, or ask the person: refine mcp STORE --budget N --share S"
+                    f"of {plural(trials, 'trial')} at most {max(allowed, 0)} may be of your choice "
+                    f"({percent(self.share)} of a round, and of the budget of {self.budget}), got {len(own)}; leave the "
+                    "others to the design, or ask the person: refine mcp STORE --budget N --share S"
                 )
-            at, who = tree[round_id], self.author
-            child = at.branch(at.space, given=mine, n=trials, design=design, note=note, author=who)
-            self.chosen += len(mine)
-            return Answer.of(child)
+            parent = tree[round_id]
+            child = parent.branch(
+                parent.space, given=own, n=trials, design=design, note=note, author=self.author
+            )
+            self.chosen += len(own)
+            return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
 
-    def run(self, round_id: str, trials: int) -> Answer:
-        """Runs more of a round's planned trials, as many as the budget still allows."""
+    def run(self, round_id: str, trials: int, details: bool = False) -> Answer:
+        """Run the next trials of a round's plan, within the budget."""
         if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-            raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}")
+            raise ReviewError(f"trials must be a whole number >= 1, got {trials!r}; write trials=20")
         with self.open_tree() as tree, self._running(trials, "trial"):
             round_ = tree[round_id]
             round_.run(trials=trials, **self._options(round_))
-            return Answer.of(round_, True, f"{self._spent('trial')}\n\n")
+            return Answer.of(round_, details, lead=f"{self._spent('trial')}\n\n")
 
     @contextlib.contextmanager
     def _running(self, count: int, what: str) -> Iterator[None]:
-        """While trials run, one call at a time: several clients share a budget. The protocol owns the output."""
+        """Reserves the budget for one call at a time; what trials print goes to stderr, as the protocol owns stdout."""
         with self._one_run:
             left = self.budget - self.ran
             if count > left:
                 raise ReviewError(
-                    f"{plural(count, what)} {'is' if count == 1 else 'are'} more than the {left} left of a budget of {self.budget}; ask for fewer, or ask "
-                    "the person for a larger one: refine mcp STORE --budget N"
+                    f"{plural(count, what)} {'is' if count == 1 else 'are'} more than the {left} left of a budget of "
+                    f"{self.budget}; ask for fewer, or ask the person for a larger one: refine mcp STORE --budget N"
                 )
             self._before = self.ran
             with contextlib.redirect_stdout(sys.stderr):
@@ -281,32 +378,85 @@ class Assistant:
         return {"progress": False, "on_trial": self._count, **self.objective_of(round_)}
 
     def _count(self, _: FinishedTrial) -> None:
-        """Whatever is stored counts at once, however it ended: a run that is refused half-way has run."""
+        """Counts every stored trial at once, failed ones too: a call that is refused half-way has used its budget."""
         self.ran += 1
 
     def _spent(self, what: str, how: str = "") -> str:
         ended = plural(self.ran - self._before, what)
         return f"{ended}{how or ' ran'}; {self.budget - self.ran} left of the budget."
 
-    def accept(self, round_id: str, edits: dict[str, Any], note: str, n: int | None = None) -> Answer:
-        """Decides: accepts the proposal with edits and creates the next round. Refused unless the person allowed it."""
+    def accept(
+        self,
+        round_id: str,
+        edits: dict[str, Any] | None = None,
+        note: str = "",
+        trials: int | None = None,
+        exploit: float | None = None,
+        audit: float | None = None,
+        details: bool = False,
+    ) -> Answer:
+        """Accept the proposal with edits and create the next round. Refused unless the person allowed it.
+
+        ``trials``, ``exploit`` and ``audit`` default to the advised size and shares.
+        """
         if not self.may_accept:
             raise ReviewError(
-                "accepting stays with a person: suggest it with a reason instead. Whoever started this server may allow it with "
-                "--may-accept"
+                "accepting stays with a person; suggest it with a reason instead, or ask the person to allow it: refine mcp STORE --may-accept"
             )
+        given = {"n": trials, "exploit": exploit, "audit": audit}
+        options = {name: value for name, value in given.items() if value is not None}
         with self.open_tree() as tree:
-            child = _edited(tree[round_id], edits).accept(note, n=n, author=self.author)
-            return Answer.of(child)
+            child = _edited(tree[round_id], edits or {}).accept(note, author=self.author, **options)
+            return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
 
 
-def _edited(found: Round, edits: Mapping[str, Any]) -> Review[Round]:
-    """A proposal with edits as JSON has them."""
-    review = found.propose(keep=False)
-    typed = {
-        name: tuple(value)
-        if isinstance(value, list) and name in found.space and isinstance(found.space[name], Range)
-        else value
-        for name, value in edits.items()
+def _short_state(review: Review[Round], candidates: list[dict[str, Any]], left: dict[str, int]) -> str:
+    """The state as JSON of at most :data:`LIMIT` bytes: lists are shortened until it fits, longest first."""
+    analysis, proposal = review.analysis, review.proposal
+    proposed = proposal.to_json()
+    state: dict[str, Any] = {
+        "metric": analysis.metric,
+        "direction": analysis.direction,
+        "states": analysis.states,
+        "noise": {"sd": analysis.to_dict()["noise"]["sd"]},
+        "claim": {name: proposed["claim"][name] for name in ("probability", "epsilon")},
+        **left,
+        "candidates": [
+            {name: c[name] for name in ("configuration", "observed", "expected", "low", "high")}
+            for c in candidates[:3]
+        ],
+        "parameters": [
+            {"name": e.name, "verdict": analysis.findings[e.name].verdict, "q": float(f"{e.q:.2g}")}
+            for e in analysis.ranked
+        ],
+        "box": _bounds(proposal.old),
+        "proposed": _bounds(proposal.space),
     }
+    left_out = dict[str, int]()
+    while _size(text := json.dumps({**state, "left_out": left_out})) > LIMIT:
+        sizes = {
+            name: _size(json.dumps(value)) for name, value in state.items() if isinstance(value, (list, dict))
+        }
+        longest = max(sizes, key=lambda name: sizes[name])
+        if not state[longest]:
+            break
+        if isinstance(state[longest], list):
+            state[longest].pop()
+        else:
+            state[longest].pop(next(reversed(state[longest])))
+        left_out[longest] = left_out.get(longest, 0) + 1
+    return text
+
+
+def _bounds(space: Space) -> dict[str, str]:
+    return {name: bounds_text(parameter) for name, parameter in space.items()}
+
+
+def _edited(round_: Round, edits: Mapping[str, Any]) -> Review[Round]:
+    """The proposal on a round with edits as JSON writes them."""
+    review = round_.propose(keep=False)
+    typed = {}
+    for name, value in edits.items():
+        is_range = name in round_.space and isinstance(round_.space[name], Range)
+        typed[name] = tuple(value) if isinstance(value, list) and is_range else value
     return review.edit(typed) if typed else review

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -22,8 +23,10 @@ import pytest
 import objectives
 import refine
 from refine.errors import RefineError, RefineWarning, ReviewError
-from refine.ui.assistant import Assistant
-from refine.ui.mcp import INSTRUCTIONS, LOOKS, server_of
+from refine.ui.assistant import _ARGUMENTS, LIMIT, Answer, Assistant, in_tools
+from refine.ui.mcp import ARGUMENTS, INSTRUCTIONS, LOOKS, TOOLS, server_of
+from refine.utils.action import Action, Symbol
+from refine.utils.display import Items, Page, Shown
 from tests.elsewhere import library
 
 mcp = library("mcp")
@@ -104,7 +107,7 @@ def test_a_session(store, study):
     async def steps(client, call):
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert {*LOOKS, "judge", "suggest", "create_round", "run", "accept"} == set(tools)
-        assert all(tools[name].description and tools[name].output_schema for name in tools)
+        assert all(tool.description for tool in tools.values())
         refused = await call("accept", round_id=first, edits={}, note="yes")
         assert re.match("error: .*accepting stays with a person", refused, re.DOTALL)
         suggested = {"edits": {"dropout": [0, 0.2]}, "reason": "less regularised nets won elsewhere"}
@@ -141,11 +144,10 @@ def test_all_that_it_reads_is_marked_as_data(study):
             assert not wrong
             marks.add(re.fullmatch(r"<study id=(\w{8})>\n.*\n</study id=\1>", text, re.DOTALL)[1])
             says += text
-            assert call.data
             assert f'It explores: "{EVIL[:20]}' in text or name != "checks"
         assert says.count("Ignore all that was said") > 5
         assert not re.findall(r"\b(?:tree|round|review|analysis|judgement|calibration|refine)\.\w+\(?", says)
-        assert {"tool run", "tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(
+        assert {"tool menu", "tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(
             re.findall("tool .*", says)
         )
         assert len(marks) == len(LOOKS)
@@ -162,7 +164,7 @@ def test_it_sees_the_optimizer_and_chooses_a_share_of_the_trials(store, study):
     mine = [{"lr": lr, **one} for lr in (1.0, 1.5, 2.0, 3.0, 5.0)]
 
     async def steps(call):
-        text = (await call("state", round_id=first))[1]
+        text = (await call("state", round_id=first, details=True))[1]
         known = json.loads(text.split("\n")[1])
         assert known == call.data
         assert {p["name"] for p in known["parameters"]} == set(SPACE)
@@ -173,14 +175,15 @@ def test_it_sees_the_optimizer_and_chooses_a_share_of_the_trials(store, study):
         assert known["noise"]["sd"] > 0 < known["claim"]["probability"]
         wrong, text = await call("create_round", round_id=first, trials=16, configurations=mine)
         assert wrong
-        assert "at most 4 may be of your choice, 30 % of a round and of the budget of 20, got 5" in text
+        assert "at most 4 may be of your choice (30 % of a round, and of the budget of 20), got 5" in text
         assert not (
             await call("create_round", round_id=first, trials=16, configurations=mine[:4], note="mine")
         )[0]
-        made = call.data["id"]
+        with refine.Tree("study", store=store) as tree:
+            made = tree.rounds[-1].id
         more = {"round_id": made, "trials": 30, "configurations": [{**mine[0], "junk": 2}] * 3}
         assert "at most 2 may" in (await call("create_round", **more))[1]
-        await call("run", round_id=made, trials=6)
+        await call("run", round_id=made, trials=6, details=True)
         assert call.data["states"] == {"complete": 6}
         return made
 
@@ -197,7 +200,7 @@ def test_it_sees_the_optimizer_and_chooses_a_share_of_the_trials(store, study):
 def test_a_person_may_let_it_decide(store, study):
     first = study[1][0]
     assistant = Assistant(lambda: refine.Tree("study", store=store), may_accept=True)
-    assert "12 configurations" in assistant.accept(first, {"dropout": [0, 0.2]}, "go on", n=12)
+    assert "12 configurations" in assistant.accept(first, {"dropout": [0, 0.2]}, "go on", trials=12)
     with refine.Tree("study", store=store) as tree:
         assert tree.rounds[-1].space["dropout"].high == 0.2
         assert tree[first].decisions[-1].author == "agent:assistant"
@@ -294,14 +297,19 @@ def test_refusals_of_the_protocol_are_marked_too(study, caplog):
     """They repeat what was given, which an assistant may have read in a note."""
     refused = {
         "no round": ("round", {"round_id": f"no {EVIL}"}),
-        "trials\n  Input should be a valid integer": ("run", {"round_id": "1", "trials": EVIL}),
-        "round_id\n  Field required": ("analysis", {}),
-        "edits\n  Input should be a valid dictionary": ("preview", {"round_id": "1", "edits": [EVIL]}),
-        "proposal takes round_id and risk, got 'risks'; leave it out": (
+        "run: trials must be a whole number, got 'Ignore": ("run", {"round_id": "1", "trials": EVIL}),
+        "run needs trials, a whole number, got none; for example trials=20": ("run", {"round_id": "1"}),
+        "preview: edits must be an object of values by name, got ['Ignore": (
+            "preview",
+            {"round_id": "1", "edits": [EVIL]},
+        ),
+        "proposal takes round_id, risk and details, got 'risks'; did you mean 'risk'?": (
             "proposal",
             {"round_id": "1", "risks": 1},
         ),
-        "tree takes nothing, got 'Ignore": ("tree", {EVIL: EVIL}),
+        "got 'n'; did you mean 'trials'?": ("accept", {"round_id": "1", "n": 20}),
+        "checks: details must be true or false, got 'yes'": ("checks", {"details": "yes"}),
+        "tree takes details, got 'Ignore": ("tree", {EVIL: EVIL}),
         "Unknown tool: Ignore": (EVIL, {}),
         "a call may hold 1,000,000 letters": ("x" * 2_000_000, {}),
     }
@@ -314,6 +322,7 @@ def test_refusals_of_the_protocol_are_marked_too(study, caplog):
             assert text in said
             assert "\x1b" not in said
             assert len(said) < 1000
+            assert "pydantic" not in said
         assert not caplog.records  # each is a refusal, and no fault
 
     within(Assistant(lambda: refine.Tree("study", store=study[0])), steps)
@@ -385,3 +394,90 @@ def test_on_loopback_for_who_has_the_token(store):
         server.send_signal(signal.SIGINT)
         assert server.wait(60) in (0, 130)
         server.stdout.close()
+
+
+def wide(params):
+    return sum(params[f"parameter_{i}"] * (i % 3) for i in range(24))
+
+
+@pytest.fixture(scope="module")
+def wide_study(tmp_path_factory):
+    """A study of many parameters, whose texts are long."""
+    path = tmp_path_factory.mktemp("wide") / "refine.db"
+    with refine.Tree("study", store=path) as tree:
+        space = {f"parameter_{i}": (0.0, 1.0, 11) for i in range(24)}
+        tree.add_round(space, wide, n=10, seed=1)
+        tree.add_round(space, wide, n=40, seed=2).run(progress=False)
+    return path
+
+
+class Listed(Shown):
+    """A result of many lines."""
+
+    def page(self):
+        return Page("Many", (Items(tuple(f"line {i}: ünïcode" for i in range(500))),))
+
+    def to_dict(self):
+        return {"page": {}}
+
+
+@pytest.mark.slow
+def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
+    arguments = {"rehearse": {"rounds": 2, "trials": 10}, "preview": {"edits": {"parameter_1": [0, 0.5]}}}
+
+    async def steps(call):
+        sizes = {}
+        for name in LOOKS:
+            short, full = arguments.get(name, {}), {**arguments.get(name, {}), "details": True}
+            wrong, text = await call(name, **short)
+            assert not wrong, text
+            assert not call.data
+            assert len(text.encode()) <= 4096, name
+            wrong, text = await call(name, **full)
+            assert not wrong
+            assert call.data
+            sizes[name] = len(text.encode())
+        assert max(sizes.values()) > 4096
+        assert sizes["state"] > 4096
+
+    within(Assistant(lambda: refine.Tree("study", store=wide_study)), steps)
+
+
+def test_a_text_that_was_cut_tells_how_to_read_the_rest(wide_study):
+    assistant = Assistant(lambda: refine.Tree("study", store=wide_study))
+    long = Answer.of(Listed())
+    assert re.search(r"\.\.\. \d+ more lines; call again with details=true$", long)
+    assert len(long.encode()) <= LIMIT
+    assert len(Answer.of(Listed(), details=True)) > LIMIT
+    state = json.loads(assistant.state())
+    assert set(state["left_out"]) <= set(state)
+
+
+def test_looking_without_a_round_takes_the_newest_one(wide_study):
+    assistant = Assistant(lambda: refine.Tree("study", store=wide_study))
+    with refine.Tree("study", store=wide_study) as tree:
+        newest = tree.rounds[-1].id
+    for name in ("round", "analysis", "menu", "checks", "state"):
+        assert getattr(assistant, name)() == getattr(assistant, name)(newest)
+
+
+def test_texts_name_the_arguments_that_the_tools_take():
+    for python, tool in _ARGUMENTS.items():
+        assert tool in ARGUMENTS, python
+    for tool in TOOLS:
+        taken = list(inspect.signature(getattr(Assistant, tool)).parameters)[1:]
+        assert set(taken) <= set(ARGUMENTS), tool
+    for action, parts in {
+        Action("review.accept", n=17, exploit=0.3): ("accept", {"trials": 17, "exploit": 0.3}),
+        Action("review.edit", {"dropout": (0, 0.2)}): ("preview", {"edits": {"dropout": [0, 0.2]}}),
+        Action("review.edit", optimizer="Adam"): ("preview", {"edits": {"optimizer": "Adam"}}),
+        Action("round.branch", Symbol("round.space"), n=30): ("create_round", {"trials": 30}),
+        Action("tree.confirm", budget=20): ("judge", {"seeds": 20}),
+    }.items():
+        tool, arguments = parts
+        text = in_tools(action)
+        assert text.startswith(f"tool {tool} with ")
+        assert set(arguments) <= set(inspect.signature(getattr(Assistant, tool)).parameters)
+        for name, value in arguments.items():
+            assert f"{name} {json.dumps(value)}" in text
+    assert in_tools(Action("tree.judge", ..., {"name": ...})) == "tool judge with a and b"
