@@ -22,11 +22,36 @@ def objective_name(objective: Objective) -> str:
         return name
     target = getattr(objective, "func", objective)
     qualname = getattr(target, "__qualname__", type(target).__qualname__)
-    module = getattr(target, "__module__", None) or type(target).__module__
+    module = _module_of(objective)
     if "<lambda>" in qualname:
         # Nothing but its code tells one lambda from another.
         qualname = f"{qualname}-{_own_source(objective)[:8]}"
     return str(qualname) if module == "__main__" else f"{module}.{qualname}"
+
+
+def may_be_same_function(name: str, objective: Objective) -> bool:
+    """Compares a recorded name with a function, one from a script and one imported from the script's file.
+
+    A script's own function is recorded without a module; imported from the same file it has one.
+
+    Args:
+        name: The recorded name: ``"objective"`` from the script ``train.py``, ``"train.objective"`` if imported.
+        objective: The function of the other kind.
+
+    Returns:
+        Whether the names agree. Two scripts may use one name, so compare the file or the code as well.
+    """
+    if text_of(objective, "name"):
+        return False
+    own_name = objective_name(objective)
+    module = _module_of(objective)
+    if module != "__main__":
+        return name == own_name.removeprefix(f"{module}.")
+    file = source_file(objective)
+    if file is None:
+        return False
+    imported_name = f"{Path(file).stem}.{own_name}"
+    return name == imported_name or name.endswith(f".{imported_name}")
 
 
 def check_name(name: str | None) -> str | None:
@@ -88,8 +113,28 @@ def source_file(objective: Objective) -> str | None:
 
 
 def called(name: str, objective: Objective) -> dict[str, str]:
-    """What is noted with a run of a round whose objective has no name: which one it was."""
-    data = objective_data(objective) or "no fingerprint"
-    return (
-        {"objective": objective_name(objective), "objective data": data} if name.startswith(UNNAMED) else {}
-    )
+    """Facts noted with a run, by which a round that is run again recognises its objective.
+
+    Args:
+        name: The recorded name of the round's objective.
+        objective: The objective that is run.
+
+    Returns:
+        Its file, if the name has no module; its name and data, if the round was imported without an objective.
+    """
+    noted = {}
+    if name.startswith(UNNAMED):
+        noted["objective"] = objective_name(objective)
+        noted["objective data"] = objective_data(objective) or "no fingerprint"
+    own_name = objective_name(objective)
+    from_script = _module_of(objective) == "__main__" and own_name in (name, noted.get("objective"))
+    if from_script or may_be_same_function(name, objective):
+        file = source_file(objective)
+        if file is not None:
+            noted["file"] = Path(file).name
+    return noted
+
+
+def _module_of(objective: Objective) -> str:
+    target = getattr(objective, "func", objective)
+    return getattr(target, "__module__", None) or type(target).__module__

@@ -164,6 +164,8 @@ def add_round(
             "out, or give one goal"
         )
     context = self._context
+    if objective_name is None:
+        node = context.as_recorded(node, objective)
     known = context.nodes.get(node.id)
     context.check_judged(node)
     if roles is None and known is not None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from refine.design.samplers import described
 from refine.errors import DesignError, ObjectiveError, ReviewError
-from refine.run.identity import UNNAMED, called, check_name, objective_data, objective_name
+from refine.run.identity import (
+    UNNAMED,
+    called,
+    check_name,
+    may_be_same_function,
+    objective_data,
+    objective_name,
+)
 from refine.run.protocols import Objective
 from refine.store.reader import Reader, Snapshot
 from refine.store.store import Store
+from refine.tree.reopened import found_again, recognised
 from refine.trials.metric import Metric, Score
 from refine.trials.round_record import Node, StoredNode, path_to
 from refine.utils.action import Action
@@ -71,18 +80,23 @@ class Context(NamedTuple):
         """
         chosen = given if given is not None else self.objectives.get((node.objective, node.data))
         if chosen is None:
-            how = (
-                "was imported without an objective"
-                if node.objective.startswith(UNNAMED)
-                else f"was reopened without its objective {node.objective!r}"
-            )
-            raise ObjectiveError(f"round {node.id}: {how}; give it", Action("round.run", objective=...))
+            chosen, why = found_again(self.reader, self._of_objective(node.objective), node)
+            if chosen is None:
+                how = (
+                    "was imported without an objective"
+                    if node.objective.startswith(UNNAMED)
+                    else f"was reopened without its objective {node.objective!r}{why}"
+                )
+                raise ObjectiveError(f"round {node.id}: {how}; give it", Action("round.run", objective=...))
+            self.objectives[node.objective, node.data] = chosen
         if node.objective.startswith(UNNAMED):
             self._check_bound(node, chosen, name)
             self.objectives[node.objective, node.data] = chosen
         elif given is not None:
             given_name = check_name(name) or objective_name(given)
-            if given_name != node.objective:
+            if given_name != node.objective and (
+                name is not None or not self._recognised(node.objective, given)
+            ):
                 raise ObjectiveError(
                     f"round {node.id} was created with the objective {node.objective!r}, got {given_name!r}; if it is "
                     f"the same objective, pass objective_name={node.objective!r}; a different one needs a new round",
@@ -97,6 +111,27 @@ class Context(NamedTuple):
                 )
             self.objectives[node.objective, node.data] = given
         return chosen
+
+    def as_recorded(self, node: Node, objective: Objective) -> Node:
+        """A new root under the name that a round of this tree records for the same function, if there is such a round.
+
+        A script's own function has another name if it is imported from the script's file: see :func:`recognised`.
+        """
+        nodes = self.nodes
+        if node.id in nodes:
+            return node
+        for name in dict.fromkeys(stored.node.objective for stored in nodes.values()):
+            renamed = replace(node, objective=name)
+            if renamed.id in nodes and self._recognised(name, objective):
+                return renamed
+        return node
+
+    def _of_objective(self, name: str) -> list[StoredNode]:
+        """The rounds that record an objective by this name."""
+        return [stored for stored in self.nodes.values() if stored.node.objective == name]
+
+    def _recognised(self, name: str, objective: Objective) -> bool:
+        return recognised(self.reader, self._of_objective(name), name, objective)
 
     def check_judged(self, node: Node) -> None:
         """Raises ReviewError where a node is here already, was decided upon, and its trials were judged by something else then."""
@@ -140,10 +175,13 @@ class Context(NamedTuple):
                 "tree.add_frame(frame, objective=..., objective_name=...)"
             )
         mine = called(node.objective, chosen)
+        file = mine.pop("file", None)
         for other in self.nodes.values():
             if other.node.objective == node.objective:
                 for ran in self.reader.environments(other.pk):
                     bound = {key: ran[key] for key in mine if key in ran}
+                    if may_be_same_function(bound.get("objective", ""), chosen) and ran.get("file") == file:
+                        bound["objective"] = mine["objective"]
                     if bound and bound != mine:
                         raise ObjectiveError(
                             f"round {node.id}: was imported without an objective and first run with "

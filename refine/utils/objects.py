@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -45,6 +46,32 @@ def is_installed(name: str) -> bool:
     """Whether the module of a recorded name is on the import path, without what was typed; imports nothing."""
     path = [folder for folder in sys.path if folder not in _typed]
     return is_import_path(name) and PathFinder.find_spec(name.partition(".")[0], path) is not None
+
+
+def is_trusted(name: str) -> bool:
+    """Whether a recorded name would be imported from a folder that the user chose; imports nothing.
+
+    Chosen are installed packages, folders of ``PYTHONPATH``, and the folder of the script that runs. The working folder
+    of a prompt or notebook is not: what lies there may have come with the store.
+    """
+    if not is_import_path(name):
+        return False
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    chosen = {
+        str(Path(folder).resolve()) for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder
+    }
+    if script is not None:
+        chosen.add(str(Path(script).resolve().parent))
+    working = str(Path.cwd())
+    path = [
+        folder
+        for folder in sys.path
+        if str(Path(folder).resolve()) in chosen - {""} or folder not in ("", working)
+    ]
+    top = name.partition(".")[0]
+    trusted = PathFinder.find_spec(top, path)
+    imported = PathFinder.find_spec(top)
+    return trusted is not None and imported is not None and trusted.origin == imported.origin
 
 
 def named_object(name: str) -> Any:

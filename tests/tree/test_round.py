@@ -83,17 +83,20 @@ def test_curves_and_the_metric_of_the_best_epoch(tree, space):
 
 
 def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
+    def bowl(params):  # a function inside a function cannot be found by its name
+        return objectives.bowl(params)
+
     store = tmp_path / "refine.db"
     with refine.Tree("q", store=store) as tree:
-        found = tree.add_round(space, objectives.bowl, n=9).run(progress=False)
+        found = tree.add_round(space, bowl, n=9).run(progress=False)
     with refine.Tree("q", store=store) as tree:
         opened = tree[found.id[:5]]
         assert opened.space == space
-        with pytest.raises(ObjectiveError, match="was reopened without its objective 'objectives.bowl'"):
+        with pytest.raises(ObjectiveError, match="was reopened without its objective '.*bowl'"):
             opened.run(n=12)
         with pytest.raises(ObjectiveError, match="a different one needs a new round"):
             opened.run(objective=objectives.broken)
-        assert len(opened.run(n=12, objective=objectives.bowl, progress=False).trials) == 12
+        assert len(opened.run(n=12, objective=bowl, progress=False).trials) == 12
 
 
 def test_a_trial_without_the_metric_fails_alone_where_others_have_it(tree, space):

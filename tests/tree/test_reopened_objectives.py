@@ -1,0 +1,153 @@
+"""The objective of a reopened round: the same function of the same file is recognised, and found again if that is safe."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import refine
+
+TRAIN = """
+import refine
+
+SHIFT = {shift}
+
+def objective(p):
+    return p["x"] + SHIFT
+
+def other(p):
+    return p["x"]
+
+if __name__ == "__main__":
+    with refine.Tree("study", store="study.db") as tree:
+        print(tree.add_round({{"x": (0.0, 1.0, 21)}}, objective, n=3, seed=1).run(progress=False).id)
+"""
+
+
+def python(folder: Path, code: str, *, path: str = "") -> str:
+    """Output of a new Python process in a folder; the traceback if it fails."""
+    (folder / "later.py").write_text(code)
+    root = str(Path(refine.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, path)))}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(folder / "later.py")],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return (done.stdout + done.stderr).strip()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with train.py, which was run once as a script."""
+    (tmp_path / "train.py").write_text(TRAIN.format(shift=0))
+    root = str(Path(refine.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root}
+    command = [sys.executable, "train.py"]
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=True)
+    return tmp_path
+
+
+OPENED = "import refine\ntree = refine.Tree('study', store='study.db')\n"
+SPACE = '{"x": (0.0, 1.0, 21)}'
+
+
+@pytest.mark.slow
+def test_script_function_is_recognised_when_imported(folder):
+    code = f"from train import objective\n{OPENED}print(len(tree['root'].run(n=6, objective=objective, progress=False).trials))"
+    assert python(folder, code) == "6"
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_add_round_finds_the_round_of_a_script_again(folder):
+    code = (
+        f"from train import objective\n{OPENED}tree.add_round({SPACE}, objective, n=6, seed=1).run(progress=False)\n"
+        "print(len(tree), len(tree['root'].trials))"
+    )
+    assert python(folder, code) == "1 6"
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_script_recognises_the_round_of_an_imported_function(folder):
+    (folder / "study.db").unlink()
+    made = f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
+    assert python(folder, made) == ""
+    root = str(Path(refine.__file__).parents[1])
+    subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": root},
+        timeout=120,
+        check=True,
+    )
+    with refine.Tree("study", store=folder / "study.db") as tree:
+        assert [round_.node.objective for round_ in tree.rounds] == ["train.objective"]
+        assert len(tree["root"].trials) == 3
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_edited_script_function_is_recognised_by_its_file(folder):
+    (folder / "train.py").write_text(TRAIN.format(shift=1))
+    code = f"from train import objective\n{OPENED}print(len(tree['root'].run(n=6, objective=objective, progress=False).trials))"
+    assert python(folder, code) == "6"
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["other", "copied.objective"])
+def test_another_function_or_file_is_refused(folder, function):
+    (folder / "copied.py").write_text(TRAIN.format(shift=2))
+    module, _, name = function.rpartition(".")
+    code = (
+        f"from {module or 'train'} import {name} as given\n{OPENED}"
+        "tree['root'].run(n=6, objective=given, progress=False)"
+    )
+    assert "was created with the objective 'objective'" in python(folder, code)
+
+
+@pytest.mark.slow
+def test_importable_objective_is_found_again_without_being_given(folder):
+    (folder / "study.db").unlink()
+    code = f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
+    assert python(folder, code) == ""
+    again = f"{OPENED}print(len(tree['root'].run(n=4, progress=False).trials))"
+    assert python(folder, again) == "4"
+    (folder / "train.py").write_text(TRAIN.format(shift=1))
+    assert "'train.objective', and its code has changed since" in python(folder, again)
+
+
+@pytest.mark.slow
+def test_objective_is_not_imported_from_a_working_folder_without_a_script(folder):
+    with refine.Tree("study", store=folder / "study.db") as tree:
+        tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="evil.objective", tag="evil")
+    (folder / "evil.py").write_text("open('it_ran', 'w')\ndef objective(p):\n    return p['x']\n")
+    code = f"{OPENED}tree['evil'].run(progress=False)"
+    root = str(Path(refine.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "was reopened without its objective 'evil.objective'" in done.stderr
+    assert not (folder / "it_ran").exists()
+
+
+def test_objective_of_the_standard_library_is_never_found(tmp_path):
+    with refine.Tree("study", store=tmp_path / "s.db") as tree:
+        root = tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="os.system")
+    refused = pytest.raises(refine.ObjectiveError, match=r"was reopened without its objective 'os.system'")
+    with refine.Tree("study", store=tmp_path / "s.db") as tree, refused:
+        tree[root.id].run(progress=False)
