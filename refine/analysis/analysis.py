@@ -37,6 +37,7 @@ from refine.space.belief import belief_of
 from refine.space.encoding import check_seed
 from refine.space.parameters import Parameter
 from refine.space.space import Space
+from refine.trials.explosion import exploded, explosion_limit
 from refine.trials.frame import (
     barred_rows,
     degenerate_rows,
@@ -47,7 +48,7 @@ from refine.trials.frame import (
 )
 from refine.trials.goal import check_direction, sign_of
 from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
-from refine.trials.trial import AUDITS, EXCLUDED, FAILED, STATES
+from refine.trials.trial import AUDITS, EXCLUDED, FAILED, STATES, State
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats, as_pandas, order_of, row_codes
 from refine.utils.display import Shown
@@ -155,6 +156,10 @@ class Analysis(Shown):
     drawn: Evenness | None = None  # whether imported trials look evenly drawn; ``None`` of others
     # what somebody believes about where the best value lies, if anybody does. No test knows of it.
     said: Said | None = None
+    # huge but finite values, which count as diverged: how many of the round's own trials have one, and the limit,
+    # larger is better, below which a value counts as exploded; -inf if none is
+    n_exploded: int = 0
+    explosion_limit: float = -np.inf
 
     def beside(self, others: Sequence[Analysis]) -> Analysis:
         """The analysis of several goals at once: this one is the first goal's."""
@@ -256,6 +261,11 @@ class Analysis(Shown):
             found.append(told)
         if self.n_sampled:
             found.append(Reason("sampled", {"n": self.n_sampled, "of": self.n_space_filling}))
+        if self.n_exploded:
+            way = "below" if self.sign > 0 else "above"
+            limit = self.sign * self.explosion_limit
+            values = {"n": self.n_exploded, "metric": self.metric, "way": way, "limit": limit}
+            found.append(Reason("exploded", values))
         if self.n_damaged:
             found.append(Reason("damaged", {"n": self.n_damaged}))
         if len(self.codes) > 1:
@@ -361,6 +371,14 @@ def analyze(
     frame = _judged(frame, space, constraints)
     earlier = None if earlier is None else _judged(earlier, space, constraints)
     _check_pooled(pooled, len(frame))
+    limit = explosion_limit(
+        np.concatenate([sign * _finished_values(t, value) for t in (frame, earlier) if t is not None])
+    )
+    n_exploded = 0
+    if np.isfinite(limit):
+        frame, blown = _without_exploded(frame, value, sign, limit)
+        n_exploded = int(blown[pooled:].sum())
+        earlier = None if earlier is None else _without_exploded(earlier, value, sign, limit)[0]
     asked = {n: _read_mask(n, mask, len(frame)) for n, mask in (read or {}).items()}
     excluded = np.zeros(len(frame), dtype=np.bool_)
     if "state" in frame:
@@ -462,6 +480,8 @@ def analyze(
         n_imported=int(imported.sum()),
         feasibility=_feasibility(parts, own, place, space, constraints, sign) if constraints else None,
         said=said,
+        n_exploded=n_exploded,
+        explosion_limit=limit,
     )
     if sample is not None:
         made = _of_all(made, every, value, n_pooled, allow_degenerate)
@@ -666,17 +686,44 @@ def _outside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bo
     return found[~space.contains(found)].reset_index(drop=True)
 
 
+def _numbers(frame: pd.DataFrame, column: str, name: str) -> Floats:
+    """A column of numbers; AnalysisError, with the name that the user gave it, if there is text in it."""
+    try:
+        return np.asarray(frame[column], dtype=float)
+    except (TypeError, ValueError):
+        raise AnalysisError(
+            f"value {name!r} must be a column of numbers, got text in it; convert it first"
+        ) from None
+
+
+def _finished_values(frame: pd.DataFrame, value: str) -> Floats:
+    """Values of the complete trials, without NaN."""
+    values = _numbers(frame, value, value)
+    finished = np.isfinite(values)
+    if "state" in frame:
+        finished &= (frame["state"] == "complete").to_numpy()
+    return values[finished]
+
+
+def _without_exploded(
+    frame: pd.DataFrame, value: str, sign: float, limit: float
+) -> tuple[pd.DataFrame, Bools]:
+    """The table in which exploded values are NaN and their trials diverged, and (n,) which trials these are."""
+    values = _numbers(frame, value, value)
+    state = np.where(np.isfinite(values), "complete", "failed")
+    if "state" in frame:
+        state = frame["state"].to_numpy(dtype=object)
+    blown = exploded(sign * values, limit) & (state == "complete")
+    changed = {value: np.where(blown, np.nan, values), "state": np.where(blown, State.DIVERGED, state)}
+    return frame.assign(**changed), np.asarray(blown)
+
+
 def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bool, sign: float) -> Rows:
     mask = space.contains(frame)
     table = frame[mask].reset_index(drop=True)
     if value != "value":
         table = table.assign(value=table[value])
-    try:
-        y = np.asarray(table["value"], dtype=float)
-    except (TypeError, ValueError):
-        raise AnalysisError(
-            f"value {value!r} must be a column of numbers, got text in it; convert it first"
-        ) from None
+    y = _numbers(table, "value", value)
     finished = np.isfinite(y)
     failed = ~finished
     pruned = np.zeros(len(table), dtype=np.bool_)

@@ -14,6 +14,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import decode, value_key
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
+from refine.trials.explosion import exploded, explosion_limit
 from refine.trials.frame import Records, degenerate_rows, infeasible_rows, may_be_best, table
 from refine.trials.goal import Goal
 from refine.utils.arrays import Bools, Floats, Ints
@@ -65,6 +66,8 @@ class Evaluated:
     y: Floats
     good: Bools  # (runs,) which may be called best
     group: Ints  # (runs,) numbers, equal where two agree on all that was read
+    # value, larger is better, below which runs exploded and count as failed; -inf if none did
+    explosion_limit: float = -np.inf
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -92,10 +95,13 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     infeasible = np.array([run.infeasible for run in runs], dtype=np.bool_)
     X, read, names, cardinalities = _positions(runs, rounds)
     y = rounds[0].goal.sign * np.array([run.value for run in runs])
+    limit = explosion_limit(y[good])
+    good &= ~exploded(y, limit)
+    infeasible &= ~exploded(y, limit)
     y = np.where(good | infeasible, y, y[good].min())
     seen = np.concatenate([np.where(read, X, 0.0), read], axis=1)
     group = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
-    return Evaluated(runs, X, read, names, cardinalities, y, good, group)
+    return Evaluated(runs, X, read, names, cardinalities, y, good, group, limit)
 
 
 def values_of(found: RanRound) -> tuple[Floats, Bools, Bools]:

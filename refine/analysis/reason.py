@@ -50,6 +50,7 @@ CODES = {
     "untested": "results chose the trials, so that nothing is tested on them: n, of, parameter, p (of imported ones)",
     "code": "trials ran several versions of the objective's code: codes",
     "sampled": "there are so many trials that a sample of them was tested on: n, of",
+    "exploded": "huge but finite values count as diverged: n, metric, way (above, below), limit",
     "damaged": "stored trials can't be read and are left out: n",
     # Why other validation examples say nothing of the best value.
     "other_metric": "the value is more than a metric of the last model's predictions: metric",

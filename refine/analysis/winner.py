@@ -14,6 +14,7 @@ from refine import stats
 from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, values_of
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
+from refine.trials.explosion import exploded
 from refine.trials.goal import Goal
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats, Ints
@@ -218,6 +219,8 @@ class Field:
     eligible: int  # how many may be handed over: the first ones; a baseline that may not be comes last
     limits: tuple[float, float]  # see :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better
     alike: stats.Repeats  # how runs compare that agree on all that was read
+    # value, larger is better, below which runs exploded and count as failed; -inf if none did
+    explosion_limit: float = -math.inf
 
     def plausible(self, top: int) -> list[int]:
         """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
@@ -272,6 +275,7 @@ class Field:
             if not any(columns["replicate"]):
                 continue
             values, good, _ = values_of(each)
+            good &= ~exploded(self.goal.sign * values, self.explosion_limit)
             order = np.flatnonzero(good)[np.argsort(np.asarray(columns["replicate"])[good], kind="stable")]
             same = same.joined(stats.repeats(values[order], [columns["key"][i] for i in order]))
             for i, (key, replicate) in enumerate(zip(columns["key"], columns["replicate"], strict=True)):
@@ -460,6 +464,7 @@ def field_of(
         baseline=None if baseline is None else number[int(group[baseline])],
         eligible=eligible,
         limits=found.limits,
+        explosion_limit=found.explosion_limit,
         alike=stats.repeats(y[good], group[good].tolist()),
     )
 

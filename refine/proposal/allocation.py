@@ -18,6 +18,7 @@ from refine.proposal.posterior import known_enough, posterior_of
 from refine.space.belief import Belief
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
+from refine.trials.explosion import exploded
 from refine.trials.frame import may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
 from refine.utils.arrays import Bools, Floats
@@ -63,6 +64,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     ended = ~frame["state"].isin(("running", EXCLUDED)).to_numpy() & np.isfinite(X).all(axis=1)
     good = may_be_best(frame, analysis.space, allow_degenerate)[ended]
     values = analysis.sign * frame["value"].to_numpy(dtype=float)[ended]
+    good &= ~exploded(values, analysis.explosion_limit)
     # As in the analysis, what tells where not to look counts as the worst value seen.
     worst = np.append(values[good], analysis.y.min()).min()
     y = np.concatenate([analysis.y, np.where(good, values, worst)])

@@ -245,6 +245,8 @@ def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     share, ends = count / ended if ended else math.nan, stats.wilson(count, ended)
     few = share <= INFEASIBLE[0]
     verdict = PASS if few else WARN if share <= INFEASIBLE[1] else FAIL
+    if analysis.n_exploded:  # values far beyond all others are worth a look, however few
+        verdict, few = (WARN if few else verdict), False
     return _check(
         "infeasible",
         verdict,
@@ -258,6 +260,7 @@ def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
         high=float(ends.high),
         parameters=[e.name for e in analysis.parameters if e.fails],
         infeasible=int(infeasible_rows(table).sum()),
+        exploded=analysis.n_exploded,
     )
 
 

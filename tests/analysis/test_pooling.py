@@ -28,7 +28,7 @@ def test_rounds_on_the_very_same_space_are_one_sample(root):
 
 @pytest.mark.slow
 def test_a_narrowed_child_is_tested_on_its_own_trials(root):
-    child = root.propose().edit(dropout=(0, 0.2)).accept(n=30, audit=0).run(progress=False)
+    child = root.propose().edit(dropout=(0, 0.2)).accept(n=30, exploit=0, audit=0).run(progress=False)
     analysis = child.analyze()
     assert analysis.n_pooled == 0
     assert analysis.n_space_filling == 30

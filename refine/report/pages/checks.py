@@ -181,10 +181,12 @@ def _too_few(v: Any) -> str:
 
 def _lost(v: Any) -> str:
     where = f" They are more frequent at some values of {join(v.parameters)}." if v.parameters else ""
-    if v.share <= INFEASIBLE[0]:
+    if v.share <= INFEASIBLE[0] and not v.exploded:
         return f"Few trials are lost.{where}"
     ways = ["fail", "diverge", "predict a constant", *(["break a metric constraint"] if v.infeasible else [])]
     where = where or " No parameter explains them."
+    if v.exploded:
+        where += f" {plural(v.exploded, 'trial')} exploded: a huge but finite value counts as diverged."
     return f"Trials that {join(ways, 'or')} cost time and hide what is good.{where}"
 
 

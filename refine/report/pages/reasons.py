@@ -392,6 +392,10 @@ _SENTENCES: dict[str, Say] = {
     "uneven": "The trials are said to be drawn at random or on a grid, but do not look like it{uneven}: if results chose them, no p-value holds; import them with space_filling=False.",
     "untested": "Untested: results chose these {n:trial}{uneven}, so that p-values and densities would follow the choice. What is proposed is the model's alone.",
     "sampled": "{of:,} space-filling trials are more than an analysis needs: it was made on a sample of {n:,} of them, drawn by their configurations. What is counted, and the best trial, are of all.",
+    "exploded": lambda v: (
+        f"{plural(v.n, 'trial')} of this round {'counts' if v.n == 1 else 'count'} as diverged: "
+        f"{v.metric} {v.way} {v.limit:.3g}, far beyond the others."
+    ),
     "damaged": "{n:stored trial} of this round and those before it can't be read, and {n:is} left out; tree.damage() says why.",
     "code": lambda v: (
         f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may come from the code."
