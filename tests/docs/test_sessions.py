@@ -60,9 +60,9 @@ def test_a_study_from_the_shell(terminal: Terminal) -> None:
     make = "refine run study.db --space space.toml --objective objective.py:score --n 120 --seed 7 --quiet"
     root = terminal.run(f'{make} --note "first look"')
     root = re.search(r"round ([0-9a-f]{12}) of", root)[1]
-    assert "Proposed for the next round:" in terminal.run(f"refine propose study.db {root}")
+    assert "Proposed for the next round:" in terminal.run("refine propose study.db")
     accepted = terminal.run(
-        f"refine accept study.db {root} --edit 'dropout=(0, 0.2)' --reject optimizer --note 'low dropout only' --n 60"
+        "refine accept study.db --edit 'dropout=(0, 0.2)' --reject optimizer --note 'low dropout only' --n 60"
     )
     child = re.search(r"round ([0-9a-f]{12}) of", accepted)[1]
     other = Terminal(terminal.folder)  # what the page leaves out
