@@ -48,7 +48,7 @@ def review(
     value: int | None = None,
     space_filling: bool | None = None,
 ) -> Review[Round]:
-    """What a running or finished study teaches and what could be narrowed; it prints itself.
+    """A review of a running or finished study: print it to see the proposal, edit it, and give it to :func:`narrow`.
 
     All ended trials count, also those after an earlier decision, on the whole space that they were suggested in. Nothing is
     tested on trials that a sampler chose by results.

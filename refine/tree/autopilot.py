@@ -85,8 +85,8 @@ def autopilot(
         exploit: Share of a child's configurations spent where the optimum is plausible; default 0.5.
         audit: Share spent outside its space; default 0.05.
         check_noise: As in :meth:`Round.run`; with a budget before there is a race.
-        options: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``: as in
-            :meth:`Round.run`.
+        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``,
+            ``grace``, ``gpus`` and ``on_trial``.
 
     Returns:
         The last round; ``tree.winner()`` is the configuration to hand over.

@@ -155,6 +155,11 @@ class DecidedRound(RoundRecord):
         if known is not None:  # who made it first, and why, stays
             first = known.node
             node = replace(node, note=first.note, author=first.author, created=first.created)
+            if decision.kind == "branched" and count > known.n:
+                warn(
+                    f"round {node.id}: this branch exists already; it keeps its {known.n:,} configurations, and run() runs "
+                    f"only the {count - known.n:,} new ones"
+                )
         self.context.keep_tools(node, sampler, tool)
         return type(self)(self.context, node, self.metric, self.direction)
 

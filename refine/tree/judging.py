@@ -86,7 +86,9 @@ def confirm(
     Args:
         budget: How many runs under new seeds there shall be; those that there are count.
         top: How many configurations.
-        options: ``objective`` and ``objective_name`` too are as in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
+        objective: As ``objective_name``: see :meth:`Round.run`.
+        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``, ``gpus`` and
+            ``on_trial``.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -138,7 +140,7 @@ def judge(
         budget: Runs both again under new seeds until it is decided, as often as there are so many such runs of the two;
             those that there are count. Default runs nothing.
         epsilon: Difference that counts as none, in units of the metric; default as in :meth:`confirm`.
-        options: ``objective`` and ``objective_name`` too are as in :meth:`confirm`.
+        objective: As ``objective_name`` and ``options``: see :meth:`confirm`.
 
     Raises:
         AnalysisError: One of both has no value, or no trial has finished that may be called best.

@@ -168,7 +168,9 @@ def replicate(
     Args:
         top: How many configurations, by the value of their planned run.
         seeds: How many runs of each. The noise needs 5 more runs than configurations.
-        options: ``objective`` and ``objective_name`` too are as in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``.
+        objective: As ``objective_name``: see :meth:`run`.
+        options: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``, ``gpus`` and
+            ``on_trial``.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -209,7 +211,8 @@ def open_holdout(
         seeds: How many models of each.
         note: Why, in your words.
         author: Who opens; default the user name.
-        resources: ``objective`` and ``objective_name`` too are as in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace``.
+        objective: As ``objective_name``: see :meth:`run`.
+        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace`` and ``gpus``.
 
     Raises:
         ObjectiveError: The objective has no hold-out.
@@ -259,7 +262,8 @@ def replay(
         sample: How many, drawn at random; ``None`` for every trial that has ended.
         seed: Of that draw.
         tolerance: Difference of a metric that counts as none.
-        resources: As in :meth:`open_holdout`.
+        objective: As ``objective_name``: see :meth:`run`.
+        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace`` and ``gpus``.
 
     Raises:
         AnalysisError: No trial has ended.

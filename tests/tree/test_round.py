@@ -198,3 +198,15 @@ def test_what_was_decided_is_not_judged_anew_by_another_metric(tree, space):
             tree.add_round(space, objective, n=20, seed=1, **other)
     assert tree.rounds[0].node.judged_by == root.node.judged_by
     assert tree.add_round(space, objective, metric="acc", n=20, seed=1).id == root.id
+
+
+def test_repeated_branch_keeps_its_configurations_and_warns_of_new_ones(tree, space):
+    root = tree.add_round(space, objectives.bowl, n=10).run(progress=False)
+    child = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=4).run(progress=False)
+    root.branch({**space, "lr": (1.0, 2.0, 11)}, n=4)  # the same again says nothing
+    with pytest.warns(
+        refine.errors.RefineWarning, match="keeps its 4 configurations, and .* only the 3 new ones"
+    ):
+        again = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=7)
+    assert again.id == child.id
+    assert len(again.run(progress=False).trials) == 7

@@ -38,7 +38,7 @@ def add_frame(
     space: Space | Mapping[str, Any] | None = None,
     *,
     parameters: Sequence[str] | None = None,
-    value: str = "value",
+    value: str | None = None,
     metric: str | None = None,
     direction: str | None = ASK,
     subject_to: Sequence[str] = (),
@@ -60,8 +60,9 @@ def add_frame(
         space: What the rows lie in; default inferred: see :func:`refine.analysis.finished_runs.infer_space`. Where one parameter
             tells the runs that had another, that is its condition.
         parameters: Without a space, the columns that are parameters; default all but those named above and ``value``.
-        value: Column of the value.
-        metric: How children's objectives call it, such as ``"val_acc"``; default as the column is called.
+        value: Column of the value; default the metric, else ``"value"``.
+        metric: Name of the value in the results of the children's objectives, such as ``"val_acc"``; default the
+            name of the column.
         direction: As in :meth:`refine.Tree.add_round`.
         subject_to: As in :meth:`refine.Tree.add_round`.
         space_filling: True says that the rows were drawn at random or on a grid, False that results chose them: then nothing
@@ -82,9 +83,10 @@ def add_frame(
         >>> old.metric, old.n
         ('val_acc', 30)
     """
-    if not isinstance(value, str):
-        raise AnalysisError(f"value must be the name of a column as text, got {value!r}; such as value='acc'")
-    judged = _metric(metric or value)
+    if value is not None and not isinstance(value, str):
+        raise AnalysisError(f"value must be the name of a column, got {value!r}; for example value='acc'")
+    judged = _metric(metric or value or "value")
+    value = value or judged.name
     direction = direction_of(judged.name, direction)
     if space is not None and parameters is not None:
         raise AnalysisError("give the space or the names of the parameters, got both")

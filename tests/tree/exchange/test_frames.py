@@ -170,3 +170,11 @@ def test_a_packed_table_is_not_unpacked(tmp_path, kind):
         AnalysisError, match="is no table with commas .* may hold any amount; unpack it first"
     ):
         read_table(file)
+
+
+def test_metric_names_the_column_of_the_value(tree, frame):
+    named = tree.add_frame(frame.rename(columns={"acc": "val_acc"}), metric="val_acc")
+    assert named.metric == "val_acc"
+    assert named.best["val_acc"] == frame["acc"].max()
+    renamed = tree.add_frame(frame, value="acc", metric="max:val_acc")
+    assert renamed.metric == "max:val_acc"

@@ -1,0 +1,27 @@
+"""Every docstring that lists options of a call that runs trials lists all of them."""
+
+import re
+
+import pytest
+
+import refine
+from refine.run.options import RunKeywords
+from refine.run.resources import ResourceKeywords
+
+
+def listed(call) -> set[str]:
+    """Names of options in the section of a docstring that begins with their argument."""
+    text = re.search(
+        r"^\s+(?:options|resources): (.*?)(?=^\s+\w+: |\n\n)", call.__doc__, re.MULTILINE | re.DOTALL
+    )
+    return set(re.findall(r"``(\w+)``", text[1])) - {"objective_name"}
+
+
+@pytest.mark.parametrize("call", [refine.Round.replicate, refine.Tree.confirm, refine.autopilot])
+def test_calls_that_run_trials_list_every_option(call):
+    assert listed(call) == set(RunKeywords.__annotations__) | set(ResourceKeywords.__annotations__)
+
+
+@pytest.mark.parametrize("call", [refine.Round.open_holdout, refine.Round.replay])
+def test_calls_that_repeat_trials_list_every_resource(call):
+    assert listed(call) == set(ResourceKeywords.__annotations__)
