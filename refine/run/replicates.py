@@ -1,8 +1,8 @@
-"""Running the best configurations again under new seeds."""
+"""Repeating the best configurations under new seeds."""
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Sequence
 from itertools import compress
 
@@ -11,7 +11,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.pooling import replicate_groups
 from refine.errors import AnalysisError, DesignError
-from refine.run.options import RunOptions
+from refine.run.options import RunOptions, log
 from refine.run.outcome import Task
 from refine.run.plan import attempts, stored_task
 from refine.run.protocols import Objective
@@ -23,7 +23,10 @@ from refine.trials.frame import Records, usable_values
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys, planned, runs_compared
 from refine.trials.round_record import Node, StoredNode
+from refine.trials.trial import State
 from refine.utils.action import Action
+from refine.utils.standard_streams import print_error
+from refine.utils.warning import warn
 
 
 def run_replicates(
@@ -35,7 +38,7 @@ def run_replicates(
     seeds: int,
     options: RunOptions,
 ) -> None:
-    """Runs the best configurations of a round again under new seeds: see :meth:`refine.Round.replicate`."""
+    """Repeats the best configurations of a round under new seeds: see :meth:`refine.Round.replicate`."""
     check_times(top, seeds)
     node = stored.node
 
@@ -43,52 +46,94 @@ def run_replicates(
         keys = best_keys(records, goal)
         return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, options.again)
 
-    run_round(store, stored, objective, goal, options, choose=choose)
+    run_round(store, stored, objective, goal, options, choose=choose, trials="repeats")
 
 
-# Finished trials that a round has before its best one runs again, so that it costs a tenth at most.
-FEWEST = 10
+MIN_TRIALS = (
+    10  # trials with a value that a round needs before its noise is measured, so that repeats stay few
+)
 
 
 def measure_noise(
     store: Store, path: Sequence[StoredNode], objective: Objective, goal: Goal, options: RunOptions
 ) -> None:
-    """Runs a round's best configuration again once its plan has ended, to see whether the value is the same.
+    """Repeats the best configuration of a finished round, to see whether the objective is deterministic.
 
-    That is the best one whose value is not 0, 1 or 100: where a metric ends, noise doesn't show. Nothing runs where it is known, from
-    runs again of this round or of one that it came from with the same objective, or from configurations that agree on all that was
-    read. Where the value is the same, which may be chance, it runs two times more.
+    One repeat tells noise. Equal values may be chance, so two more repeats follow. Values of 0, 1 and 100 are passed
+    over, since a metric that saturates there hides its noise. Nothing is repeated if the answer is known: from
+    replicates of this round, or of a round that this one came from with the same objective, or from configurations
+    that agree on all parameters that were read. If no repeat gives a value, the noise stays unmeasured, with a warning.
     """
+    stored = path[-1]
+    node = stored.node
+    for repeats in (1, 3):
+        best = _to_repeat(store, path, goal)
+        if best is None:
+            return
+
+        def choose(records: Records, best: str = best, repeats: int = repeats) -> list[Task]:
+            tasks = replicate_tasks(node, records, [best], repeats, options.again)
+            if tasks and repeats == 1:
+                _announce(node, options)
+            return tasks
+
+        states_before = _states(store, stored, best)
+        run_round(
+            store,
+            stored,
+            objective,
+            goal,
+            options,
+            choose=choose,
+            trials="repeats",
+            stops=False,
+            code_checked=True,
+        )
+        states = _states(store, stored, best)
+        if State.COMPLETE not in states:
+            if states != states_before:
+                warn(
+                    f"round {node.id}: noise not measured: repeating the best configuration ended as {states[-1]}; the trials "
+                    "of the round are not affected"
+                )
+            return
+
+
+def _announce(node: Node, options: RunOptions) -> None:
+    text = (
+        f"round {node.id}: repeating the best configuration to measure noise (check_noise=False skips this)"
+    )
+    log(logging.INFO, text)
+    if options.progress:
+        print_error(text)
+
+
+def _to_repeat(store: Store, path: Sequence[StoredNode], goal: Goal) -> str | None:
+    """Key of the configuration to repeat for the noise; ``None`` if the plan has not ended, or the noise is known."""
     stored, node = path[-1], path[-1].node
-    alike = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]
-    curves = goal.metric.curves
-    for runs in (1, 3):
-        every = {s.pk: store.records([s.pk], curves=curves, replicates=True) for s in alike}
-        own = planned(every[stored.pk])
-        values = usable_values(own, goal)
-        known = np.isfinite(values)
-        same = runs_compared(every, goal)
-        if len(own.metrics) < stored.n or known.sum() < FEWEST or same.unequal:
-            return
-        same = same.joined(stats.repeats(values[known], list(compress(replicate_groups(own), known))))
-        if same.unequal or same.deterministic:
-            return
-        ends = {key for key, v in zip(own.columns["key"], values, strict=True) if at_end(v)}
-        best = [key for key in best_keys(own, goal) if key not in ends][:1]
-        if not best:
-            return
-        if options.progress and runs == 1:
-            print(  # noqa: T201
-                f"round {node.id}: its best configuration runs again, to measure the noise "
-                "(check_noise=False leaves that out)",
-                file=sys.stderr,
-                flush=True,
-            )
+    of_objective = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]
+    records = {s.pk: store.records([s.pk], curves=goal.metric.curves, replicates=True) for s in of_objective}
+    trials = planned(records[stored.pk])
+    values = usable_values(trials, goal)
+    has_value = np.isfinite(values)
+    if len(trials.metrics) < stored.n or has_value.sum() < MIN_TRIALS:
+        return None
+    agreement = runs_compared(records, goal)
+    if agreement.unequal:
+        return None
+    groups = list(compress(replicate_groups(trials), has_value))
+    agreement = agreement.joined(stats.repeats(values[has_value], groups))
+    if agreement.unequal or agreement.deterministic:
+        return None
+    saturated = {key for key, value in zip(trials.columns["key"], values, strict=True) if at_end(value)}
+    return next((key for key in best_keys(trials, goal) if key not in saturated), None)
 
-        def choose(records: Records, best: list[str] = best, runs: int = runs) -> list[Task]:
-            return replicate_tasks(node, records, best, runs, options.again)
 
-        run_round(store, stored, objective, goal, options, choose=choose, told=True)
+def _states(store: Store, stored: StoredNode, key: str) -> list[str]:
+    """States of the replicates of a configuration."""
+    columns = store.records([stored.pk], replicates=True).columns
+    rows = zip(columns["key"], columns["replicate"], columns["state"], strict=True)
+    return [state for row_key, replicate, state in rows if row_key == key and replicate > 0]
 
 
 def check_times(top: int, runs: int, called: str = "seeds") -> None:
@@ -101,15 +146,22 @@ def check_times(top: int, runs: int, called: str = "seeds") -> None:
 def replicate_tasks(
     node: Node, records: Records, keys: Sequence[str], seeds: int, rerun: frozenset[str] = frozenset()
 ) -> list[Task]:
-    """What is left to run of some configurations' replicates, seed by seed, and again what ended in a state of ``rerun``."""
-    c, attempt_of = records.columns, attempts(records, rerun)
-    first = {key: i for i, (key, r) in enumerate(zip(c["key"], c["replicate"], strict=True)) if r == 0}
-    todo = [(key, r, attempt_of(key, r)) for r in range(1, seeds + 1) for key in keys]
-    return [
-        stored_task(records, first[key], replicate=r, attempt=attempt, seed=node.trial_seed(key, r))
-        for key, r, attempt in todo
-        if attempt is not None
-    ]
+    """Replicates of some configurations that are left to run, seed by seed; those that ended in a state of ``rerun`` too."""
+    attempt_of = attempts(records, rerun)
+    rows = enumerate(zip(records.columns["key"], records.columns["replicate"], strict=True))
+    planned_row = {key: row for row, (key, replicate) in rows if replicate == 0}
+    tasks = []
+    for replicate in range(1, seeds + 1):
+        for key in keys:
+            attempt = attempt_of(key, replicate)
+            if attempt is not None:
+                changes = {
+                    "replicate": replicate,
+                    "attempt": attempt,
+                    "seed": node.trial_seed(key, replicate),
+                }
+                tasks.append(stored_task(records, planned_row[key], **changes))
+    return tasks
 
 
 def known_best(keys: Sequence[str], top: int, round_id: str) -> list[str]:

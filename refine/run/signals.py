@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from refine.errors import DesignError
+from refine.utils.standard_streams import print_error
 
 GRACE = 25.0  # seconds that trials may still run after SIGTERM or SIGHUP: Slurm and Kubernetes kill after 30
 
@@ -92,9 +93,7 @@ class _GracefulStop:
             self._timer = threading.Timer(self.grace, _send_to_main_thread, [number])
             self._timer.daemon = True
             self._timer.start()
-        # The signal may interrupt a write of the progress bar to the same stream, or the terminal may be gone.
-        with contextlib.suppress(RuntimeError, OSError, ValueError):
-            print(f"\n{self.what}: finishing what runs; {to_stop_now}", file=sys.stderr, flush=True)  # noqa: T201
+        print_error(f"\n{self.what}: finishing what runs; {to_stop_now}")
 
 
 def _send_to_main_thread(number: int) -> None:
@@ -191,6 +190,6 @@ def _stopped(what: str, how: str) -> KeyboardInterrupt:
 def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Prints an uncaught exception as Python does, except a stopped call: its message alone, without traceback."""
     if hasattr(error, "_render_traceback_"):
-        print(error, file=sys.stderr)  # noqa: T201
+        print_error(str(error))
     else:
         sys.__excepthook__(kind, error, trace)

@@ -31,7 +31,7 @@ from refine.utils.format import score
 from refine.utils.warning import warn
 
 
-class Steered:
+class AdaptiveTasks:
     """The tasks of a steered round, made when they are asked for. It hears how each of them ended.
 
     ``path`` leads from the root to the round; ``tools`` are samplers and pruners of Optuna given in this process, by what they

@@ -60,6 +60,7 @@ from refine.trials.metric import Metric
 from refine.trials.round_record import BASELINE, HoldoutRun, Node, StoredDecision
 from refine.trials.trial import State
 from refine.utils.action import Action
+from refine.utils.standard_streams import reserve_descriptors
 from refine.utils.warning import warn
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ class Store(Reader):
     """
 
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
+        reserve_descriptors()
         self.url = url_of(url)
         self.closed = False
         self._counts = Counts()

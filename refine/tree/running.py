@@ -29,7 +29,7 @@ from refine.run.replay import replay as replayed
 from refine.run.replicates import check_times, measure_noise, run_replicates
 from refine.run.resources import ResourceKeywords, Resources
 from refine.run.runner import run_round
-from refine.run.steering import Steered, check_place
+from refine.run.steering import AdaptiveTasks, check_place
 from refine.run.workers.pool import workers_kept
 from refine.store.engine import check_folder
 from refine.tree.children import off_grid
@@ -136,8 +136,8 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
 
     learn: Learn = learner(self, running.workers) if node.parent and node.exploit else list
 
-    def steer(records: Records) -> Steered:
-        return Steered(context.store, path, self._metric, context.tools, records, running.again, learn)
+    def steer(records: Records) -> AdaptiveTasks:
+        return AdaptiveTasks(context.store, path, self._metric, context.tools, records, running.again, learn)
 
     Hooks([t.start for t in trackers], "track").call(self)
     try:

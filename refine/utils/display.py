@@ -289,7 +289,7 @@ def to_text(page: Page, width: int | None = None) -> str:
         width: Columns that it may take; default the terminal's. Where output goes elsewhere tables take 100, and
             sentences are not broken.
     """
-    at_terminal = width is None and sys.stdout.isatty()
+    at_terminal = width is None and _at_terminal()
     return _printed(page, width or _columns(), whole=width is None and not at_terminal)
 
 
@@ -310,8 +310,13 @@ def to_rich(page: Page) -> RenderableType:
 # Text and terminal.
 
 
+def _at_terminal() -> bool:
+    """Whether standard output is a terminal; a daemon has no standard output at all."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _columns() -> int:
-    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    return shutil.get_terminal_size((WIDTH, 24)).columns if _at_terminal() else WIDTH
 
 
 def _printed(page: Page, width: int, *, whole: bool = False, color: bool = False) -> str:

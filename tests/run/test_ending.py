@@ -25,7 +25,7 @@ def test_ends_after_trials_and_goes_on(tree, capsys):
     found = tree.add_round(SPACE, objectives.height, n=20)
     found.run(trials=7)
     assert len(found.trials) == 7
-    assert "ended after 7 trials, 13 trials left; round.run() goes on" in capsys.readouterr().err
+    assert "stopped after 7 trials, 13 left; resume with round.run()" in capsys.readouterr().err
     first = set(found.trials["seed"])
     found.run(trials=5, progress=False)
     assert len(found.trials) == 12
@@ -46,7 +46,7 @@ def test_ends_after_hours_in_order(tree, workers, capsys):
     trials = found.trials
     assert 0 <= len(trials) < 100
     assert set(trials["state"]) <= {"complete"}
-    assert f"after 8.33333e-05 hours, {100 - len(trials)} trials left" in capsys.readouterr().err
+    assert f"after 8.33333e-05 hours, {100 - len(trials)} left" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

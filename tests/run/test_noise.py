@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import refine
-from refine.errors import AnalysisError, DesignError
+from refine.errors import AnalysisError, DesignError, RefineWarning, RoundStoppedError
 
 
 def smooth(params):
@@ -59,13 +61,65 @@ def test_it_can_be_turned_off_and_waits_for_the_plan(tree, space, capsys):
     assert not found.analyze().noise.deterministic
     assert found.run(trials=1, progress=False).replicates.empty
     assert len(found.run().replicates) == 3
-    assert "its best configuration runs again, to measure the noise (check_noise=" in capsys.readouterr().err
+    assert "repeating the best configuration to measure noise (check_noise=False" in capsys.readouterr().err
     small = tree.add_round(space, smooth, n=9, seed=3).run(progress=False)
     assert small.replicates.empty
     partly = tree.add_round(space, smooth, n=30, seed=4).run(trials=20, progress=False)
     assert partly.replicates.empty
     with pytest.raises(DesignError, match="check_noise must be True or False, got 1"):
         partly.run(check_noise=1)
+
+
+@pytest.mark.parametrize("fails", [1, 3])
+def test_repeats_that_fail_leave_a_finished_round_as_it_is(tree, space, fails):
+    calls = []
+
+    def objective(params):
+        calls.append(dict(params))
+        if 12 < len(calls) <= 12 + fails:
+            raise ValueError("the machine is busy")
+        return smooth(params)
+
+    root = tree.add_round(space, objective, n=12, seed=1)
+    with pytest.warns(
+        RefineWarning, match="noise not measured: repeating the best configuration ended as failed"
+    ):
+        root.run(progress=False)
+    assert set(root.trials["state"]) == {"complete"}
+    assert len(calls) == 13
+    assert root.propose().proposal.changes
+    root.run(progress=False)  # neither an error nor another repeat
+    assert len(calls) == 13
+
+
+@pytest.mark.cluster
+def test_repeats_that_time_out_leave_a_finished_round_as_it_is(tree, space, tmp_path):
+    def objective(params):
+        with (tmp_path / "calls").open("a") as file:
+            file.write("x")
+        if (tmp_path / "calls").stat().st_size > 12:
+            time.sleep(600)
+        return smooth(params)
+
+    root = tree.add_round(space, objective, n=12, seed=1)
+    with pytest.warns(RefineWarning, match="noise not measured: .* ended as timeout"):
+        root.run(timeout=3, progress=False)
+    assert set(root.trials["state"]) == {"complete"}
+    assert root.propose().proposal.changes
+
+
+def test_repeats_that_all_fail_when_asked_for_are_an_error_about_repeats(tree, space):
+    calls = []
+
+    def objective(params):
+        calls.append(dict(params))
+        if len(calls) > 12:
+            raise ValueError("the machine is busy")
+        return smooth(params)
+
+    root = tree.add_round(space, objective, n=12, seed=1).run(progress=False, check_noise=False)
+    with pytest.raises(RoundStoppedError, match="its first 5 repeats all failed alike: ValueError"):
+        root.replicate(top=2, seeds=3, progress=False)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from refine.errors import RoundStoppedError
 from refine.run.supervisor import end, mark, supervised, swept
 from refine.run.workers.perform import perform
 from refine.run.workers.task import check_versions, never_loaded, versions
+from refine.utils.standard_streams import reserve_descriptors
 
 START_SECONDS = 120.0  # so long a process may take to start
 
@@ -49,6 +50,7 @@ class Child:
     """A process that runs what it is told, supervised, and this end of its pipe, which has no name that others could open."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        reserve_descriptors()
         self._pipe, other_end = Pipe()
         self._marked = mark()
         with other_end:

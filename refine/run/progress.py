@@ -1,0 +1,264 @@
+"""Progress of a running round, and an early end if something is wrong with all of its trials."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
+from refine.run.options import log
+from refine.run.outcome import Outcome
+from refine.trials.frame import Records
+from refine.trials.goal import Goal
+from refine.trials.metric import Metric, is_bare_nan
+from refine.trials.metric_constraint import SECONDS, all_met
+from refine.trials.round_record import Node
+from refine.trials.trial import FAILED, State
+from refine.utils.action import Action
+from refine.utils.display import line
+from refine.utils.format import score
+from refine.utils.standard_streams import print_error
+
+_TRIALS_FOR_UNREAD = (
+    10  # complete trials after which the progress names varied parameters that none of them has read
+)
+_SAME_FAILURES = 5  # a round stops if its first trials, this many, all fail in the same way
+_LOG_SECONDS = 10  # seconds between lines of progress outside of a terminal
+
+# State of failed trials -> its word in the progress: one trial, several.
+_FAILURES = {
+    State.FAILED: ("failed", "failed"),
+    State.DIVERGED: ("diverged", "diverged"),
+    State.CRASHED: ("crashed", "crashed"),
+    State.TIMEOUT: ("timeout", "timeouts"),
+}
+
+
+class _LogProgress:
+    """A stream for the progress bar outside of a terminal: one line of a log whenever the bar changes."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def write(self, text: str) -> None:
+        text = text.strip()
+        if text and text != self.last and sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")
+            self.last = text
+
+    def flush(self) -> None:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+
+
+class ProgressMonitor:
+    """Shows the progress of a round, and ends the round early if its trials cannot be used.
+
+    Args:
+        node: The round.
+        total: Trials of the round, those that have ended included.
+        todo: Trials that are left to run.
+        records: Trials that have ended.
+        goal: Metric and direction, by which the best value is shown.
+        show: Whether to show anything. Nothing is shown without a standard error.
+        trials: The noun for what runs, in messages.
+        stops: Whether the round stops if its first trials all fail in the same way.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        total: int,
+        todo: int,
+        records: Records,
+        goal: Goal,
+        *,
+        show: bool,
+        trials: str = "trials",
+        stops: bool = True,
+    ) -> None:
+        self.node = node
+        self.goal = goal
+        self.metric = goal.metric
+        self.sign = goal.sign
+        self.total = total
+        self.ended_before = total - todo
+        self.show = show and sys.stderr is not None
+        self.ended = 0  # trials of this run
+        self.failures = Counter[State]()
+        self.pruned = 0
+        self.infeasible = 0
+        self._trials = trials
+        self._first = min(_SAME_FAILURES, todo) if stops else 0
+        self._failure_kinds = Counter[str]()
+        values = self._values(records)
+        self.metric_seen = any(value is not None for value in values)
+        usable = [
+            self.sign * value
+            for value, metrics, seconds in zip(
+                values, records.metrics, records.columns["seconds"], strict=True
+            )
+            if value is not None and math.isfinite(value) and goal.counts(metrics, seconds)
+        ]
+        self.best = max(usable, default=-math.inf)
+        self._unread = set(node.space.varied)
+        self._complete = 0
+        for read, state in zip(records.columns["read"], records.columns["state"], strict=True):
+            self._note_reads(json.loads(read) if read else None, state)
+
+    def _values(self, records: Records) -> list[float | None]:
+        """The metric's value of every stored trial, ``None`` for excluded trials and trials without a value."""
+        seconds, states = records.columns["seconds"], records.columns["state"]
+        curves = records.curves or [{}] * len(records.metrics)
+        values: list[float | None] = []
+        for metrics, curve, duration, state in zip(records.metrics, curves, seconds, states, strict=True):
+            if state == State.EXCLUDED:
+                values.append(None)
+            else:
+                values.append(self.metric.of(metrics, curve, duration if state == State.COMPLETE else None))
+        return values
+
+    def _note_reads(self, read: Sequence[str] | None, state: str) -> None:
+        """Notes the parameters that a trial read; ``None`` for all. Only a complete trial has read all that it needs."""
+        if state != State.COMPLETE:
+            return
+        self._complete += 1
+        self._unread = set() if read is None else self._unread - set(read)
+
+    def __enter__(self) -> ProgressMonitor:
+        from tqdm.auto import tqdm
+
+        in_notebook = "ipykernel" in sys.modules
+        in_log = not in_notebook and (sys.stderr is None or not sys.stderr.isatty())
+        self._bar: Any = tqdm(
+            total=self.total,
+            initial=self.ended_before,
+            desc=f"round {self.node.id}",
+            unit="trial",
+            disable=not self.show,
+            mininterval=_LOG_SECONDS if in_log else 0.2,
+            dynamic_ncols=not in_log,
+            file=_LogProgress() if in_log else None,
+        )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with contextlib.suppress(OSError):
+            self._bar.close()
+
+    def say(self, text: str) -> None:
+        """Logs a line, and shows the line above the bar."""
+        log(logging.INFO, "round %s: %s", self.node.id, text)
+        if self.show:
+            with contextlib.suppress(OSError):
+                self._bar.write(line(text), file=sys.stderr)
+
+    def say_left(self, why: str, left: int) -> None:
+        """Shows, below the bar, that the run ended before its plan, and how many trials are left."""
+        if self.show:
+            self._bar.close()
+            print_error(
+                f"round {self.node.id}: stopped {why}, {left} left; resume with {Action('round.run')}"
+            )
+
+    def add(self, outcome: Outcome, value: float | None) -> None:
+        """Takes in a trial that has ended and is stored; ``value`` is ``None`` unless the trial is complete.
+
+        Raises ObjectiveError: the trial lacks the metric, or a metric of a constraint; RoundStoppedError: the first
+        trials all failed in the same way.
+        """
+        self._count(outcome, value)
+        with contextlib.suppress(OSError):  # a terminal that is gone ends no round
+            self._bar.set_postfix_str(self._summary(), refresh=False)
+            self._bar.update()
+        if outcome.state == State.COMPLETE:
+            self._check_metrics(outcome, value)
+        if outcome.error and self.ended <= self._first:
+            self._check_failures(outcome)
+
+    def _count(self, outcome: Outcome, value: float | None) -> None:
+        self.ended += 1
+        self.failures[outcome.state] += outcome.state in FAILED
+        self.pruned += outcome.state == State.PRUNED
+        if value is not None:
+            self.metric_seen = True
+            if math.isfinite(value) and self.goal.counts(outcome.metrics, outcome.seconds):
+                self.best = max(self.best, self.sign * value)
+        if outcome.state == State.COMPLETE:
+            feasible = all_met(self.metric.subject_to, outcome.metrics, outcome.seconds)
+            self.infeasible += not feasible
+        self._note_reads(outcome.read, outcome.state)
+
+    def _summary(self) -> str:
+        """The best value so far, and how many trials failed, by their state."""
+        parts = [f"best {score(self.sign * self.best)}" if math.isfinite(self.best) else "best -"]
+        failures = [f"{n} {_FAILURES[state][n > 1]}" for state, n in self.failures.items() if n]
+        parts += failures or ["0 failed"]
+        if self.pruned:
+            parts.append(f"{self.pruned} pruned")
+        if self.infeasible:
+            parts.append(f"{self.infeasible} infeasible")
+        unread = [name for name in self.node.space if name in self._unread]
+        if unread and self._complete >= _TRIALS_FOR_UNREAD:
+            parts.append(f"never read: {line(', '.join(unread))}")
+        return ", ".join(parts)
+
+    def _check_metrics(self, outcome: Outcome, value: float | None) -> None:
+        round_name = f"round {self.node.id}"
+        if value is None:
+            raise ObjectiveError(
+                f"{round_name}: metric {str(self.metric)!r} is not among what the objective returned; "
+                f"{_suggested_metric(self.metric, outcome.metrics)}; the trial is stored with all its metrics"
+            )
+        if is_bare_nan(outcome.metrics):
+            return
+        names = {SECONDS, *outcome.metrics}
+        for constraint in self.metric.subject_to:
+            if constraint.name not in names:
+                raise ObjectiveError(
+                    f"{round_name}: metric constraint '{constraint}' is about {constraint.name!r}, which is not among "
+                    f"what the objective returned; {did_you_mean(constraint.name, names)}; the trial is stored with all "
+                    "its metrics"
+                )
+
+    def _check_failures(self, outcome: Outcome) -> None:
+        assert outcome.error is not None
+        kind = _failure_kind(outcome.error)
+        self._failure_kinds[kind] += 1
+        if self._first < 2 or self._failure_kinds[kind] < self._first:
+            return
+        fix = "look at the tracebacks, fix it and run again"
+        if outcome.state == State.TIMEOUT:
+            fix = "raise timeout=, or make the trials shorter, and run again"
+        raise RoundStoppedError(
+            f"round {self.node.id}: stopped, its first {self._first} {self._trials} all failed alike: "
+            f"{outcome.error.strip().splitlines()[-1]}; {fix}",
+            Action("round.failures"),
+            Action("round.run", rerun=str(outcome.state)),
+        )
+
+
+def _suggested_metric(metric: Metric, returned: Mapping[str, float]) -> str:
+    """The fix for a metric that the objective does not return."""
+    of_validation = [name for name in returned if name.startswith("val_")]
+    if metric.name.startswith("val_") and not of_validation:
+        known = ", ".join(returned)
+        return f"known: {known}, all of training; give fit validation_data=(x_val, y_val) and run again"
+    hint = did_you_mean(metric.name, returned)
+    suggestion = hint.split("'")[1] if hint.startswith("did") else [*of_validation, *returned][0]
+    return f"{hint}; add the round with metric={str(metric._replace(name=suggestion))!r} and run again"
+
+
+def _failure_kind(error: str) -> str:
+    """The kind of an error and the line that raised it: equal for two tracebacks of the same failure."""
+    lines = error.strip().splitlines()
+    places = [line.strip() for line in lines if re.match(r"\s*File \".*\", line \d+", line)]
+    place = places[-1] if places else ""
+    return f"{place} {lines[-1].split(':')[0]}"

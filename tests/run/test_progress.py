@@ -1,0 +1,51 @@
+"""The line of progress: each kind of failure under its own name."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+
+from refine.errors import RoundStoppedError
+
+SPACE = {"x": (0.0, 9.0, 10)}
+
+
+def ends_by_kind(params):
+    if params["x"] < 3:
+        raise ValueError("too small")
+    return math.nan if params["x"] < 5 else params["x"]
+
+
+def test_progress_names_failures_by_their_state(tree, capsys):
+    tree.add_round(SPACE, ends_by_kind, n=10, seed=1).run()
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "3 failed" in last
+    assert "2 diverged" in last
+
+
+def slow_above_2(params):
+    if params["x"] > 2:
+        time.sleep(600)
+    return params["x"]
+
+
+@pytest.mark.cluster
+def test_timeouts_are_called_timeouts(tree, capsys):
+    tree.add_round({"x": (1.0, 4.0, 4)}, slow_above_2, n=4, seed=1).run(workers=2, timeout=2)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "2 timeouts" in last
+    assert "failed" not in last
+
+
+@pytest.mark.cluster
+def test_error_of_a_round_whose_trials_all_time_out_names_the_limit(tree):
+    root = tree.add_round({"x": (5.0, 9.0, 5)}, slow_above_2, n=5, seed=1)
+    with pytest.raises(RoundStoppedError, match="its first 5 trials all failed alike: .* raise timeout="):
+        root.run(workers=2, timeout=0.5, progress=False)
+
+
+def test_run_that_stops_before_its_plan_says_how_to_resume(tree, capsys):
+    tree.add_round(SPACE, ends_by_kind, n=10, seed=1).run(trials=5)
+    assert "stopped after 5 trials, 5 left; resume with round.run()" in capsys.readouterr().err
