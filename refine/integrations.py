@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from refine.run.objective import RunningTrial, running_trial
+from refine.run.running_trial import RunningTrial, running_trial
 from refine.utils.files import made_folder, write_whole
 
 _TIMES = ("_runtime", "_per_second")

@@ -274,7 +274,7 @@ class OptunaRace:
     def __init__(self, metric: str, trial: Any) -> None:
         self.metric, self._trial, self._epoch = metric, trial, 0
 
-    def race(self) -> OptunaRace:
+    def session(self) -> OptunaRace:
         """Itself: there is one run."""
         return self
 

@@ -180,7 +180,7 @@ class Pruner:
         )
 
 
-class Race(Protocol):
+class PruningSession(Protocol):
     """Hears a trial's metric epoch by epoch."""
 
     metric: str
@@ -200,12 +200,12 @@ class Limit(NamedTuple):
     curves: tuple[Floats, ...] = ()
     ends: Floats = np.zeros(0)  # what they reached
 
-    def race(self) -> Race:
+    def session(self) -> PruningSession:
         """A trial's run against it."""
-        return _Race(self)
+        return _Session(self)
 
 
-class _Race:
+class _Session:
     def __init__(self, limit: Limit) -> None:
         self.metric, self._limit = limit.metric, limit
         # Squares of the distances are summed up, so that a late epoch costs no more than the first.

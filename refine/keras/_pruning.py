@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from refine.run.objective import running_trial
+from refine.run.running_trial import running_trial
 
 
 def watched() -> bool:

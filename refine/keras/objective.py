@@ -31,7 +31,7 @@ from refine.keras._session import own_session, prepare
 from refine.keras.fit import KERAS_FIT, accelerated
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import check_name
-from refine.run.objective import RunningTrial
+from refine.run.running_trial import RunningTrial
 from refine.utils.keywords import helped
 
 _DEFAULT_SPLIT = 0.3

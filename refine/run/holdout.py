@@ -11,12 +11,12 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.errors import AnalysisError, ObjectiveError
-from refine.run.objective import RunningTrial
 from refine.run.outcome import Task, with_absent
 from refine.run.plan import stored_task
 from refine.run.protocols import Objective, offers
 from refine.run.replicates import known_best
 from refine.run.resources import Resources
+from refine.run.running_trial import RunningTrial
 from refine.run.signals import interruptible
 from refine.run.workers.executor import outcomes_of
 from refine.space.encoding import seed_of

@@ -196,7 +196,7 @@ class AdaptiveTasks:
         limit = task.limit or self._audited.pop(task.key, None)
         if limit is None or state not in ("complete", "pruned"):
             return
-        race, asked = limit.race(), series if state == "pruned" else series[:-1]
+        race, asked = limit.session(), series if state == "pruned" else series[:-1]
         behind = next((epoch for epoch, value in enumerate(asked, 1) if race.behind(value)), None)
         self._shown[task.key, task.attempt]["behind"] = behind
         if behind is not None and state == "complete" and task.limit is not None and not self._warned:

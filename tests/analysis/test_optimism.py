@@ -7,7 +7,7 @@ import objectives
 import refine
 from refine.analysis.reason import Reason
 from refine.errors import AnalysisError, ObjectiveError
-from refine.run.objective import MOST_EXAMPLES, RunningTrial
+from refine.run.running_trial import MOST_EXAMPLES, RunningTrial
 
 RIGHT = np.arange(60) % 2
 

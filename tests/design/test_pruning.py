@@ -36,7 +36,7 @@ def test_what_is_behind_stops_itself_and_has_no_final_value(tree, space):
     audited = frame["seed"].map(PRUNER.audits)
     for i, (basis, threshold) in enumerate(zip(shown["basis"], shown["threshold"], strict=True)):
         limit = PRUNER.limit("acc", 1.0, curves[: int(basis)], frame["value"].to_numpy()[: int(basis)])
-        behind = [] if limit is None else list(map(limit.race().behind, curves[i]))
+        behind = [] if limit is None else list(map(limit.session().behind, curves[i]))
         assert threshold is None if limit is None else tuple(threshold) == limit.thresholds
         at = behind.index(True) + 1 if True in behind else math.nan
         assert shown["behind"][i] == pytest.approx(at, nan_ok=True)
@@ -129,7 +129,7 @@ def test_a_race_forecasts_as_a_table_of_trials_does():
     told = [forecasts([*series, own[: k + 1]], np.append(ends, np.nan))[-1] for k in range(12)]
     assert np.isfinite(told).all()
     for shift, behind in ((-1e-9, False), (1e-9, True)):
-        race = Limit("acc", -1.0, 1, tuple(np.add(told, shift)), tuple(series), ends).race()
+        race = Limit("acc", -1.0, 1, tuple(np.add(told, shift)), tuple(series), ends).session()
         assert [race.behind(-value) for value in own] == [behind] * 12
     assert not race.behind(math.nan)
 
@@ -204,7 +204,7 @@ def test_a_limit_is_what_the_best_reached_or_were_forecast_to():
     pruner = refine.Pruner(keep=0.5, warmup=2, min_trials=2)
     limit = pruner.limit("acc", 1.0, [*series, series[0][:3]], np.append(ends, np.nan))
     assert limit.thresholds == (4,) * 4  # epochs 2 to 5; the one that was stopped counts by its forecast
-    assert [list(map(limit.race().behind, series[i])).count(True) for i in (0, 7)] == [4, 0]
+    assert [list(map(limit.session().behind, series[i])).count(True) for i in (0, 7)] == [4, 0]
     rungs = refine.Pruner(keep=0.5, min_trials=2, rungs=(1, 3))  # the best half, and of these the best half
     assert rungs.limit("acc", 1.0, series, ends).thresholds[:3] == pytest.approx(
         (4, math.nan, 6), nan_ok=True
@@ -212,5 +212,5 @@ def test_a_limit_is_what_the_best_reached_or_were_forecast_to():
     assert refine.Pruner(**rungs.to_json()) == rungs
     assert [pruner.basis(done) for done in ([True, False, True], [True, False])] == [3, 0]
     assert pruner.limit("acc", 1.0, [np.ones(1)] * 3, np.ones(3)) is None
-    race = Limit("acc", 1.0, 1, (1.0, 3.0)).race()
+    race = Limit("acc", 1.0, 1, (1.0, 3.0)).session()
     assert [race.behind(v) for v in (math.nan, 2.0, 0.0)] == [False, True, False]

@@ -97,7 +97,7 @@ def test_a_metric_that_is_not_returned(metric, returned, hint):
 
 
 def test_a_permutation_is_still_a_dictionary():
-    from refine.run.objective import Configuration
+    from refine.run.configuration import Configuration
 
     params = Configuration({"lr": 0.1, "dropout": 0.2})
     assert params.get("drpout") is None

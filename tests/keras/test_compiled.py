@@ -14,7 +14,7 @@ from refine.design.pruning import Limit
 from refine.errors import RefineWarning
 from refine.keras import KerasObjective, _traces, fit, fmeasure
 from refine.keras._notices import heard_anew
-from refine.run.objective import RunningTrial, _running
+from refine.run.running_trial import RunningTrial, _running
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(103, 6)).astype("float32")

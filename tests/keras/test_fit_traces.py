@@ -14,7 +14,7 @@ from keras import layers
 
 import refine.keras
 from refine.keras import KerasObjective, _session, _traces, fmeasure, hidden_layers
-from refine.run.objective import RunningTrial
+from refine.run.running_trial import RunningTrial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

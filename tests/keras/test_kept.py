@@ -12,7 +12,7 @@ import refine.keras
 from nightly import few
 from refine.errors import RefineWarning
 from refine.keras import KerasObjective, _notices
-from refine.run.objective import RunningTrial
+from refine.run.running_trial import RunningTrial
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from refine.errors import ObjectiveError
 from refine.keras import SHAPES, default_learning_rate, hidden_layers, layer_widths, lr_normalizer
-from refine.run.objective import Configuration
+from refine.run.configuration import Configuration
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "keras.md"
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit, ShuffleS
 
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, fit
-from refine.run.objective import RunningTrial
+from refine.run.running_trial import RunningTrial
 
 N = 120
 X = np.arange(N, dtype="float32")[:, None]  # an input is its row's number

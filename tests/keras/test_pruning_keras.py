@@ -9,7 +9,7 @@ from nightly import few
 from refine.design.pruning import Limit
 from refine.errors import ObjectiveError
 from refine.keras import KerasObjective, PruningCallback, fit
-from refine.run.objective import RunningTrial, _running
+from refine.run.running_trial import RunningTrial, _running
 
 SPACE = {"lr": refine.Float(0.00001, 0.1, levels=24, log=True), "epochs": 12}
 PRUNER = refine.Pruner(keep=0.5, warmup=2, min_trials=6)

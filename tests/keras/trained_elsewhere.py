@@ -18,8 +18,9 @@ from sklearn.preprocessing import StandardScaler
 import refine
 from refine.errors import RefineError, RefineWarning
 from refine.keras import KerasObjective, fit, fmeasure
+from refine.run.configuration import Configuration
 from refine.run.environment import environment
-from refine.run.objective import Configuration, RunningTrial
+from refine.run.running_trial import RunningTrial
 
 BACKEND = keras.backend.backend()
 OTHER = {"jax": "tensorflow", "torch": "jax"}[BACKEND]

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import refine
 from refine.errors import ObjectiveError
 from refine.run.command import metrics_of
-from refine.run.objective import RunningTrial
+from refine.run.running_trial import RunningTrial
 from refine.ui.cli import app
 from tests.elsewhere import library
 
