@@ -77,10 +77,10 @@ def review(
         study, study_name, value=value, space_filling=space_filling
     )
     found = root.propose(risk=risk, epsilon=epsilon)
-    made_of = found.proposal._made_of
-    assert made_of is not None  # it was made just now
-    made_of = replace(made_of, calls=(Action("refine.optuna.narrow", Symbol("study"), Symbol("review")),))
-    return replace(found, proposal=replace(found.proposal, _made_of=made_of))
+    proposer = found.proposal._proposer
+    assert proposer is not None  # it was made just now
+    proposer = replace(proposer, calls=(Action("refine.optuna.narrow", Symbol("study"), Symbol("review")),))
+    return replace(found, proposal=replace(found.proposal, _proposer=proposer))
 
 
 def narrow(

@@ -119,11 +119,11 @@ class ParameterEvidence(NamedTuple):
 
     @property
     def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
-        """Ends where the best trials pile up, so that the optimum may be beyond; each with its q."""
+        """Ends at which the best trials pile up and the very best lie, each with its q: the optimum may be beyond."""
         return tuple(
             (edge, q)
             for edge, q in zip(self.edges, self.edge_q, strict=True)
-            if edge.peak and q <= ALPHA and edge.top_count >= RICH * edge.share * edge.top_n
+            if edge.peak and edge.best and q <= ALPHA and edge.top_count >= RICH * edge.share * edge.top_n
         )
 
     @property

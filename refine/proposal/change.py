@@ -17,6 +17,7 @@ from refine.analysis.evidence import GOOD, ParameterEvidence, level_positions
 from refine.analysis.finding import condition_of, mean_ratio, piled_up
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
+from refine.proposal.path import KeptLevels
 from refine.space.categorical import Categorical
 from refine.space.edits import refined
 from refine.space.encoding import label
@@ -149,19 +150,19 @@ def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
     return outer.like([*now.grid, level])
 
 
-# The range goes on past an end at which this share of the draws of the posterior have their best value, ...
+# A trend leads beyond an end if this share of the posterior's draws have their best value at the end, ...
 BEYOND = 0.5
 
-# ... and past one with this share where the range would be narrowed onto it; a box doesn't cut such an end off.
+# ... or this share, if the range would be narrowed onto it; a box does not cut such an end off.
 NEAR = 0.25
 
 
 class Widening(NamedTuple):
     """A range after looking at its ends."""
 
-    # the range, continued where the optimum may be beyond; what was given where nothing was to be done
+    # the range, continued if the optimum may lie beyond an end; unchanged otherwise
     new: Range
-    reasons: tuple[Reason, ...]  # why it goes on, and which limit stops it
+    reasons: tuple[Reason, ...]  # for the continuation, and for the limit that stops it
 
 
 def beyond(
@@ -171,25 +172,32 @@ def beyond(
     optima: npt.NDArray[np.float64] | None,
     first: Analysis,
 ) -> Widening:
-    """A range continued past the ends at which the best trials pile up, or up to which the values improve.
+    """A range continued past the ends at which the best trials lie, by one step (:func:`refine.space.limits.widened`).
 
-    A trend counts where the parameter matters (so that its false alarms are those of the tests), and the posterior says
-    whether it leads beyond: an optimum beyond shows as draws whose best value lies at the very end. With it at four fifths
-    of the range few draws do (5 to 40 % in simulated rounds of 40 trials), with it at the end or beyond most (45 to 98 %).
+    Either the best trials pile up at an end by test, or values improve towards it: the parameter matters (so that false
+    alarms are those of the tests), and many draws of the posterior have their best value at the very end. With the
+    optimum at four fifths of the range few draws do (5 to 40 % in simulated rounds of 40 trials), with an optimum at
+    the end or beyond most do (45 to 98 %). Neither is enough: the best trials themselves must lie there (`Edge.best`), or
+    a trend over the bad part of a range would open an end far from all good values.
 
-    What only makes a further goal better, as ever fewer units make a model cheaper, has no end. For the sake of such a goal a range
-    goes on where the points of the front nearest to that end are no worse than the median trial in the first goal.
+    A further goal that improves without end, as a model becomes cheaper with ever fewer units, is no reason by itself.
+    For such a goal a range is continued only if the points of the front nearest to that end are no worse than the
+    median trial in the first goal.
 
-    ``analysis`` is of the goal in which the parameter is seen the clearest, ``first`` of the first goal; ``new`` is what is left of the
-    range, and ``optima`` are its positions at every draw's best value, (draws,), ``None`` without a posterior.
+    Args:
+        analysis: Of the goal on which the effect of the parameter is clearest.
+        e: Evidence of the parameter, a range.
+        new: The part of the range that is kept.
+        optima: (draws,) positions of every draw's best value; ``None`` without a posterior.
+        first: Analysis of the first goal.
     """
     old = e.parameter
     assert isinstance(old, Range)
     why = {edge.side: piled_up(e, edge, q) for edge, q in e.piled_up}
     side = _improves_towards(analysis, e)
-    if side and side not in why and optima is not None:
-        end = stats.Axis(level_positions(old)).index(optima) == (old.size - 1 if side == "high" else 0)
-        share = float(end.mean())
+    if side and side not in why and optima is not None and side in _ends_with_the_best(e):
+        at_end = stats.Axis(level_positions(old)).index(optima) == (old.size - 1 if side == "high" else 0)
+        share = float(at_end.mean())
         if share >= NEAR:
             new = _up_to_end(old, new, side)
         onto = new.low > old.low if side == "high" else new.high < old.high
@@ -198,18 +206,30 @@ def beyond(
             values = {"parameter": e.name, "metric": analysis.metric, "side": side, "level": level, "q": e.q}
             why[side] = Reason("improves_to_end", values)
     reasons: list[Reason] = []
-    for at, reason in why.items():
-        if (new.high < old.high) if at == "high" else (new.low > old.low):
-            continue  # that end leaves
-        if first is not analysis and not _useful(first, e.name, at):
+    for end, reason in why.items():
+        if (new.high < old.high) if end == "high" else (new.low > old.low):
+            continue  # that end is dropped
+        if first is not analysis and not _useful(first, e.name, end):
             goals = {"metric": analysis.metric, "first": first.metric}
-            reasons.append(Reason("useless_beyond", {"parameter": e.name, "side": at, **goals}))
+            reasons.append(Reason("useless_beyond", {"parameter": e.name, "side": end, **goals}))
             continue
-        wider = widened(e.name, old, new, at)
+        wider = widened(e.name, old, new, end)
         reasons += [reason] if wider is not None or reason.code == "piled_up" else []
-        reasons += _limited(e.name, old, wider, at)
+        if wider is not None:
+            reasons.append(_opened(e.name, old, wider, end))
+        reasons += _limited(e.name, old, wider, end)
         new = wider or new
     return Widening(new, tuple(reasons))
+
+
+def _ends_with_the_best(e: ParameterEvidence) -> set[str]:
+    return {edge.side for edge in e.edges if edge.best}
+
+
+def _opened(name: str, old: Range, wider: Range, side: str) -> Reason:
+    """The end that a continued range passes, beyond which no trial was run, and its new end."""
+    end, to = (old.high, wider.high) if side == "high" else (old.low, wider.low)
+    return Reason("opened", {"parameter": name, "side": side, "end": label(end), "to": label(to)})
 
 
 def _useful(first: Analysis, name: str, side: str) -> bool:
@@ -268,27 +288,48 @@ def reasons_of(
     kind: str,
     new: Parameter,
     ends: Sequence[Reason] = (),
+    *,
     seen_earlier: bool = False,
     untried: Bools | None = None,
+    levels: KeptLevels | None = None,
 ) -> tuple[Reason, ...]:
-    """Why a parameter is proposed to change to ``new``, or to stay.
+    """The reasons for a change of a parameter to ``new``, or for keeping it.
 
-    ``ends`` say why it goes beyond an end, or does not; ``untried`` which levels stay because no trial tells anything of them.
+    Args:
+        analysis: Of the goal on which the effect of the parameter is clearest.
+        evidence: Of the parameter.
+        kind: One of :data:`KINDS`.
+        new: The parameter proposed.
+        ends: Reasons for continuing it past an end, or for not doing so.
+        seen_earlier: Whether the parameter mattered at an earlier look.
+        untried: (levels,) levels that are kept because no trial is informative about them.
+        levels: The levels kept, and which of them are ties; ``None`` without a posterior.
     """
     finding = analysis.findings[evidence.name]
-    seen = finding.of(*_EFFECTS, *_FAILS)
-    earlier = [Reason("seen_earlier", {"parameter": evidence.name})] if seen_earlier and not seen else []
-    some = () if untried is None else zip(evidence.levels, untried, strict=True)
-    levels = [v.label for v, only in some if only]
-    stays = [Reason("not_tried", {"parameter": evidence.name, "levels": levels})] if levels else []
+    effects = finding.of(*_EFFECTS, *_FAILS)
+    earlier = [Reason("seen_earlier", {"parameter": evidence.name})] if seen_earlier and not effects else []
+    stays = _kept_anyway(evidence, untried, levels)
     if kind == "keep":
         if not analysis.tested and evidence.read != 0:
             return (Reason("all_plausible"), *stays)
-        if not seen and not earlier:
+        if not effects and not earlier:
             return finding.of(*_QUIET)
-        return (*seen, *earlier, *ends, Reason("all_plausible"), *stays)
-    out = [*finding.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
-    return (*out, *_contrast(evidence, new, analysis.tested), *stays)
+        return (*effects, *earlier, *ends, Reason("all_plausible"), *stays)
+    reasons = [*finding.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
+    return (*reasons, *_contrast(evidence, new, analysis.tested), *stays)
+
+
+def _kept_anyway(e: ParameterEvidence, untried: Bools | None, levels: KeptLevels | None) -> list[Reason]:
+    """Levels that are kept for another reason than their values: untried ones, and choices that are equally good."""
+    reasons = []
+    if untried is not None and untried.any():
+        labels = [level.label for level, only in zip(e.levels, untried, strict=True) if only]
+        reasons.append(Reason("not_tried", {"parameter": e.name, "levels": labels}))
+    if levels is not None and levels.tied.any():
+        tied = [level.label for level, is_tied in zip(e.levels, levels.tied, strict=True) if is_tied]
+        others = [level.label for level, in_box in zip(e.levels, levels.in_box, strict=True) if in_box]
+        reasons.append(Reason("as_good", {"parameter": e.name, "levels": tied, "others": others}))
+    return reasons
 
 
 def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason]:

@@ -11,6 +11,7 @@ from refine.analysis.reason import plain
 from refine.proposal.preview import kept_of_top
 from refine.proposal.proposal import Proposal
 from refine.space.encoding import label
+from refine.space.parameters import Range
 from refine.space.space import Space
 from refine.utils.display import Shown
 
@@ -32,6 +33,18 @@ class Option:
     old: Space  # the present space
     space: Space  # what is proposed
 
+    @property
+    def opens(self) -> dict[str, tuple[float, ...]]:
+        """Range -> its new ends beyond the present ones, where no trial was run: the low one, the high one, or both."""
+        ends = {}
+        for name, old in self.old.items():
+            new = self.space.get(name)
+            if isinstance(old, Range) and isinstance(new, Range):
+                beyond = [new.low] * (new.low < old.low) + [new.high] * (new.high > old.high)
+                if beyond:
+                    ends[name] = tuple(float(end) for end in beyond)
+        return ends
+
 
 @dataclass(frozen=True, repr=False)
 class Options(Shown):
@@ -50,7 +63,7 @@ class Options(Shown):
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain data, a row per proposal."""
-        names = ("risk", "up_to", "leaves", "volume_kept", "probability", "top", "top_kept")
+        names = ("risk", "up_to", "leaves", "opens", "volume_kept", "probability", "top", "top_kept")
         return [{name: plain(getattr(o, name)) for name in names} for o in self.rows]
 
     @property

@@ -1,9 +1,10 @@
-"""Which levels may go at which risk: the path of boxes that is read off a posterior, and what binds it. Pure."""
+"""Levels kept at each risk: the path of boxes of a posterior, its restrictions, and choices that are equally good. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,85 +12,162 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import inside_of, reading
 from refine.analysis.evidence import ALPHA, level_positions
-from refine.proposal.posterior import LEAST_INSIDE, Surrogate
+from refine.proposal.posterior import NOT_READ, Surrogate
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Bools
 
 # Risks that are listed beside each other.
 RISKS = (0.01, 0.05, 0.15, 0.3)
 
+# A choice is worse than a kept one if its best value is the better one with no more than this probability, or with
+# the asked risk if that is larger; ...
+_BETTER = 0.15
+# ... and if its best value is not within epsilon of the kept one's with more than this probability.
+_EQUAL = 0.5
+
+
+class KeptLevels(NamedTuple):
+    """Levels of one parameter that are kept at one risk."""
+
+    kept: Bools  # (levels,)
+    # (levels,) choices that are kept only because they cannot be told from the other kept ones
+    tied: Bools
+
+    @property
+    def in_box(self) -> Bools:
+        """(levels,) levels that the box itself keeps."""
+        return self.kept & ~self.tied
+
 
 @dataclass(frozen=True, eq=False)
-class Boxes:
-    """Boxes by risk, each inside those of smaller risks."""
+class BoxPath:
+    """Boxes by risk, each inside the boxes of smaller risks."""
 
-    frontier: stats.Frontier  # the path of boxes
+    frontier: stats.Frontier  # the path
+    surrogate: Surrogate  # the posterior behind it
+    epsilon: float  # loss that counts as none, in units of the (first) metric
+    axes: tuple[stats.Axis, ...]  # per parameter
     couplings: tuple[tuple[int, int], ...]  # pairs of parameter numbers that are coupled
-    ranges: frozenset[int]  # numbers of the parameters that are ranges: at least two levels of theirs stay
+    ranges: frozenset[int]  # numbers of the parameters that are ranges: at least two of their levels are kept
     alone: frozenset[int]  # numbers of the parameters that may be narrowed without a partner
-    untried: tuple[Bools, ...]  # per parameter, which levels stay because no trial tells anything of them
+    untried: tuple[
+        Bools, ...
+    ]  # per parameter, levels that are kept because no trial is informative about them
+    max_risk: float  # the largest risk that the path was walked for
 
-    def levels(self, risk: float) -> list[Bools]:
-        """Per parameter, which levels stay at that risk."""
+    def kept(self, risk: float) -> list[KeptLevels]:
+        """Per parameter the levels kept at a risk."""
         box = self.frontier.at(risk)
-        halves = _halves(box.keep, self.couplings, self.alone)
-        return [
-            np.ones_like(mask)
-            if j in halves
-            else self._two(j, risk)
-            if j in self.ranges and mask.sum() == 1
-            else mask
-            for j, mask in enumerate(box.keep)
-        ]
+        uncut = _halves(box.keep, self.couplings, self.alone)
+        masks = []
+        for j, mask in enumerate(box.keep):
+            if j in uncut:
+                masks.append(np.ones_like(mask))
+            elif j in self.ranges and mask.sum() == 1:
+                masks.append(self._with_neighbour(j, risk))
+            else:
+                masks.append(mask)
+        ties = [self._ties(j, masks, risk) for j in range(len(masks))]
+        larger = min((other for other in (*RISKS, self.max_risk) if other > risk), default=None)
+        if larger is not None:  # a level that more risk keeps is not dropped for less
+            for j, levels in enumerate(self.kept(larger)):
+                ties[j] |= levels.tied & ~masks[j]
+        return [KeptLevels(mask | tied, tied) for mask, tied in zip(masks, ties, strict=True)]
 
-    def _two(self, j: int, risk: float) -> Bools:
-        """The level of a range that stays alone, and its neighbour that stayed longest."""
-        kept = [box.keep[j] for box in self.frontier.boxes if box.risk <= risk]
-        before = next(mask for mask in reversed(kept) if mask.sum() > 1)
-        level = int(np.flatnonzero(kept[-1])[0])
-        near = [at for at in (level + 1, level - 1) if 0 <= at < before.size and before[at]]
-        pair = kept[-1].copy()
+    def _with_neighbour(self, j: int, risk: float) -> Bools:
+        """The only level kept of a range, and the neighbour that the path dropped last."""
+        path = [box.keep[j] for box in self.frontier.boxes if box.risk <= risk]
+        before = next(mask for mask in reversed(path) if mask.sum() > 1)
+        level = int(np.flatnonzero(path[-1])[0])
+        near = [i for i in (level + 1, level - 1) if 0 <= i < before.size and before[i]]
+        pair = path[-1].copy()
         pair[near[0]] = True
         return pair
 
+    def _ties(self, j: int, masks: Sequence[Bools], risk: float) -> Bools:
+        """Choices of parameter ``j`` that the path drops, though no kept choice is better.
 
-def boxes_given(
+        Choices are compared by the best value of each in every draw, among the candidates that the box keeps along the
+        other axes. Dropping one of two equal choices loses nothing, so that the risk of a box alone does not tell the
+        equal from the worse: the first of them to go would be chosen by chance. Of several goals a choice must be worse
+        in one of them.
+
+        Source: Gupta (1965), 'On some multiple decision (selection and ranking) rules', for keeping every choice that
+        may be the best.
+        """
+        axis = self.axes[j]
+        ties: Bools = np.zeros_like(masks[j])
+        if not axis.unordered or masks[j].all():
+            return ties
+        level = self.surrogate.levels
+        inside = np.ones(len(level), dtype=np.bool_)
+        for other, mask in enumerate(masks):
+            if other != j:
+                inside &= mask[level[:, other]] | (level[:, other] == NOT_READ)
+        members = {i: inside & (level[:, j] == i) for i in range(len(ties))}
+        kept_choices = [i for i in np.flatnonzero(masks[j]) if members[i].any()]
+        goals = self.surrogate.goals(self.epsilon)
+        better = max(risk, _BETTER)
+        for i in np.flatnonzero(~masks[j]):
+            if members[i].any():
+                ties[i] = bool(kept_choices) and all(
+                    not _worse(posterior, epsilon, members[i], members[k], better)
+                    for k in kept_choices
+                    for posterior, epsilon in goals
+                )
+        return ties
+
+
+def _worse(posterior: stats.Posterior, epsilon: float, choice: Bools, other: Bools, better: float) -> bool:
+    """Whether one set of candidates is worse than another one: see ``_BETTER`` and ``_EQUAL``."""
+    best, other_best = posterior.scores[:, choice].max(axis=1), posterior.scores[:, other].max(axis=1)
+    if np.mean(best >= other_best) > better:
+        return False
+    within = best >= posterior.lowest_within(other_best, epsilon) - 1e-6  # single precision
+    return bool(np.mean(within) <= _EQUAL)
+
+
+def box_path_given(
     analysis: Analysis,
     surrogate: Surrogate,
     epsilon: float,
     risk: float,
     eligible: Collection[str],
     decided: Mapping[str, Parameter],
-) -> Boxes | None:
-    """As :func:`boxes_of`, of what is left where a person decided on some parameters; ``None`` where hardly a candidate is."""
+) -> BoxPath | None:
+    """The path over the candidates that agree with the parameters already decided.
+
+    ``None`` if too few candidates agree to state a probability, or if there are several goals.
+    """
     inside = inside_of(surrogate.space.replace(decided), surrogate.space, surrogate.found, surrogate.columns)
     if not inside.all():
-        if surrogate.front is not None or int(inside.sum()) < (1 if surrogate.exhaustive else LEAST_INSIDE):
+        if surrogate.front is not None or int(inside.sum()) < surrogate.fewest:
             return None
         surrogate = surrogate.inside(inside)
-    return boxes_of(analysis, surrogate, epsilon, risk, eligible, frozenset(decided))
+    return box_path_of(analysis, surrogate, epsilon, risk, eligible, frozenset(decided))
 
 
-def boxes_of(
+def box_path_of(
     analysis: Analysis,
     surrogate: Surrogate,
     epsilon: float,
     risk: float,
     eligible: Collection[str] = (),
     decided: Collection[str] = (),
-) -> Boxes:
-    """Which levels stay, by risk, up to the largest that will be asked for.
+) -> BoxPath:
+    """The path of boxes up to the largest risk that will be asked for.
 
-    Nothing is dropped of a parameter unless it, or a pair it belongs to, was seen to matter, now or (``eligible``) earlier, or nothing
-    could be tested; nor of what is decided. The best configuration by posterior mean stays, and so do levels without trials. What
-    only a coupling lets in is narrowed with its partner or not at all.
+    A parameter is cut only if its effect, or that of a pair it belongs to, was detected now or (``eligible``) at an
+    earlier look, or if nothing could be tested; a parameter of ``decided`` is not cut. The configuration with the best
+    posterior mean is kept, and so are levels without trials. A parameter that only a coupling lets in is narrowed
+    with its partner or not at all.
     """
     evidence, by_goal = analysis.parameters, (analysis, *analysis.others)
-    level = ALPHA / len(by_goal)  # every goal is another chance to be seen
-    pairs = tuple(dict.fromkeys((p.i, p.j) for each in by_goal for p in each.pairs if p.q <= level))
-    seen = {e.name for each in by_goal for e in each.parameters if e.q <= level or e.fails}
+    alpha = ALPHA / len(by_goal)  # every goal is another chance of a false alarm
+    pairs = tuple(dict.fromkeys((p.i, p.j) for each in by_goal for p in each.pairs if p.q <= alpha))
+    effective = {e.name for each in by_goal for e in each.parameters if e.q <= alpha or e.fails}
     alone = frozenset(
-        j for j, e in enumerate(evidence) if e.name in seen or e.name in eligible or not analysis.tested
+        j for j, e in enumerate(evidence) if e.name in effective or e.name in eligible or not analysis.tested
     )
     ranges = frozenset(
         j for j, e in enumerate(evidence) if isinstance(e.parameter, Range) and e.parameter.size > 1
@@ -99,36 +177,40 @@ def boxes_of(
     frozen |= {j for j, e in enumerate(evidence) if e.name in decided}
     if surrogate.front is None:
         frozen |= {j for j in range(len(evidence)) if j not in frozen and surrogate.flat(j, epsilon)}
-    known = analysis.read_positions
-    each = zip(by_goal, (surrogate, *surrogate.others), strict=True)
-    best = np.concatenate([a.read_positions[s.posterior.best_known(1)] for a, s in each])
+    tried = analysis.read_positions
+    goals = zip(by_goal, (surrogate, *surrogate.others), strict=True)
+    best = np.concatenate([goal.read_positions[own.posterior.best_known(1)] for goal, own in goals])
     read = reading(evidence, surrogate.candidates)
-    walk = stats.RiskPath(most=max(*RISKS, risk), inside=1 if surrogate.exhaustive else LEAST_INSIDE)
+    walk = stats.RiskPath(most=max(*RISKS, risk), inside=surrogate.fewest)
     while True:
-        axes = [
+        axes = tuple(
             stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
             for j, e in enumerate(evidence)
-        ]
-        stays = tuple(stats.untried(axis, known[np.isfinite(known[:, j]), j]) for j, axis in enumerate(axes))
-        path = walk(
+        )
+        untried = tuple(
+            stats.untried(axis, tried[np.isfinite(tried[:, j]), j]) for j, axis in enumerate(axes)
+        )
+        frontier = walk(
             surrogate.posterior,
             surrogate.candidates,
             axes,
             epsilon,
             keep=best,
-            stays=stays,
+            stays=untried,
             read=read,
             front=surrogate.front,
         )
-        # What is cut alone at the largest risk is cut with its partner at none.
-        halves = _halves(path.boxes[-1].keep, pairs, alone)
-        if not halves:
-            return Boxes(path, pairs, ranges, alone, stays)
-        frozen |= halves
+        # A parameter that is cut alone at the largest risk is cut with its partner at no risk.
+        uncut = _halves(frontier.boxes[-1].keep, pairs, alone)
+        if not uncut:
+            return BoxPath(
+                frontier, surrogate, epsilon, axes, pairs, ranges, alone, untried, max(*RISKS, risk)
+            )
+        frozen |= uncut
 
 
 def _halves(keep: Sequence[Bools], couplings: Sequence[tuple[int, int]], alone: Collection[int]) -> set[int]:
-    """Parameters that are cut while their partner is not, and that may not be cut alone."""
+    """Parameters that may not be cut alone, and that are cut while none of their partners is."""
     cut = {j for j, mask in enumerate(keep) if not mask.all()}
     halves: set[int] = set()
     for k in cut.difference(alone):

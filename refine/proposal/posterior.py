@@ -24,6 +24,7 @@ from refine.utils.arrays import Bools, Floats
 _CANDIDATES = 4000
 _RUN = 200  # most cells of trials among the candidates
 LEAST_INSIDE = 20  # fewest candidates inside a box of which a probability can be stated
+NOT_READ = -1  # level number of a parameter that a candidate does not read
 _FEWEST = 5
 _FLAT = 0.95
 _NEAR, _MOST_NOISE = 0.3, 2.0  # scores about the best that the noise is measured over, and the most it may be
@@ -110,11 +111,30 @@ class Surrogate:
     # of several goals, the fronts of joint draws; ``posterior`` is the first goal's then
     front: stats.Front | None = None
     others: tuple[Surrogate, ...] = ()  # the surrogates of the further goals
+    epsilons: tuple[float, ...] = ()  # per goal the loss that counts as none; empty of a single goal
+
+    @property
+    def fewest(self) -> int:
+        """Fewest candidates inside a box of which a probability can be stated."""
+        return 1 if self.exhaustive else LEAST_INSIDE
+
+    @cached_property
+    def levels(self) -> Indices:
+        """(c, parameters) level numbers of the candidates; :data:`NOT_READ` if a candidate does not read a parameter."""
+        axes = [level_axis(e.parameter) for e in self.found]
+        index = np.stack([axis.index(self.candidates[:, j]) for j, axis in enumerate(axes)], axis=1)
+        read = reading(self.found, self.candidates)
+        return index if read is None else np.where(read, index, NOT_READ)
+
+    def goals(self, epsilon: float) -> list[tuple[stats.Posterior, float]]:
+        """Per goal its posterior and the loss that counts as none; ``epsilon`` is the first goal's."""
+        further = zip(self.others, self.epsilons[1:], strict=True)
+        return [(self.posterior, epsilon), *((other.posterior, own) for other, own in further)]
 
     def joined(self, others: Sequence[Surrogate], epsilons: Sequence[float]) -> Surrogate:
         """The surrogate of several goals, over the same candidates; ``epsilons`` are per goal the loss that counts as none."""
         front = stats.front_of([self.posterior, *(other.posterior for other in others)], epsilons)
-        return replace(self, front=front, others=tuple(others))
+        return replace(self, front=front, others=tuple(others), epsilons=tuple(epsilons))
 
     def inside(self, inside: Bools) -> Surrogate:
         """The surrogate over some of its candidates, of one goal."""
@@ -157,7 +177,7 @@ class Surrogate:
         inside = inside_of(new, self.space, self.found, self.columns)
         if inside.all():
             return 1.0
-        if int(inside.sum()) < LEAST_INSIDE and not self.exhaustive:
+        if int(inside.sum()) < self.fewest:
             return math.nan
         if self.front is not None:
             return stats.share_of_draws(self.front.kept(inside), self.draws)

@@ -21,14 +21,13 @@ from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
 from refine.proposal.change import Change, beyond, reasons_of, reopened, without_unread
-from refine.proposal.path import RISKS, Boxes, boxes_given, boxes_of
+from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
 from refine.proposal.posterior import Region, Surrogate, surrogate_of
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.utils.action import Action, Symbol
-from refine.utils.arrays import Bools
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
 from refine.utils.threads import one_thread
@@ -103,7 +102,7 @@ class Proposal(Shown):
     advice: Advice | None = None  # how large the next round should be
     tested: int = 0  # space-filling configurations that were tested on; 0 where the posterior alone proposes
     subject_to: tuple[str, ...] = ()  # metric constraints that the claim's values meet
-    _made_of: _MadeOf | None = field(default=None, repr=False)
+    _proposer: Proposer | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> Change:
         for change in self.changes:
@@ -123,7 +122,7 @@ class Proposal(Shown):
 
     def judged_by(self, drafted: Proposal) -> Proposal:
         """This proposal, read back from a store, with the posterior of one that was drafted on the same evidence."""
-        return drafted if drafted.digest == self.digest else replace(self, _made_of=drafted._made_of)
+        return drafted if drafted.digest == self.digest else replace(self, _proposer=drafted._proposer)
 
     def volume_of(self, space: Space) -> float:
         """Volume kept by a space, as :attr:`volume_kept` is of the one proposed: what nothing reads any more is not counted."""
@@ -138,10 +137,10 @@ class Proposal(Shown):
         proposal was read back, or hardly a candidate lies inside.
         """
         others = tuple(c for c in self.changes if c.name not in decided)
-        if self._made_of is None or all(self.space[n] == p for n, p in decided.items()):
+        if self._proposer is None or all(self.space[n] == p for n, p in decided.items()):
             return others
-        changed, _ = _changes(self._made_of, self.risk, decided)
-        return tuple(c for c in changed if c.name not in decided)
+        changes, _ = self._proposer.changes(self.risk, decided)
+        return tuple(c for c in changes if c.name not in decided)
 
     def probability_of(self, space: Space) -> float:
         """The probability that the best value inside another space, such as an edited one, is at least the best in the old one minus epsilon.
@@ -163,16 +162,17 @@ class Proposal(Shown):
     @property
     def calls(self) -> tuple[Action, ...]:
         """What to do next with a proposal on a fitted search, which no tree has; else nothing."""
-        return () if self._made_of is None else self._made_of.calls
+        return () if self._proposer is None else self._proposer.calls
 
     @property
     def _surrogate(self) -> Surrogate | None:
-        return None if self._made_of is None else self._made_of.surrogate
+        return None if self._proposer is None else self._proposer.goals[0].surrogate
 
     @property
     def risks(self) -> tuple[float, ...]:
         """Risks that are listed beside each other: 1, 5, 15 and 30 %, and those that were asked for."""
-        return tuple(sorted({*RISKS, self.risk, *([] if self._made_of is None else [self._made_of.most])}))
+        asked = self.risk if self._proposer is None else self._proposer.asked_risk
+        return tuple(sorted({*RISKS, self.risk, asked}))
 
     def at(self, risk: float) -> Proposal:
         """The proposal for another risk, from 0.01 to 0.3, or to what this one was made for, of the same posterior.
@@ -181,17 +181,17 @@ class Proposal(Shown):
             AnalysisError: ``risk`` out of range, or this proposal was read back and its posterior is gone.
         """
         check_risk(risk)
-        if self._made_of is None:
+        if self._proposer is None:
             raise AnalysisError(
                 "a proposal that was read back can't be moved; make it anew",
                 Action("round.propose", risk=risk),
             )
-        most = max(*RISKS, self._made_of.most)
-        if risk > most:
+        if risk > self._proposer.max_risk:
             raise AnalysisError(
-                f"risk must be <= {most:g} here, got {risk:g}; propose it", Action("round.propose", risk=risk)
+                f"risk must be <= {self._proposer.max_risk:g} here, got {risk:g}; propose it",
+                Action("round.propose", risk=risk),
             )
-        return _at(self._made_of, float(risk))
+        return self._proposer.at(float(risk))
 
     def _data(self) -> dict[str, Any]:
         return {"digest": self.digest, **self.to_json()}
@@ -250,18 +250,143 @@ class Proposal(Shown):
         return dumps(self.to_json())
 
 
-@dataclass(frozen=True, eq=False)
-class _MadeOf:
-    """What proposals of every risk are read off."""
+class _Goal(NamedTuple):
+    """The evidence on one goal, and the posterior fitted to it."""
 
     analysis: Analysis
-    surrogate: Surrogate | None
-    boxes: Boxes | None
-    claim: Claim  # without its probability
-    outer: Space | None
-    eligible: frozenset[str]
-    most: float
-    calls: tuple[Action, ...] = ()
+    surrogate: Surrogate | None  # ``None`` if no posterior could be fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Proposer:
+    """Makes the proposals of one analysis: those of all risks share its posterior and its path of boxes."""
+
+    goals: tuple[_Goal, ...]  # the claim is about the first
+    boxes: BoxPath | None  # levels kept, by risk; ``None`` without a posterior
+    claim: Claim  # NaN for its probability, which :meth:`at` computes
+    outer: Space | None  # the space in which audit trials were drawn
+    eligible: frozenset[str]  # parameters that mattered at an earlier look and are still confirmed
+    asked_risk: float  # the risk of the first proposal, which stays listed
+    calls: tuple[Action, ...] = ()  # the next call to type, for a proposal without a tree
+
+    @property
+    def max_risk(self) -> float:
+        """The largest risk that :meth:`at` accepts."""
+        return max(*RISKS, self.asked_risk)
+
+    def at(self, risk: float) -> Proposal:
+        """The proposal of one risk."""
+        analysis, surrogate = self.goals[0]
+        epsilon, space = self.claim.epsilon, analysis.space
+        changes, new = self.changes(risk)
+        probability = 1.0
+        if surrogate is not None:
+            probability = surrogate.probability(new, epsilon)
+            changes = tuple(replace(c, risk=_risk_alone(c, surrogate, epsilon)) for c in changes)
+        proposal = Proposal(
+            old=space,
+            space=new,
+            changes=changes,
+            volume_kept=math.nan,
+            claim=replace(self.claim, probability=probability),
+            risk=risk,
+            n=len(analysis.y),
+            tested=analysis.n_space_filling,
+            evidence=analysis.digest,
+            metric=analysis.metric,
+            offers=offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
+            advice=advice(analysis, new, left_to_run(analysis, new)),
+            subject_to=analysis.subject_to,
+            _proposer=self,
+        )
+        return replace(proposal, volume_kept=proposal.volume_of(new))
+
+    def changes(
+        self, risk: float, decided: Mapping[str, Parameter] | None = None
+    ) -> tuple[tuple[Change, ...], Space]:
+        """The changes at one risk, given the parameters already decided, and the space that they make."""
+        analysis, surrogate = self.goals[0]
+        epsilon, decided = self.claim.epsilon, decided or {}
+        unchanged = tuple(self._change(j, None) for j in range(len(analysis.parameters)))
+        changes = unchanged
+        levels = self._levels(risk, decided)
+        if levels is not None and surrogate is not None:
+            changes = tuple(self._change(j, kept) for j, kept in enumerate(levels))
+            new = _space_with(analysis.space, changes, decided)
+            if not decided and math.isnan(surrogate.probability(new, epsilon)):
+                changes = unchanged  # a risk that cannot be stated is not taken
+        if not analysis.others:
+            changes = reopened(analysis, changes, epsilon, self.outer)
+        new = _space_with(analysis.space, changes, decided)
+        if new.constraints and feasible(new).high == 0:
+            changes = unchanged  # a constraint forbids every configuration of the box
+            new = _space_with(analysis.space, changes, decided)
+        changes = without_unread(analysis, changes, new)
+        return changes, _space_with(analysis.space, changes, decided)
+
+    def _levels(self, risk: float, decided: Mapping[str, Parameter]) -> list[KeptLevels] | None:
+        """Per parameter the levels kept at a risk; ``None`` without a posterior."""
+        analysis, surrogate = self.goals[0]
+        if surrogate is None or self.boxes is None:
+            return None
+        levels = self.boxes.kept(risk)
+        if not decided:
+            return levels
+        given = box_path_given(
+            analysis, surrogate, self.claim.epsilon, max(risk, self.max_risk), self.eligible, decided
+        )
+        if given is None:
+            return levels
+        both = zip(levels, given.kept(risk), strict=True)
+        return [KeptLevels(a.kept | b.kept, (a.tied | b.tied) & ~(a.in_box | b.in_box)) for a, b in both]
+
+    def _change(self, j: int, levels: KeptLevels | None) -> Change:
+        """The change of parameter ``j``; its reasons come from the goal on which its effect is clearest."""
+        goal = min(self.goals, key=lambda goal: goal.analysis.parameters[j].q)
+        evidence = goal.analysis.parameters[j]
+        old = evidence.parameter
+        new: Parameter = old
+        end_reasons: tuple[Reason, ...] = ()
+        if levels is not None:
+            if not levels.kept.all():
+                between = not on_levels(old, goal.analysis.X[:, j])
+                new = narrowed(old, np.flatnonzero(levels.kept).tolist(), between=between)
+            if isinstance(old, Range) and isinstance(new, Range) and evidence.read != 0:
+                optima = None if goal.surrogate is None else goal.surrogate.optima[:, j]
+                new, end_reasons = beyond(goal.analysis, evidence, new, optima, self.goals[0].analysis)
+        kind = _kind_of_change(old, new)
+        reasons = reasons_of(
+            goal.analysis,
+            evidence,
+            kind,
+            new,
+            end_reasons,
+            seen_earlier=evidence.name in self.eligible,
+            untried=None if self.boxes is None else self.boxes.untried[j],
+            levels=levels,
+        )
+        volume_kept = 1.0 if kind == "keep" else old.volume_kept(new)
+        return Change(evidence.name, kind, old, new, volume_kept, evidence.q, reasons)
+
+
+def _kind_of_change(old: Parameter, new: Parameter) -> str:
+    if isinstance(old, Range) and isinstance(new, Range) and (new.low < old.low or new.high > old.high):
+        return "widen"
+    if new == old:
+        return "keep"
+    return "narrow" if isinstance(old, Range) else "drop"
+
+
+def _risk_alone(change: Change, surrogate: Surrogate, epsilon: float) -> float:
+    """Probability that one change alone loses more than epsilon; NaN if it cannot be stated."""
+    if change.kind == "keep":
+        return 0.0
+    return 1.0 - surrogate.probability(surrogate.space.replace({change.name: change.new}), epsilon)
+
+
+def _space_with(space: Space, changes: Sequence[Change], decided: Mapping[str, Parameter]) -> Space:
+    """A space with the proposed changes, and with the parameters already decided."""
+    return space.replace({**{c.name: c.new for c in changes if c.kind != "keep"}, **decided})
 
 
 def check_risk(risk: float, epsilon: float | None = None) -> None:
@@ -344,33 +469,35 @@ def propose(
             "refine.propose(refine.analyze(space, frame)), or round.propose()"
         )
     first, *further = _tolerances(analysis, epsilon)
-    by_goal = (analysis, *analysis.others)
-    eligible = {e.name for each in by_goal for e in each.parameters if e.pooled_p <= ALPHA}.intersection(
-        eligible
-    )
+    analyses = (analysis, *analysis.others)
+    confirmed = {e.name for each in analyses for e in each.parameters if e.pooled_p <= ALPHA}
+    still_eligible = frozenset(confirmed.intersection(eligible))
     surrogate = surrogate_of(analysis)
     others = [surrogate_of(other) for other in analysis.others]
     if surrogate is not None and others:
-        known = [other for other in others if other is not None]
+        fitted = [other for other in others if other is not None]
         epsilons = [first.epsilon, *(t.epsilon for t in further)]
-        surrogate = surrogate.joined(known, epsilons) if len(known) == len(others) else None
-    boxes = None if surrogate is None else boxes_of(analysis, surrogate, first.epsilon, risk, eligible)
-    draws = 0 if surrogate is None else surrogate.draws
+        surrogate = surrogate.joined(fitted, epsilons) if len(fitted) == len(others) else None
+    boxes = None
+    if surrogate is not None:
+        boxes = box_path_of(analysis, surrogate, first.epsilon, risk, still_eligible)
     exist = feasible(analysis.space)
     claim = Claim(
         math.nan,
         first.epsilon,
         first.epsilon_source,
-        draws,
-        analysis.validation_rows,
-        tuple(further),
-        analysis.n_even,
-        stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
+        draws=0 if surrogate is None else surrogate.draws,
+        rows=analysis.validation_rows,
+        others=tuple(further),
+        even=analysis.n_even,
+        scope=stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
     )
-    return _at(
-        _MadeOf(analysis, surrogate, boxes, claim, outer, frozenset(eligible), float(risk), calls),
-        float(risk),
+    further_surrogates = (
+        surrogate.others if surrogate is not None and surrogate.others else [None] * len(others)
     )
+    goals = tuple(map(_Goal, analyses, (surrogate, *further_surrogates)))
+    proposer = Proposer(goals, boxes, claim, outer, still_eligible, float(risk), calls)
+    return proposer.at(float(risk))
 
 
 def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
@@ -389,101 +516,6 @@ def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None)
         loss, source = each.noise.tolerance(said)
         tolerances.append(Tolerance(each.metric, float(loss) if math.isfinite(loss) else 0.0, source))
     return tolerances
-
-
-def _goals_of(made_of: _MadeOf) -> list[_MadeOf]:
-    """Per parameter the goal in which it is seen the clearest: the reasons of its change are that goal's."""
-    surrogate = made_of.surrogate
-    each = [made_of]
-    for k, other in enumerate(made_of.analysis.others):
-        own = surrogate.others[k] if surrogate is not None and surrogate.others else None
-        each.append(replace(made_of, analysis=other, surrogate=own))
-    return [
-        min(each, key=lambda m: m.analysis.parameters[j].q) for j in range(len(made_of.analysis.parameters))
-    ]
-
-
-def _changes(
-    made_of: _MadeOf, risk: float, decided: Mapping[str, Parameter] | None = None
-) -> tuple[tuple[Change, ...], Space]:
-    """The changes at one risk, given what was decided, and the space that they make."""
-    analysis, surrogate, epsilon = made_of.analysis, made_of.surrogate, made_of.claim.epsilon
-    space, goals, decided = analysis.space, _goals_of(made_of), decided or {}
-    kept = tuple(_change(goal, j, analysis) for j, goal in enumerate(goals))
-    changes = kept
-
-    def made(changes: Sequence[Change]) -> Space:
-        return space.replace({**{c.name: c.new for c in changes if c.kind != "keep"}, **decided})
-
-    if surrogate is not None and made_of.boxes is not None:
-        stay = made_of.boxes.levels(risk)
-        if decided:
-            again = boxes_given(
-                analysis, surrogate, epsilon, max(risk, made_of.most), made_of.eligible, decided
-            )
-            stay = stay if again is None else [a | b for a, b in zip(stay, again.levels(risk), strict=True)]
-        each = enumerate(zip(goals, stay, strict=True))
-        changes = tuple(_change(goal, j, analysis, levels) for j, (goal, levels) in each)
-        if not decided and math.isnan(surrogate.probability(made(changes), epsilon)):
-            changes = kept  # a risk that can't be stated is not taken
-    if not analysis.others:
-        changes = reopened(analysis, changes, epsilon, made_of.outer)
-    new = made(changes)
-    if new.constraints and feasible(new).high == 0:
-        # The box lies where a constraint forbids everything; saying so by keeping all is the honest way.
-        changes, new = kept, made(kept)
-    changes = without_unread(analysis, changes, new)
-    return changes, made(changes)
-
-
-def _at(made_of: _MadeOf, risk: float) -> Proposal:
-    """The proposal of one risk."""
-    analysis, surrogate, epsilon = made_of.analysis, made_of.surrogate, made_of.claim.epsilon
-    space = analysis.space
-    changes, new = _changes(made_of, risk)
-    probability = 1.0
-    if surrogate is not None:
-        probability = surrogate.probability(new, epsilon)
-        alone = (surrogate.probability(space.replace({c.name: c.new}), epsilon) for c in changes)
-        changes = tuple(
-            replace(c, risk=0.0 if c.kind == "keep" else 1.0 - p) for c, p in zip(changes, alone, strict=True)
-        )
-    made = Proposal(
-        old=space,
-        space=new,
-        changes=changes,
-        volume_kept=math.nan,
-        claim=replace(made_of.claim, probability=probability),
-        risk=risk,
-        n=len(analysis.y),
-        tested=analysis.n_space_filling,
-        evidence=analysis.digest,
-        metric=analysis.metric,
-        offers=offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
-        advice=advice(analysis, new, left_to_run(analysis, new)),
-        subject_to=analysis.subject_to,
-        _made_of=made_of,
-    )
-    return replace(made, volume_kept=made.volume_of(new))
-
-
-def _change(made_of: _MadeOf, j: int, first: Analysis, keep: Bools | None = None) -> Change:
-    """The change of a parameter of which some levels stay; it stays as it is where nothing says which."""
-    analysis, e = made_of.analysis, made_of.analysis.parameters[j]
-    old, ends = e.parameter, tuple[Reason, ...]()
-    new: Parameter = old
-    if keep is not None and not keep.all():
-        levels = np.flatnonzero(keep).tolist()
-        new = narrowed(old, levels, between=not on_levels(old, analysis.X[:, j]))
-    if keep is not None and isinstance(old, Range) and isinstance(new, Range) and e.read != 0:
-        optima = None if made_of.surrogate is None else made_of.surrogate.optima[:, j]
-        new, ends = beyond(analysis, e, new, optima, first)
-    kind = "keep" if new == old else "narrow" if isinstance(old, Range) else "drop"
-    if isinstance(old, Range) and isinstance(new, Range) and (new.low < old.low or new.high > old.high):
-        kind = "widen"
-    untried = None if made_of.boxes is None else made_of.boxes.untried[j]
-    reasons = reasons_of(analysis, e, kind, new, ends, e.name in made_of.eligible, untried)
-    return Change(e.name, kind, old, new, old.volume_kept(new) if kind != "keep" else 1.0, e.q, reasons)
 
 
 def _data_of(found: Offer | Advice, **shown: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from refine.errors import AnalysisError
 from refine.stats._common import (
+    BoolArray,
     FloatArray,
     check_count,
     check_share,
@@ -31,6 +32,9 @@ class Interval(NamedTuple):
     high: FloatArray
 
 
+_OUTER = 0.25  # share of a range next to an edge in which half of the very best trials must lie
+
+
 class Edge(NamedTuple):
     """Do the best trials pile up at one end of a range."""
 
@@ -42,6 +46,9 @@ class Edge(NamedTuple):
     # whether the edge is at least as rich in best trials as the level next to it; an edge that is rich but
     # not the peak lies on the slope of an interior optimum and needs no widening
     peak: bool
+    # whether the very best trials lie at this edge: half of the best ten in the outer quarter of the range, and on the
+    # edge itself no fewer of them than its share of all trials
+    best: bool
 
 
 class Rate(NamedTuple):
@@ -154,16 +161,17 @@ def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, hal
 
 
 @dataclass(frozen=True, slots=True)
-@checked("top")
+@checked("top", best=1)
 class Boundary:
     """Test both ends of an ordered parameter for a pile-up of the best trials, a share `top` of all.
 
-    The number of best trials on an edge is compared with what a random top set of that size would
-    hold: hypergeometric, which is the binomial test against the design's share made exact for
-    drawing without replacement.
+    The number of best trials on an edge is compared with that of a random top set of equal size: hypergeometric, which
+    is the binomial test against the design's share made exact for drawing without replacement. The test alone also
+    finds an edge that is only better than the bad part of its range, so that `Edge.best` says where the best lie.
     """
 
     top: float = 0.2
+    best: int = 10  # number of the very best trials; a fifth of fewer than 50 trials, at least 3
 
     def __call__(self, x: ArrayLike, y: ArrayLike, levels: ArrayLike) -> tuple[Edge, Edge]:
         """The low and the high edge, p = 1 where there is nothing to compare; adjust the p-values over all edges of a round.
@@ -181,17 +189,29 @@ class Boundary:
         m = int(best.sum())
         everywhere = np.bincount(step, minlength=strips)
         hits = np.bincount(step[best], minlength=strips)
+        very_best = self._very_best(values)
+        best_hits = np.bincount(step[very_best], minlength=strips)
         edges = []
         for side, at, beside in (("low", 0, 1), ("high", strips - 1, strips - 2)):
             held, found = int(everywhere[at]), int(hits[at])
             share = held / n if n else 0.0
             if strips < 2 or m == n or held in (0, n):
-                edges.append(Edge(side, found, m, share, 1.0, False))
+                edges.append(Edge(side, found, m, share, 1.0, peak=False, best=False))
                 continue
             p = float(hypergeom.sf(found - 1, n, held, m))
             peak = found * max(int(everywhere[beside]), 1) >= int(hits[beside]) * held
-            edges.append(Edge(side, found, m, share, min(p, 1.0), peak))
+            at_edge = int(best_hits[at]) >= max(1.0, share * best_hits.sum())
+            outer = position >= 1.0 - _OUTER if side == "high" else position <= _OUTER
+            mostly_outer = 2 * int((very_best & outer).sum()) >= int(very_best.sum())
+            edges.append(Edge(side, found, m, share, min(p, 1.0), peak, bool(at_edge and mostly_outer)))
         return edges[0], edges[1]
+
+    def _very_best(self, values: FloatArray) -> BoolArray:
+        """(n,) the very best trials, and all others with the value of the last of them."""
+        if not values.size:
+            return np.zeros(0, np.bool_)
+        count = min(self.best, max(3, values.size // 5), values.size)
+        return np.asarray(values >= np.partition(values, -count)[-count])
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,13 @@ def test_what_leaves_is_a_side_and_what_is_widened_is_said_apart(leaves, new, te
     assert leaves_text(option(leaves, new)) == text
 
 
+def test_an_option_says_which_ends_it_opens():
+    assert option({}).opens == {}
+    wider = option({"act": ("a",)}, {"lr": Float(0.05, 1.5, levels=8), "act": refine.Categorical(["b"])})
+    assert wider.opens == {"lr": (0.05, 1.5)}
+    assert wider.opens == option({}, {"lr": Float(0.05, 1.5, levels=8)}).opens
+
+
 def test_risks_that_lead_to_the_same_are_one_row():
     assert risks_text(option({})) == "5 to 15 %"
     assert risks_text(option({}, up_to=0.05)) == "5 %"

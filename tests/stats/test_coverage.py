@@ -130,3 +130,13 @@ def test_the_good_trials_it_takes_to_judge_are_those_of_the_exact_sign_test():
     assert [good_trials_to_judge(d) for d in (1, 4, 8)] == [18, 24, 31]
     with pytest.raises(AnalysisError, match="half: 0.5001 is too near to 0.5 to be seen"):
         good_trials_to_judge(1, half=0.5001)
+
+
+def test_the_best_ten_trials_decide_whether_an_edge_holds_the_best():
+    x = np.tile(np.linspace(0, 1, 9), 12)
+    rng = np.random.default_rng(0)
+    low, high = Boundary()(x, x + 0.05 * rng.normal(size=x.size), np.linspace(0, 1, 9))
+    assert (low.best, high.best) == (False, True)
+    # Rising over most of the range, best at 0.75: the top fifth reaches the edge, the best ten do not lie there.
+    inside = Boundary()(x, -np.abs(x - 0.75) + 0.05 * rng.normal(size=x.size), np.linspace(0, 1, 9))
+    assert not any(edge.best for edge in inside)

@@ -381,6 +381,10 @@ _SENTENCES: dict[str, Say] = {
     "not_tried": lambda v: upper(
         f"{_levels(v.levels)} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
     ),
+    "as_good": lambda v: (
+        f"{join(v.levels)} cannot be told from {join(v.others, 'or')}: either will do, so all of these are kept."
+    ),
+    "opened": "Nothing was tried beyond {end}; the new end is {to}.",
     "not_read_in_box": "{parameter} was read only where {condition_text}, which leaves: it is fixed, since nothing that stays reads it.",
     "not_there_in_box": "{parameter} is no longer read: it exists only where {condition_text}, which leaves. It is neither changed nor counted.",
     "refuted": _refuted,

@@ -96,8 +96,8 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(looked):
     # Stops: levels, what is proposed, and beyond ends that are no natural limit; 0 is one for a rate.
     assert set(by_name["dropout"]["grid"]) <= set(by_name["dropout"]["stops"])
     assert by_name["dropout"]["stops"][0] == 0
-    assert by_name["lr"]["stops"][-10:] == [5 + i / 2 for i in range(10)]  # by its own width and spacing
-    assert by_name["units"]["stops"] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    assert by_name["lr"]["stops"][-2:] == [5, 5.5]  # one step of the grid beyond the end
+    assert by_name["units"]["stops"] == [2, 4, 8, 16, 32, 64, 128]  # half a decade at most
     assert by_name["lr"]["reason"].startswith(why(proposal["lr"]))
     assert {c["key"] for c in review["checks"]} >= {"edges", "enough", "noise"}
     assert review["fixed"] == [{"name": "epochs", "value": "20"}]
@@ -122,7 +122,6 @@ def test_proposals_by_risk_and_their_bounds(looked):
                 assert set(row["proposed"][name]) <= set(panel["stops"])
                 assert {p["name"]: p.get("stops") for p in there["panels"]}[name] == panel["stops"]
     bold, last = review["options"][-1], options.rows[-1]
-    assert len(options.rows) > 1
     assert bold["leaves"] == leaves_text(last)
     assert bold["text"] == f"{risks_text(last)}; leaves: {leaves_text(last)}"
 

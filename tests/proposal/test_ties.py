@@ -1,0 +1,63 @@
+"""Choices that are equally good are kept, and worse ones are dropped."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.design.space_filling import Sobol, draw
+from refine.proposal.path import RISKS
+from refine.report.pages.proposal import why
+
+SPACE = refine.Space({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]})
+
+
+def readme(frame: pd.DataFrame) -> pd.Series:
+    return 1 - 0.02 * (frame["lr"] - 1.4) ** 2 - 0.2 * frame["dropout"] - 0.1 * (frame["optimizer"] == "SGD")
+
+
+def proposal(value, seed: int, space: refine.Space = SPACE, n: int = 120, noise: float = 0.0):
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
+    rng = np.random.default_rng(seed)
+    frame["value"] = value(frame) + noise * rng.normal(size=n)
+    return refine.propose(refine.analyze(space, frame))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_two_identical_choices_both_are_kept_and_the_worse_third_is_dropped(seed):
+    change = proposal(readme, seed)["optimizer"]
+    assert change.new.grid == ("Adam", "Nadam")
+
+
+def test_a_choice_that_only_a_tie_keeps_is_named_in_the_reasons():
+    def score(p):
+        return 1 - 0.02 * (p["lr"] - 1.4) ** 2 - 0.2 * p["dropout"] - 0.1 * (p["optimizer"] == "SGD")
+
+    tree = refine.Tree("ties", store="sqlite://")
+    change = tree.add_round(SPACE, score, n=120, seed=7).run(progress=False).propose().proposal["optimizer"]
+    assert change.new.grid == ("Adam", "Nadam")
+    reason = next(reason.values for reason in change.reasons if reason.code == "as_good")
+    assert sorted([*reason["levels"], *reason["others"]]) == ["Adam", "Nadam"]
+    assert "either will do" in why(change)
+
+
+@pytest.mark.slow
+def test_noise_does_not_tell_identical_choices_apart():
+    kept = [proposal(readme, seed, noise=0.02)["optimizer"].new.grid for seed in range(12)]
+    assert sum({"Adam", "Nadam"} <= set(grid) for grid in kept) >= 10
+    assert all("SGD" not in grid for grid in kept)
+
+
+@pytest.mark.slow
+def test_more_risk_never_keeps_a_choice_that_less_risk_drops():
+    space = SPACE.replace({"optimizer": refine.Categorical([f"o{i}" for i in range(8)])})
+
+    def value(frame):
+        return readme(frame) - 0.01 * frame["optimizer"].str[1:].astype(int)
+
+    for seed in range(4):
+        asked = proposal(value, seed, space, noise=0.02)
+        grids = [set(asked.at(risk)["optimizer"].new.grid) for risk in RISKS]
+        assert all(more <= less for less, more in zip(grids, grids[1:], strict=False))
+        assert "o0" in grids[-1]
+        assert len(grids[0]) < 8
