@@ -105,10 +105,10 @@ class BoxPath:
             if other != j:
                 inside &= mask[level[:, other]] | (level[:, other] == NOT_READ)
         members = {i: inside & (level[:, j] == i) for i in range(len(ties))}
-        kept_choices = [i for i in np.flatnonzero(masks[j]) if members[i].any()]
+        kept_choices = [i for i in np.flatnonzero(masks[j]).tolist() if members[i].any()]
         goals = self.surrogate.goals(self.epsilon)
         better = max(risk, _BETTER)
-        for i in np.flatnonzero(~masks[j]):
+        for i in np.flatnonzero(~masks[j]).tolist():
             if members[i].any():
                 ties[i] = bool(kept_choices) and all(
                     not _worse(posterior, epsilon, members[i], members[k], better)

@@ -215,7 +215,7 @@ def test_a_trend_is_not_narrowed_onto_an_open_end():
         assert change.kind == "widen"
         assert change.new.high == pytest.approx(1.125)  # one step of the grid
         assert "the optimum may be beyond" in why(change)
-        opened = next(reason.values for reason in change.reasons if reason.code == "opened")
+        (opened,) = [r.to_json()["values"] for r in change.reasons if r.code == "opened"]
         assert (opened["side"], opened["end"], opened["to"]) == ("high", "1", "1.125")
         assert "Nothing was tried beyond 1" in why(change)
 
