@@ -32,7 +32,7 @@ class Terminal:
             env=self.environment,
             dimensions=(50, COLUMNS),
             encoding="utf-8",
-            timeout=120,
+            timeout=300,
         )
         shown = []
         for question, answer in answers:

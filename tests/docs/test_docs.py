@@ -1,7 +1,11 @@
-"""The guide is the test: every Python block of README and docs runs, and every link leads somewhere."""
+"""The guide is the test: every Python block of README and docs runs, prints what the page shows, and every link leads somewhere.
+
+A ``text`` block below a Python block shows what that block prints on a terminal; ``REFINE_GOLDEN=1`` writes these blocks.
+"""
 
 import importlib
 import inspect
+import itertools
 import os
 import re
 import subprocess
@@ -10,15 +14,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from recorder import Terminal
 
 from refine import errors
 from refine.store.schema import SCHEMA_VERSION
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-
-# Pages whose text blocks are what their Python blocks print.
-PRINTED = {"proposal.md"}
 
 STRICT = (
     "import warnings; warnings.simplefilter('error'); "
@@ -30,18 +32,36 @@ STRICT = (
 )
 
 
+BLOCK = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MARK = "@@ end of the block at line"
+
+
 def script(text: str) -> str:
-    """The page with everything but its Python blanked out, so that line numbers in tracebacks are the page's."""
-    out, inside = [STRICT], False
-    for line in text.splitlines()[1:]:
-        if line.startswith("```"):
-            inside = not inside and line.strip() == "```python"
-            out.append("")
-        elif inside:
-            out.append(line)
-        else:
-            out.append("")
-    return "\n".join(out) + "\n"
+    """The Python of a page: other lines are blank, so that line numbers in tracebacks are the page's.
+
+    The line after each block prints a mark with its number.
+    """
+    lines = [""] * (text.count("\n") + 1)
+    for block in BLOCK.finditer(text):
+        if block[1] != "python" or block[2].strip():
+            continue
+        start = text.count("\n", 0, block.start()) + 1
+        code = block[3].splitlines()
+        lines[start : start + len(code)] = code
+        lines[start + len(code)] = f"print({f'{MARK} {start} @@'!r}, flush=True)"
+    lines[0] = STRICT
+    return "\n".join(lines) + "\n"
+
+
+def printed(text: str) -> dict[int, re.Match[str]]:
+    """Line at which a Python block begins -> the text block below it, which shows what the block prints."""
+    blocks = list(BLOCK.finditer(text))
+    shown = {}
+    for code, output in itertools.pairwise(blocks):
+        between = re.sub(r"<!--.*?-->", "", text[code.end() : output.start()])
+        if code[1] == "python" and not code[2].strip() and output[1] == "text" and not between.strip():
+            shown[text.count("\n", 0, code.start()) + 1] = output
+    return shown
 
 
 WITH_CODE = [page for page in PAGES if "```python\n" in page.read_text()]
@@ -55,33 +75,41 @@ DAILY = ("README.md", "index.md", "keras.md")
     [pytest.param(p, marks=() if p.name in DAILY else pytest.mark.nightly) for p in WITH_CODE],
     ids=lambda page: page.name,
 )
-def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     text = page.read_text()
     assert not text.startswith("```")
     program = tmp_path / f"page_{page.stem}.py"  # no name that a package has
     program.write_text(script(text))
-    work = tmp_path / "work"
-    work.mkdir()
-    # As a script of its own: a page may set up TensorFlow or start workers.
-    found = subprocess.run(
-        [sys.executable, str(program)],
-        cwd=work,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert found.returncode == 0, f"{page.name}, lines as there:\n{found.stderr[-4000:]}"
-    said = squeezed(found.stdout)
-    for piece in printed(text) if page.name in PRINTED else []:
-        assert squeezed(piece) in said, f"{page.name}: this is not what it prints:\n{piece}"
-
-
-def printed(text: str) -> list[str]:
-    """What a page says that its blocks print: its text blocks, up to blank lines."""
-    blocks = re.findall(r"^```text\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    return [p for b in blocks for p in b.split("\n\n")]
+    (tmp_path / "work").mkdir()
+    shown = printed(text)
+    if not shown:
+        # As a script of its own: a page may set up TensorFlow or start workers.
+        done = subprocess.run(
+            [sys.executable, str(program)],
+            cwd=tmp_path / "work",
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, f"{page.name}, lines as there:\n{done.stderr[-4000:]}"
+        return
+    screen = Terminal(tmp_path / "work").run(f"OMP_NUM_THREADS=1 {sys.executable} {program}")
+    outputs = {}
+    for output in re.split(r"(?<=@@)\n", screen):
+        before, _, line = output.rpartition(MARK)
+        if line:
+            outputs[int(line.split()[0])] = before.strip("\n") + "\n"
+    if os.environ.get("REFINE_GOLDEN"):
+        for line, block in sorted(shown.items(), reverse=True):
+            text = text[: block.start(3)] + outputs[line] + text[block.end(3) :]
+        page.write_text(text)
+        return
+    for line, block in shown.items():
+        assert squeezed(block[3]) == squeezed(outputs[line]), (
+            f"{page.name}, line {line} prints something else"
+        )
 
 
 def squeezed(text: str) -> str:
