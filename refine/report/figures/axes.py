@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.analysis.evidence import ParameterEvidence, level_axis
+from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import stays
 from refine.report.figures.canvas import (
     area_mark,
@@ -23,15 +26,16 @@ from refine.report.figures.canvas import (
 from refine.report.figures.theme import page_width, tone, wide
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text
-from refine.space.parameters import Parameter, Range, number_of
+from refine.space.encoding import round_significant
+from refine.space.parameters import Integer, Parameter, Range, number_of
+from refine.trials.goal import sign_of
 from refine.utils.arrays import Floats, Ints
 from refine.utils.format import number, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from refine.analysis.metric_view import MetricView
-
+_MOST_TICKS = 8  # round ticks of a logarithmic axis, unless there are as many powers of ten
 _MOST = 12  # levels of an ordered axis that are shown one by one; more share cells
 
 
@@ -77,21 +81,56 @@ class Scale:
             ax.set_xscale("log")
         low, high = limits or (self.low, self.high)
         ax.set_xlim(low, high)
-        levels, texts = self.levels, self.labels
+        ticks = self.levels
+        texts = self.labels
         if isinstance(self.parameter, Range):
-            new = [v for v in extra if not np.isclose(v, levels, rtol=1e-9, atol=0).any()]
-            levels, texts = np.array([*new, *levels]), [*map(number, new), *texts]
+            round_levels = all(map(_is_round, ticks))
+            marked = (
+                ticks if round_levels else round_ticks(low, high, log, isinstance(self.parameter, Integer))
+            )
+            new = [v for v in extra if _is_round(v) and not np.isclose(v, marked, rtol=1e-9, atol=0).any()]
+            ticks = np.array([*new, *marked])
+            texts = [number(float(v)) for v in ticks]
         slack = 1e-9 * (high - low)
-        inside = (levels >= low - slack) & (levels <= high + slack)  # a tick beyond would widen the limits
-        levels, texts = levels[inside], [text for text, seen in zip(texts, inside, strict=True) if seen]
+        inside = (ticks >= low - slack) & (ticks <= high + slack)  # a tick beyond would widen the limits
+        ticks = ticks[inside]
+        texts = [text for text, is_inside in zip(texts, inside, strict=True) if is_inside]
         span = np.log([low, high]) if log else np.array([low, high])
-        share = ((np.log(levels) if log else levels) - span[0]) / (span[1] - span[0])
+        share = ((np.log(ticks) if log else ticks) - span[0]) / (span[1] - span[0])
         figure = ax.get_figure(root=True)
         assert figure is not None
         shown = _untouched(share * ax.get_window_extent().width / figure.dpi, texts)
-        ax.set_xticks(levels[shown], [texts[i] for i in shown])
-        ax.set_xticks([v for i, v in enumerate(levels) if i not in shown], [], minor=True)
+        ax.set_xticks(ticks[shown], [texts[i] for i in shown])
+        minor = [
+            v for v in self.levels if low <= v <= high and not np.isclose(v, ticks[shown], rtol=1e-9).any()
+        ]
+        ax.set_xticks(minor, [], minor=True)
         ax.set_xlabel(f"{shorten(name, 60)}{' (log scale)' if log else ''}")
+
+
+def _is_round(value: float) -> bool:
+    """Whether a number has at most two significant digits."""
+    return float(f"{value:.2g}") == float(value)
+
+
+def round_ticks(low: float, high: float, log: bool, whole: bool = False) -> Floats:
+    """Round numbers from ``low`` to ``high``: powers of ten with 2 and 5, or 3, between them, or even steps."""
+    from matplotlib.ticker import MaxNLocator
+
+    if not log:
+        ticks = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
+        ticks = np.array([round_significant(float(v)) for v in ticks])
+        return np.asarray(ticks[(ticks >= low) & (ticks <= high)])
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = np.zeros(0)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        ticks = np.array([factor * 10.0**decade for decade in decades for factor in factors])
+        ticks = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
+        if whole:
+            ticks = ticks[ticks >= 1]
+        if len(ticks) <= _MOST_TICKS:
+            break
+    return ticks if len(ticks) > 1 else round_ticks(low, high, log=False, whole=whole)
 
 
 def _untouched(centres: Floats, texts: Sequence[str]) -> list[int]:
@@ -141,15 +180,62 @@ def mark_change(
 
 
 def metric_axis(ax: Axes, view: MetricView, metric: str, side: str = "y") -> None:
-    """Scale, limits, ticks and label of the axis, ``"x"`` or ``"y"``, that shows a view of the metric."""
+    """Scale, limits, ticks and label of the axis, ``"x"`` or ``"y"``, that shows a view of the metric.
+
+    On a vertical axis the best value is at the top: if lower is better, the axis is inverted.
+    """
     axis = ax.xaxis if side == "x" else ax.yaxis
     if view.log:
         log_ticks(ax, side, view.low, view.high)
         axis.set_major_formatter(lambda v, _: number(v))
-    (ax.set_xlim if side == "x" else ax.set_ylim)(view.low, view.high)
-    how = " (log scale)" if view.log else ""
-    text = f"{shorten(metric, 60 - len(how))}{how}"
+    if side == "x":
+        ax.set_xlim(view.low, view.high)
+    elif lower_is_better(view):
+        ax.set_ylim(view.high, view.low)
+    else:
+        ax.set_ylim(view.low, view.high)
+    notes = [
+        text for text, holds in (("log scale", view.log), ("lower is better", lower_is_better(view))) if holds
+    ]
+    note = f" ({', '.join(notes)})" if notes else ""
+    text = f"{shorten(metric, 60 - len(note))}{note}"
     axis.set_label_text(text if side == "x" else wrapped(text, 28))
+
+
+def lower_is_better(view: MetricView) -> bool:
+    """Whether the best values of a view are the lowest ones."""
+    return view.side == "above"
+
+
+def metric_view(y: Floats, direction: str) -> MetricView:
+    """The view of a metric in which few outliers do not squeeze the other values, of small samples too.
+
+    Values that lie worse than four times the distance from the best value to the median are left out, if the rest
+    then gets at least twice as much room.
+    """
+    view = MetricView(y, direction)
+    sign = sign_of(direction)
+    goodness = sign * view.forward(y)
+    best = float(goodness.max())
+    median, quarter = (float(v) for v in np.quantile(goodness, [0.5, 0.25], method="higher"))
+    reach = max(4 * (best - median), 1.4 * (best - quarter))
+    worst = float(goodness[view.inside(y)].min())
+    if 0 < 2 * reach < best - worst:
+        view.cut(y, float(view.back(sign * (best - reach))))
+        edge = float(view.back(sign * (best + 0.05 * reach)))
+        if sign > 0:
+            view.high = edge
+        else:
+            view.low = edge
+    return view
+
+
+def observed_view(view: MetricView, values: Floats) -> MetricView:
+    """A copy of a view in which densities end at the smallest and the largest of the values."""
+    observed = copy(view)
+    low, high = (float(v) for v in view.forward([values.min(), values.max()]))
+    observed.bounds = max(view.bounds[0], low), min(view.bounds[1], high)
+    return observed
 
 
 def log_ticks(ax: Axes, side: str, low: float, high: float) -> None:

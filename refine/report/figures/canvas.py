@@ -167,10 +167,12 @@ def title(
         pad += legend.get_window_extent().height / figure.dpi * 72 + 0.35 * size
     size, small = letters_of("axes.titlesize"), points(8)
     bold = rcParams["axes.titleweight"] not in ("normal", "light", 400)
-    head = ax.set_title(fitted(text, inches, size, bold=bold), loc="left")
+    head = ax.set_title(fitted(text, inches, size, bold=bold, cut_end=True), loc="left")
     if note:
         beside = wide(text, size, bold) + wide(note, small) + 0.3 <= inches
-        aside = ax.set_title(fitted(note, inches, small), loc="right", fontsize=small, fontweight="normal")
+        aside = ax.set_title(
+            fitted(note, inches, small, cut_end=True), loc="right", fontsize=small, fontweight="normal"
+        )
         aside.set(va="bottom", style="italic", color=tone().grey, transform=above(pad), x=1 - left)
         if not beside:
             aside.set(ha="left", x=left)
@@ -183,7 +185,7 @@ def title(
 def head(figure: Any, text: str) -> None:
     """A title above all panels of a figure, at its left edge."""
     size, inches = letters_of("axes.titlesize"), figure.get_figwidth()
-    shown = fitted(text, inches - 2 * _MARGIN, size, bold=True)
+    shown = fitted(text, inches - 2 * _MARGIN, size, bold=True, cut_end=True)
     figure.suptitle(shown, fontsize=size, fontweight="bold", x=_MARGIN / inches, ha="left")
 
 
@@ -191,7 +193,7 @@ def legend_of(owner: Any, marks: Sequence[Any], columns: int, inches: float, **p
     """The legend of axes or of a figure, in as many columns, at most that many, as are no wider than that."""
     for count in range(min(columns, len(marks)), 1, -1):
         legend = owner.legend(handles=list(marks), ncols=count, handlelength=1.6, columnspacing=1.4, **place)
-        if legend.get_window_extent().width / legend.get_figure(root=True).dpi <= inches:
+        if _HINTING * legend.get_window_extent().width / legend.get_figure(root=True).dpi <= inches:
             return legend
         legend.remove()
     return owner.legend(handles=list(marks), handlelength=1.6, **place)
@@ -219,8 +221,18 @@ def shorten(text: str, most: int = 40) -> str:
     return f"{line[:head]}…{line[len(line) - (most - 1 - head) :]}"
 
 
-def wrapped(text: str, width: int = 24, lines: int = 2) -> str:
-    """A label on a few lines, which end where parts of it are joined; a part that is too long loses its middle."""
+def clipped(text: str, most: int = 40) -> str:
+    """One line of at most ``most`` letters; the end of a longer text is cut."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
+def wrapped(text: str, width: int = 24, lines: int = 2, *, cut_end: bool = False) -> str:
+    """A label on a few lines, broken where parts of it are joined.
+
+    A text with more than ``lines`` lines, or a part longer than ``width`` letters, loses its middle, or with
+    ``cut_end`` its end.
+    """
     rest = " ".join(str(text).split())
     made: list[str] = []
     while len(rest) > width and len(made) < lines - 1:
@@ -233,25 +245,47 @@ def wrapped(text: str, width: int = 24, lines: int = 2) -> str:
             break
         made.append(rest[:cut].rstrip())
         rest = rest[cut:].strip()
-    return "\n".join([*made, shorten(rest, width)] if rest else made)
+    shortened = clipped if cut_end else shorten
+    return "\n".join([*made, shortened(rest, width)] if rest else made)
+
+
+_HINTING = 1.03  # letters are drawn up to this much wider than measured, at few dots per inch
 
 
 def fitted(
-    text: str, inches: float, size: float, *, lines: int = 2, bold: bool = False, least: int = 6
+    text: str,
+    inches: float,
+    size: float,
+    *,
+    lines: int = 2,
+    bold: bool = False,
+    least: int = 6,
+    cut_end: bool = False,
 ) -> str:
-    """A text on up to so many lines, each as wide as there is room; its middle goes where that is not enough.
+    """A text wrapped to the room there is, and shortened if the lines are not enough.
 
-    Line breaks in it stay; ``least`` letters a line has, whatever room there is.
+    Args:
+        text: Line breaks in it are kept.
+        inches: Width of the longest line.
+        size: Of the letters, in points.
+        lines: Largest number of lines.
+        bold: Whether the letters are bold.
+        least: Letters that every line has, however narrow the room.
+        cut_end: Whether a text that is too long loses its end instead of its middle.
     """
     if "\n" in text:
-        return "\n".join(fitted(part, inches, size, bold=bold) for part in text.split("\n"))
-    whole = wide(text, size, bold)
-    if whole <= inches:
+        parts = text.split("\n")
+        return "\n".join(fitted(part, inches, size, bold=bold, cut_end=cut_end) for part in parts)
+    room = inches / _HINTING
+    width = wide(text, size, bold)
+    if width <= room:
         return text
-    letters = max(least, int(len(text) * inches / whole))
-    while letters > least and wide(wrapped(text, letters, lines), size, bold) > inches:
+    letters = max(least, int(len(text) * room / width))
+    shown = wrapped(text, letters, lines, cut_end=cut_end)
+    while letters > least and wide(shown, size, bold) > room:
         letters -= 1
-    return wrapped(text, letters, lines)
+        shown = wrapped(text, letters, lines, cut_end=cut_end)
+    return shown
 
 
 def beside_rows(text: str, most: int = 26) -> str:

@@ -14,14 +14,14 @@ from refine.analysis.best_trials import cost_of
 from refine.analysis.evidence import ALPHA
 from refine.analysis.learning_curves import Pair, TrialCurves
 from refine.analysis.levels import by_failures, failure_rates
-from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import ended_trials
 from refine.errors import AnalysisError
-from refine.report.figures.axes import cell_axis, hidden_note, log_ticks, metric_axis
+from refine.report.figures.axes import cell_axis, hidden_note, log_ticks, metric_axis, metric_view
 from refine.report.figures.canvas import (
     area_mark,
     axes,
     beside,
+    clipped,
     dot_mark,
     dots,
     head,
@@ -116,7 +116,7 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
     _share_axis(ax, reach, "share of ended trials that failed, diverged or are degenerate")
     marks = [line_mark(f"all: {int(bad.sum()):,} of {len(bad):,} ({percent(float(bad.mean()))})", **overall)]
     if any(q <= ALPHA for _, rate, q in rows if rate is not None):
-        text = "more often than elsewhere, q ≤ 0.1"
+        text = "more often than at other levels, q ≤ 0.1"
         marks.insert(0, line_mark(text, tone().orange, marker="o", linewidth=1.6))
     left = len(ordered) - sum(rate is None for _, rate, _ in rows)
     title(ax, "Where trials fail", marks, note=f"{plural(left, 'parameter')} left out" if left else "")
@@ -136,20 +136,25 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     """
     costs = cost_of(analysis)
     x, y, best, cheapest, on, noise = costs[:6]
-    view, ax, c = MetricView(y, analysis.direction), axes(ax, 3.4), tone()
+    view, ax, c = metric_view(y, analysis.direction), axes(ax, 3.4), tone()
     few = thinned(view.inside(y))
     dots(ax, x[few], y[few])
     steps = np.append(x[on], x.max()), np.append(y[on], y[on][-1])
     ax.plot(*steps, color=c.blue, drawstyle="steps-post", linewidth=1.6, gid="front")
     ax.plot(x[on], y[on], "o", color=c.blue, markersize=3.5, zorder=3)
-    ax.plot(x[cheapest], y[cheapest], "D", color=c.green, markersize=7, zorder=5, gid="cheapest")
     ax.plot(x[best], y[best], "o", color=c.orange, markersize=6.5, zorder=6, gid="best")
-    words = "cheapest within noise" if noise > 0 else "cheapest as good"
-    marks: list[Any] = [
-        dot_mark(f"best: {score(y[best])}, {duration(x[best])}", c.orange),
-        dot_mark(f"{words}: {score(y[cheapest])}, {duration(x[cheapest])}", c.green, "D"),
-        line_mark("Pareto front", c.blue, linewidth=1.6),
-    ]
+    cheapest_text = "cheapest within noise" if noise > 0 else "cheapest as good"
+    facts = f"{score(y[best])}, {duration(x[best])}"
+    if cheapest == best:
+        marks: list[Any] = [dot_mark(f"best and {cheapest_text}: {facts}", c.orange)]
+    else:
+        ax.plot(x[cheapest], y[cheapest], "D", color=c.green, markersize=7, zorder=5, gid="cheapest")
+        facts_of_cheapest = f"{score(y[cheapest])}, {duration(x[cheapest])}"
+        marks = [
+            dot_mark(f"best: {facts}", c.orange),
+            dot_mark(f"{cheapest_text}: {facts_of_cheapest}", c.green, "D"),
+        ]
+    marks.append(line_mark("Pareto front", c.blue, linewidth=1.6))
     if noise > 0:
         ends = sorted((y[best], y[best] - analysis.sign * noise))
         ax.axhspan(*ends, color=c.light, alpha=0.45, linewidth=0, zorder=0, gid="noise")
@@ -159,7 +164,7 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax.grid()
     notes = [hidden_note(view), f"{costs.untimed:,} without a time" if costs.untimed else ""]
     notes += [] if np.isfinite(noise) else ["noise unknown"]
-    title(ax, f"{shorten(analysis.metric, 24)} against time", marks, note="; ".join(filter(None, notes)))
+    title(ax, f"{clipped(analysis.metric, 24)} against time", marks, note="; ".join(filter(None, notes)))
     return ax
 
 
@@ -218,8 +223,10 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
     ax.plot(*on.T, "o", color=tone().blue, markersize=4, zorder=3)
     ax.set_xlabel(f"{shorten(str(second.metric), 30)} ({second.direction})")
     ax.set_ylabel(f"{shorten(str(first.metric), 24)} ({first.direction})")
+    if first.sign < 0:
+        ax.invert_yaxis()  # the best at the top
     ax.grid()
-    title(ax, f"{shorten(str(first.metric), 20)} against {shorten(str(second.metric), 20)}", marks)
+    title(ax, f"{clipped(str(first.metric), 20)} against {clipped(str(second.metric), 20)}", marks)
     return ax
 
 

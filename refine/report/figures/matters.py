@@ -19,6 +19,7 @@ from refine.report.figures.canvas import (
     axes,
     beside,
     beside_rows,
+    clipped,
     dot_mark,
     interval,
     line_mark,
@@ -60,9 +61,9 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
     marks: list[Any] = [line_mark("ordered", marker="o", linewidth=1.4)]
     if any(e.association for e in shown):
         marks.append(line_mark("unordered", marker="D", linewidth=1.4))
-    marks += [area_mark("q ≤ 0.1", tone().blue, alpha=0.45), area_mark("no effect seen", tone().light)]
+    marks += [area_mark("q ≤ 0.1", tone().blue, alpha=0.45), area_mark("no effect detected", tone().light)]
     trials = f"{analysis.n_space_filling:,} trials, 95 % intervals"
-    title(ax, f"What {shorten(analysis.metric, 18)} depends on ({trials})", marks)
+    title(ax, f"Effects on {clipped(analysis.metric, 30)} ({trials})", marks)
     return ax
 
 
@@ -151,14 +152,14 @@ def pair(
     if np.isnan(medians).sum() > lost.sum() or any(v.low or v.high for v in (x, y)):
         marks.append(area_mark("no trial", facecolor=tone().paper, edgecolor=tone().light, hatch="////"))
     if lost.any():
-        marks.append(dot_mark("median unfinished", tone().ink, "x"))
+        marks.append(dot_mark("median trial unfinished", tone().ink, "x"))
     if changed:
         marks.append(line_mark(word, tone().amber, linewidth=3))
     end, side = (low, "below") if sign > 0 else (high, "above")
     note = f"{plural(outside, 'cell')} {side} {number(end, 4)} in one colour" if outside else ""
-    name = shorten(join([shorten(n, 20) for n in (a, b)]), 44)
+    name = clipped(join([clipped(n, 20) for n in (a, b)]), 44)
     # Beside a note there is no room for the metric, which stands at the colours anyway.
-    title(ax, name if note else f"{name}: median {shorten(analysis.metric, 20)}", marks, note=note)
+    title(ax, name if note else f"{name}: median {clipped(analysis.metric, 20)}", marks, note=note)
     return ax
 
 

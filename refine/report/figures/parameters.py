@@ -9,7 +9,13 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.densities import density_curves, density_surface, level_spacing, metric_density
+from refine.analysis.densities import (
+    Surface,
+    density_curves,
+    density_surface,
+    level_spacing,
+    metric_density,
+)
 from refine.analysis.evidence import GOOD, LevelEvidence, ParameterEvidence
 from refine.analysis.levels import cells_of, level_bests, level_shares
 from refine.analysis.metric_view import MetricView
@@ -27,14 +33,18 @@ from refine.report.figures.axes import (
     cell_axis,
     hidden_note,
     label_x,
+    lower_is_better,
     mark_change,
     metric_axis,
+    metric_view,
+    observed_view,
 )
 from refine.report.figures.canvas import (
     Panels,
     area_mark,
     axes,
     beside,
+    clipped,
     dot_mark,
     dots,
     fitted,
@@ -91,7 +101,7 @@ def levels(
     summary: Sequence[LevelEvidence | stats.Level] = e.levels
     if rows.count < len(e.levels):
         summary = cells_of(analysis, lambda t: rows.of(t[e.name].to_numpy()), rows.count).summary
-    view = MetricView(y[~pruned], analysis.direction)
+    view = metric_view(y[~pruned], analysis.direction)
     ax = axes(ax, _height(rows))
     for row, v in enumerate(summary):
         values = y[(at == row) & ~pruned]
@@ -105,11 +115,11 @@ def levels(
             beside(ax, row, f"n = {v.n:,}")
     marks = [
         area_mark("density of trials", tone().blue, alpha=0.28),
-        line_mark("median, 95 % interval", tone().orange, marker="o", markersize=5, linewidth=2),
+        line_mark("median, 95 % interval", marker="o", markersize=5, linewidth=2),
     ]
     _name_rows(ax, rows, label, marks)
     metric_axis(ax, view, analysis.metric, "x")
-    text = f"{shorten(e.name, 30)} against {shorten(analysis.metric, 30)}"
+    text = f"{clipped(e.name, 30)} against {clipped(analysis.metric, 30)}"
     title(ax, text, marks, note=hidden_note(view))
     return ax
 
@@ -129,9 +139,11 @@ def median_mark(
 
     # Whole at the ends of the axes, and gone where somebody looks closer.
     near = TransformedBbox(Bbox([[-0.02, -0.02], [1.02, 1.02]]), ax.transAxes)
-    look: dict[str, Any] = {"color": tone().orange, "zorder": 5}
-    arrows = "v^" if upright else "<>"
-    marker = "o" if view.inside(v.median) else arrows[int(v.median > view.high)]
+    look: dict[str, Any] = {"color": tone().ink, "zorder": 5}
+    upwards = (v.median > view.high) != lower_is_better(view)
+    marker = "o"
+    if not view.inside(v.median):
+        marker = "v^"[int(upwards)] if upright else "<>"[int(v.median > view.high)]
     for values, shape in (
         ([median], {"marker": marker}),
         (ends, {"linewidth": 0.4 * size, "solid_capstyle": "butt"}),
@@ -145,13 +157,13 @@ def median_mark(
 
 
 def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
-    """Density and trials of one level."""
-    density = metric_density(values, view)
+    """Density and trials of one level; the density ends at the smallest and the largest value."""
+    density = metric_density(values, observed_view(view, values)) if np.ptp(values) > 0 else None
     if density is not None:
         at, height = 0.4 * density[1], density[0]
         ax.fill_between(height, row - at, row + at, color=tone().blue, alpha=0.28, linewidth=0)
     few = thinned(view.inside(values))
-    look: dict[str, Any] = {"color": tone().ink, "alpha": 0.4, "markersize": 3.5 if len(few) > 40 else 5}
+    look: dict[str, Any] = {"color": tone().grey, "alpha": 0.7, "markersize": 3.5 if len(few) > 40 else 5}
     dots(ax, values[few], row + 0.5 * (spread(len(few)) - 0.5), **look)
 
 
@@ -174,7 +186,7 @@ def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(percents)
     ax.set_xlabel("share of the trials")
-    title(ax, f"{shorten(e.name, 40)}: where the good trials lie", marks)
+    title(ax, f"{clipped(e.name, 40)}: where the top trials lie", marks)
     return ax
 
 
@@ -231,13 +243,13 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
         beside(ax, row, f"n = {n:,}")
     _name_rows(ax, rows, "", marks)
     metric_axis(ax, view, analysis.metric, "x")
-    title(ax, f"Best {shorten(analysis.metric, 22)} by {shorten(name, 22)}", marks, note=hidden_note(view))
+    title(ax, f"Best {clipped(analysis.metric, 22)} by {clipped(name, 22)}", marks, note=hidden_note(view))
     return ax
 
 
 def _close_view(analysis: Analysis, y: Floats, bests: Floats) -> MetricView:
     """A view in which the bests differ visibly, with the better half of the trials at least."""
-    view = MetricView(y, analysis.direction)
+    view = metric_view(y, analysis.direction)
     places = analysis.sign * view.forward(bests[np.isfinite(bests)])
     noise = analysis.noise.sd if np.isfinite(analysis.noise.sd) and not view.log else 0.0
     reach = max(1.5 * float(np.ptp(places)), 4 * noise)
@@ -313,7 +325,7 @@ def density(
     scale.dress(ax, name, mark_change(ax, e.parameter, new, label, marks), _ends(new))
     ax.set_ylim(0, 1.08 * max(1.0, float(curves.everyone.max()), float(curves.best.max())))
     ax.set_ylabel("density (1 = uniform)")
-    title(ax, f"{shorten(name, 40)}: where the good trials lie", marks)
+    title(ax, f"{clipped(name, 40)}: where the top trials lie", marks)
     return ax
 
 
@@ -337,30 +349,36 @@ def density_2d(
         return levels(analysis, name, new, label, ax)
     table, y = space_filling_trials(analysis)
     x = p.unit(table[name].to_numpy())
-    scale, view = Scale(p), MetricView(y, analysis.direction)
-    surface, ax = density_surface(analysis, name, view), axes(ax, 3.6)
-    # Contours are closer at the low end, so that the slopes show beside the peak of a saturated metric.
-    contours = float(surface.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
-    at, height = scale.at(surface.x), surface.density.T
-    ax.contourf(at, surface.y, height, levels=contours, cmap=shades(), alpha=0.85)
+    scale = Scale(p)
+    view = metric_view(y, analysis.direction)
+    ax = axes(ax, 3.6)
+    if np.ptp(y) > 0:
+        _contours(ax, density_surface(analysis, name, observed_view(view, y)), scale)
     few = thinned(view.inside(y))
     jitter = np.abs(x[few] + 0.4 * level_spacing(p) * (spread(len(few)) - 0.5))
     place = scale.at(np.where(jitter > 1, 2 - jitter, jitter))
-    dots(ax, place, y[few], color=tone().ink, markersize=3.6, alpha=0.45)
+    dots(ax, place, y[few], color=tone().grey, markersize=3.6, alpha=0.8)
     known = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)]
     medians = [at for _, at in known], [v.median for v, _ in known]
-    ax.plot(*medians, color=tone().orange, linewidth=1, alpha=0.8)
+    ax.plot(*medians, color=tone().ink, linewidth=1, alpha=0.8)
     for v, at in known:
         median_mark(ax, at, v, view, upright=True, size=4.5 if len(known) <= 20 else 2.7)
     marks: list[Any] = [
         area_mark("density of trials", tone().towards_blue(0.5)),
-        line_mark("median per level, 95 % interval", tone().orange, marker="o", markersize=4, linewidth=1.4),
+        line_mark("median per level, 95 % interval", marker="o", markersize=4, linewidth=1.4),
     ]
     scale.dress(ax, name, mark_change(ax, p, new, label, marks, covered=True), _ends(new))
     metric_axis(ax, view, analysis.metric)
-    text = f"{shorten(name, 30)} against {shorten(analysis.metric, 30)}"
+    text = f"{clipped(name, 30)} against {clipped(analysis.metric, 30)}"
     title(ax, text, marks, note=hidden_note(view))
     return ax
+
+
+def _contours(ax: Axes, surface: Surface, scale: Scale) -> None:
+    # Contours are closer at the low end, so that the slopes show next to the peak of a saturated metric.
+    contours = float(surface.density.max()) * np.linspace(0.12, 1.0, 11) ** 2
+    positions = scale.at(surface.x)
+    ax.contourf(positions, surface.y, surface.density.T, levels=contours, cmap=shades(), alpha=0.85)
 
 
 def _ends(new: Parameter | None) -> list[float]:
@@ -387,16 +405,21 @@ def decision(
     """
     check_tested(analysis)
     changed = [e for e in analysis.ranked if e.name in new and new[e.name] != e.parameter]
-    changed.sort(key=lambda e: float(np.mean(stays(e.parameter, new[e.name]))))
-    shown = (changed or analysis.ranked[: MOST - 1])[:MOST]
+    least_kept = sorted(changed, key=lambda e: float(np.mean(stays(e.parameter, new[e.name]))))[:MOST]
+    shown = [e for e in changed if e in least_kept] or analysis.ranked[: MOST - 1]
     rows, columns = (len(shown), 1) if narrow() else (1, len(shown))
     drawn = panels(rows, columns, 2.5 * rows + 0.9, sharey=True, sharex=False)
     within(drawn[0, 0], 0.2)
     inches = (drawn[0, 0].figure.get_figwidth() - 0.7) / columns - 0.2
+    lines = 1
     for ax, e in zip(drawn.flat, shown, strict=True):
         after = new.get(e.name, e.parameter)
         text = (texts or {}).get(e.name) or bounds_text(after)
-        _panel(ax, analysis, e, after, f"→ {text}" if after != e.parameter else "stays as it is", inches)
+        _panel(ax, analysis, e, after, inches)
+        name = _panel_name(e, 1.05 * inches)
+        lines = max(lines, 1 + name.count("\n"))
+        change = f"→ {text}" if after != e.parameter else "unchanged"
+        _panel_head(ax, name, change, inches)
     # Some ranks are named by their values.
     ordered = np.sort(analysis.sign * ranked_trials(analysis)[1])
     values = [score(analysis.sign * float(ordered[round(rank * (len(ordered) - 1))])) for rank in _SHARES]
@@ -408,16 +431,35 @@ def decision(
     marks = [
         dot_mark("trial", tone().grey, markersize=4),
         dot_mark(f"one of the best {percent(GOOD)}", tone().blue, markersize=4),
-        line_mark("where these lie", tone().blue, linewidth=2),
-        area_mark("where all lie", tone().light, alpha=0.6),
-        *([area_mark("stays", tone().amber, alpha=0.3)] if changed else []),
+        line_mark(f"density of the best {percent(GOOD)}", tone().blue, linewidth=2),
+        area_mark("density of all", tone().light, alpha=0.6),
+        *([area_mark("kept", tone().amber, alpha=0.3)] if changed else []),
     ]
-    text = f"What is {label}, and what the trials say" if changed else "Nothing changes"
-    title(drawn[0, 0], text, marks, columns=5, lift=points(29))
+    text = f"{label.capitalize()} changes, with the trials by rank" if changed else "No change"
+    title(drawn[0, 0], text, marks, columns=5, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
     return drawn
 
 
-def _panel(ax: Axes, whole: Analysis, e: ParameterEvidence, new: Parameter, text: str, inches: float) -> None:
+def _panel_head(ax: Axes, name: str, change: str, inches: float) -> None:
+    """Two texts above a panel: the parameter's name in bold, and its change below."""
+    size = points(9)
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
+    shown = fitted(change, 1.05 * inches, size, lines=1, cut_end=True)
+    ax.annotate(name, (0, 1), (0, 17 / 9 * size), fontsize=size, fontweight="bold", **place)
+    ax.annotate(shown, (0, 1), (0, 4 / 9 * size), fontsize=size, **place)
+
+
+def _panel_name(e: ParameterEvidence, inches: float) -> str:
+    """A parameter's name above a panel, with its scale if both fit on one line, else alone on up to two lines."""
+    size = points(9)
+    if isinstance(e.parameter, Range) and e.parameter.log:
+        with_scale = f"{e.name} (log scale)"
+        if fitted(with_scale, inches, size, lines=1, bold=True) == with_scale:
+            return with_scale
+    return fitted(e.name, inches, size, lines=2, bold=True, cut_end=True)
+
+
+def _panel(ax: Axes, whole: Analysis, e: ParameterEvidence, new: Parameter, inches: float) -> None:
     analysis = having(whole, e.name)
     table, y, _ = ranked_trials(analysis)
     better, values = analysis.sign * y, table[e.name].to_numpy()
@@ -435,11 +477,6 @@ def _panel(ax: Axes, whole: Analysis, e: ParameterEvidence, new: Parameter, text
     ax.axhline(0.5 * _BELOW[1], color=tone().grey, linewidth=0.6)
     ax.set_ylim(_BELOW[0], 1.05)
     ax.tick_params(axis="y", length=0)
-    log = " (log scale)" if isinstance(e.parameter, Range) and e.parameter.log else ""
-    for line, weight, above in ((f"{shorten(e.name, 40)}{log}", "bold", 19), (text, "normal", 6)):
-        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-        shown = fitted(line, 1.05 * inches, points(9), lines=1, bold=weight == "bold")
-        ax.annotate(shown, (0, 1), (0, points(above)), fontsize=points(9), fontweight=weight, **place)
 
 
 def _below(density: Floats, top: float) -> Floats:

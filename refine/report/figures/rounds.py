@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis.metric_view import MetricView
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.forecast import WHAT
-from refine.report.figures.axes import hidden_note, metric_axis
+from refine.report.figures.axes import hidden_note, metric_axis, metric_view
 from refine.report.figures.canvas import (
     area_mark,
     axes,
     beside,
+    clipped,
     dot_mark,
     dots,
     fitting,
@@ -176,7 +176,7 @@ def tree(
     ax.set_xlim(-0.12, page_width() - 0.3)
     ax.set_ylim(len(nodes) - (0.2 if below else 0.4), -1.15)
     ax.set_axis_off()
-    title(ax, f"{plural(len(nodes), 'round')}: best {shorten(metric, 30)} and how each came about")
+    title(ax, f"{plural(len(nodes), 'round')}: best {clipped(metric, 30)} and decision of each")
     return ax
 
 
@@ -284,15 +284,15 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
     ids = [e.child for e in entries]
     named_rows(ax, short_ids(ids) if narrow() else ids)
     ax.set_xlabel("distance from the forecast's median, in half widths of its 90 % interval; better →")
-    marks: list[Any] = [dot_mark(f"{w} seen", _colour(w), _MARKERS[w], markersize=5.5) for w in WHAT]
+    marks: list[Any] = [dot_mark(f"observed {w}", _colour(w), _MARKERS[w], markersize=5.5) for w in WHAT]
     marks += [
         area_mark("50 % interval", tone().grey, alpha=0.55),
         line_mark("90 % interval", tone().grey, linewidth=1.4),
     ]
     if not all(e.covers(what, 0.9) for e in entries for what in WHAT):
         hollow: dict[str, Any] = {"markerfacecolor": tone().paper, "markeredgewidth": 1.4, "markersize": 5.5}
-        marks.append(dot_mark("outside it", tone().grey, **hollow))
-    title(ax, f"Forecasts of {plural(len(entries), 'child', 'children')} and what was seen", marks, columns=5)
+        marks.append(dot_mark("outside the 90 % interval", tone().grey, **hollow))
+    title(ax, f"Forecasts of {plural(len(entries), 'child', 'children')} and results", marks, columns=5)
     return ax
 
 
@@ -384,7 +384,7 @@ def best_so_far(
         )
     _, last = tops[winner] if winner is not None else max(tops.values(), key=lambda top: top[0])
     way = way_to([p.parent for p in pieces], last)
-    view, ax = MetricView(y[finite], direction), axes(ax, 3.4 if len(pieces) > 1 else 2.8)
+    view, ax = metric_view(y[finite], direction), axes(ax, 3.4 if len(pieces) > 1 else 2.8)
     best = pieces[last].start + int(np.nanargmax(sign * pieces[last].y))
     few = thinned(finite & view.inside(y))
     dots(ax, few + 1, y[few])
@@ -401,9 +401,7 @@ def best_so_far(
         dense = len(lost) > 80  # crosses that would cover each other become strokes
         cross: dict[str, Any] = {"marker": "|" if dense else "x", "color": tone().ink, "linewidth": 0}
         cross |= {"markersize": 4, "markeredgewidth": 0.6 if dense else 0.9}
-        ax.plot(
-            lost, np.full(len(lost), 0.02 if sign > 0 else 0.98), transform=ax.get_xaxis_transform(), **cross
-        )
+        ax.plot(lost, np.full(len(lost), 0.02), transform=ax.get_xaxis_transform(), **cross)
         marks.append(line_mark(f"no usable value ({(~finite).sum():,})", **cross))
     looks = [_look(pieces, i, way) for i in range(len(pieces))]
     for i, piece in enumerate(pieces):
@@ -415,12 +413,12 @@ def best_so_far(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y")
     metric_axis(ax, view, metric)
-    lift, left_out, label, text = 0.0, 0, "trial", f"Best {shorten(metric, 40)} so far"
+    lift, left_out, label, text = 0.0, 0, "trial", f"Best {clipped(metric, 40)} so far"
     if len(pieces) > 1:
         lift, left_out = _names(ax, rounds, pieces, looks, way)
         label, text = (
             "trials of all rounds",
-            f"Best {shorten(metric, 24)} over {plural(len(pieces), 'round')}",
+            f"Best {clipped(metric, 24)} over {plural(len(pieces), 'round')}",
         )
     ax.set_xlabel(label)
     notes = [hidden_note(view), f"{plural(left_out, 'id')} left out" if left_out else ""]
@@ -516,7 +514,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     rounds = rounds[:1] + rounds[1 + left_out :]
     sign, c = sign_of(direction), tone()
     measured = [(label, stats.Edf()(sign * v)) for label, v in rounds]
-    view, ax = MetricView(np.concatenate([v for _, v in rounds]), direction), axes(ax, 3.3)
+    view, ax = metric_view(np.concatenate([v for _, v in rounds]), direction), axes(ax, 3.3)
     earlier = zip((c.orange, c.green, c.amber, c.pink, c.sky, c.ink), _EDF_DASHES, [1.4] * 6, strict=True)
     looks = [*list(earlier)[: max(0, len(rounds) - 2)], (c.grey, "--", 1.8), (c.blue, "-", 2.2)]
     marks: list[Any] = []
@@ -536,8 +534,9 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     ax.yaxis.set_major_formatter(percents)
     ax.grid()
     ax.set_ylabel("share of trials at least as good")
-    ax.set_xlabel(f"{ax.get_xlabel()} ({'better →' if sign > 0 else '← better'})")
-    title(ax, f"Distribution of {shorten(metric, 30)}, round by round", note=hidden_note(view))
+    if sign > 0:
+        ax.set_xlabel(f"{ax.get_xlabel()} (better →)")
+    title(ax, f"Distribution of {clipped(metric, 30)}, round by round", note=hidden_note(view))
     # Bad values are reached by nearly all trials. The newest round first, the highest curve where refinement works.
     place: dict[str, Any] = {"loc": "lower left" if sign > 0 else "lower right", "alignment": "left"}
     head = "95 % bands" + (f"; {plural(left_out, 'round')} between left out" if left_out else "")

@@ -189,10 +189,15 @@ def drawing(draw: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(draw)
     def drawn(*args: P.args, **options: P.kwargs) -> R:
-        if _PRESENT.get() is not None:
+        theme = _PRESENT.get()
+        if theme is None:
+            with themed():
+                return draw(*args, **options)
+        token = _PRESENT.set(theme)  # `within` changes the width for this figure alone
+        try:
             return draw(*args, **options)
-        with themed():
-            return draw(*args, **options)
+        finally:
+            _PRESENT.reset(token)
 
     return drawn
 
@@ -233,7 +238,7 @@ def points(size: float, scale: float | None = None) -> float:
 
 
 def within(ax: Axes, beside: float = 1.2) -> None:
-    """Until the end of :func:`themed`, as much room as these axes have, with ``beside`` inches around them."""
+    """Until the end of the figure, as much room as these axes have, with ``beside`` inches around them."""
     theme, figure = _PRESENT.get(), ax.get_figure(root=True)
     if theme is not None and figure is not None:
         inches = min(ax.get_window_extent().width / figure.dpi + beside, figure.get_figwidth())

@@ -49,7 +49,7 @@ def test_the_parameters_of_which_the_least_stays_are_drawn(analysis):
     assert 10**-3.5 < low < 1e-3
     assert 1e-2 < high < 10**-1.5
     assert [_span(s) for s in _shades(panels[0, 0])] == [(-0.5, 0.5)]
-    assert legend(panels[0, 0])[-1] == "stays"
+    assert legend(panels[0, 0])[-1] == "kept"
 
 
 def test_a_trial_is_drawn_by_its_rank_at_its_level(analysis):
@@ -70,9 +70,9 @@ def test_a_trial_is_drawn_by_its_rank_at_its_level(analysis):
 
 def test_nothing_that_changes_shows_what_matters(analysis):
     panels = figures.decision(analysis, SPACE)
-    assert (panels.shape, panels[0, 0].get_title("left")) == ((1, 3), "Nothing changes")
+    assert (panels.shape, panels[0, 0].get_title("left")) == ((1, 3), "No change")
     assert not any(_shades(ax) for ax in panels.flat)
-    assert "stays" not in legend(panels[0, 0])
+    assert "kept" not in legend(panels[0, 0])
 
 
 @pytest.mark.slow
@@ -80,8 +80,8 @@ def test_a_review_draws_what_is_proposed_or_edited(tmp_path):
     with words.ten_lines(tmp_path) as tree:
         review = tree.rounds[0].propose(keep=False)
         panels = review.plot()
-        assert panels[0, 0].get_title("left").startswith("What is proposed")
+        assert panels[0, 0].get_title("left").startswith("Proposed changes")
         edited = review.edit(lr=(2.0, 3.0)).plot(width="column")
-        assert edited[0, 0].get_title("left").startswith("What is decided")
+        assert edited[0, 0].get_title("left").startswith("Decided changes")
         assert edited.shape == (edited.size, 1)
         assert "→ 2 to 3" in [text for ax in edited.flat for text in texts(ax)]

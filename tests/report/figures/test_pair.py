@@ -71,7 +71,7 @@ def test_cells_are_medians_of_the_even_trials(analysis: Analysis) -> None:
     assert areas.min() >= 5
     crosses = ax.lines[0].get_xydata()
     assert crosses.tolist() == [[9, 0]]  # what failed there is no missing trial
-    assert "median unfinished" in legend(ax)
+    assert "median trial unfinished" in legend(ax)
     inside(ax)
 
 

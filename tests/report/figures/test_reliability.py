@@ -47,7 +47,7 @@ def test_rows(direction: str) -> None:
     assert [p.get_markerfacecolor() for p in _points(ax, "#D55E00")] == ["#D55E00"] * 3
     low, high = ax.get_xlim()
     assert all(low < p.get_xdata()[0] < high for p in medians)
-    assert legend(ax)[-1] == "outside it"
+    assert legend(ax)[-1] == "outside the 90 % interval"
     inside(ax)
 
 

@@ -1,0 +1,235 @@
+"""Figures are read right at a glance: the best on top, no value that never occurred, texts that are whole."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from looks import drawn, legend, texts
+
+from refine.analysis.analysis import Analysis, analyze
+from refine.report import figures
+from refine.report.figures import RoundValues
+from refine.report.figures.axes import round_ticks
+from refine.report.figures.theme import tone
+from refine.space.categorical import Categorical
+from refine.space.parameters import Float, Integer
+from refine.space.space import Space
+from refine.trials.goal import Goal
+
+LONG = "min_child_weight_of_each_leaf"
+SPACE = Space(
+    {
+        "learning_rate": Float(0.005, 0.5, 10, log=True),
+        "num_leaves": Integer(4, 256, 7, log=True),
+        "min_child_samples": Integer(2, 100, 6, log=True),
+        LONG: Float(1e-3, 10, 5, log=True),
+        "extra_trees": [False, True],
+        "boosting": ["gbdt", "dart", "goss"],
+    }
+)
+NEW = {
+    "learning_rate": Float(0.0548, 0.2, 4, log=True),
+    "extra_trees": Categorical([False]),
+    "min_child_samples": Integer(2, 20, 4, log=True),
+    LONG: Float(1e-2, 10, 4, log=True),
+}
+
+
+def trials(n: int = 120) -> pd.DataFrame:
+    """Errors from 0.107 on, with two outliers; the best trial is the cheapest one too."""
+    rng = np.random.default_rng(3)
+    levels = np.column_stack([rng.integers(0, parameter.size, n) for parameter in SPACE.values()])
+    frame = pd.DataFrame(SPACE.columns(levels))
+    rate = np.log10(frame["learning_rate"].to_numpy(dtype=float))
+    extra = frame["extra_trees"].astype(str) == "True"
+    frame["value"] = 0.107 + 0.02 * (rate + 1.2) ** 2 + 0.012 * extra + rng.exponential(0.004, n)
+    frame.loc[[5, 17], "value"] = [0.8, 0.62]
+    frame["state"] = "complete"
+    frame["origin"] = "space_filling"
+    frame["seconds"] = 0.3 + frame["num_leaves"].astype(float) / 50 + rng.random(n)
+    frame.loc[frame["value"].idxmin(), "seconds"] = 0.25
+    return frame
+
+
+@pytest.fixture(scope="module")
+def errors() -> Analysis:
+    return analyze(SPACE, trials(), metric="rmse", direction="minimize")
+
+
+def front(direction: str) -> Any:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"value": rng.random(20), "size": rng.random(20), "state": "complete"})
+    goals = [Goal("loss", direction), Goal("size", "minimize")]
+    return figures.front(frame.assign(loss=frame["value"]), goals, [])
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda a: figures.density_2d(a, "learning_rate"),
+        figures.cost,
+        lambda a: figures.best_so_far([RoundValues("a", None, a.table["value"])], "minimize", "rmse"),
+        lambda a: front("minimize"),
+    ],
+    ids=["density_2d", "cost", "best_so_far", "front"],
+)
+def test_the_lowest_error_is_at_the_top(draw: Any, errors: Analysis) -> None:
+    bottom, top = draw(errors).get_ylim()
+    assert top < bottom
+
+
+def test_the_highest_score_is_at_the_top(analysis: Analysis) -> None:
+    for ax in (figures.density_2d(analysis, "lr"), figures.cost(analysis), front("maximize")):
+        bottom, top = ax.get_ylim()
+        assert bottom < top
+
+
+def test_axes_of_an_error_say_that_lower_is_better(errors: Analysis) -> None:
+    assert figures.cost(errors).get_ylabel() == "rmse (lower is better)"
+    assert figures.levels(errors, "boosting").get_xlabel() == "rmse (lower is better)"
+
+
+def test_a_median_out_of_view_is_an_arrow_towards_it() -> None:
+    table = trials()
+    table.loc[table["learning_rate"] == 0.5, "value"] = 0.7
+    found = analyze(SPACE, table, metric="rmse", direction="minimize")
+    ax = figures.density_2d(found, "learning_rate")
+    assert {line.get_marker() for line in ax.lines} & {"v", "^"} == {
+        "v"
+    }  # down: 0.7 is worse than all in view
+
+
+def extents(ax: Any, row: int) -> tuple[float, float]:
+    """The smallest and the largest value of the violin in a row."""
+    vertices = np.concatenate([c.get_paths()[0].vertices for c in ax.collections])
+    in_row = vertices[np.abs(vertices[:, 1] - row) < 0.45]
+    return float(in_row[:, 0].min()), float(in_row[:, 0].max())
+
+
+@pytest.mark.parametrize("name", ["extra_trees", "boosting"])
+def test_a_violin_ends_where_its_values_end(name: str, errors: Analysis) -> None:
+    ax = figures.levels(errors, name)
+    high = max(ax.get_xlim())
+    groups = errors.table.groupby(errors.table[name].astype(str), sort=False)["value"]
+    levels = [str(v) for v in SPACE[name].grid]
+    for row, level in enumerate(levels):
+        values = groups.get_group(level)
+        left, right = extents(ax, row)
+        assert left >= values.min() - 1e-12
+        assert right <= min(values.max(), high) + 1e-12
+
+
+def test_a_density_ends_at_the_best_value(errors: Analysis) -> None:
+    ax = figures.density_2d(errors, "learning_rate")
+    paths = [path.vertices for c in ax.collections for path in c.get_paths() if len(path.vertices)]
+    assert min(path[:, 1].min() for path in paths) >= errors.table["value"].min() - 1e-12
+
+
+def test_equal_values_have_no_density() -> None:
+    table = trials().assign(value=0.2)
+    found = analyze(SPACE, table, metric="rmse", direction="minimize")
+    assert not figures.density_2d(found, "learning_rate").collections
+    assert not figures.levels(found, "boosting").collections
+
+
+@pytest.mark.parametrize("n", [4, 8, 24])
+def test_one_outlier_is_cut_off_with_a_note(n: int) -> None:
+    values = 0.11 + 0.002 * (np.arange(n) % 5)
+    values[1] = 0.8
+    ax = figures.best_so_far([RoundValues("a", None, values)], "minimize", "rmse")
+    assert max(ax.get_ylim()) < 0.2
+    assert "1 trial above" in ax.get_title("right")
+
+
+def test_even_values_are_all_shown() -> None:
+    ax = figures.best_so_far([RoundValues("a", None, np.linspace(0.1, 0.2, 12))], "minimize", "rmse")
+    assert ax.get_title("right") == ""
+    assert max(ax.get_ylim()) >= 0.2
+
+
+def test_the_scale_is_left_out_before_a_name_is_cut(errors: Analysis) -> None:
+    panels = figures.decision(errors, NEW)
+    names = [texts(ax)[0].replace("\n", "") for ax in panels.flat]
+    assert sorted(names) == sorted(["extra_trees", "learning_rate", "min_child_samples", LONG])
+    with figures.themed("column"):
+        panels = figures.decision(errors, NEW)
+    assert "learning_rate (log scale)" in [texts(ax)[0] for ax in panels.flat]
+
+
+def test_panels_stand_in_the_order_of_importance(errors: Analysis) -> None:
+    panels = figures.decision(errors, NEW)
+    ranked = [e.name for e in errors.ranked if e.name in NEW]
+    assert [texts(ax)[0].replace("\n", "") for ax in panels.flat] == ranked
+    assert [t.get_text() for t in figures.correlation(errors).get_yticklabels()][:2] == [
+        e.name for e in errors.ranked[:2]
+    ]
+
+
+def test_a_title_that_is_too_long_loses_its_end() -> None:
+    found = analyze(SPACE, trials(), metric="a_metric_with_a_name_that_is_much_too_long_for_any_title" * 2)
+    with figures.themed("column"):
+        for ax in (figures.correlation(found), figures.cost(found), figures.density(found, LONG)):
+            shown = ax.get_title("left").replace("\n", " ")
+            assert "…" not in shown[:-1] or shown[shown.index("…") + 1] == " ", shown
+
+
+def test_the_best_that_is_the_cheapest_has_one_marker_and_one_entry(errors: Analysis) -> None:
+    ax = figures.cost(errors)
+    assert len(drawn(ax, "best")) == 1
+    assert not drawn(ax, "cheapest")
+    entries = [text for text in legend(ax) if "best" in text or "cheapest" in text]
+    assert len(entries) == 1
+    assert entries[0].startswith("best and cheapest")
+
+
+def test_medians_and_the_best_have_different_colours(errors: Analysis) -> None:
+    median = next(line for line in figures.levels(errors, "boosting").lines if line.get_marker() == "o")
+    (best,) = drawn(figures.cost(errors), "best")
+    assert median.get_color() == tone().ink
+    assert best.get_color() == tone().orange
+
+
+@pytest.mark.parametrize("draw", [figures.density, figures.density_2d])
+@pytest.mark.parametrize("new", [None, NEW["learning_rate"], Float(0.0548, 5.5, 10, log=True)])
+def test_ticks_are_round(draw: Any, new: Any, errors: Analysis) -> None:
+    labels = [t.get_text() for t in draw(errors, "learning_rate", new).get_xticklabels()]
+    assert len(labels) >= 4
+    assert all(len(text.replace(".", "").strip("0")) <= 2 for text in labels), labels
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "whole", "ticks"),
+    [
+        (0.00548, 0.548, True, False, [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]),
+        (1e-4, 1, True, False, [1e-4, 1e-3, 0.01, 0.1, 1]),
+        (0.0548, 5.5, True, False, [0.1, 0.2, 0.5, 1, 2, 5]),
+        (0.41, 0.99, False, False, [0.5, 0.6, 0.7, 0.8, 0.9]),
+        (7.5, 320.5, False, True, [100, 200, 300]),
+        (0.31, 0.39, True, False, [0.32, 0.34, 0.36, 0.38]),
+    ],
+)
+def test_round_ticks(low: float, high: float, log: bool, whole: bool, ticks: list[float]) -> None:
+    assert round_ticks(low, high, log, whole).tolist() == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize("dpi", [50, 72, 96, 300])
+def test_nothing_in_a_head_is_cut_at_another_resolution(dpi: int, errors: Analysis) -> None:
+    for draw in (figures.cost, lambda a: figures.density_2d(a, "learning_rate", NEW["learning_rate"])):
+        ax = draw(errors)
+        figure = ax.figure
+        figure.savefig(io.BytesIO(), dpi=dpi)
+        figure.set_dpi(dpi)
+        figure.canvas.draw()
+        for part in (ax._left_title, ax._right_title, ax.get_legend()):
+            box = part.get_window_extent()
+            assert box.x0 >= -1
+            assert box.x1 <= figure.bbox.width + 1
+            assert box.y1 <= figure.bbox.height + 1
+
+
+def test_the_width_of_one_figure_is_not_that_of_the_next(errors: Analysis) -> None:
+    with figures.themed():
+        figures.decision(errors, NEW)
+        assert figures.cost(errors).figure.get_figwidth() == pytest.approx(7.2)
