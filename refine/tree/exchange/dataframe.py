@@ -31,6 +31,7 @@ from refine.trials.trial import DEGENERATE, ORIGINS, STATES
 from refine.utils.arrays import Floats, as_pandas
 from refine.utils.extras import is_there
 from refine.utils.format import plural
+from refine.utils.spreadsheet import unescaped, unescaped_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,7 +168,7 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
             f"{path}: is no {what}: they are separated by {other!r}; save it as .csv with commas, or "
             f"in Python tree.add_frame(pd.read_csv(path, sep={other!r}), ...)"
         )
-    return frame
+    return unescaped_table(frame) if kind == ".csv" else frame
 
 
 def _parquet(path: Any) -> pd.DataFrame:
@@ -192,7 +193,12 @@ def frozen_column(name: str, parameter: Parameter, column: pd.Series) -> list[tu
 
     absent = column.isna().to_numpy()
     if isinstance(parameter, Categorical):
-        at = parameter.positions(column.to_numpy(dtype=object))
+        texts = column.to_numpy(dtype=object)
+        at = parameter.positions(texts)
+        if (at < 0).any():  # of an exported trials.csv that pandas read
+            at = np.where(
+                at < 0, parameter.positions(np.array([unescaped(t) for t in texts], dtype=object)), at
+            )
         _refuse_outside(name, parameter, column, (at < 0) & ~absent)
         return [(parameter.grid[i],) if i >= 0 else None for i in at]
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)

@@ -27,6 +27,7 @@ from refine.tree.rounds import TreeRecord
 from refine.utils.action import Action, Symbol
 from refine.utils.files import made_folder, write_whole
 from refine.utils.provided import provided
+from refine.utils.spreadsheet import escaped_table
 
 T = TypeVar("T", bound=TreeRecord)
 
@@ -134,10 +135,10 @@ def _csv(of: Round) -> Iterator[str]:
     """The table of a round's trials as it is written, some thousand rows at a time."""
     head = True
     for table in of._tables():
-        yield table.to_csv(index=False, header=head, lineterminator="\n")
+        yield escaped_table(table).to_csv(index=False, header=head, lineterminator="\n")
         head = False
     if head:  # no trial has ended
-        yield of.trials.to_csv(index=False, lineterminator="\n")
+        yield escaped_table(of.trials).to_csv(index=False, lineterminator="\n")
 
 
 def _is_new(store: str | os.PathLike[str], name: str) -> bool:
