@@ -19,6 +19,7 @@ import { Views } from "./views.js";
 
 const PULSE = 2000; // milliseconds between looks for new trials and rounds
 const LONG = 400; // milliseconds after which one wants to know what takes so long
+const IN_SIGHT = ["Risk", "Kept"]; // facts above the button; the others are a fold away
 
 export class Page {
   /** @param {HTMLElement} element @param {import("./transport.js").Transport} transport */
@@ -32,6 +33,9 @@ export class Page {
     this.preview = null;
     this.left = new Map(); // what the person has begun on rounds that are not shown
     this.turn = 0;
+    /** @type {Map<string, any>} */
+    this.outlooks = new Map(); // key -> the recommendation about that space and plan
+    this.outlook = ""; // the key of the present choices
     this.asking = false;
     this.again = false;
     this.seen = "";
@@ -176,7 +180,7 @@ export class Page {
     this.claim.title = this.terms.claim;
     this.checked.title = this.terms.checks;
     this.coupled.title = this.terms.coupled;
-    this.plan.begin(found.shares, this.terms);
+    this.plan.begin(this.terms);
     // What comes after this moment is news.
     const pulse = await this.send({ type: "pulse" });
     this.hear(pulse);
@@ -301,9 +305,11 @@ export class Page {
     drawPairs(this.pairs, review.pairs, this);
     this.pairNames.textContent = review.pairs.map(({ a, b }) => `${a} × ${b}`).join(", ");
     this.coupled.hidden = review.pairs.length === 0;
-    this.advised = review.advised;
+    this.outlooks = new Map([[review.outlook.key, review.outlook]]);
+    this.outlook = review.outlook.key;
     this.sized = (was.size ?? null) !== null;
-    this.size.value = this.sized ? was.size : String(this.advised);
+    this.size.value = this.sized ? was.size : String(review.plan.n);
+    this.plan.advise(review.plan.percent);
     if (another) this.note.value = was.note ?? "";
     this.layout();
     this.changed();
@@ -468,9 +474,8 @@ export class Page {
     const nothing = this.panels.every(({ panel }) => !proposes(panel));
     this.keptKey.hidden = nothing && !this.choices.changed;
     this.proposedKey.hidden = nothing;
-    const same = nothing && !this.choices.changed;
-    this.acceptButton.textContent = same ? "another round of this space" : this.choices.changed ? "accept with your edits" : "accept";
-    this.acceptButton.classList.toggle("plain", same);
+    this.same = nothing && !this.choices.changed;
+    this.acceptButton.textContent = this.same ? "next round, same space" : this.choices.changed ? "accept edited space" : "accept";
     this.ask();
   }
 
@@ -485,8 +490,7 @@ export class Page {
       ...this.drawn,
       edits: this.choices.edits,
       rejected: [...this.choices.rejected],
-      // Left to the page it is what is advised, as far as so many are left.
-      n: this.sized ? n : this.advised,
+      n: this.sized ? n : null, // null: as advised for the space as edited
       sized: this.sized,
       note: this.note.value,
       ...this.plan.message,
@@ -532,8 +536,40 @@ export class Page {
     this.code.textContent = answer.code;
     this.takes.textContent = answer.takes;
     if (this.accepts || this.choices.changed) this.headline.text.textContent = answer.sentence || this.review.next;
-    drawFacts(this.facts, [answer.safe, ...this.review.facts]);
-    drawFacts(this.numbers, answer.facts);
+    this.plan.advise(answer.plan.percent);
+    this.outlook = answer.outlook;
+    this.drawDecision();
+    this.recommend();
+    drawFacts(this.numbers, [...answer.risks.filter(({ name }) => !IN_SIGHT.includes(name)), ...answer.facts]);
+  }
+
+  // Recommendation and risk. A recommendation about other bounds never stands beside the risk of these.
+  drawDecision() {
+    const known = this.outlooks.get(this.outlook);
+    const pending = { name: "Recommendation", text: "computing for your edits …", tone: "pending" };
+    const recommended = this.outlook === "" ? null : known === undefined ? pending : known.fact;
+    const advised = known === undefined || !["STOP", "CONFIRM"].includes(known.verdict);
+    this.acceptButton.classList.toggle("plain", !advised || this.same);
+    const risks = this.preview.risks.filter(({ name }) => IN_SIGHT.includes(name));
+    drawFacts(this.facts, [recommended, ...risks, ...this.review.facts].filter((fact) => fact !== null));
+  }
+
+  // Asks for the recommendation after the risk: it is simulated, which takes seconds. One question at a time.
+  async recommend() {
+    if (this.recommending) return;
+    this.recommending = true;
+    try {
+      while (this.review !== null && this.outlook !== "" && !this.outlooks.has(this.outlook)) {
+        const { outlook, outlooks } = this;
+        const answer = await this.transport.ask({ type: "outlook", ...this.message() });
+        // Of choices that were made meanwhile the answer is about the newest: it has a key of its own.
+        outlooks.set(answer.error ? outlook : answer.key, answer.error ? { verdict: "", fact: null } : answer);
+        await this.asked;
+        if (this.preview !== null && !this.preview.error) this.drawDecision();
+      }
+    } finally {
+      this.recommending = false;
+    }
   }
 
   warn(text) {

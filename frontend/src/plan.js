@@ -1,48 +1,70 @@
 // @ts-check
-// How the next round draws its trials beside its bounds and its size: the shares that exploit and audit.
+// The shares of the next round that exploit and audit: as advised until the person types another one.
 import { h } from "./dom.js";
+
+const NAMES = ["exploit", "audit"];
 
 export class Plan {
   /** @param {() => void} changed Called after every change of the person's. */
   constructor(changed) {
-    /** @type {Record<string, number>} */
-    this.shares = {};
-    this.inputs = { exploit: this.input("exploit", changed), audit: this.input("audit", changed) };
-    this.labels = Object.entries(this.inputs).map(([name, input]) => h("label", { class: "refine-share" }, `${name} `, input, " %"));
+    /** @type {Record<string, string>} */
+    this.typed = {};
+    /** @type {Record<string, string>} */
+    this.advised = {};
+    /** @type {Record<string, HTMLInputElement>} */
+    this.inputs = Object.fromEntries(NAMES.map((name) => [name, this.input(name, changed)]));
+    this.labels = NAMES.map((name) => h("label", { class: "refine-share" }, `${name} `, this.inputs[name], " %"));
   }
 
   input(name, changed) {
-    return h("input", { type: "number", min: 0, max: 99, step: "any", "aria-label": `Share of ${name} trials in the next round, in percent`, oninput: changed });
+    const oninput = (event) => {
+      this.typed[name] = event.target.value;
+      if (event.target.value === "") delete this.typed[name];
+      changed();
+    };
+    return h("input", { type: "number", min: 0, max: 99, step: "any", "aria-label": `Share of ${name} trials in the next round, in percent`, oninput });
+  }
+
+  /** @param {Record<string, string>} terms */
+  begin(terms) {
+    this.terms = terms;
   }
 
   /**
-   * @param {Record<string, number>} shares What accepting takes where nothing is said.
-   * @param {Record<string, string>} terms
+   * A round is shown: with the shares that the person typed for it, if any.
+   * @param {Record<string, string> | undefined} typed
    */
-  begin(shares, terms) {
-    this.shares = shares;
-    this.labels.forEach((label, i) => {
-      const name = Object.keys(this.inputs)[i];
-      label.title = `${terms[name]} Usual: ${percent(shares[name])} %.`;
+  show(typed) {
+    this.typed = { ...typed };
+    this.update();
+  }
+
+  /**
+   * The advice for the space as edited: in percent.
+   * @param {Record<string, string>} shares
+   */
+  advise(shares) {
+    this.advised = shares;
+    this.update();
+  }
+
+  update() {
+    NAMES.forEach((name, i) => {
+      const input = this.inputs[name];
+      input.placeholder = this.advised[name] ?? "";
+      const focused = /** @type {Document | ShadowRoot} */ (input.getRootNode()).activeElement === input;
+      if (!focused) input.value = this.typed[name] ?? this.advised[name] ?? "";
+      this.labels[i].title = this.terms?.[name] ?? "";
     });
   }
 
-  /** A round is shown: with what was begun on it, if anything was. */
-  show(was) {
-    for (const [name, input] of Object.entries(this.inputs)) input.value = was?.[name] ?? percent(this.shares[name]);
-  }
-
   get state() {
-    return { exploit: this.inputs.exploit.value, audit: this.inputs.audit.value };
+    return { ...this.typed };
   }
 
+  // Shares that the person typed; null leaves the share to the advice.
   get message() {
-    const share = (value) => (value === "" ? null : Number((Number(value) / 100).toPrecision(12)));
-    return { exploit: share(this.inputs.exploit.value), audit: share(this.inputs.audit.value) };
+    const share = (/** @type {string} */ name) => (name in this.typed ? Number((Number(this.typed[name]) / 100).toPrecision(12)) : null);
+    return { exploit: share("exploit"), audit: share("audit") };
   }
-}
-
-/** @param {number} share */
-export function percent(share) {
-  return String(Number((100 * share).toPrecision(6)));
 }

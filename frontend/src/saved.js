@@ -55,11 +55,11 @@ function edited(answer, { edits, rejected, note, sized, n }, panels) {
   if (rejected.length) lines.push(`review = review.reject(${list(rejected.map((name) => JSON.stringify(name)))})`);
   let last = rest.join("\n");
   if (sized) last = last.replace(/\bn=\d+/, `n=${n}`);
-  if (note) last = last.replace("note=''", () => `note=${JSON.stringify(note)}`);
+  if (note) last = last.replace("review.accept(", () => `review.accept(note=${JSON.stringify(note)}, `);
   const code = [...lines, last].join("\n");
   if (lines.length === 1 && !sized) return { ...answer, code };
-  const safe = { name: "Safe?", text: "This page is a copy: Python says what your edits mean, by the lines below and review.preview().", tone: "" };
-  return { ...answer, code, safe, facts: [], sentence: "", takes: "", warning: "" };
+  const risk = { name: "Risk", text: "not computed in this exported page; run the lines below, then review.preview()", tone: "" };
+  return { ...answer, code, risks: [risk], outlook: "", facts: [], sentence: "", takes: "", warning: "" };
 }
 
 // Rows of the list, as the session sorts, filters and sends them: what is missing stands last.

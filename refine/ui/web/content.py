@@ -27,7 +27,7 @@ from refine.report.pages.analysis import (
     caution_facts,
     share_text,
 )
-from refine.report.pages.checks import figure, passed_text, question, says, short_worth, worth_sentence
+from refine.report.pages.checks import TONES, figure, passed_text, question, says, short_worth, worth_sentence
 from refine.report.pages.preview import leaves_text, preview_page, risks_text, too_many_text
 from refine.report.pages.proposal import branch_text, claim_sentence, kept_text, next_text, why, why_heading
 from refine.report.pages.reasons import next_sentence, sentence, sentences
@@ -57,8 +57,9 @@ if TYPE_CHECKING:
     from refine.proposal.change import Change
     from refine.proposal.options import Option
     from refine.proposal.preview import Preview
-    from refine.review.next_step import NextStep
+    from refine.review.next_step import NextRound, NextStep
     from refine.review.review import Review
+    from refine.review.worth import Worth
     from refine.space.space import Space
     from refine.tree.round import Round
     from refine.utils.arrays import Floats
@@ -89,6 +90,9 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
         "best": best_text(analysis),
         "facts": _other_facts(review),
         "call": str(step.action),
+        "first_call": first_call(review),
+        "plan": plan_content(review.advised_round),
+        "outlook": outlook_content(review, review.advised_round, review._worth),
         "step": _button(step),
         "claim": " ".join(
             [
@@ -136,7 +140,6 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
             }
             for c in sorted(checks.checks, key=lambda c: _ORDER.index(c.verdict))
         ],
-        "advised": review.advised_round.n,
     }
 
 
@@ -149,16 +152,43 @@ def change_sentence(old: Space, new: Space) -> str:
     return f"Next round: {join(named)}." if named else ""
 
 
-def safe_fact(review: Review[Any]) -> dict[str, str]:
-    """What accepting a review as it stands may lose."""
-    return _fact("Safe?", safe_cell(review))
+def risk_facts_content(review: Review[Any]) -> list[dict[str, str]]:
+    """The facts on the risk of accepting a review as it stands."""
+    return [_fact("Risk", safe_cell(review))]
+
+
+def plan_content(planned: NextRound) -> dict[str, Any]:
+    """Size and shares of the next round; a share also as the percentage that stands in its field."""
+    return {
+        "n": planned.n,
+        "exploit": planned.exploit,
+        "audit": planned.audit,
+        "percent": {name: f"{100 * getattr(planned, name):.6g}" for name in ("exploit", "audit")},
+    }
+
+
+def outlook_key(review: Review[Any], planned: NextRound) -> str:
+    """The space and the plan that a recommendation is about: the page shows no recommendation about another one."""
+    return f"{review.space.digest} {planned.n} {planned.exploit:.6g} {planned.audit:.6g}"
+
+
+def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None) -> dict[str, Any]:
+    """The recommendation about a planned round, with its verdict; no fact if the evidence does not cover the space."""
+    if worth is None:
+        return {"key": outlook_key(review, planned), "verdict": "", "fact": None}
+    fact = _fact("Recommendation", Cell(short_worth(worth), TONES[worth.verdict]))
+    return {"key": outlook_key(review, planned), "verdict": worth.verdict, "fact": fact}
+
+
+def first_call(review: Review[Any]) -> str:
+    """The call that every surface advises first."""
+    return next(map(str, review.page().calls), "")
 
 
 def _other_facts(review: Review[Any]) -> list[dict[str, str]]:
-    """Whether another round is worth it, where that can be told, what the branch's claims come to, and what to keep in mind."""
-    worth = [] if review._worth is None else [("Worth it?", Cell(short_worth(review._worth)))]
+    """The joint claim of the branch, and cautions."""
     branch = [("Branch", Cell(text)) for text in [branch_text(review.branch_claim)] if text]
-    return [_fact(name, cell) for name, cell in (*worth, *branch, *caution_facts(review.analysis))]
+    return [_fact(name, cell) for name, cell in (*branch, *caution_facts(review.analysis))]
 
 
 def _fact(name: str, cell: Cell) -> dict[str, str]:

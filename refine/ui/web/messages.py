@@ -50,7 +50,8 @@ MESSAGES: dict[str, Fields] = {
     "numbers": _DRAWN,  # which trial every dot is, as bytes
     "figure": {**_DRAWN, "name": str, "about?": list[str], "dark?": bool},  # of `round.plot`
     "epsilon": {**_DRAWN, "value": float | None},  # which difference matters; null for the noise
-    "preview": _CHOSEN,  # what accepting would mean
+    "preview": _CHOSEN,  # the consequences of accepting
+    "outlook": _CHOSEN,  # the recommendation for the edited space, which takes longer
     "decide": {**_CHOSEN, "kind": Literal["accept", "decline"]},
     "list": _ROUND,  # the head of the list of trials
     "part": {  # some of its rows

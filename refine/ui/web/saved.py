@@ -89,7 +89,7 @@ def _answers(session: Session) -> dict[str, Any]:
                 panel["spelt"] = [python_text(value) for value in found.space[panel["name"]].grid]
             if shown["step"]["do"] != "accept":
                 shown["step"] = {"do": ""}  # no button: the call stands there
-            keep("preview", key, each, **of, risk=each, proposal=shown["proposal"], n=shown["advised"])
+            keep("preview", key, each, **of, risk=each, proposal=shown["proposal"])
     return answers
 
 

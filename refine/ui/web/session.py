@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
-from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.report.pages.review import followed_sentence
-from refine.review.next_step import AUDIT
+from refine.review.next_step import NextRound, accept_action, advised_round
 from refine.review.review import Review
 from refine.run.options import Ending
 from refine.space.edits import bounds_text
@@ -37,11 +36,14 @@ from refine.ui.web.content import (
     change_sentence,
     front_content,
     front_kept,
+    outlook_content,
+    outlook_key,
     page_terms,
     picture,
+    plan_content,
     preview_content,
     review_content,
-    safe_fact,
+    risk_facts_content,
     suggestions_content,
     trials_content,
 )
@@ -75,9 +77,6 @@ _log = logging.getLogger(__name__)
 
 # Messages that are answered one at a time; others change nothing that anybody relies on, and wait for no analysis.
 _ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose")
-
-# What accepting has where nothing is said.
-_SHARES = {"exploit": 0.0, "audit": AUDIT}  # shares that the page's fields begin with
 
 
 class Session:
@@ -153,7 +152,6 @@ class Session:
             "shown": self.shown.id,
             "risk": self.risk,
             "terms": page_terms(),
-            "shares": _SHARES,
             "edits": edits,
             "rejected": rejected,
         }
@@ -300,14 +298,30 @@ class Session:
 
     def _preview(self, message: Mapping[str, Any]) -> Answer:
         review = self._edited(self._shown(message), message)
-        n, running, accepting = message.get("n"), _running(message), _accepting(message, review)
-        preview = review.preview(n=n, workers=running.get("workers", 1))
-        size = {"n": preview.n} if n else {}
-        code = _code(review, {"note": message.get("note") or "", **size, **accepting}, running)
-        content = preview_content(preview, n if message.get("sized") else None, front_kept(review))
-        warning = " ".join(filter(None, [content["warning"], followed_sentence(review)]))
-        said = {"sentence": change_sentence(review.proposal.old, review.space), "safe": safe_fact(review)}
-        return {**content, **said, "warning": warning, "code": code}
+        planned, running = _planned(message, review), _running(message)
+        preview = review.preview(n=planned.n, workers=running.get("workers", 1))
+        if 0 < preview.n < planned.n:
+            planned = _planned({**message, "n": preview.n}, review)
+        note = message.get("note") or ""
+        options = {**({"note": note} if note else {}), **_accepting(message, review, planned)}
+        asked = message.get("n") if message.get("sized") else None
+        content = preview_content(preview, asked, front_kept(review))
+        return {
+            **content,
+            "plan": plan_content(planned),
+            "risks": risk_facts_content(review),
+            "outlook": outlook_key(review, planned),
+            "sentence": change_sentence(review.proposal.old, review.space),
+            "warning": " ".join(filter(None, [content["warning"], followed_sentence(review)])),
+            "code": _code(review, options, running),
+        }
+
+    def _outlook(self, message: Mapping[str, Any]) -> Answer:
+        """The recommendation for a review as edited: a simulation, which takes longer than a preview."""
+        with self._lock:
+            review = self._edited(self._shown(message), message)
+        planned = _planned(message, review)
+        return outlook_content(review, planned, review._worth_of(planned))
 
     def _decide(self, message: Mapping[str, Any]) -> Answer:
         kind, note = message["kind"], message.get("note") or ""
@@ -319,7 +333,8 @@ class Session:
                 review.decline(note)
             else:
                 edited, _ = self._edited(review, message), _running(message)
-                self.child = edited.accept(note, n=message.get("n"), **_accepting(message, edited))
+                planned = _planned(message, edited)
+                self.child = edited.accept(note, **_accepting(message, edited, planned))
                 child, text = self.child.id, "Accepted: this is the next round."
         warned = " ".join(str(w.message) for w in said if issubclass(w.category, RefineWarning))
         return {"child": child, "text": text, "warning": warned}
@@ -459,18 +474,24 @@ def _about(found: Round) -> str:
 # How the next round draws its trials, and within which budget it runs.
 
 
-def _accepting(message: Mapping[str, Any], review: Review) -> dict[str, Any]:
-    """Options of :meth:`refine.Review.accept` in a message that differ from the advice."""
-    shares = {name: message.get(name) for name in _SHARES}
-    check_shares(**{name: share or 0.0 for name, share in shares.items()})
-    advised = review._next_round(message.get("n"))
-    said: dict[str, Any] = {
-        name: share for name, share in shares.items() if share is not None and share != getattr(advised, name)
-    }
+def _planned(message: Mapping[str, Any], review: Review) -> NextRound:
+    """Size and shares of the next round: those in a message, the others as advised."""
+    set_by_person = {name: message.get(name) for name in ("n", "exploit", "audit")}
+    return advised_round(review.analysis, review.proposal, review.space, review.round.n, **set_by_person)
+
+
+def _accepting(message: Mapping[str, Any], review: Review, planned: NextRound) -> dict[str, Any]:
+    """Options of :meth:`refine.Review.accept` that create the planned round: those of the advised call, and what differs."""
+    options = dict(accept_action(planned).options)
+    advised = _planned({"n": planned.n}, review)
+    if planned.exploit != advised.exploit:
+        options["exploit"] = planned.exploit
+    if planned.audit != _planned({"n": planned.n, "exploit": planned.exploit}, review).audit:
+        options["audit"] = planned.audit
     node = review.round.node
     if node.pruner is not None and not (message.get("pruner") and _prunes(node)):
-        said["pruner"] = None
-    return said
+        options["pruner"] = None
+    return options
 
 
 def _prunes(node: Node) -> bool:

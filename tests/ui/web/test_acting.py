@@ -45,7 +45,7 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
     with visit(browser, window.url, folds=(), viewport=viewport) as page:
         settled(page)
         seen = page.locator(".refine-main").inner_text()
-        for text in ("Next round: lr ", "Safe?", "chance to lose more than", "Worth it?", "decline"):
+        for text in ("Next round: lr ", "Risk", "chance to lose more than", "Recommendation", "decline"):
             assert text in seen
         for symbol in ("P(", "q ", "ε", "rho", "exploit", "audit", "hours", "belief", "the best fifth"):
             assert symbol not in seen
@@ -130,7 +130,7 @@ def test_nothing_proposed_is_no_proposal(browser, tree, tmp_path, monkeypatch):
     with page_of(browser, found) as page:
         for drawn in (".refine-proposed", "rect.refine-kept", ".refine-key.kept", ".refine-key.proposed"):
             assert not page.locator(drawn).first.is_visible()
-        assert page.locator(".refine-accept").inner_text() == "another round of this space"
+        assert page.locator(".refine-accept").inner_text() == "next round, same space"
         assert page.locator(".refine-run").is_hidden()
         button = page.locator(".refine-do")
         assert button.inner_text() == f"run {step.n} more"

@@ -31,7 +31,7 @@ def test_what_is_shown(seen, looked_at):
     cards = "all => all.map(c => c.dataset.parameter)"
     assert opened.locator(".refine-main > .refine-grid .refine-panel").evaluate_all(cards) == changed
     assert opened.locator(".refine-next").inner_text() == change_sentence(root.space, review.space)
-    assert opened.locator('.refine-bar [data-fact="Safe?"] dd').inner_text() == safe_cell(review).text
+    assert opened.locator('.refine-bar [data-fact="Risk"] dd').inner_text() == safe_cell(review).text
     page = review.preview().page().to_dict()
     for name, said in page["blocks"][0]["facts"]:
         assert fact(opened, name) == (said if isinstance(said, str) else said["text"])
@@ -57,7 +57,7 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     assert fact(opened, "Space") != before
     edited = root.propose().edit(dropout=tuple(bounds(opened, "dropout")))
     assert fact(opened, "Space").startswith(percent(edited.volume_kept))
-    assert opened.locator(".refine-accept").inner_text() == "accept with your edits"
+    assert opened.locator(".refine-accept").inner_text() == "accept edited space"
     opened.get_by_label("Note", exact=True).fill("a little more dropout")
     opened.get_by_label("Configurations of the next round").fill("40")
     settled(opened)
@@ -81,7 +81,7 @@ def test_throwing_the_best_away_says_so(seen):
     for _ in range(8):
         handle(seen, "dropout", "lower").press("ArrowRight")
     settled(seen)
-    safe = seen.locator('.refine-bar [data-fact="Safe?"]')
+    safe = seen.locator('.refine-bar [data-fact="Risk"]')
     assert re.search(r"The best trial .*leaves", safe.inner_text())
     assert "bad" in safe.get_attribute("class")
 

@@ -106,7 +106,7 @@ def test_a_session_is_recorded(browser, found):
         page.evaluate("document.querySelector('.refine-main').scrollTo(0, 0); window.scrollTo(0, 0)")
         page.get_by_label("Note", exact=True).fill("Some dropout does better: start at 0.1")
         keep(1400)
-        page.get_by_role("button", name="accept with your edits", exact=True).click()
+        page.get_by_role("button", name="accept edited space", exact=True).click()
         until(page, "document.querySelectorAll('[data-round]').length === 2", 60)
         keep(2400)
     assert [d.kind for d in found.decisions] == ["edited"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pages import SPACE, score
 
 import refine
 from refine.errors import AnalysisError
+from refine.report.pages.checks import short_worth
 from refine.report.pages.preview import leaves_text, risks_text
 from refine.report.pages.proposal import why
 from refine.ui.web.content import MISSING
@@ -187,7 +189,7 @@ def test_a_preview_says_what_python_says(looked):
         f'review = tree["{root.id}"].propose(risk=0.05)\n'
         "review = review.edit(dropout=(0, 0.3), optimizer=['Adam'], lr=(0.5, 2.5))\n"
         "review = review.reject('units')\n"
-        "child = review.accept(note='a note', n=40)"
+        "child = review.accept(note='a note', n=40, exploit=0.3)"
     )
 
 
@@ -224,9 +226,39 @@ def test_the_plan_of_the_next_round_is_stored_and_python_says_it(session, root, 
     namespace = {"tree": tree, "refine": refine}
     exec(calls, namespace)
     assert (namespace["child"].id, len(tree)) == (child.id, 2)
-    digest = about(session, root)
-    usual = session.handle({"type": "start"})["shares"]
-    assert "exploit" not in session.handle({"type": "preview", **digest, "n": 5, **usual})["code"]
+
+
+@pytest.mark.slow
+def test_without_a_plan_the_page_accepts_what_is_advised(session, root, tree):
+    edits = {"dropout": {"bounds": [0, 0.3]}}
+    advised = root.propose(keep=False).edit(dropout=(0, 0.3)).advised_round
+    message = about(session, root, edits=edits)
+    preview = session.handle({"type": "preview", **message})
+    call = f"child = review.accept(n={advised.n}, exploit={advised.exploit})"
+    assert preview["code"].splitlines()[-1] == call
+    assert {name: preview["plan"][name] for name in ("n", "exploit", "audit")} == asdict(advised)
+    child = tree[session.handle({"type": "decide", "kind": "accept", **message})["child"]]
+    assert (child.n, child.node.exploit, child.node.audit) == tuple(asdict(advised).values())
+    off = session.handle({"type": "preview", **message, "exploit": 0.0, "audit": 0.0})
+    assert off["code"].endswith(f"review.accept(n={advised.n}, exploit=0.0, audit=0.0)")
+
+
+@pytest.mark.slow
+def test_the_recommendation_is_about_the_edited_space_and_its_plan(looked):
+    session, root = looked, looked.shown
+    review = shown(session, root)["review"]
+    before = session.handle({"type": "preview", **about(session, root)})
+    assert before["outlook"] == review["outlook"]["key"]
+    edits = {"lr": {"bounds": [4, 5]}}
+    after = session.handle({"type": "preview", **about(session, root, edits=edits)})
+    assert after["outlook"] != before["outlook"]
+    answer = session.handle({"type": "outlook", **about(session, root, edits=edits)})
+    worth = root.propose(keep=False).edit(lr=(4, 5)).worth()
+    assert answer["key"] == after["outlook"]
+    assert answer["verdict"] == worth.verdict
+    assert answer["fact"]["text"] == short_worth(worth)
+    larger = session.handle({"type": "outlook", **about(session, root, edits=edits, n=7)})
+    assert larger["key"] not in (after["outlook"], before["outlook"])
 
 
 WRONG = r"""
@@ -434,7 +466,7 @@ def test_the_size_is_what_is_left_and_the_code_says_so(looked):
     message = about(session, root, edits=edits, n=5000)
     found = session.handle({"type": "preview", **message})
     assert found["n"] == found["left"] < 5000
-    assert f"n={found['n']})" in found["code"]
+    assert f"(n={found['n']}, " in found["code"]
 
 
 @pytest.mark.slow

@@ -1,0 +1,54 @@
+"""The recommendation on the page follows every edit, and is pending until it is computed."""
+
+from __future__ import annotations
+
+import pytest
+from pages import bounds, drag, settled, until
+
+from refine.report.pages.checks import short_worth
+
+pytestmark = pytest.mark.browser
+
+ROW = '.refine-bar [data-fact="Recommendation"]'
+TEXT = f"document.querySelector('{ROW} dd').textContent"
+
+
+def test_an_old_recommendation_never_stands_beside_a_new_risk(seen, looked_at):
+    risk = seen.locator('.refine-bar [data-fact="Risk"] dd')
+    before, risk_before = seen.locator(f"{ROW} dd").inner_text(), risk.inner_text()
+    assert before == short_worth(looked_at.propose().worth())
+    held = []
+
+    def hold(route):
+        if '"outlook"' in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    seen.route("**/ask", hold)
+    drag(seen, "dropout", "upper", 90)
+    assert risk.inner_text() != risk_before
+    assert seen.locator(f"{ROW} dd").inner_text() == "computing for your edits …"
+    seen.wait_for_timeout(200)
+    while held:
+        held.pop().continue_()
+        seen.wait_for_timeout(200)
+    until(seen, f"!{TEXT}.startsWith('computing')")
+    edited = looked_at.propose().edit(dropout=tuple(bounds(seen, "dropout")))
+    assert seen.locator(f"{ROW} dd").inner_text() == short_worth(edited.worth())
+    seen.unroute("**/ask")
+    seen.get_by_role("button", name="undo").click()
+    settled(seen)
+    assert seen.locator(f"{ROW} dd").inner_text() == before
+
+
+def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):
+    settled(opened)
+    advised = root.propose(keep=False).advised_round
+    last = opened.locator(".refine-python pre").text_content().splitlines()[-1]
+    assert last == f"child = review.accept(n={advised.n}, exploit={advised.exploit})"
+    assert opened.get_by_label("Share of exploit trials").input_value() == f"{100 * advised.exploit:g}"
+    opened.locator(".refine-accept").click()
+    opened.wait_for_selector(".refine-said.good")
+    child = tree.rounds[-1]
+    assert (child.n, child.node.exploit, child.node.audit) == (advised.n, advised.exploit, advised.audit)
