@@ -44,6 +44,16 @@ def test_every_python_that_is_named_is_run_by_a_workflow() -> None:
         assert f'"{version}"' in (ROOT / ".github" / "workflows" / "test.yml").read_text()
 
 
+def test_workflows_pin_every_action_by_commit() -> None:
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    uses = [line for path in workflows for line in path.read_text().splitlines() if "uses:" in line]
+    assert len(uses) >= 10
+    unpinned = [
+        line for line in uses if not re.search(r"uses: [\w/.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line)
+    ]
+    assert not unpinned
+
+
 def test_all_is_every_extra_but_the_largest() -> None:
     extras = PROJECT["optional-dependencies"]
     brought = {name for name in extras if name not in ("all", "standard")}
