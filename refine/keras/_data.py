@@ -16,7 +16,7 @@ from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from refine.keras._notices import Unsupported
 
 
-class Rows(NamedTuple):
+class TrainingRows(NamedTuple):
     """Examples in memory: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, each a tensor or a structure of tensors; and how many."""
 
     data: Any
@@ -26,8 +26,8 @@ class Rows(NamedTuple):
 class Plan(NamedTuple):
     """What is trained on and how."""
 
-    train: Rows
-    validation: Rows | None
+    train: TrainingRows
+    validation: TrainingRows | None
     seed: int | None  # of the order of rows, which follows from it and the epoch; None keeps them in order
     batch: int
     val_batch: int
@@ -46,8 +46,8 @@ def _tensor(leaf: Any) -> Any:
     return tf.convert_to_tensor(leaf)
 
 
-def rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> Rows:
-    """Packs arguments of `Model.fit` into `Rows`; one array of weights serves several outputs.
+def training_rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> TrainingRows:
+    """Packs arguments of `Model.fit` into `TrainingRows`; one array of weights serves several outputs.
 
     Raises Unsupported: the data are not arrays in memory; ValueError: both kinds of weights, or different numbers of
     rows.
@@ -63,11 +63,11 @@ def rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = N
     count = next(int(t.shape[0]) for t in keras.tree.flatten(data) if t is not None)
     if count == 0:
         raise ValueError("data: at least one row is needed, got 0; check how it was split")
-    return Rows(data, count)
+    return TrainingRows(data, count)
 
 
-def validation_rows(data: Any) -> Rows:
-    """Packs ``validation_data`` of `Model.fit` into `Rows`; raises as `rows` does."""
+def validation_rows(data: Any) -> TrainingRows:
+    """Packs ``validation_data`` of `Model.fit` into `TrainingRows`; raises as `training_rows` does."""
     if hasattr(data, "shape"):
         raise ValueError(
             f"validation_data: must be (x, y) or (x, y, sample_weight), got one array of shape {tuple(data.shape)}"
@@ -76,7 +76,7 @@ def validation_rows(data: Any) -> Rows:
         raise Unsupported(f"validation_data is a {type(data).__name__}, not (x, y) in memory")
     if any(np.shape(leaf)[:1] == (0,) for leaf in keras.tree.flatten(data) if hasattr(leaf, "shape")):
         raise Unsupported("the validation data has no rows")
-    return rows(*keras.utils.unpack_x_y_sample_weight(data))
+    return training_rows(*keras.utils.unpack_x_y_sample_weight(data))
 
 
 def split_tail(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from refine.keras._flat_optimizer import is_elementwise
 
 if TYPE_CHECKING:
-    from refine.keras._data import Plan, Rows
+    from refine.keras._data import Plan, TrainingRows
 
 # No trainable variable is assigned by a call, and there are no metrics inside.
 _LAYERS = """
@@ -122,7 +122,7 @@ def unfit(model: keras.Model, plan: Plan) -> str | None:
     return None
 
 
-def _fits(rows: Rows, output: tuple[int | None, ...]) -> bool:
+def _fits(rows: TrainingRows, output: tuple[int | None, ...]) -> bool:
     """Whether examples and their predictions are small enough."""
     leaves = keras.tree.flatten(rows.data)
     if None in output[1:] or not all(map(tf.is_tensor, leaves)):

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from refine.keras._compiled_epochs import CompiledStep, NotCompilable
-from refine.keras._data import Plan, Rows, rows, split_tail, validation_rows
+from refine.keras._data import Plan, TrainingRows, split_tail, training_rows, validation_rows
 from refine.keras._eligible import unfit
 from refine.keras._keras_step import KerasStep, Logs, build
 from refine.keras._notices import Unsupported, first_line
@@ -50,7 +50,7 @@ def train_epochs(
     parts = x, y, arguments["sample_weight"]
     if share and validation_data is None:
         parts, validation_data = split_tail(*parts, share)
-    train = rows(*parts, arguments["class_weight"])
+    train = training_rows(*parts, arguments["class_weight"])
     validation = None if validation_data is None else validation_rows(validation_data)
     seed = random.randint(1, 10**9) if arguments["shuffle"] else None  # noqa: S311
     batch = int(arguments["batch_size"] or 32)
@@ -206,4 +206,4 @@ def _first_batch(plan: Plan) -> Plan:
     """What Keras still trains after a callback has ended training as an epoch begins."""
     order = (np.arange if plan.seed is None else np.random.permutation)(plan.train.size)[: plan.batch]
     rows = keras.tree.map_structure(lambda t: None if t is None else tf.gather(t, order), plan.train.data)
-    return plan._replace(train=Rows(rows, len(order)))
+    return plan._replace(train=TrainingRows(rows, len(order)))

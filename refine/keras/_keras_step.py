@@ -16,7 +16,7 @@ import tensorflow as tf
 from refine.keras._eligible import is_standard
 
 if TYPE_CHECKING:
-    from refine.keras._data import Plan, Rows
+    from refine.keras._data import Plan, TrainingRows
 
 Logs = dict[str, Any]
 
@@ -24,7 +24,7 @@ Logs = dict[str, Any]
 _WORTH_COMPILING = 50_000
 
 
-def build(model: keras.Model, examples: Rows) -> None:
+def build(model: keras.Model, examples: TrainingRows) -> None:
     """Creates all variables (weights, metrics, optimizer) that a model lacks, in Keras' own way, before a trace."""
     symbolic = _each(examples.data, lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name))
     model._symbolic_build(data_batch=symbolic)

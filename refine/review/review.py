@@ -32,9 +32,9 @@ from refine.review.decision import (
 )
 from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of
 from refine.review.worth import Rehearsal, Worth, check_plan, plans_beside, rehearse, worth_of
-from refine.space.given import given_configurations
 from refine.space.parameters import Parameter
 from refine.space.space import Space
+from refine.space.user_configurations import given_configurations
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.format import plural

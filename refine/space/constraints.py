@@ -109,7 +109,7 @@ class Constraint:
         length = len(next(iter(columns.values())))
         try:
             with np.errstate(all="ignore"):
-                true, false = _decided(self._tree, _Rows(columns, present or {}, length))
+                true, false = _decided(self._tree, _OperandTable(columns, present or {}, length))
         except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise SpaceError(
                 f"constraint {self.expression!r}: arithmetic and < <= > >= need numbers on both sides, but here are "
@@ -185,18 +185,18 @@ def _none_first(names: Collection[str], columns: Mapping[str, npt.NDArray[Any]])
     return ""
 
 
-class _Rows(NamedTuple):
+class _OperandTable(NamedTuple):
     """Rows that an expression is evaluated on: (n,) values by name, and which rows have each, where not all have."""
 
     columns: Mapping[str, npt.NDArray[Any]]
     present: Mapping[str, npt.NDArray[np.bool_]]
     n: int
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> _Rows:
+    def where(self, mask: npt.NDArray[np.bool_]) -> _OperandTable:
         """Some of them."""
         if mask.all():
             return self
-        return _Rows(
+        return _OperandTable(
             {name: column[mask] for name, column in self.columns.items()},
             {name: column[mask] for name, column in self.present.items()},
             int(mask.sum()),
@@ -207,7 +207,7 @@ class _Rows(NamedTuple):
 _Decided = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 
 
-def _decided(node: ast.expr, rows: _Rows) -> _Decided:
+def _decided(node: ast.expr, rows: _OperandTable) -> _Decided:
     match node:
         case ast.BoolOp(op=op, values=values):
             return _joined(values, rows, isinstance(op, ast.And))
@@ -227,7 +227,7 @@ def _decided(node: ast.expr, rows: _Rows) -> _Decided:
     return true, false
 
 
-def _joined(parts: Sequence[ast.expr], rows: _Rows, every: bool) -> _Decided:
+def _joined(parts: Sequence[ast.expr], rows: _OperandTable, every: bool) -> _Decided:
     """Parts joined by ``and`` (``every``) or ``or``; the next part sees only rows that those before left undecided."""
     # A conjunction is decided where it is false, a disjunction where it is true.
     decided, other = np.zeros(rows.n, dtype=np.bool_), np.ones(rows.n, dtype=np.bool_)
@@ -241,7 +241,7 @@ def _joined(parts: Sequence[ast.expr], rows: _Rows, every: bool) -> _Decided:
     return (other, decided) if every else (decided, other)
 
 
-def _evaluate(node: ast.expr, rows: _Rows) -> Any:
+def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
     match node:
         case ast.Constant(value=value):
             # As a float, so that no power of integers takes for ever.

@@ -21,9 +21,9 @@ from refine.run.replicates import check_times
 from refine.run.steering import check_pruner
 from refine.space.belief import Belief, belief_of
 from refine.space.encoding import check_seed, seed_of
-from refine.space.given import given_configuration, given_configurations
 from refine.space.roles import scientific_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
+from refine.space.user_configurations import given_configuration, given_configurations
 from refine.tree.children import Encoded, check_count, off_grid
 from refine.tree.comparison import belief_like
 from refine.tree.names import check_tag

@@ -29,8 +29,8 @@ from refine.review.worth import Worth
 from refine.run.steering import check_pruner
 from refine.space.belief import belief_of
 from refine.space.encoding import check_seed, freeze, seed_of
-from refine.space.given import given_configuration, given_configurations
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
+from refine.space.user_configurations import given_configuration, given_configurations
 from refine.store.engine import check_folder
 from refine.tree.lineage import analyze, read_curves, read_epochs, read_stopping
 from refine.tree.record import RoundRecord

@@ -13,9 +13,9 @@ from refine.errors import SpaceError
 from refine.space.categorical import Categorical
 from refine.space.edits import edit_space, narrowed
 from refine.space.files import read_space
-from refine.space.given import given_configuration
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space, configuration_key
+from refine.space.user_configurations import given_configuration
 from refine.trials.trial import AUDITS
 
 SPACE = Space(
