@@ -119,6 +119,11 @@ def check_place(url: sa.URL, create: bool) -> None:
     if path.exists() and not path.is_file():
         raise StoreError(f"store {name}: is no file but a device or a pipe; check the path")
     if path.exists():
+        if os.access(path, os.W_OK) and _is_mount_point(path):
+            raise StoreError(
+                f"store {name}: is a single file that is mounted there; mount its folder instead, as in "
+                "docker run -v /home/ann/study:/study: SQLite keeps the last writes in a file beside it"
+            )
         _check_file(path, name)
     elif not create:
         raise NotFoundError(
@@ -149,6 +154,18 @@ def _check_file(path: Path, name: str) -> None:
             f"store {name}: holds no page but the first; what was written is in a file {wal.name} beside the one that this "
             "is a copy of: bring both, or make a whole copy there: refine backup STORE FILE"
         )
+
+
+def _is_mount_point(path: Path) -> bool:
+    """Whether a file itself is mounted, not its folder; on Linux, where containers mount files."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return False
+    escaped = str(path)
+    for character in "\\ \t\n":  # the backslash first
+        escaped = escaped.replace(character, f"\\{ord(character):03o}")
+    return any(line.split(" ")[4] == escaped for line in mounts.splitlines())
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:

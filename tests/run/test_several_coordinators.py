@@ -82,3 +82,31 @@ def test_coordinators_share_a_tree_and_one_that_is_killed_keeps_nobody_waiting(u
     shared, calm = tables(url), tables(calm)
     assert [(seed, len(calm[seed])) for seed in sorted(calm)] == [(s, 60) for s in (0, 1, 2, 9, 10, 11, 12)]
     assert sorted(shared) == [seed for seed in sorted(calm) if shared[seed].equals(calm[seed])]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+def test_six_coordinators_at_once_run_every_round_as_if_alone(url, tmp_path):
+    """Each has rounds of its own, and all of them want round 9; whoever comes second is told that it is busy."""
+    script = tmp_path / "round.py"
+    script.write_text(SCRIPT)
+    calm_url = f"sqlite:///{tmp_path}/calm.db"
+    own = {i: [100 + i, 9, 200 + i] for i in range(6)}
+    every = sorted({seed for seeds in own.values() for seed in seeds})
+    processes = []
+    for store, seeds in [*((url, seeds) for seeds in own.values()), (calm_url, every)]:
+        command = [sys.executable, str(script), store, *map(str, seeds)]
+        processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    lines = [line for process in processes for line in process.communicate(timeout=300)[0].splitlines()]
+    assert [process.returncode for process in processes] == [0] * 7
+    assert set(lines) <= {"busy 9"}
+    assert len(lines) <= 5
+    shared, calm = tables(url), tables(calm_url)
+    assert sorted(shared) == sorted(calm) == every
+    for seed in every:
+        assert shared[seed].equals(calm[seed])

@@ -1,0 +1,71 @@
+"""A store on a file system of its own, and under a second path to the same folder or file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import refine
+from refine.errors import StoreError
+from tests.elsewhere import missing
+
+SCRIPT = """
+import sys
+import refine
+
+tree = refine.Tree("q", store=sys.argv[1])
+root = tree.add_round({"x": (0.0, 1.0, 101)}, lambda p: p["x"], n=60, seed=1, objective_name="x")
+root.branch({"x": (0.0, 1.0, 101)}, seed=int(sys.argv[2])).run(progress=False, check_noise=False)
+"""
+
+
+@pytest.fixture
+def bound(tmp_path):
+    """Makes a folder or file visible under a second path."""
+    mounted = []
+
+    def bind(source: Path, target: Path) -> Path:
+        if source.is_dir():
+            target.mkdir(parents=True)
+        else:
+            target.parent.mkdir(parents=True)
+            target.touch()
+        done = subprocess.run(
+            ["mount", "--bind", str(source), str(target)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            missing(f"the right to mount a folder: {done.stderr.strip()}")
+        mounted.append(target)
+        return target
+
+    yield bind
+    for target in mounted:
+        subprocess.run(["umount", "-l", str(target)], check=True)
+
+
+def start(store, seed):
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(store), str(seed)])
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_store_under_two_paths_to_its_folder(file_system, bound, tmp_path):
+    home = file_system("32m")
+    other = bound(home, tmp_path / "container" / "data")
+    processes = [start(home / "refine.db", 1), start(other / "refine.db", 2)]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    with refine.Tree("q", store=home / "refine.db") as tree:
+        assert sorted(len(found.trials) for found in tree.rounds) == [0, 60, 60]
+        assert tree._context.store.integrity() == "ok"
+
+
+def test_store_that_is_mounted_as_a_single_file_is_refused_for_writing(bound, tmp_path):
+    """Its last writes would lie beside it, where the other side of the mount does not look."""
+    with refine.Tree("q", store=tmp_path / "refine.db") as tree:
+        tree.add_round({"x": (1, 9)}, lambda p: p["x"], n=5)
+    alone = bound(tmp_path / "refine.db", tmp_path / "a container" / "refine.db")
+    with pytest.raises(StoreError, match="is a single file that is mounted there; mount its folder"):
+        refine.Tree("q", store=alone)
+    assert not list(alone.parent.glob("refine.db-*"))
