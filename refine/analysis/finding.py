@@ -161,7 +161,9 @@ def _effect(e: ParameterEvidence, about: Whole, shape: str, few_at: str) -> Reas
         return _about(e, "no_trend", metric=about.metric, estimate=c.estimate, q=e.q, seen_by=seen_by)
     if c is not None:
         rank = {"estimate": c.estimate, "low": c.low, "high": c.high, "q": e.q}
-        return _about(e, "trend", metric=about.metric, way=shape, few_at=few_at, **rank)
+        direction = "maximize" if about.sign > 0 else "minimize"
+        values = {"metric": about.metric, "direction": direction, "way": shape, "few_at": few_at}
+        return _about(e, "trend", **values, **rank)
     assert a is not None
     judged = sorted((v for v in e.levels if v.n), key=lambda v: -about.sign * v.median)
     shown = judged if len(judged) <= _MOST_SHOWN else [judged[0], judged[-1]]

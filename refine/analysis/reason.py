@@ -15,7 +15,7 @@ from typing import Any
 CODES = {
     # Of one parameter, from an analysis: see refine.analysis.finding.
     "never_read": "no trial read it: parameter",
-    "trend": "the metric rises or falls with it: parameter, metric, way, few_at (an end, or empty), estimate, low, high, q",
+    "trend": "the metric rises or falls with it: parameter, metric, direction, way, few_at (an end, or empty), estimate, low, high, q",
     "no_trend": "it matters without rising or falling steadily: parameter, metric, estimate, q, seen_by",
     "choices": "its choices differ: parameter, effect, q, seen_by, medians (label, median)",
     "coupled": "it matters only together with others: parameter, q, partners",

@@ -106,7 +106,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Facts:
-    """The few facts that decide, a word and a sentence each: ``Safe?`` and ``About 1 % chance to lose more than 0.003``."""
+    """Labelled facts: a noun and a text each, such as ``Kept`` and ``the best trial``."""
 
     rows: tuple[tuple[str, str | Cell], ...]
 
@@ -141,27 +141,36 @@ class Fold:
 
 @dataclass(frozen=True)
 class Page:
-    """What an object shows of itself.
+    """The summary of an object, its next calls, and its evidence in folds.
 
     Attributes:
-        title: Its first line.
-        blocks: The glance: what is printed.
-        calls: What one would sensibly call next, the likeliest first, or type where a shell shows the page.
-        folds: What is told to those who ask for it.
+        title: First line of the summary.
+        blocks: The other parts of the summary.
+        calls: Next calls, the most useful one first; commands as texts if a shell prints the page.
+        folds: Evidence and details, printed on request.
+        lead: The decision, printed right below the title; ``None`` if nothing is to be decided.
     """
 
     title: str
     blocks: tuple[Block, ...] = ()
     calls: tuple[Action | str, ...] = ()
     folds: tuple[Fold, ...] = ()
+    lead: Cell | None = None
 
     def why(self, about: str = "") -> Page:
-        """The folds that say why, opened: see :meth:`Shown.why`."""
-        folds = [fold for fold in self.folds if (fold.about == about if about else fold.why)]
-        if about and not folds:
-            names = list(dict.fromkeys(fold.about for fold in self.folds if fold.about))
-            raise AnalysisError(f"why: nothing is said about {about!r}; {did_you_mean(about, names)}")
-        return Page("" if about else self.title, _opened(folds))
+        """The summary followed by its evidence, or the evidence of one topic: see :meth:`Shown.why`.
+
+        Raises:
+            AnalysisError: No fold is about the topic.
+        """
+        if not about:
+            evidence = [fold for fold in self.folds if fold.why]
+            return replace(self, blocks=(*self.blocks, *_opened(evidence)), calls=(), folds=())
+        evidence = [fold for fold in self.folds if fold.about == about]
+        if not evidence:
+            topics = list(dict.fromkeys(fold.about for fold in self.folds if fold.about))
+            raise AnalysisError(f"why() knows no topic {about!r}; {did_you_mean(about, topics)}")
+        return Page("", _opened(evidence))
 
     @property
     def details(self) -> Page:
@@ -172,6 +181,7 @@ class Page:
         """The same as plain data: texts, tables and calls of the glance, and the folds."""
         return {
             "title": self.title,
+            **({} if self.lead is None else {"lead": _plain(self.lead)}),
             "blocks": [_plain(block) for block in self.blocks],
             "next": [str(call) for call in self.calls],
             "folds": [
@@ -340,10 +350,13 @@ class _Rich:
         page, width = self._page, self._width or options.max_width
         if page.title:
             yield _styled(line(page.title), "strong")
+        if page.lead is not None:
+            yield _called(page.lead)[0]
+        labels = _label_width(page.blocks)
         for number, block in enumerate(page.blocks):
             if number or page.title:
                 yield ""
-            yield from _lines(block, console, width)
+            yield from _lines(block, console, width, labels)
         if page.calls:
             command = any(isinstance(call, str) for call in page.calls)
             facts = bool(page.blocks) and isinstance(page.blocks[-1], Facts)
@@ -353,11 +366,11 @@ class _Rich:
                 yield _styled("next:", "faint")
                 yield from (_command(str(call)) for call in page.calls)
             else:
-                yield _facts(_next_facts(page.calls))
+                yield _facts(_next_facts(page.calls), labels)
 
 
-def _lines(block: Block, console: Console, width: int) -> Iterator[RenderableType]:
-    """A block as rich prints it."""
+def _lines(block: Block, console: Console, width: int, labels: int) -> Iterator[RenderableType]:
+    """A block as rich prints it; labels of facts take ``labels`` columns."""
     match block:
         case Text():
             yield from _called(block)
@@ -366,7 +379,7 @@ def _lines(block: Block, console: Console, width: int) -> Iterator[RenderableTyp
         case Items():
             yield from _items(block)
         case Facts():
-            yield _facts(block)
+            yield _facts(block, labels)
         case Branch():
             yield _branch(block)
 
@@ -394,7 +407,13 @@ def _said(block: Text | Cell) -> str:
     return shown(block.text) if isinstance(block, Text) and block.lines else line(block.text)
 
 
-_LABEL = 9  # columns of the words before facts
+_LABEL = 12  # columns of the labels of facts, at least
+
+
+def _label_width(blocks: Iterable[Block]) -> int:
+    """Columns of all labels of a page, with a space behind the longest one."""
+    labels = [label for block in blocks if isinstance(block, Facts) for label, _ in block.rows]
+    return max(_LABEL, *(len(line(label)) + 1 for label in labels), 0)
 
 
 def _next_facts(calls: Sequence[Action | str]) -> Facts:
@@ -458,11 +477,12 @@ def _table(block: Grid) -> Table:
     return table
 
 
-def _facts(block: Facts) -> Table:
+def _facts(block: Facts, labels: int) -> Table:
+    """Facts as a table without lines; labels take ``labels`` columns."""
     from rich.table import Table
 
-    table = Table.grid()
-    table.add_column(min_width=_LABEL, no_wrap=True)
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(min_width=labels - 1, no_wrap=True)
     table.add_column()
     for word, said in block.rows:
         table.add_row(_styled(line(word), "strong"), _called(_cell(said))[0])
@@ -505,6 +525,8 @@ def _branch(block: Branch) -> RichTree:
 def to_html(page: Page) -> str:
     """The page as HTML that needs nothing else and takes over the colours around it."""
     parts = [_paragraph(_escaped(line(page.title)), ".2em 0;font-weight:600")] if page.title else []
+    if page.lead is not None:
+        parts.append(_paragraph(_html_called(page.lead), ".2em 0"))
     parts += map(_html, page.blocks)
     if page.calls:
         parts.append(_html(_next_facts(page.calls)))

@@ -49,6 +49,7 @@ def coarse(values: Sequence[float], apart: float = 0.0) -> list[str]:
     """
     known = [v for v in values if math.isfinite(v)]
     gaps = [abs(a - b) for a in known for b in known if a != b] + ([apart] if apart > 0 else [])
+    gaps = [gap for gap in gaps if math.isfinite(gap)]  # the difference of two huge values overflows
     decimals = 3 if not gaps else min(6, max(0, 1 - math.floor(math.log10(max(gaps)))))
     return [f"{v:.{decimals}f}" if math.isfinite(v) and abs(v) < 1e6 else score(v) for v in values]
 

@@ -11,6 +11,7 @@ import pytest
 import refine
 from refine.errors import AnalysisError
 from refine.report.markdown.rendering import rendered
+from refine.report.pages.checks import verdict_sentence
 from refine.review.next_step import accept_action
 from refine.run.holdout import HoldoutResult
 from refine.ui.guide import Guided
@@ -51,18 +52,22 @@ def test_glances_are_short(shown, name):
         assert symbol not in text
 
 
-def test_a_review_says_what_is_proposed_whether_it_is_safe_and_worth_it_and_what_to_type(shown):
+def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown):
     review = shown["review"]
     lines = to_text(review.page(), words.COLUMNS).splitlines()
     assert lines[0].startswith(f"Round {review.round.id[:8]}: ")
-    assert "Best " in lines[0]
+    assert ", best " in lines[0]
+    assert lines[1] == verdict_sentence(review.worth())
+    assert lines[1].startswith("Stop here: ")
+    assert lines[3].startswith("If you go on anyway, search")
     for change in review.proposal.changes:
         row = any(line.split()[:1] == [change.name] and "->" in line for line in lines)
         assert row == (change.kind != "keep")
     words_before = [line.split()[0] for line in lines if line[:1].strip()]
-    wanted = ["Safe?", "Worth?", "Next", "Or"]
+    wanted = ["Risk", "Kept", "Blind", "Next", "Or"]
     assert [word for word in words_before if word in wanted] == wanted
-    assert f"Next     {accept_action(review.advised_round)}" in lines
+    assert "Next        tree.winner()" in lines
+    assert any(line.startswith(f"Or          {accept_action(review.advised_round)} ·") for line in lines)
 
 
 def test_why_and_details_hold_the_rest(shown):
@@ -75,7 +80,7 @@ def test_why_and_details_hold_the_rest(shown):
     for part in why.split("\n\n")[1:]:
         assert part in everything
     assert "the risks do not add up" in everything
-    with pytest.raises(AnalysisError, match="nothing is said about 'lrr'; did you mean 'lr'"):
+    with pytest.raises(AnalysisError, match="knows no topic 'lrr'; did you mean 'lr'"):
         review.why("lrr")
 
 

@@ -147,6 +147,7 @@ def _part(part: str | Block | Page | Section | Figure, draw: Callable[[Figure], 
 def _page_parts(page: Page) -> list[Part]:
     """A page's glance, then why, then everything else, folded."""
     parts: list[Part] = [Raw(f"**{escape(page.title)}**")] if page.title else []
+    parts += [] if page.lead is None else [_said(page.lead)]
     parts += page.blocks
     for title, why in (("Why", True), ("Every number", False)):
         folds = [fold for fold in page.folds if fold.why == why]

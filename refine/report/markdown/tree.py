@@ -31,7 +31,7 @@ from refine.report.markdown.rendering import (
 )
 from refine.report.markdown.round import populations_figure
 from refine.report.markdown.script import reproduce
-from refine.report.pages.analysis import seen
+from refine.report.pages.analysis import effect_sentences
 from refine.report.pages.calibration import entry_sentences
 from refine.report.pages.reasons import by
 from refine.report.pages.tree import tree_page, value_text
@@ -156,7 +156,7 @@ def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> S
     if entry is not None:
         parts.append(f"Outcome: {entry_sentences(entry)}")
     with contextlib.suppress(AnalysisError):  # too few trials yet
-        if told and (taught := seen(round_.analyze())):
+        if told and (taught := effect_sentences(round_.analyze())):
             parts.append(Items(tuple(taught[:_SEEN]), numbered=True))
     for d in round_.decisions:
         if d.kind == "declined":

@@ -1,4 +1,4 @@
-"""Checks and training curves in words, whether another round is worth it, and what they show of themselves."""
+"""Pages of the checks, of training curves, of the forecast for another round, and of rehearsed plans."""
 
 from __future__ import annotations
 
@@ -9,45 +9,52 @@ from typing import Any, NamedTuple
 
 from refine.analysis import finding as f
 from refine.analysis.learning_curves import TrialCurves
-from refine.report.pages.reasons import Say, fill
+from refine.report.pages.reasons import Say, fill, upper
 from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
 from refine.review.next_step import AUDIT
-from refine.review.worth import RUNS, Plan, Rehearsal, Worth
+from refine.review.worth import CONFIRM, CONTINUE, RUNS, STOP, Plan, Rehearsal, Worth
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
 from refine.utils.action import Action
 from refine.utils.display import Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import chance, difference, duration, join, number, percent, plural, score
+from refine.utils.format import chance_words, difference, duration, join, number, percent, plural, score
 from refine.utils.provided import page_for
 
 Spell = Callable[[Action], str]
-# Verdict -> its tone; the gravest first.
+# Verdict of a check -> its tone; the gravest first.
 _TONES = {"fail": "bad", "warn": "warn", "unknown": "faint", "pass": "good"}
+_COUNTED = {
+    "fail": ("failure", "failures"),
+    "warn": ("warning", "warnings"),
+    "unknown": ("unknown", "unknown"),
+}
 
 
 @page_for(Checks)
 def checks_page(checks: Checks, spell: Spell = str) -> Page:
-    """What does not pass, what follows, and how many pass; ``spell`` says how actions are spelled."""
+    """The checks that did not pass, the gravest first, and how many passed; ``spell`` writes an action as text."""
     order = sorted(checks.checks, key=lambda c: list(_TONES).index(c.verdict))
-    heed = [c for c in order if c.verdict != PASS]
     facts: list[tuple[str, str | Cell]] = []
-    for before, c in zip([None, *heed], heed, strict=False):
-        first = f"{subject(c)}: {says(c, spell).partition('. ')[0].removesuffix('.')}."
-        new = before is None or before.verdict != c.verdict
-        facts.append((c.verdict if new else "", Cell(first, _TONES[c.verdict])))
-    if count := checks.counts[PASS]:
-        more = f"{count}{' more' if heed else ''} of {plural(len(order), 'question')}"
-        facts.append(("pass", Cell(more, "good")))
+    for c in order:
+        if c.verdict != PASS:
+            first = says(c, spell).partition(". ")[0].removesuffix(".")
+            facts.append((subject(c), Cell(_lower(first), _TONES[c.verdict])))
     folds = [
         Fold(f"{question(c)} {c.verdict}", (Text(figure(c)), Text(says(c, spell))), c.key) for c in order
     ]
     calls = [c.call for c in checks.checks if c.call and c.verdict in (WARN, FAIL)]
-    title = f"Before you decide on round {checks.round[:8]}:"
-    return Page(title, (Facts(tuple(facts)),), tuple(calls[:1]), tuple(folds))
+    title = f"Checks of round {checks.round[:8]}: {passed_text(checks)}"
+    return Page(title, (Facts(tuple(facts)),) if facts else (), tuple(calls[:1]), tuple(folds))
+
+
+def _lower(sentence: str) -> str:
+    """A sentence as it follows a label: its first word in lower case, unless that is a name."""
+    first = sentence.partition(" ")[0]
+    return sentence if not first.istitle() else sentence[:1].lower() + sentence[1:]
 
 
 def subject(check: Check) -> str:
-    """What a check is about, in a word or two."""
+    """The subject of a check in a word or two."""
     return fill(_ASKED[check.key].subject, check.values)
 
 
@@ -57,23 +64,27 @@ def question(check: Check) -> str:
 
 
 def figure(check: Check) -> str:
-    """The number behind the verdict, in words; ``-`` where there is none."""
+    """The number behind a verdict, in words; ``-`` without one."""
     return fill(_ASKED[check.key].number, check.values) if math.isfinite(check.value) else "-"
 
 
 def says(check: Check, spell: Spell = str) -> str:
-    """What follows, in a sentence or two; ``spell`` says how actions are spelled."""
+    """The finding of a check in a sentence or two, with its advice; ``spell`` writes an action as text."""
     text = fill(_SAYS[f"{check.key}.{check.code}"], check.values)
+    text = f"{upper(text)}{'' if text.endswith('.') else '.'}"
     return text if check.action is None else f"{text} {_ASKED[check.key].advice}: {spell(check.action)}."
 
 
 def passed_text(checks: Checks) -> str:
-    """How many checks pass: ``2 to look at, 7 pass``."""
-    passed = checks.counts[PASS]
-    return f"{len(checks.checks) - passed} to look at, {passed} pass"
+    """The number of checks by verdict: ``4 warnings, 6 passed``."""
+    counts = checks.counts
+    parts = [plural(counts[verdict], *words) for verdict, words in _COUNTED.items() if counts[verdict]]
+    return ", ".join([*parts, f"{counts[PASS]} passed"])
 
 
 class _Asked(NamedTuple):
+    """The subject of a check, its question, the number behind its verdict, and the words before its advice."""
+
     subject: str
     question: str
     number: Say
@@ -81,23 +92,21 @@ class _Asked(NamedTuple):
 
 
 def _flagged(v: Any) -> str:
-    count = v.counts[v.worst]
-    return f"{count} of the best {v.of}{': ' + FLAGS[v.worst].seen if count else ''}"
+    return f"{v.counts[v.worst]} of the best {v.of} {FLAGS[v.worst].seen}"
 
 
 def _gain(v: Any) -> str:
     over = "the median" if v.over == "median" else "the best before"
-    noise = f"{number(v.gain / v.noise, 2)} times the noise" if v.noise > 0 else "and no noise"
-    return f"{difference(v.gain)} over {over}, {noise}"
+    noise = f"{number(v.gain / v.noise, 2)} times the noise" if v.noise > 0 else "no noise seen"
+    return f"{difference(v.gain)} better than {over}, {noise}"
 
 
-# Check -> what it is about, its question, the number behind its verdict, and the words before what would help.
 _ASKED = {
     "goal": _Asked(
         "question",
-        "Is it clear what the round asks?",
+        "Does the round ask a clear question?",
         lambda v: f"{plural(len(v.scientific), 'scientific parameter')}, {v.nuisance} nuisance",
-        "Add a note, or say what it asks about",
+        "Add a note, or name the parameter under study",
     ),
     "edges": _Asked("ends", "Is the best configuration away from the ends of its ranges?", "{ends:open end}"),
     "enough": _Asked(
@@ -110,307 +119,354 @@ _ASKED = {
     "infeasible": _Asked(
         "failures",
         "Do most trials give a usable model?",
-        "{count} of {ended} without ({share:percent}; {low:percent} to {high:percent})",
+        "{count} of {ended} unusable ({share:percent}; {low:percent} to {high:percent})",
     ),
     "curves": _Asked(
-        "curves", "Do the training curves of the best trials look sound?", _flagged, "To report them"
+        "curves", "Do the training curves of the best trials look sound?", _flagged, "To report curves"
     ),
     "epochs": _Asked(
         "epochs",
         "Are all epochs needed?",
         "{epochs} of {of}",
-        "To stop there what is not among the best half",
+        "To stop the worse half of the trials there",
     ),
     "stopping": _Asked(
-        "stopped trials",
-        "Did stopping trials early keep the good ones?",
+        "stopping",
+        "Did early stopping keep the good trials?",
         "{saved:percent} of the epochs saved",
-        "To run them to their end",
+        "To run stopped trials to their end",
     ),
     "isolation": _Asked(
-        "comparison of {parameter}",
+        "comparison",
         "Is the comparison of {parameter} fair?",
         "at least {least:trial} a level ({level})",
     ),
-    "noise": _Asked("gain", "Is the gain larger than the noise?", _gain, "To measure it"),
+    "noise": _Asked("gain", "Is the gain larger than the noise?", _gain, "To measure the noise"),
     "optimism": _Asked(
         "luck",
-        "Would the best be as good again?",
-        "{over:difference} of {best:score} is expected to be chance",
-        "To measure it",
+        "Would the best trial do as well again?",
+        "{over:difference} of {best:score} is expected to be luck",
+        "To measure the luck",
     ),
     "cost": _Asked(
         "cost", "Is there a cheaper trial that is as good?", "{saving:percent} less time for as good a trial"
     ),
     "second": _Asked(
-        "second region",
-        "Could there be a second region?",
-        "{probability:risk} that one outside holds the best",
+        "elsewhere",
+        "Could a second region hold the best?",
+        lambda v: f"{chance_words(v.probability)} that a region cut off holds the best",
         "To look there",
     ),
-    "worth": _Asked("another round", "Is another round worth it?", "{verdict}: {probability:risk} chance"),
+    "worth": _Asked("next round", "Is another round worth it?", "{verdict}"),
 }
 
 
 def _piled(v: Any) -> str:
-    but = ", and the proposal does not widen there" if v.proposal else ""
-    at = join([f"{name} ({side})" for name, side in v.piled or v.widened])
+    ends = join([f"{name} ({side} end)" for name, side in v.piled or v.widened])
     if not v.piled:
-        return f"The optimum may be beyond {at}, where the proposal goes."
-    return f"The best trials pile up at {at}{but}: the optimum may be beyond."
+        return f"The optimum may lie beyond {ends}; the proposal looks there"
+    but = "; the proposal does not extend them" if v.proposal else ""
+    return f"Top trials pile up at {ends}{but}. The optimum may lie beyond"
 
 
 def _at_end(v: Any) -> str:
-    at = join([f"{name} = {number(value, 6)}" for name, _, value in v.at_end])
-    return f"The best trial has {at}, an end that is no natural limit: look beyond it."
+    ends = join([f"{name} = {number(value, 6)}" for name, _, value in v.at_end])
+    return f"The best trial has {ends}, the end of a range: look beyond it"
 
 
-_COVERED = " One of the best 1 % of configurations was run with probability {covered:percent}."
+_COVERED = " Chance that a trial hit the best 1 % of configurations: {covered:percent}."
 
 
 def _judged(v: Any) -> str:
-    can = "can be judged" if v.good >= v.needed else "that is read was seen to matter, with fewer"
-    return f"Every parameter {can}." + fill(_COVERED, vars(v))
+    enough = "can be judged" if v.good >= v.needed else "in use has a detected effect, with fewer trials"
+    return f"Every parameter {enough}." + fill(_COVERED, vars(v))
 
 
 def _too_few(v: Any) -> str:
-    alone = "on its own" if len(v.parameters) == 1 else "on their own"
-    told = f"There are too few good trials to judge {join(v.parameters)} {alone}."
-    return told + fill(_COVERED, vars(v))
+    return f"Too few good trials to judge {join(v.parameters)}." + fill(_COVERED, vars(v))
 
 
 def _lost(v: Any) -> str:
-    where = f" They are more frequent at some values of {join(v.parameters)}." if v.parameters else ""
-    if v.share <= INFEASIBLE[0] and not v.exploded:
-        return f"Few trials are lost.{where}"
-    ways = ["fail", "diverge", "predict a constant", *(["break a metric constraint"] if v.infeasible else [])]
-    where = where or " No parameter explains them."
+    ways = ["failed", "diverged", "predict a constant", *(["break a constraint"] if v.infeasible else [])]
+    often = f", more often at some values of {join(v.parameters)}" if v.parameters else ""
+    text = f"{v.count:,} of {plural(v.ended, 'trial')} ({percent(v.share)}) {join(ways, 'or')}{often}"
+    if v.share > INFEASIBLE[0] and not v.parameters:
+        text += ". No parameter explains them"
     if v.exploded:
-        where += f" {plural(v.exploded, 'trial')} exploded: a huge but finite value counts as diverged."
-    return f"Trials that {join(ways, 'or')} cost time and hide what is good.{where}"
+        text += f". {plural(v.exploded, 'trial')} exploded: a huge but finite value counts as diverged"
+    return text
 
 
 def _curves(v: Any) -> str:
-    seen = join([f"{FLAGS[flag].seen} ({v.counts[flag]})" for flag in v.frequent])
-    return f"Seen among the best {v.of}: {seen}."
+    first, *others = v.frequent
+    text = f"{v.counts[first]} of the best {plural(v.of, 'trial')} {FLAGS[first].seen}"
+    return "; ".join([text, *(f"{v.counts[flag]} {FLAGS[flag].seen}" for flag in others)])
 
 
 def _stopped(v: Any) -> str:
-    told = "No trial that was behind was let through, so nobody knows what was lost."
-    if v.audited:
-        told = (
-            f"Of the {v.audited} that were behind and let through, {v.won or 'none'} would have won and {v.good} would have been as "
-            f"good as the best {v.top} others: about {v.lost:.0f} of those stopped ({v.low:.0f} to {v.high:.0f})."
-        )
-    return f"Stopping {plural(v.stopped, 'trial')} saved {percent(v.saved)} of the epochs. {told}"
+    saved = f"Stopping {plural(v.stopped, 'trial')} saved {percent(v.saved)} of the epochs"
+    if not v.audited:
+        return f"{saved}. The loss is unknown: every trial that fell behind was stopped"
+    return (
+        f"{saved}. Of {v.audited} trials that fell behind and ran on, {v.won or 'none'} would have won and {v.good} would "
+        f"have been as good as the best {v.top} others: about {v.lost:.0f} of those stopped ({v.low:.0f} to {v.high:.0f})"
+    )
 
 
 _FOUND = {
-    f.MATTERS: "It matters.",
-    f.FAILS: "Trials fail more often at some of its levels.",
-    f.COUPLED: "It matters together with others.",
-    f.NOT_SEEN: "No effect of it is seen.",
-    f.CANNOT_BE_JUDGED: "It can't be judged yet.",
-    f.NEVER_READ: "It was never read.",
-    f.UNTESTED: "It is untested.",
+    f.MATTERS: "has an effect",
+    f.FAILS: "makes trials fail at some levels",
+    f.COUPLED: "has an effect together with other parameters",
+    f.NOT_SEEN: "has no detected effect",
+    f.CANNOT_BE_JUDGED: "has too few trials to be judged",
+    f.NEVER_READ: "was never read",
+    f.UNTESTED: "is untested",
 }
 
 
 def _ties(v: Any) -> str:
-    lie = f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise ({difference(v.noise)}) of the best"
-    return f"{lie}; the choice among them is chance." if v.ties > TIES else f"{lie}."
+    count = f"{plural(v.ties, 'trial')} {'lies' if v.ties == 1 else 'lie'} within the noise ({difference(v.noise)}) of the best"
+    return f"{count}; the choice among them is luck" if v.ties > TIES else count
 
 
 def _second(v: Any) -> str:
     sides = [f"{n} {(' to ' if ordered else ', ').join(map(str, at))}" for n, at, ordered in v.place]
-    return f"Outside of what is proposed the likeliest is {join(sides)}: {percent(v.share)} of what is cut off. Of even audit trials {v.needed:,} would hit it (95 % sure)."
+    return (
+        f"The most likely place for a better optimum outside the proposed bounds: {join(sides)}, {percent(v.share)} of the "
+        f"space cut off. It would take {v.needed:,} audit trials to hit that region with 95 % probability"
+    )
 
 
-def short_worth(outlook: Any, gain: str = "") -> str:
-    """The chance that another round is worth it, of a :class:`Worth` or an object with its names, and what follows.
+def outlook_text(outlook: Any) -> str:
+    """The forecast for another round: ``another 57 trials (25 s) are unlikely to gain more than 0.0076``, no full stop.
 
-    ``gain`` is how much is one, where that was said before; default by its number.
+    ``outlook`` is a :class:`Worth`, or an object with its attributes.
     """
     if not outlook.n:
-        return "Every configuration of the proposed space was run."
+        return "every configuration of the proposed space was run"
     cost = f" ({duration(outlook.seconds)})" if outlook.seconds >= 1 else ""
-    more = f"more than {difference(outlook.epsilon)}" if outlook.epsilon > 0 else "anything"
-    trials = f"{plural(outlook.n, 'trial')}{cost}"
-    return f"{chance(outlook.probability).capitalize()} chance to gain {gain or more} in {trials}: {_FOLLOWS[outlook.verdict]}."
+    trials = plural(outlook.n, "trial")
+    more = "gain anything"
+    if outlook.epsilon > 0:
+        more = f"gain more than {difference(outlook.epsilon)}"
+    price = getattr(outlook, "cost", None)
+    if price is not None and math.isfinite(price) and outlook.verdict != CONFIRM:
+        compared = "more" if outlook.verdict == CONTINUE else "less"
+        return f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their price of {difference(price)}"
+    if outlook.verdict == CONTINUE:
+        return f"another {trials}{cost} may {more}"
+    if outlook.verdict == CONFIRM:
+        return f"repeating the best should help more than {outlook.n:,} new {'trial' if outlook.n == 1 else 'trials'}{cost}"
+    return f"another {trials}{cost} {'is' if outlook.n == 1 else 'are'} unlikely to {more}"
 
 
-_UNKNOWN_NOISE = "How much a value changes when run again is not known."
-_LOOKS = "It is the best of {trials:trial} judged on the same validation rows"
+# Verdict -> its advice in a word or two, and its hit rate: benchmarks and an audit on unseen tables together.
+_ADVICE = {
+    CONTINUE: ("Go on", "about 1 in 4 do"),
+    CONFIRM: ("Confirm first", "such advice was right in 9 of 10 cases"),
+    STOP: ("Stop here", "such advice was right in 9 of 10 cases"),
+}
+
+
+def verdict_sentence(outlook: Any) -> str:
+    """The verdict as advice: ``Stop here: another 57 trials are unlikely to gain more than 0.0076`` and a full stop."""
+    advice, hit_rate = _ADVICE[outlook.verdict]
+    text = outlook_text(outlook)
+    if outlook.verdict == CONFIRM and not outlook.n:
+        text += ", so only repeats of the best can help"
+    rate = f" ({hit_rate})" if outlook.verdict == CONTINUE and outlook.n else ""
+    return f"{advice}: {text}{rate}."
+
+
+def short_worth(outlook: Any) -> str:
+    """The same as :func:`verdict_sentence`."""
+    return verdict_sentence(outlook)
+
+
+_UNKNOWN_NOISE = "The noise is unknown: nothing was repeated"
 
 _SAYS: dict[str, Say] = {
-    "goal.narrows_question": "The proposal narrows {decided:and}, which the round asks about: accepting it answers the question.",
-    "goal.question": "It asks about {scientific:and}; everything else is tuned so that the comparison is fair.",
-    "goal.explores": 'It explores: "{note}"',
-    "goal.no_goal": "It explores, without a note that says why.",
+    "goal.narrows_question": "The proposal narrows {decided:and}, the parameter under study: accepting it answers the question",
+    "goal.question": "The round asks about {scientific:and}; the other parameters are tuned for a fair comparison",
+    "goal.explores": 'The round explores: "{note}"',
+    "goal.no_goal": "The round explores, without a note on its purpose",
     "edges.piled_up": _piled,
     "edges.widened": _piled,
     "edges.at_end": _at_end,
-    "edges.inside": "Neither the best trial nor the best fifth lies at an open end.",
-    "enough.nothing_varies": "No parameter varies.",
-    "enough.nothing_read": "No parameter that varies was read.",
+    "edges.inside": "Neither the best trial nor the top fifth lies at an open end",
+    "enough.nothing_varies": "No parameter varies",
+    "enough.nothing_read": "The objective read no parameter that varies",
     "enough.judged": _judged,
     "enough.too_few": _too_few,
-    "enough.untested": "Results chose the trials: nothing is tested.",
-    "code.several": "Differences between trials may come from the code: exclude those of the old one, or make a new round.",
+    "enough.untested": "Results chose the trials, so nothing is tested",
+    "code.several": "Differences between trials may come from the code: exclude trials of the old code, or make a new round",
     "infeasible.few": _lost,
     "infeasible.many": _lost,
-    "curves.no_curves": "No loss or metric was reported by epoch.",
-    "curves.sound": "Nothing stands out.",
+    "curves.no_curves": "No trial reported a loss or metric for enough epochs to judge its curve",
+    "curves.sound": "Nothing stands out",
     "curves.flagged": _curves,
-    "epochs.fewer": "Epoch {epochs} ranks {trials:trial} like epoch {of} (Kendall's tau {tau:.2f}).",
+    "epochs.fewer": "Epoch {epochs} ranks {trials:trial} like epoch {of} (Kendall's tau {tau:.2f})",
     **{f"stopping.{code}": _stopped for code in ("unaudited", "kept", "lost")},
-    "isolation.fixed": "{parameter} does not vary.",
+    "isolation.fixed": "{parameter} does not vary",
     "isolation.few_per_level": lambda v: (
-        f"{_FOUND[v.finding]} The best of so few is mostly chance; {v.needed} a level make the comparison fair."
+        f"{v.parameter} {_FOUND[v.finding]}; the best of so few trials is mostly luck. A fair comparison takes "
+        f"{v.needed} trials a level"
     ),
-    "isolation.fair": lambda v: f"{_FOUND[v.finding]} Compare the best values at equal numbers of trials.",
+    "isolation.fair": lambda v: (
+        f"{v.parameter} {_FOUND[v.finding]}. Compare the best values of equally many trials"
+    ),
     "noise.unknown": _UNKNOWN_NOISE,
-    "noise.gain": lambda v: f"More than two noisy bests differ by. {_ties(v)}",
-    "noise.no_gain": lambda v: f"No more than chance could bring. {_ties(v)}",
-    "noise.worse": lambda v: f"Worse than what was known before. {_ties(v)}",
+    "noise.gain": lambda v: f"The gain is more than two noisy best values differ by. {_ties(v)}",
+    "noise.no_gain": lambda v: (
+        f"The gain ({difference(v.gain)}) is no more than luck could bring. {_ties(v)}"
+    ),
+    "noise.worse": lambda v: (
+        f"The best is {difference(-v.gain)} worse than the best before this round. {_ties(v)}"
+    ),
     "noise.clear": _ties,
     "noise.unclear": _ties,
     "optimism.unknown": _UNKNOWN_NOISE,
-    "optimism.small": _LOOKS + ", less than one deviation of the noise above what is expected.",
-    "optimism.large": (
-        _LOOKS + ": trained again, about {expected:score} is expected. A hold-out shows what it is worth."
+    "optimism.small": (
+        "{expected:score} expected on retraining, not {best:score}: a difference below one standard deviation of the noise"
     ),
-    "cost.unknown": "The trials don't record how long they took.",
-    "cost.no_cheaper": "No trial as good, within the noise, takes much less time.",
-    "cost.cheaper": "Rank {rank} is as good within the noise and takes {share:percent} of the time.",
-    "second.nothing_cut": "Nothing is cut off, or no draw of the posterior has its best there.",
+    "optimism.large": (
+        "{expected:score} expected on retraining, not {best:score}: the best of {trials:trial} on one validation set. "
+        "A hold-out set measures the difference"
+    ),
+    "cost.unknown": "The trials don't record their times",
+    "cost.no_cheaper": "No trial as good, within the noise, takes much less time",
+    "cost.cheaper": "The trial of rank {rank} is as good within the noise and takes {share:percent} of the time",
+    "second.nothing_cut": "Nothing is cut off, or the model places no best value there",
     "second.unlikely": _second,
     "second.plausible": _second,
-    "worth.unknown": "The trials say nothing about the space of the next round.",
-    **{f"worth.{code}": short_worth for code in ("continue", "confirm", "stop")},
+    "worth.unknown": "The trials say nothing about the space of the next round",
+    **{f"worth.{code}": outlook_text for code in ("continue", "confirm", "stop")},
 }
 
 
 class Flag(NamedTuple):
-    """What a judgement of curves is called, in short and in a sentence; what it is, its size, and what may help."""
+    """Words for a judgement of training curves."""
 
-    word: str
-    seen: str
-    means: str
-    size: str
-    helps: str
+    word: str  # in short
+    seen: str  # as the verb of a sentence about trials
+    means: str  # its definition
+    size: str  # template of its size
+    helps: str  # possible remedies
 
 
 # Judgement of :mod:`refine.analysis.learning_curves` -> its words, from the Deep Learning Tuning Playbook (Godbole et al. 2023).
 FLAGS = {
     "overfitting": Flag(
         "overfits",
-        "overfitting",
-        "validation loss rises while training loss falls on",
+        "overfit",
+        "validation loss rises while training loss keeps falling",
         "rise {}",
         "more or better tuned regularisation, or fewer epochs",
     ),
     "unsteady": Flag(
         "unsteady end",
-        "an unsteady end",
-        "the metric jumps from epoch to epoch to the end, so which one is last is chance",
+        "ended unsteadily",
+        "the metric jumps from epoch to epoch up to the end, so its last value is partly luck",
         "deviation {}",
         "a learning rate that decays, larger batches or more validation rows",
     ),
     "improving": Flag(
         "still improving",
-        "still improving at the end",
-        "the metric still gets better at the end",
+        "were still improving at the last epoch",
+        "the metric still improves at the end",
         "{} in the last quarter",
         "more epochs, or another schedule of the learning rate",
     ),
     "saturated": Flag(
         "saturated early",
-        "as good within the first quarter",
+        "were as good within the first quarter of their epochs",
         "within the first quarter of its epochs as good as it got",
         "at epoch {}",
-        "fewer epochs suffice: the time is better spent on more configurations",
+        "fewer epochs: spend the time on more configurations",
     ),
     "rising": Flag(
         "loss rises",
-        "a rising training loss at the end",
+        "ended with a rising training loss",
         "training loss ends above its minimum",
         "rise {}",
-        "a lower learning rate; else look for a mistake in the training code",
+        "a lower learning rate, or a check of the training code",
     ),
 }
 
-_ADVISES = (
-    "How much of it in the median, and what the Deep Learning Tuning Playbook (Godbole et al. 2023) advises:"
-)
+_ADVISES = "Median size, and remedies from the Deep Learning Tuning Playbook (Godbole et al. 2023):"
 
 
 def curves_page(trials: Sequence[TrialCurves], metric: Metric, direction: str) -> Page:
-    """What the curves of the best trials show, of how many of them, and what may help; ``trials`` isn't empty."""
+    """Flags on the curves of the best trials, with counts and remedies; ``trials`` isn't empty."""
     reduction = "max" if sign_of(direction) > 0 else "min"
     best = f", or judge by the best epoch ({reduction}:{metric.name})" if metric.reduction == "last" else ""
-    facts, rows = [], []
+    facts: list[tuple[str, str | Cell]] = []
+    rows = []
     for name, flag in FLAGS.items():
         sizes = [getattr(trial.flags, name).size for trial in trials if name in trial.seen]
         if sizes:
-            many, helps = f"{len(sizes)} of {len(trials)}", flag.helps + (best if name == "unsteady" else "")
-            facts.append((flag.word.capitalize(), f"{many}: {helps}."))
-            rows.append((flag.word, many, flag.means, flag.size.format(number(median(sizes))), helps))
+            count = f"{len(sizes)} of {len(trials)}"
+            helps = flag.helps + (best if name == "unsteady" else "")
+            facts.append((flag.word.capitalize(), f"{count}: {helps}"))
+            rows.append((flag.word, count, flag.means, flag.size.format(number(median(sizes))), helps))
     short = sum(not trial.judged for trial in trials)
-    these = f"the best {len(trials)} trials" if len(trials) > 1 else "the best trial"
+    which = f"the best {len(trials)} trials" if len(trials) > 1 else "the best trial"
     if short:
-        facts.append(("", f"{short} of {these} reported too few epochs to tell."))
+        facts.append(("Too short", f"{short} of {which} reported too few epochs to judge"))
     if not rows and short < len(trials):
-        return Page(f"Nothing stands out in the curves of {these}.", (Facts(tuple(facts)),) if facts else ())
-    grid = Grid(("seen", "trials", "what it is", "size", "what may help"), tuple(rows))
-    folds = (Fold("What was seen", (Text(_ADVISES), grid)),) if rows else ()
-    return Page(f"The curves of {these}", (Facts(tuple(facts)),), folds=folds)
+        return Page(f"Nothing stands out in the curves of {which}.", (Facts(tuple(facts)),) if facts else ())
+    grid = Grid(("flag", "trials", "meaning", "size", "remedies"), tuple(rows))
+    folds = (Fold("Flags", (Text(_ADVISES), grid)),) if rows else ()
+    return Page(f"Curves of {which}", (Facts(tuple(facts)),), folds=folds)
 
 
-TONES = {"CONTINUE": "good", "CONFIRM": "warn", "STOP": "warn"}  # verdict -> tone
-_FOLLOWS = {"CONTINUE": "worth it", "CONFIRM": "run the best again", "STOP": "you may stop"}
+TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
 
 
 @page_for(Worth)
 def worth_page(outlook: Worth) -> Page:
-    """The chance that another round is worth it, what follows, what is expected of it, and of runs again instead."""
-    gain, low, high = difference(outlook.gain), difference(outlook.low), difference(outlook.high)
-    price = f", where {difference(outlook.cost)} is the price" if math.isfinite(outlook.cost) else ""
-    again = f"{'as many' if outlook.n else RUNS} runs of the best again bring {difference(outlook.again)}"
-    facts = [("Expect", f"{gain} ({low} to {high} with a chance of 90 %){price}"), ("Or", again)]
+    """The verdict on another round with its hit rate, the expected gain, and that of repeats instead."""
+    interval = f"90 % interval {difference(outlook.low)} to {difference(outlook.high)}"
+    repeats = f"{outlook.n or RUNS} repeats of the best: {difference(outlook.again)}"
+    gain = f"{difference(outlook.gain)} expected ({interval}); {repeats}"
+    if not outlook.n:
+        gain = repeats
     action = worth(outlook).action
-    return Page(worth_sentence(outlook), (Facts(tuple(facts)),), () if action is None else (action,))
+    return Page(worth_sentence(outlook), (Facts((("Gain", gain),)),), () if action is None else (action,))
 
 
-def worth_sentence(worth: Worth) -> str:
-    """The verdict, and the chance that it rests on."""
-    return f"{worth.verdict}: {short_worth(worth)}"
+def worth_sentence(outlook: Worth) -> str:
+    """The verdict, its forecast, and how often such advice was right."""
+    rate = ""
+    if outlook.n and not math.isfinite(outlook.cost):
+        advice = "such advice was right in about 3 of 10 cases"
+        rate = f" ({advice if outlook.verdict == CONTINUE else _ADVICE[outlook.verdict][1]})"
+    return f"{outlook.verdict}: {outlook_text(outlook)}{rate}."
 
 
 @page_for(Rehearsal)
 def rehearsal_page(rehearsal: Rehearsal) -> Page:
-    """A row per plan, and a row per round of the one that was asked for."""
+    """A row per plan, and a row per round of the first plan."""
     about = (
-        f"What is handed over now is expected to have {rehearsal.metric} {score(rehearsal.now)}. Every plan was simulated on "
-        f"{plural(rehearsal.simulated, 'draw')} of the posterior; values are expected ones when trained again."
+        f"The winner now: {rehearsal.metric} {score(rehearsal.now)} expected. Every plan was simulated on "
+        f"{plural(rehearsal.simulated, 'draw')} of the posterior; all values are those expected on retraining."
     )
-    better = f"by more than {score(rehearsal.epsilon)}" if rehearsal.epsilon > 0 else "than now"
-    head = ("plan", "after it", "50 % interval", "90 % interval", f"better {better}", "time")
+    head = ("plan", "after it", "50 % interval", "90 % interval", "time")
     rows = tuple(_plan_row(plan, i == 0) for i, plan in enumerate(rehearsal.plans))
-    asked = rehearsal.plans[0]
+    first = rehearsal.plans[0]
     steps = tuple(
-        (str(k + 1), str((k + 1) * asked.n), score(asked.mean[k]), *_intervals(asked, k))
-        for k in range(asked.rounds)
+        (str(k + 1), str((k + 1) * first.n), score(first.mean[k]), *_intervals(first, k))
+        for k in range(first.rounds)
     )
     blocks = (
         Text(about),
-        Grid(head, rows, right=(1, 4, 5)),
-        Text(f"{_plan_name(asked).capitalize()}, round by round:"),
+        Grid(head, rows, right=(1, 4)),
+        Text(f"{_plan_name(first).capitalize()}, round by round:"),
         Grid(("round", "trials", "after it", "50 % interval", "90 % interval"), steps, right=(0, 1, 2)),
     )
     shares = {"exploit": rehearsal.exploit} | ({} if rehearsal.audit == AUDIT else {"audit": rehearsal.audit})
-    call = Action("review.accept", n=asked.n, **shares)
-    return Page(f"Plans after round {rehearsal.round}, before anything is run", blocks, (call,))
+    call = Action("review.accept", n=first.n, **shares)
+    return Page(f"Plans after round {rehearsal.round}, simulated before any trial runs", blocks, (call,))
 
 
 def _plan_name(plan: Plan) -> str:
@@ -418,16 +474,12 @@ def _plan_name(plan: Plan) -> str:
     return f"{plural(plan.rounds, 'round')} of {plural(plan.n, 'trial')}"
 
 
-def _plan_row(plan: Plan, asked: bool) -> tuple[str | Cell, ...]:
+def _plan_row(plan: Plan, first: bool) -> tuple[str | Cell, ...]:
     time = duration(plan.seconds) if math.isfinite(plan.seconds) else "-"
-    # A probability counted in some tens of draws.
-    likely = f"about {plan.likely:.1f}"
-    if not 0.05 <= plan.likely <= 0.95:
-        likely = "more than 0.95" if plan.likely > 0.5 else "less than 0.05"
-    name = Cell(_plan_name(plan), "strong" if asked else "")
-    return name, score(plan.mean[-1]), *_intervals(plan, -1), likely, time
+    name = Cell(_plan_name(plan), "strong" if first else "")
+    return name, score(plan.mean[-1]), *_intervals(plan, -1), time
 
 
 def _intervals(plan: Plan, k: int) -> tuple[str, str]:
-    low, lower, _, upper, high = plan.quantiles[k]
-    return f"{score(lower)} to {score(upper)}", f"{score(low)} to {score(high)}"
+    low, lower, _, higher, high = plan.quantiles[k]
+    return f"{score(lower)} to {score(higher)}", f"{score(low)} to {score(high)}"

@@ -1,4 +1,4 @@
-"""Reasons in words: the sentence of every code of :data:`refine.analysis.reason.CODES`; and what several pages say alike."""
+"""Sentences of all reasons, by the codes of :data:`refine.analysis.reason.CODES`, and phrases shared by several pages."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from refine.utils.format import (
 if TYPE_CHECKING:
     from refine.tree.round import Round
 
-Say = str | Callable[[Any], str]  # a sentence: a template of values by name, or a function of them
+Say = str | Callable[[Any], str]  # a sentence: a template with named values, or a function of the values
 
-# How a value of a template is written; another word is what is counted: ``{n:trial}`` gives ``3 trials``.
+# Formats of values in a template. Any other word is a noun to count: ``{n:trial}`` gives ``3 trials``.
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "q": lambda q: f"q {p_value(q)}",
     "percent": percent,
@@ -56,8 +56,8 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
 
 class _Template(Formatter):
     def get_value(self, key: int | str, _: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """A value by its name; another name is made of all values."""
-        return kwargs[str(key)] if key in kwargs else _MADE[str(key)](SimpleNamespace(**kwargs))
+        """The value of a name, or one that :data:`_DERIVED` computes from all values."""
+        return kwargs[str(key)] if key in kwargs else _DERIVED[str(key)](SimpleNamespace(**kwargs))
 
     def format_field(self, value: Any, spec: str) -> str:
         if spec in _FORMATS:
@@ -91,213 +91,293 @@ def sentences(reasons: Iterable[Reason]) -> str:
     return " ".join(sentence(reason) for reason in reasons)
 
 
-def short_reason(change: Change) -> str:
-    """Why a parameter changes, in a few words: ``falls with lr``, ``SGD 0.08 worse``."""
-    by_code = {r.code: r.values for r in change.reasons}
-    texts = (
-        fill(say, {"change": change, **by_code[code]}) for code, say in _SHORT.items() if code in by_code
-    )
-    return next(filter(None, texts), "best trials there")
+def short_reason(change: Change, epsilon: float = math.nan) -> str:
+    """The main reason for a change, in a few words: ``val_acc rises with units``, ``2.4x as many top trials``.
+
+    ``epsilon`` is the tolerance of the claim: choices whose medians differ by less are not called worse.
+    """
+    by_code = {reason.code: reason.values for reason in change.reasons}
+    known = {"change": change, "epsilon_of_claim": epsilon}
+    for code, say in _SHORT.items():
+        if code in by_code and (text := fill(say, {**by_code[code], **known})):
+            return text
+    return "top trials there"
 
 
 def _choices_in_short(v: Any) -> str:
-    """How much worse the choices that leave are, by their medians."""
-    known = {label: median for label, median in v.medians if median is not None}
-    stay = [m for label, m in known.items() if v.change.new.contains([label])[0]]
-    leave = {label: m for label, m in known.items() if not v.change.new.contains([label])[0]}
-    if not stay or not leave:
+    """How much worse the dropped choice is, by its median; the density of top trials if several choices are dropped.
+
+    A choice is worse if its median is more than the tolerance below that of every kept choice.
+    """
+    medians = {label: median for label, median in v.medians if median is not None and median == median}
+    kept = [median for label, median in medians.items() if v.change.new.contains([label])[0]]
+    dropped = {label: m for label, m in medians.items() if not v.change.new.contains([label])[0]}
+    if not kept or not dropped:
         return ""
-    gaps = [min(abs(m - s) for s in stay) for m in leave.values()]
-    low, high = difference(min(gaps)), difference(max(gaps))
-    name = next(iter(leave)) if len(leave) == 1 else "the others"
-    return f"{name} {low if low == high else f'{low} to {high}'} worse"
+    # Medians are listed with the best one first, which tells the direction of the metric.
+    sign = 1.0 if v.medians[0][1] >= v.medians[-1][1] else -1.0
+    losses = [min(sign * (k - m) for k in kept) for m in dropped.values()]  # positive: worse than all kept
+    least = v.epsilon_of_claim if math.isfinite(v.epsilon_of_claim) else 0.0
+    all_worse = min(losses) > least
+    if all_worse and len(dropped) == 1:
+        return f"{next(iter(dropped))} {difference(losses[0])} worse"
+    if density := _density(v.change):
+        return density
+    if all_worse:
+        return f"the others {difference(min(losses))} to {difference(max(losses))} worse"
+    if max(losses) > least:
+        return ""
+    return "either will do" if len(medians) == 2 else "any will do"
 
 
-# Code -> the few words of a glance; the first that has some speaks.
+def _density(change: Change) -> str:
+    """``2.4x as many top trials``; empty if the trials do not show it."""
+    here = next((r.values["here"] for r in change.reasons if r.code == "contrast"), None)
+    return "" if here is None else f"{number(here, 2)}x as many top trials"
+
+
+def _trend_in_short(v: Any) -> str:
+    """``val_acc rises with units``; empty for a box that keeps neither end, which a trend does not explain."""
+    ends = [v.change.old.grid[0], v.change.old.grid[-1]]
+    if not any(v.change.new.contains([end])[0] for end in ends):
+        return ""
+    return f"{v.metric} {v.way} with {v.parameter}{trend_mark(vars(v))}"
+
+
+def trend_mark(values: Mapping[str, Any]) -> str:
+    """`` (good)`` or `` (bad)`` for a metric of which smaller values are better, else nothing."""
+    if values.get("direction") != "minimize":
+        return ""
+    return " (good)" if values["way"] == "falls" else " (bad)"
+
+
+# Code -> the few words of a summary; the first one that is not empty is printed.
 _SHORT: dict[str, Say] = {
     "refuted": "an audit trial was better",
-    "not_read_in_box": "nothing reads it",
-    "not_there_in_box": "nothing has it",
-    "piled_up": lambda v: f"best trials at its {v.side} end" if v.change.kind == "widen" else "",
-    "improves_to_end": lambda v: f"best at its {v.side} end" if v.change.kind == "widen" else "",
-    "model_only": "the model says so",
-    "model_alone": "the model says so",
-    # A trend explains no box that keeps neither end: the best lies inside.
-    "trend": lambda v: (
-        f"{v.way} with {v.parameter}"
-        if any(v.change.new.contains([v.change.old.grid[end]])[0] for end in (0, -1))
-        else ""
-    ),
+    "not_read_in_box": "no kept choice uses it",
+    "not_there_in_box": "no kept choice has it",
+    "piled_up": lambda v: f"top trials pile up at {v.side} end" if v.change.kind == "widen" else "",
+    "improves_to_end": lambda v: f"improves to {v.side} end" if v.change.kind == "widen" else "",
+    "model_only": "model only, weak evidence",
+    "model_alone": "model only, weak evidence",
+    "trend": _trend_in_short,
     "choices": _choices_in_short,
-    # Failures at a few of the levels that go don't explain why the others go.
-    "fails_at": lambda v: "trials fail elsewhere" if 2 * len(v.levels) >= min(_gone(v.change), 8) else "",
+    # Failures at a few of the dropped levels do not explain why the other ones are dropped.
+    "fails_at": lambda v: (
+        "failures elsewhere" if 2 * len(v.levels) >= min(_dropped_count(v.change), 8) else ""
+    ),
     "fails_towards": lambda v: (
-        f"trials fail the {v.way} it is"
+        f"more failures at {v.way} values"
         if v.change.new.contains([v.change.old.grid[0 if v.way == "higher" else -1]])[0]
         else ""
     ),
-    "coupled": "with {partners:and}",
-    "seen_earlier": "seen earlier",
+    "contrast": lambda v: _density(v.change),
+    "coupled": "interacts with {partners:and}",
+    "seen_earlier": "effect seen in an earlier round",
 }
 
 
-def _gone(change: Change) -> int:
-    """How many levels go."""
+def _dropped_count(change: Change) -> int:
+    """Number of levels that a change drops."""
     return sum(not change.new.contains([level])[0] for level in change.old.grid)
 
 
 def times(ratio: float) -> str:
-    """How often something is among the good trials: ``2.1 times`` as often as overall, or ``hardly ever``."""
+    """A frequency relative to all trials: ``2.1x``; ``hardly ever`` below 0.05."""
     if ratio < HARDLY:
         return "hardly ever"
-    return f"{ratio:.1f} times" if 0.95 <= ratio < 1.05 else f"{number(ratio, 2)} times"
+    return f"{ratio:.1f}x" if 0.95 <= ratio < 1.05 else f"{number(ratio, 2)}x"
 
 
 def _never_read(names: Sequence[str]) -> str:
-    it, they, its = ("it", "it", "its") if len(names) == 1 else ("them", "they", "their")
+    noun, them = ("parameter", "it") if len(names) == 1 else ("parameters", "them")
     return (
-        f"The objective never read {join(names)}, so {its} values changed nothing: the model reads another name, or reads {it} "
-        f"only under conditions that did not occur; otherwise {they} can be removed."
+        f"The objective never read {join(names)}. Check the spelling in the objective, or remove the {noun} "
+        f"from the space if no model uses {them}."
     )
 
 
 _CORRELATION = "rank correlation {estimate:signed} (95 % interval {low:signed} to {high:signed})"
 
 
+def _trend(v: Any) -> str:
+    better = " (smaller is better)" if getattr(v, "direction", "") == "minimize" else ""
+    few = ""
+    if v.few_at:
+        few = f" over most of its range, but few top trials lie at its {v.few_at} end"
+    return f"{v.metric} {v.way} with {v.parameter}{better}{few}: {fill(_CORRELATION, vars(v))}, q {p_value(v.q)}."
+
+
 def _no_trend(v: Any) -> str:
-    alone = v.seen_by != "additive"
-    effect = "it has an effect once those of the other parameters are removed"
-    but = "the best trials are concentrated at some of its values" if alone else effect
-    return f"{v.metric} does not rise or fall steadily with {v.parameter} (rank correlation {signed(v.estimate)}), but {but} (q {p_value(v.q)})."
+    but = "top trials concentrate at some of its values"
+    if v.seen_by == "additive":
+        but = f"{v.parameter} has an effect once the effects of the other parameters are removed"
+    return (
+        f"{v.metric} neither rises nor falls steadily with {v.parameter} (rank correlation {signed(v.estimate)}), "
+        f"but {but} (q {p_value(v.q)})."
+    )
 
 
 def _choices(v: Any) -> str:
-    # Of a choice whose median is a pruned or an infeasible trial there is none.
-    shown = [f"{score(m)} with {label}" for label, m in v.medians if m is not None and m == m]
-    medians = f": median {join(shown)}" if shown else ""
-    q, effect = f"q {p_value(v.q)}", f"epsilon squared {v.effect:.2f}"
+    # A choice whose median trial was pruned or infeasible has no median value.
+    known = [f"{score(m)} with {label}" for label, m in v.medians if m is not None and m == m]
+    medians = f": median {join(known)}" if known else ""
+    q = f"q {p_value(v.q)}"
+    effect = f"epsilon squared {v.effect:.2f}"
     if v.seen_by == "additive":
-        return f"The choices of {v.parameter} differ once the effects of the other parameters are removed ({q}); by themselves they hardly do{medians}."
+        return (
+            f"The choices of {v.parameter} differ once the effects of the other parameters are removed ({q}); "
+            f"without that they hardly differ{medians}."
+        )
     if v.seen_by == "importance":
-        return f"The choices of {v.parameter} are not equally frequent among the best fifth ({q}); over all trials they hardly differ ({effect}){medians}."
+        return (
+            f"The choices of {v.parameter} are not equally frequent among the top fifth of trials ({q}); "
+            f"over all trials they hardly differ ({effect}){medians}."
+        )
     return f"The choices of {v.parameter} differ ({effect}, {q}){medians}."
 
 
 def _where(v: Any) -> str:
-    return f", those where {_condition(v)}" if _condition(v) else ""
+    return f", those with {_condition(v)}" if _condition(v) else ""
 
 
 def _condition(v: Any) -> str:
-    """``layers is 2 or 3``; empty where no condition is known."""
+    """``layers = 2 or 3``; empty if no condition is known."""
     if isinstance(v.condition, Mapping):
-        return f"{v.condition['parameter']} is {join(v.condition['levels'], 'or')}"
+        return f"{v.condition['parameter']} = {join(v.condition['levels'], 'or')}"
     return v.condition if isinstance(v.condition, str) else ""
 
 
-def _fail(v: Any) -> str:
-    ways = [
-        "fail",
-        *["are degenerate"] * v.degenerate,
-        *["are infeasible"] * getattr(v, "constrained", False),
-    ]
-    apart = f", apart from {plural(v.apart, 'trial')} at levels of others where everything fails,"
-    return join(ways, "or") + (apart if v.apart else "")
+def _failure_words(v: Any) -> str:
+    """``Failed``, ``Failed or degenerate``, ``Failed, degenerate or infeasible``."""
+    ways = ["Failed", *["degenerate"] * v.degenerate, *["infeasible"] * getattr(v, "constrained", False)]
+    return join(ways, "or")
+
+
+def _not_counted(v: Any) -> str:
+    if not v.apart:
+        return ""
+    return f" Not counted: {plural(v.apart, 'trial')} at levels of other parameters where every trial fails."
+
+
+def _fails_at(v: Any) -> str:
+    (label, share), *others = v.levels
+    shares = [f"{percent(share)} of the trials at {v.parameter} = {label}"]
+    shares += [f"{percent(share)} at {label}" for label, share in others]
+    return f"{_failure_words(v)}: {join(shares)}, more than at the other levels (q {p_value(v.q)}).{_not_counted(v)}"
+
+
+def _fails_towards(v: Any) -> str:
+    return (
+        f"{_failure_words(v)}: more often the {v.way} {v.parameter} is, {percent(v.below)} of the trials up to the "
+        f"middle of its range and {percent(v.above)} above the middle (q {p_value(v.q)}).{_not_counted(v)}"
+    )
 
 
 def _limited(v: Any) -> str:
-    past = "It goes no further than" if v.widened else "It does not go beyond"
+    past = (
+        f"{v.parameter} is extended no further than" if v.widened else f"{v.parameter} is not extended beyond"
+    )
     if v.why == "declared":
         return f"{past} {v.limit}, its declared limit."
-    inferred = "its name and its values are those of a share"
+    inferred = "its name and values look like a share"
     if v.why == "sign":
-        inferred = f"no value of {v.parameter} is on the other side of 0"
-    return f"{past} {v.limit}, a limit inferred ({inferred}); within= declares another one, or none."
+        inferred = f"no value lies on the other side of {v.limit}"
+    return f"{past} {v.limit}: {inferred}. Set within= to allow more."
+
+
+_FEW_LEVELS = 4  # levels that a sentence names one by one
 
 
 def _levels(labels: Sequence[str]) -> str:
-    return join(labels) if len(labels) <= 4 else f"the other {len(labels)} levels"
+    return join(labels) if len(labels) <= _FEW_LEVELS else f"the other {len(labels)} levels"
+
+
+def _dropped_levels(v: Any) -> str:
+    return join(v.go) if len(v.go) <= _FEW_LEVELS else f"the {len(v.go)} levels dropped"
 
 
 def _refuted(v: Any) -> str:
     by = f" by more than {score(v.epsilon)}" if v.epsilon else ""
     return (
-        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the best inside is "
-        f"{score(v.inside)}, worse{by}. The narrowing that left it out is refuted, so it is let in again."
+        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the best "
+        f"trial inside has {score(v.inside)}, worse{by}. This refutes the earlier narrowing, so the proposal restores the value."
     )
 
 
 def _size(v: Any) -> str:
     rare = v.rarest == v.rarest
-    rarest = f", {v.rarest} among them, which {percent(v.read)} of the trials read" if rare else ""
-    parts = (
-        f"{plural(v.hit, 'space-filling configuration')} include one of the best {percent(v.hit_share)} of the proposed space "
-        f"with probability {v.probability}",
-        f"{v.judge:,} give the {v.needed} good trials needed to judge {plural(v.parameters, 'parameter')}{rarest}",
+    rarest = f", also {v.rarest}, which {percent(v.read)} of the trials use" if rare else ""
+    needs = (
+        f"{v.hit:,} hit the best {percent(v.hit_share)} of the new space with probability {v.probability}; "
+        f"{v.judge:,} give the {v.needed} good trials needed to judge {plural(v.parameters, 'parameter')}{rarest}"
     )
     if not v.left:
-        return f"{join(parts)}, but nothing is left to run of {v.size:,}."
-    few = f"; no more than {v.n:,} of {v.size:,} are left to run" if v.n < v.wanted else ""
-    return f"{join(parts)}, so {plural(v.wanted, 'configuration')} suffice{few}."
+        return f"Nothing is left to run: all {v.size:,} configurations of the new space were run."
+    few = f" {v.n:,} of them are left to run in the new space." if v.n < v.wanted else ""
+    return f"{plural(v.wanted, 'trial')} advised ({needs}).{few}"
 
 
 def _decide(v: Any) -> str:
-    time = f", which take about {duration(v.seconds)}" if v.seconds >= 1 else ""
-    even = f"{v.even:,} are even" + (f" and {v.outside:,} outside" if v.outside else "")
-    shares = (
-        f"{v.learned:,} look where the best is likely and learn as they run, {even}" if v.learned else even
-    )
-    return f"Decide about {join(v.parameters)}. Of the advised {plural(v.n, 'configuration')} of the next round{time}, {shares}."
+    parts = [
+        f"{v.learned:,} exploit (placed by the model as results arrive)" if v.learned else "",
+        f"{v.even:,} fill the space evenly",
+        f"{v.outside:,} audit what was cut off" if v.outside else "",
+    ]
+    time = f"; about {duration(v.seconds)}" if v.seconds >= 1 else ""
+    shares = ", ".join(filter(None, parts))
+    return f"Decide about {join(v.parameters)}. If you accept, {plural(v.n, 'trial')}: {shares}{time}."
 
 
 def _inside(v: Any) -> str:
     if not math.isnan(v.best_kept):
-        return f"the best inside is {score(v.best_kept)}"
-    return (
-        f"none of the {plural(v.no_value, 'trial')} inside gave a value"
-        if v.no_value
-        else "no trial lies inside"
-    )
+        return f"the best kept has {score(v.best_kept)}"
+    if v.no_value:
+        return f"none of the {plural(v.no_value, 'trial')} kept gave a value"
+    return "no trial is kept"
 
 
-def _again(v: Any) -> str:
-    """What those that leave are expected to give again; empty where nothing is known of it."""
-    if not hasattr(v, "inside"):
-        return ""
-    several, lost = len(v.ranks) > 1, "It leaves" if 1 in v.ranks else "1 of the best 10 leaves"
-    count = f"{len(v.ranks)} of the best 10 leave" if several else lost
-    low, high, inside = coarse([v.low, v.high, v.inside])
-    there = low if low == high else f"{low} to {high}"
-    if v.exact:
-        return f" {count}, with {there}; the best inside has {inside}."
-    return (
-        f" {count}: {there} is expected of {'them' if several else 'it'} again, {inside} of the best inside."
-    )
+def top_trials_cut(values: Mapping[str, Any]) -> str:
+    """Top trials cut off, with their values if known: ``Of the top 10, 7 are cut off (0.964 to 0.997)``, no full stop.
+
+    ``values`` are those of a reason of a preview: ranks, and low, high, inside and exact if retraining can be predicted.
+    """
+    ranks = values["ranks"]
+    count = f"Of the top 10, {len(ranks)} {'is' if len(ranks) == 1 else 'are'} cut off"
+    if values.get("inside") is None:
+        return f"{count}: {'rank' if len(ranks) == 1 else 'ranks'} {join([str(rank) for rank in ranks])}"
+    low, high, inside = coarse([values["low"], values["high"], values["inside"]])
+    interval = low if low == high else f"{low} to {high}"
+    if values["exact"]:
+        return f"{count} ({interval})"
+    they = "it" if len(ranks) == 1 else "they"
+    return f"{count}: retrained {they} should reach {interval}, the best kept {inside}"
 
 
-def _some_outside(v: Any) -> str:
-    if hasattr(v, "inside"):
-        return _again(v).strip()
-    lie = "leaves" if len(v.ranks) == 1 else "leave"
-    return f"{len(v.ranks)} of the best 10 {lie}: rank {join([str(r) for r in v.ranks])}."
+def _cut(v: Any) -> str:
+    return top_trials_cut(vars(v))
 
 
 def _uneven(v: Any) -> str:
-    """Which values are not even, where that is known."""
+    """The evidence that values are not even, if known."""
     if not v.p <= LEVEL:
         return ""
-    return f" ({f'the values of {v.parameter} are not even' if v.parameter else 'they improve one after the other'}, p {p_value(v.p)})"
+    pattern = (
+        f"the values of {v.parameter} are not even" if v.parameter else "they improve one after the other"
+    )
+    return f" ({pattern}, p {p_value(v.p)})"
 
 
 def next_sentence(reasons: Sequence[Reason]) -> str:
-    """What to do next in one paragraph, in front of the call that does it."""
-    return f"Do this next: {sentences(reasons)}"
+    """The next step with its reasons in one paragraph; the call follows it."""
+    return sentences(reasons)
 
 
 # Several parameters in one sentence.
 
 
 def together(reasons: Mapping[str, Sequence[Reason]]) -> list[str]:
-    """One sentence for all parameters (name -> reasons) of which the same is said: nothing was seen, or too little is known."""
+    """One sentence for all parameters that share a finding without an effect; ``reasons`` by parameter name."""
     of_code = {
         code: [r.values for rs in reasons.values() for r in rs if r.code == code] for code in _TOGETHER
     }
@@ -309,15 +389,16 @@ def _names(values: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _all_not_seen(values: Sequence[Mapping[str, Any]]) -> str:
-    least = p_value(min(math.nan if v["q"] is None else v["q"] for v in values))
-    smallest = "" if len(values) == 1 else "smallest "
-    return f"No effect of {join(_names(values), 'or')} is seen ({smallest}q {least}), which is no proof that there is none."
+    smallest = p_value(min(math.nan if v["q"] is None else v["q"] for v in values))
+    word = "" if len(values) == 1 else "smallest "
+    return f"No effect detected for {join(_names(values), 'or')} ({word}q {smallest}). That does not rule one out."
 
 
 def _all_too_few(values: Sequence[Mapping[str, Any]]) -> str:
-    good, needed = [v["good"] for v in values], max(v["needed"] for v in values)
-    spread = " to ".join(dict.fromkeys(map(str, (min(good), max(good)))))
-    return f"{join(_names(values))} can't be judged yet: {spread} good trials of {needed} needed."
+    good = [v["good"] for v in values]
+    needed = max(v["needed"] for v in values)
+    counts = " to ".join(dict.fromkeys([str(min(good)), str(max(good))]))
+    return f"Too few trials to judge {join(_names(values))}: {counts} good trials of {needed} needed."
 
 
 _TOGETHER: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
@@ -326,23 +407,19 @@ _TOGETHER: dict[str, Callable[[Sequence[Mapping[str, Any]]], str]] = {
     "constant": lambda values: fill(_SENTENCES["constant"], values[0]),
     "never_read": lambda values: _never_read(_names(values)),
 }
-QUIET = tuple(_TOGETHER)  # codes of what is said of several parameters in one sentence
+QUIET = tuple(_TOGETHER)  # codes that several parameters share in one sentence
 
 
-# What a template may name that is made of several values.
-_MADE: dict[str, Callable[[Any], str]] = {
-    "again": _again,
+# Values of a template that are derived from other values.
+_DERIVED: dict[str, Callable[[Any], str]] = {
+    "cut": _cut,
     "at": lambda v: (
         " to ".join(number(end, 6) for end in v.bounds) if isinstance(v.bounds, list) else join(v.stay)
     ),
     "condition_text": _condition,
-    "fail": _fail,
-    "few_text": lambda v: (
-        f" over most of its range, but few of the best trials lie at its {v.few_at} end" if v.few_at else ""
-    ),
+    "dropped": _dropped_levels,
     "inside_text": _inside,
-    "rare": lambda v: "hardly ever occur" if v.there < HARDLY else f"are {times(v.there)} as frequent",
-    "shares": lambda v: join([f"{percent(share)} at {label}" for label, share in v.levels]),
+    "rare": lambda v: times(v.there),
     "so_far": lambda v: fill(
         (_CORRELATION if hasattr(v, "estimate") else "epsilon squared {effect:.2f}") + ", {q:q}", vars(v)
     ),
@@ -351,77 +428,129 @@ _MADE: dict[str, Callable[[Any], str]] = {
 }
 
 _SENTENCES: dict[str, Say] = {
-    # What was seen of a parameter.
+    # Evidence on one parameter.
     "never_read": lambda v: _never_read([v.parameter]),
-    "trend": "{metric} {way} with {parameter}{few_text}: " + _CORRELATION + ", {q:q}.",
+    "trend": _trend,
     "no_trend": _no_trend,
     "choices": _choices,
-    "coupled": "No effect of {parameter} alone is seen ({q:q}), but among the best trials it is coupled with {partners:and}.",
-    "depends_on": "Its best value depends on {partners:and}.",
-    "read_in": "Tested on the {n:space-filling trial} that read it ({share:percent} of all{where}).",
-    "rich": "The best {share:percent} of trials are concentrated at {levels:and} (up to {times:number} times as frequent as overall).",
-    "fails_at": "Trials {fail} more often at some levels of {parameter} than at the others: {shares} ({q:q}).",
-    "fails_towards": "Trials {fail} more often the {way} {parameter} is: {below:percent} up to the middle of its range, {above:percent} beyond ({q:q}).",
-    "piled_up": "{count} of the {of} best trials lie at its {side} end, {level}, where {share:percent} of all trials lie ({q:q}): the optimum may be beyond.",
-    "improves_to_end": "Its values improve up to its {side} end, {level} ({q:q}): the optimum may be beyond.",
-    "useless_beyond": "{metric} is best at its {side} end, where the front is worse in {first} than half of the trials: it goes no further.",
-    "limited": _limited,
-    "not_seen": "No effect of {parameter} is seen: {so_far}.",
-    "too_few": "{parameter} can't be judged yet: {good:good trial} of {needed} needed. No effect is seen so far: {so_far}.",
-    "constant": "Every trial has the same {metric}, so no effect can be seen.",
-    # What a change cuts off, or lets in.
-    "all_plausible": "At this risk the optimum may be at any of its levels, so all stay.",
-    "untried": lambda v: (
-        f"No trial {'at' if v.no_value else 'lies at'} {_levels(v.go)}{' gave a value' if v.no_value else ''}."
+    "coupled": "No effect of {parameter} alone was detected ({q:q}), but among the top trials it is coupled with {partners:and}.",
+    "depends_on": "The best value of {parameter} depends on {partners:and}.",
+    "read_in": "Tested on the {n:space-filling trial} that used {parameter} ({share:percent} of all{where}).",
+    "rich": "Top {share:percent} of trials: concentrated at {levels:and} (up to {times:number}x as common as overall).",
+    "fails_at": _fails_at,
+    "fails_towards": _fails_towards,
+    "piled_up": (
+        "{count} of the {of} top trials lie at the {side} end of {parameter}, {level}, where {share:percent} of all "
+        "trials lie ({q:q}): the optimum may lie beyond."
     ),
-    "contrast": "At {at} the best {share:percent} of trials are {here:times} as frequent as overall ({n_here} trials); at {go:levels} they {rare} ({n_there} trials).",
-    "model_only": "The cut to {at} rests on the model of all parameters together: the best {share:percent} of trials alone do not show it ({here:times} as frequent as overall there, {there:times} at {go:levels}).",
-    "model_alone": "The model of all parameters together favours {at}; this is untested.",
-    "seen_earlier": "{parameter} was seen to matter earlier in this branch, and all trials together show it; those of this round alone do not.",
+    "improves_to_end": "{metric} improves up to the {side} end of {parameter}, {level} ({q:q}): the optimum may lie beyond.",
+    "useless_beyond": (
+        "{metric} is best at the {side} end of {parameter}, but the front there is worse in {first} than half of the "
+        "trials, so {parameter} is not extended."
+    ),
+    "limited": _limited,
+    "not_seen": "No effect of {parameter} was detected: {so_far}.",
+    "too_few": (
+        "Too few trials to judge {parameter}: {good:good trial} of {needed} needed. No effect detected so far: {so_far}."
+    ),
+    "constant": "Every trial has the same {metric}, so no effect can be detected.",
+    # Evidence for what a change drops or adds.
+    "all_plausible": "At this risk any level may hold the optimum, so all levels are kept.",
+    "untried": lambda v: (
+        f"No trial at {_dropped_levels(v)} gave a value."
+        if v.no_value
+        else f"No trial was run at {_dropped_levels(v)}."
+    ),
+    "contrast": (
+        "Top {share:percent} of trials: {here:times} as common at {at} ({n_here:trial}), {rare} at {dropped} "
+        "({n_there:trial})."
+    ),
+    "model_only": (
+        "The cut to {at} rests on the model of all parameters together, which is weak evidence: the top {share:percent} "
+        "of trials alone do not show it ({here:times} as common at {at}, {there:times} at {dropped})."
+    ),
+    "model_alone": "The model of all parameters together favours {at}; that is weak evidence, and no test supports it.",
+    "seen_earlier": (
+        "{parameter} had a detected effect earlier in this branch. All trials together still show the effect; the trials "
+        "of this round alone do not."
+    ),
     "not_tried": lambda v: upper(
-        f"{_levels(v.levels)} stay{'s' if len(v.levels) == 1 else ''}: not tried yet."
+        f"{_levels(v.levels)} {'is' if len(v.levels) == 1 else 'are'} kept: not tried yet."
     ),
     "as_good": lambda v: (
         f"{join(v.levels)} cannot be told from {join(v.others, 'or')}: either will do, so all of these are kept."
     ),
     "opened": "Nothing was tried beyond {end}; the new end is {to}.",
-    "not_read_in_box": "{parameter} was read only where {condition_text}, which leaves: it is fixed, since nothing that stays reads it.",
-    "not_there_in_box": "{parameter} is no longer read: it exists only where {condition_text}, which leaves. It is neither changed nor counted.",
+    "not_read_in_box": (
+        "No kept choice uses {parameter}: the objective read it only with {condition_text}, which is dropped. "
+        "The proposal fixes {parameter}."
+    ),
+    "not_there_in_box": (
+        "No configuration contains {parameter} any more: it exists only with {condition_text}, which is dropped. "
+        "Its range is kept on file."
+    ),
     "refuted": _refuted,
-    # What else is suggested.
-    "flat": "{parameter} makes no difference beyond {epsilon:score} at any of its levels, and a trial with {level} takes {saving:percent} less time than the median one.",
+    # Further suggestions.
+    "flat": (
+        "No level of {parameter} makes a difference beyond the tolerance ({epsilon:score}), and a trial with {level} takes "
+        "{saving:percent} less time than the median trial."
+    ),
     "size": _size,
-    # What to keep in mind.
-    "imported": "{n:trial} of {of:,} were imported and look drawn at random or on a grid, so that they are tested on. If results chose them, import them with space_filling=False; else with space_filling=True.",
-    "uneven": "The trials are said to be drawn at random or on a grid, but do not look like it{uneven}: if results chose them, no p-value holds; import them with space_filling=False.",
-    "untested": "Untested: results chose these {n:trial}{uneven}, so that p-values and densities would follow the choice. What is proposed is the model's alone.",
-    "sampled": "{of:,} space-filling trials are more than an analysis needs: it was made on a sample of {n:,} of them, drawn by their configurations. What is counted, and the best trial, are of all.",
+    # Cautions.
+    "imported": (
+        "{n:imported trial} of {of:,} look like a random or grid sample, so tests are valid. If results chose the trials, "
+        "import them with space_filling=False; otherwise with space_filling=True."
+    ),
+    "uneven": (
+        "The trials were declared a random or grid sample, but do not look like one{uneven}. If results chose them, no "
+        "p-value holds: import them with space_filling=False."
+    ),
+    "untested": "Untested: results chose these {n:trial}{uneven}, so p-values would mislead. The model alone proposes.",
+    "sampled": (
+        "{of:,} space-filling trials are more than an analysis needs, so a sample of {n:,} was tested. Counts and the best "
+        "trial are those of all trials."
+    ),
     "exploded": lambda v: (
         f"{plural(v.n, 'trial')} of this round {'counts' if v.n == 1 else 'count'} as diverged: "
         f"{v.metric} {v.way} {v.limit:.3g}, far beyond the others."
     ),
-    "damaged": "{n:stored trial} of this round and those before it can't be read, and {n:is} left out; tree.damage() says why.",
+    "damaged": (
+        "{n:stored trial} of this round and earlier ones can't be read and {n:is} left out; tree.damage() gives the reasons."
+    ),
     "code": lambda v: (
-        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between trials may come from the code."
+        f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences between "
+        "trials may come from the code."
     ),
     "other_metric": "{metric} is not computed from the predictions of the trained model alone.",
-    "no_predictions": "The trials stored no predictions: trial.predicted(predictions, targets).",
+    "no_predictions": "The trials stored no predictions; call trial.predicted(predictions, targets) in the objective.",
     "few_examples": "There are only {n:validation example}.",
-    "no_formula": "How {metric} follows from predictions is not known.",
-    "not_reproduced": "{metric} as recorded does not follow from the predictions in the usual way.",
+    "no_formula": "The formula of {metric} from predictions is not known.",
+    "not_reproduced": "The recorded {metric} does not follow from the predictions by its usual formula.",
+    # Next steps.
     "decide": _decide,
-    "more": "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged with power {power:.2g} (to see an effect that explains {effect:percent} of the differences between trials).",
-    "settled": "Nothing is to be narrowed: an effect that explains {effect:percent} of the differences between trials would have been seen with power {power:.2g}. {runs} runs again of the best{seconds:about} tell which of them is best.",
-    "exhausted": "Every configuration was run: {runs} runs again of the best{seconds:about} tell which of them is best.",
-    "nothing_read": "The objective reads none of {parameters:and}: make it read them, or vary what it reads.",
-    "untested_yet": "The model narrows nothing, and results chose the trials, so that nothing is tested: {n:space-filling trial}{seconds:about} would tell what matters.",
-    "tried": "Tested so far: {n:space-filling trial} on {parameters:parameter} that were read.",
+    "more": (
+        "{more:more configuration} of this round{seconds:about} would let {parameters:and} be judged with power {power:.2g} "
+        "(for an effect that explains {effect:percent} of the differences between trials)."
+    ),
+    "settled": (
+        "Nothing is left to narrow: an effect that explains {effect:percent} of the differences between trials would have "
+        "been detected with power {power:.2g}. {runs} repeats of the best{seconds:about} show which of them is best."
+    ),
+    "exhausted": "Every configuration was run: {runs} repeats of the best{seconds:about} show which of them is best.",
+    "nothing_read": (
+        "The objective uses none of the parameters {parameters:and}. Change the objective, or vary other parameters."
+    ),
+    "untested_yet": (
+        "The model narrows nothing, and no test was possible, because results chose the trials: "
+        "{n:space-filling trial}{seconds:about} would show the effects."
+    ),
+    "tried": "Tested so far: {n:space-filling trial} on {parameters:parameter} that the objective used.",
     "new_value": lambda v: (
         f"{v.value} of {v.parameter} is new to this space{f'; did you mean {v.meant!r}?' if v.meant else '.'}"
     ),
-    "best_outside": "The best trial leaves; others as good ({metric} {best:score}) stay.{again}",
-    "best_lost": "The best trial ({metric} {best:score}) leaves; {inside_text}.{again}",
-    "some_outside": _some_outside,
+    "best_outside": "The best trial is cut off; another one as good ({metric} {best:score}) is kept. {cut}.",
+    "best_lost": "The best trial ({metric} {best:score}) is cut off; {inside_text}. {cut}.",
+    "some_outside": "{cut}.",
 }
 
 
@@ -440,41 +569,39 @@ def feasible_sentence(feasibility: Feasibility) -> str:
 
 
 _SOURCES = {
-    "given": "as you said",
-    "folds": "noise of folds",
-    "replicates": "noise of runs again",
-    "residuals": "noise, estimated",
-    "step": "one step",
-    "range": "a twentieth of the spread",
-    "deterministic": "no noise",
+    "given": "as you asked",
+    "folds": "standard error over folds",
+    "replicates": "noise between repeats",
+    "residuals": "estimated noise",
+    "step": "smallest step of the metric",
+    "range": "5 % of best - median",
+    "deterministic": "no noise seen",
 }
 
 
 def source_text(source: str, epsilon: float, rows: int = 0) -> str:
-    """Where the difference that matters comes from, in a bracket; nothing where that is not known.
+    """The origin of the tolerance, in a bracket; empty if unknown.
 
-    ``source`` is as in :class:`refine.proposal.proposal.Claim`; ``rows`` are those of a validation set of which the metric is a
-    share, 0 where that can't be told.
+    ``source`` is as in :class:`refine.proposal.proposal.Claim`; ``rows`` counts the validation rows of a metric that is
+    a share of them, 0 for another metric.
     """
-    said = (
-        f"about {max(1, round(epsilon * rows))} of {rows:,} rows"
-        if rows and epsilon
-        else _SOURCES.get(source)
-    )
-    return f" ({said})" if said else ""
+    origin = _SOURCES.get(source, "")
+    if rows and epsilon:
+        origin = f"about {max(1, round(epsilon * rows))} of {rows:,} validation rows"
+    return f" ({origin})" if origin else ""
 
 
-def noise_clause(noise: Resolution, metric: str = "a value") -> str:
-    """How much a value of a metric changes when its configuration runs again, and how that is known."""
+def noise_text(noise: Resolution) -> str:
+    """The spread of repeats of one configuration, with its source: ``0.0059 between repeats (standard deviation, ...)``."""
     if noise.deterministic:
-        return "the same value to the last bit when run again: no noise"
+        return f"none seen: {plural(noise.n, 'repeat')} gave identical values"
     if not (noise.measured and math.isfinite(noise.sd)):
-        return f"how much {metric} changes when run again is not known"
+        return "not known"
     source = {
-        "replicates": f"by {plural(noise.n, 'run')} again",
-        "neighbours": "at most: so much do runs one after the other differ, and nothing ran again",
-    }.get(noise.source, "by what a smooth model leaves over")
-    return f"{metric} changes by {score(noise.sd)} when run again (standard deviation, {source})"
+        "replicates": plural(noise.n, "degree of freedom", "degrees of freedom"),
+        "neighbours": "an upper bound, from runs that follow one another; nothing was repeated",
+    }.get(noise.source, "estimated from the residuals of a smooth model")
+    return f"{score(noise.sd)} between repeats (standard deviation, {source})"
 
 
 def by(author: str) -> str:
@@ -483,34 +610,37 @@ def by(author: str) -> str:
 
 
 def belief_sentence(believed: Believed) -> str:
-    """What is believed, and what it weighs after these trials, or that they contradict it."""
-    says, trials = (
-        f"Believed{by(believed.said.author)}: {believed.said.belief}.",
-        plural(believed.n, "configuration"),
-    )
-    times = _times(abs(believed.log_ratio))
+    """A declared belief and its weight after the trials, or the contradiction between them."""
+    declared = f"Believed{by(believed.said.author)}: {believed.said.belief}."
+    trials = plural(believed.n, "configuration")
+    ratio = _times(abs(believed.log_ratio))
     if believed.contradicted:
-        return f"{says} It is dropped: what {trials} showed is {times} as probable with the opposite as with it. Proposals and exploit trials go by the trials alone."
-    likelier = "it as with the opposite" if believed.log_ratio >= 0 else "the opposite as with it"
-    against = f" What it says of {join(believed.against)} they contradict." if believed.against else ""
+        return (
+            f"{declared} The results of {trials} contradict the belief: they are {ratio} as probable under its opposite. "
+            "The belief is dropped; proposals and exploit trials use the trials alone."
+        )
+    likelier = "under the belief than under its opposite"
+    if believed.log_ratio < 0:
+        likelier = "under its opposite than under the belief"
+    against = f" The trials contradict the part about {join(believed.against)}." if believed.against else ""
     return (
-        f"{says} After {trials}, which are {times} as probable with {likelier}, it weighs {percent(believed.weight)} of what it weighed "
-        f"before the first.{against} It shapes proposals and exploit trials, and is in no test."
+        f"{declared} The results of {trials} are {ratio} as probable {likelier}, so it keeps "
+        f"{percent(believed.weight)} of its first weight.{against} The belief shapes proposals and exploit trials; no test uses it."
     )
 
 
 def belief_facts(believed: Believed | None) -> list[tuple[str, Cell]]:
-    """The question that trials raise which contradict a belief, and what takes it back; nothing where none do."""
+    """The contradiction between a belief and the trials, with the call that withdraws it; empty if there is none."""
     if believed is None or not (believed.against or believed.contradicted):
         return []
     names = tuple(believed.said.belief) if believed.contradicted else believed.against
-    text = f"What is believed of {join(names)} contradicts {plural(believed.n, 'configuration')}. Still so? If not:"
+    text = f"the trials ({plural(believed.n, 'configuration')}) contradict the belief about {join(names)}. To withdraw it:"
     call = Action("review.accept", belief=Symbol(believed.rest.code()))
     return [("Believed", Cell(text, "warn", call=call))]
 
 
 def belief_block(believed: Believed) -> Text:
-    """The same as a block of a page."""
+    """:func:`belief_sentence` as a block of a page."""
     return Text(belief_sentence(believed), "warn" if believed.contradicted else "")
 
 
@@ -522,10 +652,10 @@ def _times(log_ratio: float) -> str:
 
 
 def whom(author: str, authors: Collection[str]) -> str:
-    """An author's name; *you* where nobody else of ``authors``, all who decided, did so in the tree."""
+    """An author's name, or *you* if the current user alone decided in the tree; ``authors`` are all who did."""
     return "you" if set(authors) == {author} == {user()} else author
 
 
 def everybody(round_: Round) -> set[str]:
-    """All who made a round or decided on one, as far as a round's tree tells."""
+    """The authors of all rounds and decisions in the tree of a round."""
     return {each.node.author for each in round_.context.nodes.values()} | {d.author for d in round_.decisions}

@@ -9,7 +9,7 @@ from refine import stats
 from refine.analysis.judgement import CONFIRM, KEEP, MOST, SEEN, Judgement
 from refine.analysis.optimism import Optimism
 from refine.analysis.winner import Candidate, Winner
-from refine.report.pages.reasons import noise_clause, sentence, upper
+from refine.report.pages.reasons import noise_text, sentence
 from refine.space.encoding import decode
 from refine.space.literals import python_text
 from refine.utils.action import Action
@@ -73,9 +73,7 @@ def winner_page(winner: Winner) -> Page:
     title = f"Hand over, of {winner.of} ({plural(winner.evaluated, 'configuration')}):"
     code = Text(_as_code(best), "code", lines=True)
     folds = [
-        Fold(
-            "How that is known", (known_grid(winner), Text(upper(f"{noise_clause(winner.noise)}."), "faint"))
-        )
+        Fold("How that is known", (known_grid(winner), Text(f"Noise: {noise_text(winner.noise)}.", "faint")))
     ]
     if others:
         by = "posterior means" if noisy else "observed values"
@@ -272,7 +270,7 @@ _BASIS = {
 def _basis(judgement: Judgement) -> list[str]:
     lines = [_BASIS[judgement.basis]]
     if math.isfinite(judgement.noise.sd):
-        lines.append(noise_clause(judgement.noise))
+        lines.append(f"noise: {noise_text(judgement.noise)}")
     few = min(len(judgement.a.fresh), len(judgement.b.fresh))
     if judgement.verdict == CONFIRM and few < SEEN and judgement.basis != "noiseless":
         lines.append(
