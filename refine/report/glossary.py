@@ -1,4 +1,4 @@
-"""The glossary: one text, which the documentation publishes, reports end with in part, and the review page shows beside its words."""
+"""The glossary: one text for the documentation, the last section of reports, and the tooltips of the review page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAGE_LINK = re.compile(r"(?:: | \()?\[[^\]]+\]\([^)#]*\.md[^)]*\)\)?")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 _ITEM = re.compile(r"^- \*\*(.+?)\*\*: (.+?)[;.]$", re.MULTILINE)
 
-# What a report says where it uses a term: only these are explained at its end.
+# Term -> pattern of its use in a report; the end of a report explains the terms used.
 _USED = {
     "Volume kept": r"volume kept|keeps \S+ % of",
     "Role": r"scientific|nuisance",
@@ -28,38 +28,40 @@ _USED = {
     "Pruned": r"pruned",
     "Replicate": r"replicate",
     "Hold-out": r"hold-out",
-    "Good trial": r"good trial|best fifth",
+    "Good trial": r"good trial",
+    "Top trials": r"\btop (?:trials|\d+)",
     "Verdict": r"verdict",
     "q-value": r"\bq\b",
-    "Density ratio": r"times as frequent",
-    "Coupled": r"coupled|matters with others",
+    "Density ratio": r"\dx as common",
+    "Coupled": r"coupled|effect with others",
     "Pile-up": r"\bpiles? up",
     "Noise": r"noise",
     "Optimism": r"optimis[mt]",
     "Claim": r"\bclaim",
-    "Probability": r"with probability about|stated probability",
-    "Epsilon": r"epsilon|ε(?!²)",
+    "Model probability": r"\b1 in (?:3|5|8|20)\b|model probability",
+    "Tolerance": r"tolerance|epsilon(?! squared)|ε(?!²)",
     "Risk": r"\brisk",
     "Forecast": r"forecast",
-    "Refuted": r"refuted",
+    "Blind spot": r"blind spot",
+    "Refuted": r"refute[sd]",
 }
 
 
 @dataclass(frozen=True)
 class Term:
-    """A term and its one meaning."""
+    """A term and its definition."""
 
     name: str  # the term
     text: str  # its definition as markdown, without links
 
     @property
     def plain(self) -> str:
-        """The definition in one line without markup, as a tooltip has it."""
+        """The definition in one line without markup, for a tooltip."""
         return " ".join(re.sub(r"\*|`|^- ", "", self.text, flags=re.MULTILINE).split())
 
 
 def source() -> str:
-    """The whole glossary as markdown, as the documentation has it."""
+    """The whole glossary as markdown."""
     return (files("refine.report") / "glossary.md").read_text(encoding="utf-8")
 
 
@@ -76,7 +78,7 @@ def terms() -> dict[str, Term]:
 
 @cache
 def meanings(name: str) -> dict[str, str]:
-    """What the words mean that a term lists, such as each verdict."""
+    """Words listed under a term with their meanings, for example those of *Verdict*."""
     return {word: " ".join(text.split()) for word, text in _ITEM.findall(terms()[name].text)}
 
 

@@ -17,13 +17,13 @@ def test_every_term_has_a_definition_without_links():
         assert re.search(r"[a-z]", term.plain), name
         assert "](" not in term.text
         assert not re.search(r"[*`\n]", term.plain), name
-    assert found["Space"].plain.endswith("to parameters, with constraints.")
+    assert found["Space"].plain.endswith("an edit makes a new one.")
     assert found["Hard limit"].plain.endswith("otherwise inferred.")
 
 
 def test_every_verdict_has_a_meaning():
     assert set(meanings("Verdict")) == {cell.text for cell in VERDICTS.values()}
-    assert meanings("Verdict")["matters with others"] == "no effect alone, but it is coupled"
+    assert meanings("Verdict")["effect with others"] == "no effect alone, but it is coupled"
     assert set(meanings("Role")) == {"scientific", "nuisance", "fixed"}
 
 
@@ -31,7 +31,7 @@ def test_every_verdict_has_a_meaning():
     ("text", "names"),
     [
         ("the q of 40 space-filling trials", ["Space-filling trial", "q-value"]),
-        ("within ε = 0.01 of the best", ["Epsilon"]),
+        ("within ε = 0.01 of the best", ["Tolerance"]),
         ("ε² 0.04, quite unique", []),
         ("```python\nroot.propose(risk=0.05)\n```\n", []),
     ],
@@ -45,6 +45,6 @@ def test_a_report_ends_with_the_terms_it_uses_and_folds_them(tmp_path):
     made = to_html("# Report\n\nThe verdict.\n" + terms_section("the verdict, at q <= 0.1"), tmp_path)
     folded = made[made.index("<details>") :]
     assert folded.index("<strong>Verdict</strong>") < folded.index("<strong>q-value</strong>")
-    assert "<li><strong>matters</strong>: q &lt;= 0.1;</li>" in folded
+    assert "<li><strong>has an effect</strong>: q &lt;= 0.1;</li>" in folded
     assert "Benjamini" in folded
     assert folded.index("</details>") > folded.rindex("</li>")

@@ -77,7 +77,7 @@ ROLES = {**roles_of(SPACE, ()), "optimizer": "scientific"}
 
 
 def depends(name: str) -> Reason:
-    return Reason("depends_on", {"partners": [name]})
+    return Reason("depends_on", {"parameter": "dropout", "partners": [name]})
 
 
 def curves() -> tuple[TrialCurves, ...]:

@@ -45,7 +45,7 @@ def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
     assert "**Accepted with changes by ann.**" in way
     assert re.search(r"\| dropout \| 0 to 0.5 \| .* \| 0 to 0.2 \| ■■■□□□ \| edited \|", way)
     assert re.search(r"\| optimizer \| .* \| Adam, SGD \| ■■ \| rejected \|", way)
-    assert "; with probability" in way
+    assert "; wrong in " in way
     assert "Outcome: Scored on " in way
     assert "A proposal on it was declined by ann: enough" in way
     assert "| l2 | - | - | 0 to 0.1 | - | added |" in others

@@ -264,7 +264,7 @@ def page_terms() -> dict[str, str]:
     """What the words on the page mean, as the glossary has it."""
     words = {
         "risk": "Risk",
-        "epsilon": "Epsilon",
+        "epsilon": "Tolerance",
         "best": "Good trial",
         "checks": "Check",
         "coupled": "Coupled",
