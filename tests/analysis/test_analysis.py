@@ -7,7 +7,7 @@ import pytest
 import refine
 from refine.design.space_filling import Sobol, draw
 from refine.errors import AnalysisError
-from refine.report.pages.analysis import seen
+from refine.report.pages.analysis import effect_sentences
 from refine.report.pages.proposal import why
 
 SPACE = refine.Space(
@@ -66,7 +66,7 @@ def test_where_trials_fail_is_learned_and_narrowed_away():
     change = refine.propose(analysis)["lr"]
     assert change.kind == "narrow"
     assert change.new.high < 1
-    assert "Trials fail more often at some levels of lr than at the others: 100 % at " in why(change)
+    assert "Failed: 100 % of the trials at lr = " in why(change)
 
 
 def test_a_range_of_many_levels_is_known_by_its_trend():
@@ -84,7 +84,9 @@ def test_a_range_of_many_levels_is_known_by_its_trend():
     assert found.fails
     change = refine.propose(analysis, risk=0.2)["lr"]
     assert change.new.high < 1.0
-    assert "Trials fail more often the higher lr is: 0 % up to the middle of its range, " in why(change)
+    assert "Failed: more often the higher lr is, 0 % of the trials up to the middle of its range and " in why(
+        change
+    )
 
 
 def test_choices_that_differ_at_the_top_alone_are_said_so():
@@ -97,8 +99,8 @@ def test_choices_that_differ_at_the_top_alone_are_said_so():
     analysis = refine.analyze(refine.Space({"kind": ["a", "b", "c", "d"], "junk": (1, 999)}), frame)
     assert analysis["kind"].seen_by == "importance"
     assert analysis["kind"].association.p > 0.1
-    (told,) = [s for s in seen(analysis) if "kind" in s]
-    assert "are not equally frequent among the best fifth" in told
+    (told,) = [s for s in effect_sentences(analysis) if "kind" in s]
+    assert "are not equally frequent among the top fifth" in told
     assert "over all trials they hardly differ" in told
 
 
@@ -170,7 +172,7 @@ def test_what_no_even_trial_reads_cannot_be_judged():
     assert (e.n, e.good, e.p, e.q) == (0, 0, 1, 1)
     change = refine.propose(analysis)["units_2"]
     assert change.kind == "keep"
-    assert "can't be judged yet: 0 good trials of" in why(change)
+    assert "Too few trials to judge units_2: 0 good trials of" in why(change)
 
 
 def test_what_is_never_read_is_coupled_with_nothing_and_the_others_keep_their_places():
@@ -265,11 +267,11 @@ def test_few_good_trials_are_no_judgement():
     small = refine.analyze(SPACE, cells(60, 8).assign(value=rng.normal(size=60)))
     e = small["dropout"]
     assert (e.n, e.good, e.needed) == (60, 12, 27)
-    told = "dropout can't be judged yet: 12 good trials of 27 needed. No effect is seen so far: "
+    told = "Too few trials to judge dropout: 12 good trials of 27 needed. No effect detected so far: "
     assert why(refine.propose(small)["dropout"]).startswith(told)
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28
-    assert why(refine.propose(large)["dropout"]).startswith("No effect of dropout is seen: ")
+    assert why(refine.propose(large)["dropout"]).startswith("No effect of dropout was detected: ")
 
 
 def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():

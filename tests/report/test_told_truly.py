@@ -84,7 +84,7 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
 
 def test_an_edit_that_no_permutation_meets_is_said_so(root):
     review = root.propose().edit(batch=[16], units=[64])
-    assert "no configuration exists: the constraints leave none" in str(review.preview())
+    assert "no configuration exists: the constraints exclude all" in str(review.preview())
     with pytest.raises(DesignError, match="no configuration meets the constraint 'batch >= 32 or units <="):
         review.accept(note="none")
 
@@ -103,7 +103,11 @@ def test_a_parameter_added_beside_one_called_nearly_the_same_is_asked_about(root
     ("objective", "direction", "text"),
     [
         (hill, "maximize", "rises with x over most of its range, but few top trials lie at its high end"),
-        (lambda p: -hill(p), "minimize", "falls with x (smaller is better) over most of its range, but few top trials"),
+        (
+            lambda p: -hill(p),
+            "minimize",
+            "falls with x (smaller is better) over most of its range, but few top trials",
+        ),
         (lambda p: p["x"], "maximize", "value rises with x: rank correlation"),
     ],
 )

@@ -48,7 +48,7 @@ SCIENTIFIC = {**dict.fromkeys(SPACE, "nuisance"), "kind": "scientific"}
 def test_the_goal_is_a_note_or_a_scientific_parameter():
     frame = trials(middle)
     assert checks(frame)["goal"].verdict == "warn"
-    assert says(checks(frame, goal="low dropout?")["goal"]) == 'It explores: "low dropout?"'
+    assert says(checks(frame, goal="low dropout?")["goal"]) == 'The round explores: "low dropout?"'
     asked = checks(frame, roles=SCIENTIFIC)["goal"]
     assert (asked.verdict, figure(asked)) == ("pass", "1 scientific parameter, 2 nuisance")
     analysis = refine.analyze(SPACE, frame)
@@ -66,7 +66,7 @@ def test_edges():
     found = checks(rising, analysis=analysis)["edges"]
     # The pile and the best trial are at the same end.
     assert (found.verdict, found.picture, figure(found)) == ("fail", "density", "1 open end")
-    assert "x (high)" in says(found)
+    assert "x (high end)" in says(found)
     proposal = refine.propose(analysis)
     assert proposal["x"].kind == "widen"
     wider = checks(rising, analysis=analysis, proposal=proposal)["edges"]
@@ -99,7 +99,7 @@ def test_a_second_region_that_is_cut_off_is_named():
     assert {name for name, _, _ in seen["place"]} == {c.name for c in bold.changes if c.kind != "keep"}
     # As many even audit trials as hit a region of that share with probability 0.95.
     assert (1 - seen["share"]) ** seen["needed"] <= 0.05
-    assert "of what is cut off" in says(found)
+    assert "of the space cut off" in says(found)
     assert "review.accept(audit=...)" in says(found)
 
 
@@ -113,7 +113,7 @@ def test_enough_points():
     rising = trials(lambda f, rng: f["rate"] + rng.normal(0, 0.01, len(f)), n=40, space=space)
     clear = checks(rising, space=space)["enough"]
     assert (clear.verdict, figure(clear)) == ("pass", "3 good trials, 18 needed")
-    assert says(clear).startswith("Every parameter that is read was seen to matter, with fewer. ")
+    assert says(clear).startswith("Every parameter in use has a detected effect, with fewer trials. ")
 
 
 @pytest.mark.parametrize(("failed", "verdict"), [(5, "pass"), (12, "warn"), (40, "fail")])
@@ -122,7 +122,7 @@ def test_failed_trials_and_degenerate_models_are_not_usable(failed, verdict):
     frame.loc[frame["state"] == "failed", "value"] = np.nan
     check = checks(frame)["infeasible"]
     assert (check.verdict, check.value) == (verdict, failed / 120)
-    assert figure(check).startswith(f"{failed} of 120 without")
+    assert figure(check).startswith(f"{failed} of 120 unusable")
     constant = trials(middle, degenerate=[1.0] * failed + [0.0] * (120 - failed))
     assert checks(constant)["infeasible"].verdict == verdict
     assert checks(constant, allow_degenerate=True)["infeasible"].verdict == "pass"
@@ -145,7 +145,10 @@ def test_curves():
         for a, b in ((0, 8), (3, 6), (5, 3))
     )
     assert (sound.verdict, figure(sound)) == ("pass", "0 of the best 8")
-    assert (third.verdict, figure(third)) == ("warn", "3 of the best 9: still improving at the end")
+    assert (third.verdict, figure(third)) == (
+        "warn",
+        "3 of the best 9 were still improving at the last epoch",
+    )
     assert most.verdict == "fail"
 
 
@@ -181,10 +184,10 @@ def test_noise_against_what_was_known_before():
 def test_a_root_counts_what_is_as_good_and_what_its_best_owes_to_luck():
     exact, clear, blurred = (checks(trials(middle), fresh=replicates(sd)) for sd in (0.0001, 0.0005, 0.05))
     assert (clear["noise"].verdict, blurred["noise"].verdict) == ("pass", "warn")
-    assert "the choice among them is chance" in says(blurred["noise"])
+    assert "the choice among them is luck" in says(blurred["noise"])
     assert (exact["optimism"].verdict, blurred["optimism"].verdict) == ("pass", "warn")
     assert blurred["optimism"].value > 0.05
-    assert "best of 120 trials judged" in says(blurred["optimism"])
+    assert "the best of 120 trials on one validation set" in says(blurred["optimism"])
 
 
 def test_cost():
@@ -196,16 +199,16 @@ def test_cost():
     cheap.loc[cheap.index[order[1]], ["value", "seconds"]] = frame["value"].max() - 1e-4, 2.0
     check = checks(cheap, fresh=replicates(0.01))["cost"]
     assert (check.verdict, check.value) == ("warn", pytest.approx(0.8))
-    assert says(check) == "Rank 2 is as good within the noise and takes 20 % of the time."
+    assert says(check) == "The trial of rank 2 is as good within the noise and takes 20 % of the time."
 
 
 def test_printing_and_looking_up():
     found = checks(trials(middle))
     assert sum(found.counts.values()) == len(found.checks)
     text, everything = str(found), str(found.details)
-    assert text.startswith("Before you decide on round abc:")
+    assert text.startswith("Checks of round abc: ")
     for check in found.checks:
-        assert (f"{subject(check)}: " in text) == (check.verdict != "pass")
+        assert (f"\n{subject(check)} " in text) == (check.verdict != "pass")
         assert says(check) in everything
     assert question(found.checks[1]) in found._repr_html_()
     with pytest.raises(KeyError, match="no check 'edge'; did you mean 'edges'"):
@@ -218,9 +221,9 @@ def test_a_round_and_its_review_ask_the_same(tree, space):
     review = root.propose()
     by_review, by_round = review.checks(), root.checks()
     assert [c.key for c in by_review.checks] == [c.key for c in by_round.checks]
-    assert says(by_round["goal"]) == 'It explores: "first"'
+    assert says(by_round["goal"]) == 'The round explores: "first"'
     child = review.accept(n=40).run(progress=False)
-    assert "over the best before" in figure(child.checks()["noise"])
+    assert "better than the best before" in figure(child.checks()["noise"])
     root.set_roles(optimizer="scientific")
     assert root.checks()["isolation"].about == "optimizer"
     with pytest.raises(AnalysisError):

@@ -36,7 +36,7 @@ def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space):
     noise = found.analyze().noise
     assert (noise.source, noise.deterministic, noise.sd, noise.n) == ("deterministic", True, 0.0, runs)
     assert found.recommend().noise.deterministic
-    assert "the same value to the last bit when run again: no noise" in str(found.propose().details)
+    assert f"none seen: {runs} repeats gave identical values" in str(found.propose().details)
     shown = found.propose().details, found.propose().checks().details, found.recommend().details
     assert "retrain" not in "".join(map(str, shown))
     # It is known now, here and below.

@@ -71,7 +71,7 @@ def figure(check: Check) -> str:
 def says(check: Check, spell: Spell = str) -> str:
     """The finding of a check in a sentence or two, with its advice; ``spell`` writes an action as text."""
     text = fill(_SAYS[f"{check.key}.{check.code}"], check.values)
-    text = f"{upper(text)}{'' if text.endswith('.') else '.'}"
+    text = upper(text) if text.endswith((".", '"')) else f"{upper(text)}."
     return text if check.action is None else f"{text} {_ASKED[check.key].advice}: {spell(check.action)}."
 
 
@@ -92,7 +92,8 @@ class _Asked(NamedTuple):
 
 
 def _flagged(v: Any) -> str:
-    return f"{v.counts[v.worst]} of the best {v.of} {FLAGS[v.worst].seen}"
+    count = v.counts[v.worst]
+    return f"{count} of the best {v.of}{f' {FLAGS[v.worst].seen}' if count else ''}"
 
 
 def _gain(v: Any) -> str:
@@ -283,6 +284,15 @@ def short_worth(outlook: Any) -> str:
     return verdict_sentence(outlook)
 
 
+def _little_luck(v: Any) -> str:
+    if score(v.expected) == score(v.best):
+        return f"No luck is expected in the best value, {score(v.best)}"
+    return (
+        f"{score(v.expected)} expected on retraining, not {score(v.best)}: a difference below one standard deviation of "
+        "the noise"
+    )
+
+
 _UNKNOWN_NOISE = "The noise is unknown: nothing was repeated"
 
 _SAYS: dict[str, Say] = {
@@ -326,9 +336,7 @@ _SAYS: dict[str, Say] = {
     "noise.clear": _ties,
     "noise.unclear": _ties,
     "optimism.unknown": _UNKNOWN_NOISE,
-    "optimism.small": (
-        "{expected:score} expected on retraining, not {best:score}: a difference below one standard deviation of the noise"
-    ),
+    "optimism.small": _little_luck,
     "optimism.large": (
         "{expected:score} expected on retraining, not {best:score}: the best of {trials:trial} on one validation set. "
         "A hold-out set measures the difference"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from refine.analysis.conditions import declared
 from refine.proposal.change import Change
-from refine.proposal.preview import Preview
 from refine.proposal.proposal import Proposal
 from refine.report.pages.analysis import best_clause, caution_facts
 from refine.report.pages.checks import TONES, verdict_sentence, worth_page
+from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
     NOTHING,
     branch_text,
@@ -26,11 +26,9 @@ from refine.report.pages.proposal import (
 from refine.report.pages.reasons import (
     belief_block,
     belief_facts,
-    fill,
     next_sentence,
     noise_text,
     sentence,
-    top_trials_cut,
 )
 from refine.report.pages.space import as_choices
 from refine.review.checks import worth as worth_check
@@ -42,7 +40,7 @@ from refine.space.literals import python_text
 from refine.space.parameters import Range, levels_text
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Page, Text
-from refine.utils.format import chance_cell, chance_words, join, percent, plural, score
+from refine.utils.format import chance_cell, chance_words, join, percent, plural
 from refine.utils.provided import page_for
 
 # Verdict on another round -> the heading of the changes.
@@ -111,26 +109,6 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts
-
-
-def kept_cell(preview: Preview) -> Cell:
-    """The top trials kept and cut off, with the values that retraining should give; red if the best value is lost."""
-    warning = preview.warning
-    if warning is None:
-        best = preview.top if preview.top_kept == preview.top else 10
-        return Cell(f"the best trial and all of the top {best}" if preview.top > 1 else "the best trial")
-    cut = top_trials_cut(warning.values)
-    if warning.code == "some_outside":
-        return Cell(f"the best trial. {cut}")
-    tone = "bad" if preview.throws else "warn"
-    if warning.code == "best_outside":
-        return Cell(
-            f"a trial as good as the best ({score(preview.best)}), not the best one itself. {cut}", tone
-        )
-    inside = fill("{inside_text}", warning.values)
-    return Cell(
-        f"not the best trial ({score(preview.best)}); {inside}. {cut.replace('they should reach ', '')}", tone
-    )
 
 
 def safe_cell(review: Review) -> Cell:

@@ -127,19 +127,19 @@ def test_a_redirect_in_another_encoding(made: Made, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_analyze(made: Made) -> None:
-    assert good("analyze", made.store, "first").startswith("24 trials. Best 1.0000 (")
+    assert good("analyze", made.store, "first").startswith("24 trials, best value 1.0000 (")
     text = good("analyze", made.store, "first", "--all")
     assert "24 finished space-filling trials (24 complete); value, maximize; best observed 1.0000" in text
     assert "at least 10 finished space-filling trials" in refused("analyze", made.store, made.child)
     other = data("analyze", made.store, "first", "--direction", "minimize")
     assert other["direction"] == "minimize"
-    assert other["page"]["title"].startswith("24 trials. Best ")
+    assert other["page"]["title"].startswith("24 trials, best ")
     assert {fold["about"] for fold in other["page"]["folds"]} >= {"lr", "optimizer"}
 
 
 @pytest.mark.slow
 def test_diff(made: Made) -> None:
-    assert "Space    lr 1 to 3" in good("diff", made.store, "first", made.child)
+    assert "Space       lr 1 to 3" in good("diff", made.store, "first", made.child)
     text = good("diff", made.store, "first", made.child, "--all")
     assert text.startswith(f"{made.root} -> {made.child}\n")
     assert re.search(r"^lr +0.5 to 5 +1 to 3 +", text, flags=re.MULTILINE)

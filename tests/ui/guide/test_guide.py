@@ -139,12 +139,12 @@ def test_the_person_sees_what_decides_and_declines(walk, store):
     found = walk(store, person)
     shown = "\n".join(person.shown)
     for text in (
-        "What matters:",
-        "dropout: matters",
-        "Proposed for the next round:",
-        "chance to lose more than",
-        "Before you decide on round",
-        "If you accept this",
+        "Parameters with an effect:",
+        "dropout: has an effect",
+        "If you go on anyway, search only:",
+        "that something better by over",
+        "Checks of round",
+        "If you accept",
     ):
         assert text in shown
     assert "\nNext " not in shown  # the next question says that
@@ -168,7 +168,7 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, store):
     assert not person.answers
     said = "\n".join(person.shown)
     for text in (
-        "nothing is said about 'drpout'; did you mean 'dropout'?",
+        "why() knows no topic 'drpout'; did you mean 'dropout'?",
         "risk must be >= 0.01 and < 1, got 5.0",
         "edit: dropout: low must be < high, got (0.5, 0.2); swap them?",
         "edit: unknown parameter 'drop'",

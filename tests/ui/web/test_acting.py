@@ -45,7 +45,7 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
     with visit(browser, window.url, folds=(), viewport=viewport) as page:
         settled(page)
         seen = page.locator(".refine-main").inner_text()
-        for text in ("Next round: lr ", "Risk", "chance to lose more than", "Recommendation", "decline"):
+        for text in ("Next round: lr ", "Risk", "something better by over", "Recommendation", "decline"):
             assert text in seen
         for symbol in ("P(", "q ", "ε", "rho", "exploit", "audit", "hours", "belief", "the best fifth"):
             assert symbol not in seen

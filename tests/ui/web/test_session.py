@@ -183,7 +183,7 @@ def test_a_preview_says_what_python_says(looked):
     expected = review.preview(n=40)
     assert (found["n"], found["left"]) == (expected.n, expected.left)
     facts = {each["name"]: each["text"] for each in found["facts"]}
-    assert f"Best     {facts['Best']}\nSafe?    {facts['Safe?']}" in to_text(expected.page(), width=1000)
+    assert f"Kept        {facts['Kept']}\nRisk        {facts['Risk']}" in to_text(expected.page(), width=1000)
     assert facts["Space"].startswith(f"{percent(expected.volume_kept)} of the present space is kept")
     assert found["code"] == (
         f'review = tree["{root.id}"].propose(risk=0.05)\n'
