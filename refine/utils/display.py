@@ -464,7 +464,7 @@ def _table(block: Grid) -> Table:
     from rich.table import Table
 
     if block.title:
-        table = Table.grid(padding=(0, 2, 0, 0))
+        table = Table.grid(padding=(0, 1, 0, 0))
     else:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for j, head in enumerate(block.head):
@@ -473,7 +473,10 @@ def _table(block: Grid) -> Table:
         ratio = 1 if j in block.wide and not block.title else None
         table.add_column(line(head), justify=side, ratio=ratio, overflow="fold", no_wrap=short)
     for row in block.rows:
-        table.add_row(*(_styled(c.text, c.tone) for c in map(_cell, row)))
+        cells = [*map(_cell, row)]
+        # A table with a title has two spaces between columns, but one before an arrow.
+        spaces = [" " if block.title and not c.text.startswith("->") else "" for c in cells[1:]] + [""]
+        table.add_row(*(_styled(c.text + s, c.tone) for c, s in zip(cells, spaces, strict=True)))
     return table
 
 

@@ -28,9 +28,9 @@ def option(leaves, new=(), up_to=0.15):
     [
         ({}, {}, "nothing"),
         ({"lr": ("0.1", "1.0")}, {"lr": Float(0.2, 0.9, levels=8)}, "lr below 0.2 and above 0.9"),
-        ({"lr": ("1.0",)}, {"lr": Float(0.05, 0.9, levels=8)}, "lr above 0.9 (widened: lr down to 0.05)"),
-        ({}, {"units": Integer(8, 128, levels=5, log=True)}, "nothing (widened: units up to 128)"),
-        ({"act": ("a",)}, {"act": refine.Categorical(["b", "c", "d"])}, "act a (widened: act by d)"),
+        ({"lr": ("1.0",)}, {"lr": Float(0.05, 0.9, levels=8)}, "lr above 0.9 (extended: lr down to 0.05)"),
+        ({}, {"units": Integer(8, 128, levels=5, log=True)}, "nothing (extended: units up to 128)"),
+        ({"act": ("a",)}, {"act": refine.Categorical(["b", "c", "d"])}, "act a (extended: act by d)"),
     ],
 )
 def test_what_leaves_is_a_side_and_what_is_widened_is_said_apart(leaves, new, text):
@@ -96,16 +96,16 @@ def test_throwing_the_best_away_is_said(review):
     best, decisions = review.round.best, review.round.decisions
     look = review.preview(lr=(3.0, 5.0))
     assert 1 in look.lost
-    leaves = f"The best trial (value {best['value']:.4f}) leaves"
-    assert leaves in str(look)
-    assert leaves in str(review.edit(lr=(3.0, 5.0)))  # an edit says so by itself
-    assert "The best trial (value" not in str(review.preview())
+    dropped = f"Kept        not the best trial ({best['value']:.4f}) but "
+    assert dropped in str(look)
+    assert dropped in str(review.edit(lr=(3.0, 5.0)))  # an edit says so by itself
+    assert "not the best trial" not in str(review.preview())
     edited = review.edit(dropout=(0.0, 0.2))  # the edits so far count
     assert edited.preview(lr=(0.5, 2.5)).space == edited.edit(lr=(0.5, 2.5)).space
     assert review.round.decisions == decisions
     none = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=7)
     assert math.isnan(none.best_kept)
-    assert "no trial lies inside" in str(none)
+    assert "and no trial is kept" in str(none)
 
 
 @pytest.mark.slow

@@ -58,16 +58,19 @@ def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown)
     assert lines[0].startswith(f"Round {review.round.id[:8]}: ")
     assert ", best " in lines[0]
     assert lines[1] == verdict_sentence(review.worth())
-    assert lines[1].startswith("Stop here: ")
-    assert lines[3].startswith("If you go on anyway, search")
+    goes_on = review.worth().verdict == "CONTINUE"
+    assert lines[1].startswith("Go on: " if goes_on else "Stop here: ")
+    assert lines[3].startswith("Search next:" if goes_on else "If you go on anyway, search")
     for change in review.proposal.changes:
         row = any(line.split()[:1] == [change.name] and "->" in line for line in lines)
         assert row == (change.kind != "keep")
     words_before = [line.split()[0] for line in lines if line[:1].strip()]
     wanted = ["Risk", "Kept", "Blind", "Next", "Or"]
     assert [word for word in words_before if word in wanted] == wanted
-    assert "Next        tree.winner()" in lines
-    assert any(line.startswith(f"Or          {accept_action(review.advised_round)} ·") for line in lines)
+    accept = accept_action(review.advised_round)
+    first, second = (accept, "review.edit(") if goes_on else ("tree.winner()", f"{accept} ·")
+    assert f"Next        {first}" in lines
+    assert any(line.startswith(f"Or          {second}") for line in lines)
 
 
 def test_why_and_details_hold_the_rest(shown):

@@ -39,6 +39,7 @@ from refine.utils.format import (
 from refine.utils.provided import page_for
 
 MOST = 6  # changes that a summary lists in a line each
+_COLUMNS = 80  # of a terminal
 _LONGEST = 20  # letters of a list of choices in a summary
 # Risk of a change alone, by Change.sure -> its words.
 _RISK_WORDS = {
@@ -68,25 +69,42 @@ def proposal_page(proposal: Proposal) -> Page:
 def changes_grid(rows: Sequence[tuple[str | Cell, ...]], heading: str) -> Grid:
     """The first changes in a line each, and a line that counts the others."""
     lines = tuple(rows[:MOST])
+    if _width(lines) > _COLUMNS:
+        lines = tuple(tuple(map(_briefly, row)) for row in lines)
     if more := len(rows) - len(lines):
-        lines += ((Cell(f"and {more} more", "faint"), "", "", "", "", ""),)
-    head = ("parameter", "now", "", "next", "main reason", "risk")
+        lines += ((Cell(f"and {more} more", "faint"), "", "", "", ""),)
+    head = ("parameter", "now", "next", "main reason", "risk")
     return Grid(head, lines, title=heading)
 
 
+def _width(rows: Sequence[tuple[str | Cell, ...]]) -> int:
+    """Columns that rows take, with two between cells and at the left."""
+    texts = [[cell.text if isinstance(cell, Cell) else cell for cell in row] for row in rows]
+    return sum(2 + max(map(len, column)) for column in zip(*texts, strict=True)) - 1  # one before the arrow
+
+
+def _briefly(cell: str | Cell) -> str | Cell:
+    """A cell of a table that is too wide for a terminal."""
+    return cell.replace(" as many top trials", " the top trials") if isinstance(cell, str) else cell
+
+
 def change_row(change: Change, epsilon: float = math.nan) -> tuple[str | Cell, ...]:
-    """A change as cells: name, range now, arrow, range proposed, main reason, risk of this change alone.
+    """A change as cells: name, range now, range proposed, main reason, risk of this change alone.
 
     ``epsilon`` is the tolerance of the claim.
     """
     return (
         Cell(change.name, "strong"),
         short_bounds(change.old),
-        "->",
-        Cell("no longer used" if change.kind == "leave" else next_text(change.old, change.new), "good"),
+        arrow_cell("no longer used" if change.kind == "leave" else next_text(change.old, change.new), "good"),
         short_reason(change, epsilon),
         risk_cell(change),
     )
+
+
+def arrow_cell(text: str, tone: str) -> Cell:
+    """The next range of a parameter behind an arrow."""
+    return Cell(f"-> {text}", tone)
 
 
 def risk_cell(change: Change) -> Cell:

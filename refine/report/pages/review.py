@@ -12,6 +12,7 @@ from refine.report.pages.checks import TONES, verdict_sentence, worth_page
 from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
     NOTHING,
+    arrow_cell,
     branch_text,
     change_row,
     changes_grid,
@@ -29,6 +30,7 @@ from refine.report.pages.reasons import (
     next_sentence,
     noise_text,
     sentence,
+    upper,
 )
 from refine.report.pages.space import as_choices
 from refine.review.checks import worth as worth_check
@@ -66,8 +68,7 @@ def review_page(review: Review) -> Page:
     else:
         facts.append(("", NOTHING))
         facts.append(("", sentence(review.next_step.reasons[0])))
-    if branch := branch_text(review.branch_claim):
-        facts.append(("Branch", branch))
+    facts += branch_facts(review)
     facts += [("", text) for text in (*_notes_on_edits(review), *_suggested(review))]
     facts += [*belief_facts(review.analysis.belief), *caution_facts(review.analysis)]
     trials = plural(sum(review.analysis.states.values()), "trial")
@@ -91,15 +92,15 @@ def _calls(review: Review, touched: Sequence[Change]) -> tuple[Action, ...]:
 def _row(review: Review, change: Change, followed: Change | None) -> tuple[str | Cell, ...]:
     """A change as it stands: proposed, edited, rejected, or relaxed because it depended on an edited one."""
     name, old, decided = change.name, change.old, review.space[change.name]
-    start = Cell(name, "strong"), short_bounds(old), "->"
+    start = Cell(name, "strong"), short_bounds(old)
     if followed is not None:
-        relaxed = Cell("unchanged" if decided == old else next_text(old, decided), "warn")
+        relaxed = arrow_cell("unchanged" if decided == old else next_text(old, decided), "warn")
         return *start, relaxed, "relaxed with your edit", ""
     if name not in review.edited and name not in review.rejected:
         return change_row(change, review.proposal.claim.epsilon)
     how = "rejected" if name in review.rejected else "edited"
     proposed = "" if change.kind == "keep" else f" (proposed: {next_text(old, change.new)})"
-    new = Cell("unchanged", "faint") if decided == old else Cell(next_text(old, decided), "good")
+    new = arrow_cell("unchanged", "faint") if decided == old else arrow_cell(next_text(old, decided), "good")
     return *start, new, f"{how}{proposed}", "yours"
 
 
@@ -109,6 +110,16 @@ def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts
+
+
+def branch_facts(review: Review) -> list[tuple[str, str | Cell]]:
+    """The fact Branch, if all decisions of the branch together are riskier than this one by a step of the scale."""
+    branch = review.branch_claim
+    text = branch_text(branch)
+    if branch is None or not text:
+        return []
+    riskier = chance_words(1 - branch.probability) != chance_words(1 - review.claim.probability)
+    return [("Branch", text)] if riskier else []
 
 
 def safe_cell(review: Review) -> Cell:
@@ -151,6 +162,7 @@ def _example(review: Review, touched: list[str]) -> list[Action]:
 
 def _folds(review: Review) -> list[Fold]:
     step, analysis = review.next_step, review.analysis
+    branch = branch_text(review.branch_claim)
     folds = [Fold("Next step", (Text(next_sentence(step.reasons), "", step.action),), "next")]
     if review._worth is not None:
         about = worth_page(review._worth)
@@ -159,6 +171,7 @@ def _folds(review: Review) -> list[Fold]:
         ("Noise", "noise"): [Text(f"Noise: {noise_text(analysis.noise)}.")],
         ("Your changes", "edits"): _changes(review),
         ("Suggestions", "suggestions"): _suggestions(review),
+        ("Branch", "branch"): [Text(f"{upper(branch)}.")] if branch else [],
         ("Belief", "belief"): [] if analysis.belief is None else [belief_block(analysis.belief)],
         ("Conditions to declare", "offers"): [*_conditions(review)],
         ("Caution", "caution"): [Text(sentence(c), "warn") for c in analysis.cautions],
