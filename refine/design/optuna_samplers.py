@@ -1,6 +1,6 @@
-"""A space as Optuna's distributions; asks and tells: a sampler proposes configurations inside it, given what earlier ones gave.
+"""Samplers of Optuna: a space as distributions, and a session of asking and telling.
 
-The study is kept in memory and can be built again from stored trials. Optuna is imported when it is used.
+The study is kept in memory and can be built again from stored trials. Optuna is imported on first use.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from refine.trials.metric import Metric
 from refine.trials.round_record import Node
 from refine.trials.rows import Rows
 
-_TRIES = 50
-_TRIES_GP = 5  # each of them fits the process anew
-# So many finished trials a new CMA-ES takes its first mean and covariance from.
-_WARM_START = 20
+_TRIES = 50  # configurations that a sampler may propose until one is allowed
+_TRIES_GP = 5  # each of them fits the Gaussian process again
+_WARM_START = 20  # complete trials from which a new CMA-ES takes its first mean and covariance
 
 
 class Axis(NamedTuple):
-    """A varied parameter as Optuna has it."""
+    """A varied parameter in Optuna's terms."""
 
-    distribution: Any  # what Optuna draws from
-    # what Optuna calls a canonical value, or the label of a choice, that lies inside the space
-    param: Callable[[Any], Any]
-    value: Callable[[Any], Any]  # the canonical value of what Optuna drew
+    distribution: Any
+    to_optuna: Callable[[Any], Any]  # from a canonical value inside the space, or the label of a choice
+    from_optuna: Callable[[Any], Any]  # to the canonical value
 
 
 def axes(space: Space, ordered: bool = False) -> dict[str, Axis]:
-    """The varied parameters of a space; fixed ones are left out.
+    """The varied parameters of a space in Optuna's terms.
 
-    Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Integer`` every whole one. Of a range
-    with a step or a base, its values are numbered. A choice of numbers becomes the number of its place in the list, so that its
-    order is not lost, and any other choice the text of that number, since Optuna keeps neither classes nor functions; with
-    ``ordered``, for samplers that know no categories, a number too.
+    Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Integer`` every whole number. The
+    values of a range with a step or a base are numbered. A choice of numbers becomes its position, which keeps their
+    order. Any other choice becomes its position as text, since Optuna keeps neither classes nor functions.
+
+    Args:
+        space: The space.
+        ordered: Whether every choice becomes a number, for samplers without categories.
     """
     return {name: _axis(space[name], ordered) for name in space.varied}
 
@@ -55,16 +56,19 @@ def _axis(parameter: Parameter, ordered: bool) -> Axis:
     if isinstance(parameter, Categorical):
         index, grid = parameter.index, parameter.grid
         if parameter.ordered or ordered:
-            return Axis(IntDistribution(0, parameter.size - 1), index, lambda p: grid[int(p)])
-        places = CategoricalDistribution([str(i) for i in range(parameter.size)])
-        return Axis(places, lambda v: str(index(v)), lambda p: grid[int(p)])
+            positions = IntDistribution(0, parameter.size - 1)
+            return Axis(positions, index, lambda position: grid[int(position)])
+        texts = CategoricalDistribution([str(i) for i in range(parameter.size)])
+        return Axis(texts, lambda value: str(index(value)), lambda position: grid[int(position)])
     assert isinstance(parameter, Range)
     low, high, lattice = parameter.low, parameter.high, parameter.lattice
     if lattice is not None:
         last = round(lattice.place(high))
-        # A value that somebody gave off the step counts as its neighbour.
+        # A value off the lattice, which a person may give, counts as its neighbour.
         return Axis(
-            IntDistribution(0, last), lambda v: round(lattice.place(float(v))), lambda p: lattice.at(int(p))
+            IntDistribution(0, last),
+            lambda value: round(lattice.place(float(value))),
+            lambda position: lattice.at(int(position)),
         )
     if isinstance(parameter, Integer):
         return Axis(IntDistribution(parameter.low, parameter.high, log=parameter.log), round, int)
@@ -72,58 +76,65 @@ def _axis(parameter: Parameter, ordered: bool) -> Axis:
     def clipped(value: float) -> float:
         return float(np.clip(value, low, high))
 
-    # Back from a logarithm a number may lie a rounding beyond its bound.
+    # Converted back from its logarithm, a number may lie a rounding error beyond its bound.
     return Axis(
-        FloatDistribution(low, high, log=parameter.log), clipped, lambda p: round_significant(clipped(p))
+        FloatDistribution(low, high, log=parameter.log),
+        clipped,
+        lambda value: round_significant(clipped(value)),
     )
 
 
-def configuration_of(space: Space, known: Mapping[str, Axis], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration, with canonical values, of what was drawn from :func:`axes`, without what its conditions leave out."""
-    drawn = {n: known[n].value(params[n]) if n in params else p.grid[0] for n, p in space.items()}
-    return space.frozen(drawn)
+def configuration_of(space: Space, by_name: Mapping[str, Axis], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration, with canonical values, of parameters drawn from :func:`axes`.
+
+    Parameters that are absent by the conditions of the space are left out.
+    """
+    values = {}
+    for name, parameter in space.items():
+        values[name] = by_name[name].from_optuna(params[name]) if name in params else parameter.grid[0]
+    return space.frozen(values)
 
 
-def params_of(space: Space, known: Mapping[str, Axis], configuration: Mapping[str, Any]) -> dict[str, Any]:
+def params_of(space: Space, by_name: Mapping[str, Axis], configuration: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of :func:`configuration_of`.
 
-    What the configuration has not is left out, so that a sampler learns of a parameter from trials that had it.
+    Absent parameters are left out, so that a sampler learns about a parameter only from trials that have it.
     """
-    there = space.has(configuration)
-    return {n: axis.param(configuration[n]) for n, axis in known.items() if n in there}
+    present = space.has(configuration)
+    return {name: axis.to_optuna(configuration[name]) for name, axis in by_name.items() if name in present}
 
 
 class EndedTrial(NamedTuple):
-    """An ended trial, as a sampler gets it."""
+    """An ended trial in a sampler's terms."""
 
     configuration: Mapping[str, Any]  # name -> canonical value, or label of a choice, inside the space
     state: str  # `"complete"`, `"pruned"` or `"failed"`
-    value: float = math.nan  # final value, or what a pruned trial had reached; NaN where there is none
-    series: Sequence[float] = ()  # values per epoch, where pruners of Optuna are to see them
-    rungs: Mapping[str, float] = {}  # what a pruner of Optuna noted on the trial
+    value: float = math.nan  # final value, or the last one of a pruned trial; NaN without any
+    series: Sequence[float] = ()  # values per epoch, for pruners of Optuna
+    rungs: Mapping[str, float] = {}  # notes that a pruner of Optuna left on the trial
 
 
-class Asked(NamedTuple):
-    """What a sampler asks for."""
+class SampledConfiguration(NamedTuple):
+    """A configuration chosen by a sampler."""
 
     key: str  # hash of the configuration
     configuration: dict[str, Any]  # name -> canonical value
     cell: int | None  # number of its cell; `None` between levels
-    shown: dict[str, Any]  # what the sampler knew; plain data
+    shown: dict[str, Any]  # the trials that the sampler knew, as plain data
 
 
-class Conversation:
-    """One round's conversation with a sampler, and with a pruner of Optuna where there is one.
+class SamplerSession:
+    """The session of one round with a sampler, and with a pruner of Optuna if the round has one.
 
-    Every ask is seeded from the node's id and the number of the ask, so that a round in one process that was interrupted asks
-    for the same as one that was not.
+    Every ask has a seed of its own, from the node's id and the number of the ask. A round in one process that was
+    interrupted therefore asks for the same configurations as one that was not.
 
     Args:
         node: The round.
-        sampler: The object, where the design is one.
-        ended: Ended trials inside the space: those of earlier rounds, then the round's own in the order of ending.
-        own: How many of them are the round's own.
-        asked: How many configurations the sampler has asked for by now.
+        sampler: The sampler, if the design is an object.
+        ended: Ended trials inside the space: those of earlier rounds, then those of this round in the order of ending.
+        own: Number of trials in ``ended`` that belong to this round.
+        asked: Number of configurations that the sampler has chosen so far.
         pruner: A pruner of Optuna.
     """
 
@@ -132,33 +143,49 @@ class Conversation:
     ) -> None:
         import optuna
 
-        self._node, self._space = node, node.space
-        self._given = None if sampler is None else copy.deepcopy(sampler)
-        self._kept: Any = None
+        self.own = own  # trials of the round that the study has
+        self._node = node
+        self._space = node.space
+        self._sampler_object = None if sampler is None else copy.deepcopy(sampler)
+        self._sequence: Any = None  # the one quasi-random sequence of the round
         self._ordered = node.method == "qmc"
-        self._whole = pruner is not None
+        self._prunes = pruner is not None
         self._axes = axes(node.space, self._ordered)
         self._distributions = {name: axis.distribution for name, axis in self._axes.items()}
-        self._earlier, self._own, self._asked = len(ended) - own, own, asked
-        self._running: dict[str, Any] = {}
+        self._earlier = len(ended) - own
+        self._asked = asked
+        self._running: dict[str, Any] = {}  # key -> trial of Optuna
         with quietly():
             self._study = optuna.create_study(
                 study_name=node.id, direction=node.direction, pruner=pruner or optuna.pruners.NopPruner()
             )
-            frozen = [self._frozen(t) for t in ended]
+            frozen = [self._frozen(trial) for trial in ended]
             self._study.add_trials(frozen)
-            done = [f for f in frozen if f.state == optuna.trial.TrialState.COMPLETE]
-        self._source = done if len(done) >= _WARM_START else None
+            complete = [trial for trial in frozen if trial.state == optuna.trial.TrialState.COMPLETE]
+        self._warm_start = complete if len(complete) >= _WARM_START else None
 
-    def ask(self, taken: set[str] | frozenset[str]) -> Asked:
-        """The next configuration: inside bounds and constraints, and with none of the keys taken; else DesignError."""
+    def ask(self, taken: set[str] | frozenset[str]) -> SampledConfiguration:
+        """The next configuration.
+
+        If the sampler keeps proposing configurations that are taken or break a constraint, a cell of the grid is drawn.
+
+        Args:
+            taken: Keys of configurations that must not come again.
+
+        Raises:
+            DesignError: No configuration is left.
+        """
         from optuna.trial import TrialState
 
-        running = sorted(self._running)
-        shown = {"ask": self._asked, "earlier": self._earlier, "told": self._own, "running": running}
+        shown = {
+            "ask": self._asked,
+            "earlier": self._earlier,
+            "told": self.own,
+            "running": sorted(self._running),
+        }
         tries = _TRIES_GP if self._node.method == "gp" else _TRIES
-        # A sequence that is begun again first comes to the configurations that have run.
-        tries += self._asked if self._ordered else 0
+        if self._ordered:  # a sequence that begins again first comes to the configurations that have run
+            tries += self._asked
         with quietly():
             for attempt in range(tries):
                 self._study.sampler = self._sampler(seed_of(self._node.id, "ask", self._asked, attempt))
@@ -169,51 +196,50 @@ class Conversation:
                     break
                 self._study.tell(trial, state=TrialState.FAIL)
             else:
-                configuration, key, trial = self._any(taken)
+                configuration, key, trial = self._any_cell(taken)
                 shown["evenly"] = True
         self._running[key] = trial
         self._asked += 1
-        return Asked(key, configuration, _cell(self._space, configuration), shown)
-
-    @property
-    def own(self) -> int:
-        """How many of the round's trials the study has."""
-        return self._own
+        return SampledConfiguration(key, configuration, _cell(self._space, configuration), shown)
 
     def running(self, key: str) -> Any:
-        """Optuna's trial of a configuration that is running; ``None`` if the study doesn't know it."""
+        """Optuna's trial of a running configuration; ``None`` if the study does not know the configuration."""
         return self._running.get(key)
 
     def follow(self, key: str, configuration: Mapping[str, Any]) -> Any:
-        """Lets the study know of a configuration that somebody else chose; returns Optuna's trial."""
+        """Adds a running configuration that the sampler did not choose, and returns Optuna's trial."""
         with quietly():
             trial = self._enter(configuration)
         self._running[key] = trial
         return trial
 
     def tell(self, key: str, ended: EndedTrial) -> dict[str, float]:
-        """How a trial ended, whoever chose it; returns what a pruner noted on it."""
+        """Takes in an ended trial, whoever chose it, and returns the notes of the pruner on the trial."""
         from optuna.trial import TrialState
 
-        self._own += 1
+        self.own += 1
         trial = self._running.pop(key, None)
+        rebuilt = self._node.method in ("tpe", "gp") and not self._prunes
         with quietly():
-            if trial is None or (self._node.method in ("tpe", "gp") and not self._whole):
-                if trial is not None:  # as a resumed round gives it: with values rounded as they are stored
+            if trial is None or rebuilt:
+                if (
+                    trial is not None
+                ):  # a resumed round has this trial with values rounded as stored, and so has this one
                     self._study.tell(trial, state=TrialState.FAIL)
                 self._study.add_trial(self._frozen(ended))
                 return {}
-            if ended.state == "pruned" and not self._whole and math.isfinite(ended.value):
+            if ended.state == "pruned" and not self._prunes and math.isfinite(ended.value):
                 trial.report(ended.value, len(ended.series))
             value = ended.value if ended.state == "complete" else None
             self._study.tell(trial, value, state=_state(ended.state))
-            noted = self._study.trials[trial.number].system_attrs if self._whole else {}
-        return {name: float(v) for name, v in noted.items() if name.startswith("completed_rung_")}
+            notes = self._study.trials[trial.number].system_attrs if self._prunes else {}
+        return {name: float(value) for name, value in notes.items() if name.startswith("completed_rung_")}
 
     def _frozen(self, ended: EndedTrial) -> Any:
+        """An ended trial as Optuna stores it."""
         from optuna.trial import create_trial
 
-        reached = dict(enumerate(ended.series, 1)) if self._whole else {}
+        reached = dict(enumerate(ended.series, 1)) if self._prunes else {}
         if ended.state == "pruned" and not reached and math.isfinite(ended.value):
             reached = {max(1, len(ended.series)): ended.value}
         params = params_of(self._space, self._axes, ended.configuration)
@@ -222,44 +248,46 @@ class Conversation:
             value=ended.value if ended.state == "complete" else None,
             params=params,
             distributions={name: self._distributions[name] for name in params},
-            intermediate_values={step: v for step, v in reached.items() if math.isfinite(v)},
+            intermediate_values={epoch: value for epoch, value in reached.items() if math.isfinite(value)},
             system_attrs=dict(ended.rungs),
         )
 
     def _enter(self, configuration: Mapping[str, Any]) -> Any:
+        """A trial of Optuna with this configuration."""
         self._study.enqueue_trial(params_of(self._space, self._axes, configuration))
         return self._study.ask(self._distributions)
 
-    def _any(self, taken: set[str] | frozenset[str]) -> tuple[dict[str, Any], str, Any]:
-        """Any cell of the grid, where the sampler keeps asking for what can't be had."""
+    def _any_cell(self, taken: set[str] | frozenset[str]) -> tuple[dict[str, Any], str, Any]:
+        """A cell of the grid that is not taken: its configuration, key and trial of Optuna."""
         seed = seed_of(self._node.id, "ask", self._asked)
         row = draw(Uniform(), self._space, 1, seed, frozenset(taken))[0]
         configuration = self._space.frozen(self._space.at(row))
         return configuration, configuration_key(configuration), self._enter(configuration)
 
     def _sampler(self, seed: int) -> Any:
+        """The sampler for one ask."""
         from optuna import samplers
 
-        method, seed = self._node.method, seed % 2**31
-        if self._given is not None:
-            _reseed(self._given, seed)
-            return self._given
+        method = self._node.method
+        seed %= 2**31
+        if self._sampler_object is not None:
+            _reseed(self._sampler_object, seed)
+            return self._sampler_object
         if method == "tpe":
-            # Parameters under one condition are searched together, apart from those that all trials have.
-            apart = bool(self._space.conditions)
-            return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=apart)
+            # Parameters under one condition are searched together, separately from those that all trials have.
+            conditional = bool(self._space.conditions)
+            return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=conditional)
         if method == "gp":
             return samplers.GPSampler(seed=seed)
         if method == "cmaes":
-            # Its state travels with the trials it has asked for; one that begins anew begins where the best are.
+            # Optuna keeps the state of CMA-ES on the trials that were asked for; a new one begins at the best trials.
             return samplers.CmaEsSampler(
-                seed=seed, warn_independent_sampling=False, source_trials=self._source
+                seed=seed, warn_independent_sampling=False, source_trials=self._warm_start
             )
-        if self._kept is None:
-            # One sequence for the whole round.
+        if self._sequence is None:
             seed = seed_of(self._node.id, "qmc") % 2**31
-            self._kept = samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
-        return self._kept
+            self._sequence = samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
+        return self._sequence
 
 
 def _state(state: str) -> Any:
@@ -268,18 +296,20 @@ def _state(state: str) -> Any:
     return {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}.get(state, TrialState.FAIL)
 
 
-class OptunaRace:
-    """A running trial before a pruner of Optuna, in this process: stands in for :class:`refine.design.pruning.Limit`."""
+class OptunaPruning:
+    """A running trial under a pruner of Optuna, in this process: takes the place of :class:`refine.design.pruning.Limit`."""
 
     def __init__(self, metric: str, trial: Any) -> None:
-        self.metric, self._trial, self._epoch = metric, trial, 0
+        self.metric = metric
+        self._trial = trial
+        self._epoch = 0
 
-    def session(self) -> OptunaRace:
-        """Itself: there is one run."""
+    def session(self) -> OptunaPruning:
+        """The object itself, since the trial runs once."""
         return self
 
     def behind(self, value: float) -> bool:
-        """Whether the pruner says so after this epoch."""
+        """Whether the pruner stops the trial after this epoch."""
         self._epoch += 1
         if not math.isfinite(value):
             return False
@@ -291,41 +321,50 @@ class OptunaRace:
 def ended_trials(
     space: Space, records: Records, configurations: Rows, metric: Metric, allow_degenerate: bool
 ) -> list[EndedTrial]:
-    """Ended trials inside a space as a sampler gets them; ``configurations`` are theirs in the names of this space.
+    """Ended trials inside a space in a sampler's terms.
 
-    A degenerate or infeasible model counts as pruned without having reached anything: worse than every value, whatever its own.
+    A degenerate or infeasible trial counts as pruned without a value, which is worse than every value.
+
+    Args:
+        space: The space.
+        records: The trials.
+        configurations: Their configurations, in the parameters of ``space``.
+        metric: The metric.
+        allow_degenerate: Whether degenerate models count as others.
     """
     frame = table(space, records._replace(configurations=configurations), metric)
     if frame.empty:
         return []
     inside = space.contains(frame)
-    flat = barred_rows(frame, space, allow_degenerate)
+    barred = barred_rows(frame, space, allow_degenerate)
     columns = {name: frame[name].tolist() for name in space}
     curves = records.curves or [{}] * len(frame)
-    found = []
-    for i in np.flatnonzero(inside).tolist():
-        configuration = {name: column[i] for name, column in columns.items()}
-        state, value = str(records.columns["state"][i]), float(frame["value"].iloc[i])
-        found.append(ended_trial(configuration, state, value, curves[i].get(metric.name, ()), bool(flat[i])))
-    return found
+    trials = []
+    for row in np.flatnonzero(inside).tolist():
+        configuration = {name: column[row] for name, column in columns.items()}
+        state = str(records.columns["state"][row])
+        value = float(frame["value"].iloc[row])
+        curve = curves[row].get(metric.name, ())
+        trials.append(ended_trial(configuration, state, value, curve, bool(barred[row])))
+    return trials
 
 
 def ended_trial(
-    configuration: Mapping[str, Any], state: str, value: float | None, series: Sequence[float], flat: bool
+    configuration: Mapping[str, Any], state: str, value: float | None, series: Sequence[float], barred: bool
 ) -> EndedTrial:
-    """An ended trial, from how it was recorded; ``flat`` is one that can't be best."""
+    """A recorded trial in a sampler's terms; a ``barred`` one cannot be best."""
     if state == "pruned":
-        finite = [v for v in series if math.isfinite(v)]
+        finite = [value for value in series if math.isfinite(value)]
         return EndedTrial(configuration, "pruned", finite[-1] if finite else math.nan, series)
     if state != "complete" or value is None or not math.isfinite(value):
         return EndedTrial(configuration, "failed", math.nan, series)
-    if flat:
+    if barred:
         return EndedTrial(configuration, "pruned")
     return EndedTrial(configuration, "complete", value, series)
 
 
 def _reseed(sampler: Any, seed: int) -> None:
-    """Seeds the generators of a sampler and of the samplers inside it."""
+    """Seeds the generators of a sampler, and of the samplers inside it."""
     for value in vars(sampler).values():
         generator = getattr(value, "rng", None)
         if isinstance(generator, np.random.RandomState):

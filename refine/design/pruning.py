@@ -1,6 +1,6 @@
-"""Early stopping across trials: what a trial must have reached by an epoch in order to go on.
+"""Early stopping across trials: the value that a trial must have reached by an epoch.
 
-There is no channel between workers. The curve that a trial is measured by travels with its task, and the trial stops
+Workers have no channel between them. The limit that a trial is compared with travels with its task, and the trial stops
 itself. Pure functions of values.
 """
 
@@ -18,73 +18,89 @@ from refine.utils.arrays import Floats
 from refine.utils.format import join
 from refine.utils.keywords import helped
 
-_AUDIT = 0x61756469  # no stream that a trial draws from its seed
-_NEAR = 5  # trials with the nearest curves, from which a forecast is made
-_MOST = 100  # curves that travel with a task, the last ones that ran to their end
-# The curve is drawn anew when the trials behind it are so many times as many, or one more where that is more.
-_GROWTH = 1.05
+_AUDIT = 0x61756469  # stream of random numbers that no trial draws from its own seed
+_NEAREST = 5  # trials with the nearest curves, from which a forecast is made
+_MOST_CURVES = 100  # curves that travel with a task: those of the last trials that ran to their end
+_GROWTH = (
+    1.05  # a new limit is made when the ended trials have grown by this factor, or by one if that is more
+)
 
 
 def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
-    """What trials without a value would have reached at their end, larger is better; NaN where too few others tell.
+    """Forecast final values of trials without one, larger is better.
 
-    The mean of what the 5 with the nearest curves up to there reached, weighted by one over the squared distance, and moved by
-    half of what lies between at the last epoch; within the values that are known.
+    A forecast is the mean of the final values of the 5 trials with the nearest curves so far, weighted by the inverse
+    squared distance, and moved by half of the difference at the last epoch. It lies within the known final values.
 
     Args:
         series: (n,) values per epoch of each trial.
         values: (n,) final values; NaN of a trial that was stopped.
+
+    Returns:
+        (n,) forecasts; NaN of trials that have a value, or too few others of that length.
     """
-    out, lengths = np.full(len(values), np.nan), np.array(list(map(len, series)), dtype=int)
+    forecast = np.full(len(values), np.nan)
+    lengths = np.array([len(curve) for curve in series], dtype=int)
     ended = np.flatnonzero(np.isfinite(values))
     for epoch in np.unique(lengths[np.isnan(values) & (lengths > 0)]).tolist():
-        here, others = np.flatnonzero(np.isnan(values) & (lengths == epoch)), ended[lengths[ended] >= epoch]
-        curves = np.nan_to_num(np.stack([series[i][:epoch] for i in (*here.tolist(), *others.tolist())]))
-        mine, known = curves[: here.size], curves[here.size :]
-        # Differences, not products of matrices, whose last digits go by the machine: trials of a grid are equally near.
-        for i, one in zip(here.tolist(), mine, strict=True):
-            out[i] = _forecast(
-                one[-1], known[:, -1], ((known - one) ** 2).mean(axis=1), values[others], values[ended]
-            )
-    return out
+        stopped = np.flatnonzero(np.isnan(values) & (lengths == epoch))
+        others = ended[lengths[ended] >= epoch]
+        rows = [*stopped.tolist(), *others.tolist()]
+        curves = np.nan_to_num(np.stack([series[row][:epoch] for row in rows]))  # (rows, epoch)
+        of_others = curves[stopped.size :]
+        # Differences instead of a matrix product, whose last digits depend on the machine: trials of a grid are often
+        # equally near.
+        for row, curve in zip(stopped.tolist(), curves[: stopped.size], strict=True):
+            distances = ((of_others - curve) ** 2).mean(axis=1)
+            forecast[row] = _forecast(curve[-1], of_others[:, -1], distances, values[others], values[ended])
+    return forecast
 
 
-def _forecast(value: float, at: Floats, far: Floats, reached: Floats, known: Floats) -> float:
-    """What a trial of this value would reach, within what is ``known``; NaN where too few others tell.
+def _forecast(
+    value: float, others_now: Floats, distances: Floats, others_end: Floats, known_ends: Floats
+) -> float:
+    """Forecast final value of one trial; NaN if too few others have come as far.
 
-    Of (n,) others it takes the values ``at`` this epoch, how ``far`` their curves are so far (NaN: not that long) and what they
-    ``reached``.
+    Args:
+        value: Its value at this epoch.
+        others_now: (n,) values of other trials at this epoch.
+        distances: (n,) mean squared distances between their curves and the trial's; NaN of shorter curves.
+        others_end: (n,) final values of the others.
+        known_ends: Final values that the forecast stays within.
     """
-    near = np.argsort(far, kind="stable")[:_NEAR]
-    if near.size < _NEAR or np.isnan(far[near[-1]]):
+    nearest = np.argsort(distances, kind="stable")[:_NEAREST]
+    if nearest.size < _NEAREST or np.isnan(distances[nearest[-1]]):
         return math.nan
-    weights = 1 / np.maximum(far[near], max(1e-6 * float(far[near[-1]]), 1e-300))
-    told = (weights * (reached[near] + (value - at[near]) / 2)).sum() / weights.sum()
-    return min(max(float(told), float(known.min())), float(known.max()))
+    smallest = max(1e-6 * float(distances[nearest[-1]]), 1e-300)
+    weights = 1 / np.maximum(distances[nearest], smallest)
+    ends = others_end[nearest] + (value - others_now[nearest]) / 2
+    mean = (weights * ends).sum() / weights.sum()
+    return min(max(float(mean), float(known_ends.min())), float(known_ends.max()))
 
 
 @helped
 @dataclass(frozen=True)
 class Pruner:
-    """Stops trials that are behind: whose forecast end is worse than that of the round's ended trials.
+    """Stops trials that are behind: those whose forecast final value is worse than that of the round's ended trials.
 
-    The end is forecast from the curves of ended trials that are nearest so far, so that who starts slowly and ends well goes
-    on. A trial goes on while it is no worse than what the best ``keep`` of the ended ones reached, or were forecast to
-    where they were stopped. With ``rungs`` it is asked after these epochs alone: it must be among the best ``keep`` at the
-    first, of which again ``keep`` at the next, as in successive halving, by what is known when the trial starts.
+    The final value is forecast from the nearest curves of ended trials, so that a trial that starts slowly and ends well
+    is not stopped. A trial runs on if its forecast is among the best ``keep`` of the ended trials, which count with their
+    final value, or with their forecast if they were stopped. With ``rungs`` trials are compared only after these epochs.
+    A trial must be among the best ``keep`` at the first rung, and among the best ``keep`` of those at the next, as in
+    successive halving. Only trials that have ended before a trial starts are compared with it.
 
     Args:
         keep: Share of the ended trials that a trial must be among, in (0, 1). 0.5 is the median.
         warmup: Epochs that every trial may run, whatever it reports; not given with ``rungs``.
-        min_trials: How many trials run to their end before any is stopped.
-        audit: Share of the trials, drawn by their seeds, that run to their end even where they are behind, in [0, 1). They
-            tell what stopping the others lost.
-        rungs: Epochs, from 1 and growing, such as ``(10, 50, 150)``; empty for every epoch.
+        min_trials: Trials that run to their end before any is stopped.
+        audit: Share of the trials, drawn by their seeds, that run to their end even if they are behind, in [0, 1). They
+            show how many good trials stopping loses.
+        rungs: Epochs, from 1 and growing, for example ``(10, 50, 150)``; empty for every epoch.
 
     Raises:
         DesignError: A value out of range.
 
-    Source: the median rule of Golovin et al. (2017), 'Google Vizier', on forecasts in place of running means; for rungs
+    Source: the median rule of Golovin et al. (2017), 'Google Vizier', with forecasts instead of running means; for rungs
     Li et al. (2020), 'A System for Massively Parallel Hyperparameter Tuning'. The forecast is our own.
 
     Examples:
@@ -107,11 +123,11 @@ class Pruner:
     rungs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.keep, bool) or not isinstance(self.keep, int | float) or not 0 < self.keep < 1:
+        if not _is_number(self.keep) or not 0 < self.keep < 1:
             raise DesignError(
                 f"pruner: keep must be a share > 0 and < 1, got {self.keep!r}; 0.5 stops what is behind the median"
             )
-        if isinstance(self.audit, bool) or not isinstance(self.audit, int | float) or not 0 <= self.audit < 1:
+        if not _is_number(self.audit) or not 0 <= self.audit < 1:
             raise DesignError(
                 f"pruner: audit must be a share >= 0 and < 1, got {self.audit!r}; 0 audits nothing"
             )
@@ -119,9 +135,9 @@ class Pruner:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise DesignError(f"pruner: {name} must be a whole number >= 1, got {value!r}")
-
         rungs = tuple(self.rungs) if isinstance(self.rungs, Sequence) else (self.rungs,)
-        if not all(type(r) is int for r in rungs) or list(rungs) != sorted({r for r in rungs if r > 0}):
+        whole = all(type(rung) is int for rung in rungs)
+        if not whole or list(rungs) != sorted({rung for rung in rungs if rung > 0}):
             raise DesignError(
                 f"pruner: rungs must be whole numbers of epochs >= 1 that grow, got {self.rungs!r}"
             )
@@ -146,85 +162,104 @@ class Pruner:
         return self.rungs[0] if self.rungs else self.warmup
 
     def basis(self, complete: Sequence[bool]) -> int:
-        """How many of the trials, in the order of ending, one that starts now is measured by; 0 for none."""
-        done = np.flatnonzero(np.asarray(complete, dtype=np.bool_))
-        if len(done) < self.min_trials:
+        """Number of ended trials that a trial starting now is compared with; 0 for none.
+
+        Args:
+            complete: Whether each ended trial ran to its end, in the order of ending.
+        """
+        ended = np.flatnonzero(np.asarray(complete, dtype=np.bool_))
+        if len(ended) < self.min_trials:
             return 0
-        found = following = int(done[self.min_trials - 1]) + 1
+        size = following = int(ended[self.min_trials - 1]) + 1
         while following <= len(complete):
-            found, following = following, max(following + 1, math.ceil(following * _GROWTH))
-        return found
+            size = following
+            following = max(size + 1, math.ceil(size * _GROWTH))
+        return size
 
     def limit(self, metric: str, sign: float, series: Sequence[Floats], ends: Floats) -> Limit | None:
-        """What a trial that starts now is measured by; ``None`` where that is nothing.
+        """The limit for a trial that starts now; ``None`` if nothing can be compared yet.
 
-        ``series`` are the (epochs,) values of the ended trials, ``ends`` (n,) what they are judged by, NaN where they were
-        stopped; both times the sign, larger is better.
+        Args:
+            metric: Name of the metric.
+            sign: 1 to maximize, -1 to minimize.
+            series: (n,) values per epoch of the ended trials, times the sign.
+            ends: (n,) their final values, times the sign; NaN if they were stopped.
         """
-        longest = max(map(len, series), default=0)
-        told = np.where(np.isnan(ends), forecasts(series, ends), ends)
-        told = told[np.isfinite(told)]
-        if longest <= self.first or not told.size:
+        longest = max((len(curve) for curve in series), default=0)
+        reached = np.where(np.isnan(ends), forecasts(series, ends), ends)
+        reached = reached[np.isfinite(reached)]
+        if longest <= self.first or not reached.size:
             return None
         epochs = range(self.first, longest)
-        shares = {rung: self.keep ** (k + 1) for k, rung in enumerate(self.rungs)} or dict.fromkeys(
-            epochs, self.keep
-        )
-        asked = [
-            float(np.quantile(told, 1 - shares[e], method="lower")) if e in shares else math.nan
-            for e in epochs
-        ]
-        done = np.flatnonzero(np.isfinite(ends))[-_MOST:]
-        return Limit(
-            metric, sign, self.first, tuple(asked), tuple(series[i] for i in done.tolist()), ends[done]
-        )
+        if self.rungs:
+            shares = {rung: self.keep ** (k + 1) for k, rung in enumerate(self.rungs)}
+        else:
+            shares = dict.fromkeys(epochs, self.keep)
+        thresholds = []
+        for epoch in epochs:
+            threshold = math.nan
+            if epoch in shares:
+                threshold = float(np.quantile(reached, 1 - shares[epoch], method="lower"))
+            thresholds.append(threshold)
+        complete = np.flatnonzero(np.isfinite(ends))[-_MOST_CURVES:]
+        curves = tuple(series[row] for row in complete.tolist())
+        return Limit(metric, sign, self.first, tuple(thresholds), curves, ends[complete])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class PruningSession(Protocol):
-    """Hears a trial's metric epoch by epoch."""
+    """Compares a running trial with a limit, epoch by epoch."""
 
     metric: str
 
     def behind(self, value: float) -> bool:
-        """Whether to stop after this epoch, of this value of the metric in its own sign; NaN where it has none."""
+        """Whether to stop after this epoch; ``value`` is the metric in its own sign, or NaN without one."""
 
 
 class Limit(NamedTuple):
-    """What a trial is measured by; it travels with the task."""
+    """The values that a trial is compared with; travels with its task."""
 
     metric: str  # name of the metric reported
     sign: float  # 1 to maximize, -1 to minimize
-    first: int  # number of the epoch of the first threshold, from 1
-    thresholds: tuple[float, ...]  # what must be reached, higher is better; NaN where nothing is asked
-    # ended trials, from which the end is forecast; without any the value itself counts in its place
+    first: int  # epoch of the first threshold, from 1
+    thresholds: tuple[float, ...]  # values to be reached, times the sign; NaN for epochs without comparison
+    # curves of ended trials, from which the final value is forecast; without any, the value itself is compared
     curves: tuple[Floats, ...] = ()
-    ends: Floats = np.zeros(0)  # what they reached
+    ends: Floats = np.zeros(0)  # their final values
 
     def session(self) -> PruningSession:
-        """A trial's run against it."""
-        return _Session(self)
+        """A session for one trial."""
+        return _LimitSession(self)
 
 
-class _Session:
+class _LimitSession:
     def __init__(self, limit: Limit) -> None:
-        self.metric, self._limit = limit.metric, limit
-        # Squares of the distances are summed up, so that a late epoch costs no more than the first.
-        self._epoch, self._squares = 0, np.zeros(len(limit.curves))
+        self.metric = limit.metric
+        self._limit = limit
+        self._epoch = 0
+        # Squared distances to every curve are summed up, so that a late epoch costs no more than the first.
+        self._squares = np.zeros(len(limit.curves))
 
     def behind(self, value: float) -> bool:
-        limit, told = self._limit, self._limit.sign * value
+        limit = self._limit
+        reached = limit.sign * value
         self._epoch += 1
-        # A trial that reports nothing finite diverges; that is no matter of being behind.
-        if not math.isfinite(told):
+        if not math.isfinite(reached):  # a trial that diverges is not behind
             return False
-        at = np.array([c[self._epoch - 1] if self._epoch <= len(c) else math.nan for c in limit.curves])
-        self._squares += (at - told) ** 2
-        asked = self._epoch - limit.first
-        if not 0 <= asked < len(limit.thresholds) or math.isnan(limit.thresholds[asked]):
+        others_now = np.array(
+            [curve[self._epoch - 1] if self._epoch <= len(curve) else math.nan for curve in limit.curves]
+        )
+        self._squares += (others_now - reached) ** 2
+        position = self._epoch - limit.first
+        if not 0 <= position < len(limit.thresholds) or math.isnan(limit.thresholds[position]):
             return False
         if limit.curves:
-            told = _forecast(told, at, self._squares / self._epoch, limit.ends, limit.ends)
-        return told < limit.thresholds[asked]
+            distances = self._squares / self._epoch
+            reached = _forecast(reached, others_now, distances, limit.ends, limit.ends)
+        return reached < limit.thresholds[position]
 
 
 def code_of(pruner: Mapping[str, Any]) -> str:
@@ -238,12 +273,11 @@ def words_of(pruner: Mapping[str, Any]) -> str:
     """A node's pruner in words."""
     if "optuna" in pruner:
         return f"stopped early by {pruner['optuna']}"
-    at = (
-        f"every epoch from {pruner['warmup']} on"
-        if "warmup" in pruner
-        else join([f"epoch {r}" for r in pruner["rungs"]])
-    )
+    if "warmup" in pruner:
+        epochs = f"every epoch from {pruner['warmup']} on"
+    else:
+        epochs = join([f"epoch {rung}" for rung in pruner["rungs"]])
     return (
-        f"stopped early unless forecast to end among the best {pruner['keep']:.0%} at {at}, "
+        f"stopped early unless forecast to end among the best {pruner['keep']:.0%} at {epochs}, "
         f"once {pruner['min_trials']} have ended, or one of the {pruner['audit']:.0%} that are let through"
     )

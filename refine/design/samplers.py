@@ -1,4 +1,4 @@
-"""Which design a round has: a space-filling one, a sampler of Optuna by name, or a sampler object."""
+"""The design of a round: a space-filling one, a sampler of Optuna by name, or a sampler object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refine.space.space import Space
 from refine.trials.round_record import ADAPTIVE, OPTUNA
 from refine.utils.extras import needed
 
-# What a design needs beside Optuna.
+# Design -> the package that it needs besides Optuna.
 _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 
 
@@ -24,7 +24,7 @@ def design_of(design: Any) -> tuple[str, Any]:
     """The name of a design and, where a sampler object of Optuna was given, that object.
 
     Raises:
-        DesignError: It is none, or a package that it needs is missing.
+        DesignError: It is not a design, or a package that it needs is missing.
     """
     if isinstance(design, str):
         if design in DESIGNS:
@@ -35,14 +35,14 @@ def design_of(design: Any) -> tuple[str, Any]:
         raise DesignError(f"design: unknown design {design!r}; {did_you_mean(design, [*DESIGNS, *ADAPTIVE])}")
     if not callable(getattr(design, "sample_independent", None)) or inspect.isclass(design):
         raise DesignError(
-            f"design must be one of {', '.join([*DESIGNS, *ADAPTIVE])}, or a sampler of Optuna such as "
+            f"design must be one of {', '.join([*DESIGNS, *ADAPTIVE])}, or a sampler of Optuna, for example "
             f"optuna.samplers.TPESampler(), got {design!r}"
         )
     return described(design), design
 
 
 def check_needs(method: str) -> None:
-    """Raises DesignError where a design needs a package that is not installed."""
+    """Raises DesignError if a design needs a package that is not installed."""
     if method not in ADAPTIVE:
         return
     needed("optuna", f"design {method!r}", DesignError, "design='sobol' needs nothing more")
@@ -50,35 +50,39 @@ def check_needs(method: str) -> None:
         needed(_NEEDS[method], f"design {method!r}", DesignError, "design='tpe' needs only Optuna")
 
 
-def described(thing: Any) -> str:
-    """A sampler or pruner of Optuna in words: its class and those options that differ from the default.
+def described(tool: Any) -> str:
+    """A sampler or pruner of Optuna in words: its class, and the options that differ from their defaults.
 
-    It is part of a round's identity. Options that the object does not keep under their names, and its seed, are not
-    in it, nor what it warns of.
+    The text is part of a round's identity. The seed, options about warnings, and options that the object does not keep
+    under their names are left out.
     """
-    kind = type(thing)
-    where = "" if kind.__module__.startswith("optuna.") else f"{kind.__module__}."
-    held, said = vars(thing), []
+    kind = type(tool)
+    module = "" if kind.__module__.startswith("optuna.") else f"{kind.__module__}."
+    attributes = vars(tool)
+    options = []
     for name, parameter in inspect.signature(kind).parameters.items():
-        value = held.get(f"_{name}", held.get(name, parameter.default))
+        value = attributes.get(f"_{name}", attributes.get(name, parameter.default))
         plain = value is None or isinstance(value, bool | int | float | str)
         if name != "seed" and not name.startswith("warn") and plain and value != parameter.default:
-            said.append(f"{name}={value!r}")
-    return f"{OPTUNA}{where}{kind.__qualname__}({', '.join(said)})"
+            options.append(f"{name}={value!r}")
+    return f"{OPTUNA}{module}{kind.__qualname__}({', '.join(options)})"
 
 
 def how_many_asked(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
-    """As :func:`refine.design.space_filling.how_many`, of an adaptive round, which leaves the grid."""
+    """Like :func:`refine.design.space_filling.how_many`, for an adaptive round, which leaves the grid."""
     if n is None or downsample is not None or isinstance(n, bool) or not isinstance(n, int) or n < 1:
         return how_many(space, n, downsample, taken)
     if not any(isinstance(space[name], Float) for name in space.varied):
-        exist = math.prod(
-            p.high - p.low + 1 if isinstance(p, Integer) and p.lattice is None else p.size
-            for p in space.values()
-        )
-        if n > exist - taken:
+        sizes = [
+            parameter.high - parameter.low + 1
+            if isinstance(parameter, Integer) and parameter.lattice is None
+            else parameter.size
+            for parameter in space.values()
+        ]
+        total = math.prod(sizes)
+        if n > total - taken:
             raise DesignError(
-                f"n must be <= the number of configurations left, got {n:,}, but {exist:,} exist, of which {taken:,} "
+                f"n must be <= the number of configurations left, got {n:,}, but {total:,} exist, of which {taken:,} "
                 "were run by earlier rounds; ask for fewer"
             )
     return n
@@ -86,14 +90,14 @@ def how_many_asked(space: Space, n: int | None, downsample: float | None, taken:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Keeps Optuna's log, and its warnings about what is experimental, to itself."""
+    """Silences Optuna's log, and its warnings about experimental features."""
     import optuna
 
-    before = optuna.logging.get_verbosity()
+    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        optuna.logging.set_verbosity(before)
+        optuna.logging.set_verbosity(verbosity)

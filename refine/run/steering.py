@@ -1,6 +1,6 @@
-"""Rounds that results steer: adaptive ones, whose configurations a sampler asks for, and those that stop trials early.
+"""Rounds that results steer: a sampler chooses their configurations, or a pruner stops their trials.
 
-Their tasks are made one by one, when a place is free, from what has ended by then.
+Their tasks are made one by one, as soon as a worker is free, from the trials that have ended by then.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from refine.analysis.pooling import added_since
-from refine.design.optuna_samplers import Conversation, EndedTrial, OptunaRace, ended_trial, ended_trials
+from refine.design.optuna_samplers import (
+    EndedTrial,
+    OptunaPruning,
+    SamplerSession,
+    ended_trial,
+    ended_trials,
+)
 from refine.design.pruning import Limit, Pruner
 from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError
@@ -27,16 +33,23 @@ from refine.trials.metric import FUNCTION, Metric
 from refine.trials.replicates import planned
 from refine.trials.round_record import OPTUNA, Node, StoredNode
 from refine.trials.trial import AUDITS, State
-from refine.utils.format import score
+from refine.utils.format import plural, score
 from refine.utils.warning import warn
+
+_CURVES_TO_JUDGE = 10  # complete trials after which a pruner that cannot stop any is reported
 
 
 class AdaptiveTasks:
-    """The tasks of a steered round, made when they are asked for. It hears how each of them ended.
+    """The tasks of a steered round, made on demand; each ended trial is passed to :meth:`tell`.
 
-    ``path`` leads from the root to the round; ``tools`` are samplers and pruners of Optuna given in this process, by what they
-    are called in a node; ``records`` have curves; trials that ended in a state of ``rerun`` come again; ``learn``
-    chooses exploit trials.
+    Args:
+        store: The store of the round.
+        path: Nodes from the root to the round.
+        metric: The metric, whose values and curves steer.
+        tools: Samplers and pruners of Optuna that were given in this process, by their names in a node.
+        records: Trials of the round so far, with curves.
+        rerun: States whose trials are run again.
+        learn: Chooses exploit trials.
     """
 
     def __init__(
@@ -49,220 +62,282 @@ class AdaptiveTasks:
         rerun: frozenset[str],
         learn: Learn = list,
     ) -> None:
-        pk, self._node, n = path[-1].pk, path[-1].node, path[-1].n
-        self._store, self._tools, self._metric = store, tools, metric
-        self._sign = sign_of(self._node.direction)
-        node = self._node
-        inherited, beside = store.inherited(pk), store.beside(pk)
-        self._outside = {b.key for b in beside if not node.space.holds(decode_configuration(b.configuration))}
-        tasks = list(plan(path[-1], inherited, beside, records, rerun)[1])
+        stored = path[-1]
+        node = stored.node
+        self._store = store
+        self._tools = tools
+        self._metric = metric
+        self._node = node
+        self._sign = sign_of(node.direction)
+        inherited, extra = store.inherited(stored.pk), store.beside(stored.pk)
+        self._outside = {b.key for b in extra if not node.space.holds(decode_configuration(b.configuration))}
+        tasks = list(plan(stored, inherited, extra, records, rerun)[1])
         records = planned(records)
-        self._taken = {*inherited, *records.columns["key"], *(t.key for t in tasks)}
-        asked = [i for i, origin in enumerate(records.columns["origin"]) if origin == "adaptive"]
-        self._asks = max(0, n - path[-1].off_design(beside) - len(asked)) if node.adaptive else 0
+        self._taken = {*inherited, *records.columns["key"], *(task.key for task in tasks)}
+        origins, states = records.columns["origin"], records.columns["state"]
+        sampled = [row for row, origin in enumerate(origins) if origin == "adaptive"]
+        self._unasked = 0  # configurations that the sampler is still to choose
+        if node.adaptive:
+            self._unasked = max(0, stored.n - stored.off_design(extra) - len(sampled))
+        attempts = records.columns["attempt"]
         tasks += [
-            stored_task(records, i, attempt=records.columns["attempt"][i] + 1)
-            for i in asked
-            if records.columns["state"][i] in rerun
+            stored_task(records, row, attempt=attempts[row] + 1) for row in sampled if states[row] in rerun
         ]
-        self._planned, self._learn = tasks, learn
-        self._unchosen = max(0, path[-1].off_design(beside) - len(beside))
-        # What was stopped is run again to see its end.
-        self._free = {t.key for t in tasks} if "pruned" in rerun else set()
-        self._shown: dict[tuple[str, int], dict[str, Any]] = {}
-        self._keep: Callable[[Sequence[float]], str] | None = None
-        self._warned = False
+        self._planned = tasks
+        self._learn = learn
+        self._unchosen = max(0, stored.off_design(extra) - len(extra))  # exploit trials still to be chosen
+        # Trials that were stopped and are run again run to their end.
+        self._unlimited = {task.key for task in tasks} if "pruned" in rerun else set()
+        self._shown: dict[tuple[str, int], dict[str, Any]] = {}  # (key, attempt) -> what the task was shown
+        self._keep_curve: Callable[[Sequence[float]], str] | None = None
         rule = node.pruner
-        self._pruner = None if rule is None or "optuna" in rule else Pruner(**rule)
-        self._races = rule is not None and "optuna" in rule
-        self._series: list[Any] = []
-        self._ends: list[float] = []
-        self._basis = 0
+        self._by_optuna = rule is not None and "optuna" in rule
+        self._pruner = Pruner(**rule) if rule is not None and not self._by_optuna else None
+        self._curves: list[Any] = []  # of ended trials, larger is better
+        self._ends: list[float] = []  # their final values; NaN if they were stopped
+        self._basis = 0  # ended trials that the current limit was made from
         self._limit: Limit | None = None
-        # What a trial that runs to its end would have been measured by.
-        self._audited: dict[str, Limit | None] = {}
-        self._digest: str | None = None
-        for state, metrics, curve in zip(
-            records.columns["state"], records.metrics, records.curves, strict=True
-        ):
-            self._note(state, curve.get(metric.name, ()), metric.of(metrics, curve))
-        self._talk = self._conversation(path, records, pk, len(asked))
+        self._limit_digest: str | None = None
+        self._limit_of_audited: dict[str, Limit | None] = {}  # for audited trials, which are not stopped
+        self._warned_of_no_stop = False
+        self._warned_of_short_curves = False
+        for state, metrics, curve in zip(states, records.metrics, records.curves, strict=True):
+            self._add_curve(state, curve.get(metric.name, ()), metric.of(metrics, curve))
+        self._session = self._sampler_session(path, records, len(sampled))
 
-    # One at a time where a sampler waits for results, else as many as keep workers busy.
     @property
     def ahead(self) -> int:
-        """How many tasks per worker may be under way."""
+        """Tasks per worker that may be under way: one if a sampler waits for results."""
         return 1 if self._node.adaptive else 2
 
     def __len__(self) -> int:
-        return len(self._planned) + self._asks + self._unchosen
+        return len(self._planned) + self._unasked + self._unchosen
 
     def __iter__(self) -> Iterator[Task]:
         for task in self._planned:
             self._shown[task.key, task.attempt] = {}
-            yield self._limited(task)
-        for _ in range(self._asks):
-            assert self._talk is not None
-            found = self._talk.ask(self._taken)
-            self._taken.add(found.key)
-            self._shown[found.key, 0] = found.shown
-            cell = None if found.cell is None else str(found.cell)
-            seed = self._node.trial_seed(found.key, 0)
-            configuration = encode_configuration(found.configuration)
-            yield self._limited(Task(found.key, configuration, cell, 0, 0, "adaptive", seed))
+            yield self._with_limit(task)
+        for _ in range(self._unasked):
+            yield self._with_limit(self._sampled_task())
         while chosen := self._learn():
-            for task in (beside_task(self._node, each) for each in chosen):
+            for configuration in chosen:
+                task = beside_task(self._node, configuration)
                 self._taken.add(task.key)
                 self._shown[task.key, 0] = {}
-                yield self._limited(task)
+                yield self._with_limit(task)
 
-    def begin(self, keep: Callable[[Sequence[float]], str]) -> None:
-        """Takes what keeps a curve in the store and returns its digest."""
-        self._keep = keep
+    def _sampled_task(self) -> Task:
+        assert self._session is not None
+        sampled = self._session.ask(self._taken)
+        self._taken.add(sampled.key)
+        self._shown[sampled.key, 0] = sampled.shown
+        cell = None if sampled.cell is None else str(sampled.cell)
+        configuration = encode_configuration(sampled.configuration)
+        seed = self._node.trial_seed(sampled.key, 0)
+        return Task(sampled.key, configuration, cell, 0, 0, "adaptive", seed)
+
+    def begin(self, keep_curve: Callable[[Sequence[float]], str]) -> None:
+        """Sets the function that writes a curve into the store and returns its digest."""
+        self._keep_curve = keep_curve
 
     def shown(self, task: Task) -> dict[str, Any]:
-        """What a task was shown; plain data."""
+        """The results that steered a task, as plain data."""
         return self._shown.pop((task.key, task.attempt), {})
 
     def tell(self, task: Task, outcome: Outcome, value: float | None) -> None:
-        """Takes in how a task ended, before it is stored.
-
-        Raises ObjectiveError: a round with a pruner, whose trials report nothing that could be compared.
-        """
-        state, series = outcome.state, outcome.curve.get(self._metric.name, [])
-        if self._talk is not None:
+        """Takes in an ended trial, before it is stored."""
+        state, curve = outcome.state, outcome.curve.get(self._metric.name, [])
+        inside = task.key not in self._outside and not task.replicate
+        if self._session is not None and inside:
             goal = Goal(self._metric, self._node.direction, self._node.allow_degenerate)
-            flat = not goal.counts(outcome.metrics, outcome.seconds)
-            if task.key not in self._outside and not task.replicate:
-                ended = ended_trial(decode_configuration(task.configuration), state, value, series, flat)
-                noted = self._talk.tell(task.key, ended)
-                if noted:
-                    self._shown[task.key, task.attempt]["rungs"] = noted
+            barred = not goal.counts(outcome.metrics, outcome.seconds)
+            ended = ended_trial(decode_configuration(task.configuration), state, value, curve, barred)
+            rungs = self._session.tell(task.key, ended)
+            if rungs:
+                self._shown[task.key, task.attempt]["rungs"] = rungs
         if self._pruner is not None and not task.replicate:
-            self._note(state, series, value)
-            self._note_behind(task, series, state)
+            self._add_curve(state, curve, value)
+            self._note_behind(task, curve, state)
 
     def check(self, outcome: Outcome) -> None:
-        """Looks, after a trial was stored, whether the pruner has anything to go by. Raises ObjectiveError: it has not."""
-        if (
-            self._node.pruner is not None
-            and outcome.state == State.COMPLETE
-            and self._metric.name not in outcome.curve
-        ):
-            known = ", ".join(outcome.curve) or "nothing"
+        """Checks, after a trial was stored, that the pruner can compare trials; warns if it can never stop one.
+
+        Raises ObjectiveError: a complete trial has not reported the metric by epoch.
+        """
+        if self._node.pruner is None:
+            return
+        if outcome.state == State.COMPLETE and self._metric.name not in outcome.curve:
+            reported = ", ".join(outcome.curve) or "nothing"
             raise ObjectiveError(
                 f"round {self._node.id}: a pruner compares {self._metric.name!r} epoch by epoch, but the objective "
-                f"reports {known}; call trial.report(epoch, {{{self._metric.name!r}: ...}}) in every epoch, or leave the "
-                "pruner out"
+                f"reports {reported}; call trial.report(epoch, {{{self._metric.name!r}: ...}}) in every epoch, or leave "
+                "the pruner out"
             )
+        self._warn_of_short_curves()
 
-    def _note(self, state: str, series: Sequence[float], value: float | None) -> None:
-        if self._pruner is not None and state in ("complete", "pruned") and len(series):
-            self._series.append(self._sign * np.asarray(series, dtype=float))
-            self._ends.append(np.nan if state == "pruned" or value is None else self._sign * value)
+    def _warn_of_short_curves(self) -> None:
+        """Warns once if the trials so far end before the pruner may stop one."""
+        if self._pruner is None or self._warned_of_short_curves:
+            return
+        if np.isfinite(self._ends).sum() < min(_CURVES_TO_JUDGE, self._pruner.min_trials):
+            return
+        self._warned_of_short_curves = True
+        longest = max(len(curve) for curve in self._curves)
+        if longest > self._pruner.first:
+            return
+        option = f"rungs={self._pruner.rungs}" if self._pruner.rungs else f"warmup={self._pruner.warmup}"
+        fix = "report more epochs, or leave the pruner out"
+        if longest > 1:
+            earlier = max(1, longest // 3)
+            setting = f"rungs=({earlier},)" if self._pruner.rungs else f"warmup={earlier}"
+            fix = f"make the round with pruner=refine.Pruner({setting}), or leave the pruner out"
+        warn(
+            f"round {self._node.id}: the pruner cannot stop any trial: they report {plural(longest, 'epoch')}, and {option} "
+            f"lets every trial run {plural(self._pruner.first, 'epoch')}; {fix}"
+        )
 
-    def _limited(self, task: Task) -> Task:
-        """The task with what it is measured by, if it is."""
-        # What is compared with others, or lies outside, runs to its end.
-        if self._node.pruner is None or task.key in self._free or task.origin in (*AUDITS, "given"):
+    def _add_curve(self, state: str, curve: Sequence[float], value: float | None) -> None:
+        if self._pruner is None or state not in (State.COMPLETE, State.PRUNED) or not len(curve):
+            return
+        self._curves.append(self._sign * np.asarray(curve, dtype=float))
+        has_end = state == State.COMPLETE and value is not None
+        self._ends.append(self._sign * value if has_end and value is not None else np.nan)
+
+    def _with_limit(self, task: Task) -> Task:
+        """The task with the limit that its trial is compared with, if a pruner may stop it."""
+        to_compare = task.origin in (
+            *AUDITS,
+            "given",
+        )  # others are compared with these, so they run to their end
+        if self._node.pruner is None or task.key in self._unlimited or to_compare:
             return task
         shown = self._shown[task.key, task.attempt]
-        if self._races:
-            assert self._talk is not None
-            running = self._talk.running(task.key)
+        if self._by_optuna:
+            assert self._session is not None
+            running = self._session.running(task.key)
             if running is None:
-                running = self._talk.follow(task.key, decode_configuration(task.configuration))
-            shown["told"] = self._talk.own
-            return task._replace(limit=OptunaRace(self._metric.name, running))  # type: ignore[arg-type]
+                running = self._session.follow(task.key, decode_configuration(task.configuration))
+            shown["told"] = self._session.own
+            return task._replace(limit=OptunaPruning(self._metric.name, running))  # type: ignore[arg-type]
         assert self._pruner is not None
-        basis = self._pruner.basis(np.isfinite(self._ends).tolist())
-        if basis != self._basis:
-            self._basis = basis
-            self._limit = self._pruner.limit(
-                self._metric.name, self._sign, self._series[:basis], np.array(self._ends[:basis])
-            )
-            assert self._keep is not None
-            asked = None if self._limit is None else [self._sign * v for v in self._limit.thresholds]
-            self._digest = None if asked is None else self._keep(asked)
+        self._update_limit(self._pruner)
         audited = self._pruner.audits(task.seed)
-        shown.update({"basis": self._basis, "threshold": self._digest, "audited": audited, "behind": None})
+        shown.update(
+            {"basis": self._basis, "threshold": self._limit_digest, "audited": audited, "behind": None}
+        )
         if not audited:
             return task._replace(limit=self._limit)
-        self._audited[task.key] = self._limit
+        self._limit_of_audited[task.key] = self._limit
         return task
 
-    def _note_behind(self, task: Task, series: Sequence[float], state: str) -> None:
-        """Notes the epoch, from 1, at which a trial stopped or would have; says once where nobody asks, and it went on."""
-        limit = task.limit or self._audited.pop(task.key, None)
-        if limit is None or state not in ("complete", "pruned"):
+    def _update_limit(self, pruner: Pruner) -> None:
+        """Makes a new limit if enough further trials have ended."""
+        basis = pruner.basis(np.isfinite(self._ends).tolist())
+        if basis == self._basis:
             return
-        race, asked = limit.session(), series if state == "pruned" else series[:-1]
-        behind = next((epoch for epoch, value in enumerate(asked, 1) if race.behind(value)), None)
+        self._basis = basis
+        ends = np.array(self._ends[:basis])
+        self._limit = pruner.limit(self._metric.name, self._sign, self._curves[:basis], ends)
+        self._limit_digest = None
+        if self._limit is not None:
+            assert self._keep_curve is not None
+            self._limit_digest = self._keep_curve([self._sign * value for value in self._limit.thresholds])
+
+    def _note_behind(self, task: Task, curve: Sequence[float], state: str) -> None:
+        """Notes the epoch, from 1, at which the pruner stopped a trial or would have.
+
+        Warns once if a trial was behind and ran to its end, since its objective never asks whether to stop.
+        """
+        limit = task.limit or self._limit_of_audited.pop(task.key, None)
+        if limit is None or state not in (State.COMPLETE, State.PRUNED):
+            return
+        session = limit.session()
+        before_end = curve if state == State.PRUNED else curve[:-1]
+        behind = next((epoch for epoch, value in enumerate(before_end, 1) if session.behind(value)), None)
         self._shown[task.key, task.attempt]["behind"] = behind
-        if behind is not None and state == "complete" and task.limit is not None and not self._warned:
-            self._warned = True
+        not_stopped = behind is not None and state == State.COMPLETE and task.limit is not None
+        if not_stopped and not self._warned_of_no_stop:
+            self._warned_of_no_stop = True
             warn(
-                f"round {self._node.id}: a trial that was behind, with {self._metric.name} "
-                f"{score(series[-1])} at its end, went on: its objective stops nothing; ask trial.should_prune() after "
-                "every report and return, train by refine.keras.fit, or give model.fit a refine.keras.PruningCallback()"
+                f"round {self._node.id}: a trial that was behind, with {self._metric.name} {score(curve[-1])} at its end, "
+                "ran on: its objective never stops; ask trial.should_prune() after every report and return, train by "
+                "refine.keras.fit, or give model.fit a refine.keras.PruningCallback()"
             )
 
-    def _conversation(
-        self, path: Sequence[StoredNode], records: Records, pk: int, asked: int
-    ) -> Conversation | None:
-        node, store = self._node, self._store
-        if not node.adaptive and not self._races:
+    def _sampler_session(
+        self, path: Sequence[StoredNode], records: Records, asked: int
+    ) -> SamplerSession | None:
+        """The session with the sampler or with a pruner of Optuna, from all trials that have ended."""
+        node = self._node
+        if not node.adaptive and not self._by_optuna:
             return None
-        sampler = pruner = None
-        if node.method.startswith(OPTUNA):
-            sampler = _tool(self._tools, node, node.method, "design")
+        sampler = _tool(self._tools, node, node.method, "design") if node.method.startswith(OPTUNA) else None
         check_needs(node.method)
-        if self._races:
+        pruner = None
+        if self._by_optuna:
             assert node.pruner is not None
             pruner = _tool(self._tools, node, node.pruner["optuna"], "pruner")
-        own = ended_trials(node.space, records, records.configurations, self._metric, node.allow_degenerate)
+        of_round = ended_trials(
+            node.space, records, records.configurations, self._metric, node.allow_degenerate
+        )
         if pruner is not None:
-            shown = store.shown(pk)
+            shown = self._store.shown(path[-1].pk)
             keys = [key for key in records.columns["key"] if key not in self._outside]
-            inside = [shown.get(key, {}).get("rungs", {}) for key in keys]
-            own = [t._replace(rungs=r) for t, r in zip(own, inside, strict=False)]
-        before: list[EndedTrial] = []
+            rungs = [shown.get(key, {}).get("rungs", {}) for key in keys]
+            of_round = [ended._replace(rungs=r) for ended, r in zip(of_round, rungs, strict=False)]
+        earlier = self._earlier_trials(path) if node.adaptive else []
+        return SamplerSession(node, sampler, [*earlier, *of_round], len(of_round), asked, pruner)
+
+    def _earlier_trials(self, path: Sequence[StoredNode]) -> list[EndedTrial]:
+        """Ended trials of ancestors that lie in the space of the round."""
+        node = self._node
+        earlier: list[EndedTrial] = []
         bridges = added_since(node.space, [stored.node for stored in path])
-        for added, ancestor in zip(bridges, path[:-1] if node.adaptive else (), strict=False):
+        for added, ancestor in zip(bridges, path[:-1], strict=False):
             if added is not None:
                 curves = self._metric.curves or ancestor.node.pruner is not None
-                past = store.records([ancestor.pk], curves=curves)
-                moved = past.configurations.under(node.space, added)
-                before += ended_trials(node.space, past, moved, self._metric, node.allow_degenerate)
-        return Conversation(node, sampler, [*before, *own], len(own), asked, pruner)
+                records = self._store.records([ancestor.pk], curves=curves)
+                configurations = records.configurations.under(node.space, added)
+                earlier += ended_trials(
+                    node.space, records, configurations, self._metric, node.allow_degenerate
+                )
+        return earlier
 
 
-def _tool(tools: Mapping[str, Any], node: Node, name: str, what: str) -> Any:
-    """A sampler or pruner of Optuna that was given in this process. Raises DesignError: it was not: the round was reopened."""
+def _tool(tools: Mapping[str, Any], node: Node, name: str, argument: str) -> Any:
+    """A sampler or pruner of Optuna that was given in this process.
+
+    Raises DesignError: none was given, since the round was reopened.
+    """
     if name not in tools:
         raise DesignError(
-            f"round {node.id}: its {what} is {name}, an object that is not at hand after reopening; give it: "
-            f"run({what}=...)"
+            f"round {node.id}: its {argument} is {name}, an object that is not at hand after reopening; give it: "
+            f"run({argument}=...)"
         )
     return tools[name]
 
 
 def how_text(node: Node, states: Mapping[str, int]) -> str:
-    """What a tree says of a steered round behind its number of trials; empty for others."""
-    said = [f"asked for by {node.method.removeprefix(OPTUNA)}"] if node.adaptive else []
-    said += [f"{states.get('pruned', 0)} pruned"] if node.pruner is not None else []
-    return f" ({', '.join(said)})" if said else ""
+    """The note on a steered round behind its number of trials in a tree; empty for other rounds."""
+    notes = []
+    if node.adaptive:
+        notes.append(f"asked for by {node.method.removeprefix(OPTUNA)}")
+    if node.pruner is not None:
+        notes.append(f"{states.get('pruned', 0)} pruned")
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def check_pruner(
     pruner: Any, metric: Metric, parent: Mapping[str, Any] | None = None
 ) -> tuple[Mapping[str, Any] | None, Any]:
-    """A pruner as a node's plain data and, where it is an object of Optuna, that object; ``"inherit"`` takes the ``parent``'s.
+    """A pruner as plain data of a node and, if it is one of Optuna, as that object; ``"inherit"`` gives the ``parent``'s.
 
-    Raises DesignError: it is none of these, or the metric has no value per epoch.
+    Raises DesignError: it is not a pruner, or the metric has no value per epoch.
     """
-    if pruner is None or pruner == "inherit":
-        return (None if pruner is None else parent), None
+    if pruner is None:
+        return None, None
+    if pruner == "inherit":
+        return parent, None
     if metric.reduction == FUNCTION:
         raise DesignError(
             f"pruner: compares a metric epoch by epoch, and the function {metric.name!r} has a value only at the end; "
@@ -280,9 +355,9 @@ def check_pruner(
 
 
 def check_place(node: Node, objective: Objective, resources: Resources) -> None:
-    """Raises where a pruner can't work in the place or on the objective that a round is to be run.
+    """Checks that a round's pruner works with this objective and these workers.
 
-    Raises DesignError: a pruner of Optuna, and more than this process; ObjectiveError: the objective can't be stopped.
+    Raises DesignError: a pruner of Optuna with more than this process; ObjectiveError: the objective cannot be stopped.
     """
     if node.pruner is None:
         return

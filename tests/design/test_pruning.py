@@ -11,7 +11,7 @@ import refine
 from refine.analysis.population import compare_rounds
 from refine.analysis.stopped import stopping_of
 from refine.design.pruning import Limit, forecasts
-from refine.errors import AnalysisError, DesignError, ObjectiveError
+from refine.errors import AnalysisError, DesignError, ObjectiveError, RefineWarning
 from refine.report.pages.checks import says
 
 PRUNER = refine.Pruner(keep=0.5, warmup=3, min_trials=10)
@@ -214,3 +214,39 @@ def test_a_limit_is_what_the_best_reached_or_were_forecast_to():
     assert pruner.limit("acc", 1.0, [np.ones(1)] * 3, np.ones(3)) is None
     race = Limit("acc", 1.0, 1, (1.0, 3.0)).session()
     assert [race.behind(v) for v in (math.nan, 2.0, 0.0)] == [False, True, False]
+
+
+def short(params, trial):
+    for epoch in range(6):
+        trial.report(epoch, {"acc": height_after(params, epoch)})
+        if trial.should_prune():
+            break
+    return {"acc": height_after(params, epoch)}
+
+
+def height_after(params, epoch):
+    return objectives.height(params) * (1 - 0.5 ** (epoch + 1))
+
+
+@pytest.mark.parametrize(
+    ("pruner", "fix"),
+    [
+        ("median", r"and warmup=10 lets every trial run 10 epochs; .*refine.Pruner\(warmup=2\)"),
+        (
+            refine.Pruner(rungs=(6, 20)),
+            r"and rungs=\(6, 20\) lets every trial run 6 .*refine.Pruner\(rungs=\(2,\)\)",
+        ),
+    ],
+)
+def test_pruner_that_can_stop_no_trial_says_so_once(tree, space, pruner, fix):
+    root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner)
+    with pytest.warns(RefineWarning, match=f"cannot stop any trial: they report 6 epochs, {fix}") as warned:
+        root.run(progress=False, check_noise=False)
+    assert len(warned) == 1
+    assert set(root.trials["state"]) == {"complete"}
+
+
+def test_pruner_that_can_stop_trials_says_nothing(tree, space):
+    pruner = refine.Pruner(warmup=2, min_trials=10)
+    root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner)
+    assert "pruned" in set(root.run(progress=False, check_noise=False).trials["state"])
