@@ -67,6 +67,8 @@ class FinishedRuns(NamedTuple):
     metric: str  # what they are judged by
     direction: str = "maximize"
     goals: tuple[tuple[str, str], ...] = ()  # metric and direction of further goals
+    subject_to: tuple[str, ...] = ()  # metric constraints that the tool had
+    said: tuple[str, ...] = ()  # sentences on what was left out or taken for something else
 
 
 def filled(space: Space, had: Mapping[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
@@ -78,6 +80,21 @@ def filled(space: Space, had: Mapping[str, Any]) -> tuple[dict[str, Any], list[s
     whole = space.frozen({n: had.get(n, drawn[n]) for n in space})
     names = [n for n in space if n in had]
     return whole, None if set(whole) <= set(names) else names
+
+
+def without_copies(runs: Sequence[Run]) -> tuple[list[Run], int]:
+    """The runs without copies of others, and the number of copies, as overlapping exports of one table have them.
+
+    A run is a copy of an earlier one if configuration, state, results and curve are equal, and the seed is; if the seed
+    is unknown, the wall time must be equal too. A run again under another seed, or of another duration, is no copy.
+    """
+    distinct: dict[str, Run] = {}
+    for run in runs:
+        results = [sorted(run.metrics.items()), sorted(run.curve.items())]
+        time_of_unseeded = run.seconds if run.seed == UNKNOWN_SEED else None
+        mark = repr([configuration_key(run.had), run.state, results, run.seed, time_of_unseeded])
+        distinct.setdefault(mark, run)
+    return list(distinct.values()), len(runs) - len(distinct)
 
 
 def origin_of(space_filling: bool | None) -> str:
@@ -299,7 +316,7 @@ def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> 
 
 def analysis_of(said: FinishedRuns) -> Analysis:
     """The analysis of a search or study as a round of its own, by its first goal; AnalysisError where too few of its runs have a value."""
-    space, runs = said.space, found_out(said)
+    space, runs = said.space, found_out(said._replace(runs=without_copies(said.runs)[0]))
     whole = [filled(space, run.had) for run in runs]
     columns: dict[str, list[Any]] = {
         n: [getattr(run, n) for run in runs] for n in ("state", "seconds", "seed", "origin")
@@ -310,4 +327,12 @@ def analysis_of(said: FinishedRuns) -> Analysis:
     records = Records(configurations, Rows([run.metrics for run in runs]), (), columns)
     frame = table(space, records, Metric.parse(said.metric))
     masks, groups = read_masks(space, records), replicate_groups(records)
-    return analyze(space, frame, metric=said.metric, direction=said.direction, read=masks, groups=groups)
+    return analyze(
+        space,
+        frame,
+        metric=said.metric,
+        direction=said.direction,
+        subject_to=said.subject_to,
+        read=masks,
+        groups=groups,
+    )

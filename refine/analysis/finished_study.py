@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import warnings
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refine.analysis.conditions import conditioned
@@ -17,12 +19,16 @@ from refine.space.rounding import ABOUT
 from refine.space.space import Space
 from refine.trials.goal import MOST_GOALS
 from refine.trials.metric import Metric
+from refine.utils.format import join, plural
 
 if TYPE_CHECKING:
     import optuna
 
 # What samplers that go by results note with trials begins with one of these. Others note nothing.
 _SEARCHES = {"tpe", "cma", "NSGAIISampler", "NSGAIIISampler", "nsga2", "nsga3"}
+
+# User attributes that a warning names.
+_SHOWN = 6
 
 # Begins the user attribute of a study that holds a decision; the number of the first trial after it follows.
 DECISION = "refine:decision:"
@@ -58,7 +64,8 @@ def read_study(
     try:
         names = _objectives(study)
         directions = [d.name.lower() for d in study.directions]
-        trials = [x for x in study.get_trials(deepcopy=False) if x.state.is_finished()]
+        all_trials = study.get_trials(deepcopy=False)
+        trials = [x for x in all_trials if x.state.is_finished()]
     except Exception as error:  # noqa: BLE001  # of a storage that somebody wrote into
         raise StoreError(
             f"study {study.study_name!r}: Optuna can't read it: {type(error).__name__}: {error}; copy what it can read into "
@@ -102,6 +109,7 @@ def read_study(
             origin = origin_of(True)
     # Where the space was narrowed, results chose.
     narrowed = min(decided_at(study), default=math.inf)
+    constraints = _constraint_names(trials, {*titles, *kinds})
     runs = [_run(x, space, titles, at, origin if x.number < narrowed else origin_of(False)) for x in trials]
     return FinishedRuns(
         # A trial that suggested no such parameter took a branch without it.
@@ -110,7 +118,64 @@ def read_study(
         str(Metric.parse(metric or judged)),
         directions[at],
         tuple(zip(titles[1:], directions[1:], strict=True)) if value is None else (),
+        tuple(f"{name} <= 0" for name in constraints),
+        _left_out(len(all_trials) - len(trials), trials),
     )
+
+
+# System attributes of trials: a list of all constraints, or one attribute per constraint from Optuna 5 on.
+_CONSTRAINTS = "constraints"
+
+
+def _constraint_names(trials: Sequence[optuna.trial.FrozenTrial], taken: Collection[str]) -> list[str]:
+    """Names of the metrics that hold the constraints of a study, such as ``constraint_0`` or ``constraint_latency``.
+
+    Raises:
+        AnalysisError: A parameter or an objective has such a name.
+    """
+    names = list(dict.fromkeys(name for trial in trials for name in _constraint_values(trial)))
+    if clash := [name for name in names if name in taken]:
+        raise AnalysisError(
+            f"{clash[0]!r} is the name of a parameter or objective of the study and of its constraint; rename the parameter, or "
+            "the objective: study.set_metric_names([...])"
+        )
+    return names
+
+
+def _constraint_values(trial: optuna.trial.FrozenTrial) -> dict[str, float]:
+    """The constraints of a trial by the names of their metrics; 0 or less is feasible.
+
+    Raises:
+        AnalysisError: They are not numbers.
+    """
+    attributes = trial.system_attrs
+    try:
+        values = dict(enumerate(attributes.get(_CONSTRAINTS) or ()))
+        prefix = f"{_CONSTRAINTS}:"
+        values |= {n.removeprefix(prefix): v for n, v in attributes.items() if n.startswith(prefix)}
+        return {f"constraint_{re.sub('[<>=]', '_', str(name))}": float(v) for name, v in values.items()}
+    except (TypeError, ValueError):
+        raise AnalysisError(
+            f"trial {trial.number} of the study can't be read: its constraints must be numbers; leave it out"
+        ) from None
+
+
+# A user attribute that only trials of an exported round have; what it exported besides is in the study as well.
+_EXPORTED = "replicate"
+
+
+def _left_out(unfinished: int, trials: Sequence[optuna.trial.FrozenTrial]) -> tuple[str, ...]:
+    """One sentence on the trials and attributes of a study that are not imported, if there are any."""
+    attributes = dict.fromkeys(name for t in trials if _EXPORTED not in t.user_attrs for name in t.user_attrs)
+    parts = (
+        [plural(unfinished, "trial that has not ended", "trials that have not ended")] if unfinished else []
+    )
+    if attributes:
+        shown = list(attributes)[:_SHOWN] + (
+            [f"{len(attributes) - _SHOWN} more"] if len(attributes) > _SHOWN else []
+        )
+        parts.append(f"user attributes {join(shown)}")
+    return (f"left out: {'; '.join(parts)}",) if parts else ()
 
 
 def _parameter(distributions: list[Any]) -> Parameter:
@@ -138,7 +203,13 @@ def _parameter(distributions: list[Any]) -> Parameter:
     return kind(low, high, levels=None if count <= ALL_UP_TO else ABOUT, step=step)  # type: ignore[no-any-return]
 
 
-def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: int, origin: str) -> Run:
+def _run(
+    trial: optuna.trial.FrozenTrial,
+    space: Space,
+    titles: list[str],
+    at: int,
+    origin: str,
+) -> Run:
     """The run of a trial.
 
     Raises:
@@ -165,6 +236,8 @@ def _run(trial: optuna.trial.FrozenTrial, space: Space, titles: list[str], at: i
         metrics = {}
     if state == "pruned" and curve:
         metrics.setdefault(title, curve[-1])
+    if state != "failed":
+        metrics |= {n: v for n, v in _constraint_values(trial).items() if math.isfinite(v)}
     curves = {title: curve} if curve else {}
     had = {n: freeze(trial.params[n]) for n in space if n in trial.params}
     return Run(had, state, metrics, curves, seconds, UNKNOWN_SEED, origin, finished)

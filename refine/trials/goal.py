@@ -21,7 +21,8 @@ ASK = "ask"
 
 _LESS = re.compile(
     r"loss(es)?|logloss|nll|crossentropy|entropy|errors?|err|r?mse|mae|r?msle|mape|perplexity|ppl|bp[bcw]|[wc]er|fid|brier|ece|deviance|"
-    r"regret|cost|latency|seconds|duration|distance|divergence"
+    r"regret|cost|latency|seconds|duration|distance|divergence|"
+    r"times?|runtime|walltime|elapsed|crps|hinge|misclassifications?|f[pn]r|eer|energy|flops"
 )
 _MORE = re.compile(
     r"acc|accuracy|auc|auroc|f1|precision|recall|scores?|r2|map|m?iou|dice|bleu|rouge|rewards?|return|gain|likelihood|fmeasure|"

@@ -8,9 +8,9 @@ import math
 import re
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,16 +26,44 @@ from refine.space.parameters import Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space, configuration_key, encode_configuration
 from refine.store.rows import Part
 from refine.store.validity import MOST_SECONDS
+from refine.tree.exchange.columns import (
+    Columns,
+    columns_of,
+    numbers_of_texts,
+    numbers_said,
+    one_spelling,
+    placeholders,
+    roles_said,
+    state_column,
+    states_of,
+    taken_names,
+    with_index,
+    without_empty_rows,
+)
 from refine.trials.round_record import Node
-from refine.trials.trial import DEGENERATE, ORIGINS, STATES
+from refine.trials.trial import DEGENERATE, ORIGINS
 from refine.utils.arrays import Floats, as_pandas
 from refine.utils.extras import is_there
-from refine.utils.format import plural
+from refine.utils.format import join, plural
 from refine.utils.spreadsheet import unescaped, unescaped_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from narwhals.stable.v2.typing import IntoFrame
+
+
+class TableRuns(NamedTuple):
+    """The runs of a table.
+
+    Attributes:
+        space: The space that they lie in.
+        runs: One per row that is a run that has ended.
+        said: Sentences on columns and cells that were left out or taken for something else.
+    """
+
+    space: Space
+    runs: list[Run]
+    said: list[str]
 
 
 def runs_of(
@@ -45,23 +73,32 @@ def runs_of(
     value: str,
     metric: str,
     space_filling: bool | None,
-) -> tuple[Space, list[Run]]:
-    """The space of a table, inferred where none is given, and what its rows say: see :meth:`refine.Tree.add_frame`.
+) -> TableRuns:
+    """The space of a table, inferred if none is given, and the runs of its rows: see :meth:`refine.Tree.add_frame`.
 
     Raises:
-        AnalysisError: A column is missing or holds something else than it should.
+        AnalysisError: A column is missing or malformed.
         SpaceError: A value lies outside the space, or no space can be inferred.
     """
-    frame = as_pandas(frame, AnalysisError).rename(columns=str).reset_index(drop=True)
+    wanted = taken_names(value, space, parameters) if space is not None or _are_names(parameters) else None
+    frame = with_index(as_pandas(frame, AnalysisError).rename(columns=str), wanted)
     columns = list(frame.columns)
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
         raise AnalysisError(f"columns must differ in name, got {twice[0]!r} twice; rename one")
     if value not in columns:
-        raise AnalysisError(f"value {value!r} is no column of the frame; {did_you_mean(value, columns)}")
+        raise AnalysisError(f"value {value!r} is not a column of the frame; {did_you_mean(value, columns)}")
     if frame.empty:
         raise AnalysisError("a frame needs at least one row, one per finished run, got none")
-    names = list(space) if space is not None else _parameter_names(frame, parameters, value)
-    if missing := [n for n in names if n not in columns]:
+    frame, empty = without_empty_rows(frame)
+    frame, unfinished = _with_states(frame, taken_names(value, space, parameters))
+    left_out = [*filter(None, (empty, unfinished))]
+    said = [f"left out: {join(left_out)}"] if left_out else []
+    roles = None
+    if space is None and parameters is None:
+        roles = _inferred_roles(frame, value)
+        said += filter(None, [roles_said(roles, value)])
+    names = list(space) if space is not None else _parameter_names(frame, parameters, value, roles)
+    if missing := [n for n in names if n not in frame]:
         raise SpaceError(
             f"the frame needs a column for every parameter, missing: {', '.join(missing)}; "
             f"{did_you_mean(missing[0], columns)}"
@@ -69,13 +106,19 @@ def runs_of(
     if value in names:
         raise SpaceError(f"value {value!r} can't be a parameter as well; leave it out of the parameters")
     if space is None:
+        frame, mended = _mended(frame, names)
+        said += mended
         space = infer_space(frame[names])
         had = _values_of(space, frame)
         space = conditioned(space, had)
     else:
+        frame = _with_numbers(frame, space)
         had = _values_of(space, frame)
-    metrics = _metric_columns(frame, names, value, metric)
+    unused = frame.drop(columns=roles.left_out) if roles is not None else frame
+    metrics = _metric_columns(unused, names, value, metric)
     states = _states(frame, metrics[metric])
+    metrics[metric], states, placeholder = _without_placeholders(metrics[metric], states, value)
+    said += placeholder
     seconds, seeds = _numbers(frame, "seconds", 0.0), _numbers(frame, "seed", UNKNOWN_SEED)
     origins = _origins(frame, space_filling)
     if (odd := seconds[(seconds < 0) | (seconds > MOST_SECONDS)]).size:
@@ -96,10 +139,83 @@ def runs_of(
         error = re.sub("[\0\ud800-\udfff]", "\ufffd", text) if isinstance(text := errors[i], str) else None
         runs.append(Run(had[i], state, known, {}, float(seconds[i]), int(seeds[i]), origins[i], now, error))
     _check_constraints(space, runs)
-    return space, runs
+    return TableRuns(space, runs, said)
 
 
-def _parameter_names(frame: pd.DataFrame, parameters: Sequence[str] | None, value: str) -> list[str]:
+def _are_names(parameters: object) -> bool:
+    """Whether an argument is a list of names of columns; :func:`_parameter_names` refuses anything else."""
+    if isinstance(parameters, str) or not isinstance(parameters, Iterable):
+        return False
+    return all(isinstance(name, str) for name in parameters)
+
+
+def _with_states(frame: pd.DataFrame, taken: Collection[str]) -> tuple[pd.DataFrame, str]:
+    """The rows of runs that have ended, with their state in the column ``state``, and a phrase on the other rows."""
+    name = state_column(frame, taken - {"state"})
+    if name is None:
+        return frame, ""
+    states = states_of(frame[name])
+    ended = np.array([state is not None for state in states], dtype=bool)
+    if not ended.any():
+        raise AnalysisError(
+            f"no row of the frame is a run that has ended: column {name!r} says so; add it later"
+        )
+    frame = frame.rename(columns={name: "state"}).assign(state=states)[ended].reset_index(drop=True)
+    return frame, plural(
+        int((~ended).sum()), "run that has not ended", "runs that have not ended"
+    ) if not ended.all() else ""
+
+
+def _inferred_roles(frame: pd.DataFrame, value: str) -> Columns:
+    why = ("error",) if "error" in frame and frame["error"].dtype.kind not in "biuf" else ()
+    return columns_of(frame, value, (DEGENERATE, *RESERVED, *why))
+
+
+def _mended(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """A table whose parameters have numbers for texts and one spelling per choice, and sentences on the changes."""
+    said = []
+    converted = {n: numbers for n in names if (numbers := numbers_of_texts(frame[n])) is not None}
+    if converted:
+        said.append(f"{join(list(converted))}: numbers were written as texts and are taken as numbers")
+    frame = frame.assign(**converted)
+    for name in names:
+        column, spellings = one_spelling(frame[name])
+        if spellings:
+            frame = frame.assign(**{name: column})
+            shown = "; ".join(join([repr(text) for text in texts]) for texts in spellings)
+            said.append(f"{name}: spellings that differ in case or spaces are one choice: {shown}")
+        if column.dtype.kind in "iuf" and len(odd := placeholders(column.to_numpy(dtype=float))):
+            said.append(
+                f"{name}: {numbers_said(odd)} lies far from all other values; if it stands for no value, leave the cell empty"
+            )
+    return frame, said
+
+
+def _with_numbers(frame: pd.DataFrame, space: Space) -> pd.DataFrame:
+    """A table with numbers for texts in the columns of ordered choices; ranges take texts of numbers anyhow."""
+    numeric = [n for n, p in space.items() if n in frame and isinstance(p, Categorical) and p.numeric]
+    converted = {n: numbers for n in numeric if (numbers := numbers_of_texts(frame[n])) is not None}
+    return frame.assign(**converted) if converted else frame
+
+
+def _without_placeholders(
+    values: Floats, states: Sequence[str], value: str
+) -> tuple[Floats, list[str], list[str]]:
+    """Values and states with complete runs of a placeholder value as failed, and sentences on them."""
+    complete = np.array([state == "complete" for state in states], dtype=bool)
+    odd = placeholders(np.where(complete, values, math.nan))
+    failed = np.isin(values, odd) & complete
+    if not failed.any():
+        return values, list(states), []
+    said = f"{plural(int(failed.sum()), 'row')} with {value} {numbers_said(odd)}, far from all others, count as failed"
+    new_states = ["failed" if gone else state for gone, state in zip(failed, states, strict=True)]
+    return np.where(failed, math.nan, values), new_states, [said]
+
+
+def _parameter_names(
+    frame: pd.DataFrame, parameters: Sequence[str] | None, value: str, roles: Columns | None
+) -> list[str]:
+    """Names of the columns that are parameters, as somebody gave them or by their roles."""
     columns = list(frame.columns)
     if parameters is not None:
         texts = isinstance(parameters, Iterable) and all(isinstance(p, str) for p in parameters)
@@ -108,18 +224,21 @@ def _parameter_names(frame: pd.DataFrame, parameters: Sequence[str] | None, valu
         for name in parameters:
             if name not in columns:
                 raise SpaceError(
-                    f"parameters: {name!r} is no column of the frame; {did_you_mean(name, columns)}"
+                    f"parameters: {name!r} is not a column of the frame; {did_you_mean(name, columns)}"
                 )
         return list(dict.fromkeys(parameters))
-    why = ("error",) if "error" in frame and frame["error"].dtype.kind not in "biuf" else ()
-    names = [c for c in columns if c not in (value, DEGENERATE, *RESERVED, *why)]
+    names = roles.parameters if roles is not None else []
     if unnamed := next((name for name in names if name.startswith("Unnamed: ")), None):
         raise SpaceError(
             f"column {unnamed!r} looks like row numbers that were saved with the table; leave it out: "
             "pd.read_csv(path, index_col=0), or say which columns are parameters=[...]"
         )
     if not names:
-        raise SpaceError(f"the frame has no column beside {value!r} that could be a parameter")
+        left_out = [*roles.results, *roles.left_out] if roles is not None else []
+        why = f"; {join(left_out)} look like results or names of runs" if left_out else ""
+        raise SpaceError(
+            f"the frame has no column besides {value!r} that could be a parameter{why}; name them: parameters=[...]"
+        )
     return names
 
 
@@ -276,19 +395,14 @@ def _numbers(frame: pd.DataFrame, name: str, default: float) -> Floats:
 
 
 def _states(frame: pd.DataFrame, values: Floats) -> list[str]:
+    """States of the rows; a complete run without a finite value diverged."""
     finite = np.isfinite(values)
     if "state" not in frame:
         return ["complete" if f else "diverged" for f in finite]
-    known = [s for s in STATES if s != "running"]
-    out = []
-    for text, f in zip(frame["state"], finite, strict=True):
-        state = {"fail": "failed"}.get(str(text).lower(), str(text).lower())
-        if state not in known:
-            raise AnalysisError(
-                f"state must be one of {', '.join(known)}, got {text!r}; leave rows that have not ended out"
-            )
-        out.append("diverged" if state == "complete" and not f else state)
-    return out
+    return [
+        "diverged" if state == "complete" and not f else state
+        for state, f in zip(frame["state"], finite, strict=True)
+    ]
 
 
 def _origins(frame: pd.DataFrame, space_filling: bool | None) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refine.analysis.finished_runs import FinishedRuns, found_out, read_search
+from refine.analysis.finished_runs import FinishedRuns, found_out, read_search, without_copies
 from refine.analysis.finished_study import read_study
 from refine.errors import AnalysisError, did_you_mean
 from refine.review.decision import check_note
@@ -26,6 +26,8 @@ from refine.tree.rounds import TreeRecord
 from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints
+from refine.utils.format import plural
+from refine.utils.warning import warn
 
 if TYPE_CHECKING:
     import optuna
@@ -91,8 +93,8 @@ def add_frame(
     if space is not None and parameters is not None:
         raise AnalysisError("give the space or the names of the parameters, got both")
     known = space if space is None or isinstance(space, Space) else Space(space)
-    inferred, runs = runs_of(frame, known, parameters, value, judged.name, space_filling)
-    said = FinishedRuns(inferred, runs, str(judged), direction)
+    table = runs_of(frame, known, parameters, value, judged.name, space_filling)
+    said = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.said))
     return _add(self, said, subject_to, objective, objective_name, tag, note)
 
 
@@ -215,27 +217,28 @@ def _add(
     tag: str | None,
     note: str,
 ) -> Round:
-    space, runs, metric, direction, goals = said
     name = check_name(objective_name)
     if tag is not None:
         check_tag(tag, tree._context.nodes)
     data = None
-    constraints = _constraints(subject_to, runs)
+    runs, copies = without_copies(said.runs)
+    constraints = _constraints([*said.subject_to, *subject_to], runs)
     if objective is not None:
         wants_trial(objective)
         name = name or identity.objective_name(objective)
         data = objective_data(objective)
     part = part_of(
-        space,
-        found_out(said),
-        metric=metric,
-        direction=direction,
+        said.space,
+        found_out(said._replace(runs=runs)),
+        metric=said.metric,
+        direction=said.direction,
         subject_to=constraints,
-        goals=goals,
+        goals=said.goals,
         objective=name,
         data=data,
         note=check_note(note),
     )
+    _warn_of_changes(said, copies)
     context, node = tree._context, part.node
     store = context.store
     context.check_judged(node)
@@ -249,6 +252,18 @@ def _add(
     if tag is not None:
         tree.tag(added, tag)
     return added
+
+
+def _warn_of_changes(said: FinishedRuns, copies: int) -> None:
+    """Warns once of everything that an import left out or took for something else."""
+    sentences = list(said.said)
+    if copies:
+        sentences.append(
+            f"{plural(copies, 'run')} of {len(said.runs):,} {'repeats' if copies == 1 else 'repeat'} another run with the same "
+            "results and no other seed or duration, so that each counts once"
+        )
+    if sentences:
+        warn("import: " + "; ".join(sentences))
 
 
 def _constraints(subject_to: Sequence[str], runs: Sequence[Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import AnalysisError, DesignError, ObjectiveError, SpaceError
+from refine.errors import AnalysisError, DesignError, ObjectiveError, RefineWarning, SpaceError
 from refine.tree.exchange.dataframe import read_table
 from tests.elsewhere import library
 from tests.recipes import recipe
@@ -91,7 +91,8 @@ def test_states_seconds_seeds_and_repeats(tree):
     assert list(root.replicates["value"]) == [0.6]
     assert root.n == 3
     for change, text in (
-        ({"state": "running"}, "leave rows that have not ended out"),
+        ({"state": "running"}, "no row of the frame is a run that has ended"),
+        ({"state": "odd"}, "state must be one of complete, failed"),
         ({"seed": 1.5}, "seed must be a whole number"),
         ({"seconds": -1.0}, "seconds must be >= 0"),
         ({"origin": "somewhere"}, "origin must be one of"),
@@ -104,8 +105,10 @@ def test_states_seconds_seeds_and_repeats(tree):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda f: f.assign(run=[f"run {i}" for i in f.index]), "run: all 40 texts differ, as names of runs"),
-        (lambda f: f.assign(when=pd.Timestamp("2024-01-01")), "when: a parameter holds numbers, texts"),
+        (
+            lambda f: f.assign(remark=[f"run {i}" for i in f.index]),
+            "remark: all 40 texts differ, as names of runs",
+        ),
         (lambda f: f.rename(columns={"units": "Unnamed: 0"}), "looks like row numbers"),
         (lambda f: f.assign(acc="high"), "'acc' must be a column of numbers"),
         (lambda f: f.iloc[:0], "at least one row"),
@@ -178,3 +181,97 @@ def test_metric_names_the_column_of_the_value(tree, frame):
     assert named.best["val_acc"] == frame["acc"].max()
     renamed = tree.add_frame(frame, value="acc", metric="max:val_acc")
     assert renamed.metric == "max:val_acc"
+
+
+LR = [1e-3, 1e-2, 1e-1] * 8
+
+
+def table(**columns):
+    """24 runs that differ in value, with some more columns."""
+    rng = np.random.default_rng(1)
+    return pd.DataFrame({"lr": LR, "acc": rng.uniform(0.5, 0.9, 24), **columns})
+
+
+def test_copied_rows_count_once(tree):
+    noisy = table(lr=np.linspace(0.001, 0.1, 24))
+    with pytest.warns(RefineWarning, match="3 runs of 27 repeat another run .* each counts once"):
+        root = tree.add_frame(pd.concat([noisy, noisy.iloc[[4, 4, 7]]]), value="acc")
+    assert root.id == tree.add_frame(noisy, value="acc").id
+    assert not root.analyze().noise.deterministic
+
+
+@pytest.mark.parametrize("told", ["seed", "seconds"])
+def test_equal_results_under_another_seed_or_of_another_duration_are_repeats(tree, told):
+    runs = table(acc=[0.1, 0.5, 0.3] * 8, **{told: range(24)})
+    assert len(tree.add_frame(runs, value="acc").replicates) == 21
+
+
+def test_state_of_wandb_is_read_in_any_case(tree):
+    states = ["finished"] * 18 + ["Crashed"] * 3 + ["failed", "running", "running"]
+    with pytest.warns(RefineWarning, match="left out: 2 runs that have not ended"):
+        root = tree.add_frame(table(State=states), value="acc", parameters=["lr"])
+    every = pd.concat([root.trials, root.replicates])["state"].value_counts().to_dict()
+    assert every == {"complete": 18, "crashed": 3, "failed": 1}
+
+
+def test_numbers_that_are_written_as_texts_are_a_range(tree):
+    texts = table(lr=[str(v) for v in LR], units=["8", "16"] * 12, warm=["True", "False"] * 12)
+    with pytest.warns(RefineWarning, match="lr, units and warm: numbers were written as texts"):
+        root = tree.add_frame(texts, value="acc")
+    assert root.space["lr"].grid == (1e-3, 1e-2, 1e-1)
+    assert root.space["units"] == refine.Integer(8, 16, levels=[8, 16])
+    assert root.space["warm"].grid == (False, True)
+
+
+def test_spellings_of_one_choice_are_one_choice(tree):
+    names = table(optimizer=["Adam", "Adam", "adam", "Adam ", "SGD", "SGD"] * 4)
+    with pytest.warns(
+        RefineWarning, match="optimizer: spellings that differ in case or spaces are one choice"
+    ):
+        root = tree.add_frame(names, value="acc")
+    assert root.space["optimizer"].grid == ("Adam", "SGD")
+
+
+def test_parameters_in_a_named_index_are_parameters(tree):
+    root = tree.add_frame(table(units=[8, 16] * 12).set_index(["lr", "units"]), value="acc")
+    assert list(root.space) == ["lr", "units"]
+    counted = table().rename_axis("trial")
+    assert list(tree.add_frame(counted, value="acc").space) == ["lr"]
+
+
+def test_results_and_names_of_runs_are_no_parameters(tree):
+    runs = table(
+        units=[8, 16] * 12,
+        val_loss=np.linspace(0.1, 1, 24),
+        epoch_time=np.linspace(1, 2, 24),
+        precision=[16, 32] * 12,
+        timestamp=pd.Timestamp("2024-01-01"),
+        run_id=[f"run {i}" for i in range(24)],
+    )
+    text = (
+        "lr, units and precision are taken as parameters, acc as the value, val_loss and epoch_time as further results; "
+        "timestamp and run_id are left out; to choose yourself, give parameters="
+    )
+    with pytest.warns(RefineWarning, match=text):
+        root = tree.add_frame(runs, value="acc")
+    assert list(root.space) == ["lr", "units", "precision"]
+    assert {"val_loss", "epoch_time"} <= set(root.trials.columns)
+
+
+def test_empty_rows_and_placeholders_are_no_runs(tree):
+    runs = table()
+    runs.loc[[3, 10], "acc"] = 9999.0
+    runs.loc[[5, 6]] = np.nan
+    with pytest.warns(
+        RefineWarning, match="2 empty rows; 2 rows with acc 9999, far from all others, count as failed"
+    ):
+        root = tree.add_frame(runs, value="acc")
+    every = pd.concat([root.trials, root.replicates])
+    assert every["state"].value_counts().to_dict() == {"complete": 20, "failed": 2}
+    assert every["value"].max() < 1
+
+
+@pytest.mark.parametrize("name", ["time", "train_time", "crps", "runtime"])
+def test_a_time_or_loss_needs_a_direction(tree, name):
+    with pytest.raises(AnalysisError, match="reads like something to minimize"):
+        tree.add_frame(table().rename(columns={"acc": name}), value=name)

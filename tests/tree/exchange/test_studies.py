@@ -12,7 +12,8 @@ from exchanged import SPACE
 from typer.testing import CliRunner
 
 import refine
-from refine.errors import AnalysisError, NotFoundError, StoreError
+import refine.optuna
+from refine.errors import AnalysisError, NotFoundError, RefineWarning, StoreError
 from refine.ui.cli import app
 
 
@@ -43,7 +44,6 @@ def objective(trial):
 def study():
     made = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=1))
     made.optimize(objective, n_trials=40, catch=(ValueError,))
-    made.enqueue_trial({"rate": 1e-3})  # waiting
     return made
 
 
@@ -208,6 +208,7 @@ def test_a_value_that_is_no_number_is_refused(tree, values):
     assert len(tree) == 0
 
 
+@pytest.mark.filterwarnings("ignore:import. left out. 1 trial that has not ended")
 def test_a_journal_file_brings_its_branches(tree, tmp_path):
     path = tmp_path / "study.log"
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
@@ -240,3 +241,56 @@ def test_a_journal_file_brings_its_branches(tree, tmp_path):
     (tmp_path / "bad.log").write_text("no journal\n")
     with pytest.raises(NotFoundError, match="holds no study of Optuna"):
         tree.add_study(tmp_path / "bad.log")
+
+
+def suggested(trial):
+    """Larger is better, but x + y may be at most 1."""
+    total = trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1)
+    trial.set_constraint("total", total - 1)
+    return total
+
+
+def listed(study):
+    """The same trials as Optuna stored constraints before version 5."""
+    older = optuna.create_study(direction="maximize")
+    for trial in study.trials:
+        attributes = {"constraints": [trial.system_attrs["constraints:total"]]}
+        made = optuna.trial.create_trial(
+            params=trial.params, distributions=trial.distributions, value=trial.value, system_attrs=attributes
+        )
+        older.add_trial(made)
+    return older
+
+
+@pytest.mark.parametrize("name", ["constraint_total", "constraint_0"])
+def test_constraints_of_a_study_are_metric_constraints(tree, name):
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(suggested, n_trials=60)
+    if name == "constraint_0":
+        study = listed(study)
+    root = tree.add_study(study)
+    assert root.node.subject_to == (f"{name} <= 0",)
+    assert root.trials["value"].max() > 1 >= root.best["value"]
+    handed_over = tree.winner().params
+    assert handed_over["x"] + handed_over["y"] <= 1
+    review = refine.optuna.review(study)
+    assert review.round.node.subject_to == root.node.subject_to
+
+
+def test_an_import_says_once_what_it_left_out(tree, study):
+    trial = study.ask()
+    trial.set_user_attr("commit", "1f2e")
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    study.enqueue_trial({"rate": 1e-3})  # waiting
+    with pytest.warns(
+        RefineWarning, match="import: left out: 1 trial that has not ended; user attributes commit$"
+    ) as said:
+        tree.add_study(study)
+    assert len(said) == 1
+
+
+def test_copied_trials_of_a_study_count_once(tree, study):
+    root = tree.add_study(study)
+    study.add_trials([study.trials[0], study.trials[7]])
+    with pytest.warns(RefineWarning, match="2 runs of 42 repeat another run"):
+        assert tree.add_study(study).id == root.id
