@@ -41,7 +41,7 @@ def test_what_says_nothing_is_maximized_unless_asked_to_tell():
 
 
 def test_rounds_and_tables_ask_before_anything_is_written(tmp_path):
-    frame = pd.DataFrame({"lr": [0.1, 0.2, 0.3] * 4, "loss": [1.0, 2.0, 3.0] * 4})
+    frame = pd.DataFrame({"lr": [0.1, 0.2, 0.3] * 4, "loss": [1.0 + i for i in range(12)]})
     with refine.Tree("t", tmp_path / "t.db") as tree:
         with pytest.raises(AnalysisError, match="reads like something to minimize"):
             tree.add_round({"x": (0.0, 1.0)}, lambda p: {"loss": p["x"]}, metric="loss", n=3)

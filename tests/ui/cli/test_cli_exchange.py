@@ -29,6 +29,7 @@ def csv(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:import. lr and units are taken as parameters")
 def test_import_a_csv(csv: Path, tmp_path: Path) -> None:
     options = (*MINE, "--parameters", "lr, units", "--note", "from a file")
     text = good("import", csv, tmp_path / "r.db", *options)
@@ -87,6 +88,7 @@ def test_import_says_no(csv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:import. lr and units are taken as parameters")
 def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     good("import", csv, tmp_path / "r.db", *MINE)
     good("export", tmp_path / "r.db", "--out", tmp_path / "out")
