@@ -8,7 +8,7 @@ import math
 import re
 import time
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -149,7 +149,7 @@ def _are_names(parameters: object) -> bool:
     return all(isinstance(name, str) for name in parameters)
 
 
-def _with_states(frame: pd.DataFrame, taken: Collection[str]) -> tuple[pd.DataFrame, str]:
+def _with_states(frame: pd.DataFrame, taken: frozenset[str]) -> tuple[pd.DataFrame, str]:
     """The rows of runs that have ended, with their state in the column ``state``, and a phrase on the other rows."""
     name = state_column(frame, taken - {"state"})
     if name is None:
@@ -160,7 +160,11 @@ def _with_states(frame: pd.DataFrame, taken: Collection[str]) -> tuple[pd.DataFr
         raise AnalysisError(
             f"no row of the frame is a run that has ended: column {name!r} says so; add it later"
         )
-    frame = frame.rename(columns={name: "state"}).assign(state=states)[ended].reset_index(drop=True)
+    frame = (
+        frame.rename(columns={name: "state"})
+        .assign(state=np.array(states, dtype=object))[ended]
+        .reset_index(drop=True)
+    )
     return frame, plural(
         int((~ended).sum()), "run that has not ended", "runs that have not ended"
     ) if not ended.all() else ""
@@ -186,7 +190,7 @@ def _mended(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, li
             said.append(f"{name}: spellings that differ in case or spaces are one choice: {shown}")
         if column.dtype.kind in "iuf" and len(odd := placeholders(column.to_numpy(dtype=float))):
             said.append(
-                f"{name}: {numbers_said(odd)} lies far from all other values; if it stands for no value, leave the cell empty"
+                f"{name}: {numbers_said(odd.tolist())} lies far from all other values; if it stands for no value, leave the cell empty"
             )
     return frame, said
 
@@ -207,7 +211,7 @@ def _without_placeholders(
     failed = np.isin(values, odd) & complete
     if not failed.any():
         return values, list(states), []
-    said = f"{plural(int(failed.sum()), 'row')} with {value} {numbers_said(odd)}, far from all others, count as failed"
+    said = f"{plural(int(failed.sum()), 'row')} with {value} {numbers_said(odd.tolist())}, far from all others, count as failed"
     new_states = ["failed" if gone else state for gone, state in zip(failed, states, strict=True)]
     return np.where(failed, math.nan, values), new_states, [said]
 
