@@ -1,1 +1,1 @@
-"""What is searched: parameters with their levels, constraints, edits, and every way to write them down."""
+"""The search space: parameters with their levels, constraints, edits, and their notations."""

@@ -1,7 +1,8 @@
-"""What somebody believes about where the best value lies: a density over the levels of some parameters. Pure.
+"""Beliefs on the place of the best value: a density over the levels of some parameters. Pure functions.
 
-Source: Hvarfner et al. (2022), 'piBO: Augmenting Acquisition Functions with User Beliefs for Bayesian Optimization', for
-beliefs about the optimum as a density that is a product over parameters; the share of doubt is ours.
+Source: Hvarfner et al. (2022), 'piBO: Augmenting Acquisition Functions with User Beliefs for Bayesian
+    Optimization', for
+beliefs on the optimum as a density that is a product over parameters. The share of doubt is our own addition.
 """
 
 from __future__ import annotations
@@ -23,22 +24,24 @@ from refine.utils.arrays import Floats
 from refine.utils.format import join, number
 from refine.utils.keywords import helped
 
-DOUBT = 0.1  # share of every parameter's density that is spread evenly: no belief rules a level out
+DOUBT = 0.1  # share of a belief's density spread evenly over all levels, so that no level is excluded
 
 
 @final
 @helped
 @dataclass(frozen=True)
 class Near:
-    """The best value of a parameter is thought to lie near a number.
+    """The belief that the best value of a parameter lies near a number.
 
     Args:
         value: The number.
-        within_factor: It lies within this factor of it in about two cases of three: a normal bell over the logarithm.
-        within: It lies within this distance of it in about two cases of three: a normal bell.
+        within_factor: The best value lies within this factor of ``value`` in about 2 of 3 cases: a normal
+            density of the logarithm.
+        within: The best value lies within this distance of ``value`` in about 2 of 3 cases: a normal density.
 
     Raises:
-        SpaceError: Not exactly one width, a width that is not positive (a factor of 1 or less), or no finite number.
+        SpaceError: Not exactly one width, a width that is not positive (a factor of 1 or less), or a number
+            that is not finite.
 
     Examples:
         >>> belief = {"lr": refine.Near(1.5, within_factor=2), "dropout": refine.Near(0.1, within=0.1)}
@@ -53,20 +56,23 @@ class Near:
 
     def __post_init__(self) -> None:
         for name in ("value", "within_factor", "within"):
-            given = getattr(self, name)
-            if given is None and name != "value":
+            number_given = getattr(self, name)
+            if number_given is None and name != "value":
                 continue
-            if not is_finite(given):
-                raise SpaceError(f"Near: {name} must be a finite number, got {given!r}")
-            object.__setattr__(self, name, round_significant(float(given)))
+            if not is_finite(number_given):
+                raise SpaceError(f"Near: {name} must be a finite number, got {number_given!r}")
+            object.__setattr__(self, name, round_significant(float(number_given)))
         if (self.within_factor is None) == (self.within is None):
             raise SpaceError(
-                f"Near: needs one width, a factor or a distance; such as Near({self.value:g}, within_factor=3) or "
+                f"Near: needs one width, a factor or a distance; for example Near({self.value:g}, "
+                "within_factor=3) or "
                 f"Near({self.value:g}, within=0.1)"
             )
         if self.within_factor is not None and not self.within_factor > 1:
             raise SpaceError(
-                f"Near: within_factor must be > 1, got {self.within_factor:g}; 3 means from a third to three times the value"
+                f"Near: within_factor must be > 1, got {self.within_factor:g}; 3 means from a third to "
+                "three times "
+                "the value"
             )
         if self.within_factor is not None and not self.value > 0:
             raise SpaceError(
@@ -76,17 +82,17 @@ class Near:
             raise SpaceError(f"Near: within must be a distance > 0, got {self.within:g}")
 
     def bell(self, x: npt.ArrayLike) -> Floats:
-        """Logarithms of the density at some values, up to a constant; -inf where a logarithm doesn't exist."""
-        at, (name, width) = np.asarray(x, dtype=float), self.width
+        """Logarithms of the density at some values, up to a constant; -inf if a logarithm does not exist."""
+        positions, (name, width) = np.asarray(x, dtype=float), self.width
         if name == "within":
-            return np.asarray(-0.5 * ((at - self.value) / width) ** 2)
+            return np.asarray(-0.5 * ((positions - self.value) / width) ** 2)
         with np.errstate(divide="ignore", invalid="ignore"):
-            away = np.log(np.where(at > 0, at, np.nan) / self.value) / math.log(width)
-        return np.asarray(np.where(at > 0, -0.5 * away**2, -np.inf))
+            distance = np.log(np.where(positions > 0, positions, np.nan) / self.value) / math.log(width)
+        return np.asarray(np.where(positions > 0, -0.5 * distance**2, -np.inf))
 
     @property
     def width(self) -> tuple[str, float]:
-        """Which width is given, and how much it is."""
+        """Name and value of the width that was given."""
         if self.within is not None:
             return "within", self.within
         assert self.within_factor is not None
@@ -98,7 +104,8 @@ class Near:
 
     def __str__(self) -> str:
         """``near 0.001 (within a factor of 3)``."""
-        return f"near {label(self.value)} (within {'a factor of ' * (self.within is None)}{label(self.width[1])})"
+        factor = "a factor of " if self.within is None else ""
+        return f"near {label(self.value)} (within {factor}{label(self.width[1])})"
 
     def __repr__(self) -> str:
         name, width = self.width
@@ -106,16 +113,16 @@ class Near:
 
 
 Weights = tuple[tuple[Any, float], ...]
-"""``(choice, probability)`` of every choice that was named; the others share what is left."""
+"""``(choice, probability)`` per named choice; the remaining probability is shared by the unnamed choices."""
 
 
 @final
 @dataclass(frozen=True)
 class Belief:
-    """What is believed of some parameters, each by itself; made by :func:`belief_of`."""
+    """Beliefs on some parameters, independent of each other; made by :func:`belief_of`."""
 
-    of: tuple[tuple[str, Near | Weights], ...]  # `(name, what is believed of it)`, by name
-    # names of the earlier studies that it was made of; empty where a person said it
+    of: tuple[tuple[str, Near | Weights], ...]  # `(name, belief)` pairs, sorted by name
+    # names of the earlier studies that gave the belief; empty if a person did
     like: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -123,164 +130,187 @@ class Belief:
 
     def __str__(self) -> str:
         """``lr near 0.001 (within a factor of 3) and optimizer Adam (0.7)``."""
-        said = {
-            name: of if isinstance(of, Near) else join([f"{label(choice)} ({number(w)})" for choice, w in of])
-            for name, of in self.of
+        texts = {
+            name: belief
+            if isinstance(belief, Near)
+            else join([f"{label(choice)} ({number(w)})" for choice, w in belief])
+            for name, belief in self.of
         }
-        text = join([f"{name} {of}" for name, of in said.items()]) or "nothing"
+        text = join([f"{name} {belief}" for name, belief in texts.items()]) or "nothing"
         return f"{text}, from {join(self.like)}" if self.like else text
 
     def __iter__(self) -> Any:
         return iter(name for name, _ in self.of)
 
     def ratio(self, name: str, parameter: Parameter, values: npt.ArrayLike) -> Floats:
-        """How many times as likely as by an even density the best value is at each of some values, (n,), of a parameter.
+        """Density of the best value at each of some values, (n,), relative to an even density.
 
-        The density is one over the parameter's levels, as they are now, narrower or wider than when the belief was said;
-        between levels it is read off the bell. A tenth of it is spread evenly, so that no ratio is below 0.1.
+        The density is taken over the parameter's present levels, even if the range has changed since the
+        belief was stated. Between levels it follows the bell. A tenth of the density is spread evenly, so no
+        ratio is below 0.1.
         """
-        said = dict(self.of)[name]
-        if isinstance(said, Near):
-            levels = said.bell(np.asarray(parameter.grid, dtype=float))
+        belief = dict(self.of)[name]
+        if isinstance(belief, Near):
+            levels = belief.bell(np.asarray(parameter.grid, dtype=float))
             top = float(levels.max())
             if not math.isfinite(top):
                 return np.ones(np.shape(values))
-            times = np.exp(np.minimum(said.bell(values) - top, 0.0)) / float(np.exp(levels - top).mean())
+            ratio = np.exp(np.minimum(belief.bell(values) - top, 0.0)) / float(np.exp(levels - top).mean())
         else:
             assert isinstance(parameter, Categorical)
-            times = _shares(parameter, said)[parameter.positions(values)] * parameter.size
-        return np.asarray((1 - DOUBT) * times + DOUBT)
+            ratio = _shares(parameter, belief)[parameter.positions(values)] * parameter.size
+        return np.asarray((1 - DOUBT) * ratio + DOUBT)
 
     def level_shares(self, space: Space) -> list[Floats]:
-        """Per parameter of a space the probability of every level; even where nothing is believed."""
-        said = dict(self.among(space).of)
+        """Per parameter of a space, the probability of each level; even without a belief."""
+        beliefs = dict(self.among(space).of)
         shares = []
         for name, parameter in space.items():
             share = np.ones(parameter.size)
-            if name in said:
+            if name in beliefs:
                 share = self.ratio(name, parameter, parameter.column(np.arange(parameter.size)))
             shares.append(share / share.sum())
         return shares
 
     def among(self, space: Space) -> Belief:
-        """What of it can be said of another space: of parameters that still vary there and are of the same kind."""
-        said = tuple(
-            (n, of) for n, of in self.of if n in space and not space[n].fixed and speaks_of(space[n], of)
+        """The beliefs that apply to another space: on parameters of the same kind that still vary."""
+        remaining = tuple(
+            (n, belief)
+            for n, belief in self.of
+            if n in space and not space[n].fixed and speaks_of(space[n], belief)
         )
-        return Belief(said, self.like)
+        return Belief(remaining, self.like)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""
         return {
-            name: said.to_json()
-            if isinstance(said, Near)
-            else {"weights": [[encode(choice), weight] for choice, weight in said]}
-            for name, said in self.of
+            name: belief.to_json()
+            if isinstance(belief, Near)
+            else {"weights": [[encode(choice), weight] for choice, weight in belief]}
+            for name, belief in self.of
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], like: Sequence[str] = ()) -> Belief:
-        """The belief of :meth:`to_json`'s output, made of the earlier studies ``like``; SpaceError where it is another one's."""
-        said = tuple((name, _said_from_json(name, data[name])) for name in sorted(data))
-        return cls(said, tuple(str(name) for name in like))
+        """The belief of :meth:`to_json`'s output, made from the earlier studies ``like``.
+
+        Raises:
+            SpaceError: The data are not of this form.
+        """
+        beliefs = tuple((name, _said_from_json(name, data[name])) for name in sorted(data))
+        return cls(beliefs, tuple(str(name) for name in like))
 
     def code(self, value: Callable[[Any], str] = repr) -> str:
-        """The mapping that makes it, as Python; ``value`` spells a frozen choice."""
-        return "{" + ", ".join(f"{name!r}: {_code(said, value)}" for name, said in self.of) + "}"
+        """The Python mapping that makes this belief; ``value`` spells a frozen choice."""
+        return "{" + ", ".join(f"{name!r}: {_code(belief, value)}" for name, belief in self.of) + "}"
 
 
-def belief_of(given: Any, space: Space) -> Belief:
-    """A belief as somebody gives it: ``{"lr": Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}``.
+def belief_of(user_value: Any, space: Space) -> Belief:
+    """A user's belief, checked: ``{"lr": Near(1e-3, within_factor=3), "optimizer": {"adam": 0.7}}``.
 
-    Weights of choices are probabilities: each is that of its choice being the best one, and the choices that aren't named
-    share what is left evenly. Raises SpaceError: an unknown or fixed parameter, a value outside its range, an unknown
-    choice, or weights that are no probabilities.
+    The weight of a choice is the probability that this choice is the best one. Unnamed choices share the
+    remaining probability evenly.
+
+    Raises:
+        SpaceError: An unknown or fixed parameter, a value outside its range, an unknown choice, or weights
+            that are not probabilities.
     """
-    like = given.like if isinstance(given, Belief) else ()
-    if isinstance(given, Belief):
-        given = {name: said if isinstance(said, Near) else dict(said) for name, said in given.of}
-    if not isinstance(given, Mapping):
+    like = user_value.like if isinstance(user_value, Belief) else ()
+    if isinstance(user_value, Belief):
+        user_value = {
+            name: belief if isinstance(belief, Near) else dict(belief) for name, belief in user_value.of
+        }
+    if not isinstance(user_value, Mapping):
         raise SpaceError(
-            f"belief maps parameters to what you believe of them, belief={{'lr': refine.Near(0.001, within_factor=3)}}, got {given!r}"
+            f"belief must map parameters to beliefs, got {user_value!r}; for example "
+            "belief={'lr': refine.Near(0.001, within_factor=3)}"
         )
-    believed: dict[str, Near | Weights] = {}
-    for name, said in given.items():
+    checked: dict[str, Near | Weights] = {}
+    for name, belief in user_value.items():
         if name not in space:
             raise SpaceError(f"belief: unknown parameter {name!r}; {did_you_mean(str(name), space)}")
         if space[name].fixed:
-            raise SpaceError(f"belief: {name}: has one value, so there is nothing to believe; leave it out")
+            raise SpaceError(
+                f"belief: {name}: is fixed to one value, so a belief changes no trial; leave it out"
+            )
         try:
-            believed[name] = _checked(space[name], said)
+            checked[name] = _checked(space[name], belief)
         except SpaceError as error:
             raise SpaceError(f"belief: {name}: {error}") from None
-    return Belief(tuple(sorted(believed.items())), like)
+    return Belief(tuple(sorted(checked.items())), like)
 
 
-def speaks_of(parameter: Parameter, said: Near | Weights) -> bool:
-    """Whether what was believed can be said of a parameter, which may have changed since."""
-    if isinstance(said, Near):
+def speaks_of(parameter: Parameter, belief: Near | Weights) -> bool:
+    """Whether a belief applies to a parameter, which may have changed since the belief was stated."""
+    if isinstance(belief, Near):
         return parameter.numeric
     if not isinstance(parameter, Categorical):
         return False
-    known = {value_key(v) for v in parameter.grid}
-    return any(value_key(choice) in known for choice, _ in said)
+    choices = {value_key(v) for v in parameter.grid}
+    return any(value_key(choice) in choices for choice, _ in belief)
 
 
-def _checked(parameter: Parameter, said: Any) -> Near | Weights:
-    if isinstance(said, Near):
+def _checked(parameter: Parameter, belief: Any) -> Near | Weights:
+    if isinstance(belief, Near):
         if not parameter.numeric:
             raise SpaceError(
-                f"its choices are no numbers, got {said!r}; give weights of choices, such as "
+                f"its choices are not numbers, got {belief!r}; give weights of choices, for example "
                 f"{{{parameter.describe().rpartition(': ')[2].split(', ')[0]!r}: 0.7}}"
             )
         low, high = float(min(parameter.grid)), float(max(parameter.grid))
-        if not low <= said.value <= high:
+        if not low <= belief.value <= high:
             raise SpaceError(
-                f"near {label(said.value)} lies outside {label(low)} to {label(high)}; widen the range if you mean it"
+                f"near {label(belief.value)} lies outside {label(low)} to {label(high)}; widen the range or "
+                "move the belief"
             )
-        return said
-    if not isinstance(said, Mapping) or not said:
+        return belief
+    if not isinstance(belief, Mapping) or not belief:
         raise SpaceError(
-            f"must be refine.Near(...) for numbers, or weights of choices such as {{'adam': 0.7}}, got {said!r}"
+            "must be refine.Near(...) for numbers, or weights of choices like {'adam': 0.7}, got "
+            f"{belief!r}"
         )
     if isinstance(parameter, Range):
         raise SpaceError(
-            f"is a range, which has no choices to weigh, got {dict(said)!r}; such as refine.Near({label(parameter.grid[0])}, within=...)"
+            f"weights need choices, but this parameter is a range, got {dict(belief)!r}; for example "
+            f"refine.Near({label(parameter.grid[0])}, within=...)"
         )
     assert isinstance(parameter, Categorical)
-    return _weights(parameter, said)
+    return _weights(parameter, belief)
 
 
-def _weights(parameter: Categorical, said: Mapping[Any, Any]) -> Weights:
-    found: dict[int, float] = {}
-    for choice, weight in said.items():
-        at = parameter.index(choice)
-        if at in found:
-            raise SpaceError(f"weighs {parameter.labels[at]} twice; leave one out")
+def _weights(parameter: Categorical, weights: Mapping[Any, Any]) -> Weights:
+    probabilities: dict[int, float] = {}
+    for choice, weight in weights.items():
+        position = parameter.index(choice)
+        if position in probabilities:
+            raise SpaceError(f"weighs {parameter.labels[position]} twice; leave one out")
         if not is_finite(weight) or not 0 <= weight <= 1:
             raise SpaceError(
-                f"the weight of {parameter.labels[at]} must be a probability from 0 to 1, got {weight!r}"
+                f"the weight of {parameter.labels[position]} must be a probability from 0 to 1, got "
+                f"{weight!r}"
             )
-        found[at] = round_significant(float(weight))
-    total = sum(found.values())
+        probabilities[position] = round_significant(float(weight))
+    total = sum(probabilities.values())
     if total > 1 + 1e-9:
         raise SpaceError(
-            f"weights are probabilities and must not sum to more than 1, got {total:g}; choices that aren't named share "
-            "what is left"
+            f"weights are probabilities and must not sum to more than 1, got {total:g}; unnamed choices "
+            "share the "
+            "remaining probability"
         )
-    if len(found) == parameter.size and abs(total - 1) > 1e-9:
+    if len(probabilities) == parameter.size and abs(total - 1) > 1e-9:
         raise SpaceError(
-            f"weights of all choices must sum to 1, got {total:g}; leave one out, and it takes what is left"
+            f"weights of all choices must sum to 1, got {total:g}; leave one choice out to give it the "
+            "remaining probability"
         )
-    return tuple((parameter.grid[at], found[at]) for at in sorted(found))
+    return tuple((parameter.grid[position], probabilities[position]) for position in sorted(probabilities))
 
 
-def _shares(parameter: Categorical, said: Weights) -> Floats:
-    """(size,) probabilities of a parameter's choices; what was said of choices that are gone is spread over the rest."""
-    named = {value_key(choice): weight for choice, weight in said}
+def _shares(parameter: Categorical, weights: Weights) -> Floats:
+    """(size,) probabilities of a parameter's choices; those of choices no longer there are spread evenly."""
+    named = {value_key(choice): weight for choice, weight in weights}
     keys = [value_key(v) for v in parameter.grid]
-    rest = max(0.0, 1.0 - sum(named.values())) / max(1, sum(k not in named for k in keys))
-    shares = np.array([named.get(k, rest) for k in keys])
+    each_unnamed = max(0.0, 1.0 - sum(named.values())) / max(1, sum(k not in named for k in keys))
+    shares = np.array([named.get(k, each_unnamed) for k in keys])
     total = float(shares.sum())
     return shares / total if total > 0 else np.full(parameter.size, 1.0 / parameter.size)
 
@@ -290,43 +320,48 @@ def _said_from_json(name: str, data: Any) -> Near | Weights:
         return Near(data["near"], **{k: v for k, v in data.items() if k != "near"})
     if isinstance(data, Mapping) and set(data) == {"weights"}:
         return tuple((decode(choice), float(weight)) for choice, weight in data["weights"])
-    raise SpaceError(f"belief: {name}: must be a number that it is near, or weights of choices, got {data!r}")
+    raise SpaceError(f"belief: {name}: must be a Near belief or weights of choices, got {data!r}")
 
 
-def _code(said: Near | Weights, value: Callable[[Any], str]) -> str:
-    if isinstance(said, Near):
-        return f"refine.{said!r}"
-    return "{" + ", ".join(f"{value(choice)}: {weight!r}" for choice, weight in said) + "}"
+def _code(belief: Near | Weights, value: Callable[[Any], str]) -> str:
+    if isinstance(belief, Near):
+        return f"refine.{belief!r}"
+    return "{" + ", ".join(f"{value(choice)}: {weight!r}" for choice, weight in belief) + "}"
 
 
-# As it is typed.
+# Beliefs typed in a shell.
 
 _FORMS = "'lr=near 1e-3 x3' (within a factor of 3), 'dropout=near 0.2 +-0.1', or 'optimizer=adam:0.7,sgd:0.2'"
 
 
 def typed_belief(texts: Sequence[str], option: str) -> dict[str, Any]:
-    """The belief that somebody types, a parameter at a time; ``option`` is what errors call them.
+    """A belief typed in a shell, one text per parameter.
 
-    Each is ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH`` or ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``. ``none`` alone
-    takes back what was believed. Raises SpaceError: another form, or a parameter twice.
+    Args:
+        texts: ``NAME=near VALUE xFACTOR``, ``NAME=near VALUE +-WIDTH`` or
+            ``NAME=CHOICE:WEIGHT,CHOICE:WEIGHT``; ``none`` alone withdraws the belief.
+        option: Name of the option, for errors.
+
+    Raises:
+        SpaceError: Another form, or a parameter that is given twice.
     """
-    said: dict[str, Any] = {}
+    beliefs: dict[str, Any] = {}
     for text in [] if list(texts) == ["none"] else texts:
         name, _, form = (part.strip() for part in text.partition("="))
         try:
-            what = _typed(form) if name else None
+            belief = _typed(form) if name else None
         except SpaceError as error:
             raise SpaceError(f"{option}: {name}: {error}") from None
-        if what is None:
+        if belief is None:
             raise SpaceError(f"{option}: got {text!r}; write {_FORMS}")
-        if name in said:
-            raise SpaceError(f"{option}: {name} is given twice; leave one of them out")
-        said[name] = what
-    return said
+        if name in beliefs:
+            raise SpaceError(f"{option}: {name} is given twice; give it once")
+        beliefs[name] = belief
+    return beliefs
 
 
 def _typed(form: str) -> Any:
-    """What is believed of one parameter; ``None`` where this is no form of it."""
+    """The belief on one parameter; ``None`` for another form."""
     words = form.split()
     try:
         if words[:1] == ["near"] and len(words) == 3:
@@ -338,6 +373,6 @@ def _typed(form: str) -> Any:
             return {choice.strip(): float(weight) for choice, _, weight in pairs}
     except SpaceError:
         raise
-    except ValueError:  # no number
+    except ValueError:  # not a number
         pass
     return None

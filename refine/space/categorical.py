@@ -1,4 +1,4 @@
-"""Parameters that are lists of choices: numbers in order, or anything that can be written down."""
+"""Parameters that are lists of choices: numbers, or values that can be stored."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from refine.utils.keywords import helped
 class Categorical(Parameter):
     """A list of values to choose from.
 
-    Numbers are sorted, and ordered unless ``ordered=False`` says otherwise; anything else keeps its order of writing,
-    which means something only with ``ordered=True``. One value makes a fixed parameter, which has no order to declare.
+    Numbers are sorted, and ordered unless ``ordered=False``. Other values keep their order of writing, which
+    statistics use only with ``ordered=True``. A single value makes a fixed parameter, without an order.
 
     Args:
-        values: What to choose from.
-        ordered: Whether the choices have an order that statistics, samplers and proposals may use; ``None`` for: if all
-            are numbers. Holds the answer afterwards.
+        values: The choices.
+        ordered: Whether statistics, samplers and proposals may use an order of the choices. Default: True if
+            all choices are numbers; the attribute holds the result.
         when: As for :class:`Float`.
 
     Raises:
-        SpaceError: No values, a value twice, NaN, an object that can't be imported again, or ``ordered`` is no bool.
+        SpaceError: No values, a repeated value, NaN, an object that can't be imported again, or ``ordered``
+            is not a bool.
 
     Examples:
         >>> refine.Categorical([32, 16, 64]).ordered, refine.Categorical(["adam", "sgd"]).ordered
@@ -63,12 +64,12 @@ class Categorical(Parameter):
         self._check_condition()
         numeric = all(number_of(v) is not None for v in grid)
         if numeric:
-            grid = tuple(sorted(grid))  # statistics go by the numbers, however they were written down
+            grid = tuple(sorted(grid))  # statistics use the order of numbers, not of writing
         ordered = numeric if self.ordered is None or len(grid) == 1 else self.ordered
         self._set(grid=grid, ordered=ordered, values=tuple(surface(v) for v in grid))
 
     def __eq__(self, other: object) -> bool:
-        # Not by the tuples alone: Python holds 1, 1.0 and True for equal, a stored space does not.
+        # Compares JSON, not tuples: to Python 1, 1.0 and True are equal, to a stored space they are not.
         return isinstance(other, Categorical) and dumps(self.to_json()) == dumps(other.to_json())
 
     def __hash__(self) -> int:
@@ -81,11 +82,11 @@ class Categorical(Parameter):
 
     @property
     def declared_order(self) -> bool | None:
-        """``ordered`` where it does not follow from the values, else ``None``."""
+        """``ordered`` if it differs from the default for these values, else ``None``."""
         return None if self.ordered == self.numeric else self.ordered
 
     def like(self, values: Sequence[Any]) -> Categorical:
-        """Other choices, with the order, or the lack of one, and the condition that are declared of these."""
+        """Other choices with the declared order and the condition of these."""
         return Categorical(values, ordered=self.declared_order, when=self.when)
 
     def under(self, when: str | None) -> Categorical:
@@ -94,7 +95,7 @@ class Categorical(Parameter):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """One distinct text per value: ``Adam``, or the whole path where two end alike; ``1.0`` is no ``1``."""
+        """One distinct text per value: ``Adam``, or the whole path if labels repeat; ``1.0`` is not ``1``."""
         short = [exact(v) for v in self.grid]
         if len(set(short)) == len(short):
             return tuple(short)
@@ -113,29 +114,31 @@ class Categorical(Parameter):
             for texts in (self.labels, tuple(label(v) for v in self.grid)):
                 if texts.count(value) == 1:
                     return texts.index(value)
-        raise SpaceError(f"{value!r} is none of the choices; {did_you_mean(str(value), self.labels)}")
+        raise SpaceError(
+            f"{value!r} is not a choice of this parameter; {did_you_mean(str(value), self.labels)}"
+        )
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
-        """Numbers where all choices are such, else labels."""
+        """Numbers if all choices are numbers, else labels."""
         if self.numeric:
             return np.asarray(self.grid)[indices]
         return np.asarray(self.labels, dtype=object)[indices]
 
     def positions(self, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """Level numbers of values or labels; -1 where a value is none of the choices."""
+        """Level numbers of values or labels; -1 for a value that is not a choice."""
         if isinstance(values, np.ndarray) and values.dtype.kind in "if":
             numbers, places = np.unique(values.ravel(), return_inverse=True)
             return np.array([self._position(v) for v in numbers], dtype=np.int64)[places]
         array = np.asarray(values, dtype=object).ravel().tolist()
         keys = [_kind_and_value(v) for v in array]
-        known = {key: self._position(v) for key, v in dict(zip(keys, array, strict=True)).items()}
-        return np.fromiter(map(known.__getitem__, keys), dtype=np.int64, count=len(keys))
+        position_of_key = {key: self._position(v) for key, v in dict(zip(keys, array, strict=True)).items()}
+        return np.fromiter(map(position_of_key.__getitem__, keys), dtype=np.int64, count=len(keys))
 
     def _position(self, value: Any) -> int:
         try:
             return self.index(value)
         except SpaceError:
-            # A table read back holds numbers as text, labels as numbers and None as a missing value.
+            # A table read from a file holds numbers as text, labels as numbers and None as a missing value.
             keys = [value_key(v) for v in self.grid]
             if _missing(value):
                 return keys.index("null") if "null" in keys else -1
@@ -149,21 +152,21 @@ class Categorical(Parameter):
             return keys.index(key) if key in keys else -1
 
     def contains(self, values: npt.ArrayLike) -> Mask:
-        """Which values, or labels, are among the choices."""
+        """Mask of the values, or labels, that are choices."""
         return np.asarray(self.positions(values) >= 0)
 
     def unit(self, values: npt.ArrayLike) -> Floats:
         """See :meth:`Parameter.unit`."""
-        at = self.positions(values).astype(float)
-        at[at < 0] = np.nan
-        return (at + 0.5) / self.size if self.ordered else at
+        positions = self.positions(values).astype(float)
+        positions[positions < 0] = np.nan
+        return (positions + 0.5) / self.size if self.ordered else positions
 
     def volume_kept(self, new: Parameter) -> float:
         """Share of these choices that lie within ``new``."""
         return float(np.mean(new.contains(np.asarray([*self.grid, None], dtype=object)[:-1])))
 
     def to_json(self) -> dict[str, Any]:
-        """Kind and encoded values; the order only where it is declared."""
+        """Kind and encoded values; the order only if declared."""
         order = {} if self.declared_order is None else {"ordered": self.ordered}
         condition = {} if self.when is None else {"when": self.when}
         return {"type": "categorical", "values": [encode(v) for v in self.grid], **order, **condition}
@@ -184,30 +187,30 @@ class Categorical(Parameter):
 
 
 def exact(value: Any) -> str:
-    """A choice as it is shown; a float keeps its point, since ``1.0`` may mean a share of all where ``1`` is one of them."""
+    """The text of a choice; floats keep their point: ``1.0`` may mean a share and ``1`` a count."""
     text = label(value)
     return f"{text}.0" if isinstance(value, float) and text.lstrip("-").isdigit() else text
 
 
 def surface(value: Any) -> Any:
-    """A frozen value as people hold it: the class itself where it is at hand, else its reference."""
+    """A frozen value as a user gave it: the class itself if it is loaded, else its reference."""
     if isinstance(value, Reference) and value.target is not None:
         return value.target
     return tuple(map(surface, value)) if isinstance(value, tuple) else value
 
 
 def _kind_and_value(value: Any) -> Any:
-    """What tells a table's values apart, 1 from True and 1.0, and can be looked up."""
+    """A hashable key of a table's value that distinguishes 1 from True and 1.0."""
     if isinstance(value, str):
         return value
     return type(value), value if isinstance(value, int | float) else repr(value)
 
 
 def _missing(value: Any) -> bool:
-    """Whether a table has nothing there: None, NaN, NaT or pandas' NA."""
+    """Whether a value of a table is missing: None, NaN, NaT or pandas' NA."""
     if value is None:
         return True
     try:
         return bool(value != value)
-    except (TypeError, ValueError):  # NA is neither; an array is both
+    except (TypeError, ValueError):  # NA has no truth value; nor has an array
         return str(value) == "<NA>"

@@ -1,8 +1,9 @@
-"""Constraints, and the conditions of parameters: expressions from a small whitelisted language.
+"""Constraints and conditions: expressions in a small whitelisted language.
 
-They are parsed, checked against a whitelist of syntax and evaluated with NumPy over whole columns; nothing is passed to ``eval``.
-``and`` and ``or`` are cut short row by row, so that ``depth is None or leaves <= 2 ** depth`` never calculates with ``None``.
-Numbers that differ by rounding alone are equal. What is said of a parameter that a row has not is unknown (Kleene's logic).
+Expressions are parsed, checked against a whitelist of syntax and evaluated with NumPy over whole columns,
+without ``eval``. ``and`` and ``or`` short-circuit per row: ``depth is None or leaves <= 2 ** depth`` never
+calculates with ``None``. Numbers that differ by rounding alone are equal. The value of an expression on an
+absent parameter is unknown (Kleene's logic).
 """
 
 from __future__ import annotations
@@ -46,45 +47,52 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": np.sqrt,
 }
 DEEPEST = 200
-"""Expressions within each other. More than that, what checks and evaluates them can't follow, and less on older Pythons."""
+"""Largest depth of nested expressions that can be checked and evaluated (less on older Pythons)."""
 
 _LANGUAGE = (
-    "parameters, numbers, 'text', True, False, None, + - * / // % **, == != < <= > >=, in, not in, and, or, not, "
-    + ", ".join(f"{name}()" for name in _FUNCTIONS)
+    "parameters, numbers, 'text', True, False, None, + - * / // % **, == != < <= > >=, in, not in, and, or, "
+    "not, " + ", ".join(f"{name}()" for name in _FUNCTIONS)
 )
 
-ROUNDING = 1e-9  # numbers are equal that differ by no more than this share of the larger one, ...
-_NIL = 1e-15  # ... or than this, so that 0.1 + 0.2 - 0.3 is 0, and 1e-12 is above it
+ROUNDING = 1e-9  # numbers are equal if they differ by at most this share of the larger one ...
+_NIL = 1e-15  # ... or by at most this: 0.1 + 0.2 - 0.3 equals 0, and 1e-12 is above 0
 
 
 @dataclass(frozen=True)
 class Constraint:
     """A condition that every configuration of a space must meet.
 
-    Choices are compared by value or, for classes and functions, by label: ``optimizer == 'Adam'``. Raises SpaceError: the
-    expression is no text, can't be parsed, or uses anything that the language has not.
+    Choices are compared by value or, for classes and functions, by label: ``optimizer == 'Adam'``.
+
+    Raises:
+        SpaceError: The expression is not a string, can't be parsed, or uses syntax outside the language.
     """
 
-    expression: str  # the expression in one canonical spelling; equality and hash go by it
-    names: frozenset[str] = field(init=False, compare=False, repr=False)  # the parameters it speaks of
+    expression: str  # in its canonical spelling, which decides equality and hash
+    names: frozenset[str] = field(
+        init=False, compare=False, repr=False
+    )  # of the parameters in the expression
     _tree: ast.expr = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.expression, str) or not self.expression.strip():
             raise SpaceError(
-                f"a constraint must be an expression as text such as 'units > 4 or depth < 3', got {self.expression!r}"
+                "a constraint must be an expression as text such as 'units > 4 or depth < 3', got "
+                f"{self.expression!r}"
             )
         try:
             tree = ast.parse(self.expression.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError) as error:
             raise SpaceError(
-                f"constraint {self.expression!r}: must be one expression, but {getattr(error, 'msg', error)}; "
+                f"constraint {self.expression!r}: must be one expression, but "
+                f"{getattr(error, 'msg', error)}; "
                 f"{_spelling(self.expression)}allowed: {_LANGUAGE}"
             ) from None
         if (deep := _depth(tree)) > DEEPEST:
             raise SpaceError(
-                f"constraint {self.expression[:60]!r}...: may be nested {DEEPEST} deep, got {deep}; make several constraints "
-                "of it, all of which have to hold"
+                f"constraint {self.expression[:60]!r}...: may be nested {DEEPEST} deep, got {deep}; split "
+                "it into several "
+                "constraints, which must all hold"
             )
         _check(tree, self.expression)
         called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
@@ -101,10 +109,15 @@ class Constraint:
         present: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         unknown: bool = True,
     ) -> npt.NDArray[np.bool_]:
-        """Which rows, (n,), meet the condition; SpaceError where it compares things that can't be compared.
+        """Mask, (n,), of the rows that meet the condition.
 
-        ``columns`` are one array, (n,), per parameter named: numbers, or objects; ``present`` says which rows have a parameter, all
-        of those left out; ``unknown`` is the answer where it can't be told, for want of a parameter.
+        Args:
+            columns: One array, (n,), per parameter in the expression: numbers, or objects.
+            present: Masks of the rows that have a parameter; all rows have parameters not listed.
+            unknown: The answer for rows in which the value is unknown, because a parameter is absent.
+
+        Raises:
+            SpaceError: The expression compares values that can't be compared.
         """
         length = len(next(iter(columns.values())))
         try:
@@ -112,8 +125,9 @@ class Constraint:
                 true, false = _decided(self._tree, _OperandTable(columns, present or {}, length))
         except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise SpaceError(
-                f"constraint {self.expression!r}: arithmetic and < <= > >= need numbers on both sides, but here are "
-                f"others, such as texts or None; compare those with ==, != or in{_none_first(self.names, columns)}"
+                f"constraint {self.expression!r}: arithmetic and < <= > >= need numbers on both sides, got "
+                "strings, None "
+                f"or other values; compare these with ==, != or in{_none_first(self.names, columns)}"
             ) from error
         return ~false if unknown else true
 
@@ -122,7 +136,7 @@ class Constraint:
 
 
 def _depth(tree: ast.expr) -> int:
-    """How many expressions stand within each other at most."""
+    """Largest depth of nested expressions."""
     deep, level = 0, [tree]
     while level:
         deep += 1
@@ -131,15 +145,15 @@ def _depth(tree: ast.expr) -> int:
 
 
 def _spelling(text: str) -> str:
-    """How what other languages write is written here; empty where nothing of it is in a text."""
-    for pattern, here in ((r"&&?", "and"), (r"\|\|?", "or"), (r"(?<![=!<>])=(?!=)", "==")):
+    """A hint on operators of other languages in a text; empty without one."""
+    for pattern, python in ((r"&&?", "and"), (r"\|\|?", "or"), (r"(?<![=!<>])=(?!=)", "==")):
         if foreign := re.search(pattern, text):
-            return f"{foreign[0]} is written {here} here; "
+            return f"write {python} for {foreign[0]}; "
     return ""
 
 
 def _check(node: ast.expr, text: str) -> None:
-    """Raises SpaceError unless all of an expression belongs to the language."""
+    """Raises SpaceError if part of an expression is outside the language."""
     parts: list[ast.expr] = []
     match node:
         case ast.Constant(value=None | bool() | int() | float() | str()) | ast.Name():
@@ -147,21 +161,22 @@ def _check(node: ast.expr, text: str) -> None:
         case ast.BoolOp(values=parts):
             pass
         case ast.Tuple() | ast.List():
-            raise SpaceError(f"constraint {text!r}: a list may stand only after in, got {ast.unparse(node)}")
+            raise SpaceError(f"constraint {text!r}: a list is allowed only after in, got {ast.unparse(node)}")
         case ast.UnaryOp(op=ast.Not() | ast.USub() | ast.UAdd(), operand=operand):
             parts = [operand]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             parts = [left, right]
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             parts = [left]
-            for how, one in zip(ops, comparators, strict=True):
-                if not isinstance(how, ast.In | ast.NotIn):
-                    parts.append(one)
-                elif len(ops) == 1 and isinstance(one, ast.Tuple | ast.List):
-                    parts += one.elts
+            for comparison, compared in zip(ops, comparators, strict=True):
+                if not isinstance(comparison, ast.In | ast.NotIn):
+                    parts.append(compared)
+                elif len(ops) == 1 and isinstance(compared, ast.Tuple | ast.List):
+                    parts += compared.elts
                 else:
                     raise SpaceError(
-                        f"constraint {text!r}: after in stands a list, as in `units in [4, 8]`, got {ast.unparse(one)}"
+                        f"constraint {text!r}: in must be followed by a list, as in `units in [4, 8]`, got "
+                        f"{ast.unparse(compared)}"
                     )
         case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]):
             if name not in _FUNCTIONS:
@@ -178,22 +193,22 @@ def _check(node: ast.expr, text: str) -> None:
 
 
 def _none_first(names: Collection[str], columns: Mapping[str, npt.NDArray[Any]]) -> str:
-    """How a parameter that may be None is compared."""
+    """A hint for parameters that may be None."""
     for name in sorted(names):
         if columns[name].dtype == object and any(v is None for v in columns[name]):
-            return f", and ask for None first: {name} is None or ..."
+            return f", and check for None first: {name} is None or ..."
     return ""
 
 
 class _OperandTable(NamedTuple):
-    """Rows that an expression is evaluated on: (n,) values by name, and which rows have each, where not all have."""
+    """The rows on which an expression is evaluated: (n,) values by name, and masks of absent parameters."""
 
     columns: Mapping[str, npt.NDArray[Any]]
     present: Mapping[str, npt.NDArray[np.bool_]]
     n: int
 
     def where(self, mask: npt.NDArray[np.bool_]) -> _OperandTable:
-        """Some of them."""
+        """The rows of a mask."""
         if mask.all():
             return self
         return _OperandTable(
@@ -203,7 +218,7 @@ class _OperandTable(NamedTuple):
         )
 
 
-# Where an expression is true, and where it is false; where neither, it is not known.
+# Masks of the rows in which an expression is true, and false; in other rows it is unknown.
 _Decided = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 
 
@@ -214,37 +229,37 @@ def _decided(node: ast.expr, rows: _OperandTable) -> _Decided:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             true, false = _decided(operand, rows)
             return false, true
-    known = np.ones(rows.n, dtype=np.bool_)
-    for one in ast.walk(node):
-        if isinstance(one, ast.Name) and one.id in rows.present:
-            known &= rows.present[one.id]
-    true, false = np.zeros_like(known), np.zeros_like(known)
-    if known.any():
+    defined = np.ones(rows.n, dtype=np.bool_)
+    for name_node in ast.walk(node):
+        if isinstance(name_node, ast.Name) and name_node.id in rows.present:
+            defined &= rows.present[name_node.id]
+    true, false = np.zeros_like(defined), np.zeros_like(defined)
+    if defined.any():
         met = np.broadcast_to(
-            np.asarray(_evaluate(node, rows.where(known))).astype(np.bool_), (int(known.sum()),)
+            np.asarray(_evaluate(node, rows.where(defined))).astype(np.bool_), (int(defined.sum()),)
         )
-        true[known], false[known] = met, ~met
+        true[defined], false[defined] = met, ~met
     return true, false
 
 
-def _joined(parts: Sequence[ast.expr], rows: _OperandTable, every: bool) -> _Decided:
-    """Parts joined by ``and`` (``every``) or ``or``; the next part sees only rows that those before left undecided."""
-    # A conjunction is decided where it is false, a disjunction where it is true.
+def _joined(parts: Sequence[ast.expr], rows: _OperandTable, conjunction: bool) -> _Decided:
+    """Parts joined by ``and`` (``conjunction``) or ``or``; a part sees only the rows still undecided."""
+    # A false part decides a conjunction, a true part a disjunction.
     decided, other = np.zeros(rows.n, dtype=np.bool_), np.ones(rows.n, dtype=np.bool_)
     for part in parts:
         undecided = ~decided
         if not undecided.any():
             break
         true, false = _decided(part, rows.where(undecided))
-        other[undecided] &= true if every else false
-        decided[undecided] |= false if every else true
-    return (other, decided) if every else (decided, other)
+        other[undecided] &= true if conjunction else false
+        decided[undecided] |= false if conjunction else true
+    return (other, decided) if conjunction else (decided, other)
 
 
 def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
     match node:
         case ast.Constant(value=value):
-            # As a float, so that no power of integers takes for ever.
+            # A float: a power of integers could take forever.
             return np.float64(value) if isinstance(value, int) and not isinstance(value, bool) else value
         case ast.Name(id=name):
             return _numbers(rows.columns[name])
@@ -260,9 +275,9 @@ def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             met: Any = True
             before = _evaluate(left, rows)
-            for how, node_after in zip(ops, comparators, strict=True):
+            for comparison, node_after in zip(ops, comparators, strict=True):
                 after = _evaluate(node_after, rows)
-                met = np.logical_and(met, _compare(how, before, after))
+                met = np.logical_and(met, _compare(comparison, before, after))
                 before = after
             return met
         case ast.Call(func=ast.Name(id=name), args=args):
@@ -271,7 +286,7 @@ def _evaluate(node: ast.expr, rows: _OperandTable) -> Any:
 
 
 def _numbers(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A column of objects that are all numbers, as numbers."""
+    """A column of objects as floats, if all objects are numbers."""
     if column.dtype == object and all(isinstance(v, int | float) and not isinstance(v, bool) for v in column):
         return column.astype(float)
     return column
@@ -279,21 +294,21 @@ def _numbers(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _compare(op: ast.cmpop, before: Any, after: Any) -> Any:
     if isinstance(op, ast.In | ast.NotIn):
-        same = reduce(np.logical_or, [_equal(before, option) for option in after], np.False_)
+        equal = reduce(np.logical_or, [_equal(before, option) for option in after], np.False_)
     else:
-        same = _equal(before, after)
+        equal = _equal(before, after)
     if isinstance(op, ast.NotIn | ast.NotEq | ast.IsNot):
-        return np.logical_not(same)
+        return np.logical_not(equal)
     if type(op) not in _COMPARE:
-        return same
+        return equal
     ordered = _COMPARE[type(op)](before, after)
     if isinstance(op, ast.LtE | ast.GtE):
-        return np.logical_or(ordered, same)
-    return np.logical_and(ordered, np.logical_not(same))
+        return np.logical_or(ordered, equal)
+    return np.logical_and(ordered, np.logical_not(equal))
 
 
 def _equal(a: Any, b: Any) -> Any:
-    # NumPy compares a text with a numeric column as one False; spell out what is meant.
+    # NumPy compares a string with a numeric column to a single False, so objects are compared one by one.
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype.kind in "biuf" and b.dtype.kind in "biuf":
         a, b = a.astype(float), b.astype(float)
@@ -302,11 +317,11 @@ def _equal(a: Any, b: Any) -> Any:
     return np.equal(a.astype(object), b.astype(object)).astype(np.bool_)
 
 
-# Conditions: constraints that say which configurations have a parameter.
+# Conditions: constraints that decide which configurations have a parameter.
 
 
 def condition_of(expression: Any) -> Constraint:
-    """The condition of a parameter (``when=``), from its text, or SpaceError."""
+    """The condition of a parameter, from the text of ``when=``; raises SpaceError for an invalid one."""
     try:
         return Constraint(expression)
     except SpaceError as error:
@@ -318,37 +333,39 @@ def condition_of(expression: Any) -> Constraint:
 
 
 def ordered_conditions(whens: Mapping[str, str | None]) -> dict[str, Constraint]:
-    """The conditions of a space, of every parameter's ``when``, each after those of the parameters that it names.
+    """The conditions of a space, each after the conditions of the parameters that it names.
 
-    Raises SpaceError: a condition names what the space has not, its own parameter, or others in a circle.
+    Raises:
+        SpaceError: A condition names an unknown parameter or its own, or conditions form a circle.
     """
-    left = {name: condition_of(when) for name, when in whens.items() if when is not None}
-    for name, condition in left.items():
+    conditions = {name: condition_of(when) for name, when in whens.items() if when is not None}
+    for name, condition in conditions.items():
         for other in sorted(condition.names - set(whens)):
             raise SpaceError(
                 f"{name}: when {str(condition)!r}: unknown parameter {other!r}; {did_you_mean(other, whens)}"
             )
         if name in condition.names:
             raise SpaceError(
-                f"{name}: when {str(condition)!r}: names the parameter itself; a limit on its values is a constraint"
+                f"{name}: when {str(condition)!r}: a condition must not name its own parameter; limit "
+                "values with a constraint"
             )
-    sorter = TopologicalSorter[str](dict.fromkeys(left, ()))
-    for name, condition in left.items():
-        sorter.add(name, *(condition.names & set(left)))
+    sorter = TopologicalSorter[str](dict.fromkeys(conditions, ()))
+    for name, condition in conditions.items():
+        sorter.add(name, *(condition.names & set(conditions)))
     try:
-        return {name: left[name] for name in sorter.static_order()}
+        return {name: conditions[name] for name in sorter.static_order()}
     except CycleError as error:
         circle = ", ".join(dict.fromkeys(error.args[1]))
         raise SpaceError(
-            f"conditions must not go in a circle, but those of {circle} do; leave one of them out"
+            f"conditions must not form a circle, got one of {circle}; remove one of these conditions"
         ) from None
 
 
 def joined(conditions: Mapping[str, Constraint]) -> list[set[str]]:
-    """Parameters that conditions join, group by group: those of different groups don't bear on each other."""
+    """Groups of parameters joined by conditions; parameters of different groups are independent."""
     groups: list[set[str]] = []
     for name, condition in conditions.items():
         group = {name, *condition.names}
-        apart = [other for other in groups if not other & group]
-        groups = [*apart, group.union(*(other for other in groups if other & group))]
+        unrelated = [other for other in groups if not other & group]
+        groups = [*unrelated, group.union(*(other for other in groups if other & group))]
     return groups

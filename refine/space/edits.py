@@ -1,4 +1,4 @@
-"""From an old parameter to a new one: a person's edit, or the levels that evidence leaves. Pure."""
+"""Edited and narrowed parameters: a user's edit, or the levels kept by a proposal. Pure functions."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ from refine.utils.format import number
 
 
 def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
-    """A space, usually a proposed one, with a person's edits; ``old`` ran, and its spacing is kept by ``(low, high)``.
+    """A space, usually a proposed one, with a user's edits.
 
-    An edit is ``(low, high)``, ``(low, high, levels)``, a list, a fixed value, or a parameter. Raises ReviewError: a name
-    that the space does not have, or an edit that breaks a rule of the notation.
+    Args:
+        space: The space to edit.
+        old: The space of the round; ``(low, high)`` keeps its levels and spacing.
+        edits: Name -> ``(low, high)``, ``(low, high, levels)``, a list, a fixed value, or a parameter: see
+            :func:`edited`.
+
+    Raises:
+        ReviewError: An unknown name, or an edit that breaks a rule of the notation.
     """
     changes = {}
     for name, value in edits.items():
@@ -41,29 +47,29 @@ def edit_space(space: Space, old: Space, edits: Mapping[str, Any]) -> Space:
     return space.replace(changes)
 
 
-def edited(old: Parameter, value: Any, now: Parameter | None = None) -> Parameter:
+def edited(old: Parameter, value: Any, replaced: Parameter | None = None) -> Parameter:
     """One edited parameter.
 
-    - ``(low, high)`` keeps the kind, the scale, the old levels between the bounds (so that earlier trials stay on the
-      grid) and the old spacing beyond them. Bounds beyond the old ones widen the range. Of an ordered choice, the
-      bounds keep the values between them.
+    - ``(low, high)`` keeps the kind, the scale, the old levels between the bounds (so that earlier trials
+      stay on the grid) and the old spacing beyond them. Bounds beyond the old ones widen the range. Of an
+      ordered choice, the bounds keep the values between them.
     - ``(low, high, levels)`` sets the number of levels as well.
-    - A list gives choices, a single value fixes the parameter, and a parameter replaces it. A conditional range that
-      is given without ``levels`` keeps the old levels, like ``(low, high)``.
-    - A number that equals a level rounded to the digits in which levels are printed, is this level: 0.00215 or
-      0.00215443 for the level 0.00215443469. Numbers inside a given parameter are left as they are.
+    - A list gives choices, a single value fixes the parameter, and a parameter replaces it. A conditional
+      range that is given without ``levels`` keeps the old levels, like ``(low, high)``.
+    - A number that equals a level rounded to the digits in which levels are printed, is this level: 0.00215
+      or 0.00215443 for the level 0.00215443469. Numbers inside a given parameter are left as they are.
 
     Args:
         old: The parameter that trials were run on.
         value: The edit.
-        now: The parameter that the edit replaces, such as a proposed one; by default ``old``. The result has at least
-            as many levels as ``now`` has between the same bounds.
+        replaced: The parameter that the edit replaces, for example a proposed one; default ``old``. The
+            result has at least as many levels as ``now`` has between the same bounds.
 
     Raises:
         SpaceError: The edit breaks a rule of the notation.
     """
-    ranges = [parameter for parameter in (old, now) if isinstance(parameter, Range)]
-    new = _edited(old, _as_levels(value, ranges), now)
+    ranges = [parameter for parameter in (old, replaced) if isinstance(parameter, Range)]
+    new = _edited(old, _as_levels(value, ranges), replaced)
     # A parameter without a condition of its own keeps the old condition.
     return new.under(old.when) if old.when is not None and new.when is None else new
 
@@ -92,7 +98,7 @@ def _printed_level(value: Any, ranges: Sequence[Range]) -> Any:
 
 
 def _keeps_old_levels(old: Parameter, value: Any) -> bool:
-    """Whether an edit gives a conditional range without levels, of the kind and scale of ``old``."""
+    """True for a conditional range without levels, of the kind and scale of ``old``."""
     if not (isinstance(old, Range) and isinstance(value, Range)) or type(old) is not type(value):
         return False
     if old.when is None and value.when is None:
@@ -101,11 +107,11 @@ def _keeps_old_levels(old: Parameter, value: Any) -> bool:
     return same_scale and value.default_levels
 
 
-def _edited(old: Parameter, value: Any, now: Parameter | None) -> Parameter:
+def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter:
     if _keeps_old_levels(old, value):
         within = old.within if value.within is None else value.within
         return _edited(
-            replace(old, levels=old.grid, within=within, when=value.when), (value.low, value.high), now
+            replace(old, levels=old.grid, within=within, when=value.when), (value.low, value.high), replaced
         )
     bounds = (
         isinstance(value, tuple) and len(value) in (2, 3) and all(number_of(v) is not None for v in value)
@@ -115,7 +121,7 @@ def _edited(old: Parameter, value: Any, now: Parameter | None) -> Parameter:
             return Categorical([v for v in old.grid if value[0] <= v <= value[1]] or list(value))
         if old.declared_order is not None or all(isinstance(v, str | bool | Reference) for v in old.grid):
             raise SpaceError(
-                f"a choice has no bounds, got {value!r}; write a list of some of {', '.join(old.labels)}"
+                f"choices have no bounds, got {value!r}; write a list of choices: {', '.join(old.labels)}"
             )
     if isinstance(old, Range) and not isinstance(value, Parameter):
         _check_numbers(value)
@@ -123,16 +129,16 @@ def _edited(old: Parameter, value: Any, now: Parameter | None) -> Parameter:
         new = parse(_by_label(old, value) if isinstance(old, Categorical) else value)
         if not isinstance(new, Categorical) or not isinstance(old, Categorical):
             return new
-        says = new if isinstance(value, Parameter) else old
-        if set(new.grid) <= set(old.grid) and not (says is new and new.ordered):
-            # The order of writing makes no other space.
-            return says.like([v for v in old.grid if v in new.grid])
-        return says.like(new.grid)
+        declared_by = new if isinstance(value, Parameter) else old
+        if set(new.grid) <= set(old.grid) and not (declared_by is new and new.ordered):
+            # The order of writing does not change the space.
+            return declared_by.like([v for v in old.grid if v in new.grid])
+        return declared_by.like(new.grid)
     low, high = value[:2]
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        return Float(low, high)  # raises, with the text of the notation
-    whole = isinstance(old, Integer) and float(low).is_integer() and float(high).is_integer()
-    kind = Integer if whole else Float
+        return Float(low, high)  # raises the error of the notation
+    integral = isinstance(old, Integer) and float(low).is_integer() and float(high).is_integer()
+    kind = Integer if integral else Float
     if old.log and low <= 0:
         raise SpaceError(
             f"low must be > 0 on a logarithmic scale, got {value!r}; start above zero, or write "
@@ -142,90 +148,92 @@ def _edited(old: Parameter, value: Any, now: Parameter | None) -> Parameter:
     if lattice is not None:
         lattice.check([low, high])
         low, high = lattice.nearest(low), lattice.nearest(high)
-    low, high = (int(low), int(high)) if whole else (low, high)
+    low, high = (int(low), int(high)) if integral else (low, high)
     if len(value) == 3:
-        check_no_list(value, whole)
+        check_no_list(value, integral)
         return kind(low, high, level_count(value), **old.declared)  # type: ignore[arg-type]
-    levels = _with_old_levels(old, low, high, whole)
+    levels = _with_old_levels(old, low, high, integral)
     new = kind(low, high, levels, **old.declared)  # type: ignore[arg-type]
-    if not isinstance(now, Range):
+    if not isinstance(replaced, Range):
         return new
-    there = sum(low <= v <= high for v in now.grid)
-    parts = math.ceil((there - 1) / (new.size - 1)) if there > new.size else 1
+    levels_between = sum(low <= v <= high for v in replaced.grid)
+    parts = math.ceil((levels_between - 1) / (new.size - 1)) if levels_between > new.size else 1
     return refined(new, new.grid, parts)
 
 
-def _with_old_levels(old: Range, low: float, high: float, whole: bool) -> list[float]:
-    """Both bounds, the old levels between, and the old spacing wherever there are none."""
+def _with_old_levels(old: Range, low: float, high: float, integral: bool) -> list[float]:
+    """Both bounds, the old levels between, and levels at the old spacing in gaps."""
     ends = [round_significant(float(low)), round_significant(float(high))]
     inside = [v for v in old.grid if ends[0] < v < ends[1]]
     gap = float(old.scale(old.high) - old.scale(old.low)) / (old.size - 1)
-    # Before they are made: a bound typed far too large would take all memory.
+    # Checked before levels are made: a bound far too large would exhaust memory.
     check_count(max(2, round(float(old.scale(high) - old.scale(low)) / gap) + 1))
     levels: list[float] = [low]
     for a, b in pairwise([low, *inside, high]):
         if not (a in old.grid and b in old.grid):
             parts = max(1, round(float(old.scale(b) - old.scale(a)) / gap))
-            levels += _between(old, a, b, parts, whole)
+            levels += _between(old, a, b, parts, integral)
         levels.append(b)
     return levels
 
 
-def _between(old: Range, a: float, b: float, parts: int, whole: bool) -> list[float]:
-    """Round levels, or values of the old one's step, that cut a gap into up to ``parts``."""
+def _between(old: Range, a: float, b: float, parts: int, integral: bool) -> list[float]:
+    """Up to ``parts - 1`` levels in a gap: round numbers, or admissible values of the old step or base."""
     lattice = old.lattice
     if lattice is None:
-        return cut(a, b, parts, old.log, whole)
+        return cut(a, b, parts, old.log, integral)
     inner = lattice.between(a, b)[1:-1]
     if not inner or parts == 1:
         return []
-    at = np.asarray(old.scale(np.asarray(inner)), dtype=float)
-    wanted = np.linspace(float(old.scale(a)), float(old.scale(b)), parts + 1)[1:-1]
-    return [inner[i] for i in sorted({int(np.abs(at - w).argmin()) for w in wanted})]
+    positions = np.asarray(old.scale(np.asarray(inner)), dtype=float)
+    targets = np.linspace(float(old.scale(a)), float(old.scale(b)), parts + 1)[1:-1]
+    return [inner[i] for i in sorted({int(np.abs(positions - w).argmin()) for w in targets})]
 
 
 def _check_numbers(value: Any) -> None:
-    """What a range becomes must be numbers: a name would be a typing error that no trial ever shows."""
-    many = isinstance(value, list | tuple | set | frozenset)
-    for v in value if many else [value]:
-        if v is None or isinstance(v, str | bool) or (many and number_of(v) is None):
-            what = f"the text {v!r}" if isinstance(v, str) else repr(v)
-            whole = f"{what} in {value!r}" if many else what
-            raise SpaceError(f"a range takes numbers, got {whole}; write (low, high), [numbers] or a number")
+    """Raises SpaceError unless a range becomes numbers: a string would be an undetected typing error."""
+    is_collection = isinstance(value, list | tuple | set | frozenset)
+    for v in value if is_collection else [value]:
+        if v is None or isinstance(v, str | bool) or (is_collection and number_of(v) is None):
+            shown = f"the string {v!r}" if isinstance(v, str) else repr(v)
+            text = f"{shown} in {value!r}" if is_collection else shown
+            raise SpaceError(f"a range takes numbers, got {text}; write (low, high), [numbers] or a number")
 
 
 def _by_label(old: Categorical, value: Any) -> Any:
-    """``value`` with labels of classes and functions, as tables show them, in place of which those are meant."""
-    meant = {
+    """``value`` with labels of classes and functions replaced by these classes and functions."""
+    value_of_label = {
         t: v
         for t, v in zip(old.labels, old.grid, strict=True)
         if isinstance(v, Reference) and t not in old.grid
     }
     spelled = {t.lower(): t for t in old.labels}
 
-    def one(part: Any) -> Any:
+    def resolved(part: Any) -> Any:
         if isinstance(part, str) and part not in old.labels and part.lower() in spelled:
             raise SpaceError(
-                f"{part!r} is none of the choices; {did_you_mean(part, old.labels)} else write refine.Categorical([{part!r}])"
+                f"{part!r} is not a choice of this parameter; {did_you_mean(part, old.labels)} To add a new "
+                "choice, write "
+                f"refine.Categorical([{part!r}])"
             )
-        return meant.get(part, part) if isinstance(part, str) else part
+        return value_of_label.get(part, part) if isinstance(part, str) else part
 
     if isinstance(value, tuple):
-        return tuple(map(one, value))
+        return tuple(map(resolved, value))
     if isinstance(value, list):
-        return [as_before(old, one(part)) for part in value]
-    return as_before(old, one(value))
+        return [as_before(old, resolved(part)) for part in value]
+    return as_before(old, resolved(value))
 
 
 def as_before(old: Categorical, value: Any) -> Any:
-    """A value that a table shows like one of the choices is that one: the text "8" is no other choice beside 8."""
+    """The existing choice with the label of ``value``, if any: the string '8' stands for the choice 8."""
     try:
         frozen = freeze(value)
         if value_key(frozen) in {value_key(v) for v in old.grid}:
             return value
         shown = label(frozen)
     except SpaceError:
-        return value  # what it can't be is said where it is made a choice
+        return value  # `Categorical` raises the error
     for texts in (old.labels, tuple(label(v) for v in old.grid)):
         if texts.count(shown) == 1:
             return old.grid[texts.index(shown)]
@@ -233,36 +241,46 @@ def as_before(old: Categorical, value: Any) -> Any:
 
 
 def narrowed(old: Parameter, keep: Sequence[int], between: bool = False) -> Parameter:
-    """The parameter that is left of the levels numbered ``keep``, increasing; of an ordered parameter a contiguous run.
+    """The parameter with only the levels numbered ``keep``, increasing; contiguous for an ordered parameter.
 
-    A range gets levels inserted between its old ones, so that their number stays about the same and the grid gets finer where
-    the space got narrower. A single level of a range keeps a neighbour, so that no range collapses to a point. Where trials lie
-    ``between`` levels, a bound goes midway between the last level kept and the first one dropped.
+    A range gets levels inserted between the kept ones, so that the number of levels stays about the same. A
+    single level of a range keeps a neighbour, since a range can't be a point. If trials lie ``between``
+    levels, a bound goes midway between the last level kept and the first one dropped.
     """
-    kept = list(keep)
+    kept_levels = list(keep)
     if not isinstance(old, Range):
         assert isinstance(old, Categorical)
-        return old.like([old.grid[i] for i in kept])
-    if len(kept) == 1:
-        kept = [kept[0], kept[0] + 1] if kept[0] + 1 < old.size else [kept[0] - 1, kept[0]]
-    levels: list[float] = [old.grid[i] for i in kept]
+        return old.like([old.grid[i] for i in kept_levels])
+    if len(kept_levels) == 1:
+        kept_levels = (
+            [kept_levels[0], kept_levels[0] + 1]
+            if kept_levels[0] + 1 < old.size
+            else [kept_levels[0] - 1, kept_levels[0]]
+        )
+    levels: list[float] = [old.grid[i] for i in kept_levels]
     if between and isinstance(old, Float):
-        before = _between(old, old.grid[kept[0] - 1], levels[0], 2, False) if kept[0] > 0 else []
-        after = _between(old, levels[-1], old.grid[kept[-1] + 1], 2, False) if kept[-1] < old.size - 1 else []
+        before = (
+            _between(old, old.grid[kept_levels[0] - 1], levels[0], 2, False) if kept_levels[0] > 0 else []
+        )
+        after = (
+            _between(old, levels[-1], old.grid[kept_levels[-1] + 1], 2, False)
+            if kept_levels[-1] < old.size - 1
+            else []
+        )
         levels = [*before, *levels, *after]
     parts = max(1, (old.size - 1) // (len(levels) - 1))
     return refined(old, levels, parts)
 
 
 def refined(old: Range, levels: Sequence[float], parts: int) -> Range:
-    """Every gap between ``levels`` cut into up to ``parts`` on the old one's scale, by round numbers or on its step."""
-    whole = isinstance(old, Integer)
-    inner = [[*_between(old, a, b, parts, whole), b] for a, b in pairwise(levels)]
+    """Cuts every gap between ``levels`` into up to ``parts``, by round numbers or values of the old step."""
+    integral = isinstance(old, Integer)
+    inner = [[*_between(old, a, b, parts, integral), b] for a, b in pairwise(levels)]
     return old.with_levels([levels[0], *(v for part in inner for v in part)])
 
 
 def level_text(parameter: Parameter, value: Any) -> str:
-    """A value of a range in the fewest digits, from three on, that tell its levels apart: ``0.316``; a choice's label."""
+    """A level of a range in the fewest digits, at least 3, that distinguish its levels; a choice's label."""
     if not isinstance(parameter, Range):
         return label(value)
     return number(float(value), _printed_digits(parameter))
@@ -275,27 +293,28 @@ def _printed_digits(parameter: Range) -> int:
 
 
 def bounds_text(parameter: Parameter) -> str:
-    """How a parameter is named in tables: ``0 to 0.2``, ``Adam, Nadam``, ``150``."""
+    """The text of a parameter in tables: ``0 to 0.2``, ``Adam, Nadam``, ``150``."""
     if isinstance(parameter, Range):
         return f"{level_text(parameter, parameter.low)} to {level_text(parameter, parameter.high)}"
     assert isinstance(parameter, Categorical)
     return ", ".join(parameter.labels)
 
 
-def strip(old: Parameter, new: Parameter, most: int = 12) -> str:
-    """Old levels as squares, filled where they stay; ``+`` where the new one goes beyond: ``■■■□□□``.
+def strip(old: Parameter, new: Parameter, limit: int = 12) -> str:
+    """Old levels as squares, filled if kept; ``+`` for an extension: ``■■■□□□``.
 
-    No more than ``most`` squares: more levels share them, and one is filled where any of its levels stays.
+    At most ``limit`` squares: a square of several levels is filled if any of these is kept.
     """
-    stay = np.asarray([bool(new.contains([v])[0]) for v in old.grid])
-    squares = "".join("■" if part.any() else "□" for part in np.array_split(stay, min(most, old.size)))
+    kept_mask = np.asarray([bool(new.contains([v])[0]) for v in old.grid])
+    parts = np.array_split(kept_mask, min(limit, old.size))
+    squares = "".join("■" if part.any() else "□" for part in parts)
     if isinstance(old, Range) and isinstance(new, Range):
         return f"{'+' * (new.low < old.low)}{squares}{'+' * (new.high > old.high)}"
     return squares + "+" * (not all(old.contains([v])[0] for v in new.grid))
 
 
 def on_levels(parameter: Parameter, positions: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
-    """Whether all unit-scale positions are those of levels."""
+    """Whether all unit-scale positions are positions of levels."""
     if not isinstance(parameter, Float):
         return True
     grid = parameter.unit(np.asarray(parameter.grid))

@@ -1,7 +1,7 @@
-"""Canonical bytes: one spelling for every value that takes part in an identity.
+"""Canonical bytes: one spelling for every value in an identity.
 
-Numbers are rounded to 12 significant digits, classes and functions are written by their public import path, and everything
-is sorted, compact JSON: equal content gives equal hashes on every machine.
+Numbers are rounded to 12 significant digits. Classes and functions are written by their public import path.
+The result is sorted, compact JSON: equal content gives equal hashes on every machine.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SIGNIFICANT_DIGITS = 12
 LABEL_DIGITS = 6
 """Significant digits of a number in a label; no level is printed in more."""
 
-DEEPEST = 8  # how deep tuples may be nested in a value
+DEEPEST = 8  # largest depth of nested tuples in a value
 
 
 def round_significant(value: float) -> float:
-    """``value`` rounded to 12 significant digits; zero has one sign only."""
+    """``value`` rounded to 12 significant digits; zero is always positive."""
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0
 
 
@@ -37,7 +37,7 @@ class Reference:
     """A class or function by import path."""
 
     path: str  # `"keras.optimizers.Adam"` or `"package.module:Outer.inner"`
-    # the object itself where it is at hand; `None` after loading. It takes no part in equality
+    # The object itself if loaded, else `None`; ignored by equality.
     target: Any = field(default=None, compare=False, repr=False)
 
     @property
@@ -46,7 +46,7 @@ class Reference:
         return self.path.replace(":", ".").rpartition(".")[2]
 
     def resolve(self) -> Any:
-        """The object; imports its module if need be; SpaceError where the path leads nowhere in this environment."""
+        """The object, imported if necessary; SpaceError if the path can't be imported in this environment."""
         if self.target is not None:
             return self.target
         module, _, qualname = self.path.partition(":") if ":" in self.path else self.path.rpartition(".")
@@ -56,8 +56,8 @@ class Reference:
                 target = getattr(target, part)
         except (ImportError, AttributeError) as error:
             raise SpaceError(
-                f"{self.path}: a stored class or function must be importable to be used, but {error}; "
-                "install the package or run from the script that defines it"
+                f"{self.path}: a stored class or function must be importable, but {error}; install the "
+                "package or run from the script that defines the class or function"
             ) from error
         return target
 
@@ -65,26 +65,30 @@ class Reference:
 def refer(target: Any) -> Reference:
     """The reference of a class or function, by its shortest public path.
 
-    ``keras.src.optimizers.adam.Adam`` is found again as ``keras.optimizers.Adam``: private parts of the module path are left
-    out and the shortest path that leads to the very same object wins. SpaceError where there is none (a lambda, a local
-    function, an instance).
+    ``keras.src.optimizers.adam.Adam`` becomes ``keras.optimizers.Adam``: private parts of the module path are
+    dropped, and the shortest path that leads to the same object is used.
+
+    Raises:
+        SpaceError: There is no such path: a lambda, a local function or an instance.
     """
     module = getattr(target, "__module__", None)
     qualname = getattr(target, "__qualname__", getattr(target, "__name__", None))
     if not isinstance(qualname, str):
         raise SpaceError(
-            f"{target!r}: a choice must be a number, string, bool, None, tuple, or a class or function that "
-            f"can be imported again; this is an instance of {type(target).__name__}; give its class, or a "
-            "name that the objective looks up"
+            f"{target!r}: a choice must be a number, string, bool, None, tuple, or an importable class or "
+            f"function, got an instance of {type(target).__name__}; give its class, or a name that the "
+            "objective "
+            "looks up"
         )
     if not isinstance(module, str):
-        # NumPy's ufuncs know their name but not their module.
+        # NumPy's ufuncs have a name but no module.
         module = type(target).__module__
     if "<" in qualname:
-        what = "a lambda" if "<lambda>" in qualname else "defined inside a function"
+        reason = "a lambda" if "<lambda>" in qualname else "defined inside a function"
         raise SpaceError(
-            f"{qualname}: a choice must be importable again, but it is {what}; define it with `def` at the "
-            "top level of a module"
+            f"{qualname}: a choice must be importable, got {reason}; define it with `def` at the top level "
+            "of a "
+            "module"
         )
     public = [part for part in module.split(".") if part != "src" and not part.startswith("_")]
     if "." not in qualname and module != "__main__":
@@ -92,16 +96,16 @@ def refer(target: Any) -> Reference:
             path = ".".join(public[:end])
             if getattr(sys.modules.get(path), qualname, None) is target:
                 return Reference(f"{path}.{qualname}", target)
-    found = sys.modules.get(module)
+    resolved = sys.modules.get(module)
     for part in qualname.split("."):
-        found = getattr(found, part, None)  # type: ignore[assignment]
-    if found is not target or not is_import_path(module):
-        why = (
+        resolved = getattr(resolved, part, None)  # type: ignore[assignment]
+    if resolved is not target or not is_import_path(module):
+        fault = (
             "leads to another object" if is_import_path(module) else "can't be written in an import statement"
         )
         raise SpaceError(
-            f"{qualname}: a choice must be importable again, but {module}:{qualname} {why}; "
-            "give it a name at the top level of a module"
+            f"{qualname}: a choice must be importable, but {module}:{qualname} {fault}; "
+            "define a name at the top level of a module"
         )
     return Reference(f"{module}:{qualname}", target)
 
@@ -109,25 +113,29 @@ def refer(target: Any) -> Reference:
 def freeze(value: Any, depth: int = 0) -> Any:
     """A value in canonical, immutable form.
 
-    NumPy scalars become Python's, floats are rounded, lists become tuples, classes and functions become :class:`Reference`.
-    SpaceError for NaN, infinity, a number or text that can't be stored, or an object without an import path.
+    NumPy scalars become Python scalars, floats are rounded, lists become tuples, classes and functions become
+    :class:`Reference`.
+
+    Raises:
+        SpaceError: NaN, infinity, a number or string that can't be stored, or an object without an import
+            path.
     """
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
     if value is None or isinstance(value, bool | Reference):
         return value
-    # A member of an IntEnum or StrEnum is stored, hence compared, as the plain value it is.
+    # A member of an IntEnum or StrEnum is stored and compared as its plain value.
     if isinstance(value, int):
         try:
             float(value)
         except OverflowError:
             raise SpaceError(
-                "a whole number must be one that a float holds, below 1.8e308, got a larger one"
+                "a whole number must be below 1.8e308, the largest float, got a larger one"
             ) from None
         return int(value)
     if isinstance(value, str):
         if bad := unstorable(value):
-            raise SpaceError(f"a text {bad}")
+            raise SpaceError(f"a string {bad}")
         return str.__str__(value)
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -140,13 +148,15 @@ def freeze(value: Any, depth: int = 0) -> Any:
 
 
 def _check_depth(depth: int) -> None:
-    """A value's key doubles in length with every level that it is nested."""
+    """Limits nesting: the length of a value's key doubles with every level."""
     if depth >= DEEPEST:
-        raise SpaceError(f"tuples in a value may be nested {DEEPEST} deep, got a deeper one; flatten it")
+        raise SpaceError(
+            f"tuples in a value may be nested {DEEPEST} deep, got deeper ones; flatten the value"
+        )
 
 
 def thaw(value: Any) -> Any:
-    """The value an objective receives: references resolved to the objects they name."""
+    """The value for an objective: references are resolved to their objects."""
     if isinstance(value, Reference):
         return value.resolve()
     if isinstance(value, tuple):
@@ -164,24 +174,22 @@ def encode(value: Any) -> Any:
 
 
 def decode(data: Any, depth: int = 0) -> Any:
-    """The frozen value of :func:`encode`'s output. Imports nothing."""
+    """The frozen value of :func:`encode`'s output. Imports no module."""
     if isinstance(data, dict):
         if set(data) == {"import"}:
             path = str(data["import"])
             if not is_import_path(path.replace(":", ".", 1)):
-                raise SpaceError(
-                    f"an import must be names with dots between them, as in keras.optimizers.Adam, got {path!r}"
-                )
+                raise SpaceError(f"an import must be dotted names, as in keras.optimizers.Adam, got {path!r}")
             return Reference(path)
         if set(data) == {"tuple"}:
             _check_depth(depth)
             return tuple(decode(v, depth + 1) for v in data["tuple"])
-        raise SpaceError(f"a stored value must be plain, an import or a tuple, got {data!r}")
+        raise SpaceError(f"a stored value must be a plain value, an import or a tuple, got {data!r}")
     return data
 
 
 def label(value: Any) -> str:
-    """How a frozen value is shown in tables."""
+    """The text of a frozen value in tables."""
     if isinstance(value, Reference):
         return value.label
     if isinstance(value, tuple):
@@ -192,7 +200,7 @@ def label(value: Any) -> str:
 
 
 def literal(value: Any) -> str:
-    """A value as Python text; a class or function as where it is imported from."""
+    """A value as Python text; a class or function as its import path."""
     if isinstance(value, Reference):
         return value.path.replace(":", ".")
     if isinstance(value, tuple):
@@ -201,7 +209,7 @@ def literal(value: Any) -> str:
 
 
 def modules(values: Iterable[Any]) -> set[str]:
-    """Modules that their texts need."""
+    """Modules needed by the Python texts of values."""
     needed: set[str] = set()
     for value in values:
         if isinstance(value, Reference):
@@ -221,17 +229,17 @@ def digest(data: Any, length: int = 12) -> str:
     return hashlib.sha256(dumps(data).encode()).hexdigest()[:length]
 
 
-def check_seed(seed: Any, least: int | None = None) -> int:
-    """``seed`` as a Python integer if it is a whole number, and no less than ``least``, else DesignError."""
-    whole = hasattr(seed, "__index__") and not isinstance(seed, bool)
-    if not whole or (least is not None and seed < least):
-        bound = "" if least is None else f" >= {least}"
-        raise DesignError(f"seed must be a whole number{bound}, got {seed!r}; such as seed=7")
+def check_seed(seed: Any, minimum: int | None = None) -> int:
+    """``seed`` as a Python integer; DesignError unless whole and at least ``minimum``."""
+    is_integer = hasattr(seed, "__index__") and not isinstance(seed, bool)
+    if not is_integer or (minimum is not None and seed < minimum):
+        bound = "" if minimum is None else f" >= {minimum}"
+        raise DesignError(f"seed must be a whole number{bound}, got {seed!r}; for example seed=7")
     return operator.index(seed)
 
 
 def seed_of(*parts: Any) -> int:
-    """A 31-bit seed from anything JSON can hold."""
+    """A 31-bit seed from JSON data."""
     return int.from_bytes(hashlib.sha256(dumps(parts).encode()).digest()[:4], "big") >> 1
 
 

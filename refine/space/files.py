@@ -21,52 +21,60 @@ _RANGE = ("low", "high", "levels", "log", "type", "within", "step", "base", "whe
 _CHOICES = ("values", "ordered", "when")
 
 
-def read_space(where: str) -> Space:
+def read_space(source: str) -> Space:
     """The space of ``space.toml``, ``space.json`` or ``module:name``, a :class:`Space` or a mapping.
 
-    A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is a list of choices, a fixed value,
-    or a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``, of which ``low`` and ``high`` are needed;
-    two whole numbers make integers. ``step``, ``base``, ``within`` and ``when`` mean what they mean in Python.
-    Choices whose order is declared are ``{ values = ["small", "large"], ordered = true }``, a class or function is ``{ import =
-    "keras.optimizers.Adam" }``. What ``space.to_json()`` gives is read as well.
+    A file has a table ``parameters`` and, optionally, a list ``constraints``. A parameter is
 
-    Raises SpaceError: the file can't be read, or says no space; ObjectiveError: there is no such module or name.
+    - a list of choices, or ``{ values = ["small", "large"], ordered = true }`` with a declared order,
+    - a fixed value,
+    - a range ``{ low = 0.0, high = 0.5, levels = 6, log = false, type = "float" }``; ``low`` and ``high`` are
+      required, and two whole numbers make integers. ``step``, ``base``, ``within`` and ``when`` are those of
+      :class:`Float`,
+    - a class or function, ``{ import = "keras.optimizers.Adam" }``.
+
+    The output of ``space.to_json()`` is read as well.
+
+    Raises:
+        SpaceError: The file can't be read, or does not describe a space.
+        ObjectiveError: There is no such module or name.
     """
-    path = Path(where)
+    path = Path(source)
     if path.suffix not in (".toml", ".json"):
-        if ":" not in where:
-            raise SpaceError(f"a space is a .toml or .json file, or module:name, got {where!r}")
-        found = found_object(where, "space")
-        return found if isinstance(found, Space) else Space(found)
-    data = file_data(path, f"space {where}")
+        if ":" not in source:
+            raise SpaceError(f"a space is a .toml or .json file, or module:name, got {source!r}")
+        loaded = found_object(source, "space")
+        return loaded if isinstance(loaded, Space) else Space(loaded)
+    data = file_data(path, f"space {source}")
     try:
         return _space(data)
     except SpaceError as error:
-        raise SpaceError(f"space {where}: {error}") from None
+        raise SpaceError(f"space {source}: {error}") from None
 
 
-def file_data(path: Path, what: str) -> Any:
-    """What a ``.toml`` or ``.json`` file holds; SpaceError, which begins with ``what``, where it can't be read."""
-    if path.exists() and not path.is_file():  # a pipe would be read for ever
-        raise SpaceError(f"{what}: can't be read: is no file")
+def file_data(path: Path, prefix: str) -> Any:
+    """The content of a TOML or JSON file; SpaceError, which starts with ``prefix``, if unreadable."""
+    if path.exists() and not path.is_file():  # reading a pipe might never end
+        raise SpaceError(f"{prefix}: can't be read: it is not a file")
     try:
         text = path.read_text(encoding="utf-8")
         return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except FileNotFoundError:
-        raise SpaceError(f"{what}: no such file") from None
+        raise SpaceError(f"{prefix}: no such file") from None
     except OSError as error:
-        raise SpaceError(f"{what}: can't be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:  # of TOML, JSON, letters, or numbers of too many digits
-        raise SpaceError(f"{what}: is no {path.suffix[1:].upper()}: {error}") from None
+        raise SpaceError(f"{prefix}: can't be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:  # invalid TOML or JSON, encoding, or too many digits
+        raise SpaceError(f"{prefix}: is not {path.suffix[1:].upper()}: {error}") from None
 
 
 def _space(data: Any) -> Space:
     if not isinstance(data, Mapping) or "parameters" not in data:
-        raise SpaceError("needs a table [parameters], with a line for every parameter")
+        raise SpaceError("must have a table [parameters], with a line for every parameter")
     unknown = [name for name in data if name not in ("parameters", "constraints")]
     if unknown:
         raise SpaceError(
-            f"{unknown[0]!r} is neither parameters nor constraints; parameters stand below [parameters]"
+            f"{unknown[0]!r} is not an allowed key (parameters, constraints); put parameters below "
+            "[parameters]"
         )
     parameters = data["parameters"]
     if isinstance(parameters, list):
@@ -91,10 +99,10 @@ def _parameter(name: str, value: Any) -> Any:
         raise SpaceError(f"{name}: {error}") from None
 
 
-def _check_keys(value: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
+def _check_keys(value: Mapping[str, Any], allowed: tuple[str, ...], prefix: str) -> None:
     for key in value:
-        if key not in known:
-            raise SpaceError(f"{what} {', '.join(known)}, got {key!r}; {did_you_mean(key, known)}")
+        if key not in allowed:
+            raise SpaceError(f"{prefix} {', '.join(allowed)}, got {key!r}; {did_you_mean(key, allowed)}")
 
 
 def _choices(value: Mapping[str, Any]) -> Parameter:
@@ -109,20 +117,20 @@ def _range(value: Mapping[str, Any]) -> Parameter:
     _check_keys(value, _RANGE, "a range has")
     if "low" not in value or "high" not in value:
         raise SpaceError(f"a range needs low and high, got {dict(value)}")
-    whole = all(isinstance(value[end], int) for end in ("low", "high"))
-    kind = value.get("type", "integer" if whole else "float")
+    integral = all(isinstance(value[end], int) for end in ("low", "high"))
+    kind = value.get("type", "integer" if integral else "float")
     if kind not in list(RANGES):
         raise SpaceError(f"type must be 'float' or 'integer', got {kind!r}")
-    rest = {key: value[key] for key in ("levels", "log", "step", "base", "when") if key in value}
+    options = {key: value[key] for key in ("levels", "log", "step", "base", "when") if key in value}
     within = value.get("within")
-    if isinstance(within, list):  # an infinite limit, as TOML has it, is none
+    if isinstance(within, list):  # TOML has no null: an infinite limit means none
         within = tuple(None if isinstance(v, float) and math.isinf(v) else v for v in within)
-    return RANGES[kind](value["low"], value["high"], within=within, **rest)
+    return RANGES[kind](value["low"], value["high"], within=within, **options)
 
 
 def _value(value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) != {"import"} or not isinstance(value["import"], str):
-            raise SpaceError(f'a class or function is {{ import = "module.name" }}, got {dict(value)}')
+            raise SpaceError(f'write a class or function as {{ import = "module.name" }}, got {dict(value)}')
         return Reference(value["import"]).resolve()
     return tuple(_value(v) for v in value) if isinstance(value, list) else value

@@ -1,6 +1,6 @@
-"""One edit, three spellings: the Python value, the text typed in a shell, and the review page's object.
+"""One edit, three spellings: a Python value, text typed in a shell, and the review page's object.
 
-Each is read into the value that :meth:`refine.Review.edit` takes, and written from it::
+All three are read as the value that :meth:`refine.Review.edit` takes, and written from this value::
 
     (0, 0.2)    'dropout=(0, 0.2)'    {"bounds": [0, 0.2]}
     ["Adam"]    optimizer=[Adam]      {"keep": [0]}
@@ -21,17 +21,18 @@ from refine.space.parameters import Parameter, Range
 from refine.utils.action import Symbol
 
 STARTED = {"as": "started"}
-"""The page's object for an edit that it began with, where neither bounds nor kept levels say it."""
+"""The page's object for an initial edit that neither bounds nor kept levels can express."""
 
 
 def typed_value(text: str) -> Any:
-    """A value as it is typed.
+    """The value of typed text.
 
-    Python's notation of numbers, texts, ``True``, ``None``, tuples and lists means what it means in Python; brackets
-    around a tuple, and quotes around names, may be left out: ``0, 0.2`` are bounds, ``Adam`` is a text or a label, and
+    Python's notation of numbers, strings, ``True``, ``None``, tuples and lists is valid. Brackets around a
+    tuple, and quotes around names, are optional: ``0, 0.2`` are bounds, ``Adam`` is a string or a label,
     ``Adam, SGD`` and ``[Adam, SGD]`` are choices.
 
-    ReviewError where a bracket or a quote has no partner.
+    Raises:
+        ReviewError: A bracket or a quote has no partner.
     """
     text = text.strip()
     try:
@@ -51,12 +52,14 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
 def _parts(text: str) -> list[str]:
-    """A text cut at the commas outside brackets and quotes; ReviewError where one of these has no partner."""
+    """Text split at commas outside brackets and quotes; ReviewError for a lone bracket or quote."""
     parts, opened, quote = [""], [""], ""
-    for at, letter in enumerate(text):
+    for position, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
-        elif letter in "\"'" and not text[at - 1 : at].isalnum():  # an apostrophe inside a word is none
+        elif (
+            letter in "\"'" and not text[position - 1 : position].isalnum()
+        ):  # not an apostrophe inside a word
             quote = letter
         elif letter in "([{":
             opened.append(letter)
@@ -69,19 +72,22 @@ def _parts(text: str) -> list[str]:
             parts[-1] += letter
     if quote or len(opened) > 1:
         raise ReviewError(
-            f"{quote or opened[-1]} has no partner in {text!r}; write (low, high), [a, b, ...] or one value, such as (0, 0.2), "
-            "[8, 16], Adam; a text with a lone bracket stands in quotes"
+            f"{quote or opened[-1]} has no partner in {text!r}; write (low, high), [a, b, ...] or one "
+            "value, for example "
+            "(0, 0.2), [8, 16], Adam; put a string with a lone bracket in quotes"
         )
     return parts
 
 
 def typed_pairs(pairs: Iterable[str], option: str) -> dict[str, Any]:
-    """Name -> value, of texts such as ``dropout=(0, 0.2)``; ``option`` is what they were typed for, in a ReviewError."""
+    """Name -> value from texts such as ``dropout=(0, 0.2)``; ``option`` is named in a ReviewError."""
     values = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name.strip() or not value.strip():
-            raise ReviewError(f"{option} takes name=value, such as {option} 'dropout=(0, 0.2)', got {pair!r}")
+            raise ReviewError(
+                f"{option} takes name=value, for example {option} 'dropout=(0, 0.2)', got {pair!r}"
+            )
         try:
             values[name.strip()] = typed_value(value)
         except ReviewError as error:
@@ -102,31 +108,32 @@ def python_text(value: Any) -> str:
 
 
 def python_symbols(edits: Mapping[str, Any]) -> dict[str, Symbol]:
-    """Edits as the argument of a call that is shown."""
+    """Edits as the argument of a printed call."""
     return {name: Symbol(python_text(value)) for name, value in edits.items()}
 
 
 def page_value(parameter: Parameter, name: str, form: Any) -> Any:
-    """An edit as the review page sends it, ``{"bounds": [low, high]}`` or ``{"keep": [numbers of levels]}``."""
+    """An edit from the review page: ``{"bounds": [low, high]}`` or ``{"keep": [numbers of levels]}``."""
     if isinstance(form, Mapping) and set(form) == {"bounds"} and isinstance(form["bounds"], list):
-        # JSON has one kind of number: a whole one is an int, so that ranges of integers stay such.
-        whole = [isinstance(v, float) and v.is_integer() and abs(v) < 2**53 for v in form["bounds"]]
-        return tuple(int(v) if w else v for v, w in zip(form["bounds"], whole, strict=True))
+        # JSON has one kind of number: whole ones become ints, so that ranges of integers stay integer.
+        is_whole = [isinstance(v, float) and v.is_integer() and abs(v) < 2**53 for v in form["bounds"]]
+        return tuple(int(v) if w else v for v, w in zip(form["bounds"], is_whole, strict=True))
     if isinstance(form, Mapping) and set(form) == {"keep"} and isinstance(form["keep"], list):
-        kept = form["keep"]
-        if not kept or not all(isinstance(i, int) and 0 <= i < parameter.size for i in kept):
+        kept_levels = form["keep"]
+        if not kept_levels or not all(isinstance(i, int) and 0 <= i < parameter.size for i in kept_levels):
             raise ReviewError(
-                f"edit: {name}: keep must be numbers of its {parameter.size} levels, and not empty, got {kept!r}"
+                f"edit: {name}: keep must be numbers of its {parameter.size} levels, and not empty, got "
+                f"{kept_levels!r}"
             )
         assert isinstance(parameter, Categorical)
-        return parameter.like([parameter.grid[i] for i in sorted(set(kept))])
+        return parameter.like([parameter.grid[i] for i in sorted(set(kept_levels))])
     raise ReviewError(f"edit: {name}: must be bounds or keep, got {form!r}")
 
 
-def page_form(old: Parameter, new: Parameter, now: Parameter | None = None) -> dict[str, Any]:
-    """An edited parameter as the review page has it; what it has no form for is drawn as far as it can be, and named.
+def page_form(old: Parameter, new: Parameter, replaced: Parameter | None = None) -> dict[str, Any]:
+    """The review page's object for an edited parameter, with a text for an edit beyond bounds and levels.
 
-    ``now`` is what it replaced, as for :func:`refine.space.edits.edited`.
+    ``replaced`` is the parameter before the edit, as for :func:`refine.space.edits.edited`.
     """
     form: dict[str, Any]
     if isinstance(old, Range):
@@ -134,6 +141,6 @@ def page_form(old: Parameter, new: Parameter, now: Parameter | None = None) -> d
     else:
         form = {"keep": [i for i, v in enumerate(old.grid) if v in new.grid]}
     with contextlib.suppress(RefineError):
-        if edited(old, page_value(old, "", form), now) == new:
+        if edited(old, page_value(old, "", form), replaced) == new:
             return form
     return {**STARTED, **form, "text": bounds_text(new)}

@@ -1,4 +1,4 @@
-"""Parameters that are ranges of numbers, each with its grid levels and lattice; and what every parameter can do."""
+"""Ranges of numbers with their grid levels and lattices, and the interface of all parameters."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from refine.utils.arrays import Floats
 from refine.utils.keywords import helped
 
 ALL_UP_TO = 20
-"""All values of a range are its levels where they are no more than this many and nobody stated others."""
+"""Largest number of values of a range of integers that are all levels by default."""
 
 LARGEST_INTEGER = 2**53
 MOST_LEVELS = 100_000
 
 Mask = npt.NDArray[np.bool_]
 Within = tuple[float | None, float | None]
-"""Hard limits of a range, below and above; ``None`` where there is none."""
+"""Hard limits of a range, lower and upper; ``None`` for no limit."""
 
 
 class Parameter(ABC):
-    """One axis of a space. Immutable; knows nothing of its name.
+    """One axis of a space. Immutable, and without a name.
 
-    A parameter with ``when="optimizer == 'sgd'"`` is *active* in the configurations that meet the expression, and in the others
-    it is absent. A condition may name parameters that have conditions themselves; what it says of an absent one is not true.
+    A parameter with ``when="optimizer == 'sgd'"`` is *active* in configurations that meet the expression and
+    absent from all others. A condition may name conditional parameters; an expression about an absent
+    parameter is not met.
 
     Attributes:
         grid: The levels, in order, as frozen values.
-        when: The condition under which configurations have it, in its canonical spelling; ``None`` for always.
-        ordered: Whether levels have an order that statistics may use.
+        when: The condition in its canonical spelling; ``None`` if the parameter is always active.
+        ordered: Whether statistics may use an order of the levels.
         numeric: Whether all levels are numbers.
     """
 
@@ -55,48 +56,56 @@ class Parameter(ABC):
 
     @property
     def fixed(self) -> bool:
-        """Whether there is nothing to vary."""
+        """Whether the parameter has a single value."""
         return self.size == 1
 
     @abstractmethod
     def index(self, value: Any) -> int:
-        """The level number of a value, equal to 12 significant digits, or of a choice's label; SpaceError where it is no level."""
+        """The number of a level, given by value (equal to 12 significant digits) or by the label of a choice.
+
+        Raises:
+            SpaceError: The value is not a level.
+        """
 
     @abstractmethod
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
-        """Levels by number, as a table shows them: numbers, or labels of choices."""
+        """Levels by number, in table form: numbers, or labels of choices."""
 
     @abstractmethod
     def contains(self, values: npt.ArrayLike) -> Mask:
-        """Which values lie inside, to within rounding, whether or not they are on a level."""
+        """Mask of the values inside, up to rounding; values between levels count."""
 
     @abstractmethod
     def unit(self, values: npt.ArrayLike) -> Floats:
-        """Positions for statistics; NaN where a value is outside.
+        """Positions for statistics; NaN for values outside.
 
-        In [0, 1] on the declared scale for ordered parameters (``(i + 1/2) / size`` for choices), the level number for
-        unordered ones.
+        Ordered parameters: in [0, 1] on the declared scale, ``(i + 1/2) / size`` for choices. Unordered ones:
+        the level number.
         """
 
     @abstractmethod
     def volume_kept(self, new: Parameter) -> float:
-        """measure(new within this) / measure(this), in this parameter's declared scale; a share of the levels for choices."""
+        """Share of this parameter's measure on its declared scale, or of its choices, that ``new`` keeps."""
 
     @abstractmethod
     def under(self, when: str | None) -> Self:
-        """The same parameter under another condition; SpaceError where that is no expression."""
+        """The same parameter under another condition.
+
+        Raises:
+            SpaceError: ``when`` is not an expression.
+        """
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Plain data; :func:`parameter_from_json` is the inverse. What isn't declared is left out."""
+        """Declared properties as plain data; :func:`parameter_from_json` is the inverse."""
 
     @abstractmethod
     def describe(self) -> str:
-        """Kind and actual levels in one line: ``float, log: 0.001, 0.01, 0.1``, ``categorical: Adam, Nadam`` or ``fixed: 150``."""
+        """Kind and levels in one line: ``float, log: 0.001, 0.01, 0.1`` or ``categorical: Adam, Nadam``."""
 
     @abstractmethod
     def code(self, spelled: Callable[[Any], str] | None = None) -> str:
-        """The call that makes it, without its module; ``spelled`` writes its values, by default as they are shown."""
+        """The constructor call, without a module; ``spelled`` writes values, by default as labels."""
 
     def __repr__(self) -> str:
         return self.code()
@@ -106,20 +115,21 @@ class Parameter(ABC):
             object.__setattr__(self, name, value)
 
     def _check_condition(self) -> None:
-        """Makes the condition canonical; SpaceError where it is none."""
+        """Makes the condition canonical; raises SpaceError for an invalid one."""
         if self.when is not None:
             self._set(when=condition_of(self.when).expression)
 
     def _condition_text(self) -> str:
-        """``, when optimizer == 'sgd'``; empty where there is none."""
+        """``, when optimizer == 'sgd'``; empty without a condition."""
         return "" if self.when is None else f", when {self.when}"
 
 
 @dataclass(frozen=True, repr=False)
 class Range(Parameter):
-    """What floats and integers have in common: two ends, a scale and levels between."""
+    """The common part of floats and integers: two ends, a scale and the levels between."""
 
-    ordered = numeric = True
+    ordered = True
+    numeric = True
     low: float
     high: float
     levels: int | Sequence[float] | None = field(default=None, compare=False)
@@ -129,7 +139,7 @@ class Range(Parameter):
     step: float | None = field(default=None, kw_only=True)
     base: float | None = field(default=None, kw_only=True)
     when: str | None = field(default=None, kw_only=True)
-    default_levels: bool = field(init=False, compare=False)  # whether it was made without ``levels=``
+    default_levels: bool = field(init=False, compare=False)  # True if made without ``levels=``
 
     def __post_init__(self) -> None:
         self._set(default_levels=self.levels is None)
@@ -141,16 +151,16 @@ class Range(Parameter):
 
     @abstractmethod
     def _made(self) -> tuple[Any, ...]:
-        """The levels, of what was given."""
+        """The levels that the arguments define."""
 
     @property
     def lattice(self) -> Lattice | None:
-        """The values that it may take at all, where a step or a base is declared."""
+        """The admissible values, if a step or a base is declared."""
         return lattice_of(self.low, self.step, self.base, isinstance(self, Integer))
 
     @property
     def declared(self) -> dict[str, Any]:
-        """What a range made of this one has in common with it: scale, limits, step or base, and condition."""
+        """Keyword arguments that a derived range inherits: scale, limits, step or base, and condition."""
         return {name: getattr(self, name) for name in ("log", "within", "step", "base", "when")}
 
     def under(self, when: str | None) -> Self:
@@ -158,7 +168,7 @@ class Range(Parameter):
         return replace(self, levels=self.grid, when=when)
 
     def with_levels(self, levels: Sequence[float]) -> Self:
-        """A range of this kind, scale, limits and step with other levels."""
+        """A range with other levels, of this kind, scale, limits and step."""
         return replace(self, low=levels[0], high=levels[-1], levels=levels)
 
     def index(self, value: Any) -> int:
@@ -169,7 +179,7 @@ class Range(Parameter):
             for i, level in enumerate(self.grid):
                 if value_key(level) == key:
                     return i
-        raise SpaceError(f"{value!r} is no level; levels: {levels_text(self.grid)}")
+        raise SpaceError(f"{value!r} is not a level; levels: {levels_text(self.grid)}")
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Levels by number as a numeric array."""
@@ -196,10 +206,10 @@ class Range(Parameter):
         return np.log(x) if self.log else np.asarray(x, dtype=float)
 
     def volume_kept(self, new: Parameter) -> float:
-        """Overlap of the two ranges on this one's scale, or the share of levels where ``new`` is a list."""
+        """Overlap of the two ranges on this range's scale; for a list, the share of levels."""
         if isinstance(new, Range):
             low, high = self.ends()
-            # Cut to this range first: beyond it a logarithm may not exist.
+            # Clip to this range first: a logarithm may not exist beyond.
             inner_low, inner_high = (float(self.scale(e)) for e in np.clip(new.edges(), *self.edges()))
             return float(max(0.0, min(1.0, (inner_high - inner_low) / (high - low))))
         values = [v for v in new.grid if number_of(v) is not None]
@@ -213,18 +223,18 @@ class Range(Parameter):
 
     @abstractmethod
     def edges(self) -> tuple[float, float]:
-        """Both ends of the measure: an integer owns half a unit on either side."""
+        """Both ends of the measure: an integer occupies half a unit on either side."""
 
     @property
     def stated_levels(self) -> int | tuple[float, ...] | None:
-        """The shortest ``levels=`` that gives these levels: a count, ``None`` for what is given without it, or a list."""
+        """The shortest ``levels=`` that gives these levels: a count, ``None`` for the default, or a list."""
         for levels in (None, self.size) if self.lattice else (self.size, None):
             if self.grid == replace(self, levels=levels).grid:
                 return levels
         return self.grid
 
     def to_json(self) -> dict[str, Any]:
-        """Kind, explicit levels and scale; what else is declared only where it is."""
+        """Kind, explicit levels and scale, and the properties that were declared."""
         kind, within = type(self).__name__.lower(), None if self.within is None else list(self.within)
         stated = {"within": within, "step": self.step, "base": self.base, "when": self.when}
         declared = {n: v for n, v in stated.items() if v is not None}
@@ -262,20 +272,20 @@ class Float(Range):
     Args:
         low: Lower end, the first level.
         high: Upper end, the last level.
-        levels: How many levels, spaced evenly (by ratio if ``log``), or the levels themselves, increasing
-            from ``low`` to ``high``. Without it about ten round numbers: see
+        levels: Number of levels, spaced evenly (by ratio if ``log``), or the levels themselves, increasing
+            from ``low`` to ``high``. Default: about ten round numbers, see
             :func:`refine.space.rounding.round_levels`.
-        log: Whether the scale is logarithmic; then ``low`` must be positive.
-        within: Hard limits ``(low, high)`` that no proposal and no edit may pass, both allowed as values; ``None`` for
-            an end without one. Left out, limits are inferred: see :func:`refine.space.limits.limit_of`.
-        step: Distance of the values that it may take, counted from ``low``; kept by every proposal and edit. Without
-            ``levels`` and ``log`` all of them are levels, else as many as those say.
-        base: Ratio of the values that it may take, as ``step`` is their distance; makes the scale logarithmic.
-        when: Condition on other parameters under which configurations have this one, such as
-            ``"optimizer == 'sgd'"``: see :class:`Parameter`. Elsewhere it is absent.
+        log: Whether the scale is logarithmic; ``low`` must then be positive.
+        within: Hard limits ``(low, high)`` that no proposal and no edit passes; the limits themselves are
+            allowed. ``None`` for an open end. Default: inferred, see :func:`refine.space.limits.limit_of`.
+        step: Distance between admissible values, counted from ``low``; proposals and edits keep to these
+            values. Without ``levels`` and ``log``, all admissible values are levels.
+        base: Ratio between admissible values; makes the scale logarithmic.
+        when: Condition on other parameters, for example ``"optimizer == 'sgd'"``; configurations that do not
+            meet the condition lack this parameter, see :class:`Parameter`.
 
     Raises:
-        SpaceError: Ends that are no finite numbers, reversed or equal, or off the step; fewer than 2 levels; a
+        SpaceError: Ends that are not finite, reversed, equal or off the step; fewer than 2 levels; a
             logarithm of zero or less.
 
     Examples:
@@ -299,7 +309,8 @@ class Float(Range):
         grid = tuple(round_significant(float(v)) for v in raw)
         if len(set(grid)) != len(grid):
             raise SpaceError(
-                f"levels must differ in their first 12 digits, but {len(grid)} levels between {low} and {high} "
+                f"levels must differ in their first 12 digits, but {len(grid)} levels between {low} and "
+                f"{high} "
                 "do not; ask for fewer"
             )
         return (round_significant(low), *grid[1:-1], round_significant(high))
@@ -318,13 +329,14 @@ class Integer(Range):
     Args:
         low: Lower end, the first level.
         high: Upper end, the last level.
-        levels: How many levels, spaced as evenly as integers allow, or the levels themselves. Without it
-            every integer up to 20 of them, else about ten round ones.
-        log: Whether the scale is logarithmic; then ``low`` must be positive.
+        levels: Number of levels, spaced as evenly as integers allow, or the levels themselves. Default: every
+            integer if there are at most 20, else about ten round ones.
+        log: Whether the scale is logarithmic; ``low`` must then be positive.
         within: As for :class:`Float`, like ``step``, ``base`` and ``when``.
 
     Raises:
-        SpaceError: Ends that are no integers, reversed, equal, beyond 2**53 or off the step; more levels than integers.
+        SpaceError: Ends that are not integers, reversed, equal, beyond 2**53 or off the step; more levels
+            than integers.
 
     Examples:
         >>> refine.Integer(16, 128, base=2).grid, refine.Integer(8, 32, step=8).grid
@@ -344,7 +356,8 @@ class Integer(Range):
                 )
             if abs(end) > LARGEST_INTEGER:
                 raise SpaceError(
-                    f"an integer range must lie within -2**53 and 2**53, where floats are exact, got {end}; use Float"
+                    "an integer range must lie between -2**53 and 2**53, in which floats are exact, got "
+                    f"{end}; use Float"
                 )
         low, high = int(self.low), int(self.high)
         integers = high - low + 1
@@ -353,27 +366,29 @@ class Integer(Range):
         if lattice is not None:
             levels = _on_lattice(lattice, low, high, levels, self.log)
         elif levels is None:
-            levels = integers if integers <= ALL_UP_TO else round_levels(low, high, self.log, whole=True)
+            levels = integers if integers <= ALL_UP_TO else round_levels(low, high, self.log, integral=True)
         if not _is_count(levels):
-            given = _check_levels(levels, low, high)
-            if any(float(v) != int(v) for v in given):
-                raise SpaceError(f"levels of an integer range must be integers, got {list(given)}; use Float")
-            return tuple(int(v) for v in given)
+            levels_given = _check_levels(levels, low, high)
+            if any(float(v) != int(v) for v in levels_given):
+                raise SpaceError(
+                    f"levels of an integer range must be integers, got {list(levels_given)}; use Float"
+                )
+            return tuple(int(v) for v in levels_given)
         count = check_count(int(levels))
         if count > integers:
             raise SpaceError(
                 f"levels must be <= the number of integers, got {count} levels for the {integers} integers "
-                f"from {low} to {high}; use levels={integers} or less"
+                f"from {low} to {high}; use levels={integers} or fewer"
             )
         return tuple(_apart([math.floor(v + 0.5) for v in _spaced(low, high, count, self.log)], low, high))
 
     def edges(self) -> tuple[float, float]:
-        """Half an integer beyond both ends, so that one integer has a width."""
+        """Half an integer beyond both ends, so that a single integer has a width."""
         return self.low - 0.5, self.high + 0.5
 
 
 def _lattice(target: Range, low: float, high: float) -> Lattice | None:
-    """The lattice that a range declares, checked; its step and base become canonical."""
+    """The lattice that a range declares, checked; makes step and base canonical."""
     lattice = lattice_of(low, target.step, target.base, isinstance(target, Integer))
     if lattice is not None:
         lattice.check([high], "high: ")
@@ -384,9 +399,9 @@ def _lattice(target: Range, low: float, high: float) -> Lattice | None:
 def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: bool) -> Sequence[float]:
     """The levels of a range on a lattice."""
     if levels is not None and not _is_count(levels):
-        given = _check_levels(levels, low, high)
-        lattice.check(given, "levels: ")
-        return [lattice.nearest(v) for v in given]
+        numbers = _check_levels(levels, low, high)
+        lattice.check(numbers, "levels: ")
+        return [lattice.nearest(v) for v in numbers]
     by_ratio = log and lattice.base is None
     last = round(lattice.place(high))
     if levels is None:
@@ -396,8 +411,9 @@ def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: boo
     count = check_count(int(levels))
     if count > last + 1:
         raise SpaceError(
-            f"levels must be <= the number of values, got {count} levels for the {last + 1} on {lattice}, up to "
-            f"{label(high)}; use levels={last + 1} or less"
+            f"levels must be <= the number of values, got {count} levels for the {last + 1} on {lattice}, "
+            "up to "
+            f"{label(high)}; use levels={last + 1} or fewer"
         )
     if by_ratio:
         places = [round(lattice.place(float(v))) for v in _spaced(low, high, count, log=True)]
@@ -407,25 +423,27 @@ def _on_lattice(lattice: Lattice, low: float, high: float, levels: Any, log: boo
 
 
 def _check_within(within: Any, low: float, high: float) -> Within | None:
-    """Declared limits, checked; ``None`` where there are none."""
+    """Declared limits, checked; ``None`` without limits."""
     if within is None:
         return None
     if not isinstance(within, tuple | list) or len(within) != 2:
         raise SpaceError(
-            f"within must be the hard limits (low, high), got {within!r}; such as within=(0, 1), or within=(0, None) for "
-            "a lower one alone"
+            f"within must be the hard limits (low, high), got {within!r}; for example within=(0, 1), or "
+            "within=(0, None) "
+            "for a lower limit only"
         )
     if any(v is not None and not is_finite(v) for v in within):
         raise SpaceError(
             f"a hard limit must be a finite number, or None for no limit, got within={tuple(within)!r}"
         )
-    least, most = (None if v is None else round_significant(float(v)) for v in within)
-    if (least is not None and low < least) or (most is not None and high > most):
+    lower, upper = (None if v is None else round_significant(float(v)) for v in within)
+    if (lower is not None and low < lower) or (upper is not None and high > upper):
         raise SpaceError(
-            f"({label(low)}, {label(high)}) must lie within its hard limits {_limits_text((least, most))}; change the range, or "
-            "declare other limits with within="
+            f"({label(low)}, {label(high)}) must lie within its hard limits {_limits_text((lower, upper))}; "
+            "change the range, or "
+            "declare wider limits with within="
         )
-    return least, most
+    return lower, upper
 
 
 def _limits_text(within: Within) -> str:
@@ -433,14 +451,14 @@ def _limits_text(within: Within) -> str:
 
 
 def number_of(value: Any) -> float | int | None:
-    """The value if it is a number, and no bool; else ``None``."""
+    """The value if it is a number and not a bool, else ``None``."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         return None
     return value  # type: ignore[return-value]
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value is a number, no bool, and finite as a float."""
+    """Whether a value is a number, not a bool, and finite as a float."""
     try:
         return number_of(value) is not None and math.isfinite(value)
     except OverflowError:  # an int beyond every float
@@ -479,7 +497,11 @@ def _check_ends(low: Any, high: Any, log: Any) -> None:
 
 
 def check_count(count: int) -> int:
-    """A number of levels, if a range may have so many, else SpaceError."""
+    """A number of levels, checked.
+
+    Raises:
+        SpaceError: Fewer than 2 levels, or more than :data:`MOST_LEVELS`.
+    """
     if count < 2:
         raise SpaceError(
             f"levels must be >= 2 so that both ends are levels, got {count}; to fix the parameter give "
@@ -494,14 +516,14 @@ def check_count(count: int) -> int:
 def _check_levels(levels: Any, low: float, high: float) -> Sequence[float]:
     if isinstance(levels, str | bytes) or not isinstance(levels, Iterable):
         raise SpaceError(f"levels must be a whole number or a list of numbers, got {levels!r}")
-    given = list(levels)
-    if not all(map(is_finite, given)):
-        raise SpaceError(f"levels must be finite numbers, got {given}")
-    if len(given) < 2 or any(a >= b for a, b in pairwise(given)):
-        raise SpaceError(f"levels must be two or more, each larger than the one before, got {given}")
-    if given[0] != low or given[-1] != high:
-        raise SpaceError(f"levels must begin at low and end at high, got {given} for ({low}, {high})")
-    return given
+    numbers = list(levels)
+    if not all(map(is_finite, numbers)):
+        raise SpaceError(f"levels must be finite numbers, got {numbers}")
+    if len(numbers) < 2 or any(a >= b for a, b in pairwise(numbers)):
+        raise SpaceError(f"levels must be two or more, each larger than the one before, got {numbers}")
+    if numbers[0] != low or numbers[-1] != high:
+        raise SpaceError(f"levels must begin at low and end at high, got {numbers} for ({low}, {high})")
+    return numbers
 
 
 def _is_count(levels: Any) -> bool:
@@ -509,13 +531,13 @@ def _is_count(levels: Any) -> bool:
 
 
 def _spaced(low: float, high: float, count: int, log: bool) -> Floats:
-    """Numbers from low to high, evenly or by ratio."""
-    at = np.arange(count) / (count - 1)
-    return np.asarray(low * (high / low) ** at if log else low + (high - low) * at)
+    """Numbers from low to high, evenly spaced or by ratio."""
+    shares = np.arange(count) / (count - 1)
+    return np.asarray(low * (high / low) ** shares if log else low + (high - low) * shares)
 
 
 def _apart(levels: list[int], low: int, high: int) -> list[int]:
-    """Integers from low to high, pushed apart where rounding merged them: first up, then down from the end."""
+    """Distinct integers from low to high: merged ones are moved up, then down from the end."""
     levels[0], levels[-1] = low, high
     for i in range(1, len(levels)):
         levels[i] = max(levels[i], levels[i - 1] + 1)
@@ -525,34 +547,34 @@ def _apart(levels: list[int], low: int, high: int) -> list[int]:
     return levels
 
 
-def levels_text(grid: Sequence[Any], most: int = 12) -> str:
-    """Levels as they are listed, the middle of many left out."""
-    if len(grid) <= most:
+def levels_text(grid: Sequence[Any], limit: int = 12) -> str:
+    """Levels as a list; the middle of a long list is left out."""
+    if len(grid) <= limit:
         return ", ".join(label(v) for v in grid)
-    head = ", ".join(label(v) for v in grid[: most - 2])
+    head = ", ".join(label(v) for v in grid[: limit - 2])
     return f"{head}, ... {label(grid[-1])} ({len(grid)} levels)"
 
 
-_SLACK = 1e-6  # of a step: a value this near to the lattice is on it, as 0.1 + 0.2 is 0.3
+_SLACK = 1e-6  # share of a step by which a value on the lattice may be off: 0.1 + 0.2 is 0.3
 
 
 class Lattice(NamedTuple):
-    """Equally spaced values through one of them, on a linear scale (``step``) or by ratio (``base``)."""
+    """Equally spaced values through a given value, on a linear scale (``step``) or by ratio (``base``)."""
 
-    through: float  # one of its values
+    through: float  # a value of the lattice
     step: float | None  # distance of neighbours; `None` for powers
     base: float | None  # ratio of neighbours; `None` for steps
-    whole: bool  # whether its values are integers
+    whole: bool  # True for integers
 
     def place(self, value: float) -> float:
-        """How many steps above ``through`` a value lies; whole on the lattice, NaN where no power is."""
+        """Number of steps from ``through`` to a value: whole on the lattice, NaN if no power exists."""
         if self.step is not None:
             return (value - self.through) / self.step
         assert self.base is not None
         return math.log(value / self.through) / math.log(self.base) if value > 0 else math.nan
 
     def at(self, place: int) -> float:
-        """The value of a place."""
+        """The value at a place."""
         if self.step is not None:
             value = self.through + place * self.step
         else:
@@ -561,7 +583,7 @@ class Lattice(NamedTuple):
         return math.floor(value + 0.5) if self.whole else round_significant(value)
 
     def holds(self, value: float) -> bool:
-        """Whether a value is on it."""
+        """Whether a value is on the lattice."""
         place = self.place(value)
         if not math.isfinite(place) or abs(place - round(place)) > _SLACK:
             return False
@@ -569,50 +591,54 @@ class Lattice(NamedTuple):
         return abs(exact - value) <= _SLACK * max(abs(value), abs(exact))
 
     def nearest(self, value: float) -> float:
-        """The value of the lattice that is nearest."""
+        """The nearest value of the lattice."""
         return self.at(round(self.place(value)))
 
     def between(self, low: float, high: float) -> list[float]:
-        """Its values from ``low`` to ``high``, both included."""
+        """The values from ``low`` to ``high``, both included."""
         first = math.ceil(self.place(low) - _SLACK)
         last = math.floor(self.place(high) + _SLACK)
         if last - first >= MOST_LEVELS:
             raise SpaceError(
-                f"levels must be <= {MOST_LEVELS:,}, got {last - first + 1:,} of {self} from {label(low)} to {label(high)}; "
-                "take a larger one, or say how many with levels="
+                f"levels must be <= {MOST_LEVELS:,}, got {last - first + 1:,} of {self} from {label(low)} to "
+                f"{label(high)}; use a larger step or base, or give the number of levels with levels="
             )
         return [self.at(k) for k in range(first, last + 1)]
 
-    def check(self, values: Sequence[float], what: str = "") -> None:
-        """Raises SpaceError, which names the nearest values, unless all values are on it."""
+    def check(self, values: Sequence[float], prefix: str = "") -> None:
+        """Raises SpaceError, which names the nearest values, unless all values are on the lattice."""
         for value in values:
             if self.holds(value):
                 continue
             place = self.place(value)
             if not math.isfinite(place):
-                raise SpaceError(f"{what}{label(value)} must be on {self}, all of which are above zero")
+                raise SpaceError(f"{prefix}{label(value)} must be on {self}, whose values are all above zero")
             below, above = self.at(math.floor(place)), self.at(math.ceil(place))
             raise SpaceError(
-                f"{what}{label(value)} must be on {self}; the nearest are {label(below)} and {label(above)}"
+                f"{prefix}{label(value)} must be on {self}; the nearest are {label(below)} and {label(above)}"
             )
 
     def __str__(self) -> str:
-        what = f"step of {label(self.step)}" if self.step is not None else f"powers of {label(self.base)}"
-        return f"the {what} from {label(self.through)}"
+        text = f"step of {label(self.step)}" if self.step is not None else f"powers of {label(self.base)}"
+        return f"the {text} from {label(self.through)}"
 
 
 def lattice_of(low: float, step: Any, base: Any, whole: bool) -> Lattice | None:
-    """The lattice of a range, through its lower end, or SpaceError; ``None`` where it declares neither step nor base."""
+    """The lattice of a range, through its lower end; ``None`` without a step and a base.
+
+    Raises:
+        SpaceError: Both are given, or the one that is given is invalid.
+    """
     if step is None and base is None:
         return None
     if step is not None and base is not None:
-        raise SpaceError(f"a range has a step or a base, got step={step!r} and base={base!r}; leave one out")
+        raise SpaceError(f"a range takes step= or base=, got step={step!r} and base={base!r}; leave one out")
     name, value = ("step", step) if base is None else ("base", base)
-    least = 0 if base is None else 1
+    minimum = 0 if base is None else 1
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not value > least:
-        such = "step=8" if base is None else "base=2"
-        raise SpaceError(f"{name} must be a number > {least}, got {value!r}; such as {such}")
+    if not number or not math.isfinite(value) or not value > minimum:
+        example = "step=8" if base is None else "base=2"
+        raise SpaceError(f"{name} must be a number > {minimum}, got {value!r}; for example {example}")
     if whole and float(value) != int(value):
         raise SpaceError(f"{name} of an integer range must be a whole number, got {value!r}; use Float")
     if base is not None and low <= 0:

@@ -1,4 +1,4 @@
-"""To parameters: from what people write in a dictionary, from Talos' spaces, and from stored JSON."""
+"""Parameters from user notation, Talos' dictionaries and stored JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from refine.space.encoding import decode
 from refine.space.parameters import Float, Integer, Parameter, is_finite, number_of
 
 RANGES: dict[Any, type[Float] | type[Integer]] = {"float": Float, "integer": Integer}
-"""Kinds of ranges, as they are stored."""
+"""Stored kind -> class of a range."""
 
 _CALLS: dict[type, str] = {
     Float: "Float(low, high)",
@@ -24,17 +24,18 @@ _CALLS: dict[type, str] = {
 
 
 def parse(value: Any) -> Parameter:
-    """One entry of a parameter dictionary.
+    """A parameter from one entry of a user's dictionary.
 
     ===========================  ==================================================================
     ``(low, high)``              inclusive range: :class:`Integer` of two ints, else :class:`Float`
-    ``(low, high, levels)``      the same with that many levels, both ends among them
-    ``[a, b, ...]``              :class:`Categorical`, ordered if all are numbers
-    ``range(...)``, 1-D array    the same
-    anything else                fixed
+    ``(low, high, levels)``      the same with ``levels`` levels, both ends included
+    ``[a, b, ...]``              :class:`Categorical`, ordered if all choices are numbers
+    ``range(...)``, 1-D array    :class:`Categorical`
+    any other value              fixed
     ===========================  ==================================================================
 
-    Raises SpaceError: the notation is broken; the text says how and what to write.
+    Raises:
+        SpaceError: The notation is broken; the text names the rule and the fix.
     """
     if isinstance(value, Parameter):
         return value
@@ -46,13 +47,13 @@ def parse(value: Any) -> Parameter:
         return Categorical(list(value) if isinstance(value, range) else value)  # type: ignore[arg-type]
     if isinstance(value, type) and issubclass(value, Parameter):
         raise SpaceError(
-            f"a parameter is more than its kind, got {value.__name__} alone; write {_CALLS[value]}"
+            f"a parameter must be an instance, got the class {value.__name__}; write {_CALLS[value]}"
         )
     scalar = isinstance(value, str | bytes | type) or getattr(value, "ndim", 1) == 0
     if isinstance(value, Iterable) and not scalar:
-        what = f"the dictionary {value!r}" if isinstance(value, dict) else type(value).__name__
+        shown = f"the dictionary {value!r}" if isinstance(value, dict) else type(value).__name__
         raise SpaceError(
-            f"a parameter is a range (low, high), a list of choices [...] or one value, got {what}; write one of these"
+            f"a parameter must be a range (low, high), a list of choices [...] or a single value, got {shown}"
         )
     return Categorical([value])
 
@@ -70,37 +71,43 @@ def _range(value: tuple[Any, ...]) -> Parameter:
 
 
 def check_no_list(value: tuple[Any, ...], whole: bool | None = None) -> None:
-    """Asks which is meant, by a SpaceError with both ways to write it, where three numbers may as well be three choices.
+    """Rejects three numbers that may be a range or three choices.
 
-    They may if they rise by equal steps or by equal ratios and the last two are of one type, and if the third can't be a number
-    of levels. ``whole`` says whether the range is one of integers; ``None`` for: if both ends are.
+    The meaning is ambiguous if the numbers rise by equal steps or equal ratios and the last two are of one
+    type, or if the third can't be a number of levels. ``whole`` tells whether the range is one of integers;
+    default: if both ends are ints.
+
+    Raises:
+        SpaceError: The meaning is ambiguous; the text shows both ways to write it.
     """
     if len(value) != 3 or not all(map(is_finite, value)):
         return
     low, high, third = (v.item() if isinstance(v, np.generic) else v for v in value)
     if not low < high < third:
         return
-    whole = all(isinstance(v, int) for v in (low, high)) if whole is None else whole
-    no_count = not isinstance(third, int) or (whole and third > high - low + 1)
-    alike = isinstance(high, int) and (
+    integral = all(isinstance(v, int) for v in (low, high)) if whole is None else whole
+    not_a_count = not isinstance(third, int) or (integral and third > high - low + 1)
+    evenly_spaced = isinstance(high, int) and (
         math.isclose(third - high, high - low) or (low > 0 and math.isclose(third / high, high / low))
     )
-    if no_count or alike:
-        kind = "Integer" if whole else "Float"
-        count = int(third) if float(third).is_integer() and not (whole and third > high - low + 1) else 10
-        levels = min(count, int(high - low + 1)) if whole else count
+    if not_a_count or evenly_spaced:
+        kind = "Integer" if integral else "Float"
+        count = int(third) if float(third).is_integer() and not (integral and third > high - low + 1) else 10
+        levels = min(count, int(high - low + 1)) if integral else count
         raise SpaceError(
-            f"{(low, high, third)!r} may mean two things; for three choices write the list {[low, high, third]!r}, for a "
-            f"range from {low} to {high} write refine.{kind}({low}, {high}, levels={levels})"
+            f"{(low, high, third)!r} is ambiguous; for three choices write the list {[low, high, third]!r}, "
+            "for a range "
+            f"from {low} to {high} write refine.{kind}({low}, {high}, levels={levels})"
         )
 
 
 def level_count(value: tuple[Any, ...]) -> int:
-    """The third entry of a range ``(low, high, levels)``; SpaceError where it is no whole number."""
+    """The third entry of a range ``(low, high, levels)``; raises SpaceError if it is not a whole number."""
     count = number_of(value[2])
     if count is None or not float(count).is_integer():
         raise SpaceError(
-            f"the third entry of a range is its number of levels, a whole number, got {value!r}{_log_hint(value)}"
+            "the third entry of a range is its number of levels, a whole number, got "
+            f"{value!r}{_log_hint(value)}"
         )
     return int(count)
 
@@ -111,10 +118,13 @@ def _log_hint(value: tuple[Any, ...]) -> str:
 
 
 def parse_talos(value: Any) -> Parameter:
-    """One entry of a Talos dictionary, with Talos' own meaning, or SpaceError.
+    """A parameter from one entry of a Talos dictionary, with Talos' meaning.
 
-    A tuple ``(start, end, steps)`` is ``np.arange(start, end, (end - start) / steps)``, up or down: the end is left
-    out, and where both are ints the values are truncated and deduplicated.
+    A tuple ``(start, end, steps)`` is ``np.arange(start, end, (end - start) / steps)``, up or down, without
+    the end. If both ends are ints, values are truncated and deduplicated.
+
+    Raises:
+        SpaceError: The notation is broken.
     """
     if not isinstance(value, tuple):
         return parse(value)
@@ -124,22 +134,25 @@ def parse_talos(value: Any) -> Parameter:
     if not all(math.isfinite(v) for v in value) or low == high or steps <= 0:
         raise SpaceError(f"a Talos range needs finite ends that differ and steps > 0, got {value!r}")
     levels = sorted(np.arange(low, high, (high - low) / steps).tolist())
-    whole = isinstance(low, int) and isinstance(high, int)
-    if whole:
+    integral = isinstance(low, int) and isinstance(high, int)
+    if integral:
         levels = list(dict.fromkeys(int(v) for v in levels))
     if len(levels) == 1:
         return Categorical(levels)
-    kind = Integer if whole else Float
+    kind = Integer if integral else Float
     return kind(levels[0], levels[-1], levels=levels)
 
 
 def parameter_from_json(data: dict[str, Any]) -> Parameter:
-    """The parameter of :meth:`Parameter.to_json`'s output. Imports nothing; SpaceError where it is none."""
-    kind, within, when = data.get("type"), data.get("within"), data.get("when")
+    """The parameter of :meth:`Parameter.to_json`'s output. Imports no module; SpaceError for other data."""
+    kind = data.get("type")
+    within = data.get("within")
+    when = data.get("when")
     if kind == "categorical":
         return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"), when=when)
     if kind not in RANGES:
         raise SpaceError(f"a stored parameter must be float, integer or categorical, got {kind!r}")
-    levels, declared = data["levels"], {name: data.get(name) for name in ("step", "base", "when")}
+    levels = data["levels"]
+    declared = {name: data.get(name) for name in ("step", "base", "when")}
     limits = None if within is None else tuple(within)
     return RANGES[kind](levels[0], levels[-1], levels=levels, log=data["log"], within=limits, **declared)

@@ -1,6 +1,6 @@
-"""Numbers as people write them: round levels between two ends. Pure.
+"""Round levels between two ends. Pure functions.
 
-Levels that nobody stated are 0.05 and 0.001, not 0.0756346: they are read, typed and compared by people.
+Default levels are 0.05 and 0.001, not 0.0756346: people read, type and compare levels.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from refine.space.encoding import round_significant
 
-ABOUT = 10  # so many levels, nearly, a range has whose levels nobody stated
+ABOUT = 10  # approximate number of levels of a range without stated levels
 
 _STEPS = (1, 2, 2.5, 5)
 _DECADES: tuple[tuple[float, ...], ...] = (
@@ -20,108 +20,112 @@ _DECADES: tuple[tuple[float, ...], ...] = (
     (1, 1.5, 2, 3, 5, 7),
     (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
 )
-# Share of a gap by which a level may lie off even spacing; below one half, so that levels keep their order.
+# Largest deviation from even spacing, as a share of a gap; below one half, so that levels keep their order.
 _NEAR = 1 / 3
 
-_SHORT = 4  # a number of so many digits is round enough to stay as it is
+_SHORT = 4  # significant digits of a number that needs no further rounding
 
 
-def round_levels(low: float, high: float, log: bool, whole: bool = False, about: int = ABOUT) -> list[float]:
-    """About as many round numbers from one end to the other, both ends included as they are.
+def round_levels(
+    low: float, high: float, log: bool, integral: bool = False, about: int = ABOUT
+) -> list[float]:
+    """About ``about`` round numbers from ``low`` to ``high``, with both ends unrounded.
 
-    On a linear scale multiples of 1, 2, 2.5 or 5 times a power of ten; on a logarithmic one the same few numbers in every
-    decade: 1; 1 and 3; 1, 2 and 5; or finer. Of these the ones whose number is nearest to ``about`` by ratio. With ``whole``
-    they are integers.
+    On a linear scale, multiples of 1, 2, 2.5 or 5 times a power of ten. On a logarithmic scale, the same
+    numbers in every
+    decade: 1; 1 and 3; 1, 2 and 5; or more. Of these candidates the one nearest to ``about`` by ratio is
+        used. With
+    ``integral`` all levels are integers.
     """
-    ladders = [_between_ends(low, high, inner, log) for inner in _ladders(low, high, log, whole, about)]
+    ladders = [_between_ends(low, high, inner, log) for inner in _ladders(low, high, log, integral, about)]
     fitting = [levels for levels in ladders if about / 2 <= len(levels) <= 2 * about]
     if fitting:
         return min(fitting, key=lambda levels: abs(math.log(len(levels) / about)))
-    return [low, *cut(low, high, about - 1, log, whole), high]
+    return [low, *cut(low, high, about - 1, log, integral), high]
 
 
-def cut(low: float, high: float, parts: int, log: bool, whole: bool = False) -> list[float]:
-    """Round numbers that cut a gap into parts as equal (by ratio if ``log``) as that allows, without its ends.
+def cut(low: float, high: float, parts: int, log: bool, integral: bool = False) -> list[float]:
+    """Round numbers that cut a gap into ``parts`` about equal parts (by ratio if ``log``), without its ends.
 
-    There are fewer where integers, which ``whole`` asks for, don't do.
+    With ``integral`` there may be fewer numbers, since all are integers.
     """
     a, b = (math.log(low), math.log(high)) if log else (low, high)
-    off = _NEAR * (b - a) / parts
+    tolerance = _NEAR * (b - a) / parts
     out: list[float] = []
     for i in range(1, parts):
-        at = a + (b - a) * (i / parts)
-        ends = (at - off, at, at + off)
-        least, near, most = (math.exp(e) for e in ends) if log else ends
-        number = round_between(least, near, most, whole)
+        target = a + (b - a) * (i / parts)
+        ends = (target - tolerance, target, target + tolerance)
+        lower, nearest, upper = (math.exp(e) for e in ends) if log else ends
+        number = round_between(lower, nearest, upper, integral)
         if (out[-1] if out else low) < number < high:
             out.append(number)
     return out
 
 
-def round_between(least: float, near: float, most: float, whole: bool = False) -> float:
-    """The roundest number from ``least`` to ``most``: that of the fewest digits, then the nearest to ``near``.
+def round_between(lower: float, target: float, upper: float, integral: bool = False) -> float:
+    """The roundest number from ``lower`` to ``upper``: fewest digits, then nearest to ``target``.
 
-    ``near`` stays where it has four digits or fewer. With ``whole`` it is an integer, the nearest one where there is none
-    between.
+    A ``target`` of at most four digits is returned as it is. With ``integral`` the result is an integer, the
+    nearest one if none lies between.
     """
-    if whole and round(near) == near:
-        return near
-    if not whole and round_significant(near) == float(f"{near:.{_SHORT}g}"):
-        return round_significant(near)
-    if least <= 0 <= most:
+    if integral and round(target) == target:
+        return target
+    if not integral and round_significant(target) == float(f"{target:.{_SHORT}g}"):
+        return round_significant(target)
+    if lower <= 0 <= upper:
         return 0.0
-    if whole and math.ceil(least) > math.floor(most):
-        return float(math.floor(near + 0.5))
+    if integral and math.ceil(lower) > math.floor(upper):
+        return float(math.floor(target + 0.5))
     for digits in range(1, 13):
-        numbers = [v for v in _of_digits(least, most, digits) if not whole or v == math.floor(v)]
+        numbers = [v for v in _of_digits(lower, upper, digits) if not integral or v == math.floor(v)]
         if numbers:
-            return min(numbers, key=lambda v: (_roughness(v, digits), abs(v - near)))
-        if digits >= _SHORT and not whole:
+            return min(numbers, key=lambda v: (_roughness(v, digits), abs(v - target)))
+        if digits >= _SHORT and not integral:
             break
-    return float(math.floor(near + 0.5)) if whole else round_significant(near)
+    return float(math.floor(target + 0.5)) if integral else round_significant(target)
 
 
-def _of_digits(least: float, most: float, digits: int) -> list[float]:
-    """The numbers of so many significant digits between two ends of one sign."""
-    if most <= 0:
-        return [-v for v in _of_digits(-most, -least, digits)]
-    found: list[float] = []
-    for decade in range(math.floor(math.log10(least)), math.floor(math.log10(most)) + 1):
+def _of_digits(lower: float, upper: float, digits: int) -> list[float]:
+    """The numbers with ``digits`` significant digits between two ends of the same sign."""
+    if upper <= 0:
+        return [-v for v in _of_digits(-upper, -lower, digits)]
+    numbers: list[float] = []
+    for decade in range(math.floor(math.log10(lower)), math.floor(math.log10(upper)) + 1):
         unit = decade - digits + 1
-        first = max(math.ceil(least / 10.0**unit - 1e-9), 10 ** (digits - 1))
-        last = min(math.floor(most / 10.0**unit + 1e-9), 10**digits - 1)
-        found += [float(f"{m}e{unit}") for m in range(first, last + 1)]
-    return found
+        first = max(math.ceil(lower / 10.0**unit - 1e-9), 10 ** (digits - 1))
+        last = min(math.floor(upper / 10.0**unit + 1e-9), 10**digits - 1)
+        numbers += [float(f"{m}e{unit}") for m in range(first, last + 1)]
+    return numbers
 
 
 def _roughness(number: float, digits: int) -> int:
-    """How a number reads beside others of as many digits: 1 before 2 and 5 before 3, and ...5 before others."""
+    """Rank of a number among those with as many digits: 1 before 2 and 5 before 3; a last digit 5 first."""
     last = f"{abs(number):.{digits - 1}e}".partition("e")[0][-1]
     order = ("1", "25", "3") if digits == 1 else ("5",)
-    return next((i for i, ones in enumerate(order) if last in ones), len(order))
+    return next((i for i, digits_of_rank in enumerate(order) if last in digits_of_rank), len(order))
 
 
-def _ladders(low: float, high: float, log: bool, whole: bool, about: int) -> Iterator[list[float]]:
-    """Round numbers between two ends, coarse ones first."""
+def _ladders(low: float, high: float, log: bool, integral: bool, about: int) -> Iterator[list[float]]:
+    """Sequences of round numbers between two ends, coarse ones first."""
     if log:
         decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
         if len(decades) <= 4 * about:
             for numbers in _DECADES:
                 levels = [round_significant(m * 10.0**e) for e in decades for m in numbers]
-                yield [v for v in levels if not whole or v == int(v)]
+                yield [v for v in levels if not integral or v == int(v)]
         return
     width = high - low
-    least = math.floor(math.log10(width / (2 * about)))
-    for e in (least + 2, least + 1, least):
+    exponent = math.floor(math.log10(width / (2 * about)))
+    for e in (exponent + 2, exponent + 1, exponent):
         for m in sorted(_STEPS, reverse=True):
             step = m * 10.0**e
-            if width / step <= 4 * about and not (whole and (step < 1 or step != int(step))):
+            if width / step <= 4 * about and not (integral and (step < 1 or step != int(step))):
                 first, last = math.floor(low / step), math.ceil(high / step)
                 yield [round_significant(k * step) for k in range(first, last + 1)]
 
 
 def _between_ends(low: float, high: float, inner: Sequence[float], log: bool) -> list[float]:
-    """Both ends and the numbers between that don't crowd them."""
+    """Both ends, and the numbers between that keep a distance from the ends."""
 
     def scale(v: float) -> float:
         return math.log(v) if log else v

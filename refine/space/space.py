@@ -1,4 +1,4 @@
-"""The search space: an ordered set of parameters, their grid, and constraints over them."""
+"""The search space: an ordered set of parameters, their grid, and constraints on configurations."""
 
 from __future__ import annotations
 
@@ -27,21 +27,25 @@ if TYPE_CHECKING:
 RESERVED = ("state", "value", "seconds", "seed", "cell", "origin")
 """Column names of the table of trials; no parameter or metric may use them."""
 
-_TRIED = 10_000  # so many combinations of values a constraint is tried on when a space is made
-_MOST_JOINED = 1_000_000  # so many combinations of values of parameters that conditions join are counted
+_TRIED = 10_000  # combinations of values on which a new space tries its constraints
+_MOST_JOINED = 1_000_000  # largest number of combinations of joined parameters that are counted
 Indices = npt.NDArray[np.integer[Any]]  # level numbers, one row per configuration, one column per parameter
 
 
 class _Counted(NamedTuple):
-    """The parameters that conditions join, how many configurations of them there are, and those that no configuration has."""
+    """The parameters joined by conditions, their number of configurations, and parameters never active."""
 
     names: frozenset[str]
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+    count: int  # type: ignore[assignment]  # hides tuple.count, which is not used
     never: frozenset[str]
 
 
 class SpaceDiff(NamedTuple):
-    """What only the second or the first of two spaces has, and parameters whose levels, scale or kind differ, before and after."""
+    """The differences between two spaces.
+
+    ``added`` and ``removed`` hold parameters of only one space; ``changed`` holds ``(before, after)`` of
+    parameters whose levels, scale or kind differ.
+    """
 
     added: dict[str, Parameter]
     removed: dict[str, Parameter]
@@ -68,14 +72,15 @@ class Space(Shown, Mapping[str, Parameter]):
 
     Args:
         parameters: Name -> :class:`Float`, :class:`Integer`, :class:`Categorical`, or the notation of
-            :func:`refine.space.parsing.parse`: ``(low, high[, levels])``, a list of choices, or a fixed value.
+            :func:`refine.space.parsing.parse`: ``(low, high[, levels])``, a list of choices, or a fixed
+            value.
         constraints: Conditions such as ``"hidden_layers > 0 or shape != 'funnel'"``.
 
     Raises:
-        SpaceError: A name or an entry breaks a rule; the text names the parameter, the rule, the value and
-            what to write instead.
+        SpaceError: A name or an entry breaks a rule. The text names the parameter, the rule, the value and
+            the fix.
 
-    The grid is never built: ``size`` is an exact integer, ``configuration`` and ``cell`` convert between a
+    The grid is never built: ``size`` is an exact integer. ``configuration`` and ``cell`` convert between a
     configuration and its number (mixed radix, the last parameter fastest) at any size.
 
     Examples:
@@ -88,16 +93,16 @@ class Space(Shown, Mapping[str, Parameter]):
     def __init__(self, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> None:
         self._parameters: dict[str, Parameter] = _parsed(parameters, parse)
         if isinstance(constraints, str) or not isinstance(constraints, Iterable):
-            got = f"{constraints!r}; for none give []"
+            shown = f"{constraints!r}; for none give []"
             if isinstance(constraints, str):
-                got = f"the text {constraints!r}; put it in [...]"
-            raise SpaceError(f"constraints must be a list of expressions, got {got}")
+                shown = f"the text {constraints!r}; put it in [...]"
+            raise SpaceError(f"constraints must be a list of expressions, got {shown}")
         unique = {Constraint(c.expression if isinstance(c, Constraint) else c) for c in constraints}
         self.constraints: tuple[Constraint, ...] = tuple(sorted(unique, key=str))
         for constraint in self.constraints:
             for name in sorted(constraint.names - set(self._parameters)):
                 text = any(isinstance(p, Categorical) and name in p.labels for p in self.values())
-                hint = "a text stands in quotes" if text else did_you_mean(name, self)
+                hint = f"choices go in quotes: {name!r}" if text else did_you_mean(name, self)
                 raise SpaceError(f"constraint {str(constraint)!r}: unknown parameter {name!r}; {hint}")
         self.conditions: dict[str, Constraint] = ordered_conditions({n: p.when for n, p in self.items()})
         for name, condition in self.conditions.items():
@@ -106,12 +111,12 @@ class Space(Shown, Mapping[str, Parameter]):
             except SpaceError as error:
                 raise SpaceError(f"{name}: {str(error).replace('constraint ', 'when ', 1)}") from None
         for constraint in self.constraints:
-            # So that a comparison that can't be made is found now and not in the 900th cell.
+            # Finds an impossible comparison now, not in the 900th cell.
             constraint(self._tried(constraint.names))
 
     @classmethod
     def from_talos(cls, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> Space:
-        """A Talos dictionary with Talos' own meaning of tuples: see :func:`refine.space.parsing.parse_talos`."""
+        """A Talos dictionary, with Talos' meaning of tuples: see :func:`refine.space.parsing.parse_talos`."""
         return cls(_parsed(parameters, parse_talos), constraints)
 
     # A mapping.
@@ -141,7 +146,7 @@ class Space(Shown, Mapping[str, Parameter]):
 
     @property
     def varied(self) -> tuple[str, ...]:
-        """Names of the parameters that are not fixed, and that some configuration has."""
+        """Names of the parameters that are not fixed and that some configuration has."""
         return tuple(n for n, p in self.items() if not p.fixed and n not in self._counted.never)
 
     @cached_property
@@ -151,47 +156,52 @@ class Space(Shown, Mapping[str, Parameter]):
 
     @cached_property
     def size(self) -> int:
-        """Number of configurations of the grid, exact: one for all values of what a condition leaves out.
+        """Exact number of configurations of the grid, constraints not applied.
 
-        Constraints are not counted.
+        Configurations that differ only in an inactive parameter count once.
         """
         alone = math.prod(p.size for n, p in self.items() if n not in self._counted.names)
         return alone * self._counted.count
 
     @cached_property
     def cells(self) -> int:
-        """Number of cells of the grid: ``size``, and with conditions more, since several cells are one configuration then."""
+        """Number of cells of the grid: ``size``, or more if conditions merge cells to one configuration."""
         return math.prod(self.radices)
 
     @cached_property
     def _counted(self) -> _Counted:
-        """The configurations of those parameters that conditions join."""
-        count, never = 1, set(self.conditions)
+        """Counts the configurations of the parameters joined by conditions."""
+        count = 1
+        never = set(self.conditions)
         for group in joined(self.conditions):
-            asked = [n for n in self if n in group & self._asked]
-            sizes = [self[n].size for n in asked]
+            named = [n for n in self if n in group & self._asked]
+            sizes = [self[n].size for n in named]
             if math.prod(sizes) > _MOST_JOINED:
                 raise SpaceError(
-                    f"conditions must name parameters of no more than {_MOST_JOINED:,} values together, got "
-                    f"{math.prod(sizes):,} of {', '.join(asked)}; give these fewer levels, or name fewer"
+                    f"parameters named by conditions must have at most {_MOST_JOINED:,} combinations of "
+                    "values, got "
+                    f"{math.prod(sizes):,} for {', '.join(named)}; use fewer levels or fewer conditions"
                 )
             rows = np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
-            columns = {n: _plain(self[n])[rows[:, j]] for j, n in enumerate(asked)}
+            columns = {n: _plain(self[n])[rows[:, j]] for j, n in enumerate(named)}
             present = self._present(columns, len(rows), group)
             never -= {n for n, mask in present.items() if mask.any()}
             once = np.ones(len(rows), dtype=np.bool_)
-            for j, name in enumerate(asked):
+            for j, name in enumerate(named):
                 if name in present:
                     once &= present[name] | (rows[:, j] == 0)
-            children = [n for n in present if n not in asked]
-            which, times = np.unique(
+            children = [n for n in present if n not in named]
+            patterns, counts = np.unique(
                 np.array([present[n][once] for n in children]).reshape(len(children), -1),
                 axis=1,
                 return_counts=True,
             )
             count *= sum(
-                int(k) * math.prod(self[n].size for n, there in zip(children, column, strict=True) if there)
-                for column, k in zip(which.T, times, strict=True)
+                int(k)
+                * math.prod(
+                    self[n].size for n, is_present in zip(children, column, strict=True) if is_present
+                )
+                for column, k in zip(patterns.T, counts, strict=True)
             )
         return _Counted(frozenset().union(*joined(self.conditions)), count, frozenset(never))
 
@@ -202,17 +212,20 @@ class Space(Shown, Mapping[str, Parameter]):
         among: Collection[str] = (),
         missing: Collection[str] = (),
     ) -> dict[str, Mask]:
-        """Which of n rows have each conditional parameter (of ``among``, if given), by the columns of those that conditions name.
+        """Per conditional parameter (of ``among``, if given), a mask of the n rows that have the parameter.
 
-        Conditions on a missing one, of which there is no value although rows may have it, are not met.
+        ``columns`` holds the values of the parameters that conditions name. A condition on a ``missing``
+        parameter, whose values are unknown, is not met.
         """
         present: dict[str, Mask] = {}
-        known: dict[str, Mask] = {}
+        certain: dict[str, Mask] = {}
         for name, condition in self.conditions.items():
             if not among or name in among:
-                asked = {other: columns[other] for other in condition.names}
-                present[name] = condition(asked, known, unknown=False) if n else np.zeros(0, dtype=np.bool_)
-                known[name] = np.zeros(n, dtype=np.bool_) if name in missing else present[name]
+                values = {other: columns[other] for other in condition.names}
+                present[name] = (
+                    condition(values, certain, unknown=False) if n else np.zeros(0, dtype=np.bool_)
+                )
+                certain[name] = np.zeros(n, dtype=np.bool_) if name in missing else present[name]
         return present
 
     @cached_property
@@ -221,14 +234,15 @@ class Space(Shown, Mapping[str, Parameter]):
         return frozenset().union(*(c.names for c in self.conditions.values()))
 
     def active(self, indices: Indices) -> dict[str, Mask]:
-        """Which rows of level numbers have each parameter that has a condition."""
+        """Per conditional parameter, a mask of the rows of level numbers that have the parameter."""
         columns = {n: _plain(self[n])[indices[:, self._at[n]]] for n in self._asked}
         return self._present(columns, len(indices))
 
     def active_in(self, frame: pd.DataFrame) -> dict[str, Mask]:
-        """Which rows of a table have each parameter that has a condition, by the values of those that conditions name.
+        """Per conditional parameter, a mask of the table's rows that have the parameter.
 
-        The table has a column for each of these; one that has a condition itself may be missing.
+        The table needs a column for every parameter that a condition names, unless the parameter is
+        conditional itself.
         """
         columns = {}
         for name in self._asked:
@@ -237,12 +251,12 @@ class Space(Shown, Mapping[str, Parameter]):
         return self._present(columns, len(frame))
 
     def canonical(self, indices: Indices) -> Indices:
-        """Rows of level numbers with what they have not at its first level, so that one configuration is one row."""
+        """Rows of level numbers with inactive parameters at their first level: one row per configuration."""
         if not self.conditions:
             return indices
         rows = np.array(indices)
-        for name, there in self.active(rows).items():
-            rows[~there, self._at[name]] = 0
+        for name, present in self.active(rows).items():
+            rows[~present, self._at[name]] = 0
         return rows
 
     @cached_property
@@ -250,24 +264,34 @@ class Space(Shown, Mapping[str, Parameter]):
         return {name: j for j, name in enumerate(self)}
 
     def has(self, configuration: Mapping[str, Any]) -> frozenset[str]:
-        """The parameters that a configuration, of values or labels, has; SpaceError where it lacks one that conditions name."""
+        """The active parameters of a configuration, given by values or labels.
+
+        Raises:
+            SpaceError: The configuration lacks a parameter that a condition names.
+        """
         if not self.conditions:
             return frozenset(self)
-        columns, there = {}, set(self) - set(self.conditions)
+        columns = {}
+        names = set(self) - set(self.conditions)
         for name in self._asked:
-            if name not in configuration and name in there:
+            if name not in configuration and name in names:
                 raise SpaceError(f"a configuration needs every parameter, missing: {name}")
             columns[name] = _one(self[name], configuration.get(name))
         present = self._present(columns, 1, missing=[n for n in self.conditions if n not in configuration])
-        return frozenset(there | {name for name, mask in present.items() if mask[0]})
+        return frozenset(names | {name for name, mask in present.items() if mask[0]})
 
     def indices(self, cell: int) -> tuple[int, ...]:
-        """The level numbers of a cell; SpaceError where it is no integer in [0, cells)."""
+        """The level numbers of a cell.
+
+        Raises:
+            SpaceError: ``cell`` is not an integer in [0, cells).
+        """
         if isinstance(cell, bool) or not isinstance(cell, int | np.integer) or not 0 <= cell < self.cells:
             raise SpaceError(f"a cell must be an integer >= 0 and < {self.cells}, got {cell!r}")
-        rest, digits = int(cell), []
+        remaining = int(cell)
+        digits = []
         for radix in reversed(self.radices):
-            rest, digit = divmod(rest, radix)
+            remaining, digit = divmod(remaining, radix)
             digits.append(digit)
         return tuple(reversed(digits))
 
@@ -279,11 +303,11 @@ class Space(Shown, Mapping[str, Parameter]):
         return cell
 
     def configuration(self, cell: int) -> dict[str, Any]:
-        """The configuration of a cell: name -> value. Classes and functions are themselves where at hand."""
+        """The configuration of a cell, name -> value; classes and functions are resolved if possible."""
         return self.at(self.indices(cell))
 
     def at(self, indices: Sequence[int] | npt.NDArray[Any]) -> dict[str, Any]:
-        """The configuration of one row of level numbers, without what its conditions leave out."""
+        """The configuration of a row of level numbers, without inactive parameters."""
         absent: set[str] = set()
         if self.conditions:
             absent = {n for n, mask in self.active(np.asarray(indices)[None, :]).items() if not mask[0]}
@@ -291,12 +315,16 @@ class Space(Shown, Mapping[str, Parameter]):
         return {n: surface(p.grid[int(i)]) for (n, p), i in levels if n not in absent}
 
     def cell(self, configuration: Mapping[str, Any]) -> int:
-        """The number of a configuration, or SpaceError; the inverse of :meth:`configuration`."""
-        there = self.check_names(configuration)
+        """The number of a configuration; the inverse of :meth:`configuration`.
+
+        Raises:
+            SpaceError: An unknown or missing parameter, or a value that is not a level.
+        """
+        present = self.check_names(configuration)
         levels = []
         for name, parameter in self.items():
             try:
-                levels.append(parameter.index(configuration[name]) if name in there else 0)
+                levels.append(parameter.index(configuration[name]) if name in present else 0)
             except SpaceError as error:
                 raise SpaceError(f"{name}: {error}") from None
         return self.number(levels)
@@ -310,116 +338,123 @@ class Space(Shown, Mapping[str, Parameter]):
         return True
 
     def check_names(self, configuration: Mapping[str, Any]) -> frozenset[str]:
-        """The parameters that a configuration has; SpaceError for an unknown one, or a lack that its conditions don't explain."""
+        """The active parameters of a configuration.
+
+        Raises:
+            SpaceError: An unknown parameter, or a missing one that is active.
+        """
         for name in configuration:
             if name not in self._parameters:
                 raise SpaceError(f"unknown parameter {name!r}; {did_you_mean(name, self)}")
         missing = [n for n in self if n not in configuration and n not in self.conditions]
-        there = self.has(configuration) if not missing else frozenset(self)
-        missing = [n for n in self if n not in configuration and n in there]
+        present = self.has(configuration) if not missing else frozenset(self)
+        missing = [n for n in self if n not in configuration and n in present]
         if missing:
             raise SpaceError(f"a configuration needs every parameter, missing: {', '.join(missing)}")
-        return there
+        return present
 
     # Columns: many configurations at once.
 
     def columns(self, indices: Indices) -> dict[str, npt.NDArray[Any]]:
         """Level numbers of shape (n, parameters) as table columns: numbers, or labels of choices.
 
-        What a row has not is as its level number says.
+        Inactive parameters keep the value of their level number.
         """
         return {n: p.column(indices[:, j]) for j, (n, p) in enumerate(self.items())}
 
     def _tried(self, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
-        """Columns of some parameters: all their values together, or where these are many, every level and a sample."""
-        some = [(n, self[n]) for n in self if n in names]
-        sizes = [p.size for _, p in some]
+        """Columns of some parameters: all combinations of values, or every level and a sample of many."""
+        chosen = [(n, self[n]) for n in self if n in names]
+        sizes = [p.size for _, p in chosen]
         if math.prod(sizes) <= _TRIED:
             rows = np.stack(np.unravel_index(np.arange(math.prod(sizes)), sizes), axis=1)
         else:
-            every = np.arange(max(sizes))[:, None] % np.array(sizes)
-            rows = np.concatenate([every, np.random.default_rng(0).integers(0, sizes, (_TRIED, len(sizes)))])
-        return {n: _plain(p)[rows[:, j]] for j, (n, p) in enumerate(some)}
+            all_levels = np.arange(max(sizes))[:, None] % np.array(sizes)
+            rows = np.concatenate(
+                [all_levels, np.random.default_rng(0).integers(0, sizes, (_TRIED, len(sizes)))]
+            )
+        return {n: _plain(p)[rows[:, j]] for j, (n, p) in enumerate(chosen)}
 
     def valid(self, indices: Indices) -> Mask:
-        """Which rows of level numbers meet every constraint, and are :meth:`canonical`.
+        """Mask of the rows of level numbers that meet every constraint and are :meth:`canonical`.
 
-        What a constraint says of a parameter that a row has not keeps no row out.
+        A constraint on an inactive parameter excludes no row.
         """
         mask = np.ones(len(indices), dtype=np.bool_)
-        there = self.active(indices) if self.conditions and len(indices) else {}
-        for name, present in there.items():
-            mask &= present | (indices[:, self._at[name]] == 0)
+        present = self.active(indices) if self.conditions and len(indices) else {}
+        for name, in_rows in present.items():
+            mask &= in_rows | (indices[:, self._at[name]] == 0)
         if self.constraints and len(indices):
             named = set().union(*(c.names for c in self.constraints))
             columns = {n: _plain(p)[indices[:, j]] for j, (n, p) in enumerate(self.items()) if n in named}
             for constraint in self.constraints:
-                mask &= constraint(columns, there)
+                mask &= constraint(columns, present)
         return mask
 
     def contains(self, frame: IntoFrame) -> Mask:
-        """Which rows of a table, (rows,), lie inside: bounds and choices, whether or not on a level, then the constraints.
+        """Mask, (rows,), of a table's rows that lie inside: bounds and choices, then constraints.
 
-        Of a parameter with a condition only rows count that meet it, and its column may be missing where none does. SpaceError
-        where another one has no column, or it is no table.
+        Values between levels count. A conditional parameter is checked only in rows that meet its condition,
+        and needs no column if no row does.
+
+        Raises:
+            SpaceError: An unconditional parameter has no column, or ``frame`` is not a table.
         """
         frame = as_pandas(frame, SpaceError)
         missing = [n for n in self if n not in frame.columns and n not in self.conditions]
         if missing:
             raise SpaceError(f"the table needs a column for every parameter, missing: {', '.join(missing)}")
         mask = np.ones(len(frame), dtype=np.bool_)
-        there = self.active_in(frame) if self.conditions else {}
+        present = self.active_in(frame) if self.conditions else {}
         for name, parameter in self.items():
-            here = parameter.contains(frame[name].to_numpy()) if name in frame else np.zeros_like(mask)
-            mask &= here | ~there[name] if name in there else here
+            in_range = parameter.contains(frame[name].to_numpy()) if name in frame else np.zeros_like(mask)
+            mask &= in_range | ~present[name] if name in present else in_range
         if self.constraints and mask.any():
             columns = {n: _plain_column(p, frame[n].to_numpy()[mask]) for n, p in self.items() if n in frame}
-            inside, present = np.ones(int(mask.sum()), dtype=np.bool_), {n: m[mask] for n, m in there.items()}
+            inside = np.ones(int(mask.sum()), dtype=np.bool_)
+            present_inside = {n: m[mask] for n, m in present.items()}
             for constraint in self.constraints:
                 named = {n: columns.get(n, np.full(len(inside), np.nan)) for n in constraint.names}
-                inside &= constraint(named, present)
+                inside &= constraint(named, present_inside)
             mask[mask] = inside
         return mask
 
     def unit(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Positions for statistics, shape (rows, parameters): see :meth:`Parameter.unit`.
 
-        What a row has not is at its first level.
+        Inactive parameters are at their first level.
         """
-        there = self.active_in(frame) if self.conditions else {}
+        present = self.active_in(frame) if self.conditions else {}
         positions = []
         for name, parameter in self.items():
             column = frame[name].to_numpy() if name in frame else np.full(len(frame), None)
-            at = np.array(parameter.unit(column), dtype=float)
-            if name in there:
-                at[~there[name]] = parameter.unit(_as_objects(parameter.grid[:1]))[0]
-            positions.append(at)
+            unit = np.array(parameter.unit(column), dtype=float)
+            if name in present:
+                unit[~present[name]] = parameter.unit(_as_objects(parameter.grid[:1]))[0]
+            positions.append(unit)
         return np.column_stack(positions)
 
     def broken_constraints(self, configuration: Mapping[str, Any]) -> list[Constraint]:
-        """The constraints that a frozen configuration does not meet; its values need not be levels."""
-        there = self.has(configuration)
+        """The constraints that a frozen configuration breaks; its values need not be levels."""
+        present = self.has(configuration)
         columns = {n: _one(p, configuration.get(n)) for n, p in self.items()}
-        present = {n: np.array([n in there]) for n in self.conditions}
-        return [c for c in self.constraints if not c({n: columns[n] for n in c.names}, present)[0]]
+        masks = {n: np.array([n in present]) for n in self.conditions}
+        return [c for c in self.constraints if not c({n: columns[n] for n in c.names}, masks)[0]]
 
     def holds(self, configuration: Mapping[str, Any]) -> bool:
-        """Whether a frozen configuration lies inside: bounds and choices, then the constraints; on a level or not."""
-        there = self.has(configuration)
+        """Whether a frozen configuration meets bounds, choices and constraints, on a level or not."""
+        present = self.has(configuration)
         inside = all(
-            bool(p.contains(_as_objects([configuration[n]]))[0]) for n, p in self.items() if n in there
+            bool(p.contains(_as_objects([configuration[n]]))[0]) for n, p in self.items() if n in present
         )
         return inside and not self.broken_constraints(configuration)
 
     # Identity and relations.
 
     def frozen(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration in this space's order with canonical values; levels are not required.
-
-        What its conditions leave out is left out.
-        """
-        there = self.check_names(configuration)
-        return {n: freeze(configuration[n]) for n in self if n in there}
+        """The configuration in this space's order with canonical values, without inactive parameters."""
+        present = self.check_names(configuration)
+        return {n: freeze(configuration[n]) for n in self if n in present}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is the inverse."""
@@ -430,10 +465,11 @@ class Space(Shown, Mapping[str, Parameter]):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Space:
-        """The space of :meth:`to_json`'s output. Imports nothing: classes stay references until a round runs."""
+        """The space of :meth:`to_json`'s output. Imports no module: classes stay references."""
         if not isinstance(data, dict) or not {"parameters", "constraints"} <= set(data):
             raise SpaceError(
-                f"from_json needs the dictionary that to_json gives, got {type(data).__name__}; of a text json.loads(text)"
+                f"from_json takes the dictionary of to_json, got {type(data).__name__}; for a string call "
+                "json.loads first"
             )
         try:
             pairs = {n: parameter_from_json(p) for n, p in data["parameters"]}
@@ -441,7 +477,8 @@ class Space(Shown, Mapping[str, Parameter]):
             raise
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise SpaceError(
-                f"from_json needs what to_json gives, a list of names with their parameters, got something else ({error!r:.100})"
+                "from_json takes the output of to_json, pairs of a name and a parameter, got other data "
+                f"({error!r:.100})"
             ) from None
         return cls(pairs, data["constraints"])
 
@@ -455,22 +492,23 @@ class Space(Shown, Mapping[str, Parameter]):
         return Space({**self._parameters, **changes}, [str(c) for c in self.constraints])
 
     def volume_kept(self, new: Space) -> float:
-        """measure(new within this) / measure(this): shares per axis, each in its declared scale, multiplied."""
+        """measure(new within this) / measure(this): the product over all axes, on declared scales."""
         return math.prod(p.volume_kept(new[n]) for n, p in self.items() if n in new and not p.fixed)
 
     def diff(self, other: Space) -> SpaceDiff:
-        """What changes from this space to ``other``."""
-        mine, theirs = {str(c) for c in self.constraints}, {str(c) for c in other.constraints}
+        """The differences from this space to ``other``."""
+        own_constraints = {str(c) for c in self.constraints}
+        other_constraints = {str(c) for c in other.constraints}
         return SpaceDiff(
             added={n: p for n, p in other.items() if n not in self},
             removed={n: p for n, p in self.items() if n not in other},
             changed={n: (p, other[n]) for n, p in self.items() if n in other and p != other[n]},
-            constraints_added=tuple(sorted(theirs - mine)),
-            constraints_removed=tuple(sorted(mine - theirs)),
+            constraints_added=tuple(sorted(other_constraints - own_constraints)),
+            constraints_removed=tuple(sorted(own_constraints - other_constraints)),
         )
 
     def describe(self) -> str:
-        """Every parameter with its actual levels, the constraints and the size, as text."""
+        """Every parameter with its levels, the constraints and the size, as text."""
         width = max(len(n) for n in self)
         never = {n: "no configuration has it: " if n in self._counted.never else "" for n in self}
         lines = [f"{name:<{width}}  {never[name]}{p.describe()}" for name, p in self.items()]
@@ -488,7 +526,7 @@ class Space(Shown, Mapping[str, Parameter]):
 
 
 def configuration_key(frozen: Mapping[str, Any]) -> str:
-    """The hash of a frozen configuration: equal for ``4`` and ``4.0``, whatever the order of names."""
+    """The hash of a frozen configuration: equal for ``4`` and ``4.0``, and for every order of names."""
     return digest({name: value_key(value) for name, value in frozen.items()}, 16)
 
 
@@ -522,12 +560,13 @@ def _parsed(parameters: Any, parse_one: Callable[[Any], Parameter]) -> dict[str,
 
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name.strip():
-        raise SpaceError(f"a parameter's name must be a text that is not empty, got {name!r}")
+        raise SpaceError(f"a parameter's name must be a non-empty string, got {name!r}")
     if bad := unstorable(name):
         raise SpaceError(f"a parameter's name {bad}")
     if name in RESERVED:
         raise SpaceError(
-            f"{name}: this name is reserved for the table of trials ({', '.join(RESERVED)}); rename the parameter"
+            f"{name}: this name is reserved for the table of trials ({', '.join(RESERVED)}); rename the "
+            "parameter"
         )
 
 
@@ -540,7 +579,7 @@ def _as_objects(values: Sequence[Any]) -> npt.NDArray[Any]:
 def _plain(parameter: Parameter) -> npt.NDArray[Any]:
     """The levels as constraints see them: numbers as floats; classes, functions and tuples by label."""
     if parameter.numeric:
-        # Integers would overflow, and refuse negative powers, where the same column of a table does not.
+        # As floats, like the columns of a table: integers would overflow and refuse negative powers.
         return np.asarray(parameter.grid, dtype=float)
     return _as_objects([_bare(v) for v in parameter.grid])
 
@@ -553,8 +592,8 @@ def _bare(value: Any) -> Any:
 def _one(parameter: Parameter, value: Any) -> npt.NDArray[Any]:
     """One value, or the label of a choice, as constraints see it."""
     if isinstance(parameter, Categorical):
-        at = int(parameter.positions(_as_objects([value]))[0])
-        value = parameter.grid[at] if at >= 0 else value
+        position = int(parameter.positions(_as_objects([value]))[0])
+        value = parameter.grid[position] if position >= 0 else value
     number = number_of(value)
     return (
         np.array([float(number)]) if parameter.numeric and number is not None else _as_objects([_bare(value)])

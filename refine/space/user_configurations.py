@@ -1,4 +1,4 @@
-"""Configurations that a person gives: every parameter has a value that it could have, on a level or between or beyond."""
+"""Configurations given by a user: every value is admissible, on a level, between levels or beyond."""
 
 from __future__ import annotations
 
@@ -13,50 +13,62 @@ from refine.space.parameters import Integer, Parameter, Range, is_finite
 from refine.space.space import Space, configuration_key
 
 
-def given_configuration(space: Space, given: Any, what: str) -> dict[str, Any]:
-    """A configuration that somebody gives, in canonical form; ``what`` it is called in errors, such as ``"baseline"``.
+def given_configuration(space: Space, configuration: Any, name_in_errors: str) -> dict[str, Any]:
+    """A user's configuration, checked and in canonical form.
 
-    Values need not be levels, nor lie inside bounds; hard limits (``within=``) and constraints hold. What equals a level
-    is that level, so that the configuration is no other one than the grid's. A fixed parameter may be left out, and so is
-    what the configuration has not under its condition, whatever is given for it. Raises SpaceError: no mapping, a name
-    that is missing or unknown, or a value that the parameter can't have.
+    Values need not be levels or lie inside the bounds; hard limits (``within=``) and constraints hold. A
+    value equal to a level becomes this level, so that the configuration equals the grid's. Fixed parameters
+    may be omitted. Inactive parameters are removed.
+
+    Args:
+        space: The space.
+        configuration: Name -> value.
+        name_in_errors: Text for errors, for example ``"baseline"``.
+
+    Raises:
+        SpaceError: Not a mapping, an unknown or missing name, or a value that the parameter can't have.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(configuration, Mapping):
         raise SpaceError(
-            f"{what} must be a configuration, name -> value, got {given!r}; such as {{'lr': 0.001}}"
+            f"{name_in_errors} must be a configuration, name -> value, got {configuration!r}; for example "
+            "{'lr': 0.001}"
         )
-    for name in given:
+    for name in configuration:
         if name not in space:
-            raise SpaceError(f"{what}: unknown parameter {name!r}; {did_you_mean(str(name), space)}")
-    values, missing = dict[str, Any](), list[str]()
+            raise SpaceError(
+                f"{name_in_errors}: unknown parameter {name!r}; {did_you_mean(str(name), space)}"
+            )
+    values: dict[str, Any] = {}
+    missing: list[str] = []
     for name, parameter in space.items():
-        if name in given:
+        if name in configuration:
             try:
-                values[name] = _value(parameter, given[name])
+                values[name] = _value(parameter, configuration[name])
             except SpaceError as error:
-                raise SpaceError(f"{what}: {name}: {error}") from None
+                raise SpaceError(f"{name_in_errors}: {name}: {error}") from None
         elif parameter.fixed:
             values[name] = parameter.grid[0]
         else:
             missing.append(name)
-    there = space.has(values) if not (missing and set(missing) - set(space.conditions)) else frozenset(space)
-    missing = [name for name in missing if name in there]
+    active = space.has(values) if not (missing and set(missing) - set(space.conditions)) else frozenset(space)
+    missing = [name for name in missing if name in active]
     if missing:
-        raise SpaceError(f"{what} needs a value of every parameter, missing: {', '.join(missing)}")
+        raise SpaceError(f"{name_in_errors} needs a value of every parameter, missing: {', '.join(missing)}")
     if broken := space.broken_constraints(values):
         raise SpaceError(
-            f"{what}: breaks the constraint {str(broken[0])!r}; give a configuration that meets it, or leave the "
-            "constraint out of the space"
+            f"{name_in_errors}: breaks the constraint {str(broken[0])!r}; change the configuration, or "
+            "remove the "
+            "constraint from the space"
         )
     return space.frozen(values)
 
 
-def given_configurations(space: Space, given: Any) -> list[dict[str, Any]]:
-    """Several configurations that somebody gives, each once, or SpaceError: see :func:`given_configuration`."""
-    if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
-        raise SpaceError(f"given must be a list of configurations, got {given!r}; put it in [...]")
-    found = [given_configuration(space, g, f"given[{i}]") for i, g in enumerate(given)]
-    return list({configuration_key(f): f for f in found}.values())
+def given_configurations(space: Space, configurations: Any) -> list[dict[str, Any]]:
+    """A user's configurations without duplicates; SpaceError as in :func:`given_configuration`."""
+    if isinstance(configurations, Mapping | str) or not isinstance(configurations, Iterable):
+        raise SpaceError(f"given must be a list of configurations, got {configurations!r}; put it in [...]")
+    checked = [given_configuration(space, g, f"given[{i}]") for i, g in enumerate(configurations)]
+    return list({configuration_key(configuration): configuration for configuration in checked}.values())
 
 
 def _value(parameter: Parameter, value: Any) -> Any:
@@ -74,10 +86,11 @@ def _value(parameter: Parameter, value: Any) -> Any:
 def _number(parameter: Range, number: float) -> float | int:
     if parameter.log and number <= 0:
         raise SpaceError(f"must be > 0 on a logarithmic scale, got {number!r}")
-    least, most = parameter.within or (None, None)
-    if (least is not None and number < least) or (most is not None and number > most):
+    lower, upper = parameter.within or (None, None)
+    if (lower is not None and number < lower) or (upper is not None and number > upper):
         raise SpaceError(
-            f"must lie within the hard limits {label(parameter.within)}, got {number!r}; declare others with within="
+            f"must lie within the hard limits {label(parameter.within)}, got {number!r}; declare wider ones "
+            "with within="
         )
     if isinstance(parameter, Integer):
         if number != int(number):

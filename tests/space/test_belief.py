@@ -67,16 +67,19 @@ def test_it_comes_back_from_json_and_from_python_as_it_was():
     ("said", "told"),
     [
         ({"drop": refine.Near(0.1, within=1)}, "belief: unknown parameter 'drop'; did you mean 'dropout'?"),
-        ({"epochs": refine.Near(10, within=1)}, "belief: epochs: has one value"),
+        ({"epochs": refine.Near(10, within=1)}, "belief: epochs: is fixed to one value"),
         ({"lr": refine.Near(3, within_factor=2)}, "lr: near 3 lies outside 1e-05 to 0.1; widen the range"),
-        ({"lr": {"adam": 1}}, "lr: is a range, which has no choices to weigh"),
+        ({"lr": {"adam": 1}}, "lr: weights need choices, but this parameter is a range"),
         ({"lr": 0.1}, "lr: must be refine.Near(...) for numbers, or weights of choices"),
-        ({"optimizer": refine.Near(1, within=1)}, "optimizer: its choices are no numbers"),
-        ({"optimizer": {"adm": 0.5}}, "optimizer: 'adm' is none of the choices; did you mean 'adam'?"),
+        ({"optimizer": refine.Near(1, within=1)}, "optimizer: its choices are not numbers"),
+        (
+            {"optimizer": {"adm": 0.5}},
+            "optimizer: 'adm' is not a choice of this parameter; did you mean 'adam'?",
+        ),
         ({"optimizer": {"adam": -0.5}}, "the weight of adam must be a probability from 0 to 1, got -0.5"),
         ({"optimizer": {"adam": 0.8, "sgd": 0.5}}, "must not sum to more than 1, got 1.3"),
         ({"optimizer": {"adam": 0.5, "sgd": 0.1, "rmsprop": 0.1}}, "of all choices must sum to 1, got 0.7"),
-        (["lr"], "belief maps parameters to what you believe of them"),
+        (["lr"], "belief must map parameters to beliefs"),
     ],
 )
 def test_what_breaks_a_rule_is_refused_with_the_way_out(said, told):
@@ -87,7 +90,7 @@ def test_what_breaks_a_rule_is_refused_with_the_way_out(said, told):
 @pytest.mark.parametrize(
     ("value", "options", "told"),
     [
-        (1, {}, "needs one width, a factor or a distance; such as Near(1, within_factor=3)"),
+        (1, {}, "needs one width, a factor or a distance; for example Near(1, within_factor=3)"),
         (1, {"within": 1, "within_factor": 3}, "needs one width"),
         (1, {"within_factor": 1}, "within_factor must be > 1, got 1; 3 means from a third to three times"),
         (1, {"within": -1}, "within must be a distance > 0, got -1"),

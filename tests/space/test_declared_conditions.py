@@ -121,8 +121,8 @@ def test_a_space_of_any_size_is_counted_exactly():
     ("parameters", "text"),
     [
         ({"a": [1, 2], "b": Float(0, 1, when="c == 1")}, "b: when 'c == 1': unknown parameter 'c'; known: a, b"),
-        ({"b": Float(0, 1, when="b > 0.5")}, "b: when 'b > 0.5': names the parameter itself; a limit on its"),
-        ({"a": Float(0, 1, when="b > 0"), "b": Float(0, 1, when="a > 0")}, "conditions must not go in a circle"),
+        ({"b": Float(0, 1, when="b > 0.5")}, "b: when 'b > 0.5': a condition must not name its own parameter"),
+        ({"a": Float(0, 1, when="b > 0"), "b": Float(0, 1, when="a > 0")}, "conditions must not form a circle"),
         ({"a": ["x", "y"], "b": Float(0, 1, when="a > 1")}, "b: when 'a > 1': arithmetic and < <= > >= need"),
     ],
 )  # fmt: skip
@@ -136,7 +136,7 @@ def test_conditions_that_no_space_can_have(parameters, text):
     ("options", "text"),
     [
         ({"when": True}, "when= must be an expression as text such as \"optimizer == 'sgd'\", got True"),
-        ({"when": "a = 1"}, "when 'a = 1': must be one expression, but invalid syntax; = is written == here"),
+        ({"when": "a = 1"}, "when 'a = 1': must be one expression, but invalid syntax; write == for ="),
     ],
 )
 def test_what_is_no_condition(options, text):

@@ -25,7 +25,7 @@ def test_edits_keep_a_declared_order():
     assert narrowed(sizes, [0]) == Categorical(["small"])
     codes = Categorical([3, 5, 7], ordered=False)
     assert edited(codes, [7, 3]) == Categorical([3, 7], ordered=False)
-    with pytest.raises(SpaceError, match="a choice has no bounds, got .*; write a list of some of 3, 5, 7"):
+    with pytest.raises(SpaceError, match="choices have no bounds, got .*; write a list of choices: 3, 5, 7"):
         edited(codes, (3, 5))
 
 
@@ -145,11 +145,15 @@ def test_edit_space_changes_what_is_named_and_nothing_else():
     ("name", "value", "text"),
     [
         ("dropout", (0, math.nan), "dropout: high must be a finite number, got nan"),
-        ("dropout", (0, 0.2, 2.5), "dropout: (0, 0.2, 2.5) may mean two things; for three choices write"),
+        ("dropout", (0, 0.2, 2.5), "dropout: (0, 0.2, 2.5) is ambiguous; for three choices write"),
         ("act", [], "act: choices must not be empty, got []; give at least one value"),
         ("act", {"relu"}, "act: choices must be a list, whose order is kept, got set; write [...]"),
         ("lr", (0, 0.1), "lr: low must be > 0 on a logarithmic scale, got (0, 0.1); start above zero, or"),
-        ("dropout", ["a", "b"], "dropout: a range takes numbers, got the text 'a' in ['a', 'b']; write (low"),
+        (
+            "dropout",
+            ["a", "b"],
+            "dropout: a range takes numbers, got the string 'a' in ['a', 'b']; write (low",
+        ),
         ("dropout", [(0.0, 0.5)], "dropout: a range takes numbers, got (0.0, 0.5) in [(0.0, 0.5)]; write"),
         ("dropout", [0.1, None], "dropout: a range takes numbers, got None in [0.1, None]; write (low, high"),
     ],

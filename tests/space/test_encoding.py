@@ -121,8 +121,8 @@ def test_golden_hashes():
 
 
 def test_a_path_that_leads_nowhere_says_what_to_do():
-    told = "no_such_package.Adam: a stored class or function must be importable to be used, but No module named 'no_such_package'; install"
+    told = "no_such_package.Adam: a stored class or function must be importable, but No module named 'no_such_package'; install"
     with pytest.raises(SpaceError, match=told):
         Reference("no_such_package.Adam").resolve()
-    with pytest.raises(SpaceError, match="to be used, but module 'math' has no attribute 'logg'"):
+    with pytest.raises(SpaceError, match="must be importable, but module 'math' has no attribute 'logg'"):
         Reference("math:logg").resolve()

@@ -35,9 +35,12 @@ def test_children_take_roles_over(tmp_path):
 @pytest.mark.parametrize(
     ("roles", "text"),
     [
-        ({"x": "science"}, "roles: x: 'science' is no role; did you mean 'scientific'?"),
-        ({"x": "fixed"}, "roles: x: 'fixed' is a parameter of one value, but it has 5 levels; give it one"),
-        ({"epochs": "scientific"}, "roles: epochs: has one value, so it is 'fixed', got 'scientific'; give"),
+        ({"x": "science"}, "roles: x: 'science' is not a role; did you mean 'scientific'?"),
+        ({"x": "fixed"}, "roles: x: a 'fixed' parameter has one value, got 5 levels; give one"),
+        (
+            {"epochs": "scientific"},
+            "roles: epochs: a parameter with one value is 'fixed', got 'scientific'; give",
+        ),
     ],
 )
 def test_wrong_roles_are_refused_before_anything_is_written(roles, text):
