@@ -137,6 +137,8 @@ class Analysis(Shown):
     X: Floats = field(repr=False)  # unit-scale positions of all evidence, shape (n, parameters)
     y: Floats = field(repr=False)  # values of all evidence, higher is better, shape (n,)
     digest: str  # hash of the evidence
+    # (n,) which of them failed, diverged or are degenerate: their value in ``y`` stands in; ``None`` for none of them
+    failed: Bools | None = field(default=None, repr=False)
     # fingerprints of the code that its trials ran, where they come from a store; several make a caution
     codes: tuple[str, ...] = ()
     # how many of ``n_space_filling`` were imported without saying how they were drawn, and look even
@@ -410,7 +412,7 @@ def analyze(
         )
     space_filling = rows.finished & rows.space_filling
     cardinalities = [0 if p.ordered else p.size for p in parameters]
-    X, y, place = _evidence(parts, sign)
+    X, y, place, unusable = _evidence(parts, sign)
     spent = stats.looks_spent(look)
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: asked[n][rows.mask] for n in names if n in asked}
@@ -449,7 +451,7 @@ def analyze(
     resolution = noise_of(X_sampled, y_sampled, cardinalities, labels, fresh, (X, y), usable, noise)
     # Where values are exact a forecast, which has an error, would pass for one.
     if not resolution.deterministic:
-        X, y, place = _evidence(parts, sign, forecasts=True)
+        X, y, place, unusable = _evidence(parts, sign, forecasts=True)
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
@@ -477,6 +479,7 @@ def analyze(
         X=X,
         y=y,
         digest=digest[:16],
+        failed=unusable if unusable.any() else None,
         n_imported=int(imported.sum()),
         feasibility=_feasibility(parts, own, place, space, constraints, sign) if constraints else None,
         said=said,
@@ -590,8 +593,8 @@ def _in_order(rows: Rows, mask: Bools, sign: float) -> tuple[Floats, Floats, npt
 
 def _evidence(
     parts: Sequence[Rows], sign: float, forecasts: bool = False
-) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
-    """What the surrogate learns from, in an order that does not depend on the rows', and that order.
+) -> tuple[Floats, Floats, npt.NDArray[np.intp], Bools]:
+    """What the surrogate learns from, in an order that does not depend on the rows', that order, and which trials failed.
 
     A trial that failed, can't be best, or was stopped for being behind, without ``forecasts``, tells where not to look: it
     counts as the worst value seen.
@@ -603,8 +606,9 @@ def _evidence(
     )
     degenerate = np.concatenate([part.degenerate[part.telling] for part in parts])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
+    unusable = np.concatenate([part.failed[part.telling] for part in parts]) | degenerate
     order = order_of(X, y)
-    return X[order], y[order], order
+    return X[order], y[order], order, unusable[order]
 
 
 def _pooled_p(parts: Sequence[Rows], cardinalities: list[int], sign: float) -> Floats:

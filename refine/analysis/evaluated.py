@@ -65,6 +65,7 @@ class Evaluated:
     # (runs,) values, larger is better; the worst one for those that failed, were pruned or are degenerate
     y: Floats
     good: Bools  # (runs,) which may be called best
+    infeasible: Bools  # (runs,) which have a value and do not meet all metric constraints
     group: Ints  # (runs,) numbers, equal where two agree on all that was read
     # value, larger is better, below which runs exploded and count as failed; -inf if none did
     explosion_limit: float = -np.inf
@@ -101,7 +102,7 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     y = np.where(good | infeasible, y, y[good].min())
     seen = np.concatenate([np.where(read, X, 0.0), read], axis=1)
     group = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
-    return Evaluated(runs, X, read, names, cardinalities, y, good, group, limit)
+    return Evaluated(runs, X, read, names, cardinalities, y, good, infeasible, group, limit)
 
 
 def values_of(found: RanRound) -> tuple[Floats, Bools, Bools]:

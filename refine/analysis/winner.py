@@ -439,8 +439,12 @@ def field_of(
     noise = stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good])
     seconds, draws = _seconds(found), None
     if group.max() + 1 >= FEWEST:
-        masks = (None, None) if read.all() else (read, read[firsts])
-        posterior = _EVALUATED(X, y, X[firsts], cardinalities, *masks)
+        # A failed run at the worst value would pull down its neighbours, which may be the best.
+        learned = good | found.infeasible
+        if len(np.unique(group[learned])) < FEWEST:
+            learned = np.ones_like(good)
+        masks = (None, None) if read.all() else (read[learned], read[firsts])
+        posterior = _EVALUATED(X[learned], y[learned], X[firsts], cardinalities, *masks)
         draws = posterior.value(posterior.scores)
         sd = noise.sd if math.isfinite(noise.sd) else float(np.std(draws))
         planned = sign * observed[group[firsts]]

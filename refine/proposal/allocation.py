@@ -19,7 +19,7 @@ from refine.space.belief import Belief
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
 from refine.trials.explosion import exploded
-from refine.trials.frame import may_be_best, metric_title, slacks
+from refine.trials.frame import infeasible_rows, may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
 from refine.utils.arrays import Bools, Floats
 
@@ -68,6 +68,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
     # As in the analysis, what tells where not to look counts as the worst value seen.
     worst = np.append(values[good], analysis.y.min()).min()
     y = np.concatenate([analysis.y, np.where(good, values, worst)])
+    pruned, infeasible = (frame["state"] == "pruned").to_numpy()[ended], infeasible_rows(frame)[ended]
     feasibility = analysis.feasibility
     if feasibility is not None:
         shown = slacks(frame[ended], analysis.space, feasibility.constraints)
@@ -79,8 +80,20 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
         for goal, table in zip(analysis.others, tables, strict=True)
     )
     return replace(
-        analysis, X=np.concatenate([analysis.X, X[ended]]), y=y, feasibility=feasibility, others=others
+        analysis,
+        X=np.concatenate([analysis.X, X[ended]]),
+        y=y,
+        failed=_with_more(analysis, ~(good | pruned | infeasible)),
+        feasibility=feasibility,
+        others=others,
     )
+
+
+def _with_more(analysis: Analysis, failed: Bools) -> Bools | None:
+    """Which trials failed, with further ones; ``None`` if none did."""
+    before = np.zeros(len(analysis.y), dtype=np.bool_) if analysis.failed is None else analysis.failed
+    all_failed = np.concatenate([before, failed])
+    return all_failed if all_failed.any() else None
 
 
 def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -168,7 +181,8 @@ def _expecting(analysis: Analysis, positions: Floats) -> Analysis:
         slack = np.repeat(feasibility.slack.mean(axis=1, keepdims=True), len(values), axis=1)
         feasibility = feasibility.with_more(values, slack)
     X = np.concatenate([analysis.X, positions])
-    return replace(analysis, X=X, y=np.append(analysis.y, values), feasibility=feasibility)
+    failed = _with_more(analysis, np.zeros(len(values), dtype=np.bool_))
+    return replace(analysis, X=X, y=np.append(analysis.y, values), failed=failed, feasibility=feasibility)
 
 
 def _along_front(

@@ -19,7 +19,7 @@ from refine.analysis.evaluated import natural_limits
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.space.space import Indices, Space
-from refine.utils.arrays import Bools, Floats
+from refine.utils.arrays import Bools, Floats, Ints
 
 _CANDIDATES = 4000
 _RUN = 200  # most cells of trials among the candidates
@@ -48,29 +48,77 @@ def known_enough(analysis: Analysis) -> bool:
 def posterior_of(
     analysis: Analysis, positions: Floats, exact: bool = False, drawn: bool = True
 ) -> stats.Posterior:
-    """The posterior over (c, parameters) cells, wherever they lie on the analysed axes.
+    """The posterior of the objective over (c, parameters) cells, wherever they lie on the analysed axes.
 
-    ``exact`` says whether draws hold what models leave over, if that is a property of the cells: a claim needs it. To choose
-    what runs next it would be chance; where nothing is to be ``drawn``, there are the process's means and deviations alone.
+    The objective is learned from the trials that finished. Failed trials teach a posterior of their own, of failing:
+    counted as the worst value they would pull down the cells beside them, and the best often lies there. A cell that
+    fails in a draw has the worst score of the draw, as a cell that breaks a constraint.
+
+    Args:
+        analysis: The evidence.
+        positions: Unit-scale positions of the cells.
+        exact: Whether draws hold what models leave over, if that is a property of the cells: a claim needs it. To
+            choose the next trials it would be chance.
+        drawn: Whether to draw; else there are the process's means and deviations alone.
     """
+    posterior, failing = _posteriors(analysis, positions, exact, drawn)
+    return posterior if failing is None else stats.constrained(posterior, [failing], _finished(analysis))
+
+
+def _posteriors(
+    analysis: Analysis, positions: Floats, exact: bool, drawn: bool
+) -> tuple[stats.Posterior, stats.Posterior | None]:
+    """The posterior of the objective, and of finishing (1) or failing (-1); ``None`` if no trial failed."""
     exact = exact and analysis.noise.deterministic
     evidence = analysis.parameters
-    read = reading(evidence, analysis.X), reading(evidence, positions)
+    everywhere = reading(evidence, analysis.X), reading(evidence, positions)
     sizes = cardinalities_of(analysis)
+    finished = _finished(analysis)
+    rows = np.flatnonzero(finished)
 
-    def of(y: Floats, seed: int, prior: tuple[Floats, Floats] | None = None) -> stats.Posterior:
-        model = stats.MixedPosterior(seed=seed) if drawn else replace(_AHEAD, seed=seed)
-        found = model(analysis.X, y, positions, sizes, *read, prior, exact=exact)
-        return found.up_to(natural_limits(y)[1]) if exact else found
+    def fitted(
+        y: Floats, seed: int, own: Ints, exact: bool = False, prior: tuple[Floats, Floats] | None = None
+    ) -> stats.Posterior:
+        read = None if everywhere[0] is None else everywhere[0][own]
+        model = stats.MixedPosterior(seed=seed) if drawn else replace(_MEANS, seed=seed)
+        before = None if prior is None else (prior[0][own], prior[1])
+        posterior = model(
+            analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
+        )
+        posterior = posterior._replace(known=own[posterior.known])
+        return posterior.up_to(natural_limits(y[own])[1]) if exact else posterior
 
     feasibility, prior = analysis.feasibility, _prior(analysis, positions)
     if feasibility is None:
-        return of(analysis.y, _SEED, prior)
-    # A constraint that every trial meets, or none knows of, tells no cells apart.
-    telling = [slack for slack in feasibility.slack if (slack < 0).any()]
-    limits = [of(slack, _SEED + 1 + k) for k, slack in enumerate(telling)]
-    met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
-    return stats.constrained(of(feasibility.measured, _SEED, prior), limits, met)
+        posterior = fitted(analysis.y, _SEED, rows, exact, prior)
+    else:
+        # A constraint that every trial meets, or about which nothing is known, tells no cells apart.
+        informative = [slack for slack in feasibility.slack if (slack[rows] < 0).any()]
+        slacks = [fitted(slack, _SEED + 1 + k, rows, exact) for k, slack in enumerate(informative)]
+        met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
+        posterior = stats.constrained(fitted(feasibility.measured, _SEED, rows, exact, prior), slacks, met)
+    if finished.all():
+        return posterior, None
+    failing = fitted(np.where(finished, 1.0, -1.0), _SEED + _FAILING, np.arange(len(finished)))
+    return posterior, _with_known(failing, analysis.X[finished], positions) if exact and drawn else failing
+
+
+def _finished(analysis: Analysis) -> Bools:
+    """(n,) trials that the objective is learned from: those that finished, or all if too few did."""
+    everything = np.ones(len(analysis.y), dtype=np.bool_)
+    if analysis.failed is None or not analysis.failed.any():
+        return everything
+    finished = ~analysis.failed
+    return finished if len(np.unique(analysis.configurations[finished])) >= _FEWEST else everything
+
+
+def _with_known(failing: stats.Posterior, finished: Floats, positions: Floats) -> stats.Posterior:
+    """The posterior of failing, with certainty at cells that are known to finish."""
+    known = {row.tobytes() for row in np.round(finished, 9) + 0.0}
+    ran = np.array([row.tobytes() in known for row in np.round(positions, 9) + 0.0], dtype=np.bool_)
+    scores = failing.scores.copy()
+    scores[:, ran] = failing.knots[-1]
+    return failing._replace(scores=scores)
 
 
 def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | None:
@@ -83,7 +131,8 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
     return at, cells
 
 
-_AHEAD = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
+_MEANS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
+_FAILING = 1000  # added to the seed of the posterior of failing
 
 # Of an axis: optima that are nearer than this on every one lie in one region.
 _REACH = 0.2
@@ -112,6 +161,9 @@ class Surrogate:
     front: stats.Front | None = None
     others: tuple[Surrogate, ...] = ()  # the surrogates of the further goals
     epsilons: tuple[float, ...] = ()  # per goal the loss that counts as none; empty of a single goal
+    failing: Floats | None = (
+        None  # (c,) probability that a trial of a candidate fails; ``None`` if none failed
+    )
 
     @property
     def fewest(self) -> int:
@@ -141,7 +193,9 @@ class Surrogate:
         scores, mean = self.posterior.scores[:, inside], self.posterior.mean[inside]
         posterior = self.posterior._replace(scores=scores, mean=mean)
         columns = {name: column[inside] for name, column in self.columns.items()}
-        return replace(self, posterior=posterior, candidates=self.candidates[inside], columns=columns)
+        failing = None if self.failing is None else self.failing[inside]
+        candidates = self.candidates[inside]
+        return replace(self, posterior=posterior, candidates=candidates, columns=columns, failing=failing)
 
     @property
     def draws(self) -> int:
@@ -184,6 +238,13 @@ class Surrogate:
         good = self.good(epsilon)
         return stats.share_of_draws(np.count_nonzero(good[:, inside].any(axis=1)), len(good))
 
+    def failing_share(self, new: Space) -> float:
+        """Share of even trials inside ``new`` that are expected to fail; NaN if none failed, or too few candidates are inside."""
+        inside = inside_of(new, self.space, self.found, self.columns)
+        if self.failing is None or int(inside.sum()) < self.fewest:
+            return math.nan
+        return float(self.failing[inside].mean())
+
     def elsewhere(self, new: Space, epsilon: float) -> Region | None:
         """The likeliest region outside ``new``, along the parameters that it cuts; ``None`` where no draw has its best there.
 
@@ -223,8 +284,12 @@ def surrogate_of(analysis: Analysis) -> Surrogate | None:
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    posterior = posterior_of(analysis, positions, exact=True)
-    return Surrogate(space, posterior, positions, columns, exhaustive, analysis.parameters)
+    posterior, failing = _posteriors(analysis, positions, exact=True, drawn=True)
+    chance = None
+    if failing is not None:
+        chance = 1.0 - failing.share_met()
+        posterior = stats.constrained(posterior, [failing], _finished(analysis))
+    return Surrogate(space, posterior, positions, columns, exhaustive, analysis.parameters, failing=chance)
 
 
 def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, at: float) -> float:

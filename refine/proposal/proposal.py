@@ -38,6 +38,9 @@ LEAST_RISK = 0.01
 # Of the JSON of a proposal, and part of its digest.
 VERSION = 1
 
+# Numbers of a claim that may be unknown, which JSON has as null; proposals stored by older versions lack some.
+_UNKNOWN = ("probability", "scope", "failing_now", "failing_inside")
+
 _SAME = ("risk", "n", "tested", "evidence", "metric")  # stand in JSON as they are
 
 
@@ -71,6 +74,9 @@ class Claim:
     # the smallest region, as a share of the old space, that they hit with probability 0.95: of smaller ones
     # that no trial has hit nothing is claimed. NaN where it is not known.
     scope: float = math.nan
+    # shares of even trials that are expected to fail in the old space, and inside; NaN if no trial failed
+    failing_now: float = math.nan
+    failing_inside: float = math.nan
 
     def given(self, metric: str) -> dict[str, float]:
         """What somebody said counts as no loss, by metric, of which ``metric`` is the first goal's."""
@@ -223,7 +229,7 @@ class Proposal(Shown):
         old, space = Space.from_json(data["old"]), Space.from_json(data["space"])
 
         def numbers(of: Mapping[str, Any], *names: str) -> dict[str, Any]:
-            return {**of, **{name: math.nan if of[name] is None else of[name] for name in names}}
+            return {**of, **{name: math.nan if of.get(name) is None else of[name] for name in names}}
 
         def reasoned(of: Mapping[str, Any]) -> dict[str, Any]:
             return {**of, "reason": Reason.from_json(of["reason"])}
@@ -238,7 +244,7 @@ class Proposal(Shown):
             space=space,
             changes=tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in changes),
             volume_kept=data["volume_kept"],
-            claim=Claim(**{**numbers(data["claim"], "probability", "scope"), "others": others}),
+            claim=Claim(**{**numbers(data["claim"], *_UNKNOWN), "others": others}),
             offers=tuple(Offer(**{**reasoned(o), "value": decode(o["value"])}) for o in data["offers"]),
             advice=None if (a := data["advice"]) is None else Advice(**reasoned(numbers(a, "seconds"))),
             subject_to=tuple(data.get("subject_to", ())),
@@ -280,15 +286,17 @@ class Proposer:
         epsilon, space = self.claim.epsilon, analysis.space
         changes, new = self.changes(risk)
         probability = 1.0
+        failing_inside = math.nan
         if surrogate is not None:
             probability = surrogate.probability(new, epsilon)
+            failing_inside = surrogate.failing_share(new)
             changes = tuple(replace(c, risk=_risk_alone(c, surrogate, epsilon)) for c in changes)
         proposal = Proposal(
             old=space,
             space=new,
             changes=changes,
             volume_kept=math.nan,
-            claim=replace(self.claim, probability=probability),
+            claim=replace(self.claim, probability=probability, failing_inside=failing_inside),
             risk=risk,
             n=len(analysis.y),
             tested=analysis.n_space_filling,
@@ -491,6 +499,7 @@ def propose(
         others=tuple(further),
         even=analysis.n_even,
         scope=stats.hit_share(analysis.n_even, exist.count if exist.exact else None),
+        failing_now=math.nan if surrogate is None else surrogate.failing_share(analysis.space),
     )
     further_surrogates = (
         surrogate.others if surrogate is not None and surrogate.others else [None] * len(others)
@@ -527,7 +536,7 @@ def _data_of(found: Offer | Advice, **shown: Any) -> dict[str, Any]:
 def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     """What of a proposal's JSON makes it what it is: bounds and numbers, without words, and without what follows."""
     names = ("old", "space", "volume_kept", "risk", "n", "evidence", "metric", "subject_to")
-    follows = ("draws", "rows", "even", "scope")
+    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside")
     claim = {name: value for name, value in content["claim"].items() if name not in follows}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
     return {**{n: content[n] for n in names if n in content}, "claim": claim, "changes": changes}

@@ -103,6 +103,10 @@ class Posterior(NamedTuple):
         # Single precision: the bound must not lie above the best itself.
         return np.asarray(self.scores >= (bound - 1e-6).astype(np.float32)[:, None])
 
+    def share_met(self) -> FloatArray:
+        """(c,) share of the draws of a slack, which this is the posterior of, that are 0 or more."""
+        return np.asarray((self.scores >= _bound(self)).mean(axis=0), dtype=np.float64)
+
     def best_known(self, count: int) -> IntArray:
         """Numbers of the evidence's rows with the largest posterior means, best first."""
         return self.known[np.argsort(-self.known_mean, kind="stable")[:count]]

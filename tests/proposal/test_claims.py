@@ -1,0 +1,49 @@
+"""Claims are true as often as they are printed: a dozen closed-form surfaces whose optimum is known."""
+
+from collections.abc import Iterable
+
+import pytest
+from surfaces import SURFACES, Claim, claims
+
+from refine import stats
+from refine.utils.format import CHANCE_STEPS
+
+PRINTED = {CHANCE_STEPS[0][1]: 1 / 20, CHANCE_STEPS[1][1]: 1 / 8, CHANCE_STEPS[2][1]: 1 / 5}
+"""Step of the printed scheme -> the share of such claims that may be false."""
+
+
+def false_claims(made: Iterable[Claim]) -> dict[str, tuple[int, int]]:
+    """Step -> how many of its claims were false, and how many there are."""
+    counts: dict[str, tuple[int, int]] = {}
+    for claim in made:
+        false, total = counts.get(claim.printed, (0, 0))
+        counts[claim.printed] = (false + claim.lost, total + 1)
+    return counts
+
+
+def check_steps(made: list[Claim]) -> None:
+    """Each printed share lies in the 95 % interval of the observed share, or above it."""
+    for step, (false, total) in false_claims(made).items():
+        if step in PRINTED:
+            low = float(stats.wilson(false, total, 0.95).low)
+            wrong = sorted({claim.surface for claim in made if claim.lost and claim.printed == step})
+            assert low <= PRINTED[step], f"{step}: {false} of {total} were false, on {', '.join(wrong)}"
+
+
+def test_printed_chances_hold_on_a_dozen_surfaces():
+    made = [claim for name in SURFACES for claim in claims(name, seed=1)]
+    check_steps(made)
+    narrowed = [claim for claim in made if claim.kept < 0.5]
+    assert len(narrowed) >= len(made) / 2  # claims about nothing are true for nothing
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_printed_chances_hold_over_many_rounds():
+    check_steps([claim for name in SURFACES for seed in range(2, 10) for claim in claims(name, seed)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SURFACES)
+def test_no_surface_is_lost_more_often_than_printed(name):
+    check_steps([claim for seed in range(2, 6) for claim in claims(name, seed)])

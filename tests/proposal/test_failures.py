@@ -1,0 +1,102 @@
+"""Failed trials say where trials fail, and do not pull down the good cells beside them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from surfaces import SURFACES, claims
+
+import refine
+from refine.design.space_filling import Sobol, draw
+from refine.proposal.allocation import learning_from
+from refine.proposal.posterior import posterior_of, surrogate_of
+
+SPACE = refine.Space(dict.fromkeys("xyz", (0.0, 1.0, 11)))
+
+
+def cliff(frame: pd.DataFrame) -> pd.Series:
+    """Rises with x until trials diverge, beyond 0.7."""
+    value = frame["x"] - (frame["y"] - 0.4) ** 2
+    return value.where(frame["x"] < 0.65)
+
+
+def analysis_of(value, n: int = 60, seed: int = 0) -> refine.Analysis:
+    frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, n, seed)))
+    frame["value"] = value(frame) + 0.02 * np.random.default_rng(seed).normal(size=n)
+    frame["state"] = np.where(frame["value"].isna(), "failed", "complete")
+    return refine.analyze(SPACE, frame)
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return analysis_of(cliff)
+
+
+def test_failed_trials_are_marked_and_keep_the_place_of_the_worst_value(analysis):
+    share = analysis.states["failed"] / sum(analysis.states.values())
+    assert analysis.failed.mean() == pytest.approx(share)
+    assert (analysis.y[analysis.failed] == analysis.y.min()).all()
+    assert analysis_of(lambda frame: frame["x"]).failed is None
+
+
+def test_cells_next_to_a_cliff_are_not_pulled_down(analysis):
+    edge, inland, beyond = ([x, 0.4, 0.5] for x in (0.6, 0.4, 0.9))
+    positions = np.array([edge, inland, beyond])
+    as_worst = posterior_of(replace(analysis, failed=None), positions).scores
+    apart = posterior_of(analysis, positions).scores
+    assert np.mean(apart[:, 0] > apart[:, 1]) > np.mean(as_worst[:, 0] > as_worst[:, 1])
+    assert np.mean(apart[:, 0] > apart[:, 1]) > 0.8
+    assert np.mean(apart[:, 2] == apart.min()) > 0.8  # likely to fail
+
+
+def test_known_rows_of_the_posterior_are_rows_of_the_evidence(analysis):
+    posterior = posterior_of(analysis, analysis.X[:5])
+    assert not analysis.failed[posterior.known].any()
+    best = posterior.best_known(3)
+    assert analysis.y[best].min() > np.quantile(analysis.y, 0.8)
+
+
+def test_the_expected_share_of_failures_falls_in_the_proposed_space(analysis):
+    claim = refine.propose(analysis).claim
+    assert claim.failing_now == pytest.approx(4 / 11, abs=0.07)
+    assert claim.failing_inside < 0.15
+    surrogate = surrogate_of(analysis)
+    assert surrogate.failing_share(SPACE.replace({"x": refine.Float(0.8, 1.0, levels=3)})) > 0.8
+
+
+def test_a_proposal_stored_without_shares_of_failures_is_read_back(analysis):
+    proposal = refine.propose(analysis)
+    data = proposal.to_json()
+    assert data["claim"]["failing_now"] == pytest.approx(proposal.claim.failing_now)
+    for name in ("failing_now", "failing_inside"):
+        del data["claim"][name]
+    old = refine.Proposal.from_json(data)
+    assert np.isnan([old.claim.failing_now, old.claim.failing_inside]).all()
+    assert old.digest == proposal.digest
+
+
+def test_trials_of_a_running_round_that_fail_are_learned_as_failures(analysis):
+    frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 12, 9)))
+    frame["value"] = cliff(frame)
+    frame["state"] = np.where(frame["value"].isna(), "failed", "complete")
+    learned = learning_from(analysis, frame)
+    assert len(learned.failed) == len(learned.y) == len(analysis.y) + 12
+    assert learned.failed[-12:].tolist() == frame["value"].isna().tolist()
+
+
+def test_with_hardly_any_finished_trial_failures_count_as_the_worst_value(analysis):
+    few = replace(analysis, failed=np.arange(len(analysis.y)) > 3)
+    positions = analysis.X[:4]
+    assert (
+        posterior_of(few, positions).mean == posterior_of(replace(few, failed=None), positions).mean
+    ).all()
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_claims_beside_failures_hold_as_printed():
+    name = "failures beside the optimum"
+    made = [claim for seed in range(12) for claim in claims(name, seed, risks=(0.05,))]
+    assert name in SURFACES
+    assert sum(claim.lost for claim in made) <= 2
