@@ -1,4 +1,7 @@
-"""Where else to look: cells where the optimum is plausible, and cells outside a box that could refute it. Pure."""
+"""Trials of a round besides its even design.
+
+Exploit trials, audit trials, and trials that learn as they run. Pure.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,8 @@ _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
 BELIEVED = 0.5
 
 
-class Shares(NamedTuple):
-    """What a child spends beside its space-filling design."""
+class ChildAllocation(NamedTuple):
+    """Shares of a child's trials besides its space-filling design."""
 
     exploit: float  # share of its configurations where the optimum is plausible, in [0, 1)
     audit: float  # share outside its space but inside the parent's, in [0, 1)
@@ -46,20 +49,33 @@ class Shares(NamedTuple):
 
 
 def check_shares(exploit: float, audit: float) -> None:
-    """Raises ReviewError unless a child can spend such shares beside its space-filling design."""
+    """Raise ReviewError unless both are shares of the same trials.
+
+    From 0 to 1, and no more than 1 together.
+    """
     for name, share in (("exploit", exploit), ("audit", audit)):
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ReviewError(
-                f"{name} must be a share >= 0 and <= 1 of the configurations, got {share!r}; such as {name}=0.5"
+                f"{name} must be a share of the configurations, from 0 to 1, got {share!r}; "
+                f"for example {name}=0.5"
             )
     if exploit + audit > 1:
         raise ReviewError(
-            f"exploit and audit are shares of the same configurations, got {exploit} and {audit}; make one smaller"
+            f"exploit and audit together must be at most 1, got {exploit} and {audit}; make one of them smaller"
         )
 
 
 def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: bool = False) -> Analysis:
-    """The same analysis, whose posterior learns from trials of a later round as well, inside or outside; nothing is tested on them."""
+    """The analysis with the trials of a later round added to the evidence of its posterior.
+
+    They are not tested.
+
+    Args:
+        analysis: The evidence so far.
+        frame: Trials of the later round, inside or outside the analysed space; running and excluded trials
+            are skipped.
+        allow_degenerate: Whether degenerate models count as usable.
+    """
     X = _frame_positions(analysis, frame)
     ended = ~frame["state"].isin(("running", EXCLUDED)).to_numpy() & np.isfinite(X).all(axis=1)
     good = may_be_best(frame, analysis.space, allow_degenerate)[ended]
@@ -90,14 +106,17 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
 
 
 def _with_more(analysis: Analysis, failed: Bools) -> Bools | None:
-    """Which trials failed, with further ones; ``None`` if none did."""
+    """(n + m,) mask of failed trials, with ``m`` further trials appended; ``None`` without failures."""
     before = np.zeros(len(analysis.y), dtype=np.bool_) if analysis.failed is None else analysis.failed
     all_failed = np.concatenate([before, failed])
     return all_failed if all_failed.any() else None
 
 
 def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Candidates of one draw of several goals: its front in random order, then the others by a random weighing of goals."""
+    """Candidates of one joint draw of several goals.
+
+    The front in random order, then the rest by a random weighting of goals.
+    """
     weights = rng.dirichlet(np.ones(scores.shape[1]))
     order = np.argsort(-(scores @ weights), kind="stable")
     on = stats.non_dominated(scores)
@@ -107,24 +126,35 @@ def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> n
 def believed_rows(
     belief: Belief, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Indices:
-    """Cells of a space drawn by what somebody believes, where no trial tells anything yet; DesignError where there are not so many."""
+    """Cells drawn by a declared belief, before any trial is informative.
+
+    DesignError if there are fewer than ``n`` cells.
+    """
     return draw(Weighted(belief.level_shares(space)), space, n, seed, skip)
 
 
 def batch_rows(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str], running: pd.DataFrame
 ) -> Indices:
-    """Cells of a space that run next, before anything is learned again: level numbers, (at most n, parameters).
+    """Cells to run next, before further results arrive: level numbers, at most (n, parameters).
 
-    Two of three promise the most: there the expected improvement on the best mean of what is known is largest, once those
-    that run or are chosen by then have come out as expected. Every third has the best mean: what lies beside the best
-    tells as well which of them is the best, which noise hides. Of one goal both are those of Gaussian processes in closed form.
+    Two of three cells have the largest expected improvement on the best posterior mean, assuming that running
+    and chosen cells come out as expected. The third cell has the best mean: neighbours of the best help to
+    find it under noise. With a single goal, expected improvement and mean are closed forms of Gaussian
+    processes. The search for a cell begins at even draws and at neighbours of the best trials, and moves to
+    better neighbours until the best is reached.
 
-    Even draws and neighbours of the best trials are where the search for such a cell begins; it goes on among the
-    neighbours of the best so far, until none is better. Keys of configurations in ``skip`` are passed over; ``running`` are those without a result yet.
+    Args:
+        analysis: The evidence.
+        space: Space to draw from.
+        n: Number of cells.
+        seed: Of the candidates.
+        skip: Keys of configurations to pass over.
+        running: Trials without a result yet.
 
-    Source: Jones, Schonlau and Welch (1998) for expected improvement; Letham et al. (2019), 'Constrained Bayesian optimization with
-    noisy experiments', for taking noise off; Ginsbourger, Le Riche and Carraro (2010) for what is expected of those that run.
+    Source: Jones, Schonlau and Welch (1998) for expected improvement; Letham et al. (2019), 'Constrained
+    Bayesian optimization with noisy experiments', for the improvement without noise; Ginsbourger, Le Riche
+    and Carraro (2010) for the expected results of running trials.
     """
     start = _candidates(analysis, space, n, seed, _CANDIDATES if analysis.others else _STARTS)
     seen = set(skip)
@@ -148,7 +178,7 @@ def batch_rows(
             if value[order[0]] <= best + _LITTLE:
                 break
             best = value[order[0]]
-            rows, positions = _placed(analysis, space, [_beside(space, rows[order[:_CENTRES]], seed)])
+            rows, positions = _placed(analysis, space, [_neighbours(space, rows[order[:_CENTRES]], seed)])
         row = next((rows[[i]] for i in order if new(rows[i])), rows[:0])
         seen.update(configuration_key(space.frozen(space.at(r))) for r in row)
         chosen.append(row)
@@ -162,7 +192,7 @@ def _mean(analysis: Analysis, positions: Floats) -> Floats:
 
 
 def _improvement(analysis: Analysis, positions: Floats) -> Floats:
-    """Logarithm of the expected improvement on the best mean."""
+    """(c,) logarithm of the expected improvement on the best posterior mean."""
     from scipy.special import ndtr
 
     ahead = posterior_of(analysis, positions, drawn=False)
@@ -172,7 +202,7 @@ def _improvement(analysis: Analysis, positions: Floats) -> Floats:
 
 
 def _expecting(analysis: Analysis, positions: Floats) -> Analysis:
-    """The same after cells came out as expected, and met constraints as well as others."""
+    """The analysis after some cells came out as expected, and met constraints as often as other trials."""
     if not len(positions):
         return analysis
     ahead, feasibility = posterior_of(analysis, positions, drawn=False), analysis.feasibility
@@ -188,7 +218,10 @@ def _expecting(analysis: Analysis, positions: Floats) -> Analysis:
 def _along_front(
     analysis: Analysis, positions: Floats, n: int, seed: int, new: Callable[[np.intp], bool]
 ) -> list[np.intp]:
-    """Of several goals: each is the first new candidate of one draw of the posteriors (Thompson 1933), forests' and processes' alike."""
+    """Candidates for several goals.
+
+    Each is the first new candidate of one joint draw (Thompson 1933) of forest or process.
+    """
     posteriors = [posterior_of(goal, positions) for goal in (analysis, *analysis.others)]
     rng, chosen = np.random.default_rng(seed), list[np.intp]()
     for i in rng.permutation(len(posteriors[0].scores))[:n]:
@@ -200,7 +233,10 @@ def _along_front(
 def _candidates(
     analysis: Analysis, space: Space, n: int, seed: int, most: int = _CANDIDATES
 ) -> tuple[Indices, Floats]:
-    """Cells that may be chosen, and where they lie on the analysed axes; none where nothing can be told of them."""
+    """Cells that may be chosen, and their positions on the analysed axes.
+
+    No cells if the evidence says nothing about them.
+    """
     nothing = np.zeros((0, len(space)), dtype=np.int32), np.zeros((0, len(analysis.parameters)))
     if n < 1 or not known_enough(analysis):
         return nothing
@@ -212,11 +248,11 @@ def _candidates(
         except DesignError:
             return nothing
     best = _best_trials(analysis, space, seed)
-    return _placed(analysis, space, [rows, _beside(space, best, seed)])
+    return _placed(analysis, space, [rows, _neighbours(space, best, seed)])
 
 
 def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Indices, Floats]:
-    """Different cells, and where they lie; without those of choices that are unknown there."""
+    """Distinct cells and their positions, without cells whose choice is unknown to the analysis."""
     rows = np.unique(np.concatenate(parts), axis=0)
     positions = _positions(analysis, space, rows)
     known = np.isfinite(positions).all(axis=1)
@@ -224,7 +260,7 @@ def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Ind
 
 
 def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:
-    """The cells nearest to the best trials; at random along parameters that were not analysed."""
+    """The cells nearest to the best trials; levels of parameters that were not analysed are random."""
     best = analysis.X[np.argsort(-analysis.y, kind="stable")[:_CENTRES]]
     rows = np.random.default_rng(seed).integers(0, space.radices, size=(len(best), len(space)))
     for k, e in enumerate(analysis.parameters):
@@ -235,8 +271,11 @@ def _best_trials(analysis: Analysis, space: Space, seed: int) -> Indices:
     return rows
 
 
-def _beside(space: Space, centres: Indices, seed: int) -> Indices:
-    """Some cells, and those that differ from one in one parameter: by any level, or the next and some at random of many."""
+def _neighbours(space: Space, centres: Indices, seed: int) -> Indices:
+    """Some cells and their neighbours, which differ in a single parameter.
+
+    All levels, or near and random levels of many.
+    """
     rng, parts = np.random.default_rng(seed), [centres]
     for j, size in enumerate(space.radices):
         levels = np.tile(np.arange(size), (len(centres), 1))
@@ -252,7 +291,10 @@ def _beside(space: Space, centres: Indices, seed: int) -> Indices:
 
 
 def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[np.float64]:
-    """Unit-scale positions of cells on the analysed axes; NaN where a choice is unknown there."""
+    """(c, parameters) unit-scale positions of cells on the analysed axes.
+
+    NaN for a choice unknown to the analysis.
+    """
     columns = space.columns(rows)
     positions = np.zeros((len(rows), len(analysis.parameters)))
     for j, e in enumerate(analysis.parameters):
@@ -264,7 +306,10 @@ def _positions(analysis: Analysis, space: Space, rows: Indices) -> npt.NDArray[n
 def audit_configurations(
     outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """At most ``n`` configurations inside ``outer`` but outside ``inner``, drawn evenly; keys in ``skip`` are passed over."""
+    """At most ``n`` configurations inside ``outer`` but outside ``inner``, drawn evenly.
+
+    Keys in ``skip`` are passed over.
+    """
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []
 
@@ -281,7 +326,7 @@ def audit_configurations(
 
 
 def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
-    """Which cells of a space lie outside another one."""
+    """(c,) mask of the cells outside a second space."""
     columns, there = outer.columns(rows), outer.active(rows) if outer.conditions else {}
     inside = np.ones(len(rows), dtype=np.bool_)
     for name in outer:
@@ -294,10 +339,10 @@ def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
 def probe_configurations(
     analysis: Analysis, outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """At most ``n`` configurations inside ``outer`` but outside ``inner`` where a better value than any inside is plausible.
+    """At most ``n`` configurations inside ``outer`` and outside ``inner`` that plausibly beat the best inside.
 
-    Each is the best candidate of one draw of the posterior whose best lies outside. Draws are taken in proportion to
-    what their best is above all inside, in units of the metric: not where it is nearly as good just beside the box.
+    A probe is the best candidate of a draw of the posterior with its best outside. Draws are taken in proportion to the lead
+    of their best over the best inside, in units of the metric, and rarely for a tie right next to the box.
     """
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []
@@ -325,7 +370,10 @@ def probe_configurations(
 
 
 def _frame_positions(analysis: Analysis, frame: pd.DataFrame) -> Floats:
-    """(rows, parameters) positions of trials on the analysed axes, as of cells; what a row has not is at its first level."""
+    """(rows, parameters) unit-scale positions of trials on the analysed axes.
+
+    0 for a parameter that a trial lacks.
+    """
     positions = np.zeros((len(frame), len(analysis.parameters)))
     for j, e in enumerate(analysis.parameters):
         if e.name in frame:
@@ -335,7 +383,7 @@ def _frame_positions(analysis: Analysis, frame: pd.DataFrame) -> Floats:
 
 
 def _extended(analysis: Analysis, name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Unit-scale positions on the analysed axis; a widened range lies below 0 or above 1."""
+    """Unit-scale positions on the analysed axis; values beyond a widened range lie below 0 or above 1."""
     parameter = analysis[name].parameter
     if not isinstance(parameter, Range):
         return parameter.unit(values)

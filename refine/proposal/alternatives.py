@@ -1,4 +1,7 @@
-"""What else a round suggests: flat parameters that could be fixed where they are cheap, and the next round's size. Pure."""
+"""Further suggestions of a round.
+
+Flat parameters to fix at a cheap level, and the size of the next round. Pure.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ _AUDIT = 0.05  # share of a round that is spent outside
 
 @dataclass(frozen=True)
 class Offer:
-    """A parameter that could be fixed without loss where it costs least. Offered, never part of what is proposed."""
+    """A parameter that could be fixed without loss at its cheapest level.
+
+    Never part of the proposed space.
+    """
 
     name: str
     value: Any  # the level offered
@@ -38,7 +44,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Advice:
-    """How large the next round should be."""
+    """Advised size of the next round."""
 
     n: int  # configurations advised for the next round, no more than its space has
     hit: int  # how many of them, drawn evenly, hit the best 5 % of its space with probability 0.95
@@ -50,9 +56,9 @@ class Advice:
 def offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float) -> tuple[Offer, ...]:
     """Flat parameters that could be fixed at their cheapest good level.
 
-    Flat means equivalent, not just 'nothing seen': at every level the loss of fixing the parameter there, with the
-    others free to make up for it, is within epsilon in all but a share ``risk`` of the posterior's draws. And the
-    time of a trial must depend on it.
+    Flat means equivalent: in at most a share ``risk`` of the posterior's draws does fixing the parameter at
+    some level lose more than epsilon, with the other parameters free to compensate. The time of a trial must
+    depend on the parameter.
 
     Source: Schuirmann (1987) for testing equivalence by intervals.
     """
@@ -76,7 +82,7 @@ def offers(analysis: Analysis, surrogate: Surrogate, epsilon: float, risk: float
 
 
 def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
-    """The level whose trials take the least time, and the share of the median that it saves."""
+    """The level with the fastest trials, and the saved share of the median time."""
     known = [
         (v.seconds, i) for i, v in enumerate(e.levels) if v.n >= _LEAST_TRIALS and math.isfinite(v.seconds)
     ]
@@ -88,7 +94,10 @@ def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
 
 
 def trial_seconds(analysis: Analysis, space: Space) -> float:
-    """Mean time of a trial in seconds: of those inside ``space`` where five or more are known, else of all; NaN where none is."""
+    """Mean seconds of a trial inside ``space``, or of all trials if fewer than five are timed there.
+
+    NaN without timed trials.
+    """
     table = analysis.table
     seconds = np.asarray(table["seconds"], dtype=float) if "seconds" in table else np.full(len(table), np.nan)
     timed = np.isfinite(seconds)
@@ -99,7 +108,10 @@ def trial_seconds(analysis: Analysis, space: Space) -> float:
 
 
 def left_to_run(analysis: Analysis, space: Space) -> int:
-    """How many configurations of a space have not been run, to judge by the evidence; of one with other parameters, all."""
+    """Number of configurations of a space that were not run.
+
+    Of a space with other parameters, all of them.
+    """
     ran = np.ones(len(analysis.X), dtype=np.bool_)
     X, exist = analysis.read_positions, feasible(space).high
     for j, e in enumerate(analysis.parameters):
@@ -115,7 +127,7 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
 
 
 def advice(analysis: Analysis, space: Space, left: int) -> Advice:
-    """How large a round should be on a space of whose configurations so many are left."""
+    """Advised size of a round on a space of which ``left`` configurations were not run."""
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
     reads = {e.name: _read_in(analysis, e, space) for e in analysis.parameters}
@@ -134,7 +146,7 @@ def advice(analysis: Analysis, space: Space, left: int) -> Advice:
 
 
 def _read_in(analysis: Analysis, e: ParameterEvidence, space: Space) -> float:
-    """Which share of the trials of a space is expected to read a parameter; 0 where it isn't searched there."""
+    """Expected share of a space's trials that read a parameter; 0 if the parameter does not vary there."""
     if e.name not in space or space[e.name].fixed:
         return 0.0
     now, then = (read_share(e, analysis.parameters, each) for each in (analysis.space, space))

@@ -1,4 +1,7 @@
-"""One proposed change: how far it goes, past which ends, and why; what a refuted narrowing asks for. Pure."""
+"""A proposed change of a parameter: bounds, passed ends, reasons.
+
+And the answer to a refuted narrowing. Pure.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ KINDS = ("narrow", "drop", "widen", "reopen", "fix", "leave", "keep")
 
 @dataclass(frozen=True)
 class Change:
-    """What is proposed for one parameter.
+    """The proposed change of one parameter.
 
     Examples:
         >>> change = root.propose().proposal.changes[0]
@@ -62,17 +65,21 @@ class Change:
 
     @property
     def sure(self) -> str:
-        """How sure it is that this change alone loses nothing: ``"sure"``, ``"likely"`` or ``"open"``; see :data:`SURE`."""
+        """Certainty of losing nothing by this change alone: ``"sure"``, ``"likely"`` or ``"open"``.
+
+        See :data:`SURE`.
+        """
         if math.isnan(self.risk):
             return "open"
         return next((word for word, most in SURE.items() if self.risk <= most), "open")
 
 
 def without_unread(analysis: Analysis, changes: Sequence[Change], space: Space) -> tuple[Change, ...]:
-    """The changes without those of parameters that nothing of the proposed space reads: neither narrowed nor widened.
+    """The changes, with unread parameters of the proposed space neither narrowed nor widened.
 
-    One with a declared condition leaves: it stays under it as it is, and no configuration has it. Another one is fixed, so that no grid is
-    spent on it, at its value of the best trial, or its first level with which configurations exist.
+    A parameter with a declared condition is left unchanged: the new space has no configuration with it. A
+    parameter without a condition is fixed, to spend no grid on it: at its value of the best trial, or at its
+    first level with configurations.
     """
     unread = unread_in(space, analysis.parameters)
     out = []
@@ -102,10 +109,10 @@ def _fixed(old: Parameter, name: str, analysis: Analysis, space: Space) -> Param
 def reopened(
     analysis: Analysis, changes: Sequence[Change], epsilon: float, outer: Space | None
 ) -> tuple[Change, ...]:
-    """The changes with those values let in again that an audit trial showed to be better by more than epsilon.
+    """The changes, with values let in again that an audit trial showed to be better by more than epsilon.
 
-    Changes are of kind ``"reopen"`` for every parameter whose value of the best such trial lies outside the space analysed, or
-    outside what is proposed. ``outer`` is the space in which audit trials were drawn; its levels are what is let in.
+    Parameters with their value of the best audit trial outside the analysed or the proposed space get a
+    change of kind ``"reopen"``. Their new levels are those of ``outer``, the space of the audit trials.
     """
     values = analysis.sign * np.asarray(analysis.outside["value"], dtype=float)
     inside = float(analysis.y.max())
@@ -129,7 +136,7 @@ def reopened(
 
 
 def _let_in(now: Parameter, outer: Parameter, value: Any) -> Parameter:
-    """``now`` and ``value``, a level of ``outer``."""
+    """``now`` with a level of ``outer`` added: ``value``."""
     if isinstance(now, Range) and isinstance(outer, Range):
         at = float(value)
         levels = [at, *now.grid] if at < now.low else [*now.grid, at]
@@ -158,7 +165,7 @@ NEAR = 0.25
 
 
 class Widening(NamedTuple):
-    """A range after looking at its ends."""
+    """A range after a look at its ends."""
 
     # the range, continued if the optimum may lie beyond an end; unchanged otherwise
     new: Range
@@ -172,17 +179,18 @@ def beyond(
     optima: npt.NDArray[np.float64] | None,
     first: Analysis,
 ) -> Widening:
-    """A range continued past the ends at which the best trials lie, by one step (:func:`refine.space.limits.widened`).
+    """A range continued by one step past the ends at which the best trials lie.
 
-    Either the best trials pile up at an end by test, or values improve towards it: the parameter matters (so that false
-    alarms are those of the tests), and many draws of the posterior have their best value at the very end. With the
-    optimum at four fifths of the range few draws do (5 to 40 % in simulated rounds of 40 trials), with an optimum at
-    the end or beyond most do (45 to 98 %). Neither is enough: the best trials themselves must lie there (`Edge.best`), or
-    a trend over the bad part of a range would open an end far from all good values.
+    Either the best trials pile up at an end by test, or values improve towards the end: the parameter matters
+    (false alarms are those of the tests), and many draws of the posterior have their best value at the very
+    end. With an optimum at four fifths of the range few draws do (5 to 40 % in simulated rounds of 40
+    trials), with an optimum at the end or beyond most do (45 to 98 %). Neither is enough: the best trials
+    themselves must lie at the end (`Edge.best`), or a trend over the bad part of a range would open an end
+    far from all good values.
 
-    A further goal that improves without end, as a model becomes cheaper with ever fewer units, is no reason by itself.
-    For such a goal a range is continued only if the points of the front nearest to that end are no worse than the
-    median trial in the first goal.
+    A further goal that improves without end is no reason by itself: a model becomes cheaper with ever fewer
+    units. For such a goal a range is continued only if the points of the front nearest to the end are no
+    worse than the median trial in the first goal. The new end comes from :func:`refine.space.limits.widened`.
 
     Args:
         analysis: Of the goal on which the effect of the parameter is clearest.
@@ -227,13 +235,13 @@ def _ends_with_the_best(e: ParameterEvidence) -> set[str]:
 
 
 def _opened(name: str, old: Range, wider: Range, side: str) -> Reason:
-    """The end that a continued range passes, beyond which no trial was run, and its new end."""
+    """The passed end of a continued range and its new end; no trial was run beyond the passed end."""
     end, to = (old.high, wider.high) if side == "high" else (old.low, wider.low)
     return Reason("opened", {"parameter": name, "side": side, "end": label(end), "to": label(to)})
 
 
 def _useful(first: Analysis, name: str, side: str) -> bool:
-    """Whether the points of the front nearest to an end are no worse than the median trial in the first goal."""
+    """Whether points of the front nearest to an end are no worse than the median trial in the first goal."""
     goals = [Goal(each.metric, each.direction) for each in (first, *first.others)]
     front = front_rows(first.table, goals, first.space).dropna(subset=[name])
     if front.empty:
@@ -244,7 +252,7 @@ def _useful(first: Analysis, name: str, side: str) -> bool:
 
 
 def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:
-    """The end that the trend of a parameter that matters leads to; empty where none does."""
+    """The end to which the trend of a parameter with an effect leads; empty without a trend."""
     finding = analysis.findings[e.name]
     if finding.shape not in ("rises", "falls") or finding.few_at:
         return ""
@@ -252,7 +260,7 @@ def _improves_towards(analysis: Analysis, e: ParameterEvidence) -> str:
 
 
 def _up_to_end(old: Range, new: Range, side: str) -> Range:
-    """What is left of a range, and the levels from there up to one of its ends."""
+    """The kept part of a range, extended by the old levels up to one of its ends."""
     if side == "high" and new.high < old.high:
         return old.with_levels([*new.grid, *(v for v in old.grid if v > new.high)])
     if side == "low" and new.low > old.low:
@@ -261,7 +269,7 @@ def _up_to_end(old: Range, new: Range, side: str) -> Range:
 
 
 def _limited(name: str, old: Range, wider: Range | None, side: str) -> list[Reason]:
-    """The limit that stops a range, where it does."""
+    """The limit that stops a range; empty without one."""
     limit = limit_of(name, old, side)
     if limit is None:
         return []
@@ -320,7 +328,7 @@ def reasons_of(
 
 
 def _kept_anyway(e: ParameterEvidence, untried: Bools | None, levels: KeptLevels | None) -> list[Reason]:
-    """Levels that are kept for another reason than their values: untried ones, and choices that are equally good."""
+    """Levels kept for another reason than their values: untried levels, and equally good choices."""
     reasons = []
     if untried is not None and untried.any():
         labels = [level.label for level, only in zip(e.levels, untried, strict=True) if only]
@@ -333,7 +341,10 @@ def _kept_anyway(e: ParameterEvidence, untried: Bools | None, levels: KeptLevels
 
 
 def _contrast(e: ParameterEvidence, new: Parameter, tested: bool) -> list[Reason]:
-    """How frequent the good trials are in what stays, and in what goes; nothing where nothing goes."""
+    """Relative frequency of good trials in the kept and in the dropped levels.
+
+    Empty if nothing is dropped.
+    """
     inside = [bool(new.contains([v])[0]) for v in e.parameter.grid]
     stay = [v for v, i in zip(e.levels, inside, strict=True) if i]
     go = [v for v, i in zip(e.levels, inside, strict=True) if not i]

@@ -1,4 +1,7 @@
-"""What a child's space-filling trials will show, stated before they run: quantiles of their median and of their best. Pure."""
+"""Forecast of a child's space-filling trials before they run.
+
+Quantiles of their median and of their best value. Pure.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,20 @@ WHAT = ("median", "best")
 def forecast(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> stats.Forecast | None:
-    """Forecasts the space-filling trials of a round on another space, in the metric's own sign: see :class:`refine.stats.ChildForecast`.
+    """Forecast of a round's space-filling trials on another space, in the metric's own sign.
 
-    The round runs ``n`` of them, and no configuration whose key is in ``skip``. What lies beyond the analysed space is taken to be as at
-    its edge. ``None`` where the evidence says nothing about the space: it has other parameters, a fixed one has another value, most
-    of its cells hold choices that were never tried, nothing was varied, or no space-filling trial is planned.
+    See :class:`refine.stats.ChildForecast`. Cells beyond the analysed space are taken to be as at its edge.
+
+    Args:
+        analysis: The evidence.
+        space: Space of the round.
+        n: Number of its space-filling trials.
+        seed: Of the simulation.
+        skip: Keys of configurations that the round does not run.
+
+    Returns:
+        ``None`` if the evidence says nothing about the space (other parameters, another fixed value, mostly
+        untried choices, nothing varied), or if no space-filling trial is planned.
     """
     if n < 1 or not known_enough(analysis):
         return None
@@ -49,7 +61,7 @@ def forecast(
 
 
 def limits_of(analysis: Analysis) -> tuple[float, float]:
-    """Between which values a forecast of the metric lies, in its own sign."""
+    """Lowest and highest possible forecast of the metric, in its own sign."""
     low, high = natural_limits(analysis.y)
     return (low, high) if analysis.sign > 0 else (-high, -low)
 
@@ -64,7 +76,7 @@ class Cells(NamedTuple):
 def cells_of(
     analysis: Analysis, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset(), most: int = 2000
 ) -> Cells | None:
-    """At most ``most`` cells that a round on the space may run; ``None`` where the evidence says nothing about it: see :func:`forecast`."""
+    """At most ``most`` cells that a round on the space may run; ``None`` as for :func:`forecast`."""
     varied = [e.name for e in analysis.parameters]
     if set(space) != set(analysis.space):
         return None

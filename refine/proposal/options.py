@@ -1,4 +1,4 @@
-"""What more or less risk would buy: proposals of several risks beside each other, of one posterior. Pure."""
+"""Proposals of several risks next to each other, from one posterior. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from refine.utils.display import Shown
 
 @dataclass(frozen=True)
 class Option:
-    """What is proposed at one risk, or at all from one to another, in short."""
+    """The proposal of a risk in short; larger risks up to ``up_to`` lead to the same proposal."""
 
     # accepted probability of losing more than epsilon: the smallest at which this is proposed, and
     risk: float
@@ -35,7 +35,10 @@ class Option:
 
     @property
     def opens(self) -> dict[str, tuple[float, ...]]:
-        """Range -> its new ends beyond the present ones, where no trial was run: the low one, the high one, or both."""
+        """Range -> new low or high end beyond the present range, outside all trials.
+
+        A range may have both.
+        """
         ends = {}
         for name, old in self.old.items():
             new = self.space.get(name)
@@ -48,7 +51,7 @@ class Option:
 
 @dataclass(frozen=True, repr=False)
 class Options(Shown):
-    """Proposals by risk, the smallest first; each lies inside the one before, but where a range is widened."""
+    """Proposals by risk, the smallest first; each lies inside the previous one, except for widened ranges."""
 
     rows: tuple[Option, ...]  # one per proposal: risks that lead to the same bounds share a row
     chosen: float  # the risk of the proposal under review
@@ -73,7 +76,10 @@ class Options(Shown):
 
 
 def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = False) -> Options:
-    """The proposals of :attr:`Proposal.risks <refine.proposal.proposal.Proposal.risks>`; AnalysisError if its posterior is gone."""
+    """The proposals of :attr:`Proposal.risks <refine.proposal.proposal.Proposal.risks>`.
+
+    AnalysisError if its posterior is gone.
+    """
     rows: list[Option] = []
     for risk in proposal.risks:
         made = proposal if risk == proposal.risk else proposal.at(risk)

@@ -1,4 +1,7 @@
-"""Levels kept at each risk: the path of boxes of a posterior, its restrictions, and choices that are equally good. Pure."""
+"""Levels kept at each risk: the path of boxes of a posterior, its restrictions, and equally good choices.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,15 @@ from refine.utils.arrays import Bools
 # Risks that are listed beside each other.
 RISKS = (0.01, 0.05, 0.15, 0.3)
 
-# A choice is worse than a kept one if its best value is the better one with no more than this probability, or with
-# the asked risk if that is larger; ...
+# A choice is worse than a kept one if its best value is the better one with no more than this probability, or
+# with the asked risk if that is larger; ...
 _BETTER = 0.15
 # ... and if its best value is not within epsilon of the kept one's with more than this probability.
 _EQUAL = 0.5
 
 
 class KeptLevels(NamedTuple):
-    """Levels of one parameter that are kept at one risk."""
+    """Levels of a parameter kept at some risk."""
 
     kept: Bools  # (levels,)
     # (levels,) choices that are kept only because they cannot be told from the other kept ones
@@ -85,15 +88,15 @@ class BoxPath:
         return pair
 
     def _ties(self, j: int, masks: Sequence[Bools], risk: float) -> Bools:
-        """Choices of parameter ``j`` that the path drops, though no kept choice is better.
+        """Choices of parameter ``j`` dropped by the path although no kept choice is better.
 
-        Choices are compared by the best value of each in every draw, among the candidates that the box keeps along the
-        other axes. Dropping one of two equal choices loses nothing, so that the risk of a box alone does not tell the
-        equal from the worse: the first of them to go would be chosen by chance. Of several goals a choice must be worse
-        in one of them.
+        Choices are compared by their best values in each draw, among the candidates kept along the other
+        axes. Dropping one of two equal choices loses nothing: the risk of a box does not tell equal from
+        worse, and the dropped choice would be chosen by chance. With several goals a choice must be worse in
+        one of them.
 
-        Source: Gupta (1965), 'On some multiple decision (selection and ranking) rules', for keeping every choice that
-        may be the best.
+        Source: Gupta (1965), 'On some multiple decision (selection and ranking) rules', for keeping all
+        choices that may be the best.
         """
         axis = self.axes[j]
         ties: Bools = np.zeros_like(masks[j])
@@ -119,7 +122,7 @@ class BoxPath:
 
 
 def _worse(posterior: stats.Posterior, epsilon: float, choice: Bools, other: Bools, better: float) -> bool:
-    """Whether one set of candidates is worse than another one: see ``_BETTER`` and ``_EQUAL``."""
+    """Whether a set of candidates is worse than a second set: see ``_BETTER`` and ``_EQUAL``."""
     best, other_best = posterior.scores[:, choice].max(axis=1), posterior.scores[:, other].max(axis=1)
     if np.mean(best >= other_best) > better:
         return False
@@ -137,7 +140,7 @@ def box_path_given(
 ) -> BoxPath | None:
     """The path over the candidates that agree with the parameters already decided.
 
-    ``None`` if too few candidates agree to state a probability, or if there are several goals.
+    ``None`` if too few candidates agree to state a probability, or with several goals.
     """
     inside = inside_of(surrogate.space.replace(decided), surrogate.space, surrogate.found, surrogate.columns)
     if not inside.all():
@@ -157,10 +160,10 @@ def box_path_of(
 ) -> BoxPath:
     """The path of boxes up to the largest risk that will be asked for.
 
-    A parameter is cut only if its effect, or that of a pair it belongs to, was detected now or (``eligible``) at an
-    earlier look, or if nothing could be tested; a parameter of ``decided`` is not cut. The configuration with the best
-    posterior mean is kept, and so are levels without trials. A parameter that only a coupling lets in is narrowed
-    with its partner or not at all.
+    A parameter is cut only if its effect, or that of a pair it belongs to, was detected now or (``eligible``)
+    at an earlier look, or if no test was possible; a parameter of ``decided`` is not cut. The configuration
+    with the best posterior mean is kept, and so are levels without trials. A parameter with a coupling but
+    without an effect is narrowed with its partner or not at all.
     """
     evidence, by_goal = analysis.parameters, (analysis, *analysis.others)
     alpha = ALPHA / len(by_goal)  # every goal is another chance of a false alarm
@@ -210,7 +213,7 @@ def box_path_of(
 
 
 def _halves(keep: Sequence[Bools], couplings: Sequence[tuple[int, int]], alone: Collection[int]) -> set[int]:
-    """Parameters that may not be cut alone, and that are cut while none of their partners is."""
+    """Parameters that may not be cut alone, and are cut without a partner."""
     cut = {j for j, mask in enumerate(keep) if not mask.all()}
     halves: set[int] = set()
     for k in cut.difference(alone):

@@ -1,4 +1,4 @@
-"""What the objective may look like over the cells of a space, by the evidence of an analysis. Pure."""
+"""The posterior of the objective over the cells of a space, from the evidence of an analysis. Pure."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ NOT_READ = -1  # level number of a parameter that a candidate does not read
 _FEWEST = 5
 _FLAT = 0.95
 _NEAR, _MOST_NOISE = 0.3, 2.0  # scores about the best that the noise is measured over, and the most it may be
-# Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's seed.
+# Of candidates and draws. A constant of the method: equal evidence gives equal boxes, whatever the analysis's
+# seed.
 _SEED = 0
 
 
 def cardinalities_of(analysis: Analysis) -> list[int]:
-    """Per parameter 0 where it is ordered, else its number of choices."""
+    """Per parameter the number of its choices; 0 for an ordered parameter."""
     return [0 if e.parameter.ordered else e.parameter.size for e in analysis.parameters]
 
 
 def known_enough(analysis: Analysis) -> bool:
-    """Whether there are enough different configurations for a posterior."""
+    """Whether there are at least five distinct configurations, which a posterior needs."""
     if not analysis.parameters or int(analysis.configurations.max()) + 1 < _FEWEST:
         return False
     read = reading(analysis.parameters, analysis.X)
@@ -46,27 +47,38 @@ def known_enough(analysis: Analysis) -> bool:
 
 
 def posterior_of(
-    analysis: Analysis, positions: Floats, exact: bool = False, drawn: bool = True
+    analysis: Analysis,
+    positions: Floats,
+    exact: bool = False,
+    drawn: bool = True,
+    model: stats.MixedPosterior | None = None,
 ) -> stats.Posterior:
     """The posterior of the objective over (c, parameters) cells, wherever they lie on the analysed axes.
 
-    The objective is learned from the trials that finished. Failed trials teach a posterior of their own, of failing:
-    counted as the worst value they would pull down the cells beside them, and the best often lies there. A cell that
-    fails in a draw has the worst score of the draw, as a cell that breaks a constraint.
+    The objective is learned from finished trials. Failed trials teach a separate posterior, of failing:
+    counted as the worst value they would pull down neighbouring cells, and the best often lies next to
+    failures. A cell that fails in a draw has the worst score of the draw, like a cell that breaks a
+    constraint.
 
     Args:
         analysis: The evidence.
         positions: Unit-scale positions of the cells.
-        exact: Whether draws hold what models leave over, if that is a property of the cells: a claim needs it. To
-            choose the next trials it would be chance.
-        drawn: Whether to draw; else there are the process's means and deviations alone.
+        exact: Whether draws include the residuals of the models, if these are a property of the cells: a
+            claim needs them. For the choice of the next trials they would be chance.
+        drawn: Whether to draw; without draws the posterior has the process's means and deviations alone.
+        model: Of the objective; by default :class:`refine.stats.MixedPosterior` as it is, or what ``drawn``
+            asks for.
     """
-    posterior, failing = _posteriors(analysis, positions, exact, drawn)
+    posterior, failing = _posteriors(analysis, positions, exact, drawn, model)
     return posterior if failing is None else stats.constrained(posterior, [failing], _finished(analysis))
 
 
 def _posteriors(
-    analysis: Analysis, positions: Floats, exact: bool, drawn: bool
+    analysis: Analysis,
+    positions: Floats,
+    exact: bool,
+    drawn: bool = True,
+    model: stats.MixedPosterior | None = None,
 ) -> tuple[stats.Posterior, stats.Posterior | None]:
     """The posterior of the objective, and of finishing (1) or failing (-1); ``None`` if no trial failed."""
     exact = exact and analysis.noise.deterministic
@@ -75,14 +87,14 @@ def _posteriors(
     sizes = cardinalities_of(analysis)
     finished = _finished(analysis)
     rows = np.flatnonzero(finished)
+    objective = model or (stats.MixedPosterior() if drawn else _MEANS)
 
     def fitted(
         y: Floats, seed: int, own: Ints, exact: bool = False, prior: tuple[Floats, Floats] | None = None
     ) -> stats.Posterior:
         read = None if everywhere[0] is None else everywhere[0][own]
-        model = stats.MixedPosterior(seed=seed) if drawn else replace(_MEANS, seed=seed)
         before = None if prior is None else (prior[0][own], prior[1])
-        posterior = model(
+        posterior = replace(objective, seed=seed)(
             analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
         )
         posterior = posterior._replace(known=own[posterior.known])
@@ -104,7 +116,10 @@ def _posteriors(
 
 
 def _finished(analysis: Analysis) -> Bools:
-    """(n,) trials that the objective is learned from: those that finished, or all if too few did."""
+    """(n,) mask of the trials behind the objective.
+
+    The finished ones, or all if fewer than five configurations finished.
+    """
     everything = np.ones(len(analysis.y), dtype=np.bool_)
     if analysis.failed is None or not analysis.failed.any():
         return everything
@@ -122,7 +137,10 @@ def _with_known(failing: stats.Posterior, finished: Floats, positions: Floats) -
 
 
 def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | None:
-    """What a belief that still weighs something says of the evidence and of cells; ``None`` without one."""
+    """Prior means of the evidence and of cells by a declared belief.
+
+    ``None`` without a belief, or if its weight is 0.
+    """
     held = analysis.belief
     if held is None or held.weight == 0:
         return None
@@ -139,7 +157,7 @@ _REACH = 0.2
 
 
 class Region(NamedTuple):
-    """Where the best may lie outside a box."""
+    """A region outside a box that may hold the optimum."""
 
     levels: tuple[Bools, ...]  # per analysed parameter, which of its levels the region spans
     probability: float  # of draws whose best lies there, by more than epsilon above all inside
@@ -172,24 +190,30 @@ class Surrogate:
 
     @cached_property
     def levels(self) -> Indices:
-        """(c, parameters) level numbers of the candidates; :data:`NOT_READ` if a candidate does not read a parameter."""
+        """(c, parameters) level numbers of the candidates.
+
+        :data:`NOT_READ` if a candidate does not read a parameter.
+        """
         axes = [level_axis(e.parameter) for e in self.found]
         index = np.stack([axis.index(self.candidates[:, j]) for j, axis in enumerate(axes)], axis=1)
         read = reading(self.found, self.candidates)
         return index if read is None else np.where(read, index, NOT_READ)
 
     def goals(self, epsilon: float) -> list[tuple[stats.Posterior, float]]:
-        """Per goal its posterior and the loss that counts as none; ``epsilon`` is the first goal's."""
+        """The posterior and the tolerated loss of each goal; ``epsilon`` belongs to the first."""
         further = zip(self.others, self.epsilons[1:], strict=True)
         return [(self.posterior, epsilon), *((other.posterior, own) for other, own in further)]
 
     def joined(self, others: Sequence[Surrogate], epsilons: Sequence[float]) -> Surrogate:
-        """The surrogate of several goals, over the same candidates; ``epsilons`` are per goal the loss that counts as none."""
+        """The surrogate of several goals over the same candidates.
+
+        ``epsilons`` are the tolerated losses, one per goal.
+        """
         front = stats.front_of([self.posterior, *(other.posterior for other in others)], epsilons)
         return replace(self, front=front, others=tuple(others), epsilons=tuple(epsilons))
 
     def inside(self, inside: Bools) -> Surrogate:
-        """The surrogate over some of its candidates, of one goal."""
+        """The surrogate of a single goal over a subset of its candidates."""
         scores, mean = self.posterior.scores[:, inside], self.posterior.mean[inside]
         posterior = self.posterior._replace(scores=scores, mean=mean)
         columns = {name: column[inside] for name, column in self.columns.items()}
@@ -199,34 +223,40 @@ class Surrogate:
 
     @property
     def draws(self) -> int:
-        """Number of draws that a probability is counted in."""
+        """Number of draws behind a probability."""
         return len(self.posterior.scores)
 
     @cached_property
     def optima(self) -> Floats:
-        """(draws, parameters) positions of every draw's best candidate."""
+        """(draws, parameters) positions of the best candidate of every draw."""
         return self.candidates[self.posterior.scores.argmax(axis=1)]
 
     @cached_property
     def good(self) -> Callable[[float], Bools]:
-        """(draws, c) whether a candidate is within epsilon of the best of a draw."""
+        """A function of epsilon that gives (draws, c) candidates within epsilon of the best of their draw."""
         return cache(self.posterior.within)
 
     def good_at(self, j: int, epsilon: float) -> Floats:
-        """(levels,) share of the draws with a value within epsilon of the best at each level of a parameter; NaN without candidates."""
+        """(levels,) share of the draws with a value within epsilon of the best, by level of a parameter.
+
+        NaN for a level without candidates.
+        """
         e, good = self.found[j], self.good(epsilon)
         level = level_axis(e.parameter).index(self.candidates[:, j])
         each = (good[:, level == i] for i in range(e.parameter.size))
         return np.array([part.any(axis=1).mean() if part.size else math.nan for part in each])
 
     def flat(self, j: int, epsilon: float) -> bool:
-        """Whether the draws can't tell the levels of a parameter apart: nearly all have a value within epsilon of the best at each."""
+        """Whether nearly all draws have a value within epsilon of the best at every level of a parameter."""
         return bool(np.nanmin(self.good_at(j, epsilon)) >= _FLAT)
 
     def probability(self, new: Space, epsilon: float) -> float:
-        """Probability that the best value inside ``new`` is within epsilon of the best; NaN where it can't be told.
+        """Probability that the best value inside ``new`` is within epsilon of the best.
 
-        Of several goals: that every point of the front has a configuration inside that is at most epsilon worse in each.
+        NaN with too few candidates inside.
+
+        With several goals: of a configuration inside for every point of the front, at most epsilon worse in
+        each goal.
         """
         inside = inside_of(new, self.space, self.found, self.columns)
         if inside.all():
@@ -239,16 +269,22 @@ class Surrogate:
         return stats.share_of_draws(np.count_nonzero(good[:, inside].any(axis=1)), len(good))
 
     def failing_share(self, new: Space) -> float:
-        """Share of even trials inside ``new`` that are expected to fail; NaN if none failed, or too few candidates are inside."""
+        """Expected share of failures among even trials inside ``new``.
+
+        NaN if none failed, or with too few candidates inside.
+        """
         inside = inside_of(new, self.space, self.found, self.columns)
         if self.failing is None or int(inside.sum()) < self.fewest:
             return math.nan
         return float(self.failing[inside].mean())
 
     def elsewhere(self, new: Space, epsilon: float) -> Region | None:
-        """The likeliest region outside ``new``, along the parameters that it cuts; ``None`` where no draw has its best there.
+        """The likeliest region outside ``new``, along the axes cut by it.
 
-        The optima within ``_REACH`` of one of them count as one region. Of several goals it is the first one's.
+        ``None`` if no draw has its best outside.
+
+        Optima within ``_REACH`` of a central optimum form the region. With several goals, the region of the
+        first goal.
         """
         inside = inside_of(new, self.space, self.found, self.columns)
         lost = ~self.good(epsilon)[:, inside].any(axis=1)
@@ -272,7 +308,10 @@ class Surrogate:
 
 
 def surrogate_of(analysis: Analysis) -> Surrogate | None:
-    """The posterior of an analysis over its own space; ``None`` under five different configurations."""
+    """The posterior of an analysis over its own space.
+
+    ``None`` with fewer than five distinct configurations.
+    """
     if not known_enough(analysis):
         return None
     space, names = analysis.space, [e.name for e in analysis.parameters]
@@ -284,7 +323,7 @@ def surrogate_of(analysis: Analysis) -> Surrogate | None:
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    posterior, failing = _posteriors(analysis, positions, exact=True, drawn=True)
+    posterior, failing = _posteriors(analysis, positions, exact=True)
     chance = None
     if failing is not None:
         chance = 1.0 - failing.share_met()
@@ -293,9 +332,9 @@ def surrogate_of(analysis: Analysis) -> Surrogate | None:
 
 
 def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, at: float) -> float:
-    """The noise of retraining on the scale of scores, about some score.
+    """The noise of retraining in scores, near a score.
 
-    Where it isn't known, or values are level there, what the model leaves over.
+    The residuals of the model if the noise is unknown or values are level.
     """
     slope = float(np.diff(posterior.value([at - _NEAR, at + _NEAR]))[0]) / (2 * _NEAR)
     if math.isfinite(analysis.noise.sd) and slope > 0:
@@ -305,7 +344,7 @@ def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, at: float) -
 
 
 def _with_run(analysis: Analysis, rows: Indices) -> Indices:
-    """Candidate cells, and the cells of the best trials that are not among them: what is known to be there is no guess."""
+    """Candidate cells together with the cells of the best trials, whose values are known."""
     space, best = analysis.space, np.argsort(-analysis.y, kind="stable")[:_RUN]
     ran = np.zeros((len(best), len(space)), dtype=rows.dtype)
     for j, e in enumerate(analysis.parameters):

@@ -1,4 +1,4 @@
-"""What a decision would mean, before it is taken: best trials kept, volume, risk, density and time of the next round. Pure."""
+"""Consequences of a decision: best trials kept, volume, risk, density and time of the next round. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LEAST_TOP = 10
 
 
 class Expected(NamedTuple):
-    """What the best trials are expected to give when they are trained again, in the metric's own sign."""
+    """Expected values of the best trials on retraining, in the metric's own sign."""
 
     low: float  # the least and the most of those among the best 10 that lie outside
     high: float
@@ -42,7 +42,7 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Preview(Shown):
-    """What a space would mean for the next round."""
+    """Consequences of a space for the next round."""
 
     space: Space  # the space looked at
     volume_kept: float  # volume kept of the present space
@@ -73,13 +73,16 @@ class Preview(Shown):
 
     @property
     def throws(self) -> bool:
-        """Whether the best is lost: the best trial lies outside, none inside is as good, and none is expected to be."""
+        """Whether the best is lost.
+
+        The best trial lies outside, and no trial inside is, or is expected to be, as good.
+        """
         lost = 1 in self.lost and self.best_kept != self.best
         return lost and not (self.expected is not None and self.expected.loss <= self.epsilon)
 
     @property
     def warning(self) -> Reason | None:
-        """What of the best would be left out; ``None`` where nothing."""
+        """The loss among the best trials as a reason; ``None`` without a loss."""
         at = {"metric": self.metric, "best": self.best, "ranks": list(self.lost)}
         if self.expected is not None:
             at |= {name: getattr(self.expected, name) for name in ("low", "high", "inside", "exact")}
@@ -93,7 +96,7 @@ class Preview(Shown):
 def preview_of(
     proposal: Proposal, analysis: Analysis, space: Space, n: int, workers: int, allow_degenerate: bool = False
 ) -> Preview:
-    """What a space would mean for the next round of at most ``n`` configurations, of which ``workers`` run at a time."""
+    """Consequences of a space for a next round of at most ``n`` configurations, ``workers`` at a time."""
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = _top_of(len(ranked))
     inside = _inside(analysis, space, ranked)
@@ -129,7 +132,7 @@ def preview_of(
 def _expected(
     proposal: Proposal, analysis: Analysis, ranked: pd.DataFrame, inside: npt.NDArray[np.bool_]
 ) -> Expected | None:
-    """What the posterior expects of the best 10 outside and of the trials inside."""
+    """Posterior expectations of the trials among the best 10 that lie outside, and of the trials inside."""
     posterior = proposal.posterior
     if posterior is None or inside[:10].all() or not inside.any():
         return None
@@ -151,7 +154,7 @@ def _expected(
 
 
 def kept_of_top(analysis: Analysis, space: Space, allow_degenerate: bool = False) -> tuple[int, int]:
-    """How many of a round's trials are its top, and how many of those lie inside a space of the same parameters."""
+    """Number of a round's top trials, and number of them inside a space of the same parameters."""
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = ranked.iloc[: _top_of(len(ranked))]
     return len(top), int(np.asarray(space.contains(top), dtype=bool).sum())
@@ -162,14 +165,17 @@ def _top_of(count: int) -> int:
 
 
 def _inside(analysis: Analysis, space: Space, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which trials lie inside a space; none where it adds parameters, since no trial says where it lies."""
+    """(n,) trials inside a space.
+
+    None if the space adds parameters, since a trial then has no place in it.
+    """
     if not len(table) or any(name not in analysis.space for name in space):
         return np.zeros(len(table), dtype=np.bool_)
     return np.asarray(space.contains(as_read(space, analysis.parameters, table)), dtype=np.bool_)
 
 
 def new_values(old: Space, new: Space, proposed: Space | None = None) -> tuple[Reason, ...]:
-    """Values of choices that the old space does not have: they may be meant, or typing errors; what was proposed is none."""
+    """Choices that neither the old space nor the proposed one has: new values, or typing errors."""
     reasons = []
     for name, parameter in new.items():
         previous = old.get(name)

@@ -1,4 +1,4 @@
-"""From evidence to a proposal: one change per parameter, with reasons, volume kept and risk. Pure."""
+"""From evidence to a proposal: one change per parameter with reasons, volume kept and risk. Pure."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ LEAST_RISK = 0.01
 # Of the JSON of a proposal, and part of its digest.
 VERSION = 1
 
-# Numbers of a claim that may be unknown, which JSON has as null; proposals stored by older versions lack some.
+# Numbers of a claim that may be unknown, which JSON has as null; proposals stored by older versions lack
+# some.
 _UNKNOWN = ("probability", "scope", "failing_now", "failing_inside")
 
 _SAME = ("risk", "n", "tested", "evidence", "metric")  # stand in JSON as they are
 
 
 class Tolerance(NamedTuple):
-    """The loss that counts as none in a further goal."""
+    """The tolerated loss in a further goal."""
 
     metric: str  # name of its metric
     epsilon: float  # in units of the metric
@@ -54,7 +55,10 @@ class Tolerance(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed: with this probability the best value inside is within epsilon of the best in the old space."""
+    """The claim of a proposal.
+
+    With this probability the best value inside is within epsilon of the best in the old space.
+    """
 
     probability: float  # the stated probability; NaN where none can be stated
     epsilon: float  # loss that counts as none, in units of the metric
@@ -79,14 +83,14 @@ class Claim:
     failing_inside: float = math.nan
 
     def given(self, metric: str) -> dict[str, float]:
-        """What somebody said counts as no loss, by metric, of which ``metric`` is the first goal's."""
+        """Tolerances that the user set, by metric; ``metric`` is the metric of the first goal."""
         every = (Tolerance(metric, self.epsilon, self.epsilon_source), *self.others)
         return {t.metric: t.epsilon for t in every if t.epsilon_source == "given"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Proposal(Shown):
-    """A narrowed (or widened) space with its reasons and its risk.
+    """A narrowed or widened space with its reasons and its risk.
 
     Examples:
         >>> proposal = root.propose().proposal
@@ -118,29 +122,32 @@ class Proposal(Shown):
 
     @property
     def digest(self) -> str:
-        """Hash of bounds, numbers, codes of reasons, and the evidence: no sentence is part of it.
+        """Hash of bounds, numbers, reason codes and evidence.
 
-        Offers and advice hang on measured times.
+        Sentences, offers and advice are no part of it.
         """
         content = self.to_json()
         codes = [[reason["code"] for reason in change["reasons"]] for change in content["changes"]]
         return digest({"version": content["version"], **_decisive(content), "codes": codes}, 16)
 
     def judged_by(self, drafted: Proposal) -> Proposal:
-        """This proposal, read back from a store, with the posterior of one that was drafted on the same evidence."""
+        """This proposal, read back from a store, with the posterior of a draft on the same evidence."""
         return drafted if drafted.digest == self.digest else replace(self, _proposer=drafted._proposer)
 
     def volume_of(self, space: Space) -> float:
-        """Volume kept by a space, as :attr:`volume_kept` is of the one proposed: what nothing reads any more is not counted."""
+        """Volume kept by a space, as :attr:`volume_kept`.
+
+        Parameters that are no longer read are not counted.
+        """
         unread = (c for c in self.changes if c.kind in ("fix", "leave") and space.get(c.name) == c.new)
         return self.old.volume_kept(space.replace({c.name: c.old for c in unread}))
 
     def given(self, decided: Mapping[str, Parameter]) -> tuple[Change, ...]:
-        """The changes of the other parameters where some are decided otherwise than proposed.
+        """The changes of the other parameters, given the parameters already decided.
 
-        What may go is found anew with the decided ones as they are. A level that was proposed to stay stays: a change goes back
-        as far as it stood only together with what was decided otherwise, and none goes further. They are as they are where this
-        proposal was read back, or hardly a candidate lies inside.
+        Recomputes the levels that may be dropped. A change can shrink to the extent that it depended on a
+        parameter decided otherwise; changes never grow. Returned unchanged if the proposal was read back from
+        a store, or if too few candidates lie inside.
         """
         others = tuple(c for c in self.changes if c.name not in decided)
         if self._proposer is None or all(self.space[n] == p for n, p in decided.items()):
@@ -149,25 +156,25 @@ class Proposal(Shown):
         return tuple(c for c in changes if c.name not in decided)
 
     def probability_of(self, space: Space) -> float:
-        """The probability that the best value inside another space, such as an edited one, is at least the best in the old one minus epsilon.
+        """Probability that the best value inside a space, such as an edited one, is within epsilon of the best.
 
-        NaN where it can't be stated: this proposal was read back and its posterior is gone, or too few of the candidate cells lie inside.
+        NaN if the proposal was read back from a store, or if too few candidate cells lie inside.
         """
         return math.nan if self._surrogate is None else self._surrogate.probability(space, self.claim.epsilon)
 
     @cached_property
     def elsewhere(self) -> Region | None:
-        """The likeliest region that is cut off; ``None`` where nothing is, or the posterior is gone."""
+        """The likeliest region that is cut off; ``None`` if nothing is cut, or without a posterior."""
         return None if self._surrogate is None else self._surrogate.elsewhere(self.space, self.claim.epsilon)
 
     @property
     def posterior(self) -> stats.Posterior | None:
-        """The posterior of the (first) goal that it is read off; ``None`` where there is none, or it is gone."""
+        """The posterior of the first goal; ``None`` if the proposal was read back from a store."""
         return None if self._surrogate is None else self._surrogate.posterior
 
     @property
     def calls(self) -> tuple[Action, ...]:
-        """What to do next with a proposal on a fitted search, which no tree has; else nothing."""
+        """The next calls for a proposal on a fitted search, which has no tree; empty otherwise."""
         return () if self._proposer is None else self._proposer.calls
 
     @property
@@ -176,20 +183,20 @@ class Proposal(Shown):
 
     @property
     def risks(self) -> tuple[float, ...]:
-        """Risks that are listed beside each other: 1, 5, 15 and 30 %, and those that were asked for."""
+        """Risks listed next to each other: 1, 5, 15 and 30 %, and the risks that were asked for."""
         asked = self.risk if self._proposer is None else self._proposer.asked_risk
         return tuple(sorted({*RISKS, self.risk, asked}))
 
     def at(self, risk: float) -> Proposal:
-        """The proposal for another risk, from 0.01 to 0.3, or to what this one was made for, of the same posterior.
+        """The proposal of another risk from the same posterior: 0.01 to 0.3, or the risk first asked for.
 
         Raises:
-            AnalysisError: ``risk`` out of range, or this proposal was read back and its posterior is gone.
+            AnalysisError: ``risk`` is out of range, or this proposal was read back from a store.
         """
         check_risk(risk)
         if self._proposer is None:
             raise AnalysisError(
-                "a proposal that was read back can't be moved; make it anew",
+                "a proposal that was read back from a store has no posterior for another risk; propose again",
                 Action("round.propose", risk=risk),
             )
         if risk > self._proposer.max_risk:
@@ -203,7 +210,7 @@ class Proposal(Shown):
         return {"digest": self.digest, **self.to_json()}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, without the surrogate."""
+        """Plain data, without the posterior."""
         claim = {name: plain(value) for name, value in vars(self.claim).items() if value or name != "others"}
         names = ("name", "kind", "volume_kept", "q", "risk")
         changes = [
@@ -252,12 +259,12 @@ class Proposal(Shown):
         )
 
     def dumps(self) -> str:
-        """Canonical JSON, as it is stored: what its digest is of."""
+        """Canonical JSON as stored; the digest is computed from it."""
         return dumps(self.to_json())
 
 
 class _Goal(NamedTuple):
-    """The evidence on one goal, and the posterior fitted to it."""
+    """The evidence on a goal, and the posterior fitted to it."""
 
     analysis: Analysis
     surrogate: Surrogate | None  # ``None`` if no posterior could be fitted
@@ -265,7 +272,10 @@ class _Goal(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Proposer:
-    """Makes the proposals of one analysis: those of all risks share its posterior and its path of boxes."""
+    """Makes the proposals of an analysis.
+
+    The proposals of all risks share its posterior and its path of boxes.
+    """
 
     goals: tuple[_Goal, ...]  # the claim is about the first
     boxes: BoxPath | None  # levels kept, by risk; ``None`` without a posterior
@@ -386,7 +396,7 @@ def _kind_of_change(old: Parameter, new: Parameter) -> str:
 
 
 def _risk_alone(change: Change, surrogate: Surrogate, epsilon: float) -> float:
-    """Probability that one change alone loses more than epsilon; NaN if it cannot be stated."""
+    """Probability that a single change loses more than epsilon; NaN if unknown."""
     if change.kind == "keep":
         return 0.0
     return 1.0 - surrogate.probability(surrogate.space.replace({change.name: change.new}), epsilon)
@@ -398,24 +408,23 @@ def _space_with(space: Space, changes: Sequence[Change], decided: Mapping[str, P
 
 
 def check_risk(risk: float, epsilon: float | None = None) -> None:
-    """Raises AnalysisError unless both can be asked for."""
+    """Raise AnalysisError unless the risk, and epsilon if given, are in range."""
     if isinstance(risk, bool) or not isinstance(risk, int | float) or not LEAST_RISK <= risk < 1:
         raise AnalysisError(
-            f"risk must be >= {LEAST_RISK} and < 1, got {risk!r}; it is the accepted probability of losing the best "
-            "value, 0.05 for 5 %, and smaller ones can't be told from none"
+            f"risk must be a probability from {LEAST_RISK} to below 1, got {risk!r}; for 5 % write risk=0.05"
         )
     check_epsilon(epsilon)
 
 
 def check_epsilon(epsilon: float | None) -> float | None:
-    """``epsilon`` if it is a loss that can count as none, or ``None``; else AnalysisError."""
+    """``epsilon`` as a float, or ``None``; AnalysisError if it is no tolerable loss."""
     if epsilon is None:
         return None
     most = sys.float_info.max  # an int may lie beyond every float, and below infinity
     if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon <= most:
         raise AnalysisError(
-            f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; left out it is what the trials can "
-            "tell apart"
+            f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; leave it out to use the "
+            "smallest loss that the trials can detect"
         )
     return float(epsilon)
 
@@ -429,28 +438,32 @@ def propose(
     outer: Space | None = None,
     eligible: Collection[str] = (),
 ) -> Proposal:
-    """Proposes bounds from what was measured.
+    """Proposes bounds from the evidence of a round.
 
-    A parameter is narrowed only if it, or a pair it belongs to, was seen to matter (q <= 0.1); where results chose the trials,
-    so that nothing is tested, the posterior alone decides. Which levels go is decided
-    jointly: the smallest box of a path of nested ones that keeps, with probability ``1 - risk``, a value within
-    ``epsilon`` of the best, by draws from a forest and Gaussian processes. The configuration that is best by posterior
-    mean stays inside, and so do levels without trials. Where the best trials pile up at an end that is no natural
-    limit, the range is widened past it.
+    A parameter is narrowed only if its effect, or that of a pair it belongs to, was detected (q <= 0.1); if
+    results chose the trials, tests are impossible and the posterior alone decides. Levels are dropped
+    jointly: the smallest box of a nested path that keeps, with probability ``1 - risk``, a value within
+    ``epsilon`` of the best, by draws of a forest and Gaussian processes. The configuration with the best
+    posterior mean is kept, and so are levels without trials and equally good choices. If the best trials lie
+    at an end without a natural limit, the range is continued past the end: by one step, or by half a decade
+    at most on a logarithmic scale.
 
     Args:
-        analysis: Of :func:`refine.analyze`; or a fitted search of scikit-learn or a study of Optuna with one objective, read as
-            :meth:`refine.Tree.add_search` and :meth:`refine.Tree.add_study` do.
+        analysis: Of :func:`refine.analyze`; or a fitted search of scikit-learn or a study of Optuna with one
+            objective, read as :meth:`refine.Tree.add_search` and :meth:`refine.Tree.add_study` do.
         risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
-        epsilon: Loss that counts as none, in units of the metric; default what the evidence can tell apart. Of several goals
-            one by the name of each metric, those left out by default; a number is the first goal's.
-        outer: The space of the round before, inside which audit trials were drawn. One that beats the best
-            value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
-        eligible: Parameters that an earlier look at this round or its ancestors saw to matter: they may be narrowed though they
-            are not seen to matter now, if all space-filling trials inside, of earlier rounds too, show it still (p <= 0.1).
+        epsilon: Tolerated loss, in units of the metric; by default the smallest loss that the evidence can
+            detect. For several goals a mapping by metric, with the default for metrics left out; a number is
+            the first goal's.
+        outer: The space of the previous round, in which audit trials were drawn. An audit trial that beats
+            the best value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
+        eligible: Parameters with an effect at an earlier look at this round or its ancestors. They may be
+            narrowed if all space-filling trials inside, those of earlier rounds included, still show the
+            effect (p <= 0.1).
 
     Raises:
-        AnalysisError: ``risk`` or ``epsilon`` out of range, or neither an analysis nor finished runs with one objective are given.
+        AnalysisError: ``risk`` or ``epsilon`` is out of range, or the argument is no analysis, search or
+            study with a single objective.
 
     Examples:
         >>> proposal = refine.propose(root.analyze(), risk=0.1)
@@ -510,7 +523,7 @@ def propose(
 
 
 def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None) -> list[Tolerance]:
-    """Per goal the loss that counts as none; AnalysisError if one is no number >= 0, or of a metric that is no goal."""
+    """The tolerated loss of each goal; AnalysisError for a negative loss, or for a metric that is no goal."""
     by_goal = (analysis, *analysis.others)
     given = epsilon if isinstance(epsilon, Mapping) else {} if epsilon is None else {analysis.metric: epsilon}
     names = [each.metric for each in by_goal]
@@ -528,13 +541,16 @@ def _tolerances(analysis: Analysis, epsilon: float | Mapping[str, float] | None)
 
 
 def _data_of(found: Offer | Advice, **shown: Any) -> dict[str, Any]:
-    """Plain data of an offer or advice, but for what is ``shown`` otherwise."""
+    """Plain data of an offer or advice; values in ``shown`` replace their fields."""
     fields = {**vars(found), "reason": found.reason.to_json(), **shown}
     return {name: plain(value) for name, value in fields.items()}
 
 
 def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a proposal's JSON makes it what it is: bounds and numbers, without words, and without what follows."""
+    """The part of a proposal's JSON that identifies it.
+
+    Bounds and numbers, without sentences and derived values.
+    """
     names = ("old", "space", "volume_kept", "risk", "n", "evidence", "metric", "subject_to")
     follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside")
     claim = {name: value for name, value in content["claim"].items() if name not in follows}

@@ -13,7 +13,7 @@ from refine.analysis.analysis import Analysis
 from refine.design.samplers import design_of
 from refine.design.space_filling import DESIGNS, feasible, how_many
 from refine.errors import AnalysisError, DesignError, ReviewError
-from refine.proposal.allocation import Shares
+from refine.proposal.allocation import ChildAllocation
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
@@ -335,7 +335,7 @@ class Review(Shown, Generic[R]):
             run = feasible(self.space).count - left_to_run(self.analysis, self.space)
             size = how_many(self.space, n, downsample, run)
         planned = self._next_round(size, exploit, audit)
-        shares = Shares(planned.exploit, planned.audit, self.analysis)
+        shares = ChildAllocation(planned.exploit, planned.audit, self.analysis)
         first = given_configurations(self.space, given)
         self.round._keep_proposal(self.proposal)
         return self.round._create_child(

@@ -27,7 +27,10 @@ CONTINUE, CONFIRM, STOP = "CONTINUE", "CONFIRM", "STOP"
 
 # Probability of more than epsilon from which on another round is worth it, where no price says what it must bring. Small, since an
 # end is not made good again, while a round too many costs a round.
-LIKELY = 0.1
+LIKELY = 0.2
+
+# Rounds are simulated on processes over values by a power: ranks hide how far apart the best values are, and with them gains.
+SIMULATED = stats.MixedPosterior(forest_draws=0, process_draws=640, power=True)
 
 TOP = 5  # configurations that take part in a race, as in :meth:`refine.Tree.confirm`
 RUNS = 15  # runs again that are looked at where nothing is left to run
@@ -44,7 +47,7 @@ class Worth(Shown):
     the best observed one: a lucky value is no gain.
     """
 
-    # ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.1 or more; ``"CONFIRM"``: it doesn't, and running the
+    # ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.2 or more; ``"CONFIRM"``: it doesn't, and running the
     # best again brings more; ``"STOP"``: neither is worth it. With a price: whichever is expected to bring more, ``"STOP"`` where that is
     # less than ``cost``
     verdict: str
@@ -94,7 +97,7 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     fresh = np.array([row.tobytes() not in seen for row in np.round(found.positions, 9) + 0.0], dtype=bool)
     run, cells = run[:_KNOWN], found.positions[fresh][:most]
     extra, values = analysis.again or (np.zeros((0, run.shape[1])), np.zeros(0))
-    posterior = posterior_of(analysis, np.concatenate([run, cells, extra]), exact=True)
+    posterior = posterior_of(analysis, np.concatenate([run, cells, extra]), exact=True, model=SIMULATED)
     posterior = posterior.up_to(natural_limits(analysis.y)[1])
     noise = noise_in_scores(analysis, posterior, float(posterior.mean[: len(run)].max()))
     return Ahead(_given_again(posterior, values, noise), np.arange(len(run) + len(cells)) < len(run), noise)

@@ -91,8 +91,9 @@ class _Start(NamedTuple):
         if not 0.0 <= noise < np.inf:
             raise AnalysisError(f"noise: must be a deviation >= 0, got {noise!r}")
         run = np.flatnonzero(mask)
-        winner = int(run[posterior.value(posterior.scores[:, run]).mean(axis=0).argmax()])
-        return cls(posterior, posterior.scores.astype(np.float64), run, np.flatnonzero(~mask), winner)
+        draws = posterior.scores.astype(np.float64)
+        winner = int(run[draws[:, run].mean(axis=0).argmax()])  # by the same rule as after the round
+        return cls(posterior, draws, run, np.flatnonzero(~mask), winner)
 
     def rises(
         self, at: IntArray, variance: FloatArray, truth: FloatArray, rng: np.random.Generator

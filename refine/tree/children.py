@@ -16,7 +16,7 @@ from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
 from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
 from refine.proposal.allocation import (
-    Shares,
+    ChildAllocation,
     audit_configurations,
     check_shares,
     probe_configurations,
@@ -54,7 +54,7 @@ class DecidedRound(RoundRecord):
         downsample: float | None,
         previous: Mapping[str, Any] | None = None,
         seed: int | None = None,
-        shares: Shares | None = None,
+        shares: ChildAllocation | None = None,
         *,
         given: Sequence[dict[str, Any]] = (),
         belief: Mapping[str, Any] | None = None,
@@ -276,7 +276,7 @@ def branch(
     added = _check_previous({} if previous is None else previous, self.space, new)
     check_shares(exploit, audit)
     _warn_of_typos(self.space, new, added)
-    shares = Shares(exploit, audit, analyze(self)) if exploit or audit else None
+    shares = ChildAllocation(exploit, audit, analyze(self)) if exploit or audit else None
     first = given_configurations(new, given)
     how: dict[str, Any] = {"belief": belief, "design": design, "pruner": pruner}
     return self._create_child(decision, n, downsample, added, seed, shares, given=first, **how)
@@ -353,7 +353,7 @@ def _path_records(of: RoundRecord, node: Node) -> tuple[tuple[Node, ...], dict[s
     return path, {i: snapshot.records([pk]) for i, pk in pks.items()}
 
 
-def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, float]:
+def _checked(shares: ChildAllocation | None, outer: Space, inner: Space) -> tuple[float, float]:
     if shares is None:
         return 0.0, 0.0
     check_shares(shares.exploit, shares.audit)
@@ -361,7 +361,7 @@ def _checked(shares: Shares | None, outer: Space, inner: Space) -> tuple[float, 
     return float(shares.exploit), float(shares.audit) if outer.volume_kept(inner) < 1 else 0.0
 
 
-def _beside(node: Node, outer: Space, shares: Shares, count: int, before: frozenset[str]) -> list[Encoded]:
+def _beside(node: Node, outer: Space, shares: ChildAllocation, count: int, before: frozenset[str]) -> list[Encoded]:
     """What a new child runs outside its space; its exploit trials are chosen while it runs."""
     analysis, space = shares.analysis, node.space
     audits = round(node.audit * count)

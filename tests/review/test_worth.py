@@ -87,7 +87,7 @@ def test_confirming_settles_what_it_asked_for():
     assert verdict_of(0.04, gain=0.001, again=0.01, noise=0.02) == "CONFIRM"
     assert verdict_of(0.04, gain=0.001, again=0.0015, noise=0.02) == "STOP"
     assert verdict_of(0.04, gain=0.02, again=0.01, noise=0.02) == "STOP"
-    assert verdict_of(0.1, gain=0.02, again=0.03, noise=0.02) == "CONTINUE"
+    assert verdict_of(0.2, gain=0.02, again=0.03, noise=0.02) == "CONTINUE"
     assert verdict_of(0.09, gain=0.02, again=0.01, noise=0.02) == "STOP"
     assert verdict_of(0.04, gain=0.0, again=0.01, noise=math.nan) == "CONFIRM"
 

@@ -271,7 +271,7 @@ WRONG = r"""
 {"note": "\ud800"} => a note holds '\ud800', which can't be stored; leave that letter out
 {"round": "abc"} => no round 'abc' in tree 'question'; it may have been removed since the page was opened
 {"explore": 0.5} => message 'decide': it has no 'explore'; did you mean 'exploit'?
-{"exploit": 2} => exploit must be a share >= 0 and <= 1 of the configurations, got 2; such as exploit=0.5
+{"exploit": 2} => exploit must be a share of the configurations, from 0 to 1, got 2; for example exploit=0.5
 {"hours": 0} => hours must be a number > 0, got 0; hours=0.5 is half an hour
 """
 
