@@ -1,4 +1,4 @@
-"""The model of a round's best trial: trained again under the trial's own seed, or loaded where it was kept."""
+"""The model of a round's best trial: retrained under the trial's own seed, or loaded from a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.run.objective import evaluate
 from refine.run.plan import stored_task
 from refine.run.protocols import Objective, offers
-from refine.run.replay import apart_by
+from refine.run.replay import difference_of
 from refine.run.resources import Resources, is_whole
 from refine.store.store import Store
 from refine.trials.goal import Goal
@@ -21,7 +21,7 @@ from refine.utils.warning import warn
 
 
 class _Keeper:
-    """An objective that trains with another one and keeps the model."""
+    """An objective that trains by another objective, and keeps the model."""
 
     def __init__(self, objective: Any) -> None:
         self.objective = objective
@@ -48,55 +48,56 @@ def best_model(
     node, chosen = stored.node, cast(Any, objective)
     if not offers(objective, "trained"):
         raise ObjectiveError(
-            f"round {node.id}: the objective {node.objective!r} gives no model; use refine.keras.KerasObjective, or "
-            "give it a method trained(params, trial) that returns (model, metrics)"
+            f"round {node.id}: the objective {node.objective!r} returns no model; use refine.keras.KerasObjective, or "
+            "give the objective a method trained(params, trial) that returns (model, metrics)"
         )
     records = store.records([stored.pk], curves=goal.metric.curves)
     keys = best_keys(records, goal)
     if len(keys) < rank:
         raise AnalysisError(
-            f"round {node.id}: has {len(keys)} finished trials that may be called best, but rank is {rank}; "
-            "run more",
+            f"round {node.id} has {len(keys)} finished trials that may be best, got rank={rank}; run more trials",
             Action("round.run", n=...),
         )
-    # The same configuration may have been run more than once; the table's first best row is what is meant.
-    rows = [i for i, k in enumerate(records.columns["key"]) if k == keys[rank - 1]]
-    at = next(i for i in reversed(rows) if records.columns["state"][i] == "complete")
-    seed = records.columns["seed"][at]
+    # A configuration may have several attempts; the last complete one counts.
+    rows = [i for i, key in enumerate(records.columns["key"]) if key == keys[rank - 1]]
+    row = next(i for i in reversed(rows) if records.columns["state"][i] == "complete")
+    seed = records.columns["seed"][row]
     if seed < 0:
         raise ObjectiveError(
-            f"round {node.id}: the best trial was imported without its seed, so it can't be trained again to the same "
-            "weights; give the frame a column 'seed', or replicate() it under new seeds"
+            f"round {node.id}: the best trial was imported without its seed, so retraining cannot give the same weights; "
+            "give the frame a column 'seed', or repeat the trial under new seeds: round.replicate()"
         )
     if offers(objective, "prepare"):
         chosen.prepare(threads)
-    place = None if folder is None else folder / f"{node.id}-{keys[rank - 1][:12]}-{seed}"
-    if place is not None:
+    path = None if folder is None else folder / f"{node.id}-{keys[rank - 1][:12]}-{seed}"
+    if path is not None:
         if not offers(objective, "save_model", "load_model"):
             raise ObjectiveError(
-                f"round {node.id}: the objective {node.objective!r} can't keep models; leave folder out, or give "
-                "it the methods save_model(model, path) and load_model(path)"
+                f"round {node.id}: the objective {node.objective!r} cannot save models; leave folder= out, or give the "
+                "objective the methods save_model(model, path) and load_model(path)"
             )
-        model = chosen.load_model(place)
+        model = chosen.load_model(path)
         if model is not None:
             return model
     keeper = _Keeper(chosen)
-    outcome = evaluate(keeper, stored_task(records, at), with_trial=True)
+    outcome = evaluate(keeper, stored_task(records, row), with_trial=True)
     if outcome.error is not None:
-        raise ObjectiveError(f"round {node.id}: the best trial can't be trained again:\n{outcome.error}")
-    _compare(node, records.metrics[at], outcome.metrics)
-    if place is not None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        chosen.save_model(keeper.model, place)
+        raise ObjectiveError(f"round {node.id}: retraining the best trial failed:\n{outcome.error}")
+    _compare(node, records.metrics[row], outcome.metrics)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        chosen.save_model(keeper.model, path)
     return keeper.model
 
 
-def _compare(node: Node, before: Mapping[str, float], now: Mapping[str, float]) -> None:
-    """Warns where training again gave other metrics than the store has."""
-    apart = {name: apart_by(before[name], value) for name, value in now.items() if name in before}
-    if any(apart.values()):
-        name = max(apart, key=apart.__getitem__)
+def _compare(node: Node, before: Mapping[str, float], retrained: Mapping[str, float]) -> None:
+    """Warns if retraining gave other metrics than the store has."""
+    differences = {
+        name: difference_of(before[name], value) for name, value in retrained.items() if name in before
+    }
+    if any(differences.values()):
+        name = max(differences, key=differences.__getitem__)
         warn(
-            f"round {node.id}: trained again, the best trial gives {name} {now[name]:.6g} instead of {before[name]:.6g}: the code, "
-            "the packages, the hardware or the number of threads differ from what it ran on; see round.report"
+            f"round {node.id}: retrained, the best trial gives {name} {retrained[name]:.6g} instead of {before[name]:.6g}: "
+            "the code, the packages, the hardware or the number of threads differ from then; see round.report"
         )

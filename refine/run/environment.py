@@ -1,4 +1,4 @@
-"""What a round ran on: interpreter, platform, hardware, code and versions of the packages that can change a result."""
+"""The environment of a trial: interpreter, platform, hardware, and versions of packages that can change a result."""
 
 from __future__ import annotations
 
@@ -13,29 +13,35 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-# Modules that can say something of the hardware once they are loaded.
+# Modules that describe the hardware once they are loaded.
 _ENGINES = ("tensorflow", "keras", "torch", "jax")
 PACKAGES = ("refine-hpo", "numpy", "scipy", "pandas", "scikit-learn", *_ENGINES, "optuna")
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Name -> version of everything that can change a result, where a trial runs.
+    """Name -> version, of the interpreter and the packages that can change a result.
 
-    Also ``cpu``, ``threads``, on which floating-point sums depend, ``gpu`` where TensorFlow sees one, and ``backend`` of Keras if another.
+    Also ``cpu`` and ``threads``, on which floating-point sums depend, ``gpu`` if TensorFlow sees a GPU, and ``backend`` of
+    Keras unless TensorFlow.
     """
     return dict(_environment(threads, frozenset(sys.modules.keys() & set(_ENGINES))))
 
 
-@functools.lru_cache(maxsize=8)  # asked for after every trial, and nothing else changes while a process runs
+@functools.lru_cache(maxsize=8)  # called after every trial; only these arguments change while a process runs
 def _environment(threads: int, loaded: frozenset[str]) -> dict[str, str]:  # noqa: ARG001
-    found = {"python": platform.python_version(), "platform": platform.platform(), "threads": str(threads)}
-    found |= {n: v for n, v in (("cpu", _cpu()), ("gpu", _gpu()), ("backend", _backend())) if v}
+    versions = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": str(threads),
+    }
+    hardware = {"cpu": _cpu(), "gpu": _gpu(), "backend": _backend()}
+    versions |= {name: value for name, value in hardware.items() if value}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _cpu() -> str:
@@ -58,12 +64,17 @@ def _gpu() -> str:
 
 def _backend() -> str:
     keras = sys.modules.get("keras")
-    found = keras.backend.backend() if keras is not None and hasattr(keras, "backend") else "tensorflow"
-    return "" if found == "tensorflow" else str(found)
+    if keras is None or not hasattr(keras, "backend"):
+        return ""
+    name = str(keras.backend.backend())
+    return "" if name == "tensorflow" else name
 
 
 def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
-    """``git``: the commit of a file, default of the working folder, with `` (changed)`` where files differ; empty for none."""
+    """``git``: the commit of a file, by default of the working folder.
+
+    `` (changed)`` follows if tracked files differ from the commit. Empty without git or a repository.
+    """
     folder = Path.cwd() if file is None else Path(file).resolve().parent
     try:
         commit = _git(folder, "rev-parse", "HEAD")
@@ -75,21 +86,25 @@ def commit_of(file: str | os.PathLike[str] | None = None) -> dict[str, str]:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]  # whichever git the person uses
-    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
-    return found.stdout.strip()
+    completed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
+    return completed.stdout.strip()
 
 
 def spread(environments: Sequence[tuple[Mapping[str, str], int]]) -> dict[str, dict[str, int]]:
-    """What differs between the environments of a round's trials: name -> value -> number of trials, most frequent first.
+    """Differences between the environments of a round's trials: name -> value -> number of trials, most frequent first.
 
-    ``environments`` come each with its number of trials; ``-`` is the value where one says nothing.
+    Args:
+        environments: Environments, each with its number of trials.
+
+    Returns:
+        Only names with several values; ``-`` is the value of an environment without the name.
     """
-    names = dict.fromkeys(name for found, _ in environments for name in found)
-    out: dict[str, dict[str, int]] = {}
+    names = dict.fromkeys(name for versions, _ in environments for name in versions)
+    differences: dict[str, dict[str, int]] = {}
     for name in names:
         counts: Counter[str] = Counter()
-        for found, count in environments:
-            counts[found.get(name, "-")] += count
+        for versions, count in environments:
+            counts[versions.get(name, "-")] += count
         if len(counts) > 1:
-            out[name] = dict(counts.most_common())
-    return out
+            differences[name] = dict(counts.most_common())
+    return differences

@@ -1,11 +1,11 @@
-"""A fingerprint of the code of an objective: its own source and that of everything of the user's own that it refers to.
+"""A fingerprint of the code of an objective: its source, and the source of the user's code that it refers to.
 
-What is followed: functions, classes and their bases, methods, partials, decorated functions, what closures hold, and
-what a function imports. What ends it: modules of the standard library and of installed packages, whose versions are
-noted with every trial. Constants count by the text that assigns them, since a value may change while trials run; only
-where there is no text, numbers, text and tuples of such count by value.
+Followed are functions, classes and their bases, methods, partials, decorated functions, values in closures, and imports
+inside functions. Modules of the standard library and of installed packages are not followed: their versions are noted
+with every trial. Constants count by the statement that assigns them, since a value may change while trials run.
+Without such a statement numbers, texts and tuples of them count by value.
 
-The same code has the same fingerprint in every process and version of Python, except for code without source.
+Equal code has an equal fingerprint in every process and version of Python, except for code without source.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ _DIGITS = 12
 
 def fingerprint(target: Any) -> str:
     """The fingerprint of an objective's code. Returns: 12 hexadecimal digits."""
-    found = _Sources()
-    found.follow(target)
-    total = hashlib.sha256()
-    for text in sorted(found.texts):
-        total.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return total.hexdigest()[:_DIGITS]
+    sources = _Sources()
+    sources.follow(target)
+    digest = hashlib.sha256()
+    for text in sorted(sources.texts):
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()[:_DIGITS]
 
 
 def versions_of(codes: Sequence[str]) -> tuple[str, ...]:
-    """The fingerprints that differ, in their order; trials of imported runs have none."""
+    """The distinct fingerprints, in order; imported runs have no fingerprint."""
     return tuple(dict.fromkeys(filter(None, codes)))
 
 
 class _Sources:
-    """Collects the texts of code; each object once, so that functions may call each other."""
+    """The texts of code; an object is followed once, since functions may call one another."""
 
     def __init__(self) -> None:
         self.texts: set[str] = set()
-        self._seen: dict[int, Any] = {}
+        self._followed: dict[int, Any] = {}  # id -> object
         self._constants: set[tuple[int, str]] = set()
 
     def follow(self, target: Any) -> None:
-        """Takes in an object and what it refers to."""
-        if id(target) in self._seen:
+        """Adds the texts of an object and of the code that it refers to."""
+        if id(target) in self._followed:
             return
-        self._seen[id(target)] = target  # kept, so that no other object gets its id
+        self._followed[id(target)] = target  # a reference, so that no other object gets the same id
         if isinstance(target, functools.partial | functools.partialmethod):
             self._bound("partial", [*enumerate(target.args), *sorted(target.keywords.items())])
             self.follow(target.func)
@@ -106,16 +106,15 @@ class _Sources:
         for base in kind.__bases__:
             self.follow(base)
         for value in vars(kind).values():
-            # The class's text has its methods' texts in it.
             if isinstance(value, types.FunctionType) and value.__qualname__.startswith(
                 f"{kind.__qualname__}."
             ):
-                self._function(value, text=text is None)
+                self._function(value, text=text is None)  # the text of the class contains its methods
             elif _is_code(value):
                 self.follow(value)
 
     def _names(self, names: Sequence[str], space: dict[str, Any], within: tuple[str, ...] = ()) -> None:
-        """What a code's names stand for in its module; those of attributes are tried on the modules among them."""
+        """Adds the values of a code's names in its module; names of attributes are looked up in modules among the values."""
         for name in names:
             if name not in space:
                 continue
@@ -142,20 +141,21 @@ class _Sources:
             self._names([other for other in names if other != name], space)
         self.follow(type(value))
 
-    def _bound(self, what: str, values: Any) -> None:
-        """Values that belong to code: code is followed, constants count as they are, and what may change doesn't."""
+    def _bound(self, kind: str, values: Any) -> None:
+        """Adds named values that belong to code: code is followed, a constant counts as text, a mutable value by its type."""
         for name, value in values:
+            text = None if _is_code(value) else _constant_text(value)
             if _is_code(value):
                 self.follow(value)
-            elif (shown := _shown(value)) is not None:
-                self.texts.add(f"{what} {name} = {shown}")
+            elif text is not None:
+                self.texts.add(f"{kind} {name} = {text}")
             else:
                 self.follow(type(value))
 
     def _imports(self, code: types.CodeType, space: dict[str, Any]) -> None:
-        """Files of the user's own that a function imports when it runs, as they are on disk."""
-        for module, wanted in _imported(code, space.get("__package__") or ""):
-            for file in _files(module, wanted):
+        """Adds files of the user that a function imports when it runs, as they are on disk."""
+        for module, names in _imported(code, space.get("__package__") or ""):
+            for file in _files(module, names):
                 if _is_own(module, str(file)):
                     self.texts.add(file.read_text(encoding="utf-8", errors="replace"))
 
@@ -167,16 +167,16 @@ def _is_code(value: Any) -> bool:
 
 @functools.cache
 def _installed() -> tuple[str, ...]:
-    """Folders of the standard library, of installed packages and of this one."""
+    """Folders of the standard library, of installed packages and of refine."""
     paths = sysconfig.get_paths()
-    found = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    found += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parents[1])]
-    return tuple({str(Path(path).resolve()) for path in found})
+    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parents[1])]
+    return tuple({str(Path(folder).resolve()) for folder in folders})
 
 
 @functools.cache
 def _is_own(module: str | None, file: str | None) -> bool:
-    """Whether code is the user's own: not built in, of the standard library, or installed."""
+    """Whether code is the user's: neither built in, nor of the standard library, nor installed."""
     top = (module or "").partition(".")[0]
     if file is not None and file.startswith("<"):  # typed at a prompt, in a notebook, or made by exec
         return not file.startswith("<frozen")
@@ -199,7 +199,7 @@ def _text_of(target: Any) -> str | None:
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """A code and those inside it."""
+    """A code object and the code objects inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -207,26 +207,30 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _bytecode(code: types.CodeType) -> str:
-    """What there is of a function without source; the same for one version of Python only."""
-    constants = [_bytecode(c) if isinstance(c, types.CodeType) else str(_shown(c)) for c in code.co_consts]
+    """The text of a function without source; equal only within one version of Python."""
+    constants = []
+    for constant in code.co_consts:
+        is_code = isinstance(constant, types.CodeType)
+        constants.append(_bytecode(constant) if is_code else str(_constant_text(constant)))
     return repr((code.co_code.hex(), constants, code.co_names, code.co_varnames))
 
 
-def _shown(value: Any) -> str | None:
-    """A constant as text that is the same in every process; ``None`` for what may change or has no such text."""
+def _constant_text(value: Any) -> str | None:
+    """A constant as text that is equal in every process; ``None`` for a mutable value, or one without such a text."""
     if isinstance(value, enum.Enum):
         return str(value)
     if value is None or value is Ellipsis:
         return repr(value)
     kinds: tuple[Any, ...] = (bool, int, float, complex, str, bytes)
     for kind in kinds:
-        if isinstance(value, kind):  # NumPy's numbers are shown as Python's
+        if isinstance(value, kind):  # NumPy's numbers have the text of Python's
             return repr(kind(value))
     if isinstance(value, tuple | frozenset):
-        parts = [part for part in map(_shown, value) if part is not None]
-        if len(parts) == len(value):
-            listed = sorted(parts) if isinstance(value, frozenset) else parts
-            return f"{type(value).__name__}({', '.join(listed)})"
+        texts = [text for text in map(_constant_text, value) if text is not None]
+        if len(texts) == len(value):
+            if isinstance(value, frozenset):
+                texts.sort()
+            return f"{type(value).__name__}({', '.join(texts)})"
     return None
 
 
@@ -238,7 +242,7 @@ def _assignments(module: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
         tree = ast.parse(source)
     except (KeyError, OSError, TypeError, SyntaxError):
         return {}
-    found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    assignments: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     statements: list[ast.AST] = list(tree.body)
     for node in statements:
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -247,28 +251,29 @@ def _assignments(module: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
             loaded = tuple(dict.fromkeys(n.id for n in names if isinstance(n.ctx, ast.Load)))
             for name in names:
                 if isinstance(name.ctx, ast.Store):
-                    found.setdefault(name.id, []).append((text, loaded))
+                    assignments.setdefault(name.id, []).append((text, loaded))
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             inner = ast.iter_child_nodes(node)
             statements += [n for n in inner if isinstance(n, ast.stmt | ast.ExceptHandler)]
-    return found
+    return assignments
 
 
 def _imported(code: types.CodeType, package: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Modules that a code imports, by their full names, and the names that it takes from them."""
+    """Full names of modules that a code object imports, each with the names that are imported from it."""
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
     for i, step in enumerate(steps):
         if step.opname != "IMPORT_NAME" or i < 2:
             continue
-        level, wanted = steps[i - 2].argval, steps[i - 1].argval
+        level = steps[i - 2].argval
+        names = steps[i - 1].argval
         base = package.split(".")[: len(package.split(".")) - (level - 1)] if level else []
         name = ".".join([*base, *([step.argval] if step.argval else [])])
         if name:
-            yield name, tuple(wanted or ())
+            yield name, tuple(names or ())
 
 
-def _files(module: str, wanted: Sequence[str]) -> Iterator[Path]:
-    """Source files of a module, of the packages that it is in, and of the modules among what is taken; imports nothing."""
+def _files(module: str, names: Sequence[str]) -> Iterator[Path]:
+    """Source files of a module, of its packages, and of modules among the imported names. Imports nothing."""
     places: list[str] | None = None
     for part in module.split("."):
         spec = _spec(part, places)
@@ -277,7 +282,7 @@ def _files(module: str, wanted: Sequence[str]) -> Iterator[Path]:
         if spec.origin is not None and spec.origin.endswith(".py"):
             yield Path(spec.origin)
         places = list(spec.submodule_search_locations or ())
-    for part in wanted:
+    for part in names:
         spec = _spec(part, places) if places else None
         if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
             yield Path(spec.origin)
@@ -285,7 +290,7 @@ def _files(module: str, wanted: Sequence[str]) -> Iterator[Path]:
 
 def _spec(name: str, places: list[str] | None) -> importlib.machinery.ModuleSpec | None:
     try:
-        if places is None:  # knows packages that are installed where they are written, too
+        if places is None:  # also finds editable installs
             return importlib.util.find_spec(name)
         return importlib.machinery.PathFinder.find_spec(name, places)
     except (ImportError, ValueError):

@@ -1,4 +1,4 @@
-"""What an objective is called, which data and code it has: what a round and its trials record of it."""
+"""The name, data and code of an objective, as a round and its trials record them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from refine.run.fingerprint import fingerprint
 from refine.run.protocols import Objective, offers, text_of
 from refine.trials.round_record import check_objective_name
 
-# How the objective of a round begins that was imported without one, and of the rounds that came of it.
+# Prefix of the recorded objective of a round that was imported without an objective, and of its children.
 UNNAMED = "imported:"
 
 
@@ -24,7 +24,7 @@ def objective_name(objective: Objective) -> str:
     qualname = getattr(target, "__qualname__", type(target).__qualname__)
     module = _module_of(objective)
     if "<lambda>" in qualname:
-        # Nothing but its code tells one lambda from another.
+        # Lambdas differ in their code alone.
         qualname = f"{qualname}-{_own_source(objective)[:8]}"
     return str(qualname) if module == "__main__" else f"{module}.{qualname}"
 
@@ -55,7 +55,7 @@ def may_be_same_function(name: str, objective: Objective) -> bool:
 
 
 def check_name(name: str | None) -> str | None:
-    """What a person calls an objective, if it is text. Raises ObjectiveError: it is not."""
+    """The name that a person gave an objective. Raises ObjectiveError: not a text, or empty."""
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ObjectiveError(
             f"an objective's name must be a non-empty string, got {name!r}; leave it out for the function's own name; "
@@ -69,20 +69,21 @@ def check_name(name: str | None) -> str | None:
 
 
 def objective_data(objective: Objective) -> str | None:
-    """The fingerprint of the objective's data, where it has one."""
+    """The fingerprint of the objective's data; ``None`` without one."""
     return text_of(objective, "fingerprint")
 
 
 def objective_code(objective: Objective) -> str:
-    """The fingerprint of the objective's code: its own, or see :func:`refine.run.fingerprint.fingerprint`."""
+    """The member ``code`` of the objective, or :func:`refine.run.fingerprint.fingerprint` of it."""
     code = text_of(objective, "code")
     return fingerprint(objective) if code is None else code
 
 
 def _own_source(objective: Objective) -> str:
-    """A digest of a lambda's own source, which is part of its name and never changes its way."""
-    if (said := text_of(objective, "code")) is not None:
-        return said
+    """A digest of a lambda's source. It is part of recorded names, so it must stay as it is."""
+    declared = text_of(objective, "code")
+    if declared is not None:
+        return declared
     target = inspect.unwrap(getattr(objective, "func", objective))
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)
@@ -91,14 +92,14 @@ def _own_source(objective: Objective) -> str:
     try:
         text = inspect.getsource(target).encode()
         if code is not None and code.co_name == "<lambda>":
-            text += compiled  # two may stand in one line
+            text += compiled  # a line may hold two lambdas
     except (OSError, TypeError):
         text = compiled
     return hashlib.sha256(text).hexdigest()[:12]
 
 
 def source_file(objective: Objective) -> str | None:
-    """The file that the objective was written in; ``None`` in a notebook or at a prompt."""
+    """The file with the objective's source; ``None`` in a notebook or at a prompt."""
     target: Any = objective
     for name in ("model", "func"):
         target = getattr(target, name) if offers(target, name) else target
@@ -106,10 +107,10 @@ def source_file(objective: Objective) -> str | None:
     if not (inspect.isroutine(target) or inspect.isclass(target)):
         target = type(target)
     try:
-        found = inspect.getsourcefile(target)
+        file = inspect.getsourcefile(target)
     except TypeError:
         return None
-    return found if found is not None and Path(found).exists() else None
+    return file if file is not None and Path(file).exists() else None
 
 
 def called(name: str, objective: Objective) -> dict[str, str]:

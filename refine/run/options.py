@@ -1,6 +1,6 @@
-"""The options of every call that runs trials, checked in one place: what ends a run in order, and whom it tells what.
+"""The options of every call that runs trials: graceful stopping, callbacks and trackers.
 
-Whatever goes wrong in hooks, which are a person's, the round goes on.
+An exception in a callback or tracker never ends a round.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RunKeywords(ResourceKeywords, total=False):
 
 
 class RoundKeywords(RunKeywords, total=False):
-    """The same, with what ends a run before its plan is done."""
+    """The options of a round: :class:`RunKeywords`, and limits that stop a run before its plan is done."""
 
     hours: float | None
     trials: int | None
@@ -42,20 +42,22 @@ class RoundKeywords(RunKeywords, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Resources):
-    """What trials run on, what is shown meanwhile, and which run again.
+    """Workers, limits, progress and callbacks of a call that runs trials.
 
-    Trials that ended in a state of ``rerun``, such as ``"failed"`` or ``["crashed", "timeout"]``, are run again as a new
-    attempt. Every :class:`refine.trials.trial.FinishedTrial` goes to ``on_trial``, in the process that called. A run ends in
-    order after so many ``hours`` or ``trials``. Raises DesignError: an option out of range.
+    Raises DesignError: an option out of range.
     """
 
     progress: bool = True  # whether to show a progress bar
-    rerun: str | Collection[str] | None = None
+    rerun: str | Collection[str] | None = (
+        None  # a state such as ``"failed"``, or several, whose trials run again
+    )
     again: frozenset[str] = field(init=False)  # the states of ``rerun``
-    on_trial: TrialHook | Sequence[TrialHook] | None = None
+    on_trial: TrialHook | Sequence[TrialHook] | None = (
+        None  # called with every stored trial, in the calling process
+    )
     hooks: Hooks = field(init=False)
-    hours: float | None = None
-    trials: int | None = None
+    hours: float | None = None  # hours after which no trial begins any more
+    trials: int | None = None  # number of trials after which no trial begins any more
     ending: Ending = field(init=False)  # ``hours`` and ``trials``
 
     def __post_init__(self) -> None:
@@ -74,8 +76,10 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
-    """The states whose trials run again. Raises DesignError: something else than a state of trials, or several."""
-    states = (rerun,) if isinstance(rerun, str) else () if rerun is None else rerun
+    """The states whose trials run again. Raises DesignError: ``rerun`` names a state that trials cannot have."""
+    if rerun is None:
+        return frozenset()
+    states = (rerun,) if isinstance(rerun, str) else rerun
     if not isinstance(states, Collection):
         raise DesignError(f"rerun must be a state of trials, or a list of them, got {rerun!r}")
     for state in states:
@@ -87,7 +91,10 @@ def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
 
 
 class Ending:
-    """What ends a run before its plan is done; what runs by then comes to its end. Raises DesignError: a value that makes no sense."""
+    """Limits after which no trial of a run begins any more; running trials finish.
+
+    Raises DesignError: a limit out of range.
+    """
 
     def __init__(self, hours: float | None = None, trials: int | None = None) -> None:
         number = isinstance(hours, int | float) and not isinstance(hours, bool)
@@ -97,22 +104,25 @@ class Ending:
             raise DesignError(
                 f"trials must be a whole number >= 1 of trials to run in this call, got {trials!r}; n= sizes the round"
             )
-        self.hours, self.trials = hours, trials
+        self.hours = hours
+        self.trials = trials
 
     def begin(self) -> Callable[[], bool]:
-        """Starts the clock; what it returns says whether no new trial may begin."""
+        """Starts the clock, and returns a function that tells whether the hours are over."""
         end = math.inf if self.hours is None else time.monotonic() + 3600 * self.hours
         return lambda: time.monotonic() >= end
 
-    def why(self, run: int, late: bool) -> str:
-        """Why a run of so many trials has ended, in words that complete "ended"; ``""`` where that isn't why."""
-        if late:
+    def why(self, count: int, time_is_over: bool) -> str:
+        """The limit that stopped a run of ``count`` trials, in words that follow "stopped"; empty if no limit did."""
+        if time_is_over:
             return f"after {self.hours:g} hours"
-        return f"after {plural(run, 'trial')}" if self.trials is not None and run >= self.trials else ""
+        if self.trials is not None and count >= self.trials:
+            return f"after {plural(count, 'trial')}"
+        return ""
 
 
 def log(level: int, text: str, *values: object, exc_info: bool = False) -> None:
-    """Logs for ``refine.run``; a handler that raises ends no round."""
+    """Logs for ``refine.run``; a handler that raises does not end a round."""
     with contextlib.suppress(Exception):
         _log.log(level, text, *values, exc_info=exc_info)
 
@@ -131,54 +141,61 @@ class Tracker(Protocol):
 
 
 def trackers_of(track: Tracker | Sequence[Tracker] | None) -> tuple[Tracker, ...]:
-    """The trackers that were given. Raises DesignError: something that is none."""
-    given: tuple[Any, ...] = (
-        () if track is None else tuple(track) if isinstance(track, list | tuple) else (track,)
-    )
-    for tracker in given:
-        if isinstance(tracker, type) or not all(
-            callable(getattr(tracker, name, None)) for name in ("start", "trial", "end")
-        ):
+    """The trackers of the option ``track``. Raises DesignError: an object that is not a tracker."""
+    trackers: tuple[Any, ...] = _several(track)
+    for tracker in trackers:
+        methods = [getattr(tracker, name, None) for name in ("start", "trial", "end")]
+        if isinstance(tracker, type) or not all(map(callable, methods)):
             raise DesignError(
-                f"track must be a tracker, or a list of them, got {tracker!r}; such as refine.report.trackers.MLflow()"
+                f"track must be a tracker or a list of trackers, got {tracker!r}; for example "
+                "refine.report.trackers.MLflow()"
             )
-    return given
+    return trackers
 
 
-def callables(given: Any, name: str) -> tuple[Callable[[Any], object], ...]:
-    """The hooks that were given by an option. Raises DesignError: something that can't be called."""
-    hooks = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
-    for hook in hooks:
-        if not callable(hook):
+def _several(value: Any) -> tuple[Any, ...]:
+    """The items of an option that takes one value, a list, or ``None``."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def callables(hooks: Any, name: str) -> tuple[Callable[[Any], object], ...]:
+    """The functions of the option ``name``. Raises DesignError: an object that cannot be called."""
+    functions = _several(hooks)
+    for function in functions:
+        if not callable(function):
             raise DesignError(
-                f"{name} must be a function, or a list of them, got {hook!r}; such as {name}=lambda ended: print(ended)"
+                f"{name} must be a function or a list of functions, got {function!r}; for example "
+                f"{name}=lambda ended: print(ended)"
             )
-    return hooks
+    return functions
 
 
 class Hooks:
-    """Calls hooks one after the other."""
+    """The functions of an option, called one after the other."""
 
-    def __init__(self, given: Any, name: str) -> None:
-        self._hooks, self._name = callables(given, name), name
-        self._told: set[int] = set()
+    def __init__(self, hooks: Any, name: str) -> None:
+        self._hooks = callables(hooks, name)
+        self._name = name
+        self._warned: set[int] = set()  # positions of functions that have raised
 
     def __bool__(self) -> bool:
         return bool(self._hooks)
 
     def call(self, argument: Any) -> None:
-        """Calls all of them; an exception becomes one warning per hook, and its traceback goes to the log."""
+        """Calls every function; an exception becomes one warning per function, and its traceback goes to the log."""
         for i, hook in enumerate(self._hooks):
             try:
                 hook(argument)
             except Exception as error:  # noqa: BLE001  # a person's code, whatever it raises
                 called = getattr(hook, "__qualname__", type(hook).__name__)
                 log(logging.ERROR, "%s: %s raised", self._name, called, exc_info=True)
-                if i not in self._told:
-                    self._told.add(i)
+                if i not in self._warned:
+                    self._warned.add(i)
                     warnings.warn(
-                        f"{self._name}: {called} raised {type(error).__name__}: {error}; the round goes on, and further "
-                        f"errors of it only go to the log ({__name__})",
+                        f"{self._name}: {called} raised {type(error).__name__}: {error}; the round continues, and further "
+                        f"errors of {called} only go to the log ({__name__})",
                         RefineWarning,
                         stacklevel=2,
                     )

@@ -1,4 +1,4 @@
-"""Tasks, and why a trial ended: the one module that decides its state, and what its error says."""
+"""Tasks and outcomes: this module alone decides the state of a trial, and the text of its error."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _ERROR_LENGTH = 20_000
 
 
 class Task(NamedTuple):
-    """One trial to run. Plain data, so that any process can run it."""
+    """One trial to run. Plain data, so that any process can run the task."""
 
     key: str  # hash of the configuration
     configuration: dict[str, Any]  # name -> encoded value
     cell: str | None  # number of the cell as text
-    replicate: int  # which repetition
-    attempt: int  # which try
-    origin: str  # why it is run
-    seed: int  # what to seed with
-    limit: Limit | None = None  # what it is measured by epoch by epoch, in a round with a pruner
-    absent: Mapping[str, str] | None = None  # parameter that the configuration has not -> its condition
+    replicate: int  # 0 for the planned run; 1, 2, ... for repeats
+    attempt: int  # 0 for the first attempt
+    origin: str  # one of :data:`refine.trials.trial.ORIGINS`
+    seed: int  # seed of the random generators
+    limit: Limit | None = None  # limit of a pruner, with which the trial is compared epoch by epoch
+    absent: Mapping[str, str] | None = None  # absent parameter -> its condition
 
 
 def with_absent(tasks: Iterable[Task], conditions: Mapping[str, object]) -> Iterator[Task]:
-    """Tasks that know under which of a space's conditions a parameter would be there that they have not."""
+    """Tasks with the conditions of the parameters that their configurations lack."""
     texts = {name: str(condition) for name, condition in conditions.items()}
     for task in tasks:
         absent = {name: text for name, text in texts.items() if name not in task.configuration}
@@ -42,7 +42,7 @@ def with_absent(tasks: Iterable[Task], conditions: Mapping[str, object]) -> Iter
 
 
 class Outcome(NamedTuple):
-    """What running a task gave: see the attributes of the same names in :class:`refine.trials.trial.Trial`."""
+    """The result of running a task: see :class:`refine.trials.trial.Trial` for fields of these names."""
 
     state: State
     metrics: dict[str, float]
@@ -51,31 +51,33 @@ class Outcome(NamedTuple):
     error: str | None
     read: tuple[str, ...] | None
     examples: Examples | None = None
-    environment: Mapping[str, str] | None = None  # what it ran on; ``None`` where nobody could say
+    environment: Mapping[str, str] | None = (
+        None  # ``None`` if the process died before telling its environment
+    )
 
 
-# In the process that ran it.
+# Decided in the process that runs the trial.
 
 
 def returned(value: Any, curve: dict[str, list[float]], *, pruned: bool) -> Outcome:
-    """A trial whose objective returned: complete, pruned, or failed where that is no number and no metrics."""
-    if pruned:  # what a trial that stopped half-way returns is no final value
+    """A trial whose objective returned: complete, pruned, or failed if the value is neither a number nor metrics."""
+    if pruned:  # a trial that stopped early has no final value, whatever its objective returned
         return Outcome(State.PRUNED, {}, curve, 0.0, None, None)
     try:
         return Outcome(State.COMPLETE, _metrics(value, curve), curve, 0.0, None, None)
-    except BaseException as error:  # noqa: BLE001  # what it returned is this trial's outcome too, and may raise anything
+    except BaseException as error:  # noqa: BLE001  # the returned object may raise anything while it is read
         return raised(error, curve)
 
 
 def raised(error: BaseException, curve: dict[str, list[float]] | None = None) -> Outcome:
     """A trial that failed by an exception."""
     text = "".join(traceback.format_exception(error))[-_ERROR_LENGTH:]
-    # Every database takes it: no half of a surrogate pair, no NUL.
+    # Text for every database: without halves of surrogate pairs and NUL.
     text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
     return Outcome(State.FAILED, {}, curve or {}, 0.0, text, None)
 
 
-# By whoever watches that process.
+# Decided by the process that watches the worker.
 
 
 def timed_out(timeout: float, seconds: float) -> Outcome:
@@ -85,38 +87,47 @@ def timed_out(timeout: float, seconds: float) -> Outcome:
 
 
 def out_of_memory(used: int, memory: int, seconds: float) -> Outcome:
-    """A trial whose worker was killed for what it held."""
+    """A trial whose worker was killed for its memory."""
     text = f"its process and those below it held {bytes_text(used)}, more than memory={bytes_text(memory)}, and were killed"
     return Outcome(State.CRASHED, {}, {}, seconds, text, None)
 
 
 def crashed(how: str, seconds: float, *, died: bool) -> Outcome:
-    """A trial that took its worker with it twice, or broke outside of its objective twice, after so many seconds."""
-    why = "the process that ran this trial died; it was tried once more, alone, and died again"
-    if not died:
-        why = "this trial broke outside of its objective; it was tried once more, alone, and broke again"
-    return Outcome(State.CRASHED, {}, {}, seconds, f"{why}\n{how}", None)
+    """A trial that failed twice without an outcome: its worker died, or the error arose outside of the objective."""
+    message = "this trial failed outside your objective, and again on one retry; details below"
+    if died:
+        message = "the process of this trial died, and again on one retry without other trials; details below"
+    return Outcome(State.CRASHED, {}, {}, seconds, f"{message}\n{how}", None)
 
 
-# By the coordinator, which knows the metric.
+# Decided by the coordinator, which knows the metric.
 
 
 def storable(outcome: Outcome) -> Outcome:
-    """The outcome, or that it failed since the store can't hold what it gave."""
+    """The outcome, or a failed one if the store cannot hold its values."""
     from refine.store.validity import MOST_SECONDS, outcome_fault  # workers touch no store
 
-    if not (text := outcome_fault(outcome.metrics, outcome.curve, outcome.seconds)):
+    text = outcome_fault(outcome.metrics, outcome.curve, outcome.seconds)
+    if not text:
         return outcome
     seconds = outcome.seconds if 0 <= outcome.seconds <= MOST_SECONDS else 0.0
-    error = f"what the objective returned can't be stored: {text}"
+    error = f"the metrics that the objective returned cannot be stored: {text}"
     return outcome._replace(state=State.FAILED, metrics={}, curve={}, error=error, seconds=seconds)
 
 
 def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, float | None]:
-    """An outcome by its round's metric, and its value: diverged where that is not finite, failed where it has none.
+    """An outcome judged by its round's metric, and its value.
 
-    What the metric's function makes of the metrics is kept among them. Where no ``others`` have the metric either, the round is
-    wrong, not the trial. Raises ObjectiveError: the metric's function fails, or has the name of a metric.
+    A complete trial with a value that is not finite is diverged; one without the metric failed. The value of a metric
+    function is stored among the metrics.
+
+    Args:
+        outcome: The outcome.
+        metric: The round's metric.
+        others: Whether other trials have the metric. If none has, the round is wrong and not the trial.
+
+    Raises:
+        ObjectiveError: The metric's function fails, or has the name of a returned metric.
     """
     complete = outcome.state == State.COMPLETE
     if metric.function is None:
@@ -141,16 +152,15 @@ def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, 
 
 
 def of_value(state: State, value: float | None) -> State:
-    """The state of a trial whose value is known: one that is not finite is no result."""
+    """The state of a trial with this value: a complete trial diverged if its value is not finite."""
     finite = value is None or math.isfinite(value)
     return State.DIVERGED if state == State.COMPLETE and not finite else state
 
 
-# What an objective may return.
+# Values that an objective may return.
 
 _RETURNS = "an objective must return a number or a mapping of metrics"
-# Longer lists look like a training's history; arrays, such as of scikit-learn, may have any length.
-_FOLDS = 30
+_FOLDS = 30  # longer lists look like a training history; arrays of scores, as from scikit-learn, may have any length
 
 
 def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
@@ -185,7 +195,7 @@ def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def by_text(metrics: Mapping[Any, Any]) -> dict[str, Any]:
-    """Metrics under their names as texts. Raises ObjectiveError: two have the same, as 1 and "1"."""
+    """Metrics with their names as texts. Raises ObjectiveError: two names are equal as texts, like 1 and "1"."""
     named: dict[str, Any] = {}
     for name, value in metrics.items():
         if str(name) in named:
@@ -196,27 +206,27 @@ def by_text(metrics: Mapping[Any, Any]) -> dict[str, Any]:
     return named
 
 
-def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
-    """Metrics as numbers: of one that comes as a list of scores, such as one per fold, their mean, and each as ``name@1``, ..."""
+def _with_folds(returned_metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics as numbers. A list of scores, for example by fold, becomes its mean and ``name@1``, ``name@2``, ..."""
     metrics: dict[str, float] = {}
     folds: dict[str, float] = {}
-    for name, value in found.items():
+    for name, value in returned_metrics.items():
         scores = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
         if not isinstance(scores, list | tuple) or (len(scores) == 1 and isinstance(value, np.ndarray)):
             metrics[name] = as_float(name, value)
             continue
         twin = name.removeprefix("val_") if name.startswith("val_") else f"val_{name}"
-        if isinstance(value, list) and (len(value) > _FOLDS or isinstance(found.get(twin), list)):
+        if isinstance(value, list) and (len(value) > _FOLDS or isinstance(returned_metrics.get(twin), list)):
             raise ObjectiveError(
-                f"the list of {plural(len(value), 'number')} for {name!r} looks like one per epoch; return the epoch that counts, "
-                f"history[{name!r}][-1]; scores by fold in an array are taken for that: np.array(scores)"
+                f"the list of {plural(len(value), 'number')} for {name!r} looks like one per epoch; return the epoch that "
+                f"counts, history[{name!r}][-1]; or, for scores by fold, return np.array(scores)"
             )
         if len(scores) < 2:
             raise ObjectiveError(
                 f"a list of scores by fold must hold two or more numbers, got {len(scores)} for {name!r}; return a float"
             )
         by_fold = {f"{name}@{k}": as_float(f"{name}@{k}", score) for k, score in enumerate(scores, 1)}
-        if twice := by_fold.keys() & found.keys():
+        if twice := by_fold.keys() & returned_metrics.keys():
             raise ObjectiveError(
                 f"the scores of {name!r} by fold are called {name}@1, ..., got a metric {min(twice)!r} too"
             )
@@ -226,16 +236,15 @@ def _with_folds(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def as_float(name: Any, value: Any, rule: str = f"{_RETURNS} to numbers") -> float:
-    """A metric's value as a number. Raises ObjectiveError: it is none."""
-    unreal = isinstance(value, np.ndarray | np.generic) and np.iscomplexobj(
-        value
-    )  # `float` drops what is imaginary
-    if not (unreal or isinstance(value, str | bytes | None)):
+    """A metric's value as a number. Raises ObjectiveError: the value is not a number."""
+    # ``float`` would drop the imaginary part of a NumPy number.
+    is_complex = isinstance(value, np.ndarray | np.generic) and np.iscomplexobj(value)
+    if not (is_complex or isinstance(value, str | bytes | None)):
         try:
             return float(value)
         except (TypeError, ValueError):
             pass
     if value is None:
         raise ObjectiveError(f"{rule}, got None for {str(name)!r}; is a return missing?")
-    what = f"shape {value.shape}" if getattr(value, "shape", None) else " ".join(f"{value!r:.40}".split())
-    raise ObjectiveError(f"{rule}, got {type(value).__name__} for {str(name)!r} ({what}); return a float")
+    text = f"shape {value.shape}" if getattr(value, "shape", None) else " ".join(f"{value!r:.40}".split())
+    raise ObjectiveError(f"{rule}, got {type(value).__name__} for {str(name)!r} ({text}); return a float")

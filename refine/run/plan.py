@@ -1,4 +1,4 @@
-"""What is left to run of a round: its plan less what has ended, and stored trials once more."""
+"""The tasks that are left of a round's plan, and tasks that repeat stored trials."""
 
 from __future__ import annotations
 
@@ -14,33 +14,38 @@ from refine.store.reader import Reader
 from refine.trials.frame import Records
 from refine.trials.round_record import Beside, Node, StoredNode
 
-# Plans the next exploit trials of a round, from all that is known by now; none where all have been chosen.
+# Chooses the next exploit trials of a round from the trials that have ended; empty if all have been chosen.
 Learn = Callable[[], Sequence[Beside]]
 
 
-def beside_task(node: Node, each: Beside, replicate: int = 0, attempt: int = 0) -> Task:
-    """A run of a configuration beside the design's."""
-    seed = node.trial_seed(each.key, replicate)
-    return Task(each.key, each.configuration, None, replicate, attempt, each.origin, seed)
+def beside_task(node: Node, extra: Beside, replicate: int = 0, attempt: int = 0) -> Task:
+    """A task for an extra configuration of a round, not drawn by its design."""
+    seed = node.trial_seed(extra.key, replicate)
+    return Task(extra.key, extra.configuration, None, replicate, attempt, extra.origin, seed)
 
 
 def stored_task(records: Records, i: int, **changes: Any) -> Task:
-    """What a stored trial ran, with changes."""
+    """The task of a stored trial, with changes."""
     names = ("key", "cell", "replicate", "attempt", "origin", "seed")
     stored = {name: records.columns[name][i] for name in names}
     return Task(**{**stored, "configuration": records.configurations[i], **changes})
 
 
 def attempts(records: Records, again: frozenset[str]) -> Callable[[str, int], int | None]:
-    """Which attempt of a configuration's replicate is to be run; ``None`` where it has ended, in no state that runs again."""
+    """A function of a configuration's key and replicate that gives the number of the next attempt.
+
+    The function gives ``None`` if the replicate has ended, unless its state is one of ``again``.
+    """
     columns = (records.columns[name] for name in ("key", "replicate", "state", "attempt"))
-    ended = {(key, r): (state, attempt) for key, r, state, attempt in zip(*columns, strict=True)}
+    ended = {
+        (key, replicate): (state, attempt) for key, replicate, state, attempt in zip(*columns, strict=True)
+    }
 
-    def attempt(key: str, replicate: int) -> int | None:
-        state, last = ended.get((key, replicate), ("", -1))
-        return last + 1 if not state or state in again else None
+    def next_attempt(key: str, replicate: int) -> int | None:
+        state, attempt = ended.get((key, replicate), ("", -1))
+        return attempt + 1 if not state or state in again else None
 
-    return attempt
+    return next_attempt
 
 
 def plan(
@@ -51,29 +56,42 @@ def plan(
     again: frozenset[str] = frozenset(),
     learn: Learn = list,
 ) -> tuple[int, Iterator[Task]]:
-    """What is left to run, less what has ended: what was given, under all its seeds; the design's first cells; the rest.
+    """The tasks that are left to run.
 
-    ``extra`` are what it runs beside the design's cells; ``inherited`` are keys that ancestors had completed; ``records``
-    hold replicates of what runs under several seeds; trials that ended in a state of ``again`` come again. At the end
-    ``learn`` chooses more from what has ended by then, until it has no more. Returns how many tasks (1 where there is none),
-    and the tasks, made when they are taken: a million of them would take gigabytes.
+    First come configurations given by a person, under all their seeds, then the cells of the design, then the other extra
+    configurations. At the end ``learn`` chooses more from the trials that have ended, until it returns an empty list.
+
+    Args:
+        stored: The round.
+        inherited: Keys of configurations that ancestors had completed.
+        extra: Configurations of the round that its design does not draw.
+        records: Trials that have ended, with replicates if some configurations run under several seeds.
+        again: States whose trials run again.
+        learn: Chooses exploit trials.
+
+    Returns:
+        The number of tasks (1 if none is left) and an iterator that makes them on demand: a million tasks would take
+        gigabytes.
     """
-    node, n = stored.node, stored.n
-    attempt_of, space = attempts(records, again), node.space
-    # Before anything runs, so that a design with too few cells is an error and not half a round.
+    node, space = stored.node, stored.node.space
+    next_attempt = attempts(records, again)
+    # Drawn before any trial runs, so that a design with too few cells is an error and not half a round.
     rows = design_rows(stored, inherited, extra)
     states = zip(records.columns["replicate"], records.columns["state"], strict=True)
-    left = n - sum(state not in again for replicate, state in states if not replicate)
-    left += sum(attempt_of(b.key, r) is not None for b in extra for r in range(1, b.seeds))
+    ended = sum(state not in again for replicate, state in states if not replicate)
+    replicates = [(b.key, replicate) for b in extra for replicate in range(1, b.seeds)]
+    to_repeat = sum(next_attempt(key, replicate) is not None for key, replicate in replicates)
 
-    def beside(given: bool) -> Iterator[Task]:
-        for each in extra:
-            for replicate in range(each.seeds) if (each.origin == "given") == given else ():
-                if (attempt := attempt_of(each.key, replicate)) is not None:
-                    yield beside_task(node, each, replicate, attempt)
+    def extra_tasks(from_person: bool) -> Iterator[Task]:
+        for configuration in extra:
+            if (configuration.origin == "given") == from_person:
+                for replicate in range(configuration.seeds):
+                    attempt = next_attempt(configuration.key, replicate)
+                    if attempt is not None:
+                        yield beside_task(node, configuration, replicate, attempt)
 
     def tasks() -> Iterator[Task]:
-        yield from beside(given=True)
+        yield from extra_tasks(from_person=True)
         encoded = [[encode(v) for v in p.grid] for p in space.values()]
         for row in rows:
             if space.conditions:
@@ -81,7 +99,8 @@ def plan(
             else:
                 frozen = {name: freeze(p.grid[i]) for (name, p), i in zip(space.items(), row, strict=True)}
             key = configuration_key(frozen)
-            if (attempt := attempt_of(key, 0)) is None:
+            attempt = next_attempt(key, 0)
+            if attempt is None:
                 continue
             if space.conditions:
                 configuration = encode_configuration(frozen)
@@ -91,19 +110,20 @@ def plan(
                 }
             cell, seed = str(space.number(row)), node.trial_seed(key, 0)
             yield Task(key, configuration, cell, 0, attempt, "space_filling", seed)
-        yield from beside(given=False)
+        yield from extra_tasks(from_person=False)
         while chosen := learn():
-            yield from (beside_task(node, each) for each in chosen)
+            for exploit in chosen:
+                yield beside_task(node, exploit)
 
-    return max(1, left), tasks()
+    return max(1, stored.n - ended + to_repeat), tasks()
 
 
 def design_rows(
     stored: StoredNode, inherited: frozenset[str], extra: Sequence[Beside], n: int | None = None
 ) -> Indices | tuple[()]:
-    """The first ``n`` cells that a round's design draws, default all that are planned, as level numbers.
+    """The first ``n`` cells of a round's design, by default all that are planned, as level numbers (n, parameters).
 
-    What a sampler asks for is not known beforehand, so none of it.
+    A sampler chooses its configurations while the round runs, so an adaptive round has no such cells.
     """
     node = stored.node
     if n is None:
@@ -113,15 +133,15 @@ def design_rows(
 
 
 def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int]:
-    """Numbers of the first ``n`` cells of a round's design; default all that are planned evenly.
+    """Numbers of the first ``n`` cells of a round's design, by default all that are planned.
 
-    Raises DesignError: more than exist.
+    Raises DesignError: more cells than exist, or an adaptive round.
     """
     space = stored.node.space
     if stored.node.adaptive:
         raise DesignError(
-            f"round {stored.node.id}: design {stored.node.method!r} asks for one configuration after the other, so that "
-            "no cells are planned; what it asked for is in round.trials"
+            f"round {stored.node.id}: design {stored.node.method!r} chooses one configuration after the other, so that "
+            "no cells are planned; see the configurations so far in round.trials"
         )
     extra = reader.beside(stored.pk)
     count = None if n is None else how_many(space, n, None)

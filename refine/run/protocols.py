@@ -1,9 +1,9 @@
-"""What an objective may offer beside being callable; docs/api.md lists it. A member that is ``None`` counts as not there.
+"""Objectives, and the members that they may have besides being callable; docs/api.md lists the members.
 
-An objective is a function of a configuration, or of a configuration and the running trial. An object that is called as one may
-have ``name``, ``fingerprint``, ``code``, ``stops``, ``prepare``, ``holdout``, ``trained``,
-``save_model`` and ``load_model``; :class:`refine.keras.KerasObjective` has them. Of one with ``func``, as ``functools.partial`` has
-it, or with ``model``, that function's source is meant where a file or a name is looked for.
+An objective is a function of a configuration, or of a configuration and the running trial. An objective that is an
+object may have ``name``, ``fingerprint``, ``code``, ``stops``, ``prepare``, ``holdout``, ``trained``, ``save_model`` and
+``load_model``; :class:`refine.keras.KerasObjective` has them. A member that is ``None`` counts as missing. If an objective
+has ``func``, like ``functools.partial``, or ``model``, then name and source file are those of that function.
 """
 
 from __future__ import annotations
@@ -21,6 +21,6 @@ def offers(objective: Objective, *methods: str) -> bool:
 
 
 def text_of(objective: Objective, name: str) -> str | None:
-    """What an objective says of itself, if that is a text."""
+    """A member of an objective, if it is a text."""
     text = getattr(objective, name, None)
     return text if isinstance(text, str) else None

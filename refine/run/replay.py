@@ -1,4 +1,4 @@
-"""Replay: stored trials run again from their seeds, and compared with what the store has."""
+"""Replay: stored trials are repeated from their seeds and compared with the store."""
 
 from __future__ import annotations
 
@@ -30,23 +30,27 @@ from refine.utils.display import Shown
 if TYPE_CHECKING:
     import pandas as pd
 
-_ENDED = ("complete", "diverged", "failed")  # states that the configuration and the seed alone lead to
+_REPEATABLE = (
+    "complete",
+    "diverged",
+    "failed",
+)  # states that follow from the configuration and the seed alone
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Replay(Shown):
-    """What running stored trials again gave.
+    """Stored trials, repeated.
 
     Attributes:
         round: Id of the round.
         metric: Name of the metric.
         table: One row per trial: the parameters, ``seed``, ``state`` and ``value`` as stored, ``state_now`` and
-            ``value_now``, ``apart`` (the largest difference of any metric; infinite where one side has none) and
-            ``same`` (the same state, and every metric within ``tolerance``).
-        tolerance: Largest difference that counts as none.
-        planned: Whether the round's design, built anew from its content, gives every stored configuration and seed.
-        environment: What differs between then and now: name -> (then, now), with all values where the trials ran on
-            several environments; ``-`` where one side has none.
+            ``value_now``, ``difference`` (the largest difference of any metric; infinite if only one side has a metric)
+            and ``same`` (an equal state, and every metric within ``tolerance``).
+        tolerance: Largest difference that counts as equal.
+        planned: Whether the round's design, rebuilt from its content, gives every stored configuration and seed.
+        environment: Differences between then and now: name -> (then, now), with all values if the trials ran in several
+            environments; ``-`` if one side lacks the name.
         code: Fingerprints of the code then, and now.
     """
 
@@ -60,7 +64,7 @@ class Replay(Shown):
 
     @property
     def same(self) -> bool:
-        """Whether every trial gave what is stored, and the design gives every trial."""
+        """Whether every trial equals its stored one, and the design gives every trial."""
         return self.planned and bool(self.table["same"].all())
 
 
@@ -74,7 +78,7 @@ def replay(
     tolerance: float,
     resources: Resources,
 ) -> Replay:
-    """Runs stored trials again: see :meth:`refine.Round.replay`."""
+    """Repeats stored trials: see :meth:`refine.Round.replay`."""
     if sample is not None and not is_whole(sample):
         raise DesignError(f"sample must be a whole number >= 1, or None for all trials, got {sample!r}")
     if not isinstance(tolerance, int | float) or not tolerance >= 0:
@@ -82,62 +86,66 @@ def replay(
     seed = check_seed(seed, 0)
     node = stored.node
     records = store.records([stored.pk], curves=metric.curves)
-    ended = [i for i, state in enumerate(records.columns["state"]) if state in _ENDED]
-    if not ended:
+    numbers = [i for i, state in enumerate(records.columns["state"]) if state in _REPEATABLE]
+    if not numbers:
         raise AnalysisError(
-            f"round {node.id}: no trial has ended that could be run again; run it first", Action("round.run")
+            f"round {node.id} has no finished trials to replay; run the round first", Action("round.run")
         )
-    if sample is not None and sample < len(ended):
+    if sample is not None and sample < len(numbers):
         rng = np.random.Generator(np.random.PCG64(seed))
-        ended = sorted(rng.choice(ended, sample, replace=False).tolist())
-    as_planned = _as_planned(store, stored, records)  # before anything runs: an imported round has no plan
-    c = records.columns
-    tasks = [stored_task(records, i) for i in ended]
-    at = {task.key: i for i, task in zip(ended, tasks, strict=True)}
+        numbers = sorted(rng.choice(numbers, sample, replace=False).tolist())
+    as_planned = _as_planned(store, stored, records)  # before any trial runs: an imported round has no plan
+    tasks = [stored_task(records, number) for number in numbers]
+    number_of = {task.key: number for number, task in zip(numbers, tasks, strict=True)}
     rows = {}
-    now: list[Mapping[str, str]] = []
+    environments: list[Mapping[str, str]] = []
     with ExitStack() as stack:
         for task, outcome in outcomes_of(
             stack, objective, with_absent(tasks, node.space.conditions), len(tasks), resources
         ):
-            rows[task.key] = _row(records, at[task.key], outcome, metric, tolerance)
-            if outcome.environment is not None and outcome.environment not in now:
-                now.append(outcome.environment)
-    then = store.environments_of(stored.pk, list(rows))
-    ours = {**commit_of(source_file(objective)), **called(node.objective, objective)}
+            rows[task.key] = _row(records, number_of[task.key], outcome, metric, tolerance)
+            if outcome.environment is not None and outcome.environment not in environments:
+                environments.append(outcome.environment)
+    stored_environments = store.environments_of(stored.pk, list(rows))
+    of_coordinator = {**commit_of(source_file(objective)), **called(node.objective, objective)}
+    codes = tuple(sorted(set(records.columns["code"])))
     return Replay(
         node.id,
         str(metric),
-        _table(node, records, [at[t.key] for t in tasks], [rows[t.key] for t in tasks]),
+        _table(node, records, numbers, [rows[task.key] for task in tasks]),
         float(tolerance),
         as_planned,
-        _differences(then, [{**found, **ours} for found in now]),
-        (tuple(sorted(set(c["code"]))), objective_code(objective)),
+        _differences(stored_environments, [{**versions, **of_coordinator} for versions in environments]),
+        (codes, objective_code(objective)),
     )
 
 
 def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: float) -> dict[str, Any]:
-    before, after = records.metrics[i], outcome.metrics
+    before = records.metrics[i]
+    after = outcome.metrics
     curve = records.curves[i] if records.curves else {}
     value = metric.of(before, curve, records.columns["seconds"][i])
-    now = metric.of(after, outcome.curve, outcome.seconds)
-    state = of_value(outcome.state, now)
-    # What a function made of the metrics is stored among them; the objective doesn't return it.
-    names = (before.keys() | after.keys()) - ({metric.name} if metric.function is not None else set())
-    apart = max((apart_by(before.get(n), after.get(n)) for n in names), default=0.0)
+    value_now = metric.of(after, outcome.curve, outcome.seconds)
+    state = of_value(outcome.state, value_now)
+    names = before.keys() | after.keys()
+    if (
+        metric.function is not None
+    ):  # its value is stored among the metrics, but the objective does not return it
+        names -= {metric.name}
+    difference = max((difference_of(before.get(name), after.get(name)) for name in names), default=0.0)
     return {
         "seed": records.columns["seed"][i],
         "state": records.columns["state"][i],
         "state_now": state,
         "value": math.nan if value is None else value,
-        "value_now": math.nan if now is None else now,
-        "apart": apart,
-        "same": state == records.columns["state"][i] and apart <= tolerance,
+        "value_now": math.nan if value_now is None else value_now,
+        "difference": difference,
+        "same": state == records.columns["state"][i] and difference <= tolerance,
     }
 
 
-def apart_by(a: float | None, b: float | None) -> float:
-    """By how much two values of a metric differ: 0 for NaN twice, infinite where one side has none."""
+def difference_of(a: float | None, b: float | None) -> float:
+    """The absolute difference of two values of a metric: 0 for two NaN, infinite if only one side has a value."""
     if a is None or b is None:
         return math.inf
     if a == b or (math.isnan(a) and math.isnan(b)):
@@ -146,19 +154,18 @@ def apart_by(a: float | None, b: float | None) -> float:
     return math.inf if math.isnan(difference) else difference
 
 
-def _table(node: Node, records: Records, at: list[int], rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _table(node: Node, records: Records, numbers: list[int], rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    frame = table(node.space, records, Metric("value"))[list(node.space)].iloc[at].reset_index(drop=True)
-    return pd.concat([frame, pd.DataFrame(rows)], axis=1)
+    parameters = table(node.space, records, Metric("value"))[list(node.space)]
+    return pd.concat([parameters.iloc[numbers].reset_index(drop=True), pd.DataFrame(rows)], axis=1)
 
 
 def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
-    """Whether the design of the node's content has every stored configuration, with its seed; of a sampler's the seeds."""
+    """Whether the node's design gives every stored configuration with its seed; for a sampler, only the seeds count."""
     node = stored.node
-    nothing = Records(Rows(), Rows(), (), {name: [] for name in records.columns})
-    inherited, beside = store.inherited(stored.pk), store.beside(stored.pk)
-    _, tasks = plan(stored, inherited, beside, nothing, frozenset())
+    no_records = Records(Rows(), Rows(), (), {name: [] for name in records.columns})
+    _, tasks = plan(stored, store.inherited(stored.pk), store.beside(stored.pk), no_records, frozenset())
     seeds = {task.key: task.seed for task in tasks if not task.replicate}
     columns = (records.columns[name] for name in ("key", "seed", "origin"))
     return all(
@@ -168,13 +175,13 @@ def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
 
 
 def _differences(
-    then: Sequence[Mapping[str, str]], now: Sequence[Mapping[str, str]]
+    before: Sequence[Mapping[str, str]], after: Sequence[Mapping[str, str]]
 ) -> dict[str, tuple[str, str]]:
-    names = dict.fromkeys(name for found in (*then, *now) for name in found)
-    both = {name: (_all_of(then, name), _all_of(now, name)) for name in names}
-    return {name: (a, b) for name, (a, b) in both.items() if a != b}
+    names = dict.fromkeys(name for versions in (*before, *after) for name in versions)
+    pairs = {name: (_values(before, name), _values(after, name)) for name in names}
+    return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
 
 
-def _all_of(environments: Sequence[Mapping[str, str]], name: str) -> str:
-    """The values of a name, all of them where trials ran on several environments; ``-`` for none."""
-    return ", ".join(sorted({found.get(name, "-") for found in environments})) or "-"
+def _values(environments: Sequence[Mapping[str, str]], name: str) -> str:
+    """The values of a name in several environments, in one text; ``-`` for a missing name."""
+    return ", ".join(sorted({versions.get(name, "-") for versions in environments})) or "-"

@@ -1,7 +1,8 @@
-"""A program with a supervisor, a small process that ends it, and all that it started, with whoever asked for it.
+"""Supervised programs: a small process ends the program, and its descendants, when the process that started it ends.
 
-This file is also the supervisor's script, so it imports nothing but Python. On Linux the supervisor adopts whatever loses its parent
-below it, so that none escapes by a session of its own; elsewhere those are found while their parents live.
+This file is also the supervisor's script, so only Python's own modules are imported. On Linux the supervisor adopts
+orphaned descendants, so that none escapes by starting a session; elsewhere descendants are found while their parents
+live.
 """
 
 from __future__ import annotations
@@ -19,30 +20,33 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from typing import Any
 
-_EVERY = 0.2  # seconds between looks at whether whoever asked is there
-_PATIENCE = 5.0  # seconds for what was killed to be gone; what the kernel holds longer goes when it lets go
+_EVERY = 0.2  # seconds between checks of the process that started the supervisor
+_PATIENCE = 5.0  # seconds to wait for killed processes; the kernel may keep one longer
 _DEATH_SIGNAL, _SUBREAPER = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of <sys/prctl.h>
 
 
 def supervised(words: list[str]) -> list[str]:
-    """The command that runs a program supervised for this process: it ends as the program does. SIGTERM ends them all."""
+    """The command that runs a program supervised for this process.
+
+    The supervisor ends with the program's exit status. SIGTERM to the supervisor ends the program and its descendants.
+    """
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *words]
 
 
 def end(process: Popen[Any]) -> None:
-    """Ends a supervised program with all that it started."""
+    """Ends a supervised program and its descendants."""
     for number in (signal.SIGTERM, signal.SIGCONT):
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
 
 
 def mark() -> dict[str, str]:
-    """What the environment of a supervised program has in addition, for :func:`swept`."""
+    """Variables for the environment of a supervised program, by which :func:`swept` finds its descendants."""
     return {"REFINE_SUPERVISED": f"{os.getpid()} {time.monotonic_ns()}"}
 
 
 def swept(process: Popen[Any], marked: Mapping[str, str]) -> None:
-    """Waits for a supervisor; one that was killed itself has ended nobody but its program, and what that started is ended here."""
+    """Waits for a supervisor. If the supervisor was killed, only its program has ended: descendants are ended here."""
     if process.wait() != -signal.SIGKILL or not sys.platform.startswith("linux"):
         return
     ((name, value),) = marked.items()
@@ -53,22 +57,22 @@ def swept(process: Popen[Any], marked: Mapping[str, str]) -> None:
 
 
 def main(owner: int, words: list[str]) -> None:
-    """Supervises a program, and ends as it did."""
+    """Supervises a program, and ends with the program's exit status."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
-    asked: list[int] = []
+    signals: list[int] = []  # signals that ask the supervisor to end
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: asked.append(number))
+        signal.signal(number, lambda number, _: signals.append(number))
     _prctl(_SUBREAPER, 1)
     program = os.fork()
     if not program:
         _become(words)
     for first, last in ((3, woken), (woken + 1, wake), (wake + 1, min(os.sysconf("SC_OPEN_MAX"), 2**20))):
-        os.closerange(first, last)  # what was passed is the program's alone
+        os.closerange(first, last)  # passed descriptors belong to the program alone
     status = None
-    while status is None and not asked and os.getppid() == owner:
+    while status is None and not signals and os.getppid() == owner:
         if select.select([woken], [], [], _EVERY)[0]:
             os.read(woken, 512)
         status = _reaped(program)
@@ -88,7 +92,7 @@ def _become(words: list[str]) -> None:
     """Turns this process, a child of the supervisor's, into the program."""
     _prctl(_DEATH_SIGNAL, signal.SIGKILL)
     os.setpgid(0, 0)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(words[0], words)  # noqa: S606
@@ -106,22 +110,26 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _reaped(program: int) -> int | None:
-    """Takes in who has ended below; the program's status, if it was among them."""
-    found = None
+    """Reaps ended descendants, and returns the program's status if the program has ended."""
+    program_status = None
     with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            found = ended[1] if ended[0] == program else found
-    return found
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == program:
+                program_status = status
+            if not pid:
+                break
+    return program_status
 
 
 def _end_all(program: int, *, runs: bool) -> None:
-    """Kills everybody below, until nobody is left."""
+    """Kills descendants until none is left."""
     deadline = time.monotonic() + _PATIENCE
     if runs:
-        _kill_below()  # before they lose their parents, which tells elsewhere than on Linux that they are below
+        _kill_below()  # while they have parents, by which systems other than Linux find them
     with contextlib.suppress(OSError):
         os.killpg(program, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):  # which says that nobody is left
+    with contextlib.suppress(ChildProcessError):  # raised when no descendant is left
         while time.monotonic() < deadline:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -136,15 +144,15 @@ def _kill_below() -> None:
 
 
 def below(top: int, children: Mapping[int, Sequence[int]]) -> list[int]:
-    """The processes that descend from one."""
-    found = list(children.get(top, ()))
-    for pid in found:
-        found += children.get(pid, ())
-    return found
+    """Descendants of a process."""
+    descendants = list(children.get(top, ()))
+    for pid in descendants:
+        descendants += children.get(pid, ())
+    return descendants
 
 
 def processes() -> dict[int, list[int]]:
-    """Every process of this machine that has children -> these."""
+    """Process with children -> its children, for this machine."""
     children: dict[int, list[int]] = {}
     if not sys.platform.startswith("linux"):
         for line in os.popen("ps -A -o ppid=,pid="):  # noqa: S605, S607

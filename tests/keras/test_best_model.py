@@ -140,7 +140,7 @@ def test_a_hostile_file_in_the_place_of_a_model_runs_nothing(found, tmp_path, mo
 def test_other_code_is_noticed(found):
     EPOCHS[0] = 5
     try:
-        with pytest.warns(RuntimeWarning, match="trained again, the best trial gives .* instead of"):
+        with pytest.warns(RuntimeWarning, match="retrained, the best trial gives .* instead of"):
             found.best_model()
     finally:
         EPOCHS[0] = 4
@@ -178,9 +178,9 @@ def test_what_cannot_work_is_said_first(found, tmp_path):
 
     with refine.Tree("q", store=tmp_path / "b.db") as tree:
         bare = tree.add_round({"x": [1, 2, 3]}, plain, n=3).run(progress=False)
-        with pytest.raises(ObjectiveError, match="gives no model; use refine.keras.KerasObjective"):
+        with pytest.raises(ObjectiveError, match="returns no model; use refine.keras.KerasObjective"):
             bare.best_model()
         kind = tree.add_round({"x": [1, 2, 3]}, Gives(), n=3).run(progress=False)
         assert kind.best_model() == "model of 3"
-        with pytest.raises(ObjectiveError, match="can't keep models"):
+        with pytest.raises(ObjectiveError, match="cannot save models"):
             kind.best_model(tmp_path)

@@ -45,7 +45,7 @@ def test_each_worker_sees_one(tmp_path, monkeypatch, options, listed, expected):
 
 @pytest.mark.parametrize("bad", [-1, True, 1.5, "two", [], [-1], ["0,1"], [None], ["GPU-1; rm"], 10**9])
 def test_what_is_no_gpu_is_an_error(bad):
-    with pytest.raises(DesignError, match="gpus must be how many, or a list of which"):
+    with pytest.raises(DesignError, match="gpus must be a number of GPUs or a list"):
         devices_of(bad)
 
 
@@ -53,7 +53,7 @@ def test_more_than_are_visible_and_somebody_s_executor(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
     with pytest.raises(DesignError, match="at most the 2 that CUDA_VISIBLE_DEVICES lists"):
         devices_of(3)
-    text = r"an executor has its own; .*get_executor\(pure=False, retries=0, resources=\{'GPU': 1\}\)"
+    text = r"gpus= cannot be combined with executor=.*get_executor\(pure=False, retries=0, resources=\{'GPU': 1\}\)"
     with ThreadPoolExecutor(1) as pool, pytest.raises(DesignError, match=text):
         devices_of(1, pool)
     assert devices_of(["GPU-8932f937-d72c", "MIG-1/2"]) == ("GPU-8932f937-d72c", "MIG-1/2")

@@ -167,19 +167,22 @@ def test_one_worker_with_a_timeout_is_a_subprocess_and_gives_the_same_table(tmp_
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"timeout": 0}, r"timeout must be a number of seconds > 0, got 0; leave it out for none"),
+        ({"timeout": 0}, r"timeout must be a number of seconds > 0, got 0; leave timeout= out for no limit"),
         ({"timeout": "5"}, r"timeout must be a number of seconds > 0, got '5'"),
         ({"timeout": float("nan")}, r"timeout must be a number of seconds > 0, got nan"),
-        ({"memory": "lots"}, r"memory must be bytes or a text such as '2GB' or '1.5GiB', got 'lots'"),
-        ({"memory": True}, r"memory must be bytes or a text"),
-        ({"memory": 2}, r"memory must be at least 200 MB, what a worker needs to start, got 2;"),
+        (
+            {"memory": "lots"},
+            r"memory must be a number of bytes, or a text like '2GB' or '1.5GiB', got 'lots'",
+        ),
+        ({"memory": True}, r"memory must be a number of bytes"),
+        ({"memory": 2}, r"memory must be at least 200 MB, which a worker needs to start, got 2 "),
         (
             {"rerun": ["failed", "crash"]},
             r"rerun must be a state of trials, got 'crash'; did you mean 'crashed'",
         ),
         ({"rerun": 5}, r"rerun must be a state of trials, or a list of them, got 5"),
-        ({"executor": ThreadPoolExecutor(1), "timeout": 10**9}, "timeout needs workers that may be killed"),
-        ({"executor": ThreadPoolExecutor(1), "memory": 10**9}, "memory needs workers that may be killed"),
+        ({"executor": ThreadPoolExecutor(1), "timeout": 10**9}, "timeout= cannot be combined with executor="),
+        ({"executor": ThreadPoolExecutor(1), "memory": 10**9}, "memory= cannot be combined with executor="),
     ],
 )
 def test_limits_out_of_range_are_refused(options, text):

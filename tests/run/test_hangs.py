@@ -18,7 +18,7 @@ from dask_cluster import dask_cluster, processes, ray
 
 import refine
 from refine.errors import DesignError, RefineWarning, RoundStoppedError
-from refine.run.workers import child, executor, pulse, task
+from refine.run.workers import child, cluster_health, executor, task
 
 pytestmark = pytest.mark.cluster
 
@@ -54,7 +54,7 @@ GONE = {
 @pytest.mark.parametrize("gone", GONE)
 def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
     if gone == "workers":
-        monkeypatch.setattr(pulse, "LOST_SECONDS", 3.0)
+        monkeypatch.setattr(cluster_health, "LOST_SECONDS", 3.0)
     with refine.Tree("q", store=tmp_path / "refine.db") as tree, contextlib.ExitStack() as stack:
         found = tree.add_round(SPACE, slowly, n=40, seed=1)
         if gone == "raylet":
@@ -64,7 +64,7 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, gone):
             client, processes = stack.enter_context(dask_cluster(tmp_path, 2))
             on = client.get_executor(pure=False, retries=0)
             hook = killing(lambda: processes[:1] if gone == "scheduler" else processes[1:])
-        with pytest.raises(RoundStoppedError, match=f"{GONE[gone]}; what had finished is stored"):
+        with pytest.raises(RoundStoppedError, match=f"{GONE[gone]}; finished trials are stored"):
             found.run(2, executor=on, on_trial=hook, progress=False)
         before = found.trials
         assert 3 <= len(before) < 40
@@ -117,7 +117,7 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
             on, close = stack.enter_context(ray(2, **needs)), sys.modules["ray"].shutdown
         text = f"the {engine} cluster has no worker{offering} yet, and trials wait for one; start workers{how}, or"
         with pytest.warns(RefineWarning, match=text):
-            pulse.Pulse(on)
+            cluster_health.ClusterHealth(on)
         close()
         with (
             refine.Tree("q", store="sqlite://") as tree,
@@ -195,8 +195,8 @@ def test_an_import_that_never_returns_ends_the_round(tmp_path, monkeypatch, plac
 @pytest.mark.parametrize(
     ("how", "text"),
     [
-        ("time.sleep(3600)", "a worker process did not start within 2 seconds; what had finished is stored"),
-        ("os._exit(3)", "workers end as soon as they start, [89] times in a row, .* ended with exit code 3"),
+        ("time.sleep(3600)", "a worker process did not start within 2 seconds; finished trials are stored"),
+        ("os._exit(3)", "workers end as soon as they start, [89] times in a row; .* ended with exit code 3"),
     ],
 )
 def test_workers_that_do_not_come_up_end_the_round(tmp_path, monkeypatch, how, text):

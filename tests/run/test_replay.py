@@ -33,7 +33,7 @@ def test_every_trial_is_equal_to_the_bit(tree, found):
     assert len(shown.table) == 12
     assert shown.same
     assert shown.planned
-    assert (shown.table["apart"] == 0).all()
+    assert (shown.table["difference"] == 0).all()
     assert shown.table["value_now"].tolist() == before["value"].tolist()
     assert str(shown) == f"round {found.id}: 12 trials run again, 12 equal to the bit"
     assert found.trials.equals(before)  # the store is as it was
@@ -50,7 +50,7 @@ def test_what_differs_is_told(tree, found, monkeypatch):
     monkeypatch.setitem(globals(), "SHIFT", [0.25])
     shown = found.replay(sample=5)
     assert not shown.same
-    assert shown.table["apart"].to_numpy() == pytest.approx(0.25)
+    assert shown.table["difference"].to_numpy() == pytest.approx(0.25)
     assert "0 equal to the bit, 0 within 0 in every metric; largest difference 0.25" in str(shown)
     assert found.replay(sample=5, tolerance=0.26).same
     with tree._context.store.engine.begin() as connection:
@@ -95,7 +95,7 @@ def test_what_cannot_work_is_said(tree, space, found):
     for name, value in wrong:
         with pytest.raises(DesignError, match=f"{name} must be a"):
             found.replay(**{name: value})
-    with pytest.raises(AnalysisError, match="no trial has ended"):
+    with pytest.raises(AnalysisError, match="has no finished trials to replay"):
         tree.add_round(space, objectives.bowl, n=3).replay()
     with pytest.raises(ObjectiveError, match="was created with the objective"):
         found.replay(objective=objectives.bowl)

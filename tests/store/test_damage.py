@@ -277,7 +277,7 @@ def test_what_an_objective_returns_or_reports_can_be_stored_or_its_trial_failed(
         root = tree.add_round(SPACE, objective, n=40, metric="acc", objective_name="f").run(progress=False)
         assert set(root.trials.loc[root.trials["k"] <= 4, "state"]) == {"failed"}
         assert set(root.trials.loc[root.trials["k"] > 4, "state"]) == {"complete"}
-        assert root.failures["error"].str.contains("can't be stored: the name of a metric holds").sum() > 2
+        assert root.failures["error"].str.contains("cannot be stored: the name of a metric holds").sum() > 2
         assert len(tree.damage()) == 0
 
 

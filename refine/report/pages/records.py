@@ -67,11 +67,11 @@ def holdout_page(result: HoldoutResult) -> Page:
 @page_for(Replay)
 def replay_page(replay: Replay) -> Page:
     """How many gave what is stored, and what has changed since."""
-    n, equal = len(replay.table), int((replay.table["apart"] == 0).sum())
+    n, equal = len(replay.table), int((replay.table["difference"] == 0).sum())
     title = f"round {replay.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"
     lines: list[str | Cell] = []
     if equal < n:
-        within, worst = int(replay.table["same"].sum()), score(float(replay.table["apart"].max()))
+        within, worst = int(replay.table["same"].sum()), score(float(replay.table["difference"].max()))
         title += f", {within} within {replay.tolerance:g} in every metric; largest difference {worst}"
     if not replay.planned:
         lines.append(Cell("the design gives other configurations or seeds than are stored", "bad"))

@@ -1,1 +1,1 @@
-"""The worker pool: tasks and objectives on their way to processes, and who starts, watches and replaces these."""
+"""Workers: jobs and objectives for other processes, and starting, watching and replacing these processes."""

@@ -1,7 +1,7 @@
-"""A process that runs trials, one at a time, for a thread of this one: its jobs come over a pipe that nobody else can reach.
+"""A child process that runs trials, one at a time, for a thread of this process; jobs come over a private pipe.
 
-The random generators of Python, NumPy and Keras belong to a process: in a pool of threads trials would draw from each other's, and
-an engine such as Dask draws from its worker's. Our own workers are such children too.
+The random generators of Python, NumPy and Keras belong to a process: threads of one process would draw from the same
+generators, and so would an engine like Dask. The workers of ``workers=N`` are such child processes too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
+import math
 import os
 import pickle
 import signal
@@ -23,20 +24,21 @@ from pathlib import Path
 
 from refine.errors import RoundStoppedError
 from refine.run.supervisor import end, mark, supervised, swept
-from refine.run.workers.perform import perform
 from refine.run.workers.task import check_versions, never_loaded, versions
+from refine.run.workers.worker_main import perform
 from refine.utils.standard_streams import reserve_descriptors
 
-START_SECONDS = 120.0  # so long a process may take to start
+START_SECONDS = 120.0  # time limit for the start of a process
 
-# What a child's message begins with: the objective is there; the outcome; what was raised instead.
-_LOADED, _ANSWER, _ERROR = b"l", b"a", b"e"
+# First byte of a message of a child.
+_LOADED = b"l"  # the objective is loaded
+_ANSWER = b"a"  # an outcome follows
+_ERROR = b"e"  # an exception follows
 
-# Seconds: a process is looked after so often; one whose objective does not load ends itself, or is killed so much later.
-_LOOK, _GRACE = 1.0, 5.0
+_POLL = 1.0  # seconds between checks that a child lives
+_GRACE = 5.0  # seconds after which a child that should have ended itself is killed
 
-# A process that ends before it has come up is a strike; after so many in a row no other is started.
-_MOST_STRIKES = 8
+_MOST_STRIKES = 8  # children in a row that end while starting, after which no other is started
 _PAUSE = 0.5  # seconds, times the strikes, until the next is started
 
 _HOME = str(Path(__file__).parents[3])
@@ -47,14 +49,14 @@ class ChildDiedError(RuntimeError):
 
 
 class Child:
-    """A process that runs what it is told, supervised, and this end of its pipe, which has no name that others could open."""
+    """A supervised process that runs jobs, and this end of its pipe. The pipe has no name that others could open."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         reserve_descriptors()
         self._pipe, other_end = Pipe()
         self._marked = mark()
         with other_end:
-            # Without -P, whoever may write into the working directory could give it modules.
+            # Without -P, the child would import modules from the working directory, where others may write.
             command = [sys.executable, "-P", "-m", "refine.run.workers.child", str(other_end.fileno())]
             try:
                 self.process = subprocess.Popen(  # noqa: S603
@@ -69,25 +71,30 @@ class Child:
                 raise
 
     def greet(self) -> None:
-        """Waits until it has come up.
+        """Waits until the process has started.
 
-        Raises ChildDiedError: it ended; RoundStoppedError: it takes longer than :data:`START_SECONDS`, or has other
-        versions.
+        Raises ChildDiedError: the process ended; RoundStoppedError: the start takes longer than
+        :data:`START_SECONDS`, or the process has other versions.
         """
         try:
             check_versions(self._next(START_SECONDS).decode(), "its worker processes")
         except TimeoutError:
             raise RoundStoppedError(
-                f"a worker process did not start within {START_SECONDS:g} seconds; what had finished is stored; see what it "
-                f"prints, and whether {sys.executable} starts"
+                f"a worker process did not start within {START_SECONDS:g} seconds; finished trials are stored; read the "
+                f"worker's output, and check that {sys.executable} starts"
             ) from None
         except (OSError, EOFError):
             raise self._died() from None
 
     def ask(self, job: bytes, loading: float, begins: Callable[[], object]) -> bytes | Exception:
-        """What a packed job gives, or the error that it raised. ``begins`` is called when the objective is there.
+        """The answer to a packed job, or the exception that the job raised.
 
-        Raises ChildDiedError: the process ended; RoundStoppedError: it did not load the objective in time.
+        Args:
+            job: The packed job.
+            loading: Seconds that loading the objective may take.
+            begins: Called when the objective is loaded and the trial begins.
+
+        Raises ChildDiedError: the process ended; RoundStoppedError: the objective did not load in time.
         """
         since = time.monotonic()
         loaded = False
@@ -100,20 +107,20 @@ class Child:
         except TimeoutError:
             raise never_loaded(loading) from None
         except (OSError, EOFError):
-            # It has said where it hung, and ended itself.
+            # A child whose objective hangs prints where, and ends itself.
             if not loaded and time.monotonic() - since >= loading:
                 raise never_loaded(loading) from None
             raise self._died() from None
         return pickle.loads(answer[1:]) if answer[:1] == _ERROR else answer[1:]
 
     def _next(self, seconds: float | None) -> bytes:
-        """The next message; ``EOFError`` where none comes any more, ``TimeoutError`` after so many seconds."""
-        until = None if seconds is None else time.monotonic() + seconds
-        while not self._pipe.poll(_LOOK if until is None else max(0.0, min(_LOOK, until - time.monotonic()))):
-            # What a trial forked may hold the other end for longer than the trial's process lives.
+        """The next message. Raises EOFError: the process ended; TimeoutError: after ``seconds``."""
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._pipe.poll(max(0.0, min(_POLL, deadline - time.monotonic()))):
+            # A process that a trial forked may hold the other end for longer than the trial's process lives.
             if not self.lives and not self._pipe.poll():
                 raise EOFError
-            if until is not None and time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 raise TimeoutError
         return self._pipe.recv_bytes()
 
@@ -125,7 +132,7 @@ class Child:
     def _died(self) -> ChildDiedError:
         try:
             code = self.process.wait(_GRACE)
-        except subprocess.TimeoutExpired:  # a trial closed the pipe, and nothing more will come of it
+        except subprocess.TimeoutExpired:  # a trial closed the pipe, so that no answer can come
             self.end()
             code = self.process.wait()
         if code >= 0:
@@ -136,18 +143,22 @@ class Child:
         return ChildDiedError(f"its process was killed by signal {-code}{name}")
 
     def end(self) -> None:
-        """Ends the process with those that it has started; whoever asks it something is told so."""
+        """Ends the process and its descendants; a thread that waits for an answer gets ChildDiedError."""
         end(self.process)
 
     def close(self) -> None:
-        """Ends the process, and waits for that."""
+        """Ends the process, and waits until it has ended."""
         self.end()
         swept(self.process, self._marked)
         self._pipe.close()
 
 
 class Children:
-    """Child processes, as many as threads ask for one at once; one that died is replaced. They start with ``environment(number)``."""
+    """Child processes: as many as threads that run a job at the same time. A dead child is replaced.
+
+    Args:
+        environment: The environment variables of child number 0, 1, ...
+    """
 
     def __init__(self, environment: Callable[[int], Mapping[str, str]]) -> None:
         self._environment = environment
@@ -156,39 +167,47 @@ class Children:
         self._lock = threading.Lock()
         self._over = threading.Event()
 
-    def run(self, job: bytes, loading: float, at: Callable[[Child, bool], object] = lambda *_: None) -> bytes:
-        """Runs a packed job in one of them: see :meth:`Child.ask`. ``at`` hears which one gets it, and then that it begins there.
+    def run(
+        self, job: bytes, loading: float, progress: Callable[[Child, bool], object] = lambda *_: None
+    ) -> bytes:
+        """Runs a packed job in a child: see :meth:`Child.ask`.
 
-        Raises ChildDiedError: the process died; RoundStoppedError: none comes up, or it did not load the objective in time.
+        Args:
+            job: The packed job.
+            loading: Seconds that loading the objective may take.
+            progress: Called with the child and False when the child gets the job, then with True when the trial begins.
+
+        Raises ChildDiedError: the child died; RoundStoppedError: no child starts, or the objective did not load in time.
         """
         number, child = self._ready()
         try:
-            at(child, False)
-            answer = child.ask(job, loading, lambda: at(child, True))
+            progress(child, False)
+            answer = child.ask(job, loading, lambda: progress(child, True))
         except BaseException:
             self._drop(number)
             raise
-        with self._lock:  # it lives, whatever it answered
+        with self._lock:  # the child lives, whatever the answer
             self._idle.append(number)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def _ready(self) -> tuple[int, Child]:
-        """One that is idle, or another that has come up."""
+        """An idle child, or a new one that has started: its number and the child."""
         strikes = 0
         while True:
             with self._lock:
                 if self._over.is_set():
                     raise ChildDiedError("its process was ended")
-                if fresh := not self._idle:
+                is_new = not self._idle
+                if is_new:
                     number = next(i for i in itertools.count() if i not in self._all)
                     self._all[number] = Child(self._environment(number))
                 else:
                     number = self._idle.pop()
                 child = self._all[number]
             try:
-                if fresh:
+                if is_new:
                     child.greet()
             except BaseException as error:
                 self._drop(number)
@@ -197,12 +216,12 @@ class Children:
                     raise
                 if strikes >= _MOST_STRIKES:
                     raise RoundStoppedError(
-                        f"workers end as soon as they start, {strikes} times in a row, and of the last one {error}; what had "
-                        "finished is stored; see what they print, and run again"
+                        f"workers end as soon as they start, {strikes} times in a row; the last time {error}; finished trials "
+                        "are stored; read the workers' output, and run again"
                     ) from None
                 self._over.wait(_PAUSE * strikes)
                 continue
-            if child.lives:  # it may have died while it waited
+            if child.lives:  # an idle child may have died
                 return number, child
             self._drop(number)
 
@@ -212,34 +231,34 @@ class Children:
         child.close()
 
     def end(self) -> None:
-        """Ends them all; whoever waits for one is told so."""
+        """Ends every child; threads that wait for one get ChildDiedError."""
         with self._lock:
             self._over.set()
             for child in self._all.values():
                 child.end()
 
     def close(self) -> None:
-        """Ends them all, and waits for that; nobody is at one any more."""
+        """Ends every child, and waits until they have ended. No thread may be using one."""
         self.end()
         for number in list(self._all):
             self._drop(number)
 
 
-def _inherited(number: int) -> dict[str, str]:  # noqa: ARG001  # they are alike
+def _inherited(number: int) -> dict[str, str]:  # noqa: ARG001  # equal for all children
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))}
 
 
-_own = Children(_inherited)
-atexit.register(_own.close)
-# Runs a packed job for a thread of somebody's executor.
-run_in_child = _own.run
+_children_of_executors = Children(_inherited)
+atexit.register(_children_of_executors.close)
+# Runs a packed job for a thread of a user's executor.
+run_in_child = _children_of_executors.run
 
 
 # In the child.
 
 
 def main(pipe: int) -> None:
-    """Answers jobs until nobody sends any."""
+    """Answers jobs until the pipe is closed."""
     os.set_inheritable(pipe, False)
     with Connection(pipe) as jobs:
         jobs.send_bytes(versions().encode())
@@ -250,11 +269,11 @@ def main(pipe: int) -> None:
                 return
             try:
                 answer = _ANSWER + perform(job, lambda: jobs.send_bytes(_LOADED))
-            except Exception as error:  # noqa: BLE001  # whoever sent the job raises it
+            except Exception as error:  # noqa: BLE001  # raised again in the process that sent the job
                 answer = _ERROR + pickle.dumps(error)
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError, AttributeError):
-                    stream.flush()  # this process is killed when it is not needed any more
+                    stream.flush()  # this process will be killed, without a chance to flush
             jobs.send_bytes(answer)
 
 

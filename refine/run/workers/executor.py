@@ -1,4 +1,4 @@
-"""Running tasks, in this process, on subprocesses, or on anybody's executor; whoever runs one touches no store."""
+"""Running tasks in this process, in subprocesses, or on a user's executor. Workers never access the store."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ from refine.run.outcome import Outcome, Task, crashed
 from refine.run.protocols import Objective
 from refine.run.resources import Resources
 from refine.run.workers.child import ChildDiedError, run_in_child
+from refine.run.workers.cluster_health import ClusterHealth
 from refine.run.workers.packed_objective import PackedObjective, pack
-from refine.run.workers.perform import WANTED, perform, prepare, run
 from refine.run.workers.pool import pool_of
-from refine.run.workers.pulse import Pulse
 from refine.run.workers.task import LOAD_SECONDS, Job, opened, versions
 from refine.run.workers.temp_folder import own_folder
 from refine.run.workers.watchdog import Attempt, watched
+from refine.run.workers.worker_main import WANTED, perform, prepare, run
 from refine.trials.trial import State
 
-PER_WORKER = 2  # how many tasks per worker may be under way
-# A task that no worker had got when it died is handed out again, so many times before it is suspected.
-_UNBEGUN = 5
-_POLL = 0.25
+PER_WORKER = 2  # tasks per worker that may be under way
+_UNBEGUN = 5  # times that a task is handed out again whose worker died before it got the task
+_POLL = 0.25  # seconds to wait for an ended task
 
 
 def outcomes_of(
@@ -45,48 +44,63 @@ def outcomes_of(
     stop: Callable[[], bool] = lambda: False,
     ahead: int = PER_WORKER,
 ) -> Iterator[tuple[Task, Outcome]]:
-    """Runs tasks in this process, on an executor, or on subprocesses that live as long as ``stack``.
+    """Runs tasks in this process, on an executor, or on subprocesses.
 
-    A task whose worker dies while it runs is tried once more when nothing else is running; if its worker dies again it is
-    ``crashed``. One that was only waiting for that worker is handed out again. With a limit even one worker is a subprocess,
-    since this process can't be killed.
+    A task whose worker dies while running it is tried once more without other tasks; if the worker dies again, the trial
+    is ``crashed``. A task that was only waiting for a worker that died is handed out again. With a limit even one worker
+    is a subprocess, since this process cannot be killed.
 
-    Tasks are taken lazily, never more than ``ahead`` per worker are under way, and there are ``count`` of them, for not to start
-    more workers. ``stop`` is asked before one is handed out; once it is true, what runs comes to its end and nothing else.
+    Args:
+        stack: Ends the subprocesses when it closes.
+        objective: The objective.
+        tasks: The tasks, taken one by one.
+        count: Number of tasks, which caps the number of workers started.
+        resources: Workers and limits.
+        stop: Called before a task is handed out. Once it is true, running tasks finish and no other begins.
+        ahead: Tasks per worker that may be under way.
     """
     tasks = itertools.takewhile(lambda _: not stop(), tasks)
     with_trial = wants_trial(objective)
     if resources.in_this_process:
         prepare(objective, resources.threads)
         return ((task, run(objective, task, with_trial, resources.threads)) for task in tasks)
-    packed = pack(objective)  # what can't travel is said before anything is started
+    packed = pack(objective)  # an objective that cannot be pickled is an error before any worker starts
     inline = packed.inline()
     path = packed.write(stack.enter_context(own_folder())) if inline is None else None
     if (executor := resources.executor) is not None:
-        way = _Way(lambda job, _: executor.submit(run_task, job), Pulse(executor).check, ours=False)
+        transport = _Transport(
+            lambda job, _: executor.submit(run_task, job), ClusterHealth(executor).check, own_workers=False
+        )
     else:
         start = resources.workers, count, resources.threads, LOAD_SECONDS, resources.devices
         pool = stack.enter_context(pool_of(*start))
-        way = _Way(lambda job, attempt: pool.submit(job, attempt.at), lambda _: None, ours=True)
-    dispatch = _Dispatch(way, packed, inline, path, tasks, resources, stop)
+        transport = _Transport(
+            lambda job, attempt: pool.submit(job, attempt.note_progress), lambda _: None, own_workers=True
+        )
+    dispatch = _Dispatch(transport, packed, inline, path, tasks, resources, stop)
     stack.enter_context(watched(dispatch.under_way, resources.limits))
     return dispatch.outcomes(ahead)
 
 
-class _Way(NamedTuple):
-    """How jobs reach workers."""
+class _Transport(NamedTuple):
+    """The way of jobs to workers."""
 
-    submit: Callable[[bytes, Attempt], Future[bytes]]  # has somebody run a packed job
-    check: Callable[[bool], None]  # raises where nobody is left to run one; told whether a job was just lost
-    ours: bool  # whether it says of an attempt what a worker does with it
+    submit: Callable[[bytes, Attempt], Future[bytes]]  # submits a packed job
+    check: Callable[
+        [bool], None
+    ]  # raises if no worker is left; the argument tells whether a job was just lost
+    own_workers: bool  # whether the workers are refine's, which note their progress on the attempt
 
 
 class _Dispatch:
-    """Hands out tasks and takes in outcomes. Arguments: see :func:`outcomes_of`; a large objective is not inline but at a path."""
+    """Hands out tasks and takes in outcomes.
+
+    For the arguments see :func:`outcomes_of`. A small objective is sent ``inline``, a large one lies at ``path``.
+    """
 
     def __init__(
         self,
-        way: _Way,
+        transport: _Transport,
         packed: PackedObjective,
         inline: bytes | None,
         path: str | None,
@@ -94,76 +108,81 @@ class _Dispatch:
         resources: Resources,
         stop: Callable[[], bool],
     ) -> None:
-        self._way, self._packed, self._stop = way, packed, stop
-        self._threads, self._workers = resources.threads, resources.workers
-        self._inline, self._path = inline, path
-        self._todo = iter(tasks)
-        self._again: deque[Task] = deque()
-        self._alone: deque[Task] = deque()
+        self._transport = transport
+        self._packed = packed
+        self._stop = stop
+        self._threads = resources.threads
+        self._workers = resources.workers
+        self._inline = inline
+        self._path = path
+        self._tasks = iter(tasks)
+        self._to_resubmit: deque[Task] = deque()
+        self._to_run_alone: deque[Task] = deque()
         self.under_way: dict[Future[bytes], Attempt] = {}
-        # Waiting for all would look at each of thousands every time.
+        # Ended futures; waiting for all of thousands would check every one of them each time.
         self._ended: SimpleQueue[Future[bytes]] = SimpleQueue()
-        self._tried: set[tuple[str, int, int]] = set()
+        self._lost_once: set[tuple[str, int, int]] = set()
         self._unbegun: Counter[tuple[str, int, int]] = Counter()
 
     def outcomes(self, ahead: int) -> Iterator[tuple[Task, Outcome]]:
-        """Runs all, yielding outcomes as they come."""
-        stop, under_way, most = self._stop, self.under_way, ahead * self._workers
+        """Runs every task, and yields outcomes as the tasks end."""
         try:
-            while True:
-                while not stop() and len(under_way) < most and (task := self._next_task()) is not None:
-                    self._submit(task)
-                if stop() and self._way.ours:
-                    for future in [future for future in under_way if future.cancel()]:
-                        del under_way[future]
-                if not under_way:
-                    if not self._alone or stop():
-                        return
-                    self._submit(self._alone.popleft())
+            while self._hand_out(ahead * self._workers):
                 lost = False
-                refused: ObjectiveError | None = None
-                for future in self._waited():
-                    if future not in under_way:  # was cancelled
+                stopping: ObjectiveError | None = None
+                for future in self._wait():
+                    if future not in self.under_way:  # cancelled
                         continue
-                    attempt = under_way.pop(future)
+                    attempt = self.under_way.pop(future)
                     error = CancelledError("by the executor") if future.cancelled() else future.exception()
-                    outcome = None
-                    if error is None:
-                        outcome = self._answered(future.result(), attempt.task)
-                    elif (stopped := self._stopping(error)) is not None:
-                        refused = stopped  # raised once those that ended beside it are stored
+                    stopping_error = None if error is None else self._stopping_error(error)
+                    if stopping_error is not None:
+                        stopping = stopping_error  # raised when trials that ended at the same time are stored
                         continue
+                    if error is None:
+                        outcome = self._outcome(future.result(), attempt.task)
                     else:
                         lost = True
-                        outcome = self._lost(attempt, error)
+                        outcome = self._outcome_of_lost(attempt, error)
                     if outcome is not None:
                         yield attempt.task, outcome
-                if refused is not None:
-                    raise refused
-                self._way.check(lost)
+                if stopping is not None:
+                    raise stopping
+                self._transport.check(lost)
         finally:
-            for future in under_way:
-                future.cancel()  # where nobody waits for it any more
+            for future in self.under_way:
+                future.cancel()
 
-    def _next_task(self) -> Task | None:
-        return self._again.popleft() if self._again else next(self._todo, None)
+    def _hand_out(self, limit: int) -> bool:
+        """Submits tasks until ``limit`` are under way. Returns whether any is under way."""
+        while not self._stop() and len(self.under_way) < limit:
+            task = self._to_resubmit.popleft() if self._to_resubmit else next(self._tasks, None)
+            if task is None:
+                break
+            self._submit(task)
+        if self._stop() and self._transport.own_workers:
+            for future in [future for future in self.under_way if future.cancel()]:
+                del self.under_way[future]
+        if not self.under_way and self._to_run_alone and not self._stop():
+            self._submit(self._to_run_alone.popleft())
+        return bool(self.under_way)
 
     def _submit(self, task: Task, *, whole: bool = False) -> None:
         inline = self._packed.inline(whole=True) if whole else self._inline
         job = Job(inline, self._path, self._packed.name, tuple(task), self._threads, sys.path, LOAD_SECONDS)
         attempt = Attempt(task)
         try:
-            future = self._way.submit(job.packed(), attempt)
-        except Exception as error:  # a pool one of whose processes died, or a client that was closed
+            future = self._transport.submit(job.packed(), attempt)
+        except Exception as error:  # a pool with a dead process, or a closed client
             raise RoundStoppedError(
-                f"the executor takes no more trials ({type(error).__name__}: {error}); what had finished is stored; "
-                "run again with a new executor, or with workers=N, where a dead process costs one trial"
+                f"the executor takes no more trials ({type(error).__name__}: {error}); finished trials are stored; run again "
+                "with a new executor, or with workers=N, where a dead process costs one trial"
             ) from error
         self.under_way[future] = attempt
         future.add_done_callback(self._ended.put)
 
-    def _waited(self) -> list[Future[bytes]]:
-        """All that have ended, once one has; none after a while."""
+    def _wait(self) -> list[Future[bytes]]:
+        """Futures that have ended, as soon as there is one; an empty list after a while."""
         futures = []
         with contextlib.suppress(Empty):
             futures.append(self._ended.get(timeout=_POLL))
@@ -171,48 +190,52 @@ class _Dispatch:
                 futures.append(self._ended.get_nowait())
         return futures
 
-    def _answered(self, answer: bytes, task: Task) -> Outcome | None:
+    def _outcome(self, answer: bytes, task: Task) -> Outcome | None:
+        """The outcome in a worker's answer; ``None`` if the worker needs the objective, which is then sent."""
         if answer != WANTED:
             return Outcome(*pickle.loads(answer))
         if not self._stop():
             self._submit(task, whole=True)
         return None
 
-    def _stopping(self, error: BaseException) -> ObjectiveError | None:
-        """The error, if it ends the round and not a trial."""
-        if not self._way.ours and isinstance(error, ImportError | AttributeError):
-            return RoundStoppedError(  # no worker came so far as to say which versions it has
-                f"workers need the {versions()} of the coordinator, and one can't load it ({type(error).__name__}: {error}); "
-                "what had finished is stored; install the same there, and run again"
+    def _stopping_error(self, error: BaseException) -> ObjectiveError | None:
+        """The error, if the whole round must stop and not one trial."""
+        if not self._transport.own_workers and isinstance(error, ImportError | AttributeError):
+            return RoundStoppedError(  # the worker failed before it could compare versions
+                f"workers need the {versions()} of the coordinator, and one cannot load it ({type(error).__name__}: {error}); "
+                "finished trials are stored; install the same there, and run again"
             )
         return error if isinstance(error, ObjectiveError) else None
 
-    def _lost(self, attempt: Attempt, error: BaseException) -> Outcome | None:
-        """How a task ended whose worker is gone; ``None`` where it is kept to be handed out again, or tried alone."""
-        task, ending = attempt.task, attempt.ending
+    def _outcome_of_lost(self, attempt: Attempt, error: BaseException) -> Outcome | None:
+        """The outcome of a task whose worker is gone; ``None`` if the task will be handed out again."""
+        task = attempt.task
+        ending = attempt.ending
         identity = (task.key, task.replicate, task.attempt)
         if ending is not None and ending.state == State.TIMEOUT:
             return ending
-        if self._way.ours and attempt.child is None and self._unbegun[identity] < _UNBEGUN:
+        not_begun = self._transport.own_workers and attempt.child is None
+        if not_begun and self._unbegun[identity] < _UNBEGUN:
             self._unbegun[identity] += 1
-            self._again.append(task)
+            self._to_resubmit.append(task)
             return None
-        if identity not in self._tried:
-            self._tried.add(identity)
-            self._alone.append(task)
+        if identity not in self._lost_once:
+            self._lost_once.add(identity)
+            self._to_run_alone.append(task)
             return None
         if ending is not None:
             return crashed(str(ending.error), ending.seconds, died=True)
-        died = not self._way.ours or isinstance(error, ChildDiedError)
+        died = not self._transport.own_workers or isinstance(error, ChildDiedError)
         return crashed(f"{type(error).__name__}: {error}", time.monotonic() - attempt.since, died=died)
 
 
 def run_task(job: bytes) -> bytes:
-    """What a worker of somebody's executor does: a job, in its process if it has that for itself, as in pools of processes.
+    """Runs a job in a worker of a user's executor.
 
-    A thread of anything else, such as of a Dask worker, has a child process run it: others would draw from its random numbers.
+    The main thread of a process, as in a pool of processes, runs the job itself. Other threads, as in a Dask worker, have
+    a child process run the job, since threads would share their random generators.
     """
-    loading = opened(job).loading  # another version is refused here, where its name can be said
+    loading = opened(job).loading  # refuses a worker of another version, and names the version
     if threading.current_thread() is threading.main_thread():
         return perform(job)
     return run_in_child(job, loading)

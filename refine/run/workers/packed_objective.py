@@ -1,7 +1,7 @@
-"""An objective on its way to workers: a small one goes with every task.
+"""Objectives packed for workers.
 
-A large one is written to a file, once, which workers on this machine map into their memory, all the same one; a worker that
-doesn't see the file asks, and gets the objective with its task.
+A small objective is sent with every task. A large one is written to a file once, which workers on this machine map into
+their memory, shared. A worker that does not see the file asks for the objective and gets it with its task.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from typing import NamedTuple
 from refine.errors import ObjectiveError
 from refine.run.protocols import Objective
 
-_INLINE = 2**16  # an objective of at most so many bytes goes with every task
-_ALIGNED = 64  # arrays begin at multiples of so many bytes, which engines of arithmetic ask for
-_AT_ONCE = 2**24
+_INLINE = 2**16  # bytes up to which an objective is sent with every task
+_ALIGNED = 64  # arrays begin at multiples of this many bytes, as numerical libraries require
+_AT_ONCE = 2**24  # bytes that are written at once
 
 
 class PackedObjective(NamedTuple):
     """A packed objective."""
 
-    name: str  # says what is in it
+    name: str  # hash of its content
     body: bytes  # the pickled objective without its arrays
-    arrays: Sequence[memoryview]  # the memory of its arrays, where it lies
+    arrays: Sequence[memoryview]  # the memory of its arrays, not copied
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Bytes of the body and the arrays."""
         return len(self.body) + sum(array.nbytes for array in self.arrays)
 
     def inline(self, *, whole: bool = False) -> bytes | None:
-        """What goes with a task: one string of bytes if it is small, or if all of it is wanted; else ``None``."""
+        """The objective as bytes to send with a task; ``None`` for a large one, unless ``whole``."""
         if not whole and self.size > _INLINE:
             return None
         return pickle.dumps((self.body, [(bytes(array), array.readonly) for array in self.arrays]))
 
     def write(self, folder: Path) -> str | None:
-        """Writes it to a file named by its content; ``None`` where there is no room."""
+        """Writes the objective to a file named by its content, and returns the path; ``None`` without room."""
         path = folder / self.name
         places = []
         try:
@@ -62,7 +62,10 @@ class PackedObjective(NamedTuple):
 
 
 def pack(objective: Objective) -> PackedObjective:
-    """Packs an objective by value, so that it may be defined in a script or notebook. Raises ObjectiveError: it can't be pickled."""
+    """Packs an objective by value, so that scripts and notebooks may define it.
+
+    Raises ObjectiveError: the objective cannot be pickled.
+    """
     import cloudpickle
 
     buffers: list[pickle.PickleBuffer] = []
@@ -70,8 +73,8 @@ def pack(objective: Objective) -> PackedObjective:
         body = bytes(cloudpickle.dumps(objective, protocol=5, buffer_callback=buffers.append))
     except Exception as error:
         raise ObjectiveError(
-            f"an objective must be picklable to travel to workers, but {type(error).__name__}: {error}; build what "
-            "can't travel inside the function, or run with workers=1 and neither timeout nor memory"
+            f"an objective must be picklable for workers, but {type(error).__name__}: {error}; create objects that cannot be "
+            "pickled inside the function, or run with workers=1 and neither timeout nor memory"
         ) from error
     arrays = [buffer.raw() for buffer in buffers]
     content = hashlib.sha256(body)
@@ -81,9 +84,9 @@ def pack(objective: Objective) -> PackedObjective:
 
 
 def unpack(inline: bytes | None, path: str | None) -> Objective | None:
-    """The objective, as far as it is here; ``None`` where it has to be sent.
+    """The objective of an inline pack or a file; ``None`` if this worker does not see the file.
 
-    Arrays that were read-only share the file's memory; others are copies, as the objective may change them.
+    Read-only arrays share the file's memory; others are copies, since the objective may change them.
     """
     if inline is not None:
         body, arrays = pickle.loads(inline)

@@ -1,4 +1,4 @@
-"""Workers of our own: subprocesses on this machine that are replaced when they die and end when we do."""
+"""The workers of ``workers=N``: subprocesses on this machine, replaced when they die, ended with this process."""
 
 from __future__ import annotations
 
@@ -17,35 +17,42 @@ _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default
 
 
 class Pool:
-    """Subprocesses, each of which runs one trial at a time, for a thread each.
+    """A pool of subprocesses that run one trial at a time each, each served by its own thread.
 
-    They start from a clean interpreter: nothing is forked after TensorFlow is loaded, and a script without a main
-    guard is not run again. Jobs and answers go through a pipe of each, which has no address: nobody else can send one.
-    ``threads`` are a trial's, ``loading`` the seconds that an objective may take to load in one of them, ``devices`` the GPUs
-    that they see in turn, one each; ``None`` for those that ``CUDA_VISIBLE_DEVICES`` lists.
+    They start from a clean interpreter: no process is forked after TensorFlow is loaded, and a script without a main
+    guard does not run again. Jobs and answers go through pipes without an address, so that no other process can send a
+    job.
+
+    Args:
+        count: Number of subprocesses.
+        threads: Threads of a trial.
+        loading: Seconds that loading the objective may take.
+        devices: GPUs that workers see in turn, one per worker; ``None`` for those in ``CUDA_VISIBLE_DEVICES``.
     """
 
     def __init__(
         self, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
     ) -> None:
-        self.asked = count, threads, loading, devices
+        self.count = count
+        self.options = (threads, loading, devices)
+        self._loading = loading
         self._children = Children(lambda number: _environment(threads, number, devices))
         self._serving = ThreadPoolExecutor(count, thread_name_prefix="refine-worker")
 
     def close(self) -> None:
-        """Ends the workers, whatever they do."""
+        """Ends the workers, also those that run a trial."""
         self._children.end()
         self._serving.shutdown(cancel_futures=True)
         self._children.close()
 
-    def submit(self, job: bytes, at: Callable[[Child, bool], object]) -> Future[bytes]:
-        """Has the next free worker run a job: see :meth:`Children.run`."""
-        return self._serving.submit(self._children.run, job, self.asked[2], at)
+    def submit(self, job: bytes, progress: Callable[[Child, bool], object]) -> Future[bytes]:
+        """Runs a job in the next free worker: see :meth:`Children.run`."""
+        return self._serving.submit(self._children.run, job, self._loading, progress)
 
 
 @contextlib.contextmanager
 def workers_kept() -> Iterator[list[Pool]]:
-    """While the block runs, what runs one round after the other has the workers of the last one, which have loaded everything."""
+    """Inside the block consecutive rounds reuse the previous round's warm workers."""
     if (pools := _kept.get()) is not None:
         yield pools
         return
@@ -61,16 +68,17 @@ def workers_kept() -> Iterator[list[Pool]]:
 def pool_of(
     workers: int, count: int, threads: int, loading: float, devices: tuple[str, ...] | None = None
 ) -> Iterator[Pool]:
-    """Workers for so many tasks, as many as that or as there may be: new ones, or those that are kept."""
-    fewest, options = min(workers, count), (threads, loading, devices)
+    """A pool of ``min(workers, count)`` workers, reused if a suitable one is kept."""
+    needed = min(workers, count)
+    options = (threads, loading, devices)
     with workers_kept() as pools:
-        if not (pools and fewest <= pools[0].asked[0] <= workers and pools[0].asked[1:] == options):
+        if not (pools and needed <= pools[0].count <= workers and pools[0].options == options):
             _close(pools)
-            pools.append(Pool(fewest, *options))
+            pools.append(Pool(needed, *options))
         try:
             yield pools[0]
         except BaseException:
-            _close(pools)  # its workers may still be at something
+            _close(pools)  # its workers may still run trials
             raise
 
 
@@ -80,16 +88,16 @@ def _close(pools: list[Pool]) -> None:
 
 
 def _environment(threads: int, number: int, devices: tuple[str, ...] | None = None) -> dict[str, str]:
-    """What a subprocess starts with, and starts again with; of several GPUs each sees one, in turn."""
+    """Environment variables of a subprocess; of several GPUs each worker sees one, in turn."""
     changes = {
-        # What the person's script can import, a worker must be able to import.
-        "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),
-        # Freed memory goes back to the system at once.
+        # A worker must be able to import the modules that the user's script imports.
+        "PYTHONPATH": os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path),
+        # Freed memory is returned to the system at once.
         "MALLOC_TRIM_THRESHOLD_": "65536",
     }
     changes |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     if devices is None and len(listed := visible()) > 1:
-        devices = tuple(listed)  # else all of them would take the first, and the others would idle
+        devices = tuple(listed)  # otherwise every worker would use the first GPU
     if devices is not None:
         changes[VISIBLE] = devices[number % len(devices)]
     return {**os.environ, **changes}

@@ -1,4 +1,4 @@
-"""Tasks on their way to a worker: one string of bytes, which says first which versions can read the rest; imports Python alone."""
+"""Jobs for workers: bytes that begin with the versions that can read the rest. Imports only Python's own modules."""
 
 from __future__ import annotations
 
@@ -10,58 +10,63 @@ from typing import Any, NamedTuple
 from refine._version import VERSION
 from refine.errors import RoundStoppedError
 
-# So long an objective may take to be unpacked and to import what it needs, before any of its trials begins.
-LOAD_SECONDS = 600.0
+LOAD_SECONDS = 600.0  # time limit for unpacking an objective, with its imports, before its first trial begins
 
 _END = b"\n"
 
 
 class Job(NamedTuple):
-    """What a worker runs, and what with."""
+    """A trial to run by a worker, with its objective."""
 
-    inline: bytes | None  # the packed objective; ``None`` where it is in a file, or wanted by nobody yet
-    file: str | None  # that file
-    name: str  # says what is in it
+    inline: bytes | None  # the packed objective; ``None`` for one in a file
+    file: str | None  # the file of the packed objective
+    name: str  # hash of the packed objective
     task: tuple[Any, ...]  # the fields of the :class:`refine.run.outcome.Task`
-    threads: int  # for the trial
-    path: list[str]  # where the coordinator imports from
-    loading: float  # seconds that the objective may take to load
+    threads: int  # threads of the trial
+    path: list[str]  # ``sys.path`` of the coordinator
+    loading: float  # seconds that loading the objective may take
 
     def packed(self) -> bytes:
-        """The job with the versions of this process before it."""
-        # One string of bytes: engines sample containers to guess their size.
+        """The job as bytes, after the versions of this process."""
+        # One bytes object: engines sample containers to estimate their size.
         return versions().encode() + _END + pickle.dumps(tuple(self))
 
 
 def opened(job: bytes) -> Job:
-    """The job that was packed. Raises RoundStoppedError: by another Python or refine, whose jobs this one can't read."""
+    """The job of packed bytes. Raises RoundStoppedError: packed by another version of Python or refine."""
     end = job.index(_END)
     check_versions(versions(), f"the worker on {platform.node()}", job[:end].decode())
     return Job(*pickle.loads(memoryview(job)[end + 1 :]))
 
 
 def versions() -> str:
-    """What decides whether two processes can read each other's objectives and jobs."""
+    """The versions that must be equal for two processes to read each other's objectives and jobs."""
     major, minor = sys.version_info[:2]
     return f"{platform.python_implementation()} {major}.{minor} and refine {VERSION}"
 
 
-def check_versions(theirs: str, who: str, ours: str | None = None) -> None:
-    """Lets only processes of the same versions work together: functions travel as bytecode, which belongs to a Python.
+def check_versions(of_worker: str, worker: str, of_coordinator: str | None = None) -> None:
+    """Checks that a worker and the coordinator have equal versions: bytecode of functions belongs to one Python.
 
-    Raises RoundStoppedError: those of whoever runs trials and of the coordinator (default this process) differ.
+    Args:
+        of_worker: Versions of the worker.
+        worker: The worker, for the message.
+        of_coordinator: Versions of the coordinator, by default of this process.
+
+    Raises:
+        RoundStoppedError: The versions differ.
     """
-    ours = versions() if ours is None else ours
-    if theirs != ours:
+    of_coordinator = versions() if of_coordinator is None else of_coordinator
+    if of_worker != of_coordinator:
         raise RoundStoppedError(
-            f"trials are read by the same Python and refine that sent them: {who} has {theirs}, the coordinator {ours}; what "
-            "had finished is stored; install the same on both, and run again"
+            f"workers and coordinator must have the same Python and refine, got {of_worker} for {worker} and "
+            f"{of_coordinator} for the coordinator; finished trials are stored; install the same on both, and run again"
         )
 
 
 def never_loaded(seconds: float) -> RoundStoppedError:
-    """What is said of an objective that did not load in time."""
+    """The error of an objective that did not load in time."""
     return RoundStoppedError(
-        f"the objective must be unpacked, with all that this imports, within {seconds:g} seconds, and was not; what had "
-        "finished is stored; see where it hangs in what its process printed, or import less before the trial begins"
+        f"the objective and its imports must load within {seconds:g} seconds, and did not; finished trials are stored; the "
+        "output of its process shows where it hangs; import less before the trial begins"
     )

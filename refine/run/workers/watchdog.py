@@ -1,4 +1,4 @@
-"""The end of trials that go too far: their workers are ended, with everything that they started."""
+"""Limits on running trials: the worker of a trial that exceeds one is ended, with its descendants."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from refine.run.resources import Limits
 from refine.run.supervisor import below, processes
 from refine.run.workers.child import Child
 
-_EVERY = 0.1  # seconds between looks
+_EVERY = 0.1  # seconds between checks
 
 
 @dataclass(eq=False)
 class Attempt:
-    """A task that was handed out, and what is known of it."""
+    """A task that was handed out."""
 
     task: Task
     since: float = field(
         default_factory=time.monotonic
-    )  # when it was handed out, got by a worker of ours, or began
-    child: Child | None = None  # the worker of ours that has got it
-    runs: bool = False  # whether the trial itself has begun there
-    ending: Outcome | None = None  # how it ended, where its worker was ended from here
+    )  # time of its last progress: handed out, received, begun
+    child: Child | None = None  # the worker that has the task; ``None`` before, and on an executor
+    runs: bool = False  # whether the trial has begun
+    ending: Outcome | None = None  # the outcome, if a limit ended its worker
 
-    def at(self, child: Child, runs: bool) -> None:
-        """Notes that a worker has got it, or that it has begun there."""
-        self.child, self.runs, self.since = child, runs, time.monotonic()
+    def note_progress(self, child: Child, runs: bool) -> None:
+        """Notes that a worker has the task, or that the trial has begun."""
+        self.child = child
+        self.runs = runs
+        self.since = time.monotonic()
 
 
 @contextlib.contextmanager
 def watched(under_way: Mapping[Future[bytes], Attempt], limits: Limits) -> Iterator[None]:
-    """Enforces limits on what is under way while the block runs. The timeout counts from when a trial has begun."""
+    """Enforces limits on running trials inside the block. The timeout counts from the beginning of a trial."""
     if not limits.any:
         yield
         return
@@ -44,7 +46,7 @@ def watched(under_way: Mapping[Future[bytes], Attempt], limits: Limits) -> Itera
 
     def watch() -> None:
         took = 0.0
-        # A tenth of a core at most, however many processes there are.
+        # At most a tenth of a core, with any number of processes.
         while not over.wait(max(_EVERY, 10 * took)):
             begun = time.thread_time()
             children = {} if limits.memory is None else processes()
@@ -71,21 +73,23 @@ def _exceeded(
     seconds = time.monotonic() - attempt.since if attempt.runs else 0.0
     if timeout is not None and seconds > timeout:
         return timed_out(timeout, seconds)
-    if memory is not None and (used := _held(below(child.process.pid, children), memory)) > memory:
-        return out_of_memory(used, memory, seconds)
+    if memory is not None:
+        used = _memory_of(below(child.process.pid, children), memory)
+        if used > memory:
+            return out_of_memory(used, memory, seconds)
     return None
 
 
-def _held(family: Sequence[int], memory: int) -> int:
-    """Bytes that processes hold: where that seems too much, with what they share counted once."""
+def _memory_of(family: Sequence[int], memory: int) -> int:
+    """Bytes held by processes. If they seem to exceed ``memory``, shared pages are counted once."""
     import psutil
 
     def total(call: str, kind: str) -> int:
-        held = 0
+        size = 0
         for pid in family:
-            with contextlib.suppress(psutil.Error):  # it has ended
-                held += getattr(getattr(psutil.Process(pid), call)(), kind)
-        return held
+            with contextlib.suppress(psutil.Error):  # the process has ended
+                size += getattr(getattr(psutil.Process(pid), call)(), kind)
+        return size
 
     resident = total("memory_info", "rss")
     shares = psutil.LINUX and len(family) > 1 and resident > memory

@@ -1,4 +1,4 @@
-"""What the process that runs a trial does with a job: it unpacks the objective once, and calls it."""
+"""Jobs in the process that runs trials: the objective is unpacked once, and called for every job."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ from refine.run.protocols import Objective, offers
 from refine.run.workers.packed_objective import unpack
 from refine.run.workers.task import Job, opened
 
-WANTED = b""  # what a worker answers that has not got the objective yet
+WANTED = b""  # answer of a worker that needs the objective
 
 _loaded: dict[str, tuple[Objective, bool]] = {}
 _loading = threading.Lock()
 
 
 def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
-    """Runs a packed :class:`Job`: a pickled outcome, nothing where the objective is not here. ``loaded`` is called when it is.
+    """Runs a packed :class:`Job`, and returns the pickled outcome, or :data:`WANTED` if the objective must be sent.
 
-    Raises RoundStoppedError: the job comes from another version, or the objective can't be loaded here.
+    Args:
+        packed: The job.
+        loaded: Called when the objective is loaded.
+
+    Raises:
+        RoundStoppedError: The job comes from another version, or the objective cannot be loaded here.
     """
     job = opened(packed)
-    with _loading:  # threads of one process get the same one
+    with _loading:  # threads of one process share the objective
         if job.name not in _loaded:
             sys.path.extend(p for p in job.path if p not in sys.path)
             with _ends_after(job.loading):
@@ -43,13 +48,13 @@ def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
     loaded()
     try:
         outcome = run(objective, Task(*job.task), with_trial, job.threads)
-    except KeyboardInterrupt as error:  # nobody presses Ctrl-C at a worker: the objective itself raised it
+    except KeyboardInterrupt as error:  # raised by the objective itself: workers get no Ctrl-C
         outcome = raised(error)._replace(environment=environment(job.threads))
     return pickle.dumps(tuple(outcome))
 
 
 def run(objective: Objective, task: Task, with_trial: bool, threads: int) -> Outcome:
-    """Runs a task in this process, and notes what it ran on: after it, since a trial may be the first to load Keras."""
+    """Runs a task in this process, and notes the environment afterwards, since a trial may be the first to load Keras."""
     return evaluate(objective, task, with_trial)._replace(environment=environment(threads))
 
 
@@ -62,16 +67,16 @@ def _load(job: Job) -> Objective | None:
         raise
     except (Exception, SystemExit) as error:
         raise RoundStoppedError(
-            f"an objective must load where its trials run, but on {platform.node()} {type(error).__name__}: {error}; what had "
-            "finished is stored; install there what the objective imports, and run again"
+            f"an objective must load on every worker, but on {platform.node()} {type(error).__name__}: {error}; finished "
+            "trials are stored; install the objective's imports there, and run again"
         ) from error
     return objective
 
 
 @contextlib.contextmanager
 def _ends_after(seconds: float) -> Iterator[None]:
-    """Ends this process if the block takes longer, and prints where it hangs: nothing else could end an import."""
-    # Neither a thread of Python's nor a signal would come to it while code in C holds the interpreter's lock.
+    """Ends this process if the block takes longer, and prints its stack, since an import cannot be ended otherwise."""
+    # Code in C that holds the interpreter's lock keeps threads and signal handlers of Python from running.
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
     try:
         yield
@@ -80,6 +85,6 @@ def _ends_after(seconds: float) -> Iterator[None]:
 
 
 def prepare(objective: Objective, threads: int) -> None:
-    """Sets up the process, where the objective asks for that."""
+    """Sets up the process, if the objective has a method for that."""
     if offers(objective, "prepare"):
         objective.prepare(threads)  # type: ignore[attr-defined]
