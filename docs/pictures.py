@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import io
 import itertools
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 
 import refine
 from refine import datasets
@@ -64,23 +61,11 @@ def shrink(path: Path) -> None:
         full.resize(size, Image.Resampling.LANCZOS).quantize(48).save(path, optimize=True)
 
 
-def terminal(name: str, shown: Any, title: str, width: int = 112) -> None:
-    """Writes what a terminal shows as SVG without embedded fonts."""
-    console = Console(width=width, record=True, file=io.StringIO(), force_terminal=True, highlight=False)
-    console.print(shown)
-    text = console.export_svg(title=title, unique_id=name)
-    text = re.sub(r"@font-face \{.*?\}", "", text, flags=re.DOTALL)
-    text = text.replace("Fira Code, monospace", "DejaVu Sans Mono, Menlo, Consolas, monospace")
-    (IMAGES / f"{name}.svg").write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n")
-
-
 def gallery(tree: refine.Tree) -> None:
-    """One picture of every figure, the decision that the README begins with among them, and the review of the first page."""
+    """Draws a picture of every figure; README begins with the decision."""
     first, second = tree["first"], tree["second"]
     review = first.propose(risk=0.05)
     new = review.space
-    terminal("review", review, "review = first.propose(risk=0.05); review")
-
     save("figure-decision", review.plot())
     save("figure-correlation", first.plot.correlation())
     save("figure-density", first.plot.density("lr", new=new["lr"]))

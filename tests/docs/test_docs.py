@@ -54,12 +54,17 @@ def script(text: str) -> str:
 
 
 def printed(text: str) -> dict[int, re.Match[str]]:
-    """Line at which a Python block begins -> the text block below it, which shows what the block prints."""
+    """Line at which a Python block begins -> the text block that shows what it prints.
+
+    It is the next block: right below, or after prose and the comment ``<!-- printed -->``.
+    """
     blocks = list(BLOCK.finditer(text))
     shown = {}
     for code, output in itertools.pairwise(blocks):
-        between = re.sub(r"<!--.*?-->", "", text[code.end() : output.start()])
-        if code[1] == "python" and not code[2].strip() and output[1] == "text" and not between.strip():
+        between = text[code.end() : output.start()].strip()
+        if code[1] == "python" and not code[2] and output[1] == "text":
+            if between and not between.endswith("<!-- printed -->"):
+                continue
             shown[text.count("\n", 0, code.start()) + 1] = output
     return shown
 
@@ -100,7 +105,8 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page: Path, tmp_
     for output in re.split(r"(?<=@@)\n", screen):
         before, _, line = output.rpartition(MARK)
         if line:
-            outputs[int(line.split()[0])] = before.strip("\n") + "\n"
+            shown_by_block = re.sub(r"^round [0-9a-f]{12}: .*\n", "", before.strip("\n"), flags=re.MULTILINE)
+            outputs[int(line.split()[0])] = shown_by_block.strip("\n") + "\n"
     if os.environ.get("REFINE_GOLDEN"):
         for line, block in sorted(shown.items(), reverse=True):
             text = text[: block.start(3)] + outputs[line] + text[block.end(3) :]
