@@ -2,15 +2,12 @@
 
 Every error states the rule, the value that broke it and what to do instead::
 
-    RefineError
-    ├── SpaceError          a space, parameter, constraint or configuration
-    ├── DesignError         how many cells, drawn in which way
-    ├── ObjectiveError      an objective that can't be called or returns nonsense
-    │   └── RoundStoppedError  a round stopped early: its first trials all failed alike, or nothing runs them
-    ├── AnalysisError       evidence that can't be analysed
-    ├── ReviewError         an edit or a decision that can't be made
-    ├── UnknownNameError    a name that is looked up and isn't there, such as space["drpout"]; a KeyError as well
-    └── StoreError          a store that can't be opened, read or written
+    RefineError ├── SpaceError          a space, parameter, constraint or configuration ├── DesignError
+    how many cells, drawn in which way ├── ObjectiveError      an objective that can't be called or returns
+    nonsense │   └── RoundStoppedError  a round stopped early: its first trials all failed alike, or nothing
+    runs them ├── AnalysisError       evidence that can't be analysed ├── ReviewError         an edit or a
+    decision that can't be made ├── UnknownNameError    a name that is looked up and isn't there, such as
+    space["drpout"]; a KeyError as well └── StoreError          a store that can't be opened, read or written
         ├── NotFoundError   no such tree, round or tag
         └── RoundBusyError  another process is running this round
 
@@ -32,15 +29,16 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-# All but the tab and the line break that a terminal obeys, what turns the direction of writing or breaks lines unseen, and
-# halves of letters, which no terminal or file takes.
+# All but the tab and the line break that a terminal obeys, what turns the direction of writing or breaks
+# lines unseen, and halves of letters, which no terminal or file takes.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def shown(text: str) -> str:
     """A text whose control characters are seen and do nothing: names, notes and values come from others.
 
-    A terminal obeys escapes, and letters that turn the direction of writing make a text look like another one.
+    A terminal obeys escapes, and letters that turn the direction of writing make a text look like another
+    one.
     """
     return _OBEYED.sub(
         lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\u0100" else f"\\u{ord(found[0]):04x}", text

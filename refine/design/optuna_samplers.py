@@ -39,9 +39,10 @@ class Axis(NamedTuple):
 def axes(space: Space, ordered: bool = False) -> dict[str, Axis]:
     """The varied parameters of a space in Optuna's terms.
 
-    Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Integer`` every whole number. The
-    values of a range with a step or a base are numbered. A choice of numbers becomes its position, which keeps their
-    order. Any other choice becomes its position as text, since Optuna keeps neither classes nor functions.
+    Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Integer`` every whole
+    number. The values of a range with a step or a base are numbered. A choice of numbers becomes its
+    position, which keeps their order. Any other choice becomes its position as text, since Optuna keeps
+    neither classes nor functions.
 
     Args:
         space: The space.
@@ -126,13 +127,14 @@ class SampledConfiguration(NamedTuple):
 class SamplerSession:
     """The session of one round with a sampler, and with a pruner of Optuna if the round has one.
 
-    Every ask has a seed of its own, from the node's id and the number of the ask. A round in one process that was
-    interrupted therefore asks for the same configurations as one that was not.
+    Every ask has a seed of its own, from the node's id and the number of the ask. A round in one process that
+    was interrupted therefore asks for the same configurations as one that was not.
 
     Args:
         node: The round.
         sampler: The sampler, if the design is an object.
-        ended: Ended trials inside the space: those of earlier rounds, then those of this round in the order of ending.
+        ended: Ended trials inside the space: those of earlier rounds, then those of this round in the order
+            of ending.
         own: Number of trials in ``ended`` that belong to this round.
         asked: Number of configurations that the sampler has chosen so far.
         pruner: A pruner of Optuna.
@@ -167,7 +169,8 @@ class SamplerSession:
     def ask(self, taken: set[str] | frozenset[str]) -> SampledConfiguration:
         """The next configuration.
 
-        If the sampler keeps proposing configurations that are taken or break a constraint, a cell of the grid is drawn.
+        If the sampler keeps proposing configurations that are taken or break a constraint, a cell of the grid
+        is drawn.
 
         Args:
             taken: Keys of configurations that must not come again.
@@ -203,7 +206,10 @@ class SamplerSession:
         return SampledConfiguration(key, configuration, _cell(self._space, configuration), shown)
 
     def running(self, key: str) -> Any:
-        """Optuna's trial of a running configuration; ``None`` if the study does not know the configuration."""
+        """Optuna's trial of a running configuration.
+
+        ``None`` if the study does not know the configuration.
+        """
         return self._running.get(key)
 
     def follow(self, key: str, configuration: Mapping[str, Any]) -> Any:
@@ -274,13 +280,15 @@ class SamplerSession:
             _reseed(self._sampler_object, seed)
             return self._sampler_object
         if method == "tpe":
-            # Parameters under one condition are searched together, separately from those that all trials have.
+            # Parameters under one condition are searched together, separately from those that all trials
+            # have.
             conditional = bool(self._space.conditions)
             return samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, group=conditional)
         if method == "gp":
             return samplers.GPSampler(seed=seed)
         if method == "cmaes":
-            # Optuna keeps the state of CMA-ES on the trials that were asked for; a new one begins at the best trials.
+            # Optuna keeps the state of CMA-ES on the trials that were asked for; a new one begins at the best
+            # trials.
             return samplers.CmaEsSampler(
                 seed=seed, warn_independent_sampling=False, source_trials=self._warm_start
             )

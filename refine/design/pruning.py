@@ -1,7 +1,7 @@
 """Early stopping across trials: the value that a trial must have reached by an epoch.
 
-Workers have no channel between them. The limit that a trial is compared with travels with its task, and the trial stops
-itself. Pure functions of values.
+Workers have no channel between them. The limit that a trial is compared with travels with its task, and the
+trial stops itself. Pure functions of values.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ _GROWTH = (
 def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
     """Forecast final values of trials without one, larger is better.
 
-    A forecast is the mean of the final values of the 5 trials with the nearest curves so far, weighted by the inverse
-    squared distance, and moved by half of the difference at the last epoch. It lies within the known final values.
+    A forecast is the mean of the final values of the 5 trials with the nearest curves so far, weighted by the
+    inverse squared distance, and moved by half of the difference at the last epoch. It lies within the known
+    final values.
 
     Args:
         series: (n,) values per epoch of each trial.
@@ -48,8 +49,8 @@ def forecasts(series: Sequence[Floats], values: Floats) -> Floats:
         rows = [*stopped.tolist(), *others.tolist()]
         curves = np.nan_to_num(np.stack([series[row][:epoch] for row in rows]))  # (rows, epoch)
         of_others = curves[stopped.size :]
-        # Differences instead of a matrix product, whose last digits depend on the machine: trials of a grid are often
-        # equally near.
+        # Differences instead of a matrix product, whose last digits depend on the machine: trials of a grid
+        # are often equally near.
         for row, curve in zip(stopped.tolist(), curves[: stopped.size], strict=True):
             distances = ((of_others - curve) ** 2).mean(axis=1)
             forecast[row] = _forecast(curve[-1], of_others[:, -1], distances, values[others], values[ended])
@@ -83,25 +84,27 @@ def _forecast(
 class Pruner:
     """Stops trials that are behind: those whose forecast final value is worse than that of the round's ended trials.
 
-    The final value is forecast from the nearest curves of ended trials, so that a trial that starts slowly and ends well
-    is not stopped. A trial runs on if its forecast is among the best ``keep`` of the ended trials, which count with their
-    final value, or with their forecast if they were stopped. With ``rungs`` trials are compared only after these epochs.
-    A trial must be among the best ``keep`` at the first rung, and among the best ``keep`` of those at the next, as in
-    successive halving. Only trials that have ended before a trial starts are compared with it.
+    The final value is forecast from the nearest curves of ended trials, so that a trial that starts slowly
+    and ends well is not stopped. A trial runs on if its forecast is among the best ``keep`` of the ended
+    trials, which count with their final value, or with their forecast if they were stopped. With ``rungs``
+    trials are compared only after these epochs. A trial must be among the best ``keep`` at the first rung,
+    and among the best ``keep`` of those at the next, as in successive halving. Only trials that have ended
+    before a trial starts are compared with it.
 
     Args:
         keep: Share of the ended trials that a trial must be among, in (0, 1). 0.5 is the median.
         warmup: Epochs that every trial may run, whatever it reports; not given with ``rungs``.
         min_trials: Trials that run to their end before any is stopped.
-        audit: Share of the trials, drawn by their seeds, that run to their end even if they are behind, in [0, 1). They
-            show how many good trials stopping loses.
+        audit: Share of the trials, drawn by their seeds, that run to their end even if they are behind, in
+            [0, 1). They show how many good trials stopping loses.
         rungs: Epochs, from 1 and growing, for example ``(10, 50, 150)``; empty for every epoch.
 
     Raises:
         DesignError: A value out of range.
 
-    Source: the median rule of Golovin et al. (2017), 'Google Vizier', with forecasts instead of running means; for rungs
-    Li et al. (2020), 'A System for Massively Parallel Hyperparameter Tuning'. The forecast is our own.
+    Source: the median rule of Golovin et al. (2017), 'Google Vizier', with forecasts instead of running
+    means; for rungs Li et al. (2020), 'A System for Massively Parallel Hyperparameter Tuning'. The forecast
+    is our own.
 
     Examples:
         >>> def train(p, trial):
@@ -125,7 +128,8 @@ class Pruner:
     def __post_init__(self) -> None:
         if not _is_number(self.keep) or not 0 < self.keep < 1:
             raise DesignError(
-                f"pruner: keep must be a share > 0 and < 1, got {self.keep!r}; 0.5 stops what is behind the median"
+                f"pruner: keep must be a share > 0 and < 1, got {self.keep!r}; 0.5 stops what is behind the "
+                "median"
             )
         if not _is_number(self.audit) or not 0 <= self.audit < 1:
             raise DesignError(
@@ -143,7 +147,8 @@ class Pruner:
             )
         if rungs and self.warmup != Pruner.warmup:
             raise DesignError(
-                f"pruner: with rungs trials run to the first of them, got warmup={self.warmup} too; leave it out"
+                f"pruner: with rungs trials run to the first of them, got warmup={self.warmup} too; leave it "
+                "out"
             )
         object.__setattr__(self, "rungs", rungs)
 
@@ -226,7 +231,8 @@ class Limit(NamedTuple):
     sign: float  # 1 to maximize, -1 to minimize
     first: int  # epoch of the first threshold, from 1
     thresholds: tuple[float, ...]  # values to be reached, times the sign; NaN for epochs without comparison
-    # curves of ended trials, from which the final value is forecast; without any, the value itself is compared
+    # curves of ended trials, from which the final value is forecast; without any, the value itself is
+    # compared
     curves: tuple[Floats, ...] = ()
     ends: Floats = np.zeros(0)  # their final values
 

@@ -53,8 +53,8 @@ def check_needs(method: str) -> None:
 def described(tool: Any) -> str:
     """A sampler or pruner of Optuna in words: its class, and the options that differ from their defaults.
 
-    The text is part of a round's identity. The seed, options about warnings, and options that the object does not keep
-    under their names are left out.
+    The text is part of a round's identity. The seed, options about warnings, and options that the object does
+    not keep under their names are left out.
     """
     kind = type(tool)
     module = "" if kind.__module__.startswith("optuna.") else f"{kind.__module__}."
@@ -82,8 +82,8 @@ def how_many_asked(space: Space, n: int | None, downsample: float | None, taken:
         total = math.prod(sizes)
         if n > total - taken:
             raise DesignError(
-                f"n must be <= the number of configurations left, got {n:,}, but {total:,} exist, of which {taken:,} "
-                "were run by earlier rounds; ask for fewer"
+                f"n must be <= the number of configurations left, got {n:,}, but {total:,} exist, of which "
+                f"{taken:,} were run by earlier rounds; ask for fewer"
             )
     return n
 

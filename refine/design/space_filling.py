@@ -38,7 +38,8 @@ _ROUNDS = 6  # of the keyed bijection
 class Design(ABC):
     """An order in which the cells of a grid are visited.
 
-    Extension point: :meth:`blocks` is all there is to write; :func:`draw` does constraints, skipping and counting.
+    Extension point: :meth:`blocks` is all there is to write; :func:`draw` does constraints, skipping and
+    counting.
     """
 
     method: ClassVar[str]
@@ -53,8 +54,8 @@ class Design(ABC):
 class Uniform(Design):
     """A keyed shuffle of the cell numbers: every order is as likely, nothing is stored.
 
-    A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway 2002, 'Ciphers with
-    Arbitrary Finite Domains').
+    A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway
+    2002, 'Ciphers with Arbitrary Finite Domains').
     """
 
     method: ClassVar[str] = "uniform"
@@ -73,9 +74,9 @@ class Uniform(Design):
 class Sobol(Design):
     """Scrambled Sobol' points snapped to levels, so that every axis, alone and in pairs, is balanced.
 
-    A point whose cell was visited already is passed over. After as many points as the grid has cells (the next power of two)
-    what is left comes in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling by Matousek 1998, as in
-    ``scipy.stats.qmc``.
+    A point whose cell was visited already is passed over. After as many points as the grid has cells (the
+    next power of two) what is left comes in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling by
+    Matousek 1998, as in ``scipy.stats.qmc``.
     """
 
     method: ClassVar[str] = "sobol"
@@ -148,7 +149,8 @@ def design_named(method: str) -> Design:
     """The design of that name; DesignError where there is none, or the round is an imported one."""
     if method == IMPORTED:
         raise DesignError(
-            "an imported round has nothing to run: its trials were finished elsewhere; make a child and run that",
+            "an imported round has nothing to run: its trials were finished elsewhere; make a child and run "
+            "that",
             Action("round.propose"),
             Action("round.branch", Symbol("space"), n=...),
         )
@@ -189,8 +191,8 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
     if missing:
         ended = "that is all there are" if visited >= space.cells else f"among {visited:,} cells looked at"
         raise DesignError(
-            f"{n:,} configurations were asked for, but only {n - missing:,} that meet the constraints and have not "
-            f"been run were found; {ended}; ask for fewer or relax a constraint"
+            f"{n:,} configurations were asked for, but only {n - missing:,} that meet the constraints and "
+            f"have not been run were found; {ended}; ask for fewer or relax a constraint"
         )
     return np.concatenate(found) if found else np.zeros((0, len(space)), dtype=np.int32)
 
@@ -265,8 +267,8 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
         share = downsample
         if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share <= 1:
             raise DesignError(
-                f"downsample must be a share > 0 and <= 1, got {downsample!r}; 0.01 runs one in a hundred, n= "
-                "takes a number"
+                f"downsample must be a share > 0 and <= 1, got {downsample!r}; 0.01 runs one in a hundred, "
+                "n= takes a number"
             )
         if left < 1:
             raise DesignError(f"no configuration is left to run: {exist} exist, {taken:,} were run")

@@ -48,14 +48,16 @@ def best_model(
     node, chosen = stored.node, cast(Any, objective)
     if not offers(objective, "trained"):
         raise ObjectiveError(
-            f"round {node.id}: the objective {node.objective!r} returns no model; use refine.keras.KerasObjective, or "
-            "give the objective a method trained(params, trial) that returns (model, metrics)"
+            f"round {node.id}: the objective {node.objective!r} returns no model; use "
+            "refine.keras.KerasObjective, or give the objective a method trained(params, trial) that returns "
+            "(model, metrics)"
         )
     records = store.records([stored.pk], curves=goal.metric.curves)
     keys = best_keys(records, goal)
     if len(keys) < rank:
         raise AnalysisError(
-            f"round {node.id} has {len(keys)} finished trials that may be best, got rank={rank}; run more trials",
+            f"round {node.id} has {len(keys)} finished trials that may be best, got rank={rank}; run more "
+            "trials",
             Action("round.run", n=...),
         )
     # A configuration may have several attempts; the last complete one counts.
@@ -64,8 +66,9 @@ def best_model(
     seed = records.columns["seed"][row]
     if seed < 0:
         raise ObjectiveError(
-            f"round {node.id}: the best trial was imported without its seed, so retraining cannot give the same weights; "
-            "give the frame a column 'seed', or repeat the trial under new seeds: round.replicate()"
+            f"round {node.id}: the best trial was imported without its seed, so retraining cannot give the "
+            "same weights; give the frame a column 'seed', or repeat the trial under new seeds: "
+            "round.replicate()"
         )
     if offers(objective, "prepare"):
         chosen.prepare(threads)
@@ -73,8 +76,8 @@ def best_model(
     if path is not None:
         if not offers(objective, "save_model", "load_model"):
             raise ObjectiveError(
-                f"round {node.id}: the objective {node.objective!r} cannot save models; leave folder= out, or give the "
-                "objective the methods save_model(model, path) and load_model(path)"
+                f"round {node.id}: the objective {node.objective!r} cannot save models; leave folder= out, "
+                "or give the objective the methods save_model(model, path) and load_model(path)"
             )
         model = chosen.load_model(path)
         if model is not None:
@@ -98,6 +101,7 @@ def _compare(node: Node, before: Mapping[str, float], retrained: Mapping[str, fl
     if any(differences.values()):
         name = max(differences, key=differences.__getitem__)
         warn(
-            f"round {node.id}: retrained, the best trial gives {name} {retrained[name]:.6g} instead of {before[name]:.6g}: "
-            "the code, the packages, the hardware or the number of threads differ from then; see round.report"
+            f"round {node.id}: retrained, the best trial gives {name} {retrained[name]:.6g} instead of "
+            f"{before[name]:.6g}: the code, the packages, the hardware or the number of threads differ from "
+            "then; see round.report"
         )

@@ -33,26 +33,29 @@ _LARGE = 2**26  # bytes of a file from which on its size and time stand for its 
 class Command:
     """An objective that runs a program, once per trial.
 
-    ``Command("python train.py --lr {lr} --units {units}")``: values stand in braces. ``{seed}`` is the trial's seed and
-    ``{params}`` the whole configuration as JSON. What stands in brackets is left out where a parameter in it is absent from the
-    configuration or ``None``: ``"./train {lr} [--momentum {momentum}]"``. No shell runs: words are split as a shell splits them, and a
-    value is always one word or a part of one.
+    ``Command("python train.py --lr {lr} --units {units}")``: values stand in braces. ``{seed}`` is the
+    trial's seed and ``{params}`` the whole configuration as JSON. What stands in brackets is left out where a
+    parameter in it is absent from the configuration or ``None``: ``"./train {lr} [--momentum {momentum}]"``.
+    No shell runs: words are split as a shell splits them, and a value is always one word or a part of one.
 
-    The metrics are the last line of its output that is a JSON object, ``{"val_acc": 0.93}``, or a number alone. An object with
-    ``"epoch"`` in it is a report of that epoch: the trial gets a curve, and a pruner may stop it. Everything else it prints is passed
-    over. An exit status other than 0 is a failed trial, with the last lines of its error stream. What it leaves running ends with it, and
-    it ends with the process that runs the trial, however that ends.
+    The metrics are the last line of its output that is a JSON object, ``{"val_acc": 0.93}``, or a number
+    alone. An object with ``"epoch"`` in it is a report of that epoch: the trial gets a curve, and a pruner
+    may stop it. Everything else it prints is passed over. An exit status other than 0 is a failed trial, with
+    the last lines of its error stream. What it leaves running ends with it, and it ends with the process that
+    runs the trial, however that ends.
 
     Args:
         command: The program and its arguments.
         folder: Where it runs; default the working directory of the trial.
-        environment: Variables beside those of this process. ``REFINE_PARAMS`` and ``REFINE_SEED`` are always set.
+        environment: Variables beside those of this process. ``REFINE_PARAMS`` and ``REFINE_SEED`` are always
+            set.
 
     Attributes:
         name: Its name in a round's identity: the command.
 
     Raises:
-        ObjectiveError: The command is no text, is empty, can't be split into words, or its program isn't found.
+        ObjectiveError: The command is no text, is empty, can't be split into words, or its program isn't
+            found.
 
     Examples:
         >>> program = refine.Command("echo {lr}")
@@ -68,7 +71,8 @@ class Command:
     ) -> None:
         if not isinstance(command, str) or not command.strip():
             raise ObjectiveError(
-                f"a command must be a program with its arguments as one text, such as 'python train.py --lr {{lr}}', got {command!r}"
+                "a command must be a program with its arguments as one text, such as 'python train.py --lr "
+                f"{{lr}}', got {command!r}"
             )
         self.command = command.strip()
         self.folder = None if folder is None else str(Path(folder).absolute())
@@ -103,7 +107,8 @@ class Command:
         """The program and its arguments for a configuration.
 
         Raises:
-            ObjectiveError: A parameter is not in the command, or the command asks for one that the configuration has not.
+            ObjectiveError: A parameter is not in the command, or the command asks for one that the
+                configuration has not.
         """
         known: dict[str, Any] = {name: params[name] for name in params}
         every = json.dumps(known, default=str, sort_keys=True)
@@ -112,8 +117,8 @@ class Command:
         lost = [name for name in known if name not in asked]
         if lost and "params" not in asked:
             raise ObjectiveError(
-                f"command {self.command!r}: parameter {lost[0]!r} is not in it; write {{{lost[0]}}} where it belongs, or {{params}} "
-                "for all of them as JSON"
+                f"command {self.command!r}: parameter {lost[0]!r} is not in it; write {{{lost[0]}}} where it "
+                "belongs, or {params} for all of them as JSON"
             )
         values = {"seed": seed, "params": every, **known}
         return [_FIELD.sub(lambda m: self._value(m[1], values), word) for word in shlex.split(text)]
@@ -121,8 +126,9 @@ class Command:
     def _value(self, name: str, values: Mapping[str, Any]) -> str:
         if name not in values:
             raise ObjectiveError(
-                f"command {self.command!r}: {{{name}}} is no parameter of this configuration; {did_you_mean(name, values)}; what may be "
-                "absent stands in brackets: [--momentum {momentum}]"
+                f"command {self.command!r}: {{{name}}} is no parameter of this configuration; "
+                f"{did_you_mean(name, values)}; what may be absent stands in brackets: [--momentum "
+                "{momentum}]"
             )
         value = values[name]
         return str(value) if isinstance(value, str | int | float) else json.dumps(value, default=str)

@@ -77,8 +77,8 @@ class Configuration(dict[str, Any]):
     def __missing__(self, name: Any) -> NoReturn:
         if name in self.absent:
             raise UnknownNameError(
-                f"{name!r} is absent here: its condition {self.absent[name]} does not hold; read it only if the condition "
-                f"holds, or use params.get({name!r})"
+                f"{name!r} is absent here: its condition {self.absent[name]} does not hold; read it only if "
+                f"the condition holds, or use params.get({name!r})"
             )
         raise UnknownNameError(f"unknown parameter {name!r}; {did_you_mean(name, dict.keys(self))}")
 
@@ -88,7 +88,8 @@ class Configuration(dict[str, Any]):
             f"a configuration is a dictionary and has no attribute {name!r}; write params[{key!r}]"
         )
 
-    # ``f(**params)`` and ``dict(params)`` take the values without reading keys, unless iteration is overridden.
+    # ``f(**params)`` and ``dict(params)`` take the values without reading keys, unless iteration is
+    # overridden.
     def __iter__(self) -> Iterator[str]:
         return super().__iter__()
 

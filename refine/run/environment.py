@@ -21,8 +21,8 @@ PACKAGES = ("refine-hpo", "numpy", "scipy", "pandas", "scikit-learn", *_ENGINES,
 def environment(threads: int) -> dict[str, str]:
     """Name -> version, of the interpreter and the packages that can change a result.
 
-    Also ``cpu`` and ``threads``, on which floating-point sums depend, ``gpu`` if TensorFlow sees a GPU, and ``backend`` of
-    Keras unless TensorFlow.
+    Also ``cpu`` and ``threads``, on which floating-point sums depend, ``gpu`` if TensorFlow sees a GPU, and
+    ``backend`` of Keras unless TensorFlow.
     """
     return dict(_environment(threads, frozenset(sys.modules.keys() & set(_ENGINES))))
 

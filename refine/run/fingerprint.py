@@ -1,9 +1,9 @@
 """A fingerprint of the code of an objective: its source, and the source of the user's code that it refers to.
 
-Followed are functions, classes and their bases, methods, partials, decorated functions, values in closures, and imports
-inside functions. Modules of the standard library and of installed packages are not followed: their versions are noted
-with every trial. Constants count by the statement that assigns them, since a value may change while trials run.
-Without such a statement numbers, texts and tuples of them count by value.
+Followed are functions, classes and their bases, methods, partials, decorated functions, values in closures,
+and imports inside functions. Modules of the standard library and of installed packages are not followed:
+their versions are noted with every trial. Constants count by the statement that assigns them, since a value
+may change while trials run. Without such a statement numbers, texts and tuples of them count by value.
 
 Equal code has an equal fingerprint in every process and version of Python, except for code without source.
 """
@@ -114,7 +114,10 @@ class _Sources:
                 self.follow(value)
 
     def _names(self, names: Sequence[str], space: dict[str, Any], within: tuple[str, ...] = ()) -> None:
-        """Adds the values of a code's names in its module; names of attributes are looked up in modules among the values."""
+        """Adds the values of a code's names in its module.
+
+        Names of attributes are looked up in modules among the values.
+        """
         for name in names:
             if name not in space:
                 continue
@@ -216,7 +219,10 @@ def _bytecode(code: types.CodeType) -> str:
 
 
 def _constant_text(value: Any) -> str | None:
-    """A constant as text that is equal in every process; ``None`` for a mutable value, or one without such a text."""
+    """A constant as text that is equal in every process.
+
+    ``None`` for a mutable value, or one without such a text.
+    """
     if isinstance(value, enum.Enum):
         return str(value)
     if value is None or value is Ellipsis:

@@ -51,10 +51,11 @@ class HoldoutResult(Shown):
         note: Why.
         created: When, in seconds since the epoch.
         metric: Name of the metric.
-        table: One row per configuration, in the order chosen: the parameters, ``validation`` (the planned run's
-            value), ``holdout`` (mean over the new models), ``sd`` (their deviation), ``runs`` (models with a value).
-        runs: One row per model: ``configuration`` (row of ``table``), ``replicate``, ``seed``, ``state``, ``value``,
-            ``seconds``, ``error``.
+        table: One row per configuration, in the order chosen: the parameters, ``validation`` (the planned
+            run's value), ``holdout`` (mean over the new models), ``sd`` (their deviation), ``runs`` (models
+            with a value).
+        runs: One row per model: ``configuration`` (row of ``table``), ``replicate``, ``seed``, ``state``,
+            ``value``, ``seconds``, ``error``.
     """
 
     round: str
@@ -117,7 +118,8 @@ def open_holdout(
 ) -> HoldoutResult:
     """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`. Earlier openings are looked for in its branch.
 
-    ``choose`` gives the hashes of the configurations to measure, best first; ``seeds`` says how many models of each.
+    ``choose`` gives the hashes of the configurations to measure, best first; ``seeds`` says how many models
+    of each.
     """
     node = stored.node
     if not offers(objective, "holdout"):
@@ -176,9 +178,10 @@ def _warn(
     day = datetime.fromtimestamp(last.created, UTC).date().isoformat()
     warn(
         f"round {mine}: the hold-out was opened {plural(len(before), 'time')} before on this branch, last by "
-        f"{last.author} on {day} at round {where}. With this opening {plural(m, 'configuration')} will have been "
-        f"measured on the same rows: choosing among them by it overstates the winner by up to {cost:.1f} standard "
-        "errors of a hold-out value, and so does going on with what was learnt. Only the first opening is unbiased."
+        f"{last.author} on {day} at round {where}. With this opening {plural(m, 'configuration')} will have "
+        "been measured on the same rows: choosing among them by it overstates the winner by up to "
+        f"{cost:.1f} standard errors of a hold-out value, and so does going on with what was learnt. Only "
+        "the first opening is unbiased."
     )
 
 
@@ -195,7 +198,10 @@ def _tasks(node: Node, opening: StoredOpening, records: Records) -> list[Task]:
 
 
 def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: Metric) -> HoldoutResult:
-    """What an opening showed; of a metric's epochs the last counts. Raises AnalysisError: models were measured without the metric."""
+    """What an opening showed.
+
+    Of a metric's epochs the last counts. Raises AnalysisError: models were measured without the metric.
+    """
     import pandas as pd
 
     rows = []
@@ -203,8 +209,9 @@ def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: M
         value = metric.of(row.metrics, {}) if row.state == "complete" else None
         if row.state == "complete" and value is None:
             raise AnalysisError(
-                f"round {node.id}: the hold-out gave no metric {metric.name!r}, it gave {', '.join(row.metrics)}; "
-                "holdout(params, trial) must return the metrics that calling the objective does"
+                f"round {node.id}: the hold-out gave no metric {metric.name!r}, it gave "
+                f"{', '.join(row.metrics)}; holdout(params, trial) must return the metrics that calling the "
+                "objective does"
             )
         place = found.keys.index(row.key)
         rows.append((place, row.replicate, row.seed, row.state, value, row.seconds, row.error))

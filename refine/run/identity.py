@@ -35,7 +35,8 @@ def may_be_same_function(name: str, objective: Objective) -> bool:
     A script's own function is recorded without a module; imported from the same file it has one.
 
     Args:
-        name: The recorded name: ``"objective"`` from the script ``train.py``, ``"train.objective"`` if imported.
+        name: The recorded name: ``"objective"`` from the script ``train.py``, ``"train.objective"`` if
+            imported.
         objective: The function of the other kind.
 
     Returns:
@@ -58,8 +59,8 @@ def check_name(name: str | None) -> str | None:
     """The name that a person gave an objective. Raises ObjectiveError: not a text, or empty."""
     if name is not None and (not isinstance(name, str) or not name.strip()):
         raise ObjectiveError(
-            f"an objective's name must be a non-empty string, got {name!r}; leave it out for the function's own name; "
-            "tag= names a round"
+            f"an objective's name must be a non-empty string, got {name!r}; leave it out for the function's "
+            "own name; tag= names a round"
         )
     try:
         check_objective_name(name or "")
@@ -121,7 +122,8 @@ def called(name: str, objective: Objective) -> dict[str, str]:
         objective: The objective that is run.
 
     Returns:
-        Its file, if the name has no module; its name and data, if the round was imported without an objective.
+        Its file, if the name has no module; its name and data, if the round was imported without an
+        objective.
     """
     noted = {}
     if name.startswith(UNNAMED):

@@ -36,11 +36,13 @@ def wants_trial(objective: Objective, names: Collection[str] = ()) -> bool:
     rule = "an objective must be a function of a configuration, got"
     if not callable(objective):
         raise ObjectiveError(
-            f"{rule} {type(objective).__name__}; write def objective(params): ... and give objective itself, without brackets"
+            f"{rule} {type(objective).__name__}; write def objective(params): ... and give objective itself, "
+            "without brackets"
         )
     if inspect.isclass(objective):
         raise ObjectiveError(
-            f"{rule} the class {objective.__name__}; give an instance that can be called, or one of its methods"
+            f"{rule} the class {objective.__name__}; give an instance that can be called, or one of its "
+            "methods"
         )
     try:
         parameters = inspect.signature(objective).parameters.values()
@@ -76,8 +78,8 @@ def _instead(required: list[str], names: Collection[str]) -> str:
 def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     """Runs one trial in this process, seeded first.
 
-    An exception of the objective is a ``failed`` outcome with its traceback, even SystemExit, or a KeyboardInterrupt that
-    the objective raised itself. Raises KeyboardInterrupt: Ctrl-C was pressed.
+    An exception of the objective is a ``failed`` outcome with its traceback, even SystemExit, or a
+    KeyboardInterrupt that the objective raised itself. Raises KeyboardInterrupt: Ctrl-C was pressed.
     """
     process = os.getpid()
     running = RunningTrial(task.seed, task.limit)
@@ -105,7 +107,8 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
 def _end_forked_child(result: Any) -> NoReturn:
     """Ends a process that the objective forked, and that left the objective as its parent does.
 
-    It must not run the rest of the round. Its exit status is that of a Python program that ends in the same way.
+    It must not run the rest of the round. Its exit status is that of a Python program that ends in the same
+    way.
     """
     status = 0
     if isinstance(result, SystemExit) and (result.code is None or isinstance(result.code, int)):

@@ -76,7 +76,10 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_rerun(rerun: str | Collection[str] | None) -> frozenset[str]:
-    """The states whose trials run again. Raises DesignError: ``rerun`` names a state that trials cannot have."""
+    """The states whose trials run again.
+
+    Raises DesignError: ``rerun`` names a state that trials cannot have.
+    """
     if rerun is None:
         return frozenset()
     states = (rerun,) if isinstance(rerun, str) else rerun
@@ -102,7 +105,8 @@ class Ending:
             raise DesignError(f"hours must be a number > 0, got {hours!r}; hours=0.5 is half an hour")
         if trials is not None and not is_whole(trials):
             raise DesignError(
-                f"trials must be a whole number >= 1 of trials to run in this call, got {trials!r}; n= sizes the round"
+                f"trials must be a whole number >= 1 of trials to run in this call, got {trials!r}; n= sizes "
+                "the round"
             )
         self.hours = hours
         self.trials = trials
@@ -113,7 +117,10 @@ class Ending:
         return lambda: time.monotonic() >= end
 
     def why(self, count: int, time_is_over: bool) -> str:
-        """The limit that stopped a run of ``count`` trials, in words that follow "stopped"; empty if no limit did."""
+        """The limit that stopped a run of ``count`` trials, in words that follow "stopped".
+
+        Empty if no limit did.
+        """
         if time_is_over:
             return f"after {self.hours:g} hours"
         if self.trials is not None and count >= self.trials:
@@ -184,7 +191,10 @@ class Hooks:
         return bool(self._hooks)
 
     def call(self, argument: Any) -> None:
-        """Calls every function; an exception becomes one warning per function, and its traceback goes to the log."""
+        """Calls every function.
+
+        An exception becomes one warning per function, and its traceback goes to the log.
+        """
         for i, hook in enumerate(self._hooks):
             try:
                 hook(argument)
@@ -194,8 +204,8 @@ class Hooks:
                 if i not in self._warned:
                     self._warned.add(i)
                     warnings.warn(
-                        f"{self._name}: {called} raised {type(error).__name__}: {error}; the round continues, and further "
-                        f"errors of {called} only go to the log ({__name__})",
+                        f"{self._name}: {called} raised {type(error).__name__}: {error}; the round "
+                        f"continues, and further errors of {called} only go to the log ({__name__})",
                         RefineWarning,
                         stacklevel=2,
                     )

@@ -118,8 +118,8 @@ def storable(outcome: Outcome) -> Outcome:
 def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, float | None]:
     """An outcome judged by its round's metric, and its value.
 
-    A complete trial with a value that is not finite is diverged; one without the metric failed. The value of a metric
-    function is stored among the metrics.
+    A complete trial with a value that is not finite is diverged; one without the metric failed. The value of
+    a metric function is stored among the metrics.
 
     Args:
         outcome: The outcome.
@@ -134,7 +134,8 @@ def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, 
         value = metric.of(outcome.metrics, outcome.curve, outcome.seconds if complete else None)
     elif metric.name in outcome.metrics:
         raise ObjectiveError(
-            f"metric {metric.name!r}: the objective returns a metric of that name too; give the function another name"
+            f"metric {metric.name!r}: the objective returns a metric of that name too; give the function "
+            "another name"
         )
     else:
         try:
@@ -160,7 +161,8 @@ def of_value(state: State, value: float | None) -> State:
 # Values that an objective may return.
 
 _RETURNS = "an objective must return a number or a mapping of metrics"
-_FOLDS = 30  # longer lists look like a training history; arrays of scores, as from scikit-learn, may have any length
+# longer lists look like a training history; arrays of scores, as from scikit-learn, may have any length
+_FOLDS = 30
 
 
 def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
@@ -173,7 +175,8 @@ def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
         metrics = _with_folds(by_text(value))
     elif numbers and isinstance(value, tuple):
         raise ObjectiveError(
-            f"{_RETURNS}, got the tuple {value!r:.60}; name its numbers, as in return {{'acc': 0.9, 'loss': 0.1}}"
+            f"{_RETURNS}, got the tuple {value!r:.60}; name its numbers, as in return {{'acc': 0.9, 'loss': "
+            "0.1}"
         )
     elif isinstance(value, tuple) and len(value) == 2:
         raise ObjectiveError(
@@ -182,8 +185,8 @@ def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
         )
     elif numbers:  # Keras' evaluate returns a loss and metrics in such a list
         raise ObjectiveError(
-            f"{_RETURNS}, got the list {value!r:.60}; name what it holds: return {{'acc': [0.9, 0.8]}} for scores by fold, "
-            "{'acc': 0.9, 'loss': 0.1} for metrics"
+            f"{_RETURNS}, got the list {value!r:.60}; name what it holds: return {{'acc': [0.9, 0.8]}} for "
+            "scores by fold, {'acc': 0.9, 'loss': 0.1} for metrics"
         )
     else:
         metrics = _with_folds({"value": value})
@@ -195,7 +198,10 @@ def _metrics(value: Any, curve: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def by_text(metrics: Mapping[Any, Any]) -> dict[str, Any]:
-    """Metrics with their names as texts. Raises ObjectiveError: two names are equal as texts, like 1 and "1"."""
+    """Metrics with their names as texts.
+
+    Raises ObjectiveError: two names are equal as texts, like 1 and "1".
+    """
     named: dict[str, Any] = {}
     for name, value in metrics.items():
         if str(name) in named:
@@ -207,7 +213,10 @@ def by_text(metrics: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _with_folds(returned_metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Metrics as numbers. A list of scores, for example by fold, becomes its mean and ``name@1``, ``name@2``, ..."""
+    """Metrics as numbers.
+
+    A list of scores, for example by fold, becomes its mean and ``name@1``, ``name@2``, ...
+    """
     metrics: dict[str, float] = {}
     folds: dict[str, float] = {}
     for name, value in returned_metrics.items():
@@ -218,12 +227,14 @@ def _with_folds(returned_metrics: Mapping[str, Any]) -> dict[str, float]:
         twin = name.removeprefix("val_") if name.startswith("val_") else f"val_{name}"
         if isinstance(value, list) and (len(value) > _FOLDS or isinstance(returned_metrics.get(twin), list)):
             raise ObjectiveError(
-                f"the list of {plural(len(value), 'number')} for {name!r} looks like one per epoch; return the epoch that "
-                f"counts, history[{name!r}][-1]; or, for scores by fold, return np.array(scores)"
+                f"the list of {plural(len(value), 'number')} for {name!r} looks like one per epoch; return "
+                f"the epoch that counts, history[{name!r}][-1]; or, for scores by fold, return "
+                "np.array(scores)"
             )
         if len(scores) < 2:
             raise ObjectiveError(
-                f"a list of scores by fold must hold two or more numbers, got {len(scores)} for {name!r}; return a float"
+                f"a list of scores by fold must hold two or more numbers, got {len(scores)} for {name!r}; "
+                "return a float"
             )
         by_fold = {f"{name}@{k}": as_float(f"{name}@{k}", score) for k, score in enumerate(scores, 1)}
         if twice := by_fold.keys() & returned_metrics.keys():

@@ -58,8 +58,9 @@ def plan(
 ) -> tuple[int, Iterator[Task]]:
     """The tasks that are left to run.
 
-    First come configurations given by a person, under all their seeds, then the cells of the design, then the other extra
-    configurations. At the end ``learn`` chooses more from the trials that have ended, until it returns an empty list.
+    First come configurations given by a person, under all their seeds, then the cells of the design, then the
+    other extra configurations. At the end ``learn`` chooses more from the trials that have ended, until it
+    returns an empty list.
 
     Args:
         stored: The round.
@@ -70,8 +71,8 @@ def plan(
         learn: Chooses exploit trials.
 
     Returns:
-        The number of tasks (1 if none is left) and an iterator that makes them on demand: a million tasks would take
-        gigabytes.
+        The number of tasks (1 if none is left) and an iterator that makes them on demand: a million tasks
+        would take gigabytes.
     """
     node, space = stored.node, stored.node.space
     next_attempt = attempts(records, again)
@@ -140,8 +141,8 @@ def planned_cells(reader: Reader, stored: StoredNode, n: int | None) -> list[int
     space = stored.node.space
     if stored.node.adaptive:
         raise DesignError(
-            f"round {stored.node.id}: design {stored.node.method!r} chooses one configuration after the other, so that "
-            "no cells are planned; see the configurations so far in round.trials"
+            f"round {stored.node.id}: design {stored.node.method!r} chooses one configuration after the "
+            "other, so that no cells are planned; see the configurations so far in round.trials"
         )
     extra = reader.beside(stored.pk)
     count = None if n is None else how_many(space, n, None)

@@ -126,7 +126,10 @@ class ProgressMonitor:
         return values
 
     def _note_reads(self, read: Sequence[str] | None, state: str) -> None:
-        """Notes the parameters that a trial read; ``None`` for all. Only a complete trial has read all that it needs."""
+        """Notes the parameters that a trial read.
+
+        ``None`` for all. Only a complete trial has read all that it needs.
+        """
         if state != State.COMPLETE:
             return
         self._complete += 1
@@ -171,8 +174,8 @@ class ProgressMonitor:
     def add(self, outcome: Outcome, value: float | None) -> None:
         """Takes in a trial that has ended and is stored; ``value`` is ``None`` unless the trial is complete.
 
-        Raises ObjectiveError: the trial lacks the metric, or a metric of a constraint; RoundStoppedError: the first
-        trials all failed in the same way.
+        Raises ObjectiveError: the trial lacks the metric, or a metric of a constraint; RoundStoppedError: the
+        first trials all failed in the same way.
         """
         self._count(outcome, value)
         with contextlib.suppress(OSError):  # a terminal that is gone ends no round
@@ -223,9 +226,9 @@ class ProgressMonitor:
         for constraint in self.metric.subject_to:
             if constraint.name not in names:
                 raise ObjectiveError(
-                    f"{round_name}: metric constraint '{constraint}' is about {constraint.name!r}, which is not among "
-                    f"what the objective returned; {did_you_mean(constraint.name, names)}; the trial is stored with all "
-                    "its metrics"
+                    f"{round_name}: metric constraint '{constraint}' is about {constraint.name!r}, which is "
+                    f"not among what the objective returned; {did_you_mean(constraint.name, names)}; the "
+                    "trial is stored with all its metrics"
                 )
 
     def _check_failures(self, outcome: Outcome) -> None:

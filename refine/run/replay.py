@@ -44,13 +44,14 @@ class Replay(Shown):
     Attributes:
         round: Id of the round.
         metric: Name of the metric.
-        table: One row per trial: the parameters, ``seed``, ``state`` and ``value`` as stored, ``state_now`` and
-            ``value_now``, ``difference`` (the largest difference of any metric; infinite if only one side has a metric)
-            and ``same`` (an equal state, and every metric within ``tolerance``).
+        table: One row per trial: the parameters, ``seed``, ``state`` and ``value`` as stored, ``state_now``
+            and ``value_now``, ``difference`` (the largest difference of any metric; infinite if only one side
+            has a metric) and ``same`` (an equal state, and every metric within ``tolerance``).
         tolerance: Largest difference that counts as equal.
-        planned: Whether the round's design, rebuilt from its content, gives every stored configuration and seed.
-        environment: Differences between then and now: name -> (then, now), with all values if the trials ran in several
-            environments; ``-`` if one side lacks the name.
+        planned: Whether the round's design, rebuilt from its content, gives every stored configuration and
+            seed.
+        environment: Differences between then and now: name -> (then, now), with all values if the trials ran
+            in several environments; ``-`` if one side lacks the name.
         code: Fingerprints of the code then, and now.
     """
 
@@ -162,7 +163,10 @@ def _table(node: Node, records: Records, numbers: list[int], rows: list[dict[str
 
 
 def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
-    """Whether the node's design gives every stored configuration with its seed; for a sampler, only the seeds count."""
+    """Whether the node's design gives every stored configuration with its seed.
+
+    For a sampler, only the seeds count.
+    """
     node = stored.node
     no_records = Records(Rows(), Rows(), (), {name: [] for name in records.columns})
     _, tasks = plan(stored, store.inherited(stored.pk), store.beside(stored.pk), no_records, frozenset())

@@ -59,10 +59,11 @@ def measure_noise(
 ) -> None:
     """Repeats the best configuration of a finished round, to see whether the objective is deterministic.
 
-    One repeat tells noise. Equal values may be chance, so two more repeats follow. Values of 0, 1 and 100 are passed
-    over, since a metric that saturates there hides its noise. Nothing is repeated if the answer is known: from
-    replicates of this round, or of a round that this one came from with the same objective, or from configurations
-    that agree on all parameters that were read. If no repeat gives a value, the noise stays unmeasured, with a warning.
+    One repeat tells noise. Equal values may be chance, so two more repeats follow. Values of 0, 1 and 100 are
+    passed over, since a metric that saturates there hides its noise. Nothing is repeated if the answer is
+    known: from replicates of this round, or of a round that this one came from with the same objective, or
+    from configurations that agree on all parameters that were read. If no repeat gives a value, the noise
+    stays unmeasured, with a warning.
     """
     stored = path[-1]
     node = stored.node
@@ -93,8 +94,8 @@ def measure_noise(
         if State.COMPLETE not in states:
             if states != states_before:
                 warn(
-                    f"round {node.id}: noise not measured: repeating the best configuration ended as {states[-1]}; the trials "
-                    "of the round are not affected"
+                    f"round {node.id}: noise not measured: repeating the best configuration ended as "
+                    f"{states[-1]}; the trials of the round are not affected"
                 )
             return
 
@@ -109,7 +110,10 @@ def _announce(node: Node, options: RunOptions) -> None:
 
 
 def _to_repeat(store: Store, path: Sequence[StoredNode], goal: Goal) -> str | None:
-    """Key of the configuration to repeat for the noise; ``None`` if the plan has not ended, or the noise is known."""
+    """Key of the configuration to repeat for the noise.
+
+    ``None`` if the plan has not ended, or the noise is known.
+    """
     stored, node = path[-1], path[-1].node
     of_objective = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]
     records = {s.pk: store.records([s.pk], curves=goal.metric.curves, replicates=True) for s in of_objective}
@@ -146,7 +150,10 @@ def check_times(top: int, runs: int, called: str = "seeds") -> None:
 def replicate_tasks(
     node: Node, records: Records, keys: Sequence[str], seeds: int, rerun: frozenset[str] = frozenset()
 ) -> list[Task]:
-    """Replicates of some configurations that are left to run, seed by seed; those that ended in a state of ``rerun`` too."""
+    """Replicates of some configurations that are left to run, seed by seed.
+
+    Those that ended in a state of ``rerun`` too.
+    """
     attempt_of = attempts(records, rerun)
     rows = enumerate(zip(records.columns["key"], records.columns["replicate"], strict=True))
     planned_row = {key: row for row, (key, replicate) in rows if replicate == 0}

@@ -42,11 +42,15 @@ class Resources:
 
     With ``timeout``, ``memory`` or ``gpus``, even one worker is a subprocess.
 
-    - ``timeout``: seconds from the trial's start in its worker; then the worker is killed, and the trial is a ``timeout``.
-    - ``memory``: resident memory of a worker and its child processes; then the worker is killed, and the trial is tried
+    - ``timeout``: seconds from the trial's start in its worker; then the worker is killed, and the trial is a
+      ``timeout``.
+    - ``memory``: resident memory of a worker and its child processes; then the worker is killed, and the
+      trial is tried
       once more in a new worker before it is ``crashed``.
-    - ``gpus``: GPUs that workers get in turn, one per worker: a number of visible GPUs, or a list of names as in
-      ``CUDA_VISIBLE_DEVICES``. 0 hides all; ``None`` leaves that variable as it is. More workers than GPUs share them.
+    - ``gpus``: GPUs that workers get in turn, one per worker: a number of visible GPUs, or a list of names as
+      in
+      ``CUDA_VISIBLE_DEVICES``. 0 hides all; ``None`` leaves that variable as it is. More workers than GPUs
+      share them.
 
     Raises DesignError: an option out of range, or a limit or ``gpus`` together with an executor.
     """
@@ -57,7 +61,8 @@ class Resources:
     threads: int = 1  # per trial; one by default, whatever the number of workers, or floats differ
     timeout: float | None = None
     memory: int | str | None = None  # in bytes, or as ``"2GB"``
-    # Grace period of running trials after SIGTERM or SIGHUP, in seconds; shorter than the sender waits before it kills.
+    # Grace period of running trials after SIGTERM or SIGHUP, in seconds; shorter than the sender waits before
+    # it kills.
     grace: float = GRACE
     gpus: int | Sequence[int | str] | None = None
     limits: Limits = field(init=False)  # ``timeout`` and ``memory`` as numbers
@@ -113,8 +118,8 @@ def limits_of(timeout: float | None, memory: int | str | None, executor: Executo
     if executor is not None and limits.any:
         name = "timeout" if limits.timeout is not None else "memory"
         raise DesignError(
-            f"{name}= cannot be combined with executor=: refine cannot stop an executor's processes; use workers=N instead, "
-            "or set the limit in your executor"
+            f"{name}= cannot be combined with executor=: refine cannot stop an executor's processes; use "
+            "workers=N instead, or set the limit in your executor"
         )
     return limits
 
@@ -132,8 +137,8 @@ def _bytes(memory: Any) -> int:
         )
     if number < LEAST_MEMORY:
         raise DesignError(
-            f"memory must be at least {LEAST_MEMORY // 10**6} MB, which a worker needs to start, got {memory!r}"
-            f"{' (bytes)' if is_whole(memory, 0) else ''}; write memory='2GB'"
+            f"memory must be at least {LEAST_MEMORY // 10**6} MB, which a worker needs to start, got "
+            f"{memory!r}{' (bytes)' if is_whole(memory, 0) else ''}; write memory='2GB'"
         )
     return int(number)
 
@@ -152,7 +157,8 @@ def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
     """Values of ``CUDA_VISIBLE_DEVICES``, which workers get in turn; an empty text hides all GPUs.
 
     Args:
-        gpus: A number of visible GPUs, or a list of numbers or names such as ``"GPU-8932f937"``; ``None`` if not set.
+        gpus: A number of visible GPUs, or a list of numbers or names such as ``"GPU-8932f937"``; ``None`` if
+            not set.
         executor: The executor of the run, whose workers refine does not start.
 
     Raises:
@@ -162,22 +168,23 @@ def devices_of(gpus: Any, executor: Any = None) -> tuple[str, ...] | None:
         return None
     if executor is not None:
         raise DesignError(
-            "gpus= cannot be combined with executor=, which has workers of its own; let each of them see one GPU, and ask for "
-            "workers with a GPU: executor=client.get_executor(pure=False, retries=0, resources={'GPU': 1}) on Dask, "
-            "executor=refine.RayExecutor(num_gpus=1) on Ray"
+            "gpus= cannot be combined with executor=, which has workers of its own; let each of them see one "
+            "GPU, and ask for workers with a GPU: executor=client.get_executor(pure=False, retries=0, "
+            "resources={'GPU': 1}) on Dask, executor=refine.RayExecutor(num_gpus=1) on Ray"
         )
     listed = visible()
     if is_whole(gpus, 0) and gpus <= _MOST_DEVICES:
         if listed and gpus > len(listed):
             raise DesignError(
-                f"gpus must be at most the {len(listed)} that {VISIBLE} lists ({','.join(listed)}), got {gpus}"
+                f"gpus must be at most the {len(listed)} that {VISIBLE} lists ({','.join(listed)}), got "
+                f"{gpus}"
             )
         return tuple((listed or [str(i) for i in range(gpus)])[:gpus]) or ("",)
     if isinstance(gpus, list | tuple) and gpus and all(_is_gpu_name(gpu) for gpu in gpus):
         return tuple(str(gpu) for gpu in gpus)
     raise DesignError(
-        f"gpus must be a number of GPUs or a list of them, got {gpus!r}; for example gpus=2, gpus=[0, 3], or gpus=0 to hide "
-        "all"
+        f"gpus must be a number of GPUs or a list of them, got {gpus!r}; for example gpus=2, gpus=[0, 3], or "
+        "gpus=0 to hide all"
     )
 
 

@@ -54,7 +54,8 @@ def run_round(
         store: The store of the round.
         stored: The round.
         objective: The objective, in this process.
-        goal: A finite value of its metric makes a trial complete; its direction decides which value is shown as best.
+        goal: A finite value of its metric makes a trial complete; its direction decides which value is shown
+            as best.
         options: The options of the call.
         choose: Chooses the tasks instead of the plan, from all trials so far, replicates included.
         steer: Makes the tasks of a round that results steer, from its trials so far with their curves.
@@ -64,8 +65,8 @@ def run_round(
         code_checked: Whether a run just before has warned of edited code.
 
     Raises:
-        ObjectiveError: The objective cannot be called with a configuration, or its outcome lacks the metric, or the
-            metric is a function that was not given or cannot score a trial.
+        ObjectiveError: The objective cannot be called with a configuration, or its outcome lacks the metric,
+            or the metric is a function that was not given or cannot score a trial.
         RoundStoppedError: The first trials all failed in the same way.
         RoundBusyError: Another process is running this round.
         StoreError: Stored trials of the round cannot be read.
@@ -74,8 +75,8 @@ def run_round(
     node, metric = stored.node, goal.metric
     if metric.reduction == FUNCTION and metric.function is None:
         raise ObjectiveError(
-            f"round {node.id}: its metric is the function {metric.name!r}, which is not stored; pass it again: "
-            "run(metric=function)"
+            f"round {node.id}: its metric is the function {metric.name!r}, which is not stored; pass it "
+            "again: run(metric=function)"
         )
     with ExitStack() as stack:
         stop_requested = stack.enter_context(interruptible(f"round {node.id}", options.grace))
@@ -138,8 +139,8 @@ def _records(store: Store, stored: StoredNode, goal: Goal, *, replicates: bool, 
     if records.damaged:
         damaged = plural(len(records.damaged), "stored trial")
         raise StoreError(
-            f"round {stored.node.id}: {damaged} cannot be read, first {records.damaged[0]}; remove the damaged rows, then "
-            "run the round again",
+            f"round {stored.node.id}: {damaged} cannot be read, first {records.damaged[0]}; remove the "
+            "damaged rows, then run the round again",
             Action("tree.repair"),
         )
     return records
@@ -242,9 +243,10 @@ def _warn_of_edited_code(node: Node, records: Records, code: str) -> None:
     others = [version for version in complete if version not in ("", code)]
     if others:
         warn(
-            f"round {node.id}: {len(others)} of its {plural(len(complete), 'finished trial')} ran another version of the "
-            f"objective's code ({join(list(dict.fromkeys(others)))}; now {code}); if the change alters values, the "
-            "trials cannot be compared: make a new round, with another seed or name, or exclude the old trials"
+            f"round {node.id}: {len(others)} of its {plural(len(complete), 'finished trial')} ran another "
+            f"version of the objective's code ({join(list(dict.fromkeys(others)))}; now {code}); if the "
+            "change alters values, the trials cannot be compared: make a new round, with another seed or "
+            "name, or exclude the old trials"
         )
 
 

@@ -26,7 +26,8 @@ class RunningTrial:
 
     Attributes:
         seed: The trial's seed.
-        pruned: Whether the trial stops because it is behind: ``should_prune()`` said so, and no epoch was reported since.
+        pruned: Whether the trial stops because it is behind: ``should_prune()`` said so, and no epoch was
+            reported since.
         examples: Predictions that were noted by :meth:`predicted`.
     """
 
@@ -53,8 +54,8 @@ class RunningTrial:
         """
         if not hasattr(epoch, "__index__") or not isinstance(metrics, Mapping):
             raise ObjectiveError(
-                f"report takes the number of an epoch and its metrics by name, trial.report(0, {{'loss': 0.5}}), got "
-                f"{epoch!r:.40} and {metrics!r:.40}"
+                "report takes the number of an epoch and its metrics by name, trial.report(0, {'loss': "
+                f"0.5}}), got {epoch!r:.40} and {metrics!r:.40}"
             )
         if self._epochs and epoch <= self._epochs[-1]:
             raise ObjectiveError(f"epochs must be reported in order, got {epoch} after {self._epochs[-1]}")
@@ -77,8 +78,8 @@ class RunningTrial:
     def watch(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Whether to stop after an epoch, for a training loop such as :func:`refine.keras.fit`.
 
-        The curve stays that of :meth:`report`. The same epoch again gives the same answer; an earlier epoch begins
-        another training.
+        The curve stays that of :meth:`report`. The same epoch again gives the same answer; an earlier epoch
+        begins another training.
         """
         if self._limit is None:
             return False
@@ -124,8 +125,8 @@ class RunningTrial:
     def should_prune(self) -> bool:
         """Whether to stop: the last epoch held NaN or infinity, or, in a round with a pruner, the trial is behind.
 
-        A trial is behind if its best value so far is worse than the pruner's threshold for this epoch. Ask only while
-        there is more to do: a trial that stops has no final value.
+        A trial is behind if its best value so far is worse than the pruner's threshold for this epoch. Ask
+        only while there is more to do: a trial that stops has no final value.
         """
         if self._behind:
             self.pruned = True

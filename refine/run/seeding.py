@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-# Library with generators of its own -> its function that seeds them. Keras keeps JAX's keys and seeds TensorFlow too, so
-# Keras comes last.
+# Library with generators of its own -> its function that seeds them. Keras keeps JAX's keys and seeds
+# TensorFlow too, so Keras comes last.
 _SEED_FUNCTIONS = {
     "torch": "manual_seed",
     "tensorflow": "random.set_seed",
@@ -29,8 +29,8 @@ _seed: int | None = None  # seed of the trial that runs in this process
 def seed_everything(seed: int) -> None:
     """Seeds ``random``, NumPy and, if they are loaded, PyTorch, TensorFlow and Keras.
 
-    A library that the objective imports later is seeded by its import. Otherwise the first trial of a process would
-    differ from the same trial run second.
+    A library that the objective imports later is seeded by its import. Otherwise the first trial of a process
+    would differ from the same trial run second.
 
     Args:
         seed: From 0 to below 2^32.
@@ -83,7 +83,10 @@ class _SeedingFinder(importlib.abc.MetaPathFinder):
 
 
 def _load_and_seed(load: Callable[[ModuleType], object], module: ModuleType) -> None:
-    """Loads a module and seeds it; random numbers that the import draws change no generator that was there before."""
+    """Loads a module and seeds it.
+
+    Random numbers that the import draws change no generator that was there before.
+    """
     python_state = random.getstate()
     numpy_state = np.random.get_state()
     load(module)

@@ -1,7 +1,7 @@
 """Graceful stopping: the first signal lets running trials finish, the next one, or a time limit, stops at once.
 
-Ctrl-C sends SIGINT. Slurm, Kubernetes, ``docker stop`` and systemd send SIGTERM and kill a little later. A closed
-terminal sends SIGHUP.
+Ctrl-C sends SIGINT. Slurm, Kubernetes, ``docker stop`` and systemd send SIGTERM and kill a little later. A
+closed terminal sends SIGHUP.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def check_grace(grace: Any) -> float:
 class _GracefulStop:
     """Handlers of the signals that ask a call to stop. Only one call at a time has its handlers installed.
 
-    Python runs every handler in the main thread. Signals that other code handles or ignores, as ``nohup`` ignores
-    SIGHUP, keep their handlers.
+    Python runs every handler in the main thread. Signals that other code handles or ignores, as ``nohup``
+    ignores SIGHUP, keep their handlers.
     """
 
     active: _GracefulStop | None = None
@@ -107,15 +107,16 @@ def _send_to_main_thread(number: int) -> None:
 def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool]]:
     """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop; the next one stops the block at once.
 
-    Outside of the main thread signals keep their handlers, and so do signals that other code handles or ignores. A
-    forked child of this process has the handlers that were installed before.
+    Outside of the main thread signals keep their handlers, and so do signals that other code handles or
+    ignores. A forked child of this process has the handlers that were installed before.
 
     Args:
         what: The running call, for messages.
         grace: Seconds after SIGTERM or SIGHUP until the block is stopped, as by a second signal.
 
     Yields:
-        A function that tells whether a stop was requested. The block should then start nothing new, and leave.
+        A function that tells whether a stop was requested. The block should then start nothing new, and
+        leave.
 
     Raises:
         KeyboardInterrupt: A stop was requested, and the block has ended.
@@ -135,14 +136,18 @@ def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool
 
 
 def may_come_from_keyboard() -> bool:
-    """Whether a KeyboardInterrupt that is raised now may be a Ctrl-C; otherwise the running code itself raised it."""
+    """Whether a KeyboardInterrupt that is raised now may be a Ctrl-C.
+
+    Otherwise the running code itself raised it.
+    """
     if threading.current_thread() is not threading.main_thread():
         return False
     return _GracefulStop.active is None or not _GracefulStop.active.handles_ctrl_c
 
 
-# A child forked by an objective must neither stop gracefully nor speak for the round. Its handlers are put back in the
-# child, with signals blocked from before the fork on: else one that comes at once would meet the inherited handlers.
+# A child forked by an objective must neither stop gracefully nor speak for the round. Its handlers are put
+# back in the child, with signals blocked from before the fork on: else one that comes at once would meet the
+# inherited handlers.
 
 _mask_before_fork = threading.local()
 _registered = False

@@ -169,9 +169,9 @@ class AdaptiveTasks:
         if outcome.state == State.COMPLETE and self._metric.name not in outcome.curve:
             reported = ", ".join(outcome.curve) or "nothing"
             raise ObjectiveError(
-                f"round {self._node.id}: a pruner compares {self._metric.name!r} epoch by epoch, but the objective "
-                f"reports {reported}; call trial.report(epoch, {{{self._metric.name!r}: ...}}) in every epoch, or leave "
-                "the pruner out"
+                f"round {self._node.id}: a pruner compares {self._metric.name!r} epoch by epoch, but the "
+                f"objective reports {reported}; call trial.report(epoch, {{{self._metric.name!r}: ...}}) in "
+                "every epoch, or leave the pruner out"
             )
         self._warn_of_short_curves()
 
@@ -192,8 +192,9 @@ class AdaptiveTasks:
             setting = f"rungs=({earlier},)" if self._pruner.rungs else f"warmup={earlier}"
             fix = f"make the round with pruner=refine.Pruner({setting}), or leave the pruner out"
         warn(
-            f"round {self._node.id}: the pruner cannot stop any trial: they report {plural(longest, 'epoch')}, and {option} "
-            f"lets every trial run {plural(self._pruner.first, 'epoch')}; {fix}"
+            f"round {self._node.id}: the pruner cannot stop any trial: they report "
+            f"{plural(longest, 'epoch')}, and {option} lets every trial run "
+            f"{plural(self._pruner.first, 'epoch')}; {fix}"
         )
 
     def _add_curve(self, state: str, curve: Sequence[float], value: float | None) -> None:
@@ -259,9 +260,10 @@ class AdaptiveTasks:
         if not_stopped and not self._warned_of_no_stop:
             self._warned_of_no_stop = True
             warn(
-                f"round {self._node.id}: a trial that was behind, with {self._metric.name} {score(curve[-1])} at its end, "
-                "ran on: its objective never stops; ask trial.should_prune() after every report and return, train by "
-                "refine.keras.fit, or give model.fit a refine.keras.PruningCallback()"
+                f"round {self._node.id}: a trial that was behind, with {self._metric.name} "
+                f"{score(curve[-1])} at its end, ran on: its objective never stops; ask trial.should_prune() "
+                "after every report and return, train by refine.keras.fit, or give model.fit a "
+                "refine.keras.PruningCallback()"
             )
 
     def _sampler_session(
@@ -311,8 +313,8 @@ def _tool(tools: Mapping[str, Any], node: Node, name: str, argument: str) -> Any
     """
     if name not in tools:
         raise DesignError(
-            f"round {node.id}: its {argument} is {name}, an object that is not at hand after reopening; give it: "
-            f"run({argument}=...)"
+            f"round {node.id}: its {argument} is {name}, an object that is not at hand after reopening; give "
+            f"it: run({argument}=...)"
         )
     return tools[name]
 
@@ -340,8 +342,8 @@ def check_pruner(
         return parent, None
     if metric.reduction == FUNCTION:
         raise DesignError(
-            f"pruner: compares a metric epoch by epoch, and the function {metric.name!r} has a value only at the end; "
-            "let the objective report what it computes, and give its name as metric="
+            f"pruner: compares a metric epoch by epoch, and the function {metric.name!r} has a value only at "
+            "the end; let the objective report what it computes, and give its name as metric="
         )
     if pruner == "median":
         pruner = Pruner()
@@ -357,17 +359,19 @@ def check_pruner(
 def check_place(node: Node, objective: Objective, resources: Resources) -> None:
     """Checks that a round's pruner works with this objective and these workers.
 
-    Raises DesignError: a pruner of Optuna with more than this process; ObjectiveError: the objective cannot be stopped.
+    Raises DesignError: a pruner of Optuna with more than this process; ObjectiveError: the objective cannot
+    be stopped.
     """
     if node.pruner is None:
         return
     if "optuna" in node.pruner and not resources.in_this_process:
         raise DesignError(
-            f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs workers=1, no "
-            f"executor, timeout or memory, got workers={resources.workers}; refine.Pruner() works anywhere"
+            f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs "
+            f"workers=1, no executor, timeout or memory, got workers={resources.workers}; refine.Pruner() "
+            "works anywhere"
         )
     if getattr(objective, "stops", None) is False:
         raise ObjectiveError(
-            f"round {node.id}: a pruner can't stop an objective that trains every configuration on several splits; use "
-            "splits=1, or leave the pruner out"
+            f"round {node.id}: a pruner can't stop an objective that trains every configuration on several "
+            "splits; use splits=1, or leave the pruner out"
         )

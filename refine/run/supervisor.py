@@ -1,8 +1,8 @@
 """Supervised programs: a small process ends the program, and its descendants, when the process that started it ends.
 
-This file is also the supervisor's script, so only Python's own modules are imported. On Linux the supervisor adopts
-orphaned descendants, so that none escapes by starting a session; elsewhere descendants are found while their parents
-live.
+This file is also the supervisor's script, so only Python's own modules are imported. On Linux the supervisor
+adopts orphaned descendants, so that none escapes by starting a session; elsewhere descendants are found while
+their parents live.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _DEATH_SIGNAL, _SUBREAPER = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER
 def supervised(words: list[str]) -> list[str]:
     """The command that runs a program supervised for this process.
 
-    The supervisor ends with the program's exit status. SIGTERM to the supervisor ends the program and its descendants.
+    The supervisor ends with the program's exit status. SIGTERM to the supervisor ends the program and its
+    descendants.
     """
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *words]
 
@@ -46,7 +47,10 @@ def mark() -> dict[str, str]:
 
 
 def swept(process: Popen[Any], marked: Mapping[str, str]) -> None:
-    """Waits for a supervisor. If the supervisor was killed, only its program has ended: descendants are ended here."""
+    """Waits for a supervisor.
+
+    If the supervisor was killed, only its program has ended: descendants are ended here.
+    """
     if process.wait() != -signal.SIGKILL or not sys.platform.startswith("linux"):
         return
     ((name, value),) = marked.items()

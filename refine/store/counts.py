@@ -21,7 +21,10 @@ _BLOCK = 50_000
 
 
 def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, int]]:
-    """Node row -> state -> number of planned trials, the last attempt of each; an index holds all that is asked for."""
+    """Node row -> state -> number of planned trials, the last attempt of each.
+
+    An index holds all that is asked for.
+    """
     c, state = t.trial.c, state_of(connection)
     mine = c.node.in_(sa.select(t.node.c.pk).where(t.node.c.tree == tree))
     count = sa.select(c.node, state, sa.func.count(), sa.func.max(c.attempt)).group_by(c.node, state)
@@ -79,7 +82,10 @@ class Best(NamedTuple):
 
 
 class Counts:
-    """What a process knows of the rounds of a store; of a round that grew it looks for the best among what is new."""
+    """What a process knows of the rounds of a store.
+
+    Of a round that grew it looks for the best among what is new.
+    """
 
     def __init__(self) -> None:
         self._states: dict[int, tuple[dict[int, _Size], dict[int, dict[str, int]]]] = {}

@@ -25,11 +25,14 @@ from refine.utils.extras import load
 T = TypeVar("T")
 URL = sa.URL
 
-# Seconds for which a store is waited for, unless its URL says otherwise: a file that is locked, a server that went away.
+# Seconds for which a store is waited for, unless its URL says otherwise: a file that is locked, a server that
+# went away.
 PATIENCE = {"sqlite": 30.0, "postgresql": 60.0}
-# Bytes of a row that SQLite reads: a thousand times what a long curve takes, and no more than a look has memory for.
+# Bytes of a row that SQLite reads: a thousand times what a long curve takes, and no more than a look has
+# memory for.
 LONGEST = 2**26
-# Steps of SQLite after which it is asked whether to go on, and it is at most 500 times: a look at 10^8 trials.
+# Steps of SQLite after which it is asked whether to go on, and it is at most 500 times: a look at 10^8
+# trials.
 _STEPS = 10_000_000
 
 _KEPT = "everything that was written before is kept, and the same call goes on from there"
@@ -84,7 +87,10 @@ def file_of(url: sa.URL) -> Path | None:
 
 
 def wal_of(file: Path) -> tuple[Path, int]:
-    """Where SQLite keeps what was written last, until it is brought into the file; and its bytes, 0 where there is none."""
+    """Where SQLite keeps what was written last, until it is brought into the file.
+
+    And its bytes, 0 where there is none.
+    """
     wal = (real := file.resolve()).with_name(f"{real.name}-wal")
     return wal, wal.stat().st_size if wal.exists() else 0
 
@@ -92,20 +98,22 @@ def wal_of(file: Path) -> tuple[Path, int]:
 def check_place(url: sa.URL, create: bool) -> None:
     """Looks whether a store can be there; without ``create`` whether its SQLite file is.
 
-    Raises StoreError: it is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder or another file;
+    Raises StoreError: it is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder or
+    another file;
     NotFoundError: its file is not there.
     """
     kind, name = url.get_backend_name(), shown_url(url)
     if kind not in PATIENCE:
         raise StoreError(
-            f"store {name}: must be SQLite or PostgreSQL, got {kind}; a path such as 'refine.db' is a SQLite file"
+            f"store {name}: must be SQLite or PostgreSQL, got {kind}; a path such as 'refine.db' is a SQLite "
+            "file"
         )
     if kind != "sqlite":
         return
     if url.host:
         raise StoreError(
-            f"store {name}: a SQLite URL has three slashes before a path, and a fourth where the path starts with one; "
-            f"write sqlite:///{url.host}{f'/{url.database}' if url.database else ''}"
+            f"store {name}: a SQLite URL has three slashes before a path, and a fourth where the path starts "
+            f"with one; write sqlite:///{url.host}{f'/{url.database}' if url.database else ''}"
         )
     if not url.database:
         return
@@ -146,13 +154,14 @@ def _check_file(path: Path, name: str) -> None:
     # Whoever has written into a -wal file has said in the file before that there is one.
     if pages and mode == b"\1":
         raise StoreError(
-            f"store {name}: is a copy that was put in the place of another file, whose last writes still lie beside it in "
-            f"{wal} and would be mixed into it; if the copy is what you want, move that file away"
+            f"store {name}: is a copy that was put in the place of another file, whose last writes still lie "
+            f"beside it in {wal} and would be mixed into it; if the copy is what you want, move that file "
+            "away"
         )
     if not pages and mode == b"\2" and size <= page:
         raise StoreError(
-            f"store {name}: holds no page but the first; what was written is in a file {wal.name} beside the one that this "
-            "is a copy of: bring both, or make a whole copy there: refine backup STORE FILE"
+            f"store {name}: holds no page but the first; what was written is in a file {wal.name} beside the "
+            "one that this is a copy of: bring both, or make a whole copy there: refine backup STORE FILE"
         )
 
 
@@ -189,7 +198,10 @@ def absolute(url: sa.URL) -> sa.URL:
 
 
 def may_be_written(url: sa.URL) -> bool:
-    """Whether a SQLite file and its folder, where its journal lies, may be written; True of every other store."""
+    """Whether a SQLite file and its folder, where its journal lies, may be written.
+
+    True of every other store.
+    """
     path = file_of(url)
     if path is None or not path.exists():
         return True
@@ -199,7 +211,8 @@ def may_be_written(url: sa.URL) -> bool:
 def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
     """Where connections to a store come from; none is opened yet. ``writable`` is about a SQLite file.
 
-    Raises StoreError: the URL has a patience that is no number of seconds, or the extra ``postgresql`` is not installed.
+    Raises StoreError: the URL has a patience that is no number of seconds, or the extra ``postgresql`` is not
+    installed.
     """
     if url.drivername == "postgresql+psycopg":
         more = "a path is a SQLite file, which needs nothing more"
@@ -249,8 +262,8 @@ class _File:
 
     def look(self) -> sqlite3.Connection:
         """A connection to a file that may not be written, such as one on a read-only medium or a full disk."""
-        # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody changes
-        # it. Somebody may before the next look: every look opens it anew.
+        # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody
+        # changes it. Somebody may before the next look: every look opens it anew.
         return self._opened("ro" if wal_of(self.path)[1] else "ro&immutable=1")
 
     def connect(self) -> sqlite3.Connection:
@@ -264,9 +277,9 @@ class _File:
         """Raises StoreError where the file is no longer where it was."""
         if self.inode and self._inode() != self.inode:
             raise StoreError(
-                f"store sqlite:///{self.path}: its file was moved, replaced or deleted after it was opened, so that what is "
-                "written now would not be found again; put it back where it was, with the files beside it, or open what is "
-                "there now, and make the same call again"
+                f"store sqlite:///{self.path}: its file was moved, replaced or deleted after it was opened, "
+                "so that what is written now would not be found again; put it back where it was, with the "
+                "files beside it, or open what is there now, and make the same call again"
             )
 
     def _opened(self, mode: str) -> sqlite3.Connection:
@@ -291,8 +304,9 @@ def use_wal(engine: sa.Engine) -> None:
                 raw.execute("PRAGMA journal_mode=WAL")
                 break
             except sqlite3.OperationalError as error:
-                # Of processes that change the mode of a file at once SQLite refuses some without waiting. Where it can't
-                # be changed, as of a file that may only be read, what is written next says why.
+                # Of processes that change the mode of a file at once SQLite refuses some without waiting.
+                # Where it can't be changed, as of a file that may only be read, what is written next says
+                # why.
                 if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
                     return
             time.sleep(0.01)
@@ -342,7 +356,8 @@ def lasting(engine: sa.Engine, act: Callable[[], T], say: Callable[[str], object
                 patience = patience_of(engine.url)
                 deadline = time.monotonic() + patience
                 say(
-                    f"{error.args[0].partition(';')[0]}; it is waited for up to {patience:g} s, and nothing is lost"
+                    f"{error.args[0].partition(';')[0]}; it is waited for up to {patience:g} s, and nothing "
+                    "is lost"
                 )
             if time.monotonic() >= deadline:
                 raise
@@ -375,22 +390,23 @@ _READ_ONLY = "it may be read and not be written"
 _MEANS = {
     ("SQLITE_FULL",): "the disk is full; make room",
     ("SQLITE_BUSY", "SQLITE_LOCKED"): (
-        "another process has it locked, and a write waits {patience:g} seconds for that; let it end, or wait longer with "
-        "sqlite:///...?patience=300"
+        "another process has it locked, and a write waits {patience:g} seconds for that; let it end, or wait "
+        "longer with sqlite:///...?patience=300"
     ),
     ("SQLITE_PROTOCOL", *(f"SQLITE_IOERR_{lock}LOCK" for lock in ("", "RD", "UN", "SHM", "CHECKRESERVED"))): (
-        "its file system takes no locks ({said}), as some network drives; put it on a disk of this machine, or on PostgreSQL"
+        "its file system takes no locks ({said}), as some network drives; put it on a disk of this machine, "
+        "or on PostgreSQL"
     ),
     ("SQLITE_IOERR",): "the disk can't be read or written ({said}); see that it has room and is in order",
     ("SQLITE_INTERRUPT", "SQLITE_TOOBIG"): (
-        "holds what takes longer to read than 10^8 trials, or a row of more than {longest:,} bytes ({said}); it is damaged, or "
-        "made to harm: take nothing from it"
+        "holds what takes longer to read than 10^8 trials, or a row of more than {longest:,} bytes ({said}); "
+        "it is damaged, or made to harm: take nothing from it"
     ),
     # disk_full, io_error
     ("53100", "58030"): "the server's disk is full or failing ({said}); make room there",
     ("SQLITE_READONLY",): (
-        f"{_READ_ONLY} ({{said}}); see who owns the file and its folder and that the disk has room, or copy it to where you "
-        "may write"
+        f"{_READ_ONLY} ({{said}}); see who owns the file and its folder and that the disk has room, or copy "
+        "it to where you may write"
     ),
     # insufficient_privilege, read_only_sql_transaction
     ("42501", "25006"): (
@@ -431,7 +447,8 @@ def _takes_no_locks(file: Path | None) -> bool:
 def say_the_rest(engine: sa.Engine, name: str) -> None:
     """Turns what else a database may say of itself, once it was opened, into a :class:`StoreError`.
 
-    A server that went away, a damaged file, a table that is not there: not what a row breaks, which is our affair.
+    A server that went away, a damaged file, a table that is not there: not what a row breaks, which is our
+    affair.
     """
 
     @sa.event.listens_for(engine, "handle_error")
@@ -447,7 +464,8 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
         lost = context.is_disconnect or context.connection is None or context.connection.invalidated
         gone = lost and engine.url.get_backend_name() != "sqlite"
         raise (GoneError if gone else StoreError)(
-            f"store {name}: the database says: {said}; see that it is there and in order, then make the same call again"
+            f"store {name}: the database says: {said}; see that it is there and in order, then make the same "
+            "call again"
         ) from cause
 
 

@@ -1,7 +1,8 @@
 """Rounds that are to be taken over, looked at once and kept in a file until they are written.
 
-Whoever takes them over sees what was checked, however long that took and whatever became of the folder or tree
-meanwhile; a store is locked only while they are written; and nobody holds more than a block of rows in memory.
+Whoever takes them over sees what was checked, however long that took and whatever became of the folder or
+tree meanwhile; a store is locked only while they are written; and nobody holds more than a block of rows in
+memory.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _IN_MEMORY = 2**25  # bytes up to which there is no file: most trees are small
 def kept(parts: Iterable[Part]) -> Iterator[list[Part]]:
     """Rounds, each gone through once, to be gone through any number of times while the block runs, in the same order.
 
-    The file has no name, is nobody else's to open, and is gone with the process. Of packed rows it takes a tenth of what
-    they take in an exported folder. Raises StoreError: one of them can't be taken over as it is, whatever it was made of; or
-    the temporary folder is full.
+    The file has no name, is nobody else's to open, and is gone with the process. Of packed rows it takes a
+    tenth of what they take in an exported folder. Raises StoreError: one of them can't be taken over as it
+    is, whatever it was made of; or the temporary folder is full.
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         places: list[tuple[Row, dict[str, list[int]]]] = []

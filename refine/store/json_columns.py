@@ -29,8 +29,9 @@ def parsed(texts: Sequence[str]) -> list[Any]:
 def level_rows(texts: Sequence[str]) -> Rows | None:
     """Texts of objects that have the same names, and often the same values: each value is decoded once.
 
-    ``None`` where they have other names than each other, where cutting them at commas does not tell, since a value holds
-    one, and where a value needs a closer look: it has an escape, is infinite, or is too long for a number.
+    ``None`` where they have other names than each other, where cutting them at commas does not tell, since a
+    value holds one, and where a value needs a closer look: it has an escape, is infinite, or is too long for
+    a number.
     """
 
     def column(pieces: list[str], first: bool, last: bool) -> tuple[str, Values] | None:
@@ -44,7 +45,10 @@ def level_rows(texts: Sequence[str]) -> Rows | None:
 
 
 def number_rows(texts: Sequence[str]) -> Rows | None:
-    """Texts of objects that have the same names with numbers. Returns ``None`` where cutting them at commas does not tell."""
+    """Texts of objects that have the same names with numbers.
+
+    Returns ``None`` where cutting them at commas does not tell.
+    """
 
     def column(pieces: list[str], first: bool, last: bool) -> tuple[str, Values] | None:
         found = _values(pieces, first, last)
@@ -66,7 +70,8 @@ def _rows(
 ) -> Rows | None:
     if len(texts) < _FEW:
         return None
-    # No text of JSON holds this character: where as many pieces begin with it as there are texts, each of them begins a text.
+    # No text of JSON holds this character: where as many pieces begin with it as there are texts, each of
+    # them begins a text.
     joined = "\0" + ",\0".join(texts)
     if joined.count("\0") != len(texts) or "\\" in joined:
         return None

@@ -49,8 +49,8 @@ def leases(engine: sa.Engine) -> list[Held]:
 def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
     """Takes a lease away from a process of elsewhere, of which only somebody can know that it is gone, and returns it, if any.
 
-    Should it live all the same, it finds that out within :data:`LEASE_SECONDS`, before it writes anything, and stops.
-    Raises RoundBusyError: a process of this machine has it, and is alive.
+    Should it live all the same, it finds that out within :data:`LEASE_SECONDS`, before it writes anything,
+    and stops. Raises RoundBusyError: a process of this machine has it, and is alive.
     """
     row = connection.execute(sa.select(t.lease).where(t.lease.c.node == pk)).first()
     if row is None:
@@ -63,7 +63,10 @@ def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
 
 
 def _now(connection: sa.Connection) -> float:
-    """Seconds since the epoch by the one clock that everybody shares: the server's; of a file, this machine's."""
+    """Seconds since the epoch by the one clock that everybody shares: the server's.
+
+    Of a file, this machine's.
+    """
     if connection.dialect.name == "sqlite":
         return time.time()
     return float(connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
@@ -73,8 +76,8 @@ def _now(connection: sa.Connection) -> float:
 def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]:
     """Holds a round for this process while the block runs; a thread says every 15 s that it is alive.
 
-    Yields what to call before something is written: it raises RoundBusyError where this process stood still for so long
-    that another one took over. Raises RoundBusyError: another process holds it and is alive.
+    Yields what to call before something is written: it raises RoundBusyError where this process stood still
+    for so long that another one took over. Raises RoundBusyError: another process holds it and is alive.
     """
     host, pid = _me()
     here = (_same(engine), pk)
@@ -116,8 +119,9 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         if lost.is_set() or (lives and late and not lasting(engine, renew)):
             lost.set()
             raise RoundBusyError(
-                f"{what}: this process stood still for longer than {LEASE_SECONDS:g} seconds and another one took the "
-                "round over, or somebody unlocked it; what had finished here before is stored, what ran is left to the other"
+                f"{what}: this process stood still for longer than {LEASE_SECONDS:g} seconds and another one "
+                "took the round over, or somebody unlocked it; what had finished here before is stored, what "
+                "ran is left to the other"
             )
 
     thread = threading.Thread(target=pulse, daemon=True, name="refine-lease")
@@ -129,8 +133,8 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         over.set()
         if thread.ident is not None:
             thread.join()
-        # Where the store can't be written, what ended the block is the error to show; a lease of a process that is
-        # gone, or of this one, is nobody's.
+        # Where the store can't be written, what ended the block is the error to show; a lease of a process
+        # that is gone, or of this one, is nobody's.
         with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError), engine.begin() as connection:
             connection.execute(t.lease.delete().where(*mine))
         checkpoint(engine)
@@ -174,7 +178,10 @@ def _same(engine: sa.Engine) -> str:
 
 
 def _me() -> tuple[str, int]:
-    """This process, so that no later one is taken for it: host, boot, container and time of start; and its number."""
+    """This process, so that no later one is taken for it: host, boot, container and time of start.
+
+    And its number.
+    """
     pid = os.getpid()
     return f"{_place()} {_born(pid)}", pid
 
@@ -217,7 +224,8 @@ def _alive(row: Any, now: float) -> bool:
     beats = now - row.beat <= LEASE_SECONDS
     if not _here(row):  # of a process of elsewhere only its beat tells
         return beats
-    # One of this machine may be kept from beating by a trial that holds the interpreter's lock, and lives; a stopped one is as good as gone.
+    # One of this machine may be kept from beating by a trial that holds the interpreter's lock, and lives; a
+    # stopped one is as good as gone.
     return _born(row.pid) == row.host.rpartition(" ")[2] and (beats or not _stopped(row.pid))
 
 

@@ -52,7 +52,8 @@ class TrialWriter:
     def add(self, trial: Trial) -> None:
         """Writes one trial and commits.
 
-        Raises StoreError: the store refuses; nothing of the trial was written; RoundBusyError: another process wrote it.
+        Raises StoreError: the store refuses; nothing of the trial was written; RoundBusyError: another
+        process wrote it.
         """
         row = {
             "node": self._pk,
@@ -84,8 +85,8 @@ class TrialWriter:
             if lasting(self._engine, lambda: self._is_there(row), self._say):
                 return
             raise RoundBusyError(
-                f"a trial (configuration {trial.key[:12]}, attempt {trial.attempt}) was stored by another process while "
-                "it ran here; that process runs the round now, and nothing is counted twice"
+                f"a trial (configuration {trial.key[:12]}, attempt {trial.attempt}) was stored by another "
+                "process while it ran here; that process runs the round now, and nothing is counted twice"
             ) from error
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
@@ -132,7 +133,10 @@ def read_records(
     replicates: bool = False,
     row: int | None = None,
 ) -> dict[int, Records]:
-    """Trials of some nodes as columns, by node, in the order of finishing; the last attempt of each; or the one trial of a row."""
+    """Trials of some nodes as columns, by node, in the order of finishing.
+
+    The last attempt of each; or the one trial of a row.
+    """
     with _without_collector(), engine.connect() as connection:
         out = {pk: Records(Rows(), Rows(), [], {name: [] for name in PLAIN}) for pk in pks}
         known: dict[Any, Any] = {}
@@ -244,7 +248,10 @@ def _read_curves(
 def _faults(
     columns: Mapping[str, Sequence[Any]], spoilt: Mapping[int, str], data: list[Rows]
 ) -> dict[int, str]:
-    """Number of a row -> why it can't be read; ``data`` takes configurations and metrics, where all can be."""
+    """Number of a row -> why it can't be read.
+
+    ``data`` takes configurations and metrics, where all can be.
+    """
     count = len(columns["key"])
 
     def fault(low: int, high: int) -> str:

@@ -41,7 +41,8 @@ def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]
 def state_of(connection: sa.Connection, nodes: Sequence[int] | None = None) -> sa.ColumnElement[Any]:
     """The state of a trial as a column: the stored one, or that it is excluded. ``nodes`` are those that matter; default all.
 
-    Asking first whether anything was excluded at all takes no time, and what is not asked of a million trials neither.
+    Asking first whether anything was excluded at all takes no time, and what is not asked of a million trials
+    neither.
     """
     m, c = t.mark.c, t.trial.c
     some = sa.select(m.pk).where(m.excluded == 1)

@@ -1,8 +1,8 @@
 """Union of trees: what another one holds and this one lacks, by key, in one transaction.
 
-What this tree has is never changed, but for the numbers of attempts: where both have run the same trial with unequal
-outcomes, all of them are kept as attempts, those with a value last and later ones behind earlier ones, so that the
-same one counts whichever way two trees are merged.
+What this tree has is never changed, but for the numbers of attempts: where both have run the same trial with
+unequal outcomes, all of them are kept as attempts, those with a value last and later ones behind earlier
+ones, so that the same one counts whichever way two trees are merged.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ def merge_into(
 ) -> Merged:
     """Adds to a tree what it lacks of another one's rounds, as :func:`refine.store.import_buffer.kept` has looked at them.
 
-    Parents stand before children. With ``strict``, the head of an error, nothing is written if anything differs; with
-    ``dry_run`` all of it is undone in the end, and rounds may be run meanwhile.
+    Parents stand before children. With ``strict``, the head of an error, nothing is written if anything
+    differs; with ``dry_run`` all of it is undone in the end, and rounds may be run meanwhile.
 
-    Raises StoreError: something differs and ``strict`` is given, or the store refuses; RoundBusyError: a round that both
-    have is being run.
+    Raises StoreError: something differs and ``strict`` is given, or the store refuses; RoundBusyError: a
+    round that both have is being run.
     """
     tries: list[Merged] = []
 
@@ -208,13 +208,17 @@ class _Union:
                 # The content of a decision holds its note and author beside what was decided.
                 if same[name] != row[name]:
                     self.kept.append(
-                        f"round {node}: {table.name} {' '.join(map(str, _key(same, names)))[:60]}: {name} differs; ours was kept"
+                        f"round {node}: {table.name} {' '.join(map(str, _key(same, names)))[:60]}: {name} "
+                        "differs; ours was kept"
                     )
             for below in inner:
                 self.meet_inner(node, table, pk, below, same, row, names)
 
     def meet_plans(self, node: str, pk: int, ours: list[Row], theirs: list[Row]) -> None:
-        """What a round runs beside its design: what was drawn for it, and what somebody gave; both may have become more."""
+        """What a round runs beside its design: what was drawn for it, and what somebody gave.
+
+        Both may have become more.
+        """
 
         def drawn(rows: list[Row]) -> list[tuple[str, str]]:
             mine = sorted(
@@ -256,7 +260,8 @@ class _Union:
                 fresh.append(found)
             elif (old.get("state"), old.get("metrics")) != (found.get("state"), found.get("metrics")):
                 self.kept.append(
-                    f"round {node}: {below.name} {' '.join(map(str, _key(found, keys)))[:60]} differs; ours was kept"
+                    f"round {node}: {below.name} {' '.join(map(str, _key(found, keys)))[:60]} differs; ours "
+                    "was kept"
                 )
         if fresh:
             where = [link(table, t.node) == pk, *(table.c[n] == same[n] for n in names)]
@@ -395,7 +400,10 @@ def _unordered(rows: Iterable[Row]) -> tuple[int, int]:
 
 
 def _targets(rows: Iterable[Row]) -> list[bytes]:
-    """What is right for the examples, unpacked, since packing differs between versions; empty where nobody said."""
+    """What is right for the examples, unpacked, since packing differs between versions.
+
+    Empty where nobody said.
+    """
     return [unpacked(row["data"]) for row in rows]
 
 
@@ -404,7 +412,10 @@ def _rank(row: Row) -> tuple[bool, float, str]:
 
 
 def _same(a: Row, b: Row) -> bool:
-    """Whether two runs of a trial are the same: how they ended, their metrics and their curves; not how long they took."""
+    """Whether two runs of a trial are the same: how they ended, their metrics and their curves.
+
+    Not how long they took.
+    """
     alike = all(a[name] == b[name] for name in ("state", "metrics")) and a.get("curve") == b.get("curve")
     return alike or _outcome(a) == _outcome(b)
 

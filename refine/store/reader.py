@@ -1,4 +1,7 @@
-"""Reading a store: at once, or each thing once for all rounds that an operation looks at. Executes nothing stored."""
+"""Reading a store: at once, or each thing once for all rounds that an operation looks at.
+
+Executes nothing stored.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ T = TypeVar("T")
 
 
 class Reader(ABC):
-    """What can be read of a store, each time anew, as :class:`Store` does it; a :class:`Snapshot` remembers."""
+    """What can be read of a store, each time anew, as :class:`Store` does it.
+
+    A :class:`Snapshot` remembers.
+    """
 
     @property
     @abstractmethod
@@ -76,7 +82,8 @@ class Reader(ABC):
     def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
         """The best planned trial of a round and its number among them, found without keeping the others in memory.
 
-        ``None`` where no trial may be called best. The goal's metric is neither a function nor read off curves.
+        ``None`` where no trial may be called best. The goal's metric is neither a function nor read off
+        curves.
         """
 
     def last_rows(self, tree: int) -> dict[int, int]:
@@ -88,7 +95,10 @@ class Reader(ABC):
         return self._once(_last_marks, tree)
 
     def last_exclusions(self, tree: int) -> dict[int, int]:
-        """Node row -> row that last left a trial of it out, or took it back; nodes without any are left out."""
+        """Node row -> row that last left a trial of it out, or took it back.
+
+        Nodes without any are left out.
+        """
         return self._once(_last_exclusions, tree)
 
     # A node.
@@ -120,7 +130,10 @@ class Reader(ABC):
         return [(known[mark], count) for mark, count in self._of(_ran_on, pk) or () if mark in known]
 
     def environments_of(self, pk: int, keys: Collection[str]) -> list[dict[str, str]]:
-        """What the planned runs of some configurations ran on; the round's last one where the store does not say it of trials."""
+        """What the planned runs of some configurations ran on.
+
+        The round's last one where the store does not say it of trials.
+        """
         c, known, wanted = t.trial.c, self._by_digest(pk), set(keys)
         mine = (c.node == pk, c.replicate == 0, c.environment.is_not(None), ~superseded())
         with self.engine.connect() as connection:
@@ -147,7 +160,10 @@ class Reader(ABC):
     # Its trials.
 
     def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
-        """Trials of some nodes as columns, in the order of node and of finishing; the last attempt of each."""
+        """Trials of some nodes as columns, in the order of node and of finishing.
+
+        The last attempt of each.
+        """
         return _joined(self._records(sorted(set(pks)) or [0], curves, replicates))
 
     def record_blocks(self, pk: int, curves: bool) -> Iterator[Records]:
@@ -178,7 +194,10 @@ class Reader(ABC):
             raise StoreError(text, Action("tree.repair")) from None
 
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
-        """What the planned runs of some configurations predicted, by key; those that said nothing are left out."""
+        """What the planned runs of some configurations predicted, by key.
+
+        Those that said nothing are left out.
+        """
         p = t.prediction.c
         with self.engine.connect() as connection:
             target = connection.execute(sa.select(t.target).where(t.target.c.node == pk)).first()
@@ -196,7 +215,10 @@ class Reader(ABC):
         return found
 
     def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
-        """Values per epoch of the planned runs of some configurations, by key; those that reported none are left out."""
+        """Values per epoch of the planned runs of some configurations, by key.
+
+        Those that reported none are left out.
+        """
         found: dict[str, Curve] = {}
         with self.engine.connect() as connection:
             for key, data in connection.execute(_complete(pk, keys, t.curve, t.curve.c.data)):
@@ -213,7 +235,10 @@ def _complete(pk: int, keys: Sequence[str], table: sa.Table, *columns: sa.Column
 
 
 class Snapshot(Reader):
-    """Reads everything once. What is read of one of some rounds is read of all of them by the same statement."""
+    """Reads everything once.
+
+    What is read of one of some rounds is read of all of them by the same statement.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -367,8 +392,8 @@ def _grouped(
                 mine.append(made(row))
             except BROKEN as error:
                 warnings.warn(
-                    f"store {shown_url(engine.url)}: a stored row of {table.name} can't be read ({said(error)}) and is left out; "
-                    "see what is damaged, and remove it",
+                    f"store {shown_url(engine.url)}: a stored row of {table.name} can't be read "
+                    f"({said(error)}) and is left out; see what is damaged, and remove it",
                     RefineWarning,
                     stacklevel=2,
                 )

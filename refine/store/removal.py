@@ -1,4 +1,7 @@
-"""Taking something out of a store for good: damaged rows, trials, whole rounds. Each removal leaves an entry for the log."""
+"""Taking something out of a store for good: damaged rows, trials, whole rounds.
+
+Each removal leaves an entry for the log.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,8 @@ _SETTINGS: Mapping[str, Any] = {
 class Damaged(NamedTuple):
     """A stored row that can't be read.
 
-    Of the table ``"node"`` it is the round itself, of ``"trial"`` one of its trials. ``"settings"`` are those of the round,
-    such as its note, that can be set back while everything else of it stays.
+    Of the table ``"node"`` it is the round itself, of ``"trial"`` one of its trials. ``"settings"`` are those
+    of the round, such as its note, that can be set back while everything else of it stays.
     """
 
     round: str  # id of the round that it belongs to
@@ -132,7 +135,8 @@ def remove_rows(connection: sa.Connection, table: sa.Table, which: sa.ColumnElem
 def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int], curves: bool) -> int:
     """Takes trials out with all of their attempts, and what was noted about them; how many.
 
-    ``numbers`` count what :func:`refine.store.log.read_records` reads of planned runs, with or without curves. What runs in their place has the same numbers, and nobody said anything about it.
+    ``numbers`` count what :func:`refine.store.log.read_records` reads of planned runs, with or without
+    curves. What runs in their place has the same numbers, and nobody said anything about it.
     """
     rows = trial_rows(connection, node, curves)
     c, m = t.trial.c, t.mark.c

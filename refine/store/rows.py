@@ -1,7 +1,7 @@
 """A tree as rows independent of their numbers, and rows as plain data: what a folder holds, and what is merged.
 
-Everything is read off the schema, so that a table or column that is added to it travels as well. Rows of a table
-hang on the row that they refer to: trials on their node, a curve on its trial.
+Everything is read off the schema, so that a table or column that is added to it travels as well. Rows of a
+table hang on the row that they refer to: trials on their node, a curve on its trial.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from refine.trials.round_record import Node
 T = TypeVar("T")
 Row = dict[str, Any]
 
-# Rows that are held at once, with all that hangs on them: predictions may be long. An old SQLite compares no more than
-# 999 values at once.
+# Rows that are held at once, with all that hangs on them: predictions may be long. An old SQLite compares no
+# more than 999 values at once.
 BLOCK = 900
 
 _PLAIN_JSON = {
@@ -70,8 +70,8 @@ class Again(Iterable[T]):
 class Part(NamedTuple):
     """One node with everything that belongs to it: its row, without row numbers, and table -> its rows.
 
-    Those stand in the order of writing and are read whenever they are gone through; rows that hang on a row stand in it under
-    their table's name. A table that has none may stand here or not.
+    Those stand in the order of writing and are read whenever they are gone through; rows that hang on a row
+    stand in it under their table's name. A table that has none may stand here or not.
     """
 
     row: Row
@@ -106,7 +106,10 @@ NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))  # what a
 
 
 def parts_of(store: Reader, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
-    """Nodes of a tree with all that belongs to them, oldest first, one at a time. What is damaged is left out."""
+    """Nodes of a tree with all that belongs to them, oldest first, one at a time.
+
+    What is damaged is left out.
+    """
     known = store.nodes(tree)
     with store.engine.connect() as connection:
         query = sa.select(t.node).where(t.node.c.tree == tree).order_by(t.node.c.pk)

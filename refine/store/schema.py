@@ -12,14 +12,14 @@ from refine.errors import NotFoundError, StoreError
 
 SCHEMA_VERSION = 1
 
-# What computes something where a row is read or written, and refine does not make: triggers, rules, views, generated columns,
-# rows that go or change with others of another table.
+# What computes something where a row is read or written, and refine does not make: triggers, rules, views,
+# generated columns, rows that go or change with others of another table.
 _RUNS = {
     "sqlite": sa.text(
-        "SELECT type, name FROM sqlite_master WHERE type != 'index' AND (ifnull(rootpage, 0) = 0 "
-        "OR EXISTS (SELECT 1 FROM pragma_table_xinfo(sqlite_master.name) WHERE hidden > 0) "
-        "OR name IN :names AND (sql LIKE '%CHECK%' OR sql LIKE '%CONFLICT%' OR sql LIKE '%DELETE%' OR sql LIKE '%UPDATE%' "
-        "OR sql LIKE '%DEFAULT%' OR sql LIKE '%COLLATE%')) OR type = 'index' AND sql LIKE '%(%(%'"
+        "SELECT type, name FROM sqlite_master WHERE type != 'index' AND (ifnull(rootpage, 0) = 0 OR EXISTS "
+        "(SELECT 1 FROM pragma_table_xinfo(sqlite_master.name) WHERE hidden > 0) OR name IN :names AND (sql "
+        "LIKE '%CHECK%' OR sql LIKE '%CONFLICT%' OR sql LIKE '%DELETE%' OR sql LIKE '%UPDATE%' OR sql LIKE "
+        "'%DEFAULT%' OR sql LIKE '%COLLATE%')) OR type = 'index' AND sql LIKE '%(%(%'"
     ).bindparams(sa.bindparam("names", expanding=True)),
     "postgresql": sa.text(
         """WITH own AS (SELECT oid, relname, relkind FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(:names))
@@ -37,7 +37,8 @@ _RUNS = {
 
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for everybody
 
-# A version -> the statements that make a store of the version before one of it; new tables are made beforehand. None yet.
+# A version -> the statements that make a store of the version before one of it; new tables are made
+# beforehand. None yet.
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 
 metadata = sa.MetaData()
@@ -67,9 +68,9 @@ _data = partial(_columns, sa.LargeBinary, "data")
 t = SimpleNamespace(
     meta=_table("meta", *_texts("key", key=True), *_texts("value")),
     tree=_table("tree", *_pk(), *_texts("name"), *_numbers("created"), sa.UniqueConstraint("name")),
-    # `content` is the canonical JSON that the id is the hash of; the rest is no part of it. JSON are: `scientific`, names, see
-    # refine.space.roles; `subject_to`, metric constraints; `goals`, metric and direction of further ones. `epsilon` is the loss
-    # that counts as none, where somebody said it.
+    # `content` is the canonical JSON that the id is the hash of; the rest is no part of it. JSON are:
+    # `scientific`, names, see refine.space.roles; `subject_to`, metric constraints; `goals`, metric and
+    # direction of further ones. `epsilon` is the loss that counts as none, where somebody said it.
     node=_table(
         "node",
         *_pk(),
@@ -129,8 +130,9 @@ t = SimpleNamespace(
         # Counts trials of each state without reading them.
         sa.Index("trial_state", "node", "replicate", "state", "attempt"),
     ),
-    # What people noted about planned trials, never changed: the last word on each matter counts. `excluded` is 1 where a trial is
-    # left out of every analysis, and 0 where it no longer is; a note beside it says why, else it is about the trial.
+    # What people noted about planned trials, never changed: the last word on each matter counts. `excluded`
+    # is 1 where a trial is left out of every analysis, and 0 where it no longer is; a note beside it says
+    # why, else it is about the trial.
     mark=_table(
         "mark",
         *_pk(),
@@ -222,7 +224,8 @@ def shown_url(url: sa.URL) -> str:
 def migrate(connection: sa.Connection, name: str, create: bool) -> bool:
     """Makes the tables of a new store, or brings one of an earlier version up to :data:`SCHEMA_VERSION`, in one transaction.
 
-    Returns whether it made them. Raises StoreError: it is no store, or of a version that this refine does not know;
+    Returns whether it made them. Raises StoreError: it is no store, or of a version that this refine does not
+    know;
     NotFoundError: it has no tables, and none are to be made.
     """
     version = version_of(connection, name)
@@ -252,8 +255,8 @@ def migrate(connection: sa.Connection, name: str, create: bool) -> bool:
 def version_of(connection: sa.Connection, name: str) -> int | None:
     """The schema of a store; ``None`` where there are no tables.
 
-    Raises StoreError: the tables are those of another program; or of a version that this refine does not know; or one would
-    run something when it is read or written.
+    Raises StoreError: the tables are those of another program; or of a version that this refine does not
+    know; or one would run something when it is read or written.
     """
     tables = sa.inspect(connection).get_table_names()
     stored = None
@@ -269,8 +272,8 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
     version = known_version(stored, SCHEMA_VERSION, f"store {name}: its schema", "begin a new store")
     if version == SCHEMA_VERSION and (missing := sorted(set(metadata.tables) - set(tables))):
         raise StoreError(
-            f"store {name}: must have a table {missing[0]!r} and has none; it is damaged, or a refine before the first "
-            "release wrote it; begin a new store"
+            f"store {name}: must have a table {missing[0]!r} and has none; it is damaged, or a refine before "
+            "the first release wrote it; begin a new store"
         )
     return version
 
@@ -279,13 +282,16 @@ def _check_computes(connection: sa.Connection, what: str, names: list[str]) -> N
     """Raises StoreError: among tables of these names is something that computes."""
     if odd := connection.execute(_RUNS[connection.dialect.name], {"names": names}).first():
         raise StoreError(
-            f"{what}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something at a look or a "
-            "write; take nothing from it, or remove that first"
+            f"{what}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something "
+            "at a look or a write; take nothing from it, or remove that first"
         )
 
 
 def tables_of(engine: sa.Engine, what: str) -> set[str]:
-    """The tables of another program's database, by an engine that writes nothing. Raises StoreError: one would compute something."""
+    """The tables of another program's database, by an engine that writes nothing.
+
+    Raises StoreError: one would compute something.
+    """
     with engine.connect() as connection:
         _check_computes(connection, what, [])
         return set(sa.inspect(connection).get_table_names())
@@ -308,7 +314,7 @@ def known_version(stored: object, newest: int, what: str, otherwise: str) -> int
     text = str(stored)
     if not (text.isdecimal() and 1 <= int(text[:9]) <= newest):
         raise StoreError(
-            f"{what} must be {'from 1 to ' * (newest > 1)}{newest}, got {text[:20]!r}; a newer refine wrote it, or one before "
-            f"the first release: upgrade refine, or {otherwise}"
+            f"{what} must be {'from 1 to ' * (newest > 1)}{newest}, got {text[:20]!r}; a newer refine wrote "
+            f"it, or one before the first release: upgrade refine, or {otherwise}"
         )
     return int(text)

@@ -84,12 +84,13 @@ def _settings(node: Node) -> dict[str, Any]:
 class Store(Reader):
     """One database: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file.
 
-    With ``"sqlite:///refine.db?patience=300"`` another process's lock is waited for 300 seconds, not 30; with the same of a
-    server, one that went away, not 60. ``create`` says whether a store that is not there is made; a look makes none. One that
-    is not ``writable``, on a read-only medium or a full disk say, is looked at all the same; of a database server the role says
-    so when something is written.
+    With ``"sqlite:///refine.db?patience=300"`` another process's lock is waited for 300 seconds, not 30; with
+    the same of a server, one that went away, not 60. ``create`` says whether a store that is not there is
+    made; a look makes none. One that is not ``writable``, on a read-only medium or a full disk say, is looked
+    at all the same; of a database server the role says so when something is written.
 
-    Raises StoreError: it can't be opened, is no refine store, or is of a version that this refine does not know;
+    Raises StoreError: it can't be opened, is no refine store, or is of a version that this refine does not
+    know;
     NotFoundError: there is none, and ``create`` is false.
     """
 
@@ -126,8 +127,8 @@ class Store(Reader):
                 elif (version := version_of(connection, self.name)) != SCHEMA_VERSION:
                     what = "holds no tree" if version is None else f"has the older schema {version}"
                     raise StoreError(
-                        f"store {self.name}: {what}, and it may not be written, so that nothing can be done about that; copy it "
-                        "to where you may write, and open the copy"
+                        f"store {self.name}: {what}, and it may not be written, so that nothing can be done "
+                        "about that; copy it to where you may write, and open the copy"
                     )
             if self.writable and made:
                 use_wal(self._engine)
@@ -155,8 +156,8 @@ class Store(Reader):
         """Where connections come from. Raises StoreError: the store was closed."""
         if self.closed:
             raise StoreError(
-                f"store {self.name}: was closed, by tree.close() or at the end of its with block; open it again: "
-                "refine.Tree(name, store=...)"
+                f"store {self.name}: was closed, by tree.close() or at the end of its with block; open it "
+                "again: refine.Tree(name, store=...)"
             )
         return self._engine
 
@@ -228,11 +229,12 @@ class Store(Reader):
     ) -> int:
         """Writes a node with all that belongs to it in one transaction, unless it is there already; returns its row.
 
-        It plans ``n`` configurations, and a larger number than before extends it; ``extra`` of them, ``(origin, encoded
-        configuration)``, run beside the design's cells. ``given`` are the same of what somebody gave, ``"baseline"`` or
-        ``"given"``, once per seed; of a node that is there already, what it has not is added, and it plans so many more. Another
-        baseline takes the place of an earlier one. ``inherited`` are keys of configurations that ancestors had completed at this
-        moment. No node of a ``decision`` is ever without it.
+        It plans ``n`` configurations, and a larger number than before extends it; ``extra`` of them,
+        ``(origin, encoded configuration)``, run beside the design's cells. ``given`` are the same of what
+        somebody gave, ``"baseline"`` or ``"given"``, once per seed; of a node that is there already, what it
+        has not is added, and it plans so many more. Another baseline takes the place of an earlier one.
+        ``inherited`` are keys of configurations that ancestors had completed at this moment. No node of a
+        ``decision`` is ever without it.
         """
 
         def write(connection: sa.Connection) -> int:
@@ -327,7 +329,8 @@ class Store(Reader):
     def store_scores(self, pk: int, metric: Metric) -> None:
         """Keeps what a metric's function says of every complete trial among the trial's metrics.
 
-        Trials may have ended before the function was the metric, or have been scored by an earlier version of it.
+        Trials may have ended before the function was the metric, or have been scored by an earlier version of
+        it.
         """
         c = t.trial.c
         complete = sa.select(c.pk, c.metrics).where(c.node == pk, c.state == State.COMPLETE)
@@ -349,7 +352,10 @@ class Store(Reader):
     # What rounds ran on.
 
     def add_environment(self, pk: int, found: Mapping[str, str]) -> str:
-        """Notes what trials of a round run on, each environment once; returns its digest, by which they refer to it."""
+        """Notes what trials of a round run on, each environment once.
+
+        Returns its digest, by which they refer to it.
+        """
         text = dumps(dict(found))
         same = {"node": pk, "environment": text}
         self._written(lambda connection: _added(connection, t.run, same))
@@ -412,7 +418,10 @@ class Store(Reader):
     def _removed(
         self, tree: int, entries: Sequence[Removal], remove: Callable[[sa.Connection], object]
     ) -> None:
-        """What is removed in a transaction that is noted for the log; once, whether or not its commit was confirmed."""
+        """What is removed in a transaction that is noted for the log.
+
+        Once, whether or not its commit was confirmed.
+        """
 
         def write(connection: sa.Connection) -> None:
             news = [note_removal(connection, tree, entry) for entry in entries]
@@ -509,7 +518,10 @@ def _added(
     same: Mapping[str, Any],
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    """The row of a table that says the same; as of now, with what more there is to say, where there was none."""
+    """The row of a table that says the same.
+
+    As of now, with what more there is to say, where there was none.
+    """
     if (pk := _pk_of(connection, table, same)) is None:
         row = table.insert().values({**same, **more, "created": time.time()})
         pk = connection.execute(row).inserted_primary_key[0]  # type: ignore[index]
@@ -521,7 +533,10 @@ def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
 
 
 def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, dict[str, Any]]]) -> int:
-    """Adds what somebody gave to what a node runs beside its design's cells; how many configurations are new to it."""
+    """Adds what somebody gave to what a node runs beside its design's cells.
+
+    How many configurations are new to it.
+    """
     if not given:
         return 0
     c = t.cell_plan.c

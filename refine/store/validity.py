@@ -1,7 +1,7 @@
 """What must hold of a row, wherever it comes from: the one place that says so.
 
-A row of an exported folder, of another tree, of somebody's table and of an objective is refused before it is written
-(:func:`fault_of`). A row that is in the database already, written by hand or by a broken disk, is
+A row of an exported folder, of another tree, of somebody's table and of an objective is refused before it is
+written (:func:`fault_of`). A row that is in the database already, written by hand or by a broken disk, is
 left out by whoever reads (:func:`unreadable`), is shown as damaged, and can be removed.
 """
 
@@ -81,7 +81,10 @@ def said(error: BaseException) -> str:
 
 
 def fault_of(table: sa.Table, row: Row) -> str:
-    """What is wrong with a row, as the database holds it, and with those that hang on it; empty where nothing is."""
+    """What is wrong with a row, as the database holds it, and with those that hang on it.
+
+    Empty where nothing is.
+    """
     for column in own_columns(table):
         value = row.get(column.name)
         if value is None:
@@ -176,7 +179,8 @@ READ = ("configuration", "metrics", *PLAIN)
 def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = None) -> str:
     """What keeps some stored trials from being read; empty where nothing does. Looks at whole columns at once.
 
-    Texts of JSON are not yet parsed; ``into`` takes the parsed configurations and metrics, which are parsed once.
+    Texts of JSON are not yet parsed; ``into`` takes the parsed configurations and metrics, which are parsed
+    once.
     """
     if not columns["key"]:
         return ""
@@ -273,7 +277,10 @@ def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
 
 
 def unpacked(data: bytes) -> bytes:
-    """What zlib has packed. Raises one of :data:`BROKEN`: it is cut off, or more than a look has memory for."""
+    """What zlib has packed.
+
+    Raises one of :data:`BROKEN`: it is cut off, or more than a look has memory for.
+    """
     unpack = zlib.decompressobj()
     out = unpack.decompress(data, MOST_UNPACKED)
     if not unpack.eof:

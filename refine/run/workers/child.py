@@ -1,7 +1,8 @@
 """A child process that runs trials, one at a time, for a thread of this process; jobs come over a private pipe.
 
-The random generators of Python, NumPy and Keras belong to a process: threads of one process would draw from the same
-generators, and so would an engine like Dask. The workers of ``workers=N`` are such child processes too.
+The random generators of Python, NumPy and Keras belong to a process: threads of one process would draw from
+the same generators, and so would an engine like Dask. The workers of ``workers=N`` are such child processes
+too.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class ChildDiedError(RuntimeError):
 
 
 class Child:
-    """A supervised process that runs jobs, and this end of its pipe. The pipe has no name that others could open."""
+    """A supervised process that runs jobs, and this end of its pipe.
+
+    The pipe has no name that others could open.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         reserve_descriptors()
@@ -80,8 +84,8 @@ class Child:
             check_versions(self._next(START_SECONDS).decode(), "its worker processes")
         except TimeoutError:
             raise RoundStoppedError(
-                f"a worker process did not start within {START_SECONDS:g} seconds; finished trials are stored; read the "
-                f"worker's output, and check that {sys.executable} starts"
+                f"a worker process did not start within {START_SECONDS:g} seconds; finished trials are "
+                f"stored; read the worker's output, and check that {sys.executable} starts"
             ) from None
         except (OSError, EOFError):
             raise self._died() from None
@@ -175,9 +179,11 @@ class Children:
         Args:
             job: The packed job.
             loading: Seconds that loading the objective may take.
-            progress: Called with the child and False when the child gets the job, then with True when the trial begins.
+            progress: Called with the child and False when the child gets the job, then with True when the
+                trial begins.
 
-        Raises ChildDiedError: the child died; RoundStoppedError: no child starts, or the objective did not load in time.
+        Raises ChildDiedError: the child died; RoundStoppedError: no child starts, or the objective did not
+        load in time.
         """
         number, child = self._ready()
         try:
@@ -216,8 +222,8 @@ class Children:
                     raise
                 if strikes >= _MOST_STRIKES:
                     raise RoundStoppedError(
-                        f"workers end as soon as they start, {strikes} times in a row; the last time {error}; finished trials "
-                        "are stored; read the workers' output, and run again"
+                        f"workers end as soon as they start, {strikes} times in a row; the last time "
+                        f"{error}; finished trials are stored; read the workers' output, and run again"
                     ) from None
                 self._over.wait(_PAUSE * strikes)
                 continue

@@ -16,7 +16,10 @@ _CHECK_EVERY = 5.0  # seconds between checks
 
 
 class Cluster(NamedTuple):
-    """The cluster of an executor; an executor may have one as its attribute ``cluster``, and Dask's is made here."""
+    """The cluster of an executor.
+
+    An executor may have one as its attribute ``cluster``, and Dask's is made here.
+    """
 
     engine: str  # name of the engine
     needs: Mapping[str, float]  # resources that a worker needs to run a trial
@@ -45,8 +48,8 @@ class Cluster(NamedTuple):
         """Raises RoundStoppedError: the cluster cannot be reached."""
         if self.gone(lost):
             raise RoundStoppedError(
-                f"trials need the executor's {self.engine} cluster, and the connection to it is lost; finished trials are "
-                "stored; start the cluster again, and run again with its executor"
+                f"trials need the executor's {self.engine} cluster, and the connection to it is lost; "
+                "finished trials are stored; start the cluster again, and run again with its executor"
             )
 
 
@@ -83,8 +86,8 @@ class ClusterHealth:
             cluster.check_reached()
             how = f" with {cluster.starting}" if cluster.starting else ""
             warn(
-                f"the {cluster.engine} cluster has no worker{cluster.offering} yet, and trials wait for one; start "
-                f"workers{how}, or check whether they start"
+                f"the {cluster.engine} cluster has no worker{cluster.offering} yet, and trials wait for one; "
+                f"start workers{how}, or check whether they start"
             )
 
     def check(self, at_once: bool = False) -> None:
@@ -105,5 +108,6 @@ class ClusterHealth:
         if lost:
             raise RoundStoppedError(
                 f"trials need workers{cluster.offering}, and the {cluster.engine} cluster has had none for "
-                f"{LOST_SECONDS:g} seconds; finished trials are stored; read the workers' output, start others, and run again"
+                f"{LOST_SECONDS:g} seconds; finished trials are stored; read the workers' output, start "
+                "others, and run again"
             )

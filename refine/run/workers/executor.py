@@ -46,9 +46,9 @@ def outcomes_of(
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks in this process, on an executor, or on subprocesses.
 
-    A task whose worker dies while running it is tried once more without other tasks; if the worker dies again, the trial
-    is ``crashed``. A task that was only waiting for a worker that died is handed out again. With a limit even one worker
-    is a subprocess, since this process cannot be killed.
+    A task whose worker dies while running it is tried once more without other tasks; if the worker dies
+    again, the trial is ``crashed``. A task that was only waiting for a worker that died is handed out again.
+    With a limit even one worker is a subprocess, since this process cannot be killed.
 
     Args:
         stack: Ends the subprocesses when it closes.
@@ -95,7 +95,8 @@ class _Transport(NamedTuple):
 class _Dispatch:
     """Hands out tasks and takes in outcomes.
 
-    For the arguments see :func:`outcomes_of`. A small objective is sent ``inline``, a large one lies at ``path``.
+    For the arguments see :func:`outcomes_of`. A small objective is sent ``inline``, a large one lies at
+    ``path``.
     """
 
     def __init__(
@@ -175,8 +176,9 @@ class _Dispatch:
             future = self._transport.submit(job.packed(), attempt)
         except Exception as error:  # a pool with a dead process, or a closed client
             raise RoundStoppedError(
-                f"the executor takes no more trials ({type(error).__name__}: {error}); finished trials are stored; run again "
-                "with a new executor, or with workers=N, where a dead process costs one trial"
+                f"the executor takes no more trials ({type(error).__name__}: {error}); finished trials are "
+                "stored; run again with a new executor, or with workers=N, where a dead process costs one "
+                "trial"
             ) from error
         self.under_way[future] = attempt
         future.add_done_callback(self._ended.put)
@@ -191,7 +193,10 @@ class _Dispatch:
         return futures
 
     def _outcome(self, answer: bytes, task: Task) -> Outcome | None:
-        """The outcome in a worker's answer; ``None`` if the worker needs the objective, which is then sent."""
+        """The outcome in a worker's answer.
+
+        ``None`` if the worker needs the objective, which is then sent.
+        """
         if answer != WANTED:
             return Outcome(*pickle.loads(answer))
         if not self._stop():
@@ -202,8 +207,9 @@ class _Dispatch:
         """The error, if the whole round must stop and not one trial."""
         if not self._transport.own_workers and isinstance(error, ImportError | AttributeError):
             return RoundStoppedError(  # the worker failed before it could compare versions
-                f"workers need the {versions()} of the coordinator, and one cannot load it ({type(error).__name__}: {error}); "
-                "finished trials are stored; install the same there, and run again"
+                f"workers need the {versions()} of the coordinator, and one cannot load it "
+                f"({type(error).__name__}: {error}); finished trials are stored; install the same there, and "
+                "run again"
             )
         return error if isinstance(error, ObjectiveError) else None
 
@@ -232,8 +238,8 @@ class _Dispatch:
 def run_task(job: bytes) -> bytes:
     """Runs a job in a worker of a user's executor.
 
-    The main thread of a process, as in a pool of processes, runs the job itself. Other threads, as in a Dask worker, have
-    a child process run the job, since threads would share their random generators.
+    The main thread of a process, as in a pool of processes, runs the job itself. Other threads, as in a Dask
+    worker, have a child process run the job, since threads would share their random generators.
     """
     loading = opened(job).loading  # refuses a worker of another version, and names the version
     if threading.current_thread() is threading.main_thread():

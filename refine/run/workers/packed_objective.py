@@ -1,7 +1,8 @@
 """Objectives packed for workers.
 
-A small objective is sent with every task. A large one is written to a file once, which workers on this machine map into
-their memory, shared. A worker that does not see the file asks for the objective and gets it with its task.
+A small objective is sent with every task. A large one is written to a file once, which workers on this
+machine map into their memory, shared. A worker that does not see the file asks for the objective and gets it
+with its task.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ class PackedObjective(NamedTuple):
         return pickle.dumps((self.body, [(bytes(array), array.readonly) for array in self.arrays]))
 
     def write(self, folder: Path) -> str | None:
-        """Writes the objective to a file named by its content, and returns the path; ``None`` without room."""
+        """Writes the objective to a file named by its content, and returns the path.
+
+        ``None`` without room.
+        """
         path = folder / self.name
         places = []
         try:
@@ -73,8 +77,9 @@ def pack(objective: Objective) -> PackedObjective:
         body = bytes(cloudpickle.dumps(objective, protocol=5, buffer_callback=buffers.append))
     except Exception as error:
         raise ObjectiveError(
-            f"an objective must be picklable for workers, but {type(error).__name__}: {error}; create objects that cannot be "
-            "pickled inside the function, or run with workers=1 and neither timeout nor memory"
+            f"an objective must be picklable for workers, but {type(error).__name__}: {error}; create "
+            "objects that cannot be pickled inside the function, or run with workers=1 and neither timeout "
+            "nor memory"
         ) from error
     arrays = [buffer.raw() for buffer in buffers]
     content = hashlib.sha256(body)

@@ -19,15 +19,16 @@ _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default
 class Pool:
     """A pool of subprocesses that run one trial at a time each, each served by its own thread.
 
-    They start from a clean interpreter: no process is forked after TensorFlow is loaded, and a script without a main
-    guard does not run again. Jobs and answers go through pipes without an address, so that no other process can send a
-    job.
+    They start from a clean interpreter: no process is forked after TensorFlow is loaded, and a script without
+    a main guard does not run again. Jobs and answers go through pipes without an address, so that no other
+    process can send a job.
 
     Args:
         count: Number of subprocesses.
         threads: Threads of a trial.
         loading: Seconds that loading the objective may take.
-        devices: GPUs that workers see in turn, one per worker; ``None`` for those in ``CUDA_VISIBLE_DEVICES``.
+        devices: GPUs that workers see in turn, one per worker; ``None`` for those in
+            ``CUDA_VISIBLE_DEVICES``.
     """
 
     def __init__(

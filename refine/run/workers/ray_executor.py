@@ -21,9 +21,9 @@ class RayExecutor(Executor):
     The round tries a trial once more if its worker dies, as with every executor.
 
     Args:
-        options: Resources of a trial, as options of ``ray.remote``: ``num_cpus`` (default 1), ``num_gpus``, ``memory`` in
-            bytes, ``resources={"name": 1}``, ``runtime_env`` and more. With ``max_retries=`` (default 0) Ray itself
-            repeats a lost task.
+        options: Resources of a trial, as options of ``ray.remote``: ``num_cpus`` (default 1), ``num_gpus``,
+            ``memory`` in bytes, ``resources={"name": 1}``, ``runtime_env`` and more. With ``max_retries=``
+            (default 0) Ray itself repeats a lost task.
 
     Raises:
         DesignError: Ray is not installed or not initialised, or does not know an option.
@@ -75,8 +75,8 @@ class RayExecutor(Executor):
             error, kinds.LocalRayletDiedError | kinds.RuntimeEnvSetupError | kinds.TaskUnschedulableError
         ):
             error = RoundStoppedError(
-                f"Ray can run no trial ({type(error).__name__}: {error}); finished trials are stored; check the cluster, and run "
-                "again"
+                f"Ray can run no trial ({type(error).__name__}: {error}); finished trials are stored; check "
+                "the cluster, and run again"
             )
         with contextlib.suppress(InvalidStateError):  # the future was cancelled
             if error is None:

@@ -1,4 +1,7 @@
-"""Jobs for workers: bytes that begin with the versions that can read the rest. Imports only Python's own modules."""
+"""Jobs for workers: bytes that begin with the versions that can read the rest.
+
+Imports only Python's own modules.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +63,14 @@ def check_versions(of_worker: str, worker: str, of_coordinator: str | None = Non
     if of_worker != of_coordinator:
         raise RoundStoppedError(
             f"workers and coordinator must have the same Python and refine, got {of_worker} for {worker} and "
-            f"{of_coordinator} for the coordinator; finished trials are stored; install the same on both, and run again"
+            f"{of_coordinator} for the coordinator; finished trials are stored; install the same on both, "
+            "and run again"
         )
 
 
 def never_loaded(seconds: float) -> RoundStoppedError:
     """The error of an objective that did not load in time."""
     return RoundStoppedError(
-        f"the objective and its imports must load within {seconds:g} seconds, and did not; finished trials are stored; the "
-        "output of its process shows where it hangs; import less before the trial begins"
+        f"the objective and its imports must load within {seconds:g} seconds, and did not; finished trials "
+        "are stored; the output of its process shows where it hangs; import less before the trial begins"
     )

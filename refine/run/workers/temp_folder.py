@@ -1,4 +1,7 @@
-"""The temporary folder of a run: private to this user; if the run is killed, the next run removes its folder."""
+"""The temporary folder of a run: private to this user.
+
+If the run is killed, the next run removes its folder.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _LOCK = "held"  # file in the folder that is locked while its process lives: the
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder inside the block that only this user can enter. Folders of this user's killed processes are removed first."""
+    """A folder inside the block that only this user can enter.
+
+    Folders of this user's killed processes are removed first.
+    """
     with contextlib.suppress(OSError):
         sweep(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
@@ -46,7 +52,10 @@ def sweep(where: Path) -> int:
 
 
 def _locked(path: Path, *, make: bool = False) -> int | None:
-    """The descriptor of a locked file; ``None`` if another process has the lock, or the file cannot be locked."""
+    """The descriptor of a locked file.
+
+    ``None`` if another process has the lock, or the file cannot be locked.
+    """
     try:
         import fcntl
     except ImportError:

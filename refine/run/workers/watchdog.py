@@ -38,7 +38,10 @@ class Attempt:
 
 @contextlib.contextmanager
 def watched(under_way: Mapping[Future[bytes], Attempt], limits: Limits) -> Iterator[None]:
-    """Enforces limits on running trials inside the block. The timeout counts from the beginning of a trial."""
+    """Enforces limits on running trials inside the block.
+
+    The timeout counts from the beginning of a trial.
+    """
     if not limits.any:
         yield
         return

@@ -67,8 +67,8 @@ def _load(job: Job) -> Objective | None:
         raise
     except (Exception, SystemExit) as error:
         raise RoundStoppedError(
-            f"an objective must load on every worker, but on {platform.node()} {type(error).__name__}: {error}; finished "
-            "trials are stored; install the objective's imports there, and run again"
+            f"an objective must load on every worker, but on {platform.node()} {type(error).__name__}: "
+            f"{error}; finished trials are stored; install the objective's imports there, and run again"
         ) from error
     return objective
 
