@@ -1,9 +1,9 @@
-"""Keras at the edge of refine: a fast ``fit``, the helpers of the model function, and the objective.
+"""Keras support: a fast ``fit``, helpers for model functions, and the objective.
 
-Importing this package imports Keras and what it runs on, TensorFlow by default; ``import refine`` does not import it.
+Importing this package imports Keras and its backend, TensorFlow by default; ``import refine`` does not.
 """
 
-# First of all: it imports Keras and its backend, or says what is missing.
+# First: imports Keras and its backend, or names the missing package.
 from refine.keras._backend import BACKEND as _BACKEND  # noqa: F401
 from refine.keras._pruning import PruningCallback
 from refine.keras.fit import fit

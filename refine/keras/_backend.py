@@ -1,4 +1,4 @@
-"""What Keras runs on: TensorFlow, JAX or PyTorch. The one is imported, and the others need not be installed."""
+"""Keras' backend: TensorFlow, JAX or PyTorch. No other backend is imported or needs to be installed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from refine.errors import ObjectiveError
 from refine.utils.extras import EXTRAS, how, is_there
 
-# "2" is what is set below, and what workers inherit; whoever sets anything else wants to see it.
+# Below the level is set to "2", which workers inherit; a user who sets another level wants the notes.
 _NOTES_WANTED = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") != "2"
 
-TRAINING = ("tensorflow", "jax", "torch")  # backends that train; each is called as the package that it needs
+TRAINING = ("tensorflow", "jax", "torch")  # backends that train; each is also the name of a package
 
-# Environment variables by which a process takes a GPU's memory as it needs it; PyTorch does so by itself.
+# Environment variables that let a process take GPU memory as needed; PyTorch needs none.
 _MEMORY = {
     "tensorflow": ("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
     "jax": ("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
@@ -25,10 +25,10 @@ _MEMORY = {
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Sends what C++ code writes to standard error nowhere while the block runs.
+    """Discards standard error of C++ code while the block runs.
 
-    TensorFlow notes missing GPUs and CPU instructions in every process, some of it before any log level applies, which drowns the
-    progress bar. Whoever wants the notes sets ``TF_CPP_MIN_LOG_LEVEL=0``.
+    TensorFlow notes missing GPUs and CPU instructions in every process, partly before log levels apply, which
+    hides the progress bar. Set ``TF_CPP_MIN_LOG_LEVEL=0`` to see the notes.
     """
     try:
         before = os.dup(2)
@@ -50,13 +50,14 @@ def quietly() -> Iterator[None]:
 
 
 def _load() -> str:
-    """Imports Keras and its backend, and names that.
+    """Imports Keras and its backend; returns the backend's name.
 
-    Raises ObjectiveError: a package is missing, or the backend trains nothing.
+    Raises:
+        ObjectiveError: A package is missing, or the backend can't train.
     """
-    wanted = os.environ.get("KERAS_BACKEND") or None
-    if wanted is not None and wanted not in TRAINING and "keras" not in sys.modules:
-        raise ObjectiveError(_refused("KERAS_BACKEND", wanted))
+    requested = os.environ.get("KERAS_BACKEND") or None
+    if requested is not None and requested not in TRAINING and "keras" not in sys.modules:
+        raise ObjectiveError(_refused("KERAS_BACKEND", requested))
     try:
         with quietly():
             keras = importlib.import_module("keras")
@@ -70,49 +71,50 @@ def _load() -> str:
     return backend
 
 
-def _refused(what: str, backend: str) -> str:
+def _refused(setting: str, backend: str) -> str:
     return (
-        f"{what}: must be one that trains, {', '.join(TRAINING)}, got {backend!r}; set the environment variable "
-        "KERAS_BACKEND to one of them before Python starts"
+        f"{setting}: must be a backend that trains ({', '.join(TRAINING)}), got {backend!r}; set the "
+        "environment "
+        "variable KERAS_BACKEND before Python starts"
     )
 
 
 def _missing(error: ImportError) -> str:
-    """What to install, and what is there already."""
+    """The missing package, its installation, and an installed alternative."""
     package = (error.name or "").partition(".")[0]
-    if not package or is_there(package):  # it is there, and is broken
-        return f"refine.keras: Keras can't be imported, got {type(error).__name__}: {error}; install it again"
-    others = [name for name in TRAINING if name != package and is_there(name)]
+    if not package or is_there(package):  # installed, but broken
+        return f"refine.keras: Keras can't be imported, got {type(error).__name__}: {error}; reinstall Keras"
+    installed = [name for name in TRAINING if name != package and is_there(name)]
     instead = ""
-    if package in TRAINING and others:
-        instead = f", or set the environment variable KERAS_BACKEND={others[0]} for what is installed"
-    # The extra brings TensorFlow, which Keras on another backend does without.
+    if package in TRAINING and installed:
+        instead = f", or set the environment variable KERAS_BACKEND={installed[0]} for an installed backend"
+    # The extra installs TensorFlow, which Keras on another backend does not need.
     by_extra = EXTRAS.get(package) == "keras" and os.environ.get("KERAS_BACKEND") in (None, "", "tensorflow")
     command = how(package) if by_extra else f"pip install {package}"
     return f"refine.keras needs {package}, which is not installed: {command}{instead}"
 
 
-BACKEND = _load()  # what Keras runs on in this process
+BACKEND = _load()  # Keras' backend in this process
 
 
 def take_memory_as_needed() -> None:
-    """Keeps this process, and those that it starts, from taking all memory of a GPU at once, unless the person chose.
+    """Lets this process and its children take GPU memory as needed, unless the user chose otherwise.
 
-    It counts until the backend has first used the GPU: several workers then share one.
+    Effective until the backend first uses the GPU. Several workers can then share a GPU.
     """
     if BACKEND in _MEMORY:
         os.environ.setdefault(*_MEMORY[BACKEND])
 
 
 def devices() -> list[str]:
-    """What the backend can compute on, GPUs by their names."""
+    """The devices of the backend, GPUs with their names."""
     if BACKEND == "tensorflow":
         config = sys.modules["tensorflow"].config
-        seen = [(d.name.removeprefix("/physical_device:"), d) for d in config.list_physical_devices()]
+        physical = [(d.name.removeprefix("/physical_device:"), d) for d in config.list_physical_devices()]
         details = config.experimental.get_device_details
         return [
             f"{name} ({details(d).get('device_name')})" if d.device_type == "GPU" else name
-            for name, d in seen
+            for name, d in physical
         ]
     if BACKEND == "jax":
         return [f"{d.platform.upper()}:{d.id} ({d.device_kind})" for d in sys.modules["jax"].devices()]

@@ -1,12 +1,12 @@
 """Epochs of small dense networks as one compiled program, for all networks of one structure.
 
-A step of `EpochProgram` is a hundred operations that TensorFlow starts one by one; of a small network they take longer to
-start than to run. Here XLA compiles all epochs to machine code. It needs shapes that are known beforehand, so that
-batches are padded to a common number of rows, which weigh nothing, and hidden layers to a common width, whose weights
-are 0 and stay so. A round tries every activation with every loss and every optimizer: the common ones are branches of the
-same program, that run when their number is given; others have programs of their own.
+A step of `EpochProgram` is about a hundred operations, which in a small network take longer to start than to
+run. Here XLA compiles all epochs to machine code. XLA needs fixed shapes, so batches are padded to a common
+number of rows of weight 0, and hidden layers to a common width, whose extra weights stay 0. A round combines
+activations, losses and
+optimizers: the common ones are branches of one program, selected by number; others get programs of their own.
 
-Compiling takes 5 to 9 seconds of a processor, and pays where hundreds of trainings share a program.
+Compiling takes 5 to 9 seconds of a processor and pays if hundreds of trainings share a program.
 """
 
 from __future__ import annotations
@@ -29,44 +29,45 @@ from refine.keras._traces import ShortStep, Trace, Uncacheable, _remembered, str
 if TYPE_CHECKING:
     from refine.keras._data import Plan
 
-_SPAN = 64  # most epochs of one call
-# Larger batches and layers are arithmetic, at which XLA is no better inside of loops.
-_MOST_ROWS, _MOST_WIDTH = 64, 128
+_SPAN = 64  # largest number of epochs of a call
+# In larger batches and layers arithmetic dominates, which XLA does not speed up inside loops.
+_MOST_ROWS = 64
+_MOST_WIDTH = 128
 _LEAST = 8
-# Predictions and random numbers of an epoch are kept with their padding.
+# Limit of an epoch's predictions and random numbers, padding included.
 _MOST_NUMBERS = 2**22
-# Of an activation it must be known that a column of its result follows from the same column.
+# Activations by column: a column of the result depends only on the same column of the input.
 _BY_COLUMN = """
-celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid mish
-relu relu6 selu sigmoid silu soft_shrink softplus softsign squareplus swish tanh tanh_shrink
+celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear
+log_sigmoid mish relu relu6 selu sigmoid silu soft_shrink softplus softsign squareplus swish tanh tanh_shrink
 """
-# Every branch makes compiling longer, so that these are the ones that rounds often try beside each other.
+# Compiling takes longer with each branch, so only choices that rounds often combine are branches.
 _ACTIVATIONS = tuple(getattr(keras.activations, name) for name in ("relu", "elu", "tanh"))
 _LOSSES = (keras.losses.binary_crossentropy, keras.losses.log_cosh, keras.losses.mean_squared_error)
 _OPTIMIZERS = (keras.optimizers.Adam, keras.optimizers.Nadam, keras.optimizers.RMSprop)
-# Their variables: so many scalars at most, and so many numbers for each weight.
-_SCALARS, _SLOTS = 3, 2
+_SCALARS = 3  # largest number of scalar variables of an optimizer
+_SLOTS = 2  # largest number of slots per weight
 
 
 class PaddedSettings(NamedTuple):
-    """What differs between models of one structure and padded size, as tensors."""
+    """The differences between models of one structure and padded size, as tensors."""
 
     settings: Settings
-    places: Any  # (numbers,) of every number of the trainable variables among those of the padded form
-    mask: Any  # (padded numbers,) whether it is one of these places
+    places: Any  # (numbers,) positions of the trainable variables' numbers in the padded form
+    mask: Any  # (padded numbers,) True at these positions
     choices: (
         Any  # numbers of the branches: of the optimizer, the loss, and every layer's activation but the last
     )
 
 
-class NotCompilable(Exception):  # no error: it says why epochs run one operation at a time
-    """A model or training that has no compiled form, in words that complete "because"."""
+class NotCompilable(Exception):  # a signal, not an error: epochs run one operation at a time
+    """A model or training without a compiled form; the text completes "because"."""
 
 
 class CompiledStep(ShortStep):
-    """Trains a model by a compiled program, as `ShortStep`; raises `NotCompilable` where it has no compiled form."""
+    """Trains a model like `ShortStep`, by a compiled program; raises `NotCompilable` if there is none."""
 
-    most = _SPAN
+    max_epochs_per_call = _SPAN
 
     def _prepare(self) -> None:
         model, plan = self.model, self.plan
@@ -74,7 +75,7 @@ class CompiledStep(ShortStep):
             raise NotCompilable("callbacks, verbose or validation_freq act between epochs")
         rows, width = _checked(model, self._shapes, plan, self._dropouts)
         padded = [tuple(width if n is None else n for n in shape) for shape in self._shapes]
-        # The optimizer, the loss, and the activation of every layer but the last, each by the number of its branch.
+        # Branch numbers of the optimizer, the loss, and the activations of all layers but the last.
         numbers = [_optimizer_number(model.optimizer), _loss_number(model, plan.train.data[1].shape)]
         numbers += [_place(_ACTIVATIONS, getattr(layer, "activation", None)) for layer in model.layers[:-1]]
         by_number = [number is not None for number in numbers]
@@ -82,9 +83,7 @@ class CompiledStep(ShortStep):
         try:
             alike = structure(model, self._shapes, by_number)
         except Uncacheable as error:
-            raise NotCompilable(
-                "the model holds functions of your own, or layers that are not common"
-            ) from error
+            raise NotCompilable("the model holds custom functions or uncommon layers") from error
         key = self._key("compiled", rows, width, alike)
         choices = tf.constant([number or 0 for number in numbers], tf.int32)
         self._values = PaddedSettings(self._settings(), *self._padding(padded), choices)
@@ -95,7 +94,7 @@ class CompiledStep(ShortStep):
                 key, lambda: self._traced(_PaddedProgram, padded, any_width, **form)
             )
             self.train_epochs(0, 0)  # compiles
-        except Exception as error:  # a metric of operations that XLA lacks, say
+        except Exception as error:  # for example a metric of operations that XLA lacks
             raise NotCompilable(f"XLA can't compile it ({first_line(error)})") from error
 
     def _padding(self, padded: Sequence[tuple[int, ...]]) -> tuple[Any, Any]:
@@ -108,26 +107,26 @@ class CompiledStep(ShortStep):
         return tf.constant(joined, tf.int32), tf.constant(np.isin(np.arange(start), joined))
 
     def _read(self) -> tuple[Any, ...]:
-        weights, state, rest = super()._read()
+        weights, state, untrained = super()._read()
         if self._any_optimizer:
             anyones = [tf.zeros((), weights.dtype)] * _SCALARS + [tf.zeros_like(weights)] * _SLOTS
             for place, value in zip(_places([v.shape.rank for v in state]), state, strict=True):
                 anyones[place] = value
             state = anyones
-        return weights, state, rest
+        return weights, state, untrained
 
     def write(self) -> None:
-        """Writes what was trained to the model and its optimizer."""
+        """Writes the trained state to the model and its optimizer."""
         if self._any_optimizer and self._state is not None:
-            weights, state, rest = self._state
+            weights, state, untrained = self._state
             places = _places([int(isinstance(v, list)) for v in self._optimizer])
-            self._state = weights, [state[i] for i in places], rest
+            self._state = weights, [state[i] for i in places], untrained
         super().write()
         self._state = None
 
 
 def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[Any]) -> tuple[int, int]:
-    """Rows of a batch and width of the hidden layers, padded; raises `NotCompilable`."""
+    """Padded rows of a batch and padded width of the hidden layers; raises `NotCompilable`."""
     layers, loss = model.layers, model._compile_loss._user_loss
     # Layers between the first and the last may be padded.
     hidden = [v.shape[-1] for v, s in zip(model.trainable_variables, shapes, strict=True) if s[-1] is None]
@@ -168,32 +167,32 @@ def _place(alternatives: Sequence[Any], thing: Any) -> int | None:
 
 
 def _optimizer_number(optimizer: Any) -> int | None:
-    """The optimizer by its number, if all of its options but the learning rate are Keras' defaults."""
+    """The branch of the optimizer, if all options but the learning rate are Keras' defaults."""
     place = _place(_OPTIMIZERS, type(optimizer))
     if place is None or not isinstance(optimizer._learning_rate, keras.Variable):
         return None
     config, default = optimizer.get_config(), _OPTIMIZERS[place]().get_config()
-    same = all(config[key] == default[key] for key in default.keys() - {"name", "learning_rate"})
-    return place if same else None
+    is_default = all(config[key] == default[key] for key in default.keys() - {"name", "learning_rate"})
+    return place if is_default else None
 
 
 def _loss_number(model: keras.Model, targets: Any) -> int | None:
-    """The loss by its number, if targets have the shape that all of them take."""
-    given = model._compile_loss._user_loss
+    """The branch of the loss, if targets have the shape that all branches take."""
+    loss = model._compile_loss._user_loss
     columns = tuple(model.outputs[0].shape[1:])
     if tuple(targets[1:]) != columns and (columns != (1,) or len(targets) > 1):
         return None
-    return _place(_LOSSES, keras.losses.get(given) if isinstance(given, str) else given)
+    return _place(_LOSSES, keras.losses.get(loss) if isinstance(loss, str) else loss)
 
 
 def _places(ranks: Sequence[int]) -> list[int]:
-    """Where an optimizer's variables, of these ranks, stand among those of any: scalars first."""
-    left = [iter(range(_SCALARS)), iter(range(_SCALARS, _SCALARS + _SLOTS))]
-    return [next(left[rank]) for rank in ranks]
+    """Positions of an optimizer's variables, of these ranks, in the common state: scalars first."""
+    free_places = [iter(range(_SCALARS)), iter(range(_SCALARS, _SCALARS + _SLOTS))]
+    return [next(free_places[rank]) for rank in ranks]
 
 
 class _AnyOptimizer:
-    """The step of all optimizers that there are branches for; as `FlatOptimizer`."""
+    """The step of the optimizers with branches; used like `FlatOptimizer`."""
 
     def __init__(self, size: int, dtype: str) -> None:
         self._branches = [FlatOptimizer(kind(), size, dtype) for kind in _OPTIMIZERS]
@@ -224,9 +223,10 @@ def _switch(functions: Sequence[Callable[..., Any]], number: Any) -> Callable[..
 
 
 class _PaddedProgram(EpochProgram):
-    """Epochs of one model on data of certain shapes, padded and compiled.
+    """Epochs of a model on data of fixed shapes, padded and compiled.
 
-    ``shapes`` are those of the padded form, ``rows`` those of every batch; ``by_number`` says which choices are numbers.
+    ``shapes`` are padded; ``rows`` is the padded batch size; ``by_number`` tells which choices are selected
+    by number.
     """
 
     def __init__(self, *model_and_data: Any, rows: int, by_number: Sequence[bool]) -> None:
@@ -234,7 +234,7 @@ class _PaddedProgram(EpochProgram):
         self._rows, self._by_number = rows, by_number
         if by_number[0]:
             self._optimizer = _AnyOptimizer(sum(self._sizes), self._trainable[0].dtype)
-        order = {id(v): i for i, v in enumerate(self._rest)}
+        order = {id(v): i for i, v in enumerate(self._untrained)}
         self._seeds = [order[id(layer.seed_generator.state)] for layer in self._dropouts]
         self._widest = max(n or 0 for shape in self._shapes for n in shape)
         self._mask: Any = None
@@ -243,9 +243,9 @@ class _PaddedProgram(EpochProgram):
         self._compiled = tf.function(self._all, autograph=False, jit_compile=True)
 
     def epochs(
-        self, weights: Any, state: Any, rest: Any, settings: Any, data: Any, numbers: Any
+        self, weights: Any, state: Any, untrained: Any, settings: Any, data: Any, numbers: Any
     ) -> tuple[Any, ...]:
-        """As `EpochProgram.epochs`, for at most 64 of them, of a model with these `PaddedSettings`."""
+        """Like `EpochProgram.epochs`, for at most 64 epochs and with `PaddedSettings`."""
         seed, first, last, batch, _ = tf.unstack(numbers, 5)
         size, count = self._plan.train.size, last - first
         if self._plan.seed is None:
@@ -258,79 +258,79 @@ class _PaddedProgram(EpochProgram):
                 tf.range(first, last),
             )
             orders = tf.ensure_shape(tf.pad(orders, [[0, _SPAN - count], [0, 0]]), [_SPAN, size])
-        whole = [math.prod(settings.mask.shape)]
+        padded_size = [math.prod(settings.mask.shape)]
 
         def spread(flat: Any) -> Any:
-            return tf.scatter_nd(settings.places[:, None], flat, whole) if flat.shape.rank else flat
+            return tf.scatter_nd(settings.places[:, None], flat, padded_size) if flat.shape.rank else flat
 
         def gathered(flat: Any) -> Any:
             return tf.gather(flat, settings.places) if flat.shape.rank else flat
 
-        carried = spread(weights), [spread(s) for s in state], rest
-        # Of changing length, the places would have it compiled anew.
+        carried = spread(weights), [spread(s) for s in state], untrained
+        # `places` of another length would start another compilation, so a fixed tensor stands in.
         fixed = settings._replace(places=settings.mask)
-        weights, state, rest, table = self._compiled(carried, fixed, data, orders, count, batch)
-        return gathered(weights), [gathered(s) for s in state], rest, table[:count]
+        weights, state, untrained, table = self._compiled(carried, fixed, data, orders, count, batch)
+        return gathered(weights), [gathered(s) for s in state], untrained, table[:count]
 
     def _all(
         self, carried: Any, settings: PaddedSettings, data: Any, orders: Any, count: Any, batch: Any
     ) -> tuple[Any, ...]:
-        """What is compiled: ``count`` epochs of padded weights, with the rows in these orders."""
+        """The compiled function: ``count`` epochs of padded weights, with these orders of rows."""
         train, validation = data
         size = self._plan.train.size
         steps = (size + batch - 1) // batch
-        more = tf.range(self._rows) % size
+        repeated = tf.range(self._rows) % size
         with tf.init_scope():
             columns = len(self._model.get_metrics_result()) * (1 if validation is None else 2)
 
-        def body(epoch: Any, weights: Any, state: Any, rest: Any, table: Any) -> tuple[Any, ...]:
+        def body(epoch: Any, weights: Any, state: Any, untrained: Any, table: Any) -> tuple[Any, ...]:
             order = orders[epoch]
-            padded = tf.concat([order, tf.gather(order, more)], 0)
+            padded = tf.concat([order, tf.gather(order, repeated)], 0)
             examples = keras.tree.map_structure(lambda leaf: tf.gather(leaf, padded), train)
-            # All numbers of an epoch, since XLA would draw those of a step again wherever they are used.
+            # All random numbers of an epoch at once: XLA would draw the numbers of a step again at each use.
             self._drawn = {
-                id(layer): self._uniform(rest[i])
+                id(layer): self._uniform(untrained[i])
                 for layer, i in zip(self._dropouts, self._seeds, strict=True)
             }
-            (weights, state, rest), total, predicted = self._pass(
-                self._train_step, examples, size, batch, (weights, state, rest)
+            (weights, state, untrained), total, predicted = self._pass(
+                self._train_step, examples, size, batch, (weights, state, untrained)
             )
-            # What the layers have drawn, counted as Keras counts it.
-            rest = [
+            # Advance the layers' seed states like Keras.
+            untrained = [
                 value + tf.cast(tf.stack([0, steps]), value.dtype) if i in self._seeds else value
-                for i, value in enumerate(rest)
+                for i, value in enumerate(untrained)
             ]
             logs = self._score(total, keras.tree.map_structure(lambda leaf: leaf[:size], examples), predicted)
             if validation is not None:
-                logs = tf.concat([logs, self._evaluate(weights, rest, validation, batch)[0]], 0)
-            return epoch + 1, weights, state, rest, table.write(epoch, logs)
+                logs = tf.concat([logs, self._evaluate(weights, untrained, validation, batch)[0]], 0)
+            return epoch + 1, weights, state, untrained, table.write(epoch, logs)
 
         self._mask = settings.mask
         if isinstance(self._optimizer, _AnyOptimizer):
             self._optimizer.number = settings.choices[0]
         with self._set(settings.settings), self._any_width(), self._chosen(settings.choices):
             table = tf.TensorArray(tf.float32, _SPAN, element_shape=[columns])
-            _, weights, state, rest, table = tf.while_loop(
+            _, weights, state, untrained, table = tf.while_loop(
                 lambda epoch, *_: epoch < count,
                 body,
                 (tf.constant(0), *carried, table),
                 parallel_iterations=1,
             )
-        return weights, state, rest, table.stack()
+        return weights, state, untrained, table.stack()
 
     def _pass(
         self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
     ) -> tuple[Any, Any, Any]:
-        """As `EpochProgram._pass`, with padding."""
+        """Like `EpochProgram._pass`, with padding."""
         rows, output = self._rows, self._model.outputs[0]
         predictions = tf.TensorArray(output.dtype, size, element_shape=[rows, *output.shape[1:]])
 
         def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
-            # A slice would be compiled anew for every batch size.
+            # A slice would need a compilation per batch size.
             places = self._places = i * batch + tf.range(rows)
             parts = keras.tree.map_structure(lambda leaf: tf.gather(leaf, places), data)
             real = tf.minimum(batch, size - i * batch)
-            # Keras divides by the rows of the batch, which are not all real.
+            # Keras divides by the rows of the batch, of which some are padding.
             share = tf.cast(tf.range(rows) < real, tf.float32) * (rows / tf.cast(real, tf.float32))
             x, y, weight = (*parts, None)[:3]
             if weight is not None:
@@ -350,24 +350,30 @@ class _PaddedProgram(EpochProgram):
         flat = tf.reshape(predictions.stack(), [-1, *output.shape[1:]])
         return state, total, tf.gather(flat, row // batch * rows + row % batch)
 
-    def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> tuple[Any, Any]:  # noqa: ARG002
-        """As `EpochProgram._evaluate`, in one batch: rows are treated one by one."""
+    def _evaluate(
+        self,
+        weights: Any,
+        untrained: Any,
+        data: Any,
+        batch: Any,  # noqa: ARG002
+    ) -> tuple[Any, Any]:
+        """Like `EpochProgram._evaluate`, in one batch, since rows are independent."""
         assert self._plan.validation is not None
-        predicted, loss, _ = self._forward(self._unpack(weights), rest, data, training=False)
-        return self._score(loss * self._plan.validation.size, data, predicted), rest
+        predicted, loss, _ = self._forward(self._unpack(weights), untrained, data, training=False)
+        return self._score(loss * self._plan.validation.size, data, predicted), untrained
 
     def _train_step(self, examples: Any, carried: Any) -> tuple[Any, ...]:
-        predicted, loss, (weights, state, rest) = super()._train_step(examples, carried)
-        # Activations need not be 0 where weights are, and slots that are 0 may give NaN.
-        return predicted, loss, (tf.where(self._mask, weights, 0.0), state, rest)
+        predicted, loss, (weights, state, untrained) = super()._train_step(examples, carried)
+        # Padded weights can become non-zero by an activation, or NaN by slots of 0.
+        return predicted, loss, (tf.where(self._mask, weights, 0.0), state, untrained)
 
     def _uniform(self, state: Any) -> Any:
-        """Random numbers for every row and column of what a `Dropout` layer gets in an epoch."""
+        """Random numbers of an epoch, for every row and column of a `Dropout` layer's input."""
         seed = tf.cast(tf.math.floormod(state, tf.cast(tf.int32.max - 1, state.dtype)), tf.int32)
         return tf.random.stateless_uniform([self._plan.train.size + self._rows, self._widest], seed)
 
     def _dropout(self, layer: Any, rate: Any, scale: Any) -> Callable[..., Any]:
-        """`Dropout.call` with these numbers."""
+        """`Dropout.call` with these random numbers."""
 
         def call(inputs: Any, training: bool = False) -> Any:
             if not training:
@@ -379,7 +385,7 @@ class _PaddedProgram(EpochProgram):
 
     @contextlib.contextmanager
     def _any_width(self) -> Iterator[None]:
-        """While the model is traced, its layers take inputs of the padded width."""
+        """While the model is traced, its layers accept inputs of the padded width."""
         layers = [layer for layer in self._model.layers if type(layer) is keras.layers.Dense]
         before = [layer.input_spec for layer in layers]
         for layer in layers:
@@ -392,7 +398,7 @@ class _PaddedProgram(EpochProgram):
 
     @contextlib.contextmanager
     def _chosen(self, numbers: Any) -> Iterator[None]:
-        """While the model is traced, its activations and its loss are those with these numbers."""
+        """While the model is traced, activations and loss are selected by these numbers."""
         loss = self._model._compile_loss
         layers = [
             (layer, layer.activation, number)

@@ -1,6 +1,6 @@
-"""Data for `refine.keras.fit`: what `Model.fit` accepts in memory, as structures of tensors.
+"""Data for `refine.keras.fit`: the in-memory inputs of `Model.fit`, as structures of tensors.
 
-Keras' own array adapter packs and converts, so that a model sees the same numbers either way.
+Keras' own array adapter packs and converts the data, so that a model sees the same numbers either way.
 """
 
 from __future__ import annotations
@@ -17,52 +17,54 @@ from refine.keras._notices import Unsupported
 
 
 class TrainingRows(NamedTuple):
-    """Examples in memory: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, each a tensor or a structure of tensors; and how many."""
+    """Examples in memory, and their number.
+
+    ``data`` is ``x``, ``(x, y)`` or ``(x, y, sample_weight)``: tensors, or structures of tensors.
+    """
 
     data: Any
     size: int
 
 
 class Plan(NamedTuple):
-    """What is trained on and how."""
+    """Data and settings of a training."""
 
     train: TrainingRows
     validation: TrainingRows | None
-    seed: int | None  # of the order of rows, which follows from it and the epoch; None keeps them in order
+    seed: int | None  # of the order of rows, together with the epoch; None keeps the order
     batch: int
     val_batch: int
     steps: int  # updates in all epochs together
-    watched: bool  # whether callbacks act between epochs
+    watched: bool  # True if callbacks act between epochs
 
 
 def _tensor(leaf: Any) -> Any:
-    """One array, as Keras converts it, as a tensor; `None` stays."""
+    """An array, converted by Keras, as a tensor; `None` stays `None`."""
     if leaf is None:
         return None
     if getattr(leaf.dtype, "kind", "f") not in "biufc" or not leaf.shape:
-        raise Unsupported(
-            f"the data has dtype {leaf.dtype} and shape {leaf.shape}, which are not numbers in rows"
-        )
+        raise Unsupported(f"the data has dtype {leaf.dtype} and shape {leaf.shape}, not rows of numbers")
     return tf.convert_to_tensor(leaf)
 
 
 def training_rows(x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None) -> TrainingRows:
     """Packs arguments of `Model.fit` into `TrainingRows`; one array of weights serves several outputs.
 
-    Raises Unsupported: the data are not arrays in memory; ValueError: both kinds of weights, or different numbers of
-    rows.
+    Raises:
+        Unsupported: The data are not arrays in memory.
+        ValueError: Both kinds of weights, or different numbers of rows.
     """
     for leaf in keras.tree.flatten((x, y, sample_weight)):
         if isinstance(leaf, (tf.SparseTensor, tf.RaggedTensor)) or hasattr(leaf, "tocsr"):
-            raise Unsupported("sparse and ragged data are batched by Model.fit alone")
+            raise Unsupported("sparse and ragged data can be batched only by Model.fit")
         if not array_slicing.can_slice_array(leaf):
-            raise Unsupported(f"the data holds a {type(leaf).__name__}, which is no array")
+            raise Unsupported(f"the data holds a {type(leaf).__name__}, which is not an array")
     packed = ArrayDataAdapter(x, y, sample_weight, class_weight=class_weight)._inputs
     arrays = array_slicing.convert_to_sliceable(packed, target_backend="tensorflow")
     data = keras.tree.lists_to_tuples(keras.tree.map_structure(_tensor, arrays))
     count = next(int(t.shape[0]) for t in keras.tree.flatten(data) if t is not None)
     if count == 0:
-        raise ValueError("data: at least one row is needed, got 0; check how it was split")
+        raise ValueError("data: at least one row is needed, got 0; check the split")
     return TrainingRows(data, count)
 
 
@@ -70,7 +72,8 @@ def validation_rows(data: Any) -> TrainingRows:
     """Packs ``validation_data`` of `Model.fit` into `TrainingRows`; raises as `training_rows` does."""
     if hasattr(data, "shape"):
         raise ValueError(
-            f"validation_data: must be (x, y) or (x, y, sample_weight), got one array of shape {tuple(data.shape)}"
+            "validation_data: must be (x, y) or (x, y, sample_weight), got one array of shape "
+            f"{tuple(data.shape)}"
         )
     if not isinstance(data, tuple):
         raise Unsupported(f"validation_data is a {type(data).__name__}, not (x, y) in memory")
@@ -80,7 +83,13 @@ def validation_rows(data: Any) -> TrainingRows:
 
 
 def split_tail(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:
-    """``(x, y, sample_weight)`` of the first rows and of the last ``share``, as ``validation_split`` of `Model.fit` parts them."""
+    """``(x, y, sample_weight)`` of the first rows, and of the last ``share``.
+
+    Splits like ``validation_split`` of `Model.fit`.
+
+    Raises:
+        ValueError: ``share`` is not between 0 and 1.
+    """
     if not 0 < share < 1:
         raise ValueError(f"validation_split: must be between 0 and 1, got {share}; try 0.3")
     parts: tuple[Any, Any] = array_slicing.train_validation_split((x, y, sample_weight), share)

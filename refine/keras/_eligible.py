@@ -1,7 +1,8 @@
-"""Which models the short step takes: those of which it is known that it gives what Keras' own step gives.
+"""The models that the short step can train: those for which it gives the results of Keras' own step.
 
-Metrics follow from all predictions of an epoch at once, and no variable is assigned but through Keras. Of what is not listed
-here nothing is assumed.
+Required: metrics follow from all predictions of an epoch, and only Keras assigns variables. Only listed
+    layers, losses and
+metrics are accepted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from refine.keras._flat_optimizer import is_elementwise
 if TYPE_CHECKING:
     from refine.keras._data import Plan, TrainingRows
 
-# No trainable variable is assigned by a call, and there are no metrics inside.
+# Layers whose call assigns no trainable variable and that hold no metrics.
 _LAYERS = """
 Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D
 AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Concatenate Conv1D Conv1DTranspose Conv2D
@@ -31,8 +32,8 @@ RMSNormalization ReLU RepeatVector Rescaling Reshape SeparableConv1D SeparableCo
 Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract TimeDistributed UnitNormalization
 UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """
-# Means over rows of something that follows from the row alone. Not here: dice, tversky, circle and ctc, and the
-# hinge losses, which look at all labels of a batch to tell what the labels are.
+# Means over rows of a function of the row alone. Excluded: dice, tversky, circle and ctc, and the hinge
+# losses, which inspect all labels of a batch.
 _FUNCTIONS = """
 binary_accuracy binary_crossentropy binary_focal_crossentropy categorical_accuracy categorical_crossentropy
 categorical_focal_crossentropy categorical_generalized_cross_entropy categorical_hinge concordance_correlation
@@ -40,26 +41,26 @@ cosine_similarity huber kl_divergence log_cosh mean_absolute_error mean_absolute
 mean_squared_error mean_squared_logarithmic_error pearson_correlation poisson sparse_categorical_accuracy
 sparse_categorical_crossentropy sparse_top_k_categorical_accuracy top_k_categorical_accuracy
 """
-# Losses and metrics that are such means, or follow from sums over rows.
+# Losses and metrics that are means over rows, or functions of sums over rows.
 _CLASSES = """
 AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryFocalCrossentropy BinaryIoU CategoricalAccuracy
 CategoricalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy CategoricalHinge
-ConcordanceCorrelation CosineSimilarity F1Score FBetaScore FalseNegatives FalsePositives Huber IoU KLDivergence LogCosh
-LogCoshError MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanMetricWrapper MeanSquaredError
-MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision PrecisionAtRecall R2Score
-Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity SparseCategoricalAccuracy
+ConcordanceCorrelation CosineSimilarity F1Score FBetaScore FalseNegatives FalsePositives Huber IoU
+KLDivergence LogCosh LogCoshError MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanMetricWrapper MeanSquaredError
+MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision PrecisionAtRecall
+R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity SparseCategoricalAccuracy
 SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy SpecificityAtSensitivity TopKCategoricalAccuracy
 TrueNegatives TruePositives
 """
-# Keras chooses between known ones by the shapes of targets and predictions.
+# For these names Keras chooses a known function by the shapes of targets and predictions.
 _CHOSEN = ("acc", "accuracy", "ce", "crossentropy")
 
-# Predictions of an epoch are kept until its end, and the data a second time in batches.
+# Limit of the numbers in memory: the predictions of an epoch, and a copy of the data in batches.
 _MOST_NUMBERS = 2**23
 
 
 def _named(names: str, *modules: Any) -> frozenset[Any]:
-    """What modules have under these names; versions of Keras differ by some."""
+    """The attributes of modules under these names; versions of Keras differ in some."""
     return frozenset(getattr(m, name) for m in modules for name in names.split() if hasattr(m, name))
 
 
@@ -71,59 +72,64 @@ _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics", "get_met
 
 
 def is_public(obj: Any) -> bool:
-    """Whether a class, function or instance is one of Keras' own or of refine's metrics."""
+    """Whether a class, function or instance belongs to Keras or to refine's metrics."""
     module = str(getattr(obj, "__module__", type(obj).__module__))
     return module.startswith(("keras.", "refine.keras."))
 
 
 def is_standard(model: keras.Model) -> bool:
-    """Whether all of the model's steps and metric bookkeeping are Keras' own."""
+    """Whether all steps and the metric bookkeeping of the model are Keras' own."""
     return all(getattr(type(model), name) is getattr(keras.Model, name) for name in _STEPS)
 
 
 def unfit(model: keras.Model, plan: Plan) -> str | None:
-    """Why the short step may not give what ``model.fit`` gives, in words that complete "because"; `None` if it does.
+    """The reason why the short step may differ from ``model.fit``; `None` if it can't.
 
-    It takes a built, compiled functional model of known layers with one output and one loss, known metrics, an optimizer
-    that treats every number alike, and data that fit in memory twice.
+    The reason completes "because". The short step takes a built, compiled functional model of known layers
+    with one output and one loss, known metrics, an optimizer that treats all numbers alike, and data that fit
+    in memory twice.
     """
     if not is_standard(model) or not is_public(type(model)):
         return f"the model's class {type(model).__name__} is not Keras' own"
     for layer in model._flatten_layers():
         nested = isinstance(layer, keras.Model)
         if not (is_public(type(layer)) if nested else type(layer) in _KNOWN_LAYERS):
-            return f"nothing is known of layer {type(layer).__name__}"
+            return f"layer {type(layer).__name__} is not in the list of known layers"
         if layer.compute_dtype in ("float16", "bfloat16"):
-            return f"{layer.compute_dtype} rounds sums in another order in another way"
+            return f"{layer.compute_dtype} rounds sums differently in another order"
     output = getattr(getattr(model, "_functional", None) or model, "_outputs_struct", None)
     if not isinstance(output, keras.KerasTensor):
         return "the model has several outputs"
     if getattr(output, "_keras_mask", None) is not None:
         return "the model's output carries a mask"
     if not is_elementwise(model.optimizer):
-        return f"{type(model.optimizer).__name__} does not update every weight by the same rule"
+        return f"{type(model.optimizer).__name__} does not update all weights by one rule"
     for rows in filter(None, (plan.train, plan.validation)):
         parts = rows.data
         if not (isinstance(parts, tuple) and len(parts) > 1 and all(map(tf.is_tensor, parts[1:]))):
-            return "targets and weights are not one array each"
+            return "targets or weights are not a single array"
         if not _fits(rows, output.shape):
             return "predictions and data of an epoch don't fit in memory"
     variables = model.trainable_variables
     if len({v.dtype for v in variables}) != 1:
-        return "there are no trainable variables of one type"
+        return "trainable variables are missing or of several types"
     if any(v.constraint is not None or v.overwrite_with_gradient for v in variables):
         return "a variable has a constraint"
-    given = model._compile_metrics
-    metrics = [] if given is None else [given._user_metrics, given._user_weighted_metrics]
+    compiled_metrics = model._compile_metrics
+    metrics = (
+        []
+        if compiled_metrics is None
+        else [compiled_metrics._user_metrics, compiled_metrics._user_weighted_metrics]
+    )
     for metric in keras.tree.flatten(metrics):
         if metric is not None and not is_known(metric, keras.metrics.get):
             name = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
-            return f"nothing is known of metric {name}"
+            return f"metric {name} is not in the list of known metrics"
     return None
 
 
 def _fits(rows: TrainingRows, output: tuple[int | None, ...]) -> bool:
-    """Whether examples and their predictions are small enough."""
+    """Whether examples and their predictions are small enough for memory."""
     leaves = keras.tree.flatten(rows.data)
     if None in output[1:] or not all(map(tf.is_tensor, leaves)):
         return False
@@ -132,7 +138,7 @@ def _fits(rows: TrainingRows, output: tuple[int | None, ...]) -> bool:
 
 
 def is_known(thing: Any, get: Any) -> bool:
-    """Whether a loss or metric, as given to ``compile``, is a known one, with options that keep rows apart."""
+    """Whether a loss or metric, as passed to ``compile``, is listed and treats rows independently."""
     if isinstance(thing, str):
         if thing.lower() in _CHOSEN:
             return True

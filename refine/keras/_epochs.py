@@ -1,4 +1,4 @@
-"""Training by whole epochs in a graph: which step runs, and callbacks in between, as Keras orders them."""
+"""Training by whole epochs in a graph: choice of the step, and callbacks in Keras' order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from refine.keras._trainable import (
     setup_of,
 )
 
-# A graph call can't be interrupted, so Ctrl-C waits for about this many seconds.
+# Ctrl-C waits for the end of a graph call: about this many seconds.
 _SECONDS_PER_CALL = 0.5
 
 
@@ -40,9 +40,13 @@ def train_epochs(
     *,
     compiled: bool,
 ) -> keras.callbacks.History:
-    """Trains as `refine.keras.fit` says of its arguments; ``announce`` takes each slower way that is taken, and why.
+    """Trains as `refine.keras.fit` does with these arguments.
 
-    Raises Unsupported: it can't be done in a graph of epochs; nothing was trained; ValueError: data that make no sense.
+    ``announce`` is called with each slower way and its reason.
+
+    Raises:
+        Unsupported: The training can't run as a graph of epochs; the model is unchanged.
+        ValueError: Impossible data.
     """
     if tf.distribute.has_strategy() or model.distribute_strategy.num_replicas_in_sync > 1:
         raise Unsupported("a distribution strategy is active")
@@ -78,7 +82,7 @@ def train_epochs(
 def _step(
     model: keras.Model, plan: Plan, arguments: dict[str, Any], *, compiled: bool
 ) -> tuple[ShortStep | KerasStep, str | None, str | None]:
-    """The step that does what the model does in the fewest operations, why it is not the short one, and why not compiled."""
+    """The fastest step with the model's results, why it is not the short step, and why not compiled."""
     uncompiled = None
     reason = unfit(model, plan) or _between(arguments, plan)
     if reason is None:
@@ -89,21 +93,21 @@ def _step(
                 except NotCompilable as error:
                     uncompiled = str(error)
             return ShortStep(model, plan), None, uncompiled
-        except Exception as error:  # noqa: BLE001  # whatever is wrong, Keras' own step says it better
+        except Exception as error:  # noqa: BLE001  # Keras' own step reports a fault better
             reason = f"its step has no short form ({first_line(error)})"
     return KerasStep(model, plan), reason, None
 
 
 def _between(arguments: dict[str, Any], plan: Plan) -> str | None:
-    """What happens between an epoch and its validation, which the short step runs as one."""
+    """The reason why an epoch and its validation can't run as one call; `None` if they can."""
     if plan.validation is None:
         return None
     if arguments["validation_freq"] != 1:
         return "validation_freq is given"
     callbacks = arguments["callbacks"] or []
     for callback in getattr(callbacks, "callbacks", callbacks):
-        own = type(callback).on_test_begin is not keras.callbacks.Callback.on_test_begin
-        if own or "on_test_begin" in vars(callback):
+        overridden = type(callback).on_test_begin is not keras.callbacks.Callback.on_test_begin
+        if overridden or "on_test_begin" in vars(callback):
             return f"callback {type(callback).__name__} acts before validation"
     return None
 
@@ -141,7 +145,7 @@ def _run(step: ShortStep | KerasStep, arguments: dict[str, Any]) -> Any:
 
 
 def _many_a_call(step: ShortStep, callbacks: Any, span: range) -> Logs | None:
-    """Epochs in as few graph calls as keep Ctrl-C working; one by one where the trial may be stopped."""
+    """Runs as many epochs per graph call as Ctrl-C allows; one by one if the trial may be stopped."""
     logs: Logs | None = None
     epoch, size = span.start, 1
     try:
@@ -153,8 +157,12 @@ def _many_a_call(step: ShortStep, callbacks: Any, span: range) -> Logs | None:
                 epoch += 1
                 if is_stopped(epoch - 1, logs, span.stop):
                     return logs
-            each = (time.perf_counter() - start) / (epoch - first)
-            size = min(4 * size if size > 1 else 8, int(_SECONDS_PER_CALL / each), step.most)
+            seconds_per_epoch = (time.perf_counter() - start) / (epoch - first)
+            size = min(
+                4 * size if size > 1 else 8,
+                int(_SECONDS_PER_CALL / seconds_per_epoch),
+                step.max_epochs_per_call,
+            )
             size = 1 if watched() else max(1, size)
     finally:
         step.write()
@@ -166,8 +174,9 @@ def _one_a_call(
 ) -> Logs | None:
     """Epochs one by one, each with its validation, and the callbacks in Keras' order.
 
-    ``setup`` is the model's when ``step`` was traced. Keras traces later, after the callbacks' ``on_train_begin`` and
-    first ``on_epoch_begin``, so if one of these changes the setup, the step is traced again.
+    ``setup`` is the model's setup at the trace of ``step``. Keras traces later, after the callbacks'
+    ``on_train_begin`` and first ``on_epoch_begin``. If one of them changes the
+    setup, the step is traced again.
     """
     model = step.model
     plan = step.plan
@@ -188,7 +197,7 @@ def _one_a_call(
                 step = KerasStep(model, _first_batch(plan))
         logs = step.train_epoch(epoch)
         for watcher in watchers:
-            # It looks at the loss after a batch; here that is after the last one.
+            # Checks the loss after a batch; here after the last batch of the epoch.
             watcher.on_batch_end(-(-plan.train.size // plan.batch) - 1, logs)
         if plan.validation is not None and model._should_eval(epoch, frequency):
             callbacks.on_test_begin()
@@ -203,7 +212,7 @@ def _one_a_call(
 
 
 def _first_batch(plan: Plan) -> Plan:
-    """What Keras still trains after a callback has ended training as an epoch begins."""
+    """The plan of the batch that Keras still trains if a callback ends training as an epoch begins."""
     order = (np.arange if plan.seed is None else np.random.permutation)(plan.train.size)[: plan.batch]
     rows = keras.tree.map_structure(lambda t: None if t is None else tf.gather(t, order), plan.train.data)
     return plan._replace(train=TrainingRows(rows, len(order)))

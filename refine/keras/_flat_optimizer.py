@@ -1,7 +1,8 @@
 """An optimizer as a function of flat tensors: a model's trainable variables, joined.
 
-Most operations of a small network's training step are the optimizer's: a dozen or two per variable. Those that treat every number
-alike do the same on all of them at once, by Keras' own code, on a twin of the optimizer that has a single variable.
+Most operations of a small network's training step belong to the optimizer: a dozen or two per variable. An
+optimizer that treats all numbers alike gives the same result on all numbers at once, by Keras' own code, on a
+twin with a single variable.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _NOT_SLOTS = ("_variables", "_trainable_variables")
 
 
 def is_elementwise(optimizer: Any) -> bool:
-    """Whether the optimizer updates every number by itself, so that variables may be joined."""
+    """Whether the optimizer updates each number independently, so that variables may be joined."""
     options = (getattr(optimizer, name, None) for name in (*_WHOLE, *_DECAY))
     return type(optimizer) in _ELEMENTWISE and not any(options)
 
@@ -43,7 +44,7 @@ def optimizer_state(optimizer: Any) -> list[Any]:
 
 
 def _stateless_class(cls: type) -> type:
-    """The optimizer class with the methods that Keras uses on other backends: values, no variables."""
+    """The optimizer class with Keras' methods for other backends: values instead of variables."""
     base = next(c for c in cls.__mro__ if c.__name__ == "BaseOptimizer")
 
     def update(self: Any, distribution: Any, pairs: Any, rate: Any) -> None:  # noqa: ARG001
@@ -63,9 +64,10 @@ def _stateless_class(cls: type) -> type:
 
 
 class FlatOptimizer:
-    """An optimizer's step as a function of flat tensors, of ``size`` numbers or of any.
+    """An optimizer's step as a function of flat tensors, of ``size`` numbers or any other.
 
-    Class and configuration of ``optimizer`` count, not its state, whose ``ranks`` are 0 for a scalar, 1 for numbers of every weight.
+    Only class and configuration of ``optimizer`` count, not its state. ``ranks`` of the state are 0 for a
+    scalar and 1 for a number per weight.
     """
 
     def __init__(self, optimizer: Any, size: int, dtype: str) -> None:
@@ -89,7 +91,7 @@ class FlatOptimizer:
 
 
 def give(scope: keras.StatelessScope, variable: Any, value: Any) -> None:
-    """Sets a variable's value within a scope; dimensions may be open, unlike in the constructor."""
+    """Sets a variable's value within a scope; unlike in the constructor, dimensions may be open."""
     scope.state_mapping[id(variable)] = value
 
 
@@ -99,7 +101,7 @@ def read_flat(variables: Sequence[Any]) -> Any:
 
 
 def write_flat(variables: Sequence[Any], flat: Any) -> None:
-    """The reverse of `read_flat`."""
+    """The inverse of `read_flat`."""
     sizes = [v.value.shape.num_elements() for v in variables]
     for variable, part in zip(variables, np.split(flat.numpy(), np.cumsum(sizes)[:-1]), strict=True):
         variable.value.assign(part.reshape(variable.shape))

@@ -1,7 +1,8 @@
 """Keras' own step in a graph of an epoch.
 
-`Model.fit` enters and leaves the graph once per batch, which costs far more than the arithmetic of a small network. Here one graph
-call runs ``train_step`` over all batches of an epoch, full and partial ones by one trace of the step.
+`Model.fit` enters and leaves the graph once per batch, which costs far more than the arithmetic of a small
+network. Here one graph call runs ``train_step`` over all batches of an epoch; full and partial batches share
+a trace.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
 Logs = dict[str, Any]
 
-# Steps of recurrent layers, in all batches together.
+# Steps of recurrent layers over all batches, from which compiling pays.
 _WORTH_COMPILING = 50_000
 
 
 def build(model: keras.Model, examples: TrainingRows) -> None:
-    """Creates all variables (weights, metrics, optimizer) that a model lacks, in Keras' own way, before a trace."""
+    """Creates missing variables (weights, metrics, optimizer) by Keras' own methods, before a trace."""
     symbolic = _each(examples.data, lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype.name))
     model._symbolic_build(data_batch=symbolic)
 
 
 def compiled_step(model: keras.Model, step: Callable[..., Any], steps: int) -> Callable[..., Any]:
-    """A training step, compiled by XLA where that is what makes `Model.fit` fast and where it pays in so many steps.
+    """A training step, compiled by XLA if `Model.fit` is fast by compiling and enough steps follow.
 
-    A step of a recurrent layer is itself a loop over many small operations, 2 to 3 times as fast when compiled.
-    Compiling takes some five seconds, and convolutions within loops are 12 to 22 times slower then.
+    A step of a recurrent layer is a loop over many small operations, 2 to 3 times faster when compiled.
+    Compiling takes about five seconds, and compiled convolutions within loops are 12 to 22 times slower.
     """
     kinds = (keras.layers.RNN, keras.layers.Bidirectional)
     recurrent = [x for x in model._flatten_layers() if isinstance(x, kinds) and x._inbound_nodes]
@@ -49,7 +50,7 @@ def _each(data: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _flattened(logs: Logs) -> Logs:
-    """Logs with the metrics of nested results at the top, as Keras gives them to callbacks."""
+    """Logs with nested metrics at the top level, as Keras passes them to callbacks."""
     flat: Logs = {}
     for name, value in sorted(logs.items()):
         flat |= _flattened(value) if isinstance(value, dict) else {name: np.asarray(value)}
@@ -57,7 +58,7 @@ def _flattened(logs: Logs) -> Logs:
 
 
 class KerasStep:
-    """The epochs of one model, with ``train_step`` and ``test_step`` as they are; the traces are freed with the object."""
+    """The epochs of a model with its own ``train_step`` and ``test_step``; the object owns the traces."""
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
         self.model, self.plan = model, plan
@@ -73,8 +74,8 @@ class KerasStep:
             )
 
     def train_epoch(self, epoch: int) -> Logs:
-        """Trains one epoch; returns its logs as Keras would."""
-        # The data are arguments, or the graph would hold a copy of them.
+        """Trains one epoch; returns Keras' logs."""
+        # The data are arguments: as constants the graph would copy them.
         return _flattened(self._train(self.plan.train.data, tf.constant(epoch, tf.int32)))
 
     def validate(self) -> Logs:
@@ -96,21 +97,21 @@ class KerasStep:
         return self._pass(self.model.test_step, data, self.plan.validation.size, self.plan.val_batch, None)
 
     def _pass(self, step: Callable[[Any], Any], data: Any, size: int, batch: int, order: Any) -> Logs:
-        """Metrics reset, every batch through ``step``, metrics read."""
+        """Resets metrics, runs ``step`` on every batch, and reads the metrics."""
         self.model.reset_metrics()
 
         def one(i: Any) -> Any:
-            here = slice(i * batch, tf.minimum((i + 1) * batch, size))
+            in_batch = slice(i * batch, tf.minimum((i + 1) * batch, size))
             if order is None:
-                return step(_each(data, lambda t: t[here]))
-            return step(_each(data, lambda t: tf.gather(t, order[here])))
+                return step(_each(data, lambda t: t[in_batch]))
+            return step(_each(data, lambda t: tf.gather(t, order[in_batch])))
 
         def body(i: Any) -> tuple[Any]:
             one(i)
             return (i + 1,)
 
-        # A custom step may return logs that no metric holds. Keras keeps those of the last batch,
-        # so that one runs outside the loop, where its result can be returned.
+        # A custom step may return logs that no metric holds. Keras keeps the logs of the last batch, so the
+        # last batch runs outside the loop, which cannot return logs.
         steps = -(-size // batch)
         looped = steps if self._standard else steps - 1
         tf.while_loop(lambda i: i < looped, body, (tf.constant(0),), parallel_iterations=1)

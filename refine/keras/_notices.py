@@ -1,4 +1,4 @@
-"""What is said of a way that a training takes: warnings that are given once per text and process."""
+"""Warnings on the way that a training takes, given once per text and process."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from collections.abc import Iterator
 
 from refine.errors import RefineWarning
 
-said: set[str] = set()
+warned_texts: set[str] = set()
 
 
-class Unsupported(Exception):  # no error: it says which way to go
-    """Something that only `Model.fit` can do; the text completes "... because"."""
+class Unsupported(Exception):  # a signal, not an error
+    """The training needs `Model.fit`; the text completes "... because"."""
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in short."""
+    """The first line of an error's text, at most 200 letters."""
     return str(error).strip().partition("\n")[0][:200]
 
 
 def warn_once(text: str, stacklevel: int = 2) -> None:
-    """Warns, unless it was said before; ``stacklevel`` is from the caller's point of view."""
-    if text not in said:
-        said.add(text)
+    """Warns unless the text was given before; ``stacklevel`` is from the caller's point of view."""
+    if text not in warned_texts:
+        warned_texts.add(text)
         warnings.warn(text, RefineWarning, stacklevel=stacklevel + 1)
 
 
 @contextlib.contextmanager
 def heard_anew() -> Iterator[None]:
-    """While the block runs, everything may be said once more; afterwards it counts as said as before."""
-    before = set(said)
-    said.clear()
+    """While the block runs, every warning may be given once more; afterwards the record is as before."""
+    before = set(warned_texts)
+    warned_texts.clear()
     try:
         yield
     finally:
-        said.clear()
-        said.update(before)
+        warned_texts.clear()
+        warned_texts.update(before)

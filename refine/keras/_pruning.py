@@ -1,4 +1,4 @@
-"""Telling the running trial how training goes, epoch by epoch, so that a round with a pruner can stop it."""
+"""Reports of a training to the running trial, epoch by epoch, so that a pruner can stop it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from refine.run.running_trial import running_trial
 
 
 def watched() -> bool:
-    """Whether a trial runs here that may be stopped."""
+    """Whether a trial that may be stopped runs here."""
     trial = running_trial()
     return trial is not None and trial.watched
 
 
 def is_stopped(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
-    """Whether training is to stop after an epoch, from 0, of ``last``, since the trial is behind."""
+    """Whether the pruner stops training after this epoch, counted from 0, of ``last``."""
     trial = running_trial()
     if trial is None or not trial.watched or not logs or epoch + 1 >= last:
         return False
@@ -25,13 +25,13 @@ def is_stopped(epoch: int, logs: Mapping[str, Any] | None, last: int) -> bool:
 
 
 class PruningCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stops ``model.fit`` in a round with a pruner, once the trial is behind; elsewhere it does nothing.
+    """Stops ``model.fit`` in a round with a pruner once the trial is behind.
 
-    `refine.keras.fit` does this by itself. Where a model function trains several times, each training is compared by
-    its own epochs.
+    Outside such a round the callback has no effect. `refine.keras.fit` does not need the callback. If a model
+    function trains several times, each training is compared by its own epochs.
     """
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Asks the running trial."""
+        """Reports the epoch, and stops training if the trial is behind."""
         if is_stopped(epoch, logs, int((self.params or {}).get("epochs") or epoch + 2)):
             self.model.stop_training = True

@@ -1,7 +1,8 @@
-"""What a model function returned, as curves and as the values of the epoch whose weights the model keeps.
+"""The result of a model function: curves, and the values of the epoch whose weights the model keeps.
 
-Keras tells nobody which epoch that is: ``EarlyStopping(restore_best_weights=True)`` puts weights back as training ends, and
-the history still ends with another epoch. While a trial runs, the list of callbacks of every training writes it to its history.
+Keras does not report this epoch: ``EarlyStopping(restore_best_weights=True)`` restores weights as training
+ends, and the history still ends with a later epoch. While a trial runs, the callback list of every training
+writes the epoch to its history.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _NOTED = "refine_kept"
 
 
 def curves_of(returned: Any) -> tuple[dict[str, list[float]], Any]:
-    """Curves by metric and the model, from what a model function returned."""
+    """Curves by metric, and the model, from the result of a model function."""
     if not isinstance(returned, (tuple, list)) or len(returned) != 2:
         raise ObjectiveError(
             f"the model function must return (history, model), got {type(returned).__name__}: "
@@ -39,7 +40,7 @@ def curves_of(returned: Any) -> tuple[dict[str, list[float]], Any]:
         try:
             lists[str(name)] = [float(value) for value in values]
         except (TypeError, ValueError) as error:
-            out = "leave metrics with several numbers out of the history"
+            out = "remove metrics with several numbers from the history"
             if np.isscalar(values):
                 out = "one number per epoch, as in [0.5]"
             raise ObjectiveError(
@@ -55,7 +56,7 @@ def curves_of(returned: Any) -> tuple[dict[str, list[float]], Any]:
 
 @contextlib.contextmanager
 def noting_kept() -> Iterator[None]:
-    """While the block runs, every training notes which epoch its weights are of; see `kept_values`."""
+    """While the block runs, every training records the epoch of its weights; see `kept_values`."""
     kind = keras.callbacks.CallbackList
     hooks = kind.on_epoch_end, kind.on_train_end
     kind.on_epoch_end, kind.on_train_end = _epoch_end(hooks[0]), _train_end(hooks[1])
@@ -66,9 +67,10 @@ def noting_kept() -> Iterator[None]:
 
 
 def kept_values(returned: Any, model: Any, curves: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The value of every metric at the epoch whose weights the model keeps: the last one where no callback put weights back.
+    """The value of every metric at the epoch whose weights the model keeps.
 
-    ``returned`` is the history that a model function returned, ``curves`` the same as lists of numbers.
+    This epoch is the last one unless a callback restored weights. ``returned`` is the history from the model
+    function, ``curves`` the same as lists of numbers.
     """
     history: Any = returned if hasattr(returned, "history") else getattr(model, "history", None)
     noted = getattr(history, _NOTED, None)
@@ -77,7 +79,7 @@ def kept_values(returned: Any, model: Any, curves: Mapping[str, Sequence[float]]
     epoch, monitor, best = noted
     places = {len(history.epoch): history.epoch.index(epoch)}
     watched = list(curves.get(monitor, ()))
-    if best in watched:  # validated every few epochs alone, a curve is shorter
+    if best in watched:  # a curve is shorter if validation runs only every few epochs
         places.setdefault(len(watched), watched.index(best))
     return {name: values[places.get(len(values), -1)] for name, values in curves.items()}
 
@@ -108,19 +110,21 @@ def _train_end(hook: Any) -> Any:
         elif measured is None or all(map(np.array_equal, model.get_weights(), measured)):
             return
         warn_once(
-            f"refine.keras: {changed_by or 'EarlyStopping'} changed weights after they were measured, so that the model "
-            "which is kept is not the one whose value is recorded; change them before validation (SwapEMAWeights does), or "
-            "use EarlyStopping(restore_best_weights=True)"
+            f"refine.keras: {changed_by or 'EarlyStopping'} changed the weights after validation, so the "
+            "kept model "
+            "is not the model whose value is recorded; change weights before validation (like "
+            "SwapEMAWeights), or use "
+            "EarlyStopping(restore_best_weights=True)"
         )
 
     return on_train_end
 
 
 def _own(callbacks: Sequence[Any]) -> str:
-    """Names of the callbacks that may change weights: those of Keras leave them alone, or put them back as they were."""
-    modules, own = ("keras.", "refine.keras."), keras.callbacks.LambdaCallback
+    """Names of the callbacks that may change weights; those of Keras leave or restore them."""
+    modules, exempt = ("keras.", "refine.keras."), keras.callbacks.LambdaCallback
     return ", ".join(
         type(callback).__name__
         for callback in callbacks
-        if isinstance(callback, own) or not type(callback).__module__.startswith(modules)
+        if isinstance(callback, exempt) or not type(callback).__module__.startswith(modules)
     )

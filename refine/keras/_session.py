@@ -1,4 +1,4 @@
-"""The state that Keras and its backend keep per process: set up once, cleared around every trial."""
+"""State of Keras and its backend per process: set up once, cleared around every trial."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ import keras
 from refine.keras._backend import BACKEND, quietly, take_memory_as_needed
 from refine.keras._notices import warn_once
 
-# Seeds of the trials since TensorFlow's kernels were last thrown away.
+# Seeds of the trials since TensorFlow's kernels were last cleared.
 _seeds: set[int] = set()
-# Kernels of a trial that nobody needs any more take 0.75 MB.
+# Largest number of seeds before kernels are cleared; the kernels of a trial take 0.75 MB.
 _MOST_SEEDS = 32
-# Whether something was kept since the collector last froze what stays.
-_more = False
+# True if lasting objects were made since the collector last froze objects.
+_unfrozen = False
 
 
 def prepare(threads: int) -> None:
-    """Sets the number of the backend's threads and spares the garbage collector what stays anyway.
+    """Sets the number of the backend's threads, and freezes lasting objects for the garbage collector.
 
-    If TensorFlow has already started with other numbers of threads, they stay, and one `RefineWarning` says so.
+    If TensorFlow has already started with other numbers of threads, these stay, and one `RefineWarning` says
+    so.
     """
     take_memory_as_needed()
     if BACKEND == "tensorflow":
@@ -32,34 +33,34 @@ def prepare(threads: int) -> None:
     elif BACKEND == "torch":
         importlib.import_module("torch").set_num_threads(threads)
     else:
-        # JAX has no option; its compiler reads this as it starts.
+        # JAX has no option; its compiler reads the variable at its start.
         os.environ.setdefault("NPROC", str(threads))
     if not gc.get_freeze_count():
-        # TensorFlow alone is half a million objects. Out of the collector's sight they no longer make
-        # the collection after every trial take a quarter of a second.
+        # TensorFlow alone is half a million objects. Frozen, they no longer add a quarter of a second to the
+        # collection after every trial.
         gc.collect()
         gc.freeze()
 
 
 def keep() -> None:
-    """Says that what this trial has made stays, so that the collector need not look at it again and again."""
-    global _more
-    _more = True
+    """Marks the objects of this trial as lasting, so that the collector freezes them."""
+    global _unfrozen
+    _unfrozen = True
 
 
 def free() -> None:
-    """Says that what was kept may go."""
+    """Unfreezes all objects, so that lasting ones can be collected."""
     gc.unfreeze()
     keep()
 
 
 def _collect() -> None:
-    """Frees the models of a trial, which are cycles of objects: only a collection finds them."""
-    global _more
+    """Frees the models of a trial: cycles of objects, which only a collection finds."""
+    global _unfrozen
     gc.collect()
-    if _more:
+    if _unfrozen:
         gc.freeze()
-        _more = False
+        _unfrozen = False
 
 
 def _set_threads(threads: int) -> None:
@@ -70,31 +71,31 @@ def _set_threads(threads: int) -> None:
         config.set_intra_op_parallelism_threads(threads)
         config.set_inter_op_parallelism_threads(threads)
         with quietly():
-            tf.config.list_logical_devices()  # starts TensorFlow, which has its say about GPUs
+            tf.config.list_logical_devices()  # starts TensorFlow, which prints notes on GPUs
     except RuntimeError:
         have = (config.get_intra_op_parallelism_threads(), config.get_inter_op_parallelism_threads())
         warn_once(
             f"refine.keras: TensorFlow already runs with {have[0]} and {have[1]} threads (0: as many "
             f"as cores), so {threads} can't be set and results may differ in the last digits; prepare "
-            "the objective before anything uses TensorFlow",
+            "the objective before the first use of TensorFlow",
             stacklevel=4,
         )
 
 
 @contextlib.contextmanager
 def own_session(seed: int) -> Iterator[None]:
-    """A session, all of it seeded, that knows nothing of what ran before, and of which nothing is left afterwards.
+    """A seeded Keras session without state from earlier code, cleared afterwards.
 
-    The dtype policy that the person may have set survives.
+    The dtype policy of the user is kept.
     """
-    # Random operations keep their state in kernels, found again by seed. Without kernels a graph that
-    # serves many trials would be prepared for each of them again, so that they go only when this seed
-    # may have left one, or once in a while.
-    again = seed in _seeds or len(_seeds) >= _MOST_SEEDS
-    if again:
+    # Random operations keep their state in kernels, looked up by seed. Clearing the kernels makes TensorFlow
+    # prepare a shared graph again in every trial, so they are cleared only if this seed may have left a
+    # kernel, or once in a while.
+    clear_kernels = seed in _seeds or len(_seeds) >= _MOST_SEEDS
+    if clear_kernels:
         _seeds.clear()
     _seeds.add(seed)
-    with contextlib.nullcontext() if again else _kernels_kept():
+    with contextlib.nullcontext() if clear_kernels else _kernels_kept():
         _clear()
         keras.utils.set_random_seed(seed)
     try:
@@ -104,7 +105,7 @@ def own_session(seed: int) -> Iterator[None]:
         with _kernels_kept():
             _clear()
         if BACKEND == "jax":
-            # What was compiled for the trial is of no use to another one, and would stay: 17 MB a trial.
+            # Code compiled for this trial is useless for others and would stay: 17 MB a trial.
             importlib.import_module("jax").clear_caches()
         _collect()
 
@@ -118,7 +119,7 @@ def _clear() -> None:
 
 @contextlib.contextmanager
 def _kernels_kept() -> Iterator[None]:
-    """Keeps Keras and TensorFlow from throwing kernels away when they clear a session or set a seed."""
+    """Prevents Keras and TensorFlow from clearing kernels when they clear a session or set a seed."""
     if BACKEND != "tensorflow":
         yield
         return
@@ -126,7 +127,7 @@ def _kernels_kept() -> Iterator[None]:
         from tensorflow.python.eager.context import pywrap_tfe
 
         clear = pywrap_tfe.TFE_ContextClearCaches
-    except (ImportError, AttributeError):  # another TensorFlow does it elsewhere
+    except (ImportError, AttributeError):  # other TensorFlow versions
         yield
         return
     pywrap_tfe.TFE_ContextClearCaches = lambda handle: None  # noqa: ARG005
@@ -140,12 +141,12 @@ def _kernels_kept() -> Iterator[None]:
 def _gradients_forgotten() -> Iterator[None]:
     """Removes the custom gradients that a trial leaves in TensorFlow's registry.
 
-    Every graph that Keras traces for training registers one and nothing ever removes it, so that a
-    process keeps the graph of every model that `Model.fit` trained: some 7 MB a trial.
+    Every graph that Keras traces for training registers a gradient that is never removed, so that a process
+    would keep the graph of every model trained by `Model.fit`: some 7 MB a trial.
     """
     registry: dict[str, object] = {}
     if BACKEND == "tensorflow":
-        with contextlib.suppress(ImportError, AttributeError):  # another TensorFlow keeps it elsewhere
+        with contextlib.suppress(ImportError, AttributeError):  # other TensorFlow versions
             from tensorflow.python.framework import ops
 
             registry = ops.gradient_registry._registry

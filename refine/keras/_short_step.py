@@ -1,9 +1,9 @@
 """Epochs as a pure function: weights, optimizer and data in, weights and logs out.
 
-For models whose steps are all Keras' own, the same numbers follow from far fewer operations than ``train_step`` has:
-trainable variables and the optimizer's slots are flat tensors that the loop carries, metrics are computed once per epoch
-from the predictions of all its batches, and nothing is read or assigned between steps. No variable of the model is part
-of the graph, so that other models of the same structure can use it.
+For models whose steps are Keras' own, ``train_step``'s numbers follow from far fewer operations. Trainable
+variables and the optimizer's slots are flat tensors carried by the loop. Metrics are computed once per epoch
+from the predictions of all batches. No variable is read or assigned between steps. The graph holds no
+variable of the model, so that other models of the same structure can use the graph.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ if TYPE_CHECKING:
 
 
 class Settings(NamedTuple):
-    """What differs between models of one structure besides their variables, as tensors."""
+    """The differences between models of one structure besides their variables, as tensors."""
 
-    shapes: Any  # of every trainable variable
-    sizes: Any  # how many numbers each has, one vector
-    dropouts: Any  # (layers, 2) rate of every `Dropout` layer, and what it multiplies by, 1 / (1 - rate)
-    strengths: Any  # of every L1 or L2 regulariser
+    shapes: Any  # of the trainable variables
+    sizes: Any  # numbers per trainable variable, one vector
+    dropouts: Any  # (layers, 2) rate of each `Dropout` layer, and its factor 1 / (1 - rate)
+    strengths: Any  # of the L1 and L2 regularisers
 
 
 class EpochProgram:
-    """What is traced: epochs and validation of one model, for which `refine.keras._eligible.unfit` finds nothing, on data of certain shapes.
+    """The traced function: epochs and validation of a model accepted by `refine.keras._eligible.unfit`.
 
-    ``shapes`` are those of the trainable variables, `None` where other models may differ; rates of ``dropouts`` and
-    strengths of ``penalties`` are values. ``names`` is what the columns of the logs are called, once `epochs` was traced.
+    ``shapes`` are the shapes of the trainable variables, with `None` for open dimensions. Rates of
+    ``dropouts`` and strengths of ``penalties`` are inputs. ``names`` are the columns of the logs, known after
+    `epochs` was traced.
     """
 
     def __init__(
@@ -50,8 +51,8 @@ class EpochProgram:
         self._model, self._plan, self._shapes = model, plan, shapes
         self._dropouts, self._penalties = dropouts, penalties
         self._trainable = list(model.trainable_variables)
-        self._rest = list(model.non_trainable_variables)
-        # Sizes of the variables; of open ones those of this model, where others may differ.
+        self._untrained = list(model.non_trainable_variables)
+        # Sizes of the variables; for open shapes, the sizes of this model.
         self._sizes = [
             math.prod(v.shape if None in shape else shape)
             for v, shape in zip(self._trainable, shapes, strict=True)
@@ -61,58 +62,66 @@ class EpochProgram:
         self.names: list[str] = []
 
     def epochs(
-        self, weights: Any, state: Any, rest: Any, settings: Settings, data: Any, numbers: Any
+        self, weights: Any, state: Any, untrained: Any, settings: Settings, data: Any, numbers: Any
     ) -> tuple[Any, ...]:
-        """Trains epochs ``first`` to ``last - 1``; returns new weights, state and rest, and the logs.
+        """Trains epochs ``first`` to ``last - 1``.
 
-        Weights and the optimizer's slots are flat; ``rest`` are the other variables; ``data`` is for training and for
-        validation or `None`; ``numbers`` are the seed of the order of rows, first, last, batch size and that of
-        validation. The logs have one row per epoch, with the columns of training and then of validation.
+        Args:
+            weights: Trainable variables, flat.
+            state: The optimizer's variables; slots are flat.
+            untrained: Non-trainable variables.
+            settings: Of the model.
+            data: A pair for training and validation; the latter may be `None`.
+            numbers: Seed of the order of rows, first, last, batch sizes of training and validation.
+
+        Returns:
+            New weights, state and non-trainable variables, and the logs: one row per epoch, with the columns
+            of training, then of validation.
         """
         seed, first, last, batch, val_batch = tf.unstack(numbers, 5)
         train, validation = data
         size = self._plan.train.size
         step = compiled_step(self._model, self._train_step, self._plan.steps)
 
-        def body(epoch: Any, weights: Any, state: Any, rest: Any, table: Any) -> tuple[Any, ...]:
+        def body(epoch: Any, weights: Any, state: Any, untrained: Any, table: Any) -> tuple[Any, ...]:
             examples = train
             if self._plan.seed is not None:
                 order = tf.random.experimental.stateless_shuffle(tf.range(size), seed=tf.stack([seed, epoch]))
                 examples = keras.tree.map_structure(lambda leaf: tf.gather(leaf, order), train)
-            (weights, state, rest), total, predicted = self._pass(
-                step, examples, size, batch, (weights, state, rest)
+            (weights, state, untrained), total, predicted = self._pass(
+                step, examples, size, batch, (weights, state, untrained)
             )
             logs = self._score(total, examples, predicted)
             if validation is not None:
-                more, rest = self._evaluate(weights, rest, validation, val_batch)
-                logs = tf.concat([logs, more], 0)
-            return epoch + 1, weights, state, rest, table.write(epoch - first, logs)
+                validation_logs, untrained = self._evaluate(weights, untrained, validation, val_batch)
+                logs = tf.concat([logs, validation_logs], 0)
+            return epoch + 1, weights, state, untrained, table.write(epoch - first, logs)
 
         with self._set(settings):
             table = tf.TensorArray(tf.float32, last - first)
-            _, weights, state, rest, table = tf.while_loop(
+            _, weights, state, untrained, table = tf.while_loop(
                 lambda epoch, *_: epoch < last,
                 body,
-                (first, weights, state, rest, table),
+                (first, weights, state, untrained, table),
                 parallel_iterations=1,
             )
-        return weights, state, rest, table.stack()
+        return weights, state, untrained, table.stack()
 
-    def _evaluate(self, weights: Any, rest: Any, data: Any, batch: Any) -> tuple[Any, Any]:
-        """One row of logs, and the new values of ``rest``."""
+    def _evaluate(self, weights: Any, untrained: Any, data: Any, batch: Any) -> tuple[Any, Any]:
+        """One row of logs, and the new values of ``untrained``."""
         assert self._plan.validation is not None
         variables = self._unpack(weights)
 
-        def step(examples: Any, rest: Any) -> tuple[Any, ...]:
-            return self._forward(variables, rest, examples, training=False)
+        def step(examples: Any, untrained: Any) -> tuple[Any, ...]:
+            return self._forward(variables, untrained, examples, training=False)
 
-        rest, total, predicted = self._pass(step, data, self._plan.validation.size, batch, rest)
-        return self._score(total, data, predicted), rest
+        untrained, total, predicted = self._pass(step, data, self._plan.validation.size, batch, untrained)
+        return self._score(total, data, predicted), untrained
 
     def _pass(
         self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
     ) -> tuple[Any, Any, Any]:
-        """All batches of the data through ``step``, which takes a batch and the state to predictions, loss and state.
+        """Runs all batches through ``step``, which maps a batch and a state to predictions, loss and state.
 
         Returns the state after the last step, the sum of losses times rows, and all predictions.
         """
@@ -123,7 +132,7 @@ class EpochProgram:
             shape = [None, *like.shape[1:]]
             return tf.TensorArray(like.dtype, steps, element_shape=shape, infer_shape=False)
 
-        # Lists of tensors rather than slices: one operation per step and array.
+        # Lists of tensors, not slices: one operation per step and array.
         batches = keras.tree.map_structure(lambda leaf: array(leaf).split(leaf, lengths), data)
         output = self._model.outputs[0]
 
@@ -146,31 +155,33 @@ class EpochProgram:
         return state, total, tf.ensure_shape(predictions.concat(), [size, *output.shape[1:]])
 
     def _train_step(self, examples: Any, carried: Any) -> tuple[Any, ...]:
-        weights, state, rest = carried
+        weights, state, untrained = carried
         variables = self._unpack(weights)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            predicted, loss, rest = self._forward(variables, rest, examples, training=True)
+            predicted, loss, untrained = self._forward(variables, untrained, examples, training=True)
         gradients = tape.gradient(loss, variables)
         if any(not tf.is_tensor(g) or isinstance(g, tf.IndexedSlices) for g in gradients):
             raise ValueError("a variable has no dense gradient")
         flat = tf.concat([tf.reshape(g, (-1,)) for g in gradients], 0)
         weights, state = self._optimizer.apply(flat, weights, state)
-        return predicted, loss, (weights, state, rest)
+        return predicted, loss, (weights, state, untrained)
 
-    def _forward(self, variables: Any, rest: Any, examples: Any, *, training: bool) -> tuple[Any, ...]:
+    def _forward(self, variables: Any, untrained: Any, examples: Any, *, training: bool) -> tuple[Any, ...]:
         """Predictions, loss and the non-trainable variables' new values, for one batch."""
         model = self._model
         x, y, weight = (*examples, None)[:3]
         with keras.StatelessScope(collect_losses=True) as scope:
-            for variable, value in zip(self._trainable + self._rest, [*variables, *rest], strict=True):
+            for variable, value in zip(
+                self._trainable + self._untrained, [*variables, *untrained], strict=True
+            ):
                 give(scope, variable, value)
             predicted = model(x, training=training)
             if getattr(predicted, "_keras_mask", None) is not None:
                 raise ValueError("the outputs carry a mask")
             loss = model.compute_loss(x, y, predicted, weight, training=training)
             model._clear_losses()
-        return predicted, loss, [scope.get_current_value(v) for v in self._rest]
+        return predicted, loss, [scope.get_current_value(v) for v in self._untrained]
 
     def _unpack(self, weights: Any) -> list[Any]:
         """Trainable variables from the flat tensor."""
@@ -187,21 +198,21 @@ class EpochProgram:
         return tensors
 
     def _dropout(self, layer: Any, rate: Any, scale: Any) -> Callable[..., Any]:
-        """`Dropout.call` with the rate as a tensor: the same random numbers, the same results."""
+        """`Dropout.call` with the rate as a tensor: the same random numbers and results."""
 
         def call(inputs: Any, training: bool = False) -> Any:
             if not training:
                 return inputs
             drawn = keras.random.uniform(tf.shape(inputs), dtype=inputs.dtype, seed=layer.seed_generator)
             drawn.set_shape(inputs.shape)
-            # This kind of selection needs no sums over broadcast dimensions in its gradient.
-            kept = tf.raw_ops.GreaterEqual(x=drawn, y=rate)
-            return tf.raw_ops.Select(condition=kept, x=inputs * scale, y=tf.zeros_like(inputs))
+            # The gradient of this selection needs no sums over broadcast dimensions.
+            keeps = tf.raw_ops.GreaterEqual(x=drawn, y=rate)
+            return tf.raw_ops.Select(condition=keeps, x=inputs * scale, y=tf.zeros_like(inputs))
 
         return call
 
     def _score(self, total: Any, examples: Any, predicted: Any) -> Any:
-        """What Keras would log after an epoch whose losses times rows have this sum."""
+        """Keras' logs after an epoch with this sum of losses times rows."""
         _, y, weight = (*examples, None)[:3]
         model, compiled, tracker = self._model, self._model._compile_metrics, self._model._loss_tracker
         with keras.StatelessScope() as scope:
@@ -220,13 +231,13 @@ class EpochProgram:
 
     @contextlib.contextmanager
     def _set(self, settings: Settings) -> Iterator[None]:
-        """While the model is traced, its dropout rates and regularisers' strengths are values."""
+        """While the model is traced, dropout rates and regularisers' strengths are tensors."""
         self._settings = settings
         for layer, pair in zip(
             self._dropouts, tf.unstack(settings.dropouts, len(self._dropouts)), strict=True
         ):
             vars(layer)["call"] = self._dropout(layer, *tf.unstack(pair, 2))
-        kept = [dict(vars(penalty)) for penalty in self._penalties]
+        saved = [dict(vars(penalty)) for penalty in self._penalties]
         strengths = tf.unstack(settings.strengths, len(self._penalties))
         for penalty, strength in zip(self._penalties, strengths, strict=True):
             setattr(penalty, "l1" if isinstance(penalty, keras.regularizers.L1) else "l2", strength)
@@ -235,5 +246,5 @@ class EpochProgram:
         finally:
             for layer in self._dropouts:
                 vars(layer).pop("call", None)
-            for penalty, attributes in zip(self._penalties, kept, strict=True):
+            for penalty, attributes in zip(self._penalties, saved, strict=True):
                 vars(penalty).update(attributes)

@@ -1,6 +1,7 @@
-"""The short step of a model: its state, and the traces that models of one structure share.
+"""The short step of a model: its state, and the traces shared by models of one structure.
 
-Tracing takes a second, as long as a small training. A structure is everything but values and hidden widths.
+Tracing takes about a second, as long as a small training. A structure is a model without values and hidden
+widths.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ from refine.keras._short_step import EpochProgram, Settings
 if TYPE_CHECKING:
     from refine.keras._data import Plan
 
-# Traces that are kept, of some 11 MB, or 45 MB if compiled; the second where less than a quarter of the memory is free.
-_MOST, _MOST_WHEN_SHORT = 96, 16
+# Largest number of cached traces, of some 11 MB each, or 45 MB if compiled.
+_MOST = 96
+_MOST_WHEN_SHORT = 16  # if less than a quarter of the memory is free
 
-# Layers that do the same whatever their model, given configuration and variables.
+# Layers that are defined by configuration and variables alone, independent of their model.
 _COMPARED = """
-InputLayer Activation AveragePooling1D AveragePooling2D BatchNormalization Conv1D Conv2D Dense Dropout ELU Flatten
-GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D LayerNormalization LeakyReLU
-MaxPooling1D MaxPooling2D ReLU Rescaling Reshape Softmax
+InputLayer Activation AveragePooling1D AveragePooling2D BatchNormalization Conv1D Conv2D Dense Dropout ELU
+Flatten GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D LayerNormalization
+LeakyReLU MaxPooling1D MaxPooling2D ReLU Rescaling Reshape Softmax
 """
 _SAME_ANYWHERE = {getattr(keras.layers, name) for name in _COMPARED.split()}
-# Layers for which the number of columns may be open while they are traced.
+# Layers that can be traced with an open number of columns.
 _ANY_WIDTH = (keras.layers.Activation, keras.layers.Dropout, keras.layers.ELU, keras.layers.ReLU)
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2)
 
@@ -42,7 +44,7 @@ Shape = tuple[int | None, ...]
 
 
 class Trace(NamedTuple):
-    """A traced `EpochProgram.epochs`, and what the columns of the logs of training are called."""
+    """A traced `EpochProgram.epochs`, and the names of the columns of training logs."""
 
     function: Any
     names: tuple[str, ...]
@@ -52,39 +54,39 @@ _traces: dict[Hashable, Trace] = {}
 
 
 def _remembered(key: Hashable, trace: Callable[[], Trace]) -> Trace:
-    """What was traced for this key before, or a new trace; without a key always a new one."""
+    """The cached trace of this key, or a new trace; without a key always a new one."""
     if key is not None and key in _traces:
         return _traces[key]
-    made = trace()
-    if key is not None and not made.function.captured_inputs:
+    new_trace = trace()
+    if key is not None and not new_trace.function.captured_inputs:
         memory = psutil.virtual_memory()
         if len(_traces) >= (_MOST if memory.available >= memory.total / 4 else _MOST_WHEN_SHORT):
-            # All at once: what is kept is out of the collector's sight, and looking again at everything takes long.
+            # All at once: cached traces are frozen for the collector, and unfreezing everything takes long.
             _traces.clear()
             free()
-        _traces[key] = made
+        _traces[key] = new_trace
         keep()
-    return made
+    return new_trace
 
 
-class Uncacheable(Exception):  # no error: such a model is traced for itself
-    """The model holds something that can't be compared with another model's."""
+class Uncacheable(Exception):  # a signal, not an error: the model gets a trace of its own
+    """The model holds parts that can't be compared with another model's."""
 
 
 class ShortStep:
-    """Trains a compiled model, for which `refine.keras._eligible.unfit` finds nothing, by the short step."""
+    """Trains a compiled model accepted by `refine.keras._eligible.unfit`, by the short step."""
 
-    most = 2**31  # most epochs of one call of `train_epochs`
+    max_epochs_per_call = 2**31
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
         self.model, self.plan = model, plan
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if plan.watched:
-            # Callbacks ask the model's metrics which way is better, also where another model's trace is taken.
+            # Callbacks read the direction of the model's metrics, also if another model's trace is used.
             build(model, plan.train)
         self._variables = list(model.trainable_variables)
-        self._rest = list(model.non_trainable_variables)
+        self._untrained = list(model.non_trainable_variables)
         self._optimizer = optimizer_state(model.optimizer)
         self._shapes = open_shapes(model)
         self._dropouts = dropouts_of(model)
@@ -105,7 +107,7 @@ class ShortStep:
         self._trace = _remembered(key, lambda: self._traced(EpochProgram, self._shapes, self._values))
 
     def train_epochs(self, first: int, last: int) -> list[Logs]:
-        """Trains epochs ``first`` to ``last - 1`` in one graph call, with validation; `write` brings them to the model."""
+        """Trains epochs ``first`` to ``last - 1`` with validation, in a graph call; see `write`."""
         if self._state is None:
             self._state = self._read()
         plan, names = self.plan, self._trace.names
@@ -117,8 +119,8 @@ class ShortStep:
         return [dict(zip(names, map(float, row), strict=True)) for row in table.numpy()]
 
     def train_epoch(self, epoch: int) -> Logs:
-        """Trains one epoch; returns its logs as Keras would."""
-        self._state = None  # callbacks may have changed it
+        """Trains one epoch; returns Keras' logs."""
+        self._state = None  # callbacks may have changed the model
         (logs,) = self.train_epochs(epoch, epoch + 1)
         self.write()
         names = self._trace.names
@@ -127,26 +129,26 @@ class ShortStep:
         return {name: logs[name] for name in names}
 
     def validate(self) -> Logs:
-        """What the last epoch gave on the validation examples, without prefix."""
+        """The last epoch's logs on the validation examples, without prefix."""
         return dict(self._validated)
 
     def write(self) -> None:
-        """Writes what was trained to the model and its optimizer."""
+        """Writes the trained state to the model and its optimizer."""
         if self._state is None:
             return
-        weights, state, rest = self._state
+        weights, state, untrained = self._state
         write_flat(self._variables, weights)
         for variable, value in zip(self._optimizer, state, strict=True):
             if isinstance(variable, list):
                 write_flat(variable, value)
             else:
                 variable.assign(value)
-        for variable, value in zip(self._rest, rest, strict=True):
+        for variable, value in zip(self._untrained, untrained, strict=True):
             variable.assign(value)
 
     def _read(self) -> tuple[Any, ...]:
         state = [read_flat(v) if isinstance(v, list) else v.value.read_value() for v in self._optimizer]
-        return read_flat(self._variables), state, [v.value.read_value() for v in self._rest]
+        return read_flat(self._variables), state, [v.value.read_value() for v in self._untrained]
 
     def _settings(self) -> Settings:
         rates = [float(layer.rate) for layer in self._dropouts]
@@ -160,27 +162,27 @@ class ShortStep:
         )
 
     def _key(self, *alike: Hashable) -> Hashable:
-        """Equal for trainings that one trace serves, if models are alike."""
+        """Equal for trainings that share a trace, if their models are alike."""
         described = keras.tree.map_structure(
             lambda t: None if t is None else (tuple(t.shape), t.dtype.name), self._data
         )
         return (*alike, repr(described), self.plan.seed is None)
 
     def _traced(self, kind: type[EpochProgram], shapes: list[Any], values: Any, **form: Any) -> Trace:
-        """Traces a program, for other values of the same kind too."""
+        """Traces a program; other values of the same kind can use the trace."""
         build(self.model, self.plan.train)
         program = kind(self.model, self.plan, shapes, self._dropouts, self._penalties, **form)
-        weights, state, rest = self._read()
+        weights, state, untrained = self._read()
         flat = [tf.TensorSpec([None] * value.shape.rank, value.dtype) for value in (weights, *state)]
-        others = [tf.TensorSpec(value.shape, value.dtype) for value in rest]
+        other_specs = [tf.TensorSpec(value.shape, value.dtype) for value in untrained]
         function = tf.function(program.epochs, autograph=False).get_concrete_function(
-            flat[0], flat[1:], others, values, self._data, tf.TensorSpec([5], tf.int32)
+            flat[0], flat[1:], other_specs, values, self._data, tf.TensorSpec([5], tf.int32)
         )
         return Trace(function, tuple(program.names))
 
 
 def dropouts_of(model: keras.Model) -> list[Any]:
-    """The `Dropout` layers whose rates can be values."""
+    """The `Dropout` layers whose rates can be inputs."""
     return [
         layer
         for layer in model._flatten_layers(include_self=False)
@@ -189,7 +191,7 @@ def dropouts_of(model: keras.Model) -> list[Any]:
 
 
 def _penalties_of(model: keras.Model) -> list[tuple[Any, list[int]]]:
-    """The L1 and L2 regularisers, each once, with the numbers of the places where it is used."""
+    """The L1 and L2 regularisers, each once, with the numbers of their places."""
     penalties: dict[int, tuple[Any, list[int]]] = {}
     place = 0
     for layer in model._flatten_layers(include_self=False):
@@ -201,7 +203,7 @@ def _penalties_of(model: keras.Model) -> list[tuple[Any, list[int]]]:
 
 
 def open_shapes(model: keras.Model) -> list[Shape]:
-    """Shapes of the trainable variables, `None` for the widths of hidden layers where they may differ."""
+    """Shapes of the trainable variables, with `None` for widths of hidden layers that may differ."""
     shapes: list[Shape] = [tuple(v.shape) for v in model.trainable_variables]
     layers = model.layers
     dense = [layer for layer in layers if type(layer) is keras.layers.Dense]
@@ -225,16 +227,20 @@ def open_shapes(model: keras.Model) -> list[Shape]:
 
 
 def _has_simple_penalties(layer: Any) -> bool:
-    """Whether regularisers add up over numbers, whatever their shape."""
+    """Whether regularisers are sums over numbers, for any shape."""
     simple = (*_PENALTIES, keras.regularizers.L1L2, type(None))
     names = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
     return all(type(getattr(layer, name)) in simple for name in names)
 
 
 def structure(model: keras.Model, shapes: list[Shape], by_number: Sequence[bool] = ()) -> Hashable:
-    """Equal for models that one trace serves; raises `Uncacheable` where parts can't be compared, such as own functions.
+    """A key, equal for models that share a trace.
 
-    ``by_number`` says whether the trace takes the optimizer, the loss and the activation of each layer as numbers.
+    ``by_number`` tells whether the trace selects the optimizer, the loss and the activation of each layer by
+    number.
+
+    Raises:
+        Uncacheable: Parts of the model can't be compared, for example custom functions.
     """
     if type(model) is not keras.Sequential:
         raise Uncacheable
@@ -262,7 +268,7 @@ def structure(model: keras.Model, shapes: list[Shape], by_number: Sequence[bool]
             config["activation"] = None
         layers.append((type(layer).__name__, _frozen(config)))
     metrics = model._compile_metrics
-    given = () if metrics is None else (metrics._user_metrics, metrics._user_weighted_metrics)
+    metrics_given = () if metrics is None else (metrics._user_metrics, metrics._user_weighted_metrics)
     return (
         tuple(layers),
         tuple(shapes),
@@ -272,7 +278,7 @@ def structure(model: keras.Model, shapes: list[Shape], by_number: Sequence[bool]
         None if optimizer else _optimizer(model.optimizer),
         None if loss else _identity(model._compile_loss._user_loss, keras.losses.get),
         _frozen(model._compile_loss._user_loss_weights),
-        tuple(_identity(metric, keras.metrics.get) for metric in given),
+        tuple(_identity(metric, keras.metrics.get) for metric in metrics_given),
         tuple(by_number),
         keras.config.floatx(),
         keras.config.epsilon(),
@@ -288,7 +294,7 @@ def _optimizer(optimizer: Any) -> Hashable:
 
 
 def _identity(thing: Any, get: Any) -> Hashable:
-    """What the losses or metrics are that were given to ``compile``."""
+    """Comparable form of the losses or metrics passed to ``compile``."""
     if isinstance(thing, (list, tuple)):
         return tuple(_identity(part, get) for part in thing)
     if isinstance(thing, str) and thing not in ("acc", "accuracy", "crossentropy", "ce"):
@@ -299,16 +305,16 @@ def _identity(thing: Any, get: Any) -> Hashable:
         raise Uncacheable
     if inspect.isclass(thing) or inspect.isfunction(thing):
         return thing.__module__, thing.__qualname__
-    # Not all options are in all configurations: the axis of a cosine similarity is not.
+    # Some options are missing from configurations, for example the axis of a cosine similarity.
     options = [thing.get_config(), getattr(thing, "_fn_kwargs", None)]
     return type(thing).__module__, type(thing).__qualname__, _frozen(options)
 
 
 def _frozen(value: Any) -> Hashable:
-    """A configuration as something that can be compared."""
+    """A configuration in comparable form."""
     if isinstance(value, dict):
-        own = "class_name" in value and not str(value.get("module") or "").startswith("keras")
-        if own or value.get("registered_name"):
+        is_custom = "class_name" in value and not str(value.get("module") or "").startswith("keras")
+        if is_custom or value.get("registered_name"):
             raise Uncacheable
         return tuple(sorted((str(key), _frozen(part)) for key, part in value.items()))
     if isinstance(value, (list, tuple)):

@@ -1,8 +1,8 @@
 """The layers that a model trains: those that were trainable at its first training after ``compile``.
 
-Keras traces the training step once, at the first batch after ``compile``, and keeps the trace: if ``layer.trainable``
-changes later, Keras ignores the change until the next ``compile``. `refine.keras.fit` traces in every call, so it
-stores the flags of the first training and traces with them again.
+Keras traces the training step once, at the first batch after ``compile``, and keeps the trace: if
+``layer.trainable`` changes later, Keras ignores the change until the next ``compile``. `refine.keras.fit`
+traces in every call, so it stores the flags of the first training and traces with them again.
 """
 
 from __future__ import annotations
@@ -52,11 +52,13 @@ def check_not_recompiled(model: keras.Model, setup: Setup) -> None:
     """Ends a training if a callback has compiled the model since ``setup`` was taken.
 
     Raises:
-        TypeError: The model was compiled again. ``model.fit`` raises a ``TypeError`` too, with a less clear text.
+        TypeError: The model was compiled again. ``model.fit`` raises a ``TypeError`` too, with a less clear
+            text.
     """
     if setup_of(model).compilation is not setup.compilation:
         raise TypeError(
-            "a callback compiled the model during training, so training cannot continue (nor can Keras' own fit); "
+            "a callback compiled the model during training, so training cannot continue (nor can Keras' own "
+            "fit); "
             "end training in the callback (model.stop_training = True), then compile and call fit again"
         )
 
@@ -78,8 +80,8 @@ def check_optimizer(model: keras.Model) -> None:
 def as_first_trained(model: keras.Model) -> Iterator[None]:
     """While the block runs, the trainable layers are those of the first training after ``compile``.
 
-    A model that was not trained since ``compile`` is left as it is. So is a model with a trace of Keras' own, which
-    only ``model.fit`` can continue.
+    A model that was not trained since ``compile`` is left as it is. So is a model with a trace of Keras' own,
+    which only ``model.fit`` can continue.
     """
     setup = setup_of(model)
     flags = _stored_flags(model, setup)
@@ -87,7 +89,8 @@ def as_first_trained(model: keras.Model) -> Iterator[None]:
         yield
         return
     warn_once(
-        "refine.keras.fit: layer.trainable has changed since the first training, and as in Keras the change has no "
+        "refine.keras.fit: layer.trainable has changed since the first training, and as in Keras the change "
+        "has no "
         "effect before the next compile; compile the model again after the change",
         stacklevel=6,
     )

@@ -1,4 +1,4 @@
-"""`refine.keras.fit`: the meaning of `Model.fit` on data in memory, without its cost per batch; also in its place."""
+"""`refine.keras.fit`: `Model.fit` without the cost per batch, for data in memory; also as a replacement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KERAS_FIT = "using model.fit"
 
 
 class _Block(NamedTuple):
-    """A block in which ``model.fit`` is `fit`: the slower ways that its trainings took, and what ``compiled=None`` means."""
+    """State of `accelerated`: the slower ways of its trainings, and the meaning of ``compiled=None``."""
 
     ways: list[str]
     compiled: bool | None
@@ -50,31 +50,37 @@ def fit(
     validation_freq: int | Sequence[int] = 1,
     compiled: bool | None = None,
 ) -> keras.callbacks.History:
-    """Trains a compiled model as ``model.fit`` does, several times faster for small models.
+    """Trains a compiled model like ``model.fit``, several times faster for small models.
 
-    Whole epochs run in one TensorFlow graph. With ``shuffle=False`` the losses equal those of ``model.fit`` up to
-    rounding; with shuffling they are as good but in another order of rows, which follows from Python's random
-    state, which `keras.utils.set_random_seed` sets.
+    Whole epochs run in one TensorFlow graph. With ``shuffle=False`` the losses equal those of ``model.fit``
+    up to rounding. With shuffling they are as good, but the order of rows differs; the order follows from
+    Python's random state, which `keras.utils.set_random_seed` sets.
 
-    Models made of layers, losses and metrics whose meaning is known are trained with fewer operations than
-    Keras' step has. All others run that step as it is, with one `RefineWarning` per reason and process.
+    Models of known layers, losses and metrics are trained with fewer operations than Keras' step has. All
+    other models run Keras' step unchanged, with one `RefineWarning` per reason and process.
 
-    What can't be done in a graph of epochs is handed to ``model.fit``, with such a warning too: datasets and
-    generators, sparse or non-numeric data, callbacks that act on batches, ``steps_per_epoch``,
+    Trainings that can't run as a graph of epochs are handed to ``model.fit``, also with a warning: datasets
+    and generators, sparse or non-numeric data, callbacks that act on batches, ``steps_per_epoch``,
     ``validation_steps``, ``shuffle="batch"``, ``run_eagerly``, fixed batch sizes, distribution strategies,
-    another backend than TensorFlow, a step that can't be traced with a variable number of rows.
+    another backend than TensorFlow, and steps that can't be traced with a variable number of rows.
 
-    Arguments are those of ``model.fit``, inputs and targets arrays, tensors, pandas frames, or tuples, lists or dicts of them.
-    But ``verbose`` is 0, silent, by default; 1, 2 and ``"auto"`` print a line per epoch. And with ``compiled`` XLA compiles all
-    epochs to one program, which takes some seconds and serves every small dense network of the same structure and similar
-    size, whichever of the common activations, losses and optimizers it has: for hundreds of trainings that share a structure.
-    By default only in an objective with ``accelerate="compiled"``.
+    Arguments are those of ``model.fit``; inputs and targets are arrays, tensors, pandas frames, or tuples,
+    lists or dicts of these. ``verbose`` is 0, silent, by default; 1, 2 and ``"auto"`` print a line per epoch.
+
+    With ``compiled``, XLA compiles all epochs to one program. Compiling takes some seconds. The program
+    serves all small dense networks of the same structure and similar size, with any of the common
+    activations, losses and optimizers, so it pays for hundreds of trainings of one structure. Default: only
+    in an objective with ``accelerate="compiled"``.
+
+    If ``layer.trainable`` changes after the first training, the change takes effect with the next
+    ``compile``, as in Keras; a warning says so.
 
     Returns:
-        The history, as ``model.fit`` returns it: ``.history[name]`` is a list with one float per epoch.
+        The history, like ``model.fit``: ``.history[name]`` is a list with one float per epoch.
 
     Raises:
-        ValueError: Sizes that make no sense, or what Keras itself raises.
+        ValueError: Impossible sizes, and errors of Keras.
+        TypeError: A callback compiled the model during training.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "x", "y")}
     return _train(model, x, y, arguments, model.fit)
@@ -83,22 +89,22 @@ def fit(
 def _train(
     model: keras.Model, x: Any, y: Any, arguments: dict[str, Any], keras_fit: Callable[..., Any]
 ) -> keras.callbacks.History:
-    """What `fit` does; ``keras_fit`` is Keras' own ``fit`` of the model, for what is left to it."""
+    """Implements `fit`; ``keras_fit`` is the model's own ``fit``, for trainings that are handed over."""
     batch_size, callbacks = arguments["batch_size"], arguments["callbacks"]
     compiled = arguments.pop("compiled")
     if compiled is None and (block := _block.get()) is not None:
         compiled = block.compiled
     if batch_size is not None and int(batch_size) < 1:
         raise ValueError(f"batch_size: must be at least 1, got {batch_size}; 32 is the default")
-    if isinstance(arguments["validation_data"], list):  # as Talos' models write it; Keras wants a tuple
+    if isinstance(arguments["validation_data"], list):  # as Talos' models pass it; Keras takes a tuple
         arguments["validation_data"] = tuple(arguments["validation_data"])
     token = _training.set(True)
     try:
         _check_supported(model, arguments)
-        try:  # here, since TensorFlow need not be installed where Keras runs on something else
+        try:  # imported late: TensorFlow may be missing if Keras runs on another backend
             from refine.keras._epochs import train_epochs
         except ImportError as error:
-            raise Unsupported(f"Keras {keras.__version__} has other insides ({error})") from error
+            raise Unsupported(f"Keras {keras.__version__} has other internals ({error})") from error
         return train_epochs(model, x, y, arguments, _announce, compiled=bool(compiled))
     except Unsupported as reason:
         _announce(KERAS_FIT, str(reason))
@@ -113,7 +119,7 @@ def _train(
 
 
 def _check_supported(model: keras.Model, arguments: dict[str, Any]) -> None:
-    """Raises `Unsupported` for what is clear before looking at the data."""
+    """Raises `Unsupported` for options that need ``model.fit``, whatever the data."""
     if BACKEND != "tensorflow":
         raise Unsupported(f"the Keras backend is {BACKEND}, not tensorflow")
     if not getattr(model, "compiled", False):
@@ -140,14 +146,14 @@ def _check_supported(model: keras.Model, arguments: dict[str, Any]) -> None:
 
 
 def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
-    """The name of a hook by which the callback acts on batches, or `None`."""
+    """The name of a batch hook that the callback defines, or `None`."""
     if type(callback) in (keras.callbacks.TerminateOnNaN, keras.callbacks.ProgbarLogger):
         return None
     by_epoch = getattr(callback, "save_freq", None) == "epoch"
     savers = (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore)
     for name in (f"on_{kind}batch_{end}" for kind in ("", "train_", "test_") for end in ("begin", "end")):
         method = getattr(type(callback), name)
-        # The savers look at every batch only to find that it is not their turn.
+        # Savers by epoch return from their batch hooks at once.
         idle = by_epoch and any(method is getattr(saver, name) for saver in savers)
         if name in vars(callback) or not (idle or method is getattr(keras.callbacks.Callback, name)):
             return name
@@ -155,21 +161,22 @@ def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
 
 
 def _announce(way: str, reason: str) -> None:
-    """Says once that a training goes a slower way, and notes it where that is wanted."""
+    """Warns once of a slower way, and records it for `accelerated`."""
     if (block := _block.get()) is not None:
         block.ways.append(way)
-    warn_once(f"refine.keras.fit: {way}, because {reason}; results are the same, only slower", stacklevel=4)
+    warn_once(f"refine.keras.fit: {way}, because {reason}; results are the same, but slower", stacklevel=4)
 
 
 @contextlib.contextmanager
 def accelerated(compiled: bool | None = None) -> Iterator[list[str]]:
-    """While the block runs, ``model.fit`` of any Keras model is `fit`, called from this thread.
+    """While the block runs, ``model.fit`` of any Keras model, called from this thread, is `fit`.
 
-    Other threads, and what `fit` itself hands to ``model.fit``, get Keras' own. A model class with a ``fit`` of its own
-    keeps it. Yields a list that is filled with the slower ways that trainings take; ``compiled`` is that of `fit`.
+    Other threads, and trainings handed over by `fit`, use Keras' own ``fit``. A model class with its own
+    ``fit`` keeps it. Yields a list to which the slower ways of trainings are added; ``compiled`` is that of
+    `fit`.
     """
     if not hasattr(keras.Model.fit, "of_keras"):
-        # For good: outside of a block it passes everything on.
+        # Replaced for the whole process: outside a block every call goes to Keras.
         keras.Model.fit = _replacement(keras.Model.fit)
     block = _Block([], compiled)
     token = _block.set(block)
@@ -179,18 +186,18 @@ def accelerated(compiled: bool | None = None) -> Iterator[list[str]]:
         _block.reset(token)
 
 
-def _replacement(own: Any) -> Any:
-    keras_signature, signature = inspect.signature(own), inspect.signature(fit)
+def _replacement(keras_fit: Any) -> Any:
+    keras_signature, signature = inspect.signature(keras_fit), inspect.signature(fit)
 
-    @functools.wraps(own)
+    @functools.wraps(keras_fit)
     def replaced(self: keras.Model, *args: Any, **kwargs: Any) -> Any:
         if _block.get() is None or _training.get():
-            return own(self, *args, **kwargs)
-        given = [*keras_signature.bind(self, *args, **kwargs).arguments.items()][1:]
-        bound = signature.bind(self, **dict(given))
+            return keras_fit(self, *args, **kwargs)
+        arguments = [*keras_signature.bind(self, *args, **kwargs).arguments.items()][1:]
+        bound = signature.bind(self, **dict(arguments))
         bound.apply_defaults()
         model, x, y, *_ = bound.args
-        return _train(model, x, y, bound.kwargs, functools.partial(own, model))
+        return _train(model, x, y, bound.kwargs, functools.partial(keras_fit, model))
 
-    vars(replaced)["of_keras"] = own
+    vars(replaced)["of_keras"] = keras_fit
     return replaced

@@ -1,17 +1,18 @@
-"""Classification metrics over the whole epoch, with every corner case defined.
+"""Classification metrics over the whole epoch, with all corner cases defined.
 
-A mean of per-batch F1 scores is not the F1 score. These metrics add up a confusion matrix over all batches and compute the score
-from it once. They are Keras metrics: pass the class (``metrics=["acc", fmeasure]``), and Keras makes a fresh metric for each model;
-or pass an instance with options (``fmeasure(average="weighted")``).
+A mean of per-batch F1 scores is not the F1 score. These metrics sum a confusion matrix over all batches and
+compute the score once. As Keras metrics they are passed as a class (``metrics=["acc", fmeasure]``), of which
+Keras makes an instance per model, or as an instance with options (``fmeasure(average="weighted")``).
 
-What is counted follows from the shapes of targets and predictions:
+Shapes decide how rows are counted:
 
-- predictions with one column (or none): binary; positive is above ``threshold``
-- predictions with C columns, targets of class numbers or one-hot: multi-class; the class is the largest
+- predictions with one column (or none): binary; positive above ``threshold``
+- predictions with C columns, targets of class numbers or one-hot: multi-class; the largest column is the
+  class
 
-Where a score would divide 0 by 0 (nothing positive, nothing predicted positive) it is 0, as with ``zero_division=0`` in scikit-learn.
-A class that occurs neither in the targets nor in the predictions is left out of the macro mean. Values lie in [0, 1], Matthews'
-correlation in [-1, 1].
+If a score would divide 0 by 0 (no positive target, no positive prediction), the score is 0, like
+``zero_division=0`` in scikit-learn. A class absent from targets and predictions is left out of the macro
+mean. Values lie in [0, 1], Matthews' correlation in [-1, 1].
 """
 
 from __future__ import annotations
@@ -28,32 +29,32 @@ _AVERAGES = ("auto", "macro", "weighted")
 
 
 def _divide(numerator: Any, denominator: Any) -> Any:
-    """Quotient, 0 where the denominator is 0."""
+    """Quotient; 0 if the denominator is 0."""
     zero = ops.equal(denominator, 0)
     return ops.where(zero, 0.0, numerator / ops.where(zero, 1.0, denominator))
 
 
 @keras.saving.register_keras_serializable("refine")
 class MetricClass(type):
-    """Lets Keras save and load a model that was compiled with a metric's class.
+    """Lets Keras save and load a model compiled with a metric's class.
 
-    Keras asks everything it saves for ``get_config()``, a class too, where the method has no instance
-    to work on. Asked on a class, it names the class here, and ``from_config`` finds it again.
+    To save an object, Keras calls ``get_config()``, also on a class, for which the method lacks an instance.
+    On a class, this ``get_config`` returns the class's name, from which ``from_config`` returns the class.
     """
 
     @property
     def get_config(cls) -> Any:
-        """What describes the class, as a function without arguments."""
+        """The configuration of the class, as a function without arguments."""
         return lambda: {"metric": cls.__name__}
 
     @classmethod
     def from_config(cls, config: dict[str, str]) -> Any:
-        """The class that a configuration names."""
+        """The class of a configuration."""
         return globals()[config["metric"]]
 
 
 class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[misc]
-    """Adds up a confusion matrix, true classes in rows; subclasses turn the sum into a score."""
+    """Sums a confusion matrix, true classes in rows; subclasses compute the score."""
 
     _called: str
 
@@ -64,15 +65,15 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         self._matrix: Any = None
 
     def get_config(self) -> dict[str, Any]:
-        """Options, for saving a model with the metric."""
+        """Options, to save a model with the metric."""
         return {**super().get_config(), "threshold": self.threshold}
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts a batch: targets (n,), (n, 1), or (n, C) if one-hot, of predictions (n,), (n, 1) or (n, C)."""
+        """Counts a batch: targets (n,), (n, 1), or one-hot (n, C); predictions (n,), (n, 1) or (n, C)."""
         y_pred, y_true = ops.cast(y_pred, "float32"), ops.convert_to_tensor(y_true)
         columns = int(y_pred.shape[-1]) if len(y_pred.shape) > 1 else 1
         classes = max(2, columns)
-        if self._matrix is None:  # the number of classes is first known here
+        if self._matrix is None:  # the first batch tells the number of classes
             self._matrix = self.add_variable(shape=(classes, classes), initializer="zeros", name="matrix")
         if columns > 1:
             sparse = len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1
@@ -81,15 +82,15 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         else:
             true, predicted = ops.cast(y_true, "float32") > 0.5, y_pred > self.threshold
         true, predicted = (
-            ops.one_hot(ops.cast(ops.reshape(one, (-1,)), "int32"), classes, dtype="float32")
-            for one in (true, predicted)
+            ops.one_hot(ops.cast(ops.reshape(class_numbers, (-1,)), "int32"), classes, dtype="float32")
+            for class_numbers in (true, predicted)
         )
         if sample_weight is not None:
             true = true * ops.cast(ops.reshape(sample_weight, (-1, 1)), "float32")
         self._matrix.assign_add(ops.cast(ops.matmul(ops.transpose(true), predicted), self._matrix.dtype))
 
     def result(self) -> Any:
-        """The score of everything counted since the last reset; 0 if nothing was."""
+        """The score of all rows since the last reset; 0 without rows."""
         if self._matrix is None:
             return ops.zeros((), dtype=self.dtype)
         matrix = ops.convert_to_tensor(self._matrix)
@@ -101,19 +102,19 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         if self._matrix is not None:
             self._matrix.assign(ops.zeros(self._matrix.shape, dtype=self._matrix.dtype))
 
-    _score: Callable[[Any, Any, Any], Any]  # of right ones, predicted and true ones, each of shape (classes,)
+    _score: Callable[[Any, Any, Any], Any]  # counts (classes,) of hits, predicted and true
 
 
 @keras.saving.register_keras_serializable("refine")
 class FMeasure(_Confusion):
-    """The F1 score, as Talos calls it: ``2 P R / (P + R)`` of precision P and recall R (van Rijsbergen, 1979).
+    """The F1 score, in Talos' terms: ``2 P R / (P + R)`` of precision P and recall R (van Rijsbergen, 1979).
 
-    0 where there are no true positives, also if there is nothing positive at all.
+    0 without true positives, also if all targets and predictions are negative.
 
     Args:
-        average: How scores of classes become one: ``"macro"`` (mean), ``"weighted"`` (by number of true examples), or
-            ``"auto"``: that of class 1 for binary targets, else macro.
-        threshold: Predictions above it are positive, for binary targets.
+        average: How to average over classes: ``"macro"`` (mean), ``"weighted"`` (by number of true examples),
+            or ``"auto"``: class 1 for binary targets, else macro.
+        threshold: Predictions above are positive, for binary targets.
         name: Name in the history; default the metric's own.
         dtype: Type of the result.
     """
@@ -130,7 +131,7 @@ class FMeasure(_Confusion):
         self.average = average
 
     def get_config(self) -> dict[str, Any]:
-        """Options, for saving a model with the metric."""
+        """Options, to save a model with the metric."""
         return {**super().get_config(), "average": self.average}
 
     def _score(self, hits: Any, predicted: Any, true: Any) -> Any:
@@ -143,9 +144,9 @@ class FMeasure(_Confusion):
 
 @keras.saving.register_keras_serializable("refine")
 class BalancedAccuracy(_Confusion):
-    """Mean recall of the classes that occur in the targets; a constant prediction gets 1 / classes.
+    """Mean recall of the classes among the targets; a constant prediction gets 1 / classes.
 
-    0 before anything is counted.
+    0 without rows.
     """
 
     _called = "balanced_accuracy"
@@ -158,13 +159,13 @@ class BalancedAccuracy(_Confusion):
 class Matthews(_Confusion):
     """Matthews' correlation coefficient, for any number of classes (Gorodkin, 2004).
 
-    0 where it is undefined: all targets or all predictions of one class.
+    0 if undefined: all targets or all predictions of one class.
     """
 
     _called = "matthews"
 
     def _score(self, hits: Any, predicted: Any, true: Any) -> Any:
-        # In shares rather than counts: squares of counts would lose digits in float32.
+        # Shares, not counts: squares of counts would lose digits in float32.
         hits, predicted, true = (_divide(part, ops.sum(true)) for part in (hits, predicted, true))
         spread = ops.sum(true * (1 - true)) * ops.sum(predicted * (1 - predicted))
         return _divide(ops.sum(hits - true * predicted), ops.sqrt(spread))

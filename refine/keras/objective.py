@@ -38,8 +38,8 @@ _DEFAULT_SPLIT = 0.3
 _CODE_OF_WAY: dict[bool | str, str] = {False: "", True: "-accelerated", "compiled": "-compiled"}
 _SHARES = {"holdout": "0.2 seals 20 % of the rows", "val_split": "0.3 validates on 30 %"}
 _DEF = "write `def model(x_train, y_train, x_val, y_val, params): ...`"
-# Rows whose predictions a trial gets, and what is too large a number for it.
-_PREDICTED_ROWS, _TOO_LARGE = 2000, 6e4
+_PREDICTED_ROWS = 2000  # validation rows whose predictions a trial receives
+_TOO_LARGE = 6e4  # larger predictions are not passed on: they overflow float16
 
 _Predicted = tuple[np.ndarray, np.ndarray]
 ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
@@ -49,53 +49,63 @@ ModelFunction = Callable[[Any, Any, Any, Any, Mapping[str, Any]], Any]
 class KerasObjective:
     """Runs a model function, ``f(x_train, y_train, x_val, y_val, params)``.
 
-    The function builds, compiles and trains a model and returns ``(history, model)``. Call the objective with a configuration
-    and the running trial; it returns every metric's value at the epoch whose weights the model keeps (the last one, or the one
-    that ``EarlyStopping(restore_best_weights=True)`` went back to), and ``degenerate``: 1.0 if the model predicts the same for
-    all validation rows (the same class, where the targets are classes), else 0.0.
+    The function builds, compiles and trains a model and returns ``(history, model)``. A call with a
+    configuration and the running trial returns
 
-    Every call starts from a cleared Keras session seeded with ``trial.seed``, so that the result depends on nothing that ran before.
+    - the value of every metric at the epoch whose weights the model keeps: the last epoch, or the one
+      restored by ``EarlyStopping(restore_best_weights=True)``,
+    - ``degenerate``: 1.0 if the model predicts one value for all validation rows (one class, if targets are
+      classes), else 0.0.
+
+    Every call starts from a cleared Keras session seeded with ``trial.seed``, so that earlier code in the
+    process has no effect on the result.
 
     Args:
-        model: The function. It may live in a script or notebook.
-        x: Inputs, one row per example: an array, a pandas frame, or a tuple, list or dict of arrays. Or a finite
-            ``tf.data.Dataset`` or ``keras.utils.PyDataset`` of inputs and targets, which is read into memory.
-        y: Targets: shape (n,), (n, 1), or (n, outputs), or a structure of such, never NaN. Left out where ``x`` is a dataset.
-        val_split: Share of rows to validate on, in (0, 1); 0.3 unless ``x_val`` is given. Rows are drawn by ``split_seed``,
-            classes (binary, integer, one-hot) in proportion.
-        x_val: Inputs to validate on, instead of a split; or a dataset, as ``x``.
-        y_val: Targets to validate on, with ``x_val``.
-        preprocess: A scikit-learn transformer; a clone is fitted on the training inputs and applied to both sides. For one
-            two-dimensional ``x``, which may then hold NaN for it to impute.
+        model: The function. A function of a script or notebook works.
+        x: Inputs, one row per example: an array, a pandas frame, or a tuple, list or dict of arrays. Or a
+            finite ``tf.data.Dataset`` or ``keras.utils.PyDataset`` of inputs and targets, which is read into
+            memory.
+        y: Targets, never NaN: shape (n,), (n, 1) or (n, outputs), or a structure of arrays. Omitted if ``x``
+            is a dataset.
+        val_split: Share of rows for validation, in (0, 1); default 0.3, unless ``x_val`` is given. Rows are
+            drawn by ``split_seed``, classes (binary, integer, one-hot) in proportion.
+        x_val: Validation inputs, instead of a split; or a dataset, like ``x``.
+        y_val: Validation targets, with ``x_val``.
+        preprocess: A scikit-learn transformer. A clone is fitted on the training inputs and applied to all
+            inputs. Needs a single two-dimensional ``x``, which may hold NaN for the transformer to impute.
         split_seed: Seed of the split.
-        holdout: Share of rows, in (0, 1), that no round sees: taken off before anything else, classes in
-            proportion. `Round.open_holdout` measures on them.
-        holdout_seed: Seed of the hold-out alone: another ``split_seed`` leaves the sealed rows sealed.
-        splits: How many times to split anew, under seeds that follow from ``split_seed``; or one of scikit-learn's splitters
-            (``KFold(5)``, ``GroupKFold(5)``, ``TimeSeriesSplit(5)``, ...), or a list of (training, validation) row numbers of
-            ``x``. Every configuration is trained on each; its metrics are the means, and those of validation are given by
-            split as well: ``val_acc@1``, ... The hold-out belongs to no split, and is measured with the first one's model.
-        groups: Group of each row, shape (n,), numbers or text: all rows of a group are on one side, in every split and
-            in the hold-out. Whole groups are drawn, rows and classes as near to the share as they allow.
-        time: Moment of each row, shape (n,), numbers or datetimes; or True, if rows are in order. Validation rows then
-            follow all training rows, and the hold-out's follow both; rows of one moment stay together.
-        allow_nan: Whether NaN in inputs may reach the model function, because its model takes it.
-        accelerate: Whether ``model.fit``, called by the function in a trial, is `refine.keras.fit`, with its fallbacks and
-            notices; ``"compiled"`` with its ``compiled=True``, also where the function calls `refine.keras.fit` itself. Every
-            trial then has the metric ``accelerated``: 1.0, or 0.0 if a training was left to ``model.fit``.
-        name: What the objective is called in node ids; by default the function's qualified name.
+        holdout: Share of rows, in (0, 1), that no round sees, taken off first, classes in proportion.
+            `Round.open_holdout` measures on these rows.
+        holdout_seed: Seed of the hold-out alone: another ``split_seed`` leaves the hold-out unchanged.
+        splits: Number of random splits, with seeds derived from ``split_seed``; or a scikit-learn splitter
+            (``KFold(5)``, ``GroupKFold(5)``, ``TimeSeriesSplit(5)``, ...), or a list of (training,
+            validation) row numbers of ``x``. Every configuration is trained on each split. Metrics are means
+            over splits; validation metrics are also given per split: ``val_acc@1``, ... The hold-out belongs
+            to no split; the first split's model is measured on the hold-out.
+        groups: Group of each row, shape (n,), numbers or text. All rows of a group are on one side, in every
+            split and in the hold-out. Whole groups are drawn, with rows and classes as near to the share as
+            possible.
+        time: Moment of each row, shape (n,), numbers or datetimes; or True, if rows are in order. Validation
+            rows then follow all training rows, and hold-out rows follow both; rows of one moment stay
+            together.
+        allow_nan: Whether inputs of the model function may hold NaN.
+        accelerate: Whether calls of ``model.fit`` in the function run `refine.keras.fit`, with its fallbacks
+            and notices. ``"compiled"`` sets its ``compiled=True``, also for direct calls of
+            `refine.keras.fit`. Every trial then has the metric ``accelerated``: 1.0, or 0.0 if a training was
+            handed to ``model.fit``.
+        name: Name of the objective in node ids; default the function's qualified name.
 
     Attributes:
-        fingerprint: Hex digest of data, rows of each side and ``preprocess``; the same on every machine.
-        backend: What Keras runs on: ``"tensorflow"``, ``"jax"`` or ``"torch"``.
-        code: Fingerprint of the function's source and of what it calls in modules of your own; ends with the backend
-            where that is not TensorFlow.
-        transformer: ``preprocess`` as it was fitted on the training inputs (of the first split); for new inputs of
+        fingerprint: Hex digest of the data, the rows of each side and ``preprocess``; equal on all machines.
+        backend: Keras' backend: ``"tensorflow"``, ``"jax"`` or ``"torch"``.
+        code: Fingerprint of the function's source and of your own modules that it calls; ends with the
+            backend unless the backend is TensorFlow.
+        transformer: ``preprocess``, fitted on the training inputs of the first split; for new inputs of
             `Round.best_model`.
 
     Raises:
-        ObjectiveError: Arguments that can't work: different lengths, NaN, a share out of range, splits that part a
-            group or train on what comes later, a function with other arguments, and so on.
+        ObjectiveError: Impossible arguments: different lengths, NaN, a share out of range, splits that divide
+            a group or train on later rows, a function with other arguments.
     """
 
     def __init__(
@@ -133,14 +143,15 @@ class KerasObjective:
         )
         _check_combination(val_split, x_val, y_val, splits, groups, time, (split_seed, holdout_seed))
         self.backend = BACKEND
-        # Rows are shuffled in another order, and backends draw other numbers, so such trials are not of one code.
+        # Acceleration changes the order of rows and a backend its random numbers: trials of different code.
         self.code = fingerprint(model) + _CODE_OF_WAY[accelerate]
         self.code += "" if self.backend == "tensorflow" else f"-{self.backend}"
         self.accelerate = accelerate
         self._allow_nan = allow_nan
         nan = allow_nan or preprocess is not None
-        x, y = as_arrays("x", x, nan=nan), as_arrays("y", y)
-        parted = partition(
+        x = as_arrays("x", x, nan=nan)
+        y = as_arrays("y", y)
+        row_partition = partition(
             y,
             same_rows("x", x, "y", y),
             val_split=_DEFAULT_SPLIT if val_split is None else float(val_split),
@@ -151,23 +162,35 @@ class KerasObjective:
             groups=groups,
             time=time,
         )
-        folds = parted.folds
+        folds = row_partition.folds
         if x_val is None:
             data = _sides(x, y, folds[0])
         else:
-            x_val, y_val = as_arrays("x_val", x_val, nan=nan), as_arrays("y_val", y_val)
+            x_val = as_arrays("x_val", x_val, nan=nan)
+            y_val = as_arrays("y_val", y_val)
             same_rows("x_val", x_val, "y_val", y_val)
-            data = (take(x, parted.rest), take(y, parted.rest), take(x_val), take(y_val))
-        # Which rows it came to counts, whatever led there.
-        self.fingerprint = digest(x, y, x_val, y_val, parted.sealed, *folds, _describe(preprocess))
-        self._sealed = None if parted.sealed is None else (take(x, parted.sealed), take(y, parted.sealed))
-        # Of several splits the rows are kept once, and taken anew for each training.
+            data = (
+                take(x, row_partition.unsealed),
+                take(y, row_partition.unsealed),
+                take(x_val),
+                take(y_val),
+            )
+        # Only the resulting rows count, not the options that led to them.
+        self.fingerprint = digest(x, y, x_val, y_val, row_partition.sealed, *folds, _describe(preprocess))
+        self._sealed = (
+            None
+            if row_partition.sealed is None
+            else (take(x, row_partition.sealed), take(y, row_partition.sealed))
+        )
+        # Rows of several splits are stored once, and selected for each training.
         self._pool: Any = None
         self._folds: list[Fold] = []
         if len(folds) > 1:
-            kept = np.unique(np.concatenate([side for fold in folds for side in fold]))
-            self._pool = take(x, kept), take(y, kept)
-            self._folds = [(np.searchsorted(kept, a), np.searchsorted(kept, b)) for a, b in folds[1:]]
+            used_rows = np.unique(np.concatenate([side for fold in folds for side in fold]))
+            self._pool = take(x, used_rows), take(y, used_rows)
+            self._folds = [
+                (np.searchsorted(used_rows, a), np.searchsorted(used_rows, b)) for a, b in folds[1:]
+            ]
         self._transformers: list[Any] = []
         if preprocess is not None:
             inputs = [data[0], *(take(self._pool[0], train) for train, _ in self._folds)]
@@ -180,18 +203,18 @@ class KerasObjective:
 
     @property
     def transformer(self) -> Any:
-        """``preprocess`` as it was fitted on the training inputs of the first split; ``None`` without."""
+        """``preprocess``, fitted on the training inputs of the first split; ``None`` if not given."""
         return self._transformers[0] if self._transformers else None
 
     def _transformed(self, data: Any, split: int = 0) -> Any:
-        """The same data with inputs, which come first and third, as ``preprocess`` gives them."""
+        """The data with transformed inputs, which are parts one and three."""
         fitted = self._transformers[split]
         return tuple(
             part if i % 2 else _transform(fitted, part, nan=self._allow_nan) for i, part in enumerate(data)
         )
 
     def _of_split(self, split: int) -> Any:
-        """The four arrays, or structures of such, of a split."""
+        """The four arrays, or structures of arrays, of a split."""
         if split == 0:
             return self._data
         x, y = self._pool
@@ -203,15 +226,15 @@ class KerasObjective:
 
     @property
     def stops(self) -> bool:
-        """Whether a round may stop a training early: not where one configuration is several trainings."""
+        """Whether a round may stop a training early: not if a configuration is trained several times."""
         return not self._folds
 
     @property
     def holdout(self) -> Callable[[Mapping[str, Any], RunningTrial], dict[str, float]] | None:
-        """Trains one configuration as ever and measures it on the hold-out; ``None`` where there is none.
+        """Trains a configuration and measures on the hold-out; ``None`` without a hold-out.
 
-        It returns the metrics that a call would, those of validation (``val_...``) on the hold-out's rows, by
-        ``model.evaluate``; it reports no epochs.
+        Returns the metrics of a call, with validation metrics (``val_...``) measured on the hold-out by
+        ``model.evaluate``. Reports no epochs.
         """
         return None if self._sealed is None else self._on_holdout
 
@@ -221,27 +244,34 @@ class KerasObjective:
             _, metrics, model = self._fit(params, self._data)
             if not isinstance(model, keras.Model):
                 raise ObjectiveError(
-                    f"the hold-out needs the trained keras model, got {type(model).__name__}: return (history, model)"
+                    f"the hold-out needs the trained keras model, got {type(model).__name__}: return "
+                    "(history, model)"
                 )
             measured = model.evaluate(*self._sealed, verbose=0, return_dict=True)
             if has_nan(self._sealed[0]) and not all(map(np.isfinite, measured.values())):
                 raise ObjectiveError(
-                    "the hold-out's inputs have NaN and the model doesn't take it: impute by preprocess= or in a layer "
-                    "of the model, not before it"
+                    "the hold-out's inputs hold NaN, which the model does not accept: impute by preprocess= "
+                    "or in a "
+                    "layer of the model, not before the model"
                 )
             metrics = {k: v for k, v in metrics.items() if not k.startswith("val_")}
             metrics |= {f"val_{name}": float(value) for name, value in measured.items()}
             return metrics | _degenerate(_predictions(model, self._sealed[0]), *self._sealed)
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> dict[str, float]:
-        """Trains one configuration: the metrics of the epoch whose weights are kept, and ``degenerate``.
+        """Trains a configuration: the metrics of the epoch whose weights are kept, and ``degenerate``.
 
-        ``trial`` gives ``seed`` and takes every epoch's metrics by ``report(epoch, metrics)``, epochs from 0, once
-        training has ended. Raises ObjectiveError: the function returned something else than ``(history, model)``.
+        Args:
+            params: The configuration.
+            trial: Has the ``seed``, and receives the metrics of every epoch by ``report(epoch, metrics)``,
+                epochs from 0, after training.
+
+        Raises:
+            ObjectiveError: The function returned something other than ``(history, model)``.
         """
         if not self._folds:
             return self._once(params, trial)
-        # The mean of every metric that all splits gave, and of every epoch that all reached; validation by split too.
+        # Means of the metrics and epochs that all splits have; validation metrics per split as well.
         hearers = [RunningTrial((int(trial.seed) + j) % 2**31) for j in range(1 + len(self._folds))]
         by_split = [self._once(params, hearer, j) for j, hearer in enumerate(hearers)]
         curves = [hearer.curve for hearer in hearers]
@@ -265,7 +295,7 @@ class KerasObjective:
     def _fit(
         self, params: Mapping[str, Any], data: Any
     ) -> tuple[dict[str, list[float]], dict[str, float], Any]:
-        """Curves of one training, the values of the epoch whose weights are kept, and the model."""
+        """Curves of a training, the values of the epoch whose weights are kept, and the model."""
         compiled = True if self.accelerate == "compiled" else None
         with (
             noting_kept(),
@@ -287,59 +317,70 @@ class KerasObjective:
             trial.report(epoch, {k: values[epoch] for k, values in curves.items() if epoch < len(values)})
         predicted = _predictions(model, data[2])
         _tell(predicted, trial, data[3])
-        return metrics | _degenerate(predicted, *data[2:]) | metrics, model  # the function may give it itself
+        return metrics | _degenerate(
+            predicted, *data[2:]
+        ) | metrics, model  # a `degenerate` of the function wins
 
     def trained(self, params: Mapping[str, Any], trial: RunningTrial) -> tuple[keras.Model, dict[str, float]]:
-        """Trains one configuration as a call does and returns the model too; `Round.best_model` asks for it.
+        """Trains a configuration like a call and also returns the model, for `Round.best_model`.
 
-        With ``splits`` above 1 that is the model of the first split, and its validation metrics have the names that a
-        call gives them: ``val_acc@1``. Raises ObjectiveError: the function returned no Keras model.
+        With several ``splits`` the model is that of the first split; its validation metrics keep the names of
+        a call: ``val_acc@1``.
+
+        Raises:
+            ObjectiveError: The function returned no Keras model.
         """
-        # The curve of one split is not the trial's.
+        # The curve of one split is not the trial's curve.
         hearer = RunningTrial(int(trial.seed)) if self._folds else trial
         with own_session(int(trial.seed)):
             metrics, model = self._train(params, hearer, self._data)
         if not isinstance(model, keras.Model):
             raise ObjectiveError(
-                f"the function gives no keras model, got {type(model).__name__}: return (history, model)"
+                f"the function must return a keras model, got {type(model).__name__}: return (history, model)"
             )
         if self._folds:
             metrics = {f"{k}@1": v for k, v in metrics.items() if k.startswith("val_")}
         return model, metrics
 
     def save_model(self, model: keras.Model, path: Path) -> None:
-        """Writes a model in Keras' own format to ``path`` with ``.keras`` added."""
+        """Writes a model in Keras' own format to ``path``, with ``.keras`` added."""
         model.save(f"{path}.keras")
 
     def load_model(self, path: Path) -> keras.Model | None:
-        """Reads what `save_model` wrote; ``None`` where there is nothing. No code in the file is run.
+        """Reads a model written by `save_model`; ``None`` if there is no file. Runs no code from the file.
 
-        Raises ObjectiveError: Keras can't read the file, or not without running code in it.
+        Raises:
+            ObjectiveError: Keras can't read the file, or only by running code from the file.
         """
         file = Path(f"{path}.keras")
         try:
-            if file.exists() and not file.is_file():  # a pipe would be read for ever
-                raise OSError("it is no file")
+            if file.exists() and not file.is_file():  # reading a pipe might never end
+                raise OSError("it is not a file")
             return keras.models.load_model(file, safe_mode=True) if file.exists() else None
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), "")[:200]
             raise ObjectiveError(
-                f"{file}: must be a model that Keras reads without running code in it, got {type(error).__name__}: {reason}; "
-                "remove it and the model is trained again, or leave folder out where the model has such layers itself"
+                f"{file}: must be a model that Keras reads without running code from the file, got "
+                f"{type(error).__name__}: {reason}; remove the file to train the model again, or leave "
+                "folder out if the "
+                "model has such layers"
             ) from error
 
     def prepare(self, threads: int) -> None:
-        """Sets up this process for trials; called once, before the first.
+        """Sets up this process for trials; called once, before the first trial.
 
-        Threads are the backend's, within and between operations. If TensorFlow has already started with other numbers
-        they stay, and a `RefineWarning` says so. Raises ObjectiveError: in this process Keras runs on another backend
-        than where the objective was made.
+        ``threads`` is the number of threads of the backend, within and between operations. If TensorFlow has
+        already started with other numbers, these stay, and a `RefineWarning` says so.
+
+        Raises:
+            ObjectiveError: Keras runs on another backend here than where the objective was made.
         """
         if isinstance(threads, bool) or int(threads) < 1:
             raise ObjectiveError(f"threads: must be at least 1, got {threads!r}; 1 is the default")
         if self.backend != BACKEND:
             raise ObjectiveError(
-                f"the objective was made with Keras on {self.backend}, and this process runs it on {BACKEND}; "
+                f"the objective was made with Keras on {self.backend}, and this process runs it on "
+                f"{BACKEND}; "
                 f"set the environment variable KERAS_BACKEND={self.backend} where workers start"
             )
         prepare(int(threads))
@@ -355,19 +396,19 @@ def _means(by_split: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _freeze(data: Any) -> None:
-    """Makes data read-only: a function that changed them would change later trials."""
+    """Makes data read-only: a function that changed the data would affect later trials."""
     for leaf in keras.tree.flatten(data):
         leaf.flags.writeable = False
 
 
 def _sides(x: Any, y: Any, fold: Fold) -> tuple[Any, Any, Any, Any]:
-    """The four arrays, or structures of such, that a split comes to."""
+    """The four arrays, or structures of arrays, of a split."""
     train, validation = fold
     return take(x, train), take(y, train), take(x, validation), take(y, validation)
 
 
 def _predictions(model: Any, x: Any) -> _Predicted | None:
-    """What a model predicts, (n,) or (n, columns), for which rows, evenly spaced; `None` where that is unknown."""
+    """Predictions, (n,) or (n, columns), and their evenly spaced row numbers; `None` if unknown."""
     if not isinstance(model, keras.Model):
         return None
     count = len(keras.tree.flatten(x)[0])
@@ -375,14 +416,15 @@ def _predictions(model: Any, x: Any) -> _Predicted | None:
     try:
         part = keras.tree.map_structure(lambda leaf: leaf[rows], x)
         predicted = keras.ops.convert_to_numpy(model(part, training=False))
-    except Exception:  # noqa: BLE001  # the function may feed its model something else than x_val
+    except Exception:  # noqa: BLE001  # the model may take other inputs than x_val
         return None
     return (predicted, rows) if predicted.ndim <= 2 and len(predicted) == len(rows) else None
 
 
 def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None:
-    """Tells a trial that wants to know what the model predicts for the validation rows."""
-    tell, labels = getattr(trial, "predicted", None), labels_of(y_val)
+    """Passes the predictions for validation rows to a trial that takes them."""
+    tell = getattr(trial, "predicted", None)
+    labels = labels_of(y_val)
     if tell is None or labels is None or predicted is None:
         return
     values, rows = predicted
@@ -391,11 +433,11 @@ def _tell(predicted: _Predicted | None, trial: RunningTrial, y_val: Any) -> None
 
 
 def _degenerate(predicted: _Predicted | None, x_val: Any, y_val: Any) -> dict[str, float]:
-    """Whether predictions are constant; empty where that is unknown (several outputs, no model)."""
+    """Whether predictions are constant; empty if unknown (several outputs, no model)."""
     if predicted is None or len(predicted[1]) < 2 or not isinstance(y_val, np.ndarray):
         return {}
     values = predicted[0].reshape(len(predicted[1]), -1)
-    if not np.isfinite(values).all() and has_nan(x_val):  # the function may impute before its model
+    if not np.isfinite(values).all() and has_nan(x_val):  # the function may impute outside its model
         return {}
     if classes_of(y_val) is not None:
         if values.shape[1] > 1:
@@ -407,7 +449,7 @@ def _degenerate(predicted: _Predicted | None, x_val: Any, y_val: Any) -> dict[st
 
 
 def _check_model(model: Any) -> None:
-    """Raises `ObjectiveError` unless ``model`` can be called with the five arguments of a model function."""
+    """Raises `ObjectiveError` unless ``model`` takes the five arguments of a model function."""
     kind = type(model).__name__
     if callable(model) and hasattr(model, "fit"):
         raise ObjectiveError(f"model: must be the function that builds and trains, got a {kind}; {_DEF}")
@@ -426,7 +468,7 @@ def _check_model(model: Any) -> None:
 
 
 def _name_of(model: Callable[..., Any]) -> str:
-    """Qualified name, without ``__main__``, so that a script and an import of it agree."""
+    """Qualified name, without ``__main__``, so that a script and its import agree."""
     if isinstance(model, functools.partial):
         return _name_of(model.func)
     name = getattr(model, "__qualname__", None) or type(model).__qualname__
@@ -437,15 +479,15 @@ def _name_of(model: Callable[..., Any]) -> str:
 def _check_options(
     *, preprocess: Any, shares: dict[str, Any], seeds: dict[str, Any], allow_nan: Any, accelerate: Any
 ) -> None:
-    """Raises `ObjectiveError` for options that can't be, whatever the others are."""
+    """Raises `ObjectiveError` for an option that is impossible by itself."""
     kind = preprocess if isinstance(preprocess, type) else type(preprocess)
     methods = ("fit", "transform", "get_params")
     if preprocess is not None and (
         preprocess is kind or not all(hasattr(kind, method) for method in methods)
     ):
-        what = f"the class {kind.__name__}" if preprocess is kind else kind.__name__
+        shown = f"the class {kind.__name__}" if preprocess is kind else kind.__name__
         raise ObjectiveError(
-            f"preprocess: must be a scikit-learn transformer, got {what}; for example StandardScaler()"
+            f"preprocess: must be a scikit-learn transformer, got {shown}; for example StandardScaler()"
         )
     for option, share in shares.items():
         number = isinstance(share, int | float | np.number) and not isinstance(share, bool)
@@ -470,45 +512,49 @@ def _check_combination(
     """Raises `ObjectiveError` for options that contradict each other."""
     drawn = isinstance(splits, int | np.integer) and not isinstance(splits, bool) and splits >= 1
     several = not drawn or splits > 1
-    beside, timed = x_val is not None, time is not None
-    missing, given = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
-    of_all_rows = "whose rows it says nothing of; give all rows as x and y, and splits=[(training rows, validation rows)]"
+    with_x_val = x_val is not None
+    timed = time is not None
+    missing, present = ("x_val", "y_val") if x_val is None else ("y_val", "x_val")
+    of_all_rows = (
+        "whose rows have none; pass all rows as x and y, with splits=[(training rows, validation rows)]"
+    )
     rules = [
         (
-            beside != (y_val is not None),
-            f"{missing}: must be given together with {given}, got None; pass both or neither",
+            with_x_val != (y_val is not None),
+            f"{missing}: must be given together with {present}, got None; pass both or neither",
         ),
         (
             (splits is None or isinstance(splits, bool | int | float | np.number | str)) and not drawn,
             f"splits: must be a whole number >= 1, got {splits!r:.60}; 5 trains on 5 splits",
         ),
         (
-            beside and val_split is not None,
+            with_x_val and val_split is not None,
             f"val_split: can't be combined with x_val, got {val_split}; leave one of them out",
         ),
         (
-            beside and several,
+            with_x_val and several,
             f"splits: can't be combined with x_val, got {splits!r:.60}; leave x_val and y_val out",
         ),
-        (beside and groups is not None, f"groups: can't be combined with x_val, {of_all_rows}"),
-        (beside and timed, f"time: can't be combined with x_val, {of_all_rows}"),
+        (with_x_val and groups is not None, f"groups: can't be combined with x_val, {of_all_rows}"),
+        (with_x_val and timed, f"time: can't be combined with x_val, {of_all_rows}"),
         *(
             (
                 not drawn and bool(value),
-                f"{option}: can't be combined with splits that say which rows they take, got {value}; leave one of them out",
+                f"{option}: can't be combined with splits that name rows, got {value}; leave one of them out",
             )
             for option, value in (("val_split", val_split), ("split_seed", seeds[0]))
         ),
         (
             timed and groups is not None,
-            "groups: can't be combined with time, since a group may last through all of it; leave one of them out",
+            "groups: can't be combined with time, since a group may span all moments; leave one of them out",
         ),
         (
             timed and drawn and several,
-            f"splits: with time nothing is drawn, got {splits}; TimeSeriesSplit({splits}) gives as many splits in order",
+            f"splits: splits are not drawn with time, got {splits}; TimeSeriesSplit({splits}) gives as many "
+            "in order",
         ),
         *(
-            (timed and bool(seed), f"{option}: with time nothing is drawn, got {seed}; leave it out")
+            (timed and bool(seed), f"{option}: no rows are drawn with time, got {seed}; leave {option} out")
             for option, seed in zip(("split_seed", "holdout_seed"), seeds, strict=True)
         ),
     ]
@@ -518,7 +564,7 @@ def _check_combination(
 
 
 def _describe(preprocess: Any) -> str:
-    """What a transformer is, in words that are the same on every machine."""
+    """A transformer as text, equal on all machines."""
     if preprocess is None:
         return "none"
     kind = type(preprocess)
@@ -541,6 +587,7 @@ def _transform(fitted: Any, part: np.ndarray, *, nan: bool) -> np.ndarray:
     transformed = fitted.transform(part)
     if hasattr(transformed, "tocsr"):
         raise ObjectiveError(
-            f"preprocess: must give dense arrays, got sparse from {type(fitted).__name__}; set sparse_output=False"
+            f"preprocess: must give dense arrays, got sparse from {type(fitted).__name__}; set "
+            "sparse_output=False"
         )
     return as_arrays("x after preprocess", transformed, nan=nan)

@@ -1,4 +1,4 @@
-"""Learning rates on one scale: 1 is the Keras default of whatever optimizer is meant."""
+"""Learning rates on one scale: 1 is Keras' default of the optimizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refine.errors import ObjectiveError, did_you_mean
 
 
 def _optimizer_class(optimizer: Any) -> type[keras.optimizers.Optimizer]:
-    """The class meant by a class, an instance or a name; wrappers give what they wrap."""
+    """The optimizer class of a class, an instance or a name; for a wrapper the wrapped class."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return _optimizer_class(optimizer.inner_optimizer)
     if isinstance(optimizer, keras.optimizers.Optimizer):
@@ -22,8 +22,8 @@ def _optimizer_class(optimizer: Any) -> type[keras.optimizers.Optimizer]:
         return optimizer
     if isinstance(optimizer, str):
         base = keras.optimizers.Optimizer
-        known = vars(keras.optimizers).items()
-        classes = [n for n, c in known if inspect.isclass(c) and issubclass(c, base) and c is not base]
+        members = vars(keras.optimizers).items()
+        classes = [n for n, c in members if inspect.isclass(c) and issubclass(c, base) and c is not base]
         names = {name.lower(): name for name in classes}
         if optimizer.lower() not in names:
             raise ObjectiveError(
@@ -38,16 +38,16 @@ def _optimizer_class(optimizer: Any) -> type[keras.optimizers.Optimizer]:
 
 
 def default_learning_rate(optimizer: Any) -> float:
-    """The learning rate that an optimizer uses when none is given, read from its own signature.
+    """The default learning rate of an optimizer, from its own signature.
 
-    It is an optimizer class of Keras or a subclass, an instance, or a name such as ``"adam"``; a `LossScaleOptimizer` counts as
-    the optimizer inside it.
+    The optimizer is a Keras class or a subclass, an instance, or a name such as ``"adam"``. A
+    `LossScaleOptimizer` counts as the wrapped optimizer.
 
     Raises:
-        ObjectiveError: Not an optimizer, or one without a default rate.
+        ObjectiveError: Not an optimizer, or an optimizer without a default rate.
     """
     cls = _optimizer_class(optimizer)
-    # A subclass may pass its keyword arguments on; then the default is an ancestor's.
+    # A subclass may pass keyword arguments on, so the default may be an ancestor's.
     for ancestor in cls.__mro__:
         if "__init__" not in vars(ancestor):
             continue
@@ -58,16 +58,16 @@ def default_learning_rate(optimizer: Any) -> float:
                 return float(default)
             break
     raise ObjectiveError(
-        f"optimizer: must have a default learning rate, got {cls.__name__}, which has none; "
-        "pass the optimizer that it wraps, or set the rate without lr_normalizer"
+        f"optimizer: must have a default learning rate, got {cls.__name__} without one; "
+        "pass the wrapped optimizer, or set the rate without lr_normalizer"
     )
 
 
 def lr_normalizer(lr: float, optimizer: Any) -> float:
-    """``lr``, above 0, times the default rate of an optimizer, given as for `default_learning_rate`.
+    """``lr``, above 0, times the default rate of an optimizer; see `default_learning_rate`.
 
     Raises:
-        ObjectiveError: A rate that is not a positive finite number, or no optimizer.
+        ObjectiveError: A rate that is not a positive finite number, or not an optimizer.
 
     Example:
         >>> lr_normalizer(1, keras.optimizers.Nadam)

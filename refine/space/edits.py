@@ -97,9 +97,9 @@ def _printed_level(value: Any, ranges: Sequence[Range]) -> Any:
     return min(levels, key=lambda level: abs(level - value), default=value)
 
 
-def _keeps_old_levels(old: Parameter, value: Any) -> bool:
+def _keeps_old_levels(old: Range, value: Any) -> bool:
     """True for a conditional range without levels, of the kind and scale of ``old``."""
-    if not (isinstance(old, Range) and isinstance(value, Range)) or type(old) is not type(value):
+    if not isinstance(value, Range) or type(old) is not type(value):
         return False
     if old.when is None and value.when is None:
         return False
@@ -108,7 +108,7 @@ def _keeps_old_levels(old: Parameter, value: Any) -> bool:
 
 
 def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter:
-    if _keeps_old_levels(old, value):
+    if isinstance(old, Range) and _keeps_old_levels(old, value):
         within = old.within if value.within is None else value.within
         return _edited(
             replace(old, levels=old.grid, within=within, when=value.when), (value.low, value.high), replaced

@@ -35,9 +35,9 @@ VARIABLE = "set the environment variable KERAS_BACKEND"
 @pytest.mark.parametrize(
     ("backend", "without", "text"),
     [
-        ("jax", "jax", f"refine.keras needs jax, which is not installed: pip install jax, or {VARIABLE}=tensorflow for what is installed"),
+        ("jax", "jax", f"refine.keras needs jax, which is not installed: pip install jax, or {VARIABLE}=tensorflow for an installed backend"),
         ("tensorflow", "keras", "refine.keras needs keras, which is not installed: pip install 'refine-hpo[keras]'"),
-        ("numpy", "", f"KERAS_BACKEND: must be one that trains, tensorflow, jax, torch, got 'numpy'; {VARIABLE} to one of them before Python starts"),
+        ("numpy", "", f"KERAS_BACKEND: must be a backend that trains (tensorflow, jax, torch), got 'numpy'; {VARIABLE} before Python starts"),
     ],
 )  # fmt: skip
 def test_a_backend_that_can_not_be_used_is_named(backend: str, without: str, text: str) -> None:

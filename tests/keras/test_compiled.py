@@ -169,7 +169,7 @@ def sequential(*inner: Any) -> Any:
             {},
             "no Sequential model of at least two Dense layers",
         ),
-        (lambda: sequential(Shifted(4)), {}, "nothing is known of layer Shifted"),
+        (lambda: sequential(Shifted(4)), {}, "layer Shifted is not in the list of known layers"),
         (network, {"verbose": 2}, "not compiled, because callbacks"),
     ],
 )

@@ -22,7 +22,7 @@ OWN_STEP = pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' o
 @pytest.fixture(autouse=True)
 def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test may be warned of every reason once more."""
-    monkeypatch.setattr(_notices, "said", set())
+    monkeypatch.setattr(_notices, "warned_texts", set())
 
 
 def small(rate: float = 0.0, metrics: Any = ("acc",)) -> keras.Model:
@@ -63,7 +63,7 @@ def test_callbacks_are_called_in_the_order_of_keras(cancer: Any) -> None:
             data = {"validation_data": (cancer.x_val, cancer.y_val), "epochs": 2, "verbose": 0}
             fit(small(), cancer.x, cancer.y, callbacks=logs[-1:], **data)
         assert logs[1].seen == logs[0].seen
-    _notices.said.clear()
+    _notices.warned_texts.clear()
     with pytest.warns(RefineWarning, match="callback Noting acts before validation"):
         refine.keras.fit(small(), cancer.x, cancer.y, validation_split=0.3, callbacks=[LogOfTests()])
 
@@ -165,7 +165,7 @@ def test_data_and_models_that_only_keras_takes_go_there(cancer: Any) -> None:
     import tensorflow as tf
 
     dataset = tf.data.Dataset.from_tensor_slices((cancer.x, cancer.y)).batch(32)
-    with pytest.warns(RuntimeWarning, match="Dataset, which is no array"):
+    with pytest.warns(RuntimeWarning, match="Dataset, which is not an array"):
         refine.keras.fit(small(), dataset, shuffle=False)
     with pytest.warns(RuntimeWarning, match="sparse"):
         refine.keras.fit(small(), scipy.sparse.csr_matrix(cancer.x), cancer.y)

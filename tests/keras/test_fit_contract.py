@@ -18,7 +18,7 @@ from refine.testing.keras_fit import ModelCase, compare_fits
 @pytest.fixture(autouse=True)
 def _said_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is announced here may be announced again elsewhere."""
-    monkeypatch.setattr(_notices, "said", set())
+    monkeypatch.setattr(_notices, "warned_texts", set())
 
 
 DAILY = (

@@ -22,7 +22,7 @@ FROZEN = "layer.trainable has changed since the first training"
 
 @pytest.fixture(autouse=True)
 def _warn_in_every_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_notices, "said", set())
+    monkeypatch.setattr(_notices, "warned_texts", set())
 
 
 def two_layers(optimizer: Any) -> keras.Model:

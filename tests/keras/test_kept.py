@@ -17,7 +17,7 @@ from refine.run.running_trial import RunningTrial
 
 @pytest.fixture(autouse=True)
 def _say_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_notices, "said", set())
+    monkeypatch.setattr(_notices, "warned_texts", set())
 
 
 def trained(x: Any, y: Any, x_val: Any, y_val: Any, params: Any) -> Any:
@@ -104,5 +104,5 @@ class AtTheEnd(Halves):
 )
 @pytest.mark.filterwarnings("ignore:refine.keras.fit. running Keras' own step")
 def test_who_breaks_the_rule_is_named(params: Any, who: str, fast: bool, cancer: Any) -> None:
-    with pytest.warns(RefineWarning, match=f"{who} changed weights after they were measured"):
+    with pytest.warns(RefineWarning, match=f"{who} changed the weights after validation"):
         run(cancer, fast=fast, **params)

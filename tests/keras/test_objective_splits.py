@@ -110,22 +110,22 @@ def network(x_train, y_train, x_val, y_val, params):
     [
         ({"groups": GROUPS, "time": True}, "groups: can't be combined with time"),
         ({"groups": GROUPS[1:]}, "groups: must have one value for each of 120 rows, got shape (119,)"),
-        ({"groups": [None, *GROUPS[1:]]}, "groups: must be known for every row, got NaN or None"),
+        ({"groups": [None, *GROUPS[1:]]}, "groups: must be given for every row, got NaN or None"),
         ({"groups": np.zeros(N)}, "val_split: no whole group fits into 0.3 of 120 rows; the smallest of 1"),
-        ({"groups": GROUPS, "splits": KFold(3)}, "splits: a group must be on one side, got that of row"),
+        ({"groups": GROUPS, "splits": KFold(3)}, "splits: a group must be on one side, got the group of row"),
         ({"splits": GroupKFold(3)}, "splits: GroupKFold can't split these rows (The 'groups' parameter"),
         ({"time": list("ab") * 60}, "time: must be True or numbers or datetimes, got dtype <U1"),
-        ({"time": np.where(MOMENTS == 3, np.nan, MOMENTS)}, "time: must be known for every row"),
+        ({"time": np.where(MOMENTS == 3, np.nan, MOMENTS)}, "time: must be given for every row"),
         ({"time": np.zeros(N)}, "val_split: must leave rows on both sides, got 0.3 of 120 rows at 1 moments"),
-        ({"time": True, "splits": 3}, "splits: with time nothing is drawn, got 3; TimeSeriesSplit(3)"),
-        ({"time": True, "split_seed": 1}, "split_seed: with time nothing is drawn, got 1"),
-        ({"time": True, "holdout_seed": 2}, "holdout_seed: with time nothing is drawn, got 2"),
+        ({"time": True, "splits": 3}, "splits: splits are not drawn with time, got 3; TimeSeriesSplit(3)"),
+        ({"time": True, "split_seed": 1}, "split_seed: no rows are drawn with time, got 1"),
+        ({"time": True, "holdout_seed": 2}, "holdout_seed: no rows are drawn with time, got 2"),
         ({"time": True, "splits": KFold(3)}, "splits: with time, validation must come after training, but"),
-        ({"splits": TimeSeriesSplit(3)}, "splits: TimeSeriesSplit needs to know the order, got no time"),
+        ({"splits": TimeSeriesSplit(3)}, "splits: TimeSeriesSplit needs the order of rows, got no time"),
         ({"splits": ShuffleSplit(2)}, "splits: must give the same rows every time, got a ShuffleSplit that"),
         ({"splits": KFold(500)}, "splits: KFold can't split these rows"),
-        ({"splits": KFold(3), "val_split": 0.2}, "val_split: can't be combined with splits that say which"),
-        ({"splits": KFold(3), "split_seed": 2}, "split_seed: can't be combined with splits that say which"),
+        ({"splits": KFold(3), "val_split": 0.2}, "val_split: can't be combined with splits that name rows"),
+        ({"splits": KFold(3), "split_seed": 2}, "split_seed: can't be combined with splits that name rows"),
         ({"splits": "k"}, "splits: must be a whole number >= 1, got 'k'"),
         ({"splits": 2.5}, "splits: must be a whole number >= 1, got 2.5"),
         ({"splits": []}, "splits: must hold at least one split, got none"),
@@ -214,5 +214,7 @@ def test_a_function_that_imputes_before_its_model_has_no_hold_out():
     metrics = objective({}, RunningTrial(5))
     assert np.isfinite(metrics["val_loss"])
     assert "degenerate" not in metrics
-    with pytest.raises(ObjectiveError, match="the hold-out's inputs have NaN and the model doesn't take it"):
+    with pytest.raises(
+        ObjectiveError, match="the hold-out's inputs hold NaN, which the model does not accept"
+    ):
         objective.holdout({}, RunningTrial(5))

@@ -75,7 +75,7 @@ def test_several_splits_are_refused(tmp_path):
 
 
 class Own(keras.layers.Dense):
-    """Keras' own layer under a name that nothing is known of."""
+    """Keras' own layer under an unknown name."""
 
 
 def _until_behind(layer, limit, epochs=400):

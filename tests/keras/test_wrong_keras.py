@@ -48,7 +48,7 @@ def trained(x_train: Any, y_train: Any, x_val: Any, y_val: Any, params: Any) -> 
 
 SEEDS = "must be a whole number >= 0 and < 2**32"
 MADE = [
-    ((X, Y[:-1]), {}, "y: must have as many rows as x, got 39 and 40; check how they were selected"),
+    ((X, Y[:-1]), {}, "y: must have as many rows as x, got 39 and 40; check the selection"),
     ((X, Y), {"val_split": 2}, f"{SHARE} 2; {THIRD}"),
     ((X, Y), {"val_split": "0.3"}, f"{SHARE} '0.3'; {THIRD}"),
     ((X, Y), {"holdout": 20}, "holdout: must be between 0 and 1, got 20; 0.2 seals 20 % of the rows"),
@@ -64,7 +64,7 @@ MADE = [
         {"name": 3},
         "an objective's name must be a non-empty string, got 3",
     ),
-    ((X, None), {}, "y: must be given with x, got None; only a dataset as x gives targets itself"),
+    ((X, None), {}, "y: must be given with x, got None; only a dataset as x includes targets"),
     ((X, ["a", "b"] * 20), {}, "y: must be numeric, got dtype <U1; encode text and categories first"),
 ]
 MODELS = [
