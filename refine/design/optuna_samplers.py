@@ -305,7 +305,10 @@ def _state(state: str) -> Any:
 
 
 class OptunaPruning:
-    """A running trial under a pruner of Optuna, in this process: takes the place of :class:`refine.design.pruning.Limit`."""
+    """A running trial under a pruner of Optuna, in this process.
+
+    Takes the place of :class:`refine.design.pruning.Limit`.
+    """
 
     def __init__(self, metric: str, trial: Any) -> None:
         self.metric = metric

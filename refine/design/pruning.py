@@ -82,14 +82,14 @@ def _forecast(
 @helped
 @dataclass(frozen=True)
 class Pruner:
-    """Stops trials that are behind: those whose forecast final value is worse than that of the round's ended trials.
+    """Stops trials with a forecast final value that is worse than those of the round's ended trials.
 
     The final value is forecast from the nearest curves of ended trials, so that a trial that starts slowly
     and ends well is not stopped. A trial runs on if its forecast is among the best ``keep`` of the ended
     trials, which count with their final value, or with their forecast if they were stopped. With ``rungs``
     trials are compared only after these epochs. A trial must be among the best ``keep`` at the first rung,
-    and among the best ``keep`` of those at the next, as in successive halving. Only trials that have ended
-    before a trial starts are compared with it.
+    and among the best ``keep`` of the remaining ones at the next, as in successive halving. A trial is
+    compared with trials that ended before its start.
 
     Args:
         keep: Share of the ended trials that a trial must be among, in (0, 1). 0.5 is the median.

@@ -1,6 +1,7 @@
-"""Which cells of a grid a round visits: lazily, seeded, without replacement, prefix-stable.
+"""Designs: the order in which a round visits the cells of a grid. Lazy, seeded, without replacement.
 
-The grid is never built. The first 200 of 400 cells are the 200 cells of the smaller round.
+The grid is never built. Designs are prefix-stable: the first 200 of 400 cells are the 200 cells of the
+smaller round.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ _ROUNDS = 6  # of the keyed bijection
 class Design(ABC):
     """An order in which the cells of a grid are visited.
 
-    Extension point: :meth:`blocks` is all there is to write; :func:`draw` does constraints, skipping and
-    counting.
+    Extension point: a design only has :meth:`blocks`; :func:`draw` checks constraints, skips and counts.
     """
 
     method: ClassVar[str]
@@ -52,7 +52,7 @@ class Design(ABC):
 @final
 @dataclass(frozen=True)
 class Uniform(Design):
-    """A keyed shuffle of the cell numbers: every order is as likely, nothing is stored.
+    """A keyed shuffle of the cell numbers: every order is equally likely, and no order is stored.
 
     A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway
     2002, 'Ciphers with Arbitrary Finite Domains').
@@ -74,15 +74,15 @@ class Uniform(Design):
 class Sobol(Design):
     """Scrambled Sobol' points snapped to levels, so that every axis, alone and in pairs, is balanced.
 
-    A point whose cell was visited already is passed over. After as many points as the grid has cells (the
-    next power of two) what is left comes in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling by
-    Matousek 1998, as in ``scipy.stats.qmc``.
+    A point in a cell that was visited already is skipped. After as many points as the grid has cells (the
+    next power of two), the remaining cells follow in the keyed order of :class:`Uniform`. Sobol' 1967;
+    scrambling by Matousek 1998, as in ``scipy.stats.qmc``.
     """
 
     method: ClassVar[str] = "sobol"
 
     def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
-        """Cells in the order of the sequence; DesignError beyond its 21,201 dimensions."""
+        """Cells in the order of the sequence. Raises DesignError: more than 21,201 varied parameters."""
         at = [j for j, radix in enumerate(space.radices) if radix > 1]
         radices = np.array([space.radices[j] for j in at])
 
@@ -95,9 +95,9 @@ class Sobol(Design):
 @final
 @dataclass(frozen=True)
 class Weighted(Design):
-    """Scrambled Sobol' points by the quantiles of a density: every level of an axis is drawn about as often as it says.
+    """Scrambled Sobol' points mapped by quantiles of a density, so that levels are drawn in proportion to it.
 
-    It is of no round: what is drawn so is no even sample, and nothing is tested on it.
+    Not a design of rounds: such a sample is not even, and no test uses it.
     """
 
     method: ClassVar[str] = "weighted"
@@ -118,7 +118,7 @@ class Weighted(Design):
 def _snapped(
     space: Space, seed: int, at: list[int], levels: Callable[[Floats], npt.NDArray[np.int64]]
 ) -> Iterator[Indices]:
-    """Every cell once: scrambled Sobol' points snapped to levels, then what is left in keyed order."""
+    """Every cell once: scrambled Sobol' points snapped to levels, then the remaining cells in keyed order."""
     from scipy.stats import qmc
 
     if len(at) > qmc.Sobol.MAXDIM:
@@ -146,7 +146,7 @@ DESIGNS: dict[str, Design] = {d.method: d for d in (Sobol(), Uniform())}
 
 
 def design_named(method: str) -> Design:
-    """The design of that name; DesignError where there is none, or the round is an imported one."""
+    """The design of that name. Raises DesignError: an unknown name, or that of an imported round."""
     if method == IMPORTED:
         raise DesignError(
             "an imported round has nothing to run: its trials were finished elsewhere; make a child and run "
@@ -160,17 +160,20 @@ def design_named(method: str) -> Design:
 
 
 def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()) -> Indices:
-    """The first ``n`` configurations of a design that meet the constraints, as level numbers of shape (n, parameters).
+    """The first ``n`` configurations of a design that meet the constraints.
 
     Args:
         design: The order.
         space: The grid.
-        n: How many cells.
-        seed: Non-negative; another seed is another order.
-        skip: Keys (:func:`refine.space.space.configuration_key`) of configurations to pass over.
+        n: Number of cells.
+        seed: Non-negative; another seed gives another order.
+        skip: Keys (:func:`refine.space.space.configuration_key`) of configurations to skip.
+
+    Returns:
+        (n, parameters) level numbers.
 
     Raises:
-        DesignError: Fewer than ``n`` such cells were found.
+        DesignError: Fewer than ``n`` such cells exist.
     """
     found: list[Indices] = []
     missing, visited = n, 0
@@ -198,7 +201,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
 
 
 class Feasible(NamedTuple):
-    """How many configurations of a space meet its constraints."""
+    """The number of configurations of a space that meet its constraints."""
 
     count: int  # type: ignore[assignment]  # hides tuple.count; the number, or the best estimate of it
     low: int  # lower end of the 95 % Wilson interval; equal to count where exact
@@ -212,7 +215,10 @@ class Feasible(NamedTuple):
 
 
 def feasible(space: Space, seed: int = 0) -> Feasible:
-    """How many configurations exist: exact without constraints or up to 10^6 cells, else by the share among 100,000 random ones."""
+    """The number of configurations that meet the constraints.
+
+    Exact without constraints or up to 10^6 cells, otherwise estimated from 100,000 random cells.
+    """
     if not space.constraints:
         return Feasible(space.size, space.size, space.size, exact=True)
     if space.cells <= EXACT_UP_TO:
@@ -233,7 +239,7 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
 
 
 def check_size(n: object) -> None:
-    """Raises DesignError unless ``n`` is a number of configurations, a whole number >= 1."""
+    """Raises DesignError: ``n`` is not a whole number >= 1."""
     if isinstance(n, bool) or not isinstance(n, int | np.integer):
         raise DesignError(f"n must be a whole number, got {n!r}; for a share use downsample=")
     if n < 1:
@@ -241,16 +247,16 @@ def check_size(n: object) -> None:
 
 
 def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
-    """The number of configurations a person asked for, checked against what exists.
+    """The number of configurations that a person asked for, checked against the number that exist.
 
     Args:
         space: The grid.
         n: A number, or
-        downsample: a share in (0, 1] of the configurations that are left; one of the two must be given.
-        taken: How many configurations of the space have been run already.
+        downsample: a share in (0, 1] of the remaining configurations; one of the two must be given.
+        taken: Number of configurations of the space that have been run already.
 
     Raises:
-        DesignError: Both or none given, or out of range.
+        DesignError: Both or neither given, or out of range.
     """
     if (n is None) == (downsample is None):
         given = "both" if n is not None else "none"
@@ -284,7 +290,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
 
 
 def _unseen(rows: Indices, space: Space, seen: set[Any]) -> Indices:
-    """Rows that were not seen before, and now are."""
+    """Rows of configurations that are not in ``seen``, which are added to it."""
     fresh = {key: i for i, key in reversed(list(enumerate(_row_keys(rows, space)))) if key not in seen}
     seen.update(fresh)
     return rows[sorted(fresh.values())]

@@ -1,4 +1,4 @@
-"""A program as an objective: any language, its metrics from what it prints."""
+"""A program as an objective, in any language; its metrics are read from its output."""
 
 from __future__ import annotations
 
@@ -34,28 +34,26 @@ class Command:
     """An objective that runs a program, once per trial.
 
     ``Command("python train.py --lr {lr} --units {units}")``: values stand in braces. ``{seed}`` is the
-    trial's seed and ``{params}`` the whole configuration as JSON. What stands in brackets is left out where a
-    parameter in it is absent from the configuration or ``None``: ``"./train {lr} [--momentum {momentum}]"``.
-    No shell runs: words are split as a shell splits them, and a value is always one word or a part of one.
+    trial's seed and ``{params}`` the whole configuration as JSON. A part in brackets is left out if a
+    parameter in it is absent or has the value None: ``"./train {lr} [--momentum {momentum}]"``. No shell
+    runs: words are split as a shell splits them, and a value is always a word or a part of a word.
 
-    The metrics are the last line of its output that is a JSON object, ``{"val_acc": 0.93}``, or a number
-    alone. An object with ``"epoch"`` in it is a report of that epoch: the trial gets a curve, and a pruner
-    may stop it. Everything else it prints is passed over. An exit status other than 0 is a failed trial, with
-    the last lines of its error stream. What it leaves running ends with it, and it ends with the process that
-    runs the trial, however that ends.
+    The metrics are the last output line with a JSON object, ``{"val_acc": 0.93}``, or with a number alone. An
+    object with ``"epoch"`` is a report of the epoch: the trial gets a curve, and a pruner may stop the trial.
+    Other output is ignored. An exit status other than 0 is a failed trial, with the last lines of the error
+    stream. Child processes of the program end with the program, and the program ends with the trial's
+    process.
 
     Args:
         command: The program and its arguments.
-        folder: Where it runs; default the working directory of the trial.
-        environment: Variables beside those of this process. ``REFINE_PARAMS`` and ``REFINE_SEED`` are always
-            set.
+        folder: Working directory of the program; default the working directory of the trial.
+        environment: Further environment variables. ``REFINE_PARAMS`` and ``REFINE_SEED`` are always set.
 
     Attributes:
-        name: Its name in a round's identity: the command.
+        name: The command, as its name in a round's identity.
 
     Raises:
-        ObjectiveError: The command is no text, is empty, can't be split into words, or its program isn't
-            found.
+        ObjectiveError: An empty command, a text that cannot be split into words, or a missing program.
 
     Examples:
         >>> program = refine.Command("echo {lr}")
@@ -94,7 +92,7 @@ class Command:
 
     @property
     def code(self) -> str:
-        """Fingerprint of the command and of every file that it names, of large ones by size and time: another version is seen."""
+        """A fingerprint of the command and the files it names; a large file counts by size and time."""
         total = hashlib.sha256(self.command.encode())
         for word in shlex.split(self.command):
             path = Path(self.folder or os.curdir) / word
@@ -107,8 +105,8 @@ class Command:
         """The program and its arguments for a configuration.
 
         Raises:
-            ObjectiveError: A parameter is not in the command, or the command asks for one that the
-                configuration has not.
+            ObjectiveError: A parameter is missing in the command, or the command names one that the
+                configuration lacks.
         """
         known: dict[str, Any] = {name: params[name] for name in params}
         every = json.dumps(known, default=str, sort_keys=True)
@@ -134,7 +132,10 @@ class Command:
         return str(value) if isinstance(value, str | int | float) else json.dumps(value, default=str)
 
     def __call__(self, params: Mapping[str, Any], trial: Any) -> dict[str, float]:
-        """Runs it: its metrics by name. Raises ObjectiveError: it failed, or printed no metrics."""
+        """Runs the program, and returns the metrics by name.
+
+        Raises ObjectiveError: the program failed, or printed no metrics.
+        """
         words = self.words(params, trial.seed)
         shown = {name: params[name] for name in params}
         marked = mark()
@@ -186,7 +187,7 @@ class Command:
 
 
 def _content(path: Path) -> bytes:
-    """What tells a file's content from another; of a large one its size and time."""
+    """A digest of a file's content; of a large file its size and time."""
     state = path.stat()
     if state.st_size >= _LARGE:
         return f"{state.st_size} {state.st_mtime_ns}".encode()
@@ -195,14 +196,14 @@ def _content(path: Path) -> bytes:
 
 
 def _whole(group: str, params: Mapping[str, Any]) -> bool:
-    """Whether all parameters that a part in brackets asks for are there."""
+    """Whether the configuration has all parameters of a part in brackets."""
     return all(
         params.get(name) is not None for name in _FIELD.findall(group) if name not in ("seed", "params")
     )
 
 
 def _read(output: IO[str], trial: Any) -> tuple[dict[str, float], bool]:
-    """The metrics that it prints last, and whether a pruner stopped it."""
+    """The last metrics that a program prints, and whether a pruner stopped the trial."""
     metrics: dict[str, float] = {}
     for line in _lines(output):
         found = metrics_of(line)
@@ -219,7 +220,7 @@ def _read(output: IO[str], trial: Any) -> tuple[dict[str, float], bool]:
 
 
 def _lines(stream: IO[str]) -> Iterator[str]:
-    """The lines of a stream; one that is longer than any metrics are is passed over."""
+    """The lines of a stream, without those that are too long to be metrics."""
     whole = True
     while line := stream.readline(_LONGEST):
         ends = line.endswith("\n")
@@ -229,9 +230,9 @@ def _lines(stream: IO[str]) -> Iterator[str]:
 
 
 def metrics_of(line: str) -> dict[str, float] | None:
-    """The numbers by name of a line that is a JSON object, or a number alone; ``None`` where it is neither.
+    """The numbers by name of a line that is a JSON object, or a number alone; ``None`` for other lines.
 
-    Raises ObjectiveError: an object with something that is no number.
+    Raises ObjectiveError: an object with a value that is not a number.
     """
     text = line.strip()
     try:

@@ -1,4 +1,4 @@
-"""The configuration that an objective receives: a dictionary that notes which parameters are read."""
+"""The configuration for an objective: a dictionary that notes which parameters are read."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Configuration(dict[str, Any]):
     """A dictionary that notes which keys were ``read``.
 
     Values, items, copies, comparisons and texts of the whole read all keys: ``str(params)``, ``f"{params}"``,
-    ``params == other``. A call such as ``dict.get(params, "lr")`` passes by this class and is not noted.
+    ``params == other``. A call such as ``dict.get(params, "lr")`` bypasses this class and is not noted.
 
     Args:
         values: Parameter -> value.
-        read: Names that were read; a copy shares them with its original.
-        absent: Parameter that is not here -> the condition under which it would be.
+        read: Names of keys already read; a copy shares the set with the original.
+        absent: Absent parameter -> its condition.
     """
 
     def __init__(

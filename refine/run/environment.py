@@ -1,4 +1,4 @@
-"""The environment of a trial: interpreter, platform, hardware, and versions of packages that can change a result."""
+"""The environment of a trial: interpreter, platform, hardware, and packages that can change a result."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def spread(environments: Sequence[tuple[Mapping[str, str], int]]) -> dict[str, dict[str, int]]:
-    """Differences between the environments of a round's trials: name -> value -> number of trials, most frequent first.
+    """Differences between the environments of a round's trials: name -> value -> number of trials.
 
     Args:
         environments: Environments, each with its number of trials.
 
     Returns:
-        Only names with several values; ``-`` is the value of an environment without the name.
+        Only names with several values, the most frequent value first; ``-`` stands for a missing name.
     """
     names = dict.fromkeys(name for versions, _ in environments for name in versions)
     differences: dict[str, dict[str, int]] = {}

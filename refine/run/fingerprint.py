@@ -1,9 +1,9 @@
-"""A fingerprint of the code of an objective: its source, and the source of the user's code that it refers to.
+"""A fingerprint of an objective's code: its source, and the source of the user's code it refers to.
 
-Followed are functions, classes and their bases, methods, partials, decorated functions, values in closures,
-and imports inside functions. Modules of the standard library and of installed packages are not followed:
-their versions are noted with every trial. Constants count by the statement that assigns them, since a value
-may change while trials run. Without such a statement numbers, texts and tuples of them count by value.
+Followed are functions, classes with bases, methods, partials, decorated functions, values in closures, and
+imports inside functions. The standard library and installed packages are not followed: versions are noted
+with every trial. Constants count by the assigning statement, since a value may change while trials run.
+Without a statement numbers, texts and tuples count by value.
 
 Equal code has an equal fingerprint in every process and version of Python, except for code without source.
 """
@@ -145,7 +145,10 @@ class _Sources:
         self.follow(type(value))
 
     def _bound(self, kind: str, values: Any) -> None:
-        """Adds named values that belong to code: code is followed, a constant counts as text, a mutable value by its type."""
+        """Adds named values that belong to code.
+
+        Code is followed, a constant counts as text, a mutable value by its type.
+        """
         for name, value in values:
             text = None if _is_code(value) else _constant_text(value)
             if _is_code(value):
@@ -219,10 +222,7 @@ def _bytecode(code: types.CodeType) -> str:
 
 
 def _constant_text(value: Any) -> str | None:
-    """A constant as text that is equal in every process.
-
-    ``None`` for a mutable value, or one without such a text.
-    """
+    """A constant as text, equal in every process; empty for a mutable value or one without a stable text."""
     if isinstance(value, enum.Enum):
         return str(value)
     if value is None or value is Ellipsis:
@@ -242,7 +242,7 @@ def _constant_text(value: Any) -> str | None:
 
 @functools.lru_cache(maxsize=256)
 def _assignments(module: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
-    """Name -> the statements of a module that assign it, outside of functions and classes, and the names in them."""
+    """Name -> statements of a module that assign it, outside of functions and classes, with their names."""
     try:
         source = inspect.getsource(sys.modules[module])
         tree = ast.parse(source)
@@ -265,7 +265,7 @@ def _assignments(module: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
 
 
 def _imported(code: types.CodeType, package: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Full names of modules that a code object imports, each with the names that are imported from it."""
+    """Full names of modules imported by a code object, with the imported names."""
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
     for i, step in enumerate(steps):
         if step.opname != "IMPORT_NAME" or i < 2:

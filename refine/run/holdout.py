@@ -1,4 +1,4 @@
-"""A sealed hold-out: rows that no round sees, opened on purpose, and every opening logged."""
+"""A sealed hold-out: rows that no round sees, opened on purpose, with a log of every opening."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Visit(NamedTuple):
-    """Who opens a hold-out and why."""
+    """The author and reason of an opening."""
 
     note: str
     author: str
@@ -67,7 +67,7 @@ class HoldoutResult(Shown):
     runs: pd.DataFrame
 
     def only(self, number: int) -> HoldoutResult:
-        """What it showed of one configuration."""
+        """The result of one configuration."""
         runs = self.runs[self.runs["configuration"] == number].assign(configuration=0)
         return replace(
             self, table=self.table.iloc[[number]].reset_index(drop=True), runs=runs.reset_index(drop=True)
@@ -75,13 +75,13 @@ class HoldoutResult(Shown):
 
 
 class OnHoldout:
-    """An objective that measures another one by its ``holdout(params, trial)``, which returns what calling it does."""
+    """An objective that calls another objective's ``holdout(params, trial)``, with the same return value."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective: Any = objective
 
     def __call__(self, params: Mapping[str, Any], trial: RunningTrial) -> Any:
-        """What the hold-out shows of one configuration, trained anew."""
+        """The hold-out metrics of one configuration, retrained."""
         return self.objective.holdout(params, trial)
 
     def prepare(self, threads: int) -> None:
@@ -91,7 +91,7 @@ class OnHoldout:
 
 
 def branch_of(node: Node, nodes: Mapping[str, StoredNode]) -> dict[str, StoredNode]:
-    """The round, what it came from and what came of it: every path from root to leaf that it is on."""
+    """The round with its ancestors and descendants."""
     found = {node.id: nodes[node.id]}
     parent = node.parent
     while parent is not None:
@@ -116,7 +116,9 @@ def open_holdout(
     visit: Visit,
     resources: Resources,
 ) -> HoldoutResult:
-    """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`. Earlier openings are looked for in its branch.
+    """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`.
+
+    Earlier openings are looked for in its branch.
 
     ``choose`` gives the hashes of the configurations to measure, best first; ``seeds`` says how many models
     of each.
@@ -153,7 +155,7 @@ def open_holdout(
 def _begin(
     store: Store, pk: int, keys: Sequence[str], seeds: int, visit: Visit, branch: Mapping[str, StoredNode]
 ) -> StoredOpening:
-    """Logs an opening before anything is seen, and warns where it is not the first."""
+    """Logs an opening before any value is known, and warns if it is not the first."""
     same = (tuple(keys), seeds)
     if all((o.keys, o.seeds) != same for o in store.openings(pk)):
         before = [(s.node.id, o) for s in branch.values() for o in store.openings(s.pk)]

@@ -81,7 +81,7 @@ def objective_code(objective: Objective) -> str:
 
 
 def _own_source(objective: Objective) -> str:
-    """A digest of a lambda's source. It is part of recorded names, so it must stay as it is."""
+    """A digest of a lambda's source. The digest is part of recorded names and must not change."""
     declared = text_of(objective, "code")
     if declared is not None:
         return declared

@@ -79,7 +79,7 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
     """Runs one trial in this process, seeded first.
 
     An exception of the objective is a ``failed`` outcome with its traceback, even SystemExit, or a
-    KeyboardInterrupt that the objective raised itself. Raises KeyboardInterrupt: Ctrl-C was pressed.
+    KeyboardInterrupt raised by the objective. Raises KeyboardInterrupt: Ctrl-C was pressed.
     """
     process = os.getpid()
     running = RunningTrial(task.seed, task.limit)
@@ -105,10 +105,9 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
 
 
 def _end_forked_child(result: Any) -> NoReturn:
-    """Ends a process that the objective forked, and that left the objective as its parent does.
+    """Ends a process forked by the objective that left the objective as the parent does.
 
-    It must not run the rest of the round. Its exit status is that of a Python program that ends in the same
-    way.
+    Otherwise the child would run the rest of the round. The exit status is as usual for Python programs.
     """
     status = 0
     if isinstance(result, SystemExit) and (result.code is None or isinstance(result.code, int)):

@@ -20,7 +20,7 @@ _ERROR_LENGTH = 20_000
 
 
 class Task(NamedTuple):
-    """One trial to run. Plain data, so that any process can run the task."""
+    """One trial to run, as plain data for any process."""
 
     key: str  # hash of the configuration
     configuration: dict[str, Any]  # name -> encoded value
@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
 
 
 def returned(value: Any, curve: dict[str, list[float]], *, pruned: bool) -> Outcome:
-    """A trial whose objective returned: complete, pruned, or failed if the value is neither a number nor metrics."""
+    """A trial whose objective returned: complete, pruned, or failed if the value is not a number or metrics."""
     if pruned:  # a trial that stopped early has no final value, whatever its objective returned
         return Outcome(State.PRUNED, {}, curve, 0.0, None, None)
     try:
@@ -93,7 +93,7 @@ def out_of_memory(used: int, memory: int, seconds: float) -> Outcome:
 
 
 def crashed(how: str, seconds: float, *, died: bool) -> Outcome:
-    """A trial that failed twice without an outcome: its worker died, or the error arose outside of the objective."""
+    """A trial that failed twice without an outcome: a worker died, or an error arose outside the objective."""
     message = "this trial failed outside your objective, and again on one retry; details below"
     if died:
         message = "the process of this trial died, and again on one retry without other trials; details below"
@@ -116,15 +116,15 @@ def storable(outcome: Outcome) -> Outcome:
 
 
 def judged(outcome: Outcome, metric: Metric, *, others: bool) -> tuple[Outcome, float | None]:
-    """An outcome judged by its round's metric, and its value.
+    """An outcome judged by the round's metric, and its value.
 
-    A complete trial with a value that is not finite is diverged; one without the metric failed. The value of
-    a metric function is stored among the metrics.
+    A complete trial is diverged if its value is not finite, and failed without the metric. The value of a
+    metric function is stored among the metrics.
 
     Args:
         outcome: The outcome.
         metric: The round's metric.
-        others: Whether other trials have the metric. If none has, the round is wrong and not the trial.
+        others: Whether other trials have the metric. If not, the round is wrong and not the trial.
 
     Raises:
         ObjectiveError: The metric's function fails, or has the name of a returned metric.

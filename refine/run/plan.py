@@ -32,9 +32,9 @@ def stored_task(records: Records, i: int, **changes: Any) -> Task:
 
 
 def attempts(records: Records, again: frozenset[str]) -> Callable[[str, int], int | None]:
-    """A function of a configuration's key and replicate that gives the number of the next attempt.
+    """A function of key and replicate that gives the number of the next attempt.
 
-    The function gives ``None`` if the replicate has ended, unless its state is one of ``again``.
+    The function returns None for an ended replicate, except in a state of ``again``.
     """
     columns = (records.columns[name] for name in ("key", "replicate", "state", "attempt"))
     ended = {
@@ -56,23 +56,23 @@ def plan(
     again: frozenset[str] = frozenset(),
     learn: Learn = list,
 ) -> tuple[int, Iterator[Task]]:
-    """The tasks that are left to run.
+    """The remaining tasks of a round.
 
     First come configurations given by a person, under all their seeds, then the cells of the design, then the
-    other extra configurations. At the end ``learn`` chooses more from the trials that have ended, until it
-    returns an empty list.
+    other extra configurations. At the end ``learn`` chooses more from the ended trials, until it returns an
+    empty list.
 
     Args:
         stored: The round.
-        inherited: Keys of configurations that ancestors had completed.
-        extra: Configurations of the round that its design does not draw.
-        records: Trials that have ended, with replicates if some configurations run under several seeds.
+        inherited: Keys of configurations completed by ancestors.
+        extra: Configurations of the round not drawn by its design.
+        records: Ended trials, with replicates if some configurations run under several seeds.
         again: States whose trials run again.
         learn: Chooses exploit trials.
 
     Returns:
-        The number of tasks (1 if none is left) and an iterator that makes them on demand: a million tasks
-        would take gigabytes.
+        The number of tasks (at least 1) and an iterator of tasks made on demand: a million tasks would take
+        gigabytes.
     """
     node, space = stored.node, stored.node.space
     next_attempt = attempts(records, again)
@@ -122,9 +122,10 @@ def plan(
 def design_rows(
     stored: StoredNode, inherited: frozenset[str], extra: Sequence[Beside], n: int | None = None
 ) -> Indices | tuple[()]:
-    """The first ``n`` cells of a round's design, by default all that are planned, as level numbers (n, parameters).
+    """The first ``n`` cells of a round's design, by default the planned number.
 
-    A sampler chooses its configurations while the round runs, so an adaptive round has no such cells.
+    Returns (n, parameters) level numbers. An adaptive round has no such cells: its sampler chooses while the
+    round runs.
     """
     node = stored.node
     if n is None:

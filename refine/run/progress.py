@@ -126,9 +126,9 @@ class ProgressMonitor:
         return values
 
     def _note_reads(self, read: Sequence[str] | None, state: str) -> None:
-        """Notes the parameters that a trial read.
+        """Notes the parameters read by a complete trial, all of them without a list.
 
-        ``None`` for all. Only a complete trial has read all that it needs.
+        An incomplete trial may have stopped early.
         """
         if state != State.COMPLETE:
             return
@@ -172,7 +172,7 @@ class ProgressMonitor:
             )
 
     def add(self, outcome: Outcome, value: float | None) -> None:
-        """Takes in a trial that has ended and is stored; ``value`` is ``None`` unless the trial is complete.
+        """Takes in a stored trial; ``value`` is the metric of a complete trial.
 
         Raises ObjectiveError: the trial lacks the metric, or a metric of a constraint; RoundStoppedError: the
         first trials all failed in the same way.

@@ -1,10 +1,10 @@
-"""Objectives, and the members that they may have besides being callable; docs/api.md lists the members.
+"""Objectives, and the members they may have besides being callable; docs/api.md lists the members.
 
-An objective is a function of a configuration, or of a configuration and the running trial. An objective that
-is an object may have ``name``, ``fingerprint``, ``code``, ``stops``, ``prepare``, ``holdout``, ``trained``,
-``save_model`` and ``load_model``; :class:`refine.keras.KerasObjective` has them. A member that is ``None``
-counts as missing. If an objective has ``func``, like ``functools.partial``, or ``model``, then name and
-source file are those of that function.
+An objective is a function of a configuration, or of a configuration and the running trial. An object may have
+``name``, ``fingerprint``, ``code``, ``stops``, ``prepare``, ``holdout``, ``trained``, ``save_model`` and
+``load_model``; :class:`refine.keras.KerasObjective` has them. A member with the value None counts as missing.
+If an objective has ``func``, like ``functools.partial``, or ``model``, then name and source file are those of
+the function.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Replay(Shown):
 
     @property
     def same(self) -> bool:
-        """Whether every trial equals its stored one, and the design gives every trial."""
+        """Whether all trials equal the stored ones, and the design gives all of them."""
         return self.planned and bool(self.table["same"].all())
 
 
@@ -146,7 +146,7 @@ def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: 
 
 
 def difference_of(a: float | None, b: float | None) -> float:
-    """The absolute difference of two values of a metric: 0 for two NaN, infinite if only one side has a value."""
+    """The absolute difference of two values of a metric: 0 for two NaN, infinite if one is missing."""
     if a is None or b is None:
         return math.inf
     if a == b or (math.isnan(a) and math.isnan(b)):

@@ -59,11 +59,10 @@ def measure_noise(
 ) -> None:
     """Repeats the best configuration of a finished round, to see whether the objective is deterministic.
 
-    One repeat tells noise. Equal values may be chance, so two more repeats follow. Values of 0, 1 and 100 are
-    passed over, since a metric that saturates there hides its noise. Nothing is repeated if the answer is
-    known: from replicates of this round, or of a round that this one came from with the same objective, or
-    from configurations that agree on all parameters that were read. If no repeat gives a value, the noise
-    stays unmeasured, with a warning.
+    A repeat with another value shows noise. An equal value may be chance, so two more repeats follow. Values
+    of 0, 1 and 100 are skipped, since saturated metrics hide noise. No repeat runs if the answer is known
+    from replicates of the round, or of an ancestor with the same objective, or from configurations with equal
+    values of all parameters read. If no repeat has a value, the noise stays unmeasured, with a warning.
     """
     stored = path[-1]
     node = stored.node
@@ -112,7 +111,7 @@ def _announce(node: Node, options: RunOptions) -> None:
 def _to_repeat(store: Store, path: Sequence[StoredNode], goal: Goal) -> str | None:
     """Key of the configuration to repeat for the noise.
 
-    ``None`` if the plan has not ended, or the noise is known.
+    Empty if the plan has not ended, or the noise is known.
     """
     stored, node = path[-1], path[-1].node
     of_objective = [s for s in path if (s.node.objective, s.node.data) == (node.objective, node.data)]

@@ -38,19 +38,22 @@ class ResourceKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """Workers of a run, and their limits.
+    """Workers of a run, and limits of their trials.
+
+    Args:
+        workers: Number of trials at a time.
+        executor: A ``concurrent.futures`` executor to run on.
+        threads: Threads of a trial.
+        timeout: Seconds from the start of a trial in a worker; then the worker is killed, and the trial is a
+            ``timeout``.
+        memory: Resident memory of a worker with its child processes; then the worker is killed, and the trial
+            is repeated once in a new worker before it is ``crashed``.
+        grace: Seconds of running trials after SIGTERM or SIGHUP.
+        gpus: GPUs for the workers in turn, one per worker: a number of visible GPUs, or a list of names as in
+            ``CUDA_VISIBLE_DEVICES``. 0 hides every GPU; without a value that variable is used. More workers
+            than GPUs share GPUs.
 
     With ``timeout``, ``memory`` or ``gpus``, even one worker is a subprocess.
-
-    - ``timeout``: seconds from the trial's start in its worker; then the worker is killed, and the trial is a
-      ``timeout``.
-    - ``memory``: resident memory of a worker and its child processes; then the worker is killed, and the
-      trial is tried
-      once more in a new worker before it is ``crashed``.
-    - ``gpus``: GPUs that workers get in turn, one per worker: a number of visible GPUs, or a list of names as
-      in
-      ``CUDA_VISIBLE_DEVICES``. 0 hides all; ``None`` leaves that variable as it is. More workers than GPUs
-      share them.
 
     Raises DesignError: an option out of range, or a limit or ``gpus`` together with an executor.
     """

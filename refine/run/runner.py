@@ -48,25 +48,24 @@ def run_round(
     stops: bool = True,
     code_checked: bool = False,
 ) -> None:
-    """Runs the trials that are left of a round's plan, and stores each one as soon as it has ended.
+    """Runs the remaining trials of a round's plan, and stores each one as soon as it has ended.
 
     Args:
         store: The store of the round.
         stored: The round.
         objective: The objective, in this process.
-        goal: A finite value of its metric makes a trial complete; its direction decides which value is shown
-            as best.
+        goal: The metric, whose finite value makes a trial complete, and its direction.
         options: The options of the call.
         choose: Chooses the tasks instead of the plan, from all trials so far, replicates included.
-        steer: Makes the tasks of a round that results steer, from its trials so far with their curves.
-        learn: Chooses exploit trials as soon as all tasks that were planned before have been handed out.
+        steer: Makes the tasks of a steered round, from its trials so far with their curves.
+        learn: Chooses exploit trials when all planned tasks have been handed out.
         trials: The noun for the tasks, in messages.
         stops: Whether the round stops if its first tasks all fail in the same way.
         code_checked: Whether a run just before has warned of edited code.
 
     Raises:
         ObjectiveError: The objective cannot be called with a configuration, or its outcome lacks the metric,
-            or the metric is a function that was not given or cannot score a trial.
+            or a metric function is missing or cannot score a trial.
         RoundStoppedError: The first trials all failed in the same way.
         RoundBusyError: Another process is running this round.
         StoreError: Stored trials of the round cannot be read.

@@ -78,8 +78,8 @@ class RunningTrial:
     def watch(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Whether to stop after an epoch, for a training loop such as :func:`refine.keras.fit`.
 
-        The curve stays that of :meth:`report`. The same epoch again gives the same answer; an earlier epoch
-        begins another training.
+        The curve stays as reported by :meth:`report`. An epoch passed twice gets an equal answer; an earlier
+        epoch begins another training.
         """
         if self._limit is None:
             return False
@@ -123,10 +123,10 @@ class RunningTrial:
         self.examples = Examples(outputs[rows].astype(np.float16), correct[rows], total or len(outputs))
 
     def should_prune(self) -> bool:
-        """Whether to stop: the last epoch held NaN or infinity, or, in a round with a pruner, the trial is behind.
+        """Whether to stop: the last epoch held NaN or infinity, or the trial is behind.
 
-        A trial is behind if its best value so far is worse than the pruner's threshold for this epoch. Ask
-        only while there is more to do: a trial that stops has no final value.
+        In a round with a pruner, a trial is behind if its value is worse than the pruner's threshold for this
+        epoch. Ask only while there is more to do: a trial that stops has no final value.
         """
         if self._behind:
             self.pruned = True
@@ -143,5 +143,5 @@ _running: ContextVar[RunningTrial | None] = ContextVar("refine_running_trial", d
 
 
 def running_trial() -> RunningTrial | None:
-    """The trial that is running here, for functions that an objective calls; ``None`` outside of a trial."""
+    """The trial running in this context, for functions called by an objective; empty outside of a trial."""
     return _running.get()

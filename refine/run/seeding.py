@@ -83,10 +83,7 @@ class _SeedingFinder(importlib.abc.MetaPathFinder):
 
 
 def _load_and_seed(load: Callable[[ModuleType], object], module: ModuleType) -> None:
-    """Loads a module and seeds it.
-
-    Random numbers that the import draws change no generator that was there before.
-    """
+    """Loads a module and seeds it; random numbers drawn by the import do not change other generators."""
     python_state = random.getstate()
     numpy_state = np.random.get_state()
     load(module)

@@ -1,4 +1,4 @@
-"""Graceful stopping: the first signal lets running trials finish, the next one, or a time limit, stops at once.
+"""Graceful stopping: the first signal lets running trials finish, the next one stops at once.
 
 Ctrl-C sends SIGINT. Slurm, Kubernetes, ``docker stop`` and systemd send SIGTERM and kill a little later. A
 closed terminal sends SIGHUP.
@@ -35,10 +35,10 @@ def check_grace(grace: Any) -> float:
 
 
 class _GracefulStop:
-    """Handlers of the signals that ask a call to stop. Only one call at a time has its handlers installed.
+    """Signal handlers for a graceful stop. At most one call has its handlers installed.
 
-    Python runs every handler in the main thread. Signals that other code handles or ignores, as ``nohup``
-    ignores SIGHUP, keep their handlers.
+    Python runs every handler in the main thread. Signals handled or ignored by other code keep their
+    handlers; ``nohup``, for example, ignores SIGHUP.
     """
 
     active: _GracefulStop | None = None
@@ -107,16 +107,15 @@ def _send_to_main_thread(number: int) -> None:
 def interruptible(what: str, grace: float = GRACE) -> Iterator[Callable[[], bool]]:
     """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop; the next one stops the block at once.
 
-    Outside of the main thread signals keep their handlers, and so do signals that other code handles or
-    ignores. A forked child of this process has the handlers that were installed before.
+    Outside of the main thread signals keep their handlers, and so do signals handled or ignored by other
+    code. A forked child of this process has the handlers from before.
 
     Args:
         what: The running call, for messages.
         grace: Seconds after SIGTERM or SIGHUP until the block is stopped, as by a second signal.
 
     Yields:
-        A function that tells whether a stop was requested. The block should then start nothing new, and
-        leave.
+        A function that tells whether a stop was requested. The block should then start no work, and leave.
 
     Raises:
         KeyboardInterrupt: A stop was requested, and the block has ended.
@@ -182,7 +181,7 @@ def _reset_forked_child() -> None:
 
 
 def _stopped(what: str, how: str) -> KeyboardInterrupt:
-    """The exception of an interrupted call: KeyboardInterrupt itself, by which Python ends as others do at Ctrl-C."""
+    """The exception of an interrupted call: KeyboardInterrupt, so that Python ends as usual at Ctrl-C."""
     how = f" {how}" if how else ""
     message = f"{what}: stopped{how}; every finished trial is stored, and the same call or script goes on from there"
     stop = KeyboardInterrupt(message)
@@ -193,7 +192,7 @@ def _stopped(what: str, how: str) -> KeyboardInterrupt:
 
 
 def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Prints an uncaught exception as Python does, except a stopped call: its message alone, without traceback."""
+    """Prints an uncaught exception as Python does, but a stopped call without its traceback."""
     if hasattr(error, "_render_traceback_"):
         print_error(str(error))
     else:

@@ -1,6 +1,6 @@
-"""Rounds that results steer: a sampler chooses their configurations, or a pruner stops their trials.
+"""Rounds steered by results: a sampler chooses configurations, or a pruner stops trials.
 
-Their tasks are made one by one, as soon as a worker is free, from the trials that have ended by then.
+Tasks are made one by one, as soon as a worker is free, from the trials ended so far.
 """
 
 from __future__ import annotations
@@ -160,7 +160,9 @@ class AdaptiveTasks:
             self._note_behind(task, curve, state)
 
     def check(self, outcome: Outcome) -> None:
-        """Checks, after a trial was stored, that the pruner can compare trials; warns if it can never stop one.
+        """Checks, after a trial was stored, that the pruner can compare trials.
+
+        Warns if it can never stop one.
 
         Raises ObjectiveError: a complete trial has not reported the metric by epoch.
         """
@@ -332,9 +334,11 @@ def how_text(node: Node, states: Mapping[str, int]) -> str:
 def check_pruner(
     pruner: Any, metric: Metric, parent: Mapping[str, Any] | None = None
 ) -> tuple[Mapping[str, Any] | None, Any]:
-    """A pruner as plain data of a node and, if it is one of Optuna, as that object; ``"inherit"`` gives the ``parent``'s.
+    """A pruner as plain data of a node, and the object if it is a pruner of Optuna.
 
-    Raises DesignError: it is not a pruner, or the metric has no value per epoch.
+    ``"inherit"`` gives the ``parent``'s.
+
+    Raises DesignError: not a pruner, or a metric without a value per epoch.
     """
     if pruner is None:
         return None, None
@@ -357,7 +361,7 @@ def check_pruner(
 
 
 def check_place(node: Node, objective: Objective, resources: Resources) -> None:
-    """Checks that a round's pruner works with this objective and these workers.
+    """Checks a round's pruner against the objective and the workers.
 
     Raises DesignError: a pruner of Optuna with more than this process; ObjectiveError: the objective cannot
     be stopped.

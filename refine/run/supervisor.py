@@ -1,8 +1,7 @@
-"""Supervised programs: a small process ends the program, and its descendants, when the process that started it ends.
+"""Supervised programs: a small process ends the program and its descendants with the process above.
 
 This file is also the supervisor's script, so only Python's own modules are imported. On Linux the supervisor
-adopts orphaned descendants, so that none escapes by starting a session; elsewhere descendants are found while
-their parents live.
+adopts orphaned descendants, even in a new session; elsewhere descendants are found while their parents live.
 """
 
 from __future__ import annotations

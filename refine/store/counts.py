@@ -1,4 +1,4 @@
-"""How many trials of each state a round has, and which is its best, without reading the round again for every look."""
+"""Number of trials by state, and the best trial of a round, cached for frequent looks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ _BLOCK = 50_000
 
 
 def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, int]]:
-    """Node row -> state -> number of planned trials, the last attempt of each.
-
-    An index holds all that is asked for.
-    """
+    """Node row -> state -> number of planned trials, last attempts only; answered from an index."""
     c, state = t.trial.c, state_of(connection)
     mine = c.node.in_(sa.select(t.node.c.pk).where(t.node.c.tree == tree))
     count = sa.select(c.node, state, sa.func.count(), sa.func.max(c.attempt)).group_by(c.node, state)
@@ -40,7 +37,7 @@ def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, i
 
 
 def earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
-    """Rows of planned trials that were run again later: looked for from the few that are a second attempt."""
+    """Rows of planned trials with a later attempt, found from the few that are a second attempt."""
     c = t.trial.c
     latest = (
         sa.select(c.node, c.key, sa.func.max(c.attempt).label("attempt"))
@@ -54,7 +51,7 @@ def earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
 
 
 class _Size(NamedTuple):
-    """How far a round is: trials, the row of the last one, and of the last note, by which somebody may have excluded one."""
+    """The size of a round, which tells whether it has changed."""
 
     rows: int = 0
     last: int = 0
@@ -82,17 +79,14 @@ class Best(NamedTuple):
 
 
 class Counts:
-    """What a process knows of the rounds of a store.
-
-    Of a round that grew it looks for the best among what is new.
-    """
+    """Cached counts of the rounds of a store; of a round that has grown only the new trials are read."""
 
     def __init__(self) -> None:
         self._states: dict[int, tuple[dict[int, _Size], dict[int, dict[str, int]]]] = {}
         self._best: dict[tuple[int, Goal], tuple[_Size, Best]] = {}
 
     def states(self, engine: sa.Engine, tree: int) -> dict[int, dict[str, int]]:
-        """Node row -> state -> number of planned trials, the last attempt of each."""
+        """Node row -> state -> number of planned trials, last attempts only."""
         with engine.connect() as connection:
             sizes = _sizes(connection, t.node.c.tree == tree)
             if tree not in self._states or self._states[tree][0] != sizes:
@@ -100,9 +94,9 @@ class Counts:
             return {pk: dict(states) for pk, states in self._states[tree][1].items()}
 
     def best(self, engine: sa.Engine, pk: int, goal: Goal) -> Best:
-        """The best planned trial of a round, the first of equal ones. Trials that can't be read are none.
+        """The best planned trial of a round, the first of equal ones, without damaged trials.
 
-        The goal's metric is neither a function nor read off curves.
+        The goal's metric must be neither a function nor based on curves.
         """
         c, mine = t.trial.c, t.trial.c.node == pk
         with engine.connect() as connection:
@@ -149,7 +143,7 @@ def _best(connection: sa.Connection, which: sa.ColumnElement[bool], goal: Goal) 
 
 
 def _readable(texts: Sequence[str], metric: str) -> Rows:
-    """Metrics of trials; none of those that can't be read."""
+    """Metrics of trials; empty for damaged trials."""
 
     def fault(low: int, high: int) -> str:
         try:

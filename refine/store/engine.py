@@ -1,4 +1,4 @@
-"""Where things are kept: a store by its URL or path, with the connections to it, and what a database says when it can't go on."""
+"""The engine of a store: its URL or path, its connections, and its errors in words that name a fix."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _open: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
 
 
 class NotWritableError(StoreError):
-    """A store that may be looked at only."""
+    """A store that can only be read."""
 
 
 class GoneError(StoreError):
-    """A database server that went away, or is not there again yet."""
+    """A database server that cannot be reached."""
 
 
 def _after_fork() -> None:
@@ -59,7 +59,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def url_of(given: str | os.PathLike[str]) -> sa.URL:
-    """The URL of what a person calls a store. Raises StoreError: it is neither a URL nor a path."""
+    """The URL of a store, from a URL or a path. Raises StoreError: neither a URL nor a path."""
     text = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
     if not isinstance(text, str) or not text or "\0" in text:
         raise StoreError(
@@ -82,25 +82,22 @@ def url_of(given: str | os.PathLike[str]) -> sa.URL:
 
 
 def file_of(url: sa.URL) -> Path | None:
-    """The file of a SQLite store; ``None`` of one in memory or on a server."""
+    """The file of a SQLite store; ``None`` for a store in memory or on a server."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def wal_of(file: Path) -> tuple[Path, int]:
-    """Where SQLite keeps what was written last, until it is brought into the file.
-
-    And its bytes, 0 where there is none.
-    """
+    """The file with SQLite's last writes, until they are moved into the database, and its size in bytes."""
     wal = (real := file.resolve()).with_name(f"{real.name}-wal")
     return wal, wal.stat().st_size if wal.exists() else 0
 
 
 def check_place(url: sa.URL, create: bool) -> None:
-    """Looks whether a store can be there; without ``create`` whether its SQLite file is.
+    """Checks that a store can be at its place, and, without ``create``, that its SQLite file exists.
 
-    Raises StoreError: it is neither SQLite nor PostgreSQL, its folder is not there, or it is a folder or
-    another file;
-    NotFoundError: its file is not there.
+    Raises:
+        StoreError: Neither SQLite nor PostgreSQL, a missing folder, or not a database file.
+        NotFoundError: The file does not exist, and ``create`` is false.
     """
     kind, name = url.get_backend_name(), shown_url(url)
     if kind not in PATIENCE:
@@ -140,7 +137,10 @@ def check_place(url: sa.URL, create: bool) -> None:
 
 
 def _check_file(path: Path, name: str) -> None:
-    """Looks at a file before SQLite does, which would make a store of one byte, and write another store's last pages into this one."""
+    """Checks a file before SQLite opens it.
+
+    SQLite would turn a file of one byte into a store, and write last pages of another store into this one.
+    """
     try:
         wal, pages = wal_of(path)
         with path.open("rb") as file:
@@ -178,9 +178,9 @@ def _is_mount_point(path: Path) -> bool:
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
-    """``folder`` if files can be written into it; it need not be there yet.
+    """``folder`` as a path, if files can be written into it; it need not exist.
 
-    Raises StoreError: it is no path, or a file stands in the way.
+    Raises StoreError: not a path, or a file stands in the way.
     """
     if not isinstance(folder, str | os.PathLike):
         raise StoreError(f"a folder is given by its path, got {folder!r}; such as 'reports'")
@@ -192,16 +192,13 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def absolute(url: sa.URL) -> sa.URL:
-    """The same store, wherever this process goes: an objective may change the working directory."""
+    """The same store by its absolute path, since an objective may change the working directory."""
     file = file_of(url)
     return url if file is None else url.set(database=os.path.abspath(file))  # noqa: PTH100  # links stay as they are
 
 
 def may_be_written(url: sa.URL) -> bool:
-    """Whether a SQLite file and its folder, where its journal lies, may be written.
-
-    True of every other store.
-    """
+    """Whether a SQLite file and the folder of its journal may be written; True for every other store."""
     path = file_of(url)
     if path is None or not path.exists():
         return True
@@ -209,10 +206,14 @@ def may_be_written(url: sa.URL) -> bool:
 
 
 def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
-    """Where connections to a store come from; none is opened yet. ``writable`` is about a SQLite file.
+    """An engine for a store, without an open connection.
 
-    Raises StoreError: the URL has a patience that is no number of seconds, or the extra ``postgresql`` is not
-    installed.
+    Args:
+        url: URL of the store.
+        writable: Whether a SQLite file may be written.
+
+    Raises:
+        StoreError: The URL has an invalid ``patience``, or the extra ``postgresql`` is not installed.
     """
     if url.drivername == "postgresql+psycopg":
         more = "a path is a SQLite file, which needs nothing more"
@@ -254,14 +255,14 @@ def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
 
 
 class _File:
-    """A SQLite file as it was when it was opened first."""
+    """A SQLite file, with its identity at the first opening."""
 
     def __init__(self, path: Path, patience: float) -> None:
         self.path, self.patience = path, patience
         self.inode: tuple[int, int] | None = None
 
     def look(self) -> sqlite3.Connection:
-        """A connection to a file that may not be written, such as one on a read-only medium or a full disk."""
+        """A connection to a file that may not be written, as on a read-only medium or a full disk."""
         # Without the files beside it, which only who may write can make, SQLite opens it if told that nobody
         # changes it. Somebody may before the next look: every look opens it anew.
         return self._opened("ro" if wal_of(self.path)[1] else "ro&immutable=1")
@@ -274,7 +275,7 @@ class _File:
         return connection
 
     def check(self) -> None:
-        """Raises StoreError where the file is no longer where it was."""
+        """Raises StoreError: the file is no longer at its place."""
         if self.inode and self._inode() != self.inode:
             raise StoreError(
                 f"store sqlite:///{self.path}: its file was moved, replaced or deleted after it was opened, "
@@ -293,7 +294,7 @@ class _File:
 
 
 def use_wal(engine: sa.Engine) -> None:
-    """Lets others read a SQLite file while it is written: its last writes go into a file of their own."""
+    """Turns on SQLite's write-ahead log, so that other processes can read the file while it is written."""
     if file_of(engine.url) is None:
         return
     deadline = time.monotonic() + patience_of(engine.url)
@@ -313,14 +314,17 @@ def use_wal(engine: sa.Engine) -> None:
 
 
 def checkpoint(engine: sa.Engine) -> None:
-    """Brings what was written into the SQLite file itself, as far as nobody is in the way: of a killed process it may be copied alone."""
+    """Moves the last writes into the SQLite file, unless another process reads.
+
+    The file of a process that is killed later is then complete by itself.
+    """
     if file_of(engine.url) is not None:
         with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError), engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def backup(engine: sa.Engine, target: Path) -> None:
-    """Writes a whole copy of a SQLite file, whatever is written meanwhile, as one file that needs none beside it."""
+    """Writes a complete copy of a SQLite file as a single file, also while other processes write."""
     name = shown_url(engine.url)
     if engine.url.get_backend_name() != "sqlite":
         raise StoreError(f"store {name}: a server has tools of its own to be copied with, such as pg_dump")
@@ -343,9 +347,11 @@ def backup(engine: sa.Engine, target: Path) -> None:
 
 
 def lasting(engine: sa.Engine, act: Callable[[], T], say: Callable[[str], object] = str) -> T:
-    """What an act gives. Where the server went away it is waited for as its URL says, and the act done again: it may have been done.
+    """Calls a function, and repeats the call if the server went away, until the URL's patience ends.
 
-    Raises GoneError: it does not come back.
+    The function may have succeeded before the connection was lost, so it must find out.
+
+    Raises GoneError: the server does not come back.
     """
     deadline, pause = None, 0.01
     while True:
@@ -368,9 +374,9 @@ def lasting(engine: sa.Engine, act: Callable[[], T], say: Callable[[str], object
 
 
 def patience_of(url: sa.URL) -> float:
-    """For how many seconds the lock of another process is waited for, or a server that went away.
+    """Seconds to wait for another process's lock, or for a lost server.
 
-    Raises StoreError: the URL says something that is no such number.
+    Raises StoreError: not such a number.
     """
     if "timeout" in url.query:
         raise StoreError(
@@ -416,7 +422,7 @@ _MEANS = {
 
 
 def _say_clearly(engine: sa.Engine, name: str) -> None:
-    """Turns a full disk, a lock and a failing disk into a :class:`StoreError`, wherever they happen."""
+    """Turns a full disk, a lock and a failing disk into a :class:`StoreError`, wherever they occur."""
 
     @sa.event.listens_for(engine, "handle_error")
     def _(context: sa.engine.ExceptionContext) -> None:
@@ -433,7 +439,7 @@ def _say_clearly(engine: sa.Engine, name: str) -> None:
 
 
 def _takes_no_locks(file: Path | None) -> bool:
-    """Whether not even a file that nobody else knows can be locked beside this one, which SQLite takes for another's lock."""
+    """Whether the file system takes no locks, tested on a new file; SQLite would report another's lock."""
     with contextlib.suppress(ImportError, OSError), tempfile.TemporaryFile(dir=file and file.parent) as own:
         import fcntl
 
@@ -445,10 +451,9 @@ def _takes_no_locks(file: Path | None) -> bool:
 
 
 def say_the_rest(engine: sa.Engine, name: str) -> None:
-    """Turns what else a database may say of itself, once it was opened, into a :class:`StoreError`.
+    """Turns other errors of an open database into a :class:`StoreError`.
 
-    A server that went away, a damaged file, a table that is not there: not what a row breaks, which is our
-    affair.
+    These are a lost server, a damaged file or a missing table. A broken constraint is refine's own error.
     """
 
     @sa.event.listens_for(engine, "handle_error")
@@ -470,5 +475,5 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first."""
+    """The first line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,8 +1,7 @@
-"""Rounds that are to be taken over, looked at once and kept in a file until they are written.
+"""Rounds to be imported, checked once and buffered in a file until they are written.
 
-Whoever takes them over sees what was checked, however long that took and whatever became of the folder or
-tree meanwhile; a store is locked only while they are written; and nobody holds more than a block of rows in
-memory.
+So the import writes the rows that were checked, even if the folder or tree changes meanwhile. The store is
+locked only while writing, and memory holds one block of rows at a time.
 """
 
 from __future__ import annotations
@@ -26,11 +25,12 @@ _IN_MEMORY = 2**25  # bytes up to which there is no file: most trees are small
 
 @contextmanager
 def kept(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """Rounds, each gone through once, to be gone through any number of times while the block runs, in the same order.
+    """Rounds that are read and checked once, and can be iterated over several times inside the block.
 
-    The file has no name, is nobody else's to open, and is gone with the process. Of packed rows it takes a
-    tenth of what they take in an exported folder. Raises StoreError: one of them can't be taken over as it
-    is, whatever it was made of; or the temporary folder is full.
+    The buffer is a file without a name, private to the process and gone with it. It takes a tenth of the
+    space of an exported folder.
+
+    Raises StoreError: a round breaks a rule, or the temporary folder is full.
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         places: list[tuple[Row, dict[str, list[int]]]] = []

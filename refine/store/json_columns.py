@@ -1,4 +1,4 @@
-"""Texts of JSON as data, thousands at a time."""
+"""Columns of JSON texts as data, thousands at a time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ _LONG = 308  # digits of the largest number that a float holds
 
 
 def parsed(texts: Sequence[str]) -> list[Any]:
-    """Texts of JSON as data. One call of the decoder for all is several times faster than one for each.
+    """JSON texts as data.
 
-    Raises ValueError: one of them is no JSON value, or several.
+    One call of the decoder for all texts is several times faster than one call for each.
+
+    Raises ValueError: a text is not exactly one JSON value.
     """
     found = json.loads("[" + ",".join(texts) + "]")
     if len(found) != len(texts):
@@ -27,11 +29,10 @@ def parsed(texts: Sequence[str]) -> list[Any]:
 
 
 def level_rows(texts: Sequence[str]) -> Rows | None:
-    """Texts of objects that have the same names, and often the same values: each value is decoded once.
+    """Objects with equal names and often equal values: each distinct value is decoded once.
 
-    ``None`` where they have other names than each other, where cutting them at commas does not tell, since a
-    value holds one, and where a value needs a closer look: it has an escape, is infinite, or is too long for
-    a number.
+    ``None`` if the names differ, a value holds a comma, or a value needs the full decoder: it has an escape,
+    is infinite, or is too long for a number.
     """
 
     def column(pieces: list[str], first: bool, last: bool) -> tuple[str, Values] | None:
@@ -45,9 +46,9 @@ def level_rows(texts: Sequence[str]) -> Rows | None:
 
 
 def number_rows(texts: Sequence[str]) -> Rows | None:
-    """Texts of objects that have the same names with numbers.
+    """Objects with equal names and numbers as values.
 
-    Returns ``None`` where cutting them at commas does not tell.
+    ``None`` if a value holds a comma or is not a number.
     """
 
     def column(pieces: list[str], first: bool, last: bool) -> tuple[str, Values] | None:
@@ -89,9 +90,9 @@ def _rows(
 
 
 def _values(pieces: Sequence[str], first: bool, last: bool) -> tuple[str, list[Any]] | None:
-    """The name in pieces such as ``"lr":0.1``, and the value in each; ``None`` where they are no such ones.
+    """The name in pieces such as ``"lr":0.1``, and the value of each; ``None`` if they have another form.
 
-    They have no commas and escapes; ``first`` ones begin an object, ``last`` ones end it.
+    The pieces have no commas and escapes. ``first`` pieces begin an object, ``last`` ones end it.
     """
     start = '\0{"' if first else '"'
     head, colon, _ = pieces[0].partition(":")

@@ -1,4 +1,4 @@
-"""A lease on a round: one coordinator at a time, and a dead one is recognised."""
+"""A lease on a round: one coordinator at a time, and the lease of a dead one is recognised."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Held(NamedTuple):
-    """A lease as it stands in the store."""
+    """A lease in the store."""
 
     node: int  # row of the round
     host: str  # name of the machine
@@ -47,10 +47,12 @@ def leases(engine: sa.Engine) -> list[Held]:
 
 
 def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
-    """Takes a lease away from a process of elsewhere, of which only somebody can know that it is gone, and returns it, if any.
+    """Removes the lease of a process on another machine, and returns the lease, if there was one.
 
-    Should it live all the same, it finds that out within :data:`LEASE_SECONDS`, before it writes anything,
-    and stops. Raises RoundBusyError: a process of this machine has it, and is alive.
+    Only a person can know that such a process is gone. If it lives, it notices within :data:`LEASE_SECONDS`,
+    before it writes anything, and stops.
+
+    Raises RoundBusyError: a living process of this machine has the lease.
     """
     row = connection.execute(sa.select(t.lease).where(t.lease.c.node == pk)).first()
     if row is None:
@@ -63,10 +65,7 @@ def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
 
 
 def _now(connection: sa.Connection) -> float:
-    """Seconds since the epoch by the one clock that everybody shares: the server's.
-
-    Of a file, this machine's.
-    """
+    """Seconds since the epoch by a clock of all processes: the server's, or this machine's for a file."""
     if connection.dialect.name == "sqlite":
         return time.time()
     return float(connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
@@ -74,10 +73,10 @@ def _now(connection: sa.Connection) -> float:
 
 @contextlib.contextmanager
 def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]:
-    """Holds a round for this process while the block runs; a thread says every 15 s that it is alive.
+    """Holds a round for this process inside the block; a thread renews the lease every 15 s.
 
-    Yields what to call before something is written: it raises RoundBusyError where this process stood still
-    for so long that another one took over. Raises RoundBusyError: another process holds it and is alive.
+    Yields a function to call before anything is written. It raises RoundBusyError if this process stood still
+    for so long that another one took over. Raises RoundBusyError: a living process holds the round.
     """
     host, pid = _me()
     here = (_same(engine), pk)
@@ -142,7 +141,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
 
 
 def _take(engine: sa.Engine, pk: int, what: str) -> None:
-    """Writes the lease, unless a living process has it. Raises RoundBusyError: one has."""
+    """Writes the lease. Raises RoundBusyError: a living process has it."""
     c, (host, pid) = t.lease.c, _me()
     with engine.begin() as connection:
         row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
@@ -170,7 +169,7 @@ def _busy(what: str, host: str, pid: int) -> RoundBusyError:
 
 
 def _same(engine: sa.Engine) -> str:
-    """A store however its path is written; every store in memory is its own."""
+    """An identifier of a store, equal for all spellings of its path. Every store in memory is different."""
     url = engine.url
     if url.get_backend_name() != "sqlite":
         return str(url)
@@ -178,16 +177,13 @@ def _same(engine: sa.Engine) -> str:
 
 
 def _me() -> tuple[str, int]:
-    """This process, so that no later one is taken for it: host, boot, container and time of start.
-
-    And its number.
-    """
+    """This process, told from all later ones: host, boot, container and start time; and its number."""
     pid = os.getpid()
     return f"{_place()} {_born(pid)}", pid
 
 
 def _place() -> str:
-    """Where a process number means something: the host, since its last start, inside one container."""
+    """The scope of process numbers: the host, since its last start, inside one container."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8])
@@ -196,7 +192,7 @@ def _place() -> str:
 
 
 def _born(pid: int) -> str | None:
-    """When a process started; ``None`` where there is none, or it has ended and nobody has noticed."""
+    """The start time of a process; ``None`` if it does not exist, or has ended and was not reaped."""
     if sys.platform.startswith("linux"):
         try:
             # After the name, which may hold anything: state, ..., ticks since boot.
@@ -213,7 +209,7 @@ def _born(pid: int) -> str | None:
 
 
 def _here(row: Any) -> bool:
-    """Whether a lease is of a process of this machine, so that the system knows whether it lives."""
+    """Whether a lease belongs to a process of this machine, so that the system knows whether it lives."""
     return bool(row.host.rpartition(" ")[0] == _place())
 
 

@@ -35,7 +35,7 @@ _ALIKE = ("origin", "state", "code", "read", "error")
 class TrialWriter:
     """Records finished trials of one node, each in its own transaction. A context manager.
 
-    ``say`` is told where a server is waited for.
+    ``say`` is called with a text when the writer waits for a server.
     """
 
     def __init__(self, engine: sa.Engine, pk: int, say: Callable[[str], object] = str) -> None:
@@ -52,8 +52,8 @@ class TrialWriter:
     def add(self, trial: Trial) -> None:
         """Writes one trial and commits.
 
-        Raises StoreError: the store refuses; nothing of the trial was written; RoundBusyError: another
-        process wrote it.
+        Raises StoreError: the store refuses, and no row of the trial was written; RoundBusyError: another
+        process wrote the trial.
         """
         row = {
             "node": self._pk,
@@ -100,7 +100,7 @@ class TrialWriter:
             return connection.execute(same).first() is not None
 
     def keep_curve(self, values: Sequence[float]) -> str:
-        """Keeps a curve that trials are measured by, once; returns its digest, by which they refer to it."""
+        """Stores a curve of thresholds, once, and returns its digest, to which trials refer."""
         text = json.dumps([float(v) for v in values])
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         c = t.threshold.c
@@ -193,7 +193,7 @@ def _sound_rows(
     row: int | None = None,
     size: int = _BLOCK,
 ) -> Iterator[_Some]:
-    """Node by node what can be read of its trials, last attempts, some thousand at a time."""
+    """Readable trials, last attempts only, node by node and some thousand at a time."""
     c = t.trial.c
     where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
     if row is not None:
@@ -233,7 +233,7 @@ def _sound_rows(
 def _read_curves(
     connection: sa.Connection, where: sa.ColumnElement[bool], pks: Sequence[int]
 ) -> tuple[dict[int, Curve], dict[int, str]]:
-    """Row of a trial -> its curve, and what is wrong with those that can't be read."""
+    """Row of a trial -> its curve; and row of a trial -> the fault of its curve."""
     read: dict[int, Curve] = {}
     spoilt: dict[int, str] = {}
     pairs = sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, t.trial.c.pk == t.curve.c.trial)
@@ -248,10 +248,7 @@ def _read_curves(
 def _faults(
     columns: Mapping[str, Sequence[Any]], spoilt: Mapping[int, str], data: list[Rows]
 ) -> dict[int, str]:
-    """Number of a row -> why it can't be read.
-
-    ``data`` takes configurations and metrics, where all can be.
-    """
+    """Number of a row -> its fault. If there is none, ``data`` takes the configurations and metrics."""
     count = len(columns["key"])
 
     def fault(low: int, high: int) -> str:
@@ -265,7 +262,7 @@ def _faults(
 
 @contextlib.contextmanager
 def _without_collector() -> Iterator[None]:
-    """Hundreds of thousands of new rows would have the garbage collector look at everything again, a third of the time."""
+    """Switches the garbage collector off, which would take a third of the time of reading many rows."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -276,7 +273,7 @@ def _without_collector() -> Iterator[None]:
 
 
 def superseded() -> sa.Exists:
-    """Whether a trial was run again later."""
+    """Whether a trial has a later attempt."""
     c, later = t.trial.c, t.trial.alias("later").c
     same = (later.node == c.node, later.key == c.key, later.replicate == c.replicate)
     return sa.exists().where(*same, later.attempt > c.attempt)

@@ -1,4 +1,4 @@
-"""What people noted about trials: stars, notes, and which trials are left out of every analysis, with the reason."""
+"""Marks on trials: stars, notes, and exclusions from every analysis, with the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refine.trials.trial import EXCLUDED
 
 
 class Mark(NamedTuple):
-    """One note about a planned trial. Of several on the same matter the last one counts."""
+    """One mark on a planned trial. Of several marks of one kind the last one counts."""
 
     key: str  # hash of its configuration
     attempt: int  # which attempt
@@ -25,7 +25,7 @@ class Mark(NamedTuple):
 
 
 def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]:
-    """Node row -> what was noted about its trials, oldest first; what is damaged is left out."""
+    """Node row -> marks on its trials, oldest first, without damaged ones."""
     m = t.mark.c
     query = sa.select(t.mark).where(m.node.in_(list(pks))).order_by(m.created, m.pk)
     found: dict[int, list[Mark]] = {}
@@ -39,10 +39,14 @@ def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]
 
 
 def state_of(connection: sa.Connection, nodes: Sequence[int] | None = None) -> sa.ColumnElement[Any]:
-    """The state of a trial as a column: the stored one, or that it is excluded. ``nodes`` are those that matter; default all.
+    """The state of a trial as a column: the stored state, or that the trial is excluded.
 
-    Asking first whether anything was excluded at all takes no time, and what is not asked of a million trials
-    neither.
+    The first query, whether any trial is excluded, takes no time, so that millions of trials are not
+    searched.
+
+    Args:
+        connection: A connection.
+        nodes: Rows of the nodes to consider, by default all.
     """
     m, c = t.mark.c, t.trial.c
     some = sa.select(m.pk).where(m.excluded == 1)

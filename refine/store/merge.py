@@ -1,8 +1,8 @@
-"""Union of trees: what another one holds and this one lacks, by key, in one transaction.
+"""Union of two trees by key, in one transaction.
 
-What this tree has is never changed, but for the numbers of attempts: where both have run the same trial with
-unequal outcomes, all of them are kept as attempts, those with a value last and later ones behind earlier
-ones, so that the same one counts whichever way two trees are merged.
+Rows of this tree are never changed, except for the numbers of attempts. If both trees have run a trial with
+unequal outcomes, all outcomes are kept as attempts: those with a value last, later ones after earlier ones.
+So the same outcome counts, in whichever direction two trees are merged.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ class Unequal(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Merged(Shown):
-    """What a merge brought.
+    """The result of a merge.
 
     Attributes:
-        rounds: Ids of the rounds that are new.
-        trials: How many trials are new, unequal ones not counted.
-        unequal: Trials that both had run with unequal outcomes.
-        kept: Other differences, in words; what this tree had was kept.
-        dry_run: Whether it was only tried, and nothing was written.
+        rounds: Ids of the new rounds.
+        trials: Number of new trials, without the unequal ones.
+        unequal: Trials that both trees had run with unequal outcomes.
+        kept: Other differences, in words; rows of this tree were kept.
+        dry_run: Whether the merge was only tried, and nothing was written.
     """
 
     rounds: tuple[str, ...]
@@ -76,13 +76,20 @@ class Merged(Shown):
 def merge_into(
     store: Store, tree: int, theirs: Sequence[Part], strict: str = "", *, dry_run: bool = False
 ) -> Merged:
-    """Adds to a tree what it lacks of another one's rounds, as :func:`refine.store.import_buffer.kept` has looked at them.
+    """Adds the rounds of another tree to a tree.
 
-    Parents stand before children. With ``strict``, the head of an error, nothing is written if anything
-    differs; with ``dry_run`` all of it is undone in the end, and rounds may be run meanwhile.
+    Args:
+        store: The store of the tree.
+        tree: Row of the tree.
+        theirs: Rounds of the other tree, checked by :func:`refine.store.import_buffer.kept`, parents before
+            children.
+        strict: Beginning of an error: with it, a difference is an error, and nothing is written. Empty to
+            allow differences.
+        dry_run: Whether the transaction is undone at the end; rounds may then be running.
 
-    Raises StoreError: something differs and ``strict`` is given, or the store refuses; RoundBusyError: a
-    round that both have is being run.
+    Raises:
+        StoreError: A difference, with ``strict``; or the store refuses.
+        RoundBusyError: A round that both trees have is being run.
     """
     tries: list[Merged] = []
 
@@ -144,7 +151,7 @@ class _Union:
         self.kept: list[str] = []
 
     def add(self, part: Part) -> None:
-        """A round that this tree has not."""
+        """Adds a round that this tree lacks."""
         parent = part.node.parent
         if parent is not None and parent not in self.pks:
             raise StoreError(f"round {part.id}: its parent {parent} is in neither tree; merge the whole tree")
@@ -158,7 +165,7 @@ class _Union:
         self.rounds.append(part.id)
 
     def meet(self, part: Part) -> None:
-        """A round that both have."""
+        """Merges a round that both trees have."""
         pk = self.pks[part.id]
         ours = self.connection.execute(sa.select(t.node).where(t.node.c.pk == pk)).mappings().one()
         for name in (
@@ -190,7 +197,7 @@ class _Union:
         self.meet_rows(part.id, t.mark, pk, list(self.ours(t.mark, pk)), marks)
 
     def ours(self, table: sa.Table, pk: int) -> Iterable[Row]:
-        """What this tree has of a table that hangs on a node."""
+        """Rows of this tree in a table whose rows belong to a node."""
         return (row for _, row in sound_rows(self.connection, table, pk))
 
     def meet_rows(self, node: str, table: sa.Table, pk: int, ours: list[Row], theirs: list[Row]) -> None:
@@ -215,9 +222,9 @@ class _Union:
                 self.meet_inner(node, table, pk, below, same, row, names)
 
     def meet_plans(self, node: str, pk: int, ours: list[Row], theirs: list[Row]) -> None:
-        """What a round runs beside its design: what was drawn for it, and what somebody gave.
+        """Merges the extra configurations of a round: those drawn for it, and those given by a person.
 
-        Both may have become more.
+        Both kinds may have grown.
         """
 
         def drawn(rows: list[Row]) -> list[tuple[str, str]]:
@@ -251,7 +258,7 @@ class _Union:
     def meet_inner(
         self, node: str, table: sa.Table, pk: int, below: sa.Table, same: Row, row: Row, names: list[str]
     ) -> None:
-        """Rows on a row that both have, such as what an opening of the hold-out showed."""
+        """Merges rows that belong to a row of both trees, for example the results of an opened hold-out."""
         fresh, keys = [], identity_of(below)
         there = {_key(r, keys): r for r in same.get(below.name, [])}
         for found in row.get(below.name, []):
@@ -269,7 +276,7 @@ class _Union:
             self.insert(below, table, int(owner), fresh)
 
     def free_tags(self, node: str, rows: list[Row]) -> list[Row]:
-        """Tags that this tree does not use; a name that it uses elsewhere stays where it is."""
+        """Tags that this tree does not use; a tag that it uses elsewhere stays there."""
         c = t.tag.c
         query = sa.select(c.name, t.node.c.id).join(t.node, t.node.c.pk == c.node).where(c.tree == self.tree)
         used = {row[0]: row[1] for row in self.connection.execute(query)}
@@ -280,7 +287,7 @@ class _Union:
         return [{**row, "tree": self.tree} for row in rows if row["name"] not in used]
 
     def meet_trials(self, node: str, pk: int, theirs: Iterable[Row], comparable: bool) -> None:
-        """Trials of a round that both have: what is new first, then what both have run with unequal outcomes."""
+        """Merges trials of a round of both trees: first the new ones, then those with unequal outcomes."""
         c = t.trial.c
         last = self.connection.execute(sa.select(sa.func.max(c.pk)).where(c.node == pk)).scalar() or 0
         unequal: dict[tuple[str, int], Unequal] = {}
@@ -315,7 +322,7 @@ class _Union:
         self.unequal += unequal.values()
 
     def placed(self, pk: int, marks: list[Row], trials: Iterable[Row]) -> list[Row]:
-        """Their notes about trials, each at the number that the attempt has here."""
+        """Notes of the other tree about trials, with the attempt numbers of this tree."""
         if not marks:
             return []
         keys, numbers = {mark["key"] for mark in marks}, dict[tuple[str, int], int]()
@@ -331,7 +338,7 @@ class _Union:
         ]
 
     def groups(self, pk: int, rows: list[Row]) -> dict[tuple[str, int], list[tuple[int, Row]]]:
-        """What is stored of the same configurations and replicates, with the numbers of the rows."""
+        """Stored trials with the same configurations and replicates, with their row numbers."""
         found: dict[tuple[str, int], list[tuple[int, Row]]] = {}
         keys = sorted({row["key"] for row in rows})
         for number, row in list(sound_rows(self.connection, t.trial, pk, t.trial.c.key.in_(keys))):
@@ -341,7 +348,7 @@ class _Union:
     def clash(
         self, node: str, pk: int, last: int, there: list[tuple[int, Row]], theirs: list[Row]
     ) -> Unequal:
-        """Numbers all attempts anew: first without a value, then with one, each by the time of ending."""
+        """Numbers the attempts of a trial again: those without a value first, each kind by time."""
         ranked = sorted([*there, *((0, row) for row in theirs)], key=lambda pair: _rank(pair[1]))
         c = t.trial.c
         key, replicate = theirs[0]["key"], theirs[0]["replicate"]
@@ -364,7 +371,7 @@ class _Union:
         return Unequal(node, key, replicate, _said(ours), _said(max(others, key=_rank)), counts)
 
     def insert(self, table: sa.Table, owner: sa.Table, pk: int, rows: list[Row]) -> None:
-        """Rows with all that hangs on them."""
+        """Inserts rows, with the rows that belong to them."""
         if not rows:
             return
         inner = hanging_on(table)
@@ -391,7 +398,7 @@ def _key(row: Row, names: Iterable[str]) -> tuple[Any, ...]:
 
 
 def _unordered(rows: Iterable[Row]) -> tuple[int, int]:
-    """How many rows there are and the sum of their digests: equal for the same rows in any order."""
+    """The number of rows and the sum of their digests: equal for equal rows in any order."""
     count = total = 0
     for row in rows:
         count += 1
@@ -400,10 +407,7 @@ def _unordered(rows: Iterable[Row]) -> tuple[int, int]:
 
 
 def _targets(rows: Iterable[Row]) -> list[bytes]:
-    """What is right for the examples, unpacked, since packing differs between versions.
-
-    Empty where nobody said.
-    """
+    """Targets of the validation examples, unpacked, since packing differs between versions of zlib."""
     return [unpacked(row["data"]) for row in rows]
 
 
@@ -412,10 +416,7 @@ def _rank(row: Row) -> tuple[bool, float, str]:
 
 
 def _same(a: Row, b: Row) -> bool:
-    """Whether two runs of a trial are the same: how they ended, their metrics and their curves.
-
-    Not how long they took.
-    """
+    """Whether two runs of a trial have equal states, metrics and curves; their durations may differ."""
     alike = all(a[name] == b[name] for name in ("state", "metrics")) and a.get("curve") == b.get("curve")
     return alike or _outcome(a) == _outcome(b)
 

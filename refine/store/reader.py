@@ -1,6 +1,6 @@
-"""Reading a store: at once, or each thing once for all rounds that an operation looks at.
+"""Reading a store directly, or with a cache for an operation on several rounds.
 
-Executes nothing stored.
+Stored content is never run.
 """
 
 from __future__ import annotations
@@ -37,22 +37,19 @@ T = TypeVar("T")
 
 
 class Reader(ABC):
-    """What can be read of a store, each time anew, as :class:`Store` does it.
-
-    A :class:`Snapshot` remembers.
-    """
+    """Reads a store without a cache, as :class:`Store` does; a :class:`Snapshot` adds a cache."""
 
     @property
     @abstractmethod
     def engine(self) -> sa.Engine:
-        """Where connections come from."""
+        """The engine, which gives connections."""
 
     def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
-        """What a function reads of a tree."""
+        """The result of a function that reads a tree."""
         return read(self.engine, tree)
 
     def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
-        """What a function that reads several nodes gives for one."""
+        """The result for one node of a function that reads several."""
         return read(self.engine, [pk]).get(pk)
 
     def _records(self, pks: Sequence[int], curves: bool, replicates: bool) -> list[Records]:
@@ -62,11 +59,11 @@ class Reader(ABC):
     # A tree.
 
     def nodes(self, tree: int) -> dict[str, StoredNode]:
-        """All nodes of a tree by id, oldest first; those that are damaged are left out."""
+        """The readable nodes of a tree by id, oldest first."""
         return self._once(_nodes, tree)[0]
 
     def damaged_nodes(self, tree: int) -> dict[str, str]:
-        """Id of a node that can't be read -> why."""
+        """Id of a damaged node -> the reason why it cannot be read."""
         return self._once(_nodes, tree)[1]
 
     def tags(self, tree: int) -> dict[str, str]:
@@ -76,35 +73,35 @@ class Reader(ABC):
 
     @abstractmethod
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
-        """Node row -> state -> number of planned trials, the last attempt of each."""
+        """Node row -> state -> number of planned trials, last attempts only."""
 
     @abstractmethod
     def best_record(self, pk: int, goal: Goal) -> tuple[int, Records] | None:
-        """The best planned trial of a round and its number among them, found without keeping the others in memory.
+        """The best planned trial of a round and its position, without keeping other trials in memory.
 
-        ``None`` where no trial may be called best. The goal's metric is neither a function nor read off
+        ``None`` without a trial that may be best. The goal's metric must be neither a function nor based on
         curves.
         """
 
     def last_rows(self, tree: int) -> dict[int, int]:
-        """Node row -> row of the trial that was written last: every run, again or under another seed, is a new one."""
+        """Node row -> row of the last written trial; repeats and further attempts are new rows."""
         return self._once(_last_rows, tree)
 
     def last_marks(self, tree: int) -> dict[int, int]:
-        """Node row -> row of what was noted last about its trials; nodes without any are left out."""
+        """Node row -> row of the last mark on its trials; nodes without marks are left out."""
         return self._once(_last_marks, tree)
 
     def last_exclusions(self, tree: int) -> dict[int, int]:
-        """Node row -> row that last left a trial of it out, or took it back.
+        """Node row -> row of the last mark that excluded a trial or included it again.
 
-        Nodes without any are left out.
+        Other nodes are left out.
         """
         return self._once(_last_exclusions, tree)
 
     # A node.
 
     def marks(self, pk: int) -> list[Mark]:
-        """What people noted about its trials, oldest first."""
+        """Marks on the trials of a node, oldest first."""
         return self._of(read_marks, pk) or []
 
     def inherited(self, pk: int) -> frozenset[str]:
@@ -112,27 +109,30 @@ class Reader(ABC):
         return frozenset(self._of(_inherited, pk) or ())
 
     def plans(self, pk: int) -> list[int]:
-        """How many configurations a node was to run, increasing: the first plan, and one for every larger ``n``."""
+        """Planned numbers of configurations, increasing: the first plan, and one for every larger ``n``."""
         return sorted({n for n in self._of(_plans, pk) or () if 1 <= n <= LARGEST})
 
     def beside(self, pk: int) -> list[Beside]:
-        """What a node runs beside its design's cells: first what somebody gave, the baseline before all."""
+        """Extra configurations of a node: the baseline first, then others given by a person, then the rest."""
         planned = self._of(_beside, pk)
         return beside_of(planned or ())
 
     def environments(self, pk: int) -> list[dict[str, str]]:
-        """Everything a round ran on, oldest first."""
+        """Environments of a round, oldest first."""
         return [json.loads(text) for text in self._of(_environments, pk) or ()]
 
     def ran_on(self, pk: int) -> list[tuple[dict[str, str], int]]:
-        """What trials of a round ran on, and how many, most first; of all attempts and replicates."""
+        """Environments of a round's trials, with numbers of trials, most frequent first.
+
+        All attempts and replicates count.
+        """
         known = self._by_digest(pk)
         return [(known[mark], count) for mark, count in self._of(_ran_on, pk) or () if mark in known]
 
     def environments_of(self, pk: int, keys: Collection[str]) -> list[dict[str, str]]:
-        """What the planned runs of some configurations ran on.
+        """Environments of the planned runs of some configurations.
 
-        The round's last one where the store does not say it of trials.
+        The round's last one if trials have none.
         """
         c, known, wanted = t.trial.c, self._by_digest(pk), set(keys)
         mine = (c.node == pk, c.replicate == 0, c.environment.is_not(None), ~superseded())
@@ -146,7 +146,7 @@ class Reader(ABC):
         return {environment_digest(text): json.loads(text) for text in texts}
 
     def proposals(self, pk: int) -> dict[str, str]:
-        """Digest -> content of every proposal that was made, the one that was made last at the end."""
+        """Digest -> content of every proposal, the latest one last."""
         return dict(self._of(_proposals, pk) or ())
 
     def decisions(self, pk: int) -> list[tuple[str, float]]:
@@ -154,26 +154,25 @@ class Reader(ABC):
         return self._of(_decisions, pk) or []
 
     def openings(self, pk: int) -> list[StoredOpening]:
-        """Openings of a node's hold-out with what they showed, oldest first."""
+        """Openings of a node's hold-out with their results, oldest first."""
         return self._of(_openings, pk) or []
 
     # Its trials.
 
     def records(self, pks: Sequence[int], curves: bool = False, replicates: bool = False) -> Records:
-        """Trials of some nodes as columns, in the order of node and of finishing.
-
-        The last attempt of each.
-        """
+        """Trials of some nodes as columns, in the order of node and of finishing, last attempts only."""
         return _joined(self._records(sorted(set(pks)) or [0], curves, replicates))
 
     def record_blocks(self, pk: int, curves: bool) -> Iterator[Records]:
-        """Its planned runs, some thousand at a time: see :func:`refine.store.log.record_blocks`."""
+        """Planned runs of a node, some thousand at a time: see :func:`refine.store.log.record_blocks`."""
         return record_blocks(self.engine, pk, curves)
 
     def shown(self, pk: int) -> dict[str, dict[str, Any]]:
-        """Key -> what that planned trial of a node was shown, of its last attempt; empty for most rounds.
+        """Key -> the results that a planned trial of a node was shown, in its last attempt.
 
-        Curves that trials were measured by stand in ``threshold``.
+        Empty for most rounds.
+
+        Curves of thresholds stand in ``threshold``.
         """
         c = t.trial.c
         trials = t.trial.outerjoin(t.shown, t.shown.c.trial == c.pk)
@@ -194,10 +193,7 @@ class Reader(ABC):
             raise StoreError(text, Action("tree.repair")) from None
 
     def examples(self, pk: int, keys: Sequence[str]) -> dict[str, Examples]:
-        """What the planned runs of some configurations predicted, by key.
-
-        Those that said nothing are left out.
-        """
+        """Key -> predictions of the planned run of a configuration; runs without predictions are left out."""
         p = t.prediction.c
         with self.engine.connect() as connection:
             target = connection.execute(sa.select(t.target).where(t.target.c.node == pk)).first()
@@ -215,9 +211,9 @@ class Reader(ABC):
         return found
 
     def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
-        """Values per epoch of the planned runs of some configurations, by key.
+        """Key -> values per epoch of the planned run of a configuration.
 
-        Those that reported none are left out.
+        Runs without a curve are left out.
         """
         found: dict[str, Curve] = {}
         with self.engine.connect() as connection:
@@ -228,17 +224,14 @@ class Reader(ABC):
 
 
 def _complete(pk: int, keys: Sequence[str], table: sa.Table, *columns: sa.Column[Any]) -> sa.Select[Any]:
-    """Keys of planned runs that are complete, and what hangs on them in a table."""
+    """Keys of complete planned runs, with columns of a table whose rows belong to them."""
     c = t.trial.c
     which = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == State.COMPLETE)
     return sa.select(c.key, *columns).join(t.trial, c.pk == table.c.trial).where(*which).order_by(c.pk)
 
 
 class Snapshot(Reader):
-    """Reads everything once.
-
-    What is read of one of some rounds is read of all of them by the same statement.
-    """
+    """Reads everything once. Rows of several nodes of one operation are read by one statement."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -246,13 +239,13 @@ class Snapshot(Reader):
         self._known: dict[Any, Any] = {}
 
     def together(self, pks: Collection[int]) -> Snapshot:
-        """Says which nodes are looked at by one operation, so that they are read together."""
+        """Sets the nodes of one operation, which are then read together."""
         self._together = frozenset(pks)
         return self
 
     @property
     def engine(self) -> sa.Engine:
-        """Where connections come from."""
+        """The engine, which gives connections."""
         return self._reader.engine
 
     def _remembered(self, key: Any, read: Callable[[], T]) -> T:
@@ -310,7 +303,10 @@ def _nodes(engine: sa.Engine, tree: int) -> tuple[dict[str, StoredNode], dict[st
 
 
 def read_nodes(connection: sa.Connection, tree: int) -> tuple[dict[str, StoredNode], dict[str, str]]:
-    """The nodes that can be read, and why the others can't: what came from a damaged one is left out with it."""
+    """The readable nodes, and the reasons why the others cannot be read.
+
+    Descendants of a damaged node count as damaged.
+    """
     n = t.plan.c.n
     sizes = sa.select(t.plan.c.node, sa.func.max(n).label("n"), sa.func.min(n).label("first"))
     size = sizes.where(n.between(1, LARGEST)).group_by(t.plan.c.node).subquery()
@@ -374,7 +370,7 @@ def _grouped(
     pks: Collection[int],
     query: sa.Select[Any] | None = None,
 ) -> dict[int, list[T]]:
-    """Rows of a table that belong to nodes, by node in the order of their keys, or those of a query by its first column."""
+    """Node -> its rows of a table in the order of their keys, or rows of a query by its first column."""
     checked: list[sa.Column[Any]] = []
     if query is None:
         query = sa.select(table.c.node, table).where(table.c.node.in_(pks)).order_by(*table.primary_key)
@@ -402,13 +398,13 @@ def _grouped(
 
 @lru_cache(maxsize=4096)
 def _sound(content: str, read: Callable[[Any], object] = bool) -> str:
-    """A stored text that can be read; it never changes, and is asked for all the time."""
+    """A stored text that can be read, cached: stored texts never change."""
     read(json.loads(content))
     return content
 
 
 def environment_digest(text: str) -> str:
-    """By which trials refer to a stored environment."""
+    """The digest of a stored environment, to which trials refer."""
     return digest(json.loads(text), 16)
 
 

@@ -1,6 +1,6 @@
-"""Taking something out of a store for good: damaged rows, trials, whole rounds.
+"""Removal from a store for good: damaged rows, trials, whole rounds.
 
-Each removal leaves an entry for the log.
+Each removal leaves an entry in the log.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _SETTINGS: Mapping[str, Any] = {
 
 
 class Damaged(NamedTuple):
-    """A stored row that can't be read.
+    """A stored row that cannot be read.
 
-    Of the table ``"node"`` it is the round itself, of ``"trial"`` one of its trials. ``"settings"`` are those
-    of the round, such as its note, that can be set back while everything else of it stays.
+    In the table ``"node"`` the row is a round, in ``"trial"`` a trial. ``"settings"`` are columns of a round,
+    for example its note, that can be reset while the rest of the round stays.
     """
 
     round: str  # id of the round that it belongs to
@@ -65,7 +65,7 @@ class Removal(NamedTuple):
 
 
 def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
-    """Every row of a tree that can't be read; rows of a round that itself can't be are not looked at."""
+    """Every row of a tree that cannot be read; rows of a damaged round are not checked."""
     with _every_text(engine) as connection:
         sound, spoilt = read_nodes(connection, tree)
         query = sa.select(t.node).where(t.node.c.tree == tree)
@@ -85,7 +85,7 @@ def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
 
 
 def _only_settings(row: Mapping[str, Any]) -> bool:
-    """Whether a round can't be read, and can once what is no part of its id is set back."""
+    """Whether resetting the columns that are not part of its id makes a damaged round readable."""
 
     def sound(found: Mapping[str, Any]) -> bool:
         try:
@@ -99,7 +99,7 @@ def _only_settings(row: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def _every_text(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection that reads texts of a SQLite file that are none, with what is wrong in them as halves of letters."""
+    """A connection that also reads texts of a SQLite file with invalid UTF-8, as surrogates."""
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
         lite = connection.dialect.name == "sqlite" and raw is not None
@@ -113,7 +113,7 @@ def _every_text(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def remove_damaged(connection: sa.Connection, found: Sequence[Damaged]) -> None:
-    """Takes damaged rows out, with all that hangs on them, and sets damaged settings back."""
+    """Removes damaged rows with the rows that belong to them, and resets damaged settings."""
     for each in found:
         if each.what == "settings":
             connection.execute(t.node.update().where(t.node.c.pk == each.row[0]).values(_SETTINGS))
@@ -124,7 +124,7 @@ def remove_damaged(connection: sa.Connection, found: Sequence[Damaged]) -> None:
 
 
 def remove_rows(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
-    """Takes rows out, after all that hangs on them; how many."""
+    """Removes rows, after the rows that belong to them, and returns their number."""
     if hanging := [*hanging_on(table), *((t.lease,) if table is t.node else ())]:
         inside = sa.select(table.c.pk).where(which)
         for below in hanging:
@@ -133,10 +133,15 @@ def remove_rows(connection: sa.Connection, table: sa.Table, which: sa.ColumnElem
 
 
 def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int], curves: bool) -> int:
-    """Takes trials out with all of their attempts, and what was noted about them; how many.
+    """Removes trials with all attempts and marks, and returns their number.
 
-    ``numbers`` count what :func:`refine.store.log.read_records` reads of planned runs, with or without
-    curves. What runs in their place has the same numbers, and nobody said anything about it.
+    Trials that run in their place have the same numbers, and no marks.
+
+    Args:
+        connection: A connection.
+        node: Row of the round.
+        numbers: Positions among the planned trials, as :func:`refine.store.log.read_records` reads them.
+        curves: Whether those trials were read with their curves.
     """
     rows = trial_rows(connection, node, curves)
     c, m = t.trial.c, t.mark.c
@@ -149,7 +154,7 @@ def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int]
 
 
 def note_removal(connection: sa.Connection, tree: int, removal: Removal) -> bool:
-    """Keeps an entry for the log; whether it was not there yet."""
+    """Stores an entry of the log, and returns whether it is new."""
     text, c = json.dumps(removal._asdict()), t.meta.c
     key = f"{_KEY}{tree}/{removal.created:.6f}/{digest(text, 8)}"
     if connection.execute(sa.select(c.key).where(c.key == key)).first() is not None:
@@ -159,7 +164,7 @@ def note_removal(connection: sa.Connection, tree: int, removal: Removal) -> bool
 
 
 def removals(engine: sa.Engine, tree: int) -> list[Removal]:
-    """What was removed from a tree, oldest first."""
+    """Removals from a tree, oldest first."""
     c = t.meta.c
     query = sa.select(c.value).where(c.key.like(f"{_KEY}{tree}/%")).order_by(c.key)
     found = []
@@ -173,5 +178,5 @@ def removals(engine: sa.Engine, tree: int) -> list[Removal]:
 
 
 def removal(event: str, round_id: str, note: str, author: str) -> Removal:
-    """An entry of now."""
+    """An entry of the log, dated now."""
     return Removal(time.time(), event, round_id, author, note)

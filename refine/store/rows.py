@@ -1,7 +1,7 @@
-"""A tree as rows independent of their numbers, and rows as plain data: what a folder holds, and what is merged.
+"""A tree as rows without row numbers, and rows as plain data, for exported folders and merges.
 
-Everything is read off the schema, so that a table or column that is added to it travels as well. Rows of a
-table hang on the row that they refer to: trials on their node, a curve on its trial.
+Tables and columns are read off the schema, so that new ones are exported too. Rows of a table belong to the
+row that they refer to: trials to their node, a curve to its trial.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _AS_WRITTEN = {("trial", "metrics"), ("opened", "metrics")}  # the order of metr
 
 
 class Again(Iterable[T]):
-    """Reads something anew whenever it is gone through, so that nobody has to hold all of it."""
+    """A query that can be iterated over several times, so that its rows need not be kept."""
 
     def __init__(self, read: Callable[[], Iterator[T]]) -> None:
         self._read = read
@@ -68,10 +68,10 @@ class Again(Iterable[T]):
 
 
 class Part(NamedTuple):
-    """One node with everything that belongs to it: its row, without row numbers, and table -> its rows.
+    """One node with its rows in all tables: its own row without row numbers, and table -> rows.
 
-    Those stand in the order of writing and are read whenever they are gone through; rows that hang on a row
-    stand in it under their table's name. A table that has none may stand here or not.
+    Rows come in the order of writing and are read on every iteration. Rows that belong to a row stand inside
+    it, under the name of their table. A table without rows may be missing.
     """
 
     row: Row
@@ -89,7 +89,7 @@ class Part(NamedTuple):
 
 
 def identity_of(table: sa.Table) -> list[str]:
-    """Columns that tell one row from the others of its owner."""
+    """Columns that identify a row among the rows of its owner."""
     named = {c.name for c in own_columns(table)}
     for constraint in table.constraints:
         if isinstance(constraint, sa.UniqueConstraint) and (
@@ -106,10 +106,7 @@ NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))  # what a
 
 
 def parts_of(store: Reader, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
-    """Nodes of a tree with all that belongs to them, oldest first, one at a time.
-
-    What is damaged is left out.
-    """
+    """Nodes of a tree with their rows, oldest first, one at a time, without damaged rows."""
     known = store.nodes(tree)
     with store.engine.connect() as connection:
         query = sa.select(t.node).where(t.node.c.tree == tree).order_by(t.node.c.pk)
@@ -131,9 +128,9 @@ def _stored(store: Reader, table: sa.Table, node: int) -> Again[Row]:
 def sound_rows(
     connection: sa.Connection, table: sa.Table, node: int, where: sa.ColumnElement[bool] | None = None
 ) -> Iterator[tuple[int, Row]]:
-    """Rows of a node in the order of writing, with those that hang on them; what is damaged is left out.
+    """Readable rows of a node in the order of writing, with the rows that belong to them.
 
-    Each with its number, 0 where the table has no numbers.
+    Each comes with its row number, 0 in a table without row numbers.
     """
     for keys, some, faults in checked_rows(connection, table, node, where):
         pks = [key[0] if "pk" in table.c else 0 for key in keys]
@@ -143,7 +140,10 @@ def sound_rows(
 def checked_rows(
     connection: sa.Connection, table: sa.Table, node: int, where: sa.ColumnElement[bool] | None = None
 ) -> Iterator[tuple[list[tuple[Any, ...]], list[Row], dict[int, str]]]:
-    """Some rows of a node at a time in the order of writing: their primary keys, they with those that hang on them, and their faults."""
+    """Rows of a node in blocks, in the order of writing.
+
+    Each block has the primary keys, the rows with the rows that belong to them, and the faults.
+    """
     keys = list(table.primary_key)
     mine = link(table, t.node) == node
     query = sa.select(table).where(mine if where is None else mine & where).order_by(*keys)
@@ -162,7 +162,7 @@ def checked_rows(
 
 
 def blocks(rows: Iterable[T]) -> Iterator[list[T]]:
-    """What is gone through in lists of :data:`BLOCK`, the last of what is left."""
+    """Lists of :data:`BLOCK` items; the last list may be shorter."""
     each = iter(rows)
     while some := list(islice(each, BLOCK)):
         yield some
@@ -195,9 +195,9 @@ def to_plain(name: str, row: Row) -> Row:
 
 
 def from_plain(name: str, data: Any, where: str) -> Row:
-    """The row of :func:`to_plain`'s output, checked; nothing of it is executed or imported.
+    """The row of :func:`to_plain`'s output, checked, without running or importing anything.
 
-    Raises StoreError: it is no such row; the text says where and why.
+    Raises StoreError: the data is not such a row; the text gives place and reason.
     """
     if not isinstance(data, dict):
         raise StoreError(f"{where}: a row must be an object, got {type(data).__name__}")
@@ -251,7 +251,7 @@ def _text(key: tuple[str, str], found: Any) -> str:
 
 
 def _spelled(data: Any) -> Any:
-    """The same with numbers that JSON has not as texts, so that every reader of JSON can read it."""
+    """The same data with NaN and infinity as texts, which every reader of JSON can read."""
     if isinstance(data, dict):
         return {k: _spelled(v) for k, v in data.items()}
     if isinstance(data, list):

@@ -49,7 +49,7 @@ def _table(name: str, *columns: Any) -> sa.Table:
 
 
 def _of(table: str, **options: bool) -> sa.Column[int]:
-    """The row of another table that a row belongs to."""
+    """A column with the row of another table to which a row belongs."""
     return sa.Column(table, sa.Integer, sa.ForeignKey(f"{table}.pk"), nullable=False, **options)  # type: ignore[arg-type]
 
 
@@ -198,7 +198,7 @@ t = SimpleNamespace(
 
 
 def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:
-    """Tables whose rows belong to a row of this one, in the schema's order. Leases belong to processes."""
+    """Tables whose rows belong to a row of this table, in the schema's order. Leases belong to processes."""
     others = (other for other in metadata.tables.values() if other is not t.lease and other is not t.node)
     return tuple(other for other in others if any(k.column.table is table for k in other.foreign_keys))
 
@@ -209,12 +209,12 @@ def link(table: sa.Table, owner: sa.Table) -> sa.Column[Any]:
 
 
 def own_columns(table: sa.Table) -> list[sa.Column[Any]]:
-    """Columns that say something of their own: no row numbers, no links."""
+    """Columns with content: neither row numbers nor links."""
     return [c for c in table.columns if c.name != "pk" and not c.foreign_keys]
 
 
 def shown_url(url: sa.URL) -> str:
-    """A URL without its password, wherever that stands."""
+    """A URL without its password."""
     secret = [
         name for name in url.query if any(word in name.lower() for word in ("pass", "pwd", "secret", "token"))
     ]
@@ -222,11 +222,13 @@ def shown_url(url: sa.URL) -> str:
 
 
 def migrate(connection: sa.Connection, name: str, create: bool) -> bool:
-    """Makes the tables of a new store, or brings one of an earlier version up to :data:`SCHEMA_VERSION`, in one transaction.
+    """Creates the tables of a new store, or updates an earlier version, in one transaction.
 
-    Returns whether it made them. Raises StoreError: it is no store, or of a version that this refine does not
-    know;
-    NotFoundError: it has no tables, and none are to be made.
+    Returns whether the tables were created.
+
+    Raises:
+        StoreError: The database is not a refine store, or has an unknown version.
+        NotFoundError: There are no tables, and ``create`` is false.
     """
     version = version_of(connection, name)
     if version is None and not create:
@@ -253,10 +255,10 @@ def migrate(connection: sa.Connection, name: str, create: bool) -> bool:
 
 
 def version_of(connection: sa.Connection, name: str) -> int | None:
-    """The schema of a store; ``None`` where there are no tables.
+    """The schema version of a store; ``None`` without tables.
 
-    Raises StoreError: the tables are those of another program; or of a version that this refine does not
-    know; or one would run something when it is read or written.
+    Raises StoreError: the tables belong to another program, have an unknown version, or would run code on
+    reading or writing.
     """
     tables = sa.inspect(connection).get_table_names()
     stored = None
@@ -279,7 +281,7 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
 
 
 def _check_computes(connection: sa.Connection, what: str, names: list[str]) -> None:
-    """Raises StoreError: among tables of these names is something that computes."""
+    """Raises StoreError: a trigger, view, generated column or the like belongs to tables of these names."""
     if odd := connection.execute(_RUNS[connection.dialect.name], {"names": names}).first():
         raise StoreError(
             f"{what}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something "
@@ -288,9 +290,9 @@ def _check_computes(connection: sa.Connection, what: str, names: list[str]) -> N
 
 
 def tables_of(engine: sa.Engine, what: str) -> set[str]:
-    """The tables of another program's database, by an engine that writes nothing.
+    """The tables of another program's database, by an engine that does not write.
 
-    Raises StoreError: one would compute something.
+    Raises StoreError: one of them would run code on reading.
     """
     with engine.connect() as connection:
         _check_computes(connection, what, [])
@@ -298,7 +300,7 @@ def tables_of(engine: sa.Engine, what: str) -> set[str]:
 
 
 def _whose(tables: set[str]) -> str:
-    """Whose tables these are, and what can be done with them."""
+    """The program to which tables belong, and how to import them."""
     if {"studies", "trials", "version_info"} <= tables:
         return "it is an Optuna storage, whose studies refine import and tree.add_study read"
     if {"experiments", "runs", "alembic_version"} <= tables:
@@ -307,9 +309,9 @@ def _whose(tables: set[str]) -> str:
 
 
 def known_version(stored: object, newest: int, what: str, otherwise: str) -> int:
-    """The version of a store or an exported folder, if this refine knows it.
+    """The version of a store or an exported folder.
 
-    Raises StoreError: it is none from 1 to ``newest``.
+    Raises StoreError: not a version from 1 to ``newest``.
     """
     text = str(stored)
     if not (text.isdecimal() and 1 <= int(text[:9]) <= newest):

@@ -69,7 +69,7 @@ _TRIES = 20
 
 
 def _settings(node: Node) -> dict[str, Any]:
-    """What a node's row says that is no part of its id, but for the note, author and time."""
+    """Columns of a node that are not part of its id, except note, author and time."""
     return {
         "metric": node.metric,
         "direction": node.direction,
@@ -82,16 +82,22 @@ def _settings(node: Node) -> dict[str, Any]:
 
 
 class Store(Reader):
-    """One database: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file.
+    """One database.
 
-    With ``"sqlite:///refine.db?patience=300"`` another process's lock is waited for 300 seconds, not 30; with
-    the same of a server, one that went away, not 60. ``create`` says whether a store that is not there is
-    made; a look makes none. One that is not ``writable``, on a read-only medium or a full disk say, is looked
-    at all the same; of a database server the role says so when something is written.
+    With ``"sqlite:///refine.db?patience=300"`` a lock of another process is waited for 300 seconds instead of
+    30. For a server, ``patience`` is the time to wait for a lost connection, 60 seconds by default.
 
-    Raises StoreError: it can't be opened, is no refine store, or is of a version that this refine does not
-    know;
-    NotFoundError: there is none, and ``create`` is false.
+    Args:
+        url: ``"sqlite:///refine.db"``, ``"postgresql+psycopg://user@host/db"``, or the path of a SQLite file.
+        create: Whether to create a store that does not exist.
+
+    Attributes:
+        writable: Whether a SQLite file may be written. On a read-only medium or a full disk it can still be
+            read. For a server the role decides when a row is written.
+
+    Raises:
+        StoreError: The database cannot be opened, is not a refine store, or has an unknown version.
+        NotFoundError: The store does not exist, and ``create`` is false.
     """
 
     def __init__(self, url: str | os.PathLike[str], create: bool = True) -> None:
@@ -118,7 +124,7 @@ class Store(Reader):
         say_the_rest(self._engine, self.name)
 
     def _open(self, place: sa.URL, create: bool) -> None:
-        """Makes the tables where there are none yet and they are wanted, and sees that they are those of today."""
+        """Creates the tables if there are none and ``create`` is true, and brings them up to date."""
         self._engine = engine_of(place, self.writable)
         try:
             with self._engine.begin() as connection:
@@ -148,12 +154,15 @@ class Store(Reader):
 
     @property
     def in_memory(self) -> bool:
-        """Whether it is a SQLite database without a file, of which all of a process share one connection."""
+        """Whether this is a SQLite database without a file.
+
+        The threads of a process share its one connection.
+        """
         return self.url.get_backend_name() == "sqlite" and not self.url.database
 
     @property
     def engine(self) -> sa.Engine:
-        """Where connections come from. Raises StoreError: the store was closed."""
+        """The engine, which gives connections. Raises StoreError: the store was closed."""
         if self.closed:
             raise StoreError(
                 f"store {self.name}: was closed, by tree.close() or at the end of its with block; open it "
@@ -162,7 +171,7 @@ class Store(Reader):
         return self._engine
 
     def snapshot(self) -> Snapshot:
-        """A reader that reads everything once: for what looks at a whole tree."""
+        """A reader that caches what it reads, for operations on a whole tree."""
         return Snapshot(self)
 
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
@@ -176,12 +185,12 @@ class Store(Reader):
         return (best.position, records) if records and records.metrics else None
 
     def close(self) -> None:
-        """Closes every connection; after that nothing is read or written any more."""
+        """Closes every connection; the store can no longer be used."""
         self.closed = True
         self._engine.dispose()
 
     def integrity(self) -> str:
-        """What SQLite says of its file: ``"ok"``, or what is wrong with it."""
+        """The result of SQLite's integrity check: ``"ok"``, or the faults."""
         with self.engine.connect() as connection:
             return str(connection.execute(sa.text("PRAGMA integrity_check")).scalar())
 
@@ -190,15 +199,15 @@ class Store(Reader):
         backup(self.engine, Path(file))
 
     def leases(self) -> list[Held]:
-        """Which rounds are being run, and by whom."""
+        """Leases of the rounds that are being run."""
         return leases(self.engine)
 
     # Trees and nodes.
 
     def tree(self, name: str, create: bool = True) -> int:
-        """The row of the tree of that name, created if need be.
+        """The row of a tree by name, created if need be.
 
-        Raises NotFoundError: it does not exist and ``create`` is false.
+        Raises NotFoundError: the tree does not exist and ``create`` is false.
         """
 
         def write(connection: sa.Connection) -> int | None:
@@ -227,14 +236,19 @@ class Store(Reader):
         decision: StoredDecision | None = None,
         given: Sequence[tuple[str, dict[str, Any]]] = (),
     ) -> int:
-        """Writes a node with all that belongs to it in one transaction, unless it is there already; returns its row.
+        """Writes a node with its configurations in one transaction, unless it exists, and returns its row.
 
-        It plans ``n`` configurations, and a larger number than before extends it; ``extra`` of them,
-        ``(origin, encoded configuration)``, run beside the design's cells. ``given`` are the same of what
-        somebody gave, ``"baseline"`` or ``"given"``, once per seed; of a node that is there already, what it
-        has not is added, and it plans so many more. Another baseline takes the place of an earlier one.
-        ``inherited`` are keys of configurations that ancestors had completed at this moment. No node of a
-        ``decision`` is ever without it.
+        Args:
+            tree: Row of the tree.
+            node: The node.
+            n: Number of planned configurations; a larger number than before extends the node.
+            inherited: Keys of configurations that ancestors had completed at this moment.
+            extra: ``(origin, encoded configuration)`` of planned configurations that the design does not
+                draw.
+            given: Configurations given by a person, with ``"baseline"`` or ``"given"``, once per seed. If the
+                node exists, missing ones are added and planned in addition. Another baseline replaces an
+                earlier one.
+            decision: The decision that the node comes from, written together with it.
         """
 
         def write(connection: sa.Connection) -> int:
@@ -274,7 +288,7 @@ class Store(Reader):
         return self._written(write)
 
     def extend(self, pk: int, extra: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Says which configurations some of a node's exploit trials are, after those that are known."""
+        """Stores the configurations of further exploit trials of a node."""
         first: list[int] = []
 
         def write(connection: sa.Connection) -> None:
@@ -287,11 +301,13 @@ class Store(Reader):
         self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
-        """Takes over what is no part of a node's id: its metric, direction and goals, what is scientific, which loss counts as none."""
+        """Updates the columns that are not part of a node's id: metric, goals, scientific parameters,
+        epsilon.
+        """
         self._set(tree, node.id, _settings(node))
 
     def set_epsilon(self, tree: int, node_id: str, epsilon: float | None) -> None:
-        """Says which loss counts as none on a node."""
+        """Sets the epsilon of a node."""
         self._set(tree, node_id, {"epsilon": epsilon})
 
     def _set(self, tree: int, node_id: str, values: Mapping[str, Any]) -> None:
@@ -299,7 +315,7 @@ class Store(Reader):
         self._written(lambda connection: connection.execute(update))
 
     def set_scientific(self, tree: int, node_id: str, said: Mapping[str, bool]) -> None:
-        """Says of parameters whether they are scientific; those that are not named stay what they are."""
+        """Sets whether parameters are scientific; parameters that are not named stay as they are."""
         c, mine = t.node.c, (t.node.c.tree == tree, t.node.c.id == node_id)
 
         def write(connection: sa.Connection) -> None:
@@ -327,10 +343,9 @@ class Store(Reader):
         return TrialWriter(self.engine, pk, say)
 
     def store_scores(self, pk: int, metric: Metric) -> None:
-        """Keeps what a metric's function says of every complete trial among the trial's metrics.
+        """Stores the value of a metric function among the metrics of every complete trial.
 
-        Trials may have ended before the function was the metric, or have been scored by an earlier version of
-        it.
+        Trials may have ended before the function was the metric, or with an earlier version of the function.
         """
         c = t.trial.c
         complete = sa.select(c.pk, c.metrics).where(c.node == pk, c.state == State.COMPLETE)
@@ -352,10 +367,7 @@ class Store(Reader):
     # What rounds ran on.
 
     def add_environment(self, pk: int, found: Mapping[str, str]) -> str:
-        """Notes what trials of a round run on, each environment once.
-
-        Returns its digest, by which they refer to it.
-        """
+        """Stores an environment of a round, once, and returns its digest, to which trials refer."""
         text = dumps(dict(found))
         same = {"node": pk, "environment": text}
         self._written(lambda connection: _added(connection, t.run, same))
@@ -364,9 +376,15 @@ class Store(Reader):
     # Proposals and decisions.
 
     def add_proposal(self, pk: int, digest: str, content: str, again: bool = True) -> None:
-        """Keeps a proposal under its digest; with ``again`` one that was made before becomes the last again, else stays where it is.
+        """Stores a proposal under its digest.
 
-        Warns where the store may not be written, so that the proposal is not kept.
+        Warns if the store may not be written, and the proposal is therefore not stored.
+
+        Args:
+            pk: Row of the node.
+            digest: Digest of the proposal.
+            content: Canonical JSON.
+            again: Whether a proposal that is stored already becomes the latest one.
         """
         c = t.proposal.c
 
@@ -384,7 +402,7 @@ class Store(Reader):
             warn(f"{error}; the proposal is not kept, and can't be decided upon here")
 
     def add_decision(self, decision: StoredDecision) -> None:
-        """Keeps a decision; the same decision on the same proposal again is nothing new."""
+        """Stores a decision; an equal decision on the same proposal is stored once."""
         self._written(lambda connection: _write_decision(connection, decision))
 
     # What is damaged, and what is removed for good.
@@ -394,33 +412,33 @@ class Store(Reader):
         return find_damage(self.engine, tree)
 
     def check_plan(self, pk: int) -> None:
-        """Raises StoreError where a stored row of what a round runs beside its design can't be read."""
+        """Raises StoreError: a stored extra configuration of a round cannot be read."""
         with self.engine.connect() as connection:
             rows = connection.execute(sa.select(t.cell_plan).where(t.cell_plan.c.node == pk)).mappings().all()
         for text in faults_of(t.cell_plan, [dict(row) for row in rows]).values():
             raise StoreError(f"its plan is damaged: {text}; remove what is damaged", Action("tree.repair"))
 
     def remove_damaged(self, tree: int, found: Sequence[Damaged], entries: Sequence[Removal]) -> None:
-        """Takes damaged rows out, and notes it for the log."""
+        """Removes damaged rows, with an entry in the log."""
         self._removed(tree, entries, lambda connection: remove_damaged(connection, found))
 
     def remove_trials(
         self, tree: int, pk: int, numbers: Collection[int], curves: bool, entry: Removal
     ) -> None:
-        """Takes trials out: see :func:`refine.store.removal.remove_trials`."""
+        """Removes trials: see :func:`refine.store.removal.remove_trials`."""
         self._removed(tree, [entry], lambda connection: remove_trials(connection, pk, numbers, curves))
 
     def remove_nodes(self, tree: int, pks: Sequence[int], entries: Sequence[Removal]) -> None:
-        """Takes rounds out with everything that belongs to them."""
+        """Removes rounds with their rows in all tables."""
         which = t.node.c.pk.in_(list(pks))
         self._removed(tree, entries, lambda connection: remove_rows(connection, t.node, which))
 
     def _removed(
         self, tree: int, entries: Sequence[Removal], remove: Callable[[sa.Connection], object]
     ) -> None:
-        """What is removed in a transaction that is noted for the log.
+        """Removes rows and writes entries of the log in one transaction.
 
-        Once, whether or not its commit was confirmed.
+        The entry is written once, even if the server did not confirm the commit.
         """
 
         def write(connection: sa.Connection) -> None:
@@ -431,7 +449,7 @@ class Store(Reader):
         self._written(write)
 
     def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
-        """Keeps what somebody noted about trials of a node, all as of now, or just after what was noted last where a clock was set back."""
+        """Stores marks on trials of a node, dated now, or just after the latest mark if a clock was set back."""
         c, now, moments = t.mark.c, time.time(), [-1.0]
 
         def write(connection: sa.Connection) -> None:
@@ -448,7 +466,7 @@ class Store(Reader):
             self._written(write)
 
     def unlock(self, tree: int, pk: int, what: str, entry: Removal) -> Held | None:
-        """Takes the lease on a round away: see :func:`refine.store.lease.unlock`."""
+        """Removes the lease on a round: see :func:`refine.store.lease.unlock`."""
 
         def write(connection: sa.Connection) -> Held | None:
             held = unlock(connection, pk, what)
@@ -461,20 +479,20 @@ class Store(Reader):
         return self._written(write)
 
     def removals(self, tree: int) -> list[Removal]:
-        """What was removed from a tree, oldest first."""
+        """Removals from a tree, oldest first."""
         return removals(self.engine, tree)
 
     # Hold-outs.
 
     def add_opening(self, pk: int, keys: Sequence[str], seeds: int, note: str, author: str) -> None:
-        """Logs that the hold-out is opened at a node, unless it was for the same models."""
+        """Logs that the hold-out is opened at a node, unless it was opened for the same models."""
         content = dumps({"keys": list(keys), "seeds": seeds})
         same = {"node": pk, "digest": digest(content, 16)}
         row = {"content": content, "note": note, "author": author}
         self._written(lambda connection: _added(connection, t.opening, same, row))
 
     def add_holdout_run(self, opening: int, run: HoldoutRun) -> None:
-        """Keeps what one model showed on the hold-out."""
+        """Stores the result of one model on the hold-out."""
         row = {
             **run._asdict(),
             "opening": opening,
@@ -491,9 +509,9 @@ class Store(Reader):
         self._written(write)
 
     def _written(self, write: Callable[[sa.Connection], T]) -> T:
-        """A transaction; again where somebody else wrote the same between its look and its write, or the server went away.
+        """Runs a transaction, again if another process wrote equal rows meanwhile, or the server restarted.
 
-        What is written must be looked for first: a commit that a server did not confirm may have arrived.
+        The transaction must look for its rows first: a commit not confirmed by a server may have arrived.
         """
 
         def once() -> T:
@@ -507,7 +525,7 @@ class Store(Reader):
 
 
 def _pk_of(connection: sa.Connection, table: sa.Table, same: Mapping[str, Any]) -> int | None:
-    """The row of a table that says the same."""
+    """The row of a table with these values."""
     query = sa.select(table.c.pk).where(*(table.c[name] == value for name, value in same.items()))
     return connection.execute(query).scalar()
 
@@ -518,9 +536,9 @@ def _added(
     same: Mapping[str, Any],
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    """The row of a table that says the same.
+    """The row of a table with these values, added if it is missing.
 
-    As of now, with what more there is to say, where there was none.
+    A new row is dated now and gets the further values.
     """
     if (pk := _pk_of(connection, table, same)) is None:
         row = table.insert().values({**same, **more, "created": time.time()})
@@ -533,10 +551,7 @@ def _node_pk(connection: sa.Connection, tree: int, node_id: str) -> int | None:
 
 
 def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, dict[str, Any]]]) -> int:
-    """Adds what somebody gave to what a node runs beside its design's cells.
-
-    How many configurations are new to it.
-    """
+    """Adds configurations given by a person to the plan of a node, and returns the number of new ones."""
     if not given:
         return 0
     c = t.cell_plan.c
@@ -571,7 +586,7 @@ def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, 
 def _beside_rows(
     pk: int, extra: Sequence[tuple[str, dict[str, Any]]], first: int = 0
 ) -> list[dict[str, Any]]:
-    """Rows of what a node runs beside its design's cells, from a position on."""
+    """Rows for extra configurations of a node, numbered from a position on."""
     return [
         {"node": pk, "position": i, "origin": origin, "configuration": dumps(configuration)}
         for i, (origin, configuration) in enumerate(extra, first)
@@ -588,9 +603,9 @@ def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None
 
 
 def check_exists(store: str | os.PathLike[str]) -> None:
-    """Opening a store creates it; who only looks must not leave an empty one behind.
+    """Checks that a store exists, since opening a missing one would create it.
 
-    Raises NotFoundError: it is a file, and there is none.
+    Raises NotFoundError: the store is a file that does not exist.
     """
     if (file := file_of(url_of(store))) is not None and not file.is_file():
         raise NotFoundError(f"store {store}: no such file; give the path or URL of a store that exists")
@@ -603,8 +618,13 @@ def only_tree(
 ) -> str:
     """The name of a store's only tree.
 
-    Errors say ``how`` one names a tree, with ``{name}`` in it, and what the first one is ``made_by``. Raises
-    NotFoundError: there is no such store, or none or several trees in it.
+    Args:
+        store: The store.
+        how: How to name a tree, with ``{name}`` in it, for errors.
+        made_by: How to create the first tree, for errors.
+
+    Raises:
+        NotFoundError: The store does not exist, or has no tree or several.
     """
     check_exists(store)
     names, shown = [], shown_url(url_of(store))

@@ -1,8 +1,8 @@
-"""What must hold of a row, wherever it comes from: the one place that says so.
+"""Rules for rows of a store, all in this module.
 
-A row of an exported folder, of another tree, of somebody's table and of an objective is refused before it is
-written (:func:`fault_of`). A row that is in the database already, written by hand or by a broken disk, is
-left out by whoever reads (:func:`unreadable`), is shown as damaged, and can be removed.
+A row from an exported folder, another tree, a user's table or an objective is checked before it is written
+(:func:`fault_of`). A row that is in the database already may have been written by hand, or damaged by a disk.
+Readers leave such a row out (:func:`unreadable`), it is shown as damaged, and can be removed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ BROKEN = (
 
 
 def said(error: BaseException) -> str:
-    """One of these errors in a line."""
+    """An error of :data:`BROKEN` in one line."""
     text = str(error).strip()
     if isinstance(error, json.JSONDecodeError | zlib.error):
         return f"is damaged: {text}"
@@ -81,10 +81,7 @@ def said(error: BaseException) -> str:
 
 
 def fault_of(table: sa.Table, row: Row) -> str:
-    """What is wrong with a row, as the database holds it, and with those that hang on it.
-
-    Empty where nothing is.
-    """
+    """The fault of a row as the database holds it, or of rows that belong to it; empty without a fault."""
     for column in own_columns(table):
         value = row.get(column.name)
         if value is None:
@@ -104,7 +101,7 @@ def fault_of(table: sa.Table, row: Row) -> str:
 
 
 def faults_of(table: sa.Table, rows: Sequence[Row]) -> dict[int, str]:
-    """What is wrong with rows of one table that are to be read or taken over: number of a row -> its fault."""
+    """Number of a row -> its fault, for rows of one table that are read or imported."""
     if table.name != "trial":
         return {i: text for i, row in enumerate(rows) if (text := fault_of(table, row))}
     columns = {name: [row[name] for row in rows] for name in READ}
@@ -118,7 +115,7 @@ def faults_of(table: sa.Table, rows: Sequence[Row]) -> dict[int, str]:
 
 
 def value_fault(column: sa.Column[Any], value: Any) -> str:
-    """What is wrong with the value of a column; empty where nothing is."""
+    """The fault of a column's value; empty without a fault."""
     if isinstance(column.type, sa.LargeBinary):
         good, rule = isinstance(value, bytes | memoryview), "bytes"
     elif isinstance(column.type, sa.Text):
@@ -135,7 +132,7 @@ def value_fault(column: sa.Column[Any], value: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """A value that may be anything, in a few letters."""
+    """Any value, in a few characters."""
     try:
         return f"{value!r:.60}" if not isinstance(value, int) or abs(value) < 10**60 else "a huge number"
     except ValueError:  # more digits than Python writes
@@ -143,7 +140,7 @@ def short(value: Any) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number that a float holds; NaN and infinity are."""
+    """Whether a value is a number that a float holds; NaN and infinity count."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -154,7 +151,7 @@ def is_number(value: Any) -> bool:
 
 
 def outcome_fault(metrics: Mapping[str, Any], curve: Mapping[str, Sequence[Any]], seconds: float) -> str:
-    """What of a trial's outcome can't be stored, as a rule and the value; empty where everything can."""
+    """The reason why a trial's outcome cannot be stored, as a rule and the value; empty if it can."""
     for name, values in chain(((n, (v,)) for n, v in metrics.items()), curve.items()):
         if text := unstorable(name):
             return f"the name of a metric {text}"
@@ -177,10 +174,11 @@ READ = ("configuration", "metrics", *PLAIN)
 
 
 def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = None) -> str:
-    """What keeps some stored trials from being read; empty where nothing does. Looks at whole columns at once.
+    """The reason why some stored trials cannot be read; empty if they can. Checks whole columns at once.
 
-    Texts of JSON are not yet parsed; ``into`` takes the parsed configurations and metrics, which are parsed
-    once.
+    Args:
+        columns: Columns of stored trials; JSON is not yet parsed.
+        into: Takes the parsed configurations and metrics, so that they are parsed once.
     """
     if not columns["key"]:
         return ""
@@ -217,7 +215,10 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = N
 
 
 def different(values: Sequence[Any]) -> set[Any]:
-    """Which texts a column holds: of many columns that is one, which is seen without hashing them all."""
+    """The distinct texts of a column.
+
+    Many columns hold a single text, which is found without hashing all rows.
+    """
     return {values[0]} if values.count(values[0]) == len(values) else set(values)
 
 
@@ -262,7 +263,7 @@ def _mappings(what: str, texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
-    """Number of a row -> its fault, looked for by halves: the sound majority is looked at once."""
+    """Number of a row -> its fault. Halving finds faults fast, since sound halves are checked once."""
     found: dict[int, str] = {}
     todo = [(0, count)] if count else []
     while todo:
@@ -277,9 +278,9 @@ def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
 
 
 def unpacked(data: bytes) -> bytes:
-    """What zlib has packed.
+    """Data that zlib has packed.
 
-    Raises one of :data:`BROKEN`: it is cut off, or more than a look has memory for.
+    Raises one of :data:`BROKEN`: the data is cut off, or exceeds :data:`MOST_UNPACKED`.
     """
     unpack = zlib.decompressobj()
     out = unpack.decompress(data, MOST_UNPACKED)
@@ -291,7 +292,7 @@ def unpacked(data: bytes) -> bytes:
 
 
 def curve_of(data: bytes) -> dict[str, list[float]]:
-    """The values per epoch that a row holds. Raises one of :data:`BROKEN` where it holds something else."""
+    """The values per epoch in a row. Raises one of :data:`BROKEN`: the row holds other data."""
     found = json.loads(unpacked(data))
     if not isinstance(found, dict) or not set(map(type, found.values())) <= {list}:
         raise ValueError("a curve must be lists of numbers by name")
@@ -306,7 +307,7 @@ def curve_of(data: bytes) -> dict[str, list[float]]:
 
 
 def node_of(row: Row) -> Node:
-    """The node that a row holds. Raises one of :data:`BROKEN` where it holds something else."""
+    """The node in a row. Raises one of :data:`BROKEN`: the row holds other data."""
     node = Node.from_json(
         json.loads(row["content"]),
         **{field: row[field] for field in ("metric", "direction", "note", "author", "created")},
@@ -339,7 +340,7 @@ def node_of(row: Row) -> Node:
 
 
 def _check(table: str, row: Row) -> None:
-    """Raises one of :data:`BROKEN` unless a row says what rows of its table say."""
+    """Raises one of :data:`BROKEN`: a row breaks a rule of its table."""
     match table:
         case "node":
             if dumps(node_of(row).identity()) != row["content"]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-# Spreadsheets take a cell for a formula if it begins with one of = + - @, a tab or a carriage return. An apostrophe
-# before it marks text. Cells that begin with apostrophes and then such a character get one more, so that reading back
-# gives every text as it was.
+# Spreadsheets take a cell for a formula if it begins with one of = + - @, a tab or a carriage return. An
+# apostrophe before it marks text. Cells that begin with apostrophes and then such a character get one more,
+# so that reading back gives every text as it was.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r]")
 

@@ -21,8 +21,8 @@ def print_error(text: str) -> None:
 def reserve_descriptors() -> None:
     """Opens the null device in place of closed standard streams.
 
-    Otherwise the next file, pipe or socket of this process would get the number of a standard stream, and output of C
-    libraries and of child processes would be written into it.
+    Otherwise the next file, pipe or socket of this process would get the number of a standard stream, and
+    output of C libraries and of child processes would be written into it.
     """
     for descriptor in (0, 1, 2):
         try:

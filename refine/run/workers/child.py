@@ -1,8 +1,7 @@
-"""A child process that runs trials, one at a time, for a thread of this process; jobs come over a private pipe.
+"""A child process for trials, one at a time, served by a thread; jobs come over a private pipe.
 
-The random generators of Python, NumPy and Keras belong to a process: threads of one process would draw from
-the same generators, and so would an engine like Dask. The workers of ``workers=N`` are such child processes
-too.
+Random generators of Python, NumPy and Keras belong to a process: threads would draw from the same generators,
+also on an engine like Dask. The workers of ``workers=N`` are such child processes too.
 """
 
 from __future__ import annotations
@@ -50,10 +49,7 @@ class ChildDiedError(RuntimeError):
 
 
 class Child:
-    """A supervised process that runs jobs, and this end of its pipe.
-
-    The pipe has no name that others could open.
-    """
+    """A supervised process for jobs, with the coordinator's end of the pipe. The pipe has no address."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         reserve_descriptors()

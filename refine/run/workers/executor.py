@@ -46,9 +46,9 @@ def outcomes_of(
 ) -> Iterator[tuple[Task, Outcome]]:
     """Runs tasks in this process, on an executor, or on subprocesses.
 
-    A task whose worker dies while running it is tried once more without other tasks; if the worker dies
-    again, the trial is ``crashed``. A task that was only waiting for a worker that died is handed out again.
-    With a limit even one worker is a subprocess, since this process cannot be killed.
+    If a worker dies while running a task, the task is tried once more without other tasks; if the worker dies
+    again, the trial is ``crashed``. A task still waiting for a dead worker is handed out again. With a limit
+    even one worker is a subprocess, since this process cannot be killed.
 
     Args:
         stack: Ends the subprocesses when it closes.
@@ -56,7 +56,7 @@ def outcomes_of(
         tasks: The tasks, taken one by one.
         count: Number of tasks, which caps the number of workers started.
         resources: Workers and limits.
-        stop: Called before a task is handed out. Once it is true, running tasks finish and no other begins.
+        stop: Called before a task is handed out. Once true, running tasks finish and no task begins.
         ahead: Tasks per worker that may be under way.
     """
     tasks = itertools.takewhile(lambda _: not stop(), tasks)

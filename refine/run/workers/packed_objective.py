@@ -1,8 +1,8 @@
 """Objectives packed for workers.
 
-A small objective is sent with every task. A large one is written to a file once, which workers on this
-machine map into their memory, shared. A worker that does not see the file asks for the objective and gets it
-with its task.
+A small objective is sent with every task. A large objective is written to a file once, and workers on this
+machine map the file into memory. A worker without access to the file asks for the objective, and gets it with
+the task.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The workers of ``workers=N``: subprocesses on this machine, replaced when they die, ended with this process."""
+"""The workers of ``workers=N``: subprocesses on this machine, replaced when they die."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ _kept: ContextVar[list[Pool] | None] = ContextVar("refine_kept_workers", default
 
 
 class Pool:
-    """A pool of subprocesses that run one trial at a time each, each served by its own thread.
+    """Subprocesses for one trial at a time, with a serving thread per subprocess.
 
     They start from a clean interpreter: no process is forked after TensorFlow is loaded, and a script without
-    a main guard does not run again. Jobs and answers go through pipes without an address, so that no other
-    process can send a job.
+    a main guard does not run again. Jobs and answers go through pipes without an address, out of reach of
+    other processes.
 
     Args:
         count: Number of subprocesses.
         threads: Threads of a trial.
-        loading: Seconds that loading the objective may take.
-        devices: GPUs that workers see in turn, one per worker; ``None`` for those in
-            ``CUDA_VISIBLE_DEVICES``.
+        loading: Time limit for loading the objective, in seconds.
+        devices: GPUs for the workers in turn; without a value, those in ``CUDA_VISIBLE_DEVICES``.
     """
 
     def __init__(

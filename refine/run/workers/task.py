@@ -49,7 +49,7 @@ def versions() -> str:
 
 
 def check_versions(of_worker: str, worker: str, of_coordinator: str | None = None) -> None:
-    """Checks that a worker and the coordinator have equal versions: bytecode of functions belongs to one Python.
+    """Checks that a worker and the coordinator have equal versions: bytecode belongs to one Python.
 
     Args:
         of_worker: Versions of the worker.

@@ -25,11 +25,14 @@ _loading = threading.Lock()
 
 
 def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
-    """Runs a packed :class:`Job`, and returns the pickled outcome, or :data:`WANTED` if the objective must be sent.
+    """Runs a packed :class:`Job`, and returns the pickled outcome.
 
     Args:
         packed: The job.
         loaded: Called when the objective is loaded.
+
+    Returns:
+        The outcome, or :data:`WANTED` if the objective must be sent.
 
     Raises:
         RoundStoppedError: The job comes from another version, or the objective cannot be loaded here.
@@ -54,7 +57,7 @@ def perform(packed: bytes, loaded: Callable[[], None] = lambda: None) -> bytes:
 
 
 def run(objective: Objective, task: Task, with_trial: bool, threads: int) -> Outcome:
-    """Runs a task in this process, and notes the environment afterwards, since a trial may be the first to load Keras."""
+    """Runs a task in this process, and notes the environment, which the trial may change by loading Keras."""
     return evaluate(objective, task, with_trial)._replace(environment=environment(threads))
 
 
@@ -75,7 +78,7 @@ def _load(job: Job) -> Objective | None:
 
 @contextlib.contextmanager
 def _ends_after(seconds: float) -> Iterator[None]:
-    """Ends this process if the block takes longer, and prints its stack, since an import cannot be ended otherwise."""
+    """Ends this process if the block takes longer, and prints the stack: imports have no timeout."""
     # Code in C that holds the interpreter's lock keeps threads and signal handlers of Python from running.
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
     try:
