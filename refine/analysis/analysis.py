@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ from refine.analysis.evidence import (
     without_ruled_out,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
-from refine.analysis.pooling import fold_error_of, noise_of
+from refine.analysis.noise import fold_error_of, noise_of
 from refine.analysis.reason import Reason
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.belief import belief_of
@@ -356,66 +356,25 @@ def analyze(
         >>> analysis.n_space_filling
         30
     """
-    check_direction(direction)
-    frame = as_pandas(frame, AnalysisError)
     seed = check_seed(seed, 0)
     space = space if isinstance(space, Space) else Space(space)
-    if value not in frame.columns:
-        columns = [str(c) for c in frame.columns]
-        raise AnalysisError(f"value {value!r} is no column of the table; {did_you_mean(value, columns)}")
     if isinstance(look, bool) or not isinstance(look, int) or look < 1:
         raise AnalysisError(
             f"look must be a whole number >= 1, the stage of looking at its branch, got {look!r}"
         )
     said = None if belief is None else Said(belief_of(belief, space))
-    sign = sign_of(direction)
     constraints = metric_constraints(subject_to)
-    frame = _judged(frame, space, constraints)
-    earlier = None if earlier is None else _judged(earlier, space, constraints)
-    _check_pooled(pooled, len(frame))
-    limit = explosion_limit(
-        np.concatenate([sign * _finished_values(t, value) for t in (frame, earlier) if t is not None])
+    tables = _tables_of(
+        space, frame, value, direction, earlier, pooled, read, groups, allow_degenerate, constraints
     )
-    n_exploded = 0
-    if np.isfinite(limit):
-        frame, blown = _without_exploded(frame, value, sign, limit)
-        n_exploded = int(blown[pooled:].sum())
-        earlier = None if earlier is None else _without_exploded(earlier, value, sign, limit)[0]
-    asked = {n: _read_mask(n, mask, len(frame)) for n, mask in (read or {}).items()}
-    excluded = np.zeros(len(frame), dtype=np.bool_)
-    if "state" in frame:
-        excluded = np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
-    every, chosen = frame, np.flatnonzero(~excluded)
-    if excluded.any():
-        every = frame[~excluded].reset_index(drop=True)
-    if (sample := sample_of(every, space, MOST)) is not None:
-        chosen = chosen[sample]
-        if earlier is not None and (beside := sample_of(earlier, space, MOST)) is not None:
-            earlier = earlier[beside].reset_index(drop=True)
-    n_pooled, n_excluded = int((~excluded[:pooled]).sum()), int(excluded[pooled:].sum())
-    if len(chosen) < len(frame):
-        frame, pooled = frame.iloc[chosen].reset_index(drop=True), int((chosen < pooled).sum())
-        asked = {n: mask[chosen] for n, mask in asked.items()}
-        groups = None if groups is None else [groups[i] for i in chosen.tolist()]
-    rows = _inside(space, frame, value, allow_degenerate, sign)
-    past = None if earlier is None else _inside(space, earlier, value, allow_degenerate, sign)
-    own = np.flatnonzero(rows.mask) >= pooled
-    _check_feasible(rows, own, space, constraints)
-    parts = [rows] if past is None else [rows, past]
+    rows, own, sign, cardinalities = tables.rows, tables.own, tables.sign, tables.cardinalities
     names, parameters = list(space.varied), [space[n] for n in space.varied]
-    n_even = _n_even(parts, parameters)
-    if not _enough(rows, len(frame)):
-        rows = parts[0] = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
-    if not rows.finished[own].any():
-        raise AnalysisError(
-            "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
-        )
+    n_even = _n_even(tables.parts, parameters)
     space_filling = rows.finished & rows.space_filling
-    cardinalities = [0 if p.ordered else p.size for p in parameters]
-    X, y, place, unusable = _evidence(parts, sign)
+    X, y, place, unusable = _evidence(tables.parts, sign)
     spent = stats.looks_spent(look)
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
-    masks = {n: asked[n][rows.mask] for n in names if n in asked}
+    masks = {n: tables.read[n][rows.mask] for n in names if n in tables.read}
     there = space.active_in(rows.table) if space.conditions else {}
     # What a configuration has not can't have been read, whatever was handed over in its place.
     masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
@@ -432,15 +391,10 @@ def analyze(
             others = {n: v for n, v in positions.items() if n != e.name}
             found[j] = e._replace(condition=read_where(masks[e.name][rows.finished], others))
     X_ranked, y_ranked, order_ranked = _in_order(rows, rows.ranked, sign)
-    # What tells the noise: where nothing is tested, all that finished.
-    sampled = space_filling if space_filling.any() else rows.finished
-    X_sampled, y_sampled, order = _in_order(rows, sampled, sign)
-    labels = None if groups is None else np.asarray(groups, dtype=object)[rows.mask][sampled][order].tolist()
-    usable = np.concatenate([sign * part.y[part.finished & ~part.degenerate] for part in parts])
     seen = [masks.get(n, everyone)[rows.ranked][order_ranked] for n in names]
     read_ranked = np.reshape(seen, (len(names), len(y_ranked))).T
     if space_filling.any():
-        pooled_p = _pooled_p(parts, cardinalities, sign)
+        pooled_p = _pooled_p(tables.parts, cardinalities, sign)
         found = [e._replace(pooled_p=float(p)) for e, p in zip(found, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     table = rows.table[own].reset_index(drop=True)
@@ -448,15 +402,13 @@ def analyze(
     eligible = eligible if eligible[own].any() else rows.finished
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
-    resolution = noise_of(X_sampled, y_sampled, cardinalities, labels, fresh, (X, y), usable, noise)
+    resolution = _resolution(tables, [value, metric or value], fresh, noise)
     # Where values are exact a forecast, which has an error, would pass for one.
     if not resolution.deterministic:
-        X, y, place, unusable = _evidence(parts, sign, forecasts=True)
+        X, y, place, unusable = _evidence(tables.parts, sign, forecasts=True)
     digest = hashlib.sha256(
         np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
     ).hexdigest()
-    judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
-    paired = fold_error_of(rows.table, [value, metric or value], judged)
     imported = rows.table["origin"][space_filling] == "imported" if "origin" in rows.table else np.zeros(0)
     made = Analysis(
         space=space,
@@ -466,29 +418,174 @@ def analyze(
         states=_states(table, rows.finished[own]),
         n_space_filling=int(tested.sum()),
         n_pooled=int((tested & ~own).sum()),
-        n_earlier=0 if past is None else int(past.finished.sum()),
+        n_earlier=sum(int(part.finished.sum()) for part in tables.parts[1:]),
         n_even=n_even,
         look=look,
         parameters=adjusted(found, spent) if tested.any() else untested(found),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if tested.any() else (),
-        noise=resolution._replace(paired=paired, paired_source="folds" if paired else ""),
+        noise=resolution,
         covered=stats.hit_probability(int(tested.sum()), 0.01),
         best=table.iloc[best],
         table=table,
-        outside=_outside(space, frame, value, allow_degenerate),
+        outside=_outside(space, tables.frame, value, allow_degenerate),
         X=X,
         y=y,
         digest=digest[:16],
         failed=unusable if unusable.any() else None,
         n_imported=int(imported.sum()),
-        feasibility=_feasibility(parts, own, place, space, constraints, sign) if constraints else None,
+        feasibility=(
+            _feasibility(tables.parts, own, place, space, constraints, sign) if constraints else None
+        ),
         said=said,
+        n_exploded=tables.n_exploded,
+        explosion_limit=tables.explosion_limit,
+    )
+    if tables.sampled:
+        made = _of_all(made, tables.every, value, tables.n_pooled, allow_degenerate)
+    if tables.n_excluded is not None:
+        made = replace(made, states={**made.states, EXCLUDED: tables.n_excluded})
+    return made
+
+
+@one_thread
+def resolution_of(
+    space: Space,
+    frame: pd.DataFrame,
+    direction: str = "maximize",
+    *,
+    metric: str | None = None,
+    earlier: pd.DataFrame | None = None,
+    pooled: int = 0,
+    groups: Sequence[Any] | None = None,
+    allow_degenerate: bool = False,
+    fresh: Sequence[Any] | None = None,
+    subject_to: Sequence[str | MetricConstraint] = (),
+    noise: str | None = None,
+) -> stats.Resolution:
+    """The noise of an analysis alone, without any test: arguments and errors are those of :func:`analyze`."""
+    constraints = metric_constraints(subject_to)
+    tables = _tables_of(
+        space, frame, "value", direction, earlier, pooled, None, groups, allow_degenerate, constraints
+    )
+    return _resolution(tables, ["value", metric or "value"], fresh, noise)
+
+
+class _Tables(NamedTuple):
+    """The trials of an analysis as arrays, checked and cleaned."""
+
+    frame: pd.DataFrame  # trials that are analysed: exploded ones have diverged, excluded ones are left out
+    every: pd.DataFrame  # the same before a sample was drawn
+    sampled: bool  # whether there are so many that a sample was drawn
+    rows: Rows  # those of ``frame`` inside the space
+    own: Bools  # (rows,) whether a trial is of the round itself
+    # ``rows`` first, then trials of earlier rounds on other spaces, if there are any
+    parts: tuple[Rows, ...]
+    read: Mapping[str, Bools]  # parameter -> (frame,) whether a trial read it; empty if unknown
+    groups: Sequence[Any] | None  # labels of ``frame``, equal for replicates
+    sign: float  # 1 to maximize, -1 to minimize
+    cardinalities: list[int]  # per parameter 0 if it is ordered, else its number of choices
+    n_pooled: int  # rows at the head of ``every`` that are of earlier rounds
+    n_excluded: int | None  # excluded trials of the round itself; ``None`` if none of any round is
+    n_exploded: int  # trials of the round itself with an exploded value
+    explosion_limit: float  # see :attr:`Analysis.explosion_limit`
+
+
+def _tables_of(
+    space: Space,
+    frame: IntoFrame,
+    value: str,
+    direction: str,
+    earlier: pd.DataFrame | None,
+    pooled: int,
+    read: Mapping[str, npt.ArrayLike] | None,
+    groups: Sequence[Any] | None,
+    allow_degenerate: bool,
+    constraints: Sequence[MetricConstraint],
+) -> _Tables:
+    """Checks and cleans the arguments of :func:`analyze`."""
+    check_direction(direction)
+    frame = as_pandas(frame, AnalysisError)
+    if value not in frame.columns:
+        columns = [str(c) for c in frame.columns]
+        raise AnalysisError(f"value {value!r} is no column of the table; {did_you_mean(value, columns)}")
+    sign = sign_of(direction)
+    frame = _judged(frame, space, constraints)
+    earlier = None if earlier is None else _judged(earlier, space, constraints)
+    _check_pooled(pooled, len(frame))
+    limit = explosion_limit(
+        np.concatenate([sign * _finished_values(t, value) for t in (frame, earlier) if t is not None])
+    )
+    n_exploded = 0
+    if np.isfinite(limit):
+        frame, blown = _without_exploded(frame, value, sign, limit)
+        n_exploded = int(blown[pooled:].sum())
+        earlier = None if earlier is None else _without_exploded(earlier, value, sign, limit)[0]
+    read_of = {n: _read_mask(n, mask, len(frame)) for n, mask in (read or {}).items()}
+    excluded = np.zeros(len(frame), dtype=np.bool_)
+    if "state" in frame:
+        excluded = np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
+    every, chosen = frame, np.flatnonzero(~excluded)
+    if excluded.any():
+        every = frame[~excluded].reset_index(drop=True)
+    if (sample := sample_of(every, space, MOST)) is not None:
+        chosen = chosen[sample]
+        if earlier is not None and (beside := sample_of(earlier, space, MOST)) is not None:
+            earlier = earlier[beside].reset_index(drop=True)
+    n_pooled, n_excluded = int((~excluded[:pooled]).sum()), int(excluded[pooled:].sum())
+    if len(chosen) < len(frame):
+        frame, pooled = frame.iloc[chosen].reset_index(drop=True), int((chosen < pooled).sum())
+        read_of = {n: mask[chosen] for n, mask in read_of.items()}
+        groups = None if groups is None else [groups[i] for i in chosen.tolist()]
+    rows = _inside(space, frame, value, allow_degenerate, sign)
+    own = np.flatnonzero(rows.mask) >= pooled
+    _check_feasible(rows, own, space, constraints)
+    if not _enough(rows, len(frame)):
+        rows = rows._replace(space_filling=np.zeros(len(rows.y), dtype=np.bool_))
+    if not rows.finished[own].any():
+        raise AnalysisError(
+            "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
+        )
+    parts = (rows,)
+    if earlier is not None:
+        parts = (rows, _inside(space, earlier, value, allow_degenerate, sign))
+    return _Tables(
+        frame=frame,
+        every=every,
+        sampled=sample is not None,
+        rows=rows,
+        own=own,
+        parts=parts,
+        read=read_of,
+        groups=groups,
+        sign=sign,
+        cardinalities=[0 if space[n].ordered else space[n].size for n in space.varied],
+        n_pooled=n_pooled,
+        n_excluded=n_excluded if excluded.any() else None,
         n_exploded=n_exploded,
         explosion_limit=limit,
     )
-    if sample is not None:
-        made = _of_all(made, every, value, n_pooled, allow_degenerate)
-    return replace(made, states={**made.states, EXCLUDED: n_excluded}) if excluded.any() else made
+
+
+def _resolution(
+    tables: _Tables, metrics: Sequence[str], fresh: Sequence[Any] | None, declared: str | None
+) -> stats.Resolution:
+    """The noise by the trials of an analysis; ``metrics`` are names under which scores by fold may stand."""
+    rows, sign = tables.rows, tables.sign
+    even = rows.finished & rows.space_filling
+    even = even if even.any() else rows.finished
+    X, y, order = _in_order(rows, even, sign)
+    labels = None
+    if tables.groups is not None:
+        labels = np.asarray(tables.groups, dtype=object)[rows.mask][even][order].tolist()
+    usable = [part.finished & ~part.degenerate for part in tables.parts]
+    finished_X = np.concatenate([part.X[mask] for part, mask in zip(tables.parts, usable, strict=True)])
+    finished_y = np.concatenate(
+        [sign * part.y[mask] for part, mask in zip(tables.parts, usable, strict=True)]
+    )
+    resolution = noise_of((X, y), tables.cardinalities, labels, fresh, (finished_X, finished_y), declared)
+    judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
+    paired = fold_error_of(rows.table, metrics, judged)
+    return resolution._replace(paired=paired, paired_source="folds" if paired else "")
 
 
 def _states(table: pd.DataFrame, ended: Bools) -> dict[str, int]:

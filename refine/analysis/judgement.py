@@ -22,9 +22,6 @@ SURE = 0.95  # probability from which on something is decided: the leader of a r
 # and the posterior alone could be wrong. Once there are such runs, nothing is discarded on fewer either.
 SEEN = 3
 
-# Share of the noise's deviation that counts as no loss where configurations run again until they can be told apart.
-SHARE = 0.1
-
 MOST = 1000  # new seeds that are looked ahead to
 _AGAIN = 3  # runs again after which retraining may be taken to change nothing
 
@@ -53,7 +50,7 @@ def race_of(
     racers = judged.field.plausible(top)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
     racers += [leader] if leader not in racers else []
-    runs, tolerance = sum(spent) - planned, judged.tolerance(epsilon, SHARE)
+    runs, tolerance = sum(spent) - planned, judged.tolerance(epsilon)
     share = math.nan
     if judged.draws is not None:
         share = best_within(judged.draws[:, racers], racers.index(leader), tolerance)
@@ -79,11 +76,12 @@ def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
     if judged.noise.deterministic:
         return True
     planned = judged.field.candidates
-    apart = np.array([v - planned[i].observed for i in racers for v in judged.fresh[i]])
+    unit = judged.field.unit
+    apart = np.array([(v - planned[i].observed) / unit for i in racers for v in judged.fresh[i]])
     if apart.size < _AGAIN:
         return False
     noise = judged.noise
-    sd = noise.sd if noise.source == "replicates" else float(np.sqrt(np.mean(apart**2) / 2))
+    sd = noise.sd if noise.source == "replicates" else unit * float(np.sqrt(np.mean(apart**2) / 2))
     rounding = 1e-9 * max(abs(planned[i].observed) for i in racers)
     return sd <= max(tolerated, rounding)
 
@@ -95,7 +93,7 @@ def _following(judged: Judged, racers: Sequence[int], spent: Sequence[int], runs
             i = min(range(len(racers)), key=lambda k: spent[racers[k]] + given[k])
             given[i] += 1
         return tuple(given)
-    draws = judged.draws[:, racers]
+    draws = judged.draws[:, racers] / judged.field.unit
     shared = stats.KnowledgeGradient()(draws.mean(axis=0), draws.var(axis=0), judged.variance, runs)
     return tuple(map(int, shared.runs))
 
@@ -166,7 +164,7 @@ def judgement(
     """
     field, noise, expected = judged.field, judged.noise, judged.expected
     sd = noise.sd if math.isfinite(noise.sd) else 0.0
-    tolerated = judged.tolerance(epsilon, SHARE)
+    tolerated = judged.tolerance(epsilon)
     # Nobody chose the baseline for its first run, so that it counts like those under new seeds.
     runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
@@ -179,8 +177,10 @@ def judgement(
     verdict = verdict_of(better, matters, *seen)
     left: int | None = 0
     if verdict == CONFIRM:
-        spread, error = float(drawn.var()) if known else math.nan, 2 * sd**2
-        left = seeds_needed(mean, spread, error, tolerated, max(1, SEEN - min(runs)))
+        unit = field.unit
+        spread = float((drawn / unit).var()) if known else math.nan
+        error = 2 * (sd / unit) ** 2
+        left = seeds_needed(mean / unit, spread, error, tolerated / unit, max(1, SEEN - min(runs)))
     return Judgement(
         of,
         str(field.goal.metric),
@@ -241,10 +241,12 @@ def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats,
         return np.zeros(0), "runs"
     from scipy.special import stdtrit
 
+    unit = judged.field.unit
+    mine, theirs = mine / unit, theirs / unit
     within = float(np.sum((mine - mine.mean()) ** 2) + np.sum((theirs - theirs.mean()) ** 2)) / freedom
     scale = math.sqrt(within * (1 / len(mine) + 1 / len(theirs)))
     at = stdtrit(freedom, (np.arange(_POINTS) + 0.5) / _POINTS)
-    return np.asarray(mine.mean() - theirs.mean() + scale * at), "runs"
+    return np.asarray(unit * (mine.mean() - theirs.mean() + scale * at)), "runs"
 
 
 def _share(drawn: Floats, above: float) -> float:

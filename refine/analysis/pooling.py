@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from refine import stats
-from refine.errors import AnalysisError
 from refine.space.encoding import decode, encode
 from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.frame import Records
 from refine.trials.round_record import Node
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | None]:
@@ -66,77 +60,6 @@ def replicate_groups(records: Records) -> list[str]:
             names = _names(read)
             out.append(configuration_key({n: decode(configuration[n]) for n in names if n in configuration}))
     return out
-
-
-NOISE = ("none", "retraining")  # what somebody can say about the noise of an objective
-
-
-def noise_of(
-    X: npt.NDArray[np.float64],
-    y: npt.NDArray[np.float64],
-    cardinalities: Sequence[int],
-    groups: Sequence[Any] | None,
-    fresh: Sequence[Any] | None,
-    evidence: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
-    finished: npt.NDArray[np.float64],
-    said: str | None = None,
-) -> stats.Resolution:
-    """What can be told apart: from runs again where there are enough, else from the space-filling trials, else from all.
-
-    Runs that equal the first one of their configuration to the last bit tell that the objective is deterministic. For the
-    size of the noise the planned run of a configuration that was run again takes no part: it was chosen for its value, so
-    that it lies above what the configuration's seeds give.
-
-    ``X``, (n, d), and ``y``, (n,), are of the space-filling trials; where nothing is tested, of all finished ones of the round.
-    ``cardinalities`` are d numbers, 0 for an ordered column, k for an unordered one; ``groups`` n labels, equal for trials that
-    agree on all that was read. ``fresh`` are values of runs again, a label of its configuration for each and, where known, the
-    values of their planned runs. ``evidence``, positions and values of all trials, those of earlier rounds and those that were
-    chosen for what they promise included, is asked where there are too few space-filling ones. Of all ``finished`` values
-    larger is better. ``said`` is one of ``NOISE``, where somebody said it.
-    """
-    measure = stats.TopNoise()
-    if said not in (None, *NOISE):
-        raise AnalysisError(f"noise must be 'none', 'retraining' or None, which finds out, got {said!r}")
-    runs, labels, *planned = ((), ()) if fresh is None else fresh
-    again, labels = np.asarray(runs, dtype=float), list(labels)
-    first = {
-        label: value
-        for values in planned
-        for label, value in zip(labels, np.asarray(values, dtype=float), strict=True)
-        if np.isfinite(value)
-    }
-    same = stats.repeats([*first.values(), *again], [*first, *labels])
-    if groups is not None:
-        same = same.joined(stats.repeats(y, list(groups)))
-    floor = stats.floor_of(finished)
-    if said == "none" or (said is None and same.deterministic):
-        return stats.Resolution(0.0, stats.smallest_step(y), "deterministic", same.equal, floor=floor)
-    sd, freedom = stats.within_groups(again, np.asarray(labels, dtype=object))
-    if freedom >= measure.least:
-        return stats.Resolution(sd, stats.smallest_step(y), "replicates", freedom, floor=floor)
-    found = measure(X, y, cardinalities, groups)
-    found = measure(*evidence, cardinalities) if np.isnan(found.sd) else found
-    return found._replace(floor=floor)
-
-
-COMPARED = 10  # best configurations whose differences on folds or validation examples are looked at
-
-
-def fold_error_of(frame: pd.DataFrame, names: Sequence[str], y: npt.NDArray[np.float64]) -> float:
-    """Standard error of the difference of two of the best configurations over folds; 0 where there are none.
-
-    ``frame`` has columns ``name@1``, ``name@2``, ... of the scores by fold, of which the first of ``names`` that has such columns
-    counts; ``y`` is -inf where a trial may not be called best.
-    """
-    best = [i for i in np.argsort(-y, kind="stable")[:COMPARED] if np.isfinite(y[i])]
-    for name in names:
-        titles = list(
-            itertools.takewhile(frame.columns.__contains__, (f"{name}@{k}" for k in itertools.count(1)))
-        )
-        if len(titles) > 1:
-            scores = frame[titles].iloc[best].to_numpy(dtype=float)
-            return stats.fold_error(scores[np.isfinite(scores).all(axis=1)])
-    return 0.0
 
 
 def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:

@@ -19,6 +19,7 @@ _NEAR = 10  # runs before and after a run that are its neighbours
 _FEWEST = 5  # configurations whose differences say how large the noise may be
 _CELLS = 80  # of what the noise may be
 _DRAWS = 4000
+_SHARE = 0.1  # share of the standard deviation of the noise that counts as no difference
 _SEED = 0
 
 
@@ -95,7 +96,9 @@ def judge_runs(
         alike=repeats,
     )
     judged = Judged(field, tuple(tuple(each[1:]) for each in pair.values()), draws, noise, sd**2)
-    found = judgement(judged, 0, 1, of, "given", epsilon)
+    # No proposal and no winner is made from a table of runs: what several runs of two configurations can tell apart.
+    least = noise.tolerance(epsilon, _SHARE)[0]
+    found = judgement(judged, 0, 1, of, "given", least if math.isfinite(least) else 0.0)
     return replace(found, basis="table") if found.basis == "posterior" else found
 
 

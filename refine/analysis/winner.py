@@ -12,6 +12,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, values_of
+from refine.analysis.noise import equal_repeats
 from refine.errors import AnalysisError
 from refine.space.encoding import decode, label, thaw
 from refine.trials.explosion import exploded
@@ -34,7 +35,8 @@ _FROZEN = 0.5
 # Deviations from what draws expect, beyond which runs inform on their own configuration alone.
 _UNEXPECTED = 3
 
-_PLANNED_FREEDOM = 4  # degrees of freedom that the noise by the planned runs alone is worth
+_PLANNED_FREEDOM = 4  # degrees of freedom that a noise is worth at least
+_MOST_EXPONENT = 400  # binary exponent of values from which on they are scaled
 FEWEST = 5  # configurations that a posterior asks for
 
 _MOST = 1000
@@ -219,6 +221,8 @@ class Field:
     eligible: int  # how many may be handed over: the first ones; a baseline that may not be comes last
     limits: tuple[float, float]  # see :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better
     alike: stats.Repeats  # how runs compare that agree on all that was read
+    # a power of two near the values where their squares would overflow or vanish, else 1
+    unit: float = 1.0
     # value, larger is better, below which runs exploded and count as failed; -inf if none did
     explosion_limit: float = -math.inf
 
@@ -231,39 +235,52 @@ class Field:
         judged = judged if self.draws is None else self.draws.mean(axis=0)
         return [int(i) for i in np.argsort(-judged[: self.eligible], kind="stable")[:top]]
 
-    def judged(self, rounds: Sequence[RanRound]) -> Judged:
-        """What the candidates are worth, given their runs under new seeds as well, of which the rounds may have become more."""
-        sign, noise = self.goal.sign, self.noise
+    def judged(self, rounds: Sequence[RanRound], noise: stats.Resolution | None = None) -> Judged:
+        """The candidates, given all of their runs.
+
+        Args:
+            rounds: The rounds with their replicates, which may have become more.
+            noise: The noise of the study, given these replicates; default the noise of the field.
+        """
+        sign, unit = self.goal.sign, self.unit
+        noise = self.noise if noise is None else noise
         fresh, same = self._fresh(rounds)
-        values = np.array([v for runs in fresh for v in runs], dtype=float)
-        labels = [i for i, runs in enumerate(fresh) for _ in runs]
-        sd, freedom = stats.within_groups(values, labels) if labels else (math.nan, 0)
         draws, variance = self.draws, math.nan
         if same.deterministic:
-            # What was seen is what comes again: there is nothing to estimate, and the best observed wins.
-            noise, draws = noise._replace(sd=0.0, source="deterministic", n=same.equal), None
-        elif freedom >= stats.TopNoise().least or (freedom and not math.isfinite(noise.sd)):
-            noise = noise._replace(sd=sd, source="replicates", n=freedom)
+            noise = equal_repeats(same, noise.step, noise.floor)._replace(
+                paired=noise.paired, paired_source=noise.paired_source
+            )
+        elif not math.isfinite(noise.sd):
+            within = _within([np.array(runs) / unit for runs in fresh])
+            if within[1]:
+                noise = noise._replace(
+                    sd=unit * within[0], source="replicates", n=within[1], freedom=float(within[1])
+                )
+        if noise.deterministic:
+            # A repeat gives the observed value: nothing is estimated, and the best observed configuration wins.
+            draws = None
         if draws is not None:
-            before = self.noise.sd if math.isfinite(self.noise.sd) else float(np.std(draws))
-            # What a smooth model leaves over is too little at times, and a few runs again say little too; so what the planned
-            # runs say counts like a few runs again, and the mean of a scaled inverse chi-square posterior is more than either
-            # where little is known: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
-            again = freedom * sd**2 if freedom else 0.0
-            variance = (_PLANNED_FREEDOM * before**2 + again) / (_PLANNED_FREEDOM + freedom - 2)
-        if draws is not None and labels:
+            draws = draws / unit
+            sd = noise.sd / unit if math.isfinite(noise.sd) else float(np.std(draws))
+            # The mean of a scaled inverse chi-square posterior exceeds the square of the estimate if little is known:
+            # Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
+            freedom = max(noise.freedom, _PLANNED_FREEDOM)
+            variance = sd**2 * (freedom / (freedom - 2) if math.isfinite(freedom) else 1.0)
+        if draws is not None and any(fresh):
             counts = np.array([len(runs) for runs in fresh])
-            means = np.array([sign * float(np.mean(runs)) if len(runs) else 0.0 for runs in fresh])
-            # The baseline may lie anywhere, where forest and processes disagree most. What no draw expects would move, by that
-            # disagreement, what is nothing like it. Such runs inform on their own configuration alone.
-            apart = counts * (means - draws.mean(axis=0)) ** 2 > _UNEXPECTED**2 * (
+            means = np.array([sign * float(np.mean(runs)) / unit if runs else 0.0 for runs in fresh])
+            # Two kinds of runs inform on their own configuration alone: those of the baseline, which may lie where
+            # forest and processes disagree most, and those that no draw expects.
+            alone = counts * (means - draws.mean(axis=0)) ** 2 > _UNEXPECTED**2 * (
                 counts * draws.var(axis=0) + variance
             )
-            apart |= np.arange(len(fresh)) == self.baseline
-            draws = _conditioned(draws, means, np.where(apart, 0, counts), variance)
-            for i in np.flatnonzero(apart)[:, None]:
+            alone |= np.arange(len(fresh)) == self.baseline
+            draws = _conditioned(draws, means, np.where(alone, 0, counts), variance)
+            for i in np.flatnonzero(alone)[:, None]:
                 draws[:, i] = _conditioned(draws[:, i], means[i], counts[i], variance)
-            draws = np.clip(draws, *self.limits)
+            draws = np.clip(draws, self.limits[0] / unit, self.limits[1] / unit)
+        if draws is not None:
+            draws = draws * unit
         return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
 
     def _fresh(self, rounds: Sequence[RanRound]) -> tuple[list[list[float]], stats.Repeats]:
@@ -295,7 +312,8 @@ class Judged:
     # (draws, candidates) means over seeds, larger is better; ``None`` where there is no posterior
     draws: Floats | None
     noise: stats.Resolution  # what retraining changes
-    variance: float  # of a single run, as the draws take it; NaN where there is no posterior
+    # of a single run, as the draws take it, in squares of :attr:`Field.unit`; NaN if there is no posterior
+    variance: float
 
     @property
     def expected(self) -> Floats:
@@ -311,9 +329,9 @@ class Judged:
         """Numbers of the candidates that may be handed over, the best expected first."""
         return [int(i) for i in np.argsort(-self.expected[: self.field.eligible], kind="stable")]
 
-    def tolerance(self, epsilon: float | None, share: float = 1.0) -> float:
-        """The loss that counts as none: see :meth:`refine.stats.Resolution.tolerance`; 0 where nothing is known."""
-        loss = self.noise.tolerance(epsilon, share)[0]
+    def tolerance(self, epsilon: float | None) -> float:
+        """The loss that counts as none: see :meth:`refine.stats.Resolution.tolerance`; 0 if nothing is known."""
+        loss = self.noise.tolerance(epsilon)[0]
         return loss if math.isfinite(loss) else 0.0
 
     def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
@@ -409,14 +427,34 @@ def _with_own_runs(draws: Floats, forest: int, planned: Floats, counts: Ints, sd
     return np.concatenate([trees, process + frozen, own])
 
 
+def _within(runs: Sequence[Floats]) -> tuple[float, int]:
+    """Standard deviation within groups of runs, and its degrees of freedom."""
+    values = np.concatenate([np.zeros(0), *runs])
+    if not values.size:
+        return math.nan, 0
+    return stats.within_groups(values, [i for i, group in enumerate(runs) for _ in group])
+
+
+def _unit_of(y: Floats) -> float:
+    """A power of two near the largest value if squares of values would overflow or vanish, else 1."""
+    exponent = int(np.frexp(np.abs(y).max())[1])
+    return float(np.ldexp(1.0, exponent)) if abs(exponent) > _MOST_EXPONENT else 1.0
+
+
 @one_thread
 def field_of(
-    rounds: Sequence[RanRound], only: str | None = None, also: Collection[tuple[str, str]] = ()
+    rounds: Sequence[RanRound],
+    only: str | None = None,
+    also: Collection[tuple[str, str]] = (),
+    noise: stats.Resolution | None = None,
 ) -> Field | None:
-    """What is known of the configurations that some rounds, judged alike and oldest first, evaluated; ``None`` where none may be called best.
+    """The configurations that were evaluated, with a posterior of their means; ``None`` if none may be called best.
 
-    ``only`` is the id of the round whose configurations may be handed over, by default all; ``also`` are ``(round, key)`` of runs
-    that are candidates however many others are better.
+    Args:
+        rounds: Rounds of one metric and direction, oldest first.
+        only: Id of the round whose configurations may win; default all.
+        also: ``(round, key)`` of runs that are candidates however many others are better.
+        noise: The noise of the study; default by residuals of all runs.
     """
     found = evaluated(rounds)
     if found is None:
@@ -436,8 +474,10 @@ def field_of(
     number = {int(group[i]): k for k, i in enumerate(firsts)}
     counts = np.maximum(np.bincount(group[good], minlength=group.max() + 1), 1)
     observed = sign * np.bincount(group[good], y[good], group.max() + 1) / counts
-    noise = stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good])
-    seconds, draws = _seconds(found), None
+    if noise is None:
+        noise = stats.TopNoise()(X[good], y[good], cardinalities, read=None if read.all() else read[good])
+        noise = noise._replace(floor=stats.floor_of(y[good]))
+    seconds, draws, unit = _seconds(found), None, _unit_of(y[good])
     if group.max() + 1 >= FEWEST:
         # A failed run at the worst value would pull down its neighbours, which may be the best.
         learned = good | found.infeasible
@@ -446,7 +486,7 @@ def field_of(
         masks = (None, None) if read.all() else (read[learned], read[firsts])
         posterior = _EVALUATED(X[learned], y[learned], X[firsts], cardinalities, *masks)
         draws = posterior.value(posterior.scores)
-        sd = noise.sd if math.isfinite(noise.sd) else float(np.std(draws))
+        sd = noise.sd if math.isfinite(noise.sd) else float(np.std(draws / unit) * unit)
         planned = sign * observed[group[firsts]]
         draws = np.clip(
             _with_own_runs(draws, posterior.forest, planned, counts[group[firsts]], sd), *found.limits
@@ -460,7 +500,7 @@ def field_of(
             for i in firsts
         ),
         draws=draws,
-        noise=noise._replace(floor=stats.floor_of(y[good])),
+        noise=noise,
         evaluated=len(np.unique(group[good])),
         best=number[int(group[best])],
         best_value=float(sign * y[best]),
@@ -469,6 +509,7 @@ def field_of(
         eligible=eligible,
         limits=found.limits,
         explosion_limit=found.explosion_limit,
+        unit=unit,
         alike=stats.repeats(y[good], group[good].tolist()),
     )
 

@@ -12,7 +12,6 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.evaluated import natural_limits
-from refine.analysis.judgement import SHARE
 from refine.analysis.reason import plain
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.alternatives import left_to_run, trial_seconds
@@ -31,6 +30,8 @@ LIKELY = 0.2
 
 # Rounds are simulated on processes over values by a power: ranks hide how far apart the best values are, and with them gains.
 SIMULATED = stats.MixedPosterior(forest_draws=0, process_draws=640, power=True)
+
+_SHARE = 0.1  # share of the noise's standard deviation that repeats must gain, for CONFIRM
 
 TOP = 5  # configurations that take part in a race, as in :meth:`refine.Tree.confirm`
 RUNS = 15  # runs again that are looked at where nothing is left to run
@@ -190,7 +191,7 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
         return STOP if max(gain, again) < cost else CONTINUE if gain >= again else CONFIRM
     if probability >= LIKELY:
         return CONTINUE
-    return CONFIRM if again > max(gain, SHARE * noise) else STOP
+    return CONFIRM if again > max(gain, _SHARE * noise) else STOP
 
 
 # Levels of the quantiles: the ends of the 90 % and of the 50 % interval, and the median.

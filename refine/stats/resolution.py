@@ -20,7 +20,7 @@ _MAD = 1.4826  # median absolute deviation to standard deviation, for normal err
 _ROWS = 300  # most configurations learned from
 _ROUNDING = 1e-6  # metrics are often means in single precision
 _SINGLE, _DOUBLE = 2e-7, 1e-12  # relative error of a value in single and in double precision
-_FLOOR = 0.05  # share of the distance from the median to the best value
+FLOOR = 0.05  # share of the distance from the median to the best value
 _OCCUPIED = 0.2  # share of the values that a metric may take that is seen among the better half
 _GAPS = 2000  # most distances between values that are looked at
 _ENDS = (0.0, 1.0, 100.0)  # where losses, shares and percentages end
@@ -36,16 +36,17 @@ class Resolution(NamedTuple):
     # difference between neighbouring values of a metric that takes only equally spaced ones, such as one row
     # of the validation set; 0 where it doesn't
     step: float
-    # 'deterministic', 'replicates', 'residuals', 'neighbours' (runs of a table, one after the other) or 'none',
-    # for `sd`; 'step' where only that is known
+    # 'deterministic', 'replicates', 'residuals', 'neighbours' (runs of a table, one after the other), 'below_step'
+    # (few repeats, equal as far as the metric counts) or 'none', for `sd`; 'step' where only that is known
     source: str
-    # runs again that were equal behind 'deterministic', degrees of freedom behind 'replicates', number of
+    # runs again that were equal behind 'deterministic' and 'below_step', degrees of freedom behind 'replicates', number of
     # configurations behind 'residuals' and 'neighbours'
     n: int
     # standard error of the difference of two good models over folds or validation rows; 0 where it is unknown
     paired: float = 0.0
     paired_source: str = ""  # 'folds' or 'examples', for `paired`
     floor: float = 0.0  # 5 % of what the best value is above the median
+    freedom: float = 0.0  # degrees of freedom that `sd` is worth; inf if deterministic, 0 if unknown
 
     @property
     def deterministic(self) -> bool:
@@ -245,7 +246,7 @@ def floor_of(y: ArrayLike) -> float:
     if not values.size:
         return 0.0
     best = scored(np.arange(float(values.size))[:, None], values).values[-1]  # noqa: PD011 - of trials
-    return _FLOOR * max(0.0, float(best - np.median(values)))
+    return FLOOR * max(0.0, float(best - np.median(values)))
 
 
 class Repeats(NamedTuple):

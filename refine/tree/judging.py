@@ -29,7 +29,7 @@ from refine.tree.overview import comparable
 from refine.tree.record import RoundRecord
 from refine.tree.rounds import TreeRecord
 from refine.tree.running import holdout_opened
-from refine.tree.winner import Goals, field_in, ran, winner_of
+from refine.tree.winner import Goals, field_in, ran, study_noise, winner_of
 from refine.trials.frame import Records
 from refine.trials.round_record import StoredNode
 from refine.utils.action import Action
@@ -78,8 +78,8 @@ def confirm(
 
     The configurations with the best posterior means race, and runs go where they are expected to improve what is handed over the
     most. The race ends early when the leader, run three times again, loses no more than epsilon with probability 0.95; or when
-    retraining changes no more than that. Epsilon is :attr:`Round.epsilon` of the latest round, else the smallest step of the
-    metric or a tenth of the noise, whichever is larger.
+    retraining changes no more than that. Epsilon is :attr:`Round.epsilon` of the latest round, else the tolerance that its
+    analysis states.
 
     The runs are replicates of their rounds, each stored when it has finished: called again, the race goes on.
 
@@ -266,7 +266,7 @@ class _Entrants(NamedTuple):
                     choose = partial(_tasks, stored, mine=mine, options=options)
                     run_round(self.context.store, stored, called, goal, options, choose=choose)
             trials = ran(self.context.store, self.rounds)
-            judged = judged.field.judged(trials)
+            judged = judged.field.judged(trials, study_noise(self.context.reader, self.rounds))
 
 
 def _entrants(tree: TreeRecord, context: Context, named: Collection[Mapping[str, Any]] = ()) -> _Entrants:

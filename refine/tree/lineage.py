@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis
+from refine.analysis.analysis import Analysis, resolution_of
 from refine.analysis.analysis import analyze as measured
 from refine.analysis.believed import Said
 from refine.analysis.evenness import evenness
 from refine.analysis.learning_curves import MOST, Epochs, TrialCurves, curves_of, enough_epochs, how_many
+from refine.analysis.noise import COMPARED, fold_error_of
 from refine.analysis.optimism import MODELS, Optimism, Runs, optimism_of, paired_error_of
-from refine.analysis.pooling import COMPARED, added_since, fold_error_of, read_masks, replicate_groups
+from refine.analysis.pooling import added_since, read_masks, replicate_groups
 from refine.analysis.stopped import Stopping, stopping_of
 from refine.design.pruning import forecasts
 from refine.design.space_filling import IMPORTED
@@ -254,31 +255,54 @@ def _analysis(reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int)
     analysis = measured(
         node.space,
         evidence.frame,
-        direction=goal.direction,
         seed=seed,
-        metric=str(goal.metric),
-        earlier=evidence.earlier,
-        pooled=evidence.pooled,
         look=_stage(reader, path, goal.metric.curves),
         read=evidence.read,
-        groups=evidence.groups,
-        fresh=evidence.fresh[:3],
-        allow_degenerate=goal.allow_degenerate,
-        subject_to=goal.metric.subject_to,
+        **_noise_arguments(evidence, goal),
     )
-    noise = analysis.noise
-    if not noise.paired:
-        paired, source = read_paired_error(reader, path[-1].pk, node.space, goal)
-        noise = noise._replace(paired=paired, paired_source=source)
     return replace(
         analysis,
         codes=evidence.codes,
         n_damaged=evidence.damaged,
-        noise=noise,
+        noise=_with_examples(reader, path, goal, analysis.noise),
         drawn=evenness(node.space, analysis.table, analysis.sign) if node.method == IMPORTED else None,
         again=_again(analysis, evidence.again, goal.allow_degenerate),
         said=said_on([stored.node for stored in path]),
     )
+
+
+def _noise_arguments(evidence: Lineage, goal: Goal) -> dict[str, Any]:
+    """Arguments of an analysis that its noise depends on."""
+    return {
+        "direction": goal.direction,
+        "metric": str(goal.metric),
+        "earlier": evidence.earlier,
+        "pooled": evidence.pooled,
+        "groups": evidence.groups,
+        "fresh": evidence.fresh[:3],
+        "allow_degenerate": goal.allow_degenerate,
+        "subject_to": goal.metric.subject_to,
+    }
+
+
+def _with_examples(
+    reader: Reader, path: Sequence[StoredNode], goal: Goal, noise: stats.Resolution
+) -> stats.Resolution:
+    """The noise, with the paired error over folds or validation examples if the round stored them."""
+    if noise.paired:
+        return noise
+    paired, source = read_paired_error(reader, path[-1].pk, path[-1].node.space, goal)
+    return noise._replace(paired=paired, paired_source=source)
+
+
+def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.Resolution | None:
+    """The noise that an analysis of the last round of a path states; ``None`` if the round can't be analysed yet."""
+    try:
+        evidence = lineage(reader, path, goal)
+        noise = resolution_of(path[-1].node.space, evidence.frame, **_noise_arguments(evidence, goal))
+    except AnalysisError:
+        return None
+    return _with_examples(reader, path, goal, noise)
 
 
 def said_on(path: Sequence[Node]) -> Said | None:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+from refine import stats
 from refine.analysis.evaluated import RanRound
 from refine.analysis.winner import Field, Winner, field_of
 from refine.space.encoding import encode
 from refine.store.reader import Reader
-from refine.tree.lineage import read_paired_error
+from refine.tree.lineage import read_noise, read_paired_error
 from refine.tree.record import RoundRecord
 from refine.trials.goal import Goal
 from refine.trials.round_record import StoredNode
@@ -47,7 +48,7 @@ def winner_of(reader: Reader, rounds: Goals, of: str, only: str | None = None) -
 def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:
     """Hashes of a round's configurations that may be handed over, the best expected first; none where there is none."""
     trials = ran(reader, rounds)
-    field = field_of(trials, only)
+    field = field_in(reader, rounds, trials, only)
     return [] if field is None else [field.candidates[i].key for i in field.judged(trials).ranked]
 
 
@@ -89,11 +90,27 @@ def field_in(
     only: str | None = None,
     also: Collection[tuple[str, str]] = (),
 ) -> Field | None:
-    """See :func:`refine.analysis.winner.field_of`; with what folds or validation rows of the best trial's round tell apart."""
-    field = field_of(trials, only, also) if trials else None
-    if field is None:
+    """See :func:`refine.analysis.winner.field_of`; with the noise of the study."""
+    if not trials:
         return None
+    noise = study_noise(reader, rounds)
+    field = field_of(trials, only, also, noise)
+    if field is None or noise is not None:
+        return field
     best = field.candidates[field.best].round
     stored, goal = next(r for r in rounds if r[0].node.id == best)
     paired, source = read_paired_error(reader, stored.pk, stored.node.space, goal)
     return replace(field, noise=field.noise._replace(paired=paired, paired_source=source))
+
+
+def study_noise(reader: Reader, rounds: Goals) -> stats.Resolution | None:
+    """The noise of the latest round that can be analysed, as its analysis and its proposal state it; ``None`` without one."""
+    by_id = {stored.node.id: stored for stored, _ in rounds}
+    for stored, goal in reversed(rounds):
+        path = [stored]
+        while (parent := path[-1].node.parent) in by_id:
+            path.append(by_id[parent])
+        noise = read_noise(reader, path[::-1], goal)
+        if noise is not None:
+            return noise
+    return None

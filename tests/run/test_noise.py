@@ -194,5 +194,5 @@ def test_a_table_says_what_its_noise_is():
     for few in (([best[0]], ["a"], [best[0]]), (best, ["a", "b", "c"], [*best[:2], best[2] + 1e-15])):
         assert not refine.analyze(space, frame, fresh=few).noise.deterministic
     assert not refine.analyze(space, frame, fresh=same, noise="retraining").noise.deterministic
-    with pytest.raises(AnalysisError, match="'none', 'retraining' or None, which finds out, got 'some'"):
+    with pytest.raises(AnalysisError, match="'none', 'retraining' or None .estimate it., got 'some'"):
         refine.analyze(space, frame, noise="some")
