@@ -120,6 +120,10 @@ class Known:
     stopping: Stopping | None = None  # what stopping trials lost; ``None`` where none was stopped
     # after how many epochs trials rank as at their end; ``None`` where no fewer suffice
     epochs: Epochs | None = None
+    # epochs of the longest curve that a trial reported, of whatever metric; 0 if none reported one
+    reported_epochs: int = 0
+    # expected value of the best trial when retrained, as the winner states it; NaN if unknown
+    expected: float = math.nan
 
 
 def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
@@ -138,15 +142,15 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
     found = [
         _goal(known, scientific),
         _edges(analysis, known.proposal, ranked.iloc[0]),
-        _enough(analysis),
+        _enough(analysis, known.proposal),
         *([_code(analysis)] if len(analysis.codes) > 1 else []),
         _infeasible(analysis, known.allow_degenerate),
-        _curves(known.curves),
+        _curves(known.curves, known.reported_epochs),
         *([_epochs(known.epochs)] if known.epochs else []),
         *([_stopping(known.stopping)] if known.stopping else []),
         *(_isolation(analysis, name) for name in scientific),
         _noise(analysis, known),
-        _optimism(analysis, values),
+        _optimism(analysis, values, known.expected),
         _cost(analysis),
         _second(analysis, known.proposal),
         worth(known.worth),
@@ -207,8 +211,12 @@ def _moved(change: Change) -> list[str]:
     return ["low"] * (new.low < old.low) + ["high"] * (new.high > old.high)
 
 
-def _enough(analysis: Analysis) -> Check:
-    """Whether there are enough good trials to judge every parameter."""
+def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
+    """The number of good trials against the number that judging every parameter takes.
+
+    Parameters in ``unchanged`` are kept as they are since too little is known, not since they were seen not to matter.
+    """
+    changed = {c.name for c in proposal.changes if c.kind != "keep"} if proposal is not None else set()
     read = [e for e in analysis.parameters if e.read != 0]
     if not read:
         return _check("enough", UNKNOWN, "nothing_read" if analysis.parameters else "nothing_varies")
@@ -228,6 +236,7 @@ def _enough(analysis: Analysis) -> Check:
         "covered": analysis.covered,
         "parameters": young,
     }
+    values["unchanged"] = [name for name in young if name not in changed]
     code = "too_few" if young else "judged"
     return _check("enough", verdict, code, share, "best_so_far", action=more, **values)
 
@@ -264,9 +273,13 @@ def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
     )
 
 
-def _curves(curves: Sequence[TrialCurves]) -> Check:
-    """What the training curves of the best trials show."""
+def _curves(curves: Sequence[TrialCurves], reported: int) -> Check:
+    """The training curves of the best trials; ``reported`` is the number of epochs of the longest curve reported."""
     judged = [c for c in curves if c.judged]
+    if not judged and reported:
+        needed = stats.CurveCheck().least
+        code = "too_short" if reported < needed else "other_metrics"
+        return _check("curves", UNKNOWN, code, epochs=reported, needed=needed)
     if not judged:
         report = Action("trial.report", Symbol("epoch"), Symbol("metrics"))
         return _check("curves", UNKNOWN, "no_curves", action=report)
@@ -347,17 +360,30 @@ def _sd(analysis: Analysis) -> float:
     return analysis.noise.sd if analysis.noise.measured else math.nan
 
 
-def _optimism(analysis: Analysis, values: Floats) -> Check:
-    """How much of the best value is expected not to come again."""
+def _optimism(analysis: Analysis, values: Floats, expected: float) -> Check:
+    """By how much the best value exceeds its expected value when retrained.
+
+    The expected value is the winner's, so that two screens state one number. Without it, the best of many noisy values
+    is corrected for that choice.
+    """
     sd = _sd(analysis)
     if not math.isfinite(sd):
         return _check("optimism", UNKNOWN, "unknown", action=_REPLICATE)
-    found = stats.Optimism(seed=analysis.seed)(values, sd)
-    over = float(found.best - found.honest)
-    best, expected = analysis.sign * found.best, analysis.sign * found.honest
+    best = float(values.max())
+    honest = analysis.sign * expected
+    if not math.isfinite(expected):
+        honest = float(stats.Optimism(seed=analysis.seed)(values, sd).honest)
+    over = best - honest
     verdict, code = (PASS, "small") if over <= sd else (WARN, "large")
     return _check(
-        "optimism", verdict, code, over, over=over, best=best, expected=expected, trials=len(values)
+        "optimism",
+        verdict,
+        code,
+        over,
+        over=over,
+        best=analysis.sign * best,
+        expected=analysis.sign * honest,
+        trials=len(values),
     )
 
 

@@ -32,8 +32,15 @@ from refine.space.encoding import check_seed, freeze, seed_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.store.engine import check_folder
-from refine.tree.lineage import analyze, read_curves, read_epochs, read_stopping
+from refine.tree.lineage import (
+    analyze,
+    read_curves,
+    read_epochs,
+    read_reported_epochs,
+    read_stopping,
+)
 from refine.tree.record import RoundRecord
+from refine.tree.winner import expected_of_best
 from refine.trials.frame import Records
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to
 from refine.utils.action import Action
@@ -188,6 +195,7 @@ class DecidedRound(RoundRecord):
         here = self._at_once()
         curves = read_curves(*here._judged, analysis.noise.sd)
         degenerate = self.node.allow_degenerate
+        reader, pk = here.context.reader, here._stored.pk
         known = Known(
             proposal,
             here.roles,
@@ -196,8 +204,10 @@ class DecidedRound(RoundRecord):
             here._best_before(),
             degenerate,
             worth,
-            read_stopping(here.context.reader, here._stored, here.goal),
-            read_epochs(here.context.reader, here._stored.pk, here.goal),
+            stopping=read_stopping(reader, here._stored, here.goal),
+            epochs=read_epochs(reader, pk, here.goal),
+            reported_epochs=read_reported_epochs(reader, pk, here.goal),
+            expected=expected_of_best(here),
         )
         return checks_of(self.id, analysis, known)
 

@@ -374,6 +374,13 @@ def read_curves(
     return curves_of(pairs, reader.curves(pk, keys), metric, goal.direction, noise)
 
 
+def read_reported_epochs(reader: Reader, pk: int, goal: Goal) -> int:
+    """Epochs of the longest curve, of whatever metric, that a round's best 20 trials reported; 0 if none reported one."""
+    keys = best_keys(reader.records([pk], curves=goal.metric.curves), goal, 20)
+    curves = reader.curves(pk, keys).values()
+    return max((len(series) for curve in curves for series in curve.values()), default=0)
+
+
 def read_epochs(reader: Reader, pk: int, goal: Goal) -> Epochs | None:
     """After how many epochs a round's trials rank as at their end, by the first 100; ``None`` where no fewer suffice."""
     records = reader.records([pk], curves=goal.metric.curves)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from refine import stats
-from refine.analysis.evaluated import RanRound
+from refine.analysis.evaluated import RanRound, values_of
 from refine.analysis.winner import Field, Winner, field_of
 from refine.space.encoding import encode
 from refine.store.reader import Reader
@@ -43,6 +46,28 @@ def winner_of(reader: Reader, rounds: Goals, of: str, only: str | None = None) -
         return None
     goals = tuple(metric for metric, _ in rounds[0][0].node.goals)
     return replace(field.judged(trials).winner(of, rounds[-1][0].node.epsilon), goals=goals)
+
+
+def expected_of_best(self: RoundRecord) -> float:
+    """The expected value of this round's best observed trial when retrained, as the winner of the tree states it.
+
+    In the metric's own sign; NaN if no trial may be called best.
+    """
+    context = self.context.at_once()
+    rounds = sorted((self._other(node_id) for node_id in context.nodes), key=lambda r: r._stored.order)
+    alike = [(r._stored, r.goal) for r in rounds if r._judged_by == self._judged_by]
+    trials = ran(context.reader, alike)
+    own = next(r for r in trials if r.id == self.id)
+    values, good, _ = values_of(own)
+    planned = good & ~np.asarray(own.records.columns["replicate"], dtype=bool)
+    if not planned.any():
+        return math.nan
+    best = int(np.argmax(np.where(planned, own.goal.sign * values, -np.inf)))
+    place = (self.id, own.records.columns["key"][best])
+    field = field_in(context.reader, alike, trials, also=[place])
+    if field is None or place not in field.places:
+        return math.nan
+    return own.goal.sign * float(field.judged(trials).expected[field.places[place]])
 
 
 def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:

@@ -228,3 +228,19 @@ def test_a_round_and_its_review_ask_the_same(tree, space):
     assert root.checks()["isolation"].about == "optimizer"
     with pytest.raises(AnalysisError):
         tree.add_round(space, bowl, n=5, seed=9).checks()
+
+
+@pytest.mark.parametrize(("reported", "code"), [(0, "no_curves"), (6, "too_short"), (40, "other_metrics")])
+def test_unknown_curves_say_whether_any_were_reported(reported, code):
+    check = checks(trials(middle), reported_epochs=reported)["curves"]
+    assert (check.verdict, check.code) == ("unknown", code)
+    assert says(check)
+    assert figure(check) == "-"
+
+
+def test_parameters_that_cannot_be_judged_are_unchanged_for_that_reason():
+    analysis = refine.analyze(SPACE, trials(middle, n=40))
+    proposal = refine.propose(analysis)
+    check = checks(None, analysis=analysis, proposal=proposal)["enough"]
+    kept = {c.name for c in proposal.changes if c.kind == "keep"}
+    assert set(check._asdict()["values"]["unchanged"]) <= kept

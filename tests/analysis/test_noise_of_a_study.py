@@ -1,0 +1,135 @@
+"""One noise and one tolerance per study: proposal, winner, race, judge and checks state the same."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine import stats
+from refine.analysis.noise import equal_repeats, noise_of, pooled_noise
+from refine.errors import AnalysisError
+
+SPACE = refine.Space({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 6)})
+
+
+def noisy(params, trial):
+    rng = np.random.default_rng(trial.seed)
+    return 0.9 - (params["x"] - 0.4) ** 2 - 0.1 * params["y"] + 0.02 * rng.normal()
+
+
+@pytest.fixture
+def study():
+    with refine.Tree("noisy", store="sqlite://") as tree:
+        yield tree, tree.add_round(SPACE, noisy, n=40, seed=1).run(progress=False)
+
+
+@pytest.mark.slow
+def test_all_screens_state_one_tolerance(study):
+    tree, root = study
+    review = root.propose()
+    claim, winner = review.proposal.claim, tree.winner()
+    best = next(c for c in winner.candidates if c.key != winner.candidates[0].key)
+    judgement = tree.judge("winner", dict(best.params))
+    assert claim.epsilon > 0
+    assert winner.epsilon == review.worth().epsilon == judgement.epsilon == pytest.approx(claim.epsilon)
+    assert winner.epsilon_source == claim.epsilon_source
+    confirmed = tree.confirm(budget=6, progress=False)
+    again = root.propose().proposal.claim.epsilon
+    assert confirmed.epsilon == confirmed.race.tolerance == pytest.approx(again)
+    assert tree.winner().epsilon == pytest.approx(again)
+
+
+@pytest.mark.slow
+def test_the_check_luck_expects_what_the_winner_expects(study):
+    tree, root = study
+    luck = root.propose().checks()["optimism"]._asdict()["values"]
+    best = tree.winner().best_observed
+    assert luck["best"] == pytest.approx(best.observed)
+    assert luck["expected"] == pytest.approx(best.expected)
+
+
+def table(n, sd, seed=0):
+    """Evenly drawn trials."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(size=(n, 2))
+    frame = pd.DataFrame({"x": x[:, 0], "y": x[:, 1]})
+    values = -((x - 0.5) ** 2).sum(axis=1) + sd * rng.normal(size=n)
+    return frame.assign(value=values, origin="space_filling")
+
+
+def exploited(n, sd):
+    """Trials near the optimum that a model placed."""
+    rng = np.random.default_rng(1)
+    x = (0.5 + 0.02 * rng.normal(size=(n, 2))).clip(0, 1)
+    frame = pd.DataFrame({"x": x[:, 0], "y": x[:, 1]})
+    return frame.assign(value=0.1 * sd * rng.normal(size=n), origin="exploit")
+
+
+PLANE = refine.Space({"x": (0.0, 1.0), "y": (0.0, 1.0)})
+
+
+def test_trials_that_cluster_do_not_lower_the_noise():
+    even = table(30, 0.05)
+    alone = refine.analyze(PLANE, even).noise
+    with_exploit = refine.analyze(PLANE, pd.concat([even, exploited(60, 0.05)], ignore_index=True)).noise
+    assert with_exploit.sd == pytest.approx(alone.sd, rel=0.1)
+
+
+def test_failed_trials_do_not_enlarge_the_noise():
+    frame = table(15, 0.01)
+    lost = table(25, 0.0, seed=5).assign(value=np.nan, state="failed")
+    frame = pd.concat([frame.assign(state="complete"), lost], ignore_index=True)
+    noise = refine.analyze(PLANE, frame).noise
+    assert math.isnan(noise.sd)  # 15 values do not show it
+    assert noise.epsilon == noise.floor > 0
+    assert noise.epsilon_source == "range"
+
+
+def test_repeats_residuals_and_prior_are_pooled_by_their_precision():
+    residual = stats.Resolution(0.02, 0.0, "residuals", 40)
+    alone = pooled_noise([], residual, 5, floor=0.05)
+    few = pooled_noise([(0.1, 2)], residual, 5, floor=0.05)
+    many = pooled_noise([(0.1, 200)], residual, 5, floor=0.05)
+    assert 0.02 < alone.sd < few.sd < many.sd == pytest.approx(0.1, rel=0.05)
+    assert alone.freedom < few.freedom < many.freedom
+    assert [noise.source for noise in (alone, few, many)] == ["residuals", "residuals", "replicates"]
+    many_parameters = pooled_noise([], residual, 30, floor=0.05)
+    assert many_parameters.sd > alone.sd
+    assert many_parameters.freedom < alone.freedom
+
+
+def test_repeats_alone_give_an_unbiased_estimate():
+    rng = np.random.default_rng(0)
+    unknown = stats.Resolution(math.nan, 0.0, "none", 0)
+    logs = []
+    for _ in range(400):
+        runs = 0.05 * rng.normal(size=5)
+        logs.append(math.log(pooled_noise([(float(runs.std(ddof=1)), 4)], unknown, 3, floor=0.0).sd))
+    assert math.exp(np.mean(logs)) == pytest.approx(0.05, rel=0.1)
+
+
+def test_three_equal_repeats_of_a_metric_in_steps_show_noise_below_one_row():
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(size=(40, 2)), np.round(rng.uniform(0.6, 0.9, 40) * 50) / 50
+    best = [float(y.max())]
+
+    def noise(count, values=y):
+        repeats = ([*best] * count, ["a"] * count, [*best] * count)
+        return noise_of((X, values), [0, 0], None, repeats, (X, values))
+
+    few = noise(3)
+    assert (few.source, few.n, few.deterministic) == ("below_step", 3, False)
+    assert 0 < few.sd < few.step == pytest.approx(1 / 50)
+    assert noise(6).deterministic
+    assert noise(3, y + 1e-3 * rng.uniform(size=40)).source != "below_step"
+
+
+def test_equal_repeats_of_a_continuous_metric_show_no_noise():
+    assert equal_repeats(stats.Repeats(3, 0), 0.0, 0.1).deterministic
+
+
+def test_a_declaration_of_the_noise_is_one_of_two():
+    with pytest.raises(AnalysisError, match="noise must be 'none', 'retraining' or None"):
+        noise_of((np.zeros((3, 1)), np.zeros(3)), [0], None, None, (np.zeros((3, 1)), np.zeros(3)), "some")
