@@ -94,7 +94,7 @@ def noise_of(
     residual = stats.TopNoise(least=10**9)(X, y, cardinalities)
     if math.isnan(residual.sd):
         residual = stats.TopNoise(least=10**9)(*finished, cardinalities)
-    return pooled_noise(within, residual, X.shape[1], floor)
+    return pooled_noise(within, residual, X.shape[1], stats.floor_of(y))._replace(floor=floor)
 
 
 def equal_repeats(same: stats.Repeats, step: float, floor: float) -> stats.Resolution:
@@ -115,7 +115,7 @@ def pooled_noise(
         within: Standard deviations within groups of repeats, and their degrees of freedom.
         residual: The noise by residuals of a smooth model; NaN or 0 if unknown.
         parameters: Number of parameters behind the residuals.
-        floor: 5 % of the distance from the median to the best value, in units of the metric.
+        floor: 5 % of the distance from the median to the best value of the evenly drawn trials.
 
     Source: Bartlett and Kendall (1946) for the logarithm of a variance; the combination is our own.
     """
