@@ -595,6 +595,8 @@ def noise_text(noise: Resolution) -> str:
     """The spread of repeats of one configuration, with its source: ``0.0059 between repeats (standard deviation, ...)``."""
     if noise.deterministic:
         return f"none seen: {plural(noise.n, 'repeat')} gave identical values"
+    if noise.source == "below_step":
+        return f"below one step of the metric: {plural(noise.n, 'repeat')} gave identical values"
     if not (noise.measured and math.isfinite(noise.sd)):
         return "not known"
     source = {
