@@ -30,6 +30,7 @@ from refine.analysis.evidence import (
     without_ruled_out,
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
+from refine.analysis.metric_limits import MetricLimits, metric_limits
 from refine.analysis.noise import fold_error_of, noise_of
 from refine.analysis.reason import Reason
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
@@ -162,6 +163,8 @@ class Analysis(Shown):
     # larger is better, below which a value counts as exploded; -inf if none is
     n_exploded: int = 0
     explosion_limit: float = -np.inf
+    # lowest and highest possible value of the metric, as declared; ``None`` if nothing was
+    declared_limits: tuple[float | None, float | None] | None = None
 
     def beside(self, others: Sequence[Analysis]) -> Analysis:
         """The analysis of several goals at once: this one is the first goal's."""
@@ -275,6 +278,11 @@ class Analysis(Shown):
         return tuple(found)
 
     @cached_property
+    def limits(self) -> MetricLimits:
+        """The values that the metric cannot pass, with their source."""
+        return metric_limits(self.metric, self.sign * self.y, self.declared_limits)
+
+    @cached_property
     def validation_rows(self) -> int:
         """Of how many rows of a validation set the metric is a share; 0 where that can't be told."""
         step = self.noise.step
@@ -314,6 +322,7 @@ def analyze(
     subject_to: Sequence[str | MetricConstraint] = (),
     belief: Mapping[str, Any] | None = None,
     noise: str | None = None,
+    limits: tuple[float | None, float | None] | None = None,
 ) -> Analysis:
     """Measures everything a table of finished runs can teach about a space.
 
@@ -346,6 +355,8 @@ def analyze(
             test.
         noise: ``"none"`` where a configuration gives the same value to the last bit whenever it runs, ``"retraining"`` where it
             does not; default what ``groups`` and ``fresh`` show.
+        limits: Lowest and highest possible value of the metric, ``None`` for an open end. Default: known for metrics
+            by name, such as an accuracy or an rmse, and for shares of rows; else none.
 
     Raises:
         AnalysisError: A column is missing; or fewer than 10 finished space-filling trials lie inside the space, and results
@@ -439,6 +450,7 @@ def analyze(
         said=said,
         n_exploded=tables.n_exploded,
         explosion_limit=tables.explosion_limit,
+        declared_limits=_checked_limits(limits),
     )
     if tables.sampled:
         made = _of_all(made, tables.every, value, tables.n_pooled, allow_degenerate)
@@ -468,6 +480,22 @@ def resolution_of(
         space, frame, "value", direction, earlier, pooled, None, groups, allow_degenerate, constraints
     )
     return _resolution(tables, ["value", metric or "value"], fresh, noise)
+
+
+def _checked_limits(limits: Any) -> tuple[float | None, float | None] | None:
+    """Declared limits of a metric, checked; AnalysisError unless they are two ends, the first one lower."""
+    if limits is None:
+        return None
+    ends = tuple(limits) if isinstance(limits, tuple | list) else ()
+    numbers = [end for end in ends if end is not None]
+    whole = all(isinstance(end, int | float) and not isinstance(end, bool) for end in numbers)
+    if len(ends) != 2 or not whole or (len(numbers) == 2 and not numbers[0] < numbers[1]):
+        raise AnalysisError(
+            f"limits must be the lowest and the highest possible value of the metric, got {limits!r}; "
+            "for example limits=(0, None) for a metric that cannot be negative"
+        )
+    low, high = (None if end is None else float(end) for end in ends)
+    return low, high
 
 
 class _Tables(NamedTuple):

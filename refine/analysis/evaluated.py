@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refine.analysis.metric_limits import metric_limits
 from refine.space.categorical import Categorical
 from refine.space.encoding import decode, value_key
 from refine.space.parameters import Parameter, Range
@@ -69,18 +70,8 @@ class Evaluated:
     group: Ints  # (runs,) numbers, equal where two agree on all that was read
     # value, larger is better, below which runs exploded and count as failed; -inf if none did
     explosion_limit: float = -np.inf
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """What no value can pass: see :func:`natural_limits`."""
-        return natural_limits(self.y[self.good])
-
-
-def natural_limits(y: Floats) -> tuple[float, float]:
-    """What no value, larger is better, can pass: what was never negative does not become so, nor a share more than 1."""
-    if y.min() >= 0:
-        return 0.0, 1.0 if y.max() <= 1 else np.inf
-    return (-1.0 if y.min() >= -1 else -np.inf, 0.0) if y.max() <= 0 else (-np.inf, np.inf)
+    # values, larger is better, that the metric cannot pass
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
 
 def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
@@ -102,7 +93,9 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     y = np.where(good | infeasible, y, y[good].min())
     seen = np.concatenate([np.where(read, X, 0.0), read], axis=1)
     group = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
-    return Evaluated(runs, X, read, names, cardinalities, y, good, infeasible, group, limit)
+    goal = rounds[0].goal
+    limits = metric_limits(str(goal.metric), goal.sign * y[good]).facing(goal.sign)
+    return Evaluated(runs, X, read, names, cardinalities, y, good, infeasible, group, limit, limits)
 
 
 def values_of(found: RanRound) -> tuple[Floats, Bools, Bools]:

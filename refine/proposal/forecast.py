@@ -11,7 +11,6 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evaluated import natural_limits
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import DesignError
 from refine.proposal.allocation import _extended
@@ -61,9 +60,8 @@ def forecast(
 
 
 def limits_of(analysis: Analysis) -> tuple[float, float]:
-    """Lowest and highest possible forecast of the metric, in its own sign."""
-    low, high = natural_limits(analysis.y)
-    return (low, high) if analysis.sign > 0 else (-high, -low)
+    """Between which values a forecast of the metric lies, in its own sign."""
+    return analysis.limits[:2]
 
 
 class Cells(NamedTuple):

@@ -15,7 +15,6 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.believed import thoughts_of
 from refine.analysis.conditions import inside_of, reading
-from refine.analysis.evaluated import natural_limits
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.space.space import Indices, Space
@@ -89,8 +88,15 @@ def _posteriors(
     rows = np.flatnonzero(finished)
     objective = model or (stats.MixedPosterior() if drawn else _MEANS)
 
+    best_possible = analysis.limits.facing(analysis.sign)[1]
+
     def fitted(
-        y: Floats, seed: int, own: Ints, exact: bool = False, prior: tuple[Floats, Floats] | None = None
+        y: Floats,
+        seed: int,
+        own: Ints,
+        exact: bool = False,
+        prior: tuple[Floats, Floats] | None = None,
+        limit: float = np.inf,
     ) -> stats.Posterior:
         read = None if everywhere[0] is None else everywhere[0][own]
         before = None if prior is None else (prior[0][own], prior[1])
@@ -98,17 +104,18 @@ def _posteriors(
             analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
         )
         posterior = posterior._replace(known=own[posterior.known])
-        return posterior.up_to(natural_limits(y[own])[1]) if exact else posterior
+        return posterior.up_to(limit) if exact else posterior
 
     feasibility, prior = analysis.feasibility, _prior(analysis, positions)
     if feasibility is None:
-        posterior = fitted(analysis.y, _SEED, rows, exact, prior)
+        posterior = fitted(analysis.y, _SEED, rows, exact, prior, best_possible)
     else:
         # A constraint that every trial meets, or about which nothing is known, tells no cells apart.
         informative = [slack for slack in feasibility.slack if (slack[rows] < 0).any()]
         slacks = [fitted(slack, _SEED + 1 + k, rows, exact) for k, slack in enumerate(informative)]
         met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
-        posterior = stats.constrained(fitted(feasibility.measured, _SEED, rows, exact, prior), slacks, met)
+        objective = fitted(feasibility.measured, _SEED, rows, exact, prior, best_possible)
+        posterior = stats.constrained(objective, slacks, met)
     if finished.all():
         return posterior, None
     failing = fitted(np.where(finished, 1.0, -1.0), _SEED + _FAILING, np.arange(len(finished)))

@@ -11,7 +11,6 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evaluated import natural_limits
 from refine.analysis.reason import plain
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.alternatives import left_to_run, trial_seconds
@@ -99,7 +98,7 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     run, cells = run[:_KNOWN], found.positions[fresh][:most]
     extra, values = analysis.again or (np.zeros((0, run.shape[1])), np.zeros(0))
     posterior = posterior_of(analysis, np.concatenate([run, cells, extra]), exact=True, model=SIMULATED)
-    posterior = posterior.up_to(natural_limits(analysis.y)[1])
+    posterior = posterior.up_to(analysis.limits.facing(analysis.sign)[1])
     noise = noise_in_scores(analysis, posterior, float(posterior.mean[: len(run)].max()))
     return Ahead(_given_again(posterior, values, noise), np.arange(len(run) + len(cells)) < len(run), noise)
 

@@ -110,11 +110,33 @@ def test_a_price_says_what_a_round_must_bring(coarse):
 def test_no_gain_passes_what_the_metric_can_reach(tree):
     def accuracy(params, trial):
         rng = np.random.default_rng(trial.seed)
-        return 1 - abs(params["x"] - 0.65) * 0.02 - 0.01 * rng.random() ** 2
+        return {"accuracy": 1 - abs(params["x"] - 0.65) * 0.02 - 0.01 * rng.random() ** 2}
 
-    review, best = ran(tree, accuracy, 40, objective_name="accuracy").propose(), tree.winner().expected
+    root = ran(tree, accuracy, 40, objective_name="accuracy", metric="accuracy")
+    review, best = root.propose(), tree.winner().expected
     assert review.worth().high <= 1 - best + 0.02
     assert all(q <= 1 for plan in review.rehearse(2, 20).plans for q in (*plan.mean, *plan.quantiles[-1]))
+
+
+@pytest.mark.slow
+def test_an_edit_that_cuts_all_good_trials_off_does_not_pay(tree):
+    """Eleven parameters without noise: the case of a gain that stayed at 73 % whatever was edited."""
+    weights = 0.05 * np.array([4, 1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0, 0])
+    optimum = np.random.default_rng(1).uniform(0.2, 0.8, 11)
+
+    def rmse(params):
+        x = np.array([params[f"p{i}"] for i in range(11)])
+        return float(np.sqrt(0.01 + (weights * (x - optimum) ** 2).sum()))
+
+    space = {f"p{i}": (0.0, 1.0, 9) for i in range(11)}
+    review = tree.add_round(space, rmse, n=60, seed=1, direction="minimize").run(progress=False).propose()
+    far = (0.0, 0.125) if optimum[0] > 0.5 else (0.875, 1.0)
+    edited = review.edit(p0=far)
+    assert edited.preview().top_kept == 0
+    outlook = edited.worth()
+    assert outlook.probability < review.worth().probability
+    assert outlook.verdict != "CONTINUE"
+    assert outlook.high < review.round.best["value"] - 0.1  # no configuration reaches less than 0.1
 
 
 @pytest.mark.slow
@@ -127,7 +149,7 @@ def test_runs_again_count(tree):
     tree.confirm(budget=40, progress=False)
     review = root.propose()
     positions, values = review.analysis.again
-    assert len(positions) == len(values) > 10
+    assert len(positions) == len(values) > 5
     assert review.worth().again < before.again
 
 
