@@ -13,6 +13,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of
+from refine.analysis.drift import LEVEL, Drift, drift_of
 from refine.analysis.evidence import level_axis
 from refine.analysis.finding import open_ends
 from refine.analysis.learning_curves import FLAGS, Epochs, TrialCurves
@@ -150,6 +151,7 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
         *([_stopping(known.stopping)] if known.stopping else []),
         *(_isolation(analysis, name) for name in scientific),
         _noise(analysis, known),
+        _drift(drift_of(analysis)),
         _optimism(analysis, values, known.expected),
         _cost(analysis),
         _second(analysis, known.proposal),
@@ -353,6 +355,15 @@ def _noise(analysis: Analysis, known: Known) -> Check:
     return _check(
         "noise", verdict, code, gain, "best_so_far", action=_REPLICATE if ties > TIES else None, **values
     )
+
+
+def _drift(drift: Drift | None) -> Check:
+    """Whether values change with the order in which the trials ran."""
+    if drift is None:
+        return _check("drift", UNKNOWN, "unknown")
+    verdict, code = (WARN, "seen") if drift.seen else (PASS, "none")
+    way = "better" if drift.correlation > 0 else "worse"
+    return _check("drift", verdict, code, drift.correlation, way=way, level=LEVEL, **drift._asdict())
 
 
 def _sd(analysis: Analysis) -> float:

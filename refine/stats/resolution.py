@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refine.stats._common import BoolArray, FloatArray, checked, column, matrix, same_length
+from refine.stats._common import BoolArray, FloatArray, IntArray, checked, column, matrix, same_length
 from refine.stats.kernel import embed, fit_kernel
 from refine.stats.posterior import ScoredTrials, read_mask, scored
 
@@ -156,6 +156,8 @@ class LeftOver(NamedTuple):
     # (m,) part of the deviation of `score - expected` that is noise, in (0, 1]; the rest is what the model
     # doesn't know
     share: FloatArray
+    # (m,) number of one of the caller's rows of each configuration
+    rows: IntArray = np.zeros(0, dtype=np.int64)
 
 
 def left_over(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> LeftOver:
@@ -191,7 +193,8 @@ def _left_over(
     inverse = np.linalg.inv(parameters.covariance(x, x) + (parameters.noise + 1e-8) * np.eye(len(x)))
     variance = 1.0 / np.diag(inverse)
     missed = (inverse @ (score - score.mean())) * variance
-    return LeftOver(score - missed, score, np.sqrt(np.minimum(parameters.noise / variance, 1.0)))
+    share = np.sqrt(np.minimum(parameters.noise / variance, 1.0))
+    return LeftOver(score - missed, score, share, at)
 
 
 def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:

@@ -143,6 +143,11 @@ _ASKED = {
         "at least {least:trial} a level ({level})",
     ),
     "noise": _Asked("gain", "Is the gain larger than the noise?", _gain, "To measure the noise"),
+    "drift": _Asked(
+        "drift",
+        "Do values stay the same over the round?",
+        "rank correlation {correlation:+.2f} between residual and order",
+    ),
     "optimism": _Asked(
         "luck",
         "Would the best trial do as well again?",
@@ -337,6 +342,9 @@ _SAYS: dict[str, Say] = {
     ),
     "noise.clear": _ties,
     "noise.unclear": _ties,
+    "drift.unknown": "Fewer than 20 evenly drawn trials finished, or all values are equal",
+    "drift.none": "No trend over the order of {n:trial}",
+    "drift.seen": "Later trials came out {way} than the parameters explain (p = {p:.2g}): data, code or machine may have changed",
     "optimism.unknown": _UNKNOWN_NOISE,
     "optimism.small": _little_luck,
     "optimism.large": (
