@@ -57,6 +57,7 @@ from refine.utils.format import join, plural
 from refine.utils.keywords import helped
 from refine.utils.plain import plain
 from refine.utils.threads import one_thread
+from refine.utils.warning import warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -552,14 +553,16 @@ def _tables_of(
     excluded = np.zeros(len(frame), dtype=np.bool_)
     if "state" in frame:
         excluded = np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
-    every, chosen = frame, np.flatnonzero(~excluded)
-    if excluded.any():
-        every = frame[~excluded].reset_index(drop=True)
+    copied = _copied_rows(frame)
+    kept = ~excluded & ~copied
+    every, chosen = frame, np.flatnonzero(kept)
+    if not kept.all():
+        every = frame[kept].reset_index(drop=True)
     if (sample := sample_of(every, space, MOST)) is not None:
         chosen = chosen[sample]
         if earlier is not None and (beside := sample_of(earlier, space, MOST)) is not None:
             earlier = earlier[beside].reset_index(drop=True)
-    n_pooled, n_excluded = int((~excluded[:pooled]).sum()), int(excluded[pooled:].sum())
+    n_pooled, n_excluded = int(kept[:pooled].sum()), int(excluded[pooled:].sum())
     if len(chosen) < len(frame):
         frame, pooled = frame.iloc[chosen].reset_index(drop=True), int((chosen < pooled).sum())
         read_of = {n: mask[chosen] for n, mask in read_of.items()}
@@ -823,6 +826,23 @@ def _numbers(frame: pd.DataFrame, column: str, name: str) -> Floats:
         raise AnalysisError(
             f"value {name!r} must be a column of numbers, got text in it; convert it first"
         ) from None
+
+
+def _copied_rows(frame: pd.DataFrame) -> Bools:
+    """(n,) rows that equal an earlier row in every column: copies, as of overlapping exports, and not repeats.
+
+    A repeat differs in its seed or its time. Copies count once; a warning says how many there are.
+    """
+    try:
+        copied = frame.duplicated().to_numpy()
+    except TypeError:  # a column of lists or dictionaries
+        copied = frame.astype(str).duplicated().to_numpy()
+    if copied.any():
+        warn(
+            f"analyze: {plural(int(copied.sum()), 'row')} of {len(frame):,} equal another row in every column and "
+            "count once; give repeats a seed or a time of their own"
+        )
+    return np.asarray(copied)
 
 
 def _finished_values(frame: pd.DataFrame, value: str) -> Floats:

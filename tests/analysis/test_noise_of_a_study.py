@@ -9,7 +9,7 @@ import pytest
 import refine
 from refine import stats
 from refine.analysis.noise import equal_repeats, noise_of, pooled_noise
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, RefineWarning
 
 SPACE = refine.Space({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 6)})
 
@@ -133,3 +133,15 @@ def test_equal_repeats_of_a_continuous_metric_show_no_noise():
 def test_a_declaration_of_the_noise_is_one_of_two():
     with pytest.raises(AnalysisError, match="noise must be 'none', 'retraining' or None"):
         noise_of((np.zeros((3, 1)), np.zeros(3)), [0], None, None, (np.zeros((3, 1)), np.zeros(3)), "some")
+
+
+def test_copied_rows_count_once_with_one_warning():
+    frame = table(40, 0.05)
+    copied = pd.concat([frame, frame.iloc[:3]], ignore_index=True)
+    with pytest.warns(RefineWarning, match="3 rows of 43 equal another row in every column") as caught:
+        twice = refine.analyze(PLANE, copied)
+    once = refine.analyze(PLANE, frame)
+    assert len(caught) == 1
+    assert (twice.digest, twice.noise, twice.n_space_filling) == (once.digest, once.noise, 40)
+    other_times = copied.assign(seconds=np.arange(43.0))
+    assert refine.analyze(PLANE, other_times).n_space_filling == 43
