@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import stats
-from refine.analysis.believed import Believed, Said, believed_of
+from refine.analysis.believed import AttributedBelief, BeliefCheck, believed_of
 from refine.analysis.conditions import active_where, reading
 from refine.analysis.evenness import Evenness, drawn_reason
 from refine.analysis.evidence import (
     ALPHA,
+    EvidenceTable,
     ParameterEvidence,
-    Rows,
-    Tests,
+    TestSamples,
     adjusted,
     couplings,
     evidence_of,
@@ -123,8 +123,8 @@ class Analysis(Shown):
     # different configurations that finished and were drawn evenly over the whole space, in this round or
     # earlier
     n_even: int
-    # which stage of looking at its branch this is; the q-values are multiplied by look (look + 1) / 2
-    look: int
+    # which stage of looking at its branch this is; the q-values are multiplied by stage (stage + 1) / 2
+    stage: int
     # evidence for every parameter that is not fixed, in the space's order
     parameters: tuple[ParameterEvidence, ...]
     # couplings among the best trials, of parameters that are read; ``i`` and ``j`` count within
@@ -147,7 +147,7 @@ class Analysis(Shown):
     n_imported: int = 0
     # runs again under new seeds, where they come from a store: (k, parameters) unit-scale positions and (k,)
     # values, higher is better. What is handed over is judged by them as well.
-    again: tuple[Floats, Floats] | None = field(default=None, repr=False)
+    replicates: tuple[Floats, Floats] | None = field(default=None, repr=False)
     # how many stored trials of the round and its ancestors can't be read, and are left out
     n_damaged: int = 0
     # what all evidence says of metric constraints; ``None`` where there are none
@@ -159,7 +159,7 @@ class Analysis(Shown):
     n_sampled: int = 0
     drawn: Evenness | None = None  # whether imported trials look evenly drawn; ``None`` of others
     # what somebody believes about where the best value lies, if anybody does. No test knows of it.
-    said: Said | None = None
+    declared_belief: AttributedBelief | None = None
     # huge but finite values, which count as diverged: how many of the round's own trials have one, and the limit,
     # larger is better, below which a value counts as exploded; -inf if none is
     n_exploded: int = 0
@@ -167,7 +167,7 @@ class Analysis(Shown):
     # lowest and highest possible value of the metric, as declared; ``None`` if nothing was
     declared_limits: tuple[float | None, float | None] | None = None
 
-    def beside(self, others: Sequence[Analysis]) -> Analysis:
+    def with_goals(self, others: Sequence[Analysis]) -> Analysis:
         """The analysis of several goals at once: this one is the first goal's."""
         if not others:
             return self
@@ -213,17 +213,15 @@ class Analysis(Shown):
         return np.unique(row_codes(self.X), return_inverse=True)[1].reshape(-1)
 
     @cached_property
-    def belief(self) -> Believed | None:
+    def belief(self) -> BeliefCheck | None:
         """What was believed, held against this evidence: what it weighs by now; ``None`` where nothing was."""
-        if self.said is None:
+        if self.declared_belief is None:
             return None
-        return believed_of(self.said, self.space, self.parameters, self.X, self.y)
+        return believed_of(self.declared_belief, self.space, self.parameters, self.X, self.y)
 
     def _data(self) -> dict[str, Any]:
         """What was measured, without the tables that it was measured on."""
-        names = (
-            "metric direction states n_space_filling n_pooled n_earlier look covered best never_read cautions"
-        )
+        names = "metric direction states n_space_filling n_pooled n_earlier stage covered best never_read cautions"
         noise = {k: getattr(self.noise, k) for k in ("epsilon", "epsilon_source")}
         found = self.findings
         return {
@@ -315,7 +313,7 @@ def analyze(
     metric: str | None = None,
     earlier: pd.DataFrame | None = None,
     pooled: int = 0,
-    look: int = 1,
+    stage: int = 1,
     read: Mapping[str, npt.ArrayLike] | None = None,
     groups: Sequence[Any] | None = None,
     allow_degenerate: bool = False,
@@ -342,7 +340,7 @@ def analyze(
             and are never tested on.
         pooled: How many rows at the head of ``frame`` are of earlier rounds on this very space. Nothing was selected
             between these rounds and this one, so that their space-filling trials are tested on as well.
-        look: Which stage of its branch this is, from 1: every round is one, and a round that grew is more, whoever
+        stage: Which stage of its branch this is, from 1: every round is one, and a round that grew is more, whoever
             looked; see :func:`refine.stats.stage_of`. The q-values of the k-th are multiplied by k (k + 1) / 2, so
             that testing again doesn't add up to false alarms.
         read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
@@ -370,11 +368,11 @@ def analyze(
     """
     seed = check_seed(seed, 0)
     space = space if isinstance(space, Space) else Space(space)
-    if isinstance(look, bool) or not isinstance(look, int) or look < 1:
+    if isinstance(stage, bool) or not isinstance(stage, int) or stage < 1:
         raise AnalysisError(
-            f"look must be a whole number >= 1, the stage of looking at its branch, got {look!r}"
+            f"stage must be a whole number >= 1, the stage of looking at its branch, got {stage!r}"
         )
-    said = None if belief is None else Said(belief_of(belief, space))
+    declared_belief = None if belief is None else AttributedBelief(belief_of(belief, space))
     constraints = metric_constraints(subject_to)
     tables = _tables_of(
         space, frame, value, direction, earlier, pooled, read, groups, allow_degenerate, constraints
@@ -384,13 +382,13 @@ def analyze(
     n_even = _n_even(tables.parts, parameters)
     space_filling = rows.finished & rows.space_filling
     X, y, place, unusable = _evidence(tables.parts, sign)
-    spent = stats.looks_spent(look)
+    spent = stats.looks_spent(stage)
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: tables.read[n][rows.mask] for n in names if n in tables.read}
     there = space.active_in(rows.table) if space.conditions else {}
     # What a configuration has not can't have been read, whatever was handed over in its place.
     masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
-    tests = Tests(rows, cardinalities, sign, seed, permutations)
+    tests = TestSamples(rows, cardinalities, sign, seed, permutations)
     everyone = np.ones(len(rows.y), dtype=np.bool_)
     each = without_ruled_out(rows, parameters, [~there.get(n, everyone) for n in names])
     found = [evidence_of(space[n], n, j, each[j], masks.get(n), tests) for j, n in enumerate(names)]
@@ -432,7 +430,7 @@ def analyze(
         n_pooled=int((tested & ~own).sum()),
         n_earlier=sum(int(part.finished.sum()) for part in tables.parts[1:]),
         n_even=n_even,
-        look=look,
+        stage=stage,
         parameters=adjusted(found, spent) if tested.any() else untested(found),
         pairs=tuple(p._replace(q=min(1.0, p.q * spent)) for p in pairs) if tested.any() else (),
         noise=resolution,
@@ -448,7 +446,7 @@ def analyze(
         feasibility=(
             _feasibility(tables.parts, own, place, space, constraints, sign) if constraints else None
         ),
-        said=said,
+        declared_belief=declared_belief,
         n_exploded=tables.n_exploded,
         explosion_limit=tables.explosion_limit,
         declared_limits=_checked_limits(limits),
@@ -505,10 +503,10 @@ class _Tables(NamedTuple):
     frame: pd.DataFrame  # trials that are analysed: exploded ones have diverged, excluded ones are left out
     every: pd.DataFrame  # the same before a sample was drawn
     sampled: bool  # whether there are so many that a sample was drawn
-    rows: Rows  # those of ``frame`` inside the space
+    rows: EvidenceTable  # those of ``frame`` inside the space
     own: Bools  # (rows,) whether a trial is of the round itself
     # ``rows`` first, then trials of earlier rounds on other spaces, if there are any
-    parts: tuple[Rows, ...]
+    parts: tuple[EvidenceTable, ...]
     read: Mapping[str, Bools]  # parameter -> (frame,) whether a trial read it; empty if unknown
     groups: Sequence[Any] | None  # labels of ``frame``, equal for replicates
     sign: float  # 1 to maximize, -1 to minimize
@@ -576,7 +574,7 @@ def _tables_of(
         raise AnalysisError(
             "an analysis needs at least 1 finished trial of the round itself, got 0; run the round first"
         )
-    parts = (rows,)
+    parts: tuple[EvidenceTable, ...] = (rows,)
     if earlier is not None:
         parts = (rows, _inside(space, earlier, value, allow_degenerate, sign))
     return _Tables(
@@ -677,7 +675,9 @@ def _check_pooled(pooled: int, count: int) -> None:
         )
 
 
-def _check_feasible(rows: Rows, own: Bools, space: Space, constraints: Sequence[MetricConstraint]) -> None:
+def _check_feasible(
+    rows: EvidenceTable, own: Bools, space: Space, constraints: Sequence[MetricConstraint]
+) -> None:
     """Raises AnalysisError where trials of the round itself finished, and none of them meets all constraints."""
     if rows.finished[own].any() or not rows.infeasible[own].any():
         return
@@ -694,7 +694,7 @@ def _check_feasible(rows: Rows, own: Bools, space: Space, constraints: Sequence[
     )
 
 
-def _enough(rows: Rows, count: int) -> bool:
+def _enough(rows: EvidenceTable, count: int) -> bool:
     """Whether there are enough space-filling trials to test on; if not, results chose trials, and there are enough in all."""
     n = int((rows.measurable & rows.space_filling).sum())
     if n >= LEAST:
@@ -712,7 +712,7 @@ def _enough(rows: Rows, count: int) -> bool:
     )
 
 
-def _in_order(rows: Rows, mask: Bools, sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+def _in_order(rows: EvidenceTable, mask: Bools, sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
     """Positions and values, larger is better, of some rows in an order that does not depend on theirs, and that order."""
     X, y = rows.X[mask], sign * rows.y[mask]
     order = order_of(X, y)
@@ -720,26 +720,26 @@ def _in_order(rows: Rows, mask: Bools, sign: float) -> tuple[Floats, Floats, npt
 
 
 def _evidence(
-    parts: Sequence[Rows], sign: float, forecasts: bool = False
+    parts: Sequence[EvidenceTable], sign: float, forecasts: bool = False
 ) -> tuple[Floats, Floats, npt.NDArray[np.intp], Bools]:
     """What the surrogate learns from, in an order that does not depend on the rows', that order, and which trials failed.
 
     A trial that failed, can't be best, or was stopped for being behind, without ``forecasts``, tells where not to look: it
     counts as the worst value seen.
     """
-    X = np.concatenate([part.X[part.telling] for part in parts])
+    X = np.concatenate([part.X[part.informative] for part in parts])
     known = [part.finished | (part.forecast & forecasts) for part in parts]
     y = np.concatenate(
-        [np.where(k, sign * p.y, np.nan)[p.telling] for k, p in zip(known, parts, strict=True)]
+        [np.where(k, sign * p.y, np.nan)[p.informative] for k, p in zip(known, parts, strict=True)]
     )
-    degenerate = np.concatenate([part.degenerate[part.telling] for part in parts])
+    degenerate = np.concatenate([part.degenerate[part.informative] for part in parts])
     y = np.where(np.isnan(y) | degenerate, np.nanmin(y), y)
-    unusable = np.concatenate([part.failed[part.telling] for part in parts]) | degenerate
+    unusable = np.concatenate([part.failed[part.informative] for part in parts]) | degenerate
     order = order_of(X, y)
     return X[order], y[order], order, unusable[order]
 
 
-def _pooled_p(parts: Sequence[Rows], cardinalities: list[int], sign: float) -> Floats:
+def _pooled_p(parts: Sequence[EvidenceTable], cardinalities: list[int], sign: float) -> Floats:
     """(parameters,) p-values of an additive model on all space-filling trials inside, those of earlier rounds among them."""
     even = [part.finished & part.space_filling for part in parts]
     X = np.concatenate([part.X[e] for part, e in zip(parts, even, strict=True)])
@@ -749,7 +749,7 @@ def _pooled_p(parts: Sequence[Rows], cardinalities: list[int], sign: float) -> F
 
 
 def _feasibility(
-    parts: Sequence[Rows],
+    parts: Sequence[EvidenceTable],
     own: Bools,
     order: npt.NDArray[np.intp],
     space: Space,
@@ -764,9 +764,9 @@ def _feasibility(
         for part in parts
     ]
     margins = [slacks(part.table, space, constraints) for part in parts]
-    telling = [part.telling for part in parts]
-    measured = np.concatenate([value[t] for value, t in zip(shown, telling, strict=True)])
-    slack = np.concatenate([m[:, t] for m, t in zip(margins, telling, strict=True)], axis=1)
+    informative = [part.informative for part in parts]
+    measured = np.concatenate([value[t] for value, t in zip(shown, informative, strict=True)])
+    slack = np.concatenate([m[:, t] for m, t in zip(margins, informative, strict=True)], axis=1)
     met = margins[0][:, own & parts[0].measurable] >= 0
     return Feasibility(
         constraints=tuple(constraints),
@@ -776,7 +776,7 @@ def _feasibility(
     )
 
 
-def _n_even(parts: Sequence[Rows], parameters: Sequence[Parameter]) -> int:
+def _n_even(parts: Sequence[EvidenceTable], parameters: Sequence[Parameter]) -> int:
     """How many different configurations were drawn evenly over the whole space.
 
     Earlier rounds count if they reach everywhere: a space that was widened since holds levels that they never drew.
@@ -867,7 +867,9 @@ def _without_exploded(
     return frame.assign(**changed), np.asarray(blown)
 
 
-def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bool, sign: float) -> Rows:
+def _inside(
+    space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bool, sign: float
+) -> EvidenceTable:
     mask = space.contains(frame)
     table = frame[mask].reset_index(drop=True)
     if value != "value":
@@ -894,7 +896,7 @@ def _inside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: boo
     else:
         behind = infeasible
     degenerate = finished & ~np.bool_(allow_degenerate) & degenerate_rows(table, space)
-    return Rows(
+    return EvidenceTable(
         table=table,
         X=space.unit(table)[:, [n in space.varied for n in space]],
         y=y,
@@ -918,7 +920,7 @@ MOST = 200_000
 
 
 def sample_of(frame: pd.DataFrame, parameters: Iterable[str], most: int) -> Bools | None:
-    """Rows to keep of a table of trials, at most ``most``; ``None`` where all are.
+    """EvidenceTable to keep of a table of trials, at most ``most``; ``None`` where all are.
 
     Whether a row is kept follows from its configuration, so that replicates stay together, results decide nothing, and a table that
     grows keeps most of its sample.

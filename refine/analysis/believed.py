@@ -23,7 +23,7 @@ TRIALS = 20  # after so many configurations a belief weighs half of what it weig
 LEAST = 0.01  # a belief is dropped where trials leave it a smaller probability beside its opposite
 
 
-class Said(NamedTuple):
+class AttributedBelief(NamedTuple):
     """A belief, and whose it is."""
 
     belief: Belief  # what is believed
@@ -32,37 +32,37 @@ class Said(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Believed:
+class BeliefCheck:
     """A belief held against a round's evidence."""
 
-    said: Said  # the belief: what of it can be said of the analysed space
+    source: AttributedBelief  # the belief: what of it can be said of the analysed space
     n: int  # different configurations that it is held against
     # natural logarithm of how many times as probable these trials are with the belief as with its opposite;
     # see :class:`refine.stats.PriorEvidence`
-    log_ratio: float
+    log_bayes_factor: float
     # parameters of which alone the trials contradict what is believed: it acts on, and the person is asked
-    against: tuple[str, ...] = ()
+    contradicted: tuple[str, ...] = ()
 
     @property
-    def rest(self) -> Belief:
+    def remaining(self) -> Belief:
         """What the trials do not contradict; nothing where it is dropped."""
-        of = self.said.belief
-        return Belief(tuple(p for p in of.of if not self.contradicted and p[0] not in self.against), of.like)
+        of = self.source.belief
+        return Belief(tuple(p for p in of.of if not self.dropped and p[0] not in self.contradicted), of.like)
 
     @property
     def probability(self) -> float:
         """Probability of it beside its opposite, both being as likely before the first trial."""
-        return 1.0 / (1.0 + math.exp(-max(-500.0, min(500.0, self.log_ratio))))
+        return 1.0 / (1.0 + math.exp(-max(-500.0, min(500.0, self.log_bayes_factor))))
 
     @property
-    def contradicted(self) -> bool:
+    def dropped(self) -> bool:
         """Whether the trials contradict it, so that it is dropped."""
         return self.probability < LEAST
 
     @property
     def weight(self) -> float:
         """What it weighs, 1 before the first trial: less the more is known, the less probable it is, and 0 where it is dropped."""
-        return 0.0 if self.contradicted else self.probability * faded(self.n)
+        return 0.0 if self.dropped else self.probability * faded(self.n)
 
 
 def faded(n: int) -> float:
@@ -71,10 +71,10 @@ def faded(n: int) -> float:
 
 
 def believed_of(
-    said: Said, space: Space, found: tuple[ParameterEvidence, ...], X: Floats, y: Floats
-) -> Believed | None:
+    declared: AttributedBelief, space: Space, found: tuple[ParameterEvidence, ...], X: Floats, y: Floats
+) -> BeliefCheck | None:
     """A belief held against (n, parameters) unit-scale positions and (n,) values; ``None`` where it speaks of no parameter of the space."""
-    of = said._replace(belief=said.belief.among(space))
+    of = declared._replace(belief=declared.belief.among(space))
     if not of.belief:
         return None
     n = len(np.unique(X, axis=0))
@@ -83,11 +83,11 @@ def believed_of(
     read = reading(found, X)
     at = X if read is None else np.where(read, X, 0.0)
     parts = stats.PriorEvidence().parts(at, y, thoughts, cardinalities)
-    # Said alone, each would be said louder: by the root of their number.
+    # AttributedBelief alone, each would be said louder: by the root of their number.
     alone, least = parts * math.sqrt(len(parts)), math.log(LEAST / (1 - LEAST))
     names = [e.name for e in found if e.name in tuple(of.belief)]
-    against = tuple(name for name, ratio in zip(names, alone, strict=True) if ratio < least)
-    return Believed(of, n, float(parts.sum()), against)
+    contradicted = tuple(name for name, ratio in zip(names, alone, strict=True) if ratio < least)
+    return BeliefCheck(of, n, float(parts.sum()), contradicted)
 
 
 def thoughts_of(belief: Belief, found: tuple[ParameterEvidence, ...], positions: Floats) -> Floats:

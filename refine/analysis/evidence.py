@@ -150,7 +150,7 @@ class ParameterEvidence(NamedTuple):
         return float(np.sqrt(max(0.0, effect))) if np.isfinite(effect) else 0.0
 
 
-class Rows(NamedTuple):
+class EvidenceTable(NamedTuple):
     """Trials inside a space, as arrays beside their table."""
 
     table: pd.DataFrame
@@ -174,7 +174,7 @@ class Rows(NamedTuple):
         return self.finished | self.infeasible
 
     @property
-    def telling(self) -> Bools:
+    def informative(self) -> Bools:
         """Trials that tell where to look or where not: finished, failed and pruned ones."""
         return self.finished | self.failed | self.pruned
 
@@ -186,10 +186,10 @@ class Rows(NamedTuple):
     @property
     def ended(self) -> Bools:
         """Space-filling trials that ended, in whatever way, without those that are lost for a reason that is known."""
-        return self.telling & self.space_filling & ~self.absent & ~self.lost
+        return self.informative & self.space_filling & ~self.absent & ~self.lost
 
     @property
-    def bad(self) -> Bools:
+    def unusable(self) -> Bools:
         """Trials that gave no value, or a degenerate or infeasible model."""
         return self.failed | self.degenerate | self.infeasible
 
@@ -199,7 +199,7 @@ class Rows(NamedTuple):
         return np.asarray(self.table.get("seconds", np.full(len(self.y), np.nan)), dtype=float)
 
 
-class Tested(NamedTuple):
+class TestSample(NamedTuple):
     """Trials that a parameter is tested on, and what is the same for every parameter that is tested on them."""
 
     at: npt.NDArray[np.int64]  # (n,) their rows, in an order that does not depend on the table's
@@ -214,7 +214,7 @@ class Tested(NamedTuple):
     additive: Floats  # (d,) p-values of all parameters in a model without interactions
 
 
-class Tests:
+class TestSamples:
     """Makes what parameters are tested on, once for all that read the same trials inside the space.
 
     ``cardinalities`` are numbers of choices, 0 where ordered; ``sign`` is 1 to maximize, -1 to minimize; ``seed`` that of every
@@ -222,17 +222,17 @@ class Tests:
     """
 
     def __init__(
-        self, rows: Rows, cardinalities: Sequence[int], sign: float, seed: int, permutations: int
+        self, rows: EvidenceTable, cardinalities: Sequence[int], sign: float, seed: int, permutations: int
     ) -> None:
         self.sign, self.seed, self.permutations = sign, seed, permutations
-        self._rows, self._sizes, self._known = rows, cardinalities, dict[bytes, Tested]()
+        self._rows, self._sizes, self._known = rows, cardinalities, dict[bytes, TestSample]()
 
-    def on(self, tested: Bools) -> Tested:
-        """What a mask of the rows says."""
-        key = tested.tobytes()
+    def of(self, mask: Bools) -> TestSample:
+        """The sample of the rows that a mask selects."""
+        key = mask.tobytes()
         if key not in self._known:
             rows = self._rows
-            at = np.flatnonzero(tested)
+            at = np.flatnonzero(mask)
             at = at[order_of(rows.X[at], rows.y[at])]  # draws must not depend on the order of rows
             others, y, plain = (
                 rows.X[at],
@@ -243,12 +243,12 @@ class Tests:
             alone, score = once(others, y, self._sizes)
             shown = again(others, y, plain, self._sizes) if rows.infeasible.any() else score
             additive = stats.AdditiveTest()(others[alone], shown, self._sizes)
-            self._known[key] = Tested(at, others, y, alone, score, shown, plain, additive)
+            self._known[key] = TestSample(at, others, y, alone, score, shown, plain, additive)
         return self._known[key]
 
 
 def evidence_of(
-    parameter: Parameter, name: str, column: int, rows: Rows, read: Bools | None, tests: Tests
+    parameter: Parameter, name: str, column: int, rows: EvidenceTable, read: Bools | None, tests: TestSamples
 ) -> ParameterEvidence:
     """Everything measured on one parameter, in a column of ``rows.X``, adjustments for other parameters apart.
 
@@ -260,7 +260,7 @@ def evidence_of(
     share = np.nan if read is None or not rows.finished.any() else float(read[rows.finished].mean())
     if read is not None and 0 < share < 1:
         tested = tested & read
-    same = tests.on(tested)
+    same = tests.of(tested)
     at, alone, score = same.at, same.alone, same.score
     x, positions = rows.X[at, column], level_positions(parameter)
     choices, grid = (0, positions) if parameter.ordered else (k, None)
@@ -268,7 +268,7 @@ def evidence_of(
         x[alone], score, choices, grid
     )
     if len(at) < rows.ranked.sum() and read is not None:
-        every = tests.on(rows.ranked)
+        every = tests.of(rows.ranked)
         configurations = np.take(every.at, every.alone)
         importance = stats.PedAnova(top=GOOD, seed=seed)(
             rows.X[configurations, column], every.score, choices, grid, read[configurations]
@@ -280,7 +280,7 @@ def evidence_of(
         low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
         correlation = found._replace(estimate=sign * found.estimate, low=low, high=high)
         edges = stats.Boundary(top=GOOD)(x[alone], score, positions)
-        bad = stats.RateTrend()(rows.X[rows.ended, column], rows.bad[rows.ended])
+        bad = stats.RateTrend()(rows.X[rows.ended, column], rows.unusable[rows.ended])
         trend = found.p
     else:
         association = stats.KruskalWallis(seed=seed)(x[alone], same.shown, k)
@@ -323,7 +323,7 @@ def again(X: Floats, y: Floats, others: Floats, cardinalities: Sequence[int]) ->
 
 
 def _levels(
-    parameter: Parameter, column: int, rows: Rows, x: Floats, tested: Tested, sign: float
+    parameter: Parameter, column: int, rows: EvidenceTable, x: Floats, tested: TestSample, sign: float
 ) -> tuple[LevelEvidence, ...]:
     pruned = rows.pruned[tested.at] & ~rows.infeasible[tested.at]
     axis, k, y = level_axis(parameter), parameter.size, tested.y
@@ -332,7 +332,7 @@ def _levels(
     if len(x):
         ratio = stats.DensityRatio()(x, stats.top_mask(y, GOOD), axis.levels, unordered=axis.unordered)
     medians = level_medians(axis.index(x), tested.plain, k, sign, pruned)
-    ended, bad = rows.ended, rows.bad
+    ended, bad = rows.ended, rows.unusable
     rates = stats.LevelRates()(axis.index(rows.X[ended, column]), bad[ended], k)
     overall = float(bad[ended].mean()) if ended.any() else 0.0
     everyone, finished, seconds = axis.index(rows.X[:, column]), rows.finished & ~rows.absent, rows.seconds
@@ -364,7 +364,7 @@ def level_medians(
     return [v._replace(median=known(v.median), low=known(v.low), high=known(v.high)) for v in found]
 
 
-def _cost(parameter: Parameter, column: int, rows: Rows) -> float:
+def _cost(parameter: Parameter, column: int, rows: EvidenceTable) -> float:
     """P-value of 'the time of a finished trial does not depend on it'."""
     timed = np.flatnonzero(rows.finished & ~rows.absent & np.isfinite(rows.seconds))
     if timed.size < 10:
@@ -484,8 +484,10 @@ _LEAST = 5  # trials at a level before it is ruled out
 _ALPHA = 0.01
 
 
-def without_ruled_out(rows: Rows, parameters: Sequence[Parameter], absent: Sequence[Bools]) -> list[Rows]:
-    """Rows for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
+def without_ruled_out(
+    rows: EvidenceTable, parameters: Sequence[Parameter], absent: Sequence[Bools]
+) -> list[EvidenceTable]:
+    """EvidenceTable for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
 
     A level is ruled out where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
     fails whatever the other parameters are, and would drown what they have to do with it. ``absent`` says of each parameter which
@@ -495,7 +497,7 @@ def without_ruled_out(rows: Rows, parameters: Sequence[Parameter], absent: Seque
     lost = np.zeros((len(parameters), len(rows.y)), dtype=np.bool_)
     for mask, mine, parameter, x in zip(lost, each, parameters, rows.X.T, strict=True):
         codes, ended = level_axis(parameter).index(x), mine.ended
-        rates = stats.LevelRates()(codes[ended], rows.bad[ended], parameter.size)
+        rates = stats.LevelRates()(codes[ended], rows.unusable[ended], parameter.size)
         levels = [r.level for r in rates if r.n >= _LEAST and r.hits == r.n and r.p <= _ALPHA]
         mask[:] = np.isin(codes, levels) & ~mine.absent
     return [mine._replace(lost=np.any(np.delete(lost, j, axis=0), axis=0)) for j, mine in enumerate(each)]

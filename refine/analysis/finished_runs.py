@@ -23,7 +23,7 @@ from refine.space.space import Space, configuration_key, encode_configuration
 from refine.trials.frame import Records, table
 from refine.trials.goal import sign_of
 from refine.trials.metric import Metric
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 from refine.utils.arrays import Floats
 
 if TYPE_CHECKING:
@@ -323,8 +323,8 @@ def analysis_of(said: FinishedRuns) -> Analysis:
     }
     columns |= {"cell": [None] * len(runs), "key": [configuration_key(values) for values, _ in whole]}
     columns["read"] = [None if read is None else dumps(read) for _, read in whole]
-    configurations = Rows([encode_configuration(values) for values, _ in whole])
-    records = Records(configurations, Rows([run.metrics for run in runs]), (), columns)
+    configurations = JsonRows([encode_configuration(values) for values, _ in whole])
+    records = Records(configurations, JsonRows([run.metrics for run in runs]), (), columns)
     frame = table(space, records, Metric.parse(said.metric))
     masks, groups = read_masks(space, records), replicate_groups(records)
     return analyze(

@@ -21,7 +21,7 @@ from refine.space.space import Space, configuration_key
 from refine.trials.frame import Records, barred_rows, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 
 _TRIES = 50  # configurations that a sampler may propose until one is allowed
 _TRIES_GP = 5  # each of them fits the Gaussian process again
@@ -330,7 +330,7 @@ class OptunaPruning:
 
 
 def ended_trials(
-    space: Space, records: Records, configurations: Rows, metric: Metric, allow_degenerate: bool
+    space: Space, records: Records, configurations: JsonRows, metric: Metric, allow_degenerate: bool
 ) -> list[EndedTrial]:
     """Ended trials inside a space in a sampler's terms.
 

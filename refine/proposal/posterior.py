@@ -114,8 +114,8 @@ def _posteriors(
         informative = [slack for slack in feasibility.slack if (slack[rows] < 0).any()]
         slacks = [fitted(slack, _SEED + 1 + k, rows, exact) for k, slack in enumerate(informative)]
         met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
-        objective = fitted(feasibility.measured, _SEED, rows, exact, prior, best_possible)
-        posterior = stats.constrained(objective, slacks, met)
+        unconstrained = fitted(feasibility.measured, _SEED, rows, exact, prior, best_possible)
+        posterior = stats.constrained(unconstrained, slacks, met)
     if finished.all():
         return posterior, None
     failing = fitted(np.where(finished, 1.0, -1.0), _SEED + _FAILING, np.arange(len(finished)))
@@ -151,7 +151,7 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
     held = analysis.belief
     if held is None or held.weight == 0:
         return None
-    of, found = held.said.belief, analysis.parameters
+    of, found = held.source.belief, analysis.parameters
     at, cells = (held.weight * thoughts_of(of, found, at).sum(axis=1) for at in (analysis.X, positions))
     return at, cells
 

@@ -28,7 +28,7 @@ NOMINAL = (0.5, 0.9)  # central intervals whose coverage is counted
 PERSON, MACHINE, EVEN, UNTESTED = "person", "machine", "even", "untested"
 
 
-class Seen(NamedTuple):
+class ChildOutcome(NamedTuple):
     """What a child showed."""
 
     planned: int  # space-filling trials that were planned when it was decided upon
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
         return self.audit + self.probes
 
 
-class Cut(NamedTuple):
+class SpaceResult(NamedTuple):
     """A space: the share that it keeps of the one decided upon, and the best value inside of all trials of the tree.
 
     Larger is better; NaN without a trial over the same parameters.
@@ -56,24 +56,24 @@ class Cut(NamedTuple):
     best: float
 
 
-class Contest(NamedTuple):
+class DecisionComparison(NamedTuple):
     """What was proposed beside what was decided."""
 
     best: float  # best value of all trials in the space decided upon, larger is better; NaN without one
-    machine: Cut  # the space that was proposed
-    person: Cut  # the space that was decided
+    proposed: SpaceResult  # the space that was proposed
+    decided: SpaceResult  # the space that was decided
     # trials since the decision that lie in exactly one of both: without one nothing tells them apart
-    later: int
+    deciding_trials: int
     epsilon: float  # loss that counts as none
 
-    def kept(self, cut: Cut) -> bool:
+    def kept(self, cut: SpaceResult) -> bool:
         """Whether a space kept the best value, to within what counts as no loss."""
         return cut.best >= self.best - self.epsilon
 
     @property
-    def bolder(self) -> str:
+    def smaller(self) -> str:
         """Who cut off more: ``"person"``, ``"machine"`` or ``"even"``."""
-        mine, theirs = self.person.volume_kept, self.machine.volume_kept
+        mine, theirs = self.decided.volume_kept, self.proposed.volume_kept
         if math.isclose(mine, theirs, rel_tol=1e-6):
             return EVEN
         return PERSON if mine < theirs else MACHINE
@@ -85,15 +85,15 @@ class Contest(NamedTuple):
         Who alone kept the best; of two that kept it the bolder one, who got as much for less; of two that lost it the one with
         the better best.
         """
-        if math.isnan(self.best) or not self.later:
+        if math.isnan(self.best) or not self.deciding_trials:
             return UNTESTED
-        mine, theirs = self.kept(self.person), self.kept(self.machine)
+        mine, theirs = self.kept(self.decided), self.kept(self.proposed)
         if mine != theirs:
             return PERSON if mine else MACHINE
         if mine:
-            return self.bolder
+            return self.smaller
         mine_best, their_best = (
-            -math.inf if math.isnan(c.best) else c.best for c in (self.person, self.machine)
+            -math.inf if math.isnan(c.best) else c.best for c in (self.decided, self.proposed)
         )
         return EVEN if mine_best == their_best else PERSON if mine_best > their_best else MACHINE
 
@@ -105,9 +105,9 @@ class Entry:
     round: str  # id of the round decided upon
     decision: Decision  # the decision, with the forecast
     proposal: Proposal | None  # the proposal decided upon; ``None`` for a branch
-    seen: Seen  # what the child showed; nothing of a suggestion
+    outcome: ChildOutcome  # what the child showed; nothing of a suggestion
     # what was proposed beside what was decided, on all that is known by now; ``None`` for a branch, and with several goals
-    contest: Contest | None = None
+    comparison: DecisionComparison | None = None
     # ids of rounds that came of the same bounds, decided on the same round: of a suggestion that was taken over
     taken: tuple[str, ...] = ()
 
@@ -129,7 +129,7 @@ class Entry:
     @property
     def finished(self) -> bool:
         """Whether every planned space-filling trial has ended."""
-        return self.seen.ended >= self.seen.planned > 0
+        return self.outcome.ended >= self.outcome.planned > 0
 
     @property
     def scored(self) -> bool:
@@ -147,15 +147,15 @@ class Entry:
             return "unfinished"
         if self.decision.forecast is None:
             return "no_forecast"
-        return "scored" if 2 * len(self.seen.space_filling) >= self.seen.planned else "too_few_values"
+        return "scored" if 2 * len(self.outcome.space_filling) >= self.outcome.planned else "too_few_values"
 
     def realised(self, what: str) -> float:
         """The space-filling trials' ``"median"`` or ``"best"``; NaN while the child is unfinished or without a value."""
-        if not self.finished or not self.seen.space_filling:
+        if not self.finished or not self.outcome.space_filling:
             return math.nan
         if what == "median":
-            return float(np.median(self.seen.space_filling))
-        return best_of(self.seen.space_filling, self.seen.direction)
+            return float(np.median(self.outcome.space_filling))
+        return best_of(self.outcome.space_filling, self.outcome.direction)
 
     def percentile(self, what: str) -> float:
         """Where in its forecast the realised value lies, in [0, 1]; NaN where it is not scored."""
@@ -170,10 +170,10 @@ class Entry:
     @property
     def excess(self) -> float:
         """By how much the best audit trial beats the best inside, in units of the metric; NaN without one."""
-        if not self.seen.outside or math.isnan(self.seen.inside):
+        if not self.outcome.outside or math.isnan(self.outcome.inside):
             return math.nan
-        sign = sign_of(self.seen.direction)
-        return sign * (best_of(self.seen.outside, self.seen.direction) - self.seen.inside)
+        sign = sign_of(self.outcome.direction)
+        return sign * (best_of(self.outcome.outside, self.outcome.direction) - self.outcome.inside)
 
     @property
     def refuted(self) -> bool | None:
@@ -184,7 +184,7 @@ class Entry:
 
     def power(self, share: float = SHARE) -> float:
         """Probability that the even audit trials would have hit a region that holds ``share`` of what was cut off."""
-        return stats.hit_probability(len(self.seen.audit), share)
+        return stats.hit_probability(len(self.outcome.audit), share)
 
     @property
     def verdict(self) -> str:
@@ -223,26 +223,28 @@ class AuthorScore(NamedTuple):
 
 
 def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
-    """The score of one author's decisions and suggestions, all with a contest."""
+    """The score of one author's decisions and suggestions, all with a comparison."""
     from scipy.stats import gmean
 
-    contests = [e.contest for e in entries if e.contest is not None]
-    edits = [e.contest for e in entries if e.contest is not None and (e.edited or e.suggested)]
+    comparisons = [e.comparison for e in entries if e.comparison is not None]
+    edits = [e.comparison for e in entries if e.comparison is not None and (e.edited or e.suggested)]
     suggested = sum(e.suggested for e in entries)
-    known = [c for c in contests if not math.isnan(c.best)]
+    known = [c for c in comparisons if not math.isnan(c.best)]
     right = [c.right for c in edits]
-    kept = [[c.person.volume_kept, c.machine.volume_kept] for c in contests]
-    mine, theirs = map(float, gmean(np.maximum(kept, 1e-6)))  # a share of 0 counts as one in a million
+    kept = [[c.decided.volume_kept, c.proposed.volume_kept] for c in comparisons]
+    decided_volume, proposed_volume = map(
+        float, gmean(np.maximum(kept, 1e-6))
+    )  # a share of 0 counts as one in a million
     return AuthorScore(
         author,
-        len(contests) - suggested,
+        len(comparisons) - suggested,
         len(edits) - suggested,
-        mine,
-        theirs,
-        sum(c.kept(c.person) for c in known),
-        sum(c.kept(c.machine) for c in known),
+        decided_volume,
+        proposed_volume,
+        sum(c.kept(c.decided) for c in known),
+        sum(c.kept(c.proposed) for c in known),
         len(known),
-        sum(c.bolder == PERSON for c in edits),
+        sum(c.smaller == PERSON for c in edits),
         right.count(PERSON),
         right.count(MACHINE),
         right.count(EVEN),
@@ -290,7 +292,7 @@ class Calibration(Shown):
         once = [e for e in self.suggestions if (e.round, e.decision.author, e.decision.space) not in decided]
         by_author: dict[str, list[Entry]] = {}
         for e in (*self.entries, *once):
-            if e.contest is not None:
+            if e.comparison is not None:
                 by_author.setdefault(e.decision.author, []).append(e)
         return tuple(_score(author, entries) for author, entries in by_author.items())
 
@@ -323,7 +325,7 @@ class Calibration(Shown):
         a value: even ones, and those where a better value was plausible), ``refuted`` (missing where not tested), ``power`` (against a region that holds 10 % of what
         was cut off), ``machine_volume_kept`` (of the proposal), ``kept_best`` and ``machine_kept_best`` (whether what was
         decided, and what was proposed, holds the best value known by now; missing where nothing is known), and of an edit or a
-        suggestion ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.calibration.Contest.right`.
+        suggestion ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.calibration.DecisionComparison.right`.
         """
         import pandas as pd
 
@@ -343,13 +345,13 @@ def _quantile(what: str, level: float, e: Entry) -> float:
 
 def _kept(machine: bool, e: Entry) -> bool | None:
     """Whether what was decided, or proposed, holds the best value known; ``None`` where nothing is known."""
-    if e.contest is None or math.isnan(e.contest.best):
+    if e.comparison is None or math.isnan(e.comparison.best):
         return None
-    return e.contest.kept(e.contest.machine if machine else e.contest.person)
+    return e.comparison.kept(e.comparison.proposed if machine else e.comparison.decided)
 
 
 def _of_edit(name: str, e: Entry) -> str | None:
-    return getattr(e.contest, name) if e.contest is not None and (e.edited or e.suggested) else None
+    return getattr(e.comparison, name) if e.comparison is not None and (e.edited or e.suggested) else None
 
 
 _COLUMNS: dict[str, Callable[[Entry], object]] = {
@@ -361,9 +363,9 @@ _COLUMNS: dict[str, Callable[[Entry], object]] = {
     "probability": lambda e: _missing(e.decision.probability),
     "volume_kept": lambda e: _missing(e.decision.volume_kept),
     "epsilon": lambda e: math.nan if e.proposal is None else e.proposal.claim.epsilon,
-    "planned": lambda e: e.seen.planned,
-    "ended": lambda e: e.seen.ended,
-    "space_filling": lambda e: len(e.seen.space_filling),
+    "planned": lambda e: e.outcome.planned,
+    "ended": lambda e: e.outcome.ended,
+    "space_filling": lambda e: len(e.outcome.space_filling),
     **{
         f"{what}{ending}": column
         for what in WHAT
@@ -376,11 +378,11 @@ _COLUMNS: dict[str, Callable[[Entry], object]] = {
         )
     },
     "scored": lambda e: e.scored,
-    "audit": lambda e: len(e.seen.audit),
-    "probe": lambda e: len(e.seen.probes),
+    "audit": lambda e: len(e.outcome.audit),
+    "probe": lambda e: len(e.outcome.probes),
     "refuted": lambda e: e.refuted,
     "power": lambda e: e.power(),
-    "machine_volume_kept": lambda e: math.nan if e.contest is None else e.contest.machine.volume_kept,
+    "machine_volume_kept": lambda e: math.nan if e.comparison is None else e.comparison.proposed.volume_kept,
     "kept_best": partial(_kept, False),
     "machine_kept_best": partial(_kept, True),
     "bolder": partial(_of_edit, "bolder"),

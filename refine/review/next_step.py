@@ -186,7 +186,7 @@ def _more(analysis: Analysis, open_: list[ParameterEvidence], left: int) -> tupl
     0 where everything can be judged already: a test that would have seen an effect saw none.
     """
     live = sum(e.read != 0 for e in analysis.parameters)
-    alpha = ALPHA / (analysis.look * (analysis.look + 1) / 2) / live / _COMBINED
+    alpha = ALPHA / (analysis.stage * (analysis.stage + 1) / 2) / live / _COMBINED
     finished = max(1, analysis.n_space_filling)
     yields = _usable(analysis)
     sizes = [math.ceil(finished * (growth - 1) / yields / 10) * 10 for growth in _GROWTH]

@@ -96,7 +96,7 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     seen = {row.tobytes() for row in np.round(run, 9) + 0.0}
     fresh = np.array([row.tobytes() not in seen for row in np.round(found.positions, 9) + 0.0], dtype=bool)
     run, cells = run[:_KNOWN], found.positions[fresh][:most]
-    extra, values = analysis.again or (np.zeros((0, run.shape[1])), np.zeros(0))
+    extra, values = analysis.replicates or (np.zeros((0, run.shape[1])), np.zeros(0))
     posterior = posterior_of(analysis, np.concatenate([run, cells, extra]), exact=True, model=SIMULATED)
     posterior = posterior.up_to(analysis.limits.facing(analysis.sign)[1])
     noise = noise_in_scores(analysis, posterior, float(posterior.mean[: len(run)].max()))

@@ -23,7 +23,7 @@ from refine.store.store import Store
 from refine.trials.frame import Records, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node, StoredNode
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 from refine.utils.action import Action
 from refine.utils.display import Shown
 
@@ -168,7 +168,7 @@ def _as_planned(store: Store, stored: StoredNode, records: Records) -> bool:
     For a sampler, only the seeds count.
     """
     node = stored.node
-    no_records = Records(Rows(), Rows(), (), {name: [] for name in records.columns})
+    no_records = Records(JsonRows(), JsonRows(), (), {name: [] for name in records.columns})
     _, tasks = plan(stored, store.inherited(stored.pk), store.beside(stored.pk), no_records, frozenset())
     seeds = {task.key: task.seed for task in tasks if not task.replicate}
     columns = (records.columns[name] for name in ("key", "seed", "origin"))

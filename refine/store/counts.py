@@ -14,7 +14,7 @@ from refine.store.marks import state_of
 from refine.store.schema import t
 from refine.store.validity import BROKEN, said, sift
 from refine.trials.goal import Goal
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 from refine.trials.trial import DEGENERATE, State
 
 _BLOCK = 50_000
@@ -37,7 +37,7 @@ def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, i
 
 
 def earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
-    """Rows of planned trials with a later attempt, found from the few that are a second attempt."""
+    """JsonRows of planned trials with a later attempt, found from the few that are a second attempt."""
     c = t.trial.c
     latest = (
         sa.select(c.node, c.key, sa.func.max(c.attempt).label("attempt"))
@@ -107,7 +107,7 @@ class Counts:
             new = sa.select(sa.func.count(), sa.func.max(c.attempt)).where(mine, c.pk > then.last)
             rows, attempt = connection.execute(new).one()
             which = planned = mine & (c.replicate == 0)
-            # Rows were run again, taken away, written before the last one, or excluded.
+            # JsonRows were run again, taken away, written before the last one, or excluded.
             if attempt or then.rows + rows != size.rows or then.mark != size.mark:
                 then, best = _Size(), Best()
                 which &= c.pk.not_in(earlier_rows([pk]))
@@ -142,16 +142,16 @@ def _best(connection: sa.Connection, which: sa.ColumnElement[bool], goal: Goal) 
     return Best(best, int(connection.execute(row).scalar_one()))
 
 
-def _readable(texts: Sequence[str], metric: str) -> Rows:
+def _readable(texts: Sequence[str], metric: str) -> JsonRows:
     """Metrics of trials; empty for damaged trials."""
 
     def fault(low: int, high: int) -> str:
         try:
             for name in (metric, DEGENERATE):
-                Rows(parsed(texts[low:high])).numbers(name)
+                JsonRows(parsed(texts[low:high])).numbers(name)
         except BROKEN as error:
             return said(error)
         return ""
 
     bad = sift(len(texts), fault)
-    return Rows(parsed(["{}" if i in bad else text for i, text in enumerate(texts)]))
+    return JsonRows(parsed(["{}" if i in bad else text for i, text in enumerate(texts)]))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refine.trials.rows import Rows, Values, packed
+from refine.trials.rows import JsonRows, Values, packed
 
 _FEW = 16  # texts below which it takes longer to look for what they have in common
 _LONG = 308  # digits of the largest number that a float holds
@@ -28,7 +28,7 @@ def parsed(texts: Sequence[str]) -> list[Any]:
     return found
 
 
-def level_rows(texts: Sequence[str]) -> Rows | None:
+def level_rows(texts: Sequence[str]) -> JsonRows | None:
     """Objects with equal names and often equal values: each distinct value is decoded once.
 
     ``None`` if the names differ, a value holds a comma, or a value needs the full decoder: it has an escape,
@@ -45,7 +45,7 @@ def level_rows(texts: Sequence[str]) -> Rows | None:
     return _rows(texts, column)
 
 
-def number_rows(texts: Sequence[str]) -> Rows | None:
+def number_rows(texts: Sequence[str]) -> JsonRows | None:
     """Objects with equal names and numbers as values.
 
     ``None`` if a value holds a comma or is not a number.
@@ -68,7 +68,7 @@ def number_rows(texts: Sequence[str]) -> Rows | None:
 
 def _rows(
     texts: Sequence[str], column: Callable[[list[str], bool, bool], tuple[str, Values] | None]
-) -> Rows | None:
+) -> JsonRows | None:
     if len(texts) < _FEW:
         return None
     # No text of JSON holds this character: where as many pieces begin with it as there are texts, each of
@@ -86,7 +86,7 @@ def _rows(
         if found is None or found[0] in columns:
             return None
         columns[found[0]] = found[1]
-    return Rows.of_columns(len(texts), columns)
+    return JsonRows.of_columns(len(texts), columns)
 
 
 def _values(pieces: Sequence[str], first: bool, last: bool) -> tuple[str, list[Any]] | None:

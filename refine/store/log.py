@@ -22,7 +22,7 @@ from refine.store.schema import shown_url, t
 from refine.store.validity import BROKEN, PLAIN, READ, curve_of, said, sift, unreadable
 from refine.trials.frame import Records
 from refine.trials.metric import Curve
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 from refine.trials.trial import Examples, Trial
 
 # Trials that are read together: what is made of them on the way takes no more memory however many there are.
@@ -138,7 +138,7 @@ def read_records(
     The last attempt of each; or the one trial of a row.
     """
     with _without_collector(), engine.connect() as connection:
-        out = {pk: Records(Rows(), Rows(), [], {name: [] for name in PLAIN}) for pk in pks}
+        out = {pk: Records(JsonRows(), JsonRows(), [], {name: [] for name in PLAIN}) for pk in pks}
         known: dict[Any, Any] = {}
         damaged: dict[int, list[str]] = {}
         for some in _sound_rows(connection, pks, curves, replicates, row):
@@ -178,8 +178,8 @@ class _Some(NamedTuple):
 
     node: int  # row of the node
     pks: Sequence[int]  # their rows
-    configurations: Rows  # name -> plain JSON data
-    metrics: Rows  # name -> number
+    configurations: JsonRows  # name -> plain JSON data
+    metrics: JsonRows  # name -> number
     columns: dict[str, Sequence[Any]]  # the other columns, by the names in ``PLAIN``
     curves: Sequence[Curve]  # their curves; empty where they were not read
     faults: Mapping[int, str]  # number of a trial that can't be read, among those of its node -> why
@@ -214,14 +214,14 @@ def _sound_rows(
         low = 0
         for node, high in ends.items():  # in order, so that where a node was met last is where it ends
             mine: dict[str, Sequence[Any]] = {name: values[low:high] for name, values in every.items()}
-            data: list[Rows] = []
+            data: list[JsonRows] = []
             faults = _faults(mine, spoilt, data)
             if faults:
                 keep = [i not in faults for i in range(high - low)]
                 mine = {name: tuple(itertools.compress(values, keep)) for name, values in mine.items()}
                 data = []
                 if _faults(mine, {}, data) or not data:
-                    data = [Rows(), Rows()]
+                    data = [JsonRows(), JsonRows()]
             series = [read.get(pk, {}) for pk in mine["pk"]] if curves else ()
             plain = {name: mine[name] for name in PLAIN}
             counted = {before[node] + i: text for i, text in faults.items()}
@@ -246,7 +246,7 @@ def _read_curves(
 
 
 def _faults(
-    columns: Mapping[str, Sequence[Any]], spoilt: Mapping[int, str], data: list[Rows]
+    columns: Mapping[str, Sequence[Any]], spoilt: Mapping[int, str], data: list[JsonRows]
 ) -> dict[int, str]:
     """Number of a row -> its fault. If there is none, ``data`` takes the configurations and metrics."""
     count = len(columns["key"])

@@ -29,7 +29,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
 from refine.trials.round_record import Beside, HoldoutRun, StoredNode, StoredOpening, beside_of
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 from refine.trials.trial import Examples, State
 from refine.utils.action import Action
 
@@ -231,7 +231,7 @@ def _complete(pk: int, keys: Sequence[str], table: sa.Table, *columns: sa.Column
 
 
 class Snapshot(Reader):
-    """Reads everything once. Rows of several nodes of one operation are read by one statement."""
+    """Reads everything once. JsonRows of several nodes of one operation are read by one statement."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -289,8 +289,8 @@ def _joined(parts: Sequence[Records]) -> Records:
         return parts[0]
     names = parts[0].columns
     return Records(
-        Rows.joined(part.configurations for part in parts),
-        Rows.joined(part.metrics for part in parts),
+        JsonRows.joined(part.configurations for part in parts),
+        JsonRows.joined(part.metrics for part in parts),
         [c for part in parts for c in part.curves],
         {name: [v for part in parts for v in part.columns[name]] for name in names},
         tuple(text for part in parts for text in part.damaged),

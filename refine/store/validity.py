@@ -30,7 +30,7 @@ from refine.trials.goal import check_direction
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import Node, check_objective_name
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 from refine.trials.trial import ORIGINS, STATES
 
 Row = Mapping[str, Any]
@@ -173,7 +173,7 @@ PLAIN = tuple(
 READ = ("configuration", "metrics", *PLAIN)
 
 
-def unreadable(columns: Mapping[str, Sequence[Any]], into: list[Rows] | None = None) -> str:
+def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None = None) -> str:
     """The reason why some stored trials cannot be read; empty if they can. Checks whole columns at once.
 
     Args:
@@ -223,14 +223,14 @@ def different(values: Sequence[Any]) -> set[Any]:
 
 
 def _look_at(
-    configurations: Sequence[str], metrics: Sequence[str], read: Collection[str | None], into: list[Rows]
+    configurations: Sequence[str], metrics: Sequence[str], read: Collection[str | None], into: list[JsonRows]
 ) -> None:
     for text in read:
         names = [] if text is None else json.loads(text)
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             raise ValueError(f"read must be a list of names, got {short(text)}")
-    into.append(level_rows(configurations) or Rows(_configurations(configurations)))
-    into.append(number_rows(metrics) or Rows(_metrics(metrics)))
+    into.append(level_rows(configurations) or JsonRows(_configurations(configurations)))
+    into.append(number_rows(metrics) or JsonRows(_metrics(metrics)))
 
 
 def _configurations(texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from refine.analysis.analysis import Analysis
-from refine.analysis.believed import Said
+from refine.analysis.believed import AttributedBelief
 from refine.analysis.pooling import completed_keys
 from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
@@ -122,7 +122,9 @@ class DecidedRound(RoundRecord):
             created=time.time(),
         )
         if shares is not None and believed is not None:
-            shares = shares._replace(analysis=replace(shares.analysis, said=Said(believed)))
+            shares = shares._replace(
+                analysis=replace(shares.analysis, declared_belief=AttributedBelief(believed))
+            )
         known = nodes.get(node.id)
         before: frozenset[str] = frozenset()
         if known is not None:
@@ -371,7 +373,9 @@ def _checked(shares: ChildAllocation | None, outer: Space, inner: Space) -> tupl
     return float(shares.exploit), float(shares.audit) if outer.volume_kept(inner) < 1 else 0.0
 
 
-def _beside(node: Node, outer: Space, shares: ChildAllocation, count: int, before: frozenset[str]) -> list[Encoded]:
+def _beside(
+    node: Node, outer: Space, shares: ChildAllocation, count: int, before: frozenset[str]
+) -> list[Encoded]:
     """What a new child runs outside its space; its exploit trials are chosen while it runs."""
     analysis, space = shares.analysis, node.space
     audits = round(node.audit * count)

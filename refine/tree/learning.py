@@ -10,11 +10,11 @@ from refine.proposal.allocation import batch_rows, learning_from
 from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
 from refine.space.space import configuration_key, encode_configuration
-from refine.tree.lineage import analyze, said_on
+from refine.tree.lineage import analyze, declared_on
 from refine.tree.record import RoundRecord
 from refine.trials.frame import configuration_table
 from refine.trials.round_record import Beside, beside_of
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 
 
 def learner(of: RoundRecord, workers: int) -> Learn:
@@ -34,11 +34,11 @@ def learner(of: RoundRecord, workers: int) -> Learn:
         if not before:
             parent = of.parent
             assert parent is not None
-            before.append(replace(analyze(parent), said=said_on(of.path)))
+            before.append(replace(analyze(parent), declared_belief=declared_on(of.path)))
             rows = design_rows(stored, store.inherited(stored.pk), planned)
             drawn.update(configuration_key(space.frozen(space.at(row))) for row in rows)
         ended = set(store.records([stored.pk]).columns["key"])
-        running = Rows([b.configuration for b in planned if b.key not in ended])
+        running = JsonRows([b.configuration for b in planned if b.key not in ended])
         analysis = learning_from(before[0], of.trials, of.node.allow_degenerate)
         skip = store.inherited(stored.pk).union(ended, drawn, (b.key for b in planned))
         seed = seed_of(of.id, "exploit", len(planned))

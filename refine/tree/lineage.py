@@ -12,7 +12,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis, resolution_of
 from refine.analysis.analysis import analyze as measured
-from refine.analysis.believed import Said
+from refine.analysis.believed import AttributedBelief
 from refine.analysis.evenness import evenness
 from refine.analysis.learning_curves import MOST, Epochs, TrialCurves, curves_of, enough_epochs, how_many
 from refine.analysis.noise import COMPARED, fold_error_of
@@ -32,7 +32,7 @@ from refine.trials.metric import FUNCTION, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
 from refine.trials.replicates import Fresh, again, best_keys, fresh_runs
 from refine.trials.round_record import Node, StoredNode, believed_on
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 from refine.trials.trial import SPACE_FILLING
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats
@@ -197,7 +197,9 @@ class Ranked:
         low, size = 0, 32
         while low < len(self._order):
             some = self._order[low : low + size]
-            table_of = configuration_table(space, Rows.joined([self._configuration(space, i) for i in some]))
+            table_of = configuration_table(
+                space, JsonRows.joined([self._configuration(space, i) for i in some])
+            )
             inside = space.contains(table_of)
             if inside.any():
                 first = int(np.argmax(inside))
@@ -205,11 +207,11 @@ class Ranked:
             low, size = low + size, 8 * size
         return None
 
-    def _configuration(self, space: Space, number: np.intp) -> Rows:
+    def _configuration(self, space: Space, number: np.intp) -> JsonRows:
         at = int(np.searchsorted(self._starts, number, side="right")) - 1
         pk, added = self._used[at]
         of = self._reader.records([pk], curves=self._curves).configurations[number - self._starts[at]]
-        return Rows([of]).under(space, added)
+        return JsonRows([of]).under(space, added)
 
 
 def _first_alike(nodes: Sequence[Node]) -> int:
@@ -245,7 +247,7 @@ def analyze(
     analysis = _analysis(here.reader, path, Goal(chosen, direction, free), seed)
     if metric is not None:
         return analysis
-    return analysis.beside([_analysis(here.reader, path, goal, seed) for goal in self.goals[1:]])
+    return analysis.with_goals([_analysis(here.reader, path, goal, seed) for goal in self.goals[1:]])
 
 
 def _analysis(reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int) -> Analysis:
@@ -256,7 +258,7 @@ def _analysis(reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int)
         node.space,
         evidence.frame,
         seed=seed,
-        look=_stage(reader, path, goal.metric.curves),
+        stage=_stage(reader, path, goal.metric.curves),
         read=evidence.read,
         **_noise_arguments(evidence, goal),
     )
@@ -266,8 +268,8 @@ def _analysis(reader: Reader, path: Sequence[StoredNode], goal: Goal, seed: int)
         n_damaged=evidence.damaged,
         noise=_with_examples(reader, path, goal, analysis.noise),
         drawn=evenness(node.space, analysis.table, analysis.sign) if node.method == IMPORTED else None,
-        again=_again(analysis, evidence.again, goal.allow_degenerate),
-        said=said_on([stored.node for stored in path]),
+        replicates=_again(analysis, evidence.again, goal.allow_degenerate),
+        declared_belief=declared_on([stored.node for stored in path]),
     )
 
 
@@ -305,10 +307,10 @@ def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.
     return _with_examples(reader, path, goal, noise)
 
 
-def said_on(path: Sequence[Node]) -> Said | None:
+def declared_on(path: Sequence[Node]) -> AttributedBelief | None:
     """What is believed on the last round of a path, and who said it where."""
     node = believed_on(path)
-    return None if node is None or not node.belief else Said(node.belief, node.id, node.author)
+    return None if node is None or not node.belief else AttributedBelief(node.belief, node.id, node.author)
 
 
 def _again(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.proposal.proposal import Proposal
-from refine.review.calibration import Calibration, Contest, Cut, Entry, Seen
+from refine.review.calibration import Calibration, ChildOutcome, DecisionComparison, Entry, SpaceResult
 from refine.review.decision import Decision
 from refine.space.space import Space
 from refine.tree.lineage import Ranked, Values, best_inside
@@ -58,7 +58,7 @@ def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
                     # A better value in one goal refutes no claim about a front.
                     shown = shown._replace(audit=())
                 elif proposal is not None:
-                    beside = contest(every, of, every.from_on(child), proposal, decision)
+                    beside = comparison_of(every, of, every.from_on(child), proposal, decision)
                 entries.append(Entry(of.id, decision, proposal, shown, beside))
     return tuple(entries)
 
@@ -75,10 +75,10 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
             if decision.kind == "suggested" and decision.proposal in kept:
                 proposal = Proposal.from_json(json.loads(kept[decision.proposal]))
                 taken = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
-                nothing = Seen(0, 0, (), math.nan, (), of.direction)
+                nothing = ChildOutcome(0, 0, (), math.nan, (), of.direction)
                 beside = None
                 if not proposal.claim.others:
-                    beside = contest(every, of, every.alike(of), proposal, decision, since=when)
+                    beside = comparison_of(every, of, every.alike(of), proposal, decision, since=when)
                 entries.append(Entry(of.id, decision, proposal, nothing, beside, taken))
     return tuple(entries)
 
@@ -123,14 +123,14 @@ class _Everything:
         return self._ranked[key]
 
 
-def contest(
+def comparison_of(
     every: _Everything,
     parent: RoundRecord,
     later: Sequence[RoundRecord],
     proposal: Proposal,
     decision: Decision,
     since: float = -math.inf,
-) -> Contest:
+) -> DecisionComparison:
     """What was proposed beside what was decided, on all trials of the tree over the same parameters.
 
     Trials of ``later`` rounds count that ended after ``since``, in seconds since 1970.
@@ -141,10 +141,10 @@ def contest(
     anywhere, machine = (_value(ranked.best_in(space)) for space in (proposal.old, proposal.space))
     person = _value(ranked.best_in(decided)) if edited else machine
     known = [value for value in (anywhere, machine, person) if not math.isnan(value)]
-    return Contest(
+    return DecisionComparison(
         max(known) if known else math.nan,
-        Cut(proposal.volume_kept, machine),
-        Cut(proposal.volume_of(decided), person),
+        SpaceResult(proposal.volume_kept, machine),
+        SpaceResult(proposal.volume_of(decided), person),
         _later(every, later, proposal, decided, since) if edited else 0,
         proposal.claim.epsilon,
     )
@@ -174,14 +174,14 @@ def _later(
     return count
 
 
-def seen(child: RoundRecord, decision: Decision, values: Values) -> Seen:
+def seen(child: RoundRecord, decision: Decision, values: Values) -> ChildOutcome:
     """What a child showed of what was planned at a decision; what was added to it later is left out."""
     stored = child._stored
     beside, n = child.context.reader.beside(stored.pk), stored.n if decision.n is None else decision.n
     planned = n - stored.off_design(beside, n)
     frame = _judged(child, child.trials)
     if frame.empty:
-        return Seen(planned, 0, (), math.nan, (), child.direction)
+        return ChildOutcome(planned, 0, (), math.nan, (), child.direction)
     drawn = frame[space_filling(frame) & (frame["state"] != "running")]
     if n < stored.n and not child.node.adaptive:
         first = child.cells(planned) if planned > 0 else []
@@ -189,7 +189,7 @@ def seen(child: RoundRecord, decision: Decision, values: Values) -> Seen:
     # A configuration that was run again is one trial.
     finished = drawn[np.isfinite(drawn["value"])].drop_duplicates("cell")["value"]
     audit, probes = (_finite(frame.loc[frame["origin"] == origin, "value"]) for origin in AUDITS)
-    return Seen(
+    return ChildOutcome(
         planned=planned,
         ended=int(drawn["cell"].nunique()),
         space_filling=tuple(_finite(finished)),

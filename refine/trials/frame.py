@@ -18,7 +18,7 @@ from refine.stats.pareto import non_dominated
 from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import Curve, Metric
 from refine.trials.metric_constraint import FEASIBLE, SECONDS, MetricConstraint
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 from refine.trials.trial import DEGENERATE, SPACE_FILLING
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _SHOWN = ("state", "seconds", "seed", "cell", "origin")
 class Records(NamedTuple):
     """Trials as columns, as a store reads them: fast where there are hundreds of thousands."""
 
-    configurations: Rows  # per trial name -> plain JSON data
-    metrics: Rows  # per trial metric name -> last value
+    configurations: JsonRows  # per trial name -> plain JSON data
+    metrics: JsonRows  # per trial metric name -> last value
     curves: Sequence[Curve]  # per trial its curve; empty tuple where they were not read
     # `key`, `cell`, `replicate`, `attempt`, `origin`, `seed`, `state`, `seconds`, `code`,
     # `read`, `error`, `finished`, each a list as long as the others
@@ -150,7 +150,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
 
     ``read`` gives the trials in blocks, the same ones twice: first it is asked what there is.
     """
-    first = Rows()
+    first = JsonRows()
     seen: set[Any] = set()
     names: dict[str, float] = {}
     for block in read():
@@ -172,8 +172,8 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
     none: list[Curve] = [{}] * n
     for block in read():
         joined = Records(
-            Rows.joined([first, block.configurations]),
-            Rows.joined([Rows([names] * n), block.metrics]),
+            JsonRows.joined([first, block.configurations]),
+            JsonRows.joined([JsonRows([names] * n), block.metrics]),
             [*none, *block.curves] if block.curves else (),
             {name: [*(shown[name] * n), *block.columns[name]] for name in _SHOWN},
         )
@@ -181,7 +181,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
 
 
 def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], seen: set[Any]) -> Iterator[int]:
-    """Rows of a column that hold the first value of a kind that is not among ``seen``, which takes it."""
+    """JsonRows of a column that hold the first value of a kind that is not among ``seen``, which takes it."""
     # An array is of one kind.
     for i, value in enumerate(column[:1] if isinstance(column, np.ndarray) else column):
         kind = (name, type(value), np.asarray(value).dtype.kind if isinstance(value, int) else "")
@@ -205,7 +205,7 @@ def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
     return here.iloc[0]
 
 
-def configuration_table(space: Space, configurations: Rows) -> pd.DataFrame:
+def configuration_table(space: Space, configurations: JsonRows) -> pd.DataFrame:
     """The parameters alone, of encoded configurations, as :func:`table` has them."""
     import pandas as pd
 
@@ -238,7 +238,7 @@ def _numbers(records: Records, name: str) -> npt.NDArray[np.float64]:
 
 
 def _parameter_columns(
-    space: Space, configurations: Rows, part: slice = slice(None)
+    space: Space, configurations: JsonRows, part: slice = slice(None)
 ) -> dict[str, npt.NDArray[Any]]:
     found = {}
     for name, parameter in space.items():

@@ -17,7 +17,7 @@ from refine.space.space import Space
 from refine.trials.frame import Records, table, usable_values
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def planned(records: Records) -> Records:
 def again(records: Records) -> Records:
     """The replicates among records."""
     if not any(records.columns["replicate"]):  # most rounds have none
-        return Records(Rows(), Rows(), (), {name: [] for name in records.columns}, records.damaged)
+        return Records(JsonRows(), JsonRows(), (), {name: [] for name in records.columns}, records.damaged)
     return _where(records, [r > 0 for r in records.columns["replicate"]])
 
 

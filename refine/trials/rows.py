@@ -45,7 +45,7 @@ class _Block(NamedTuple):
         return ({n: v for n, v in zip(names, row, strict=True) if v is not _NOT} for row in rows)
 
 
-class Rows(Sequence[dict[str, Any]]):
+class JsonRows(Sequence[dict[str, Any]]):
     """A sequence of mappings from names to plain JSON data. A mapping that is asked for is made anew.
 
     It has its own names, in the order in which those of all first appear.
@@ -62,18 +62,18 @@ class Rows(Sequence[dict[str, Any]]):
             self._blocks.append(_Block(len(mappings), {n: packed(v) for n, v in found}, gaps))
 
     @classmethod
-    def of_columns(cls, n: int, columns: Mapping[str, Values]) -> Rows:
+    def of_columns(cls, n: int, columns: Mapping[str, Values]) -> JsonRows:
         """N mappings that all have the same names, of columns as :func:`packed` gives them."""
         found = cls()
         found._blocks.append(_Block(n, dict(columns)))
         return found
 
-    def append(self, others: Rows) -> None:
+    def append(self, others: JsonRows) -> None:
         """Takes those of others."""
         self._blocks += others._blocks
 
     @classmethod
-    def joined(cls, parts: Iterable[Rows]) -> Rows:
+    def joined(cls, parts: Iterable[JsonRows]) -> JsonRows:
         """One after the other."""
         found = cls()
         found._blocks = [block for part in parts for block in part._blocks]
@@ -106,7 +106,7 @@ class Rows(Sequence[dict[str, Any]]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Rows({list(self)!r})"
+        return f"JsonRows({list(self)!r})"
 
     @property
     def names(self) -> list[str]:
@@ -142,9 +142,9 @@ class Rows(Sequence[dict[str, Any]]):
             parts.append(np.asarray(found, dtype=float))
         return np.concatenate(parts)
 
-    def chosen(self, keep: Sequence[bool]) -> Rows:
+    def chosen(self, keep: Sequence[bool]) -> JsonRows:
         """Those where a mask, as long as they are many, says so."""
-        found, first = Rows(), 0
+        found, first = JsonRows(), 0
         for block in self._blocks:
             mine = keep[first : first + block.n]
             first += block.n
@@ -159,9 +159,9 @@ class Rows(Sequence[dict[str, Any]]):
                 found._blocks.append(_Block(number, columns))
         return found
 
-    def under(self, names: Iterable[str], otherwise: Mapping[str, Any]) -> Rows:
+    def under(self, names: Iterable[str], otherwise: Mapping[str, Any]) -> JsonRows:
         """The same with some names alone; ``otherwise`` says what stands where a mapping has none, if anything."""
-        found, wanted = Rows(), list(names)
+        found, wanted = JsonRows(), list(names)
         for block in self._blocks:
             columns: dict[str, Values] = {}
             gaps = set()

@@ -403,7 +403,7 @@ class Assistant:
             raise ReviewError(
                 "accepting stays with a person; suggest it with a reason instead, or ask the person to allow it: refine mcp STORE --may-accept"
             )
-        given = {"n": trials, "exploit": exploit, "audit": audit}
+        given: dict[str, Any] = {"n": trials, "exploit": exploit, "audit": audit}
         options = {name: value for name, value in given.items() if value is not None}
         with self.open_tree() as tree:
             child = _edited(tree[round_id], edits or {}).accept(note, author=self.author, **options)

@@ -214,16 +214,16 @@ def test_a_later_look_at_a_branch_multiplies_every_q():
     frame["value"] = frame["lr"] + rng.normal(0, 0.5, 30)
     first = refine.analyze(space, frame)
     for look, times in ((2, 3), (3, 6), (4, 10)):
-        later = refine.analyze(space, frame, look=look)
+        later = refine.analyze(space, frame, stage=look)
         for e in first.parameters:
             assert later[e.name].p == e.p
             assert later[e.name].q == pytest.approx(min(1, times * e.q))
             assert later[e.name].edge_q == pytest.approx([min(1, times * q) for q in e.edge_q])
-        assert later.look == look
+        assert later.stage == look
         assert later.digest == first.digest
-    assert max(e.q for e in refine.analyze(space, frame, look=50).parameters) <= 1
+    assert max(e.q for e in refine.analyze(space, frame, stage=50).parameters) <= 1
     assert first["lr"].matters
-    assert not refine.analyze(space, frame, look=50)["lr"].matters
+    assert not refine.analyze(space, frame, stage=50)["lr"].matters
 
 
 def test_the_order_of_rows_changes_nothing_whatever_is_known_of_them():

@@ -20,10 +20,10 @@ def test_rounds_on_the_very_same_space_are_one_sample(root):
     assert (analysis.n_space_filling, analysis.n_pooled, analysis.n_earlier) == (80, 60, 0)
     assert analysis["lr"].n == 80
     assert len(analysis.table) == 20
-    assert analysis.look == 2
+    assert analysis.stage == 2
     grandchild = child.branch(child.space, n=20).run(progress=False)
     found = grandchild.analyze()
-    assert (found.n_space_filling, found.n_pooled, found.look) == (100, 80, 3)
+    assert (found.n_space_filling, found.n_pooled, found.stage) == (100, 80, 3)
 
 
 @pytest.mark.slow
@@ -33,11 +33,11 @@ def test_a_narrowed_child_is_tested_on_its_own_trials(root):
     assert analysis.n_pooled == 0
     assert analysis.n_space_filling == 30
     assert analysis.n_earlier == child.space.contains(root.trials).sum()
-    assert analysis.look == 2
+    assert analysis.stage == 2
     assert len(analysis.y) == 30 + analysis.n_earlier
     # Its own child on the same space pools with it, not with the root.
     again = child.branch(child.space, n=12).run(progress=False).analyze()
-    assert (again.n_space_filling, again.n_pooled, again.look) == (42, 30, 3)
+    assert (again.n_space_filling, again.n_pooled, again.stage) == (42, 30, 3)
     assert again.n_earlier == analysis.n_earlier
 
 
@@ -45,16 +45,16 @@ def test_a_narrowed_child_is_tested_on_its_own_trials(root):
 @pytest.mark.slow
 def test_a_round_that_grew_is_a_later_stage_whoever_looked(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60, seed=7)
-    assert root.run(progress=False, trials=30).analyze().look == 3  # half a plan
-    assert root.run(progress=False).analyze().look == 1
-    assert root.run(n=70, progress=False).analyze().look == 1
+    assert root.run(progress=False, trials=30).analyze().stage == 3  # half a plan
+    assert root.run(progress=False).analyze().stage == 1
+    assert root.run(n=70, progress=False).analyze().stage == 1
     grown = root.run(n=120, progress=False)
-    assert grown.analyze().look == 2
+    assert grown.analyze().stage == 2
     child = grown.propose().accept(n=30, exploit=0.5).run(progress=False)
-    assert child.analyze().look == 3
+    assert child.analyze().stage == 3
     # Only what is tested counts: half of its trials are exploit trials, and of those that are added.
-    assert child.run(n=35, progress=False).analyze().look == 3
-    assert child.run(n=44, progress=False).analyze().look == 4
+    assert child.run(n=35, progress=False).analyze().stage == 3
+    assert child.run(n=44, progress=False).analyze().stage == 4
 
 
 @pytest.mark.slow

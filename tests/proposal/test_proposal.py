@@ -184,7 +184,7 @@ def rounds_towards(optimum: float, seed: int, noise: float = 0.1) -> list:
         frame["value"] = value + rng.normal(0, noise, len(frame))
         if look < 3:
             past = pd.concat(earlier) if earlier else None
-            space = refine.propose(refine.analyze(space, frame, earlier=past, look=look)).space
+            space = refine.propose(refine.analyze(space, frame, earlier=past, stage=look)).space
         earlier.append(frame)
     return found
 

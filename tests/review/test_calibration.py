@@ -151,7 +151,7 @@ def test_failures_are_no_values(tree, space):
     assert entry.finished
     assert not entry.scored
     assert entry.state == "too_few_values"
-    few = f"Not scored: only {len(entry.seen.space_filling)} of 20 space-filling trials have a value."
+    few = f"Not scored: only {len(entry.outcome.space_filling)} of 20 space-filling trials have a value."
     assert entry_sentences(entry).startswith(few)
 
 

@@ -35,7 +35,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     wrong(review).suggest("slow and steady", author="agent:bob")
     before = tree.calibration()
     assert len(before) == 0
-    assert [e.contest.right for e in before.suggestions] == ["untested", "untested"]
+    assert [e.comparison.right for e in before.suggestions] == ["untested", "untested"]
     assert "no later trial tells them apart" in str(before.details)
     root.propose().accept(n=60, author="eve").run(progress=False)
 
@@ -45,11 +45,15 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     best = max(r.trials["value"].max() for r in tree.rounds)
     for e, space in ((ann, bold(review).space), (bob, wrong(review).space)):
         inside = max(r.trials.loc[space.contains(r.trials), "value"].max() for r in tree.rounds)
-        assert (e.contest.best, e.contest.person.best) == pytest.approx((best, inside))
-        assert e.contest.later > 0
+        assert (e.comparison.best, e.comparison.decided.best) == pytest.approx((best, inside))
+        assert e.comparison.deciding_trials > 0
         assert e.taken == ()
-    assert ann.contest.kept(ann.contest.person)
-    assert (ann.contest.bolder, ann.contest.right, bob.contest.right) == ("person", "person", "machine")
+    assert ann.comparison.kept(ann.comparison.decided)
+    assert (ann.comparison.smaller, ann.comparison.right, bob.comparison.right) == (
+        "person",
+        "person",
+        "machine",
+    )
     scores = {s.author: s for s in found.authors}
     assert list(scores) == ["eve", "agent:ann", "agent:bob"]
     of_ann, of_bob = scores["agent:ann"], scores["agent:bob"]
@@ -67,9 +71,9 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
 def test_only_trials_that_ended_after_it_test_a_suggestion(tree, space):
     root = tree.add_round(space, objectives.bowl, n=100, seed=7).run(trials=60, progress=False)
     wrong(root.propose()).suggest("enough seen", author="agent:ann")
-    assert tree.calibration().suggestions[0].contest.later == 0
+    assert tree.calibration().suggestions[0].comparison.deciding_trials == 0
     root.run(progress=False)
-    assert 0 < tree.calibration().suggestions[0].contest.later <= 40
+    assert 0 < tree.calibration().suggestions[0].comparison.deciding_trials <= 40
 
 
 def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, review, tmp_path):

@@ -148,7 +148,7 @@ def test_runs_again_count(tree):
     before = root.propose().worth()
     tree.confirm(budget=40, progress=False)
     review = root.propose()
-    positions, values = review.analysis.again
+    positions, values = review.analysis.replicates
     assert len(positions) == len(values) > 5
     assert review.worth().again < before.again
 

@@ -46,7 +46,7 @@ def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it
     assert (without.belief, analysis.digest) == (None, without.digest)
     held = analysis.belief
     assert (analysis.n_space_filling, held.n) == (20, 40)
-    assert held.log_ratio > 0
+    assert held.log_bayes_factor > 0
     assert held.weight == pytest.approx(held.probability / 3)  # 20 / (20 + 40)
     # Where it is dense more is expected of what nobody tried, and elsewhere less.
     rows = np.array([[4, 0, 5, 3], [0, 2, 5, 3]])
@@ -63,7 +63,7 @@ def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it
 def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run(progress=False)
     held = root.analyze().belief
-    assert (held.contradicted, held.weight) == (True, 0)
+    assert (held.dropped, held.weight) == (True, 0)
     assert "It is dropped: what 40 configurations showed is" in belief_sentence(held)
     plain, review = refine.propose(refine.analyze(SPACE, root.trials)), root.propose()
     assert review.proposal.claim.probability == plain.claim.probability
@@ -72,7 +72,7 @@ def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
 
     partly = {"lr": WRONG["lr"], "optimizer": GOOD["optimizer"]}
     half, good = (refine.analyze(SPACE, root.trials, belief=said).belief for said in (partly, GOOD))
-    assert (half.against, list(half.rest), half.contradicted) == (("lr",), ["optimizer"], False)
+    assert (half.contradicted, list(half.remaining), half.dropped) == (("lr",), ["optimizer"], False)
     assert "What it says of lr they contradict." in belief_sentence(half)
     assert belief_facts(half)[0][1].call.options["belief"] == Symbol("{'optimizer': {'adam': 0.7}}")
     assert belief_facts(good) == []
@@ -141,10 +141,10 @@ def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
     scores = {s.author: s for s in found.authors}
     bob = scores["bob"]
     assert (bob.edited, bob.machine_right, bob.kept, scores["cem"].edited) == (1, 1, 0, 0)
-    contest = next(e.contest for e in found.entries if e.child == astray.id)
+    contest = next(e.comparison for e in found.entries if e.child == astray.id)
     assert contest.best == max(r.best["value"] for r in tree.rounds)
     lows = [r.trials.loc[r.trials["lr"] >= 1e-2, "value"].max() for r in tree.rounds]
-    assert contest.person.best <= np.nanmax(lows)
+    assert contest.decided.best <= np.nanmax(lows)
     assert wider.id in frame.loc["ann", "child"]
 
     text = str(found.details)

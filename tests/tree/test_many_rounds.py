@@ -52,7 +52,7 @@ def _inside(child):
 @pytest.mark.slow
 def test_the_best_inside_is_that_of_all_tables(branched):
     tree, made = branched
-    entries = {e.child: e.seen.inside for e in tree.calibration().entries}
+    entries = {e.child: e.outcome.inside for e in tree.calibration().entries}
     assert entries == {child.id: _inside(child) for child in made[1:]}
     assert len({round(v, 9) for v in entries.values()}) > 1
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 
 # Few values of every kind: what matters is which kinds come together under one name.
 VALUES = st.sampled_from(
@@ -24,7 +24,7 @@ def _typed(mappings):
 @pytest.mark.slow
 @given(MAPPINGS, MAPPINGS)
 def test_what_comes_out_is_what_went_in(first, second):
-    rows = Rows(first)
+    rows = JsonRows(first)
     rows.extend(second)
     every = [*first, *second]
     assert len(rows) == len(every)
@@ -32,4 +32,4 @@ def test_what_comes_out_is_what_went_in(first, second):
     assert _typed(rows[i] for i in range(len(every))) == _typed(every)
     assert _typed(rows[1:5]) == _typed(every[1:5])
     assert set(rows.names) == {n for m in every for n in m}
-    assert _typed(Rows.joined([rows, Rows(second)])) == _typed([*every, *second])
+    assert _typed(JsonRows.joined([rows, JsonRows(second)])) == _typed([*every, *second])

@@ -10,7 +10,7 @@ import pytest
 from refine.space.space import Space
 from refine.trials.frame import Records, table, tables
 from refine.trials.metric import Metric
-from refine.trials.rows import Rows
+from refine.trials.rows import JsonRows
 
 SPACE = Space({"x": (0.0, 1.0, 5), "k": (0, 9), "c": ["a", "b"], "o": [1, 2, 4], "fixed": 3})
 
@@ -34,7 +34,9 @@ def records(configurations, cells, which):
         "cell": [cells[i] for i in which],
         "origin": ["space_filling" for _ in which],
     }
-    return Records(Rows([configurations[i] for i in which]), Rows([METRICS[i] for i in which]), (), columns)
+    return Records(
+        JsonRows([configurations[i] for i in which]), JsonRows([METRICS[i] for i in which]), (), columns
+    )
 
 
 @pytest.mark.parametrize("what", CONFIGURATIONS)

@@ -300,7 +300,7 @@ def _forecast(ax: Axes, entry: Entry, what: str, row: float) -> float:
     """Draws one forecast; returns how far from 0 it needs the axis to reach."""
     forecast = entry.decision.forecast
     assert forecast is not None
-    sign, middle, real = sign_of(entry.seen.direction), forecast.quantile(what, 0.5), entry.realised(what)
+    sign, middle, real = sign_of(entry.outcome.direction), forecast.quantile(what, 0.5), entry.realised(what)
     wide, inner = forecast.interval(what, 0.9), forecast.interval(what, 0.5)
     # A forecast without any doubt, as with a saturated metric, has no width to measure in.
     half = float(wide[1] - wide[0]) / 2 or abs(middle) * 0.01 or 1.0

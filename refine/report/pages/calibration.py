@@ -97,16 +97,16 @@ def _beside(calibration: Calibration) -> tuple[Fold, ...]:
 
 def _suggestion(e: Entry) -> str:
     """What a suggestion keeps beside the proposal, what came of both, and whether anybody took it over."""
-    kept, beside = percent(e.decision.volume_kept), e.contest
+    kept, beside = percent(e.decision.volume_kept), e.comparison
     taken = f" Taken over: {join(e.taken)}." if e.taken else " Not taken over."
     if beside is None:
         return f"Keeps {kept}; with several goals it is not scored.{taken}"
-    machine, proposed = percent(beside.machine.volume_kept), e.proposal and e.proposal.claim
+    machine, proposed = percent(beside.proposed.volume_kept), e.proposal and e.proposal.claim
     by_machine = _claimed(proposed.probability if proposed else None)
     shares = f"Keeps {kept} (claimed {_claimed(e.decision.probability)}), the proposal {machine} (claimed {by_machine})"
     if math.isnan(beside.best):
         return f"{shares}. No trial has finished yet.{taken}"
-    holds = [("it", beside.kept(beside.person)), ("the proposal", beside.kept(beside.machine))]
+    holds = [("it", beside.kept(beside.decided)), ("the proposal", beside.kept(beside.proposed))]
     who = join([name for name, kept_it in holds if kept_it]) or "neither"
     return f"{shares}. Of the best value known by now: {who} kept it; {_RIGHT[beside.right]}.{taken}"
 
@@ -164,7 +164,7 @@ def entry_sentences(e: Entry) -> str:
 
 
 def _state(e: Entry) -> str:
-    seen = e.seen
+    seen = e.outcome
     planned, values = plural(seen.planned, "space-filling trial"), len(seen.space_filling)
     if e.state == "unfinished":
         return f"Unfinished, not scored: {seen.ended:,} of {planned} have ended."
@@ -179,7 +179,7 @@ def _state(e: Entry) -> str:
 def _place(e: Entry, what: str) -> str:
     """Where the realised value lies in its forecast, by how much of the forecast is worse."""
     share = e.percentile(what)
-    worse = share if sign_of(e.seen.direction) > 0 else 1 - share
+    worse = share if sign_of(e.outcome.direction) > 0 else 1 - share
     if _TAIL < worse < 1 - _TAIL:
         return f"better than {percent(worse)}"
     return f"{'worse' if worse <= _TAIL else 'better'} than almost all"
@@ -195,9 +195,9 @@ def _verdict(e: Entry) -> str:
     epsilon = e.proposal.claim.epsilon
     more = f" by more than {number(epsilon)}" if epsilon else ""
     if e.verdict == "refuted":
-        best = best_of(e.seen.outside, e.seen.direction)
-        return f"Refuted: an audit trial reached {score(best)}; the best inside is {score(e.seen.inside)}, worse{more}."
-    even, count = len(e.seen.audit), len(e.seen.outside)
+        best = best_of(e.outcome.outside, e.outcome.direction)
+        return f"Refuted: an audit trial reached {score(best)}; the best inside is {score(e.outcome.inside)}, worse{more}."
+    even, count = len(e.outcome.audit), len(e.outcome.outside)
     says = f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}."
     if not even:
         return says

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from refine.analysis.analysis import Feasibility
-from refine.analysis.believed import Believed
+from refine.analysis.believed import BeliefCheck
 from refine.analysis.evenness import LEVEL
 from refine.analysis.reason import Reason
 from refine.proposal.change import HARDLY, Change
@@ -611,39 +611,43 @@ def by(author: str) -> str:
     return f" by {author}" if author.strip() else ""
 
 
-def belief_sentence(believed: Believed) -> str:
+def belief_sentence(believed: BeliefCheck) -> str:
     """A declared belief and its weight after the trials, or the contradiction between them."""
-    declared = f"Believed{by(believed.said.author)}: {believed.said.belief}."
+    declared = f"Believed{by(believed.source.author)}: {believed.source.belief}."
     trials = plural(believed.n, "configuration")
-    ratio = _times(abs(believed.log_ratio))
-    if believed.contradicted:
+    ratio = _times(abs(believed.log_bayes_factor))
+    if believed.dropped:
         return (
             f"{declared} The results of {trials} contradict the belief: they are {ratio} as probable under its opposite. "
             "The belief is dropped; proposals and exploit trials use the trials alone."
         )
     likelier = "under the belief than under its opposite"
-    if believed.log_ratio < 0:
+    if believed.log_bayes_factor < 0:
         likelier = "under its opposite than under the belief"
-    against = f" The trials contradict the part about {join(believed.against)}." if believed.against else ""
+    against = (
+        f" The trials contradict the part about {join(believed.contradicted)}."
+        if believed.contradicted
+        else ""
+    )
     return (
         f"{declared} The results of {trials} are {ratio} as probable {likelier}, so it keeps "
         f"{percent(believed.weight)} of its first weight.{against} The belief shapes proposals and exploit trials; no test uses it."
     )
 
 
-def belief_facts(believed: Believed | None) -> list[tuple[str, Cell]]:
+def belief_facts(believed: BeliefCheck | None) -> list[tuple[str, Cell]]:
     """The contradiction between a belief and the trials, with the call that withdraws it; empty if there is none."""
-    if believed is None or not (believed.against or believed.contradicted):
+    if believed is None or not (believed.contradicted or believed.dropped):
         return []
-    names = tuple(believed.said.belief) if believed.contradicted else believed.against
+    names = tuple(believed.source.belief) if believed.dropped else believed.contradicted
     text = f"the trials ({plural(believed.n, 'configuration')}) contradict the belief about {join(names)}. To withdraw it:"
-    call = Action("review.accept", belief=Symbol(believed.rest.code()))
+    call = Action("review.accept", belief=Symbol(believed.remaining.code()))
     return [("Believed", Cell(text, "warn", call=call))]
 
 
-def belief_block(believed: Believed) -> Text:
+def belief_block(believed: BeliefCheck) -> Text:
     """:func:`belief_sentence` as a block of a page."""
-    return Text(belief_sentence(believed), "warn" if believed.contradicted else "")
+    return Text(belief_sentence(believed), "warn" if believed.dropped else "")
 
 
 def _times(log_ratio: float) -> str:

@@ -17,7 +17,7 @@ from refine.report.pages.space import difference_line, space_grid
 from refine.run.environment import spread
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
-from refine.tree.lineage import said_on
+from refine.tree.lineage import declared_on
 from refine.tree.overview import Overview, RoundOverview, beaten, overview_of
 from refine.tree.round import Round
 from refine.tree.tree import Tree
@@ -114,7 +114,7 @@ def round_page(round_: Round) -> Page:
         goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
         lines.append(f"beside it {goals}; {_front(round_)}")
     lines.append(_baseline(round_))
-    if (said := said_on(round_.path)) is not None:
+    if (said := declared_on(round_.path)) is not None:
         where = "" if said.round == round_.id else f", on round {said.round}"
         lines.append(f"believed{by(said.author)}{where}: {said.belief}")
     if node.method == IMPORTED and not trials.empty:
