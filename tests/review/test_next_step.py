@@ -71,7 +71,7 @@ def test_an_explicit_share_lowers_the_advised_one():
     assert shares(exploit=0.97) == (0.97, 0.03)
     assert shares(audit=0.5) == (0.16, 0.5)  # 20 even trials remain
     assert shares(audit=0.9) == (0.0, 0.9)
-    with pytest.raises(ReviewError, match="make one smaller"):
+    with pytest.raises(ReviewError, match="must be at most 1"):
         shares(exploit=0.9, audit=0.2)
 
 
