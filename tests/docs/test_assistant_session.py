@@ -70,7 +70,7 @@ def test_an_assistant_beside_a_person(tmp_path):
                 return ("error: " if found.is_error else "") + found.content[0].text
 
             assert root in await call("tree")
-            assert "The proposed space keeps" in await call("proposal", round_id=root)
+            assert "Risk  " in await call("proposal", round_id=root)
             edits = {"optimizer": ["Adam"], "dropout": [0, 0.2]}
             await call("preview", round_id=root, edits=edits)
             told = await call("suggest", round_id=root, edits=edits, reason="SGD and dropout never won here")

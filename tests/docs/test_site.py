@@ -5,11 +5,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_docstrings import METHODS
+
+from tests.elsewhere import missing
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +40,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert found.returncode == 0, found.stderr[-4000:]
     assert "WARNING" not in found.stderr, found.stderr[-4000:]
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sys.path.insert(0, str(ROOT / "tests" / "ui" / "web"))
+    from pages import ARGUMENTS, chromium
+
+    path = chromium()
+    if path is None:
+        missing("Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()
 
 
 def pages(site: Path) -> list[tuple[str, str]]:
@@ -97,3 +117,37 @@ def test_methods_are_in_the_reference_those_of_base_classes_too(site: Path) -> N
         "errors.NotFoundError",
     ]:
         assert f'id="refine.{name}"' in text, name
+
+
+FOUND_FIRST = {
+    "stop a study": {"running.html", "libraries.html"},
+    "fix a parameter": {"space.html"},
+    "add a parameter": {"space.html"},
+    "lower is better": {"goals.html"},
+    "share": {"teams.html"},
+    "another machine": {"teams.html"},
+    "resume": {"running.html"},
+    "csv": {"import.html"},
+}
+"""A reader's words -> the guides of which the search should name one first."""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("words", FOUND_FIRST)
+def test_the_search_finds_a_guide_by_a_reader_s_words(site: Path, browser: Any, words: str) -> None:
+    page = browser.new_page()
+    try:
+        page.goto((site / "index.html").as_uri())
+        query = page.locator('[data-md-component="search-query"]')
+        query.focus()
+        query.press_sequentially(words)
+        # Results follow the typing: a result marks the last word once the search has all of them.
+        page.locator(".md-search-result__item mark", has_text=words.split()[-1][:4]).first.wait_for(
+            timeout=60_000
+        )
+        links = page.eval_on_selector_all(".md-search-result__item a", "all => all.map((a) => a.href)")
+    finally:
+        page.close()
+    pages = [re.search(r"([\w/-]+\.html)", link.removeprefix(site.as_uri()))[1].lstrip("/") for link in links]
+    assert pages[0] in FOUND_FIRST[words], pages
+    assert not any(name.startswith(("examples/", "benchmarks/")) for name in pages)
