@@ -15,7 +15,7 @@ export function drawChecks(element, checks, page) {
           "li",
           { class: check.verdict, "data-check": check.key },
           h("span", { class: "refine-mark", "aria-hidden": "true" }, MARKS[check.verdict]),
-          h("div", {}, h("strong", {}, `${check.question} `), h("span", { class: "refine-faint" }, check.number), h("p", {}, check.says), check.picture ? figureFold(page, check.picture, check.call) : null),
+          h("div", {}, h("span", { class: "refine-unseen" }, `${check.verdict}: `), h("strong", {}, `${check.question} `), h("span", { class: "refine-faint" }, check.number), h("p", {}, check.says), check.picture ? figureFold(page, check.picture, check.call) : null),
         ),
       ),
     ),
@@ -25,7 +25,7 @@ export function drawChecks(element, checks, page) {
 export function drawPairs(element, pairs, page) {
   replace(
     element,
-    h("p", {}, "Among the best trials, what is good for one of these depends on the other. Look at both before you move one alone."),
+    h("p", {}, "Among the top trials, the best value of one parameter depends on the other. Look at both before you change one."),
     pairs.map(({ a, b }) => figureFold(page, { name: "pair", about: [a, b] }, "", `${a} × ${b}`)),
   );
 }

@@ -31,7 +31,7 @@ export class Front {
     this.picked = null;
     this.plots = h("div", { class: "refine-fronts" });
     this.said = h("p", { class: "refine-picked", role: "status" });
-    this.note = h("input", { type: "text", maxlength: 10000, placeholder: "Why this point?", "aria-label": "Why this point" });
+    this.note = h("input", { type: "text", maxlength: 10000, placeholder: "Reason for this point", "aria-label": "Reason for this point" });
     this.button = h("button", { type: "button", onclick: () => this.choose() }, "choose this point");
     this.form = h("div", { class: "refine-choose" }, this.said, this.note, this.button);
     this.title = h("h2", {});
@@ -132,7 +132,7 @@ export class Front {
     }
     this.button.disabled = picked === null;
     this.note.disabled = picked === null;
-    if (picked === null) this.said.textContent = "Pick a point to choose it.";
+    if (picked === null) this.said.textContent = "Select a point to choose it.";
     else replace(this.said, h("strong", {}, picked.text), ` with ${picked.configuration}`, picked.chosen ? " (chosen)" : "");
   }
 

@@ -150,7 +150,7 @@ export class Hover {
   tools(content) {
     const { starred, note, excluded } = content.marks;
     const field = h("input", { type: "text", maxlength: 10000, value: note, placeholder: "a note", "aria-label": "Note on the trial", onchange: () => this.mark(content, "note", field.value), onkeydown: (event) => { if (event.key === "Escape") field.value = note; } });
-    const reason = h("input", { type: "text", required: true, maxlength: 10000, placeholder: "Why? A bad value is no reason", "aria-label": "Reason to exclude the trial" });
+    const reason = h("input", { type: "text", required: true, maxlength: 10000, placeholder: "Reason (a bad value alone is not one)", "aria-label": "Reason to exclude the trial" });
     this.refused = h("p", { class: "refine-card-error", role: "status" });
     const leave = h(
       "form",
@@ -187,7 +187,7 @@ export class Hover {
     this.known.set(number, answer);
     if (what === "exclude" || what === "include") {
       this.unpin();
-      this.page.say(`${answer.said} Analysing anew …`);
+      this.page.say(`${answer.said} Analysing again …`);
       await this.page.open(round.id);
       if (this.page.round.id === round.id) this.page.say(answer.said, "good");
     } else {

@@ -79,30 +79,29 @@ export class Page {
     this.grid = h("div", { class: "refine-grid" });
     this.otherGrid = h("div", { class: "refine-grid" });
     this.otherNames = h("span", { class: "refine-faint" });
-    this.others = fold("others", "What stays as it is", this.otherNames, this.otherGrid);
+    this.others = fold("others", "Unchanged parameters", this.otherNames, this.otherGrid);
     this.fixed = h("p", { class: "refine-faint" });
 
     this.slider = new RiskSlider((option) => this.slide(option), () => this.propose());
     this.epsilon = h("input", { type: "number", min: 0, step: "any", class: "refine-epsilon", onchange: () => this.sayEpsilon() });
-    this.epsilonLabel = h("label", {}, "difference that matters ", this.epsilon);
+    this.epsilonLabel = h("label", {}, "tolerance (epsilon) ", this.epsilon);
     this.numbers = h("dl", { class: "refine-facts refine-numbers", "aria-live": "off" });
     this.claim = h("p", { class: "refine-claim" });
-    this.sure = fold("sure", "How sure, and how bold", h("span", { class: "refine-faint" }, "more or less risk"), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
+    this.sure = fold("sure", "Risk level", h("span", { class: "refine-faint" }, "more risk, smaller space"), h("div", { class: "refine-tools" }, this.slider.element, this.epsilonLabel), this.slider.leaves, this.numbers, this.claim);
 
     this.scale = h("span", {});
     this.legend = h(
       "p",
       { class: "refine-legend refine-faint" },
-      (this.bestKey = h("span", { class: "refine-key best" }, "the best fifth")),
+      (this.bestKey = h("span", { class: "refine-key best" }, "top 20 % of trials")),
       h("span", { class: "refine-key everyone" }, "all trials"),
-      h("span", { class: "refine-key bad" }, "without a usable model"),
+      h("span", { class: "refine-key bad" }, "failed or unusable"),
       (this.brokenKey = h("span", { class: "refine-key broken" })),
-      (this.keptKey = h("span", { class: "refine-key kept" }, "what would stay")),
+      (this.keptKey = h("span", { class: "refine-key kept" }, "kept")),
       (this.proposedKey = h("span", { class: "refine-key proposed" }, "proposed")),
-      h("span", {}, "point at a dot: which trial it is"),
+      h("span", {}, "hover over a dot for details"),
       this.scale,
     );
-    this.key = fold("key", "How to read a card", h("span", { class: "refine-faint" }, "colours, marks and scale"), this.legend);
     this.pairs = h("section", {});
     this.pairNames = h("span", { class: "refine-faint" });
     this.coupled = fold("coupled", "Coupled parameters", this.pairNames, this.pairs);
@@ -112,7 +111,7 @@ export class Page {
 
     this.facts = h("dl", { class: "refine-facts" });
     this.warning = h("p", { class: "refine-warning", role: "status" });
-    this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Why? A note", "aria-label": "Note", oninput: () => this.ask() });
+    this.note = h("textarea", { rows: 1, maxlength: 10000, placeholder: "Reason for your decision (optional)", "aria-label": "Note", oninput: () => this.ask() });
     this.size = h("input", {
       type: "number",
       min: 1,
@@ -127,11 +126,11 @@ export class Page {
     this.acceptButton = h("button", { type: "button", class: "refine-accept", onclick: (event) => once(event, () => this.decide("accept")) }, "accept");
     this.declineButton = h("button", { type: "button", onclick: (event) => once(event, () => this.decide("decline")) }, "decline");
     this.undoButton = h("button", { type: "button", onclick: () => this.undo() }, "undo");
-    this.resetButton = h("button", { type: "button", onclick: () => this.change(() => this.choices.reset()) }, "back to the proposal");
+    this.resetButton = h("button", { type: "button", onclick: () => this.change(() => this.choices.reset()) }, "reset to proposal");
     this.decideRow = h("div", { class: "refine-decide" }, h("label", { class: "refine-size" }, this.size, h("span", {}, " configurations")), this.takes, this.note, this.undoButton, this.resetButton, this.acceptButton, this.declineButton);
     this.plan = new Plan(() => this.ask());
     this.pruner = h("input", { type: "checkbox", checked: true, onchange: () => this.ask() });
-    this.prunerLabel = h("label", {}, this.pruner, " stop trials early, as in this round");
+    this.prunerLabel = h("label", {}, this.pruner, " stop poor trials early, as in this round");
     this.runner = new Runner((message) => this.send(message), () => this.ask(), () => this.headline.update(this.runner.barred), (id) => this.named(id));
     this.front = new Front((message) => this.send(message), (text, tone) => this.say(text, tone));
     this.code = h("pre", { tabindex: "0", "aria-label": "The same in Python" });
@@ -144,8 +143,8 @@ export class Page {
     this.main = h(
       "main",
       { class: "refine-main" },
-      ...[this.header, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.grid, this.front.element, this.others, this.fixed],
-      ...[this.checked, this.coupled, this.sure, this.key, this.views.element, this.list.element, this.bar],
+      ...[this.header, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.front.element, this.others, this.fixed],
+      ...[this.checked, this.coupled, this.sure, this.views.element, this.list.element, this.bar],
     );
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     if (this.transport.home === "saved") {
@@ -198,6 +197,7 @@ export class Page {
       each.title = `${tree.other ? `${MARKS[i]} ` : ""}${each.name}${alike ? ` (${files[0] === files[1] ? each.store : files[i]})` : ""}`;
     });
     this.tree = tree;
+    if (this.transport.home === "browser") document.title = `refine: ${trees.map(({ name }) => name).join(" and ")}`;
     drawTree(this.side, trees, shown ?? this.round?.id, (id) => this.choose(id));
     if (this.round) this.drawTitle();
     this.runner.update();
@@ -274,7 +274,7 @@ export class Page {
     this.panels = panels.map((panel) => new Panel(panel, this));
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     const nothing = this.review === null;
-    for (const part of [this.others, this.key, this.sure, this.checked, this.coupled, this.facts, this.decideRow, this.planning, this.python, this.suggested]) part.hidden = nothing;
+    for (const part of [this.others, this.legend, this.sure, this.checked, this.coupled, this.facts, this.decideRow, this.planning, this.python, this.suggested]) part.hidden = nothing;
     this.place();
     this.fixed.textContent = nothing ? round.space.map(({ name, value }) => `${name} ${value}`).join(" · ") : "";
     this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
@@ -367,7 +367,7 @@ export class Page {
   async sayEpsilon() {
     const { round } = this;
     if (!this.epsilon.validity.valid) {
-      this.say("The difference that matters is a number, 0 or more; leave it empty for what the trials can tell apart.", "bad");
+      this.say("The tolerance must be a number >= 0; leave the field empty to derive it from the noise.", "bad");
       return;
     }
     this.turn += 1;
@@ -445,14 +445,14 @@ export class Page {
   }
 
   offer(count) {
-    const news = count > 0 ? `${count} more ${count === 1 ? "trial has" : "trials have"} ended` : "The round has changed";
-    replace(this.fresh, `${news} since this was drawn. `, h("button", { type: "button", onclick: () => this.open(this.round.id) }, "look again, with your edits"));
+    const news = count > 0 ? `${count} new ${count === 1 ? "trial" : "trials"}. ` : "The round has changed. ";
+    replace(this.fresh, news, h("button", { type: "button", onclick: () => this.open(this.round.id) }, "Refresh (keeps your edits)"));
   }
 
   gone() {
     this.acceptButton.disabled = true;
     this.declineButton.disabled = true;
-    this.say(`Round ${this.named(this.round?.id ?? "")} is no longer in the store. Choose another one at the side.`, "bad");
+    this.say(`Round ${this.named(this.round?.id ?? "")} was deleted. Select another round in the sidebar.`, "bad");
     this.drawTree();
   }
 
@@ -588,7 +588,7 @@ export class Page {
     this.declineButton.disabled = true;
     await this.asked; // what is decided is what the header says
     if (this.round !== round) {
-      this.say(`Nothing is decided: round ${this.named(round.id)} was left, or drawn anew, before its numbers were there.`, "bad");
+      this.say(`Not saved: round ${this.named(round.id)} was closed or reloaded before its preview was ready.`, "bad");
       this.ask();
       return;
     }
@@ -596,7 +596,7 @@ export class Page {
       this.declineButton.disabled = false;
       return;
     }
-    this.say(kind === "accept" ? "The next round is being made …" : "");
+    this.say(kind === "accept" ? "Creating the next round …" : "");
     const answer = await this.send({ type: "decide", kind, ...this.message(), n: this.preview?.n ?? null });
     this.ask();
     if (answer === null) return;
@@ -614,7 +614,7 @@ export class Page {
       this.say("Copied.", "good");
     } catch {
       window.getSelection().selectAllChildren(this.code);
-      this.say("Selected: copy it with the keyboard.");
+      this.say("Selected: press Ctrl+C to copy.");
     }
   }
 

@@ -17,6 +17,7 @@ const BEYOND = 20; // room beyond an end, where a bound may be dragged
 const AXIS = 22;
 const TICK = 38; // pixels that a label of the axis takes at least
 const LETTER = 6.2; // and a letter of it
+const LONGEST = 40; // letters of a list of choices
 
 export class Panel {
   constructor(panel, page) {
@@ -34,7 +35,7 @@ export class Panel {
     this.element = h(
       "section",
       { class: "refine-panel", "data-parameter": panel.name, "aria-label": panel.name },
-      h("h3", {}, h("span", { class: "refine-name" }, panel.name), ...badges(panel)),
+      h("h3", {}, h("span", { class: "refine-name" }, panel.name), (this.risk = badge(panel.badge)), panel.role.name === "scientific" ? badge({ tone: "scientific", title: panel.role.title, text: panel.role.name }) : null),
       (this.line = h("div", { class: "refine-line" })),
       panel.when ? h("p", { class: "refine-when refine-faint" }, panel.when) : null,
       this.plot,
@@ -46,8 +47,8 @@ export class Panel {
 
   build() {
     const { panel } = this;
-    const accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(panel.name)) }, "as proposed");
-    const reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "keep as it is");
+    const accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(panel.name)) }, "use proposal");
+    const reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "leave unchanged");
     this.accept = accept;
     this.reject = reject;
     this.foot.append(accept, reject);
@@ -66,7 +67,7 @@ export class Panel {
         h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", onclick: () => this.toggle(i) }, level.label),
       );
       replace(this.line, this.bounds);
-      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that stay` }, this.chips));
+      replace(this.controls, h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that are kept` }, this.chips));
     }
     this.handles = [0, 1].map((side) => this.handle(side));
   }
@@ -291,7 +292,7 @@ export class Panel {
     const kept = this.choices.current(this.panel.name);
     const next = kept.includes(i) ? kept.filter((other) => other !== i) : [...kept, i].sort((a, b) => a - b);
     if (next.length === 0) {
-      this.page.say(`${this.panel.name}: one choice has to stay`);
+      this.page.say(`${this.panel.name}: keep at least one choice`);
       return;
     }
     this.page.change(() => this.choices.set(this.panel.name, next));
@@ -301,9 +302,10 @@ export class Panel {
   update() {
     const { panel, choices } = this;
     const source = choices.source(panel.name);
-    const words = { proposed: "", kept: "", edited: "edited by you", rejected: "kept by you" };
+    const words = { proposed: "", kept: "", edited: "edited by you", rejected: "left unchanged by you" };
     this.element.dataset.source = source;
     this.status.textContent = words[source];
+    if (this.risk) this.risk.hidden = source === "edited" || source === "rejected"; // the foot states the risk of all edits together
     this.accept.hidden = source === "proposed" || source === "kept";
     this.reject.hidden = source === "rejected" || source === "kept";
     if (panel.kind === "choice") this.updateChoices();
@@ -352,7 +354,7 @@ export class Panel {
     const { panel, choices } = this;
     const kept = choices.current(panel.name);
     const text = choices.edits[panel.name]?.text;
-    this.bounds.textContent = text ? `${panel.now} → ${text}` : kept.length < panel.levels.length ? `${kept.length} of ${panel.levels.length} stay` : "";
+    this.bounds.textContent = text ? `${panel.now} → ${text}` : keptText(panel.levels.map(({ label }) => label), kept);
     this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(kept.includes(i))));
     if (!this.shade) return;
     const band = (this.x(1) - this.x(0)) / panel.levels.length;
@@ -363,6 +365,16 @@ export class Panel {
   }
 }
 
+// The kept choices by name: `only Adam`, `without SGD`, `Adam, Nadam`; empty if all are kept.
+/** @param {string[]} labels @param {number[]} kept */
+export function keptText(labels, kept) {
+  if (kept.length === labels.length) return "";
+  const names = kept.map((i) => labels[i]).join(", ");
+  const dropped = labels.filter((_, i) => !kept.includes(i)).join(", ");
+  const text = kept.length === 1 ? `only ${names}` : dropped.length < names.length ? `without ${dropped}` : names;
+  return text.length <= LONGEST ? text : `${kept.length} of ${labels.length} kept`;
+}
+
 // Ends first, then the middle, then what lies between: where room is short, those get labels.
 function rank(grid, value) {
   const i = grid.indexOf(value);
@@ -370,10 +382,7 @@ function rank(grid, value) {
   return 1 + Math.abs(i - (grid.length - 1) / 2) / grid.length + (i % 2 ? 0.5 : 0);
 }
 
-function badges(panel) {
-  const { badge, role } = panel;
-  return [
-    h("span", { class: `refine-badge ${badge.tone}`, title: badge.title }, badge.text),
-    role.name === "scientific" ? h("span", { class: "refine-badge scientific", title: role.title }, role.name) : null,
-  ];
+/** @param {{tone: string, title: string, text: string}} content */
+function badge({ tone, title, text }) {
+  return text ? h("span", { class: `refine-badge ${tone}`, title }, text) : null;
 }

@@ -24,15 +24,15 @@ export class Runner {
     this.progressed = false;
     this.needed = false; // whether running is what the round asks for
     this.asking = false;
-    this.workers = this.input(changed, { value: "1", step: 1, "aria-label": "Workers: how many trials run at a time" });
-    this.hours = this.input(changed, { step: "any", placeholder: "no limit", "aria-label": "Hours after which a run ends in order" });
-    this.trials = this.input(changed, { step: 1, placeholder: "all", "aria-label": "Trials after which a run ends in order" });
+    this.workers = this.input(changed, { value: "1", step: 1, "aria-label": "Workers: number of trials that run at a time" });
+    this.hours = this.input(changed, { step: "any", placeholder: "no limit", "aria-label": "Hours after which no new trial starts" });
+    this.trials = this.input(changed, { step: 1, placeholder: "all", "aria-label": "Trials after which the run pauses" });
     this.button = h("button", { type: "button", class: "refine-run", onclick: (event) => once(event, () => this.press()) });
     this.text = h("span", { class: "refine-runs", role: "status" });
     this.because = h("span", {});
     this.command = h("code", {});
     this.why = h("p", { class: "refine-cannot" }, this.because, " ", this.command);
-    this.log = h("pre", { tabindex: "0", "aria-label": "What the run prints" });
+    this.log = h("pre", { tabindex: "0", "aria-label": "Output of the run" });
     this.logged = h("details", { class: "refine-log", hidden: true }, h("summary", {}, "log"), this.log);
     this.element = h(
       "div",
@@ -45,9 +45,9 @@ export class Runner {
     this.budget = h(
       "span",
       { class: "refine-budget" },
-      h("label", { title: "How many trials run at a time" }, "workers ", this.workers),
-      h("label", { title: "A run ends in order after so many hours: what runs by then comes to its end" }, "hours ", this.hours),
-      h("label", { title: "A run ends in order after so many trials; run again, it goes on" }, "trials ", this.trials),
+      h("label", { title: "Number of trials that run at a time" }, "workers ", this.workers),
+      h("label", { title: "Start no new trials after this many hours" }, "hours ", this.hours),
+      h("label", { title: "Pause after this many trials; run again to resume" }, "trials ", this.trials),
     );
   }
 
@@ -107,7 +107,7 @@ export class Runner {
   // Why nothing can be started now; empty where it can.
   get barred() {
     if (!this.runnable?.able) return this.runnable?.why ?? "";
-    if (this.asking) return "It is being started";
+    if (this.asking) return "Starting";
     return this.runs ? `Round ${this.named(this.job?.round ?? "")} is running` : "";
   }
 
@@ -118,11 +118,11 @@ export class Runner {
     this.button.hidden = !(this.runs || (runnable?.able && runnable.left > 0));
     if (this.runs) {
       this.button.textContent = job?.pausing ? "stop now" : "pause";
-      this.button.title = job?.pausing ? "Stops at once; what had finished is stored" : "What runs comes to its end and is stored; run again, it goes on";
+      this.button.title = job?.pausing ? "Stop at once; finished trials are stored" : "Finish running trials, then pause; run again to resume";
     } else if (runnable) {
       const left = runnable.left.toLocaleString("en");
-      this.button.textContent = this.progressed ? `run the ${left} left` : `run ${left} configurations`;
-      this.button.title = `Calls ${runnable.objective} in the background, as: ${runnable.command}`;
+      this.button.textContent = this.progressed ? `run the remaining ${left}` : `run ${left} configurations`;
+      this.button.title = `Call ${runnable.objective} in the background, as: ${runnable.command}`;
     }
     const last = job === null || job.running ? "" : (job.log.split("\n").at(-1) ?? "");
     this.text.textContent = job === null ? "" : `Round ${this.named(job.round)}: ${[job.text, last].filter(Boolean).join("; ")}`;

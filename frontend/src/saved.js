@@ -31,7 +31,7 @@ export function answering(studies) {
       const answers = studies[message.study ? 1 : 0];
       if (message.type === "part") return part(answers[`list ${message.round}`], answers[`rows ${message.round}`], message);
       const found = answers[keyOf(message)];
-      if (found === undefined) return { error: `This page is a copy, in which that is not. In Python: tree["${message.round}"]${TYPED[message.type]?.(message) ?? ""}` };
+      if (found === undefined) return { error: `Not included in this exported page. In Python: tree["${message.round}"]${TYPED[message.type]?.(message) ?? ""}` };
       if (found.bytes !== undefined) return bytesOf(found.bytes).buffer;
       const answer = structuredClone(found); // the page changes what it was given
       return message.type === "preview" ? edited(answer, message, answers[keyOf({ ...message, type: "round" })].review.panels) : answer;
@@ -48,7 +48,7 @@ function edited(answer, { edits, rejected, note, sized, n }, panels) {
   const spelt = (name, { bounds, keep }) => (bounds ? `(${list(bounds)})` : keep ? `[${list(keep.map((i) => panels.find((panel) => panel.name === name).spelt[i]))}]` : null);
   const values = Object.entries(edits).map(([name, edit]) => [name, spelt(name, edit)]);
   const odd = values.find(([, value]) => value === null);
-  if (odd) return { error: `${odd[0]}: this edit can be made in Python alone` };
+  if (odd) return { error: `${odd[0]}: this edit needs Python: review.edit(...)` };
   const [first, ...rest] = answer.code.split("\n");
   const lines = [first];
   if (values.length) lines.push(`review = review.edit({${list(values.map(([name, value]) => `${JSON.stringify(name)}: ${value}`))}})`);

@@ -21,7 +21,7 @@ export class Studies {
     this.page = page;
     /** @type {(string | null)[]} */
     this.ids = [null, null]; // the rounds that are compared
-    /** @type {{round: any, trials: any, safe: string}[]} */
+    /** @type {{round: any, trials: any, facts: {name: string, text: string}[]}[]} */
     this.pair = [];
     this.about = h("span", { class: "refine-faint" });
     this.table = h("div", { class: "refine-wide" });
@@ -29,7 +29,7 @@ export class Studies {
     this.legend = h("p", { class: "refine-faint" });
     this.full = h("div", {});
     this.whole = h("p", {});
-    this.fuller = h("details", {}, h("summary", {}, "all that differs"), this.full);
+    this.fuller = h("details", {}, h("summary", {}, "all differences"), this.full);
     this.element = fold("studies", "Two studies", this.about, this.table, this.whole, this.plots, this.legend, this.fuller);
     this.element.open = true;
     this.element.hidden = true;
@@ -95,8 +95,9 @@ export class Studies {
   async claimed(round, trials) {
     const { review, id } = round;
     const none = { edits: {}, rejected: [], note: "" };
-    const preview = review && (await this.page.transport.ask({ type: "preview", round: id, risk: review.risk, proposal: review.proposal, n: review.advised, ...none }));
-    return { round, trials, safe: preview?.safe?.text ?? "–" };
+    const preview = review && (await this.page.transport.ask({ type: "preview", round: id, risk: review.risk, proposal: review.proposal, ...none }));
+    const recommended = review?.outlook.fact ? [review.outlook.fact] : [];
+    return { round, trials, facts: [...recommended, ...(preview?.risks ?? []), ...(review?.facts ?? [])] };
   }
 
   draw() {
@@ -115,17 +116,14 @@ export class Studies {
         ),
       ),
     );
-    const facts = pair.map(({ round }) => new Map((round.review?.facts ?? []).map(({ name, text }) => [name, text])));
+    const facts = pair.map((one) => new Map(one.facts.map(({ name, text }) => [name, text])));
     const line = ([name, [first, second]]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, first), h("td", {}, second), h("td", {}));
     const said = [
       ["trials", pair.map(({ round: { progress } }) => (progress.ended < progress.planned ? `${progress.ended.toLocaleString("en")} of ${progress.planned.toLocaleString("en")}` : progress.ended.toLocaleString("en")))],
       ["best", pair.map(({ round }) => round.review?.best.replace(/^Best /, "") ?? round.why)],
       ["kept", pair.map(({ round }) => (round.parent ? `${round.kept} of its first space` : "its first space"))],
     ];
-    const claims = [
-      ["Safe?", pair.map(({ safe }) => safe)],
-      ...[...new Set(facts.flatMap((of) => [...of.keys()]))].map((name) => [name, facts.map((of) => of.get(name) ?? "–")]),
-    ];
+    const claims = [...new Set(facts.flatMap((of) => [...of.keys()]))].map((name) => [name, facts.map((of) => of.get(name) ?? "–")]);
     const parameters = pair.map(({ round }) => parametersOf(round));
     const names = [...new Set(parameters.flatMap((of) => [...of.keys()]))];
     const rows = names.map((name) => {
@@ -138,7 +136,7 @@ export class Studies {
       h(
         "table",
         { class: "refine-table refine-studies" },
-        h("thead", {}, h("tr", {}, h("td", {}), heads, h("th", { scope: "col" }, "both keep"))),
+        h("thead", {}, h("tr", {}, h("td", {}), heads, h("th", { scope: "col" }, "kept by both"))),
         h("tbody", {}, said.map(line), rows, claims.map(line)),
       ),
     );
@@ -179,7 +177,7 @@ export class Studies {
     const shared = panels.filter(([first, second]) => second && first.kind === second.kind);
     replace(this.plots, shared.map((both) => this.plot(both, scale)));
     const some = pair.map(({ trials }, i) => (trials && trials.n > MOST ? `; of ${trials.n.toLocaleString("en")} trials of ${MARKS[i]} about ${MOST.toLocaleString("en")} are drawn` : ""));
-    this.legend.textContent = shared.length ? `Trials of both rounds, the better half to scale and the worse half by rank, those without a usable model left out${some.join("")}. Above them: what is searched, and, thick, what would stay.` : alike ? "" : "These rounds are judged by other metrics, so that their trials have no axis in common.";
+    this.legend.textContent = shared.length ? `Trials of both rounds: the better half to scale, the worse half by rank, failed or unusable ones left out${some.join("")}. Above them: the range searched and, thick, the range kept.` : alike ? "" : "These rounds use different metrics, so their trials cannot share an axis.";
   }
 
   plot([first, second], { place, ticks }) {
@@ -235,7 +233,7 @@ function spelt(panel) {
   if (panel === undefined) return "–";
   if (!panel.badge) return panel.now;
   const kept = keptOf(panel);
-  return [proposes(panel) && !same(kept, now(panel)) ? `${panel.now} → ${worded(panel, kept)} ` : `${panel.now} `, h("span", { class: `refine-badge ${panel.badge.tone}`, title: panel.badge.title }, panel.badge.text)];
+  return [proposes(panel) && !same(kept, now(panel)) ? `${panel.now} → ${worded(panel, kept)} ` : `${panel.now} `, panel.badge.text ? h("span", { class: `refine-badge ${panel.badge.tone}`, title: panel.badge.title }, panel.badge.text) : ""];
 }
 
 // Labels of what would stay of a choice, or the only value.

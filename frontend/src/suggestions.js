@@ -11,9 +11,9 @@ export function drawSuggestions(section, suggestions, take) {
     h(
       "li",
       {},
-      h("strong", {}, each.by || "somebody"),
+      h("strong", {}, each.by || "unknown author"),
       `: ${each.text}. ${each.why ? `“${each.why}” ` : ""}`,
-      h("button", { type: "button", onclick: () => take(each.edits) }, "take over"),
+      h("button", { type: "button", onclick: () => take(each.edits) }, "use these bounds"),
     ),
   );
   replace(section, h("h2", {}, "Suggested"), h("ul", { class: "refine-suggested" }, items));

@@ -20,7 +20,7 @@ export class Views {
       { name: "history", title: "history", draw: (place) => showFigure(page, place, { name: "best_so_far" }) },
       { name: "curves", title: "learning curves", draw: (place) => showFigure(page, place, { name: "curves" }), analysed: true },
       { name: "pair", title: "two parameters", draw: (place) => this.drawPair(place), analysed: true },
-      { name: "beside", title: "beside another round", draw: (place) => this.drawBeside(place), several: true },
+      { name: "beside", title: "compare with another round", draw: (place) => this.drawBeside(place), several: true },
     ];
     this.tabs = this.views.map((view, i) =>
       h("button", { type: "button", role: "tab", id: `refine-tab-${view.name}`, "aria-controls": `refine-view-${view.name}`, "aria-selected": "false", tabindex: "-1", onclick: () => this.choose(i), onkeydown: (event) => this.pressed(event, i) }, view.title),
@@ -93,7 +93,7 @@ export class Views {
     const { review } = this.round;
     const names = review.panels.map((panel) => panel.name);
     if (names.length < 2) {
-      replace(place, h("p", {}, "The round varies one parameter alone."));
+      replace(place, h("p", {}, "This round varies only one parameter."));
       return;
     }
     const coupled = review.pairs.map(({ a, b }) => [a, b]);

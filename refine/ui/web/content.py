@@ -15,6 +15,7 @@ import numpy.typing as npt
 from refine.analysis.conditions import as_read
 from refine.analysis.densities import density_curves
 from refine.analysis.evidence import ALPHA, ParameterEvidence
+from refine.analysis.finding import MATTERS
 from refine.analysis.levels import level_shares
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import good_rows, unusable
@@ -27,9 +28,17 @@ from refine.report.pages.analysis import (
     caution_facts,
     share_text,
 )
-from refine.report.pages.checks import TONES, figure, passed_text, question, says, short_worth, worth_sentence
+from refine.report.pages.checks import TONES, figure, passed_text, question, says, short_worth
 from refine.report.pages.preview import leaves_text, preview_page, risks_text, too_many_text
-from refine.report.pages.proposal import branch_text, claim_sentence, kept_text, next_text, why, why_heading
+from refine.report.pages.proposal import (
+    branch_text,
+    change_row,
+    claim_sentence,
+    kept_text,
+    next_text,
+    why,
+    why_heading,
+)
 from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.report.pages.review import safe_cell, suggestion_text
 from refine.report.pages.space import beats_sentence, comparison_page
@@ -96,7 +105,6 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
         "step": _button(step),
         "claim": " ".join(
             [
-                *(() if review._worth is None else (worth_sentence(review._worth),)),
                 claim_sentence(proposal),
                 *filter(None, [branch_text(review.branch_claim)]),
                 *map(sentence, step.reasons[1:]),
@@ -133,7 +141,7 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
                 "key": c.key,
                 "question": question(c),
                 "verdict": c.verdict,
-                "number": f"{c.verdict.upper()}: {figure(c)}",
+                "number": figure(c),
                 "says": says(c),
                 "call": "" if c.call is None else str(c.call),
                 "picture": {"name": c.picture, "about": [c.about] if c.about else []} if c.picture else None,
@@ -144,7 +152,7 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
 
 
 def change_sentence(old: Space, new: Space) -> str:
-    """What the next round varies otherwise: ``lr 1 to 1.5 and optimizer without SGD``; empty where nothing."""
+    """The changes of the next round: ``Next round: lr 1 to 1.5 and optimizer without SGD.``; empty if none."""
     changed = {name: p for name, p in new.items() if name not in old or p != old[name]}
     named = [f"{n} {next_text(old[n], p) if n in old else bounds_text(p)}" for n, p in changed.items()]
     if len(named) > _NAMED + 1:
@@ -206,12 +214,12 @@ def _button(step: NextStep) -> dict[str, Any]:
         return {"do": "run", "n": n, "label": f"run {step.n:,} more", "title": title}
     if name == "round.replicate":
         top, seeds = int(options["top"]), int(options["seeds"])
-        title = f"{terms()['Replicate'].plain} The best {top} run {seeds} times each, in the background."
+        title = f"{terms()['Replicate'].plain} Runs the best {top} {seeds} times each, in the background."
         return {
             "do": name.removeprefix("round."),
             "top": top,
             "seeds": seeds,
-            "label": f"run the best {top} again",
+            "label": f"repeat the best {top}",
             "title": title,
         }
     return {"do": ""}
@@ -292,11 +300,11 @@ def panel(
         role: The parameter's.
         listed: What proposals of other risks make of it: their bounds can be shown as well.
     """
-    p, badge = e.parameter, VERDICTS[analysis.findings[e.name].verdict]
+    p = e.parameter
     found: dict[str, Any] = {
         "name": e.name,
         "role": {"name": role, "title": meanings("Role")[role]},
-        "badge": {"text": badge.text, "tone": badge.tone, "title": meanings("Verdict")[badge.text]},
+        "badge": _badge(analysis, change),
         "change": "keep" if change.kind == "leave" else change.kind,
         "summary": why_heading(change),
         "reason": f"{why(change)}{kept_text(change)}",
@@ -315,6 +323,17 @@ def panel(
         for v, s in zip(e.levels, level_shares(e), strict=True)
     ]
     return {**found, "kind": "choice", "levels": levels, "proposed": _proposed(p, change.new)}
+
+
+def _badge(analysis: Analysis, change: Change) -> dict[str, str]:
+    """The pill of a card: the risk of its change; of an unchanged parameter its verdict, unless that has an effect."""
+    if change.kind not in ("keep", "leave"):
+        risk = change_row(change)[-1]
+        cell = risk if isinstance(risk, Cell) else Cell(risk)
+        return {"text": cell.text, "tone": cell.tone, "title": terms()["Risk"].plain}
+    verdict = analysis.findings[change.name].verdict
+    text = "" if verdict == MATTERS else VERDICTS[verdict].text
+    return {"text": text, "tone": VERDICTS[verdict].tone, "title": meanings("Verdict")[text] if text else ""}
 
 
 def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> dict[str, Any]:
@@ -419,7 +438,7 @@ def preview_content(
     front lie inside, and of how many, ``None`` where there is one goal.
     """
     said = preview_page(found).to_dict()
-    kept = [] if front is None else [("Front", f"{front[0]:,} of its {front[1]:,} points lie inside.")]
+    kept = [] if front is None else [("Front", f"{front[0]:,} of its {front[1]:,} points are kept")]
     space = " ".join(said["folds"][0]["blocks"][0]["items"])
     facts = [*kept, *said["blocks"][0]["facts"], ("Space", space)]
     return {
@@ -485,8 +504,8 @@ def view_of(values: Floats, metric: str, direction: str) -> dict[str, Any]:
         "beyond": beyond,
         "middle": middle if low < middle < high else None,
         "middle_ticks": axis(*sorted((middle, high if sign > 0 else low)), log=log, most=_VIEW_TICKS),
-        "text": f"dots: {metric}, the best at the {best}{', on a logarithmic scale' if log else ''}{more}",
-        "middle_text": f"dots: {metric}, the best at the {best}; the worse half by rank",
+        "text": f"dots: {metric}, best at the {best}{', on a logarithmic scale' if log else ''}{more}",
+        "middle_text": f"dots: {metric}, best at the {best}, the worse half by rank",
     }
 
 
@@ -516,7 +535,7 @@ def front_content(found: Round) -> dict[str, Any]:
     """
     if len(found.goals) == 1:
         raise ReviewError(
-            f"round {found.id} has one goal, so that its front is its best trial; of that one",
+            f"a front needs two or three goals, round {found.id} has one; for its best configuration",
             Action("round.recommend"),
         )
     names = list(found.space)
@@ -532,19 +551,19 @@ def front_content(found: Round) -> dict[str, Any]:
     ]
     others = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index))
     shown = others[:: max(1, -(-len(others) // _OTHERS))]
-    some = f" Of {len(others):,} other trials {len(shown):,} are drawn." if len(shown) < len(others) else ""
+    some = f" {len(shown):,} of {len(others):,} other trials are drawn." if len(shown) < len(others) else ""
     n_broken = int((finite & broken).sum())
     wrong = f" ▽ {plural(n_broken, 'infeasible trial')}." if n_broken else ""
     lost = beaten(found._at_once())
-    own = f" Other rounds beat {lost:,} of them." if lost else ""
+    own = f" Trials of other rounds beat {lost:,} of them." if lost else ""
     return {
         "goals": goals,
         "points": _points(found, best, goals),
         "others": values[shown].tolist(),
         "infeasible": values[finite & broken][:_OTHERS].tolist(),
         "about": (
-            f"{plural(len(best), 'trial')} that no other one of this round beats: none is at least as good in every goal and better in "
-            f"one.{own}{wrong}{some}"
+            f"{plural(len(best), 'trial')} on the front: no other trial of this round is at least as good in every goal and "
+            f"better in one.{own}{wrong}{some}"
         ),
     }
 

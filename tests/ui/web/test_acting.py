@@ -47,7 +47,7 @@ def test_the_first_screen_is_what_is_decided_with(browser, window, size):
         seen = page.locator(".refine-main").inner_text()
         for text in ("Next round: lr ", "Risk", "something better by over", "Recommendation", "decline"):
             assert text in seen
-        for symbol in ("P(", "q ", "ε", "rho", "exploit", "audit", "hours", "belief", "the best fifth"):
+        for symbol in ("P(", "q ", "ε", "rho", "exploit", "audit", "hours", "belief"):
             assert symbol not in seen
         assert page.get_by_role("button", name=re.compile("^accept")).all_inner_texts() == ["accept"]
         button = page.locator(".refine-accept").bounding_box()
@@ -91,7 +91,7 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
     root = tree.add_round(space, score, n=60, seed=1, objective_name="slope_here.score", pruner=pruner)
     found = root.run(progress=False)
     with page_of(browser, found) as page:
-        assert page.get_by_label("stop trials early, as in this round").is_checked()
+        assert page.get_by_label("stop poor trials early, as in this round").is_checked()
         settled(page)
         assert "pruner" not in page.locator(".refine-python pre").inner_text()  # it is inherited
         page.get_by_label("Configurations of the next round").fill("40")
@@ -180,7 +180,7 @@ def test_several_goals_and_conditions(browser, several, tree):
 
 def chooses_from_the_front(page, several):
     front = several.front
-    assert fact(page, "Front").endswith(f" of its {len(front)} points lie inside.")
+    assert fact(page, "Front").endswith(f" of its {len(front)} points are kept")
     assert "infeasible: not latency_ms <= 7" in page.locator(".refine-legend").inner_text()
     when = page.locator('[data-parameter="momentum"] .refine-when')
     assert when.inner_text() == "only where activation == 'gelu'"
@@ -192,7 +192,7 @@ def chooses_from_the_front(page, several):
     page.keyboard.press("Enter")
     assert wanted.get_attribute("aria-pressed") == "true"
     assert f"val_acc {front['val_acc'].iloc[1]:.4f}" in page.locator(".refine-picked").inner_text()
-    page.get_by_label("Why this point").fill("fast enough")
+    page.get_by_label("Reason for this point").fill("fast enough")
     page.get_by_role("button", name="choose this point").click()
     page.wait_for_selector(".refine-said.good")
     assert "(chosen)" in page.locator(".refine-picked").inner_text()

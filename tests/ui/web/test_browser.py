@@ -15,7 +15,7 @@ from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
 from refine.report.pages.checks import worth_sentence
 from refine.report.pages.preview import leaves_text, risks_text
-from refine.report.pages.proposal import claim_sentence, why
+from refine.report.pages.proposal import change_row, claim_sentence, why
 from refine.report.pages.review import safe_cell
 from refine.ui.web.content import change_sentence
 from refine.utils.format import percent
@@ -114,7 +114,7 @@ def test_choices_are_switched_off_and_one_stays(seen):
     assert check.get_attribute("data-source") == "rejected"  # all three stay: the change is turned down
     for name in ("Adam", "Nadam", "SGD"):
         check.get_by_role("button", name=name, exact=True).click()
-    assert "one choice has to stay" in seen.locator(".refine-said").inner_text()
+    assert "keep at least one choice" in seen.locator(".refine-said").inner_text()
     pressed = [c.get_attribute("aria-pressed") for c in check.locator(".refine-chip").all()]
     assert pressed == ["false", "false", "true"]
 
@@ -305,3 +305,36 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
         shown = page.locator("body").inner_text()
         assert "\u202e" not in shown
         assert "{{7*7}}${7*7}]]>\\u202e" in shown  # what turns the direction of writing is seen
+
+
+def test_the_pill_of_a_card_is_the_risk_of_its_change(seen, looked_at):
+    review = looked_at.propose()
+    for change in review.proposal.changes:
+        pill = seen.locator(f'[data-parameter="{change.name}"] .refine-badge')
+        if change.kind == "keep":
+            continue
+        risk = change_row(change)[-1]
+        assert pill.inner_text() == (risk if isinstance(risk, str) else risk.text)
+    handle(seen, "dropout", "upper").press("End")
+    settled(seen)
+    assert seen.locator('[data-parameter="dropout"] .refine-badge').is_hidden()  # it was about other bounds
+
+
+def test_kept_choices_are_named_and_the_tab_is_titled_after_the_study(seen):
+    assert seen.title() == "refine: question"
+    card = seen.locator('[data-parameter="optimizer"]')
+    chips = card.locator(".refine-chip")
+    pressed = chips.evaluate_all("all => all.map(c => c.getAttribute('aria-pressed'))")
+    names = chips.all_inner_texts()
+    kept = [name for name, on in zip(names, pressed, strict=True) if on == "true"]
+    assert len(kept) == 2
+    for name in kept[1:]:
+        card.get_by_role("button", name=name, exact=True).click()
+    settled(seen)
+    assert card.locator(".refine-bounds").inner_text() == f"only {kept[0]}"
+
+
+def test_the_legend_is_in_sight(seen):
+    legend = seen.locator(".refine-legend")
+    assert legend.is_visible()
+    assert legend.bounding_box()["y"] < seen.locator(".refine-panel").first.bounding_box()["y"]
