@@ -53,7 +53,7 @@ export class RiskSlider {
   say(option) {
     this.input.setAttribute("aria-valuetext", option.text);
     this.name.textContent = option.name;
-    this.leaves.textContent = `Leaves: ${option.leaves}`;
+    this.leaves.textContent = `Dropped: ${option.leaves}`;
     this.leaves.title = option.text;
   }
 }

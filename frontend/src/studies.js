@@ -120,7 +120,7 @@ export class Studies {
     const line = ([name, [first, second]]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, first), h("td", {}, second), h("td", {}));
     const said = [
       ["trials", pair.map(({ round: { progress } }) => (progress.ended < progress.planned ? `${progress.ended.toLocaleString("en")} of ${progress.planned.toLocaleString("en")}` : progress.ended.toLocaleString("en")))],
-      ["best", pair.map(({ round }) => round.review?.best.replace(/^Best /, "") ?? round.why)],
+      ["best", pair.map(({ round }) => round.review?.best.replace(/^Best value /, "") ?? round.why)],
       ["kept", pair.map(({ round }) => (round.parent ? `${round.kept} of its first space` : "its first space"))],
     ];
     const claims = [...new Set(facts.flatMap((of) => [...of.keys()]))].map((name) => [name, facts.map((of) => of.get(name) ?? "–")]);

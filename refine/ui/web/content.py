@@ -28,19 +28,18 @@ from refine.report.pages.analysis import (
     caution_facts,
     share_text,
 )
-from refine.report.pages.checks import TONES, figure, passed_text, question, says, short_worth
+from refine.report.pages.checks import TONES, figure, passed_text, question, says, verdict_sentence
 from refine.report.pages.preview import leaves_text, preview_page, risks_text, too_many_text
 from refine.report.pages.proposal import (
-    branch_text,
-    change_row,
     claim_sentence,
     kept_text,
     next_text,
+    risk_cell,
     why,
     why_heading,
 )
 from refine.report.pages.reasons import next_sentence, sentence, sentences
-from refine.report.pages.review import safe_cell, suggestion_text
+from refine.report.pages.review import branch_facts, risk_facts, suggestion_text
 from refine.report.pages.space import beats_sentence, comparison_page
 from refine.report.plots import Plots
 from refine.space.edits import bounds_text
@@ -58,7 +57,7 @@ from refine.utils.format import duration, join, number, plural, score
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -106,7 +105,6 @@ def review_content(review: Review[Round]) -> dict[str, Any]:
         "claim": " ".join(
             [
                 claim_sentence(proposal),
-                *filter(None, [branch_text(review.branch_claim)]),
                 *map(sentence, step.reasons[1:]),
             ]
         ),
@@ -162,7 +160,7 @@ def change_sentence(old: Space, new: Space) -> str:
 
 def risk_facts_content(review: Review[Any]) -> list[dict[str, str]]:
     """The facts on the risk of accepting a review as it stands."""
-    return [_fact("Risk", safe_cell(review))]
+    return _facts(risk_facts(review))
 
 
 def plan_content(planned: NextRound) -> dict[str, Any]:
@@ -184,7 +182,7 @@ def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None
     """The recommendation about a planned round, with its verdict; no fact if the evidence does not cover the space."""
     if worth is None:
         return {"key": outlook_key(review, planned), "verdict": "", "fact": None}
-    fact = _fact("Recommendation", Cell(short_worth(worth), TONES[worth.verdict]))
+    (fact,) = _facts([("Recommendation", Cell(verdict_sentence(worth), TONES[worth.verdict]))])
     return {"key": outlook_key(review, planned), "verdict": worth.verdict, "fact": fact}
 
 
@@ -195,12 +193,13 @@ def first_call(review: Review[Any]) -> str:
 
 def _other_facts(review: Review[Any]) -> list[dict[str, str]]:
     """The joint claim of the branch, and cautions."""
-    branch = [("Branch", Cell(text)) for text in [branch_text(review.branch_claim)] if text]
-    return [_fact(name, cell) for name, cell in (*branch, *caution_facts(review.analysis))]
+    return _facts([*branch_facts(review), *caution_facts(review.analysis)])
 
 
-def _fact(name: str, cell: Cell) -> dict[str, str]:
-    return {"name": name, "text": cell.text, "tone": cell.tone}
+def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
+    """Facts of a page with their texts and tones."""
+    cells = [(name, fact if isinstance(fact, Cell) else Cell(fact)) for name, fact in facts]
+    return [{"name": name, "text": cell.text, "tone": cell.tone} for name, cell in cells]
 
 
 def _button(step: NextStep) -> dict[str, Any]:
@@ -255,7 +254,7 @@ def option_content(option: Option) -> dict[str, Any]:
         "up_to": option.up_to,
         "name": risk,
         "leaves": leaves,
-        "text": f"{risk}; leaves: {leaves}",
+        "text": f"{risk}; drops {leaves}",
         "proposed": {name: _proposed(option.old[name], option.space[name]) for name in option.old},
     }
 
@@ -328,8 +327,7 @@ def panel(
 def _badge(analysis: Analysis, change: Change) -> dict[str, str]:
     """The pill of a card: the risk of its change; of an unchanged parameter its verdict, unless that has an effect."""
     if change.kind not in ("keep", "leave"):
-        risk = change_row(change)[-1]
-        cell = risk if isinstance(risk, Cell) else Cell(risk)
+        cell = risk_cell(change)
         return {"text": cell.text, "tone": cell.tone, "title": terms()["Risk"].plain}
     verdict = analysis.findings[change.name].verdict
     text = "" if verdict == MATTERS else VERDICTS[verdict].text
@@ -340,8 +338,8 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
     low, high = p.edges()
     stops = {float(v) for v in p.grid}
     for side in ("low", "high"):
-        wider = widened(name, p, p, side)
-        stops |= set() if wider is None else _outside(p, float(wider.high if side == "high" else wider.low))
+        farthest = _farthest(name, p, side)
+        stops |= set() if farthest is None else _outside(p, farthest)
     stops |= {float(v) for each in (new, *listed) if isinstance(each, Range) for v in (each.low, each.high)}
     return {
         "kind": "range",
@@ -353,6 +351,20 @@ def _range(name: str, p: Range, new: Parameter, listed: Sequence[Parameter]) -> 
         "ticks": _ticks(p),
         "proposed": _proposed(p, new),
     }
+
+
+def _farthest(name: str, p: Range, side: str) -> float | None:
+    """The farthest bound that can be dragged beyond an end: as far out as the range is wide, unless a limit comes first."""
+    width = float(p.scale(p.high) - p.scale(p.low))
+    wider = p
+    for _ in range(p.size):
+        further = widened(name, wider, wider, side)
+        if further is None or float(p.scale(wider.high) - p.scale(wider.low)) >= 2 * width:
+            break
+        wider = further
+    if wider is p:
+        return None
+    return float(wider.high if side == "high" else wider.low)
 
 
 def _labels(stops: Sequence[float]) -> list[str]:
@@ -430,24 +442,28 @@ def _positions(p: Parameter, values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]
 
 
 def preview_content(
-    found: Preview, asked: int | None, front: tuple[int, int] | None = None
+    preview: Preview, asked: int | None, front: tuple[int, int] | None = None
 ) -> dict[str, Any]:
-    """What accepting would mean, as its page says it.
+    """The consequences of accepting, in the words of the preview's page.
 
-    ``asked`` is how many configurations the person asked for, ``None`` where it was left to the page; ``front`` how many points of the
-    front lie inside, and of how many, ``None`` where there is one goal.
+    Args:
+        preview: The preview.
+        asked: Configurations that the person asked for; ``None`` if the page decides.
+        front: Points of the front that are kept, and all its points; ``None`` with one goal.
     """
-    said = preview_page(found).to_dict()
+    page = preview_page(preview).to_dict()
     kept = [] if front is None else [("Front", f"{front[0]:,} of its {front[1]:,} points are kept")]
-    space = " ".join(said["folds"][0]["blocks"][0]["items"])
-    facts = [*kept, *said["blocks"][0]["facts"], ("Space", space)]
+    space = " ".join(page["folds"][0]["blocks"][0]["items"])
+    # The review's own facts state risk and top trials.
+    others = [(name, fact) for name, fact in page["blocks"][0]["facts"] if name not in ("Kept", "Risk")]
+    facts = [*kept, *others, ("Space", space)]
     return {
-        "n": found.n,
-        "left": found.left,
-        "takes": "" if not found.seconds >= 1 else f"about {duration(found.seconds)}",
+        "n": preview.n,
+        "left": preview.left,
+        "takes": "" if not preview.seconds >= 1 else f"about {duration(preview.seconds)}",
         "facts": [{"name": n, "tone": "", **(f if isinstance(f, dict) else {"text": f})} for n, f in facts],
-        "refused": found.left == 0 or (asked is not None and asked > found.left),
-        "warning": " ".join(filter(None, [too_many_text(found, asked), sentences(found.new_values)])),
+        "refused": preview.left == 0 or (asked is not None and asked > preview.left),
+        "warning": " ".join(filter(None, [too_many_text(preview, asked), sentences(preview.new_values)])),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 
 import numpy as np
@@ -13,10 +12,9 @@ from pages import FOLDS, SPACE, bounds, drag, fact, handle, served, settled, unt
 import refine
 from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
-from refine.report.pages.checks import worth_sentence
 from refine.report.pages.preview import leaves_text, risks_text
-from refine.report.pages.proposal import change_row, claim_sentence, why
-from refine.report.pages.review import safe_cell
+from refine.report.pages.proposal import claim_sentence, risk_cell, why
+from refine.report.pages.review import risk_facts
 from refine.ui.web.content import change_sentence
 from refine.utils.format import percent
 
@@ -31,10 +29,13 @@ def test_what_is_shown(seen, looked_at):
     cards = "all => all.map(c => c.dataset.parameter)"
     assert opened.locator(".refine-main > .refine-grid .refine-panel").evaluate_all(cards) == changed
     assert opened.locator(".refine-next").inner_text() == change_sentence(root.space, review.space)
-    assert opened.locator('.refine-bar [data-fact="Risk"] dd').inner_text() == safe_cell(review).text
+    for name, risk in risk_facts(review):
+        place = opened.locator(f'[data-fact="{name}"] dd').first
+        assert place.text_content() == (risk if isinstance(risk, str) else risk.text)
     page = review.preview().page().to_dict()
-    for name, said in page["blocks"][0]["facts"]:
-        assert fact(opened, name) == (said if isinstance(said, str) else said["text"])
+    for name, value in page["blocks"][0]["facts"]:
+        if name not in ("Kept", "Risk"):
+            assert fact(opened, name) == (value if isinstance(value, str) else value["text"])
     assert opened.locator(".refine-side button").inner_text().startswith(root.id)
     assert opened.locator(".refine-checks li").count() == len(review.checks().checks)
     reason = opened.locator('[data-parameter="dropout"] details p')
@@ -81,9 +82,9 @@ def test_throwing_the_best_away_says_so(seen):
     for _ in range(8):
         handle(seen, "dropout", "lower").press("ArrowRight")
     settled(seen)
-    safe = seen.locator('.refine-bar [data-fact="Risk"]')
-    assert re.search(r"The best trial .*leaves", safe.inner_text())
-    assert "bad" in safe.get_attribute("class")
+    assert seen.locator('.refine-bar [data-fact="Kept"] dd').inner_text().startswith("not the best trial")
+    for name in ("Risk", "Kept"):
+        assert "bad" in seen.locator(f'.refine-bar [data-fact="{name}"]').get_attribute("class")
 
 
 def test_the_keyboard_moves_bounds_and_they_never_meet(seen):
@@ -147,7 +148,7 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
         slider = page.get_by_label("Accepted risk of the proposal")
         slider.press("Home")
         settled(page)
-        assert slider.get_attribute("aria-valuetext").startswith("1 %; leaves: lr ")
+        assert slider.get_attribute("aria-valuetext").startswith("1 %; drops lr ")
         assert bounds(page, "dropout") == mine
         page.locator(f'[data-round="{other.id}"]').click()
         until(page, f"document.querySelector('h1').textContent === 'Round {other.id}'")
@@ -168,8 +169,7 @@ def test_what_was_begun_stays_with_its_round(browser, root, tree):
 def claimed(review):
     """What the page says of a proposal above its panels."""
     assert review.next_step.action.name == "review.accept"
-    claim = f"{worth_sentence(review.worth())} {claim_sentence(review.proposal)}"
-    return [change_sentence(review.proposal.old, review.space), claim]
+    return [change_sentence(review.proposal.old, review.space), claim_sentence(review.proposal)]
 
 
 def said(page):
@@ -194,8 +194,8 @@ def test_the_slider_moves_along_the_proposals_by_risk(seen, looked_at):
         opened.keyboard.press(key)
         option = options.rows[at]
         # At once, before the session has answered.
-        assert leaves.inner_text() == f"Leaves: {leaves_text(option)}"
-        assert slider.get_attribute("aria-valuetext").startswith(f"{risks_text(option)}; leaves: ")
+        assert leaves.inner_text() == f"Dropped: {leaves_text(option)}"
+        assert slider.get_attribute("aria-valuetext").startswith(f"{risks_text(option)}; drops ")
         assert tuple(bounds(opened, "lr")) == (option.space["lr"].low, option.space["lr"].high)
         settled(opened)
         assert opened.evaluate("document.activeElement.ariaLabel") == "Accepted risk of the proposal"
@@ -232,7 +232,7 @@ def test_it_follows_a_running_round(browser, tree):
         runner.join(60)
         # It asks before charts move under the hand.
         page.wait_for_selector(".refine-fresh button", timeout=15000)
-        assert "more trials have ended" in page.locator(".refine-fresh").inner_text()
+        assert "new trials. Refresh (keeps your edits)" in page.locator(".refine-fresh").inner_text()
         page.locator(".refine-fresh button").click()
         until(page, "document.querySelector('.refine-going').hidden")
         page.wait_for_selector(".refine-fresh:empty", state="attached")
@@ -259,7 +259,7 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
         drag(page, "p0", "upper", 100)
         assert bounds(page, "p0")[1] > before[1]
         assert page.evaluate("window.frames_") > 5  # the page went on drawing while it was dragged
-        assert " of the best 10 " in fact(page, "Best")
+        assert page.locator('.refine-bar [data-fact="Kept"] dd').inner_text()
         # Any of them is found under the pointer, and scrolled to, with a few rows in the page.
         page.wait_for_load_state("networkidle")
         box = page.locator('[data-parameter="p1"] canvas').bounding_box()
@@ -301,7 +301,7 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
         page.wait_for_selector(".refine-said.good")
         page.wait_for_timeout(300)
         assert page.locator("main img, main script, main svg svg, nav img").count() == 0
-        assert page.title() == "refine"
+        assert page.title() == f"refine: {tree.name}"
         shown = page.locator("body").inner_text()
         assert "\u202e" not in shown
         assert "{{7*7}}${7*7}]]>\\u202e" in shown  # what turns the direction of writing is seen
@@ -313,8 +313,7 @@ def test_the_pill_of_a_card_is_the_risk_of_its_change(seen, looked_at):
         pill = seen.locator(f'[data-parameter="{change.name}"] .refine-badge')
         if change.kind == "keep":
             continue
-        risk = change_row(change)[-1]
-        assert pill.inner_text() == (risk if isinstance(risk, str) else risk.text)
+        assert pill.inner_text() == risk_cell(change).text
     handle(seen, "dropout", "upper").press("End")
     settled(seen)
     assert seen.locator('[data-parameter="dropout"] .refine-badge').is_hidden()  # it was about other bounds

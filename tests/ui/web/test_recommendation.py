@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pages import bounds, drag, settled, until
+from pages import bounds, handle, settled, until
 
-from refine.report.pages.checks import short_worth
+from refine.report.pages.checks import verdict_sentence
 
 pytestmark = pytest.mark.browser
 
@@ -16,28 +16,31 @@ TEXT = f"document.querySelector('{ROW} dd').textContent"
 def test_an_old_recommendation_never_stands_beside_a_new_risk(seen, looked_at):
     risk = seen.locator('.refine-bar [data-fact="Risk"] dd')
     before, risk_before = seen.locator(f"{ROW} dd").inner_text(), risk.inner_text()
-    assert before == short_worth(looked_at.propose().worth())
-    held = []
+    assert before == verdict_sentence(looked_at.propose().worth())
+    held, holding = [], [True]
 
     def hold(route):
-        if '"outlook"' in (route.request.post_data or ""):
+        if holding and '"outlook"' in (route.request.post_data or ""):
             held.append(route)
         else:
             route.continue_()
 
     seen.route("**/ask", hold)
-    drag(seen, "dropout", "upper", 90)
+    handle(seen, "dropout", "upper").press("End")
+    for _ in range(8):
+        handle(seen, "dropout", "lower").press("ArrowRight")
+    settled(seen)
     assert risk.inner_text() != risk_before
     assert seen.locator(f"{ROW} dd").inner_text() == "computing for your edits …"
     seen.wait_for_timeout(200)
-    while held:
-        held.pop().continue_()
-        seen.wait_for_timeout(200)
+    holding.clear()
+    for route in held:
+        route.continue_()
     until(seen, f"!{TEXT}.startsWith('computing')")
     edited = looked_at.propose().edit(dropout=tuple(bounds(seen, "dropout")))
-    assert seen.locator(f"{ROW} dd").inner_text() == short_worth(edited.worth())
+    assert seen.locator(f"{ROW} dd").inner_text() == verdict_sentence(edited.worth())
     seen.unroute("**/ask")
-    seen.get_by_role("button", name="undo").click()
+    seen.get_by_role("button", name="reset to proposal").click()
     settled(seen)
     assert seen.locator(f"{ROW} dd").inner_text() == before
 

@@ -13,7 +13,7 @@ from pages import SPACE, score
 
 import refine
 from refine.errors import AnalysisError
-from refine.report.pages.checks import short_worth
+from refine.report.pages.checks import verdict_sentence
 from refine.report.pages.preview import leaves_text, risks_text
 from refine.report.pages.proposal import why
 from refine.ui.web.content import MISSING
@@ -98,8 +98,8 @@ def test_a_round_has_a_panel_per_parameter_the_clearest_first(looked):
     # Stops: levels, what is proposed, and beyond ends that are no natural limit; 0 is one for a rate.
     assert set(by_name["dropout"]["grid"]) <= set(by_name["dropout"]["stops"])
     assert by_name["dropout"]["stops"][0] == 0
-    assert by_name["lr"]["stops"][-2:] == [5, 5.5]  # one step of the grid beyond the end
-    assert by_name["units"]["stops"] == [2, 4, 8, 16, 32, 64, 128]  # half a decade at most
+    assert by_name["lr"]["stops"][-2:] == [9, 9.5]  # as far beyond the end as the range is wide
+    assert by_name["units"]["stops"] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
     assert by_name["lr"]["reason"].startswith(why(proposal["lr"]))
     assert {c["key"] for c in review["checks"]} >= {"edges", "enough", "noise"}
     assert review["fixed"] == [{"name": "epochs", "value": "20"}]
@@ -125,7 +125,7 @@ def test_proposals_by_risk_and_their_bounds(looked):
                 assert {p["name"]: p.get("stops") for p in there["panels"]}[name] == panel["stops"]
     bold, last = review["options"][-1], options.rows[-1]
     assert bold["leaves"] == leaves_text(last)
-    assert bold["text"] == f"{risks_text(last)}; leaves: {leaves_text(last)}"
+    assert bold["text"] == f"{risks_text(last)}; drops {leaves_text(last)}"
 
 
 @pytest.mark.slow
@@ -183,7 +183,9 @@ def test_a_preview_says_what_python_says(looked):
     expected = review.preview(n=40)
     assert (found["n"], found["left"]) == (expected.n, expected.left)
     facts = {each["name"]: each["text"] for each in found["facts"]}
-    assert f"Kept        {facts['Kept']}\nRisk        {facts['Risk']}" in to_text(expected.page(), width=1000)
+    assert f"Round       {facts['Round']}" in to_text(expected.page(), width=1000)
+    risks = {each["name"]: each["text"] for each in found["risks"]}
+    assert all(f"{name:<12}{text}" in to_text(review.page(), width=1000) for name, text in risks.items())
     assert facts["Space"].startswith(f"{percent(expected.volume_kept)} of the present space is kept")
     assert found["code"] == (
         f'review = tree["{root.id}"].propose(risk=0.05)\n'
@@ -256,7 +258,7 @@ def test_the_recommendation_is_about_the_edited_space_and_its_plan(looked):
     worth = root.propose(keep=False).edit(lr=(4, 5)).worth()
     assert answer["key"] == after["outlook"]
     assert answer["verdict"] == worth.verdict
-    assert answer["fact"]["text"] == short_worth(worth)
+    assert answer["fact"]["text"] == verdict_sentence(worth)
     larger = session.handle({"type": "outlook", **about(session, root, edits=edits, n=7)})
     assert larger["key"] not in (after["outlook"], before["outlook"])
 
