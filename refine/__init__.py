@@ -1,4 +1,4 @@
-"""refine: the person narrows the search space, round by round; the machine measures, proposes and records."""
+"""refine: a person narrows the search space round by round; the machine measures, proposes and records."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ __version__ = VERSION
 
 
 def __getattr__(name: str) -> Any:
-    # Names are looked up when they are used, so that importing refine costs next to nothing.
+    # Names are loaded at their first use, so that importing refine is fast.
     if name in _HOMES:
         return getattr(importlib.import_module(f"refine.{_HOMES[name]}"), name)
     if isinstance(getattr(errors, name, None), type) and issubclass(

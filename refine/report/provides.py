@@ -1,4 +1,4 @@
-"""Imports what registers pages, figures and reports; see :mod:`refine.utils.provided`."""
+"""Imports the modules that register pages, figures and reports; see :mod:`refine.utils.provided`."""
 
 from importlib import import_module
 from pkgutil import iter_modules

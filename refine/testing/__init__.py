@@ -1,7 +1,7 @@
-"""Contracts of everything that can be brought along, as suites that anybody can run on their own.
+"""Contracts of user-supplied parts, as test suites.
 
-:func:`check_objective` says what is wrong with an objective. The classes are suites for pytest: derive one, say what is
-tested, and its ``test_...`` methods are collected::
+:func:`check_objective` reports the rules that an objective breaks. The classes are suites for pytest: derive
+a class, name the object under test, and pytest collects its ``test_...`` methods::
 
     from refine.testing import ExecutorContract
 
@@ -9,8 +9,8 @@ tested, and its ``test_...`` methods are collected::
         def executor(self):
             return mine
 
-They assert, and need nothing beyond this package. :func:`compare_fits`, which trains a Keras model of your own by
-`refine.keras.fit` and by ``model.fit``, imports TensorFlow when it is first used.
+The suites use plain ``assert`` and need no other package. :func:`compare_fits`, which trains your own Keras
+model by `refine.keras.fit` and by ``model.fit``, imports TensorFlow at its first use.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OF_KERAS = ("Examples", "FitComparison", "ModelCase", "compare_fits")
 
 
 def __getattr__(name: str) -> Any:
-    # They import TensorFlow.
+    # These names import TensorFlow.
     if name in _OF_KERAS:
         return getattr(importlib.import_module("refine.testing.keras_fit"), name)
     raise AttributeError(f"module 'refine.testing' has no attribute {name!r}")

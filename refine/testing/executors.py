@@ -1,4 +1,4 @@
-"""What an executor has to keep to so that a round can run on it."""
+"""The contract of executors on which rounds can run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPACE = {"x": (0.0, 1.0, 11), "n": (1, 4), "act": ["relu", "elu"]}
 
 
 def noisy(params: Mapping[str, Any]) -> float:
-    """An objective that draws from the generators of Python and numpy, slowly: others who draw from them would be seen."""
+    """An objective that draws slowly from Python's and numpy's generators, to detect concurrent draws."""
     total = float(params["x"] * params["n"])
     for _ in range(20):
         total += random.random() + float(np.random.normal())  # noqa: S311  # a round seeds both
@@ -30,20 +30,20 @@ def noisy(params: Mapping[str, Any]) -> float:
 
 
 def failing(params: Mapping[str, Any]) -> float:
-    """An objective that raises for some of the configurations."""
+    """An objective that raises for some configurations."""
     if params["act"] == "elu":
         raise ValueError("no elu")
     return float(params["x"])
 
 
 class ExecutorContract(ABC):
-    """The contract of a ``concurrent.futures`` executor, or of ``workers=`` alone where :meth:`executor` gives ``None``."""
+    """The contract of a ``concurrent.futures`` executor, or of ``workers=`` without an executor."""
 
     workers = 2
 
     @abstractmethod
     def executor(self) -> Executor | None:
-        """What is tested; it is asked for once per round."""
+        """The executor under test; called once per round."""
 
     def _trials(self, objective: Objective, n: int = 12, *, in_process: bool = False) -> pd.DataFrame:
         with Tree("contract", store="sqlite://") as tree:
@@ -55,20 +55,21 @@ class ExecutorContract(ABC):
             return root.trials.sort_values("cell").reset_index(drop=True)
 
     def test_trials_are_those_of_this_process(self) -> None:
-        """The same cells under the same seeds, with the same values, in whatever order they end."""
-        ours, theirs = self._trials(noisy, in_process=True), self._trials(noisy)
+        """Cells, seeds and values equal those of this process, in any order."""
+        local = self._trials(noisy, in_process=True)
+        remote = self._trials(noisy)
         columns = ["cell", "seed", "state", "value"]
-        assert ours[columns].equals(theirs[columns]), f"{theirs[columns]}\nis not\n{ours[columns]}"
+        assert local[columns].equals(remote[columns]), f"{remote[columns]}\nis not\n{local[columns]}"
 
     def test_what_an_objective_raises_is_a_failed_trial(self) -> None:
-        """And stops nothing."""
+        """An exception of the objective fails the trial and does not stop the round."""
         trials = self._trials(failing)
         assert len(trials) == 12, f"{len(trials)} of 12 trials came back"
         states = trials["state"].where(trials["act"] == "relu", "failed")
         assert (trials["state"] == states).all(), trials[["act", "state"]]
 
     def test_a_round_can_go_on(self) -> None:
-        """Run again with more configurations, it runs those that are new; a replay finds the same values."""
+        """A larger second run adds only new configurations; a replay gives equal values."""
         with Tree("contract", store="sqlite://") as tree:
             root = tree.add_round(SPACE, noisy, n=4, seed=4)
             for n in (4, 9):

@@ -1,14 +1,14 @@
-"""What `refine.keras.fit` has to keep to: every model is trained as ``model.fit`` trains it, or it is said why not.
+"""The contract of `refine.keras.fit`: results of ``model.fit``, and a warning for a slower way.
 
-Say what is trained in a :class:`ModelCase` and let :func:`compare_fits` train it both ways::
+Describe a training in a :class:`ModelCase` and let :func:`compare_fits` run it both ways::
 
     from refine.testing.keras_fit import ModelCase, compare_fits
 
     comparison = compare_fits(ModelCase("mine", build, data))
     assert comparison.is_equal, comparison
 
-``tests/keras/contract_models.py`` of the repository lists 207 models, of which this package keeps the promise. Importing
-this module imports Keras and TensorFlow.
+``tests/keras/contract_models.py`` of the repository lists 207 models for which the contract is tested.
+Importing this module imports Keras and TensorFlow.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TOLERANCE = 1e-5
 
 
 class Examples(NamedTuple):
-    """Rows to train on and rows to validate on; arrays or structures of arrays."""
+    """Rows for training and for validation: arrays or structures of arrays."""
 
     x: Any
     y: Any
@@ -43,17 +43,17 @@ class Examples(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelCase:
-    """A model, what it is trained on, and how.
+    """A model, its data, and the options of its training.
 
     Attributes:
-        name: What it shows.
-        build: Makes the compiled model; called twice under the same seed. Compile with ``jit_compile=False``: XLA rounds
-            in another way.
+        name: Purpose of the case.
+        build: Makes the compiled model; called twice under the same seed. Compile with ``jit_compile=False``:
+            XLA rounds differently.
         data: Makes the examples.
-        way: How `refine.keras.fit` trains it: ``"fast"``, by Keras' own ``"step"`` in one graph, or by ``model.fit``
-            (``"fit"``). The last two are announced by a warning.
-        options: Makes further arguments of ``fit``, callbacks among them. By default 3 epochs with batches of 16, and
-            validation on the other rows.
+        way: The way that `refine.keras.fit` takes: ``"fast"``, Keras' own ``"step"`` in one graph, or
+            ``model.fit`` (``"fit"``). The last two give a warning.
+        options: Makes further arguments of ``fit``, for example callbacks. Default: 3 epochs with batches of
+            16, and validation.
     """
 
     name: str
@@ -65,15 +65,15 @@ class ModelCase:
 
 @dataclass(frozen=True)
 class FitComparison:
-    """What came of training one model both ways.
+    """The comparison of two trainings of a model.
 
     Attributes:
-        name: The case's.
-        way: How `refine.keras.fit` trained it.
-        reason: Why not faster, as it was announced; empty if it was fast.
-        history: Largest difference of the histories, relative to ``1 + abs(value)``; infinite where names or numbers of
-            epochs differ.
-        weights: The same of all weights after training.
+        name: Of the case.
+        way: The way that `refine.keras.fit` took.
+        reason: The announced reason for a slower way; empty for the fast way.
+        history: Largest difference of the histories, relative to ``1 + abs(value)``; infinite if names or
+            numbers of epochs differ.
+        weights: Largest relative difference of the weights after training.
     """
 
     name: str
@@ -84,48 +84,54 @@ class FitComparison:
 
     @property
     def is_equal(self) -> bool:
-        """Whether both trainings gave the same up to `TOLERANCE`."""
+        """Whether the two trainings gave equal results up to `TOLERANCE`."""
         return max(self.history, self.weights) <= TOLERANCE
 
 
 def compare_fits(case: ModelCase, epochs: int = 3) -> FitComparison:
-    """Trains a model by ``model.fit`` and by `refine.keras.fit`, rows in order, under the same seeds.
+    """Trains a model by ``model.fit`` and by `refine.keras.fit`, rows in order, under equal seeds.
 
     Args:
-        case: What to train.
-        epochs: For how long, where the case's options don't say so. Differences of rounding grow with it.
+        case: The training.
+        epochs: Number of epochs, unless the case's options set it. Rounding differences grow with the number.
 
     Returns:
-        How it was trained and how far apart the results are.
+        The way of `refine.keras.fit`, and the differences of the results.
     """
-    theirs, _ = _trained(case, epochs, keras.Model.fit)
-    ours, said = _trained(case, epochs, refine.keras.fit)
+    expected, _ = _trained(case, epochs, keras.Model.fit)
+    actual, warnings_given = _trained(case, epochs, refine.keras.fit)
     way: Way = "fast"
     reason = ""
-    for message in said:
-        how, _, rest = message.removeprefix("refine.keras.fit: ").partition(", because ")
-        way, reason = _WAYS[how], rest.rpartition(";")[0]
+    for message in warnings_given:
+        way_text, _, explanation = message.removeprefix("refine.keras.fit: ").partition(", because ")
+        way = _WAYS[way_text]
+        reason = explanation.rpartition(";")[0]
     return FitComparison(
-        case.name, way, reason, _apart(theirs.history, ours.history), _apart(theirs.weights, ours.weights)
+        case.name,
+        way,
+        reason,
+        _apart(expected.history, actual.history),
+        _apart(expected.weights, actual.weights),
     )
 
 
 class _Trained(NamedTuple):
-    """What is compared: values by name."""
+    """The compared values by name."""
 
     history: dict[str, Any]
     weights: dict[str, Any]
 
 
 def _trained(case: ModelCase, epochs: int, fit: Callable[..., Any]) -> tuple[_Trained, list[str]]:
-    """One training in a cleared session, and what was announced."""
+    """One training in a cleared session, and its warnings."""
     policy = keras.config.dtype_policy()
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1)
     try:
         with heard_anew(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            model, examples = case.build(), case.data()
+            model = case.build()
+            examples = case.data()
             keras.utils.set_random_seed(2)
             options = {
                 "validation_data": (examples.x_val, examples.y_val),
@@ -138,20 +144,21 @@ def _trained(case: ModelCase, epochs: int, fit: Callable[..., Any]) -> tuple[_Tr
     finally:
         keras.config.set_dtype_policy(policy)
     weights = {str(i): value for i, value in enumerate(model.get_weights())}
-    said = [str(w.message) for w in caught if issubclass(w.category, RefineWarning)]
-    return _Trained(history, weights), said
+    warnings_given = [str(w.message) for w in caught if issubclass(w.category, RefineWarning)]
+    return _Trained(history, weights), warnings_given
 
 
-def _apart(expected: Mapping[str, Any], ours: Mapping[str, Any]) -> float:
-    """Largest difference of values of the same names, in the same order."""
-    if list(expected) != list(ours):
+def _apart(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> float:
+    """Largest difference of values with equal names, in equal order."""
+    if list(expected) != list(actual):
         return np.inf
     largest = 0.0
     for name, values in expected.items():
-        one, other = np.asarray(values, "float64"), np.asarray(ours[name], "float64")
-        if one.shape != other.shape or (np.isnan(one) != np.isnan(other)).any():
+        a = np.asarray(values, "float64")
+        b = np.asarray(actual[name], "float64")
+        if a.shape != b.shape or (np.isnan(a) != np.isnan(b)).any():
             return np.inf
         with np.errstate(invalid="ignore"):  # infinite in both
-            difference = np.where(one == other, 0, np.abs(one - other) / (1 + np.abs(one)))
+            difference = np.where(a == b, 0, np.abs(a - b) / (1 + np.abs(a)))
         largest = max(largest, float(np.nanmax(difference, initial=0.0)))
     return largest

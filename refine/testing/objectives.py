@@ -1,4 +1,4 @@
-"""What an objective has to keep to, so that its trials can be trusted, repeated and run anywhere."""
+"""The contract of objectives: rules for trials that can be trusted, repeated and run on other machines."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SEEDS = (20_231, 977)
 
 
 class Finding(NamedTuple):
-    """Something that an objective does not keep to.
+    """A rule that an objective breaks.
 
     Attributes:
         check: Name of the check.
-        text: What was found, in a sentence.
+        text: The finding, in a sentence.
     """
 
     check: str
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class _Case:
-    """An objective with what it is called with."""
+    """An objective and the arguments of its calls."""
 
     objective: Objective
     space: Space
@@ -46,33 +46,33 @@ class _Case:
 
     @property
     def configurations(self) -> list[dict[str, Any]]:
-        """Up to ``n`` configurations that meet the constraints, as frozen values; the same ones every time."""
+        """Up to ``n`` configurations that meet the constraints, as frozen values; equal at each call."""
         rows = draw(Uniform(), self.space, min(self.n, feasible(self.space).low), seed=0)
         return [self.space.frozen(self.space.at(row)) for row in rows]
 
     def run(self, configuration: Mapping[str, Any], seed: int, objective: Objective | None = None) -> Outcome:
-        """One trial in this process, as a round runs it."""
+        """One trial in this process, run as in a round."""
         called = self.objective if objective is None else objective
         return evaluate(called, _task(configuration, seed), wants_trial(called, list(self.space)))
 
 
 def _task(configuration: Mapping[str, Any], seed: int) -> Task:
-    key, encoded = configuration_key(configuration), encode_configuration(configuration)
-    return Task(key, encoded, None, 0, 0, "space_filling", seed)
+    encoded = encode_configuration(configuration)
+    return Task(configuration_key(configuration), encoded, None, 0, 0, "space_filling", seed)
 
 
 def returns(case: _Case) -> Iterator[str]:
-    """A number, or a mapping of metrics to numbers, of the same names for every configuration."""
+    """Returns a number, or a mapping of metrics to numbers, with equal names for all configurations."""
     names: dict[tuple[str, ...], dict[str, Any]] = {}
     for configuration in case.configurations:
         outcome = case.run(configuration, _SEEDS[0])
         if outcome.state == "failed":
-            yield f"with {configuration} it failed: {_last_line(outcome)}"
+            yield f"fails with {configuration}: {_last_line(outcome)}"
         else:
             names.setdefault(tuple(sorted(outcome.metrics)), configuration)
     if len(names) > 1:
         (a, first), (b, second) = list(names.items())[:2]
-        yield f"it gives the metrics {', '.join(a)} with {first}, but {', '.join(b)} with {second}"
+        yield f"returns the metrics {', '.join(a)} with {first}, but {', '.join(b)} with {second}"
 
 
 def repeats(case: _Case) -> Iterator[str]:
@@ -80,28 +80,28 @@ def repeats(case: _Case) -> Iterator[str]:
     for configuration in case.configurations[:1]:
         first, second = (case.run(configuration, _SEEDS[0]) for _ in range(2))
         if "failed" not in (first.state, second.state):
-            for what, a, b in (
+            for kind, a, b in (
                 ("metrics", first.metrics, second.metrics),
                 ("curves", first.curve, second.curve),
             ):
                 if not _equal(a, b):
-                    yield f"run twice under seed {_SEEDS[0]} with {configuration} it gave {what} {a}, then {b}"
+                    yield f"two runs under seed {_SEEDS[0]} with {configuration} gave the {kind} {a} and {b}"
 
 
 def keeps_seeds(case: _Case) -> Iterator[str]:
-    """Other seeds leave other random states: whoever seeds with a number of their own makes all replicates one run."""
+    """Different seeds leave different random states: a fixed seed would make replicates equal."""
     after = []
     for seed in _SEEDS:
         for configuration in case.configurations[:1]:
             case.run(configuration, seed)
-        state: Any = np.random.get_state()  # this is the generator that objectives use
+        state: Any = np.random.get_state()  # the generator that objectives use
         after.append((state[1].tobytes(), state[2]))
     if case.configurations and after[0] == after[1]:
-        yield "it seeds numpy itself, so that runs under different seeds are the same run; leave that to the round"
+        yield "seeds numpy itself, so that runs under different seeds are equal; leave seeding to the round"
 
 
 def keeps_params(case: _Case) -> Iterator[str]:
-    """The configuration is not written into."""
+    """The configuration is not changed."""
     for configuration in case.configurations[:1]:
         changed: list[str] = []
 
@@ -121,40 +121,44 @@ def keeps_params(case: _Case) -> Iterator[str]:
 
         case.run(configuration, _SEEDS[0], watching)
         if changed:
-            yield f"it writes into its configuration ({', '.join(map(repr, changed))}); work on dict(params) instead"
+            yield f"changes its configuration ({', '.join(map(repr, changed))}); change a copy, dict(params)"
 
 
 def travels(case: _Case) -> Iterator[str]:
-    """It can be sent to a worker process and gives the same there."""
+    """A copy in a worker process gives equal results."""
     import cloudpickle
 
     try:
         sent = cloudpickle.loads(cloudpickle.dumps(case.objective))
-    except Exception as error:  # noqa: BLE001  # whatever pickling raises is what is found
-        yield f"it can't be sent to a worker: {type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001  # any error of pickling is the finding
+        yield f"can't be sent to a worker: {type(error).__name__}: {error}"
         return
     for configuration in case.configurations[:1]:
-        ours, theirs = case.run(configuration, _SEEDS[0]), case.run(configuration, _SEEDS[0], sent)
-        if ours.state != theirs.state or not _equal(ours.metrics, theirs.metrics):
-            yield f"a copy of it, as workers get one, gave {theirs.metrics or theirs.state}, it {ours.metrics or ours.state}"
+        original = case.run(configuration, _SEEDS[0])
+        copied = case.run(configuration, _SEEDS[0], sent)
+        if original.state != copied.state or not _equal(original.metrics, copied.metrics):
+            results = f"{copied.metrics or copied.state}, the original {original.metrics or original.state}"
+            yield f"a copy, as sent to workers, gave {results}"
 
 
 def reports(case: _Case) -> Iterator[str]:
-    """Every epoch has every metric that any epoch has."""
+    """Epochs have equal sets of metrics."""
     for configuration in case.configurations[:1]:
         outcome = case.run(configuration, _SEEDS[0])
         last = {name for name in outcome.curve if name in outcome.metrics}
         for name, series in outcome.curve.items():
             missing = [i for i, value in enumerate(series) if math.isnan(value)]
             if missing and len(missing) < len(series):
-                yield f"metric {name} has no number in {len(missing)} of {len(series)} reported epochs, first the {missing[0] + 1}."
+                share = f"{len(missing)} of {len(series)} reported epochs, first in epoch {missing[0] + 1}"
+                yield f"metric {name} has no number in {share}"
         if outcome.curve and not last and outcome.state == "complete":
-            yield "none of the metrics that it reports by epoch is among those that it returns"
+            yield "no metric reported by epoch is among the returned metrics"
 
 
 def takes_every_level(case: _Case) -> Iterator[str]:
-    """No level of any parameter makes it raise."""
-    space, seen = case.space, set()
+    """The objective raises for no level of any parameter."""
+    space = case.space
+    earlier_lines: set[str] = set()
     for i in range(max((p.size for p in space.values()), default=0)):
         indices = [i % p.size for p in space.values()]
         if not space.valid(np.array([indices]))[0]:
@@ -162,9 +166,9 @@ def takes_every_level(case: _Case) -> Iterator[str]:
         configuration = space.frozen(space.at(indices))
         outcome = case.run(configuration, _SEEDS[0])
         line = _last_line(outcome)
-        if outcome.state == "failed" and line not in seen:
-            seen.add(line)
-            yield f"with {configuration} it failed: {line}"
+        if outcome.state == "failed" and line not in earlier_lines:
+            earlier_lines.add(line)
+            yield f"fails with {configuration}: {line}"
 
 
 CHECKS: tuple[Callable[[_Case], Iterator[str]], ...] = (
@@ -179,12 +183,12 @@ CHECKS: tuple[Callable[[_Case], Iterator[str]], ...] = (
 
 
 def findings_of(objective: Objective, space: Space | Mapping[str, Any], n: int = 3) -> list[Finding]:
-    """What an objective does not keep to; empty where nothing was found. Stores nothing.
+    """The rules that an objective breaks; empty for none. Stores no trial.
 
     Args:
         objective: ``f(params)`` or ``f(params, trial)``.
-        space: What it is to be searched on.
-        n: With how many configurations it is called where one would do; besides, every level is tried once.
+        space: The space of its search.
+        n: Number of configurations for checks that need only one; in addition, each level is tried once.
     """
     case = _Case(objective, space if isinstance(space, Space) else Space(space), n)
     try:
@@ -195,12 +199,12 @@ def findings_of(objective: Objective, space: Space | Mapping[str, Any], n: int =
 
 
 def check_objective(objective: Objective, space: Space | Mapping[str, Any], n: int = 3) -> None:
-    """Checks that an objective can be trusted, repeated and run anywhere; see :func:`findings_of`.
+    """Checks that an objective can be trusted, repeated and run on other machines; see :func:`findings_of`.
 
     Args:
         objective: ``f(params)`` or ``f(params, trial)``.
-        space: What it is to be searched on.
-        n: With how many configurations it is called where one would do; besides, every level is tried once.
+        space: The space of its search.
+        n: Number of configurations for checks that need only one; in addition, each level is tried once.
 
     Raises:
         AssertionError: With a line per finding.
@@ -208,12 +212,12 @@ def check_objective(objective: Objective, space: Space | Mapping[str, Any], n: i
     findings = findings_of(objective, space, n)
     if findings:
         raise AssertionError(
-            "\n".join(["the objective breaks its contract:", *(f"- {each}" for each in findings)])
+            "\n".join(["the objective breaks its contract:", *(f"- {finding}" for finding in findings)])
         )
 
 
 def _holding(check: Callable[[_Case], Iterator[str]]) -> Callable[[Any], None]:
-    """A check as a test of a contract, with what it says of itself."""
+    """A check as a test of a contract, with the check's docstring."""
 
     def test(self: ObjectiveContract) -> None:
         space = self.space()
@@ -227,20 +231,20 @@ def _holding(check: Callable[[_Case], Iterator[str]]) -> Callable[[Any], None]:
 
 
 class ObjectiveContract(ABC):
-    """The same checks, one test each."""
+    """The checks as tests, one per check."""
 
     n = 3
 
     @abstractmethod
     def objective(self) -> Objective:
-        """What is tested."""
+        """The objective under test."""
 
     @abstractmethod
     def space(self) -> Space | Mapping[str, Any]:
-        """What it is to be searched on."""
+        """The space of its search."""
 
     def test_it_can_be_called(self) -> None:
-        """With a configuration, or a configuration and the running trial."""
+        """Takes a configuration, or a configuration and the running trial."""
         wants_trial(self.objective(), list(self.space()))
 
     test_it_returns_numbers = _holding(returns)

@@ -1,1 +1,1 @@
-"""What every folder may use: numbers and texts as people read them, tables, threads. Knows nothing of refine."""
+"""Tools for all folders: numbers and texts for people, tables, threads. Free of refine's own types."""

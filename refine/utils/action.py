@@ -1,4 +1,4 @@
-"""Something to do next, as data: Python, the shell and the page each spell it their own way."""
+"""A next call as data; Python, the shell and the page each have their own spelling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Symbol(str):
-    """A name that stands for something of the reader's, such as ``objective``; typed without quotes."""
+    """A name for an object of the reader, for example ``objective``; printed without quotes."""
 
     __slots__ = ()
 
@@ -17,20 +17,24 @@ class Symbol(str):
 
 
 class Action:
-    """A call that a person may want to make next.
+    """A call that a user may want to make next.
 
-    ``str`` spells it in Python: ``Action("round.run", n=...)`` is ``round.run(n=...)``. An ellipsis is for the reader to fill in.
+    ``str`` gives the Python spelling: ``Action("round.run", n=...)`` is ``round.run(n=...)``. An ellipsis is
+    left for the reader to fill in.
 
     Attributes:
-        name: What to call: ``"tree.add_round"``, ``"round.failures"`` (read, not called), ``"tree[]"`` (looked up).
-        arguments: Positional arguments; a mapping stands for arguments by keyword, whatever their names.
+        name: The function: ``"tree.add_round"``, ``"round.failures"`` (read, not called), ``"tree[]"`` (an
+            item).
+        arguments: Positional arguments; a mapping stands for keyword arguments of any name.
         options: Keyword arguments.
     """
 
     __slots__ = ("arguments", "name", "options")
 
     def __init__(self, name: str, /, *arguments: Any, **options: Any) -> None:
-        self.name, self.arguments, self.options = name, arguments, options
+        self.name = name
+        self.arguments = arguments
+        self.options = options
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Action) and self._all() == other._all()
@@ -62,7 +66,7 @@ def _typed(value: Any) -> str:
 
 
 def _mapping(values: Mapping[str, Any]) -> str:
-    """Names with values as a call takes them: by keyword, or as a mapping where a name is none that Python takes."""
+    """Names and values as arguments of a call: keywords, or a mapping if a name is no identifier."""
     if all(name.isidentifier() and not keyword.iskeyword(name) for name in values):
         return ", ".join(f"{name}={_typed(value)}" for name, value in values.items())
     return "{" + ", ".join(f"{name!r}: {_typed(value)}" for name, value in values.items()) + "}"

@@ -1,4 +1,4 @@
-"""Arrays: by the kind of what they hold, for annotations, and rows of them in order; and tables of any library as those of pandas."""
+"""Array types for annotations, order of rows, and tables of any library as pandas tables."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _MOST_CODES = 2**62
 
 
 def row_codes(X: Floats) -> Ints:
-    """A whole number per row that compares with others as the rows do, by their first column first.
+    """A whole number per row, in the order of the rows by their first column, then the second, and so on.
 
-    Sorting these takes a fraction of the time of sorting the rows, since a parameter has few levels.
+    Sorting the numbers takes a fraction of the time of sorting the rows, since a parameter has few levels.
 
     Args:
         X: (n, d) positions or codes.
@@ -31,22 +31,24 @@ def row_codes(X: Floats) -> Ints:
     Returns:
         (n,) numbers >= 0, equal for equal rows.
     """
-    code, most = np.zeros(len(X), dtype=np.int64), 1
+    code = np.zeros(len(X), dtype=np.int64)
+    count = 1
     for j in range(X.shape[1]):
         values = np.ascontiguousarray(X[:, j])
         levels = np.unique(values)
-        if most * max(1, levels.size) > _MOST_CODES:
-            known, code = np.unique(code, return_inverse=True)
-            code, most = code.reshape(-1).astype(np.int64), known.size
+        if count * max(1, levels.size) > _MOST_CODES:
+            distinct, code = np.unique(code, return_inverse=True)
+            code = code.reshape(-1).astype(np.int64)
+            count = distinct.size
         code = code * levels.size + np.searchsorted(levels, values)
-        most *= max(1, levels.size)
+        count *= max(1, levels.size)
     return code
 
 
 def order_of(X: Floats, y: Floats) -> Ints:
-    """The order of trials by their values, of equal ones by their last column, then by the one before it, and so on.
+    """The order of trials by value; equal values by the last column, then by the one before, and so on.
 
-    It does not depend on the order in which they are given, but for trials that are equal in everything.
+    Independent of the order of input, except for trials equal in all columns.
 
     Args:
         X: (n, d) positions or codes.
@@ -56,16 +58,16 @@ def order_of(X: Floats, y: Floats) -> Ints:
 
 
 def as_pandas(frame: IntoFrame, kind: type[RefineError]) -> pd.DataFrame:
-    """A table of pandas, or of any library that narwhals reads, lazy ones too, as one of pandas.
+    """A table of pandas, or of any library that narwhals reads, lazy or not, as a pandas table.
 
-    What is missing is NaN among numbers, else ``None``; a decimal is a float.
+    Missing values are NaN among numbers, else ``None``; decimals become floats.
 
     Args:
         frame: The table.
-        kind: The error.
+        kind: Class of the error.
 
     Raises:
-        RefineError: It is no table, or two of its columns have one name; of the kind given.
+        RefineError: Not a table, or two columns have one name; of class ``kind``.
     """
     import pandas as pd
 
@@ -81,12 +83,11 @@ def as_pandas(frame: IntoFrame, kind: type[RefineError]) -> pd.DataFrame:
             for column in read.iter_columns()
         ]
     except nw.exceptions.DuplicateError:
-        raise kind(
-            "columns of a frame must differ in name, but two are called the same; rename one"
-        ) from None
+        raise kind("columns of a frame must have distinct names, got two equal ones; rename one") from None
     except TypeError:
         raise kind(
-            f"a frame must be a table of pandas, polars, Arrow or what else narwhals reads, one row per run, got "
-            f"{type(frame).__name__}; pd.DataFrame(rows) or pd.read_csv(path) makes one"
+            "a frame must be a table of pandas, polars, Arrow or another library that narwhals reads, one "
+            "row per run, "
+            f"got {type(frame).__name__}; use pd.DataFrame(rows) or pd.read_csv(path)"
         ) from None
     return pd.DataFrame({c.name: c.to_numpy() if c.dtype.is_numeric() else c.to_list() for c in columns})

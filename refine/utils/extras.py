@@ -1,4 +1,4 @@
-"""Packages that only some of refine needs: each comes with an extra of the distribution, ``pip install 'refine-hpo[web]'``."""
+"""Optional packages: each is installed by an extra of the distribution, ``pip install 'refine-hpo[web]'``."""
 
 from __future__ import annotations
 
@@ -24,47 +24,48 @@ EXTRAS = {
     "torch": "gp",
     "uvicorn": "web",
 }
-"""Module -> the extra that brings it."""
+"""Module -> the extra that installs the module."""
 
 
 def is_there(module: str) -> bool:
-    """Whether a package is installed; it is not imported."""
+    """Whether a package is installed; the package is not imported."""
     try:
-        found = importlib.util.find_spec(module.partition(".")[0])
-    except ValueError:  # a module that somebody made is loaded
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except ValueError:  # a module without a spec is loaded
         return True
     return (
-        found is not None and found.origin is not None
-    )  # a folder of that name, such as tests/keras, has none
+        spec is not None and spec.origin is not None
+    )  # a plain folder of this name, such as tests/keras, has no origin
 
 
-def needed(module: str, what: str, kind: type[RefineError], instead: str = "") -> None:
+def needed(module: str, user: str, kind: type[RefineError], instead: str = "") -> None:
     """Checks that a package is installed, without importing it: see :func:`load`."""
     if not is_there(module):
         raise kind(
-            f"{what} needs {module}, which is not installed: {how(module)}{instead and f'; {instead}'}"
+            f"{user} needs {module}, which is not installed: {how(module)}{instead and f'; {instead}'}"
         )
 
 
-def load(module: str, what: str, kind: type[RefineError], instead: str = "") -> ModuleType:
-    """A package, or a module of it, that need not be installed.
+def load(module: str, user: str, kind: type[RefineError], instead: str = "") -> ModuleType:
+    """An optional package, or a module of an optional package.
 
     Args:
-        module: One of :data:`EXTRAS`, or a module in it.
-        what: What needs it, the beginning of the message.
-        kind: The error.
-        instead: What does without it.
+        module: One of :data:`EXTRAS`, or a module inside.
+        user: The feature that needs the package; begins the error.
+        kind: Class of the error.
+        instead: An alternative without the package.
 
     Raises:
-        RefineError: It is not installed or can't be imported; of the kind given.
+        RefineError: The package is not installed or can't be imported; of class ``kind``.
     """
     name = module.partition(".")[0]
-    needed(name, what, kind, instead)
+    needed(name, user, kind, instead)
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise kind(
-            f"{what} needs {name}, which can't be imported ({error}): {how(name)} --upgrade{instead and f'; {instead}'}"
+            f"{user} needs {name}, which can't be imported ({error}): {how(name)} "
+            f"--upgrade{instead and f'; {instead}'}"
         ) from error
 
 

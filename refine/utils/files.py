@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and what to do where they can't be."""
+"""Files written whole or not at all, and the fixes for places that can't be written."""
 
 from __future__ import annotations
 
@@ -22,40 +22,42 @@ _WAY_OUT = {
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the file system refuses into a :class:`StoreError` that names the place and the way out."""
+    """Turns errors of the file system into a :class:`StoreError` with the place and a fix."""
     try:
         yield
     except OSError as error:
-        way = _WAY_OUT.get(error.errno or 0, "give another folder")
+        fix = _WAY_OUT.get(error.errno or 0, "give another folder")
         raise StoreError(
-            f"{path}: can't be written: {error.strerror or error}; what stood there before is as it was; {way}"
+            f"{path}: can't be written: {error.strerror or error}; the old content is unchanged; {fix}"
         ) from error
 
 
 def write_whole(path: Path, content: bytes | Iterable[str]) -> Path:
-    """Writes a file beside and renames it: whoever reads sees the old one or the new one, whatever happens meanwhile.
+    """Writes a file under a temporary name and renames the result: readers see the old or the new file.
 
-    The folder exists; a link is replaced, not written through; text is UTF-8 with plain line breaks. Raises StoreError: the disk is
-    full, or the place can't be written.
+    The folder must exist. A link is replaced, not followed. Text is UTF-8 with plain line breaks.
+
+    Raises:
+        StoreError: The disk is full, or the place can't be written.
     """
-    beside = path.parent / f".{path.name}.part"
+    part_file = path.parent / f".{path.name}.part"
     with writing(path):
-        beside.unlink(missing_ok=True)  # of a process that was killed; or a link, which leads elsewhere
+        part_file.unlink(missing_ok=True)  # left by a killed process; or a link to another place
         try:
-            with beside.open("xb") as file:
+            with part_file.open("xb") as file:
                 file.writelines(
                     [content] if isinstance(content, bytes) else (piece.encode() for piece in content)
                 )
-            beside.replace(path)
+            part_file.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
+                part_file.unlink(missing_ok=True)
             raise
     return path
 
 
 def made_folder(folder: str | os.PathLike[str]) -> Path:
-    """A folder, created if need be with those above it. Raises StoreError: it can't be."""
+    """A folder, created with its parents if missing; StoreError if impossible."""
     path = Path(folder)
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)

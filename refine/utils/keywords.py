@@ -1,4 +1,4 @@
-"""Unknown keyword arguments of public calls get the help that other wrong names get: what may have been meant."""
+"""Help for unknown keyword arguments of public calls, like for other unknown names: similar names."""
 
 from __future__ import annotations
 
@@ -9,73 +9,76 @@ from typing import Any, TypeVar
 
 from refine.errors import closest, did_you_mean
 
-# As many names as an error lists.
-_SHORT = 6
+_SHORT = 6  # largest number of names that an error lists
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 
 def helped(call: C) -> C:
-    """A function, or a class, that says what an unknown keyword of its call may have meant.
+    """A function, or a class, whose errors on unknown keywords name similar keywords.
 
-    Python says so itself from 3.13 on, of functions that have a word like it, and not what else there is.
+    Python does so itself from 3.13 on, for functions with a similar keyword, but without a list of all.
     """
     if not inspect.isclass(call):
         return _checked(call, call.__qualname__)  # type: ignore[return-value]
     init = vars(call).get("__init__")
     if init is not None:
-        setattr(call, "__init__", _checked(init, call.__name__))  # noqa: B010  # a type checker sees no method
+        # By setattr: a type checker sees no method `__init__` here.
+        setattr(call, "__init__", _checked(init, call.__name__))  # noqa: B010
     return call
 
 
-def helped_methods(made: C) -> C:
-    """The same of a class and of all its public methods, inherited ones among them."""
-    bases = [base for base in reversed(made.__mro__) if base is not object]  # type: ignore[attr-defined]
-    for name, found in {name: found for base in bases for name, found in vars(base).items()}.items():
-        if not name.startswith("_") and inspect.isfunction(found):
-            setattr(made, name, _checked(found, f"{made.__name__}.{name}"))
-        elif not name.startswith("_") and isinstance(found, classmethod | staticmethod):
-            setattr(made, name, type(found)(_checked(found.__func__, f"{made.__name__}.{name}")))
-    return helped(made)
+def helped_methods(cls: C) -> C:
+    """Applies :func:`helped` to a class and all its public methods, inherited ones included."""
+    bases = [base for base in reversed(cls.__mro__) if base is not object]  # type: ignore[attr-defined]
+    for name, member in {name: member for base in bases for name, member in vars(base).items()}.items():
+        if not name.startswith("_") and inspect.isfunction(member):
+            setattr(cls, name, _checked(member, f"{cls.__name__}.{name}"))
+        elif not name.startswith("_") and isinstance(member, classmethod | staticmethod):
+            setattr(cls, name, type(member)(_checked(member.__func__, f"{cls.__name__}.{name}")))
+    return helped(cls)
 
 
 def _checked(function: Callable[..., Any], called: str) -> Callable[..., Any]:
-    known: list[str] = []
+    accepted: list[str] = []
     for p in inspect.signature(function).parameters.values():
         if p.kind is p.VAR_KEYWORD:
-            further = _of_unpacked(p.annotation, function)
-            if further is None:
-                return function  # takes any
-            known += further
+            of_options = _of_unpacked(p.annotation, function)
+            if of_options is None:
+                return function  # accepts any keyword
+            accepted += of_options
         elif p.kind is not p.VAR_POSITIONAL and p.name not in ("self", "cls"):
-            known += [] if p.kind is p.POSITIONAL_ONLY else [p.name]
-    names = frozenset(known)
+            accepted += [] if p.kind is p.POSITIONAL_ONLY else [p.name]
+    names = frozenset(accepted)
 
     @functools.wraps(function)
     def checked(*args: Any, **keywords: Any) -> Any:
         if not keywords.keys() <= names:
-            odd = next(name for name in keywords if name not in names)
+            unknown = next(name for name in keywords if name not in names)
             raise TypeError(
-                f"{called}() got an unexpected keyword argument {odd!r}; {_hint(called, odd, known)}"
+                f"{called}() got an unexpected keyword argument {unknown!r}; "
+                f"{_hint(called, unknown, accepted)}"
             )
         return function(*args, **keywords)
 
     return checked
 
 
-def _hint(called: str, odd: str, known: list[str]) -> str:
-    """What may have been meant, or what there is; where that is much, how to see it."""
-    if odd == "name" and "objective_name" in known:
-        return "objective_name= names the objective" + (", tag= names the round" if "tag" in known else "")
-    if closest(odd, known) or len(known) <= _SHORT:
-        return did_you_mean(odd, known)
-    return f"help(refine.{called}) lists those that it knows"
+def _hint(called: str, unknown: str, accepted: list[str]) -> str:
+    """Similar keywords, or all if they are few, or a call that lists all."""
+    if unknown == "name" and "objective_name" in accepted:
+        return "objective_name= names the objective" + (", tag= names the round" if "tag" in accepted else "")
+    if closest(unknown, accepted) or len(accepted) <= _SHORT:
+        return did_you_mean(unknown, accepted)
+    return f"help(refine.{called}) lists all keywords"
 
 
 def _of_unpacked(annotation: Any, function: Callable[..., Any]) -> list[str] | None:
-    """Names of a ``TypedDict`` of keywords, ``**options: Unpack[Options]``; ``None`` where there is none."""
+    """Keys of the ``TypedDict`` in ``**options: Unpack[Options]``; ``None`` for other annotations."""
     name = str(annotation).removeprefix("Unpack[").removesuffix("]")
-    found = getattr(function, "__globals__", {}).get(name)
+    typed_dict = getattr(function, "__globals__", {}).get(name)
     return (
-        list(found.__annotations__) if hasattr(found, "__annotations__") and name != str(annotation) else None
+        list(typed_dict.__annotations__)
+        if hasattr(typed_dict, "__annotations__") and name != str(annotation)
+        else None
     )

@@ -1,4 +1,4 @@
-"""Any result as JSON data: plain values, with null for what is not known."""
+"""Results as JSON data: plain values, with null for unknown ones."""
 
 from __future__ import annotations
 

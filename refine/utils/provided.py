@@ -1,8 +1,8 @@
-"""What folders above provide to objects of folders below, found by name when it is first asked for.
+"""Functions that higher folders provide to objects of lower folders, looked up by name at the first use.
 
-A round can be drawn, written and shown, yet knows nothing of figures, files and pages. Modules of ``refine.report`` and ``refine.ui``
-register what they do, ``@provides("round.report")``, and what objects look like, ``@page_for(Analysis)``; methods that people call on
-a round look it up: ``provided("round.report")(self, folder)``.
+A round can be drawn, written and shown without knowledge of figures, files and pages. Modules of
+``refine.report`` and ``refine.ui`` register functions, ``@provides("round.report")``, and pages of objects,
+``@page_for(Analysis)``. Methods of a round look the function up: ``provided("round.report")(self, folder)``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Modules that import, by name, whatever registers something.
+# Modules that import all registering modules.
 _HOMES = ("refine.report.provides", "refine.ui.provides")
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -29,24 +29,24 @@ def _registered(table: dict[Any, Any], key: Any) -> Callable[[F], F]:
 
 
 def provides(name: str) -> Callable[[F], F]:
-    """Registers a function for the methods of that name, such as ``"round.report"``."""
+    """Registers a function for the methods of this name, for example ``"round.report"``."""
     return _registered(_FUNCTIONS, name)
 
 
 def page_for(kind: type) -> Callable[[F], F]:
-    """Registers the function that makes the page of objects of a kind."""
+    """Registers the function that makes pages of objects of a class."""
     return _registered(_PAGES, kind)
 
 
 def provided(name: str) -> Callable[..., Any]:
-    """The function that was registered under a name; a LookupError, where nothing was, is a mistake in this package."""
+    """The function registered under a name; a LookupError is a fault of this package."""
     if name not in _FUNCTIONS:
         _load()
     return _FUNCTIONS[name]
 
 
 def page_maker(kind: type) -> Callable[[Any], Any]:
-    """The function that makes the page of objects of a kind, or of the nearest class that it derives from."""
+    """The function that makes pages of objects of a class, or of its nearest registered base class."""
     for _ in range(2):
         for base in kind.__mro__:
             if base in _PAGES:

@@ -1,4 +1,4 @@
-"""Linear algebra on one thread: sums in one order, and no threads that wait for each other over small matrices."""
+"""Linear algebra on one thread: sums in one order, and no threads waiting over small matrices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ R = TypeVar("R")
 def one_thread(function: Callable[P, R]) -> Callable[P, R]:
     """Runs a function with BLAS on one thread.
 
-    With several, floats, and so a proposal, differ between machines, and where there is other work threads wait for each other.
+    With several threads, floats (and so a proposal) differ between machines, and threads wait for each other
+    if other processes work.
     """
 
     @wraps(function)

@@ -1,4 +1,4 @@
-"""Warnings that point to the line of whoever calls this package, however many of its own calls lie between."""
+"""Warnings that point to the line of the user's call, however many internal calls lie between."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import warnings
 
 from refine.errors import RefineWarning
 
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120  # compared with frames' names
+# A string, compared with the file names of frames.
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
 
 
 def warn(text: str) -> None:
-    """Warns whoever called this package."""
+    """Warns at the line of the call into this package."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         level, frame = level + 1, frame.f_back

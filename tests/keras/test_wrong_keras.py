@@ -62,7 +62,7 @@ MADE = [
     (
         (X, Y),
         {"name": 3},
-        "an objective's name must be a non-empty string, got 3",
+        "an objective's name must be a non-empty string, got 3; leave it out for the function's own name; tag= names a round",
     ),
     ((X, None), {}, "y: must be given with x, got None; only a dataset as x includes targets"),
     ((X, ["a", "b"] * 20), {}, "y: must be numeric, got dtype <U1; encode text and categories first"),

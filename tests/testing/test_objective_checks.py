@@ -67,15 +67,15 @@ class Locked:
 @pytest.mark.parametrize(
     ("objective", "text"),
     [
-        (unseeded, "repeats: run twice under seed"),
-        (seeded, "keeps_seeds: it seeds numpy itself"),
-        (writes, "keeps_params: it writes into its configuration ('lr')"),
-        (picky, "takes_every_level: with {"),
-        (other_names, "returns: it gives the metrics"),
+        (unseeded, "repeats: two runs under seed"),
+        (seeded, "keeps_seeds: seeds numpy itself"),
+        (writes, "keeps_params: changes its configuration ('lr')"),
+        (picky, "takes_every_level: fails with {"),
+        (other_names, "returns: returns the metrics"),
         (gaps, "reports: metric loss has no number in 1 of 4 reported epochs, first the 2."),
-        (Locked(), "travels: it can't be sent to a worker: TypeError: it holds a lock"),
+        (Locked(), "travels: can't be sent to a worker: TypeError: it holds a lock"),
         (lambda: 1, "call: "),
-        (lambda params: None, "returns: with {"),
+        (lambda params: None, "returns: fails with {"),
     ],
 )
 def test_what_is_broken_is_said(objective, text):

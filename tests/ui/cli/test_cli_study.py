@@ -248,7 +248,7 @@ def test_a_round_made_by_a_script_goes_on_in_the_shell(here: Path) -> None:
     assert root["objective"] == "score"
     go_on = ("run script.db", root["id"], "-q", "-n")
     text = refused(*go_on, 30)
-    assert text.endswith("say where it is: --objective path/to/script.py:score")
+    assert text.endswith("give its place: --objective path/to/script.py:score")
     assert data(*go_on, 30, "--objective", "scores.py:score")["n"] == 30
     assert "equal to the bit" in good("replay script.db", root["id"], "--objective", "scores:score", "--all")
     other = refused(*go_on, 40, "--objective", "scores.py:other")

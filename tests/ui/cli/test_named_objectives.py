@@ -58,7 +58,7 @@ def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, comman
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, env=environment)
     assert done.returncode == 1
     assert "no module 'evilfile' on the import path" in done.stderr
-    assert done.stderr.rstrip().endswith("say where it is: --objective evilfile.py:boom")
+    assert done.stderr.rstrip().endswith("give its place: --objective evilfile.py:boom")
     assert not (share / "it_ran").exists()
     if command == "run":
         typed = subprocess.run(
@@ -75,7 +75,7 @@ def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, comman
 @pytest.mark.parametrize("name", ["evilfile.boom", "evilfile.py.boom", "..share.evilfile.boom", "a b.boom"])
 def test_a_recorded_name_is_no_file(share, name):
     assert not is_installed(name)
-    with pytest.raises(ObjectiveError, match="say where it is: --objective"):
+    with pytest.raises(ObjectiveError, match="give its place: --objective"):
         named_object(name)
     assert not (share / "it_ran").exists()
 
