@@ -37,7 +37,7 @@ def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, i
 
 
 def earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
-    """JsonRows of planned trials with a later attempt, found from the few that are a second attempt."""
+    """Rows of planned trials with a later attempt, found from the few that are a second attempt."""
     c = t.trial.c
     latest = (
         sa.select(c.node, c.key, sa.func.max(c.attempt).label("attempt"))
@@ -107,7 +107,7 @@ class Counts:
             new = sa.select(sa.func.count(), sa.func.max(c.attempt)).where(mine, c.pk > then.last)
             rows, attempt = connection.execute(new).one()
             which = planned = mine & (c.replicate == 0)
-            # JsonRows were run again, taken away, written before the last one, or excluded.
+            # Rows were run again, taken away, written before the last one, or excluded.
             if attempt or then.rows + rows != size.rows or then.mark != size.mark:
                 then, best = _Size(), Best()
                 which &= c.pk.not_in(earlier_rows([pk]))

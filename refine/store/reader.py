@@ -231,7 +231,7 @@ def _complete(pk: int, keys: Sequence[str], table: sa.Table, *columns: sa.Column
 
 
 class Snapshot(Reader):
-    """Reads everything once. JsonRows of several nodes of one operation are read by one statement."""
+    """Reads everything once. Rows of several nodes of one operation are read by one statement."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

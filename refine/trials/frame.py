@@ -181,7 +181,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
 
 
 def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], seen: set[Any]) -> Iterator[int]:
-    """JsonRows of a column that hold the first value of a kind that is not among ``seen``, which takes it."""
+    """Rows of a column that hold the first value of a kind that is not among ``seen``, which takes it."""
     # An array is of one kind.
     for i, value in enumerate(column[:1] if isinstance(column, np.ndarray) else column):
         kind = (name, type(value), np.asarray(value).dtype.kind if isinstance(value, int) else "")
