@@ -1,1 +1,1 @@
-"""What a person looks at and decides: checks, reviews, decisions, and how earlier ones turned out. Pure."""
+"""Material for a person's decision: checks, reviews, decisions, and a track record. Pure."""

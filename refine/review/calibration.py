@@ -1,4 +1,4 @@
-"""Calibration: what proposals forecast, what their children showed, which narrowings were refuted, and who was right. Pure."""
+"""Calibration: forecasts against results, refuted narrowings, and decisions against proposals. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# Share of what was cut off that a better region is taken to hold where the power of audit trials is stated.
+# Share of the space cut off that a better region is assumed to occupy when the power of audit trials is
+# stated.
 SHARE = 0.1
 
 NOMINAL = (0.5, 0.9)  # central intervals whose coverage is counted
@@ -29,25 +30,25 @@ PERSON, MACHINE, EVEN, UNTESTED = "person", "machine", "even", "untested"
 
 
 class ChildOutcome(NamedTuple):
-    """What a child showed."""
+    """The results of a child round."""
 
-    planned: int  # space-filling trials that were planned when it was decided upon
-    ended: int  # how many of those have ended, in whatever way
-    space_filling: tuple[float, ...]  # finite values of those that completed, in the metric's own sign
-    inside: float  # best value of all evidence inside the child's space; NaN where there is none
+    planned: int  # space-filling trials planned at the decision
+    ended: int  # planned trials that have ended in any state
+    space_filling: tuple[float, ...]  # finite values of the completed ones, in the metric's own sign
+    inside: float  # best value of all evidence inside the child's space; NaN without one
     audit: tuple[float, ...]  # finite values of its even audit trials that completed
     direction: str  # ``"maximize"`` or ``"minimize"``
-    # the same of audit trials where the posterior found a better value plausible
+    # finite values of its audit trials placed where the posterior found a better value plausible
     probes: tuple[float, ...] = ()
 
     @property
     def outside(self) -> tuple[float, ...]:
-        """Values of all audit trials, any of which can refute."""
+        """Values of all audit trials; any of them can refute the narrowing."""
         return self.audit + self.probes
 
 
 class SpaceResult(NamedTuple):
-    """A space: the share that it keeps of the one decided upon, and the best value inside of all trials of the tree.
+    """A space: the share kept of the parent's space, and the best value inside over all trials of the tree.
 
     Larger is better; NaN without a trial over the same parameters.
     """
@@ -57,22 +58,23 @@ class SpaceResult(NamedTuple):
 
 
 class DecisionComparison(NamedTuple):
-    """What was proposed beside what was decided."""
+    """A proposal compared with the decision on it."""
 
-    best: float  # best value of all trials in the space decided upon, larger is better; NaN without one
-    proposed: SpaceResult  # the space that was proposed
-    decided: SpaceResult  # the space that was decided
-    # trials since the decision that lie in exactly one of both: without one nothing tells them apart
+    best: float  # best value of all trials in the parent's space, larger is better; NaN without a trial
+    proposed: SpaceResult  # the proposed space
+    decided: SpaceResult  # the decided space
+    # trials since the decision that lie in exactly one of the two spaces; without any, they cannot be told
+    # apart
     deciding_trials: int
     epsilon: float  # loss that counts as none
 
     def kept(self, cut: SpaceResult) -> bool:
-        """Whether a space kept the best value, to within what counts as no loss."""
+        """Whether a space keeps the best value within epsilon."""
         return cut.best >= self.best - self.epsilon
 
     @property
     def smaller(self) -> str:
-        """Who cut off more: ``"person"``, ``"machine"`` or ``"even"``."""
+        """The side with the smaller space: ``"person"``, ``"machine"`` or ``"even"``."""
         mine, theirs = self.decided.volume_kept, self.proposed.volume_kept
         if math.isclose(mine, theirs, rel_tol=1e-6):
             return EVEN
@@ -80,10 +82,11 @@ class DecisionComparison(NamedTuple):
 
     @property
     def right(self) -> str:
-        """Who was right: ``"person"``, ``"machine"``, ``"even"`` or ``"untested"``.
+        """The side that turned out better: ``"person"``, ``"machine"``, ``"even"`` or ``"untested"``.
 
-        Who alone kept the best; of two that kept it the bolder one, who got as much for less; of two that lost it the one with
-        the better best.
+        The side that alone kept the best value. If both did, the one with the smaller space; if neither did,
+        the one whose
+        best value is better.
         """
         if math.isnan(self.best) or not self.deciding_trials:
             return UNTESTED
@@ -100,30 +103,31 @@ class DecisionComparison(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One decision that led to a child, or a suggestion."""
+    """A decision that led to a child, or a suggestion."""
 
-    round: str  # id of the round decided upon
+    round: str  # id of the parent round
     decision: Decision  # the decision, with the forecast
-    proposal: Proposal | None  # the proposal decided upon; ``None`` for a branch
-    outcome: ChildOutcome  # what the child showed; nothing of a suggestion
-    # what was proposed beside what was decided, on all that is known by now; ``None`` for a branch, and with several goals
+    proposal: Proposal | None  # the proposal; ``None`` for a branch
+    outcome: ChildOutcome  # results of the child; empty for a suggestion
+    # proposal and decision compared on all trials so far; ``None`` for a branch, and with several goals
     comparison: DecisionComparison | None = None
-    # ids of rounds that came of the same bounds, decided on the same round: of a suggestion that was taken over
+    # ids of rounds with the bounds of a suggestion, created from the same round: the suggestion was taken
+    # over
     taken: tuple[str, ...] = ()
 
     @property
     def child(self) -> str:
-        """Id of the child; empty of a suggestion."""
+        """Id of the child; empty for a suggestion."""
         return self.decision.child or ""
 
     @property
     def edited(self) -> bool:
-        """Whether something else was decided than was proposed."""
+        """Whether the decision differs from the proposal."""
         return self.decision.kind == "edited"
 
     @property
     def suggested(self) -> bool:
-        """Whether it was only suggested."""
+        """Whether the entry is a suggestion."""
         return self.decision.kind == "suggested"
 
     @property
@@ -133,15 +137,18 @@ class Entry:
 
     @property
     def scored(self) -> bool:
-        """Whether the forecast is held against what was seen: see :attr:`state`."""
+        """Whether the forecast is compared with results: see :attr:`state`."""
         return self.state == "scored"
 
     @property
     def state(self) -> str:
-        """Whether the forecast is scored: ``"scored"``, or ``"unfinished"``, ``"no_forecast"``, ``"too_few_values"``.
+        """State of the forecast.
 
-        There must be one, every planned space-filling trial must have ended, and at least half of them with a value: the
-        forecast is of values, and says nothing about failures.
+        ``"scored"``, ``"unfinished"``, ``"no_forecast"`` or ``"too_few_values"``.
+
+        A forecast is scored after every planned space-filling trial has ended, at least half of them with a
+        value: it is a
+        forecast of values, and says nothing about failures.
         """
         if not self.finished:
             return "unfinished"
@@ -150,7 +157,10 @@ class Entry:
         return "scored" if 2 * len(self.outcome.space_filling) >= self.outcome.planned else "too_few_values"
 
     def realised(self, what: str) -> float:
-        """The space-filling trials' ``"median"`` or ``"best"``; NaN while the child is unfinished or without a value."""
+        """The space-filling trials' ``"median"`` or ``"best"``.
+
+        NaN while the child is unfinished or has no value.
+        """
         if not self.finished or not self.outcome.space_filling:
             return math.nan
         if what == "median":
@@ -158,18 +168,21 @@ class Entry:
         return best_of(self.outcome.space_filling, self.outcome.direction)
 
     def percentile(self, what: str) -> float:
-        """Where in its forecast the realised value lies, in [0, 1]; NaN where it is not scored."""
+        """Position of the realised value in its forecast, in [0, 1]; NaN if the forecast is not scored."""
         made = self.decision.forecast
         return made.percentile(what, self.realised(what)) if made is not None and self.scored else math.nan
 
     def covers(self, what: str, nominal: float) -> bool:
-        """Whether the central interval of that probability holds the realised value. Of scored entries only."""
+        """Whether the central interval of a probability holds the realised value. For scored entries only."""
         assert self.decision.forecast is not None
         return self.decision.forecast.holds(what, nominal, self.realised(what))
 
     @property
     def excess(self) -> float:
-        """By how much the best audit trial beats the best inside, in units of the metric; NaN without one."""
+        """Lead of the best audit trial over the best value inside, in units of the metric.
+
+        NaN without an audit trial.
+        """
         if not self.outcome.outside or math.isnan(self.outcome.inside):
             return math.nan
         sign = sign_of(self.outcome.direction)
@@ -177,20 +190,24 @@ class Entry:
 
     @property
     def refuted(self) -> bool | None:
-        """Whether an audit trial beats the best inside by more than epsilon; ``None`` where none tested it."""
+        """Whether an audit trial beats the best value inside by more than epsilon.
+
+        ``None`` without an audit trial.
+        """
         if self.proposal is None or math.isnan(self.excess):
             return None
         return self.excess > self.proposal.claim.epsilon
 
     def power(self, share: float = SHARE) -> float:
-        """Probability that the even audit trials would have hit a region that holds ``share`` of what was cut off."""
+        """Probability that the even audit trials hit a region of ``share`` of the space cut off."""
         return stats.hit_probability(len(self.outcome.audit), share)
 
     @property
     def verdict(self) -> str:
-        """What the audit trials say of the claim about the outside.
+        """The audit trials' verdict on the narrowing.
 
-        ``"no_claim"`` (a branch), ``"nothing_cut"``, ``"not_tested"`` (no audit trial has finished), ``"refuted"`` or
+        ``"no_claim"`` (a branch), ``"nothing_cut"``, ``"not_tested"`` (no audit trial has finished),
+        ``"refuted"`` or
         ``"not_refuted"``.
         """
         if self.proposal is None:
@@ -202,28 +219,28 @@ class Entry:
 
 
 class AuthorScore(NamedTuple):
-    """What came of the decisions and suggestions of one author, beside the proposals that they were taken on."""
+    """Decisions and suggestions of one author, compared with the proposals."""
 
-    author: str  # who decided
+    author: str  # the author
     decisions: int  # decisions on proposals that led to a child
-    edited: int  # how many of them decided something else than was proposed
+    edited: int  # decisions that differ from the proposal
     volume_kept: float  # geometric mean of the shares kept by the decisions
-    machine_volume_kept: float  # the same of the proposals
-    kept: int  # how many decided spaces hold the best value known by now, of those with a trial
-    machine_kept: int  # the same of the proposed ones
-    judged: int  # of how many
-    bolder: int  # how many edits cut off more than was proposed
-    right: int  # how many edits turned out better than the proposal
-    machine_right: int  # how many turned out worse
-    even: int  # how many turned out as good
-    untested: int  # how many edits no later trial tells anything of
-    # how many suggestions there were, whether or not anybody took them over. They count like edits: in ``bolder``, ``right``,
-    # ``machine_right``, ``even`` and ``untested``, in the means and in ``judged``
+    machine_volume_kept: float  # geometric mean of the shares kept by the proposals
+    kept: int  # decided spaces that hold the best value so far, of those with a trial
+    machine_kept: int  # proposed spaces that hold the best value
+    judged: int  # spaces compared
+    bolder: int  # edits with a smaller space than the proposal's
+    right: int  # edits that turned out better than the proposal
+    machine_right: int  # edits that turned out worse
+    even: int  # edits that turned out equally good
+    untested: int  # edits that no later trial tests
+    # suggestions, taken over or not. They count like edits: in ``bolder``, ``right``, ``machine_right``,
+    # ``even`` and ``untested``, in the means and in ``judged``
     suggested: int = 0
 
 
 def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
-    """The score of one author's decisions and suggestions, all with a comparison."""
+    """The score of one author's decisions and suggestions, each with a comparison."""
     from scipy.stats import gmean
 
     comparisons = [e.comparison for e in entries if e.comparison is not None]
@@ -254,24 +271,24 @@ def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
 
 
 class Coverage(NamedTuple):
-    """How often forecasts held."""
+    """The hit rate of forecast intervals."""
 
     what: str  # ``"median"`` or ``"best"``
     nominal: float  # probability of the central interval
-    share: float  # share of scored forecasts whose interval held what was seen; NaN where none is scored
-    low: float  # lower end of the 95 % Wilson interval of that share
+    share: float  # share of scored forecasts whose interval held the result; NaN without a scored one
+    low: float  # lower end of the share's 95 % Wilson interval
     high: float  # upper end
-    hits: int  # number that held
-    n: int  # number scored
+    hits: int  # intervals that held
+    n: int  # scored forecasts
 
 
 @dataclass(frozen=True, repr=False)
 class Calibration(Shown):
-    """Every decision that led to a child, oldest round first, with what came of it."""
+    """Every decision that led to a child, oldest round first, with its results."""
 
     tree: str  # name of the tree
     entries: tuple[Entry, ...]  # one per decision
-    # what was suggested, one per suggestion, whether or not anybody took it over
+    # one per suggestion, taken over or not
     suggestions: tuple[Entry, ...] = ()
 
     def __len__(self) -> int:
@@ -279,14 +296,14 @@ class Calibration(Shown):
 
     @property
     def scored(self) -> tuple[Entry, ...]:
-        """Entries whose forecast is held against what was seen."""
+        """Entries whose forecast is compared with results."""
         return tuple(e for e in self.entries if e.scored)
 
     @cached_property
     def authors(self) -> tuple[AuthorScore, ...]:
-        """What came of every author's decisions and suggestions, in the order of their first ones, beside the proposals.
+        """Scores of the authors' decisions and suggestions, in the order of the first ones.
 
-        What an author suggested and then decided counts once, as the decision.
+        A suggestion that its author then decided counts once, as the decision.
         """
         decided = {(e.round, e.decision.author, e.decision.space) for e in self.entries}
         once = [e for e in self.suggestions if (e.round, e.decision.author, e.decision.space) not in decided]
@@ -297,7 +314,7 @@ class Calibration(Shown):
         return tuple(_score(author, entries) for author, entries in by_author.items())
 
     def coverage(self, nominal: Sequence[float] = NOMINAL) -> tuple[Coverage, ...]:
-        """How often central intervals held, for median and best.
+        """Hit rates of central intervals, for median and best.
 
         Source: Wilson (1927) for the interval of the share.
 
@@ -317,15 +334,21 @@ class Calibration(Shown):
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """One row per entry, and then one per suggestion, which has no child and no forecast.
+        """One row per entry, then one per suggestion; a suggestion has no child and no forecast.
 
-        Columns: ``round, child, decision, author, risk, probability`` (claimed), ``volume_kept, epsilon, planned, ended,
-        space_filling`` (with a value), for median and best ``<what>_q05, <what>_q50, <what>_q95`` (forecast),
-        ``<what>`` (realised) and ``<what>_pit`` (percentile in the forecast), ``scored, audit, probe`` (audit trials with
-        a value: even ones, and those where a better value was plausible), ``refuted`` (missing where not tested), ``power`` (against a region that holds 10 % of what
-        was cut off), ``machine_volume_kept`` (of the proposal), ``kept_best`` and ``machine_kept_best`` (whether what was
-        decided, and what was proposed, holds the best value known by now; missing where nothing is known), and of an edit or a
-        suggestion ``bolder`` (who cut off more) and ``right``: see :attr:`refine.review.calibration.DecisionComparison.right`.
+        Columns: ``round, child, decision, author, risk, probability`` (claimed), ``volume_kept, epsilon,
+        planned, ended,
+        space_filling`` (with a value); for median and best ``<name>_q05, <name>_q50, <name>_q95`` (forecast),
+        ``<name>``
+        (realised) and ``<name>_pit`` (percentile in the forecast); ``scored, audit, probe`` (audit trials
+        with a value: even
+        ones, and those placed where a better value was plausible), ``refuted`` (missing if not tested),
+        ``power`` (for a
+        region of 10 % of the space cut off), ``machine_volume_kept`` (of the proposal), ``kept_best`` and
+        ``machine_kept_best`` (whether the decided and the proposed space hold the best value so far; missing
+        if unknown); for
+        edits and suggestions ``bolder`` (the side with the smaller space) and ``right``: see
+        :attr:`refine.review.calibration.DecisionComparison.right`.
         """
         import pandas as pd
 
@@ -344,7 +367,7 @@ def _quantile(what: str, level: float, e: Entry) -> float:
 
 
 def _kept(machine: bool, e: Entry) -> bool | None:
-    """Whether what was decided, or proposed, holds the best value known; ``None`` where nothing is known."""
+    """Whether the decided or the proposed space holds the best value so far; ``None`` if unknown."""
     if e.comparison is None or math.isnan(e.comparison.best):
         return None
     return e.comparison.kept(e.comparison.proposed if machine else e.comparison.decided)

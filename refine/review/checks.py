@@ -1,4 +1,7 @@
-"""Checks before a decision: one question each, answered by a verdict, a code and numbers; they inform, and only the person decides. Pure."""
+"""Checks before a decision: questions with a verdict, a code and numbers. They inform.
+
+The person decides. Pure.
+"""
 
 from __future__ import annotations
 
@@ -37,17 +40,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-INFEASIBLE = (0.05, 0.25)  # share of trials without a usable model from which to warn, and to fail
-FLAGGED = (0.25, 0.5)  # share of the best trials whose curves show something from which to warn, and to fail
-LOST = 0.25  # stopped trials as good as the best ten of others, as a share of these, from which to warn
-# Trials that every level of a scientific parameter needs: below the first its best is an accident; 14 hit the best
-# fifth of what else varies with probability 0.95.
+INFEASIBLE = (0.05, 0.25)  # shares of unusable trials from which to warn, and to fail
+FLAGGED = (0.25, 0.5)  # shares of flagged curves among the best trials from which to warn, and to fail
+LOST = 0.25  # good stopped trials, as a share of the ten best others, from which to warn
+# Trials per level of a scientific parameter: below the first number, the best of a level is an accident; 14
+# hit the best fifth of the other parameters with probability 0.95.
 PER_LEVEL = (5, 14)
 
-CHEAPER = 0.3  # saving of time, at no loss, from which a cheaper trial is worth a word
-SECOND = 0.05  # probability that one region outside holds the best from which it is worth a trial
-TIES = 5  # trials within the noise of the best from which the choice among them is chance
-_SURE = 2 * math.sqrt(2)  # standard deviations by which the best of two noisy runs differ by more than chance
+CHEAPER = 0.3  # saving of time, without a loss, from which a cheaper trial is mentioned
+SECOND = 0.05  # probability that a region cut off holds the best, from which audit trials are advised
+TIES = 5  # trials within the noise of the best from which the choice among them is luck
+_SURE = 2 * math.sqrt(2)  # two noisy best values differ by more than luck beyond so many standard deviations
 PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
 
 _REPLICATE = Action("round.replicate", top=5, seeds=3)
@@ -58,17 +61,17 @@ class Check(NamedTuple):
 
     key: str  # short name of the question
     verdict: str  # ``"pass"``, ``"warn"``, ``"fail"`` or ``"unknown"``
-    code: str  # what was found; sentences by key and code are in :mod:`refine.report.pages.checks`
-    values: Mapping[str, Any]  # the numbers behind it by name, as JSON has them
-    value: float  # the figure that the verdict rests on; NaN where it is not known
-    # name of the figure that shows it, as in ``round.plot.<name>()``; empty where there is none
+    code: str  # the finding; sentences by key and code are in :mod:`refine.report.pages.checks`
+    values: Mapping[str, Any]  # numbers by name, as JSON has them
+    value: float  # the number behind the verdict; NaN if unknown
+    # name of the figure, as in ``round.plot.<name>()``; empty without one
     picture: str = ""
-    about: str = ""  # the parameter that the figure is of; empty where it is of the round
-    action: Action | None = None  # what would help; ``None`` where nothing is to be done
+    about: str = ""  # the parameter of the figure; empty if the figure shows the round
+    action: Action | None = None  # advice; ``None`` if nothing is to be done
 
     @property
     def call(self) -> Action | None:
-        """What draws its picture; ``None`` where there is none."""
+        """The call that draws the figure; ``None`` without a figure."""
         if not self.picture:
             return None
         return Action(f"round.plot.{self.picture}", *([self.about] if self.about else []))
@@ -109,17 +112,17 @@ class Checks(Shown):
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What the checks are made from, beside the analysis."""
+    """The material of the checks besides the analysis."""
 
-    proposal: Proposal | None  # what is proposed; ``None`` where nothing is
+    proposal: Proposal | None  # the proposal; ``None`` without one
     roles: Mapping[str, str]  # the role of every parameter
-    goal: str  # why the round exists, in the person's words
+    goal: str  # purpose of the round, in the person's words
     curves: Sequence[TrialCurves]  # training curves of the best trials, best first
-    before: float  # best value known before this round, in the metric's own sign; NaN for a root
+    before: float  # best value before this round, in the metric's own sign; NaN for a root
     allow_degenerate: bool  # whether a degenerate trial may be called best
-    worth: Worth | None = None  # what another round would bring; ``None`` where that can't be told
-    stopping: Stopping | None = None  # what stopping trials lost; ``None`` where none was stopped
-    # after how many epochs trials rank as at their end; ``None`` where no fewer suffice
+    worth: Worth | None = None  # outlook of the next round; ``None`` if it cannot be simulated
+    stopping: Stopping | None = None  # result of early stopping; ``None`` if no trial was stopped
+    # epochs after which trials rank as at their end; ``None`` if all epochs are needed
     epochs: Epochs | None = None
     # epochs of the longest curve that a trial reported, of whatever metric; 0 if none reported one
     reported_epochs: int = 0
@@ -161,7 +164,7 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
 
 
 def _goal(known: Known, scientific: list[str]) -> Check:
-    """Whether it is clear what the round asks, and whether the proposal would answer it."""
+    """A clear question of the round, and a proposal that leaves it open."""
     changes = known.proposal.changes if known.proposal else ()
     decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
     nuisance, note = sum(role == "nuisance" for role in known.roles.values()), known.goal.strip()
@@ -182,7 +185,7 @@ def _goal(known: Known, scientific: list[str]) -> Check:
 
 
 def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:
-    """Whether the best trials sit at an end that could be moved."""
+    """The best trials' distance from the ends of their ranges."""
     changes = () if proposal is None else proposal.changes
     wider = [[c.name, side] for c in changes if c.kind == "widen" for side in _moved(c)]
     piled: list[list[str]] = []
@@ -194,7 +197,7 @@ def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Ch
             limits = {"low": p.low, "high": p.high}
             beyond = [side for side in limits if widened(e.name, p, p, side) is not None]
             at_end += [[e.name, side, limits[side]] for side in beyond if best[e.name] == limits[side]]
-    # The pile and the best trial may be at the same end.
+    # The pile-up and the best trial may be at the same end.
     count = len({(name, side) for name, side, *_ in (*piled, *wider, *at_end)})
     verdict, code = (WARN, "at_end") if at_end else (WARN, "widened") if wider else (PASS, "inside")
     if piled:
@@ -206,7 +209,7 @@ def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Ch
 
 
 def _moved(change: Change) -> list[str]:
-    """Ends of a range beyond which a change goes."""
+    """Ends of a range that a change extends."""
     old, new = change.old, change.new
     assert isinstance(old, Range)
     assert isinstance(new, Range)
@@ -216,7 +219,8 @@ def _moved(change: Change) -> list[str]:
 def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
     """The number of good trials against the number that judging every parameter takes.
 
-    Parameters in ``unchanged`` are kept as they are since too little is known, not since they were seen not to matter.
+    Parameters in ``unchanged`` are kept as they are since too little is known, not since they were seen not
+    to matter.
     """
     changed = {c.name for c in proposal.changes if c.kind != "keep"} if proposal is not None else set()
     read = [e for e in analysis.parameters if e.read != 0]
@@ -224,7 +228,7 @@ def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
         return _check("enough", UNKNOWN, "nothing_read" if analysis.parameters else "nothing_varies")
     if not analysis.tested:
         return _check("enough", UNKNOWN, "untested")
-    # What was seen to matter has been judged, however few there were.
+    # A parameter with an effect is judged, however few good trials there are.
     unseen = [e for e in read if not e.matters] or read
     least = min(unseen, key=lambda e: e.good / max(1, e.needed))
     share = least.good / max(1, least.needed)
@@ -244,19 +248,19 @@ def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
 
 
 def _code(analysis: Analysis) -> Check:
-    """What it means that its trials ran several versions of the objective's code."""
+    """A warning about trials of several versions of the objective's code."""
     return _check("code", FAIL, "several", len(analysis.codes), count=len(analysis.codes))
 
 
 def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
-    """Which share of the trials gave no usable model."""
+    """The share of trials without a usable model."""
     table = analysis.table
     ended = int((table["state"] != "running").sum()) if "state" in table else len(table)
     count = int(unusable(table, analysis.space, allow_degenerate).sum())
     share, ends = count / ended if ended else math.nan, stats.wilson(count, ended)
     few = share <= INFEASIBLE[0]
     verdict = PASS if few else WARN if share <= INFEASIBLE[1] else FAIL
-    if analysis.n_exploded:  # values far beyond all others are worth a look, however few
+    if analysis.n_exploded:  # values far beyond all others need attention, however few
         verdict, few = (WARN if few else verdict), False
     return _check(
         "infeasible",
@@ -276,7 +280,10 @@ def _infeasible(analysis: Analysis, allow_degenerate: bool) -> Check:
 
 
 def _curves(curves: Sequence[TrialCurves], reported: int) -> Check:
-    """The training curves of the best trials; ``reported`` is the number of epochs of the longest curve reported."""
+    """The training curves of the best trials.
+
+    ``reported`` is the number of epochs of the longest curve reported.
+    """
     judged = [c for c in curves if c.judged]
     if not judged and reported:
         needed = stats.CurveCheck().least
@@ -289,7 +296,7 @@ def _curves(curves: Sequence[TrialCurves], reported: int) -> Check:
     shares = {flag: count / len(judged) for flag, count in counts.items()}
     worst = max(counts, key=lambda flag: counts[flag])
     frequent = [flag for flag, share in shares.items() if share >= FLAGGED[0]]
-    # Saturating early wastes time and harms nothing.
+    # Early saturation wastes time but does no harm.
     grave = any(share >= FLAGGED[1] for flag, share in shares.items() if flag != "saturated")
     verdict, code = (FAIL if grave else WARN, "flagged") if frequent else (PASS, "sound")
     values: dict[str, Any] = {"of": len(judged), "worst": worst, "counts": counts, "frequent": frequent}
@@ -297,13 +304,13 @@ def _curves(curves: Sequence[TrialCurves], reported: int) -> Check:
 
 
 def _epochs(found: Epochs) -> Check:
-    """Whether fewer epochs would do."""
+    """Epochs that could be saved."""
     action = Action("review.accept", pruner=Symbol(f"refine.Pruner(rungs=({found.epochs},))"))
     return _check("epochs", WARN, "fewer", found.tau, action=action, **found._asdict())
 
 
 def _stopping(found: Stopping) -> Check:
-    """Whether stopping trials early lost good ones."""
+    """Good trials lost by early stopping."""
     code = "unaudited" if not found.audited else "kept" if found.lost <= LOST * found.top else "lost"
     verdict = {"unaudited": UNKNOWN, "kept": PASS, "lost": WARN}[code]
     action = Action("round.run", rerun="pruned") if code == "lost" else None
@@ -311,7 +318,7 @@ def _stopping(found: Stopping) -> Check:
 
 
 def _isolation(analysis: Analysis, name: str) -> Check:
-    """Whether every level of a scientific parameter had enough trials."""
+    """The number of trials at every level of a scientific parameter."""
     e = next((p for p in analysis.parameters if p.name == name), None)
     if e is None:
         return _check("isolation", UNKNOWN, "fixed", parameter=name)
@@ -332,7 +339,7 @@ def _isolation(analysis: Analysis, name: str) -> Check:
 
 
 def _noise(analysis: Analysis, known: Known) -> Check:
-    """Whether the gain is more than noise, and how many trials are as good."""
+    """The gain against the noise, and the number of trials that are as good as the best."""
     sd = _sd(analysis)
     if not math.isfinite(sd):
         return _check("noise", UNKNOWN, "unknown", picture="best_so_far", action=_REPLICATE)
@@ -358,7 +365,7 @@ def _noise(analysis: Analysis, known: Known) -> Check:
 
 
 def _drift(drift: Drift | None) -> Check:
-    """Whether values change with the order in which the trials ran."""
+    """The trend of the values over the order of the trials."""
     if drift is None:
         return _check("drift", UNKNOWN, "unknown")
     verdict, code = (WARN, "seen") if drift.seen else (PASS, "none")
@@ -367,15 +374,18 @@ def _drift(drift: Drift | None) -> Check:
 
 
 def _sd(analysis: Analysis) -> float:
-    """Deviation of retraining; NaN where it is not known. Where the best are level, residuals give 0 and tell nothing."""
+    """Standard deviation of the noise; NaN if unknown.
+
+    If the best values are level, residuals give 0 and show nothing.
+    """
     return analysis.noise.sd if analysis.noise.measured else math.nan
 
 
 def _optimism(analysis: Analysis, values: Floats, expected: float) -> Check:
     """By how much the best value exceeds its expected value when retrained.
 
-    The expected value is the winner's, so that two screens state one number. Without it, the best of many noisy values
-    is corrected for that choice.
+    The expected value is the winner's, so that two screens state one number. Without it, the best of many
+    noisy values is corrected for that choice.
     """
     sd = _sd(analysis)
     if not math.isfinite(sd):
@@ -399,7 +409,7 @@ def _optimism(analysis: Analysis, values: Floats, expected: float) -> Check:
 
 
 def _cost(analysis: Analysis) -> Check:
-    """Whether a trial that is as good takes much less time."""
+    """A cheaper trial that is as good as the best."""
     found = None
     with contextlib.suppress(AnalysisError):  # no trial has a time
         found = cost_of(analysis)
@@ -411,7 +421,7 @@ def _cost(analysis: Analysis) -> Check:
 
 
 def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
-    """Whether a region that is cut off may hold a better value than all that stays, and how many trials would tell."""
+    """A region cut off that may hold a better value, and the number of trials that would find it."""
     region = None if proposal is None else proposal.elsewhere
     if proposal is None or region is None:
         return _check("second", UNKNOWN, "nothing_cut")
@@ -421,7 +431,7 @@ def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
             at, ordered = np.flatnonzero(levels), e.parameter.ordered
             labels = [e.levels[i].label for i in (dict.fromkeys(at[[0, -1]]) if ordered else at)]
             place.append([e.name, labels, ordered])
-    # As many as hit a region of that share with probability 0.95.
+    # Trials that hit a region of this share with probability 0.95.
     needed = math.ceil(math.log(0.05) / math.log1p(-region.share)) if 0 < region.share < 1 else 1
     chances = {"probability": region.probability, "outside": region.outside, "share": region.share}
     values: dict[str, Any] = {"place": place, **chances, "needed": needed, "even": proposal.claim.even}
@@ -432,7 +442,7 @@ def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
 
 
 def worth(found: Worth | None) -> Check:
-    """Whether another round is worth it."""
+    """The outlook of the next round."""
     if found is None:
         return _check("worth", UNKNOWN, "unknown")
     again = Action("tree.confirm", budget=found.n or RUNS)

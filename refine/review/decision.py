@@ -1,4 +1,4 @@
-"""Decisions on proposals, the claims of a branch that they come to together, and what others suggest. Pure."""
+"""Decisions on proposals, the joint claim of a branch, and suggestions. Pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 from refine.stats import Forecast
 
-# Letters of a note, a reason or anything else that somebody says.
+# Letters of a note, a reason or another text by a person.
 LONGEST_NOTE = 10_000
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision, as it is stored.
+    """A decision as stored.
 
     Examples:
         >>> root.propose().decline("more trials first", author="mia")
@@ -33,35 +33,37 @@ class Decision:
         ('declined', 'more trials first', 'mia', None)
     """
 
-    # ``"accepted"`` as proposed, ``"edited"`` (changed or rejected in parts), ``"declined"`` altogether, ``"branched"`` without regard to a
-    # proposal, ``"chosen"``: a point of the front of several goals, or ``"suggested"``: bounds that somebody suggests to whoever decides
+    # ``"accepted"`` as proposed, ``"edited"`` (changed or rejected in parts), ``"declined"`` as a whole,
+    # ``"branched"`` without a proposal, ``"chosen"``: a point of the front of several goals, or
+    # ``"suggested"``: bounds suggested to the person who decides
     kind: str
-    proposal: str  # digest of the proposal decided upon; empty for a branch
-    space: Space | None  # the space decided upon; ``None`` for a decline
-    # name -> (proposed, decided) for every parameter that the person set
+    proposal: str  # digest of the proposal; empty for a branch
+    space: Space | None  # the decided space; ``None`` for a decline
+    # name -> (proposed, decided) for every edited parameter
     edits: Mapping[str, tuple[Parameter, Parameter]]
-    rejected: tuple[str, ...]  # parameters whose proposed change was turned down
-    child: str | None  # id of the round that came of it, or ``None``
-    note: str  # why, in the person's words
-    author: str  # who
+    rejected: tuple[str, ...]  # parameters whose proposed change was rejected
+    child: str | None  # id of the child, or ``None``
+    note: str  # reason in the person's words
+    author: str  # the person, or a program
     n: int | None = None  # configurations asked for
-    # what is claimed of the decided space, see :class:`Claim`; ``None`` where nothing can be
+    # model probability of the claim for the decided space, see :class:`Claim`; ``None`` if it cannot be
+    # stated
     probability: float | None = None
     volume_kept: float | None = None  # volume kept by the decided space
-    # what the child's space-filling trials were expected to show, from the evidence at that moment; ``None`` where nothing was forecast
+    # forecast of the child's space-filling trials, from the evidence at that time; ``None`` without one
     forecast: Forecast | None = None
-    # encoded configuration of the chosen point; ``None`` of every other decision
+    # encoded configuration of the chosen point; ``None`` for every other kind
     chosen: Mapping[str, Any] | None = None
-    # whether its author is part of what it is: of suggestions, since two authors may suggest the same
+    # whether the author is part of the digest: for suggestions, since two authors may suggest the same
     signed: bool = False
-    # loss that counts as none in that claim, in units of the metric; ``None`` where nothing is claimed, and of several goals
+    # tolerance of the claim in units of the metric; ``None`` without a claim, and with several goals
     epsilon: float | None = None
-    # parameters whose proposed change went back, wholly or in part, with what was edited or rejected
+    # parameters whose proposed change was undone, fully or in part, by an edit or a rejection
     followed: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """Hash of what was decided; note, author and forecast are no part of it, but for the author where it is signed."""
+        """Hash of the decision without note, author and forecast; a signed decision includes the author."""
         content = self.to_json()
         author = content["author"]
         for name in ("note", "author", "n", "probability", "forecast", "epsilon", "followed"):
@@ -82,7 +84,7 @@ class Decision:
             "signed": self.signed or None,
             "followed": list(self.followed) or None,
         }
-        rare = ("chosen", "signed", "epsilon", "followed")  # left out where there is nothing to say
+        rare = ("chosen", "signed", "epsilon", "followed")  # left out if empty
         return {name: value for name, value in said.items() if value is not None or name not in rare}
 
     @classmethod
@@ -108,7 +110,7 @@ class Decision:
 
 
 def not_written(again: Decision, first: Decision | None, planned: int | None) -> str:
-    """What is lost of a decision that is taken ``again``, with fewer configurations than ``planned`` or another note; else empty."""
+    """The note or size that is lost if a decision is taken again; empty if nothing is lost."""
     kept = []
     if planned is not None and again.n is not None and again.n < planned:
         kept.append(f"round {again.child} keeps its {planned:,} configurations")
@@ -120,7 +122,7 @@ def not_written(again: Decision, first: Decision | None, planned: int | None) ->
 
 
 def check_note(note: Any) -> str:
-    """``note`` if it is text of at most :data:`LONGEST_NOTE` letters, else a ReviewError."""
+    """``note`` if it is text of at most :data:`LONGEST_NOTE` letters; ReviewError otherwise."""
     if not isinstance(note, str):
         raise ReviewError(f"a note must be text, got {note!r:.40}; write note='...'")
     if len(note) > LONGEST_NOTE:
@@ -133,7 +135,7 @@ def check_note(note: Any) -> str:
 
 
 def check_author(author: Any) -> str:
-    """``author`` if it is text, by default the user's name, else a ReviewError."""
+    """``author`` if it is text, by default the user's name; ReviewError otherwise."""
     if author is not None and not isinstance(author, str):
         raise ReviewError(f"an author must be text, got {author!r}; leave it out for the user's name")
     if author and (bad := unstorable(author)):
@@ -146,11 +148,11 @@ ACTING: ContextVar[str] = ContextVar("acting", default="")
 
 
 def user() -> str:
-    """Who acts, for decisions that name no author: of a request whom it comes from, else who sits here."""
+    """The default author: the sender of a request, else the user of this machine."""
     if ACTING.get():
         return ACTING.get()
     try:
-        return shown(getpass.getuser())  # a name in bytes of another encoding comes as halves of letters
+        return shown(getpass.getuser())  # a name in another encoding arrives as halves of letters
     except (OSError, KeyError, ImportError):
         return "unknown"
 
@@ -158,7 +160,7 @@ def user() -> str:
 def decided_space(
     proposal: Proposal, edits: Mapping[str, Any], rejected: tuple[str, ...]
 ) -> tuple[Space, dict[str, tuple[Parameter, Parameter]]]:
-    """The space that a proposal, rejections and edits come to, and for every edited parameter what was proposed and decided.
+    """The space after rejections and edits, and (proposed, decided) per edited parameter.
 
     Raises:
         ReviewError: An unknown name, or an edit that breaks the notation.
@@ -172,19 +174,19 @@ def decided_space(
 
 
 class BranchClaim(NamedTuple):
-    """What is claimed of a round's space against the first one of its branch."""
+    """The claim for a round's space against the first space of its branch."""
 
-    claims: int  # how many claims it rests on, one per decision
-    # at least with this probability the best value inside is within ``epsilon`` of the best in the first space: by Bonferroni's inequality
-    # 1 minus the sum of the risks, 0 where that is less
+    claims: int  # number of claims, one per decision
+    # lower bound of the probability that the best value inside is within ``epsilon`` of the best in the first
+    # space: 1 minus the sum of the risks (Bonferroni), at least 0
     probability: float
-    epsilon: float  # sum of the losses that count as none, in units of the metric; NaN where one is not known
+    epsilon: float  # sum of the tolerances, in units of the metric; NaN if one is unknown
 
 
 def branch_claim(decisions: Iterable[Decision]) -> BranchClaim | None:
-    """What the claims of the decisions from the first round of a branch to its last one come to.
+    """The joint claim of the decisions from the first round of a branch to its last one.
 
-    ``None`` where there is none, or one of them left something out without a claim.
+    ``None`` without a claim, or if one decision cut something off without one.
     """
     made = [d for d in decisions if d.volume_kept != 1]
     if not made or any(d.probability is None for d in made):
@@ -195,19 +197,20 @@ def branch_claim(decisions: Iterable[Decision]) -> BranchClaim | None:
 
 
 class Suggestion(NamedTuple):
-    """Bounds that somebody suggests."""
+    """Suggested bounds."""
 
-    decision: Decision  # as it is stored: who, why, and what was claimed of it then
-    space: Space  # the space suggested
-    differs: Mapping[str, tuple[Parameter, Parameter]]  # name -> (proposed, suggested) where these differ now
-    volume_kept: float  # share of the present space that it keeps
-    # what is claimed of it on the present evidence, as of the proposal: see :class:`refine.proposal.proposal.Claim`; NaN where that can't
+    decision: Decision  # the stored decision: author, reason, and the claim of that time
+    space: Space  # the suggested space
+    # name -> (proposed, suggested) for parameters that differ now
+    differs: Mapping[str, tuple[Parameter, Parameter]]
+    volume_kept: float  # share of the present space kept
+    # model probability on the present evidence: see :class:`refine.proposal.proposal.Claim`; NaN if it cannot
     # be stated
     probability: float
 
 
 def suggestions_beside(proposal: Proposal, decisions: Sequence[Decision]) -> tuple[Suggestion, ...]:
-    """Suggestions about a proposal that nobody has taken over yet, of all decisions on its round, oldest first."""
+    """Suggestions on a round that no decision has taken over yet, oldest first."""
     decided, now = [d.space for d in decisions if d.child], proposal.space
     suggestions = []
     for d in decisions:

@@ -1,4 +1,4 @@
-"""What to do next after a round, with its reasons and what it costs. Pure."""
+"""Advice after a round, with reasons and cost: size and shares of the next round, or another step. Pure."""
 
 from __future__ import annotations
 
@@ -21,35 +21,32 @@ from refine.space.space import Space
 from refine.trials.trial import FAILED
 from refine.utils.action import Action, Symbol
 
-POWER = 0.8  # a parameter can be judged where an effect of :data:`EFFECT` would be seen with this probability
-EFFECT = (
-    0.1  # share of the differences between trials that an effect explains which a round should be able to see
-)
-# Advised share of exploit trials in the next round. On tables, 0.56 left as much regret, and the proposal after it
-# narrowed less often; 0.9 left a fifth less regret, and no even trials to test the next proposal on.
+POWER = 0.8  # a parameter can be judged if an effect of :data:`EFFECT` would be found with this probability
+EFFECT = 0.1  # share of the differences between trials that such an effect explains
+# Advised share of exploit trials in the next round. On tables, 0.56 left as much regret, and the proposal
+# after it narrowed less often; 0.9 left a fifth less regret, and no even trials to test the next proposal on.
 LEARNED = 0.3
 
-# Fewest even trials in an advised round: with fewer, the noise is unknown, and the next proposal narrows nothing.
+# Fewest even trials in an advised round: with fewer, the noise is unknown, and the next proposal narrows
+# nothing.
 EVEN = 20
 
 # Advised share of audit trials.
 AUDIT = 0.05
 
 _GROWTH = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8)
-_COMBINED = (
-    2.0  # the combination of three tests asks for a p-value about so many times smaller than one test would
-)
+_COMBINED = 2.0  # joining three tests takes a p-value smaller by about this factor than one test
 
 
 @dataclass(frozen=True)
 class NextStep:
-    """One thing to do."""
+    """One step to take next."""
 
-    action: Action  # what to call
-    # why: the first one says what is to be done, the others what was tried and found
+    action: Action  # the call
+    # the first reason is the advice, the others are its grounds
     reasons: tuple[Reason, ...]
-    n: int  # trials that it takes
-    seconds: float  # how long they take one after the other; NaN where no times are known
+    n: int  # number of trials
+    seconds: float  # duration, one trial at a time; NaN without measured times
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -63,7 +60,9 @@ class NextStep:
 
 @dataclass(frozen=True)
 class NextRound:
-    """Size and shares of the next round: the options of :meth:`refine.Review.accept` that have advice as their default."""
+    """Size and shares of the next round, the options of :meth:`refine.Review.accept` with advised
+    defaults.
+    """
 
     n: int  # configurations
     exploit: float  # share placed by the model as results arrive, in [0, 1]
@@ -85,10 +84,13 @@ def advised_round(
     exploit: float | None = None,
     audit: float | None = None,
 ) -> NextRound:
-    """The one advice on the next round: the default of ``accept``, ``worth`` and ``preview``, and the printed call.
+    """The one advice on the next round.
 
-    Size: enough trials to judge by, at most ``planned``. Exploit: 0.3, or less, so that 20 even trials remain; fewer
-    do not show the noise. Audit: 0.05, or less if ``exploit`` leaves no room; 0 if the space cuts nothing off.
+    The default of ``accept``, ``worth`` and ``preview``, and the printed call.
+
+    Size: enough trials to judge by, at most ``planned``. Exploit: 0.3, or less, so that 20 even trials
+    remain; fewer do not show the noise. Audit: 0.05, or less if ``exploit`` leaves no room; 0 if the space
+    cuts nothing off.
 
     Args:
         analysis: The evidence.
@@ -130,11 +132,11 @@ def accept_action(advised: NextRound) -> Action:
 
 
 def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: float = 0.0) -> NextStep:
-    """What a round with so many ``planned`` configurations, of which a share were exploit trials, asks for next.
+    """The next step after a round of ``planned`` configurations, a share ``exploit`` of them exploit trials.
 
-    A proposal that changes something is to be decided. Where none does, more configurations of the same round would
-    settle what can't be judged yet; where everything can be judged, or nothing is left to run, the best are to be run
-    again.
+    A proposal with changes needs a decision. Without changes, more configurations of the same round would
+    settle open parameters; if every parameter can be judged, or nothing is left to run, the best
+    configurations need repeats.
     """
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     each = trial_seconds(analysis, proposal.space)
@@ -167,8 +169,8 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
             total = planned + more
             values = {"parameters": settled, "more": more, "n": total, "power": power, "effect": EFFECT}
             reason = Reason("more", {**values, "seconds": more * each})
-            # More of a round that learns would mostly be exploit trials, and an imported one has nothing to run; a round on
-            # the very same space counts with it.
+            # More of a round with exploit trials would mostly be exploit trials, and an imported round has
+            # nothing to run; a new round on the same space counts with it.
             again = Action("round.branch", Symbol("round.space"), n=more)
             action = again if exploit or analysis.drawn else Action("round.run", n=total)
             return NextStep(action, (reason, tried), more, more * each)
@@ -181,9 +183,9 @@ def next_step_of(analysis: Analysis, proposal: Proposal, planned: int, exploit: 
 
 
 def _more(analysis: Analysis, open_: list[ParameterEvidence], left: int) -> tuple[int, float, list[str]]:
-    """How many more configurations bring what is open to be judged, with the smallest power then and their names.
+    """Configurations to add so that open parameters can be judged, the smallest power then, and their names.
 
-    0 where everything can be judged already: a test that would have seen an effect saw none.
+    0 if every parameter can be judged already: a test that would have found an effect found none.
     """
     live = sum(e.read != 0 for e in analysis.parameters)
     alpha = ALPHA / (analysis.stage * (analysis.stage + 1) / 2) / live / _COMBINED
@@ -212,7 +214,7 @@ def _more(analysis: Analysis, open_: list[ParameterEvidence], left: int) -> tupl
 
 
 def _usable(analysis: Analysis) -> float:
-    """Share of the ended trials that gave a value."""
+    """Share of the ended trials with a value."""
     lost = sum(count for state, count in analysis.states.items() if state in FAILED)
     ended = lost + analysis.states.get("complete", 0) + analysis.states.get("pruned", 0)
     return max(0.1, 1 - lost / ended) if ended else 1.0

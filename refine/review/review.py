@@ -1,4 +1,4 @@
-"""A proposal together with the round it is about, and what the person does with it."""
+"""A proposal together with its round, and the person's edits and decision."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from refine.utils.provided import provided
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    R = TypeVar("R", bound=Any, default=Any)  # a round, which is made above
+    R = TypeVar("R", bound=Any, default=Any)  # the type of a round, defined in the tree package
 else:
     from typing import TypeVar
 
@@ -54,7 +54,9 @@ else:
 @helped_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Review(Shown, Generic[R]):
-    """A proposal under review. ``edit`` and ``reject`` return a new review; ``accept`` and ``decline`` decide.
+    """A proposal under review. ``edit`` and ``reject`` return a new review.
+
+    ``accept`` and ``decline`` decide.
 
     Examples:
         >>> review = root.propose()
@@ -62,18 +64,19 @@ class Review(Shown, Generic[R]):
         (1.5, 0.02)
     """
 
-    round: R  # the round the proposal is about
-    proposal: Proposal  # what is proposed
-    analysis: Analysis  # the evidence it rests on
-    edits: Mapping[str, Any] = field(default_factory=dict)  # what the person set, by parameter
-    rejected: tuple[str, ...] = ()  # parameters whose change the person turned down
+    round: R  # the round of the proposal
+    proposal: Proposal  # the proposal
+    analysis: Analysis  # the evidence behind the proposal
+    edits: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
+    rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
 
     def edit(self, edits: Mapping[str, Any] | None = None, /, **named: Any) -> Self:
         """Sets parameters.
 
         Args:
-            edits: For names that are no Python identifiers.
-            named: Name -> ``(low, high)`` (keeps the spacing), ``(low, high, levels)``, a list of choices, or a
+            edits: For names that are not Python identifiers.
+            named: Name -> ``(low, high)`` (keeps the spacing), ``(low, high, levels)``, a list of choices, or
+                a
                 fixed value. Bounds beyond the present ones widen.
 
         Raises:
@@ -86,14 +89,14 @@ class Review(Shown, Generic[R]):
         if edits is not None and not isinstance(edits, Mapping):
             raise ReviewError(f"edit takes parameters by name, edit(dropout=(0, 0.2)), got {edits!r}")
         changed = {**(edits or {}), **named}
-        # The last word on a parameter counts.
+        # The latest edit or rejection of a parameter counts.
         return self._with({**self.edits, **changed}, tuple(n for n in self.rejected if n not in changed))
 
     def reject(self, *names: str) -> Self:
-        """Turns changes down: these parameters stay as they are now.
+        """Rejects changes: the named parameters stay as they are now.
 
         Raises:
-            ReviewError: An unknown name, or none.
+            ReviewError: An unknown name, or no name.
 
         Examples:
             >>> review.reject("lr").space["lr"] == root.space["lr"]
@@ -110,7 +113,7 @@ class Review(Shown, Generic[R]):
 
     @cached_property
     def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:
-        """The space decided, what was edited of it, and the other changes that this turns into other ones."""
+        """The decided space, the edits, and changes of other parameters that the edits undo or alter."""
         space, edited = decided_space(self.proposal, self.edits, self.rejected)
         given = self.proposal.given({n: space[n] for n in (*self.edits, *self.rejected)})
         followed = tuple(c for c in given if c.new != self.proposal.space[c.name])
@@ -118,16 +121,16 @@ class Review(Shown, Generic[R]):
 
     def _with(self, edits: Mapping[str, Any], rejected: tuple[str, ...]) -> Self:
         changed = replace(self, edits=dict(edits), rejected=rejected)
-        _ = changed.space  # an edit that can't be made is refused now
+        _ = changed.space  # an impossible edit is refused here
         return changed
 
     def options(self) -> Options:
-        """What more or less risk would buy: what leaves at risks of 1, 5, 15 and 30 %, what stays, and what a trial there is worth.
+        """The proposals at risks of 1, 5, 15 and 30 %: the levels dropped and kept, all by one posterior.
 
-        All are read off one posterior; :meth:`at` picks one.
+        :meth:`at` picks one.
 
         Raises:
-            AnalysisError: The proposal was read back, so that its posterior is gone.
+            AnalysisError: The proposal was read from a store, so its posterior is gone.
 
         Examples:
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
@@ -136,7 +139,9 @@ class Review(Shown, Generic[R]):
         return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
 
     def at(self, risk: float) -> Self:
-        """The same review with the proposal of another risk, from 0.01 to 0.3, or to the one proposed; edits and rejections stay.
+        """The same review at another risk, from 0.01 to 0.3, or to the proposed one.
+
+        Edits and rejections stay.
 
         Examples:
             >>> review.at(0.3).proposal.risk
@@ -146,27 +151,27 @@ class Review(Shown, Generic[R]):
 
     @property
     def space(self) -> Space:
-        """The space that accepting now would give."""
+        """The space of the round that accepting now would create."""
         return self._decided[0]
 
     @property
     def edited(self) -> dict[str, tuple[Parameter, Parameter]]:
-        """Parameter -> what was proposed and what the person set, where these differ."""
+        """Parameter -> (proposed, decided), for parameters that the person changed."""
         return self._decided[1]
 
     @property
     def followed(self) -> tuple[Change, ...]:
-        """Changes that went back, wholly or in part: they stood only together with one that was edited or rejected."""
+        """Changes undone, fully or in part, since they depended on a change that was edited or rejected."""
         return self._decided[2]
 
     @property
     def volume_kept(self) -> float:
-        """Volume kept of the present space."""
+        """Share of the present space's volume kept."""
         return self.proposal.volume_of(self.space)
 
     @property
     def claim(self) -> Claim:
-        """What is claimed of this space, as :attr:`Proposal.claim` is of the one proposed."""
+        """The claim for the edited space, as :attr:`Proposal.claim` for the proposed one."""
         if self.space == self.proposal.space:
             return self.proposal.claim
         return replace(self.proposal.claim, probability=self.proposal.probability_of(self.space))
@@ -192,7 +197,7 @@ class Review(Shown, Generic[R]):
 
     @cached_property
     def next_step(self) -> NextStep:
-        """What to do next: decide, run more of this round, or run its best again; with reasons and cost."""
+        """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
         return next_step_of(self.analysis, self.proposal, self.round.n, self.round.node.exploit)
 
     @cached_property
@@ -214,15 +219,17 @@ class Review(Shown, Generic[R]):
     ) -> Worth:
         """Expected improvement of the winner by the next round, and the verdict CONTINUE, CONFIRM or STOP.
 
-        Simulates the round that :meth:`accept` would create, on the space as edited, many times on the posterior.
+        Simulates the round that :meth:`accept` would create, on the space as edited, many times on the
+        posterior.
 
         Args:
             n: Configurations of the round; default the advice, :attr:`advised_round`.
-            exploit: As in :meth:`accept`, but simulated as if all exploit trials were chosen before the round. In
-                benchmarks, where the round chose them while it ran, gains were as frequent as simulated.
+            exploit: As in :meth:`accept`, but simulated as if all exploit trials were chosen before the
+                round. In benchmarks, where the round chose them while it ran, gains were as frequent as
+                simulated.
             audit: As in :meth:`accept`.
-            price: Cost of one trial in units of the metric: with ``price=0.0001``, a round of 30 trials pays if the
-                expected gain exceeds 0.003.
+            price: Cost of one trial in units of the metric: with ``price=0.0001``, a round of 30 trials pays
+                if the expected gain exceeds 0.003.
 
         Returns:
             The verdict and its numbers.
@@ -251,7 +258,8 @@ class Review(Shown, Generic[R]):
             outlook = self._worth_of(planned, math.nan if price is None else price)
         if outlook is None:
             raise AnalysisError(
-                f"round {self.round.id}: its trials say nothing about the space of the next round; run that first",
+                f"round {self.round.id}: its trials say nothing about the space of the next round; "
+                "run that first",
                 Action("review.accept", n=...),
             )
         return outlook
@@ -259,22 +267,23 @@ class Review(Shown, Generic[R]):
     def rehearse(
         self, rounds: int = 4, n: int | None = None, *, exploit: float = 0.5, audit: float | None = None
     ) -> Rehearsal:
-        """What a plan of rounds would bring, before anything is paid for: ``rehearse(rounds=4, n=30)``.
+        """Expected results of a plan of rounds before anything is run: ``rehearse(rounds=4, n=30)``.
 
-        It is simulated on the posterior, beside plans of as many trials in fewer and in more rounds.
+        The plan is simulated on the posterior, together with plans of as many trials in fewer and in more
+        rounds.
 
         Args:
-            rounds: How many rounds, at most 20.
-            n: Trials of each; default as many as this round.
-            exploit: Of every round, as in :meth:`worth`.
-            audit: Of every round, as in :meth:`accept`.
+            rounds: Number of rounds, at most 20.
+            n: Trials of each round; default as many as this round.
+            exploit: Share of exploit trials of every round, as in :meth:`worth`.
+            audit: Share of audit trials of every round, as in :meth:`accept`.
 
         Returns:
-            What is expected of the configuration handed over after every round, with intervals; it prints itself.
+            The winner's expected value after every round, with intervals.
 
         Raises:
-            AnalysisError: The trials say nothing about the space, or nothing is left to run.
-            DesignError: ``rounds`` or ``n`` is no whole number >= 1, or ``rounds`` is more than 20.
+            AnalysisError: The evidence does not cover the space, or nothing is left to run.
+            DesignError: ``rounds`` or ``n`` is not a whole number >= 1, or ``rounds`` is more than 20.
             ReviewError: A share out of range.
         """
         size = self.round.n if n is None else n
@@ -303,23 +312,28 @@ class Review(Shown, Generic[R]):
             note: Reason for the decision, in your words.
             n: Configurations of the child; default the advice.
             downsample: Size as a share of the configurations left, instead of ``n``.
-            exploit: Share placed by the model as results arrive; default the advice, 0.3 unless the round is small.
-                The other trials are drawn evenly over the child's space. 0 by default with an adaptive ``design``.
-            audit: Share outside the child's space but inside this round's, which can refute the narrowing; default
+            exploit: Share placed by the model as results arrive; default the advice, 0.3 unless the round is
+                small.
+                The other trials are drawn evenly over the child's space. 0 by default with an adaptive
+                ``design``.
+            audit: Share outside the child's space but inside this round's, which can refute the narrowing;
+                default
                 0.05, or less if ``exploit`` leaves no room. 0 turns the audit off.
             given: Configurations that the child runs first, as in :meth:`Tree.add_round`.
-            belief: What you believe from here on, as in :meth:`Tree.add_round`, in place of what was believed so far, which goes
-                on by default; ``{}`` takes it back. Of the child's trials it chooses the exploit ones, and with it the posterior.
+            belief: Your belief from here on, as in :meth:`Tree.add_round`; it replaces the belief so far,
+                which holds by
+                default. ``{}`` takes the belief back. A belief shapes the posterior, and so the exploit
+                trials.
             design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
-            pruner: As in :meth:`Tree.add_round`; default this round's, ``None`` for none.
-            author: Who decides; default the user name.
+            pruner: As in :meth:`Tree.add_round`; default this round's, ``None`` for no pruner.
+            author: Author of the decision; default the user name.
 
         Returns:
             The child, not yet run. Accepting the same again returns the same child and writes nothing.
 
         Raises:
             DesignError: More configurations than exist.
-            ReviewError: The note is no text.
+            ReviewError: The note is not text.
 
         Examples:
             >>> child = review.edit(dropout=(0, 0.2)).accept("low dropout only", n=10)
@@ -370,7 +384,10 @@ class Review(Shown, Generic[R]):
 
     @property
     def branch_claim(self) -> BranchClaim | None:
-        """What accepting now would claim against the first space of this branch; ``None`` where that can't be stated."""
+        """The claim of accepting now against the first space of this branch.
+
+        ``None`` if it cannot be stated.
+        """
         return branch_claim([*self.round._led_by, self._as_decision("accepted", "", "")])
 
     def preview(
@@ -382,17 +399,18 @@ class Review(Shown, Generic[R]):
         workers: int = 1,
         **named: Any,
     ) -> Preview:
-        """What accepting would mean, with some edits more; nothing is decided or written.
+        """The effects of accepting, optionally with further edits; nothing is decided or written.
 
         Args:
-            edits: As in :meth:`edit`, for names that are no Python identifiers, or are called ``n`` or ``workers``.
+            edits: As in :meth:`edit`, for names that are not Python identifiers, or are called ``n`` or
+                ``workers``.
             n: Configurations of the next round; default the advice, :attr:`advised_round`.
-            workers: How many trials would run at a time.
+            workers: Number of trials that would run at a time.
             named: As in :meth:`edit`.
 
         Raises:
             ReviewError: An unknown name or a broken notation.
-            DesignError: ``n`` or ``workers`` is no whole number >= 1.
+            DesignError: ``n`` or ``workers`` is not a whole number >= 1.
 
         Examples:
             >>> preview = review.preview(dropout=(0, 0.2), n=20)
@@ -407,11 +425,11 @@ class Review(Shown, Generic[R]):
         return preview_of(self.proposal, self.analysis, looked.space, n, workers, allow_degenerate)
 
     def checks(self) -> Checks:
-        """Questions to ask before deciding: see :meth:`Round.checks`."""
+        """Questions to answer before a decision: see :meth:`Round.checks`."""
         return self.round._checks(self.analysis, self.proposal, self._worth)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
-        """Turns the whole proposal down; the decision is stored.
+        """Declines the whole proposal; the decision is stored.
 
         Examples:
             >>> review.decline("run more of this round first")
@@ -424,10 +442,12 @@ class Review(Shown, Generic[R]):
         self.round._add_decision(decision)
 
     def suggest(self, reason: str, *, author: str | None = None) -> Decision:
-        """Stores these bounds, with a reason, as a suggestion to whoever decides, beside what is proposed; no child is made.
+        """Stores these bounds, with a reason, as a suggestion to the person who decides.
+
+        No child is created.
 
         Raises:
-            ReviewError: There is no reason, or nothing differs from the proposal.
+            ReviewError: Without a reason, or without a difference from the proposal.
         """
         if not check_note(reason).strip():
             raise ReviewError("a suggestion needs a reason, so that whoever decides can weigh it; write one")
@@ -443,11 +463,16 @@ class Review(Shown, Generic[R]):
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """What others suggest about this round and nobody has taken over yet, with what is claimed of it on this evidence."""
+        """Suggestions on this round that no decision has taken over yet, with their claims on this
+        evidence.
+        """
         return suggestions_beside(self.proposal, self.round.decisions)
 
     def take(self, suggestion: Suggestion | int) -> Self:
-        """The same review with the bounds of one of :attr:`suggestions`, or of its number there, from 1 on, as its only edits."""
+        """The same review with the bounds of a suggestion as its only edits.
+
+        A number counts in :attr:`suggestions`, from 1.
+        """
         if isinstance(suggestion, int):
             known = self.suggestions
             if not 1 <= suggestion <= len(known):
@@ -461,21 +486,26 @@ class Review(Shown, Generic[R]):
         return self._with({name: suggestion.space[name] for name in names}, ())
 
     def show(self) -> Any:
-        """The review page in a notebook, with the edits made so far; its ``child`` is the round that accepting made.
+        """The review page in a notebook, with the edits so far.
 
-        In a shell the same page is ``refine review STORE ROUND``. A ReviewError says that anywidget is not installed.
+        Its ``child`` is the round created by accepting.
+
+        In a shell the same page is ``refine review STORE ROUND``. A ReviewError says if anywidget is not
+        installed.
         """
         return provided("review.show")(self)
 
     def plot(self, *, width: str = "text", theme: str | None = None) -> Any:
-        """The figure of this decision: of up to 4 parameters that change, the trials, where the good ones lie, and what stays.
+        """The figure of this decision.
+
+        Trials, densities of good trials, and bounds, of up to 4 changed parameters.
 
         Args:
             width: ``"text"``, 7.2 inches, or ``"column"``, 3.4.
             theme: ``"light"`` or ``"dark"``; default matplotlib's present style.
 
         Returns:
-            (rows, columns) axes. An AnalysisError says that results chose the trials.
+            (rows, columns) axes. An AnalysisError says if results chose the trials.
         """
         return provided("review.plot")(self, width, theme)
 

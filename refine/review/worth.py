@@ -1,4 +1,7 @@
-"""Whether another round is worth it, and plans of rounds, simulated on the posterior before anything is paid for. Pure."""
+"""The outlook of another round, and plans of rounds, simulated on the posterior before anything is run.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +26,18 @@ from refine.utils.threads import one_thread
 
 CONTINUE, CONFIRM, STOP = "CONTINUE", "CONFIRM", "STOP"
 
-# Probability of more than epsilon from which on another round is worth it, where no price says what it must bring. Small, since an
-# end is not made good again, while a round too many costs a round.
+# Probability of a gain of more than epsilon from which another round pays, without a price. Small: a stop is
+# final, while a round too many costs one round.
 LIKELY = 0.2
 
-# Rounds are simulated on processes over values by a power: ranks hide how far apart the best values are, and with them gains.
+# Rounds are simulated on processes of the values, transformed by a power: ranks hide how far apart the best
+# values are, and so the gains.
 SIMULATED = stats.MixedPosterior(forest_draws=0, process_draws=640, power=True)
 
 _SHARE = 0.1  # share of the noise's standard deviation that repeats must gain, for CONFIRM
 
-TOP = 5  # configurations that take part in a race, as in :meth:`refine.Tree.confirm`
-RUNS = 15  # runs again that are looked at where nothing is left to run
+TOP = 5  # configurations of a race, as in :meth:`refine.Tree.confirm`
+RUNS = 15  # repeats that are simulated if no configuration is left to run
 _CELLS, _MOST_CELLS = 300, 1000
 _KNOWN = 100
 _SEED = 0
@@ -41,29 +45,30 @@ _SEED = 0
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Worth(Shown):
-    """What another round would bring. Gains are in units of the metric, positive where the configuration handed over improves.
+    """The outlook of another round. Gains are in units of the metric, positive if the winner improves.
 
-    It is about the configuration with the best posterior mean (:meth:`refine.Tree.winner`) and its expected value, not about
-    the best observed one: a lucky value is no gain.
+    The gain is that of the expected value of the winner (:meth:`refine.Tree.winner`), not of the best
+    observed trial: a
+    lucky value is no gain.
     """
 
-    # ``"CONTINUE"``: another round brings more than ``epsilon`` with probability 0.2 or more; ``"CONFIRM"``: it doesn't, and running the
-    # best again brings more; ``"STOP"``: neither is worth it. With a price: whichever is expected to bring more, ``"STOP"`` where that is
-    # less than ``cost``
+    # ``"CONTINUE"``: another round gains more than ``epsilon`` with probability 0.2 or more; ``"CONFIRM"``:
+    # it does not, and repeats of the best gain more; ``"STOP"``: neither pays. With a price: the option with
+    # the larger expected gain, ``"STOP"`` if that is less than ``cost``
     verdict: str
-    n: int  # trials of the round looked at, no more than are left; 0 where nothing is left to run
-    left: int  # configurations of its space that have not been run
-    seconds: float  # what it takes one trial at a time; NaN where no times are known
-    probability: float  # that the expected value of what is handed over improves by more than ``epsilon``
-    gain: float  # how much it improves on average
-    low: float  # lower end of the 90 % interval of that; below 0, since a round may mislead
+    n: int  # trials of the round, at most those left; 0 if none is left
+    left: int  # configurations of its space that are left to run
+    seconds: float  # duration, one trial at a time; NaN without measured times
+    probability: float  # model probability that the winner's expected value improves by more than ``epsilon``
+    gain: float  # expected gain
+    low: float  # lower end of its 90 % interval; below 0 if a round may mislead
     high: float  # upper end
-    again: float  # how much it improves on average by as many runs of the best configurations again
+    again: float  # expected gain of as many repeats of the best configurations
     epsilon: float  # difference that counts as none
-    noise: float  # deviation of retraining; NaN where it is not known
-    draws: int  # simulated rounds that the numbers are counted in
+    noise: float  # standard deviation of the noise; NaN if unknown
+    draws: int  # simulated rounds behind the numbers
     metric: str  # name of the metric
-    cost: float = math.nan  # of the round, in units of the metric; NaN where no price was given
+    cost: float = math.nan  # cost of the round in units of the metric; NaN without a price
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -71,17 +76,17 @@ class Worth(Shown):
 
 
 class Ahead(NamedTuple):
-    """The posterior over what was run and what a round may run."""
+    """The posterior over the configurations run and the cells of the next round."""
 
-    posterior: stats.Posterior  # of the configurations that were run, then of the cells
-    run: Bools  # (c,) which were run
-    noise: float  # deviation of a single training, in scores
+    posterior: stats.Posterior  # over the configurations run, then the cells
+    run: Bools  # (c,) configurations that were run
+    noise: float  # standard deviation of the noise, in scores
 
 
 def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
-    """The posterior that the next rounds, of ``n`` trials on a space, are simulated on.
+    """The posterior behind simulations of the next rounds, of ``n`` trials on a space.
 
-    ``None`` where the evidence says nothing about the space; see :func:`refine.proposal.forecast.forecast`.
+    ``None`` if the evidence does not cover the space: see :func:`refine.proposal.forecast.forecast`.
     """
     if not known_enough(analysis):
         return None
@@ -89,7 +94,7 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
     found = cells_of(analysis, space, 1, _SEED, most=most + min(len(analysis.y), most))
     if found is None:
         return None
-    # Rows are in the order of their values' positions: equal configurations are told by these alone.
+    # Rows are in the order of their values: equal configurations are found by their positions alone.
     best = np.argsort(-analysis.y, kind="stable")
     first = best[np.sort(np.unique(analysis.configurations[best], return_index=True)[1])]
     run = analysis.X[first]
@@ -104,7 +109,7 @@ def ahead_of(analysis: Analysis, space: Space, n: int) -> Ahead | None:
 
 
 def _given_again(posterior: stats.Posterior, values: Floats, noise: float) -> stats.Posterior:
-    """The posterior without its last candidates, given what runs again showed of those."""
+    """The posterior given the values of repeats, whose candidates come last and are dropped."""
     draws, count = posterior.scores, posterior.scores.shape[1] - len(values)
     if len(values):
         rng = np.random.default_rng(_SEED)
@@ -119,7 +124,7 @@ def _given_again(posterior: stats.Posterior, values: Floats, noise: float) -> st
 
 
 def batch_of(n: int, exploit: float, audit: float) -> stats.Batch:
-    """How the trials of a round are shared out inside its space, as :meth:`refine.Review.accept` does."""
+    """Even and exploit trials of a round inside its space, as :meth:`refine.Review.accept` creates it."""
     best, outside = round(exploit * n), round(audit * n)
     return stats.Batch(max(0, n - best - outside), best)
 
@@ -134,19 +139,19 @@ def worth_of(
     audit: float = 0.05,
     price: float = math.nan,
 ) -> Worth | None:
-    """Whether another round of ``n`` trials on a space is worth it: see :meth:`refine.Review.worth`.
+    """The outlook of a round of ``n`` trials on a space: see :meth:`refine.Review.worth`.
 
     Args:
         analysis: The evidence.
-        epsilon: Difference that counts as none; ``None`` for what the trials can tell apart.
-        space: What the next round searches.
-        n: How many trials it is to run.
-        exploit: Its share of exploit trials.
-        audit: Its share of audit trials.
-        price: Of a trial, in units of the metric; NaN where nobody said.
+        epsilon: Tolerance in units of the metric; default the tolerance of the analysis.
+        space: Space of the round.
+        n: Trials of the round.
+        exploit: Share of exploit trials.
+        audit: Share of audit trials.
+        price: Cost of a trial in units of the metric; NaN without a price.
 
     Returns:
-        ``None`` where the evidence says nothing about the space; see :func:`refine.proposal.forecast.forecast`.
+        ``None`` if the evidence does not cover the space: see :func:`refine.proposal.forecast.forecast`.
     """
     ahead = ahead_of(analysis, space, n)
     if ahead is None:
@@ -182,9 +187,10 @@ def worth_of(
 
 
 def verdict_of(probability: float, gain: float, again: float, noise: float, cost: float = math.nan) -> str:
-    """CONTINUE, CONFIRM or STOP, by the probability that a round brings more than epsilon and what it and runs again bring on average.
+    """CONTINUE, CONFIRM or STOP, by the chance of a gain and the expected gains of a round and of repeats.
 
-    Source: with a price, stopping where what is expected is less than what it costs, Xie et al. (2025), arXiv 2507.12453.
+    Source: with a price, to stop if the expected gain is less than the cost, Xie et al. (2025), arXiv
+    2507.12453.
     """
     if math.isfinite(cost):
         return STOP if max(gain, again) < cost else CONTINUE if gain >= again else CONFIRM
@@ -193,45 +199,45 @@ def verdict_of(probability: float, gain: float, again: float, noise: float, cost
     return CONFIRM if again > max(gain, _SHARE * noise) else STOP
 
 
-# Levels of the quantiles: the ends of the 90 % and of the 50 % interval, and the median.
+# Levels of the quantiles: the ends of the 90 % and the 50 % interval, and the median.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-_FEWEST = 10  # trials of a round below which it could not be analysed
+_FEWEST = 10  # fewest trials of a round that can be analysed
 _MOST_ROUNDS = 20
-# How far intervals are drawn out from the median. On tables to tune on those of the simulation held 71 % where they state 90;
-# drawn out, 91 %: the draws are too sure of the level of what is handed over.
+# Factor by which intervals are stretched from the median. On development tables, simulated intervals of 90 %
+# held in 71 %, stretched ones in 91 %: the draws are too sure of the winner's level.
 _WIDER = 2.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Some rounds of equal size, and what is expected of them."""
+    """Rounds of equal size, and their expected results."""
 
-    rounds: int  # how many
+    rounds: int  # number of rounds
     n: int  # trials of each
-    # for every round, the quantiles of :data:`LEVELS` of the expected value of what is handed over after it, in the metric's own sign, the
-    # worst first
+    # per round, the quantiles of :data:`LEVELS` of the winner's expected value after it, in the metric's own
+    # sign, worst first
     quantiles: tuple[tuple[float, ...], ...]
-    mean: tuple[float, ...]  # for every round, the mean of that value
-    likely: float  # probability that the whole plan improves what is handed over by more than epsilon
-    seconds: float  # what the plan takes one trial at a time; NaN where no times are known
+    mean: tuple[float, ...]  # per round, the mean of the winner's expected value
+    likely: float  # probability that the whole plan improves the winner by more than epsilon
+    seconds: float  # duration, one trial at a time; NaN without measured times
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rehearsal(Shown):
-    """Plans of equal cost beside each other. What is forecast is the expected value of the configuration that is handed over."""
+    """Plans of equal cost, compared by the winner's expected value."""
 
     round: str  # id of the round that the plans follow
     metric: str  # name of the metric
     direction: str  # ``"maximize"`` or ``"minimize"``
-    now: float  # expected value of what is handed over now
+    now: float  # the winner's expected value now
     epsilon: float  # difference that counts as none
-    # what was asked for first, then others that cost the same, the fewest rounds first
+    # the plan asked for, then others of the same cost, fewest rounds first
     plans: tuple[Plan, ...]
-    left: int  # configurations of the space that have not been run
-    simulated: int  # truths that every plan was simulated on
-    exploit: float  # share of every round that looks where the optimum is then plausible, and
-    audit: float  # share outside the space
+    left: int  # configurations of the space that are left to run
+    simulated: int  # simulated objectives per plan
+    exploit: float  # share of exploit trials of every round
+    audit: float  # share of audit trials
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -243,18 +249,18 @@ class Rehearsal(Shown):
 
 
 def check_plan(rounds: object, n: object) -> None:
-    """Raises DesignError unless a plan of so many rounds of so many trials can be rehearsed."""
+    """Raises DesignError unless ``rounds`` and ``n`` make a plan."""
     for name, value in (("rounds", rounds), ("n", n)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; such as rounds=4, n=30")
     if isinstance(rounds, int) and rounds > _MOST_ROUNDS:
         raise DesignError(
-            f"rounds must be <= {_MOST_ROUNDS}, got {rounds}: nothing known now tells anything of so many rounds"
+            f"rounds must be <= {_MOST_ROUNDS}, got {rounds}: present evidence says nothing about so many rounds"
         )
 
 
 def plans_beside(rounds: int, n: int) -> list[tuple[int, int]]:
-    """The plan asked for, and others of as many trials: in one round, in half as many rounds, and in twice as many."""
+    """The plan asked for, and others of as many trials: in one round, in half and in twice as many rounds."""
     budget = rounds * n
     others = sorted({1, max(1, rounds // 2), min(2 * rounds, _MOST_ROUNDS)} - {rounds})
     return [(rounds, n), *((k, budget // k) for k in others if budget // k >= _FEWEST)]
@@ -270,19 +276,20 @@ def rehearse(
     exploit: float = 0.5,
     audit: float = 0.05,
 ) -> Rehearsal:
-    """Simulates plans, rounds and trials of each, on the posterior: see :meth:`refine.Review.rehearse`.
+    """Simulates plans (rounds, trials of each) on the posterior: see :meth:`refine.Review.rehearse`.
 
-    Later rounds would narrow the space; in the simulation they look where the optimum is then plausible with their exploit share.
+    Later rounds would narrow the space; in the simulation their exploit trials are placed by the posterior of
+    that time.
 
     Raises:
-        AnalysisError: The evidence says nothing about the space, or nothing is left to run.
+        AnalysisError: The evidence does not cover the space, or nothing is left to run.
     """
     most = max(rounds * n for rounds, n in plans)
     ahead, left = ahead_of(analysis, space, most), left_to_run(analysis, space)
     if ahead is None:
         raise AnalysisError(
-            f"round {round_id}: its trials say nothing about this space, so that no plan can be rehearsed on them; run a "
-            "round on it first"
+            f"round {round_id}: its trials say nothing about this space, so no plan can be rehearsed; run a round "
+            "on it first"
         )
     if not left or ahead.run.all():
         raise AnalysisError(
@@ -292,7 +299,7 @@ def rehearse(
     found, now = [], math.nan
     for rounds, n in plans:
         values = simulate(*ahead, [batch_of(n, exploit, audit)] * rounds)
-        # Every plan starts from the same: the differences are what it brings.
+        # Every plan starts from the same state, so that differences are the plans' own.
         found.append(_plan(analysis, space, rounds, n, values, epsilon))
         now = analysis.sign * float(values[:, 0].mean())
     goal = analysis.metric, analysis.direction
