@@ -17,7 +17,7 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, Weighted, draw, feasible
 from refine.errors import DesignError, ReviewError
-from refine.proposal.posterior import known_enough, posterior_of
+from refine.proposal.posterior import known_enough, posterior_of, sampled_function
 from refine.space.belief import Belief
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key
@@ -34,6 +34,7 @@ _FEWER = 1000  # where a few probes are drawn with every decision
 _CENTRES = 10
 _STARTS = 1000  # even draws that a search for what runs next begins with
 _LITTLE = 1e-3  # what a step of it has to gain, in scores or in the logarithm of the expected improvement
+_DRAWN_EVERY = 3  # one of this number of cells is the best of a function drawn from the posterior
 _LEVELS = 16  # most levels of a parameter that are all looked at beside a cell
 
 # Share of a first round that is drawn by a belief, where nothing else is said.
@@ -139,10 +140,11 @@ def batch_rows(
     """Cells to run next, before further results arrive: level numbers, at most (n, parameters).
 
     Two of three cells have the largest expected improvement on the best posterior mean, assuming that running
-    and chosen cells come out as expected. The third cell has the best mean: neighbours of the best help to
-    find it under noise. With a single goal, expected improvement and mean are closed forms of Gaussian
-    processes. The search for a cell begins at even draws and at neighbours of the best trials, and moves to
-    better neighbours until the best is reached.
+    and chosen cells come out as expected. The third cell is the best of a function drawn from the posterior.
+    Drawn functions disagree about what is unknown, so the search cannot stay in a corner of equal values. With
+    the third cell at the best mean, searches of smooth truths did stay there. Expected improvement is a closed
+    form of Gaussian processes. The search for a cell begins at even draws and at neighbours of the best trials,
+    and moves to better neighbours until the best is reached.
 
     Args:
         analysis: The evidence.
@@ -154,7 +156,8 @@ def batch_rows(
 
     Source: Jones, Schonlau and Welch (1998) for expected improvement; Letham et al. (2019), 'Constrained
     Bayesian optimization with noisy experiments', for the improvement without noise; Ginsbourger, Le Riche
-    and Carraro (2010) for the expected results of running trials.
+    and Carraro (2010) for the expected results of running trials; Thompson (1933) for drawn functions. The
+    mixture is our own.
     """
     start = _candidates(analysis, space, n, seed, _CANDIDATES if analysis.others else _STARTS)
     seen = set(skip)
@@ -170,15 +173,11 @@ def batch_rows(
     chosen = [start[0][:0]]
     ahead = _expecting(analysis, _frame_positions(analysis, running))
     for number in range(n):
-        of = _mean if (len(analysis.y) + number) % 3 == 2 else _improvement
-        (rows, positions), best = start, -np.inf
-        while True:
-            value = of(ahead, positions)
-            order = np.argsort(-value, kind="stable")
-            if value[order[0]] <= best + _LITTLE:
-                break
-            best = value[order[0]]
-            rows, positions = _placed(analysis, space, [_neighbours(space, rows[order[:_CENTRES]], seed)])
+        rows, positions = start
+        if (len(analysis.y) + number) % _DRAWN_EVERY == _DRAWN_EVERY - 1:
+            order = np.argsort(-sampled_function(ahead, positions, seed + number), kind="stable")
+        else:
+            rows, order = _climbed(ahead, space, start, seed)
         row = next((rows[[i]] for i in order if new(rows[i])), rows[:0])
         seen.update(configuration_key(space.frozen(space.at(r))) for r in row)
         chosen.append(row)
@@ -187,8 +186,19 @@ def batch_rows(
     return np.concatenate(chosen)
 
 
-def _mean(analysis: Analysis, positions: Floats) -> Floats:
-    return posterior_of(analysis, positions, drawn=False).mean
+def _climbed(
+    analysis: Analysis, space: Space, start: tuple[Indices, Floats], seed: int
+) -> tuple[Indices, npt.NDArray[np.intp]]:
+    """The cells around the largest expected improvement that can be reached, and their order, best first."""
+    rows, positions = start
+    best = -np.inf
+    while True:
+        improvement = _improvement(analysis, positions)
+        order = np.argsort(-improvement, kind="stable")
+        if improvement[order[0]] <= best + _LITTLE:
+            return rows, order
+        best = improvement[order[0]]
+        rows, positions = _placed(analysis, space, [_neighbours(space, rows[order[:_CENTRES]], seed)])
 
 
 def _improvement(analysis: Analysis, positions: Floats) -> Floats:

@@ -72,6 +72,16 @@ def posterior_of(
     return posterior if failing is None else stats.constrained(posterior, [failing], _finished(analysis))
 
 
+def sampled_function(analysis: Analysis, positions: Floats, seed: int) -> Floats:
+    """(c,) scores of one function drawn from the Gaussian processes at (c, parameters) cells, its kernel included.
+
+    Source: Thompson (1933), 'On the likelihood that one unknown probability exceeds another'.
+    """
+    model = replace(_MEANS, process_draws=_MEANS.kernels, seed=seed % 2**31)  # one function for every kernel
+    scores = posterior_of(analysis, positions, model=model).scores
+    return np.asarray(scores[np.random.default_rng(seed).integers(len(scores))], dtype=np.float64)
+
+
 def _posteriors(
     analysis: Analysis,
     positions: Floats,
@@ -100,7 +110,7 @@ def _posteriors(
     ) -> stats.Posterior:
         read = None if everywhere[0] is None else everywhere[0][own]
         before = None if prior is None else (prior[0][own], prior[1])
-        posterior = replace(objective, seed=seed)(
+        posterior = replace(objective, seed=objective.seed + seed)(
             analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
         )
         posterior = posterior._replace(known=own[posterior.known])
