@@ -49,7 +49,7 @@ def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(review):
     best = frame[frame["origin"].isin(AUDITS)].nlargest(1, "value")
     assert best["value"].iloc[0] > frame.loc[~frame["origin"].isin(AUDITS), "value"].max()
     assert proposal.space.contains(best).all()
-    assert "is refuted" in why(reopened[0])
+    assert "This refutes the earlier narrowing" in why(reopened[0])
     assert "looks beyond" in claim_sentence(proposal)
     grandchild = child.propose().accept(n=20).run(progress=False)
     assert grandchild.best["value"] >= child.trials.loc[~child.trials["origin"].isin(AUDITS), "value"].max()
