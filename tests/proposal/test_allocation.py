@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.proposal.allocation import audit_configurations, probe_configurations
+from refine.proposal.allocation import batch_rows, audit_configurations, probe_configurations
 from refine.report.pages.proposal import claim_sentence, why
 from refine.space.space import configuration_key
 from refine.trials.trial import AUDITS
@@ -80,3 +80,24 @@ def test_probes_go_where_a_second_region_is_plausible():
     others = probe_configurations(analysis, space, inner, 6, seed=1, skip=first)
     assert first.isdisjoint(configuration_key(space.frozen(p)) for p in others)
     assert probe_configurations(analysis, space, space, 6, seed=1) == []  # nothing is cut off
+
+
+@pytest.mark.slow
+def test_learning_trials_leave_a_corner_of_equal_values():
+    """All values in one corner are equal up to noise, and above the even trials: more of them teach nothing."""
+    space = refine.Space({name: refine.Float(0, 1, levels=11) for name in ("a", "b", "c", "d")})
+    rng = np.random.default_rng(1)
+    even = rng.integers(0, 11, (12, 4)) / 10
+    corner = np.unique(rng.integers(8, 11, (60, 4)), axis=0)[:20] / 10
+    positions = np.concatenate([even, corner])
+    values = np.where(np.arange(len(positions)) < 12, -np.abs(even - 1).sum(axis=1).max(), 0.0)
+    values[:12] = -((even - 1) ** 2).sum(axis=1)
+    values += 0.02 * rng.standard_normal(len(values))
+    frame = pd.DataFrame(positions, columns=list(space))
+    frame["value"] = values
+    analysis = refine.analyze(space, frame)
+    skip = frozenset(configuration_key(space.frozen(c)) for c in frame[list(space)].to_dict("records"))
+    chosen = batch_rows(analysis, space, 9, 3, skip, frame[:0])
+    outside = [(row < 8).any() for row in chosen]
+    assert len(chosen) == 9
+    assert sum(outside) >= 3
