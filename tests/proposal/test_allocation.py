@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.proposal.allocation import batch_rows, audit_configurations, probe_configurations
+from refine.proposal.allocation import audit_configurations, batch_rows, probe_configurations
 from refine.report.pages.proposal import claim_sentence, why
 from refine.space.space import configuration_key
 from refine.trials.trial import AUDITS
