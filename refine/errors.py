@@ -2,12 +2,15 @@
 
 Every error states the rule, the value that broke it and what to do instead::
 
-    RefineError ├── SpaceError          a space, parameter, constraint or configuration ├── DesignError
-    how many cells, drawn in which way ├── ObjectiveError      an objective that can't be called or returns
-    nonsense │   └── RoundStoppedError  a round stopped early: its first trials all failed alike, or nothing
-    runs them ├── AnalysisError       evidence that can't be analysed ├── ReviewError         an edit or a
-    decision that can't be made ├── UnknownNameError    a name that is looked up and isn't there, such as
-    space["drpout"]; a KeyError as well └── StoreError          a store that can't be opened, read or written
+    RefineError
+    ├── SpaceError          a space, parameter, constraint or configuration
+    ├── DesignError         the number of cells, or the design
+    ├── ObjectiveError      an objective that cannot be called, or returns nonsense
+    │   └── RoundStoppedError  a round stopped early: its first trials all failed alike, or no worker is left
+    ├── AnalysisError       evidence that cannot be analysed
+    ├── ReviewError         an edit or a decision that cannot be made
+    ├── UnknownNameError    an unknown name, for example space["drpout"]; also a KeyError
+    └── StoreError          a store that cannot be opened, read or written
         ├── NotFoundError   no such tree, round or tag
         └── RoundBusyError  another process is running this round
 
