@@ -53,7 +53,8 @@ class HoldoutResult(Shown):
         metric: Name of the metric.
         table: One row per configuration, in the order chosen: the parameters, ``validation`` (the planned
             run's value), ``holdout`` (mean over the new models), ``sd`` (their deviation), ``runs`` (models
-            with a value).
+            with a value), ``removed`` (whether the trial was removed since; its parameters and
+            ``validation`` are missing then).
         runs: One row per model: ``configuration`` (row of ``table``), ``replicate``, ``seed``, ``state``,
             ``value``, ``seconds``, ``error``.
     """
@@ -223,12 +224,13 @@ def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: M
     records = store.records([found.node], curves=metric.curves)
     frame = table(node.space, records, metric)
     at = {key: i for i, key in enumerate(records.columns["key"])}
-    chosen = frame.iloc[[at[key] for key in found.keys]].reset_index(drop=True)
+    chosen = frame.reindex([at.get(key, -1) for key in found.keys]).reset_index(drop=True)
     grouped = runs.groupby("configuration")["value"]
     summary = chosen[list(node.space)].assign(
         validation=chosen["value"],
         holdout=grouped.mean().reindex(range(len(chosen))),
         sd=grouped.std().reindex(range(len(chosen))),
         runs=grouped.count().reindex(range(len(chosen)), fill_value=0),
+        removed=[key not in at for key in found.keys],
     )
     return HoldoutResult(node.id, found.author, found.note, found.created, str(metric), summary, runs)

@@ -122,3 +122,20 @@ def test_errors(tree, space, found):
     found.metric = "other"
     with pytest.raises(AnalysisError, match="the hold-out gave no metric 'other', it gave acc, seen"):
         found.open_holdout()
+
+
+@pytest.mark.slow
+def test_trial_that_is_removed_after_an_opening_stays_in_its_result(tree, found, tmp_path):
+    best = found.recommend().candidates[0]
+    opening = found.open_holdout(top=2, seeds=2)
+    trials = found.trials
+    tree.delete_trials(found, trials[(trials[list(best.params)] == list(best.params.values())).all(axis=1)])
+    (kept,) = found.holdout_results
+    assert kept.table["removed"].tolist() == [True, False]
+    assert kept.table["holdout"].tolist() == opening.table["holdout"].tolist()
+    assert kept.table["validation"].isna().tolist() == [True, False]
+    assert "its trial was removed since" in str(kept)
+    assert "its trial was removed since" in found.report(tmp_path / "report").read_text()
+    tree.export(tmp_path / "backup")
+    with refine.Tree.load(tmp_path / "backup", store="sqlite://") as back:
+        assert back[found.id].holdout_results[0].table.equals(kept.table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from refine.run.holdout import HoldoutResult
 from refine.run.replay import Replay
@@ -13,6 +14,9 @@ from refine.utils.action import Action
 from refine.utils.display import Cell, Items, Page, Text
 from refine.utils.format import join, plural, score
 from refine.utils.provided import page_for
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _UNEQUAL, _ROWS = 20, 50  # that are listed
 
@@ -55,13 +59,16 @@ def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
 def holdout_page(result: HoldoutResult) -> Page:
     """What it showed of every configuration, beside what validation had shown."""
     day = datetime.fromtimestamp(result.created, UTC).date().isoformat()
-    lines = tuple(
-        f"validation {score(row['validation'])}, hold-out {score(row['holdout'])} "
-        f"(mean of {plural(int(row['runs']), 'model')}, sd {score(row['sd'])})"
-        for _, row in result.table.iterrows()
-    )
+    lines = tuple(_holdout_line(row) for _, row in result.table.iterrows())
     title = f"hold-out of round {result.round}, opened by {result.author} on {day}; {result.metric}"
     return Page(title, (Items(lines, numbered=True),))
+
+
+def _holdout_line(row: pd.Series) -> str:
+    measured = f"hold-out {score(row['holdout'])} (mean of {plural(int(row['runs']), 'model')}, sd {score(row['sd'])})"
+    if row["removed"]:
+        return f"{measured}; its trial was removed since"
+    return f"validation {score(row['validation'])}, {measured}"
 
 
 @page_for(Replay)
