@@ -54,6 +54,10 @@ class Damaged(NamedTuple):
         return f"round {self.round}: {of}{self.text}"
 
 
+ROUND_REMOVED = "round removed"
+"""Event of the log: a round was removed, with all that hangs on it."""
+
+
 class Removal(NamedTuple):
     """An entry of the log."""
 

@@ -87,8 +87,8 @@ class DecidedRound(RoundRecord):
         rule, tool = check_pruner(pruner, self._metric, self.node.pruner)
         believed = None if belief is None else belief_of(belief, space)
         exploit, audit = _checked(shares, self.space, space)
+        stored = self._stored
         nodes = store.nodes(tree)
-        stored = nodes[self.id]
         # The child takes over what this handle calls its metric, not what the store does.
         parent = replace(
             self.node,

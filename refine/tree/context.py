@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from refine.design.samplers import described
-from refine.errors import DesignError, ObjectiveError, ReviewError
+from refine.errors import DesignError, NotFoundError, ObjectiveError, ReviewError
 from refine.run.identity import (
     UNNAMED,
     called,
@@ -17,6 +18,7 @@ from refine.run.identity import (
 )
 from refine.run.protocols import Objective
 from refine.store.reader import Reader, Snapshot
+from refine.store.removal import ROUND_REMOVED, Removal
 from refine.store.store import Store
 from refine.tree.reopened import found_again, recognised
 from refine.trials.metric import Metric, Score
@@ -56,10 +58,43 @@ class Context(NamedTuple):
         """Node row -> state -> number of planned trials."""
         return self.reader.counts(self.tree)
 
+    def stored(self, node_id: str) -> StoredNode:
+        """The stored node of an id.
+
+        Raises:
+            NotFoundError: The round was removed, or is not in this tree.
+        """
+        found = self.nodes.get(node_id)
+        if found is None:
+            raise self.missing(node_id)
+        return found
+
+    def missing(self, node_id: str) -> NotFoundError:
+        """The error of a round that is not in the tree: who removed it and when, if the log says so."""
+        entry = self.removal_of(node_id)
+        if entry is None:
+            return NotFoundError(
+                f"round {node_id} is not in tree {self.name!r} of this store; tree.rounds has the rounds that are"
+            )
+        when = datetime.fromtimestamp(entry.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        why = f" ({entry.note})" if entry.note else ""
+        return NotFoundError(
+            f"round {node_id} was removed by {entry.author} on {when}{why}; go on with another round of the tree, or load "
+            "an export that has it"
+        )
+
+    def removal_of(self, node_id: str) -> Removal | None:
+        """The entry of the log that says who removed a round, if somebody did."""
+        removals = self.store.removals(self.tree)
+        return next((e for e in reversed(removals) if e.round == node_id and e.event == ROUND_REMOVED), None)
+
     def path(self, node: Node) -> list[StoredNode]:
-        """The nodes from the root to this one."""
+        """The nodes from the root to this one; raises NotFoundError if a round was removed."""
         nodes = self.nodes
-        return [nodes[above.id] for above in path_to(node, nodes)]
+        try:
+            return [nodes[above.id] for above in path_to(node, nodes)]
+        except KeyError as lost:
+            raise self.missing(str(lost.args[0])) from None
 
     def at_once(self, around: Node | None = None) -> Context:
         """The same, reading each thing once, for all rounds or for those from the root to one of them."""

@@ -38,11 +38,13 @@ def set_roles(self: R, roles: Mapping[str, str] | None = None, /, **named: str) 
 
     Raises:
         SpaceError: An unknown name or role, or one that the parameter's levels contradict.
+        NotFoundError: The round was removed.
     """
     given = {} if roles is None else roles
     scientific_of(given, self.space)  # no mapping is refused, as in add_round
     said = {**given, **named}
     asked = set(scientific_of(said, self.space))
+    self.context.stored(self.id)
     self.context.store.set_scientific(self.context.tree, self.id, {n: n in asked for n in said})
     return self
 
@@ -60,6 +62,7 @@ def set_epsilon(self: R, epsilon: float | None) -> R:
         >>> root.set_epsilon(0.01).propose().claim.epsilon
         0.01
     """
+    self.context.stored(self.id)
     self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
     return self
 

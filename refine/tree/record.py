@@ -24,7 +24,7 @@ from refine.trials.goal import Goal
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.replicates import replicate_table
-from refine.trials.round_record import Node, StoredNode, believed_on, path_to
+from refine.trials.round_record import Node, StoredNode, believed_on
 from refine.utils.display import Shown, line
 from refine.utils.plain import plain
 
@@ -100,13 +100,14 @@ class RoundRecord(Shown):
     @property
     def children(self) -> tuple[Self, ...]:
         """The rounds that came from this one, oldest first."""
+        self.context.stored(self.id)
         nodes = self.context.nodes
         return tuple(self._other(i) for i, s in nodes.items() if s.node.parent == self.id)
 
     @property
     def path(self) -> tuple[Node, ...]:
         """Nodes from the root to this one."""
-        return path_to(self.node, self.context.nodes)
+        return tuple(stored.node for stored in self.context.path(self.node))
 
     @property
     def goal(self) -> Goal:
@@ -236,7 +237,7 @@ class RoundRecord(Shown):
 
     @property
     def _stored(self) -> StoredNode:
-        return self.context.nodes[self.id]
+        return self.context.stored(self.id)
 
     @property
     def _metric(self) -> Metric:
@@ -284,7 +285,7 @@ class RoundRecord(Shown):
 
     def _other(self, node_id: str) -> Self:
         """Another round of the tree, seen as this one is: what steered a round is part of it, and of no other."""
-        node = self.context.nodes[node_id].node
+        node = self.context.stored(node_id).node
         by = node if node.steered or self.node.steered else self
         return type(self)(self.context, node, by.metric, by.direction)
 

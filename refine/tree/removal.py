@@ -8,7 +8,7 @@ from typing import Any
 
 from refine.errors import ReviewError
 from refine.review.decision import check_author, check_note
-from refine.store.removal import Damaged, removal
+from refine.store.removal import ROUND_REMOVED, Damaged, removal
 from refine.tree.marks import numbers_of
 from refine.tree.round import Round
 from refine.tree.rounds import TreeRecord
@@ -95,7 +95,7 @@ def delete_trials(
         RoundBusyError: The round is being run.
     """
     context, of = self._context, self.round(which)
-    pk = context.nodes[of.id].pk
+    pk = context.stored(of.id).pk
     curves = of.goal.metric.curves
     count = len(context.reader.records([pk], curves=curves).metrics)
     why, who = check_note(note), check_author(author)
@@ -125,7 +125,7 @@ def delete_round(
     """
     of, store, tree = self.round(which), self._context.store, self._context.tree
     why, who = check_note(note), check_author(author)
-    chosen = {of.id: self._context.nodes[of.id].pk}
+    chosen = {of.id: self._context.stored(of.id).pk}
     for other in store.nodes(tree).values():  # parents stand before children
         if other.node.parent in chosen:
             chosen[other.node.id] = other.pk
@@ -138,7 +138,7 @@ def delete_round(
     with ExitStack() as stack:
         for key, pk in chosen.items():
             stack.enter_context(store.lease(pk, f"round {key}"))
-        entries = [removal("round removed", key, why, who) for key in chosen]
+        entries = [removal(ROUND_REMOVED, key, why, who) for key in chosen]
         store.remove_nodes(tree, list(chosen.values()), entries)
     return list(chosen)
 
@@ -158,7 +158,7 @@ def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str 
     """
     of, context = self.round(which), self._context
     entry = removal("unlocked", of.id, check_note(note), check_author(author))
-    return context.store.unlock(context.tree, context.nodes[of.id].pk, f"round {of.id}", entry) is not None
+    return context.store.unlock(context.tree, context.stored(of.id).pk, f"round {of.id}", entry) is not None
 
 
 def _with(note: str, what: str) -> str:

@@ -43,13 +43,20 @@ class TreeRecord(Shown):
             NotFoundError: There is none, or there are several.
         """
         if not isinstance(key, str):
+            got = f"the number {key}" if isinstance(key, int) else repr(key)
+            hint = f"tree.rounds[{key}]" if isinstance(key, int) else "tree.rounds[0]"
             raise NotFoundError(
-                "a round is found by its id, the beginning of one, a tag, its path in the printed tree such as '1.2', 'last' "
-                f"or 'root', as a text, got {key!r}; tree.rounds has all in order"
+                f"a round is looked up by id, tag, path ('1.2'), 'last' or 'root', got {got}; by position: {hint}"
             )
         nodes = self._context.nodes
         parents = {id_: stored.node.parent for id_, stored in nodes.items()}
-        return Round._of(self._context, nodes[round_named(key, parents, self.tags, self.name)].node)
+        try:
+            found = round_named(key, parents, self.tags, self.name)
+        except NotFoundError:
+            if self._context.removal_of(key) is None:
+                raise
+            raise self._context.missing(key) from None
+        return Round._of(self._context, nodes[found].node)
 
     def round(self, which: Round | str) -> Round:
         """A round of this tree by any of its names.
@@ -68,10 +75,12 @@ class TreeRecord(Shown):
         """
         one = self._resolve(which)
         context = self._context
-        if one.context is not context and one.id not in context.store.nodes(context.tree):
+        if one.context is context:
+            context.stored(one.id)
+        elif one.id not in context.store.nodes(context.tree):
             raise NotFoundError(
-                f"round {one.id} is one of tree {one.context.name!r}, and tree {self.name!r} has none like it; use that "
-                "tree, or take its rounds over",
+                f"round {one.id} belongs to tree {one.context.name!r}, not to tree {self.name!r}; use that tree, or copy its "
+                "rounds first",
                 Action("tree.merge", Symbol("other")),
             )
         return one
