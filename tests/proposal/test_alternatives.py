@@ -11,7 +11,6 @@ import refine
 from refine.design.space_filling import Sobol, draw, feasible
 from refine.proposal.alternatives import Offer, advice
 from refine.report.pages.proposal import offer_action
-from refine.report.pages.reasons import sentence
 
 SPACE = refine.Space(
     {
@@ -45,8 +44,8 @@ def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level_and_not_propos
     assert offer.saving == pytest.approx(0.5, abs=0.05)  # the median level is 32
     assert offer.probability >= 0.95
     assert str(offer_action(offer)) == "review.edit(batch=64)"
-    assert "makes no difference beyond 0.1500 at any of its levels" in sentence(offer.reason)
-    assert f"{sentence(offer.reason)} To fix it: review.edit(batch=64)" in str(proposal.why())
+    assert (offer.reason.code, offer.reason.to_json()["values"]["epsilon"]) == ("flat", 0.15)
+    assert "review.edit(batch=64)" in str(proposal.why())
     assert proposal["batch"].kind == "keep"
     assert proposal.space["batch"] == SPACE["batch"]
     # Times are no evidence: without them the proposal is the same one.
@@ -124,16 +123,20 @@ def test_the_next_round_is_large_enough_to_hit_and_to_judge():
     assert made.judge == 5 * analysis["lr"].needed == 120  # one in five is good
     assert made.n == 130  # 5 % of them go outside: 120 / 0.95, in tens
     assert made.seconds == pytest.approx(130 * analysis.table["seconds"].mean())
-    assert sentence(made.reason) == (
-        "59 space-filling configurations include one of the best 5.0 % of the proposed space with probability 0.95 and 120 "
-        "give the 24 good trials needed to judge 4 parameters, so 130 configurations suffice."
+    size = made.reason.to_json()["values"]
+    assert (size["hit"], size["judge"], size["needed"], size["parameters"], size["wanted"]) == (
+        59,
+        120,
+        24,
+        4,
+        130,
     )
     few = advice(analysis, SPACE, 40)
     assert few.n == 40
-    assert sentence(few.reason).endswith("configurations suffice; no more than 40 of 594 are left to run.")
+    assert few.reason.to_json()["values"]["left"] == 40
     none = advice(analysis, SPACE, 0)
     assert none.n == 0
-    assert sentence(none.reason).endswith("but nothing is left to run of 594.")
+    assert none.reason.to_json()["values"]["left"] == 0
 
 
 def test_the_whole_of_a_small_space_may_have_been_run():

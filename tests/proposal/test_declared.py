@@ -8,7 +8,6 @@ import pytest
 
 import refine
 from refine.design.space_filling import Sobol, draw
-from refine.report.pages.proposal import why
 from refine.review.decision import Decision, branch_claim
 
 SPACE = refine.Space(
@@ -49,9 +48,7 @@ def test_what_exists_only_under_what_leaves_is_neither_changed_nor_counted(analy
     assert proposal["c"].new.grid == ("good",)
     change = proposal["x"]
     assert (change.kind, change.new, change.volume_kept) == ("leave", SPACE["x"], 1.0)
-    assert why(change) == (
-        "x is no longer read: it exists only where c is bad, which leaves. It is neither changed nor counted."
-    )
+    assert [reason.code for reason in change.reasons] == ["not_there_in_box"]
     assert proposal.volume_kept == pytest.approx(0.5 * proposal["y"].volume_kept * proposal["z"].volume_kept)
     assert "x" not in proposal.space.varied
     assert proposal.space.size == proposal.space["y"].size * proposal.space["z"].size
@@ -89,7 +86,6 @@ def test_a_change_goes_back_that_stood_only_together_with_a_rejected_one(tmp_pat
     assert [c.name for c in only.followed] == ["b"]
     assert only.space["b"].low == 0.0  # no level goes that was to stay
     assert only.space["b"].high == 1.0
-    assert "Without what was proposed for a, b to 0 to 1 goes back" in str(only.why())
     child = only.accept(n=5)
     assert child.space == only.space
     (decision,) = root.decisions

@@ -122,7 +122,6 @@ def test_choices_without_trials_are_never_dropped():
     assert set(change.new.grid) >= {f"c{i}" for i in range(6, 12)}
     assert "c5" not in change.new.grid
     assert "not_tried" in [reason.code for reason in change.reasons]
-    assert "not tried" in why(change)
 
 
 @pytest.mark.slow
@@ -214,10 +213,8 @@ def test_a_trend_is_not_narrowed_onto_an_open_end():
         change = refine.propose(analysis_of(lambda f: f["x"], seed, x=(0.0, 1.0, 9)))["x"]
         assert change.kind == "widen"
         assert change.new.high == pytest.approx(1.125)  # one step of the grid
-        assert "the optimum may be beyond" in why(change)
         (opened,) = [r.to_json()["values"] for r in change.reasons if r.code == "opened"]
         assert (opened["side"], opened["end"], opened["to"]) == ("high", "1", "1.125")
-        assert "Nothing was tried beyond 1" in why(change)
 
 
 def test_a_trend_does_not_open_an_end_at_which_no_good_trial_lies():
@@ -233,10 +230,16 @@ def test_a_trend_does_not_open_an_end_at_which_no_good_trial_lies():
     assert not any(opened)
 
 
+def limit_in(change):
+    """The kind of the limit that the reasons of a change name."""
+    (limited,) = [reason.to_json()["values"] for reason in change.reasons if reason.code == "limited"]
+    return limited["why"]
+
+
 def test_a_declared_limit_holds_and_an_inferred_one_is_said():
     declared = refine.propose(analysis_of(lambda f: f["x"], x=refine.Float(0, 1, 9, within=(0, 1))))["x"]
     assert declared.new.high == 1
-    assert "its declared limit" in why(declared)
+    assert limit_in(declared) == "declared"
     share = refine.propose(analysis_of(lambda f: f["dropout"], dropout=(0.0, 0.9, 10)))["dropout"]
     assert 0.9 < share.new.high < 1
-    assert "a limit inferred" in why(share)
+    assert limit_in(share) == "share"

@@ -169,7 +169,7 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, store):
     said = "\n".join(person.shown)
     for text in (
         "why() knows no topic 'drpout'; did you mean 'dropout'?",
-        "risk must be >= 0.01 and < 1, got 5.0",
+        "risk must be a probability from 0.01 to below 1, got 5.0",
         "edit: dropout: low must be < high, got (0.5, 0.2); swap them?",
         "edit: unknown parameter 'drop'",
         "a whole number >= 1 is needed, got 'many'",
