@@ -28,7 +28,7 @@ from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
-from refine.trials.round_record import Beside, HoldoutRun, StoredNode, StoredOpening, beside_of
+from refine.trials.round_record import Beside, HoldoutRun, Node, StoredNode, StoredOpening, beside_of
 from refine.trials.rows import JsonRows
 from refine.trials.trial import Examples, State
 from refine.utils.action import Action
@@ -47,6 +47,10 @@ class Reader(ABC):
     def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
         """The result of a function that reads a tree."""
         return read(self.engine, tree)
+
+    def computed(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:  # noqa: ARG002  # a snapshot uses it
+        """A result of stored values; a :class:`Snapshot` computes it once per key."""
+        return compute()
 
     def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
         """The result for one node of a function that reads several."""
@@ -256,6 +260,10 @@ class Snapshot(Reader):
     def _once(self, read: Callable[[sa.Engine, int], T], tree: int) -> T:
         return self._remembered((read, tree), lambda: read(self.engine, tree))
 
+    def computed(self, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
+        """See :meth:`Reader.computed`."""
+        return self._remembered(("computed", *key), compute)
+
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
         """See :meth:`Reader.counts`."""
         return self._remembered(("counts", tree), lambda: self._reader.counts(tree))
@@ -321,7 +329,7 @@ def read_nodes(connection: sa.Connection, tree: int) -> tuple[dict[str, StoredNo
     damaged: dict[str, str] = {}
     for order, row in enumerate(rows):
         try:
-            node = node_of(row._asdict())
+            node = _node_of(tuple(row)[: len(t.node.c)])
             if row.n is None:
                 raise ValueError("it plans no configuration")
             if node.parent is not None and node.parent not in found:
@@ -333,6 +341,12 @@ def read_nodes(connection: sa.Connection, tree: int) -> tuple[dict[str, StoredNo
             continue
         found[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
     return found, damaged
+
+
+@lru_cache(maxsize=4096)
+def _node_of(values: tuple[Any, ...]) -> Node:
+    """The node of a row, parsed once per content: trees are read often, and nodes hardly change."""
+    return node_of(dict(zip(t.node.c.keys(), values, strict=True)))
 
 
 def _tags(engine: sa.Engine, tree: int) -> dict[str, str]:

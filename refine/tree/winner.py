@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,8 @@ def study_noise(reader: Reader, rounds: Goals) -> stats.Resolution | None:
         path = [stored]
         while (parent := path[-1].node.parent) in by_id:
             path.append(by_id[parent])
-        noise = read_noise(reader, path[::-1], goal)
+        key = ("noise", tuple(above.pk for above in path), goal)
+        noise = reader.computed(key, partial(read_noise, reader, path[::-1], goal))
         if noise is not None:
             return noise
     return None

@@ -34,6 +34,9 @@ T = TypeVar("T", bound=TreeRecord)
 # Version of the folder's layout.
 FORMAT = 1
 
+# Trials of a tree up to which the reports of an export read each round once.
+_SHARED = 50_000
+
 # Tables in ``node.json``, under the names they have there; the others have files of their own.
 _INSIDE = {"plan": "plan", "environments": "run", "tags": "tag", "decisions": "decision"}
 
@@ -64,13 +67,16 @@ def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = 
         [30]
     """
     target = check_folder(folder)
+    context = self._context
+    trials = sum(sum(states.values()) for states in context.counts.values())
+    # Reports share what they read, unless that is too much to be held.
+    shared = context.at_once() if reports and trials <= _SHARED else context
     rounds = []
-    for part in parts_of(self._context.store, self._context.tree):
+    for part in parts_of(context.store, context.tree):
         home = write_part(target, part)
-        of = Round._of(self._context, part.node)
-        write_whole(home / "trials.csv", _csv(of))
+        write_whole(home / "trials.csv", _csv(Round._of(context, part.node)))
         if reports:
-            provided("round.report")(of, home, None, False, by_id=True)
+            provided("round.report")(Round._of(shared, part.node), home, None, False, by_id=True)
         rounds.append(part.id)
     made_folder(target)
     write_index(target, self._context.name, rounds)
