@@ -1,4 +1,4 @@
-"""Which changes make a winner of a baseline: an ablation by posterior mean. Pure."""
+"""Ablation: the changes from a baseline to a winner, one at a time, by posterior mean. Pure."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from refine.space.encoding import decode, label
 from refine.utils.arrays import Bools, Floats
 from refine.utils.threads import one_thread
 
-_MOST = 7  # parameters of which every combination is looked at; others change together in one last step
+_MOST = 7  # parameters whose combinations are all evaluated; the other ones change together in one last step
 
 
 class Change(NamedTuple):
-    """One step of the way from a baseline to a winner. Values in the metric's own sign."""
+    """One step from a baseline to a winner. Values in the metric's own sign."""
 
-    names: tuple[str, ...]  # of the parameters that change: one, or the rest together
-    before: tuple[str, ...]  # what they are in the baseline, as tables show it
-    after: tuple[str, ...]  # what they are in the winner
-    expected: float  # value expected after the step
-    gain: float  # by how much that is better than before it; below 0 where it is worse
+    names: tuple[str, ...]  # parameters of the step: one, or all the remaining ones
+    before: tuple[str, ...]  # their values in the baseline, as tables show them
+    after: tuple[str, ...]  # their values in the winner
+    expected: float  # expected value after the step
+    gain: float  # expected gain of the step; below 0 for a loss
     low: float  # ends of the 95 % interval of the gain
     high: float
-    # whether a trial ran the configuration that the step leads to; else the posterior alone says it
+    # whether a trial ran the configuration after the step; otherwise the posterior alone predicts it
     evaluated: bool
 
 
 @one_thread
 def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candidate) -> tuple[Change, ...]:
-    """The changes that lead from a baseline to a winner, one parameter at a time, the one that gains most first.
+    """The changes from a baseline to a winner, one parameter at a time, the largest gain first.
 
-    Every value is a mean of the posterior of the rounds' planned runs, oldest first, at configurations of which most were not
-    evaluated. There are none where the two agree on all that was read, or there are too few configurations for a posterior.
+    Every value is a posterior mean given the rounds' planned runs, oldest first, mostly at configurations
+    that were not evaluated. Empty if the two agree on all values read, or with too few configurations for a
+    posterior.
 
-    Source: Fawcett and Hoos (2016), 'Analysing differences between algorithm configurations through ablation', who
-    evaluate every step; here the posterior takes the place of runs.
+    Source: Fawcett and Hoos (2016), 'Analysing differences between algorithm configurations through
+    ablation', who evaluate every step; here the posterior takes the place of runs.
     """
     found = evaluated(rounds)
     if found is None or found.group.max() + 1 < FEWEST:
@@ -83,11 +84,11 @@ def ablation_of(rounds: Sequence[RanRound], baseline: Candidate, winner: Candida
 
 
 def _blocks(found: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndarray) -> list[list[int]]:
-    """Columns that change one at a time; beyond seven those that matter least go together."""
+    """Columns that change one at a time; beyond seven, the least important ones change together."""
     columns = [int(j) for j in differ]
     if len(columns) <= _MOST:
         return [[j] for j in columns]
-    # What is lost where one of them alone goes back to the baseline's.
+    # The loss if one of them alone returns to the baseline's value.
     taken = np.ones((len(columns) + 1, found.X.shape[1]), dtype=np.bool_)
     taken[np.arange(len(columns)), columns] = False
     draws = _draws(found, *_mixed(found, a, b, taken))
@@ -97,7 +98,9 @@ def _blocks(found: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndarray
 
 
 def _mixed(found: Evaluated, a: int, b: int, taken: Bools) -> tuple[Floats, Bools]:
-    """Configurations that have some values of one run and the others of another, and what they read."""
+    """Configurations with some values of one run and the remaining values of another run, and the masks of
+    values read.
+    """
     return np.where(taken, found.X[b], found.X[a]), np.where(taken, found.read[b], found.read[a])
 
 

@@ -1,4 +1,4 @@
-"""The analysis: everything measured on a round's evidence. A pure function of a space and a table."""
+"""The analysis: all measurements on a round's evidence. A pure function of a space and a table."""
 
 from __future__ import annotations
 
@@ -64,26 +64,28 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame
 
 
-# Fewest finished space-filling trials that are tested on, and fewest trials that a search chose that are analysed untested.
+# Fewest finished space-filling trials for tests, and fewest trials of a search for an analysis without tests.
 LEAST = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Feasibility:
-    """What some trials say of metric constraints."""
+    """Trials against metric constraints."""
 
     constraints: tuple[MetricConstraint, ...]  # the constraints
-    met: tuple[int, ...]  # per constraint, how many of the round's own finished trials meet it
-    feasible: int  # how many of them meet all
-    finished: int  # how many there are
-    # (n,) values of all evidence, larger is better, also of infeasible ones; the worst where there is none
+    met: tuple[int, ...]  # per constraint, the number of the round's own finished trials that meet it
+    feasible: int  # number of trials that meet all constraints
+    finished: int  # number of finished trials
+    # (n,) values of all evidence, larger is better, infeasible trials included; the worst value if unknown
     measured: Floats
-    # (constraints, n) by how much each meets each constraint, negative where it does not; the least seen
-    # where it is not known
+    # (constraints, n) slack of each trial, negative if a constraint is broken; the least slack if unknown
     slack: Floats
 
     def with_more(self, measured: Floats, slack: Floats) -> Feasibility:
-        """The same with more evidence, which counts for no trial of the round's own: (m,) values and (constraints, m) slack, NaN if unknown."""
+        """The same with more evidence: (m,) values and (constraints, m) slack, NaN if unknown.
+
+        The added trials do not count as the round's own.
+        """
         return replace(
             self,
             measured=_known(np.concatenate([self.measured, measured])),
@@ -92,19 +94,20 @@ class Feasibility:
 
 
 def _known(values: Floats) -> Floats:
-    """Values whose unknown ones are the least of their row."""
+    """Values with the least value of a row in place of its unknown ones."""
     return np.asarray(np.where(np.isnan(values), np.nanmin(values, axis=-1, keepdims=True), values))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Analysis(Shown):
-    """Everything measured on a round's evidence.
+    """All measurements on a round's evidence.
 
-    P-values, intervals and levels use space-filling trials only, the round's own and those of earlier rounds on the very
-    same space, of which pruned ones rank by their forecast, else with the worst. Where these are fewer than ten and results chose others,
-    nothing is tested: p-values are NaN, and levels hold no trial. The evidence for where the optimum may be (``X``,
-    ``y``) also holds exploit and adaptive trials, those of other earlier rounds inside the space, pruned ones at their
-    forecast, and failed, degenerate and infeasible ones at the worst value seen.
+    P-values, intervals and levels use space-filling trials only: the round's own, and those of earlier rounds
+    on the same space. Pruned ones rank by their forecast, else with the worst. If fewer than ten are left and
+    a search chose the other trials, nothing is tested: p-values are NaN, and levels hold no trial. The
+    evidence on the optimum (``X``, ``y``) also holds exploit and adaptive trials, trials of other earlier
+    rounds inside the space, pruned trials at their forecast, and failed, degenerate and infeasible trials at
+    the worst value.
 
     Examples:
         >>> analysis = root.analyze()
@@ -112,63 +115,63 @@ class Analysis(Shown):
         (['lr', 'dropout'], {'complete': 30})
     """
 
-    space: Space  # the space analysed
+    space: Space  # the analysed space
     metric: str  # name of the metric, for display
     direction: str  # ``"maximize"`` or ``"minimize"``
     seed: int  # seed of every bootstrap and permutation test
     states: dict[str, int]  # state -> number of the round's own trials
-    n_space_filling: int  # finished space-filling trials that are tested on; 0 where nothing is tested
-    n_pooled: int  # how many of them are of earlier rounds on the very same space
+    n_space_filling: int  # finished space-filling trials behind the tests; 0 if nothing is tested
+    n_pooled: int  # trials of earlier rounds on the same space among them
     n_earlier: int  # other finished trials of earlier rounds inside the space
-    # different configurations that finished and were drawn evenly over the whole space, in this round or
-    # earlier
+    # different configurations that finished and were drawn evenly over the whole space, in this or an earlier
+    # round
     n_even: int
-    # which stage of looking at its branch this is; the q-values are multiplied by stage (stage + 1) / 2
+    # stage of the branch; q-values are multiplied by stage (stage + 1) / 2
     stage: int
-    # evidence for every parameter that is not fixed, in the space's order
+    # evidence on every parameter that varies, in the space's order
     parameters: tuple[ParameterEvidence, ...]
-    # couplings among the best trials, of parameters that are read; ``i`` and ``j`` count within
-    # ``parameters``
+    # couplings among the best trials, of parameters that are read; ``i`` and ``j`` number ``parameters``
     pairs: tuple[stats.Pair, ...]
-    # what can be told apart: the noise of retraining, with its source, and the smallest step of the metric
+    # noise between repeats with its source, and the smallest step of the metric
     noise: stats.Resolution
     covered: float  # probability that the round hit the best 1 % of the grid
-    best: pd.Series  # the table row of the best trial of the round; of a degenerate one where all are
+    best: pd.Series  # table row of the round's best trial; a degenerate one if all are
     table: pd.DataFrame = field(repr=False)  # the round's own trials inside the space
-    outside: pd.DataFrame = field(repr=False)  # its finished audit trials, which lie outside
+    outside: pd.DataFrame = field(repr=False)  # finished audit trials, which lie outside the space
     X: Floats = field(repr=False)  # unit-scale positions of all evidence, shape (n, parameters)
     y: Floats = field(repr=False)  # values of all evidence, higher is better, shape (n,)
     digest: str  # hash of the evidence
-    # (n,) which of them failed, diverged or are degenerate: their value in ``y`` stands in; ``None`` for none of them
+    # (n,) evidence that failed, diverged or is degenerate, with a stand-in value in ``y``; ``None`` without
+    # any
     failed: Bools | None = field(default=None, repr=False)
-    # fingerprints of the code that its trials ran, where they come from a store; several make a caution
+    # fingerprints of the objective's code, if known; several make a caution
     codes: tuple[str, ...] = ()
-    # how many of ``n_space_filling`` were imported without saying how they were drawn, and look even
+    # imported trials among ``n_space_filling`` that look even but are not declared as such
     n_imported: int = 0
-    # runs again under new seeds, where they come from a store: (k, parameters) unit-scale positions and (k,)
-    # values, higher is better. What is handed over is judged by them as well.
+    # replicates: (k, parameters) unit-scale positions and (k,) values, larger is better; ``None`` without
+    # any. They inform the winner.
     replicates: tuple[Floats, Floats] | None = field(default=None, repr=False)
-    # how many stored trials of the round and its ancestors can't be read, and are left out
+    # stored trials of the round and its ancestors that cannot be read, and are left out
     n_damaged: int = 0
-    # what all evidence says of metric constraints; ``None`` where there are none
+    # the evidence against metric constraints; ``None`` without constraints
     feasibility: Feasibility | None = None
-    # of a round with several goals, the analyses of the further ones, of the same trials
+    # with several goals, the analyses of the further goals on the same trials
     others: tuple[Analysis, ...] = ()
-    # how many space-filling trials were tested on where there are more than 200,000 trials, a sample by their
-    # configurations; 0 where all were. What is counted, and the best trial, are of all.
+    # space-filling trials in the sample that is tested, if there are more than 200,000 trials; 0 without a
+    # sample. Counts, and the best trial, are of all trials.
     n_sampled: int = 0
-    drawn: Evenness | None = None  # whether imported trials look evenly drawn; ``None`` of others
-    # what somebody believes about where the best value lies, if anybody does. No test knows of it.
+    drawn: Evenness | None = None  # evenness of imported trials; ``None`` for other trials
+    # a declared belief about the place of the best value; no test uses it
     declared_belief: AttributedBelief | None = None
-    # huge but finite values, which count as diverged: how many of the round's own trials have one, and the limit,
-    # larger is better, below which a value counts as exploded; -inf if none is
+    # trials of the round itself with a huge but finite value, which count as diverged; and the limit, larger
+    # is better, below which a value counts as exploded, -inf without such trials
     n_exploded: int = 0
     explosion_limit: float = -np.inf
     # lowest and highest possible value of the metric, as declared; ``None`` if nothing was
     declared_limits: tuple[float | None, float | None] | None = None
 
     def with_goals(self, others: Sequence[Analysis]) -> Analysis:
-        """The analysis of several goals at once: this one is the first goal's."""
+        """The analysis of several goals at once, in which this one is the first goal's."""
         if not others:
             return self
         digests = [self.digest, *(other.digest for other in others)]
@@ -190,7 +193,10 @@ class Analysis(Shown):
 
     @property
     def tested(self) -> bool:
-        """Whether anything was tested: else results chose the trials, and proposals come of the posterior alone."""
+        """Whether anything is tested.
+
+        Otherwise a search chose the trials, and proposals rest on the posterior alone.
+        """
         return self.n_space_filling > 0
 
     @property
@@ -200,7 +206,7 @@ class Analysis(Shown):
 
     @cached_property
     def read_positions(self) -> Floats:
-        """``X`` with NaN at what the condition of a parameter says is not read."""
+        """``X`` with NaN for values that were not read by the condition of their parameter."""
         X = self.X.copy()
         read = reading(self.parameters, self.X)
         if read is not None:
@@ -209,18 +215,18 @@ class Analysis(Shown):
 
     @cached_property
     def configurations(self) -> npt.NDArray[np.intp]:
-        """A number per row of ``X``, equal for equal configurations, shape (n,)."""
+        """A number per row of ``X``, equal for equal configurations: shape (n,)."""
         return np.unique(row_codes(self.X), return_inverse=True)[1].reshape(-1)
 
     @cached_property
     def belief(self) -> BeliefCheck | None:
-        """What was believed, held against this evidence: what it weighs by now; ``None`` where nothing was."""
+        """The declared belief against this evidence, with its present weight; ``None`` without a belief."""
         if self.declared_belief is None:
             return None
         return believed_of(self.declared_belief, self.space, self.parameters, self.X, self.y)
 
     def _data(self) -> dict[str, Any]:
-        """What was measured, without the tables that it was measured on."""
+        """The measurements without the tables behind them."""
         names = "metric direction states n_space_filling n_pooled n_earlier stage covered best never_read cautions"
         noise = {k: getattr(self.noise, k) for k in ("epsilon", "epsilon_source")}
         found = self.findings
@@ -239,14 +245,14 @@ class Analysis(Shown):
 
     @property
     def ranked(self) -> tuple[ParameterEvidence, ...]:
-        """Parameters by what is known of them: smallest q first, larger effects first among equals."""
+        """Parameters in the printed order: smallest q first, larger effects first among equals."""
         return tuple(
             sorted(self.parameters, key=lambda e: (round(e.q, 3), -e.effect) if self.tested else (0.0, 0.0))
         )
 
     @cached_property
     def findings(self) -> dict[str, Finding]:
-        """What was found about every parameter, by name, in the order of :attr:`ranked`."""
+        """The finding on every parameter by name, in the order of :attr:`ranked`."""
         names = [e.name for e in self.parameters]
         degenerate = bool(degenerate_rows(self.table, self.space).any())
         constrained = self.feasibility is not None and self.feasibility.feasible < self.feasibility.finished
@@ -256,7 +262,10 @@ class Analysis(Shown):
 
     @property
     def cautions(self) -> tuple[Reason, ...]:
-        """What to keep in mind about its trials: some were imported, can't be read, or ran several versions of the code."""
+        """Reservations about the trials.
+
+        Imported, exploded or unreadable ones, or several versions of the code.
+        """
         found = []
         origin = "imported" if self.n_imported else "space_filling"
         n = self.n_imported if self.tested else self.states.get("complete", 0)
@@ -278,15 +287,15 @@ class Analysis(Shown):
 
     @cached_property
     def limits(self) -> MetricLimits:
-        """The values that the metric cannot pass, with their source."""
+        """The values that the metric cannot pass, with the source of that knowledge."""
         return metric_limits(self.metric, self.sign * self.y, self.declared_limits)
 
     @cached_property
     def validation_rows(self) -> int:
-        """Of how many rows of a validation set the metric is a share; 0 where that can't be told."""
+        """Number of rows of the validation set, if the metric is a share of them; 0 if unknown."""
         step = self.noise.step
         values = self.y[np.isfinite(self.y)]
-        share = any(word in self.metric.lower() for word in ("acc", "err"))  # other metrics count no rows
+        share = any(word in self.metric.lower() for word in ("acc", "err"))  # other metrics do not count rows
         if not (share and step > 0) or self.noise.paired_source == "folds" or np.abs(values).max() > 1:
             return 0
         count = round(1 / step)
@@ -297,7 +306,7 @@ class Analysis(Shown):
 
     @property
     def never_read(self) -> tuple[str, ...]:
-        """Parameters that the objective read in no trial that had them."""
+        """Parameters that no trial read, though it had them."""
         return tuple(e.name for e in self.parameters if e.read == 0 and e.parameter.when is None)
 
 
@@ -323,43 +332,44 @@ def analyze(
     noise: str | None = None,
     limits: tuple[float | None, float | None] | None = None,
 ) -> Analysis:
-    """Measures everything a table of finished runs can teach about a space.
+    """Measures a table of finished runs over a space: effects, failures, noise, couplings.
 
     Pure: equal arguments give equal results.
 
     Args:
         space: The space, or its mapping; rows outside are left out.
         frame: One row per trial: a column per parameter, one for the value and, optionally, ``state``
-            (default: complete), ``origin`` (default: space_filling), ``seconds`` and ``forecast``, what a pruned trial
-            would have reached.
+            (default: complete), ``origin`` (default: space_filling), ``seconds`` and ``forecast``, the
+            forecast final value of a pruned trial.
         value: Name of the value's column.
         direction: ``"maximize"`` or ``"minimize"``.
         seed: Seed of every bootstrap and permutation test.
-        metric: How to call the value; default ``value``.
-        earlier: Trials of earlier rounds, in the same columns. They help to find where the optimum may be
-            and are never tested on.
-        pooled: How many rows at the head of ``frame`` are of earlier rounds on this very space. Nothing was selected
-            between these rounds and this one, so that their space-filling trials are tested on as well.
-        stage: Which stage of its branch this is, from 1: every round is one, and a round that grew is more, whoever
-            looked; see :func:`refine.stats.stage_of`. The q-values of the k-th are multiplied by k (k + 1) / 2, so
-            that testing again doesn't add up to false alarms.
-        read: Parameter -> for every row of ``frame`` whether its trial read it, or one answer for all.
+        metric: Displayed name of the metric; default ``value``.
+        earlier: Trials of earlier rounds, in the same columns. They inform about the optimum and are never
+            tested.
+        pooled: Number of rows at the head of ``frame`` from earlier rounds on this very space. No selection
+            took place between these rounds and this one, so their space-filling trials are tested as well.
+        stage: Stage of the branch, from 1: every round is one, and every growth of a round another, see
+            :func:`refine.stats.stage_of`. The q-values of stage k are multiplied by k (k + 1) / 2, so
+            repeated testing does not add up to false alarms.
+        read: Parameter -> for every row of ``frame`` whether its trial read the parameter, or one answer for
+            all.
         groups: One label per row of ``frame``, equal for replicates of one configuration.
-        allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best and is as good as any other.
-        fresh: Values of runs again of good configurations under new seeds, a label of its configuration for each and,
-            optionally, the value of its planned run for each: they measure the noise and nothing else.
-        subject_to: Metric constraints, such as ``["latency_ms <= 5"]``, on columns of ``frame``. A trial that doesn't meet
-            them ranks with the worst, and can't be best.
-        belief: What you believe about where the best value lies, see :meth:`refine.Tree.add_round`. It shapes proposals, no
-            test.
-        noise: ``"none"`` where a configuration gives the same value to the last bit whenever it runs, ``"retraining"`` where it
-            does not; default what ``groups`` and ``fresh`` show.
-        limits: Lowest and highest possible value of the metric, ``None`` for an open end. Default: known for metrics
-            by name, such as an accuracy or an rmse, and for shares of rows; else none.
+        allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best.
+        fresh: Values of replicates of good configurations, the label of the configuration of each and,
+            optionally, the values of their planned runs: they measure the noise only.
+        subject_to: Metric constraints, for example ``["latency_ms <= 5"]``, on columns of ``frame``. A trial
+            that breaks one ranks with the worst, and cannot be best.
+        belief: A belief about the place of the best value, see :meth:`refine.Tree.add_round`. It shapes
+            proposals, not tests.
+        noise: ``"none"`` if repeats of a configuration give identical values, ``"retraining"`` if they do
+            not; default the evidence of ``groups`` and ``fresh``.
+        limits: Lowest and highest possible value of the metric, ``None`` for an open end. Default: known for
+            metrics by name, such as an accuracy or an rmse, and for shares of rows; else none.
 
     Raises:
-        AnalysisError: A column is missing; or fewer than 10 finished space-filling trials lie inside the space, and results
-            chose none of the others or there are fewer than 10 in all.
+        AnalysisError: A column is missing; or fewer than 10 finished space-filling trials lie inside the
+            space, and a search chose none of the others or fewer than 10 trials are left in all.
 
     Examples:
         >>> analysis = refine.analyze({"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}, root.trials, value="value")
@@ -386,13 +396,13 @@ def analyze(
     permutations = stats.permutations_needed(max(1, len(names)), ALPHA / spent)
     masks = {n: tables.read[n][rows.mask] for n in names if n in tables.read}
     there = space.active_in(rows.table) if space.conditions else {}
-    # What a configuration has not can't have been read, whatever was handed over in its place.
+    # A parameter that a configuration lacks was not read, whatever value stood in its place.
     masks |= {n: masks[n] & there[n] if n in masks else there[n] for n in names if n in there}
     tests = TestSamples(rows, cardinalities, sign, seed, permutations)
     everyone = np.ones(len(rows.y), dtype=np.bool_)
     each = without_ruled_out(rows, parameters, [~there.get(n, everyone) for n in names])
     found = [evidence_of(space[n], n, j, each[j], masks.get(n), tests) for j, n in enumerate(names)]
-    # A trial that raised may have read little: only those with a value tell what is read.
+    # A trial that raised may have read little: trials with a value show the reading.
     positions = {n: (space[n], rows.X[rows.finished, j]) for j, n in enumerate(names)}
     for j, e in enumerate(found):
         if e.name in there:
@@ -413,7 +423,7 @@ def analyze(
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
     resolution = _resolution(tables, [value, metric or value], fresh, noise)
-    # Where values are exact a forecast, which has an error, would pass for one.
+    # With exact values, a forecast would pass for one in spite of its error.
     if not resolution.deterministic:
         X, y, place, unusable = _evidence(tables.parts, sign, forecasts=True)
     digest = hashlib.sha256(
@@ -626,7 +636,7 @@ def _states(table: pd.DataFrame, ended: Bools) -> dict[str, int]:
 
 
 def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_degenerate: bool) -> Analysis:
-    """An analysis of a sample, with what is known of all trials: the best one, the table, and how many there are."""
+    """An analysis of a sample, completed by the best trial, the table and the counts of all trials."""
     space = part.space
     every = frame if value == "value" else frame.assign(value=frame[value])
     inside = space.contains(every)
@@ -662,7 +672,7 @@ def _of_all(part: Analysis, frame: pd.DataFrame, value: str, pooled: int, allow_
 
 
 def _counted(met: Bools) -> dict[str, Any]:
-    """How many trials meet constraints, of (constraints, n) answers, as attributes of :class:`Feasibility`."""
+    """Numbers of trials that meet (constraints, n) constraints, as attributes of :class:`Feasibility`."""
     each = tuple(int(n) for n in met.sum(axis=1))
     return {"met": each, "feasible": int(met.all(axis=0).sum()), "finished": met.shape[1]}
 
@@ -678,7 +688,7 @@ def _check_pooled(pooled: int, count: int) -> None:
 def _check_feasible(
     rows: EvidenceTable, own: Bools, space: Space, constraints: Sequence[MetricConstraint]
 ) -> None:
-    """Raises AnalysisError where trials of the round itself finished, and none of them meets all constraints."""
+    """Raises AnalysisError if trials of the round itself finished and none meets all constraints."""
     if rows.finished[own].any() or not rows.infeasible[own].any():
         return
     broken = rows.infeasible & own
@@ -695,7 +705,7 @@ def _check_feasible(
 
 
 def _enough(rows: EvidenceTable, count: int) -> bool:
-    """Whether there are enough space-filling trials to test on; if not, results chose trials, and there are enough in all."""
+    """Whether there are enough space-filling trials for tests; if not, a search chose enough trials."""
     n = int((rows.measurable & rows.space_filling).sum())
     if n >= LEAST:
         return True
@@ -713,7 +723,7 @@ def _enough(rows: EvidenceTable, count: int) -> bool:
 
 
 def _in_order(rows: EvidenceTable, mask: Bools, sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
-    """Positions and values, larger is better, of some rows in an order that does not depend on theirs, and that order."""
+    """Positions and values, larger is better, of some rows in a canonical order, and that order."""
     X, y = rows.X[mask], sign * rows.y[mask]
     order = order_of(X, y)
     return X[order], y[order], order
@@ -722,10 +732,11 @@ def _in_order(rows: EvidenceTable, mask: Bools, sign: float) -> tuple[Floats, Fl
 def _evidence(
     parts: Sequence[EvidenceTable], sign: float, forecasts: bool = False
 ) -> tuple[Floats, Floats, npt.NDArray[np.intp], Bools]:
-    """What the surrogate learns from, in an order that does not depend on the rows', that order, and which trials failed.
+    """Positions and values for the surrogate in a canonical order, that order, and a mask of failed
+    trials.
 
-    A trial that failed, can't be best, or was stopped for being behind, without ``forecasts``, tells where not to look: it
-    counts as the worst value seen.
+    A trial that failed, cannot be best, or was stopped early (without ``forecasts``), counts as the worst
+    value.
     """
     X = np.concatenate([part.X[part.informative] for part in parts])
     known = [part.finished | (part.forecast & forecasts) for part in parts]
@@ -740,7 +751,9 @@ def _evidence(
 
 
 def _pooled_p(parts: Sequence[EvidenceTable], cardinalities: list[int], sign: float) -> Floats:
-    """(parameters,) p-values of an additive model on all space-filling trials inside, those of earlier rounds among them."""
+    """(parameters,) p-values of an additive model on all space-filling trials inside, earlier rounds
+    included.
+    """
     even = [part.finished & part.space_filling for part in parts]
     X = np.concatenate([part.X[e] for part, e in zip(parts, even, strict=True)])
     y = np.concatenate([sign * part.y[e] for part, e in zip(parts, even, strict=True)])
@@ -756,7 +769,7 @@ def _feasibility(
     constraints: Sequence[MetricConstraint],
     sign: float,
 ) -> Feasibility:
-    """What the evidence of :func:`_evidence` says of constraints, in its order."""
+    """The constraints' side of the evidence of :func:`_evidence`, in its order."""
     shown = [
         np.where(
             part.measurable & ~part.degenerate, sign * np.asarray(part.table["value"], dtype=float), np.nan
@@ -777,9 +790,10 @@ def _feasibility(
 
 
 def _n_even(parts: Sequence[EvidenceTable], parameters: Sequence[Parameter]) -> int:
-    """How many different configurations were drawn evenly over the whole space.
+    """Number of different configurations drawn evenly over the whole space.
 
-    Earlier rounds count if they reach everywhere: a space that was widened since holds levels that they never drew.
+    Earlier rounds count if they reach everywhere: a space that was widened since has levels outside their
+    reach.
     """
     even = [part.X[part.measurable & part.space_filling] for part in parts]
     each = enumerate(parameters)
@@ -789,7 +803,7 @@ def _n_even(parts: Sequence[EvidenceTable], parameters: Sequence[Parameter]) -> 
 
 
 def _judged(frame: pd.DataFrame, space: Space, constraints: Sequence[MetricConstraint]) -> pd.DataFrame:
-    """A table that says which trials meet all constraints."""
+    """The table with a column that says which trials meet all constraints."""
     if not constraints or (FEASIBLE in frame and frame[FEASIBLE].dtype == bool):
         return frame
     met = np.asarray((slacks(frame, space, constraints) >= 0).all(axis=0), dtype=np.bool_)
@@ -806,7 +820,7 @@ def _read_mask(name: str, read: npt.ArrayLike, count: int) -> Bools:
 
 
 def _outside(space: Space, frame: pd.DataFrame, value: str, allow_degenerate: bool) -> pd.DataFrame:
-    """Finished audit trials of a table that may be best."""
+    """Finished audit trials that may be best."""
     found = frame.assign(value=frame[value])
     if "origin" not in found:
         return found.iloc[:0]
@@ -829,7 +843,9 @@ def _numbers(frame: pd.DataFrame, column: str, name: str) -> Floats:
 
 
 def _copied_rows(frame: pd.DataFrame) -> Bools:
-    """(n,) rows that equal an earlier row in every column: copies, as of overlapping exports, and not repeats.
+    """(n,) rows that equal an earlier row in every column.
+
+    Copies, as of overlapping exports, and not repeats.
 
     A repeat differs in its seed or its time. Copies count once; a warning says how many there are.
     """
@@ -857,7 +873,9 @@ def _finished_values(frame: pd.DataFrame, value: str) -> Floats:
 def _without_exploded(
     frame: pd.DataFrame, value: str, sign: float, limit: float
 ) -> tuple[pd.DataFrame, Bools]:
-    """The table in which exploded values are NaN and their trials diverged, and (n,) which trials these are."""
+    """The table in which exploded values are NaN and their trials diverged, and (n,) which trials these
+    are.
+    """
     values = _numbers(frame, value, value)
     state = np.where(np.isfinite(values), "complete", "failed")
     if "state" in frame:
@@ -914,16 +932,16 @@ def _inside(
     )
 
 
-# Trials that an analysis is made on. A rank correlation is known to 0.004 from so many, and a share of the good ones at one of
-# ten levels to a hundredth of itself; more of them cost time and tell nothing else.
+# Most trials of an analysis. A rank correlation is then known to 0.004, and a share of good trials at one of
+# ten levels to 1 % of itself; more trials only cost time.
 MOST = 200_000
 
 
 def sample_of(frame: pd.DataFrame, parameters: Iterable[str], most: int) -> Bools | None:
-    """EvidenceTable to keep of a table of trials, at most ``most``; ``None`` where all are.
+    """Mask of at most ``most`` rows of a table of trials; ``None`` for all rows.
 
-    Whether a row is kept follows from its configuration, so that replicates stay together, results decide nothing, and a table that
-    grows keeps most of its sample.
+    The configuration decides, so replicates stay together, results play no role, and a growing table keeps
+    most of its sample.
     """
     if len(frame) <= most:
         return None
@@ -931,5 +949,5 @@ def sample_of(frame: pd.DataFrame, parameters: Iterable[str], most: int) -> Bool
 
     names = [name for name in parameters if name in frame]
     mixed = pd.util.hash_pandas_object(frame[names], index=False).to_numpy()
-    # Those of the smallest numbers: as many as that for whole groups of equal configurations.
+    # The smallest hashes, completed to whole groups of equal configurations.
     return np.asarray(mixed < np.partition(mixed, most)[most], dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""The best trials beside what they cost. Pure."""
+"""The best trials and their cost. Pure."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 class Cost(NamedTuple):
-    """The metric against the time of a trial, of the trials that may be called best and have a time."""
+    """The metric against the duration of trials, over trials that may be best and have a duration."""
 
     seconds: Floats  # (n,) times
     values: Floats  # (n,) values, in the metric's own sign
-    best: int  # row of the best one
-    cheapest: int  # row of the cheapest one within the noise of the best
-    front: Ints  # rows of the Pareto front by time: each better than all that are cheaper
-    noise: float  # standard deviation of retraining; NaN where it is not known
-    untimed: int  # how many trials that may be called best have no time
-    rank: int  # rank of the cheapest one among all that may be called best; equal ones in the table's order
-    leads: bool  # whether the best one is the best of those without a time as well
+    best: int  # row of the best trial
+    cheapest: int  # row of the cheapest trial within the noise of the best
+    front: Ints  # rows of the Pareto front by duration: each better than all cheaper ones
+    noise: float  # standard deviation of the noise; NaN if unknown
+    untimed: int  # trials that may be best and have no duration
+    rank: int  # rank of the cheapest trial among all that may be best; equal ones in the table's order
+    leads: bool  # whether the best trial also beats the trials without a duration
 
 
 def cost_of(analysis: Analysis) -> Cost:
-    """What better trials cost in time; AnalysisError where no trial that may be called best has one."""
+    """Duration against value; AnalysisError if no trial that may be best has a duration."""
     table = analysis.table
     if "seconds" not in table:
         raise AnalysisError("cost: the table has no column 'seconds'; add the time of each trial")

@@ -1,4 +1,4 @@
-"""Where a parameter is read: declared by its condition, or seen from what the objective read in its trials. Pure."""
+"""Conditions of parameters, declared or concluded from the values read. Pure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Bools]:
-    """Name -> (n,) where each conditional parameter would be read, by (n,) values of configurations.
+    """Name -> (n,) mask of configurations that read a conditional parameter, by (n,) values.
 
-    Without the parameters that are read everywhere, or whose condition is not known. Outside the analysed space a parameter counts
-    as read.
+    Parameters that are always read, or without a known condition, are left out. Outside the analysed space a
+    parameter counts as read.
     """
     parameters = {e.name: e.parameter for e in found}
     masks = {}
@@ -42,7 +42,7 @@ def read_at(found: Sequence[ParameterEvidence], columns: Mapping[str, npt.NDArra
 
 
 def _levels(parameter: Parameter, values: npt.NDArray[Any]) -> tuple[Ints, Bools]:
-    """Numbers of the levels next to some values, the first of what a configuration has not, and which of these lie inside."""
+    """Numbers of the nearest levels, the first one for a missing value, and a mask of values inside."""
     at = np.array(parameter.unit(values), dtype=float)
     known = np.isfinite(at)
     if parameter.when is not None:
@@ -51,7 +51,7 @@ def _levels(parameter: Parameter, values: npt.NDArray[Any]) -> tuple[Ints, Bools
 
 
 def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
-    """When configurations of a space have a parameter with a condition; ``None`` where all have it."""
+    """The declared condition of a parameter over the levels of others; ``None`` without a condition."""
     asked, look = set[str](), [name]
     while look:
         for other in space.conditions[look.pop()].names - asked:
@@ -75,9 +75,10 @@ def active_where(space: Space, name: str) -> ReadWhere | ActiveWhere | None:
 
 
 def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | None:
-    """Which conditional parameters configurations would read, by their (n, parameters) positions; ``None`` without such parameters.
+    """(n, parameters) mask of the conditional parameters that configurations read, by positions.
 
-    What no trial reads counts as read: where that is all there is, one configuration would be left.
+    ``None`` without conditional parameters. A parameter that no trial reads counts as read: otherwise all
+    configurations could become one.
     """
     asked = {name for e in found if e.condition is not None for name in e.condition.names}
     each = ((e, positions[:, j]) for j, e in enumerate(found) if e.name in asked)
@@ -92,9 +93,9 @@ def reading(found: Sequence[ParameterEvidence], positions: Floats) -> Bools | No
 def inside_of(
     space: Space, old: Space, found: Sequence[ParameterEvidence], columns: Mapping[str, Any]
 ) -> Bools:
-    """Which configurations, name -> (n,) values, lie inside a space, whatever the values are that they do not read.
+    """Mask of configurations, name -> (n,) values, inside a space, whatever their unread values.
 
-    Constraints are not judged; the parameters of the analysed space ``old`` count.
+    Constraints are not evaluated; the parameters of the analysed space ``old`` count.
     """
     read = read_at(found, columns)
     inside = np.ones(len(next(iter(columns.values()))), dtype=np.bool_)
@@ -106,7 +107,7 @@ def inside_of(
 
 
 def as_read(space: Space, found: Sequence[ParameterEvidence], frame: pd.DataFrame) -> pd.DataFrame:
-    """A table in which what a trial did not read is a value of the space, so that it does not lie outside by that."""
+    """A table in which unread values lie inside the space."""
     columns = {name: frame[name].to_numpy() for name in (e.name for e in found) if name in frame}
     changed = {}
     for name, read in read_at(found, columns).items():
@@ -117,7 +118,7 @@ def as_read(space: Space, found: Sequence[ParameterEvidence], frame: pd.DataFram
 
 
 def read_share(e: ParameterEvidence, found: Sequence[ParameterEvidence], space: Space) -> float:
-    """Share of the level combinations of a space at which a parameter is read, among the parameters that it depends on.
+    """Share of a space's level combinations at which a parameter is read.
 
     Levels beyond the analysed ones count as read.
     """
@@ -135,9 +136,9 @@ def unread_in(space: Space, found: Sequence[ParameterEvidence]) -> tuple[str, ..
 
 
 def different(space: Space, found: Sequence[ParameterEvidence], count: int) -> int:
-    """How many configurations of a space differ in what is read, of ``count`` that exist.
+    """Number of a space's ``count`` configurations that differ in the values read.
 
-    With constraints the share of those that differ is taken from the grid without them.
+    With constraints, the share is that of the grid without constraints.
     """
     share = 1.0
     for e in found:
@@ -152,7 +153,7 @@ _FEWEST = 5  # runs with a parameter, and runs without it, before a condition is
 
 
 def expression_of(where: ReadWhere, parent: Parameter) -> str:
-    """What was seen of when a parameter is read, depending on its parent, as a condition."""
+    """A concluded condition as an expression over the parent parameter."""
     texts = [_literal(parent.grid[i]) for i in where.levels]
     if parent.ordered and parent.numeric and where.levels == tuple(range(where.levels[0], parent.size)):
         return f"{where.name} >= {texts[0]}"
@@ -166,12 +167,15 @@ def _one_of(name: str, texts: Sequence[str]) -> str:
 
 
 def _literal(value: Any) -> str:
-    """A choice as conditions write it: classes, functions and tuples by their labels."""
+    """A choice in the notation of conditions: classes, functions and tuples by their labels."""
     return repr(label(value) if isinstance(value, Reference | tuple) else value)
 
 
 def declared(e: ParameterEvidence, found: Sequence[ParameterEvidence], now: Parameter) -> Parameter | None:
-    """``now``, what is searched of a parameter next, under the condition that trials showed; ``None`` where they showed none, or it has one."""
+    """The next parameter ``now`` under the condition that trials showed.
+
+    ``None`` without such a condition, or if ``now`` has one already.
+    """
     if not isinstance(e.condition, ReadWhere) or now.when is not None or now.fixed:
         return None
     name = e.condition.name
@@ -180,10 +184,10 @@ def declared(e: ParameterEvidence, found: Sequence[ParameterEvidence], now: Para
 
 
 def conditioned(space: Space, runs: Sequence[Mapping[str, Any]], fewest: int = _FEWEST) -> Space:
-    """A space under the conditions that finished runs, name -> frozen value each, followed: those that had a parameter tell when it is there.
+    """A space with the conditions that finished runs (name -> frozen value) followed.
 
-    A condition is concluded where one other parameter tells the runs that had it from those that had not, of which there must
-    be ``fewest`` each. A number that was never seen on the boundary stays out.
+    A condition is concluded if one other parameter separates the runs with the parameter from those without,
+    with at least ``fewest`` runs on either side. A number never seen on the boundary stays outside.
     """
     has = {n: np.array([n in run for run in runs], dtype=np.bool_) for n in space}
     changes = {}
@@ -195,12 +199,12 @@ def conditioned(space: Space, runs: Sequence[Mapping[str, Any]], fewest: int = _
                 changes[name] = space[name].under(text)
     try:
         return space.replace(changes) if changes else space
-    except SpaceError:  # two that are there together say the same of each other
+    except SpaceError:  # two parameters that appear together imply each other
         return space
 
 
 def _told(name: str, parent: Parameter, mask: Bools, has: Bools, runs: Sequence[Mapping[str, Any]]) -> str:
-    """The condition by which one parameter tells the runs that had another; empty where it doesn't."""
+    """The condition by which one parameter separates the runs with another; empty without one."""
     yes = [run[name] for run, mine in zip(runs, mask, strict=True) if mine]
     no = [run[name] for run, mine, there in zip(runs, mask, has, strict=True) if there and not mine]
     if not no:

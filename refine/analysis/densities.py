@@ -1,6 +1,6 @@
-"""Densities: where the good trials lie, where all lie, and how the metric spreads along a parameter.
+"""Densities of good and of all trials along a parameter, and of the metric.
 
-Pure functions of an analysis; figures and the review page draw what they return.
+Pure functions of an analysis, for figures and the review page.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
 
 
-_ENOUGH = 5  # trials from which on the density of a level is estimated
+_ENOUGH = 5  # fewest trials for a density at a level
 
 
 class Densities(NamedTuple):
@@ -35,7 +35,7 @@ class Densities(NamedTuple):
 
     @property
     def with_ties(self) -> bool:
-        """Whether ties make the good ones more than the fifth that they are called."""
+        """Whether ties raise the good trials above one fifth."""
         return self.good > 1.1 * GOOD * self.n + 1
 
 
@@ -48,7 +48,7 @@ class Surface(NamedTuple):
 
 
 def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densities:
-    """Densities of the good trials and of all that end where the range ends, of those that have the parameter."""
+    """Densities of the good and of all trials, within the range, for trials that have the parameter."""
     table, y = space_filling_trials(analysis)
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
@@ -68,7 +68,10 @@ def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densitie
 
 
 def density_surface(analysis: Analysis, name: str, view: MetricView) -> Surface:
-    """The density of trials over an ordered parameter and the part of the metric that is shown; it ends where both end."""
+    """The density of trials over an ordered parameter and the visible part of the metric.
+
+    The density ends at the ends of both.
+    """
     table, y = space_filling_trials(analysis)
     parameter = analysis[name].parameter
     x = parameter.unit(table[name].to_numpy())
@@ -87,7 +90,10 @@ def density_surface(analysis: Analysis, name: str, view: MetricView) -> Surface:
 
 
 def metric_density(values: Floats, view: MetricView) -> tuple[Floats, Floats] | None:
-    """(points,) values across a view, and the density of some values relative to its peak; ``None`` where there are too few."""
+    """(points,) values across a view, and the density of some values relative to its peak.
+
+    ``None`` with too few values.
+    """
     if len(values) < _ENOUGH:
         return None
     grid, places = view.grid(), view.forward(values)
@@ -96,11 +102,11 @@ def metric_density(values: Floats, view: MetricView) -> tuple[Floats, Floats] | 
 
 
 def cell_widths(parameter: Parameter, x: Floats) -> Floats:
-    """How much of the axis each trial stands for: the cell around its level, so that a space-filling design is flat.
+    """(n,) widths of the cells around trials, in units of the axis, so that a space-filling design is
+    flat.
 
-    A level at the end of a range of real numbers owns half a cell; without this the density would rise at
-    both ends of every range because of the design alone. Widths, (n,), are in units of the axis;
-    1 where trials lie between levels.
+    A level at the end of a range of real numbers owns half a cell: otherwise the design alone would raise the
+    density at both ends. 1 if trials lie between levels.
     """
     levels = level_positions(parameter)
     if not isinstance(parameter, Range) or not on_levels(parameter, x):

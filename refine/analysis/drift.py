@@ -33,13 +33,15 @@ class Drift(NamedTuple):
 def drift_of(analysis: Analysis) -> Drift | None:
     """Tests whether the residuals of evenly drawn trials follow the order of the trials.
 
-    Each trial is predicted from the other ones, so that the effect of the parameters is left out. On simulated rounds of
-    60 trials, none of 45 without drift was called; a drift of 0.2 of (best - median) over the round was seen in 50 to 80 %.
+    Each trial is predicted from the other ones, so that the effect of the parameters is left out. On
+    simulated rounds of 60 trials, none of 45 without drift was called; a drift of 0.2 of (best - median) over
+    the round was seen in 50 to 80 %.
 
     Returns:
         ``None`` with fewer than 20 evenly drawn trials, or if all values are equal.
 
-    Source: Spearman's rank correlation of leave-one-out residuals (Rasmussen and Williams 2006, section 5.4.2).
+    Source: Spearman's rank correlation of leave-one-out residuals (Rasmussen and Williams 2006, section
+    5.4.2).
     """
     from scipy.stats import spearmanr
 

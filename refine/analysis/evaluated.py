@@ -1,4 +1,4 @@
-"""What some rounds evaluated, as arrays: the configurations of all of them on axes that they share. Pure."""
+"""The runs of several rounds as arrays, on shared axes. Pure."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ class RanRound(NamedTuple):
 
     id: str
     space: Space
-    added: Mapping[str, Any]  # encoded values that its trials had of parameters that a later round added
+    added: Mapping[str, Any]  # encoded values, in its trials, of parameters that a later round added
     records: Records  # its trials, replicates among them
-    goal: Goal  # what they are judged by; metric and direction are those of all others
-    # hash of the configuration that others are compared with; ``None`` where nobody gave one
+    goal: Goal  # the goal; metric and direction agree with the other rounds'
+    # hash of the baseline; ``None`` without one
     baseline: str | None = None
-    # hash of a configuration -> under how many seeds its plan runs it, where those are several
+    # hash of a configuration -> planned seeds, if more than one
     seeds: Mapping[str, int] = MappingProxyType({})
 
 
 class Run(NamedTuple):
     """The planned run of a configuration."""
 
-    round: str  # id of the round that ran it
+    round: str  # id of its round
     key: str  # hash of the configuration
     configuration: Mapping[str, Any]  # name -> encoded value
-    known: Mapping[str, Any]  # the same with values of parameters that were added later
-    read: frozenset[str] | None  # names of the parameters that it read; ``None`` for all
+    known: Mapping[str, Any]  # the same with values of parameters added later
+    read: frozenset[str] | None  # names of the parameters read; ``None`` for all
     value: float
-    good: bool  # whether it may be called best
-    infeasible: bool  # whether it has a value and meets not all metric constraints
-    seconds: float  # how long it took
+    good: bool  # whether the run may be best
+    infeasible: bool  # whether it has a value but breaks a metric constraint
+    seconds: float  # duration
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """Names of the parameters that it did not read."""
+        """Names of the parameters that the run did not read."""
         return () if self.read is None else tuple(n for n in self.configuration if n not in self.read)
 
 
@@ -63,11 +63,11 @@ class Evaluated:
     read: Bools  # (runs, axes) whether the value was read
     names: Sequence[str]  # of the axes
     cardinalities: Sequence[int]  # per axis the number of choices, 0 where it is ordered
-    # (runs,) values, larger is better; the worst one for those that failed, were pruned or are degenerate
+    # (runs,) values, larger is better; failed, pruned and degenerate runs have the worst one
     y: Floats
-    good: Bools  # (runs,) which may be called best
-    infeasible: Bools  # (runs,) which have a value and do not meet all metric constraints
-    group: Ints  # (runs,) numbers, equal where two agree on all that was read
+    good: Bools  # (runs,) runs that may be best
+    infeasible: Bools  # (runs,) runs with a value that break a metric constraint
+    group: Ints  # (runs,) numbers, equal for runs that agree on all values read
     # value, larger is better, below which runs exploded and count as failed; -inf if none did
     explosion_limit: float = -np.inf
     # values, larger is better, that the metric cannot pass
@@ -75,10 +75,13 @@ class Evaluated:
 
 
 def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
-    """The planned runs of some rounds that are judged alike, oldest first; ``None`` where no trial may be called best.
+    """The planned runs of rounds with one metric and direction, oldest first.
 
-    All planned trials are one sample: given, space-filling, exploit, audit, adaptive and imported ones. Failed, pruned and
-    degenerate ones count as the worst value seen. A parameter that a round did not have counts as not read.
+    ``None`` if none may be best.
+
+    All planned trials are one sample: given, space-filling, exploit, audit, adaptive and imported ones.
+    Failed, pruned and degenerate ones have the worst value. A parameter that a round lacks counts as not
+    read.
     """
     runs = [run for each in rounds for run in _planned_runs(each)]
     good = np.array([run.good for run in runs], dtype=np.bool_)
@@ -99,7 +102,7 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
 
 
 def values_of(found: RanRound) -> tuple[Floats, Bools, Bools]:
-    """The values of a round's trials, replicates among them, which of them may be called best, and which are infeasible."""
+    """Values of a round's trials, replicates included, and masks of usable and of infeasible ones."""
     frame = table(found.space, found.records, found.goal.metric)
     good = may_be_best(frame, found.space, found.goal.allow_degenerate)
     barred = infeasible_rows(frame)
@@ -137,14 +140,14 @@ def _planned_runs(found: RanRound) -> list[Run]:
 
 
 def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats, Bools, list[str], list[int]]:
-    """Where the runs lie on axes that all rounds share, which values were read, names of the axes, numbers of choices."""
+    """Positions on shared axes, a mask of values read, names of the axes, numbers of choices."""
     names = dict.fromkeys(name for each in rounds for name in [*each.space, *each.added])
     columns, masks, varied, cardinalities = [], [], [], []
     for name in names:
         has = np.array([name in run.known for run in runs])
         known = [decode(run.known[name]) for run in runs if name in run.known]
         if len({value_key(v) for v in known}) < 2:
-            continue  # what has one value tells nothing
+            continue  # a constant parameter has no axis
         parameters = [each.space[name] for each in rounds if name in each.space]
         at, cardinality = _axis(parameters, known)
         column = np.zeros(len(runs))
@@ -159,7 +162,7 @@ def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats,
 
 
 def _axis(parameters: Sequence[Parameter], values: Sequence[Any]) -> tuple[Floats, int]:
-    """Positions of a parameter's values, in [0, 1] on its scale or by their order, and 0; or codes and their number."""
+    """Positions of a parameter's values in [0, 1] and 0, or codes and their number."""
     keys = [value_key(v) for v in values]
     varied = [p for p in parameters if not p.fixed] or list(parameters)
     ordered = all(p.ordered for p in varied)

@@ -1,4 +1,4 @@
-"""Whether trials that somebody else ran look drawn without regard to results: at random, or on a grid. Pure."""
+"""Tests of whether imported trials look evenly drawn: at random, or on a grid. Pure."""
 
 from __future__ import annotations
 
@@ -17,28 +17,32 @@ if TYPE_CHECKING:
 
     from refine.space.space import Space
 
-# P-value up to which trials count as chosen by results. Such a mistake costs the tests; the opposite one makes them false.
+# P-value up to which trials count as chosen by results. A false alarm costs the tests; the opposite mistake
+# makes the tests false.
 LEVEL = 0.05
 
-CLEARLY = 0.001  # p-value up to which it is said although a person says that they were drawn evenly
-_MOST = 1000  # rows looked at: among more any rounding is significant
-_FEW = 20  # levels that are counted one by one
+CLEARLY = 0.001  # p-value up to which a person's declaration is questioned
+_MOST = 1000  # most rows tested: among more, any rounding is significant
+_FEW = 20  # most levels counted one by one
 _DRAWS = 4000
 
 
 class Evenness(NamedTuple):
-    """How unlikely trials would be if they were drawn evenly."""
+    """P-value of evenly drawn trials."""
 
     p: float  # smallest p-value times the number of tests
-    # the parameter whose values are least even; empty where it is the order of trials: later ones are better,
-    # or nearer to the best
+    # the parameter with the least even values; empty for the order of trials: later ones are better, or
+    # nearer to the best
     parameter: str
 
 
 def drawn_reason(origin: str, n: int, of: int, drawn: Evenness | None) -> Reason | None:
-    """What there is to say of how ``n`` finished trials were drawn, ``of`` which are tested; ``None`` for nothing.
+    """A caution about the origin of ``n`` finished trials, of which ``of`` are tested.
 
-    Their origin is ``"adaptive"`` where results chose them, ``"imported"`` where nobody said so; ``drawn`` is what their values say.
+    ``None`` without one.
+
+    The origin is ``"adaptive"`` if results chose them, ``"imported"`` if unknown; ``drawn`` is the test of
+    their values.
     """
     told = {"n": n, "of": of, "parameter": drawn and drawn.parameter, "p": drawn and drawn.p}
     if origin == "adaptive":
@@ -49,12 +53,12 @@ def drawn_reason(origin: str, n: int, of: int, drawn: Evenness | None) -> Reason
 
 
 def evenness(space: Space, table: pd.DataFrame, sign: float) -> Evenness:
-    """Tests the values of every parameter against its range or choices, and whether trials depend on those before them.
+    """Tests the values of every parameter, and the order of the trials.
 
-    Values of a range are compared with the uniform distribution on its scale (Kolmogorov and Smirnov), levels and choices by
-    their counts (chi-square). If the order of trials, that of the table, tells nothing, neither their values nor their distances to
-    the best trials have a rank correlation with it; a table that is sorted by some column has no such order. The p-values are
-    corrected by Bonferroni's inequality.
+    Values of a range are compared with the uniform distribution on its scale (Kolmogorov and Smirnov), levels
+    and choices by their counts (chi-square). The order of trials, that of the table, should have no rank
+    correlation with their values or their distances to the best trials; a table sorted by a column has no
+    such order. The p-values are corrected by Bonferroni's inequality.
     """
     rng = np.random.default_rng(0)
     if len(table) > _MOST:
@@ -92,7 +96,10 @@ def _column(parameter: Parameter, values: pd.Series, rng: np.random.Generator) -
 
 
 def _counts(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> float:
-    """P-value of counts under a multinomial distribution, by simulation: few trials a level are no normal deviates."""
+    """P-value of counts under a multinomial distribution, by simulation.
+
+    Few trials a level are no normal deviates.
+    """
     n, share = int(counts.sum()), shares / shares.sum()
     drawn = rng.multinomial(n, share, size=_DRAWS)
     expected = n * share
@@ -101,7 +108,10 @@ def _counts(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) ->
 
 
 def _distribution(parameter: Range, values: Floats) -> float:
-    """P-value of Kolmogorov and Smirnov's test; a value on a step stands for all that round to it."""
+    """P-value of Kolmogorov and Smirnov's test.
+
+    A value on a step stands for all values that round to the step.
+    """
     from scipy.stats import kstwo
 
     step = parameter.step or (1.0 if isinstance(parameter, Integer) else 0.0)
@@ -121,7 +131,7 @@ def _distribution(parameter: Range, values: Floats) -> float:
 
 
 def _order(space: Space, table: pd.DataFrame, sign: float) -> list[float]:
-    """P-values of 'the order of trials tells nothing'; none where they are sorted by something."""
+    """P-values of 'the order of trials has no effect'; empty for a sorted table."""
     from scipy.stats import spearmanr
 
     value = sign * np.asarray(table["value"], dtype=float)

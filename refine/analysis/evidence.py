@@ -1,4 +1,4 @@
-"""What a round taught about each of its parameters. Pure functions of arrays."""
+"""Evidence on each parameter of a round. Pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -20,106 +20,113 @@ if TYPE_CHECKING:
 
 GOOD = 0.2  # share of the trials that counts as good in densities, edges and pairs
 
-# An end is a reason to widen where it holds so many times its share of the best trials: among thousands of trials any
-# small lead is significant.
+# An end is a reason to widen if it holds so many times its share of the best trials: among thousands of
+# trials any small lead is significant.
 RICH = 1.25
 
 ALPHA = 0.1  # false discovery rate below which a parameter may be narrowed
 
 
 class LevelEvidence(NamedTuple):
-    """What is known about one level of one parameter."""
+    """Evidence on one level of one parameter."""
 
     label: str  # the level as shown
     n: int  # space-filling trials at the level that finished or were pruned
-    # median value there, in the metric's own sign; NaN without trials, or where it is a pruned one's
+    # median value, in the metric's own sign; NaN without trials, or if the median is a pruned trial's
     median: float
     low: float  # ends of its 95 % interval
     high: float
     ratio: float  # density of good trials over density of all; above 1 means over-represented
     ratio_low: float  # ends of its 90 % interval
     ratio_high: float
-    bad: float  # share of the ended trials there that gave no value or a degenerate model
-    # adjusted p-value of 'that is no more frequent there than elsewhere'; 1 where it is less frequent
+    bad: float  # share of the ended trials at the level without a usable model
+    # adjusted p-value of 'no more frequent than at the other levels'; 1 if less frequent
     bad_q: float
-    seconds: float  # median time of a finished trial there
+    seconds: float  # median duration of a finished trial
 
 
 class ReadWhere(NamedTuple):
-    """When a parameter is read."""
+    """A condition concluded from the values read."""
 
-    name: str  # another parameter
-    # numbers of its levels at which all trials read the parameter, while at the others none does
+    name: str  # the parent parameter
+    # numbers of the parent's levels at which all trials read the parameter; at the others, none does
     levels: tuple[int, ...]
     labels: tuple[str, ...]  # those levels as tables show them
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parameters that it depends on."""
+        """The parameters in the condition."""
         return (self.name,)
 
     def at(self, levels: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Bools:
-        """Where the parameter is read, by the numbers of levels of those that it depends on, (n,) each."""
+        """(n,) mask of reading, by the level numbers of the parameters in the condition."""
         return np.isin(levels[self.name], self.levels)
 
 
 class ActiveWhere(NamedTuple):
-    """When configurations have a parameter, declared by a condition on several others."""
+    """A declared condition on several parameters."""
 
-    names: tuple[str, ...]  # the others that vary, directly or through their own conditions
+    names: tuple[str, ...]  # the varied parameters in the condition, directly or through their own conditions
     expression: str  # the condition
-    sizes: tuple[int, ...]  # how many levels each of them has
-    active: tuple[bool, ...]  # the answer for every combination of their levels, the last one's fastest
+    sizes: tuple[int, ...]  # numbers of their levels
+    active: tuple[bool, ...]  # the answer for every combination of levels, the last parameter's fastest
 
     def at(self, levels: Mapping[str, npt.NDArray[np.integer[Any]]]) -> Bools:
-        """Where it is active, by the numbers of levels of those that it depends on, (n,) each."""
+        """(n,) mask of active configurations, by the level numbers of the parameters in the condition."""
         cells = np.ravel_multi_index(tuple(levels[n] for n in self.names), self.sizes)
         return np.asarray(self.active, dtype=np.bool_)[cells]
 
 
 class ParameterEvidence(NamedTuple):
-    """What a round taught about one parameter."""
+    """Evidence on one parameter of a round."""
 
-    name: str  # the parameter's
+    name: str  # its name
     parameter: Parameter  # the parameter
-    # Spearman's rank correlation with the metric, in the metric's own sign; ``None`` where the parameter has
-    # no order
+    # Spearman's rank correlation with the metric, in the metric's own sign; ``None`` for an unordered
+    # parameter
     correlation: stats.Correlation | None
-    association: stats.Association | None  # kruskal-Wallis over its choices; ``None`` where it has an order
-    # PED-ANOVA importance for being among the best fifth of all trials. Of a parameter that only some of them
-    # read, it is judged within these, and weighs as much as they are.
+    # Kruskal-Wallis test over the choices; ``None`` for an ordered parameter
+    association: stats.Association | None
+    # PED-ANOVA importance for being among the best fifth of all trials. For a parameter that only some trials
+    # read, the importance within these, weighted by their share.
     importance: stats.Importance
-    # P-value of 'does not matter', NaN where nothing is tested: the rank test's, the importance's and the
-    # additive model's joined, half of the weight on the last; see :func:`refine.stats.joined`
+    # P-value of 'does not matter', NaN without tests: rank test, importance and additive model joined, half
+    # of the weight on the last; see :func:`refine.stats.joined`
     p: float
-    q: float  # the same after Benjamini-Hochberg over all parameters of the round
-    edges: tuple[stats.Edge, ...]  # pile-up tests at the low and the high end; empty where there is no order
+    q: float  # ``p`` after Benjamini-Hochberg over all parameters of the round
+    # pile-up tests at the low and the high end; empty for an unordered parameter
+    edges: tuple[stats.Edge, ...]
     edge_q: tuple[float, ...]  # their p-values after Benjamini-Hochberg over all edges of the round
     levels: tuple[LevelEvidence, ...]  # evidence per level
-    read: float  # share of trials in which the objective read the parameter; NaN where it wasn't noted
-    # which test saw it: ``"trend"``, ``"importance"``, or ``"additive"`` where those two did not
+    read: float  # share of trials that read the parameter; NaN if unknown
+    # the test that found the effect: ``"trend"``, ``"importance"``, or ``"additive"`` if the first two did
+    # not
     seen_by: str = "trend"
-    # space-filling configurations behind the tests: those whose trials read the parameter and finished or
-    # were pruned. One that ran several times counts once.
+    # space-filling configurations behind the tests: trials that read the parameter and finished or were
+    # pruned, replicates counted once
     n: int = 0
-    good: int = 0  # how many of them are among the best fifth
-    needed: int = 0  # how many good trials it takes to judge a parameter in this round
-    cost_q: float = 1.0  # adjusted p-value of 'the time of a trial does not depend on it'
-    # how the share of trials that gave no value or a degenerate model changes along it, with its adjusted
-    # p-value; ``None`` where it has no order
+    good: int = 0  # configurations among the best fifth
+    needed: int = 0  # good trials needed to judge a parameter in this round
+    cost_q: float = 1.0  # adjusted p-value of 'the parameter has no effect on duration'
+    # trend of the share of unusable trials along the parameter, with its adjusted p-value; ``None`` if
+    # unordered
     bad: stats.Trend | None = None
-    # ended trials that ``bad`` leaves out, here and by level: everything fails at their level of another
+    # ended trials left out of ``bad``, in all and by level: they lie at a level of another parameter where
+    # everything fails
     apart: int = 0
-    # P-value of 'does nothing beside the others' on all space-filling trials inside, those of earlier rounds
-    # among them: it only confirms what was seen earlier, since those rounds chose the space
+    # P-value of 'has no effect given the other parameters' on all space-filling trials inside, earlier rounds
+    # included: a confirmation only, since these rounds chose the space
     pooled_p: float = 1.0
-    # what the trials that read it, or that have it by a declared condition, have in common; ``None`` where
-    # that are all or nothing tells the trials apart
+    # the condition under which trials use the parameter; ``None`` if all do, or if no condition separates
+    # them
     condition: ReadWhere | ActiveWhere | None = None
 
     @property
     def piled_up(self) -> tuple[tuple[stats.Edge, float], ...]:
-        """Ends at which the best trials pile up and the very best lie, each with its q: the optimum may be beyond."""
+        """Ends at which the best trials pile up and the very best lie, each with its q.
+
+        The optimum may be beyond.
+        """
         return tuple(
             (edge, q)
             for edge, q in zip(self.edges, self.edge_q, strict=True)
@@ -133,7 +140,7 @@ class ParameterEvidence(NamedTuple):
 
     @property
     def bad_q(self) -> float:
-        """The smallest adjusted p-value of its levels and of the trend along it."""
+        """The smallest adjusted p-value of the levels' failure rates and of the trend."""
         return min((*(v.bad_q for v in self.levels), *([self.bad.p] if self.bad else [])), default=1.0)
 
     @property
@@ -151,74 +158,76 @@ class ParameterEvidence(NamedTuple):
 
 
 class EvidenceTable(NamedTuple):
-    """Trials inside a space, as arrays beside their table."""
+    """Trials inside a space as a table and as arrays."""
 
     table: pd.DataFrame
     X: Floats  # (n, d) unit-scale positions of the parameters that vary
-    y: Floats  # for tests pruned trials stand here with their forecast, else with the worst finished value
+    y: Floats  # (n,) values; pruned trials have their forecast, else the worst finished value
     finished: Bools
     failed: Bools
     space_filling: Bools
-    mask: Bools  # which rows of the given table they are
-    degenerate: Bools  # have a value, and are finished, but can't be best
-    pruned: Bools  # have no value; infeasible ones are among them
-    forecast: Bools  # pruned ones of which it is forecast what they would have reached
+    mask: Bools  # mask over the given table
+    degenerate: Bools  # finished with a value, but cannot be best
+    pruned: Bools  # without a usable value; infeasible trials included
+    forecast: Bools  # pruned trials with a forecast
     infeasible: Bools
-    measured: Floats  # ``y`` with what infeasible trials showed
+    measured: Floats  # ``y`` with the measured values of infeasible trials
     lost: Bools  # see :func:`without_ruled_out`
-    absent: Bools  # have not the parameter that is looked at
+    absent: Bools  # trials that lack the parameter under test
 
     @property
     def measurable(self) -> Bools:
-        """Trials that finished with a value, infeasible ones among them."""
+        """Trials that finished with a value, infeasible ones included."""
         return self.finished | self.infeasible
 
     @property
     def informative(self) -> Bools:
-        """Trials that tell where to look or where not: finished, failed and pruned ones."""
+        """Trials that are informative about where to search: finished, failed and pruned ones."""
         return self.finished | self.failed | self.pruned
 
     @property
     def ranked(self) -> Bools:
-        """Space-filling trials that have a rank: finished ones, those that were stopped for being behind, infeasible ones."""
+        """Space-filling trials with a rank: finished, stopped and infeasible ones."""
         return (self.finished | self.pruned) & self.space_filling
 
     @property
     def ended(self) -> Bools:
-        """Space-filling trials that ended, in whatever way, without those that are lost for a reason that is known."""
+        """Space-filling trials that ended in any state, except failures already explained by another
+        parameter.
+        """
         return self.informative & self.space_filling & ~self.absent & ~self.lost
 
     @property
     def unusable(self) -> Bools:
-        """Trials that gave no value, or a degenerate or infeasible model."""
+        """Trials without a value, or with a degenerate or infeasible model."""
         return self.failed | self.degenerate | self.infeasible
 
     @property
     def seconds(self) -> Floats:
-        """How long trials took; NaN where nobody measured it."""
+        """Durations of trials; NaN if not measured."""
         return np.asarray(self.table.get("seconds", np.full(len(self.y), np.nan)), dtype=float)
 
 
 class TestSample(NamedTuple):
-    """Trials that a parameter is tested on, and what is the same for every parameter that is tested on them."""
+    """The sample of one test, and results shared by all parameters tested on the sample."""
 
-    at: npt.NDArray[np.int64]  # (n,) their rows, in an order that does not depend on the table's
+    at: npt.NDArray[np.int64]  # (n,) row numbers in a canonical order
     others: Floats  # (n, d) positions of all parameters
     y: Floats  # (n,) values, larger is better
-    alone: npt.NDArray[np.int64]  # (m,) numbers of one trial per configuration
+    alone: npt.NDArray[np.int64]  # (m,) number of one trial per configuration
     score: Floats  # (m,) mean normal scores of the configurations' values
-    # (m,) the same of what they showed, infeasible ones included: what the metric does, whether it counts or
-    # not
+    # (m,) the same for measured values, infeasible trials included: the metric's own behaviour
     shown: Floats
-    plain: Floats  # (n,) values of which ``shown`` are the scores
+    plain: Floats  # (n,) measured values behind ``shown``
     additive: Floats  # (d,) p-values of all parameters in a model without interactions
 
 
 class TestSamples:
-    """Makes what parameters are tested on, once for all that read the same trials inside the space.
+    """Test samples, built once per distinct set of trials.
 
-    ``cardinalities`` are numbers of choices, 0 where ordered; ``sign`` is 1 to maximize, -1 to minimize; ``seed`` that of every
-    bootstrap and permutation test; ``permutations`` those of the importance's null.
+    ``cardinalities`` are numbers of choices, 0 for ordered columns; ``sign`` is 1 to maximize, -1 to
+    minimize; ``seed`` is for every bootstrap and permutation test; ``permutations`` counts the null
+    permutations of the importance.
     """
 
     def __init__(
@@ -239,7 +248,8 @@ class TestSamples:
                 self.sign * rows.y[at],
                 self.sign * rows.measured[at],
             )
-            # Rows given twice are no more evidence: tests see every configuration once, with the mean score of its values.
+            # Rows given twice are no more evidence: tests see every configuration once, with the mean score
+            # of its values.
             alone, score = once(others, y, self._sizes)
             shown = again(others, y, plain, self._sizes) if rows.infeasible.any() else score
             additive = stats.AdditiveTest()(others[alone], shown, self._sizes)
@@ -250,13 +260,14 @@ class TestSamples:
 def evidence_of(
     parameter: Parameter, name: str, column: int, rows: EvidenceTable, read: Bools | None, tests: TestSamples
 ) -> ParameterEvidence:
-    """Everything measured on one parameter, in a column of ``rows.X``, adjustments for other parameters apart.
+    """All measurements on one parameter, in a column of ``rows.X``, before adjustment for other
+    parameters.
 
-    Tested are the space-filling trials that finished or were pruned, and read it if that was noted (``read``): what the others
-    have there can't have changed anything.
+    The sample is the space-filling trials that finished or were pruned, and read the parameter if that is
+    known: an unread value cannot have changed anything.
     """
     tested, sign, seed, k = rows.ranked, tests.sign, tests.seed, parameter.size
-    # A trial that raised may have read little: only those with a value tell what is read.
+    # A trial that raised may have read little: trials with a value show the reading.
     share = np.nan if read is None or not rows.finished.any() else float(read[rows.finished].mean())
     if read is not None and 0 < share < 1:
         tested = tested & read
@@ -286,7 +297,7 @@ def evidence_of(
         association = stats.KruskalWallis(seed=seed)(x[alone], same.shown, k)
         trend = association.p
     seen = stats.joined(local.p, trend, float(same.additive[column]))
-    # What a test of the parameter alone sees as well is reported as that test's.
+    # A finding of the parameter's own test is reported as such.
     by_itself = 2 * min(seen.p_importance, seen.p_trend) <= ALPHA
     return ParameterEvidence(
         name=name,
@@ -317,7 +328,7 @@ def once(X: Floats, y: Floats, cardinalities: Sequence[int]) -> tuple[npt.NDArra
 
 
 def again(X: Floats, y: Floats, others: Floats, cardinalities: Sequence[int]) -> Floats:
-    """Mean normal scores of other values of the configurations that :func:`once` gives for ``y``, in its order."""
+    """Mean normal scores of other values of the configurations that :func:`once` selects, in its order."""
     order = np.argsort(stats.distinct(X, y, cardinalities)[0])
     return np.asarray(stats.distinct(X, others, cardinalities)[1][order])
 
@@ -350,11 +361,14 @@ def _levels(
 def level_medians(
     codes: npt.NDArray[np.intp], y: Floats, k: int, sign: float, pruned: Bools
 ) -> Sequence[stats.Level]:
-    """Medians per level in the metric's own sign; NaN where a median, or an end of its interval, is a pruned trial."""
+    """Medians per level in the metric's own sign.
+
+    NaN if a median or an end of its interval is a pruned trial.
+    """
     if not pruned.any():
         return stats.LevelSummary()(codes, sign * y, k)
     worst = float(y.min())
-    # So far below that even the middle of it and the best value is below the worst.
+    # So far below that even the middle between it and the best value is below the worst.
     below = np.where(pruned, worst - (float(y.max()) - worst) - 1.0, y)
 
     def known(value: float) -> float:
@@ -365,7 +379,7 @@ def level_medians(
 
 
 def _cost(parameter: Parameter, column: int, rows: EvidenceTable) -> float:
-    """P-value of 'the time of a finished trial does not depend on it'."""
+    """P-value of 'the parameter has no effect on the duration of a finished trial'."""
     timed = np.flatnonzero(rows.finished & ~rows.absent & np.isfinite(rows.seconds))
     if timed.size < 10:
         return 1.0
@@ -377,7 +391,10 @@ def _cost(parameter: Parameter, column: int, rows: EvidenceTable) -> float:
 
 
 def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[ParameterEvidence, ...]:
-    """Evidence with q-values: Benjamini and Hochberg over the parameters (edges, levels) of the round, times what looks have ``spent``."""
+    """Evidence with q-values, by Benjamini and Hochberg over the round's parameters (edges, levels).
+
+    ``spent`` is the factor for earlier looks.
+    """
 
     def q(p_values: Sequence[float]) -> list[float]:
         raw = stats.benjamini_hochberg(p_values) if len(p_values) else np.zeros(0)
@@ -404,15 +421,15 @@ def adjusted(found: Sequence[ParameterEvidence], spent: float) -> tuple[Paramete
 
 
 def untested(found: Sequence[ParameterEvidence]) -> tuple[ParameterEvidence, ...]:
-    """Evidence of all parameters where no trial can be tested on: without a p-value."""
+    """Evidence on all parameters without tests: no p-value."""
     needed = stats.good_trials_to_judge(max(1, len(found)), ALPHA)
     return tuple(e._replace(p=np.nan, q=np.nan, edges=(), edge_q=(), bad=None, needed=needed) for e in found)
 
 
 def read_where(read: Bools, others: Mapping[str, tuple[Parameter, Floats]]) -> ReadWhere | None:
-    """Levels of one parameter at which all trials ``read`` another, while at its others none does; ``None`` where there is none.
+    """Levels of one parameter at which all trials ``read`` another, and at its other levels none does.
 
-    ``others`` are name -> parameter and (n,) unit-scale positions.
+    ``None`` without such levels. ``others`` is name -> parameter and (n,) unit-scale positions.
     """
     for name, (parameter, x) in others.items():
         if parameter.size > 12:
@@ -446,16 +463,17 @@ def level_values(parameter: Parameter) -> npt.NDArray[Any]:
 
 
 def level_axis(parameter: Parameter) -> stats.Axis:
-    """The levels of a parameter as statistics want them."""
+    """The levels of a parameter as an axis of :mod:`refine.stats`."""
     return stats.Axis(level_positions(parameter), unordered=not parameter.ordered)
 
 
 def couplings(
     X: Floats, y: Floats, cardinalities: Sequence[int], read: Bools, seed: int
 ) -> tuple[stats.Pair, ...]:
-    """Tests of all pairs that some trials read together; configurations that differ in what is not read count once.
+    """Tests of all pairs that some trials read together.
 
-    ``X``, ``y`` and ``cardinalities`` are as in :mod:`refine.stats`, ``read`` is (n, d).
+    Configurations that differ in unread values only count once. ``X``, ``y`` and ``cardinalities`` are as in
+    :mod:`refine.stats`, ``read`` is (n, d).
     """
     test = stats.Interactions(top=GOOD, seed=seed)
     found: dict[tuple[int, int], stats.Pair] = {}
@@ -480,18 +498,18 @@ def couplings(
     return tuple(p._replace(q=float(adjusted)) for p, adjusted in zip(ordered, q, strict=True))
 
 
-_LEAST = 5  # trials at a level before it is ruled out
+_LEAST = 5  # fewest trials at a level to rule it out
 _ALPHA = 0.01
 
 
 def without_ruled_out(
     rows: EvidenceTable, parameters: Sequence[Parameter], absent: Sequence[Bools]
 ) -> list[EvidenceTable]:
-    """EvidenceTable for every parameter, in which trials at levels of the others that are ruled out don't count as failures.
+    """Tables per parameter, without failures explained by ruled-out levels of the other parameters.
 
-    A level is ruled out where 5 or more trials ended and none gave a usable model, Fisher's p <= 0.01. What fails there
-    fails whatever the other parameters are, and would drown what they have to do with it. ``absent`` says of each parameter which
-    trials have it not by its condition.
+    A level is ruled out if 5 or more trials ended there and none gave a usable model, Fisher's p <= 0.01:
+    trials at the level fail whatever the other parameters are, and would drown their effects. ``absent`` says
+    per parameter which trials lack the parameter by its condition.
     """
     each = [rows._replace(absent=gone) for gone in absent]
     lost = np.zeros((len(parameters), len(rows.y)), dtype=np.bool_)

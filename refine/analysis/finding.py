@@ -1,6 +1,6 @@
-"""What an analysis finds about each parameter: one verdict, and what it rests on. Pure.
+"""Findings: one verdict per parameter, with its reasons. Pure.
 
-Reports, pages, JSON, shell and figures show these; none of them decides anew.
+Reports, pages, JSON, shell and figures show these verdicts; none of them decides again.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ CANNOT_BE_JUDGED = "cannot_be_judged"
 NEVER_READ = "never_read"
 UNTESTED = "untested"
 
-# In this order: a parameter that matters may fail at some of its levels as well.
+# In this order: a parameter with an effect may also fail at some levels.
 VERDICTS = (MATTERS, FAILS, COUPLED, NOT_SEEN, CANNOT_BE_JUDGED, NEVER_READ, UNTESTED)
 
-_LEAST = 5  # trials that a level, or an end, must have before it is judged
+_LEAST = 5  # fewest trials at a level, or an end, to judge it
 
 _MOST_SHOWN = 4
 
 
 class Finding(NamedTuple):
-    """What was found about one parameter."""
+    """The finding on one parameter."""
 
     name: str
     # ``"matters"``; ``"fails"``: no effect, but trials fail more often at some of its levels; ``"coupled"``:
@@ -43,20 +43,20 @@ class Finding(NamedTuple):
     # ``"rises"``, ``"falls"``, ``"inside"`` (an effect without a clear direction), ``"choices"`` or
     # ``"none"``
     shape: str
-    # the end, ``"low"`` or ``"high"``, at which few of the best lie though the metric improves towards it
+    # the end, ``"low"`` or ``"high"``, with few of the best trials although the metric improves towards it
     few_at: str
     rich: tuple[int, ...]  # numbers of the levels at which the best trials are over-represented
     open_ends: tuple[str, ...]  # ends at which the best trials pile up and the range could go on
-    partners: tuple[str, ...]  # parameters that it is coupled with among the best trials
-    reasons: tuple[Reason, ...]  # what the verdict rests on, in the order in which they are read
+    partners: tuple[str, ...]  # parameters coupled with it among the best trials
+    reasons: tuple[Reason, ...]  # reasons of the verdict, in reading order
 
     def of(self, *codes: str) -> tuple[Reason, ...]:
-        """Its reasons of these codes."""
+        """Reasons with these codes."""
         return tuple(r for r in self.reasons if r.code in codes)
 
 
 class Whole(NamedTuple):
-    """What a finding takes from the round as a whole."""
+    """Facts on the round as a whole that findings need."""
 
     metric: str  # name of the metric
     sign: float  # 1 to maximize, -1 to minimize
@@ -67,7 +67,7 @@ class Whole(NamedTuple):
 
 
 def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> Finding:
-    """What was found about a parameter that is coupled with some partners among the best trials."""
+    """The finding on a parameter with its coupled partners among the best trials."""
     if e.read == 0 and e.parameter.when is None:
         return Finding(e.name, NEVER_READ, "none", "", (), (), (), (_about(e, "never_read"),))
     if not about.tested:
@@ -98,7 +98,7 @@ def finding_of(e: ParameterEvidence, partners: Sequence[str], about: Whole) -> F
 
 
 def condition_of(e: ParameterEvidence) -> dict[str, object] | str | None:
-    """When a parameter is read, as the value of a reason."""
+    """A condition as the value of a reason."""
     where = e.condition
     if isinstance(where, ActiveWhere):
         return where.expression
@@ -106,20 +106,26 @@ def condition_of(e: ParameterEvidence) -> dict[str, object] | str | None:
 
 
 def coupled_with(name: str, names: Sequence[str], pairs: Sequence[stats.Pair]) -> list[str]:
-    """Parameters that depend on one among the best trials (q <= 0.1); ``names`` are all, as pairs count them."""
+    """Parameters coupled with it among the best trials (q <= 0.1).
+
+    ``names`` are all parameters, as pairs number them.
+    """
     coupled = [{names[pair.i], names[pair.j]} for pair in pairs if pair.q <= ALPHA]
     return sorted(other for pair in coupled if name in pair for other in pair - {name})
 
 
 def piled_up(e: ParameterEvidence, edge: stats.Edge, q: float) -> Reason:
-    """The reason that the best trials pile up at an end, with its adjusted p-value."""
+    """The reason 'the best trials pile up at an end', with its adjusted p-value."""
     level = e.levels[-1 if edge.side == "high" else 0].label
     counts = {"count": edge.top_count, "of": edge.top_n, "share": edge.share}
     return _about(e, "piled_up", side=edge.side, level=level, **counts, q=q)
 
 
 def mean_ratio(levels: Sequence[LevelEvidence]) -> float:
-    """How frequent the good trials are at some levels, relative to all, weighted by trials; NaN without any."""
+    """Frequency of the good trials at some levels relative to all trials, weighted by trials.
+
+    NaN without any.
+    """
     known = [(v.ratio, v.n) for v in levels if v.n and v.ratio == v.ratio]
     total = sum(n for _, n in known)
     return sum(r * n for r, n in known) / total if total else float("nan")
@@ -140,12 +146,12 @@ def _verdict(e: ParameterEvidence, partners: Sequence[str]) -> str:
 
 
 def _shape(e: ParameterEvidence, sign: float) -> tuple[str, str]:
-    """How the metric depends on a parameter that matters, and at which end that turns."""
+    """The shape of an effect on the metric, and the end at which the trend turns."""
     c = e.correlation
     if c is None:
         return "choices", ""
     if c.low < 0 < c.high:
-        # A correlation that is nearly nil while q is small means an optimum inside the range.
+        # A correlation near 0 with a small q means an optimum inside the range.
         return "inside", ""
     high = (c.estimate > 0) == (sign > 0)
     fifth = len(e.levels) // 5
@@ -167,7 +173,7 @@ def _effect(e: ParameterEvidence, about: Whole, shape: str, few_at: str) -> Reas
     assert a is not None
     judged = sorted((v for v in e.levels if v.n), key=lambda v: -about.sign * v.median)
     shown = judged if len(judged) <= _MOST_SHOWN else [judged[0], judged[-1]]
-    # What a test of the parameter alone sees as well is reported as that test's.
+    # A finding of the parameter's own test is reported as such.
     seen_by = "trend" if e.seen_by == "importance" and 3 * a.p <= ALPHA else e.seen_by
     medians = [[v.label, v.median] for v in shown]
     return _about(e, "choices", effect=a.effect, q=e.q, seen_by=seen_by, medians=medians)
@@ -195,19 +201,19 @@ def _rich(e: ParameterEvidence) -> tuple[int, ...]:
 
 
 def open_ends(e: ParameterEvidence) -> tuple[str, ...]:
-    """Ends at which the best pile up; a natural limit, such as a rate of 0, is none to look beyond."""
+    """Ends at which the best trials pile up, except natural limits such as a rate of 0."""
     p = e.parameter
     sides = [edge.side for edge, _ in e.piled_up]
     return tuple(s for s in sides if isinstance(p, Range) and widened(e.name, p, p, s) is not None)
 
 
 def _failing(e: ParameterEvidence, about: Whole) -> Reason:
-    """Where trials fail, are degenerate or infeasible, more often than elsewhere."""
+    """Levels or ends where trials fail, are degenerate or infeasible more often."""
     what: dict[str, Any] = {"degenerate": about.degenerate, "apart": e.apart}
     if about.constrained:
         what["constrained"] = True
     bad = [v for v in e.levels if v.bad_q <= ALPHA]
-    if not bad and e.bad is not None:  # every level has too few trials, all together tell
+    if not bad and e.bad is not None:  # each level has too few trials, but all together show a trend
         way = "higher" if e.bad.higher > 0.5 else "lower"
         trend = {"below": e.bad.below, "above": e.bad.above, "q": e.bad.p}
         return _about(e, "fails_towards", **what, way=way, **trend)

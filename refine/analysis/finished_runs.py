@@ -1,4 +1,4 @@
-"""Finished runs that others made: what each says, how they were drawn, the space that they lie in, and a fitted search of scikit-learn as such. Pure."""
+"""Finished runs from elsewhere: results, origin, inferred space, and scikit-learn's searches. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from refine.utils.arrays import Floats
 if TYPE_CHECKING:
     import pandas as pd
 
-# Seed of a trial that was imported without one.
+# Seed of a trial imported without one.
 UNKNOWN_SEED = -1
 
 
@@ -37,15 +37,15 @@ class Run(NamedTuple):
     """One finished run.
 
     Attributes:
-        had: Parameter -> frozen value; a parameter that the run had not is missing.
+        had: Parameter -> frozen value; a parameter that the run lacks is missing.
         state: One of the states of trials.
         metrics: Metric -> value.
         curve: Metric -> values per step.
-        seconds: Wall time, 0 where unknown.
+        seconds: Wall time, 0 if unknown.
         seed: Its seed, or :data:`UNKNOWN_SEED`.
-        origin: How it was drawn.
+        origin: Origin of the configuration.
         finished: Seconds since the epoch.
-        error: Why it failed, where that is known.
+        error: Reason of a failure, if known.
     """
 
     had: dict[str, Any]
@@ -60,19 +60,19 @@ class Run(NamedTuple):
 
 
 class FinishedRuns(NamedTuple):
-    """What somebody's study, search or table says."""
+    """The content of a study, a search or a table."""
 
     space: Space
     runs: list[Run]
-    metric: str  # what they are judged by
+    metric: str  # the metric
     direction: str = "maximize"
     goals: tuple[tuple[str, str], ...] = ()  # metric and direction of further goals
     subject_to: tuple[str, ...] = ()  # metric constraints that the tool had
-    said: tuple[str, ...] = ()  # sentences on what was left out or taken for something else
+    said: tuple[str, ...] = ()  # sentences on content that was left out or reinterpreted
 
 
 def filled(space: Space, had: Mapping[str, Any]) -> tuple[dict[str, Any], list[str] | None]:
-    """A whole configuration of a finished run, by what it had, and the names of that where it had not all."""
+    """A finished run's whole configuration, and the names of its own parameters if some were missing."""
     if len(had) == len(space) and not space.conditions:
         return {n: had[n] for n in space}, None
     own = configuration_key(had)
@@ -83,10 +83,11 @@ def filled(space: Space, had: Mapping[str, Any]) -> tuple[dict[str, Any], list[s
 
 
 def without_copies(runs: Sequence[Run]) -> tuple[list[Run], int]:
-    """The runs without copies of others, and the number of copies, as overlapping exports of one table have them.
+    """The runs without copies, as in overlapping exports of one table, and the number of copies.
 
-    A run is a copy of an earlier one if configuration, state, results and curve are equal, and the seed is; if the seed
-    is unknown, the wall time must be equal too. A run again under another seed, or of another duration, is no copy.
+    A run is a copy of an earlier one if configuration, state, results, curve and seed are equal; if the seed
+    is unknown, the wall time must be equal too. A repeat under another seed, or of another duration, is not a
+    copy.
     """
     distinct: dict[str, Run] = {}
     for run in runs:
@@ -98,7 +99,7 @@ def without_copies(runs: Sequence[Run]) -> tuple[list[Run], int]:
 
 
 def origin_of(space_filling: bool | None) -> str:
-    """The origin of imported trials: ``space_filling``, ``adaptive``, or ``imported`` where nobody said which.
+    """The origin of imported trials: ``space_filling``, ``adaptive``, or ``imported`` if unknown.
 
     Raises:
         AnalysisError: Neither True, False nor None.
@@ -111,7 +112,9 @@ def origin_of(space_filling: bool | None) -> str:
 
 
 def found_out(said: FinishedRuns) -> list[Run]:
-    """The same runs, those of which nobody said how they were drawn as chosen by results where their values are not even."""
+    """The same runs, where those of unknown origin count as chosen by results if their values are not
+    even.
+    """
     import pandas as pd
 
     space, metric = said.space, Metric.parse(said.metric).name
@@ -128,10 +131,10 @@ def found_out(said: FinishedRuns) -> list[Run]:
     return [r._replace(origin="adaptive") if r.origin == "imported" else r for r in said.runs]
 
 
-# The space that they lie in.
+# The space of the runs.
 
 
-# Up to so many different numbers are themselves the levels of an inferred range.
+# Up to so many different numbers become the levels of an inferred range.
 FEW = 20
 
 
@@ -201,9 +204,11 @@ def inferred(column: pd.Series) -> Parameter:
 
 
 def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> Integer:
-    """A range of what finished runs had: without levels all integers up to 20, else ten evenly spaced.
+    """A range over the integers of finished runs.
 
-    Not round ones, as of a range that people declare, so that the same rows are the same root.
+    All of them up to 20 without levels, else ten evenly spaced ones.
+
+    The levels are not rounded as those of a declared range, so that the same rows give the same root.
     """
     count = None if high - low < ALL_UP_TO else ABOUT
     return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]
@@ -219,12 +224,12 @@ def _geometric(values: Floats) -> bool:
 
 # A search of scikit-learn.
 
-# scikit-learn's searches: none of them draws by results.
+# scikit-learn's searches: none of them chooses by results.
 _EVEN = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 
 
 def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
-    """The runs of a fitted search: see :meth:`refine.Tree.add_search`, also for what it raises."""
+    """The runs of a fitted search: see :meth:`refine.Tree.add_search` for the errors too."""
     results = getattr(search, "cv_results_", None)
     if not isinstance(results, Mapping):
         raise AnalysisError(
@@ -234,8 +239,8 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
     metric = metric or (names[0] if len(names) == 1 else getattr(search, "refit", None))
     if not isinstance(metric, str) or metric not in names:
         raise AnalysisError(f"metric must be one of {', '.join(names)}, got {metric!r}; give metric=")
-    # A halving search runs what is promising again, on more of its resource. It is judged by the last of its iterations that
-    # enough configurations reached to be analysed, which the metric's name says if it was not the last of all.
+    # A halving search repeats promising candidates on more of its resource. Its value is the last iteration
+    # that enough configurations for an analysis reached; the metric's name says if that is not the last one.
     resource = getattr(search, "resource", None)
     settings = [{n: v for n, v in params.items() if n != resource} for params in results["params"]]
     scores = scores_of(results, metric)
@@ -270,12 +275,14 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
 
 
 def _called(score: str, metric: str, name: str) -> str:
-    """What a score is called where its metric, with those by split, goes by another name."""
+    """The name of a score if its metric, with those by split, has another name."""
     return name + score[len(metric) :] if score.partition("@")[0] == metric else score
 
 
 def scores_of(results: Mapping[str, Any], metric: str) -> list[dict[str, float]]:
-    """Per candidate of ``cv_results_`` its mean test scores, and those of a metric by split as ``metric@1``, ``metric@2``, ..."""
+    """Mean test scores per candidate of ``cv_results_``, and those by split as ``metric@1``, ``metric@2``,
+    ...
+    """
     columns = {n.removeprefix("mean_test_"): results[n] for n in results if n.startswith("mean_test_")}
     splits = (results[n] for k in range(len(results)) if (n := f"split{k}_test_{metric}") in results)
     columns |= {f"{metric}@{k}": split for k, split in enumerate(splits, 1)}
@@ -283,7 +290,7 @@ def scores_of(results: Mapping[str, Any], metric: str) -> list[dict[str, float]]
 
 
 def _held(value: Any) -> Any:
-    """A frozen value, or the text of one that no space can hold, such as an estimator."""
+    """A frozen value, or the text of a value that no space can hold, such as an estimator."""
     try:
         return freeze(value)
     except SpaceError:
@@ -291,7 +298,9 @@ def _held(value: Any) -> Any:
 
 
 def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> dict[str, Parameter]:
-    """The parameters of a search in the order of their first use, by its grids or distributions, else by what it tried."""
+    """The parameters of a search in the order of first use, by its grids or distributions, else by its
+    candidates.
+    """
     import pandas as pd
 
     out: dict[str, Parameter] = {}
@@ -315,7 +324,10 @@ def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> 
 
 
 def analysis_of(said: FinishedRuns) -> Analysis:
-    """The analysis of a search or study as a round of its own, by its first goal; AnalysisError where too few of its runs have a value."""
+    """The analysis of a search or study as a round of its own, by its first goal.
+
+    AnalysisError if too few runs have a value.
+    """
     space, runs = said.space, found_out(said._replace(runs=without_copies(said.runs)[0]))
     whole = [filled(space, run.had) for run in runs]
     columns: dict[str, list[Any]] = {

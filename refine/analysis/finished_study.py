@@ -24,13 +24,13 @@ from refine.utils.format import join, plural
 if TYPE_CHECKING:
     import optuna
 
-# What samplers that go by results note with trials begins with one of these. Others note nothing.
+# Prefixes of the attributes that result-driven samplers write. Other samplers write none.
 _SEARCHES = {"tpe", "cma", "NSGAIISampler", "NSGAIIISampler", "nsga2", "nsga3"}
 
 # User attributes that a warning names.
 _SHOWN = 6
 
-# Begins the user attribute of a study that holds a decision; the number of the first trial after it follows.
+# Prefix of a study's user attribute that holds a decision; the number of the first trial after it follows.
 DECISION = "refine:decision:"
 
 
@@ -57,9 +57,10 @@ def read_study(
     """Space and ended trials of a study: see :meth:`refine.Tree.add_study`.
 
     Raises:
-        AnalysisError: More than three objectives and no ``value``, no ended trial, or a complete one without its value.
-        SpaceError: A parameter's name or distribution that a space can't have.
-        StoreError: Optuna can't read the study.
+        AnalysisError: More than three objectives and no ``value``, no ended trial, or a complete one without
+            its value.
+        SpaceError: A parameter's name or distribution that a space cannot have.
+        StoreError: Optuna cannot read the study.
     """
     try:
         names = _objectives(study)
@@ -107,12 +108,12 @@ def read_study(
             origin = origin_of(False)
         elif all("grid_id" in note for note in notes):
             origin = origin_of(True)
-    # Where the space was narrowed, results chose.
+    # After a narrowing, results chose the trials.
     narrowed = min(decided_at(study), default=math.inf)
     constraints = _constraint_names(trials, {*titles, *kinds})
     runs = [_run(x, space, titles, at, origin if x.number < narrowed else origin_of(False)) for x in trials]
     return FinishedRuns(
-        # A trial that suggested no such parameter took a branch without it.
+        # A trial without a suggestion of the parameter took a branch without it.
         conditioned(space, [run.had for run in runs]),
         runs,
         str(Metric.parse(metric or judged)),
@@ -128,7 +129,7 @@ _CONSTRAINTS = "constraints"
 
 
 def _constraint_names(trials: Sequence[optuna.trial.FrozenTrial], taken: Collection[str]) -> list[str]:
-    """Names of the metrics that hold the constraints of a study, such as ``constraint_0`` or ``constraint_latency``.
+    """Metrics for the constraints of a study, such as ``constraint_0`` or ``constraint_latency``.
 
     Raises:
         AnalysisError: A parameter or an objective has such a name.
@@ -160,12 +161,12 @@ def _constraint_values(trial: optuna.trial.FrozenTrial) -> dict[str, float]:
         ) from None
 
 
-# A user attribute that only trials of an exported round have; what it exported besides is in the study as well.
+# A user attribute of trials of an exported round; its other content is in the study as well.
 _EXPORTED = "replicate"
 
 
 def _left_out(unfinished: int, trials: Sequence[optuna.trial.FrozenTrial]) -> tuple[str, ...]:
-    """One sentence on the trials and attributes of a study that are not imported, if there are any."""
+    """One sentence on trials and attributes of a study that are not imported; empty without any."""
     attributes = dict.fromkeys(name for t in trials if _EXPORTED not in t.user_attrs for name in t.user_attrs)
     parts = (
         [plural(unfinished, "trial that has not ended", "trials that have not ended")] if unfinished else []
@@ -213,7 +214,7 @@ def _run(
     """The run of a trial.
 
     Raises:
-        AnalysisError: It holds what Optuna itself would not have written.
+        AnalysisError: Content that Optuna itself would not have written.
     """
     state = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}[trial.state.name]
     title = titles[at]

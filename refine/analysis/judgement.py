@@ -1,4 +1,4 @@
-"""Which configuration is better, by runs under new seeds: a race among several, a verdict on one beside another. Pure."""
+"""Races and judgements: which configuration is better, by replicates under new seeds. Pure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from refine.utils.display import Shown
 
 KEEP, CONFIRM, DISCARD = "KEEP", "CONFIRM", "DISCARD"
 
-SURE = 0.95  # probability from which on something is decided: the leader of a race, or which of two is better
+SURE = 0.95  # probability that decides: of the leader of a race, or of the better of two
 
-# Runs under new seeds that a configuration has before it is kept, or called the best: its planned run may be why it was looked at,
-# and the posterior alone could be wrong. Once there are such runs, nothing is discarded on fewer either.
+# Replicates that a configuration has before a KEEP, or before it counts as the best: its planned run may be
+# the reason for its choice, and the posterior alone may be wrong. Once there are replicates, no fewer lead to
+# a DISCARD.
 SEEN = 3
 
-MOST = 1000  # new seeds that are looked ahead to
-_AGAIN = 3  # runs again after which retraining may be taken to change nothing
+MOST = 1000  # most further seeds that are predicted
+_AGAIN = 3  # repeats after which an objective may count as free of noise
 
 _POINTS = 2001
-_Z = 1.6448536269514722  # of a normal distribution, 0.95 below
+_Z = 1.6448536269514722  # 0.95 quantile of the normal distribution
 
 
 def race_of(
@@ -38,14 +39,21 @@ def race_of(
     epsilon: float | None,
     planned: int = 0,
 ) -> Race:
-    """How the race stands, and what runs next.
+    """The state of a race, and the next replicates.
 
-    The racers are the ``top`` candidates with the best posterior means by the planned runs alone, so that going on with a race
-    goes on among the same ones; a candidate that overtakes all of them meanwhile joins. Observed values choose nothing.
+    The racers are the ``top`` candidates with the best posterior means by the planned runs alone, so a
+    resumed race continues with the same ones; a candidate that overtakes all of them joins. Observed values
+    choose nothing.
 
-    ``spent`` are each candidate's runs under new seeds that ended, in whatever way, of ``budget`` at most; ``planned`` of them
-    the rounds had planned anyway, such as of a baseline: no race pays for them. At most ``batch`` come next. ``epsilon`` is a
-    loss that counts as none; ``None`` where nobody said it.
+    Args:
+        judged: The candidates, given all of their runs.
+        spent: Each candidate's ended replicates, in any state.
+        top: Number of racers.
+        budget: Most replicates in all.
+        batch: Most replicates in the next step.
+        epsilon: Tolerance given by the person; ``None`` for the tolerance of the study.
+        planned: Replicates that rounds had planned anyway, such as a baseline's: the race does not pay for
+            them.
     """
     racers = judged.field.plausible(top)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
@@ -69,9 +77,9 @@ def race_of(
 
 
 def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
-    """Whether runs again show that retraining changes no more than what counts as no loss.
+    """Whether repeats show that retraining changes values by no more than the tolerance.
 
-    What the planned runs alone say of the noise is not enough: it is too little at times.
+    The planned runs alone are not enough: they underestimate the noise at times.
     """
     if judged.noise.deterministic:
         return True
@@ -87,7 +95,7 @@ def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:
 
 
 def _following(judged: Judged, racers: Sequence[int], spent: Sequence[int], runs: int) -> tuple[int, ...]:
-    if judged.draws is None or not math.isfinite(judged.noise.sd):  # turn by turn, until something is known
+    if judged.draws is None or not math.isfinite(judged.noise.sd):  # turn by turn, until the noise is known
         given = [0] * len(racers)
         for _ in range(runs):
             i = min(range(len(racers)), key=lambda k: spent[racers[k]] + given[k])
@@ -100,38 +108,37 @@ def _following(judged: Judged, racers: Sequence[int], spent: Sequence[int], runs
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Judgement(Shown):
-    """Whether one configuration, ``a``, is better than another, ``b``.
+    """The comparison of configuration ``a`` with configuration ``b``.
 
-    Differences are larger where ``a`` is better, in units of the metric, and of means over seeds: what a training is
-    expected to give, not what one gave.
+    Differences are positive if ``a`` is better, in units of the metric, and between means over seeds:
+    expected values, not single results.
     """
 
-    of: str  # name of the tree that both are of
+    of: str  # name of the tree
     metric: str  # name of the metric
     direction: str  # ``"maximize"`` or ``"minimize"``
-    # ``"DISCARD"``: ``a`` is better by more than ``epsilon`` with probability 0.05 or less, and each of both
-    # ran three times or more under new seeds, or never (of the baseline its first run counts). ``"KEEP"``: it
-    # is better with probability 0.95 or more, by more than ``epsilon`` with more than 0.05, and ran three
-    # times or more under new seeds. Else ``"CONFIRM"``: run both under more new seeds.
+    # ``"DISCARD"``: ``a`` is better by more than ``epsilon`` with probability 0.05 or less, and each has
+    # three replicates or none (a baseline's first run counts). ``"KEEP"``: it is better with probability 0.95
+    # or more, by more than ``epsilon`` with more than 0.05, and has three replicates. Else ``"CONFIRM"``: run
+    # more seeds of both.
     verdict: str
-    a: Candidate  # the configuration that is asked about
-    b: Candidate  # what it is compared with
-    # what ``b`` is: ``"baseline"``, ``"incumbent"`` (the best expected of earlier rounds), or ``"given"``
+    a: Candidate  # the configuration in question
+    b: Candidate  # the configuration compared with it
+    # role of ``b``: ``"baseline"``, ``"incumbent"`` (the best expected of earlier rounds), or ``"given"``
     incumbent: str
-    difference: float  # mean of what is known of the difference
-    low: float  # ends of its 95 % interval; NaN where nothing is known of the noise
+    difference: float  # posterior mean of the difference
+    low: float  # ends of its 95 % interval; NaN if the noise is unknown
     high: float
-    probability: float  # that ``a`` is better; NaN where nothing is known of the noise
-    matters: float  # that ``a`` is better by more than ``epsilon``; NaN likewise
-    epsilon: float  # difference that counts as none
-    noise: stats.Resolution  # what retraining changes, and the smallest step of the metric
-    # ``"posterior"``: all trials of the tree, by the posterior that the winner is chosen by; ``"runs"``: the
-    # runs of both under new seeds alone, where there are too few configurations for that; ``"table"``: the
-    # runs of both, and the noise of all runs of a plain table; ``"noiseless"``: runs again showed that
-    # retraining changes nothing that counts
+    probability: float  # model probability that ``a`` is better; NaN if the noise is unknown
+    matters: float  # model probability that ``a`` is better by more than ``epsilon``; NaN likewise
+    epsilon: float  # the tolerance
+    noise: stats.Resolution  # noise between repeats, and the smallest step of the metric
+    # ``"posterior"``: all trials of the tree, by the winner's posterior; ``"runs"``: replicates of both
+    # alone, with too few configurations for a posterior; ``"table"``: the runs of both, and the noise of all
+    # runs of a table; ``"noiseless"``: repeats showed no noise
     basis: str
-    # how many more new seeds of each would decide, if the difference is what is expected now; 0 where it is
-    # decided, ``None`` for more than 1,000
+    # further seeds of each that would decide, if the difference is as expected now; 0 if decided, ``None``
+    # for more than 1,000
     seeds: int | None
 
     def to_json(self) -> dict[str, Any]:
@@ -158,14 +165,14 @@ class Judgement(Shown):
 def judgement(
     judged: Judged, a: int, b: int, of: str, incumbent: str, epsilon: float | None = None
 ) -> Judgement:
-    """Judges candidate ``a`` beside ``b``, which is the ``incumbent`` (see :class:`Judgement`), of the tree ``of``.
+    """Judges candidate ``a`` against ``b``, in the tree ``of``; ``incumbent`` is the role of ``b``.
 
-    ``epsilon`` is the difference that counts as none, in units of the metric; by default what the runs can tell apart.
+    ``epsilon`` is the tolerance in units of the metric; default the study's.
     """
     field, noise, expected = judged.field, judged.noise, judged.expected
     sd = noise.sd if math.isfinite(noise.sd) else 0.0
     tolerated = judged.tolerance(epsilon)
-    # Nobody chose the baseline for its first run, so that it counts like those under new seeds.
+    # The baseline was not chosen for its first run, so that run counts like a replicate.
     runs = [len(judged.fresh[i]) + (i == field.baseline) for i in (a, b)]
     drawn, basis = _differences(judged, a, b, noiseless(judged, (a, b), 0.0))
     known = len(drawn) > 0
@@ -202,10 +209,12 @@ def judgement(
 
 
 def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
-    """The verdict, by the probabilities that it is better, and better by more than what counts as none; NaN where unknown.
+    """The verdict, by the probabilities of being better, and of being better by more than epsilon.
 
-    ``keep`` says whether it ran often enough under new seeds to be kept, ``discard`` whether both did, or not at all: one or two
-    runs are luck.
+    NaN if unknown.
+
+    ``keep`` says whether ``a`` has enough replicates for a KEEP, ``discard`` whether both have enough, or
+    none: one or two runs are luck.
     """
     if matters <= 1 - SURE:
         return DISCARD if discard else CONFIRM
@@ -213,10 +222,19 @@ def verdict_of(better: float, matters: float, keep: bool, discard: bool) -> str:
 
 
 def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least: int = 1) -> int | None:
-    """How many more new seeds of each would decide, if the difference stays what it is; ``None`` for more than 1,000.
+    """Further seeds per configuration after which the verdict should be KEEP or DISCARD.
 
-    The variance that is left of the difference, whose mean and variance (``spread``, NaN where unknown) are known, is that of a
-    normal one after so many more differences of two runs, which vary by ``error``.
+    ``None`` for more than 1,000.
+
+    With ``m`` further seeds of both, the variance of their difference shrinks to ``spread * error / (m *
+    spread + error)``, as for a normal mean under known noise; the mean is assumed to stay the same.
+
+    Args:
+        mean: Posterior mean of the difference, in units of the metric.
+        spread: Posterior variance of the difference; NaN if the noise is unknown.
+        error: Variance of the difference between one run of each.
+        epsilon: Tolerance.
+        least: Smallest number to return.
     """
     if not math.isfinite(spread):
         return least
@@ -228,7 +246,7 @@ def seeds_needed(mean: float, spread: float, error: float, epsilon: float, least
 
 
 def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats, str]:
-    """Draws, or even quantiles, of the difference of two means over seeds; none where nothing is known of the noise."""
+    """Draws, or even quantiles, of the difference of two means over seeds; empty if the noise is unknown."""
     sign = judged.field.goal.sign
     if settled:
         planned = [sign * judged.field.candidates[i].observed for i in (a, b)]
@@ -250,7 +268,10 @@ def _differences(judged: Judged, a: int, b: int, settled: bool) -> tuple[Floats,
 
 
 def _share(drawn: Floats, above: float) -> float:
-    """Share of the draws above a difference, half a draw drawn in: draws never make anything certain, a single value does."""
+    """Share of the draws above a difference, smoothed by half a draw.
+
+    So a finite sample never gives 0 or 1; a single value does.
+    """
     if not len(drawn):
         return math.nan
     count = np.count_nonzero(drawn > above)

@@ -1,4 +1,4 @@
-"""The training curves of a round's best trials, and what they show. Pure."""
+"""The training curves of a round's best trials, and their flags. Pure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from refine import stats
 from refine.trials.goal import sign_of
 from refine.trials.metric import FUNCTION, Curve, Metric
 
-LEAST = 20  # the best so many are looked at, where there are as many
-SHARE = 0.1  # or this share of those that finished, where that is more
+LEAST = 20  # number of best trials whose curves are read
+SHARE = 0.1  # or this share of the finished trials, if more
 MOST = 100  # but never more, so that reading stays cheap
 
 
 ALIKE = 0.9  # Kendall's tau from which the ranks of an earlier epoch are those of the last
 
 
-# What curves may show; see :class:`refine.stats.CurveFlags`.
+# Flags of curves: see :class:`refine.stats.CurveFlags`.
 FLAGS = ("overfitting", "unsteady", "improving", "saturated", "rising")
 
 
 class Pair(NamedTuple):
-    """One quantity by epoch; empty where it was not reported."""
+    """One quantity by epoch; empty if not reported."""
 
     training: tuple[float, ...] = ()  # on the training rows
     validation: tuple[float, ...] = ()  # on the validation rows
@@ -33,21 +33,21 @@ class TrialCurves(NamedTuple):
     """The curves of one trial."""
 
     rank: int  # its rank by value, from 1
-    value: float  # what it is judged by
+    value: float  # its value by the goal
     loss: Pair  # ``loss`` and ``val_loss``
-    # the metric and its partner, in the metric's own sign; empty where the metric is one of the losses or was
+    # the metric and its partner, in the metric's own sign; empty if the metric is one of the losses or was
     # not reported by epoch
     score: Pair
-    flags: stats.CurveFlags  # what they show
+    flags: stats.CurveFlags  # flags of the curves
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Names of the flags that are raised."""
+        """Names of the raised flags."""
         return tuple(name for name, flag in self.flags._asdict().items() if flag.seen)
 
     @property
     def judged(self) -> bool:
-        """Whether the curves are long enough to say anything."""
+        """Whether the curves are long enough for a judgement."""
         return any(math.isfinite(flag.size) for flag in self.flags)
 
 
@@ -55,16 +55,16 @@ class Epochs(NamedTuple):
     """The fewest epochs after which trials rank as at their end."""
 
     epochs: int
-    of: int  # how many they ran
-    tau: float  # Kendall's, between their values then and at the end
-    trials: int  # how many it is told of
+    of: int  # epochs of the trials
+    tau: float  # Kendall's tau between the values at that epoch and at the end
+    trials: int  # number of trials compared
 
 
 def enough_epochs(series: Sequence[Sequence[float]], values: Sequence[float]) -> Epochs | None:
-    """The first eighth of the epochs, of at most half of them, after which tau is 0.9; ``None`` where there is none.
+    """The first eighth of the epochs, up to half of them, after which tau is 0.9; ``None`` without one.
 
-    ``series`` are the values per epoch of trials that ran to their end, ``values`` what they are judged by. Those of the most
-    epochs count, of which 20 are needed.
+    ``series`` are the values per epoch of trials that ran to their end, ``values`` their results. The trials
+    with most epochs count; 20 are needed.
     """
     from scipy.stats import kendalltau
 
@@ -83,10 +83,10 @@ def enough_epochs(series: Sequence[Sequence[float]], values: Sequence[float]) ->
 def trial_curves(
     rank: int, value: float, curve: Curve, metric: Metric, direction: str, noise: float | None = None
 ) -> TrialCurves | None:
-    """What one trial's curves show; ``None`` where it reported neither a loss nor its metric.
+    """One trial's curves with their flags; ``None`` without a reported loss or metric.
 
-    The metric ``val_x`` is of the validation rows and ``x`` of the training rows. ``noise`` is the standard deviation of the value
-    when trained again; ``None`` where it is unknown.
+    The metric ``val_x`` belongs to the validation rows and ``x`` to the training rows. ``noise`` is the
+    standard deviation between repeats; ``None`` if unknown.
     """
     loss = Pair(*(tuple(curve.get(name, ())) for name in ("loss", "val_loss")))
     plain = metric.name.removeprefix("val_")
@@ -100,7 +100,10 @@ def trial_curves(
 
 
 def how_many(finished: int, top: int | None = None) -> int:
-    """How many of the best trials are looked at: ``top``, or the best 20 or the best tenth of those that have a value, but at most 100."""
+    """Number of best trials to read.
+
+    ``top``, or the best 20, or the best tenth of the finished trials if more, at most 100.
+    """
     return top or min(MOST, max(LEAST, math.ceil(SHARE * finished)))
 
 
@@ -111,9 +114,9 @@ def curves_of(
     direction: str,
     noise: float | None = None,
 ) -> tuple[TrialCurves, ...]:
-    """What the curves of the best trials show, best first; trials that reported none are left out.
+    """Curves of the best trials, best first; trials without any are left out.
 
-    ``ranked`` is key and value of the trials, best first; ``curves`` is key -> what that trial reported.
+    ``ranked`` is key and value of the trials, best first; ``curves`` is key -> reported curves.
     """
     found = (
         trial_curves(rank, value, curves[key], metric, direction, noise)

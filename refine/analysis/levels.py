@@ -1,6 +1,6 @@
-"""Trials level by level, and over the levels of several parameters: medians, counts, bests, failures.
+"""Trials by level, and by the levels of several parameters: medians, counts, bests, failures.
 
-Pure. Levels may share a cell, as in a figure that has no room for all: whoever calls gives the cell of every trial.
+Pure. Levels may share a cell, as in a figure with little room: the caller gives the cell of every trial.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CellOf = Callable[["pd.DataFrame"], Ints]  # gives the cell of every row of a ta
 class Cells(NamedTuple):
     """The round's space-filling trials, cell by cell; pruned ones rank with the worst."""
 
-    # median of the metric and its 95 % interval per cell; NaN where one is a pruned trial's
+    # median of the metric and its 95 % interval per cell; NaN if one is a pruned trial's
     summary: Sequence[stats.Level]
     n: Ints  # (cells,) trials that finished or were pruned
-    good: Ints  # (cells,) how many of them are among the best fifth
-    tried: Bools  # (cells,) whether a trial ended there, however it did
+    good: Ints  # (cells,) trials among the best fifth
+    tried: Bools  # (cells,) whether a trial ended there, in any state
     ties: bool  # whether ties make the good ones more than the fifth that they are called
 
     @property
@@ -45,20 +45,20 @@ class LevelBests(NamedTuple):
     """The best of every level over all other parameters."""
 
     n: Ints  # (levels,) trials that may be best or were pruned
-    best: Floats  # (levels,) best value, in the metric's own sign; NaN where none may be best
+    best: Floats  # (levels,) best value, in the metric's own sign; NaN if none may be best
     equal: Floats  # (levels,) expected best of ``fewest`` of the level's trials
-    fewest: int  # how many trials the level with the fewest has, levels without any apart
+    fewest: int  # trials of the level with the fewest, except empty levels
 
 
 class FailureRates(NamedTuple):
-    """How often trials fail at the levels of a parameter."""
+    """Failure rates at the levels of a parameter."""
 
     rates: Sequence[stats.Rate]  # share per cell, with Wilson's 95 % interval
     q: tuple[float, ...]  # smallest adjusted p-value among the levels of each cell
 
 
 class LevelShares(NamedTuple):
-    """How often a level is among all trials, and among the good ones with a 90 % interval; NaN without trials."""
+    """Share of a level among all trials, and among the good ones with a 90 % interval; NaN without trials."""
 
     everyone: float  # share of all trials
     good: float  # share of the good ones
@@ -67,7 +67,7 @@ class LevelShares(NamedTuple):
 
 
 def level_shares(e: ParameterEvidence) -> tuple[LevelShares, ...]:
-    """How often each level of a parameter is among all trials and among the good ones."""
+    """Shares of each level of a parameter among all trials and among the good ones."""
     total = sum(v.n for v in e.levels) or 1
     shares = (v.n / total for v in e.levels)
     return tuple(
@@ -77,7 +77,7 @@ def level_shares(e: ParameterEvidence) -> tuple[LevelShares, ...]:
 
 
 def cells_of(analysis: Analysis, cell_of: CellOf, count: int) -> Cells:
-    """What is known of every cell, given the cell of every trial and how many cells there are."""
+    """Summaries of every cell, given the cell of every trial and the number of cells."""
     table, y, pruned = ranked_trials(analysis)
     at, good = cell_of(table), stats.top_mask(analysis.sign * y, GOOD)
     ended, _ = ended_trials(analysis)
@@ -91,12 +91,12 @@ def cells_of(analysis: Analysis, cell_of: CellOf, count: int) -> Cells:
 
 
 def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
-    """The best of every level, and what is fair to compare: the expected best of equally many trials.
+    """The best of every level, and for a fair comparison the expected best of equally many trials.
 
     Source: Dodge et al. (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
 
     Raises:
-        AnalysisError: No space-filling trial may be called best.
+        AnalysisError: No space-filling trial may be best.
     """
     table, y, pruned = ranked_trials(analysis)
     finished = candidates(analysis, table)
@@ -119,7 +119,7 @@ def level_bests(analysis: Analysis, cell_of: CellOf, count: int) -> LevelBests:
 def failure_rates(
     analysis: Analysis, e: ParameterEvidence, cell_of: Callable[[Any], Ints], cells: Ints
 ) -> FailureRates:
-    """How often trials fail or are degenerate at the levels of a parameter, of which ``cells`` gives the cell of each."""
+    """Failure rates at the levels of a parameter; ``cells`` gives the cell of each level."""
     table, bad = ended_trials(having(analysis, e.name))
     count = int(cells.max()) + 1
     rates = stats.LevelRates()(cell_of(table[e.name].to_numpy()), bad, count)
@@ -128,7 +128,7 @@ def failure_rates(
 
 
 def by_failures(analysis: Analysis) -> tuple[ParameterEvidence, ...]:
-    """Parameters by how sure it is that failures depend on them, the surest first."""
+    """Parameters by the evidence that failures depend on them, the strongest first."""
 
     def spread(e: ParameterEvidence) -> float:
         shares = [v.bad for v in e.levels if np.isfinite(v.bad)]

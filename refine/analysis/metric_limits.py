@@ -69,13 +69,14 @@ def metric_limits(
 ) -> MetricLimits:
     """The limits of a metric; infinite if none is declared or known.
 
-    That all values lie in [0, 1], or have one sign, is no evidence: returns, log-likelihoods and speed-ups go beyond.
-    A limit that a value passes is no limit.
+    That all values lie in [0, 1], or have one sign, is no evidence: returns, log-likelihoods and speed-ups go
+    beyond. A limit that a value passes is no limit.
 
     Args:
         metric: Name of the metric, for example ``"val_accuracy"``.
         values: (n,) finished values, in the metric's own sign.
-        declared: Lowest and highest possible value; ``None`` for an open end, or for both if nothing is declared.
+        declared: Lowest and highest possible value; ``None`` for an open end, or for both if nothing is
+            declared.
     """
     if declared is not None:
         low, high = declared

@@ -1,4 +1,4 @@
-"""Which part of a metric's values is shown, and on which scale. Pure."""
+"""The visible part of a metric's values, and its scale. Pure."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import numpy.typing as npt
 from refine.trials.goal import sign_of
 from refine.utils.arrays import Floats
 
-_DECADES = 30.0  # of a loss's 90 % to its 10 % quantile, from which on the axis is logarithmic
+_DECADES = 30.0  # ratio of a loss's 90 % to its 10 % quantile from which the axis is logarithmic
 
 
 class MetricView:
-    """The part of a metric's values that is worth showing, from ``low`` to ``high``.
+    """The visible part of a metric's values, from ``low`` to ``high``.
 
-    A few trials that never learned would squeeze all others into a line; they are left outside, on the ``side`` ``"below"`` or
-    ``"above"``, and counted as ``hidden``. A loss that spans decades gets a logarithmic axis (``log``). ``bounds`` are what the
-    metric can't leave, as :meth:`forward` gives it: 0 and 1 where all values lie between, 0 where none is negative.
+    A few trials that never learned would squeeze all others into a line; they are left outside, on the
+    ``side`` ``"below"`` or ``"above"``, and counted as ``hidden``. A loss that spans decades gets a
+    logarithmic axis (``log``). ``bounds`` are the ends of densities, as :meth:`forward` gives them: 0 and 1
+    if all values lie between, 0 if none is negative.
     """
 
     def __init__(self, y: Floats, direction: str) -> None:
         sign = sign_of(direction)
-        # Of more is better the small values are the bad ones: a logarithm would magnify those.
+        # If larger is better, small values are bad: a logarithm would magnify them.
         few, most = np.quantile(y, [0.1, 0.9])
         self.log = bool(sign < 0 and y.min() > 0 and most > _DECADES * few)
         v = np.sort(sign * self.forward(y))
@@ -40,7 +41,10 @@ class MetricView:
         self.bounds = (lower, 1.0 if lower == 0 and y.max() <= 1 else np.inf)
 
     def cut(self, y: Floats, at: float) -> None:
-        """Leaves out what is worse than ``at`` as well, of the (n,) values that the view was made of; nothing where that lies outside."""
+        """Leaves out values worse than ``at`` as well, of the (n,) values behind the view.
+
+        No effect if ``at`` lies outside.
+        """
         if not self.low < at < self.high:
             return
         if self.side == "below":
@@ -49,7 +53,7 @@ class MetricView:
             self.high, self.hidden = at, int(np.sum(y > at))
 
     def forward(self, y: npt.ArrayLike) -> Floats:
-        """Values as the axis spaces them: themselves, or their decimal logarithms."""
+        """Values as the axis spaces them: unchanged, or their decimal logarithms."""
         values = np.asarray(y, dtype=float)
         return np.log10(values) if self.log else values
 
@@ -59,16 +63,16 @@ class MetricView:
         return np.asarray(10.0**places if self.log else places)
 
     def grid(self, count: int = 240) -> Floats:
-        """Positions across the view that the metric can take, as :meth:`forward` gives them."""
+        """Positions across the view that the metric can take, in the spacing of :meth:`forward`."""
         low, high = (float(v) for v in self.forward([self.low, self.high]))
         return np.linspace(max(low, self.bounds[0]), min(high, self.bounds[1]), count)
 
     def inside(self, y: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Which values are in view."""
+        """Mask of the values in view."""
         values = np.asarray(y, dtype=float)
         return np.asarray((values >= self.low) & (values <= self.high))
 
     def smoothing(self, width: float) -> float:
-        """A bandwidth for the metric that shows: neither spikes on ties nor one flat band."""
+        """A bandwidth for densities of the metric: without spikes on ties and without one flat band."""
         low, high = (float(v) for v in self.forward([self.low, self.high]))
         return float(np.clip(width, 0.015 * (high - low), 0.1 * (high - low)))

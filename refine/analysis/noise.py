@@ -1,4 +1,7 @@
-"""Noise of retraining and tolerance of a study: one estimate from repeats, evenly drawn trials and a prior. Pure."""
+"""Noise of retraining and tolerance of a study.
+
+One estimate from repeats, evenly drawn trials and a prior. Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,18 @@ if TYPE_CHECKING:
 
 NOISE = ("none", "retraining")  # declarations about the noise of an objective
 
-# Equal repeats that show a deterministic objective if the metric takes equally spaced values only, as an accuracy does:
-# noise of less than half a row gives equal repeats by chance.
+# Equal repeats that show a deterministic objective if the metric takes equally spaced values only, as an
+# accuracy does: noise of less than half a row gives equal repeats by chance.
 EQUAL_STEPS = 6
 
 COMPARED = 10  # best configurations whose differences on folds or validation examples are compared
 
-# Standard deviation of the logarithm of the residual estimate, without parameters and per parameter: it is a median of
-# about a dozen values, and came out 2 to 2.6 times too small with 20 and 40 parameters.
+# Standard deviation of the logarithm of the residual estimate, without parameters and per parameter: it is a
+# median of about a dozen values, and came out 2 to 2.6 times too small with 20 and 40 parameters.
 _RESIDUAL_ERROR = (0.35, 0.025)
 
-# Prior: a tenth of the distance from the median to the best value, within a factor of 4 (one standard deviation).
+# Prior: a tenth of the distance from the median to the best value, within a factor of 4 (one standard
+# deviation).
 _PRIOR_SHARE = 0.1
 _PRIOR_ERROR = math.log(4.0)
 
@@ -51,19 +55,21 @@ def noise_of(
 ) -> stats.Resolution:
     """The noise near the best values, with its source and its degrees of freedom.
 
-    Repeats that equal the first run of their configuration to the last bit show that the objective is deterministic:
-    three of them, or six if the metric takes equally spaced values only. Otherwise repeats, residuals of evenly drawn
-    trials and a weak prior are pooled on a log scale, each weighted by its precision. Exploit trials take no part in
-    residuals: they lie close together, so their residuals shrink. The planned run of a repeated configuration takes
-    no part in the size of the noise: the configuration was repeated because its value was good.
+    Repeats that equal the first run of their configuration to the last bit show that the objective is
+    deterministic: three of them, or six if the metric takes equally spaced values only. Otherwise repeats,
+    residuals of evenly drawn trials and a weak prior are pooled on a log scale, each weighted by its
+    precision. Exploit trials take no part in residuals: they lie close together, so their residuals shrink.
+    The planned run of a repeated configuration takes no part in the size of the noise: the configuration was
+    repeated because its value was good.
 
     Args:
         even: (n, d) positions and (n,) values of the evenly drawn trials; of all finished ones if none are.
         cardinalities: d numbers: 0 for an ordered column, k for an unordered one with k choices.
         groups: n labels, equal for trials that agree on all values read.
-        repeats: Values of repeats, the label of the configuration of each and, if known, the values of the planned
-            runs of the configurations.
-        finished: Positions and values of all finished trials, larger is better: used if fewer than 20 are even.
+        repeats: Values of repeats, the label of the configuration of each and, if known, the values of the
+            planned runs of the configurations.
+        finished: Positions and values of all finished trials, larger is better: used if fewer than 20 are
+            even.
         declared: One of :data:`NOISE`, or ``None``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How much of a round's best value is chance: of seeds, and of validation examples. Pure."""
+"""Luck in a round's best value: of seeds, and of validation examples. Pure."""
 
 from __future__ import annotations
 
@@ -19,46 +19,44 @@ from refine.utils.display import Shown
 
 T = TypeVar("T", stats.FreshBest, stats.Corrected)
 
-MODELS = 200  # models that the bootstrap over examples chooses from: the best so many
+MODELS = 200  # best models in the bootstrap over examples
 
 _LEAST_EXAMPLES = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Optimism(Shown):
-    """What the best value of a round is worth. All values in the metric's own sign."""
+    """The best value of a round, corrected for luck. All values in the metric's own sign."""
 
     metric: str  # name of the metric
     best: float  # value of the best trial
-    # what it would be expected to show when trained again, by the noise alone; NaN where that is unknown
+    # expected value when retrained, by the noise alone; NaN if unknown
     expected: float
-    seeds: stats.FreshBest | None  # what it did show under new seeds; ``None`` where it wasn't run again
-    # how many of its new runs gave no value, or a degenerate model that may not be best, and are not in
-    # ``seeds``
+    seeds: stats.FreshBest | None  # its results under new seeds; ``None`` without replicates
+    # replicates without a value, or with a degenerate model that may not be best; not in ``seeds``
     failed: int
-    # what the winner is worth on validation examples that took no part in choosing it; ``None`` where it is
-    # not known
+    # expected value on validation examples that played no role in the choice; ``None`` if unknown
     examples: stats.Corrected | None
-    why_not: Reason | None  # why ``examples`` is ``None``; ``None`` where it isn't
-    # what configuration and seed contribute to the spread of the new runs; ``None`` without such
+    why_not: Reason | None  # reason for an unknown ``examples``; else ``None``
+    # contributions of configuration and seed to the spread of replicates; ``None`` without any
     components: stats.Components | None
 
 
 class Runs(NamedTuple):
-    """What is known of a round's runs."""
+    """The runs of a round."""
 
-    keys: Sequence[str]  # keys of the trials that may be called best, best first; at least one
+    keys: Sequence[str]  # keys of the trials that may be best, best first; at least one
     values: Mapping[str, float]  # key -> value of its planned run
-    fresh: Fresh  # finished runs again under new seeds, by configuration
-    label: str  # what the best configuration is called there
-    ended: int  # how many runs of the best configuration under new seeds have ended, in whatever way
+    fresh: Fresh  # finished replicates by configuration
+    label: str  # label of the best configuration there
+    ended: int  # ended replicates of the best configuration, in any state
     examples: Mapping[str, Examples]  # key -> predictions of the trials that stored them
 
 
 def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int = 0) -> Optimism:
-    """How much of a round's best value is chance: see :meth:`refine.Round.optimism`.
+    """Luck in a round's best value: see :meth:`refine.Round.optimism`.
 
-    ``noise`` is the standard deviation of retraining; NaN where it is unknown.
+    ``noise`` is the standard deviation between repeats; NaN if unknown.
     """
     best = float(runs.values[runs.keys[0]])
     expected = np.nan
@@ -79,13 +77,13 @@ def optimism_of(runs: Runs, metric: Metric, sign: float, noise: float, seed: int
 
 
 def _turned(found: T, sign: float) -> T:
-    """What was found of values that are better where they are larger, in the metric's own sign."""
+    """Results for larger-is-better values, turned to the metric's own sign."""
     low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
     return found._replace(best=sign * found.best, value=sign * found.value, low=low, high=high)
 
 
 def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corrected | Reason:
-    """The bootstrap over examples, or why there is none."""
+    """The bootstrap over examples, or the reason for its absence."""
     found = scores_of(runs.examples, runs.values, metric)
     if isinstance(found, Reason):
         return found
@@ -94,7 +92,7 @@ def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corr
 
 
 def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float], metric: Metric) -> float:
-    """Standard error of the difference of two good models over the validation examples; 0 where it can't be told.
+    """Standard error of the difference of two good models over the validation examples; 0 if unknown.
 
     ``examples`` is key -> predictions of the best trials, ``values`` key -> value of the planned run.
     """
@@ -102,16 +100,17 @@ def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float
     if isinstance(found, Reason):
         return 0.0
     scores, count = found
-    # Where only some of the examples were stored, all of them tell more.
+    # If only some of the examples were stored, all examples inform more.
     return stats.paired_error(scores, count) * math.sqrt(count / next(iter(examples.values())).total)
 
 
 def scores_of(
     found: Mapping[str, Examples], values: Mapping[str, float], metric: Metric
 ) -> tuple[Scorer, int] | Reason:
-    """What gives some models' metric on reweighted examples, and the number of examples; or why there is none.
+    """A scorer of models on reweighted examples with the number of examples, or the reason for its
+    absence.
 
-    Of key -> predictions, and key -> recorded value, which the predictions must reproduce.
+    Takes key -> predictions, and key -> recorded value, which the predictions must reproduce.
     """
     about = {"metric": str(metric)}
     if metric.reduction != "last":
@@ -127,7 +126,7 @@ def scores_of(
     scores = stats.scorer(name, np.stack([e.predictions for e in known.values()]), one.targets)
     if scores is None:
         return Reason("no_formula", about)
-    # A name says little about a metric's options: what is computed must be what was recorded.
+    # A name says little about a metric's options: the computed value must equal the recorded one.
     apart = np.abs(scores(np.ones((1, count)))[:, 0] - [values[key] for key in known])
     most = 0.003 if one.total == count else 0.05
     if not np.median(apart) <= most * max(1.0, float(np.median(np.abs(list(values.values()))))):

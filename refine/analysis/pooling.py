@@ -1,4 +1,4 @@
-"""What trials of earlier rounds are worth to a later one. Pure functions of nodes and records."""
+"""Trials of earlier rounds as evidence for a later one. Pure functions of nodes and records."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from refine.trials.round_record import Node
 
 
 def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | None]:
-    """For every node of a path, root first, the encoded values that its trials had of what a later space has and it had not.
+    """Per node of a path, root first, its trials' encoded values of parameters added later.
 
-    ``None`` where its trials are no evidence: a parameter was added without saying what it was, or one that varied was dropped.
+    ``None`` if its trials are no evidence: a parameter was added without a previous value, or a varied one
+    was dropped.
     """
     found: list[dict[str, Any] | None] = []
-    said: dict[str, Any] = {}  # by the rounds after the one that is looked at, of which the last word counts
+    said: dict[str, Any] = {}  # previous values declared by later rounds; the latest one counts
     for node in reversed(path):
         old = node.space
         lost = any(name not in space and not parameter.fixed for name, parameter in old.items())
@@ -32,7 +33,10 @@ def added_since(space: Space, path: Sequence[Node]) -> list[dict[str, Any] | Non
 
 
 def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Records]) -> set[str]:
-    """Keys of configurations inside ``space`` that earlier rounds have completed; ``path`` leads from the root to its own node."""
+    """Keys of configurations inside ``space`` that earlier rounds have completed.
+
+    ``path`` leads from the root to the node of the space.
+    """
     keys: set[str] = set()
     for node, added in zip(path[:-1], added_since(space, path), strict=False):
         if added is None:
@@ -47,7 +51,7 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
 
 
 def replicate_groups(records: Records) -> list[str]:
-    """One label per trial, equal where configurations agree on everything that the objective read."""
+    """One label per trial, equal for configurations that agree on all values read."""
     if _nothing_noted(records):
         return list(map(str, records.columns["key"]))
     out = []
@@ -63,9 +67,9 @@ def replicate_groups(records: Records) -> list[str]:
 
 
 def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_]]:
-    """Parameter -> whether each trial's objective read it; empty where no trial noted what it read.
+    """Parameter -> mask of trials that read it; empty if no trial noted its reads.
 
-    A trial that noted nothing counts as having read everything.
+    A trial without a note counts as having read everything.
     """
     if _nothing_noted(records):
         return {}
@@ -74,7 +78,7 @@ def read_masks(space: Space, records: Records) -> dict[str, npt.NDArray[np.bool_
 
 
 def _nothing_noted(records: Records) -> bool:
-    """Whether no trial says what it read."""
+    """Whether no trial noted its reads."""
     return records.columns["read"].count(None) == len(records.columns["read"])
 
 

@@ -1,4 +1,4 @@
-"""A round as a population: did all of it get better than its parent, not only its best trial. Pure."""
+"""A round as a population: its whole distribution compared with its parent's. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refine.utils.action import Action
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHAPES = 0.05  # two-sided p of the largest distance below which distributions are said to differ in shape
+_SHAPES = 0.05  # two-sided p of the largest distance below which distributions differ in shape
 
 
 class RoundComparison(NamedTuple):
@@ -24,16 +24,16 @@ class RoundComparison(NamedTuple):
 
     direction: str  # ``"maximize"`` or ``"minimize"``
     # probability that a child's trial beats a parent's, its interval, and the largest distance of the two
-    # distributions. Better is what ``direction`` says, so above 0.5 is improvement.
+    # distributions; above 0.5 is an improvement
     comparison: stats.Comparison
     parent_median: float  # median value of the parent's trials, in the metric's own sign
-    child_median: float  # median value of the child's
+    child_median: float  # median value of the child's trials
     parent_best: float  # best value of the parent's trials
-    child_best: float  # best value of the child's
+    child_best: float  # best value of the child's trials
 
     @property
     def verdict(self) -> str:
-        """``"better"``, ``"worse"`` or ``"unclear"``: on which side of 1/2 the whole interval lies."""
+        """``"better"``, ``"worse"`` or ``"unclear"``, by the side of 1/2 on which the whole interval lies."""
         if self.comparison.low > 0.5:
             return "better"
         return "worse" if self.comparison.high < 0.5 else "unclear"
@@ -45,11 +45,13 @@ class RoundComparison(NamedTuple):
 
 
 def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direction: str) -> RoundComparison:
-    """Compares a child with its parent by their finished space-filling trials, a row each with ``value`` and, optionally, ``state`` and ``origin``.
+    """Compares a child with its parent by their finished space-filling trials.
+
+    Each table has one row per trial with ``value`` and, optionally, ``state`` and ``origin``.
 
     Raises:
-        AnalysisError: Trials were pruned, or one has fewer than 2 finished space-filling trials or no column ``value``, or
-            ``direction`` is neither.
+        AnalysisError: Trials were pruned, or one has fewer than 2 finished space-filling trials or no column
+            ``value``, or ``direction`` is neither.
 
     Source: Mann and Whitney's statistic with the variance of DeLong et al. (1988) and of Brunner and Munzel
     (2000); see :class:`refine.stats.Compare`.
@@ -70,10 +72,10 @@ def compare_rounds(parent_table: pd.DataFrame, child_table: pd.DataFrame, direct
 
 
 def space_filling_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """(n,) which rows are finished trials that were drawn without looking at results; AnalysisError without a column ``value``.
+    """(n,) mask of finished space-filling trials; AnalysisError without a column ``value``.
 
-    Without ``state`` every row is complete, without ``origin`` every row is space-filling. An imported table of finished runs
-    counts as space-filling, as in an analysis.
+    Without ``state`` every row is complete, without ``origin`` every row is space-filling. An imported table
+    of finished runs counts as space-filling, as in an analysis.
     """
     if "value" not in table.columns:
         raise AnalysisError(

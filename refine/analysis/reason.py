@@ -1,7 +1,7 @@
-"""A reason as data: a code and the numbers behind it. The sentence is made in :mod:`refine.report.pages.reasons`.
+"""Reasons as data: a code and numbers. Sentences are made in :mod:`refine.report.pages.reasons`.
 
-Results hold reasons, never English, so that a better sentence changes no digest, and report, page, JSON and shell speak
-of the same numbers.
+Results hold reasons, never English: a better sentence changes no digest, and report, page, JSON and shell
+speak of the same numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Every code there is: what it says, and the names of its values.
+# All codes, with their meaning and the names of their values.
 CODES = {
     # Of one parameter, from an analysis: see refine.analysis.finding.
     "never_read": "no trial read it: parameter",
@@ -54,7 +54,7 @@ CODES = {
     "sampled": "there are so many trials that a sample of them was tested on: n, of",
     "exploded": "huge but finite values count as diverged: n, metric, way (above, below), limit",
     "damaged": "stored trials can't be read and are left out: n",
-    # Why other validation examples say nothing of the best value.
+    # Reasons for missing results on other validation examples.
     "other_metric": "the value is more than a metric of the last model's predictions: metric",
     "no_predictions": "trials stored no predictions",
     "few_examples": "there are too few validation examples: n",
@@ -78,9 +78,9 @@ CODES = {
 
 @dataclass(frozen=True)
 class Reason:
-    """Why, as data: one of :data:`CODES`, and numbers, texts and lists of them by name.
+    """A reason as data: one of :data:`CODES`, with numbers, texts and lists by name.
 
-    They are as JSON has them: floats of 9 digits, ``None`` for what is not known.
+    Values are as JSON has them: floats of 9 digits, ``None`` if unknown.
     """
 
     code: str
@@ -109,5 +109,5 @@ def plain(value: Any) -> Any:
         return {str(name): plain(v) for name, v in value.items()}
     if hasattr(value, "item"):
         return plain(value.item())
-    # Floats of statistics differ in their last digits between machines; what is stored must not.
+    # Floats of statistics differ in their last digits between machines; stored data must not.
     return float(f"{value:.9g}") if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Which of two configurations is better, from a plain table of runs that names configurations and nothing of them. Pure."""
+"""Judgement from a plain table of runs, with names of configurations only. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from refine.trials.goal import Goal
 from refine.utils.arrays import Floats
 
 _NEAR = 10  # runs before and after a run that are its neighbours
-_FEWEST = 5  # configurations whose differences say how large the noise may be
-_CELLS = 80  # of what the noise may be
+_FEWEST = 5  # fewest configurations whose differences bound the noise
+_CELLS = 80  # grid points of the noise
 _DRAWS = 4000
 _SHARE = 0.1  # share of the standard deviation of the noise that counts as no difference
 _SEED = 0
@@ -34,21 +34,24 @@ def judge_runs(
     of: str = "runs",
     epsilon: float | None = None,
 ) -> Judgement:
-    """Judges one configuration beside another, given the runs of all, in the order in which they ran.
+    """Judges one configuration against another, given the runs of all, in running order.
 
-    A configuration's first run may be why it is looked at, and counts only where it is the only one. How much a run varies is told by
-    all runs, not by those that were kept: its variance has an even prior up to that of runs about the median of their neighbours,
-    which differ by more than noise, and as likelihood what runs of equal configurations differ by (chi-square).
+    A configuration's first run may be the reason for its choice, and counts only without another one. All
+    runs inform about the noise: its variance has an even prior up to the variance around the median of
+    neighbouring runs, which differ by more than noise, and repeats of equal configurations as likelihood
+    (chi-square).
 
     Args:
-        names: What ran, equal for runs again.
-        values: What it gave; NaN where it gave nothing.
-        goal: What values are judged by.
-        a: The configuration that is asked about, by its name, or several that are all its runs, as a new seed under a new commit is.
-        b: What it is compared with, likewise.
-        by: What names are called.
-        of: What the runs are called.
-        epsilon: Difference that counts as none, in units of the metric; default as in :meth:`refine.Tree.judge`.
+        names: Names of the configurations, equal for repeats.
+        values: Results; NaN without one.
+        goal: Metric and direction.
+        a: The configuration in question, by its name, or several names for all its runs, such as a new seed
+            under a new commit.
+        b: The configuration compared with it, likewise.
+        by: Noun for names in messages.
+        of: Noun for runs in messages.
+        epsilon: Tolerance in units of the metric; default a tenth of the noise, at least a step or 5 % of
+            best - median.
 
     Raises:
         AnalysisError: A name is unknown, both share one, or one of both has no value.
@@ -96,14 +99,15 @@ def judge_runs(
         alike=repeats,
     )
     judged = Judged(field, tuple(tuple(each[1:]) for each in pair.values()), draws, noise, sd**2)
-    # No proposal and no winner is made from a table of runs: what several runs of two configurations can tell apart.
+    # A table of runs has no proposal and no winner: the tolerance is what several runs of two configurations
+    # can resolve.
     least = noise.tolerance(epsilon, _SHARE)[0]
     found = judgement(judged, 0, 1, of, "given", least if math.isfinite(least) else 0.0)
     return replace(found, basis="table") if found.basis == "posterior" else found
 
 
 def _variances(y: Floats, labels: Sequence[str]) -> Floats | None:
-    """Draws of the variance of a run; ``None`` where nothing is known of it."""
+    """Draws of the variance of a run; ``None`` if nothing is known."""
     first = y[np.sort(np.unique(labels, return_index=True)[1])]
     sd, freedom = stats.within_groups(y, labels)
     widest = 0.0

@@ -1,4 +1,4 @@
-"""Which trials of a round a figure, a page or a table is about. Pure functions of an analysis."""
+"""Selections of a round's trials for figures, pages and tables. Pure functions of an analysis."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def having(analysis: Analysis, *names: str) -> Analysis:
-    """An analysis whose table holds only trials that have and read all of some parameters: what a figure of these is about."""
+    """An analysis whose table holds only trials that have and read all of some parameters, for their
+    figures.
+    """
     conditional = [n for n in names if n in analysis.space.conditions]
     there = analysis.space.active_in(analysis.table) if conditional else {}
     read = read_at(
@@ -40,7 +42,10 @@ def having(analysis: Analysis, *names: str) -> Analysis:
 
 
 def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
-    """The round's own finished space-filling trials, and (n,) values: what the analysis tested on; AnalysisError if results chose them."""
+    """The round's own finished space-filling trials, the tested ones, and their (n,) values.
+
+    AnalysisError if a search chose them.
+    """
     check_tested(analysis)
     table = analysis.table
     keep = space_filling_rows(table)
@@ -48,10 +53,10 @@ def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
 
 
 def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
-    """Its space-filling trials that have a rank: finished ones, and pruned and infeasible ones, which rank with the worst.
+    """Space-filling trials with a rank: finished ones; pruned and infeasible ones rank with the worst.
 
-    With (n,) values, of a pruned one the worst finished value, and (n,) which were pruned or are infeasible. Raises
-    AnalysisError: there are none, as results chose the trials.
+    Returns the trials, (n,) values (for a pruned one the worst finished value), and the (n,) mask of pruned
+    or infeasible ones. AnalysisError if a search chose the trials.
     """
     check_tested(analysis)
     table = analysis.table
@@ -69,7 +74,7 @@ def ranked_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats, Bools]:
 
 
 def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
-    """Its space-filling trials that have ended, and which of them gave no value, a degenerate or an infeasible model."""
+    """Space-filling trials that have ended, and the mask of failed, degenerate and infeasible ones."""
     check_tested(analysis)
     table = analysis.table
     finished, even = space_filling_rows(table), space_filling(table)
@@ -83,7 +88,7 @@ def ended_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
 
 
 def check_tested(analysis: Analysis) -> None:
-    """Raises AnalysisError where an analysis tested nothing."""
+    """Raises AnalysisError if an analysis tested nothing."""
     if not analysis.tested:
         raise AnalysisError(
             "untested: results chose the trials, so that where the good ones lie follows that choice, and no figure shows it; "
@@ -93,19 +98,19 @@ def check_tested(analysis: Analysis) -> None:
 
 
 def candidates(analysis: Analysis, table: pd.DataFrame) -> Bools:
-    """Which rows may be called best: degenerate ones only where the round's best is one."""
+    """Mask of rows that may be best; degenerate ones only if the round's best is one."""
     degenerate = bool(degenerate_rows(analysis.best.to_frame().T, analysis.space)[0])
     return may_be_best(table, analysis.space, degenerate)
 
 
 def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools:
-    """Which rows gave no usable model: failed and infeasible ones, and degenerate ones unless these may be best."""
+    """Mask of rows without a usable model: failed and infeasible ones, and degenerate ones unless allowed."""
     bad = barred_rows(table, space, allow_degenerate)
     return bad | table["state"].isin(FAILED).to_numpy() if "state" in table else bad
 
 
 def good_rows(analysis: Analysis, usable: Bools) -> Bools:
-    """Which rows of its table, of those that are usable, are among the best fifth of the finished space-filling trials."""
+    """Mask of the usable rows among the best fifth of the finished space-filling trials."""
     values = np.asarray(analysis.table["value"], dtype=float)
     rows = np.flatnonzero(space_filling_rows(analysis.table) & usable)
     good = np.zeros(len(values), dtype=np.bool_)
@@ -115,5 +120,5 @@ def good_rows(analysis: Analysis, usable: Bools) -> Bools:
 
 
 def stays(old: Parameter, new: Parameter) -> list[bool]:
-    """Which levels of ``old`` lie inside ``new``."""
+    """Per level of ``old``, whether it lies inside ``new``."""
     return [bool(v) for v in new.contains(level_values(old))]

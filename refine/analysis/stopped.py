@@ -1,4 +1,4 @@
-"""What stopping trials early saved and lost. Pure."""
+"""Epochs saved and good trials lost by early stopping. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ import numpy as np
 from refine.stats.coverage import wilson
 from refine.utils.arrays import Bools, Floats, Ints
 
-_TOP = 10  # how many of the best the losses are told of
+_TOP = 10  # number of best trials that losses are compared with
 
 
 class Stopping(NamedTuple):
-    """What stopping trials saved and lost."""
+    """Savings and losses of early stopping."""
 
     stopped: int  # trials that were stopped
-    audited: int  # trials that were behind and ran to their end
-    saved: float  # share of the epochs of all
-    won: int  # audited ones that beat every trial that never was behind
-    good: int  # audited ones at least as good as the ``top``-th best of these
+    audited: int  # trials behind that ran to their end
+    saved: float  # share of all epochs saved
+    won: int  # audited trials better than every trial that was never behind
+    good: int  # audited trials at least as good as the ``top``-th best of these
     top: int
-    # estimated number of the stopped ones that would have been as good, with its 95 % interval: audited ones stand for them
+    # estimated number of stopped trials that would have been as good, with its 95 % interval: audited trials
+    # stand for them
     lost: float
     low: float
     high: float
 
 
 def stopping_of(lengths: Ints, values: Floats, behind: Bools) -> Stopping | None:
-    """What stopping lost, by those that were behind and ran to their end; ``None`` where nothing was stopped.
+    """Losses of early stopping, by trials behind that ran to their end; ``None`` if nothing was stopped.
 
     Args:
         lengths: (n,) epochs of each trial.
-        values: (n,) final values, larger is better; NaN of a trial that was stopped, minus infinity of one that may not be
-            called best.
-        behind: (n,) which were stopped or would have been.
+        values: (n,) final values, larger is better; NaN for a stopped trial, minus infinity for one that may
+            not be best.
+        behind: (n,) trials that were stopped or would have been.
 
-    Source: Horvitz and Thompson (1952), with the share of those behind that were audited in place of its expectation.
+    Source: Horvitz and Thompson (1952), with the audited share of the trials behind in place of its
+    expectation.
     """
     done = ~np.isnan(values)
     stopped, through = int((~done).sum()), values[done & behind]

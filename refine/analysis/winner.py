@@ -1,4 +1,4 @@
-"""Which configuration to hand over: the one with the best posterior mean among those that were evaluated. Pure."""
+"""The winner: the evaluated configuration with the best posterior mean. Pure."""
 
 from __future__ import annotations
 
@@ -24,54 +24,54 @@ from refine.utils.plain import plain
 from refine.utils.provided import provided
 from refine.utils.threads import one_thread
 
-# Of configurations that were not evaluated.
+# The posterior over configurations that were not evaluated.
 POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
 
 _EVALUATED = replace(POSTERIOR, forest_draws=80)
 _OWN_DRAWS = 160
-# Part of the noise's deviation that may be a configuration's own, and comes again when it is retrained.
+# Part of the noise's standard deviation that may belong to a configuration and returns on retraining.
 _FROZEN = 0.5
 
-# Deviations from what draws expect, beyond which runs inform on their own configuration alone.
+# Standard deviations from the draws beyond which runs inform on their own configuration alone.
 _UNEXPECTED = 3
 
 _PLANNED_FREEDOM = 4  # degrees of freedom that a noise is worth at least
-_MOST_EXPONENT = 400  # binary exponent of values from which on they are scaled
-FEWEST = 5  # configurations that a posterior asks for
+_MOST_EXPONENT = 400  # binary exponent from which values are scaled
+FEWEST = 5  # fewest configurations for a posterior
 
 _MOST = 1000
 _SHOWN = 5
 _SEED = 0
 
-_CHEAPER = 0.8  # share of the winner's time from which on something counts as cheaper
+_CHEAPER = 0.8  # share of the winner's time that counts as cheaper
 
 
 class Candidate(NamedTuple):
-    """A configuration that was evaluated, and what it is worth. Values in the metric's own sign."""
+    """An evaluated configuration and its expected value, in the metric's own sign."""
 
-    round: str  # id of the round that ran it first
-    key: str  # its hash there
+    round: str  # id of the first round that ran the configuration
+    key: str  # hash of the configuration in that round
     configuration: Mapping[str, Any]  # name -> encoded value
-    observed: float  # value of its planned run; the mean where several trials agree on all that was read
-    fresh: tuple[float, ...] = ()  # values of its runs under new seeds
-    # mean of the posterior of its mean over seeds; the mean of all its runs where there is no posterior
+    observed: float  # value of the planned run; the mean if several trials agree on all values read
+    fresh: tuple[float, ...] = ()  # values of the replicates
+    # posterior mean of the configuration's mean over seeds; the mean of all runs without a posterior
     expected: float = math.nan
-    # ends of the 95 % interval of that mean, as wide as to hold ``observed``; NaN where there is no posterior
+    # ends of its 95 % interval, wide enough to hold ``observed``; NaN without a posterior
     low: float = math.nan
     high: float = math.nan
-    # that it is the best of all that were evaluated; NaN where there is no posterior
+    # model probability that the configuration is the best of all evaluated ones; NaN without a posterior
     probability: float = math.nan
-    unread: tuple[str, ...] = ()  # names of the parameters that its trial did not read
-    seconds: float = math.nan  # mean time of its planned runs; NaN where nobody measured it
+    unread: tuple[str, ...] = ()  # names of the parameters that the trial did not read
+    seconds: float = math.nan  # mean duration of the planned runs; NaN without measured times
 
     @property
     def params(self) -> dict[str, Any]:
-        """The configuration as the objective got it; reading it imports what it refers to."""
+        """The configuration as the objective received it; references are imported."""
         return {name: thaw(decode(value)) for name, value in self.configuration.items()}
 
     @property
     def labels(self) -> dict[str, str]:
-        """The configuration as tables show it: ``-`` where a value was not read."""
+        """The configuration as tables show it: ``-`` for a value that was not read."""
         return {
             name: "-" if name in self.unread else label(decode(value))
             for name, value in self.configuration.items()
@@ -79,106 +79,118 @@ class Candidate(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """What a winner is worth beside the baseline. Differences are larger where the winner is better."""
+    """The winner compared with the baseline. Differences are larger if the winner is better."""
 
-    baseline: Candidate  # the configuration to beat
-    expected: float  # mean of the posterior of the difference of their means over seeds
-    low: float  # ends of its 95 % interval; NaN where there is no posterior
+    baseline: Candidate  # the baseline
+    expected: float  # posterior mean of the difference of the means over seeds
+    low: float  # ends of its 95 % interval; NaN without a posterior
     high: float
-    probability: float  # that the winner is better; NaN where there is no posterior
+    probability: float  # model probability that the winner is better; NaN without a posterior
     same: bool  # whether the winner is the baseline
 
     @property
     def verdict(self) -> str:
-        """``"better"`` or ``"worse"`` where the interval lies on one side of 0; ``"open"``; ``"same"``."""
+        """``"better"`` or ``"worse"`` if the interval lies on one side of 0; else ``"open"``; ``"same"``."""
         if self.same:
             return "same"
         return "better" if self.low > 0 else "worse" if self.high < 0 else "open"
 
 
 class Race(NamedTuple):
-    """How a race stands."""
+    """The state of a race."""
 
-    racers: tuple[int, ...]  # numbers of the candidates that take part
-    runs: int  # how many runs under new seeds there are, whatever came of them
-    # ``"decided"``: the leader is the best of them, or loses no more than ``tolerance``, with probability
-    # 0.95, three runs of its own under new seeds among the evidence; ``"noise"``: retraining changes no more
-    # than what counts as no loss; ``"budget"``: it is spent; ``"open"``
+    racers: tuple[int, ...]  # numbers of the candidates in the race
+    runs: int  # replicates so far, in any state
+    # ``"decided"``: the leader is the best or loses at most ``tolerance`` with probability 0.95, given three
+    # replicates of its own; ``"noise"``: repeats differ by no more than the tolerance; ``"budget"``: the
+    # budget is spent; ``"open"``
     verdict: str
-    # that the leader is the best of them or loses no more than the tolerance; NaN where there is no posterior
+    # model probability that the leader is the best or loses at most the tolerance; NaN without a posterior
     probability: float
-    tolerance: float  # loss that counts as none, in units of the metric
-    following: tuple[int, ...]  # per racer how many runs come next
+    tolerance: float  # tolerance in units of the metric
+    following: tuple[int, ...]  # next replicates per racer
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Winner(Shown):
-    """The configuration to hand over. Values in the metric's own sign.
+    """The configuration to use, with its expected value in the metric's own sign.
 
-    It has the best posterior mean of those that were evaluated; the best observed trial, beside it, is a lucky draw. Of a
-    deterministic objective it is the best observed one: what was seen is what comes again.
+    The winner has the best posterior mean of all evaluated configurations; the best observed trial is partly
+    luck. For a deterministic objective the winner is the best observed configuration: a repeat gives the same
+    value.
     """
 
-    of: str  # name of the tree, or id of the round, that it is the winner of
+    of: str  # name of its tree, or id of its round
     metric: str  # name of the metric
     direction: str  # ``"maximize"`` or ``"minimize"``
-    # the configurations with the best posterior means, best first; the first is the winner
+    # the configurations with the best posterior means, best first; the first one is the winner
     candidates: tuple[Candidate, ...]
     best_observed: Candidate  # the configuration of the best observed trial
     best_value: float  # the value of that trial
-    evaluated: int  # how many different configurations have a value
-    noise: stats.Resolution  # what retraining changes, and the smallest step of the metric
-    # probability that the winner is the best of all evaluated or loses less than ``epsilon`` against it; NaN
-    # where there is no posterior
+    evaluated: int  # number of different configurations with a value
+    noise: stats.Resolution  # noise between repeats, and the smallest step of the metric
+    # model probability that the winner is the best of all evaluated or loses less than ``epsilon``; NaN
+    # without a posterior
     within: float
-    # loss that counts as none, in units of the metric: what was said, else what the runs can tell apart; see
-    # :meth:`refine.stats.Resolution.tolerance`
+    # tolerance in units of the metric, one for the study: see :meth:`refine.stats.Resolution.tolerance`
     epsilon: float
-    epsilon_source: str = "none"  # where it comes from
-    race: Race | None = None  # how the race stood that confirmed it; ``None`` where it was not asked for
-    # what it is worth beside the baseline; ``None`` where nobody gave one, or it has no value
+    epsilon_source: str = "none"  # source of the tolerance
+    race: Race | None = None  # state of the race that confirmed the winner; ``None`` without a race
+    # comparison with the baseline; ``None`` without a baseline that has a value
     gain: Gain | None = None
-    tolerance: float = 0.0  # what counts as nearly as good: ``epsilon``
-    # configurations that are expected to lose no more than the tolerance and take four fifths of its time or
-    # less, the best expected first
+    tolerance: float = 0.0  # the tolerance of ``cheaper``: ``epsilon``
+    # configurations that should lose at most the tolerance and take at most 80 % of the winner's time, best
+    # expected first
     cheaper: tuple[Candidate, ...] = ()
-    goals: tuple[str, ...] = ()  # metrics of further goals, which it is not chosen by
-    _home: Any = None  # the tree or round that it is of
+    goals: tuple[str, ...] = ()  # metrics of further goals, which play no role in the choice
+    _home: Any = None  # the tree or round of the winner
 
     @property
     def round(self) -> str:
-        """Id of the round that ran it first."""
+        """Id of the first round that ran the winner."""
         return self.candidates[0].round
 
     @property
     def params(self) -> dict[str, Any]:
-        """The configuration as the objective got it; reading it imports what it refers to."""
+        """The configuration as the objective received it; references are imported."""
         return self.candidates[0].params
 
     @property
     def expected(self) -> float:
-        """Its expected value when it is trained again."""
+        """Expected value when the winner is retrained."""
         return self.candidates[0].expected
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of its mean over seeds, as wide as to hold its planned run; NaN where there is no posterior."""
+        """95 % interval of the winner's mean over seeds, wide enough to hold its planned run.
+
+        NaN without a posterior.
+        """
         return self.candidates[0].low, self.candidates[0].high
 
     @property
     def observed(self) -> float:
-        """Value of its planned run."""
+        """Value of the winner's planned run."""
         return self.candidates[0].observed
 
     def kept_in(self, home: Any) -> Winner:
-        """The same, knowing the tree or round that it is of, so that :meth:`report` finds the records."""
+        """The same with its tree or round, so that :meth:`report` finds the records."""
         return replace(self, _home=home)
 
     def report(self, folder: str | Path, *, html: bool = False) -> Path:
-        """Writes its certificate: what it is worth and how that is known, how it was found, how to train it again.
+        """Writes the winner's certificate.
 
-        Answers to a reproducibility checklist are made from the records. The folder is created if need be, and holds
-        ``<tree>-winner.md``, or ``<number>-<id>-winner.md`` of a round's; with ``html`` one self-contained HTML file. Returns the file; AnalysisError if it was made without a tree.
+        Its expected value with the evidence, its history, and how to train it again.
+
+        Answers to a reproducibility checklist come from the records.
+
+        Args:
+            folder: Created if missing; receives ``<tree>-winner.md``, or ``<number>-<id>-winner.md`` for a
+                round.
+            html: Whether to write one self-contained HTML file instead.
+
+        Returns:
+            The file. An AnalysisError says if the winner was made without a tree.
         """
         if self._home is None:
             raise AnalysisError(
@@ -196,31 +208,30 @@ class Winner(Shown):
 
     @property
     def is_best_observed(self) -> bool:
-        """Whether it is the configuration of the best observed trial as well."""
+        """Whether the winner is the configuration of the best observed trial."""
         return self.candidates[0][:2] == self.best_observed[:2]  # round and key
 
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """The configurations that were evaluated, and draws of their means over seeds from the planned runs alone."""
+    """The evaluated configurations, with draws of their means over seeds given the planned runs alone."""
 
-    goal: Goal  # what trials are judged by
-    # those that may be handed over, in the order of rounds and trials; the best 1,000 of many, by their
-    # planned runs
+    goal: Goal  # the goal of the trials
+    # candidates in the order of rounds and trials; of many, the best 1,000 by their planned runs
     candidates: tuple[Candidate, ...]
-    # (draws, candidates) means, larger is better; ``None`` where there are too few for a posterior
+    # (draws, candidates) means, larger is better; ``None`` with too few configurations
     draws: Floats | None
-    noise: stats.Resolution  # what retraining changes, by the planned runs alone
-    evaluated: int  # how many different configurations have a value
+    noise: stats.Resolution  # noise between repeats
+    evaluated: int  # number of different configurations with a value
     best: int  # number of the candidate with the best observed trial
     best_value: float  # the value of that trial
     # ``(round, key)`` of every run of theirs -> number of the candidate
     places: Mapping[tuple[str, str], int]
-    # number of the candidate that others are compared with; ``None`` without one that has a value
+    # number of the baseline among the candidates; ``None`` without one that has a value
     baseline: int | None
-    eligible: int  # how many may be handed over: the first ones; a baseline that may not be comes last
+    eligible: int  # number of candidates that may win: the first ones; a baseline that may not comes last
     limits: tuple[float, float]  # see :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better
-    alike: stats.Repeats  # how runs compare that agree on all that was read
+    alike: stats.Repeats  # comparison of runs that agree on all values read
     # a power of two near the values where their squares would overflow or vanish, else 1
     unit: float = 1.0
     # value, larger is better, below which runs exploded and count as failed; -inf if none did
@@ -229,7 +240,7 @@ class Field:
     def plausible(self, top: int) -> list[int]:
         """Numbers of the ``top`` candidates by the posterior of the planned runs alone, best first.
 
-        Runs under new seeds take no part, so that a race among them goes on with the same ones.
+        Replicates play no role, so a resumed race continues with the same candidates.
         """
         judged = np.array([self.goal.sign * c.observed for c in self.candidates])
         judged = judged if self.draws is None else self.draws.mean(axis=0)
@@ -257,20 +268,21 @@ class Field:
                     sd=unit * within[0], source="replicates", n=within[1], freedom=float(within[1])
                 )
         if noise.deterministic:
-            # A repeat gives the observed value: nothing is estimated, and the best observed configuration wins.
+            # A repeat gives the observed value: nothing is estimated, and the best observed configuration
+            # wins.
             draws = None
         if draws is not None:
             draws = draws / unit
             sd = noise.sd / unit if math.isfinite(noise.sd) else float(np.std(draws))
-            # The mean of a scaled inverse chi-square posterior exceeds the square of the estimate if little is known:
-            # Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
+            # The mean of a scaled inverse chi-square posterior exceeds the square of the estimate if little
+            # is known: Gelman et al. (2013), 'Bayesian Data Analysis', section 2.6.
             freedom = max(noise.freedom, _PLANNED_FREEDOM)
             variance = sd**2 * (freedom / (freedom - 2) if math.isfinite(freedom) else 1.0)
         if draws is not None and any(fresh):
             counts = np.array([len(runs) for runs in fresh])
             means = np.array([sign * float(np.mean(runs)) / unit if runs else 0.0 for runs in fresh])
-            # Two kinds of runs inform on their own configuration alone: those of the baseline, which may lie where
-            # forest and processes disagree most, and those that no draw expects.
+            # Two kinds of runs inform on their own configuration alone: those of the baseline, which may lie
+            # where forest and processes disagree most, and those that no draw expects.
             alone = counts * (means - draws.mean(axis=0)) ** 2 > _UNEXPECTED**2 * (
                 counts * draws.var(axis=0) + variance
             )
@@ -284,7 +296,7 @@ class Field:
         return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
 
     def _fresh(self, rounds: Sequence[RanRound]) -> tuple[list[list[float]], stats.Repeats]:
-        """Per candidate the values of its runs under new seeds, in the metric's own sign, and how runs again compare."""
+        """Replicates' values per candidate, in the metric's own sign, and the comparison of repeats."""
         fresh: list[list[float]] = [[] for _ in self.candidates]
         same = self.alike
         for each in rounds:
@@ -306,12 +318,12 @@ class Field:
 class Judged:
     """The candidates, given all of their runs."""
 
-    field: Field  # which ones
-    # per candidate the values of its runs under new seeds, in the metric's own sign
+    field: Field  # the candidates
+    # per candidate the values of its replicates, in the metric's own sign
     fresh: tuple[tuple[float, ...], ...]
-    # (draws, candidates) means over seeds, larger is better; ``None`` where there is no posterior
+    # (draws, candidates) means over seeds, larger is better; ``None`` without a posterior
     draws: Floats | None
-    noise: stats.Resolution  # what retraining changes
+    noise: stats.Resolution  # noise between repeats
     # of a single run, as the draws take it, in squares of :attr:`Field.unit`; NaN if there is no posterior
     variance: float
 
@@ -326,16 +338,16 @@ class Judged:
 
     @property
     def ranked(self) -> list[int]:
-        """Numbers of the candidates that may be handed over, the best expected first."""
+        """Numbers of the candidates that may win, the best expected first."""
         return [int(i) for i in np.argsort(-self.expected[: self.field.eligible], kind="stable")]
 
     def tolerance(self, epsilon: float | None) -> float:
-        """The loss that counts as none: see :meth:`refine.stats.Resolution.tolerance`; 0 if nothing is known."""
+        """The tolerance: see :meth:`refine.stats.Resolution.tolerance`; 0 if unknown."""
         loss = self.noise.tolerance(epsilon)[0]
         return loss if math.isfinite(loss) else 0.0
 
     def winner(self, of: str, epsilon: float | None, race: Race | None = None) -> Winner:
-        """The configuration to hand over, ``of`` a tree or round; ``race`` is how one among them stood, where there was one."""
+        """The winner of a tree or round named ``of``; ``race`` is the state of a race, if one took place."""
         field, expected, order = self.field, self.expected, self.ranked
         tolerated = self.tolerance(epsilon)
         within = math.nan
@@ -367,7 +379,7 @@ class Judged:
         return tuple(self.told(i, expected) for i in near[:_SHOWN])
 
     def _gain(self, i: int, expected: Floats) -> Gain | None:
-        """What a candidate is worth beside the baseline."""
+        """A candidate compared with the baseline; ``None`` without a baseline."""
         b = self.field.baseline
         if b is None:
             return None
@@ -382,13 +394,14 @@ class Judged:
         return Gain(told, apart, float(low), float(high), share, same=False)
 
     def told(self, i: int, expected: Floats) -> Candidate:
-        """Candidate i with what it is worth, given what is :attr:`expected` of all of them."""
+        """Candidate ``i`` completed by its expected value, interval and probability."""
         sign = self.field.goal.sign
         found = self.field.candidates[i]._replace(fresh=self.fresh[i], expected=sign * float(expected[i]))
         if self.draws is None:
             return found
         low, high = sorted(sign * np.quantile(self.draws[:, i], (0.025, 0.975)))
-        # Where its neighbours say one thing and its own run another, the interval holds both: the model may be wrong.
+        # If neighbours and the configuration's own run disagree, the interval holds both: the model may be
+        # wrong.
         low, high = min(low, found.observed), max(high, found.observed)
         share = math.nan
         if i < self.field.eligible:
@@ -397,14 +410,17 @@ class Judged:
 
 
 def best_within(draws: Floats, i: int, epsilon: float) -> float:
-    """Share of the (draws, candidates), larger is better, in which one is the best, or loses no more than epsilon against it."""
+    """Share of (draws, candidates), larger is better, in which candidate ``i`` loses at most epsilon."""
     top = draws.max(axis=1)
     slack = epsilon + 1e-9 * float(np.ptp(draws))
     return stats.share_of_draws(np.count_nonzero(draws[:, i] >= top - slack), len(draws))
 
 
 def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) -> Floats:
-    """Draws, moved by means of so many further runs of some candidates; these inform on those like them: see :func:`refine.stats.conditioned`."""
+    """Draws given the means of further runs; related candidates move along.
+
+    See :func:`refine.stats.conditioned`.
+    """
     seen = np.flatnonzero(counts)
     error = variance / counts[seen]
     chance = np.random.default_rng(_SEED).standard_normal((len(draws), len(seen))) * np.sqrt(error)
@@ -413,11 +429,12 @@ def _conditioned(draws: Floats, means: Floats, counts: Ints, variance: float) ->
 
 
 def _with_own_runs(draws: Floats, forest: int, planned: Floats, counts: Ints, sd: float) -> Floats:
-    """Draws of the posterior at configurations that were run, the forest's first, joined by what their own planned runs say.
+    """Draws at evaluated configurations, the forest's first, combined with their own planned runs.
 
-    The model takes all that it does not follow for noise. Some of it is a configuration's own and comes again. So every draw
-    of the process gets some of it, and a sixth of the draws lie half way between the process and the configuration's
-    own runs, with their standard error. The forest, which pulls the best towards the middle, has a twelfth.
+    The model takes all residuals for noise; some of them belong to the configuration and return. So every
+    draw of the process receives some noise, and a sixth of the draws lie half way between the process and the
+    configuration's own runs, with their standard error. The forest, which pulls the best towards the middle,
+    has a twelfth of the draws.
     """
     rng = np.random.default_rng(_SEED)
     trees, process = draws[:forest], draws[forest:]
@@ -448,7 +465,9 @@ def field_of(
     also: Collection[tuple[str, str]] = (),
     noise: stats.Resolution | None = None,
 ) -> Field | None:
-    """The configurations that were evaluated, with a posterior of their means; ``None`` if none may be called best.
+    """The configurations that were evaluated, with a posterior of their means.
+
+    ``None`` if none may be called best.
 
     Args:
         rounds: Rounds of one metric and direction, oldest first.
@@ -515,7 +534,7 @@ def field_of(
 
 
 def _baseline(runs: Sequence[Run], rounds: Sequence[RanRound], good: Bools) -> int | None:
-    """The run of the configuration to beat, the latest that somebody gave and that has a value."""
+    """The run of the latest declared baseline with a value; ``None`` without one."""
     for each in reversed(rounds):
         for i, run in enumerate(runs):
             if good[i] and (run.round, run.key) == (each.id, each.baseline):
@@ -524,7 +543,7 @@ def _baseline(runs: Sequence[Run], rounds: Sequence[RanRound], good: Bools) -> i
 
 
 def _seconds(found: Evaluated) -> Floats:
-    """(groups,) mean times of the runs of a configuration; NaN where nobody measured it."""
+    """(groups,) mean duration of the runs of a configuration; NaN without measured times."""
     seconds = np.array([run.seconds for run in found.runs])
     timed = found.good & np.isfinite(seconds)
     total, count = (np.bincount(found.group[timed], w, found.group.max() + 1) for w in (seconds[timed], None))
@@ -532,7 +551,7 @@ def _seconds(found: Evaluated) -> Floats:
 
 
 def _firsts(group: Ints, allowed: Bools, y: Floats) -> tuple[list[int], int]:
-    """The first row of every configuration that may be handed over, in order, and the row of the best trial."""
+    """The first row of every configuration that may win, in order, and the row of the best trial."""
     rows = np.flatnonzero(allowed)
     best = int(rows[np.argmax(y[rows])])
     firsts: dict[int, int] = {}

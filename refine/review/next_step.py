@@ -60,9 +60,7 @@ class NextStep:
 
 @dataclass(frozen=True)
 class NextRound:
-    """Size and shares of the next round, the options of :meth:`refine.Review.accept` with advised
-    defaults.
-    """
+    """Size and shares of the next round: options of :meth:`refine.Review.accept` with advised defaults."""
 
     n: int  # configurations
     exploit: float  # share placed by the model as results arrive, in [0, 1]

@@ -463,9 +463,7 @@ class Review(Shown, Generic[R]):
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """Suggestions on this round that no decision has taken over yet, with their claims on this
-        evidence.
-        """
+        """Suggestions on this round that no decision has taken over yet, with claims on this evidence."""
         return suggestions_beside(self.proposal, self.round.decisions)
 
     def take(self, suggestion: Suggestion | int) -> Self:

@@ -1,1 +1,1 @@
-"""What running a configuration gave, and the frozen record of a round. Values, no database."""
+"""Trials, their tables and goals, and the frozen record of a round. Values, no database."""

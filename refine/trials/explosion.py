@@ -22,24 +22,26 @@ class _Rule(NamedTuple):
     growth: float  # and at least this multiple of the orders of magnitude between the two quantiles
 
 
-# The first rule finds explosions of up to 60 % of the trials, the second one extreme explosions of up to 80 %. The
-# distances of a smooth loss over many decades grow evenly with rank on a log scale. Beyond the bulk they grow by 2 and
-# 5.3 times what they grow between the two quantiles; the rules ask for 2.5 to 3 times that, for chance.
+# The first rule finds explosions of up to 60 % of the trials, the second one extreme explosions of up to 80
+# %. The distances of a smooth loss over many decades grow evenly with rank on a log scale. Beyond the bulk
+# they grow by 2 and 5.3 times what they grow between the two quantiles; the rules ask for 2.5 to 3 times
+# that, for chance.
 _RULES = (_Rule(0.1, 0.4, 5.0, 5.0), _Rule(0.05, 0.2, 9.0, 16.0))
 
 
 def explosion_limit(y: npt.ArrayLike) -> float:
     """The lowest value that is a result; lower values are explosions and count as diverged.
 
-    Distances from the best value are compared on a log scale: with those of the usual trials, and with how fast they
-    grow among the better ones. The limit does not depend on the scale or the offset of the metric, and a loss that is
-    smooth over many decades has no explosions.
+    Distances from the best value are compared on a log scale: with those of the usual trials, and with how
+    fast they grow among the better ones. The limit does not depend on the scale or the offset of the metric,
+    and a loss that is smooth over many decades has no explosions.
 
     Args:
         y: (n,) values of finished trials, larger is better.
 
     Returns:
-        The limit, in units of the metric; ``-inf`` if no value is an explosion, or with fewer than ten values.
+        The limit, in units of the metric; ``-inf`` if no value is an explosion, or with fewer than ten
+            values.
 
     Source: our own.
     """

@@ -33,18 +33,19 @@ class Records(NamedTuple):
 
     configurations: JsonRows  # per trial name -> plain JSON data
     metrics: JsonRows  # per trial metric name -> last value
-    curves: Sequence[Curve]  # per trial its curve; empty tuple where they were not read
+    curves: Sequence[Curve]  # per trial its curve; an empty tuple if not read
     # `key`, `cell`, `replicate`, `attempt`, `origin`, `seed`, `state`, `seconds`, `code`,
     # `read`, `error`, `finished`, each a list as long as the others
     columns: dict[str, list[Any]]
-    # what is wrong with stored trials that can't be read and are not among these, a sentence for each
+    # a sentence on each stored trial that cannot be read and is left out
     damaged: tuple[str, ...] = ()
 
 
 def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
-    """Which trials, (n,), gave a model that predicts the same for everything, as the metric ``degenerate`` says; else none.
+    """(n,) mask of trials whose model predicts the same for everything, by the metric ``degenerate``.
 
-    It is 1, or the share of several models, of which half is enough. With a parameter of that name in ``space`` its title is another.
+    The metric is 1, or the share of several models, of which half is enough. A parameter of that name in
+    ``space`` changes its title.
     """
     title = metric_title(DEGENERATE, space)
     if title not in frame.columns:
@@ -53,7 +54,10 @@ def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArr
 
 
 def infeasible_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which trials, (n,), finished without meeting all metric constraints, by the column ``feasible``; without it all do."""
+    """(n,) mask of finished trials that break a metric constraint, by the column ``feasible``.
+
+    None without it.
+    """
     if FEASIBLE not in frame.columns or frame[FEASIBLE].dtype != bool:  # a parameter or metric of that name
         return np.zeros(len(frame), dtype=np.bool_)
     finished = np.isfinite(np.asarray(frame["value"], dtype=float))
@@ -61,7 +65,7 @@ def infeasible_rows(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
-    """Which trials finished and may not be called best: degenerate ones, unless these may be, and infeasible ones."""
+    """Mask of finished trials that may not be best: infeasible ones, and degenerate ones unless allowed."""
     barred = infeasible_rows(frame)
     return barred if allow_degenerate else barred | degenerate_rows(frame, space)
 
@@ -69,7 +73,10 @@ def barred_rows(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: boo
 def slacks(
     frame: pd.DataFrame, space: Iterable[str], constraints: Sequence[MetricConstraint]
 ) -> npt.NDArray[np.float64]:
-    """By how much every trial meets every constraint, shape (constraints, n); AnalysisError where no trial has such a metric."""
+    """(constraints, n) slack of every trial: 0 or more if the constraint is met.
+
+    AnalysisError if no trial has such a metric.
+    """
     found = np.empty((len(constraints), len(frame)))
     for row, constraint in zip(found, constraints, strict=True):
         title = metric_title(constraint.name, space)
@@ -86,20 +93,20 @@ def slacks(
 
 
 def metric_title(metric: str, space: Iterable[str]) -> str:
-    """What the column of a metric is called."""
+    """The column of a metric."""
     taken = metric in space or (metric in RESERVED and metric != "value")
     return f"{metric} (metric)" if taken else metric
 
 
 def space_filling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which trials, (n,), were drawn without looking at results: the one rule, by their ``origin``; all where there is none."""
+    """(n,) mask of trials drawn without regard to results, by their ``origin``; all without one."""
     if "origin" not in frame:
         return np.ones(len(frame), dtype=np.bool_)
     return np.asarray(frame["origin"].isin(SPACE_FILLING), dtype=np.bool_)
 
 
 def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: bool) -> npt.NDArray[np.bool_]:
-    """Which rows finished with a value and may be called best; without ``state`` every row is complete."""
+    """Mask of rows that finished with a value and may be best; without ``state`` every row is complete."""
     keep = np.isfinite(np.asarray(frame["value"], dtype=float))
     if "state" in frame:
         keep &= (frame["state"] == "complete").to_numpy()
@@ -109,7 +116,7 @@ def may_be_best(frame: pd.DataFrame, space: Iterable[str], allow_degenerate: boo
 def best_first(
     frame: pd.DataFrame, direction: str, space: Iterable[str] = (), allow_degenerate: bool = False
 ) -> pd.DataFrame:
-    """Trials that may be called best by their ``value``, best first; equal ones in the table's order."""
+    """Trials that may be best, by ``value``, best first; equal ones in the table's order."""
     found: pd.DataFrame = frame[may_be_best(frame, space, allow_degenerate)]
     return found.iloc[
         np.argsort(-sign_of(direction) * np.asarray(found["value"], dtype=float), kind="stable")
@@ -117,11 +124,12 @@ def best_first(
 
 
 def table(space: Space, records: Records, metric: Metric, part: slice = slice(None)) -> pd.DataFrame:
-    """The table of trials, one row each, in the order given; ``part`` of it is of the kinds that the whole would have.
+    """The table of trials, one row each, in the order given; ``part`` has the column types of the whole.
 
-    Columns are the parameters, a choice by its label, then ``state``, ``value``, ``seconds``, ``seed``, ``cell``, ``origin`` and
-    the metrics. ``value``, of the metric asked for, is NaN where a trial has none. A metric that shares its name with a parameter
-    gets `` (metric)`` behind it. Where the metric is subject to constraints, ``feasible`` says which trials meet them all.
+    Columns are the parameters, a choice by its label, then ``state``, ``value``, ``seconds``, ``seed``,
+    ``cell``, ``origin`` and the metrics. ``value`` is the goal's metric, NaN if missing. A metric with the
+    name of a parameter gets the suffix `` (metric)``. With constraints, ``feasible`` says which trials meet
+    them all.
     """
     import pandas as pd
 
@@ -146,9 +154,9 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
 
 
 def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) -> Iterator[pd.DataFrame]:
-    """The :func:`table` of trials in parts, of the titles and kinds that it would have as a whole.
+    """The :func:`table` of trials in parts, with the columns and types of the whole.
 
-    ``read`` gives the trials in blocks, the same ones twice: first it is asked what there is.
+    ``read`` gives the trials in blocks and is called twice: first for the columns.
     """
     first = JsonRows()
     seen: set[Any] = set()
@@ -161,7 +169,7 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
                 examples += _kinds(name, block.configurations.column(name), seen)
         first.extend([block.configurations[i] for i in examples])
     n = len(first)
-    # None of them has ended, so that no metric is asked for what it says of them.
+    # None of them has ended, so no metric is computed for them.
     shown: dict[str, list[Any]] = {
         "state": ["running"],
         "seconds": [0.0],
@@ -181,8 +189,11 @@ def tables(space: Space, read: Callable[[], Iterable[Records]], metric: Metric) 
 
 
 def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], seen: set[Any]) -> Iterator[int]:
-    """Rows of a column that hold the first value of a kind that is not among ``seen``, which takes it."""
-    # An array is of one kind.
+    """Rows of a column with the first value of a type that is not among ``seen``.
+
+    Adds the type to ``seen``.
+    """
+    # An array has one type.
     for i, value in enumerate(column[:1] if isinstance(column, np.ndarray) else column):
         kind = (name, type(value), np.asarray(value).dtype.kind if isinstance(value, int) else "")
         if kind not in seen:
@@ -191,7 +202,10 @@ def _kinds(name: str, column: Sequence[Any] | npt.NDArray[Any], seen: set[Any]) 
 
 
 def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
-    """The first row of :func:`best_first` of the :func:`table`, which is not made; ``None`` where no trial may be called best."""
+    """The first row of :func:`best_first`, without building the :func:`table`.
+
+    ``None`` if none may be best.
+    """
     import pandas as pd
 
     values = goal.sign * usable_values(records, goal)
@@ -201,19 +215,19 @@ def best_row(space: Space, records: Records, goal: Goal) -> pd.Series | None:
     i = int(np.argmax(np.where(usable, values, -np.inf)))
     here = table(space, records, goal.metric, slice(i, i + 1))
     if here["cell"].iloc[0] is None and any(cell is not None for cell in records.columns["cell"]):
-        here["cell"] = pd.Series([None, "0"], index=[i, i + 1])  # none as a column with texts has it
+        here["cell"] = pd.Series([None, "0"], index=[i, i + 1])  # None as in a column with texts
     return here.iloc[0]
 
 
 def configuration_table(space: Space, configurations: JsonRows) -> pd.DataFrame:
-    """The parameters alone, of encoded configurations, as :func:`table` has them."""
+    """The parameters alone, of encoded configurations, as in :func:`table`."""
     import pandas as pd
 
     return pd.DataFrame(_parameter_columns(space, configurations))
 
 
 def usable_values(records: Records, goal: Goal) -> npt.NDArray[np.float64]:
-    """What each trial is judged by, (n,); NaN where it has no value or may not be called best."""
+    """(n,) values of trials; NaN without a value, or if a trial may not be best."""
     values = _values(records, goal.metric)
     if not goal.allow_degenerate:
         values[records.metrics.numbers(DEGENERATE) >= 0.5] = np.nan
@@ -223,7 +237,7 @@ def usable_values(records: Records, goal: Goal) -> npt.NDArray[np.float64]:
 
 
 def _feasible(records: Records, metric: Metric) -> npt.NDArray[np.bool_]:
-    """Which trials meet all constraints of a metric."""
+    """Mask of trials that meet all constraints of a metric."""
     met = np.ones(len(records.metrics), dtype=np.bool_)
     for constraint in metric.subject_to:
         met &= constraint.slack(_numbers(records, constraint.name)) >= 0
@@ -231,7 +245,7 @@ def _feasible(records: Records, metric: Metric) -> npt.NDArray[np.bool_]:
 
 
 def _numbers(records: Records, name: str) -> npt.NDArray[np.float64]:
-    """The last values of a metric, wall times where that is asked for and not reported."""
+    """The last values of a metric, or wall times if asked for and not reported."""
     if name == SECONDS and name not in records.metrics.names:
         return np.array(records.columns[SECONDS], dtype=float)
     return records.metrics.numbers(name)
@@ -245,7 +259,7 @@ def _parameter_columns(
         column = configurations.column(name)
         if name in space.conditions and not (has := configurations.has(name)).all():
             found[name] = _with_gaps(parameter, column, has)[part]
-        elif parameter.numeric:  # what kind of numbers a column has all of its rows decide
+        elif parameter.numeric:  # all rows decide the type of a column
             found[name] = _parameter_column(parameter, column)[part]
         else:
             found[name] = _parameter_column(parameter, column[part])
@@ -255,7 +269,7 @@ def _parameter_columns(
 def _with_gaps(
     parameter: Parameter, column: Sequence[Any] | npt.NDArray[Any], has: npt.NDArray[np.bool_]
 ) -> npt.NDArray[Any]:
-    """A column of which some rows have nothing: NaN among numbers, else ``None``."""
+    """A column with missing rows: NaN among numbers, else ``None``."""
     shown = _parameter_column(parameter, [v for v, there in zip(column, has, strict=True) if there])
     kind = float if shown.dtype.kind in "if" else object
     out = np.full(len(has), np.nan if kind is float else None, dtype=kind)
@@ -266,7 +280,7 @@ def _with_gaps(
 def _values(records: Records, metric: Metric) -> npt.NDArray[np.float64]:
     states = records.columns["state"]
     if metric.function is not None:
-        # What the function says now counts, whatever it said when the trial ended.
+        # The function's present answer counts, not the one stored when the trial ended.
         found: Iterable[float | None] = (
             metric.of(m, {}) if s == "complete" else None
             for m, s in zip(records.metrics, states, strict=True)
@@ -292,7 +306,7 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
     assert isinstance(parameter, Categorical)
     labels = {value_key(v): text for v, text in zip(parameter.grid, parameter.labels, strict=True)}
     values = encoded.tolist() if isinstance(encoded, np.ndarray) else encoded
-    # A reference or tuple arrives as a dictionary, which can't be looked up itself.
+    # A reference or tuple arrives as a dictionary, which cannot be a key.
     keys = [v if isinstance(v, str) else (type(v), str(v)) for v in values]
     shown = {}
     for key, value in dict(zip(keys, values, strict=True)).items():
@@ -302,9 +316,10 @@ def _parameter_column(parameter: Parameter, encoded: Sequence[Any] | npt.NDArray
 
 
 def front_rows(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str]) -> pd.DataFrame:
-    """The rows that may be called best, have a value in every goal and are dominated by no other; the best in the first goal first.
+    """Undominated rows that may be best and have a value in every goal; the best in the first goal first.
 
-    Of a :func:`table`, with ``value`` for the first goal. Columns of the goals stand first, in place of ``value``.
+    Rows of a :func:`table`, with ``value`` for the first goal. Columns of the goals stand first, in place of
+    ``value``.
     """
     names = list(space)
     shown = frame.rename(columns={"value": str(goals[0].metric)}).loc[:, lambda t: ~t.columns.duplicated()]

@@ -1,4 +1,4 @@
-"""Which of two values is the better one."""
+"""Goals: the metric, its direction and its constraints."""
 
 from __future__ import annotations
 
@@ -33,23 +33,24 @@ _MORE = re.compile(
 @helped
 @dataclass(frozen=True, init=False)
 class Goal:
-    """What trials are judged by.
+    """A goal for trials.
 
     Args:
-        metric: The name of a metric, such as ``"val_acc"`` or ``"max:val_acc"``, or a function of a trial's metrics.
-        direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss or
-            an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
-        allow_degenerate: Whether a degenerate trial may be called best.
-        subject_to: What a trial's metrics have to be for it to count, such as ``["latency_ms <= 5", "val_recall >= 0.9"]``.
-            A trial that doesn't meet them is infeasible: it is no best, and what is proposed is about the others.
+        metric: The name of a metric, such as ``"val_acc"`` or ``"max:val_acc"``, or a function of a trial's
+            metrics.
+        direction: ``"maximize"`` or ``"minimize"``. Default: larger is better, and the name of a loss or an
+            error raises a question; ``None`` infers the direction from the name, with a warning.
+        allow_degenerate: Whether a degenerate trial may be best.
+        subject_to: Metric constraints, such as ``["latency_ms <= 5", "val_recall >= 0.9"]``. A trial that
+            breaks one is infeasible: it cannot be best, and proposals are about the feasible trials.
 
     Attributes:
-        metric: Which number of a trial is its value, and which constraints it is subject to.
+        metric: The metric with its constraints.
         direction: ``"maximize"`` or ``"minimize"``.
         allow_degenerate: As given.
 
     Raises:
-        AnalysisError: The metric, the direction or a constraint is none.
+        AnalysisError: An invalid metric, direction or constraint.
 
     Examples:
         >>> def both(p):
@@ -81,7 +82,7 @@ class Goal:
 
     @property
     def sign(self) -> float:
-        """What values are multiplied by so that larger is better."""
+        """Factor that makes larger values better."""
         return sign_of(self.direction)
 
     def better(self, a: float, b: float) -> bool:
@@ -89,11 +90,14 @@ class Goal:
         return self.sign * a > self.sign * b or (a == a and b != b)
 
     def best(self, values: Iterable[float]) -> float:
-        """The best of some values; NaN where there is none."""
+        """The best of some values; NaN without any."""
         return best_of(values, self.direction)
 
     def counts(self, metrics: Mapping[str, float], seconds: float = math.nan) -> bool:
-        """Whether a finished trial may be called best: no degenerate model, unless it may be one, and all constraints met."""
+        """Whether a finished trial may be best.
+
+        Not degenerate, unless allowed, and within all constraints.
+        """
         usable = self.allow_degenerate or not metrics.get(DEGENERATE, 0.0) >= 0.5
         return usable and all_met(self.metric.subject_to, metrics, seconds)
 
@@ -107,13 +111,13 @@ def goals_of(
     subject_to: Iterable[str] = (),
     allow_degenerate: bool = False,
 ) -> tuple[Goal, ...]:
-    """One goal, or two or three, of what somebody asked for.
+    """One to three goals from a user's arguments.
 
-    ``metric`` is one to which the other arguments belong, see :class:`Goal`; or a goal, or several, which have directions of
-    their own. Constraints of any goal hold for all, and so does what is given beside them.
+    ``metric`` is one metric with the other arguments, see :class:`Goal`; or one or several goals with
+    directions of their own. Constraints of any goal, and those of the other arguments, hold for all.
 
     Raises:
-        AnalysisError: It is no goal, said in two ways, or there are more than three.
+        AnalysisError: An invalid goal, a goal given twice, or more than three.
     """
     if not isinstance(allow_degenerate, bool):
         raise AnalysisError(
@@ -156,24 +160,26 @@ def _together(goals: Sequence[Goal], subject_to: Iterable[str], allow_degenerate
 
 
 def sign_of(direction: str) -> float:
-    """1 where larger is better, else -1."""
+    """1 to maximize, -1 to minimize."""
     return 1.0 if direction == "maximize" else -1.0
 
 
 def best_of(values: Iterable[float], direction: str) -> float:
-    """The best of some values; NaN where there is none."""
+    """The best of some values; NaN without any."""
     sign = sign_of(direction)
     return float(max((v for v in values if v == v), key=lambda v: sign * v, default=math.nan))
 
 
 def direction_of(name: str, direction: str | None) -> str:
-    """The direction of a metric: as given, or "maximize" where nobody gave one (:data:`ASK`), or by the metric's name (``None``).
+    """The direction of a metric.
 
-    Telling it by the name warns of which it is.
+    As given, ``"maximize"`` by default (:data:`ASK`), or by its name (``None``).
+
+    An inferred direction gives a warning.
 
     Raises:
-        AnalysisError: It is neither, or can't be told by the name, or nobody gave one and the name reads like something to
-        minimize.
+        AnalysisError: An invalid direction; or a name that tells none; or no direction for a name that reads
+            like a loss.
     """
     if direction in DIRECTIONS:
         return str(direction)
@@ -181,7 +187,7 @@ def direction_of(name: str, direction: str | None) -> str:
         return check_direction(direction)
     words = _words(name)
     less, more = any(map(_LESS.fullmatch, words)), any(map(_MORE.fullmatch, words))
-    if "neg" in words or "negative" in words:  # as scikit-learn turns losses into scores
+    if "neg" in words or "negative" in words:  # as scikit-learn negates losses
         less, more = more, less
     if direction == ASK:
         if less and not more:
@@ -200,7 +206,7 @@ def direction_of(name: str, direction: str | None) -> str:
 
 
 def check_meant(objective: str, metric: object, direction: str | None) -> None:
-    """Raises AnalysisError where a function called ``error`` returns a bare number and nobody gave a direction."""
+    """Raises AnalysisError if a function called ``error`` returns a bare number without a direction."""
     own = objective.rpartition(".")[2]
     words = _words(own)
     less = any(map(_LESS.fullmatch, words)) and not any(map(_MORE.fullmatch, words))
@@ -216,7 +222,7 @@ def _words(name: str) -> set[str]:
 
 
 def check_direction(direction: str) -> str:
-    """``direction`` if it is one, else AnalysisError."""
+    """``direction`` if valid; AnalysisError otherwise."""
     if direction not in DIRECTIONS:
         hint = did_you_mean(direction, DIRECTIONS)
         tail = f"; {hint}" if hint.startswith("did") else ""

@@ -1,4 +1,4 @@
-"""Which number of a trial is its value."""
+"""The metric: the number of a trial that is its value."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ Score = Callable[[Mapping[str, float]], float]
 
 
 class Metric(NamedTuple):
-    """Which number of a trial is its value."""
+    """The number of a trial that is its value."""
 
-    name: str  # a metric the objective returns or reports, or the qualified name of a function
-    # `"last"` epoch's value, the `"max"` or `"min"` over the curve, or `"function"`: what a function
-    # made of the trial's metrics
+    name: str  # name of a metric of the objective, or the qualified name of a function
+    # `"last"` epoch's value, the `"max"` or `"min"` over the curve, or `"function"` of the trial's metrics
     reduction: str = "last"
-    # that function, where it is at hand. Without it the value is the one that was stored when the trial ended
+    # the function, if available; otherwise the value stored at the end of the trial counts
     function: Score | None = None
-    # what other metrics of a trial have to be for its value to count
+    # constraints on other metrics of a trial
     subject_to: tuple[MetricConstraint, ...] = ()
 
     @classmethod
     def parse(cls, text: str | Score, functions: Mapping[str, Score] | None = None) -> Metric:
-        """``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"``, ``"min:val_loss"``, or a function, else AnalysisError.
+        """A metric from ``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"``, ``"min:val_loss"`` or a
+        function.
 
-        ``"function:module.name"`` is how a function is recorded; ``functions`` are those at hand, by name.
+        ``"function:module.name"`` is the record of a function; ``functions`` are the available ones by name.
+        AnalysisError otherwise.
         """
         if callable(text):
             return cls(_name_of(text), FUNCTION, text)
@@ -68,7 +69,7 @@ class Metric(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether the value is one of the metrics that were stored, and nothing else decides whether it counts."""
+        """Whether the value is a stored metric without constraints."""
         return self.function is None and not (self.curves or self.subject_to or self.name == SECONDS)
 
     @property
@@ -77,10 +78,10 @@ class Metric(NamedTuple):
         return self.reduction in ("max", "min")
 
     def of(self, metrics: Mapping[str, float], curve: Curve, seconds: float | None = None) -> float | None:
-        """The value, or ``None`` where the trial has no such metric; a bare NaN is NaN of every metric.
+        """The value, or ``None`` without such a metric; a bare NaN is NaN for every metric.
 
-        ``seconds``, the trial's wall time, is its metric of that name where it reported none. AnalysisError where a function
-        raises, or returns no number.
+        ``seconds``, the wall time, is the metric of that name if not reported. AnalysisError if a function
+        raises, or does not return a number.
         """
         if self.function is not None:
             own = {name: value for name, value in metrics.items() if name != self.name}
@@ -92,12 +93,12 @@ class Metric(NamedTuple):
             return float(pick(finite)) if finite else math.nan
         value = metrics.get(self.name, seconds if self.name == SECONDS else None)
         if value is None and is_bare_nan(metrics):
-            return math.nan  # how an objective that returns several metrics says that nothing came of it
+            return math.nan  # an objective with several metrics reports a failure so
         return None if value is None else float(value)
 
 
 def is_bare_nan(metrics: Mapping[str, float]) -> bool:
-    """Whether an objective returned NaN alone: that nothing came of it, whatever its metrics are called."""
+    """Whether an objective returned NaN alone, a failure under any metric."""
     return len(metrics) == 1 and math.isnan(metrics.get(BARE, 0.0))
 
 

@@ -1,4 +1,4 @@
-"""What a trial's other metrics have to be for it to count: ``latency_ms <= 5``."""
+"""Constraints on a trial's other metrics: ``latency_ms <= 5``."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _TURNED = {"<=": ">=", ">=": "<="}
 
 
 class MetricConstraint(NamedTuple):
-    """A bound on a metric that a trial has to meet to count."""
+    """A bound that a metric of a usable trial must meet."""
 
-    name: str  # a metric that the objective returns or reports, or `seconds`, a trial's wall time
+    name: str  # name of a metric of the objective, or `seconds`, the wall time
     relation: str  # `"<="` or `">="`
     bound: float  # the number on the right
 
     @classmethod
     def parse(cls, text: str) -> MetricConstraint:
-        """``"latency_ms <= 5"`` or ``"val_recall >= 0.9"``, else AnalysisError."""
+        """A constraint from ``"latency_ms <= 5"`` or ``"val_recall >= 0.9"``; AnalysisError otherwise."""
         found = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
         if found is None:
             raise AnalysisError(
@@ -54,17 +54,20 @@ class MetricConstraint(NamedTuple):
         return f"{self.name} {self.relation} {self.bound:g}"
 
     def slack(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """By how much some values of the metric meet the bound: 0 or more where they do; NaN where there is none."""
+        """Distance of values from the bound: 0 or more if met, NaN without a value."""
         turned = 1.0 if self.relation == ">=" else -1.0
         return np.asarray(turned * (np.asarray(values, dtype=float) - self.bound))
 
     def met(self, value: float | None) -> bool:
-        """Whether a value meets it; none, or NaN, does not."""
+        """Whether a value meets the bound; a missing value or NaN does not."""
         return value is not None and bool(self.slack(value) >= 0)
 
 
 def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[MetricConstraint, ...]:
-    """Constraints of texts, each once, in one order; AnalysisError where one is none, or two can't both be met."""
+    """Constraints from texts, each once, in one order.
+
+    AnalysisError for an invalid one, or for two that contradict each other.
+    """
     given = [texts] if isinstance(texts, str) else list(texts)
     found = sorted({c if isinstance(c, MetricConstraint) else MetricConstraint.parse(c) for c in given})
     for a in found:
@@ -79,7 +82,10 @@ def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[M
 def all_met(
     constraints: Sequence[MetricConstraint], metrics: Mapping[str, float], seconds: float = math.nan
 ) -> bool:
-    """Whether a trial's metrics, and its wall time where it reported no metric of that name, meet every constraint."""
+    """Whether a trial's metrics meet every constraint.
+
+    Its wall time stands in for an unreported ``seconds``.
+    """
     known = {SECONDS: seconds, **metrics}
     return all(constraint.met(known.get(constraint.name)) for constraint in constraints)
 

@@ -1,7 +1,7 @@
-"""Replicates: the best configurations run again under new seeds.
+"""Replicates: repeats of the best configurations under new seeds.
 
-They are kept beside the planned trials and count for the noise and for how much of the best value is chance. They are in
-no table, test or density, where one configuration would count several times.
+They are kept apart from the planned trials and inform about noise and luck. Tables, tests and densities leave
+them out: one configuration would count several times.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Fresh(NamedTuple):
 
     values: npt.NDArray[np.float64]  # (n,) values, in the metric's own sign
     groups: list[str]  # n labels, equal for one configuration of one round
-    # (n,) values of the planned runs of their configurations; NaN where there is none by the same code
+    # (n,) values of the planned runs of their configurations; NaN without one by the same code
     planned: npt.NDArray[np.float64]
-    # (n, s) values by split, where the objective gave them as `name@1`, `name@2`, ...; else `None`
+    # (n, s) values by split, if the objective gave `name@1`, `name@2`, ...; else `None`
     splits: npt.NDArray[np.float64] | None = None
 
 
@@ -62,7 +62,7 @@ def _where(records: Records, keep: Sequence[bool]) -> Records:
 
 
 def best_keys(records: Records, goal: Goal, most: int | None = None) -> list[str]:
-    """Keys of the configurations whose planned run may be called best, best first; no more than ``most``."""
+    """Keys of the configurations whose planned run may be best, best first; at most ``most``."""
     first = planned(records)
     values = goal.sign * usable_values(first, goal)
     usable = np.flatnonzero(np.isfinite(values))
@@ -72,7 +72,7 @@ def best_keys(records: Records, goal: Goal, most: int | None = None) -> list[str
 
 
 def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFrame:
-    """The table of a round's replicates, as :func:`refine.trials.frame.table`, with their numbers in ``replicate``."""
+    """The table of a round's replicates, with their numbers in ``replicate``."""
     found = again(records)
     frame = table(space, found, metric)
     title = "replicate (trial)" if "replicate" in frame else "replicate"
@@ -81,9 +81,9 @@ def replicate_table(space: Space, records: Records, metric: Metric) -> pd.DataFr
 
 
 def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
-    """Finished replicates of some rounds: row of a round -> its trials, replicates among them.
+    """Finished replicates of rounds, given as row of a round -> its trials, replicates included.
 
-    Degenerate models are left out where they can't be best: one of them would be most of the deviation.
+    Degenerate models are left out if they cannot be best: one of them would dominate the deviation.
     """
     metric = goal.metric
     values, groups, first, splits = list[float](), list[str](), list[float](), list[list[float]]()
@@ -109,7 +109,7 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
 
 
 def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.Repeats:
-    """How the runs of configurations, of trials by row of their round, compare, to the last bit."""
+    """The comparison of equal configurations' values, to the last bit, given trials by row of their round."""
     again, groups, before, _ = fresh_runs(rounds, goal)
     first = {g: v for g, v in zip(groups, before, strict=True) if np.isfinite(v)}
     return stats.repeats([*first.values(), *again], [*first, *groups])

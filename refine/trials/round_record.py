@@ -1,4 +1,4 @@
-"""The frozen node of a refinement tree: what a round is, and the id that follows from it."""
+"""The frozen node of a refinement tree: the content of a round, and the id that follows from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMAND = "command: "
 
 
 def check_objective_name(name: str) -> None:
-    """Raises ValueError where an objective's name is a file's: what a store names may be imported."""
+    """Raises ValueError if an objective's name is a file's: names in a store may be imported."""
     if not name.startswith(COMMAND) and ("/" in name or "\\" in name):
         raise ValueError(f"an objective's name must be a label or an import path, not a file's, got {name!r}")
 
@@ -33,31 +33,31 @@ class Node:
 
     # Parts of the id.
     parent: str | None  # id of the parent round, `None` for a root
-    space: Space  # what is searched
+    space: Space  # the searched space
     method: str  # name of the design
-    seed: int  # of the design and, through the id, of every trial
-    objective: str  # its name
-    data: str | None = None  # fingerprint of the data with its split seeds, where the objective gives one
-    # of parameters that a branch added, the value that earlier trials had
+    seed: int  # seed of the design and, through the id, of every trial
+    objective: str  # name of the objective
+    data: str | None = None  # fingerprint of the data with its split seeds, if the objective gives one
+    # previous values, in earlier trials, of parameters added by a branch
     previous: Mapping[str, Any] = field(default_factory=dict)
-    exploit: float = 0.0  # share of trials drawn where the optimum is plausible
-    audit: float = 0.0  # share of trials drawn outside the space but inside the parent's
-    pruner: Mapping[str, Any] | None = None  # what stops trials early, as plain data
-    rows: str | None = None  # digest of the finished runs that an imported root consists of
-    # what somebody believes about where the best value lies; part of the id, since it chooses trials. `None` where
-    # nothing is said, so that what was said of an ancestor goes on; an empty one takes that back
+    exploit: float = 0.0  # share of exploit trials
+    audit: float = 0.0  # share of audit trials, outside the space but inside the parent's
+    pruner: Mapping[str, Any] | None = None  # the rule for early stopping, as plain data
+    rows: str | None = None  # digest of the finished runs of an imported root
+    # a declared belief about the place of the best value; part of the id, since it chooses trials. `None`
+    # inherits an ancestor's belief; an empty one takes it back
     belief: Belief | None = None
     # Defaults of its analyses; parts of the id only where the metric steers the round.
     metric: str = "value"
     direction: str = "maximize"
-    allow_degenerate: bool = False  # whether a degenerate trial may be called best
+    allow_degenerate: bool = False  # whether a degenerate trial may be best
     subject_to: tuple[str, ...] = ()  # metric constraints, as texts in their order
     goals: tuple[tuple[str, str], ...] = ()  # further goals, each a metric and its direction
-    # No parts of the id.
+    # Not part of the id.
     scientific: tuple[str, ...] = ()  # parameters whose effect is the question, see refine.space.roles
-    epsilon: float | None = None  # loss that counts as none, in units of the metric, where somebody said it
-    note: str = ""  # why the round exists
-    author: str = ""  # who decided it
+    epsilon: float | None = None  # given tolerance in units of the metric
+    note: str = ""  # purpose of the round
+    author: str = ""  # author of the round
     created: float = 0.0  # seconds since the epoch
     id: str = field(init=False)  # 12 hexadecimal digits
 
@@ -66,7 +66,7 @@ class Node:
         object.__setattr__(self, "id", digest(self.identity()))
 
     def identity(self) -> dict[str, Any]:
-        """The content that the id is the hash of, as plain JSON data."""
+        """The content behind the id, as plain JSON data."""
         design = {"method": self.method, "exploit": float(self.exploit), "audit": float(self.audit)}
         content: dict[str, Any] = {
             "parent": self.parent,
@@ -92,22 +92,22 @@ class Node:
 
     @property
     def judged_by(self) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]:
-        """What has to be the same of two rounds for their values to be compared: metric, direction, constraints, further goals."""
+        """Metric, direction, constraints and further goals: equal for rounds with comparable values."""
         return self.metric, self.direction, self.subject_to, self.goals
 
     @property
     def adaptive(self) -> bool:
-        """Whether a sampler asks for its configurations, one after the other, by what earlier ones gave."""
+        """Whether a sampler chooses configurations one by one, by earlier results."""
         return self.method in ADAPTIVE or self.method.startswith(OPTUNA)
 
     @property
     def steered(self) -> bool:
-        """Whether results decide what the round runs, or how far."""
+        """Whether results decide which trials the round runs, or for how long."""
         return self.adaptive or self.pruner is not None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], **rest: Any) -> Node:
-        """The node of :meth:`identity`'s output and the fields that are no part of it."""
+        """The node of :meth:`identity`'s output and the remaining fields."""
         believed = (
             Belief.from_json(content["belief"], content.get("like", ())) if "belief" in content else None
         )
@@ -136,12 +136,15 @@ class StoredNode(NamedTuple):
 
     pk: int  # its row number
     node: Node  # the node
-    n: int  # how many configurations it plans, the largest number ever asked for
-    first: int  # how many it planned when it was made, by which its audit trials were drawn
+    n: int  # planned configurations, the largest number ever asked for
+    first: int  # planned configurations at its creation, the basis of its audit trials
     order: int  # rank by time of writing
 
     def off_design(self, beside: Collection[Beside], n: int | None = None) -> int:
-        """How many of the first ``n`` planned configurations its design does not draw, of a child those among them that are yet to be chosen."""
+        """Number of the first ``n`` planned configurations not drawn by the design.
+
+        A child's exploit trials that are yet to be chosen count.
+        """
         if self.node.parent is None:
             return len(beside)
         n, others = self.n if n is None else n, sum(b.origin != "exploit" for b in beside)
@@ -149,15 +152,14 @@ class StoredNode(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """A configuration that a round runs beside those that its design draws."""
+    """An extra configuration of a round, not drawn by its design."""
 
-    key: str  # its hash
-    origin: str  # of its trials: `"given"`, `"exploit"`, `"audit"` or `"probe"`
+    key: str  # hash of the configuration
+    origin: str  # origin of its trials: `"given"`, `"exploit"`, `"audit"` or `"probe"`
     configuration: dict[str, Any]  # name -> encoded value
-    # how many times it is run, each under its own seed; the first is the planned run, the others are
-    # replicates
+    # number of its runs, each under its own seed; the first is the planned run, the other ones are replicates
     seeds: int = 1
-    baseline: bool = False  # whether it is what others are compared with
+    baseline: bool = False  # whether it is the baseline
 
 
 BASELINE = "baseline"
@@ -165,9 +167,11 @@ BASELINE = "baseline"
 
 
 def beside_of(planned: Iterable[tuple[str, dict[str, Any]]]) -> list[Beside]:
-    """What a plan, of ``(what it calls it, encoded configuration)``, runs beside the design: the baseline, others given, the rest.
+    """The extra configurations of a plan of ``(origin, encoded configuration)``.
 
-    Each configuration stands there once; in the plan as often as it is to run under several seeds.
+    Baseline first, then given ones.
+
+    Each configuration is listed once; a plan repeats it to run several seeds.
     """
     found: dict[str, Beside] = {}
     for name, configuration in planned:
@@ -181,19 +185,19 @@ def beside_of(planned: Iterable[tuple[str, dict[str, Any]]]) -> list[Beside]:
 class StoredDecision(NamedTuple):
     """A decision as the store holds it."""
 
-    node: int  # row of the node decided upon
-    digest: str  # of what was decided; a second one on the same node is not written
+    node: int  # row of the node
+    digest: str  # digest of the decision; a second one on the same node is not written
     content: str  # canonical JSON
-    child: str | None  # id of the node that came of it, or `None`
+    child: str | None  # id of the child, or `None`
 
 
 class HoldoutRun(NamedTuple):
-    """What one model showed on a hold-out."""
+    """The result of one model on a hold-out."""
 
     key: str  # hash of its configuration
-    replicate: int  # its number among the models of that
-    seed: int  # what the random generators were seeded with
-    state: str  # how training ended
+    replicate: int  # number among the models of its configuration
+    seed: int  # seed of the random generators
+    state: str  # state at the end of training
     metrics: Mapping[str, float]  # metric name -> value on the hold-out
     seconds: float  # wall time
     error: str | None  # traceback of a failed one, else `None`
@@ -204,12 +208,12 @@ class StoredOpening(NamedTuple):
 
     pk: int  # its row
     node: int  # row of the round
-    keys: tuple[str, ...]  # hashes of the configurations that are measured
-    seeds: int  # models of each
-    author: str  # who opened
-    note: str  # why
-    created: float  # when, in seconds since the epoch
-    runs: tuple[HoldoutRun, ...]  # what the models showed so far
+    keys: tuple[str, ...]  # hashes of the measured configurations
+    seeds: int  # models per configuration
+    author: str  # author
+    note: str  # reason
+    created: float  # time in seconds since the epoch
+    runs: tuple[HoldoutRun, ...]  # results of the models so far
 
 
 def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
@@ -221,5 +225,5 @@ def path_to(node: Node, nodes: Mapping[str, StoredNode]) -> tuple[Node, ...]:
 
 
 def believed_on(path: Sequence[Node]) -> Node | None:
-    """The node of a path, from the root on, that said last what is believed; ``None`` where nobody did."""
+    """The last node of a path, root first, with a declared belief; ``None`` without one."""
     return next((node for node in reversed(path) if node.belief is not None), None)

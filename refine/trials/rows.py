@@ -1,4 +1,7 @@
-"""Many mappings kept by their names: a few bytes a value instead of a dictionary for each, which a million trials need."""
+"""Compact storage of many mappings.
+
+A few bytes per value instead of a dictionary each, for millions of trials.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-# Stands where a mapping has no such name.
+# Marks a missing name of a mapping.
 _NOT = object()
 
 _KINDS: dict[type, Any] = {float: np.float64, int: np.int64, bool: np.bool_}
@@ -20,10 +23,10 @@ Values = npt.NDArray[Any] | list[Any]
 class _Block(NamedTuple):
     """Some mappings."""
 
-    n: int  # how many
-    # name -> n values: an array where all are numbers of one type, else a list, in which `_NOT` may stand
+    n: int  # number of mappings
+    # name -> n values: an array if all are numbers of one type, else a list that may hold `_NOT`
     columns: dict[str, Values]
-    gaps: frozenset[str] = frozenset()  # names of the columns in which it does
+    gaps: frozenset[str] = frozenset()  # names of the columns with missing values
 
     def listed(self, name: str, default: Any) -> list[Any]:
         """N values; a default where a mapping has no such name."""
@@ -35,7 +38,7 @@ class _Block(NamedTuple):
         return [default if v is _NOT else v for v in found] if name in self.gaps else found
 
     def mappings(self) -> Iterator[dict[str, Any]]:
-        """The mappings, made anew."""
+        """The mappings as new dictionaries."""
         if not self.columns:
             return ({} for _ in range(self.n))
         names = tuple(self.columns)
@@ -46,9 +49,9 @@ class _Block(NamedTuple):
 
 
 class JsonRows(Sequence[dict[str, Any]]):
-    """A sequence of mappings from names to plain JSON data. A mapping that is asked for is made anew.
+    """A sequence of mappings from names to plain JSON data; an element is a new dictionary.
 
-    It has its own names, in the order in which those of all first appear.
+    Names keep the order of their first appearance over all mappings.
     """
 
     def __init__(self, mappings: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -56,7 +59,7 @@ class JsonRows(Sequence[dict[str, Any]]):
         self.extend(mappings)
 
     def extend(self, mappings: Sequence[Mapping[str, Any]]) -> None:
-        """Takes more of them, which are not kept themselves."""
+        """Appends mappings, without keeping the objects themselves."""
         if mappings:
             found, gaps = _by_name(mappings)
             self._blocks.append(_Block(len(mappings), {n: packed(v) for n, v in found}, gaps))
@@ -69,12 +72,12 @@ class JsonRows(Sequence[dict[str, Any]]):
         return found
 
     def append(self, others: JsonRows) -> None:
-        """Takes those of others."""
+        """Appends the mappings of another sequence."""
         self._blocks += others._blocks
 
     @classmethod
     def joined(cls, parts: Iterable[JsonRows]) -> JsonRows:
-        """One after the other."""
+        """Several sequences, one after the other."""
         found = cls()
         found._blocks = [block for part in parts for block in part._blocks]
         return found
@@ -110,11 +113,11 @@ class JsonRows(Sequence[dict[str, Any]]):
 
     @property
     def names(self) -> list[str]:
-        """All names, in the order in which they first appear."""
+        """All names, in the order of their first appearance."""
         return list(dict.fromkeys(name for block in self._blocks for name in block.columns))
 
     def column(self, name: str) -> Values:
-        """What every mapping has under a name, ``None`` where it has none: an array where all are numbers of one type."""
+        """Values under a name, ``None`` if missing; an array if all are numbers of one type."""
         found = [block.columns.get(name) for block in self._blocks]
         arrays = [v for v in found if isinstance(v, np.ndarray)]
         if arrays and len(arrays) == len(found) and len({v.dtype for v in arrays}) == 1:
@@ -122,7 +125,7 @@ class JsonRows(Sequence[dict[str, Any]]):
         return [v for block in self._blocks for v in block.listed(name, None)]
 
     def has(self, name: str) -> npt.NDArray[np.bool_]:
-        """Which mappings have a name, (n,)."""
+        """(n,) mask of the mappings with a name."""
         parts = [np.zeros(0, dtype=np.bool_)]
         for block in self._blocks:
             found = block.columns.get(name)
@@ -133,7 +136,7 @@ class JsonRows(Sequence[dict[str, Any]]):
         return np.concatenate(parts)
 
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
-        """What every mapping has under a name as (n,) floats; NaN where it has nothing."""
+        """(n,) floats under a name; NaN if missing."""
         parts = [np.zeros(0)]
         for block in self._blocks:
             found = block.columns.get(name)
@@ -143,12 +146,12 @@ class JsonRows(Sequence[dict[str, Any]]):
         return np.concatenate(parts)
 
     def chosen(self, keep: Sequence[bool]) -> JsonRows:
-        """Those where a mask, as long as they are many, says so."""
+        """The mappings selected by a mask."""
         found, first = JsonRows(), 0
         for block in self._blocks:
             mine = keep[first : first + block.n]
             first += block.n
-            if block.gaps:  # what is left may have fewer names
+            if block.gaps:  # a selection may have fewer names
                 found.extend(list(compress(block.mappings(), mine)))
             elif number := sum(map(bool, mine)):
                 mask = np.asarray(mine, dtype=np.bool_)
@@ -160,7 +163,7 @@ class JsonRows(Sequence[dict[str, Any]]):
         return found
 
     def under(self, names: Iterable[str], otherwise: Mapping[str, Any]) -> JsonRows:
-        """The same with some names alone; ``otherwise`` says what stands where a mapping has none, if anything."""
+        """The mappings reduced to some names; ``otherwise`` gives values for missing ones."""
         found, wanted = JsonRows(), list(names)
         for block in self._blocks:
             columns: dict[str, Values] = {}
@@ -179,7 +182,7 @@ class JsonRows(Sequence[dict[str, Any]]):
 def _by_name(
     mappings: Sequence[Mapping[str, Any]],
 ) -> tuple[Iterator[tuple[str, Sequence[Any]]], frozenset[str]]:
-    """Names with their columns, and in which of these something is missing."""
+    """Names with their columns, and the columns with missing values."""
     kinds = dict.fromkeys(map(tuple, mappings))
     if len(kinds) == 1:
         (names,) = kinds
@@ -190,7 +193,7 @@ def _by_name(
 
 
 def packed(values: Sequence[Any]) -> Values:
-    """As an array where that gives back the very same objects' values and types, else as a list."""
+    """An array if it returns the same values and types as the objects, else a list."""
     kinds = set(map(type, values))
     if len(kinds) == 1 and (kind := next(iter(kinds))) in _KINDS:
         try:

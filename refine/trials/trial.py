@@ -1,4 +1,4 @@
-"""A trial: what running one configuration gave."""
+"""A trial: one run of a configuration, with its result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from refine.trials.metric import Curve
 
 
 class State(StrEnum):
-    """How trials end: each is its own text. One that somebody excluded is left out of every analysis, however it ended."""
+    """States of trials at their end, each equal to its text.
+
+    An excluded trial is left out of every analysis, whatever its result.
+    """
 
     RUNNING = "running"
     COMPLETE = "complete"
@@ -48,11 +51,11 @@ DEGENERATE = "degenerate"
 
 
 class Examples(NamedTuple):
-    """What a trial predicted for validation examples."""
+    """A trial's predictions for validation examples."""
 
     predictions: npt.NDArray[np.float16]  # (n, outputs) half-precision numbers
-    targets: npt.NDArray[np.float32]  # (n,) what is right: numbers of classes, or quantities
-    total: int  # how many examples there are; `n` may be fewer
+    targets: npt.NDArray[np.float32]  # (n,) true values: numbers of classes, or quantities
+    total: int  # number of examples in all; `n` may be fewer
 
 
 class Trial(NamedTuple):
@@ -62,42 +65,42 @@ class Trial(NamedTuple):
     configuration: Mapping[str, Any]  # name -> canonical value (plain JSON data)
     cell: str | None  # number of the cell as decimal text, `None` off the grid
     replicate: int  # 0 for the planned run; 1, 2, ... for repetitions under other seeds
-    attempt: int  # 0 for the first try at this replicate; more where it was run again
+    attempt: int  # 0 for the first attempt at this replicate; more for repeated attempts
     origin: str  # one of ORIGINS
-    seed: int  # what the random generators were seeded with
+    seed: int  # seed of the random generators
     state: str  # one of STATES
     metrics: Mapping[str, float]  # metric name -> last value
-    curve: Curve  # values per epoch, empty where the objective reported none
+    curve: Curve  # values per epoch; empty if not reported
     seconds: float  # wall time
     error: str | None  # traceback of a failed trial, else `None`
     code: str  # fingerprint of the objective's code
     read: tuple[str, ...] | None  # names of the parameters that the objective read; `None` when all were
     finished: float  # seconds since the epoch
-    examples: Examples | None = None  # what it predicted, where the objective said so
-    # what it was shown of other trials, in an adaptive or pruned round; plain data
+    examples: Examples | None = None  # predictions, if reported
+    # trials shown to it, in an adaptive or pruned round; plain data
     shown: Mapping[str, Any] | None = None
-    # digest of what it ran on; `None` where nobody could say, as of a worker that died
+    # digest of its environment; `None` if unknown, as for a worker that died
     environment: str | None = None
 
 
 class FinishedTrial(NamedTuple):
-    """One trial that has ended and was handed to the store, as hooks and trackers get it.
+    """A trial that has ended and was handed to the store, for hooks and trackers.
 
     Attributes:
         round: Id of its round.
         key: Hash of its configuration.
-        params: Name -> value; classes and functions as the names they are stored by.
-        state: How it ended: one of :data:`STATES`.
-        value: The metric of the round; ``None`` where there is none.
+        params: Name -> value; classes and functions as their stored names.
+        state: State at its end: one of :data:`STATES`.
+        value: The metric of the round; ``None`` without one.
         metrics: Metric name -> last value.
-        curve: Metric name -> values per epoch, empty where the objective reported none.
+        curve: Metric name -> values per epoch; empty if not reported.
         seconds: Wall time.
-        seed: What the random generators were seeded with.
-        replicate: 0 for the planned run; 1, 2, ... for runs again under other seeds.
-        origin: Where the configuration came from: one of :data:`ORIGINS`.
+        seed: Seed of the random generators.
+        replicate: 0 for the planned run; 1, 2, ... for repeats under other seeds.
+        origin: Origin of the configuration: one of :data:`ORIGINS`.
         error: Traceback of a failed trial, else ``None``.
-        ended: How many trials of the round have ended by now, this one among them.
-        planned: How many are planned.
+        ended: Ended trials of the round so far, this one included.
+        planned: Planned trials.
     """
 
     round: str
