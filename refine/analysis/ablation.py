@@ -98,9 +98,7 @@ def _blocks(found: Evaluated, a: int, b: int, differ: Sequence[int] | np.ndarray
 
 
 def _mixed(found: Evaluated, a: int, b: int, taken: Bools) -> tuple[Floats, Bools]:
-    """Configurations with some values of one run and the remaining values of another run, and the masks of
-    values read.
-    """
+    """Configurations with some values of one run and the rest of another, and masks of values read."""
     return np.where(taken, found.X[b], found.X[a]), np.where(taken, found.read[b], found.read[a])
 
 

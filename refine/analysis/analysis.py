@@ -723,7 +723,7 @@ def _enough(rows: EvidenceTable, count: int) -> bool:
 
 
 def _in_order(rows: EvidenceTable, mask: Bools, sign: float) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
-    """Positions and values, larger is better, of some rows in a canonical order, and that order."""
+    """Positions and values of some rows in a canonical order, larger is better, and that order."""
     X, y = rows.X[mask], sign * rows.y[mask]
     order = order_of(X, y)
     return X[order], y[order], order
@@ -732,8 +732,7 @@ def _in_order(rows: EvidenceTable, mask: Bools, sign: float) -> tuple[Floats, Fl
 def _evidence(
     parts: Sequence[EvidenceTable], sign: float, forecasts: bool = False
 ) -> tuple[Floats, Floats, npt.NDArray[np.intp], Bools]:
-    """Positions and values for the surrogate in a canonical order, that order, and a mask of failed
-    trials.
+    """Positions and values for the surrogate, in a canonical order; that order; a mask of failed trials.
 
     A trial that failed, cannot be best, or was stopped early (without ``forecasts``), counts as the worst
     value.
@@ -751,8 +750,9 @@ def _evidence(
 
 
 def _pooled_p(parts: Sequence[EvidenceTable], cardinalities: list[int], sign: float) -> Floats:
-    """(parameters,) p-values of an additive model on all space-filling trials inside, earlier rounds
-    included.
+    """(parameters,) p-values of an additive model on all space-filling trials inside.
+
+    Trials of earlier rounds are included.
     """
     even = [part.finished & part.space_filling for part in parts]
     X = np.concatenate([part.X[e] for part, e in zip(parts, even, strict=True)])

@@ -102,11 +102,10 @@ def metric_density(values: Floats, view: MetricView) -> tuple[Floats, Floats] | 
 
 
 def cell_widths(parameter: Parameter, x: Floats) -> Floats:
-    """(n,) widths of the cells around trials, in units of the axis, so that a space-filling design is
-    flat.
+    """(n,) widths of the cells around trials, in units of the axis.
 
-    A level at the end of a range of real numbers owns half a cell: otherwise the design alone would raise the
-    density at both ends. 1 if trials lie between levels.
+    A space-filling design is flat in these units. A level at the end of a range of real numbers owns half a
+    cell: otherwise the design alone would raise the density at both ends. 1 if trials lie between levels.
     """
     levels = level_positions(parameter)
     if not isinstance(parameter, Range) or not on_levels(parameter, x):

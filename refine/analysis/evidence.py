@@ -192,8 +192,9 @@ class EvidenceTable(NamedTuple):
 
     @property
     def ended(self) -> Bools:
-        """Space-filling trials that ended in any state, except failures already explained by another
-        parameter.
+        """Space-filling trials that ended in any state.
+
+        Failures already explained by another parameter are left out.
         """
         return self.informative & self.space_filling & ~self.absent & ~self.lost
 
@@ -260,8 +261,7 @@ class TestSamples:
 def evidence_of(
     parameter: Parameter, name: str, column: int, rows: EvidenceTable, read: Bools | None, tests: TestSamples
 ) -> ParameterEvidence:
-    """All measurements on one parameter, in a column of ``rows.X``, before adjustment for other
-    parameters.
+    """All measurements on one parameter, a column of ``rows.X``, before adjustment for other parameters.
 
     The sample is the space-filling trials that finished or were pruned, and read the parameter if that is
     known: an unread value cannot have changed anything.

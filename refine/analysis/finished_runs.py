@@ -112,9 +112,7 @@ def origin_of(space_filling: bool | None) -> str:
 
 
 def found_out(said: FinishedRuns) -> list[Run]:
-    """The same runs, where those of unknown origin count as chosen by results if their values are not
-    even.
-    """
+    """The same runs; those of unknown origin count as chosen by results if their values are uneven."""
     import pandas as pd
 
     space, metric = said.space, Metric.parse(said.metric).name
@@ -206,9 +204,8 @@ def inferred(column: pd.Series) -> Parameter:
 def integers(low: int, high: int, levels: Sequence[float] | None, log: bool) -> Integer:
     """A range over the integers of finished runs.
 
-    All of them up to 20 without levels, else ten evenly spaced ones.
-
-    The levels are not rounded as those of a declared range, so that the same rows give the same root.
+    All integers are levels up to 20 of them, else ten evenly spaced ones. They are not rounded as those of a
+    declared range, so that the same rows give the same root.
     """
     count = None if high - low < ALL_UP_TO else ABOUT
     return Integer(low, high, levels=levels or count, log=log)  # type: ignore[arg-type]
@@ -280,9 +277,7 @@ def _called(score: str, metric: str, name: str) -> str:
 
 
 def scores_of(results: Mapping[str, Any], metric: str) -> list[dict[str, float]]:
-    """Mean test scores per candidate of ``cv_results_``, and those by split as ``metric@1``, ``metric@2``,
-    ...
-    """
+    """Mean test scores per candidate of ``cv_results_``, and by split as ``metric@1``, ``metric@2``, ..."""
     columns = {n.removeprefix("mean_test_"): results[n] for n in results if n.startswith("mean_test_")}
     splits = (results[n] for k in range(len(results)) if (n := f"split{k}_test_{metric}") in results)
     columns |= {f"{metric}@{k}": split for k, split in enumerate(splits, 1)}
@@ -298,9 +293,7 @@ def _held(value: Any) -> Any:
 
 
 def _parameters(grids: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> dict[str, Parameter]:
-    """The parameters of a search in the order of first use, by its grids or distributions, else by its
-    candidates.
-    """
+    """The parameters of a search in the order of first use, by its grids, distributions or candidates."""
     import pandas as pd
 
     out: dict[str, Parameter] = {}

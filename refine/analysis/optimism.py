@@ -107,8 +107,7 @@ def paired_error_of(examples: Mapping[str, Examples], values: Mapping[str, float
 def scores_of(
     found: Mapping[str, Examples], values: Mapping[str, float], metric: Metric
 ) -> tuple[Scorer, int] | Reason:
-    """A scorer of models on reweighted examples with the number of examples, or the reason for its
-    absence.
+    """A scorer of models on reweighted examples and the number of examples, or the reason for none.
 
     Takes key -> predictions, and key -> recorded value, which the predictions must reproduce.
     """

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 
 def having(analysis: Analysis, *names: str) -> Analysis:
-    """An analysis whose table holds only trials that have and read all of some parameters, for their
-    figures.
-    """
+    """An analysis whose table holds only trials that have and read some parameters, for their figures."""
     conditional = [n for n in names if n in analysis.space.conditions]
     there = analysis.space.active_in(analysis.table) if conditional else {}
     read = read_at(

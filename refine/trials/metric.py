@@ -35,8 +35,7 @@ class Metric(NamedTuple):
 
     @classmethod
     def parse(cls, text: str | Score, functions: Mapping[str, Score] | None = None) -> Metric:
-        """A metric from ``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"``, ``"min:val_loss"`` or a
-        function.
+        """A metric from ``"val_acc"``, ``"last:val_acc"``, ``"max:val_acc"`` or a function.
 
         ``"function:module.name"`` is the record of a function; ``functions`` are the available ones by name.
         AnalysisError otherwise.
