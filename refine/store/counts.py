@@ -23,17 +23,17 @@ _BLOCK = 50_000
 def _count_states(connection: sa.Connection, tree: int) -> dict[int, dict[str, int]]:
     """Node row -> state -> number of planned trials, last attempts only; answered from an index."""
     c, state = t.trial.c, state_of(connection)
-    mine = c.node.in_(sa.select(t.node.c.pk).where(t.node.c.tree == tree))
+    of_tree = c.node.in_(sa.select(t.node.c.pk).where(t.node.c.tree == tree))
     count = sa.select(c.node, state, sa.func.count(), sa.func.max(c.attempt)).group_by(c.node, state)
-    rows = connection.execute(count.where(mine, c.replicate == 0).order_by(c.node, state)).all()
-    again = sorted({node for node, _, _, attempt in rows if attempt})
-    earlier = connection.execute(count.where(c.pk.in_(earlier_rows(again)))).all() if again else ()
+    rows = connection.execute(count.where(of_tree, c.replicate == 0).order_by(c.node, state)).all()
+    repeated = sorted({node for node, _, _, attempt in rows if attempt})
+    earlier = connection.execute(count.where(c.pk.in_(earlier_rows(repeated)))).all() if repeated else ()
     superseded = {(node, state): number for node, state, number, _ in earlier}
-    found: dict[int, dict[str, int]] = {}
+    states: dict[int, dict[str, int]] = {}
     for node, state, number, _ in rows:
-        if left := int(number) - int(superseded.get((node, state), 0)):
-            found.setdefault(node, {})[state] = left
-    return found
+        if remaining := int(number) - int(superseded.get((node, state), 0)):
+            states.setdefault(node, {})[state] = remaining
+    return states
 
 
 def earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
@@ -46,8 +46,8 @@ def earlier_rows(nodes: list[int]) -> sa.Select[tuple[int]]:
         .subquery()
     )
     first = t.trial.alias("first").c
-    same = (first.node == latest.c.node) & (first.key == latest.c.key) & (first.replicate == 0)
-    return sa.select(first.pk).join(latest, same & (first.attempt < latest.c.attempt))
+    same_trial = (first.node == latest.c.node) & (first.key == latest.c.key) & (first.replicate == 0)
+    return sa.select(first.pk).join(latest, same_trial & (first.attempt < latest.c.attempt))
 
 
 class _Size(NamedTuple):
@@ -58,7 +58,7 @@ class _Size(NamedTuple):
     mark: int = 0
 
 
-def _sizes(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int, _Size]:
+def _sizes(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict[int, _Size]:
     c, m, node = t.trial.c, t.mark.c, t.node.c
     # Each by itself is one look into an index.
     rows = sa.select(sa.func.count()).select_from(t.trial).where(c.node == node.pk)
@@ -66,7 +66,9 @@ def _sizes(connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[int
         sa.select(sa.func.max(c.pk)).where(c.node == node.pk),
         sa.select(sa.func.max(m.pk)).where(m.node == node.pk),
     )
-    query = sa.select(node.pk, *(look.scalar_subquery() for look in (rows, last, mark))).where(which)
+    query = sa.select(node.pk, *(subquery.scalar_subquery() for subquery in (rows, last, mark))).where(
+        condition
+    )
     return {pk: _Size(*(number or 0 for number in numbers)) for pk, *numbers in connection.execute(query)}
 
 
@@ -98,31 +100,33 @@ class Counts:
 
         The goal's metric must be neither a function nor based on curves.
         """
-        c, mine = t.trial.c, t.trial.c.node == pk
+        c, of_round = t.trial.c, t.trial.c.node == pk
         with engine.connect() as connection:
             size = _sizes(connection, t.node.c.pk == pk)[pk]
-            then, best = self._best.get((pk, goal), (_Size(), Best()))
-            if then == size:
+            earlier_size, best = self._best.get((pk, goal), (_Size(), Best()))
+            if earlier_size == size:
                 return best
-            new = sa.select(sa.func.count(), sa.func.max(c.attempt)).where(mine, c.pk > then.last)
+            new = sa.select(sa.func.count(), sa.func.max(c.attempt)).where(of_round, c.pk > earlier_size.last)
             rows, attempt = connection.execute(new).one()
-            which = planned = mine & (c.replicate == 0)
+            condition = planned = of_round & (c.replicate == 0)
             # Rows were run again, taken away, written before the last one, or excluded.
-            if attempt or then.rows + rows != size.rows or then.mark != size.mark:
-                then, best = _Size(), Best()
-                which &= c.pk.not_in(earlier_rows([pk]))
-            if (found := _best(connection, which & (c.pk > then.last), goal)).value > best.value:
+            if attempt or earlier_size.rows + rows != size.rows or earlier_size.mark != size.mark:
+                earlier_size, best = _Size(), Best()
+                condition &= c.pk.not_in(earlier_rows([pk]))
+            if (
+                new_best := _best(connection, condition & (c.pk > earlier_size.last), goal)
+            ).value > best.value:
                 before = sa.select(sa.func.count()).where(
-                    planned, c.pk.not_in(earlier_rows([pk])), c.pk < found.row
+                    planned, c.pk.not_in(earlier_rows([pk])), c.pk < new_best.row
                 )
-                best = found._replace(position=int(connection.execute(before).scalar_one()))
+                best = new_best._replace(position=int(connection.execute(before).scalar_one()))
             self._best[pk, goal] = size, best
             return best
 
 
-def _best(connection: sa.Connection, which: sa.ColumnElement[bool], goal: Goal) -> Best:
+def _best(connection: sa.Connection, condition: sa.ColumnElement[bool], goal: Goal) -> Best:
     c, state = t.trial.c, state_of(connection)
-    complete = which & (getattr(state, "element", state) == State.COMPLETE)
+    complete = condition & (getattr(state, "element", state) == State.COMPLETE)
     best, place, read = -math.inf, 0, 0
     query = sa.select(c.metrics).where(complete).order_by(c.pk)
     for texts in connection.execute(query, execution_options={"yield_per": _BLOCK}).scalars().partitions():

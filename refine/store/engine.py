@@ -58,12 +58,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def url_of(given: str | os.PathLike[str]) -> sa.URL:
+def url_of(location: str | os.PathLike[str]) -> sa.URL:
     """The URL of a store, from a URL or a path. Raises StoreError: neither a URL nor a path."""
-    text = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
+    text = os.fspath(location) if isinstance(location, str | os.PathLike) else ""
     if not isinstance(text, str) or not text or "\0" in text:
         raise StoreError(
-            f"a store is a URL or the path of a SQLite file, got {given!r}; such as store='refine.db'"
+            f"a store is a URL or the path of a SQLite file, got {location!r}; such as store='refine.db'"
         )
     if bad := unstorable(text):  # bytes of another encoding, in a path
         raise StoreError(f"a store's path or URL {bad}")
@@ -216,8 +216,8 @@ def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
         StoreError: The URL has an invalid ``patience``, or the extra ``postgresql`` is not installed.
     """
     if url.drivername == "postgresql+psycopg":
-        more = "a path is a SQLite file, which needs nothing more"
-        load("psycopg", f"store {shown_url(url)}", StoreError, more)
+        hint = "a path is a SQLite file, which needs nothing more"
+        load("psycopg", f"store {shown_url(url)}", StoreError, hint)
     sqlite, file, patience = url.get_backend_name() == "sqlite", file_of(url), patience_of(url)
     opened = _File(file, patience) if file else None
     # A round that runs keeps a connection, and there may be any number of them in a process.
@@ -246,8 +246,8 @@ def engine_of(url: sa.URL, writable: bool = True) -> sa.Engine:
 
     @sa.event.listens_for(engine, "before_cursor_execute")
     def _(_c: object, cursor: sqlite3.Cursor, _s: str, _p: object, context: Any, _m: bool) -> None:
-        asked = itertools.chain(itertools.repeat(0, 500), itertools.repeat(1))
-        cursor.connection.set_progress_handler(partial(next, asked), _STEPS)
+        answers = itertools.chain(itertools.repeat(0, 500), itertools.repeat(1))
+        cursor.connection.set_progress_handler(partial(next, answers), _STEPS)
         if opened and context is not None and (context.isinsert or context.isupdate or context.isdelete):
             opened.check()
 
@@ -382,12 +382,12 @@ def patience_of(url: sa.URL) -> float:
         raise StoreError(
             "store: a URL has no timeout; it is called patience, as in sqlite:///refine.db?patience=300"
         )
-    said = url.query.get("patience", PATIENCE[url.get_backend_name()])
+    patience = url.query.get("patience", PATIENCE[url.get_backend_name()])
     with contextlib.suppress(TypeError, ValueError):
-        if 0 <= (seconds := float(said)) < math.inf:  # type: ignore[arg-type]
+        if 0 <= (seconds := float(patience)) < math.inf:  # type: ignore[arg-type]
             return seconds
     raise StoreError(
-        f"store: patience is a number of seconds, got {said!r}; such as sqlite:///refine.db?patience=300"
+        f"store: patience is a number of seconds, got {patience!r}; such as sqlite:///refine.db?patience=300"
     )
 
 
@@ -432,19 +432,24 @@ def _say_clearly(engine: sa.Engine, name: str) -> None:
             code = "SQLITE_PROTOCOL"
         for codes, text in _MEANS.items():
             if code.startswith(codes):
-                said = text.format(said=first_line(error), patience=patience_of(engine.url), longest=LONGEST)
+                message = text.format(
+                    said=first_line(error), patience=patience_of(engine.url), longest=LONGEST
+                )
                 if text.startswith(_READ_ONLY):
-                    raise NotWritableError(f"store {name}: {said}") from error
-                raise StoreError(f"store {name}: {said}; {_KEPT}") from error
+                    raise NotWritableError(f"store {name}: {message}") from error
+                raise StoreError(f"store {name}: {message}; {_KEPT}") from error
 
 
 def _takes_no_locks(file: Path | None) -> bool:
     """Whether the file system takes no locks, tested on a new file; SQLite would report another's lock."""
-    with contextlib.suppress(ImportError, OSError), tempfile.TemporaryFile(dir=file and file.parent) as own:
+    with (
+        contextlib.suppress(ImportError, OSError),
+        tempfile.TemporaryFile(dir=file and file.parent) as file_here,
+    ):
         import fcntl
 
         try:
-            fcntl.lockf(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file_here, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return True
     return False
@@ -462,15 +467,15 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
         broken = sa.exc.OperationalError | sa.exc.InternalError | sa.exc.DataError | sa.exc.ProgrammingError
         if not (isinstance(kind, broken) or type(kind) is sa.exc.DatabaseError) or context.is_pre_ping:
             return
-        said = first_line(cause)
-        if "Could not decode to UTF-8" in said:
-            text = f"a stored text is damaged ({said}); remove what is damaged"
+        message = first_line(cause)
+        if "Could not decode to UTF-8" in message:
+            text = f"a stored text is damaged ({message}); remove what is damaged"
             raise StoreError(f"store {name}: {text}", Action("tree.repair")) from cause
         lost = context.is_disconnect or context.connection is None or context.connection.invalidated
-        gone = lost and engine.url.get_backend_name() != "sqlite"
-        raise (GoneError if gone else StoreError)(
-            f"store {name}: the database says: {said}; see that it is there and in order, then make the same "
-            "call again"
+        server_gone = lost and engine.url.get_backend_name() != "sqlite"
+        raise (GoneError if server_gone else StoreError)(
+            f"store {name}: the database says: {message}; see that it is there and in order, then make the "
+            "same call again"
         ) from cause
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from refine.errors import StoreError
-from refine.store.rows import BLOCK, Again, Part, Row, blocks
+from refine.store.rows import BLOCK, NodeBundle, ReiterableQuery, Row, blocks
 from refine.store.schema import metadata
 from refine.store.validity import fault_of, faults_of
 from refine.utils.files import writing
@@ -24,7 +24,7 @@ _IN_MEMORY = 2**25  # bytes up to which there is no file: most trees are small
 
 
 @contextmanager
-def kept(parts: Iterable[Part]) -> Iterator[list[Part]]:
+def kept(parts: Iterable[NodeBundle]) -> Iterator[list[NodeBundle]]:
     """Rounds that are read and checked once, and can be iterated over several times inside the block.
 
     The buffer is a file without a name, private to the process and gone with it. It takes a tenth of the
@@ -37,28 +37,35 @@ def kept(parts: Iterable[Part]) -> Iterator[list[Part]]:
         for part in parts:
             if text := fault_of(metadata.tables["node"], part.row):
                 raise _refused(part, "node", 0, text)
-            found: dict[str, list[int]] = {}
+            positions: dict[str, list[int]] = {}
             for name, rows in part.rows.items():
                 for number, some in enumerate(blocks(rows)):
                     for i, text in faults_of(metadata.tables[name], some).items():
                         raise _refused(part, name, number * BLOCK + i, text)
-                    found.setdefault(name, []).append(file.tell())
+                    positions.setdefault(name, []).append(file.tell())
                     packed = zlib.compress(pickle.dumps(some, pickle.HIGHEST_PROTOCOL), 1)
                     with writing(Path(tempfile.gettempdir())):
                         file.write(len(packed).to_bytes(8) + packed)
-            places.append((part.row, found))
+            places.append((part.row, positions))
 
-        def read(at: list[int]) -> Iterator[Row]:
-            for place in at:
-                file.seek(place)
+        def read(row_positions: list[int]) -> Iterator[Row]:
+            for position in row_positions:
+                file.seek(position)
                 yield from pickle.loads(zlib.decompress(file.read(int.from_bytes(file.read(8)))))
 
         yield [
-            Part(row, {name: Again(partial(read, at)) for name, at in found.items()}) for row, found in places
+            NodeBundle(
+                row,
+                {
+                    name: ReiterableQuery(partial(read, row_positions))
+                    for name, row_positions in positions.items()
+                },
+            )
+            for row, positions in places
         ]
 
 
-def _refused(part: Part, table: str, number: int, text: str) -> StoreError:
+def _refused(part: NodeBundle, table: str, number: int, text: str) -> StoreError:
     return StoreError(
         f"round {part.id}: {table} {number + 1}: {text}; nothing was written: correct it where it comes from"
     )

@@ -22,10 +22,10 @@ def parsed(texts: Sequence[str]) -> list[Any]:
 
     Raises ValueError: a text is not exactly one JSON value.
     """
-    found = json.loads("[" + ",".join(texts) + "]")
-    if len(found) != len(texts):
+    values = json.loads("[" + ",".join(texts) + "]")
+    if len(values) != len(texts):
         raise ValueError("is no single JSON value")
-    return found
+    return values
 
 
 def level_rows(texts: Sequence[str]) -> JsonRows | None:
@@ -37,10 +37,12 @@ def level_rows(texts: Sequence[str]) -> JsonRows | None:
 
     def column(pieces: list[str], first: bool, last: bool) -> tuple[str, Values] | None:
         kinds = list(dict.fromkeys(pieces))
-        found = _values(kinds, first, last)
-        if found is None or any(isinstance(v, float) and math.isinf(v) for v in found[1]):
+        name_and_values = _values(kinds, first, last)
+        if name_and_values is None or any(isinstance(v, float) and math.isinf(v) for v in name_and_values[1]):
             return None
-        return found[0], packed(list(map(dict(zip(kinds, found[1], strict=True)).__getitem__, pieces)))
+        return name_and_values[0], packed(
+            list(map(dict(zip(kinds, name_and_values[1], strict=True)).__getitem__, pieces))
+        )
 
     return _rows(texts, column)
 
@@ -52,16 +54,16 @@ def number_rows(texts: Sequence[str]) -> JsonRows | None:
     """
 
     def column(pieces: list[str], first: bool, last: bool) -> tuple[str, Values] | None:
-        found = _values(pieces, first, last)
-        if found is None or not set(map(type, found[1])) <= {float, int}:
+        name_and_values = _values(pieces, first, last)
+        if name_and_values is None or not set(map(type, name_and_values[1])) <= {float, int}:
             return None
-        values = packed(found[1])
+        values = packed(name_and_values[1])
         if isinstance(values, list):
             try:
                 np.fromiter(values, dtype=np.float64, count=len(values))
             except OverflowError:
                 return None
-        return found[0], values
+        return name_and_values[0], values
 
     return _rows(texts, column)
 
@@ -77,15 +79,15 @@ def _rows(
     if joined.count("\0") != len(texts) or "\\" in joined:
         return None
     pieces = joined.split(",")
-    count, rest = divmod(len(pieces), len(texts))
-    if rest:
+    count, remainder = divmod(len(pieces), len(texts))
+    if remainder:
         return None
     columns: dict[str, Values] = {}
     for i in range(count):
-        found = column(pieces[i::count], i == 0, i == count - 1)
-        if found is None or found[0] in columns:
+        name_and_values = column(pieces[i::count], i == 0, i == count - 1)
+        if name_and_values is None or name_and_values[0] in columns:
             return None
-        columns[found[0]] = found[1]
+        columns[name_and_values[0]] = name_and_values[1]
     return JsonRows.of_columns(len(texts), columns)
 
 
@@ -107,8 +109,8 @@ def _values(pieces: Sequence[str], first: bool, last: bool) -> tuple[str, list[A
     if max(map(len, values)) > _LONG:
         return None
     try:
-        found = json.loads("[" + ",".join(values) + "]")
+        decoded = json.loads("[" + ",".join(values) + "]")
     except (ValueError, RecursionError):
         return None
     # None of them holds a comma, so that as many values as pieces are one of each.
-    return (name, found) if len(found) == len(values) else None
+    return (name, decoded) if len(decoded) == len(values) else None

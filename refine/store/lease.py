@@ -22,15 +22,15 @@ from refine.utils.action import Action
 
 LEASE_SECONDS = 60.0  # a lease that was not renewed for so long is anybody's
 
-_held: set[tuple[str, int]] = set()  # leases of this process: store and round
+_held_here: set[tuple[str, int]] = set()  # leases of this process: store and round
 
 _guard = threading.Lock()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_held.clear)
+    os.register_at_fork(after_in_child=_held_here.clear)
 
 
-class Held(NamedTuple):
+class LeaseRow(NamedTuple):
     """A lease in the store."""
 
     node: int  # row of the round
@@ -39,14 +39,16 @@ class Held(NamedTuple):
     alive: bool  # whether it may still be running; a dead one is taken over by whoever runs the round next
 
 
-def leases(engine: sa.Engine) -> list[Held]:
+def leases(engine: sa.Engine) -> list[LeaseRow]:
     """All leases of a store."""
     with engine.connect() as connection:
-        rows, now = connection.execute(sa.select(t.lease)).all(), _now(connection)
-    return [Held(row.node, str(row.host).partition("/")[0], row.pid, _alive(row, now)) for row in rows]
+        rows, server_time = connection.execute(sa.select(t.lease)).all(), _now(connection)
+    return [
+        LeaseRow(row.node, str(row.host).partition("/")[0], row.pid, _alive(row, server_time)) for row in rows
+    ]
 
 
-def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
+def unlock(connection: sa.Connection, pk: int, round_name: str) -> LeaseRow | None:
     """Removes the lease of a process on another machine, and returns the lease, if there was one.
 
     Only a person can know that such a process is gone. If it lives, it notices within :data:`LEASE_SECONDS`,
@@ -59,9 +61,9 @@ def unlock(connection: sa.Connection, pk: int, what: str) -> Held | None:
         return None
     alive = _alive(row, _now(connection))
     if alive and _here(row):
-        raise _busy(what, row.host, row.pid)
+        raise _busy(round_name, row.host, row.pid)
     connection.execute(t.lease.delete().where(t.lease.c.node == pk))
-    return Held(pk, str(row.host).partition("/")[0], row.pid, alive)
+    return LeaseRow(pk, str(row.host).partition("/")[0], row.pid, alive)
 
 
 def _now(connection: sa.Connection) -> float:
@@ -72,26 +74,26 @@ def _now(connection: sa.Connection) -> float:
 
 
 @contextlib.contextmanager
-def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]:
+def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], None]]:
     """Holds a round for this process inside the block; a thread renews the lease every 15 s.
 
     Yields a function to call before anything is written. It raises RoundBusyError if this process stood still
     for so long that another one took over. Raises RoundBusyError: a living process holds the round.
     """
     host, pid = _me()
-    here = (_same(engine), pk)
+    identity = (_same(engine), pk)
     c = t.lease.c
     with _guard:
-        if here in _held:
-            raise _busy(what, host, pid)
-        _held.add(here)
+        if identity in _held_here:
+            raise _busy(round_name, host, pid)
+        _held_here.add(identity)
     try:
         use_wal(engine)  # what was restored from a backup has none
-        lasting(engine, lambda: _take(engine, pk, what))
+        lasting(engine, lambda: _take(engine, pk, round_name))
     except BaseException:
-        _held.discard(here)
+        _held_here.discard(identity)
         raise
-    mine = (c.node == pk, c.host == host, c.pid == pid)
+    own_row = (c.node == pk, c.host == host, c.pid == pid)
     over = threading.Event()
     lives = bool(engine.url.database)  # one in memory has one connection, which threads must not share
     lost = threading.Event()
@@ -99,7 +101,7 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
 
     def renew() -> bool:
         with engine.begin() as connection:
-            beat = t.lease.update().where(*mine).values(beat=_now(connection))
+            beat = t.lease.update().where(*own_row).values(beat=_now(connection))
             renewed = connection.execute(beat).rowcount
         beats[:] = time.monotonic(), time.time()
         checkpoint(engine)
@@ -118,9 +120,9 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         if lost.is_set() or (lives and late and not lasting(engine, renew)):
             lost.set()
             raise RoundBusyError(
-                f"{what}: this process stood still for longer than {LEASE_SECONDS:g} seconds and another one "
-                "took the round over, or somebody unlocked it; what had finished here before is stored, what "
-                "ran is left to the other"
+                f"{round_name}: this process stood still for longer than {LEASE_SECONDS:g} seconds and "
+                "another one took the round over, or somebody unlocked it; what had finished here before is "
+                "stored, what ran is left to the other"
             )
 
     thread = threading.Thread(target=pulse, daemon=True, name="refine-lease")
@@ -135,12 +137,12 @@ def lease(engine: sa.Engine, pk: int, what: str) -> Iterator[Callable[[], None]]
         # Where the store can't be written, what ended the block is the error to show; a lease of a process
         # that is gone, or of this one, is nobody's.
         with contextlib.suppress(sa.exc.SQLAlchemyError, StoreError), engine.begin() as connection:
-            connection.execute(t.lease.delete().where(*mine))
+            connection.execute(t.lease.delete().where(*own_row))
         checkpoint(engine)
-        _held.discard(here)
+        _held_here.discard(identity)
 
 
-def _take(engine: sa.Engine, pk: int, what: str) -> None:
+def _take(engine: sa.Engine, pk: int, round_name: str) -> None:
     """Writes the lease. Raises RoundBusyError: a living process has it."""
     c, (host, pid) = t.lease.c, _me()
     with engine.begin() as connection:
@@ -148,23 +150,25 @@ def _take(engine: sa.Engine, pk: int, what: str) -> None:
         if row is not None:
             # One that this very process couldn't give back, on a full disk say, is its own again.
             if _alive(row, _now(connection)) and (row.host, row.pid) != (host, pid):
-                raise _busy(what, row.host, row.pid)
+                raise _busy(round_name, row.host, row.pid)
             # This very row: another process may have taken over since we looked.
             dead = (c.node == pk, c.host == row.host, c.pid == row.pid, c.beat == row.beat)
             connection.execute(t.lease.delete().where(*dead))
         try:
             connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=_now(connection)))
         except sa.exc.IntegrityError:
-            raise RoundBusyError(f"{what} has just been started by another process; wait for it") from None
+            raise RoundBusyError(
+                f"{round_name} has just been started by another process; wait for it"
+            ) from None
 
 
-def _busy(what: str, host: str, pid: int) -> RoundBusyError:
+def _busy(round_name: str, host: str, pid: int) -> RoundBusyError:
     name = host.partition("/")[0]
-    text = f"{what} is being run by process {pid} on {name}; wait for it or stop it first"
+    text = f"{round_name} is being run by process {pid} on {name}; wait for it or stop it first"
     if host.rpartition(" ")[0] == _place():
         return RoundBusyError(text)
     return RoundBusyError(
-        f"{text}; if it is gone for certain", Action("tree.unlock", what.removeprefix("round "))
+        f"{text}; if it is gone for certain", Action("tree.unlock", round_name.removeprefix("round "))
     )
 
 
@@ -213,11 +217,11 @@ def _here(row: Any) -> bool:
     return bool(row.host.rpartition(" ")[0] == _place())
 
 
-def _alive(row: Any, now: float) -> bool:
+def _alive(row: Any, server_time: float) -> bool:
     # Written by hand it may be anything, and the number of a process is part of a path.
     if not (isinstance(row.host, str) and isinstance(row.pid, int) and is_number(row.beat)):
         return False
-    beats = now - row.beat <= LEASE_SECONDS
+    beats = server_time - row.beat <= LEASE_SECONDS
     if not _here(row):  # of a process of elsewhere only its beat tells
         return beats
     # One of this machine may be kept from beating by a trial that holds the interpreter's lock, and lives; a

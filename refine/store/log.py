@@ -95,9 +95,9 @@ class TrialWriter:
 
     def _is_there(self, row: Mapping[str, Any]) -> bool:
         names = ("node", "key", "replicate", "attempt", "seed", "finished")
-        same = sa.select(t.trial.c.pk).where(*(t.trial.c[name] == row[name] for name in names))
+        query = sa.select(t.trial.c.pk).where(*(t.trial.c[name] == row[name] for name in names))
         with self._engine.connect() as connection:
-            return connection.execute(same).first() is not None
+            return connection.execute(query).first() is not None
 
     def keep_curve(self, values: Sequence[float]) -> str:
         """Stores a curve of thresholds, once, and returns its digest, to which trials refer."""
@@ -107,8 +107,8 @@ class TrialWriter:
 
         def write() -> None:
             with self._connection.begin():
-                known = sa.select(c.digest).where(c.node == self._pk, c.digest == digest)
-                if self._connection.execute(known).scalar() is None:
+                query = sa.select(c.digest).where(c.node == self._pk, c.digest == digest)
+                if self._connection.execute(query).scalar() is None:
                     row = {"node": self._pk, "digest": digest, "data": zlib.compress(text.encode(), 6)}
                     self._connection.execute(t.threshold.insert().values(row))
 
@@ -116,13 +116,13 @@ class TrialWriter:
         return digest
 
     def _keep(self, trial: int, examples: Examples) -> None:
-        said, right, total = examples
-        data = zlib.compress(said.astype("<f2").tobytes(), 6)
-        row = {"trial": trial, "examples": len(said), "data": data}
+        predictions, targets, total = examples
+        data = zlib.compress(predictions.astype("<f2").tobytes(), 6)
+        row = {"trial": trial, "examples": len(predictions), "data": data}
         self._connection.execute(t.prediction.insert().values(row))
-        known = sa.select(t.target.c.node).where(t.target.c.node == self._pk)
-        if self._connection.execute(known).scalar() is None:
-            data = zlib.compress(right.astype("<f4").tobytes(), 6)
+        query = sa.select(t.target.c.node).where(t.target.c.node == self._pk)
+        if self._connection.execute(query).scalar() is None:
+            data = zlib.compress(targets.astype("<f4").tobytes(), 6)
             self._connection.execute(t.target.insert().values(node=self._pk, total=total, data=data))
 
 
@@ -139,23 +139,27 @@ def read_records(
     """
     with _without_collector(), engine.connect() as connection:
         out = {pk: Records(JsonRows(), JsonRows(), [], {name: [] for name in PLAIN}) for pk in pks}
-        known: dict[Any, Any] = {}
+        texts: dict[Any, Any] = {}
         damaged: dict[int, list[str]] = {}
         for some in _sound_rows(connection, pks, curves, replicates, row):
-            mine = out[some.node]
-            mine.configurations.append(some.configurations)
-            mine.metrics.append(some.metrics)
+            blocks_of_node = out[some.node]
+            blocks_of_node.configurations.append(some.configurations)
+            blocks_of_node.metrics.append(some.metrics)
             if curves:
-                mine.curves.extend(some.curves)  # type: ignore[attr-defined]
+                blocks_of_node.curves.extend(some.curves)  # type: ignore[attr-defined]
             for name, part in some.columns.items():
                 # Of words that come a million times each is kept once.
-                mine.columns[name].extend(map(known.setdefault, part, part) if name in _ALIKE else part)
+                blocks_of_node.columns[name].extend(
+                    map(texts.setdefault, part, part) if name in _ALIKE else part
+                )
             damaged.setdefault(some.node, []).extend(
                 f"trial {i + 1}: {text}" for i, text in some.faults.items()
             )
         return {
-            pk: mine._replace(curves=mine.curves if curves else (), damaged=tuple(damaged.get(pk, ())))
-            for pk, mine in out.items()
+            pk: blocks_of_node._replace(
+                curves=blocks_of_node.curves if curves else (), damaged=tuple(damaged.get(pk, ()))
+            )
+            for pk, blocks_of_node in out.items()
         }
 
 
@@ -169,11 +173,11 @@ def record_blocks(engine: sa.Engine, pk: int, curves: bool) -> Iterator[Records]
 
 def trial_rows(connection: sa.Connection, pk: int, curves: bool) -> list[int]:
     """The rows of the trials that :func:`read_records` reads of the planned runs of a node, in its order."""
-    some = _sound_rows(connection, [pk], curves, replicates=False)
-    return [row for each in some for row in each.pks]
+    blocks = _sound_rows(connection, [pk], curves, replicates=False)
+    return [row for block in blocks for row in block.pks]
 
 
-class _Some(NamedTuple):
+class _TrialBlock(NamedTuple):
     """Trials of one node that were read together."""
 
     node: int  # row of the node
@@ -192,52 +196,52 @@ def _sound_rows(
     replicates: bool,
     row: int | None = None,
     size: int = _BLOCK,
-) -> Iterator[_Some]:
+) -> Iterator[_TrialBlock]:
     """Readable trials, last attempts only, node by node and some thousand at a time."""
     c = t.trial.c
-    where = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
+    condition = c.node.in_(list(pks)) if replicates else c.node.in_(list(pks)) & (c.replicate == 0)
     if row is not None:
-        where &= c.pk == row
+        condition &= c.pk == row
     names = ("node", "pk", *READ)
     state = state_of(connection, pks)
-    query = sa.select(*(state if name == "state" else c[name] for name in names)).where(where)
-    if connection.execute(sa.select(sa.func.max(c.attempt)).where(where)).scalar():
+    query = sa.select(*(state if name == "state" else c[name] for name in names)).where(condition)
+    if connection.execute(sa.select(sa.func.max(c.attempt)).where(condition)).scalar():
         query = query.where(~superseded())
     before: Counter[int] = Counter()
     # SQLite gives rows as they are asked for; a server has to be told to.
     options = {} if connection.dialect.name == "sqlite" else {"yield_per": size}
     stored = connection.execute(query.order_by(c.node, c.pk), execution_options=options)
     for rows in stored.partitions(size):
-        every = dict(zip(names, zip(*rows, strict=True), strict=True))
-        read, spoilt = _read_curves(connection, where, every["pk"]) if curves else ({}, {})
-        ends = dict(zip(every["node"], itertools.count(1)))
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+        read, spoilt = _read_curves(connection, condition, columns["pk"]) if curves else ({}, {})
+        ends = dict(zip(columns["node"], itertools.count(1)))
         low = 0
         for node, high in ends.items():  # in order, so that where a node was met last is where it ends
-            mine: dict[str, Sequence[Any]] = {name: values[low:high] for name, values in every.items()}
+            part: dict[str, Sequence[Any]] = {name: values[low:high] for name, values in columns.items()}
             data: list[JsonRows] = []
-            faults = _faults(mine, spoilt, data)
+            faults = _faults(part, spoilt, data)
             if faults:
                 keep = [i not in faults for i in range(high - low)]
-                mine = {name: tuple(itertools.compress(values, keep)) for name, values in mine.items()}
+                part = {name: tuple(itertools.compress(values, keep)) for name, values in part.items()}
                 data = []
-                if _faults(mine, {}, data) or not data:
+                if _faults(part, {}, data) or not data:
                     data = [JsonRows(), JsonRows()]
-            series = [read.get(pk, {}) for pk in mine["pk"]] if curves else ()
-            plain = {name: mine[name] for name in PLAIN}
+            series = [read.get(pk, {}) for pk in part["pk"]] if curves else ()
+            plain = {name: part[name] for name in PLAIN}
             counted = {before[node] + i: text for i, text in faults.items()}
-            yield _Some(node, mine["pk"], data[0], data[1], plain, series, counted)
+            yield _TrialBlock(node, part["pk"], data[0], data[1], plain, series, counted)
             before[node] += high - low
             low = high
 
 
 def _read_curves(
-    connection: sa.Connection, where: sa.ColumnElement[bool], pks: Sequence[int]
+    connection: sa.Connection, condition: sa.ColumnElement[bool], pks: Sequence[int]
 ) -> tuple[dict[int, Curve], dict[int, str]]:
     """Row of a trial -> its curve; and row of a trial -> the fault of its curve."""
     read: dict[int, Curve] = {}
     spoilt: dict[int, str] = {}
     pairs = sa.select(t.curve.c.trial, t.curve.c.data).join(t.trial, t.trial.c.pk == t.curve.c.trial)
-    for trial, packed in connection.execute(pairs.where(where, t.trial.c.pk.between(min(pks), max(pks)))):
+    for trial, packed in connection.execute(pairs.where(condition, t.trial.c.pk.between(min(pks), max(pks)))):
         try:
             read[trial] = curve_of(packed)
         except BROKEN as error:
@@ -275,5 +279,5 @@ def _without_collector() -> Iterator[None]:
 def superseded() -> sa.Exists:
     """Whether a trial has a later attempt."""
     c, later = t.trial.c, t.trial.alias("later").c
-    same = (later.node == c.node, later.key == c.key, later.replicate == c.replicate)
-    return sa.exists().where(*same, later.attempt > c.attempt)
+    same_trial = (later.node == c.node, later.key == c.key, later.replicate == c.replicate)
+    return sa.exists().where(*same_trial, later.attempt > c.attempt)

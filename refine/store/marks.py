@@ -28,14 +28,14 @@ def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]
     """Node row -> marks on its trials, oldest first, without damaged ones."""
     m = t.mark.c
     query = sa.select(t.mark).where(m.node.in_(list(pks))).order_by(m.created, m.pk)
-    found: dict[int, list[Mark]] = {}
+    marks: dict[int, list[Mark]] = {}
     with engine.connect() as connection:
         for row in connection.execute(query).mappings():
             if not fault_of(t.mark, dict(row)):
                 out, star = (None if row[n] is None else bool(row[n]) for n in ("excluded", "starred"))
                 mark = Mark(row["key"], row["attempt"], out, star, row["note"], row["author"], row["created"])
-                found.setdefault(row["node"], []).append(mark)
-    return found
+                marks.setdefault(row["node"], []).append(mark)
+    return marks
 
 
 def state_of(connection: sa.Connection, nodes: Sequence[int] | None = None) -> sa.ColumnElement[Any]:
@@ -55,9 +55,9 @@ def state_of(connection: sa.Connection, nodes: Sequence[int] | None = None) -> s
     if connection.execute(some.limit(1)).scalar() is None:
         return c.state
     later = t.mark.alias("later_mark").c
-    same = (later.node == m.node) & (later.key == m.key) & (later.attempt == m.attempt)
+    same_trial = (later.node == m.node) & (later.key == m.key) & (later.attempt == m.attempt)
     after = (later.created > m.created) | ((later.created == m.created) & (later.pk > m.pk))
-    taken_back = sa.exists().where(same & later.excluded.is_not(None) & after)
-    mine = (m.node == c.node) & (m.key == c.key) & (m.attempt == c.attempt)
-    out = sa.exists().where(mine & (m.excluded == 1) & ~taken_back)
+    taken_back = sa.exists().where(same_trial & later.excluded.is_not(None) & after)
+    of_trial = (m.node == c.node) & (m.key == c.key) & (m.attempt == c.attempt)
+    out = sa.exists().where(of_trial & (m.excluded == 1) & ~taken_back)
     return sa.case(((c.replicate == 0) & out, EXCLUDED), else_=c.state).label("state")

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from refine.errors import StoreError
 from refine.space.encoding import dumps
 from refine.store.engine import lasting
-from refine.store.rows import Part, Row, blocks, identity_of, sound_rows
+from refine.store.rows import NodeBundle, Row, blocks, identity_of, sound_rows
 from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.store import Store
 from refine.store.validity import unpacked
@@ -47,10 +47,10 @@ class Unequal(NamedTuple):
     counts: str  # which of them counts now: ``"ours"`` or ``"theirs"``
 
     def __str__(self) -> str:
-        again = f", replicate {self.replicate}" if self.replicate else ""
+        replicate_text = f", replicate {self.replicate}" if self.replicate else ""
         return (
-            f"round {self.round}, configuration {self.key}{again}: ours {self.ours}, theirs {self.theirs}; "
-            f"{self.counts} counts now"
+            f"round {self.round}, configuration {self.key}{replicate_text}: ours {self.ours}, theirs "
+            f"{self.theirs}; {self.counts} counts now"
         )
 
 
@@ -74,7 +74,7 @@ class Merged(Shown):
 
 
 def merge_into(
-    store: Store, tree: int, theirs: Sequence[Part], strict: str = "", *, dry_run: bool = False
+    store: Store, tree: int, theirs: Sequence[NodeBundle], strict: str = "", *, dry_run: bool = False
 ) -> Merged:
     """Adds the rounds of another tree to a tree.
 
@@ -110,34 +110,36 @@ def merge_into(
 
 
 def _merged(
-    store: Store, tree: int, theirs: Sequence[Part], strict: str, dry_run: bool, tries: list[Merged]
+    store: Store, tree: int, theirs: Sequence[NodeBundle], strict: str, dry_run: bool, tries: list[Merged]
 ) -> None:
-    known = {i: s.pk for i, s in store.nodes(tree).items()}
-    others = sorted(set(known) - {p.id for p in theirs})
-    if strict and others:
-        raise StoreError(f"{strict}; it holds {plural(len(others), 'other round')}, such as {others[0]}")
+    node_rows = {i: s.pk for i, s in store.nodes(tree).items()}
+    other_nodes = sorted(set(node_rows) - {p.id for p in theirs})
+    if strict and other_nodes:
+        raise StoreError(
+            f"{strict}; it holds {plural(len(other_nodes), 'other round')}, such as {other_nodes[0]}"
+        )
     with ExitStack() as stack:
         for part in theirs:
-            if part.id in known and not dry_run:
-                stack.enter_context(store.lease(known[part.id], f"round {part.id}"))
+            if part.id in node_rows and not dry_run:
+                stack.enter_context(store.lease(node_rows[part.id], f"round {part.id}"))
         with store.engine.connect() as connection, connection.begin() as transaction:
-            union = _Union(connection, tree, known)
+            union = _Union(connection, tree, node_rows)
             for part in theirs:
-                if part.id in known:
+                if part.id in node_rows:
                     union.meet(part)
                 else:
                     union.add(part)
-            found = Merged(
+            merged = Merged(
                 tuple(union.rounds), union.trials, tuple(union.unequal), tuple(union.kept), dry_run
             )
-            if strict and (found.unequal or found.kept):
-                first = next(iter([*map(str, found.unequal), *found.kept]))
+            if strict and (merged.unequal or merged.kept):
+                first = next(iter([*map(str, merged.unequal), *merged.kept]))
                 raise StoreError(
-                    f"{strict}, but {len(found.unequal) + len(found.kept)} differ; first: {first}"
+                    f"{strict}, but {len(merged.unequal) + len(merged.kept)} differ; first: {first}"
                 )
             if dry_run:
                 transaction.rollback()
-            tries.append(found)
+            tries.append(merged)
 
 
 class _Union:
@@ -150,7 +152,7 @@ class _Union:
         self.unequal: list[Unequal] = []
         self.kept: list[str] = []
 
-    def add(self, part: Part) -> None:
+    def add(self, part: NodeBundle) -> None:
         """Adds a round that this tree lacks."""
         parent = part.node.parent
         if parent is not None and parent not in self.pks:
@@ -164,7 +166,7 @@ class _Union:
                 self.trials += len(rows) if table is t.trial else 0
         self.rounds.append(part.id)
 
-    def meet(self, part: Part) -> None:
+    def meet(self, part: NodeBundle) -> None:
         """Merges a round that both trees have."""
         pk = self.pks[part.id]
         ours = self.connection.execute(sa.select(t.node).where(t.node.c.pk == pk)).mappings().one()
@@ -202,24 +204,24 @@ class _Union:
 
     def meet_rows(self, node: str, table: sa.Table, pk: int, ours: list[Row], theirs: list[Row]) -> None:
         names = identity_of(table)
-        known = {_key(row, names): row for row in ours}
+        by_key = {_key(row, names): row for row in ours}
         inner = hanging_on(table)
         plain = [c.name for c in own_columns(table) if c.name not in ("created", *names)]
         for row in theirs:
-            same = known.get(_key(row, names))
-            if same is None:
-                known[_key(row, names)] = row
+            counterpart = by_key.get(_key(row, names))
+            if counterpart is None:
+                by_key[_key(row, names)] = row
                 self.insert(table, t.node, pk, [row])
                 continue
             for name in plain:
                 # The content of a decision holds its note and author beside what was decided.
-                if same[name] != row[name]:
+                if counterpart[name] != row[name]:
                     self.kept.append(
-                        f"round {node}: {table.name} {' '.join(map(str, _key(same, names)))[:60]}: {name} "
-                        "differs; ours was kept"
+                        f"round {node}: {table.name} {' '.join(map(str, _key(counterpart, names)))[:60]}: "
+                        f"{name} differs; ours was kept"
                     )
             for below in inner:
-                self.meet_inner(node, table, pk, below, same, row, names)
+                self.meet_inner(node, table, pk, below, counterpart, row, names)
 
     def meet_plans(self, node: str, pk: int, ours: list[Row], theirs: list[Row]) -> None:
         """Merges the extra configurations of a round: those drawn for it, and those given by a person.
@@ -228,17 +230,17 @@ class _Union:
         """
 
         def drawn(rows: list[Row]) -> list[tuple[str, str]]:
-            mine = sorted(
+            rows_drawn = sorted(
                 (r for r in rows if r["origin"] not in ("given", BASELINE)), key=lambda r: r["position"]
             )
-            return [(row["origin"], row["configuration"]) for row in mine]
+            return [(row["origin"], row["configuration"]) for row in rows_drawn]
 
-        mine, other = drawn(ours), drawn(theirs)
-        later = other[len(mine) :]
-        if mine[: len(other)] != other[: len(mine)]:
+        drawn_here, drawn_there = drawn(ours), drawn(theirs)
+        later = drawn_there[len(drawn_here) :]
+        if drawn_here[: len(drawn_there)] != drawn_there[: len(drawn_here)]:
             self.kept.append(f"round {node}: what it runs beside its design's cells differs; ours was kept")
             later = []
-        there = Counter(row["configuration"] for row in ours)
+        counts = Counter(row["configuration"] for row in ours)
         last = max((row["position"] for row in ours), default=-1)
         new = [{"position": at, "origin": o, "configuration": c} for at, (o, c) in enumerate(later, last + 1)]
         self.insert(t.cell_plan, t.node, pk, new)
@@ -246,34 +248,34 @@ class _Union:
         for row in theirs:
             if row["origin"] not in ("given", BASELINE):
                 continue
-            if there[row["configuration"]] > 0:
-                there[row["configuration"]] -= 1
+            if counts[row["configuration"]] > 0:
+                counts[row["configuration"]] -= 1
                 continue
             last += 1
             # Two baselines make none of both: the one that is here stays it.
-            named = any(mine["origin"] == BASELINE for mine in ours)
-            origin = "given" if named and row["configuration"] not in there else row["origin"]
+            named = any(drawn_here["origin"] == BASELINE for drawn_here in ours)
+            origin = "given" if named and row["configuration"] not in counts else row["origin"]
             self.insert(t.cell_plan, t.node, pk, [{**row, "position": last, "origin": origin}])
 
     def meet_inner(
         self, node: str, table: sa.Table, pk: int, below: sa.Table, same: Row, row: Row, names: list[str]
     ) -> None:
         """Merges rows that belong to a row of both trees, for example the results of an opened hold-out."""
-        fresh, keys = [], identity_of(below)
-        there = {_key(r, keys): r for r in same.get(below.name, [])}
-        for found in row.get(below.name, []):
-            old = there.get(_key(found, keys))
+        missing, keys = [], identity_of(below)
+        by_key = {_key(r, keys): r for r in same.get(below.name, [])}
+        for inner_row in row.get(below.name, []):
+            old = by_key.get(_key(inner_row, keys))
             if old is None:
-                fresh.append(found)
-            elif (old.get("state"), old.get("metrics")) != (found.get("state"), found.get("metrics")):
+                missing.append(inner_row)
+            elif (old.get("state"), old.get("metrics")) != (inner_row.get("state"), inner_row.get("metrics")):
                 self.kept.append(
-                    f"round {node}: {below.name} {' '.join(map(str, _key(found, keys)))[:60]} differs; ours "
-                    "was kept"
+                    f"round {node}: {below.name} {' '.join(map(str, _key(inner_row, keys)))[:60]} differs; "
+                    "ours was kept"
                 )
-        if fresh:
-            where = [link(table, t.node) == pk, *(table.c[n] == same[n] for n in names)]
-            owner = self.connection.execute(sa.select(table.c.pk).where(*where)).scalar_one()
-            self.insert(below, table, int(owner), fresh)
+        if missing:
+            conditions = [link(table, t.node) == pk, *(table.c[n] == same[n] for n in names)]
+            owner = self.connection.execute(sa.select(table.c.pk).where(*conditions)).scalar_one()
+            self.insert(below, table, int(owner), missing)
 
     def free_tags(self, node: str, rows: list[Row]) -> list[Row]:
         """Tags that this tree does not use; a tag that it uses elsewhere stays there."""
@@ -281,9 +283,11 @@ class _Union:
         query = sa.select(c.name, t.node.c.id).join(t.node, t.node.c.pk == c.node).where(c.tree == self.tree)
         used = {row[0]: row[1] for row in self.connection.execute(query)}
         for row in rows:
-            at = used.get(row["name"], node)
-            if at != node:
-                self.kept.append(f"tag {row['name']!r} is at round {at} here, at {node} there; ours was kept")
+            owner = used.get(row["name"], node)
+            if owner != node:
+                self.kept.append(
+                    f"tag {row['name']!r} is at round {owner} here, at {node} there; ours was kept"
+                )
         return [{**row, "tree": self.tree} for row in rows if row["name"] not in used]
 
     def meet_trials(self, node: str, pk: int, theirs: Iterable[Row], comparable: bool) -> None:
@@ -292,30 +296,30 @@ class _Union:
         last = self.connection.execute(sa.select(sa.func.max(c.pk)).where(c.node == pk)).scalar() or 0
         unequal: dict[tuple[str, int], Unequal] = {}
         for clashing in (False, True):
-            for found in blocks(theirs):
-                rows = [r for r in found if not clashing or (r["key"], r["replicate"]) in unequal]
+            for block in blocks(theirs):
+                rows = [r for r in block if not clashing or (r["key"], r["replicate"]) in unequal]
                 if not comparable:
                     # Predictions for other examples than ours would be read as if they were for ours.
                     rows = [{k: v for k, v in r.items() if k != "prediction"} for r in rows]
                 groups = self.groups(pk, rows)
-                fresh: list[Row] = []
+                new_rows: list[Row] = []
                 clashes: dict[tuple[str, int], list[Row]] = {}
                 for row in rows:
                     key = (row["key"], row["replicate"])
-                    there = groups.get(key, [])
-                    if not any(number <= last for number, _ in there):
-                        fresh.append(row)
+                    stored_rows = groups.get(key, [])
+                    if not any(number <= last for number, _ in stored_rows):
+                        new_rows.append(row)
                     elif not any(
-                        _same(row, other) for other in [*(r for _, r in there), *clashes.get(key, ())]
+                        _same(row, other) for other in [*(r for _, r in stored_rows), *clashes.get(key, ())]
                     ):
                         clashes.setdefault(key, []).append(row)
                 if clashing:
                     for key, some in clashes.items():
-                        known, now = unequal[key], self.clash(node, pk, last, groups[key], some)
-                        unequal[key] = now._replace(ours=known.ours or now.ours)
+                        first_seen, latest = unequal[key], self.clash(node, pk, last, groups[key], some)
+                        unequal[key] = latest._replace(ours=first_seen.ours or latest.ours)
                 else:
-                    self.insert(t.trial, t.node, pk, fresh)
-                    self.trials += len(fresh)
+                    self.insert(t.trial, t.node, pk, new_rows)
+                    self.trials += len(new_rows)
                     unequal |= dict.fromkeys(clashes, Unequal(node, "", 0, "", "", ""))
             if not unequal:
                 return
@@ -329,9 +333,11 @@ class _Union:
         for rows in blocks(row for row in trials if row["key"] in keys and not row["replicate"]):
             groups = self.groups(pk, rows)
             for row in rows:
-                same = [other["attempt"] for _, other in groups.get((row["key"], 0), []) if _same(row, other)]
-                if same and row["attempt"] not in same:
-                    numbers[row["key"], row["attempt"]] = same[0]
+                attempts = [
+                    other["attempt"] for _, other in groups.get((row["key"], 0), []) if _same(row, other)
+                ]
+                if attempts and row["attempt"] not in attempts:
+                    numbers[row["key"], row["attempt"]] = attempts[0]
         return [
             {**mark, "attempt": numbers.get((mark["key"], mark["attempt"]), mark["attempt"])}
             for mark in marks
@@ -339,25 +345,25 @@ class _Union:
 
     def groups(self, pk: int, rows: list[Row]) -> dict[tuple[str, int], list[tuple[int, Row]]]:
         """Stored trials with the same configurations and replicates, with their row numbers."""
-        found: dict[tuple[str, int], list[tuple[int, Row]]] = {}
+        grouped: dict[tuple[str, int], list[tuple[int, Row]]] = {}
         keys = sorted({row["key"] for row in rows})
         for number, row in list(sound_rows(self.connection, t.trial, pk, t.trial.c.key.in_(keys))):
-            found.setdefault((row["key"], row["replicate"]), []).append((number, row))
-        return found
+            grouped.setdefault((row["key"], row["replicate"]), []).append((number, row))
+        return grouped
 
     def clash(
-        self, node: str, pk: int, last: int, there: list[tuple[int, Row]], theirs: list[Row]
+        self, node: str, pk: int, last: int, stored_rows: list[tuple[int, Row]], theirs: list[Row]
     ) -> Unequal:
         """Numbers the attempts of a trial again: those without a value first, each kind by time."""
-        ranked = sorted([*there, *((0, row) for row in theirs)], key=lambda pair: _rank(pair[1]))
+        ranked = sorted([*stored_rows, *((0, row) for row in theirs)], key=lambda pair: _rank(pair[1]))
         c = t.trial.c
         key, replicate = theirs[0]["key"], theirs[0]["replicate"]
-        mine = (c.node == pk, c.key == key, c.replicate == replicate)
+        of_trial = (c.node == pk, c.key == key, c.replicate == replicate)
         # Numbers must differ at every moment: out of the way first.
-        self.connection.execute(t.trial.update().where(*mine).values(attempt=-1 - c.attempt))
+        self.connection.execute(t.trial.update().where(*of_trial).values(attempt=-1 - c.attempt))
         for attempt, (number, row) in enumerate(ranked):
             if number:
-                place = t.trial.update().where(*mine, c.attempt == -1 - row["attempt"])
+                place = t.trial.update().where(*of_trial, c.attempt == -1 - row["attempt"])
                 self.connection.execute(place.values(attempt=attempt))
             else:
                 self.insert(t.trial, t.node, pk, [{**row, "attempt": attempt}])
@@ -365,10 +371,10 @@ class _Union:
             m = t.mark.c
             noted = t.mark.update().where(m.node == pk, m.key == key, m.attempt.in_(list(moved)))
             self.connection.execute(noted.values(attempt=sa.case(moved, value=m.attempt)))
-        ours = max((row for n, row in there if n <= last), key=lambda row: row["attempt"])
-        others = [*(row for n, row in there if n > last), *theirs]
+        best_here = max((row for n, row in stored_rows if n <= last), key=lambda row: row["attempt"])
+        more_rows = [*(row for n, row in stored_rows if n > last), *theirs]
         counts = "ours" if 0 < ranked[-1][0] <= last else "theirs"
-        return Unequal(node, key, replicate, _said(ours), _said(max(others, key=_rank)), counts)
+        return Unequal(node, key, replicate, _said(best_here), _said(max(more_rows, key=_rank)), counts)
 
     def insert(self, table: sa.Table, owner: sa.Table, pk: int, rows: list[Row]) -> None:
         """Inserts rows, with the rows that belong to them."""
@@ -422,7 +428,7 @@ def _same(a: Row, b: Row) -> bool:
 
 
 def _outcome(row: Row) -> str:
-    curve = [json.loads(unpacked(found["data"])) for found in row.get("curve", [])]
+    curve = [json.loads(unpacked(curve_row["data"])) for curve_row in row.get("curve", [])]
     return repr(
         (row["state"], sorted(json.loads(row["metrics"]).items()), [sorted(c.items()) for c in curve])
     )

@@ -72,8 +72,8 @@ class Reader(ABC):
 
     def tags(self, tree: int) -> dict[str, str]:
         """Tag -> node id."""
-        known, tags = self.nodes(tree), self._once(_tags, tree)
-        return {tag: key for tag, key in tags.items() if key in known}
+        nodes, tags = self.nodes(tree), self._once(_tags, tree)
+        return {tag: key for tag, key in tags.items() if key in nodes}
 
     @abstractmethod
     def counts(self, tree: int) -> dict[int, dict[str, int]]:
@@ -130,20 +130,22 @@ class Reader(ABC):
 
         All attempts and replicates count.
         """
-        known = self._by_digest(pk)
-        return [(known[mark], count) for mark, count in self._of(_ran_on, pk) or () if mark in known]
+        environments = self._by_digest(pk)
+        return [
+            (environments[mark], count) for mark, count in self._of(_ran_on, pk) or () if mark in environments
+        ]
 
     def environments_of(self, pk: int, keys: Collection[str]) -> list[dict[str, str]]:
         """Environments of the planned runs of some configurations.
 
         The round's last one if trials have none.
         """
-        c, known, wanted = t.trial.c, self._by_digest(pk), set(keys)
-        mine = (c.node == pk, c.replicate == 0, c.environment.is_not(None), ~superseded())
+        c, environments, wanted_keys = t.trial.c, self._by_digest(pk), set(keys)
+        conditions = (c.node == pk, c.replicate == 0, c.environment.is_not(None), ~superseded())
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.select(c.key, c.environment).where(*mine)).all()
-        marks = dict.fromkeys(mark for key, mark in rows if key in wanted and mark in known)
-        return [known[mark] for mark in marks] or list(known.values())[-1:]
+            rows = connection.execute(sa.select(c.key, c.environment).where(*conditions)).all()
+        marks = dict.fromkeys(mark for key, mark in rows if key in wanted_keys and mark in environments)
+        return [environments[mark] for mark in marks] or list(environments.values())[-1:]
 
     def _by_digest(self, pk: int) -> dict[str, dict[str, str]]:
         texts = self._of(_environments, pk) or ()
@@ -186,10 +188,10 @@ class Reader(ABC):
             packed = connection.execute(curves).all()
             texts = connection.execute(query.where(c.node == pk, c.replicate == 0, ~superseded())).all()
         try:
-            known = {digest: json.loads(unpacked(data)) for digest, data in packed}
+            thresholds = {digest: json.loads(unpacked(data)) for digest, data in packed}
             rows = {key: json.loads(text) for key, text in texts if text}
             return {
-                key: {**r, "threshold": known[r["threshold"]]} if r.get("threshold") else r
+                key: {**r, "threshold": thresholds[r["threshold"]]} if r.get("threshold") else r
                 for key, r in rows.items()
             }
         except BROKEN as error:
@@ -202,36 +204,36 @@ class Reader(ABC):
         with self.engine.connect() as connection:
             target = connection.execute(sa.select(t.target).where(t.target.c.node == pk)).first()
             rows = connection.execute(_complete(pk, keys, t.prediction, p.examples, p.data)).all()
-        found: dict[str, Examples] = {}
+        examples: dict[str, Examples] = {}
         if target is None:
-            return found
+            return examples
         with contextlib.suppress(*BROKEN):  # what is damaged says nothing
             right = np.frombuffer(unpacked(target.data), dtype="<f4")
             for key, count, data in rows:
                 with contextlib.suppress(*BROKEN):
                     predicted = np.frombuffer(unpacked(data), dtype="<f2").reshape(count, -1)
                     if count == len(right):
-                        found[key] = Examples(predicted, right, target.total)
-        return found
+                        examples[key] = Examples(predicted, right, target.total)
+        return examples
 
     def curves(self, pk: int, keys: Sequence[str]) -> dict[str, Curve]:
         """Key -> values per epoch of the planned run of a configuration.
 
         Runs without a curve are left out.
         """
-        found: dict[str, Curve] = {}
+        curves: dict[str, Curve] = {}
         with self.engine.connect() as connection:
             for key, data in connection.execute(_complete(pk, keys, t.curve, t.curve.c.data)):
                 with contextlib.suppress(*BROKEN):
-                    found[key] = curve_of(data)
-        return found
+                    curves[key] = curve_of(data)
+        return curves
 
 
 def _complete(pk: int, keys: Sequence[str], table: sa.Table, *columns: sa.Column[Any]) -> sa.Select[Any]:
     """Keys of complete planned runs, with columns of a table whose rows belong to them."""
     c = t.trial.c
-    which = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == State.COMPLETE)
-    return sa.select(c.key, *columns).join(t.trial, c.pk == table.c.trial).where(*which).order_by(c.pk)
+    conditions = (c.node == pk, c.key.in_(list(keys)), c.replicate == 0, c.state == State.COMPLETE)
+    return sa.select(c.key, *columns).join(t.trial, c.pk == table.c.trial).where(*conditions).order_by(c.pk)
 
 
 class Snapshot(Reader):
@@ -273,23 +275,23 @@ class Snapshot(Reader):
         return self._remembered((pk, goal), lambda: self._reader.best_record(pk, goal))
 
     def _of(self, read: Callable[[sa.Engine, Collection[int]], dict[int, T]], pk: int) -> T | None:
-        known: dict[int, T | None] = self._known.setdefault(read, {})
-        if pk not in known:
-            wanted = self._wanted(known, pk)
-            known |= {**dict.fromkeys(wanted), **read(self.engine, wanted)}
-        return known[pk]
+        cached: dict[int, T | None] = self._known.setdefault(read, {})
+        if pk not in cached:
+            missing = self._wanted(cached, pk)
+            cached |= {**dict.fromkeys(missing), **read(self.engine, missing)}
+        return cached[pk]
 
     def _records(self, pks: Sequence[int], curves: bool, replicates: bool) -> list[Records]:
-        known: dict[int, Records] = self._known.setdefault((read_records, curves), {})
+        cached: dict[int, Records] = self._known.setdefault((read_records, curves), {})
         for pk in pks:
-            if pk not in known:
-                known.update(read_records(self.engine, self._wanted(known, pk), curves, replicates=True))
-        found = [known[pk] for pk in pks]
-        return found if replicates else [planned(r) for r in found]
+            if pk not in cached:
+                cached.update(read_records(self.engine, self._wanted(cached, pk), curves, replicates=True))
+        records = [cached[pk] for pk in pks]
+        return records if replicates else [planned(r) for r in records]
 
-    def _wanted(self, known: dict[int, Any], pk: int) -> list[int]:
-        others = self._together - known.keys() if pk in self._together else frozenset()
-        return sorted({pk} | others)
+    def _wanted(self, cached: dict[int, Any], pk: int) -> list[int]:
+        uncached = self._together - cached.keys() if pk in self._together else frozenset()
+        return sorted({pk} | uncached)
 
 
 def _joined(parts: Sequence[Records]) -> Records:
@@ -325,22 +327,22 @@ def read_nodes(connection: sa.Connection, tree: int) -> tuple[dict[str, StoredNo
         .order_by(t.node.c.pk)
     )
     rows = connection.execute(query).all()
-    found: dict[str, StoredNode] = {}
+    nodes: dict[str, StoredNode] = {}
     damaged: dict[str, str] = {}
     for order, row in enumerate(rows):
         try:
             node = _node_of(tuple(row)[: len(t.node.c)])
             if row.n is None:
                 raise ValueError("it plans no configuration")
-            if node.parent is not None and node.parent not in found:
+            if node.parent is not None and node.parent not in nodes:
                 raise ValueError(
                     f"the round that it comes from, {node.parent}, can't be read or is not there"
                 )
         except BROKEN as error:
             damaged[str(row.id)] = said(error)
             continue
-        found[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
-    return found, damaged
+        nodes[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
+    return nodes, damaged
 
 
 @lru_cache(maxsize=4096)
@@ -361,12 +363,12 @@ def _tags(engine: sa.Engine, tree: int) -> dict[str, str]:
 
 
 def _last(
-    table: sa.Table, which: Sequence[sa.ColumnElement[bool]], engine: sa.Engine, tree: int
+    table: sa.Table, conditions: Sequence[sa.ColumnElement[bool]], engine: sa.Engine, tree: int
 ) -> dict[int, int]:
     """Node row -> the last row of a table that belongs to it."""
     node = t.node.c
     # One look into the index for each.
-    last = sa.select(sa.func.max(table.c.pk)).where(table.c.node == node.pk, *which).scalar_subquery()
+    last = sa.select(sa.func.max(table.c.pk)).where(table.c.node == node.pk, *conditions).scalar_subquery()
     with engine.connect() as connection:
         rows = connection.execute(sa.select(node.pk, last).where(node.tree == tree)).all()
     return {pk: int(row) for pk, row in rows if row is not None}
@@ -379,7 +381,7 @@ _last_exclusions = partial(_last, t.mark, (t.mark.c.excluded.is_not(None),))
 
 def _grouped(
     table: sa.Table,
-    made: Callable[[Any], T],
+    make: Callable[[Any], T],
     engine: sa.Engine,
     pks: Collection[int],
     query: sa.Select[Any] | None = None,
@@ -392,14 +394,14 @@ def _grouped(
     out: dict[int, list[T]] = {}
     with engine.connect() as connection:
         for row in connection.execute(query):
-            mine = out.setdefault(row[0], [])
+            group = out.setdefault(row[0], [])
             try:
                 for column in checked:
                     if (value := getattr(row, column.name)) is not None and (
                         text := value_fault(column, value)
                     ):
                         raise ValueError(f"{column.name} {text}")
-                mine.append(made(row))
+                group.append(make(row))
             except BROKEN as error:
                 warnings.warn(
                     f"store {shown_url(engine.url)}: a stored row of {table.name} can't be read "
@@ -432,8 +434,8 @@ _decisions = partial(_grouped, t.decision, lambda row: (_sound(row.content, Deci
 
 def _ran_on(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[tuple[str, int]]]:
     c, number = t.trial.c, sa.func.count().label("number")
-    mine = (c.node.in_(list(pks)), c.environment.is_not(None))
-    query = sa.select(c.node, c.environment, number).where(*mine).group_by(c.node, c.environment)
+    conditions = (c.node.in_(list(pks)), c.environment.is_not(None))
+    query = sa.select(c.node, c.environment, number).where(*conditions).group_by(c.node, c.environment)
     query = query.order_by(number.desc(), c.environment)
     return _grouped(t.trial, lambda row: (row.environment, row.number), engine, pks, query)
 
@@ -445,9 +447,11 @@ def _openings(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[StoredO
     runs = _grouped(t.opened, _holdout_run, engine, pks, query.order_by(o.replicate, o.key))
 
     def opening(row: sa.Row[Any]) -> StoredOpening:
-        content, own = json.loads(row.content), tuple(runs.get(row.pk, ()))
+        content, results = json.loads(row.content), tuple(runs.get(row.pk, ()))
         keys = tuple(content["keys"])
-        return StoredOpening(row.pk, row.node, keys, content["seeds"], row.author, row.note, row.created, own)
+        return StoredOpening(
+            row.pk, row.node, keys, content["seeds"], row.author, row.note, row.created, results
+        )
 
     return _grouped(t.opening, opening, engine, pks)
 

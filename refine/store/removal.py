@@ -50,8 +50,8 @@ class Damaged(NamedTuple):
     node: int  # row of the round
 
     def __str__(self) -> str:
-        of = "" if self.what == "node" else f"{self.what.replace('_', ' ')}: "
-        return f"round {self.round}: {of}{self.text}"
+        kind = "" if self.what == "node" else f"{self.what.replace('_', ' ')}: "
+        return f"round {self.round}: {kind}{self.text}"
 
 
 ROUND_REMOVED = "round removed"
@@ -74,26 +74,26 @@ def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
         sound, spoilt = read_nodes(connection, tree)
         query = sa.select(t.node).where(t.node.c.tree == tree)
         rows = {str(row.id): row._asdict() for row in connection.execute(query)}
-        found = []
+        damaged = []
         for key, text in spoilt.items():
-            what = "settings" if _only_settings(rows[key]) else "node"
+            kind = "settings" if _only_settings(rows[key]) else "node"
             pk = rows[key]["pk"]
-            found.append(Damaged(key, what, text, (pk,), pk))
+            damaged.append(Damaged(key, kind, text, (pk,), pk))
         for key, stored in sound.items():
             for table in hanging_on(t.node):
                 for keys, _, faults in checked_rows(connection, table, stored.pk):
-                    found += [
+                    damaged += [
                         Damaged(key, table.name, text, keys[i], stored.pk) for i, text in faults.items()
                     ]
-    return found
+    return damaged
 
 
 def _only_settings(row: Mapping[str, Any]) -> bool:
     """Whether resetting the columns that are not part of its id makes a damaged round readable."""
 
-    def sound(found: Mapping[str, Any]) -> bool:
+    def sound(columns: Mapping[str, Any]) -> bool:
         try:
-            node_of(found)
+            node_of(columns)
         except BROKEN:
             return False
         return True
@@ -116,24 +116,24 @@ def _every_text(engine: sa.Engine) -> Iterator[sa.Connection]:
                 raw.text_factory = str  # type: ignore[union-attr]
 
 
-def remove_damaged(connection: sa.Connection, found: Sequence[Damaged]) -> None:
+def remove_damaged(connection: sa.Connection, damaged: Sequence[Damaged]) -> None:
     """Removes damaged rows with the rows that belong to them, and resets damaged settings."""
-    for each in found:
-        if each.what == "settings":
-            connection.execute(t.node.update().where(t.node.c.pk == each.row[0]).values(_SETTINGS))
+    for row in damaged:
+        if row.what == "settings":
+            connection.execute(t.node.update().where(t.node.c.pk == row.row[0]).values(_SETTINGS))
             continue
-        table = t.node if each.what == "node" else t.node.metadata.tables[each.what]
-        same = [column == value for column, value in zip(table.primary_key, each.row, strict=True)]
-        remove_rows(connection, table, sa.and_(*same))
+        table = t.node if row.what == "node" else t.node.metadata.tables[row.what]
+        key = [column == value for column, value in zip(table.primary_key, row.row, strict=True)]
+        remove_rows(connection, table, sa.and_(*key))
 
 
-def remove_rows(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
+def remove_rows(connection: sa.Connection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
     """Removes rows, after the rows that belong to them, and returns their number."""
     if hanging := [*hanging_on(table), *((t.lease,) if table is t.node else ())]:
-        inside = sa.select(table.c.pk).where(which)
+        inside = sa.select(table.c.pk).where(condition)
         for below in hanging:
             remove_rows(connection, below, link(below, table).in_(inside))
-    return connection.execute(table.delete().where(which)).rowcount
+    return connection.execute(table.delete().where(condition)).rowcount
 
 
 def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int], curves: bool) -> int:
@@ -171,14 +171,14 @@ def removals(engine: sa.Engine, tree: int) -> list[Removal]:
     """Removals from a tree, oldest first."""
     c = t.meta.c
     query = sa.select(c.value).where(c.key.like(f"{_KEY}{tree}/%")).order_by(c.key)
-    found = []
+    entries = []
     with engine.connect() as connection:
         for text in connection.execute(query).scalars():
             with suppress(*BROKEN):
                 entry = Removal(**json.loads(text))
                 if 0 <= entry.created <= LATEST and set(map(type, entry[1:])) == {str}:
-                    found.append(entry)
-    return found
+                    entries.append(entry)
+    return entries
 
 
 def removal(event: str, round_id: str, note: str, author: str) -> Removal:

@@ -57,7 +57,7 @@ _PLAIN_JSON = {
 _AS_WRITTEN = {("trial", "metrics"), ("opened", "metrics")}  # the order of metrics is the objective's
 
 
-class Again(Iterable[T]):
+class ReiterableQuery(Iterable[T]):
     """A query that can be iterated over several times, so that its rows need not be kept."""
 
     def __init__(self, read: Callable[[], Iterator[T]]) -> None:
@@ -67,7 +67,7 @@ class Again(Iterable[T]):
         return self._read()
 
 
-class Part(NamedTuple):
+class NodeBundle(NamedTuple):
     """One node with its rows in all tables: its own row without row numbers, and table -> rows.
 
     Rows come in the order of writing and are read on every iteration. Rows that belong to a row stand inside
@@ -105,48 +105,50 @@ NODE_TABLES = tuple(table.name for table in hanging_on(t.node))  # tables whose 
 NODE_FIELDS = frozenset(column.name for column in own_columns(t.node))  # what a row of a node says of its own
 
 
-def parts_of(store: Reader, tree: int, only: Collection[str] | None = None) -> Iterator[Part]:
+def parts_of(store: Reader, tree: int, only: Collection[str] | None = None) -> Iterator[NodeBundle]:
     """Nodes of a tree with their rows, oldest first, one at a time, without damaged rows."""
-    known = store.nodes(tree)
+    readable = store.nodes(tree)
     with store.engine.connect() as connection:
         query = sa.select(t.node).where(t.node.c.tree == tree).order_by(t.node.c.pk)
         nodes = connection.execute(query).all()
     for node in nodes:
-        if node.id in known and (only is None or node.id in only):
+        if node.id in readable and (only is None or node.id in only):
             row = {c.name: getattr(node, c.name) for c in own_columns(t.node)}
-            yield Part(row, {other.name: _stored(store, other, node.pk) for other in hanging_on(t.node)})
+            yield NodeBundle(
+                row, {other.name: _stored(store, other, node.pk) for other in hanging_on(t.node)}
+            )
 
 
-def _stored(store: Reader, table: sa.Table, node: int) -> Again[Row]:
+def _stored(store: Reader, table: sa.Table, node: int) -> ReiterableQuery[Row]:
     def read() -> Iterator[Row]:
         with store.engine.connect() as connection:
             yield from (row for _, row in sound_rows(connection, table, node))
 
-    return Again(read)
+    return ReiterableQuery(read)
 
 
 def sound_rows(
-    connection: sa.Connection, table: sa.Table, node: int, where: sa.ColumnElement[bool] | None = None
+    connection: sa.Connection, table: sa.Table, node: int, condition: sa.ColumnElement[bool] | None = None
 ) -> Iterator[tuple[int, Row]]:
     """Readable rows of a node in the order of writing, with the rows that belong to them.
 
     Each comes with its row number, 0 in a table without row numbers.
     """
-    for keys, some, faults in checked_rows(connection, table, node, where):
+    for keys, some, faults in checked_rows(connection, table, node, condition):
         pks = [key[0] if "pk" in table.c else 0 for key in keys]
         yield from ((pk, row) for i, (pk, row) in enumerate(zip(pks, some, strict=True)) if i not in faults)
 
 
 def checked_rows(
-    connection: sa.Connection, table: sa.Table, node: int, where: sa.ColumnElement[bool] | None = None
+    connection: sa.Connection, table: sa.Table, node: int, condition: sa.ColumnElement[bool] | None = None
 ) -> Iterator[tuple[list[tuple[Any, ...]], list[Row], dict[int, str]]]:
     """Rows of a node in blocks, in the order of writing.
 
     Each block has the primary keys, the rows with the rows that belong to them, and the faults.
     """
     keys = list(table.primary_key)
-    mine = link(table, t.node) == node
-    query = sa.select(table).where(mine if where is None else mine & where).order_by(*keys)
+    of_node = link(table, t.node) == node
+    query = sa.select(table).where(of_node if condition is None else of_node & condition).order_by(*keys)
     names = [c.name for c in own_columns(table)]
     for some in connection.execute(query, execution_options={"yield_per": BLOCK}).partitions():
         out = [{name: getattr(row, name) for name in names} for row in some]
@@ -163,9 +165,9 @@ def checked_rows(
 
 def blocks(rows: Iterable[T]) -> Iterator[list[T]]:
     """Lists of :data:`BLOCK` items; the last list may be shorter."""
-    each = iter(rows)
-    while some := list(islice(each, BLOCK)):
-        yield some
+    iterator = iter(rows)
+    while block := list(islice(iterator, BLOCK)):
+        yield block
 
 
 # To plain data and back.
@@ -183,9 +185,9 @@ def to_plain(name: str, row: Row) -> Row:
         if isinstance(column.type, sa.LargeBinary):
             out[column.name] = _bytes_to_plain(key, bytes(value))
         elif key in _PLAIN_JSON:
-            found = json.loads(value)
+            content = json.loads(value)
             # What would not come back to the same text stays one.
-            out[column.name] = _spelled(found) if _text(key, found) == value else value
+            out[column.name] = _spelled(content) if _text(key, content) == value else value
         else:
             out[column.name] = value
     for inner in hanging_on(table):
@@ -194,60 +196,60 @@ def to_plain(name: str, row: Row) -> Row:
     return out
 
 
-def from_plain(name: str, data: Any, where: str) -> Row:
+def from_plain(name: str, data: Any, place: str) -> Row:
     """The row of :func:`to_plain`'s output, checked, without running or importing anything.
 
     Raises StoreError: the data is not such a row; the text gives place and reason.
     """
     if not isinstance(data, dict):
-        raise StoreError(f"{where}: a row must be an object, got {type(data).__name__}")
+        raise StoreError(f"{place}: a row must be an object, got {type(data).__name__}")
     table = metadata.tables[name]
     inner = {other.name: other for other in hanging_on(table)}
     columns = {c.name: c for c in own_columns(table)}
     if unknown := sorted(set(data) - set(columns) - set(inner)):
-        raise StoreError(f"{where}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
+        raise StoreError(f"{place}: unknown field {unknown[0]!r}; the folder is damaged or of a newer refine")
     row: Row = {}
     for field, column in columns.items():
         if field not in data or data[field] is None:
             if not column.nullable:
-                raise StoreError(f"{where}: the field {field!r} is missing; the folder is damaged")
+                raise StoreError(f"{place}: the field {field!r} is missing; the folder is damaged")
             row[field] = None
             continue
-        row[field] = _value(table, column, data[field], f"{where}: {field}")
+        row[field] = _value(table, column, data[field], f"{place}: {field}")
     for below, other in inner.items():
         if below in data:
             rows = data[below]
             if not isinstance(rows, list):
-                raise StoreError(f"{where}: {below} must be a list, got {type(rows).__name__}")
-            row[below] = [from_plain(other.name, r, f"{where}: {below} {i + 1}") for i, r in enumerate(rows)]
+                raise StoreError(f"{place}: {below} must be a list, got {type(rows).__name__}")
+            row[below] = [from_plain(other.name, r, f"{place}: {below} {i + 1}") for i, r in enumerate(rows)]
     if text := fault_of(table, {**row, **dict.fromkeys(inner, ())}):
-        raise StoreError(f"{where}: {text}; the folder is damaged")
+        raise StoreError(f"{place}: {text}; the folder is damaged")
     return row
 
 
-def _value(table: sa.Table, column: sa.Column[Any], value: Any, where: str) -> Any:
+def _value(table: sa.Table, column: sa.Column[Any], value: Any, place: str) -> Any:
     key = (table.name, column.name)
     if isinstance(column.type, sa.LargeBinary):
         try:
             return _bytes_from_plain(key, value)
         except BROKEN as error:
-            raise StoreError(f"{where}: holds no such data: {said(error)}; the folder is damaged") from None
+            raise StoreError(f"{place}: holds no such data: {said(error)}; the folder is damaged") from None
     if key in _PLAIN_JSON and not isinstance(value, str):
         if not isinstance(value, dict | list):
-            raise StoreError(f"{where}: must be an object or a list, got {short(value)}")
+            raise StoreError(f"{place}: must be an object or a list, got {short(value)}")
         try:
             return _text(key, _unspelled(value) if key in _AS_WRITTEN else value)
         except BROKEN as error:
-            raise StoreError(f"{where}: {said(error)}; the folder is damaged") from None
+            raise StoreError(f"{place}: {said(error)}; the folder is damaged") from None
     if isinstance(column.type, sa.Double) and is_number(value):
         value = float(value)
     if text := value_fault(column, value):
-        raise StoreError(f"{where}: {text}; the folder is damaged")
+        raise StoreError(f"{place}: {text}; the folder is damaged")
     return value
 
 
-def _text(key: tuple[str, str], found: Any) -> str:
-    return json.dumps(found) if key in _AS_WRITTEN else dumps(found)
+def _text(key: tuple[str, str], content: Any) -> str:
+    return json.dumps(content) if key in _AS_WRITTEN else dumps(content)
 
 
 def _spelled(data: Any) -> Any:

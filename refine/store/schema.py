@@ -199,8 +199,8 @@ t = SimpleNamespace(
 
 def hanging_on(table: sa.Table) -> tuple[sa.Table, ...]:
     """Tables whose rows belong to a row of this table, in the schema's order. Leases belong to processes."""
-    others = (other for other in metadata.tables.values() if other is not t.lease and other is not t.node)
-    return tuple(other for other in others if any(k.column.table is table for k in other.foreign_keys))
+    tables = (other for other in metadata.tables.values() if other is not t.lease and other is not t.node)
+    return tuple(other for other in tables if any(k.column.table is table for k in other.foreign_keys))
 
 
 def link(table: sa.Table, owner: sa.Table) -> sa.Column[Any]:
@@ -280,22 +280,22 @@ def version_of(connection: sa.Connection, name: str) -> int | None:
     return version
 
 
-def _check_computes(connection: sa.Connection, what: str, names: list[str]) -> None:
+def _check_computes(connection: sa.Connection, name: str, names: list[str]) -> None:
     """Raises StoreError: a trigger, view, generated column or the like belongs to tables of these names."""
     if odd := connection.execute(_RUNS[connection.dialect.name], {"names": names}).first():
         raise StoreError(
-            f"{what}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something "
+            f"{name}: has a {odd[0]} {odd[1]!r} that refine does not make, and that would compute something "
             "at a look or a write; take nothing from it, or remove that first"
         )
 
 
-def tables_of(engine: sa.Engine, what: str) -> set[str]:
+def tables_of(engine: sa.Engine, name: str) -> set[str]:
     """The tables of another program's database, by an engine that does not write.
 
     Raises StoreError: one of them would run code on reading.
     """
     with engine.connect() as connection:
-        _check_computes(connection, what, [])
+        _check_computes(connection, name, [])
         return set(sa.inspect(connection).get_table_names())
 
 
@@ -308,7 +308,7 @@ def _whose(tables: set[str]) -> str:
     return f"its tables are another program's ({', '.join(map(repr, sorted(tables)[:3]))})"
 
 
-def known_version(stored: object, newest: int, what: str, otherwise: str) -> int:
+def known_version(stored: object, newest: int, name: str, otherwise: str) -> int:
     """The version of a store or an exported folder.
 
     Raises StoreError: not a version from 1 to ``newest``.
@@ -316,7 +316,7 @@ def known_version(stored: object, newest: int, what: str, otherwise: str) -> int
     text = str(stored)
     if not (text.isdecimal() and 1 <= int(text[:9]) <= newest):
         raise StoreError(
-            f"{what} must be {'from 1 to ' * (newest > 1)}{newest}, got {text[:20]!r}; a newer refine wrote "
+            f"{name} must be {'from 1 to ' * (newest > 1)}{newest}, got {text[:20]!r}; a newer refine wrote "
             f"it, or one before the first release: upgrade refine, or {otherwise}"
         )
     return int(text)

@@ -38,7 +38,7 @@ from refine.store.engine import (
     url_of,
     use_wal,
 )
-from refine.store.lease import Held, lease, leases, unlock
+from refine.store.lease import LeaseRow, lease, leases, unlock
 from refine.store.log import TrialWriter, read_records
 from refine.store.marks import Mark
 from refine.store.reader import Reader, Snapshot, environment_digest
@@ -129,14 +129,14 @@ class Store(Reader):
         try:
             with self._engine.begin() as connection:
                 if self.writable:
-                    made = migrate(connection, self.name, create)
+                    created = migrate(connection, self.name, create)
                 elif (version := version_of(connection, self.name)) != SCHEMA_VERSION:
-                    what = "holds no tree" if version is None else f"has the older schema {version}"
+                    fault = "holds no tree" if version is None else f"has the older schema {version}"
                     raise StoreError(
-                        f"store {self.name}: {what}, and it may not be written, so that nothing can be done "
+                        f"store {self.name}: {fault}, and it may not be written, so that nothing can be done "
                         "about that; copy it to where you may write, and open the copy"
                     )
-            if self.writable and made:
+            if self.writable and created:
                 use_wal(self._engine)
         except BaseException:
             self._engine.dispose()
@@ -198,7 +198,7 @@ class Store(Reader):
         """Writes a copy of a SQLite store into a new file: see :func:`refine.store.engine.backup`."""
         backup(self.engine, Path(file))
 
-    def leases(self) -> list[Held]:
+    def leases(self) -> list[LeaseRow]:
         """Leases of the rounds that are being run."""
         return leases(self.engine)
 
@@ -211,8 +211,8 @@ class Store(Reader):
         """
 
         def write(connection: sa.Connection) -> int | None:
-            same = {"name": name}
-            return _added(connection, t.tree, same) if create else _pk_of(connection, t.tree, same)
+            values = {"name": name}
+            return _added(connection, t.tree, values) if create else _pk_of(connection, t.tree, values)
 
         if (pk := self._written(write)) is None:
             raise NotFoundError(f"store {self.name}: no tree {name!r}; {did_you_mean(name, self.trees())}")
@@ -278,9 +278,9 @@ class Store(Reader):
             planned = connection.execute(
                 sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
             ).scalar()
-            wanted = n if planned is None else max(n, planned + added)
-            if planned is None or wanted > planned:
-                connection.execute(t.plan.insert().values(node=pk, n=wanted, created=time.time()))
+            planned_now = n if planned is None else max(n, planned + added)
+            if planned is None or planned_now > planned:
+                connection.execute(t.plan.insert().values(node=pk, n=planned_now, created=time.time()))
             if decision is not None:
                 _write_decision(connection, decision)
             return pk
@@ -301,9 +301,7 @@ class Store(Reader):
         self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
-        """Updates the columns that are not part of a node's id: metric, goals, scientific parameters,
-        epsilon.
-        """
+        """Updates columns outside a node's id: metric, goals, scientific parameters, epsilon."""
         self._set(tree, node.id, _settings(node))
 
     def set_epsilon(self, tree: int, node_id: str, epsilon: float | None) -> None:
@@ -314,16 +312,18 @@ class Store(Reader):
         update = t.node.update().where(t.node.c.tree == tree, t.node.c.id == node_id).values(values)
         self._written(lambda connection: connection.execute(update))
 
-    def set_scientific(self, tree: int, node_id: str, said: Mapping[str, bool]) -> None:
+    def set_scientific(self, tree: int, node_id: str, scientific: Mapping[str, bool]) -> None:
         """Sets whether parameters are scientific; parameters that are not named stay as they are."""
-        c, mine = t.node.c, (t.node.c.tree == tree, t.node.c.id == node_id)
+        c, conditions = t.node.c, (t.node.c.tree == tree, t.node.c.id == node_id)
 
         def write(connection: sa.Connection) -> None:
             # Writing takes the lock: what somebody else says at the same moment is read, not lost.
-            connection.execute(t.node.update().where(*mine).values(scientific=c.scientific))
-            kept = json.loads(connection.execute(sa.select(c.scientific).where(*mine)).scalar() or "[]")
-            named = [name for name in {*kept, *said} if said.get(name, name in kept)]
-            connection.execute(t.node.update().where(*mine).values(scientific=dumps(sorted(named))))
+            connection.execute(t.node.update().where(*conditions).values(scientific=c.scientific))
+            names = json.loads(
+                connection.execute(sa.select(c.scientific).where(*conditions)).scalar() or "[]"
+            )
+            named = [name for name in {*names, *scientific} if scientific.get(name, name in names)]
+            connection.execute(t.node.update().where(*conditions).values(scientific=dumps(sorted(named))))
 
         self._written(write)
 
@@ -360,17 +360,17 @@ class Store(Reader):
 
         self._written(write)
 
-    def lease(self, pk: int, what: str) -> AbstractContextManager[Callable[[], None]]:
+    def lease(self, pk: int, round_name: str) -> AbstractContextManager[Callable[[], None]]:
         """See :func:`refine.store.lease.lease`."""
-        return lease(self.engine, pk, what)
+        return lease(self.engine, pk, round_name)
 
     # What rounds ran on.
 
-    def add_environment(self, pk: int, found: Mapping[str, str]) -> str:
+    def add_environment(self, pk: int, environment: Mapping[str, str]) -> str:
         """Stores an environment of a round, once, and returns its digest, to which trials refer."""
-        text = dumps(dict(found))
-        same = {"node": pk, "environment": text}
-        self._written(lambda connection: _added(connection, t.run, same))
+        text = dumps(dict(environment))
+        values = {"node": pk, "environment": text}
+        self._written(lambda connection: _added(connection, t.run, values))
         return environment_digest(text)
 
     # Proposals and decisions.
@@ -389,9 +389,11 @@ class Store(Reader):
         c = t.proposal.c
 
         def write(connection: sa.Connection) -> None:
-            known = list(connection.execute(sa.select(c.digest).where(c.node == pk).order_by(c.pk)).scalars())
-            if digest in known:
-                if not again or known[-1] == digest:
+            digests = list(
+                connection.execute(sa.select(c.digest).where(c.node == pk).order_by(c.pk)).scalars()
+            )
+            if digest in digests:
+                if not again or digests[-1] == digest:
                     return
                 connection.execute(t.proposal.delete().where(c.node == pk, c.digest == digest))
             _added(connection, t.proposal, {"node": pk, "digest": digest}, {"content": content})
@@ -418,9 +420,9 @@ class Store(Reader):
         for text in faults_of(t.cell_plan, [dict(row) for row in rows]).values():
             raise StoreError(f"its plan is damaged: {text}; remove what is damaged", Action("tree.repair"))
 
-    def remove_damaged(self, tree: int, found: Sequence[Damaged], entries: Sequence[Removal]) -> None:
+    def remove_damaged(self, tree: int, damaged: Sequence[Damaged], entries: Sequence[Removal]) -> None:
         """Removes damaged rows, with an entry in the log."""
-        self._removed(tree, entries, lambda connection: remove_damaged(connection, found))
+        self._removed(tree, entries, lambda connection: remove_damaged(connection, damaged))
 
     def remove_trials(
         self, tree: int, pk: int, numbers: Collection[int], curves: bool, entry: Removal
@@ -430,8 +432,8 @@ class Store(Reader):
 
     def remove_nodes(self, tree: int, pks: Sequence[int], entries: Sequence[Removal]) -> None:
         """Removes rounds with their rows in all tables."""
-        which = t.node.c.pk.in_(list(pks))
-        self._removed(tree, entries, lambda connection: remove_rows(connection, t.node, which))
+        condition = t.node.c.pk.in_(list(pks))
+        self._removed(tree, entries, lambda connection: remove_rows(connection, t.node, condition))
 
     def _removed(
         self, tree: int, entries: Sequence[Removal], remove: Callable[[sa.Connection], object]
@@ -450,13 +452,13 @@ class Store(Reader):
 
     def add_marks(self, pk: int, marks: Sequence[Mark]) -> None:
         """Stores marks on trials of a node, dated now, or just after the latest mark if a clock was set back."""
-        c, now, moments = t.mark.c, time.time(), [-1.0]
+        c, current, moments = t.mark.c, time.time(), [-1.0]
 
         def write(connection: sa.Connection) -> None:
             last = connection.execute(sa.select(sa.func.max(c.created)).where(c.node == pk)).scalar() or 0.0
             if last == moments[-1]:  # a commit that was not confirmed had arrived
                 return
-            moments.append(now if last < now else min(last + 1e-3, LATEST))
+            moments.append(current if last < current else min(last + 1e-3, LATEST))
             for mark in marks:
                 row = {**mark._asdict(), "node": pk, "created": moments[-1]}
                 flags = {n: None if row[n] is None else int(row[n]) for n in ("excluded", "starred")}
@@ -465,16 +467,16 @@ class Store(Reader):
         if marks:
             self._written(write)
 
-    def unlock(self, tree: int, pk: int, what: str, entry: Removal) -> Held | None:
+    def unlock(self, tree: int, pk: int, round_name: str, entry: Removal) -> LeaseRow | None:
         """Removes the lease on a round: see :func:`refine.store.lease.unlock`."""
 
-        def write(connection: sa.Connection) -> Held | None:
-            held = unlock(connection, pk, what)
-            if held is not None:
-                said = f"process {held.pid} on {held.host} held it"
-                note = f"{entry.note} ({said})" if entry.note else said
+        def write(connection: sa.Connection) -> LeaseRow | None:
+            lease_row = unlock(connection, pk, round_name)
+            if lease_row is not None:
+                note = f"process {lease_row.pid} on {lease_row.host} held it"
+                note = f"{entry.note} ({note})" if entry.note else note
                 note_removal(connection, tree, entry._replace(note=note))
-            return held
+            return lease_row
 
         return self._written(write)
 
@@ -487,9 +489,9 @@ class Store(Reader):
     def add_opening(self, pk: int, keys: Sequence[str], seeds: int, note: str, author: str) -> None:
         """Logs that the hold-out is opened at a node, unless it was opened for the same models."""
         content = dumps({"keys": list(keys), "seeds": seeds})
-        same = {"node": pk, "digest": digest(content, 16)}
+        values = {"node": pk, "digest": digest(content, 16)}
         row = {"content": content, "note": note, "author": author}
-        self._written(lambda connection: _added(connection, t.opening, same, row))
+        self._written(lambda connection: _added(connection, t.opening, values, row))
 
     def add_holdout_run(self, opening: int, run: HoldoutRun) -> None:
         """Stores the result of one model on the hold-out."""
@@ -500,10 +502,10 @@ class Store(Reader):
             "finished": time.time(),
         }
         c = t.opened.c
-        same = sa.select(c.key).where(*(c[n] == row[n] for n in ("opening", "key", "replicate", "finished")))
+        query = sa.select(c.key).where(*(c[n] == row[n] for n in ("opening", "key", "replicate", "finished")))
 
         def write(connection: sa.Connection) -> None:
-            if connection.execute(same).first() is None:
+            if connection.execute(query).first() is None:
                 connection.execute(t.opened.insert().values(row))
 
         self._written(write)
@@ -524,9 +526,9 @@ class Store(Reader):
         return once()
 
 
-def _pk_of(connection: sa.Connection, table: sa.Table, same: Mapping[str, Any]) -> int | None:
+def _pk_of(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> int | None:
     """The row of a table with these values."""
-    query = sa.select(table.c.pk).where(*(table.c[name] == value for name, value in same.items()))
+    query = sa.select(table.c.pk).where(*(table.c[name] == value for name, value in values.items()))
     return connection.execute(query).scalar()
 
 
@@ -560,16 +562,16 @@ def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, 
         connection.execute(earlier.values(origin="given"))
     query = sa.select(c.position, c.origin, c.configuration).where(c.node == pk).order_by(c.position)
     rows = connection.execute(query).all()
-    there = Counter(row.configuration for row in rows)
+    counts = Counter(row.configuration for row in rows)
     last = max((row.position for row in rows), default=-1)
-    known = set(there)
+    known_texts = set(counts)
     for origin, configuration in given:
         text = dumps(configuration)
         if origin == BASELINE:
-            same = t.cell_plan.update().where(c.node == pk, c.configuration == text)
-            connection.execute(same.values(origin=BASELINE))
-        if there[text] > 0:
-            there[text] -= 1
+            update = t.cell_plan.update().where(c.node == pk, c.configuration == text)
+            connection.execute(update.values(origin=BASELINE))
+        if counts[text] > 0:
+            counts[text] -= 1
             continue
         last += 1
         row = {"node": pk, "position": last, "origin": origin, "configuration": text}
@@ -578,7 +580,7 @@ def _write_given(connection: sa.Connection, pk: int, given: Sequence[tuple[str, 
     keys = set(connection.execute(run).scalars())
     new = {dumps(configuration): configuration for _, configuration in given}
     return sum(
-        text not in known and configuration_key(decode_configuration(configuration)) not in keys
+        text not in known_texts and configuration_key(decode_configuration(configuration)) not in keys
         for text, configuration in new.items()
     )
 
@@ -595,8 +597,8 @@ def _beside_rows(
 
 def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None:
     row = decision._asdict()
-    same = {name: row.pop(name) for name in ("node", "digest")}
-    _added(connection, t.decision, same, row)
+    key = {name: row.pop(name) for name in ("node", "digest")}
+    _added(connection, t.decision, key, row)
 
 
 # Which trees a store holds, without making one.
@@ -633,6 +635,6 @@ def only_tree(
     if not names:
         raise NotFoundError(f"store {shown}: holds no tree yet; {made_by} makes one")
     if len(names) > 1:
-        many, first = f"holds {len(names)} trees ({', '.join(names)})", how.format(name=names[-1])
-        raise NotFoundError(f"store {shown}: {many}; name one: {first}")
+        message, first = f"holds {len(names)} trees ({', '.join(names)})", how.format(name=names[-1])
+        raise NotFoundError(f"store {shown}: {message}; name one: {first}")
     return names[0]

@@ -105,13 +105,13 @@ def faults_of(table: sa.Table, rows: Sequence[Row]) -> dict[int, str]:
     if table.name != "trial":
         return {i: text for i, row in enumerate(rows) if (text := fault_of(table, row))}
     columns = {name: [row[name] for row in rows] for name in READ}
-    found = sift(len(rows), lambda low, high: unreadable({n: c[low:high] for n, c in columns.items()}))
+    faults = sift(len(rows), lambda low, high: unreadable({n: c[low:high] for n, c in columns.items()}))
     for i, row in enumerate(rows):
         for below in hanging_on(table):
             for inner in row.get(below.name, ()):
-                if i not in found and (text := fault_of(below, inner)):
-                    found[i] = f"{below.name}: {text}"
-    return found
+                if i not in faults and (text := fault_of(below, inner)):
+                    faults[i] = f"{below.name}: {text}"
+    return faults
 
 
 def value_fault(column: sa.Column[Any], value: Any) -> str:
@@ -126,8 +126,8 @@ def value_fault(column: sa.Column[Any], value: Any) -> str:
     else:
         good, rule = is_number(value) and math.isfinite(value), "a finite number"
     if good and column.name in _RANGES:
-        least, most = _RANGES[column.name]
-        good, rule = least <= value <= most, f"from {least} to {most:g}"
+        low, high = _RANGES[column.name]
+        good, rule = low <= value <= high, f"from {low} to {high:g}"
     return "" if good else f"must be {rule}, got {short(value)}"
 
 
@@ -204,9 +204,9 @@ def unreadable(columns: Mapping[str, Sequence[Any]], into: list[JsonRows] | None
             "".join(filter(None, kinds[name])).encode()
         except UnicodeEncodeError:
             return f"{name} holds what is no letter"
-    for name, known in (("state", STATES), ("origin", ORIGINS)):
-        if odd := set(kinds[name]) - set(known):
-            return f"{name} must be one of {', '.join(known)}, got {short(min(odd))}"
+    for name, allowed in (("state", STATES), ("origin", ORIGINS)):
+        if odd := set(kinds[name]) - set(allowed):
+            return f"{name} must be one of {', '.join(allowed)}, got {short(min(odd))}"
     try:
         _look_at(columns["configuration"], columns["metrics"], kinds["read"], [] if into is None else into)
     except BROKEN as error:
@@ -234,37 +234,38 @@ def _look_at(
 
 
 def _configurations(texts: Sequence[str]) -> list[dict[str, Any]]:
-    found = _mappings("configuration", texts)
+    configurations = _mappings("configuration", texts)
     if max(map(len, texts)) > 308 and any(map(_HUGE.search, texts)):
         raise ValueError("configuration holds a number of more digits than a float holds")
     if any(
-        any(map(operator.contains, map(dict.values, found), repeat(far))) for far in (math.inf, -math.inf)
+        any(map(operator.contains, map(dict.values, configurations), repeat(infinity)))
+        for infinity in (math.inf, -math.inf)
     ):
         raise ValueError("configuration holds infinity")
-    return found
+    return configurations
 
 
 def _metrics(texts: Sequence[str]) -> list[dict[str, float]]:
-    found = _mappings("metrics", texts)
-    np.fromiter(chain.from_iterable(m.values() for m in found), dtype=np.float64)
-    return found
+    metrics = _mappings("metrics", texts)
+    np.fromiter(chain.from_iterable(m.values() for m in metrics), dtype=np.float64)
+    return metrics
 
 
-def _mappings(what: str, texts: Sequence[str]) -> list[dict[str, Any]]:
-    found = parsed(texts)
-    if not set(map(type, found)) <= {dict}:
-        raise ValueError(f"{what} must be an object, got {short(texts[0])}")
+def _mappings(field: str, texts: Sequence[str]) -> list[dict[str, Any]]:
+    mappings = parsed(texts)
+    if not set(map(type, mappings)) <= {dict}:
+        raise ValueError(f"{field} must be an object, got {short(texts[0])}")
     # Halves of letters are written as escapes, as whole letters beyond the first 65,536 are.
     if "\\" in "".join(texts) and any("\\ud" in text.lower() for text in texts if "\\" in text):
-        for names in found:
+        for names in mappings:
             if text := unstorable(json.dumps(names, ensure_ascii=False)):
-                raise ValueError(f"{what} {text}")
-    return found
+                raise ValueError(f"{field} {text}")
+    return mappings
 
 
 def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
     """Number of a row -> its fault. Halving finds faults fast, since sound halves are checked once."""
-    found: dict[int, str] = {}
+    faults: dict[int, str] = {}
     todo = [(0, count)] if count else []
     while todo:
         low, high = todo.pop()
@@ -273,8 +274,8 @@ def sift(count: int, fault: Callable[[int, int], str]) -> dict[int, str]:
             middle = (low + high) // 2
             todo += [(low, middle), (middle, high)]
         elif text:
-            found[low] = text
-    return dict(sorted(found.items()))
+            faults[low] = text
+    return dict(sorted(faults.items()))
 
 
 def unpacked(data: bytes) -> bytes:
@@ -293,14 +294,14 @@ def unpacked(data: bytes) -> bytes:
 
 def curve_of(data: bytes) -> dict[str, list[float]]:
     """The values per epoch in a row. Raises one of :data:`BROKEN`: the row holds other data."""
-    found = json.loads(unpacked(data))
-    if not isinstance(found, dict) or not set(map(type, found.values())) <= {list}:
+    series = json.loads(unpacked(data))
+    if not isinstance(series, dict) or not set(map(type, series.values())) <= {list}:
         raise ValueError("a curve must be lists of numbers by name")
-    for name, values in found.items():
+    for name, values in series.items():
         if text := unstorable(name):
             raise ValueError(f"the name of a curve {text}")
         np.fromiter(values, dtype=np.float64)
-    return found
+    return series
 
 
 # What must hold of a row beyond the kinds of its values.
@@ -420,8 +421,8 @@ def _check_configuration(configuration: dict[str, Any]) -> None:
         raise ValueError(f"a configuration {text}")
 
 
-def _check_digest(what: str, row: Row, found: str) -> None:
-    if found != row["digest"]:
+def _check_digest(name: str, row: Row, computed: str) -> None:
+    if computed != row["digest"]:
         raise ValueError(
-            f"the digest of {'an' if what == 'opening' else 'a'} {what} is not that of its content"
+            f"the digest of {'an' if name == 'opening' else 'a'} {name} is not that of its content"
         )

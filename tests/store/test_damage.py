@@ -85,7 +85,7 @@ def test_damaged_trials_are_left_out_said_and_removed(made, tmp_path):
         assert f"{bad} stored trials can't be read and are left out: trial 2: " in str(root)
         assert f"{bad} stored trials can't be read" in str(tree)
         assert "tree.damage()" in str(tree)
-        with pytest.raises(StoreError, match="21 stored trials can't be read, first trial 2: .*tree.repair"):
+        with pytest.raises(StoreError, match="21 stored trials cannot be read, first trial 2: .*tree.repair"):
             root.run(objective=score, objective_name="score", progress=False)
         with pytest.raises(RoundBusyError), tree._context.store.lease(root._stored.pk, f"round {root.id}"):
             tree.delete_round(root)

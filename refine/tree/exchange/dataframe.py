@@ -24,7 +24,7 @@ from refine.space.categorical import Categorical
 from refine.space.encoding import digest, dumps, label, round_significant, value_key
 from refine.space.parameters import Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space, configuration_key, encode_configuration
-from refine.store.rows import Part
+from refine.store.rows import NodeBundle
 from refine.store.validity import MOST_SECONDS
 from refine.tree.exchange.columns import (
     Columns,
@@ -435,7 +435,7 @@ def part_of(
     objective: str | None,
     data: str | None,
     note: str,
-) -> Part:
+) -> NodeBundle:
     """The root that finished runs make, in their order; ``objective`` is the name of what gave them, ``data`` its fingerprint.
 
     Equal configurations are one planned run and its replicates; the first complete one is the planned run. A parameter
@@ -518,7 +518,7 @@ def part_of(
         "author": node.author,
         "created": now,
     }
-    return Part(content_row, {"plan": [{"n": len(alike), "created": now}], "trial": trials})
+    return NodeBundle(content_row, {"plan": [{"n": len(alike), "created": now}], "trial": trials})
 
 
 def _rounded(metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -19,7 +19,16 @@ from refine.errors import NotFoundError, StoreError
 from refine.store.engine import LONGEST, check_folder
 from refine.store.import_buffer import kept
 from refine.store.merge import Merged, merge_into
-from refine.store.rows import NODE_FIELDS, NODE_TABLES, Again, Part, Row, from_plain, parts_of, to_plain
+from refine.store.rows import (
+    NODE_FIELDS,
+    NODE_TABLES,
+    NodeBundle,
+    ReiterableQuery,
+    Row,
+    from_plain,
+    parts_of,
+    to_plain,
+)
 from refine.store.schema import SCHEMA_VERSION, known_version
 from refine.store.store import Store
 from refine.tree.round import Round
@@ -126,7 +135,7 @@ def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_r
         StoreError: The folder is damaged or of a newer refine; nothing is written then.
         RoundBusyError: A round that both have is being run.
     """
-    parts: Iterator[Part]
+    parts: Iterator[NodeBundle]
     if isinstance(other, TreeRecord):
         parts = parts_of(other._context.store, other._context.tree)
     elif isinstance(other, str | os.PathLike):
@@ -159,7 +168,7 @@ def _is_new(store: str | os.PathLike[str], name: str) -> bool:
 # A round's files.
 
 
-def write_part(folder: Path, part: Part) -> Path:
+def write_part(folder: Path, part: NodeBundle) -> Path:
     """Writes one round's files.
 
     Returns:
@@ -205,7 +214,7 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     write_whole(path, (f"{line}\n" for line in lines))
 
 
-def read_folder(folder: Path) -> tuple[str, Iterator[Part]]:
+def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
     """Reads what :meth:`refine.Tree.export` wrote: the tree's name, and its rounds, parents before children, read once as they are asked for.
 
     Raises:
@@ -232,7 +241,7 @@ def read_folder(folder: Path) -> tuple[str, Iterator[Part]]:
     return name, _parts(folder, index, rounds)
 
 
-def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[Part]:
+def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[NodeBundle]:
     seen: set[str] = set()
     tags: set[str] = set()
     for key in rounds:
@@ -252,7 +261,7 @@ def _parts(folder: Path, index: Path, rounds: list[Any]) -> Iterator[Part]:
         yield part
 
 
-def _read_part(folder: Path, key: str) -> Part:
+def _read_part(folder: Path, key: str) -> NodeBundle:
     path = folder / key / "node.json"
     data = _json(_bytes(path, folder), path, folder)
     if not isinstance(data, dict) or "identity" not in data or data.get("id") != key:
@@ -268,7 +277,7 @@ def _read_part(folder: Path, key: str) -> Part:
     rows: dict[str, Iterable[Row]] = {}
     for table in NODE_TABLES:
         if table not in _INSIDE.values():
-            rows[table] = Again(partial(_lines, folder, key, table))
+            rows[table] = ReiterableQuery(partial(_lines, folder, key, table))
     for title, table in _INSIDE.items():
         given = data.get(title) or []
         if not isinstance(given, list):
@@ -276,7 +285,7 @@ def _read_part(folder: Path, key: str) -> Part:
         rows[table] = [from_plain(table, r, f"{path}: {table} {i + 1}") for i, r in enumerate(given)]
     if not rows["plan"] or any(r["n"] < 1 for r in rows["plan"]):
         raise StoreError(f"{path}: a round plans at least one configuration, got {rows['plan']}")
-    return Part(row, rows)
+    return NodeBundle(row, rows)
 
 
 def _lines(folder: Path, key: str, table: str) -> Iterator[Row]:

@@ -268,7 +268,7 @@ BREAKS = {
     "key": (first("trial", key="0" * 16), "line 1: the key is not that"),
     "seed": (first("trial", seed=2**40), "seed: must be a whole number of 32 bits"),
     "metrics": (first("trial", metrics={"acc": "x"}), "is no number"),
-    "configuration": (first("trial", configuration={"lr": {"run": "x"}}), "must be plain"),
+    "configuration": (first("trial", configuration={"lr": {"run": "x"}}), "must be a plain value"),
     "seconds": (first("trial", seconds=None), "'seconds' is missing"),
     "proposal": (first("proposal", content={}), "line 1: "),
     "link": (trials(lambda p, _: p.symlink_to("/etc/hostname")), "leads out of the folder"),

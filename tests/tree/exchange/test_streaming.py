@@ -109,7 +109,7 @@ def test_no_more_than_a_block_of_rows_is_held(tmp_path, monkeypatch):
     with refine.Tree("q", tmp_path / "a.db") as tree, refine.Tree("q", tmp_path / "b.db") as other:
         fill(tree, range(600))
         (part,) = rows.parts_of(tree._context.store, tree._context.tree)
-        trials = rows.Again(lambda: (Seen(row) for row in part.rows["trial"]))
+        trials = rows.ReiterableQuery(lambda: (Seen(row) for row in part.rows["trial"]))
         with kept([part._replace(rows={**part.rows, "trial": trials})]) as parts:
             store, row = other._context.store, other._context.tree
             assert merge_into(store, row, parts).trials == 800
