@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,6 +26,11 @@ _LINES = {"tree": 0, "preview": 0, "judge": 0, "calibration": 40}
 """Of an answer, so many lines are shown, and of others 8; a call with none isn't shown at all."""
 
 
+def _wrapped(line):
+    """A line of the page, in parts that its column has room for."""
+    return textwrap.wrap(line, 110, subsequent_indent="    ", break_long_words=False) or [""]
+
+
 class Session(Terminal):
     """A terminal, and the calls of an assistant beside what is typed."""
 
@@ -37,7 +43,8 @@ class Session(Terminal):
             return
         shown = [*lines[:most], *(["..."] if len(lines) > most else [])]
         self.said.append(f"ann> {name}({said})")
-        self.text += f"ann> {name}({said})\n" + "\n".join(shown) + "\n\n"
+        wrapped = [part for line in [f"ann> {name}({said})", *shown] for part in _wrapped(line)]
+        self.text += "\n".join(wrapped) + "\n\n"
 
 
 @pytest.mark.nightly
