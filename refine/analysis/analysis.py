@@ -561,7 +561,7 @@ def _tables_of(
     excluded = np.zeros(len(frame), dtype=np.bool_)
     if "state" in frame:
         excluded = np.asarray(frame["state"] == EXCLUDED, dtype=np.bool_)
-    copied = _copied_rows(frame)
+    copied = _copied_rows(frame, value)
     kept = ~excluded & ~copied
     every, chosen = frame, np.flatnonzero(kept)
     if not kept.all():
@@ -842,10 +842,8 @@ def _numbers(frame: pd.DataFrame, column: str, name: str) -> Floats:
         ) from None
 
 
-def _copied_rows(frame: pd.DataFrame) -> Bools:
-    """(n,) rows that equal an earlier row in every column.
-
-    Copies, as of overlapping exports, and not repeats.
+def _copied_rows(frame: pd.DataFrame, value: str) -> Bools:
+    """(n,) mask of rows that equal an earlier row in every column: copies, as in overlapping exports.
 
     A repeat differs in its seed or its time. Copies count once; a warning says how many there are.
     """
@@ -853,10 +851,11 @@ def _copied_rows(frame: pd.DataFrame) -> Bools:
         copied = frame.duplicated().to_numpy()
     except TypeError:  # a column of lists or dictionaries
         copied = frame.astype(str).duplicated().to_numpy()
+    copied &= np.isfinite(_numbers(frame, value, value))
     if copied.any():
         warn(
-            f"analyze: {plural(int(copied.sum()), 'row')} of {len(frame):,} equal another row in every column and "
-            "count once; give repeats a seed or a time of their own"
+            f"analyze: {plural(int(copied.sum()), 'row')} of {len(frame):,} equal another row in every column "
+            "and count once; give repeats a seed or a time of their own"
         )
     return np.asarray(copied)
 
@@ -873,9 +872,7 @@ def _finished_values(frame: pd.DataFrame, value: str) -> Floats:
 def _without_exploded(
     frame: pd.DataFrame, value: str, sign: float, limit: float
 ) -> tuple[pd.DataFrame, Bools]:
-    """The table in which exploded values are NaN and their trials diverged, and (n,) which trials these
-    are.
-    """
+    """The table with exploded values as NaN and their trials as diverged, and the (n,) mask of these."""
     values = _numbers(frame, value, value)
     state = np.where(np.isfinite(values), "complete", "failed")
     if "state" in frame:

@@ -408,6 +408,6 @@ _COLUMNS: dict[str, Callable[[Entry], object]] = {
     "machine_volume_kept": lambda e: math.nan if e.comparison is None else e.comparison.proposed.volume_kept,
     "kept_best": partial(_kept, False),
     "machine_kept_best": partial(_kept, True),
-    "bolder": partial(_of_edit, "bolder"),
+    "bolder": partial(_of_edit, "smaller"),
     "right": partial(_of_edit, "right"),
 }

@@ -236,7 +236,7 @@ def test_the_order_of_rows_changes_nothing_whatever_is_known_of_them():
 
     def found(head: np.ndarray, tail: np.ndarray) -> list[object]:
         at = np.concatenate([head, tail])
-        options = {"earlier": past.iloc[rng.permutation(20)], "pooled": 15, "look": 2}
+        options = {"earlier": past.iloc[rng.permutation(20)], "pooled": 15, "stage": 2}
         read = {"units_2": reads[at], "dropout": reads[at], "lr": True}
         names = [f"g{g}" for g in groups[at]]
         return facts(refine.analyze(SPACE, first.iloc[at], read=read, groups=names, **options))
@@ -292,7 +292,7 @@ def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"look": 1.5}, "look must be a whole number >= 1, the stage of looking at its branch"),
+        ({"stage": 1.5}, "stage must be a whole number >= 1, the stage of looking at its branch"),
         ({"pooled": -1}, "pooled must be a whole number from 0 to 120, how many rows at the head"),
         ({"pooled": 121}, "pooled must be a whole number from 0 to 120"),
         ({"pooled": 120}, "at least 1 finished trial of the round itself, got 0; run the round first"),

@@ -31,7 +31,7 @@ def test_a_tree_without_children_says_so(tree, root):
     assert len(calibration) == 0
     assert calibration.frame.empty
     assert str(calibration) == (
-        "Calibration of question\n\nNo decision has led to a child yet.\n\nNext     round.propose().accept(n=100)"
+        "Calibration of question\n\nNo decision has led to a child yet.\n\nNext        round.propose().accept(n=100)"
     )
     assert all(math.isnan(c.share) and c.n == 0 for c in calibration.coverage())
 
@@ -162,7 +162,7 @@ def test_coverage_is_counted_with_its_interval(tree, root):
         current = current.propose().accept(n=25, exploit=0.2).run(progress=False)
     current.exclude([0], "a broken machine")  # it has ended, without a value
     calibration = tree.calibration()
-    last = calibration.entries[-1].seen
+    last = calibration.entries[-1].outcome
     assert last.ended == last.planned == len(last.space_filling) + 1
     assert len(calibration.scored) == 2
     coverage = calibration.coverage()

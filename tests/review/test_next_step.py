@@ -97,7 +97,7 @@ def test_an_imported_round_has_nothing_to_run():
     frame = frame.assign(value=noise(frame, np.random.default_rng(1)))
     with refine.Tree("study", store="sqlite://") as tree:
         proposal = tree.add_frame(frame, SPACE, direction="minimize", space_filling=True).propose()
-        assert "Next     round.branch(round.space, n=" in str(proposal)
+        assert "round.branch(round.space, n=" in str(proposal)
         assert "round.run" not in str(proposal)
 
 
@@ -110,7 +110,7 @@ def test_a_small_round_without_findings_names_what_would_settle_it():
     assert more["power"] >= 0.8
     assert step.seconds == pytest.approx(2.0 * step.n)
     said = next_sentence(step.reasons)
-    assert said.startswith(f"Do this next: {step.n} more configurations of this round")
+    assert said.startswith(f"{step.n} more configurations of this round")
     assert "40 space-filling trials" in said
     assert json.loads(json.dumps(step.to_json()))["action"] == str(step.action)
 

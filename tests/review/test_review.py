@@ -36,7 +36,7 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
 def test_accept_creates_the_round_that_the_printed_call_creates(root, tree, edits):
     review = root.propose().edit(edits)
     call = accept_action(review.advised_round)
-    assert f"Next     {call}" in str(review)
+    assert str(call) in " ".join(str(review).split())
     typed = eval(str(call), {"review": review})
     accepted = review.accept()
     assert (accepted.id, accepted.n, len(tree)) == (typed.id, typed.n, 2)

@@ -76,7 +76,7 @@ def test_what_is_proposed_keeps_the_front(found):
     review = found.propose(epsilon={"latency_ms": 0.05})
     proposal = review.proposal
     assert [a.metric for a in (review.analysis, *review.analysis.others)] == ["val_acc", "latency_ms"]
-    assert "it keeps the front of val_acc and latency_ms: for every point of it" in str(review.why())
+    assert "For every point on the front of val_acc and latency_ms" in str(review.why())
     assert 0.95 <= proposal.claim.probability <= 1
     assert proposal.volume_kept < 0.8
     kept = proposal.space
@@ -172,7 +172,10 @@ def test_a_range_goes_on_for_a_further_goal_where_the_first_one_is_good(tree, ob
     change = found.run(progress=False).propose(keep=False).proposal["leaves"]
     assert (change.new.low < 12) == goes_on
     told = [sentence(reason) for reason in change.reasons if reason.code == "useless_beyond"]
-    useless = "nodes is best at its low end, where the front is worse in acc than half of the trials: it goes no further."
+    useless = (
+        "nodes is best at the low end of leaves, but the front there is worse in acc than half of the trials, "
+        "so leaves is not extended."
+    )
     assert told == ([] if goes_on else [useless])
 
 

@@ -82,7 +82,7 @@ def test_what_a_metric_does_and_what_counts_are_told_apart(found):
     assert units.correlation.estimate > 0.2  # wide networks are better
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
     assert review.proposal.subject_to == (LIMIT,)
-    assert f"the best val_acc with {LIMIT} inside is within" in str(review.why())
+    assert f"The best val_acc with {LIMIT} in " in str(review.why())
     assert "Trials fail or are infeasible more often at some levels of units" in str(review.why("units"))
     assert f"of 100 finished trials meet {LIMIT}." in str(review.analysis)
     kept = review.proposal.space
@@ -107,7 +107,7 @@ def test_children_take_it_over_and_it_survives_every_way_out_and_back(tree, foun
     exploit = child.trials[child.trials["origin"] == "exploit"]
     assert (exploit["latency_ms"] <= 4).mean() > 0.5  # of the whole space it is a third
     report = found.report(tmp_path / "reports").read_text()
-    assert "Best val_acc with latency_ms &lt;= 4 " in report
+    assert "best val_acc with latency_ms &lt;= 4 " in report
     assert "finished without meeting every metric constraint" in report
     assert f"subject_to=['{LIMIT}']" in report
     tree.export(tmp_path / "out", reports=False)

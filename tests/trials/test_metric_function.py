@@ -42,7 +42,7 @@ def test_its_value_is_stored_with_every_trial(tmp_path, space):
         assert again.analyze().metric == NAME
         assert "from your_script import balance" in again.report(tmp_path).read_text()
         assert again.analyze(metric="acc").best["value"] == frame["acc"].max()
-        with pytest.raises(ObjectiveError, match=r"metric is the function .*balance', which is not at hand"):
+        with pytest.raises(ObjectiveError, match=r"metric is the function .*balance', which is not stored"):
             again.run(n=32, objective=objectives.metrics, progress=False)
         with pytest.raises(ObjectiveError, match="its metric is 'function:.*balance', got"):
             again.run(n=32, objective=objectives.metrics, metric=missing, progress=False)
