@@ -41,8 +41,8 @@ def axes(space: Space, ordered: bool = False) -> dict[str, Axis]:
 
     Ranges lose their levels: a ``Float`` may take every number between its ends, an ``Integer`` every whole
     number. The values of a range with a step or a base are numbered. A choice of numbers becomes its
-    position, which keeps their order. Any other choice becomes its position as text, since Optuna keeps
-    neither classes nor functions.
+    position, which keeps their order. Other choices become their position as text, since Optuna keeps neither
+    classes nor functions.
 
     Args:
         space: The space.
@@ -127,8 +127,8 @@ class SampledConfiguration(NamedTuple):
 class SamplerSession:
     """The session of one round with a sampler, and with a pruner of Optuna if the round has one.
 
-    Every ask has a seed of its own, from the node's id and the number of the ask. A round in one process that
-    was interrupted therefore asks for the same configurations as one that was not.
+    Every ask has its own seed, from the node's id and the number of the ask. So an interrupted round in one
+    process asks for the same configurations as an uninterrupted round.
 
     Args:
         node: The round.
@@ -136,7 +136,7 @@ class SamplerSession:
         ended: Ended trials inside the space: those of earlier rounds, then those of this round in the order
             of ending.
         own: Number of trials in ``ended`` that belong to this round.
-        asked: Number of configurations that the sampler has chosen so far.
+        asked: Number of configurations chosen by the sampler so far.
         pruner: A pruner of Optuna.
     """
 
@@ -169,11 +169,11 @@ class SamplerSession:
     def ask(self, taken: set[str] | frozenset[str]) -> SampledConfiguration:
         """The next configuration.
 
-        If the sampler keeps proposing configurations that are taken or break a constraint, a cell of the grid
-        is drawn.
+        If the sampler keeps proposing taken configurations, or breaks constraints, a cell of the grid is
+        drawn.
 
         Args:
-            taken: Keys of configurations that must not come again.
+            taken: Keys of configurations to avoid.
 
         Raises:
             DesignError: No configuration is left.

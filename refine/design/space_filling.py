@@ -52,7 +52,7 @@ class Design(ABC):
 @final
 @dataclass(frozen=True)
 class Uniform(Design):
-    """A keyed shuffle of the cell numbers: every order is equally likely, and no order is stored.
+    """A keyed shuffle of the cell numbers, without storing the order; every order is equally likely.
 
     A Feistel network over the next power of two, walked until it lands inside the grid (Black and Rogaway
     2002, 'Ciphers with Arbitrary Finite Domains').
@@ -72,32 +72,32 @@ class Uniform(Design):
 @final
 @dataclass(frozen=True)
 class Sobol(Design):
-    """Scrambled Sobol' points snapped to levels, so that every axis, alone and in pairs, is balanced.
+    """Scrambled Sobol' points snapped to levels: every axis, alone and in pairs, is balanced.
 
-    A point in a cell that was visited already is skipped. After as many points as the grid has cells (the
-    next power of two), the remaining cells follow in the keyed order of :class:`Uniform`. Sobol' 1967;
-    scrambling by Matousek 1998, as in ``scipy.stats.qmc``.
+    A point in a visited cell is skipped. After as many points as the grid has cells (the next power of two),
+    the remaining cells follow in the keyed order of :class:`Uniform`. Sobol' 1967; scrambling by Matousek
+    1998, as in ``scipy.stats.qmc``.
     """
 
     method: ClassVar[str] = "sobol"
 
     def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
         """Cells in the order of the sequence. Raises DesignError: more than 21,201 varied parameters."""
-        at = [j for j, radix in enumerate(space.radices) if radix > 1]
-        radices = np.array([space.radices[j] for j in at])
+        varied = [j for j, radix in enumerate(space.radices) if radix > 1]
+        radices = np.array([space.radices[j] for j in varied])
 
         def levels(points: Floats) -> npt.NDArray[np.int64]:
             return np.asarray(np.minimum((points * radices).astype(np.int64), radices - 1))
 
-        yield from _snapped(space, seed, at, levels)
+        yield from _snapped(space, seed, varied, levels)
 
 
 @final
 @dataclass(frozen=True)
 class Weighted(Design):
-    """Scrambled Sobol' points mapped by quantiles of a density, so that levels are drawn in proportion to it.
+    """Scrambled Sobol' points mapped by quantiles of a density, so that levels are drawn in proportion.
 
-    Not a design of rounds: such a sample is not even, and no test uses it.
+    Not a design of rounds: the sample is not even, and no test uses it.
     """
 
     method: ClassVar[str] = "weighted"
@@ -105,41 +105,41 @@ class Weighted(Design):
 
     def blocks(self, space: Space, seed: int) -> Iterator[Indices]:
         """Cells in the order of the sequence, the likeliest levels most often."""
-        at = [j for j, radix in enumerate(space.radices) if radix > 1]
-        upper = [np.cumsum(self.shares[j])[:-1] for j in at]
+        varied = [j for j, radix in enumerate(space.radices) if radix > 1]
+        upper = [np.cumsum(self.shares[j])[:-1] for j in varied]
 
         def levels(points: Floats) -> npt.NDArray[np.int64]:
-            found = [np.searchsorted(u, points[:, k], side="right") for k, u in enumerate(upper)]
-            return np.stack(found, axis=1).astype(np.int64)
+            positions = [np.searchsorted(u, points[:, k], side="right") for k, u in enumerate(upper)]
+            return np.stack(positions, axis=1).astype(np.int64)
 
-        yield from _snapped(space, seed, at, levels)
+        yield from _snapped(space, seed, varied, levels)
 
 
 def _snapped(
-    space: Space, seed: int, at: list[int], levels: Callable[[Floats], npt.NDArray[np.int64]]
+    space: Space, seed: int, varied: list[int], levels: Callable[[Floats], npt.NDArray[np.int64]]
 ) -> Iterator[Indices]:
     """Every cell once: scrambled Sobol' points snapped to levels, then the remaining cells in keyed order."""
     from scipy.stats import qmc
 
-    if len(at) > qmc.Sobol.MAXDIM:
+    if len(varied) > qmc.Sobol.MAXDIM:
         raise DesignError(
-            f"design 'sobol' has at most {qmc.Sobol.MAXDIM} dimensions, got {len(at)} varied parameters; "
+            f"design 'sobol' has at most {qmc.Sobol.MAXDIM} dimensions, got {len(varied)} varied parameters; "
             "use design='uniform'"
         )
-    seen: set[Any] = set()
-    if at:
-        engine = qmc.Sobol(len(at), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
+    visited: set[Any] = set()
+    if varied:
+        engine = qmc.Sobol(len(varied), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
         points = 1 << min(_SOBOL_BITS, max(1, (space.cells - 1).bit_length()))
         drawn = 0
-        while drawn < points and len(seen) < space.cells:
+        while drawn < points and len(visited) < space.cells:
             block = min(_BLOCK, points - drawn)
             drawn += block
             rows = np.zeros((block, len(space)), dtype=np.int64)
-            rows[:, at] = levels(engine.random(block))
-            yield _unseen(rows, space, seen)
-    if len(seen) < space.cells:
-        for rest in Uniform().blocks(space, seed):
-            yield _unseen(rest, space, seen)
+            rows[:, varied] = levels(engine.random(block))
+            yield _unseen(rows, space, visited)
+    if len(visited) < space.cells:
+        for remaining in Uniform().blocks(space, seed):
+            yield _unseen(remaining, space, visited)
 
 
 DESIGNS: dict[str, Design] = {d.method: d for d in (Sobol(), Uniform())}
@@ -175,20 +175,20 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
     Raises:
         DesignError: Fewer than ``n`` such cells exist.
     """
-    found: list[Indices] = []
+    rows_found: list[Indices] = []
     missing, visited = n, 0
-    seen: set[Any] = set()
+    visited_cells: set[Any] = set()
     for block in design.blocks(space, seed):
         visited += len(block)
         if space.conditions:
             # Cells that differ in what they have not are one configuration: the first of them stands for all.
-            block = _unseen(space.canonical(block), space, seen)
+            block = _unseen(space.canonical(block), space, visited_cells)
         rows = block[space.valid(block)]
         if skip and len(rows):
             rows = rows[[configuration_key(space.frozen(space.at(row))) not in skip for row in rows]]
         # 100,000 rows of 40 parameters: 16 MB, not 32.
-        found.append(rows[:missing].astype(np.int32))
-        missing -= len(found[-1])
+        rows_found.append(rows[:missing].astype(np.int32))
+        missing -= len(rows_found[-1])
         if missing == 0 or visited >= _MOST_DRAWS:
             break
     if missing:
@@ -197,7 +197,7 @@ def draw(design: Design, space: Space, n: int, seed: int, skip: frozenset[str] =
             f"{n:,} configurations were asked for, but only {n - missing:,} that meet the constraints and "
             f"have not been run were found; {ended}; ask for fewer or relax a constraint"
         )
-    return np.concatenate(found) if found else np.zeros((0, len(space)), dtype=np.int32)
+    return np.concatenate(rows_found) if rows_found else np.zeros((0, len(space)), dtype=np.int32)
 
 
 class Feasible(NamedTuple):
@@ -234,8 +234,8 @@ def feasible(space: Space, seed: int = 0) -> Feasible:
     ends = wilson(hits, _SAMPLE)
     # As integers, since no float holds 5^40 exactly.
     shares = [round(float(s) * 10**15) for s in (hits / _SAMPLE, ends.low, ends.high)]
-    estimate, least, most = (share * space.cells // 10**15 for share in shares)
-    return Feasible(estimate, least, most, exact=False)
+    estimate, low, high = (share * space.cells // 10**15 for share in shares)
+    return Feasible(estimate, low, high, exact=False)
 
 
 def check_size(n: object) -> None:
@@ -247,27 +247,25 @@ def check_size(n: object) -> None:
 
 
 def how_many(space: Space, n: int | None, downsample: float | None, taken: int = 0) -> int:
-    """The number of configurations that a person asked for, checked against the number that exist.
+    """The number of configurations a person asked for, checked against the number of existing ones.
 
     Args:
         space: The grid.
         n: A number, or
-        downsample: a share in (0, 1] of the remaining configurations; one of the two must be given.
-        taken: Number of configurations of the space that have been run already.
+        downsample: a share in (0, 1] of the remaining configurations; exactly one of the two must be given.
+        taken: Number of configurations of the space already run.
 
     Raises:
         DesignError: Both or neither given, or out of range.
     """
     if (n is None) == (downsample is None):
-        given = "both" if n is not None else "none"
-        raise DesignError(
-            f"say how many configurations to run: n (a number) or downsample (a share), got {given}"
-        )
+        got = "both" if n is not None else "neither"
+        raise DesignError(f"pass n= (a number of configurations) or downsample= (a share of them), got {got}")
     exist = feasible(space)
     if not exist.high:
         alone = [c for c in space.constraints if not feasible(Space(dict(space), [str(c)])).high]
-        which = f"the constraint {str(alone[0])!r}" if alone else "all constraints together"
-        raise DesignError(f"no configuration meets {which}; relax it, or give parameters more levels")
+        culprit = f"the constraint {str(alone[0])!r}" if alone else "all constraints together"
+        raise DesignError(f"no configuration meets {culprit}; relax it, or give parameters more levels")
     left = exist.count - taken
     if n is None:
         share = downsample
@@ -291,9 +289,9 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
 
 def _unseen(rows: Indices, space: Space, seen: set[Any]) -> Indices:
     """Rows of configurations that are not in ``seen``, which are added to it."""
-    fresh = {key: i for i, key in reversed(list(enumerate(_row_keys(rows, space)))) if key not in seen}
-    seen.update(fresh)
-    return rows[sorted(fresh.values())]
+    new_rows = {key: i for i, key in reversed(list(enumerate(_row_keys(rows, space)))) if key not in seen}
+    seen.update(new_rows)
+    return rows[sorted(new_rows.values())]
 
 
 def _row_keys(rows: Indices, space: Space) -> list[Any]:
@@ -331,7 +329,7 @@ def _feistel(bits: int, seed: int) -> Callable[[int], int]:
 
 def _stretch(hashed: bytes, width: int) -> bytes:
     # Halves wider than one digest (grids beyond 2^256) need more bytes.
-    out = hashed
-    while len(out) * 8 < width:
-        out += hashlib.blake2b(out, digest_size=16).digest()
-    return out
+    stretched = hashed
+    while len(stretched) * 8 < width:
+        stretched += hashlib.blake2b(stretched, digest_size=16).digest()
+    return stretched

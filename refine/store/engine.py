@@ -1,4 +1,4 @@
-"""The engine of a store: its URL or path, its connections, and its errors in words that name a fix."""
+"""The engine of a store: URL or path, connections, and errors of the database with their fixes."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def wal_of(file: Path) -> tuple[Path, int]:
 
 
 def check_place(url: sa.URL, create: bool) -> None:
-    """Checks that a store can be at its place, and, without ``create``, that its SQLite file exists.
+    """Checks the place of a store, and, without ``create``, that its SQLite file exists.
 
     Raises:
         StoreError: Neither SQLite nor PostgreSQL, a missing folder, or not a database file.
@@ -139,7 +139,7 @@ def check_place(url: sa.URL, create: bool) -> None:
 def _check_file(path: Path, name: str) -> None:
     """Checks a file before SQLite opens it.
 
-    SQLite would turn a file of one byte into a store, and write last pages of another store into this one.
+    SQLite would turn a file of one byte into a store, and write last pages of another store into the file.
     """
     try:
         wal, pages = wal_of(path)
@@ -294,7 +294,7 @@ class _File:
 
 
 def use_wal(engine: sa.Engine) -> None:
-    """Turns on SQLite's write-ahead log, so that other processes can read the file while it is written."""
+    """Turns on SQLite's write-ahead log, for readers in other processes while the file is written."""
     if file_of(engine.url) is None:
         return
     deadline = time.monotonic() + patience_of(engine.url)

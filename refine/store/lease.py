@@ -49,12 +49,10 @@ def leases(engine: sa.Engine) -> list[LeaseRow]:
 
 
 def unlock(connection: sa.Connection, pk: int, round_name: str) -> LeaseRow | None:
-    """Removes the lease of a process on another machine, and returns the lease, if there was one.
+    """Removes the lease of a process on another machine, and returns the lease if there was one.
 
-    Only a person can know that such a process is gone. If it lives, it notices within :data:`LEASE_SECONDS`,
-    before it writes anything, and stops.
-
-    Raises RoundBusyError: a living process of this machine has the lease.
+    Only a person can know that such a process is gone. A living process notices within :data:`LEASE_SECONDS`,
+    before writing, and stops. Raises RoundBusyError: a living process of this machine has the lease.
     """
     row = connection.execute(sa.select(t.lease).where(t.lease.c.node == pk)).first()
     if row is None:
@@ -77,8 +75,8 @@ def _now(connection: sa.Connection) -> float:
 def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], None]]:
     """Holds a round for this process inside the block; a thread renews the lease every 15 s.
 
-    Yields a function to call before anything is written. It raises RoundBusyError if this process stood still
-    for so long that another one took over. Raises RoundBusyError: a living process holds the round.
+    Yields a function to call before writing. The function raises RoundBusyError if another process took over,
+    after a standstill of this process. Raises RoundBusyError: a living process holds the round.
     """
     host, pid = _me()
     identity = (_same(engine), pk)
@@ -181,7 +179,7 @@ def _same(engine: sa.Engine) -> str:
 
 
 def _me() -> tuple[str, int]:
-    """This process, told from all later ones: host, boot, container and start time; and its number."""
+    """This process, distinct from later processes: host, boot, container and start time; and its number."""
     pid = os.getpid()
     return f"{_place()} {_born(pid)}", pid
 
@@ -196,7 +194,7 @@ def _place() -> str:
 
 
 def _born(pid: int) -> str | None:
-    """The start time of a process; ``None`` if it does not exist, or has ended and was not reaped."""
+    """The start time of a process; empty if it does not exist, or has ended and was not reaped."""
     if sys.platform.startswith("linux"):
         try:
             # After the name, which may hold anything: state, ..., ticks since boot.
@@ -213,7 +211,7 @@ def _born(pid: int) -> str | None:
 
 
 def _here(row: Any) -> bool:
-    """Whether a lease belongs to a process of this machine, so that the system knows whether it lives."""
+    """Whether a lease belongs to a process of this machine, known to the system."""
     return bool(row.host.rpartition(" ")[0] == _place())
 
 

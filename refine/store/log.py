@@ -252,7 +252,7 @@ def _read_curves(
 def _faults(
     columns: Mapping[str, Sequence[Any]], spoilt: Mapping[int, str], data: list[JsonRows]
 ) -> dict[int, str]:
-    """Number of a row -> its fault. If there is none, ``data`` takes the configurations and metrics."""
+    """Number of a row -> its fault. Without faults, ``data`` takes the configurations and metrics."""
     count = len(columns["key"])
 
     def fault(low: int, high: int) -> str:

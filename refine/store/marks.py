@@ -13,7 +13,7 @@ from refine.trials.trial import EXCLUDED
 
 
 class Mark(NamedTuple):
-    """One mark on a planned trial. Of several marks of one kind the last one counts."""
+    """One mark on a planned trial. The last mark of a kind counts."""
 
     key: str  # hash of its configuration
     attempt: int  # which attempt
@@ -39,10 +39,9 @@ def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]
 
 
 def state_of(connection: sa.Connection, nodes: Sequence[int] | None = None) -> sa.ColumnElement[Any]:
-    """The state of a trial as a column: the stored state, or that the trial is excluded.
+    """The state of a trial as a column: the stored state, or excluded.
 
-    The first query, whether any trial is excluded, takes no time, so that millions of trials are not
-    searched.
+    A first query finds out at once if no trial is excluded, instead of searching millions of trials.
 
     Args:
         connection: A connection.

@@ -1,8 +1,8 @@
 """Union of two trees by key, in one transaction.
 
-Rows of this tree are never changed, except for the numbers of attempts. If both trees have run a trial with
-unequal outcomes, all outcomes are kept as attempts: those with a value last, later ones after earlier ones.
-So the same outcome counts, in whichever direction two trees are merged.
+Rows of this tree never change, except for the numbers of attempts. If both trees have run a trial with
+unequal outcomes, all outcomes become attempts: those with a value last, later ones after earlier ones. So the
+counting outcome does not depend on the direction of the merge.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class _Union:
                 self.meet_inner(node, table, pk, below, counterpart, row, names)
 
     def meet_plans(self, node: str, pk: int, ours: list[Row], theirs: list[Row]) -> None:
-        """Merges the extra configurations of a round: those drawn for it, and those given by a person.
+        """Merges the extra configurations of a round, drawn or given by a person.
 
         Both kinds may have grown.
         """
@@ -260,7 +260,7 @@ class _Union:
     def meet_inner(
         self, node: str, table: sa.Table, pk: int, below: sa.Table, same: Row, row: Row, names: list[str]
     ) -> None:
-        """Merges rows that belong to a row of both trees, for example the results of an opened hold-out."""
+        """Merges rows nested in a row of both trees, for example the results of an opened hold-out."""
         missing, keys = [], identity_of(below)
         by_key = {_key(r, keys): r for r in same.get(below.name, [])}
         for inner_row in row.get(below.name, []):
@@ -278,7 +278,7 @@ class _Union:
             self.insert(below, table, int(owner), missing)
 
     def free_tags(self, node: str, rows: list[Row]) -> list[Row]:
-        """Tags that this tree does not use; a tag that it uses elsewhere stays there."""
+        """Tags not used by this tree; a used tag keeps its round."""
         c = t.tag.c
         query = sa.select(c.name, t.node.c.id).join(t.node, t.node.c.pk == c.node).where(c.tree == self.tree)
         used = {row[0]: row[1] for row in self.connection.execute(query)}
@@ -291,7 +291,7 @@ class _Union:
         return [{**row, "tree": self.tree} for row in rows if row["name"] not in used]
 
     def meet_trials(self, node: str, pk: int, theirs: Iterable[Row], comparable: bool) -> None:
-        """Merges trials of a round of both trees: first the new ones, then those with unequal outcomes."""
+        """Merges trials of a round of both trees: new trials first, then trials with unequal outcomes."""
         c = t.trial.c
         last = self.connection.execute(sa.select(sa.func.max(c.pk)).where(c.node == pk)).scalar() or 0
         unequal: dict[tuple[str, int], Unequal] = {}
@@ -377,7 +377,7 @@ class _Union:
         return Unequal(node, key, replicate, _said(best_here), _said(max(more_rows, key=_rank)), counts)
 
     def insert(self, table: sa.Table, owner: sa.Table, pk: int, rows: list[Row]) -> None:
-        """Inserts rows, with the rows that belong to them."""
+        """Inserts rows with their nested rows."""
         if not rows:
             return
         inner = hanging_on(table)

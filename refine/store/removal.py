@@ -37,10 +37,10 @@ _SETTINGS: Mapping[str, Any] = {
 
 
 class Damaged(NamedTuple):
-    """A stored row that cannot be read.
+    """A damaged row of a store.
 
-    In the table ``"node"`` the row is a round, in ``"trial"`` a trial. ``"settings"`` are columns of a round,
-    for example its note, that can be reset while the rest of the round stays.
+    In the table ``"node"`` the row is a round, in ``"trial"`` a trial. ``"settings"`` are columns of a round
+    to be reset, for example its note, while the rest of the round stays.
     """
 
     round: str  # id of the round that it belongs to
@@ -69,7 +69,7 @@ class Removal(NamedTuple):
 
 
 def find_damage(engine: sa.Engine, tree: int) -> list[Damaged]:
-    """Every row of a tree that cannot be read; rows of a damaged round are not checked."""
+    """Every damaged row of a tree; rows of a damaged round are not checked."""
     with _every_text(engine) as connection:
         sound, spoilt = read_nodes(connection, tree)
         query = sa.select(t.node).where(t.node.c.tree == tree)
@@ -117,7 +117,7 @@ def _every_text(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def remove_damaged(connection: sa.Connection, damaged: Sequence[Damaged]) -> None:
-    """Removes damaged rows with the rows that belong to them, and resets damaged settings."""
+    """Removes damaged rows with their nested rows, and resets damaged settings."""
     for row in damaged:
         if row.what == "settings":
             connection.execute(t.node.update().where(t.node.c.pk == row.row[0]).values(_SETTINGS))
@@ -128,7 +128,7 @@ def remove_damaged(connection: sa.Connection, damaged: Sequence[Damaged]) -> Non
 
 
 def remove_rows(connection: sa.Connection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
-    """Removes rows, after the rows that belong to them, and returns their number."""
+    """Removes rows, after their nested rows, and returns their number."""
     if hanging := [*hanging_on(table), *((t.lease,) if table is t.node else ())]:
         inside = sa.select(table.c.pk).where(condition)
         for below in hanging:
@@ -139,12 +139,12 @@ def remove_rows(connection: sa.Connection, table: sa.Table, condition: sa.Column
 def remove_trials(connection: sa.Connection, node: int, numbers: Collection[int], curves: bool) -> int:
     """Removes trials with all attempts and marks, and returns their number.
 
-    Trials that run in their place have the same numbers, and no marks.
+    Trials run later in their place have equal numbers, and no marks.
 
     Args:
         connection: A connection.
         node: Row of the round.
-        numbers: Positions among the planned trials, as :func:`refine.store.log.read_records` reads them.
+        numbers: Positions among the planned trials, as read by :func:`refine.store.log.read_records`.
         curves: Whether those trials were read with their curves.
     """
     rows = trial_rows(connection, node, curves)

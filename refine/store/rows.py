@@ -1,7 +1,7 @@
 """A tree as rows without row numbers, and rows as plain data, for exported folders and merges.
 
-Tables and columns are read off the schema, so that new ones are exported too. Rows of a table belong to the
-row that they refer to: trials to their node, a curve to its trial.
+Tables and columns are read off the schema, so new columns are exported too. Rows are nested in the row they
+refer to: trials in their node, a curve in its trial.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _AS_WRITTEN = {("trial", "metrics"), ("opened", "metrics")}  # the order of metr
 
 
 class ReiterableQuery(Iterable[T]):
-    """A query that can be iterated over several times, so that its rows need not be kept."""
+    """A query for several iterations, without keeping its rows."""
 
     def __init__(self, read: Callable[[], Iterator[T]]) -> None:
         self._read = read
@@ -70,8 +70,8 @@ class ReiterableQuery(Iterable[T]):
 class NodeBundle(NamedTuple):
     """One node with its rows in all tables: its own row without row numbers, and table -> rows.
 
-    Rows come in the order of writing and are read on every iteration. Rows that belong to a row stand inside
-    it, under the name of their table. A table without rows may be missing.
+    Rows come in the order of writing and are read on every iteration. Nested rows stand inside their row,
+    under the name of their table. A table without rows may be missing.
     """
 
     row: Row
@@ -130,9 +130,9 @@ def _stored(store: Reader, table: sa.Table, node: int) -> ReiterableQuery[Row]:
 def sound_rows(
     connection: sa.Connection, table: sa.Table, node: int, condition: sa.ColumnElement[bool] | None = None
 ) -> Iterator[tuple[int, Row]]:
-    """Readable rows of a node in the order of writing, with the rows that belong to them.
+    """Readable rows of a node in the order of writing, with nested rows and row numbers.
 
-    Each comes with its row number, 0 in a table without row numbers.
+    The row number is 0 in a table without row numbers.
     """
     for keys, some, faults in checked_rows(connection, table, node, condition):
         pks = [key[0] if "pk" in table.c else 0 for key in keys]
@@ -144,7 +144,7 @@ def checked_rows(
 ) -> Iterator[tuple[list[tuple[Any, ...]], list[Row], dict[int, str]]]:
     """Rows of a node in blocks, in the order of writing.
 
-    Each block has the primary keys, the rows with the rows that belong to them, and the faults.
+    A block has primary keys, rows with nested rows, and faults.
     """
     keys = list(table.primary_key)
     of_node = link(table, t.node) == node
@@ -253,7 +253,7 @@ def _text(key: tuple[str, str], content: Any) -> str:
 
 
 def _spelled(data: Any) -> Any:
-    """The same data with NaN and infinity as texts, which every reader of JSON can read."""
+    """The data with NaN and infinity as texts, readable by every reader of JSON."""
     if isinstance(data, dict):
         return {k: _spelled(v) for k, v in data.items()}
     if isinstance(data, list):

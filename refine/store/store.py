@@ -1,7 +1,7 @@
 """The store: trees, nodes, trials and decisions in SQLite or PostgreSQL, through SQLAlchemy Core.
 
-One commit per finished trial. Nodes, proposals and decisions are written once and never changed. Reading
-executes nothing that was stored.
+One commit per finished trial. Nodes, proposals and decisions are written once and never changed. Stored
+content is never executed.
 """
 
 from __future__ import annotations
@@ -605,9 +605,9 @@ def _write_decision(connection: sa.Connection, decision: StoredDecision) -> None
 
 
 def check_exists(store: str | os.PathLike[str]) -> None:
-    """Checks that a store exists, since opening a missing one would create it.
+    """Checks that a store exists, since opening a missing store would create an empty file.
 
-    Raises NotFoundError: the store is a file that does not exist.
+    Raises NotFoundError: the file does not exist.
     """
     if (file := file_of(url_of(store))) is not None and not file.is_file():
         raise NotFoundError(f"store {store}: no such file; give the path or URL of a store that exists")

@@ -1,8 +1,8 @@
-"""Rules for rows of a store, all in this module.
+"""Rules for rows of a store, in a single module.
 
-A row from an exported folder, another tree, a user's table or an objective is checked before it is written
-(:func:`fault_of`). A row that is in the database already may have been written by hand, or damaged by a disk.
-Readers leave such a row out (:func:`unreadable`), it is shown as damaged, and can be removed.
+A row from an exported folder, another tree, a user's table or an objective is checked before writing
+(:func:`fault_of`). A stored row may have been written by hand, or damaged by a disk. Readers leave a damaged
+row out (:func:`unreadable`); the row is shown as damaged, and can be removed.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def said(error: BaseException) -> str:
 
 
 def fault_of(table: sa.Table, row: Row) -> str:
-    """The fault of a row as the database holds it, or of rows that belong to it; empty without a fault."""
+    """The fault of a row as stored in the database, or of its nested rows; empty without a fault."""
     for column in own_columns(table):
         value = row.get(column.name)
         if value is None:
@@ -101,7 +101,7 @@ def fault_of(table: sa.Table, row: Row) -> str:
 
 
 def faults_of(table: sa.Table, rows: Sequence[Row]) -> dict[int, str]:
-    """Number of a row -> its fault, for rows of one table that are read or imported."""
+    """Number of a row -> its fault, for rows to be read or imported."""
     if table.name != "trial":
         return {i: text for i, row in enumerate(rows) if (text := fault_of(table, row))}
     columns = {name: [row[name] for row in rows] for name in READ}
