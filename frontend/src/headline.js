@@ -27,10 +27,10 @@ export class Headline {
   }
 }
 
-// Facts that decide, one below the other: {name, text, tone}.
+// Facts that decide, one below the other: {name, text, tone}, and the call that one advises.
 export function drawFacts(list, facts) {
   replace(
     list,
-    facts.map(({ name, text, tone }) => h("div", { class: tone || null, "data-fact": name }, h("dt", {}, name), h("dd", {}, text))),
+    facts.map(({ name, text, tone, call }) => h("div", { class: tone || null, "data-fact": name }, h("dt", {}, name), h("dd", {}, text), call ? h("code", { class: "refine-call" }, call) : null)),
   );
 }

@@ -1,4 +1,4 @@
-"""A round, question by question, in a terminal or a notebook. It asks, and calls what anybody would call."""
+"""A walk through a round by questions, in a terminal or a notebook; its script repeats the calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from refine.errors import AnalysisError, RefineError, ReviewError
 from refine.report.markdown.script import objective_line
 from refine.report.pages.proposal import why
 from refine.review.checks import FAIL
+from refine.review.next_step import accept_action, advised_round
 from refine.review.review import Review
 from refine.run.identity import UNNAMED, objective_data, objective_name
 from refine.run.protocols import Objective
@@ -21,23 +22,23 @@ from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Page, Shown, Text, line, to_html, to_rich
-from refine.utils.format import join, probability
+from refine.utils.format import chance_words, join
 
 T = TypeVar("T")
 
-# Probability of keeping the best below which a decision takes more than Enter.
+# Probability of keeping the best value; below it, Enter alone does not decide.
 _SAFE = 0.8
 
-# After so many answers that mean nothing nobody is there.
+# Invalid answers after which the walk stops.
 _TRIES = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Guided(Shown):
-    """What a guided walk left behind.
+    """The result of a guided walk.
 
     Attributes:
-        round: The round that it ended at: the child, or the one decided upon where there is none.
+        round: The last round: the child, or the reviewed round if no child was created.
         script: Python that makes the same calls.
     """
 
@@ -57,24 +58,24 @@ def guide(
     ask: Callable[[str], str] | None = None,
     tell: Callable[[Page], None] | None = None,
 ) -> Guided:
-    """Walks a person through a round: run, look, question the proposal, decide, run what comes of it.
+    """Walks a person through a round: run, analyze, question the proposal, decide, run the child.
 
-    Enter takes the answer in square brackets; there is none where it would throw away the best trial or risk more than was
-    accepted. ``q`` stops. What is left behind, decisions and their script, is what the same calls would leave.
+    Enter takes the answer in square brackets. A decision that cuts off the best trial or risks more than was accepted
+    has no such answer. ``q`` stops. The walk stores exactly what the same calls in Python store.
 
     Args:
         tree: The tree.
         round: The round to begin with, or one of its names; default asks.
-        objective: What rounds call, where it isn't known in this process.
+        objective: The objective of the rounds, if this process does not know it.
         ask: Gets a question and returns the answer; default ``input``.
         tell: Shows a page; default in the terminal's colours, or as HTML in a notebook.
 
     Returns:
-        The round that it ended at, and the script.
+        The last round and the script.
 
     Raises:
-        ReviewError: The tree has no round yet, or is none.
-        NotFoundError: It has no such round.
+        ReviewError: The tree is not a tree, or has no round yet.
+        NotFoundError: The tree has no such round.
 
     Examples:
         >>> walked = refine.guide(tree, root, ask=lambda question: "q", tell=lambda page: None)
@@ -82,12 +83,10 @@ def guide(
         True
     """
     if not isinstance(tree, Tree):
-        raise ReviewError(
-            f"guide walks through a tree, got {type(tree).__name__}; write refine.guide(tree, round)"
-        )
+        raise ReviewError(f"guide needs a tree, got {type(tree).__name__}; write refine.guide(tree, round)")
     if not len(tree):
         raise ReviewError(
-            f"guide: tree {tree.name!r} has no round yet; begin with",
+            f"guide needs a tree with a round, tree {tree.name!r} has none; begin with",
             Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100),
         )
     first = None if round is None else tree.round(round)
@@ -95,7 +94,7 @@ def guide(
     try:
         walk.through(first)
     except _Stopped:
-        walk.say("Stopped. What was decided stays; nothing else was written.", "warn")
+        walk.say("Stopped: decisions so far are stored, nothing else was written.", "warn")
     walked = Guided(walk.at, "\n".join(walk.script) + "\n")
     walk.show(walked.page())
     return walked
@@ -127,7 +126,7 @@ def _show(page: Page) -> None:
 
 @dataclass
 class _Walk:
-    """One walk: what it asks, where it is, and what it called."""
+    """One walk: the tree, the present round and the script so far."""
 
     tree: Tree
     ask: Callable[[str], str]
@@ -143,14 +142,14 @@ class _Walk:
         self.at = self.tree.rounds[-1]
 
     def show(self, page: Page) -> None:
-        """Shows a page, without what one could call next: the next question says that."""
+        """Shows a page without its next calls: the next question replaces them."""
         self.tell(replace(page, calls=()))
 
     def say(self, text: str, tone: str = "") -> None:
         self.tell(Page("", (Text(text, tone, lines=True),)))
 
     def answer(self, question: str, meant: Callable[[str], T], default: str = "") -> T:
-        """What an answer means, asked for until it means something; Enter gives the default, ``q`` stops."""
+        """Asks until an answer is valid, and returns its meaning; Enter gives the default, ``q`` stops."""
         for _ in range(_TRIES):
             try:
                 text = self.ask(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
@@ -165,7 +164,7 @@ class _Walk:
         raise _Stopped
 
     def letter(self, question: str, words: str, default: str) -> str:
-        """The first letter of one of a few words; where the default is empty, one of them has to be typed."""
+        """The first letter of one of a few words; with an empty default, one of the words must be typed."""
         listed = ", ".join(f"{word[0]} = {word}" for word in words.split())
 
         def meant(answer: str) -> str:
@@ -176,7 +175,7 @@ class _Walk:
         return self.answer(f"{question}; {listed}", meant, default)
 
     def through(self, first: Round | None) -> None:
-        """The steps, one after the other."""
+        """Takes the steps in order."""
         self.say("Enter takes the answer in brackets, q stops.", "faint")
         if first is None:
             self.show(self.tree.page())
@@ -189,21 +188,21 @@ class _Walk:
             self.run("child")
 
     def run(self, called: str) -> None:
-        """Offers to run what is left of the round, which the script calls so."""
+        """Offers to run the remaining trials of the round, whose name in the script is ``called``."""
         self.show(self.at.page())
         left = self.at.n - len(self.at.trials)
-        question = f"Run the {left:,} configurations that are left now?"
+        question = f"Run the remaining {left:,} configurations now?"
         if left <= 0 or self.letter(question, "yes no", "y") == "n":
             return
         objective = self.at.objective or self.objective
         if objective is None:
             self.say(
-                "Its objective is not known in this process; give it: refine.guide(tree, objective=...), or run the round "
-                f"where it is: tree[{self.at.id!r}].run().",
+                "This process does not know the objective; pass it: refine.guide(tree, objective=...), or run the round "
+                f"where its objective is defined: tree[{self.at.id!r}].run().",
                 "warn",
             )
             return
-        workers = self.answer("How many trials at a time?", _whole, "1")
+        workers = self.answer("Number of trials that run at a time?", _whole, "1")
         name, recorded = objective_name(objective), self.at.node.objective
         named: dict[str, Any] = (
             {} if recorded == name or recorded.startswith(UNNAMED) else {"objective_name": recorded}
@@ -217,7 +216,7 @@ class _Walk:
         self.show(self.at.page())
 
     def look(self) -> bool:
-        """Shows what the round taught, and why of the parameters that are asked for; whether something can be proposed."""
+        """Shows the analysis, and the reasons of parameters on request; returns whether a proposal is possible."""
         try:
             analysis = self.at.analyze()
         except AnalysisError as error:
@@ -225,14 +224,14 @@ class _Walk:
             return False
         page = analysis.page()
         self.show(page)
-        question = "A parameter to look at, or Enter to go on"
+        question = "Show the evidence on which parameter? Enter continues"
         while reasons := self.answer(question, lambda text: page.why(text) if text else None):
             self.show(reasons)
         return True
 
     def propose(self) -> Review:
-        """Opens a proposal."""
-        question = "Which risk of losing the best value do you accept?"
+        """Makes and shows a proposal."""
+        question = "Accepted risk of cutting off the best value?"
         review = self.answer(question, lambda text: self.at.propose(risk=float(text)), "0.05")
         self.script.append(f"review = round.propose(risk={review.proposal.risk!r})")
         self.show(review.page())
@@ -240,7 +239,7 @@ class _Walk:
         return review
 
     def changed(self, review: Review) -> Review:
-        """Questions every proposed change."""
+        """Asks about every proposed change."""
         for change in [c for c in review.proposal.changes if c.kind != "keep"]:
             self.say(f"\n{line(change.name)}: {line(why(change))}")
             becomes = (
@@ -251,7 +250,7 @@ class _Walk:
         return review
 
     def edited(self, review: Review, question: str, name: str = "", default: str = "") -> Review:
-        """Sets a parameter, of that name or of the one that is typed; the default leaves everything."""
+        """Sets a parameter: ``name``, or the one in the answer; the default changes nothing."""
 
         def meant(text: str) -> tuple[Review, Action | None]:
             if text == default or (name and text == "accept"):
@@ -270,27 +269,32 @@ class _Walk:
         return edited
 
     def decide(self, review: Review) -> bool:
-        """Previews everything, takes other edits, asks for size and reason, and accepts or declines; whether there is a child."""
+        """Previews the decision, takes more edits, and accepts or declines; returns whether a child was created."""
+        first_call = next(iter(review.page().calls), None)
+        if first_call is not None:
+            self.say(f"Recommended next: {first_call}")
         size = self.answer("How many configurations in the next round?", _whole, str(review.advised_round.n))
         preview, chance = review.preview(n=size), review.claim.probability
         self.show(preview.page())
         dangers = {
-            "the best trial lies outside": preview.throws,
-            "the probability that the best is kept can't be stated": math.isnan(chance),
-            f"the best is kept with probability {probability(chance)} only": chance < _SAFE,
+            "the best trial is cut off": preview.throws,
+            "the risk is unknown": math.isnan(chance),
+            f"the risk is {chance_words(1 - chance)}": chance < _SAFE,
             "a check fails": any(check.verdict == FAIL for check in review.checks().checks),
         }
-        if danger := join([text for text, there in dangers.items() if there]):
+        if danger := join([text for text, applies in dangers.items() if applies]):
             self.say(f"Enter decides nothing here, since {danger}.", "warn")
         answer = self.letter("And now", "accept decline edit quit", "" if danger else "a")
         if answer == "e":
-            edit = f"Another edit, such as {next(iter(review.space))}=(0, 1), or Enter for none"
+            edit = f"Another edit, for example {next(iter(review.space))}=(0, 1), or Enter for none"
             return self.decide(self.edited(review, edit))
-        note = self.answer("Why? A note for whoever reads the tree", str)
+        note = self.answer("Reason for the decision (optional)", str)
         if answer == "d":
             review.decline(note)
             self.script.append(f"review.decline(note={note!r})")
             return False
-        self.at = review.accept(note, n=preview.n)
-        self.script.append(f"child = review.accept(note={note!r}, n={preview.n})")
+        planned = advised_round(review.analysis, review.proposal, review.space, review.round.n, n=preview.n)
+        accept = Action("review.accept", note=note, **accept_action(planned).options)
+        self.at = review.accept(**accept.options)
+        self.script.append(f"child = {accept}")
         return True

@@ -42,6 +42,7 @@ from refine.report.pages.reasons import next_sentence, sentence, sentences
 from refine.report.pages.review import branch_facts, risk_facts, suggestion_text
 from refine.report.pages.space import beats_sentence, comparison_page
 from refine.report.plots import Plots
+from refine.review.checks import worth as worth_check
 from refine.space.edits import bounds_text
 from refine.space.encoding import label, round_significant
 from refine.space.limits import widened
@@ -183,7 +184,9 @@ def outlook_content(review: Review[Any], planned: NextRound, worth: Worth | None
     if worth is None:
         return {"key": outlook_key(review, planned), "verdict": "", "fact": None}
     (fact,) = _facts([("Recommendation", Cell(verdict_sentence(worth), TONES[worth.verdict]))])
-    return {"key": outlook_key(review, planned), "verdict": worth.verdict, "fact": fact}
+    action = worth_check(worth).action  # none if the advice is to go on: the button accepts
+    call = "" if action is None else str(action)
+    return {"key": outlook_key(review, planned), "verdict": worth.verdict, "fact": {**fact, "call": call}}
 
 
 def first_call(review: Review[Any]) -> str:

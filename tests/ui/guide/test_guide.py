@@ -119,7 +119,7 @@ def test_script_and_walk_leave_the_same(walk, home, tmp_path):
     assert "from guided_scores import score as objective" in found.script
     assert "round.run(workers=2, objective=objective)" in found.script
     assert "review.edit(dropout=(0, 0.25))" in found.script
-    assert "review.accept(note='low dropout', n=40)" in found.script
+    assert "review.accept(note='low dropout', n=40, exploit=0.3)" in found.script
     script = found.script.replace(str(walked), str(scripted))
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -189,7 +189,7 @@ def test_stopping_at_any_question_decides_nothing(walk, store):
         found = walk(store, person, None)
         assert content(store) == before
         assert found.round.node.parent is None
-        assert any(text.startswith("Stopped.") for text in person.shown)
+        assert any(text.startswith("Stopped:") for text in person.shown)
 
     def ask(question: str) -> str:
         raise KeyboardInterrupt
@@ -216,7 +216,7 @@ def test_enter_keeps_nothing_that_throws_away_the_best(walk, tmp_path):
     person = Person("", "", "8, 10", "", "", "q")
     walk(tmp_path / "t.db", person, root.id)
     said = "\n".join(person.shown)
-    assert "Enter decides nothing here, since the best trial lies outside" in said
+    assert "Enter decides nothing here, since the best trial is cut off" in said
     assert person.asked[-2:] == [person.asked[-1]] * 2  # asked again
     assert person.asked[-1].startswith("And now")
     with refine.Tree("question", store=tmp_path / "t.db") as tree:
@@ -227,7 +227,7 @@ def test_without_the_objective_it_says_how_and_goes_on(walk, home, tmp_path):
     person = Person("", "y")
     walk(shutil.copy(home / "new.db", tmp_path / "t.db"), person, None)
     said = "\n".join(person.shown)
-    assert "give it: refine.guide(tree, objective=...)" in said
+    assert "pass it: refine.guide(tree, objective=...)" in said
     assert "Nothing can be proposed yet: an analysis needs at least 10" in said
 
 
@@ -235,5 +235,5 @@ def test_a_tree_without_rounds(tmp_path):
     with refine.Tree("question", store=tmp_path / "t.db") as tree, pytest.raises(ReviewError) as caught:
         refine.guide(tree)
     assert str(caught.value) == (
-        "guide: tree 'question' has no round yet; begin with: tree.add_round(space, objective, n=100)"
+        "guide needs a tree with a round, tree 'question' has none; begin with: tree.add_round(space, objective, n=100)"
     )
