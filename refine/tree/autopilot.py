@@ -80,10 +80,10 @@ def autopilot(
         budget: How many trials in all, those of the first round (unless it was imported) and the race included; or for
             how long to run, such as ``datetime.timedelta(hours=2)``, from this call on. A first round runs to its end, and
             grows until ten of its trials have finished.
-        n: Configurations per child; default as many as the round before.
+        n: Configurations per child; default the advised number: :attr:`refine.Review.advised_round`.
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
-        exploit: Share of a child's configurations spent where the optimum is plausible; default 0.5.
-        audit: Share spent outside its space; default 0.05.
+        exploit: Share of a child's configurations spent where the optimum is plausible; default as advised.
+        audit: Share spent outside its space; default as advised.
         check_noise: As in :meth:`Round.run`; with a budget before there is a race.
         options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``,
             ``grace``, ``gpus`` and ``on_trial``.
@@ -111,12 +111,9 @@ def autopilot(
         raise DesignError(
             f"budget searches the space as it is in one round, so that {given[0]}= has no meaning beside it; leave one of the two out"
         )
-    risk, exploit, audit = (
-        default if value is None else value
-        for value, default in ((risk, 0.05), (exploit, 0.5), (audit, 0.05))
-    )
+    risk = 0.05 if risk is None else risk
     check_risk(risk)
-    check_shares(exploit, audit)
+    check_shares(0.0 if exploit is None else exploit, 0.0 if audit is None else audit)
     first = _first_round(start)
     imported = first.node.method == IMPORTED
     with workers_kept():
@@ -128,7 +125,7 @@ def autopilot(
             review, left = _proposed(current, first, risk)
             if review is None:
                 break
-            size = min(current.n if n is None else n, left)
+            size = min(review.advised_round.n if n is None else n, left)
             # What was decided before is not decided anew: runs again may have come since.
             decided = any(child.node.author == AUTHOR for child in current.children)
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":

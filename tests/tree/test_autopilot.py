@@ -170,3 +170,15 @@ def test_autopilot_runs_nothing_again_where_nobody_wants_to_know_the_noise(tree)
         refine.autopilot(first, check_noise="no", progress=False)
     refine.autopilot(first, rounds=2, check_noise=False, progress=False)
     assert [len(r.replicates) for r in tree.rounds] == [0, 0]
+
+
+@pytest.mark.slow
+def test_rounds_of_autopilot_have_the_advised_size_and_shares(tree):
+    def objective(p):
+        return -8 * (p["x"] - 0.6) ** 2 - 3 * abs(p["y"] - 0.3) - 2 * (p["kind"] == "a")
+
+    space = {"x": (0.0, 1.0, 101), "y": (0.0, 1.0, 101), "kind": ["a", "b"]}
+    first = tree.add_round(space, objective, n=24, seed=3).run(progress=False)
+    advised = first.propose(risk=0.3).advised_round
+    child = refine.autopilot(first, rounds=2, risk=0.3, progress=False)
+    assert (child.n, child.node.exploit, child.node.audit) == (advised.n, advised.exploit, advised.audit)
