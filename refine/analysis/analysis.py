@@ -851,7 +851,7 @@ def _copied_rows(frame: pd.DataFrame, value: str) -> Bools:
         copied = frame.duplicated().to_numpy()
     except TypeError:  # a column of lists or dictionaries
         copied = frame.astype(str).duplicated().to_numpy()
-    copied &= np.isfinite(_numbers(frame, value, value))
+    copied = copied & np.isfinite(_numbers(frame, value, value))
     if copied.any():
         warn(
             f"analyze: {plural(int(copied.sum()), 'row')} of {len(frame):,} equal another row in every column "
