@@ -97,9 +97,9 @@ def confirm(
 
     Examples:
         >>> print(tree.confirm(budget=20, progress=False))
-        Hand over, of tree example (30 configurations):
+        Winner of tree example, out of 30 configurations
         ...
-        Race     there is nothing to confirm: every run again gives the same value.
+        Race        nothing to confirm: repeats gave identical values
     """
     running = RunOptions(**options)
     check_times(top, budget, "budget")

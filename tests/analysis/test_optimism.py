@@ -30,7 +30,7 @@ def test_both_kinds_of_luck(tree, space, tmp_path):
     assert optimism.examples.best == pytest.approx(optimism.best)
     assert optimism.examples.low <= 0.8 <= optimism.examples.high
     assert optimism.examples.value < 0.83
-    assert "new seeds: not run again yet" in str(optimism)
+    assert "Replicates  none yet" in str(optimism)
     found.replicate(5, 3, progress=False)
     optimism = found.optimism()
     mine = found.replicates.loc[found.replicates["cell"] == found.best["cell"], "value"]

@@ -62,6 +62,6 @@ def test_the_noise_is_that_of_all_runs():
         same = judge_runs([*names, *["7"] * more], [*values, *[values[7]] * more], LOSS, ["3"], ["4"])
         assert (same.verdict, same.basis) == told
     assert (few := judge_runs(["a", "b"], [1.0, 2.0], LOSS, ["a"], ["b"])).seeds == 3
-    assert "Neither ran under new seeds often enough" in str(few)
+    assert "too few repeats for an interval" in str(few)
     with pytest.raises(AnalysisError, match="compared with itself"):
         judge_runs(names, values, LOSS, ["3"], ["3"])

@@ -88,7 +88,7 @@ def test_a_comparison_as_a_report(tree, tmp_path):
     assert population_sentence(found.populations, found.b, found.a).split(" with ")[0] in text
     assert (tmp_path / f"compare-{found.a}-{found.b}" / "populations.png").is_file()
     same = tree.diff("paper", "paper").report(tmp_path).read_text()
-    assert "Both search the same space." in same
+    assert "**Space** the same for both" in same
 
 
 @pytest.mark.slow

@@ -125,10 +125,10 @@ def test_reports_are_short_before_their_folds(study, tmp_path):
         assert words.counted(text[name]).words <= words.BUDGETS[name].words
     assert re.search("If you go on anyway, search|Search next:", text["report"])
     for name, heads in {
-        "report": ("What to hand over", "The decision", "Evidence"),
-        "tree's report": ("What to hand over", "The decisions", "Evidence"),
+        "report": ("Winner", "The decision", "Evidence"),
+        "tree's report": ("Winner", "The decisions", "Evidence"),
         "certificate": ("Evidence",),
     }.items():
         assert re.findall("^## (.*)$", text[name], re.MULTILINE) == list(heads)
-        assert "Hand over, of " in text[name].split("## Evidence")[0]
+        assert "Winner of " in text[name].split("## Evidence")[0]
         assert "<summary>Reproduce" in reports[name].split("## Evidence")[1]

@@ -61,7 +61,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     assert (of_bob.kept, of_bob.machine_right, scores["eve"].suggested) == (0, 1, 0)
     text = str(found.details)
     assert "suggested by agent:ann: Keeps" in text
-    assert "the suggestion turned out better. Not taken over." in text
+    assert "Both spaces held the best value. Not adopted." in text
     assert "agent:bob made 1 suggestion" in text
     rows = found.frame.set_index("author")
     assert list(rows.loc["agent:ann", ["decision", "right"]]) == ["suggested", "person"]

@@ -35,7 +35,7 @@ def test_every_trial_is_equal_to_the_bit(tree, found):
     assert shown.planned
     assert (shown.table["difference"] == 0).all()
     assert shown.table["value_now"].tolist() == before["value"].tolist()
-    assert str(shown) == f"round {found.id}: 12 trials run again, 12 equal to the bit"
+    assert str(shown) == f"round {found.id}: 12 trials replayed, 12 equal to the bit"
     assert found.trials.equals(before)  # the store is as it was
     shown = found.replay(sample=6, seed=1)
     assert len(shown.table) == 6

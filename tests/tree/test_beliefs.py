@@ -73,7 +73,7 @@ def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
     partly = {"lr": WRONG["lr"], "optimizer": GOOD["optimizer"]}
     half, good = (refine.analyze(SPACE, root.trials, belief=said).belief for said in (partly, GOOD))
     assert (half.contradicted, list(half.remaining), half.dropped) == (("lr",), ["optimizer"], False)
-    assert "What it says of lr they contradict." in belief_sentence(half)
+    assert "The trials contradict the part about lr." in belief_sentence(half)
     assert belief_facts(half)[0][1].call.options["belief"] == Symbol("{'optimizer': {'adam': 0.7}}")
     assert belief_facts(good) == []
 
@@ -149,8 +149,8 @@ def test_edits_and_beliefs_are_scored_beside_the_proposal(tree, tmp_path):
 
     text = str(found.details)
     assert "bob edited 1 proposal" in text
-    assert "1 turned out worse than the proposal" in text
-    assert "People beside proposals" in tree.report(tmp_path).read_text()
+    assert "bob edited 1 proposal and kept more; the decision cut off the best value" in text
+    assert "People and proposals" in tree.report(tmp_path).read_text()
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def round_report(facts: Facts, folder: str | Path) -> Path:
     head: list[Part] = [
         *_header(facts),
         decision_figure(facts),
-        None if facts.winner is None else Raw("## What to hand over"),
+        None if facts.winner is None else Raw("## Winner"),
         None if facts.winner is None else facts.winner.page(),
         Raw("## The decision"),
         *decisions_parts(facts),

@@ -69,7 +69,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     if won is not None:
         link = f"[certificate]({quote_url(won.report(folder, html=html).name)})"
         known = Raw(f"How that is known, how it was found and how to train it again: its {link}.")
-        head += [Raw("## What to hand over"), won.page(), known]
+        head += [Raw("## Winner"), won.page(), known]
     head += [Raw("## The decisions"), figure, glance if few else None]
     on_way: list[Part] = []
     others: list[Part] = []

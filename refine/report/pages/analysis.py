@@ -10,6 +10,7 @@ from refine.analysis import finding as f
 from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.levels import LevelShares
+from refine.proposal.change import Change
 from refine.report.pages.reasons import (
     QUIET,
     belief_block,
@@ -40,6 +41,32 @@ VERDICTS = {
     f.UNTESTED: Cell("untested", "faint"),
 }
 """Finding about a parameter -> its words."""
+
+
+WEAK = Cell("weak evidence", "warn")
+"""Words for a parameter that the model changes although no test shows an effect of the parameter alone."""
+
+
+def finding_cell(analysis: Analysis, change: Change) -> Cell:
+    """The finding about a parameter; :data:`WEAK` if the proposal changes the parameter all the same."""
+    return WEAK if weak_text(analysis, change) else VERDICTS[analysis.findings[change.name].verdict]
+
+
+def weak_text(analysis: Analysis, change: Change) -> str:
+    """A caution for a change of a parameter whose effect no test shows; empty for any other change."""
+    if change.kind not in ("narrow", "drop") or change.name not in analysis.findings:
+        return ""
+    finding = analysis.findings[change.name]
+    if finding.verdict == f.CANNOT_BE_JUDGED:
+        evidence = analysis[change.name]
+        tested = (
+            f"too few trials test {change.name} ({evidence.good} good trials of {evidence.needed} needed)"
+        )
+    elif finding.verdict == f.NOT_SEEN:
+        tested = f"no test shows an effect of {change.name} alone"
+    else:
+        return ""
+    return f"Weak evidence: {tested}, so the change rests on the model of all parameters together."
 
 
 # Finding without a known effect -> label of the names of such parameters, and a remark on the finding.
@@ -121,6 +148,8 @@ def best_clause(analysis: Analysis) -> str:
     values = [_at(e.name, e.parameter, v) for e, v in known if v is not None and v == v]
     while len(", ".join(values)) > _LONGEST and values[1:]:
         values = [*values[: -2 if values[-1] == "..." else -1], "..."]
+    audit = any(not e.parameter.contains([v])[0] for e, v in known if v is not None and v == v)
+    values += ["an audit trial"] if audit else []
     at = f" ({', '.join(values)})" if values else ""
     return f"best {metric} {score(best['value'])}{at}"
 

@@ -1,130 +1,176 @@
-"""What a calibration shows of itself: every decision, what was forecast and seen, and how often forecasts held."""
+"""The page of a calibration: forecasts held, narrowings refuted, and people compared with proposals."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
 from refine.proposal.forecast import WHAT
+from refine.report.pages.reasons import upper
 from refine.review.calibration import (
     EVEN,
     MACHINE,
     PERSON,
     SHARE,
     UNTESTED,
-    AuthorScore,
     Calibration,
+    DecisionComparison,
     Entry,
 )
 from refine.trials.goal import best_of, sign_of
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Facts, Fold, Grid, Items, Page, Text
-from refine.utils.format import join, number, percent, plural, probability, score
+from refine.utils.format import chance_cell, join, number, percent, plural, score
 from refine.utils.provided import page_for
 
-_WIDE = 0.9  # intervals of the glance
+_WIDE = 0.9  # intervals of the summary
 _TAIL = 0.005
 _PEOPLE = (
-    "What everybody decided and what was proposed to them, held against all trials that are known by now: the share of the space that "
-    "was kept, and whether the best value lies in it."
+    "Decisions and proposals compared on all trials so far: the share of the space kept, and whether it holds the best value, "
+    "to within the tolerance."
 )
 
 
 @page_for(Calibration)
 def calibration_page(calibration: Calibration) -> Page:
-    """How often forecasts held, what was refuted and who was right; folded, every decision with what was forecast and seen."""
+    """Forecasts that held, narrowings refuted, and people compared with proposals; in folds every decision and forecast."""
     title = f"Calibration of {calibration.tree}"
-    people = [("People", _edits(s)) for s in calibration.authors if s.edited or s.suggested]
+    people = [("People", text) for text in _people_texts(calibration)]
     if not calibration.entries:
         none = Text("No decision has led to a child yet.")
         blocks: list[Block] = [none, *([Facts(tuple(people))] if people else [])]
-        return Page(title, tuple(blocks), (Action("round.propose().accept", n=100),), _beside(calibration))
+        return Page(
+            title, tuple(blocks), (Action("round.propose().accept", n=100),), _people_folds(calibration)
+        )
     coverage = calibration.coverage() if calibration.scored else ()
-    wide = [f"{c.hits} of {c.n} times for the {c.what}" for c in coverage if c.nominal == _WIDE]
+    wide = [f"{c.hits} of {c.n} {_PLURAL[c.what]}" for c in coverage if c.nominal == _WIDE]
     facts: list[tuple[str, str | Cell]] = []
     if wide:
-        facts.append(("Held", f"{percent(_WIDE)} intervals held {join(wide)}."))
+        facts.append(("Forecasts", f"{percent(_WIDE)} intervals held {join(wide)}"))
     facts += [("Refuted", _refuted(calibration)), *people]
     facts += [
         ("", Cell(f"{e.round} -> {e.child}: {_verdict(e)}", "bad")) for e in calibration.entries if e.refuted
     ]
-    head = ("round", "child", "decision", "kept", "claimed")
+    head = ("round", "child", "decision", "kept", "stated risk")
     decided = Grid(head, tuple(map(_decided, calibration.entries)), right=(3, 4))
-    said = (
+    outcomes = (
         Cell(f"{e.round} -> {e.child}: {entry_sentences(e)}", "bad" if e.refuted else "")
         for e in calibration.entries
     )
     held = tuple(
-        f"{percent(c.nominal)} intervals of the {c.what} held in {c.hits} of {c.n} ({percent(c.share)}; 95 % interval "
+        f"{percent(c.nominal)} intervals of the {_NOUN[c.what]} held in {c.hits} of {c.n} ({percent(c.share)}; 95 % interval "
         f"{percent(c.low)} to {percent(c.high)})"
         for c in coverage
     )
     rows = tuple(_forecast(e, what) for e in calibration.entries for what in WHAT)
-    forecasts = Grid(("child", "value", "forecast", "90 % interval", "seen"), rows, right=(2, 4))
+    forecasts = Grid(("child", "value", "forecast", "90 % interval", "observed"), rows, right=(2, 4))
     folds = (
-        Fold("Every decision", (decided, Items(tuple(said))), "decisions"),
+        Fold("Every decision", (decided, Items(tuple(outcomes))), "decisions"),
         *((Fold("How often intervals held", (Items(held),), "intervals"),) if held else ()),
-        *_beside(calibration),
+        *_people_folds(calibration),
         Fold("Every forecast", (forecasts,), "forecasts", why=False),
     )
     calls = (Action("tree.plot.reliability"), Action("calibration.why"))
     return Page(title, (Facts(tuple(facts)),), calls, folds)
 
 
+_NOUN = {"median": "median", "best": "best value"}
+_PLURAL = {"median": "medians", "best": "best values"}
+
+
 def _refuted(calibration: Calibration) -> str | Cell:
     tested = [e.refuted for e in calibration.entries if e.refuted is not None]
     if not tested:
-        return "no narrowing was tested by audit trials."
+        return "audit trials tested no narrowing yet"
     tone = "bad" if any(tested) else ""
-    return Cell(
-        f"{sum(tested) or 'none'} of {plural(len(tested), 'narrowing')} that audit trials tested.", tone
-    )
+    return Cell(f"{sum(tested)} of {plural(len(tested), 'narrowing')} tested by audit trials", tone)
 
 
-def _beside(calibration: Calibration) -> tuple[Fold, ...]:
+def _people_folds(calibration: Calibration) -> tuple[Fold, ...]:
     folds = []
     if calibration.suggestions:
-        said = (
+        lines = (
             Cell(f"{e.round}, suggested by {e.decision.author or 'somebody'}: {_suggestion(e)}")
             for e in calibration.suggestions
         )
-        folds.append(Fold("What was suggested", (Items(tuple(said)),), "suggestions"))
+        folds.append(Fold("Suggestions", (Items(tuple(lines)),), "suggestions"))
     if any(s.edited or s.suggested for s in calibration.authors):
-        folds.append(
-            Fold("People beside proposals", (Text(_PEOPLE, "faint"), _people(calibration)), "people")
-        )
+        folds.append(Fold("People and proposals", (Text(_PEOPLE, "faint"), _people(calibration)), "people"))
     return tuple(folds)
 
 
 def _suggestion(e: Entry) -> str:
-    """What a suggestion keeps beside the proposal, what came of both, and whether anybody took it over."""
-    kept, beside = percent(e.decision.volume_kept), e.comparison
-    taken = f" Taken over: {join(e.taken)}." if e.taken else " Not taken over."
-    if beside is None:
-        return f"Keeps {kept}; with several goals it is not scored.{taken}"
-    machine, proposed = percent(beside.proposed.volume_kept), e.proposal and e.proposal.claim
-    by_machine = _claimed(proposed.probability if proposed else None)
-    shares = f"Keeps {kept} (claimed {_claimed(e.decision.probability)}), the proposal {machine} (claimed {by_machine})"
-    if math.isnan(beside.best):
+    """The share that a suggestion keeps, next to the proposal's, its outcome, and the rounds that adopted it."""
+    kept, comparison = percent(e.decision.volume_kept), e.comparison
+    taken = f" Adopted by: {join(e.taken)}." if e.taken else " Not adopted."
+    if comparison is None:
+        return f"Keeps {kept}; with several goals, suggestions are not scored.{taken}"
+    claim = e.proposal.claim.probability if e.proposal else None
+    shares = (
+        f"Keeps {kept} (stated risk {_stated_risk(e.decision.probability)}), the proposal "
+        f"{percent(comparison.proposed.volume_kept)} (stated risk {_stated_risk(claim)})"
+    )
+    if math.isnan(comparison.best):
         return f"{shares}. No trial has finished yet.{taken}"
-    holds = [("it", beside.kept(beside.decided)), ("the proposal", beside.kept(beside.proposed))]
-    who = join([name for name, kept_it in holds if kept_it]) or "neither"
-    return f"{shares}. Of the best value known by now: {who} kept it; {_RIGHT[beside.right]}.{taken}"
+    return f"{shares}. {upper(_outcome(comparison))}.{taken}"
 
 
-def _claimed(share: float | None) -> str:
-    return "-" if share is None else probability(share)
+def _stated_risk(probability: float | None) -> str:
+    return "-" if probability is None else chance_cell(1 - probability)
 
 
-_RIGHT = {
-    PERSON: "the suggestion turned out better",
-    MACHINE: "the proposal turned out better",
-    EVEN: "both turned out as good",
-    UNTESTED: "no later trial tells them apart",
-}
+def _outcome(comparison: DecisionComparison) -> str:
+    """The outcome of a decision compared with the proposal: which of the two spaces held the best value."""
+    if comparison.right == UNTESTED:
+        return "no later trial tells the two spaces apart"
+    decided_held = comparison.kept(comparison.decided)
+    proposed_held = comparison.kept(comparison.proposed)
+    exact = min(comparison.decided.best, comparison.proposed.best) >= comparison.best
+    best = "the best value" if exact else "a value as good as the best"
+    if decided_held and proposed_held:
+        return f"both spaces held {best}"
+    if decided_held:
+        return "the proposal cut off the best value, the decision kept it"
+    if proposed_held:
+        return "the decision cut off the best value, the proposal kept it"
+    closer = {PERSON: "the decision", MACHINE: "the proposal"}.get(comparison.right)
+    return "both spaces cut off the best value" + (f"; {closer} kept the better rest" if closer else "")
+
+
+_SIZES = {PERSON: "kept less", MACHINE: "kept more", EVEN: "kept as much"}
+
+
+def _people_texts(calibration: Calibration) -> list[str]:
+    """A text per author who edited or suggested: how much was kept, and which spaces held the best value."""
+    entries = (*calibration.entries, *calibration.suggestions)
+    texts = []
+    for s in calibration.authors:
+        if not (s.edited or s.suggested):
+            continue
+        comparisons = [
+            e.comparison
+            for e in entries
+            if e.decision.author == s.author and e.comparison is not None and (e.edited or e.suggested)
+        ]
+        did = [f"edited {plural(s.edited, 'proposal')}"] if s.edited else []
+        did += [f"made {plural(s.suggested, 'suggestion')}"] if s.suggested else []
+        sizes = _counted([_SIZES[comparison.smaller] for comparison in comparisons])
+        outcomes = _counted([_outcome(comparison) for comparison in comparisons], "; ")
+        texts.append(f"{s.author or 'somebody'} {join(did)} and {sizes}; {outcomes}")
+    return texts
+
+
+def _counted(texts: Sequence[str], between: str = ", ") -> str:
+    """Different texts, each with its count if there are several: ``kept more in 2, kept less in 1``."""
+    counts = Counter(texts)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return between.join(f"{text} in {count}" for text, count in counts.items())
 
 
 def _people(calibration: Calibration) -> Grid:
-    """What every author decided beside what was proposed: shares kept, and how often the best known value was among it."""
+    """Per author, decisions next to proposals: shares kept, and how often the best value was among them."""
     rows = [
         {
             "author": s.author or "-",
@@ -134,7 +180,7 @@ def _people(calibration: Calibration) -> Grid:
             "kept": percent(s.volume_kept),
             "proposed": percent(s.machine_volume_kept),
             "held the best": f"{s.kept} of {s.judged}",
-            "proposal held it": f"{s.machine_kept} of {s.judged}",
+            "proposal held the best": f"{s.machine_kept} of {s.judged}",
         }
         for s in calibration.authors
     ]
@@ -143,23 +189,8 @@ def _people(calibration: Calibration) -> Grid:
     )
 
 
-def _edits(s: AuthorScore) -> str:
-    counts = {
-        "better than the proposal": s.right,
-        "worse than the proposal": s.machine_right,
-        "as good": s.even,
-    }
-    told = [f"{count} turned out {what}" for what, count in counts.items() if count]
-    if s.untested:
-        told.append(f"of {s.untested} no later trial tells anything")
-    bold = f"was bolder in {s.bolder} of them" if s.bolder else "was never bolder"
-    did = [f"edited {plural(s.edited, 'proposal')}"] if s.edited else []
-    did += [f"made {plural(s.suggested, 'suggestion')}"] if s.suggested else []
-    return f"{s.author or 'Somebody'} {', '.join(did)} and {bold}; {join(told)}."
-
-
 def entry_sentences(e: Entry) -> str:
-    """Whether the forecast is scored and how it did, and what audit trials say of the claim."""
+    """The score of a forecast, and the result of audit trials for the claim."""
     return f"{_state(e)} {_verdict(e)}"
 
 
@@ -172,12 +203,12 @@ def _state(e: Entry) -> str:
         return "No forecast was made, so none is scored."
     if e.state == "too_few_values":
         return f"Not scored: only {values:,} of {planned} have a value."
-    places = " and ".join(f"its {what} is {_place(e, what)} of the forecast" for what in WHAT)
+    places = join([f"the {_NOUN[what]} is {_place(e, what)} of the forecast" for what in WHAT])
     return f"Scored on {plural(values, 'space-filling trial')}: {places}."
 
 
 def _place(e: Entry, what: str) -> str:
-    """Where the realised value lies in its forecast, by how much of the forecast is worse."""
+    """The place of an observed value in its forecast: the share of the forecast that is worse."""
     share = e.percentile(what)
     worse = share if sign_of(e.outcome.direction) > 0 else 1 - share
     if _TAIL < worse < 1 - _TAIL:
@@ -196,25 +227,27 @@ def _verdict(e: Entry) -> str:
     more = f" by more than {number(epsilon)}" if epsilon else ""
     if e.verdict == "refuted":
         best = best_of(e.outcome.outside, e.outcome.direction)
-        return f"Refuted: an audit trial reached {score(best)}; the best inside is {score(e.outcome.inside)}, worse{more}."
+        return f"Refuted: an audit trial reached {score(best)}; the best inside has {score(e.outcome.inside)}, worse{more}."
     even, count = len(e.outcome.audit), len(e.outcome.outside)
-    says = f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}."
+    text = f"Not refuted: {plural(count, 'audit trial')} found nothing better{more}."
     if not even:
-        return says
-    them = "It" if count == 1 else "They"
-    if even != count:
-        them = f"The {even:,} that {'is' if even == 1 else 'are'} even"
-    return f"{says} {them} would have found a better region that holds {percent(SHARE)} of what was cut off with probability {e.power():.2f}."
+        return text
+    which = plural(even, "even audit trial")
+    return (
+        f"{text} {upper(which)} would hit a better region of {percent(SHARE)} of the space cut off with probability "
+        f"{e.power():.2f}."
+    )
 
 
 def _decided(e: Entry) -> tuple[str, ...]:
     d = e.decision
-    return e.round, e.child, d.kind, percent(d.volume_kept), _claimed(d.probability)
+    return e.round, e.child, d.kind, percent(d.volume_kept), _stated_risk(d.probability)
 
 
 def _forecast(e: Entry, what: str) -> tuple[str, ...]:
     made, middle, interval = e.decision.forecast, "-", "-"
     if made is not None:
         low, high = made.interval(what, _WIDE)
-        middle, interval = score(made.quantile(what, 0.5)), f"{score(low)} to {score(high)}"
+        middle = score(made.quantile(what, 0.5))
+        interval = f"{score(low)} to {score(high)}"
     return e.child, what, middle, interval, score(e.realised(what))

@@ -189,7 +189,7 @@ def _judged(v: Any) -> str:
 
 
 def _too_few(v: Any) -> str:
-    return f"Too few good trials to judge {join(v.parameters)}." + fill(_COVERED, vars(v))
+    return f"Too few good trials to test {join(v.parameters)}." + fill(_COVERED, vars(v))
 
 
 def _lost(v: Any) -> str:

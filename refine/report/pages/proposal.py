@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change
@@ -88,16 +88,16 @@ def _briefly(cell: str | Cell) -> str | Cell:
     return cell.replace(" as many top trials", " the top trials") if isinstance(cell, str) else cell
 
 
-def change_row(change: Change, epsilon: float = math.nan) -> tuple[str | Cell, ...]:
+def change_row(change: Change, epsilon: float = math.nan, weak: bool = False) -> tuple[str | Cell, ...]:
     """A change as cells: name, range now, range proposed, main reason, risk of this change alone.
 
-    ``epsilon`` is the tolerance of the claim.
+    ``epsilon`` is the tolerance of the claim; ``weak`` tells that no test shows an effect of the parameter alone.
     """
     return (
         Cell(change.name, "strong"),
         short_bounds(change.old),
         arrow_cell("no longer used" if change.kind == "leave" else next_text(change.old, change.new), "good"),
-        short_reason(change, epsilon),
+        Cell("weak evidence (model)", "warn") if weak else short_reason(change, epsilon),
         risk_cell(change),
     )
 
@@ -215,11 +215,15 @@ def branch_text(claim: BranchClaim | None) -> str:
     return f"{risk} to lose {loss} in the {claim.claims} decisions so far"
 
 
-def proposal_folds(proposal: Proposal) -> tuple[Fold, ...]:
-    """Folds of a proposal: evidence by parameter, the claim, the size of the next round, offers, a table of all parameters."""
+def proposal_folds(proposal: Proposal, cautions: Mapping[str, str] | None = None) -> tuple[Fold, ...]:
+    """Folds of a proposal: evidence by parameter, the claim, the size of the next round, offers, a table of all parameters.
+
+    ``cautions`` has a sentence by parameter for changes with weak evidence.
+    """
     changed = [c for c in proposal.changes if c.kind != "keep"]
     kept = [c for c in proposal.changes if c.kind == "keep"]
-    folds = [_change_fold(c) for c in changed]
+    cautions = cautions or {}
+    folds = [_change_fold(c, caution=cautions.get(c.name, "")) for c in changed]
     # Sentences about several parameters are not repeated for each one.
     own = {c.name: sentences(r for r in c.reasons if r.code not in (*QUIET, "read_in")) for c in kept}
     lines: list[str | Cell] = [f"{name}: {text}" for name, text in own.items() if text]
@@ -257,11 +261,11 @@ def claim_texts(proposal: Proposal) -> list[str]:
     return texts
 
 
-def _change_fold(c: Change, why: bool = True) -> Fold:
+def _change_fold(c: Change, why: bool = True, caution: str = "") -> Fold:
     title = (
         f"{c.name}: {bounds_text(c.old)} {'unchanged' if c.kind == 'keep' else f'-> {bounds_text(c.new)}'}"
     )
-    texts = [sentences(c.reasons)]
+    texts = [caution, sentences(c.reasons)]
     if c.kind != "keep":
         alone = ""
         if math.isfinite(c.risk):

@@ -1,4 +1,4 @@
-"""What a merge, damage, an opened hold-out and a replay show of themselves."""
+"""Pages of a merge, of damage, of an opened hold-out and of a replay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNEQUAL, _ROWS = 20, 50  # that are listed
 
 @page_for(Merged)
 def merged_page(merged: Merged) -> Page:
-    """How much is new, and what differs."""
+    """New rounds and trials, and rows that differ."""
     new = f"{plural(len(merged.rounds), 'new round')}, {plural(merged.trials, 'new trial')}"
     title = f"{'would merge' if merged.dry_run else 'merged'}: {new}, {len(merged.unequal)} unequal"
     lines: list[str | Cell] = [str(each) for each in merged.unequal[:_UNEQUAL]]
@@ -35,7 +35,7 @@ def merged_page(merged: Merged) -> Page:
 
 @page_for(Damage)
 def damage_page(damage: Damage) -> Page:
-    """Every damaged row with what is wrong with it, the first fifty; and whether they were removed."""
+    """The first fifty damaged rows with their faults."""
     count = len(damage.rows)
     if not count:
         return Page(f"{damage.tree}: nothing is damaged")
@@ -47,17 +47,17 @@ def damage_page(damage: Damage) -> Page:
 
 
 def spread_text(differs: Mapping[str, Mapping[str, int]]) -> str:
-    """What differs between the environments of a round's trials, name -> value -> trials, in one sentence; empty where nothing does."""
+    """Differences between the environments of a round's trials (name -> value -> trials) in one sentence; empty without any."""
     parts = []
     for name, values in differs.items():
         counts = ", ".join(f"{value}: {plural(count, 'trial')}" for value, count in values.items())
         parts.append(f"{name} ({counts})")
-    return f"trials ran on environments that differ in {join(parts)}" if parts else ""
+    return f"trials ran in environments that differ in {join(parts)}" if parts else ""
 
 
 @page_for(HoldoutResult)
 def holdout_page(result: HoldoutResult) -> Page:
-    """What it showed of every configuration, beside what validation had shown."""
+    """The hold-out value of every configuration next to its validation value."""
     day = datetime.fromtimestamp(result.created, UTC).date().isoformat()
     lines = tuple(_holdout_line(row) for _, row in result.table.iterrows())
     title = f"hold-out of round {result.round}, opened by {result.author} on {day}; {result.metric}"
@@ -73,15 +73,15 @@ def _holdout_line(row: pd.Series) -> str:
 
 @page_for(Replay)
 def replay_page(replay: Replay) -> Page:
-    """How many gave what is stored, and what has changed since."""
+    """The number of trials that gave the stored values, and changes of code and environment."""
     n, equal = len(replay.table), int((replay.table["difference"] == 0).sum())
-    title = f"round {replay.round}: {plural(n, 'trial')} run again, {equal} equal to the bit"
+    title = f"round {replay.round}: {plural(n, 'trial')} replayed, {equal} equal to the bit"
     lines: list[str | Cell] = []
     if equal < n:
         within, worst = int(replay.table["same"].sum()), score(float(replay.table["difference"].max()))
         title += f", {within} within {replay.tolerance:g} in every metric; largest difference {worst}"
     if not replay.planned:
-        lines.append(Cell("the design gives other configurations or seeds than are stored", "bad"))
+        lines.append(Cell("the design gives other configurations or seeds than those stored", "bad"))
     then, now = replay.code
     if then != (now,):
         lines.append(f"code then {', '.join(then) or '-'}, now {now}")

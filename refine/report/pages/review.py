@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from refine.analysis.conditions import declared
 from refine.proposal.change import Change
 from refine.proposal.proposal import Proposal
-from refine.report.pages.analysis import best_clause, caution_facts
+from refine.report.pages.analysis import best_clause, caution_facts, weak_text
 from refine.report.pages.checks import TONES, verdict_sentence, worth_page
 from refine.report.pages.preview import kept_cell
 from refine.report.pages.proposal import (
@@ -74,7 +74,8 @@ def review_page(review: Review) -> Page:
     trials = plural(sum(review.analysis.states.values()), "trial")
     title = f"Round {review.round.id[:8]}: {trials}, {best_clause(review.analysis)}."
     lead = None if worth is None else Cell(verdict_sentence(worth), TONES[worth.verdict])
-    folds = (*proposal_folds(proposal), *_folds(review))
+    cautions = {c.name: weak_text(review.analysis, c) for c in proposal.changes}
+    folds = (*proposal_folds(proposal, cautions), *_folds(review))
     return Page(title, (*blocks, Facts(tuple(facts))), _calls(review, touched), folds, lead)
 
 
@@ -97,7 +98,8 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
         relaxed = arrow_cell("unchanged" if decided == old else next_text(old, decided), "warn")
         return *start, relaxed, "relaxed with your edit", ""
     if name not in review.edited and name not in review.rejected:
-        return change_row(change, review.proposal.claim.epsilon)
+        weak = bool(weak_text(review.analysis, change))
+        return change_row(change, review.proposal.claim.epsilon, weak)
     how = "rejected" if name in review.rejected else "edited"
     proposed = "" if change.kind == "keep" else f" (proposed: {next_text(old, change.new)})"
     new = arrow_cell("unchanged", "faint") if decided == old else arrow_cell(next_text(old, decided), "good")

@@ -1,4 +1,4 @@
-"""A space, and the difference of two spaces and of two rounds, as tables that pages, reports, shell and guide all show."""
+"""Pages and tables of a space, of the difference of two spaces, and of the comparison of two rounds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from refine.analysis.population import RoundComparison
+from refine.report.pages.reasons import upper
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip
 from refine.space.parameters import Parameter
@@ -28,22 +29,22 @@ def space_page(space: Space) -> Page:
     hints = [
         Text(text, "faint")
         for n, p in space.items()
-        if (text := as_choices(n, p)) and any(v % 1 for v in p.grid)  # whole numbers are meant as choices
+        if (text := as_choices(n, p)) and any(v % 1 for v in p.grid)  # whole numbers are probably choices
     ]
     add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=200)
     return Page(size, (space_grid(space), *hints), (add,))
 
 
 def as_choices(name: str, parameter: Parameter) -> str:
-    """What to say of a list of two numbers, which may be meant as a range; empty where it is none."""
+    """A hint for a list of two numbers, which may be meant as a range; empty for any other parameter."""
     if not (isinstance(parameter, Categorical) and parameter.numeric and parameter.size == 2):
         return ""
     low, high = parameter.labels
-    return f"{name}: a list is choices, here {low} and {high} alone; a range is written ({low}, {high})"
+    return f"{name}: a list means choices, here only {low} and {high}; for a range write ({low}, {high})"
 
 
 def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
-    """The parameters with their actual levels, and with their roles where these are given, and the constraints."""
+    """The parameters with their levels and, if given, their roles; then the constraints."""
     rows: list[tuple[str | Cell, ...]] = []
     for name, parameter in space.items():
         kind, _, levels = parameter.describe().partition(": ")
@@ -58,7 +59,7 @@ _NOTHING = Cell("-", "faint")
 
 
 def difference_grid(diff: SpaceDiff, head: Row, more: tuple[Row, ...] = ()) -> Grid:
-    """What changes from one space to another: parameters side by side with their levels, then constraints, then ``more`` rows."""
+    """The changes from one space to another: parameters with their levels, then constraints, then ``more`` rows."""
     rows: list[Row] = [
         (Cell(n, "strong"), bounds_text(p), bounds_text(q), strip(p, q)) for n, (p, q) in diff.changed.items()
     ]
@@ -70,15 +71,18 @@ def difference_grid(diff: SpaceDiff, head: Row, more: tuple[Row, ...] = ()) -> G
 
 
 def difference_line(diff: SpaceDiff) -> str:
-    """The same in a line: ``dropout 0 to 0.2, +l2 0 to 0.1, -epochs``."""
+    """The changes from one space to another in a line: ``dropout 0 to 0.2; +l2 0 to 0.1; -epochs``."""
     parts = [f"{name} {text}" for name, (_, p) in diff.changed.items() if (text := bounds_text(p))]
     parts += [f"+{name} {bounds_text(p)}" for name, p in diff.added.items()]
     parts += [f"-{name}" for name in diff.removed]
-    return ", ".join(parts) or "same space"
+    return "; ".join(parts) or "same space"
 
 
 def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> Grid | None:
-    """What was proposed (``None`` where regardless of a proposal) and decided, of all that either changes; ``None`` without any."""
+    """Proposed and decided values of every parameter that either changes; ``None`` without any.
+
+    ``proposal`` is ``None`` for a branch, which no proposal led to.
+    """
     new = decision.space
     if new is None:
         return None
@@ -109,20 +113,20 @@ def decision_grid(old: Space, decision: Decision, proposal: Proposal | None) -> 
 
 
 _NO_POPULATIONS = (
-    "Their trials can't be compared as populations: they are judged by different metrics, some were stopped early, or one "
-    "has fewer than two finished space-filling trials."
+    "not comparable: the metrics differ, some trials were stopped early, or a round has fewer than two finished space-filling "
+    "trials"
 )
 
 
 @page_for(Comparison)
 def comparison_page(comparison: Comparison) -> Page:
-    """The best of both, what differs and whether the population improved; folded, everything side by side."""
+    """The best values of both rounds, their differences, and the improvement of the population."""
     metric, populations = comparison.rounds[0].metric, comparison.populations
     best = [score(v) for v in comparison.best]
-    changes = f"{difference_line(comparison.space)}: keeps {percent(comparison.volume_kept)}."
-    space = changes if comparison.space else "Both search the same space."
-    population = _NO_POPULATIONS if populations is None else f"{population_verdict(populations)}."
-    facts = [("Best", f"{metric} {best[0]}, then {best[1]}."), ("Space", space)]
+    changes = f"{difference_line(comparison.space)}; keeps {percent(comparison.volume_kept)}"
+    space = changes if comparison.space else "the same for both"
+    population = _NO_POPULATIONS if populations is None else population_verdict(populations)
+    facts = [("Best", f"{metric} {best[0]}, then {best[1]}"), ("Space", space)]
     if comparison.other:
         facts.append(
             (
@@ -137,38 +141,37 @@ def comparison_page(comparison: Comparison) -> Page:
         ("configurations", *(f"{n:,}" for n in comparison.n), ""),
     ]
     grid = difference_grid(comparison.space, ("what", comparison.a, comparison.b, "levels"), tuple(more))
-    folds = [Fold("What differs", (grid,), "table")]
+    folds = [Fold("Differences", (grid,), "table")]
     if populations is not None:
         said = Text(population_sentence(populations, comparison.b, comparison.a))
-        folds.append(Fold("The trials", (said,), "trials"))
+        folds.append(Fold("Trials", (said,), "trials"))
     calls = (Action("comparison.report", "reports"), Action("comparison.why"))
     return Page(f"{comparison.a} -> {comparison.b}", (Facts(tuple(facts)),), calls, tuple(folds))
 
 
-# What the comparison does not say.
+# The limits of the comparison.
 CAUTION = (
-    "This round's space was chosen after its parent's trials were seen; the trials compared here were drawn after that "
-    "choice, without looking at results. The parent's were not drawn again, and configurations that had run before were left "
-    "out, so what the parent found best does not count for this round. A better population is no proof of a better best "
-    "trial."
+    "This round's space was chosen after its parent's trials had run; its own trials were drawn after that choice, without "
+    "looking at results. Configurations that the parent had run were not drawn again, so the parent's best trials do not count "
+    "for this round. A better population does not prove a better best trial."
 )
 
 _POPULATIONS = {
-    "better": "The population improved",
-    "worse": "The population got worse",
-    "unclear": "No improvement of the population is seen",
+    "better": "the population improved",
+    "worse": "the population got worse",
+    "unclear": "no improvement of the population was detected",
 }
 
 
 def population_sentence(
     comparison: RoundComparison, child: str = "this round", parent: str = "its parent's"
 ) -> str:
-    """The probability with its interval, the distance with its p-value, and what follows, of rounds under these names."""
-    return f"{beats_sentence(comparison, child, parent)} {population_verdict(comparison)}."
+    """The comparison of two rounds' trials under these names: probability, distance, verdict."""
+    return f"{beats_sentence(comparison, child, parent)} {upper(population_verdict(comparison))}."
 
 
 def beats_sentence(comparison: RoundComparison, child: str, parent: str) -> str:
-    """The probability with its interval, and the distance with its p-value: of any two that are judged alike."""
+    """The probability that a trial of one beats a trial of the other, and the distance of their distributions."""
     c = comparison.comparison
     return (
         f"A trial of {child} beats one of {parent} with probability {c.better:.2f} (95 % interval {c.low:.2f} to "
@@ -177,7 +180,7 @@ def beats_sentence(comparison: RoundComparison, child: str, parent: str) -> str:
 
 
 def population_verdict(comparison: RoundComparison) -> str:
-    """What follows, in a few words."""
+    """The verdict on two populations in a few words."""
     spread = (
         ", but its spread differs" if comparison.verdict == "unclear" and comparison.spread_differs else ""
     )

@@ -1,9 +1,9 @@
-"""What a round and a tree show of themselves: progress, best values, decisions, and what to do next."""
+"""Pages of a round and of a tree: progress, best values, decisions, and the next calls."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ import numpy as np
 from refine.analysis.evenness import drawn_reason, evenness
 from refine.design.space_filling import IMPORTED
 from refine.report.pages.proposal import branch_text
-from refine.report.pages.reasons import by, everybody, judged_text, sentence, whom
+from refine.report.pages.reasons import by, everybody, judged_text, sentence, upper, whom
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import difference_line, space_grid
 from refine.run.environment import spread
 from refine.run.steering import how_text
 from refine.space.roles import SCIENTIFIC
+from refine.space.space import Space
 from refine.tree.lineage import declared_on
 from refine.tree.overview import Overview, RoundOverview, beaten, overview_of
 from refine.tree.round import Round
@@ -34,9 +35,9 @@ _BAR = 20
 
 @page_for(Tree)
 def tree_page(tree: Tree, *, named: bool = False) -> Page:
-    """The rounds as a tree; the one with the best observed trial is marked.
+    """The rounds as a tree, with a star at the round of the best observed trial.
 
-    Whoever decided is ``named`` for others to read, and *you* elsewhere.
+    The current user is *you*, unless authors are to be ``named`` for other readers.
     """
     tree = tree._at_once()
     seen = overview_of(tree.rounds)
@@ -48,8 +49,8 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     def grow(siblings: Iterable[RoundOverview]) -> tuple[Branch, ...]:
         branches = []
         for each in siblings:
-            said = [text for text in (_story(each, authors), branch_text(each.claim)) if text]
-            lines = (_line(each, each.id == seen.winner), *((Cell(text, "faint"),) for text in said))
+            told = [text for text in (_story(each, authors), upper(branch_text(each.claim))) if text]
+            lines = (_line(each, each.id == seen.winner), *((Cell(text, "faint"),) for text in told))
             branches.append(Branch(lines, grow(seen.below(each.id))))
         return tuple(branches)
 
@@ -66,7 +67,7 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
 
 
 def _damaged(tree: Tree, seen: Overview) -> list[Text]:
-    """What of it can't be read, as far as drawing it has shown."""
+    """The rounds and trials that can't be read, as far as drawing the tree has shown."""
     nodes = tree._context.reader.damaged_nodes(tree._context.tree)
     told = [f"round {key} can't be read and is left out: {text}" for key, text in nodes.items()]
     told += [
@@ -78,45 +79,54 @@ def _damaged(tree: Tree, seen: Overview) -> list[Text]:
 
 
 def _line(each: RoundOverview, wins: bool) -> tuple[Cell, ...]:
-    best = score(None if each.best is None else each.best["value"])
+    """A round in a line: path, id, tags, progress, best value, a root's note, and a star for the best of the tree."""
+    metric = each.round.metric
+    best = "no value yet"
+    if each.best is not None:
+        best = f"best {metric} {score(each.best['value'])}"
+    trials = (
+        f"{sum(each.states.values()):,} of {plural(each.n, 'trial')}{how_text(each.round.node, each.states)}"
+    )
+    note = each.round.node.note if each.change is None else ""
     return (
         Cell(each.path, "strong"),
         Cell(f"  {each.id}"),
-        Cell(f"  {sum(each.states.values())}/{each.n}{how_text(each.round.node, each.states)}"),
-        Cell(f"  best observed {each.round.metric} {best}"),
-        *([Cell(f"  [{', '.join(each.tags)}]", "code")] if each.tags else []),
-        *([Cell("  ★", "good")] if wins else []),
+        *([Cell(f" [{', '.join(each.tags)}]", "code")] if each.tags else []),
+        Cell(f"  {trials}, {best}"),
+        *([Cell("  ★ best observed", "good")] if wins else []),
+        *([Cell(f' · "{note}"', "faint")] if note else []),
     )
 
 
 def _story(each: RoundOverview, authors: Collection[str]) -> str:
-    """What changed from the parent and who says why."""
-    node = each.round.node
-    said = f'"{node.note}"' if node.note else ""
+    """The change from the parent, its author, and the note; empty for a root."""
     if each.change is None:
-        return said
-    who = f"({', '.join(dict.fromkeys(each.kinds))} by {whom(node.author, authors)})" if each.kinds else ""
-    what = difference_line(each.change)
-    return " ".join(s for s in (f"{what};" if said else what, said, who) if s)
+        return ""
+    node = each.round.node
+    story = difference_line(each.change)
+    if each.kinds:
+        kinds = ", ".join(dict.fromkeys(each.kinds))
+        story = f"{story}. {upper(kinds)} by {whom(node.author, authors)}"
+    return f'{story}: "{node.note}"' if node.note else story
 
 
 @page_for(Round)
 def round_page(round_: Round) -> Page:
-    """A round: progress, best configuration, space with levels and roles, decisions, and the next calls."""
+    """The progress of a round, its best trial, its space with levels and roles, decisions, and the next calls."""
     round_ = round_._at_once()
     node, pk, trials = round_.node, round_._stored.pk, round_.trials
     counts = round_.context.counts.get(pk, {})
     ended = sum(counts.values()) - counts.get("running", 0)
-    # In a finished round failed trials have ended as well; in one that goes on they may be run again.
+    # Failed trials of a finished round have ended; those of an unfinished round may be repeated.
     left = 0 if node.method == IMPORTED else max(0, round_.n - ended)
     lines = [_progress(round_, counts, ended, left), _best(round_)]
     if node.goals:
         goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
-        lines.append(f"beside it {goals}; {_front(round_)}")
+        lines.append(f"further goals: {goals}; {_front(round_)}")
     lines.append(_baseline(round_))
-    if (said := declared_on(round_.path)) is not None:
-        where = "" if said.round == round_.id else f", on round {said.round}"
-        lines.append(f"believed{by(said.author)}{where}: {said.belief}")
+    if (declared := declared_on(round_.path)) is not None:
+        where = "" if declared.round == round_.id else f", on round {declared.round}"
+        lines.append(f"believed{by(declared.author)}{where}: {declared.belief}")
     if node.method == IMPORTED and not trials.empty:
         origin, n = str(trials["origin"].iloc[0]), int((trials["state"] == "complete").sum())
         reason = drawn_reason(origin, n, n, evenness(round_.space, trials, round_.goal.sign))
@@ -160,31 +170,39 @@ def _progress(round_: Round, counts: dict[str, int], ended: int, left: int) -> s
 
 
 def _best(round_: Round) -> str:
+    """The metric with its direction, and the best observed trial; a trial outside the space is marked as an audit trial."""
     best, judged = round_.best, judged_text(round_.metric, round_.node.subject_to)
     line = f"{judged}, {round_.direction}; best observed {score(None if best is None else best['value'])}"
     if best is None:
         return line
     # A trial has no value of a parameter whose condition did not hold; a choice that is None is the text None.
-    read = {n: best[n] for n in round_.space.varied if n in best.index}
-    at = [f"{n} = {value_text(v)}" for n, v in read.items() if v is not None and v == v]
-    return f"{line} with {join(at)}" if at else line
+    values = {n: best[n] for n in round_.space.varied if n in best.index}
+    known = {n: v for n, v in values.items() if v is not None and v == v}
+    audit = " (an audit trial, outside this space)" if outside(round_.space, known) else ""
+    at = [f"{n} = {value_text(v)}" for n, v in known.items()]
+    return f"{line} with {join(at)}{audit}" if at else f"{line}{audit}"
+
+
+def outside(space: Space, values: Mapping[str, Any]) -> bool:
+    """Whether any of the values lies outside its parameter's range or choices."""
+    return any(not space[name].contains([value])[0] for name, value in values.items() if name in space)
 
 
 def value_text(value: Any) -> str:
-    """A parameter's value as tables show it."""
+    """A parameter's value as tables print it."""
     return number(float(value), 6) if isinstance(value, float | np.floating) else str(value)
 
 
 def _front(round_: Round) -> str:
-    """How many trials are on its front, and how many of those other rounds beat."""
+    """The number of trials on the round's front, and how many of those other rounds beat."""
     on, lost = plural(len(round_.front), "trial"), beaten(round_)
     if not lost:
         return f"{on} on the front"
-    return f"{on} on the round's own front, {lost:,} of them beaten by other rounds: tree.front has what no trial beats"
+    return f"{on} on the round's own front, {lost:,} beaten by other rounds; tree.front lists trials that none beats"
 
 
 def _baseline(round_: Round) -> str:
-    """What the baseline's runs showed; nothing of a round without one, or before it has run."""
+    """The mean value of the baseline; empty without a baseline, or before it has run."""
     reader, pk = round_.context.reader, round_._stored.pk
     key = next((b.key for b in reader.beside(pk) if b.baseline), None)
     if key is None:
@@ -195,7 +213,7 @@ def _baseline(round_: Round) -> str:
     values = np.asarray(table(round_.space, records, metric)["value"], dtype=float)[mine]
     good, runs = values[np.isfinite(values)], plural(len(mine), "run")
     if good.size:
-        return f"baseline: {score(float(good.mean()))} in the mean of {runs}"
+        return f"baseline: {score(float(good.mean()))}, mean of {runs}"
     return f"baseline: no value, {runs} ended without one" if mine else ""
 
 

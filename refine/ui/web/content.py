@@ -27,6 +27,7 @@ from refine.report.pages.analysis import (
     best_text,
     caution_facts,
     share_text,
+    weak_text,
 )
 from refine.report.pages.checks import TONES, figure, passed_text, question, says, verdict_sentence
 from refine.report.pages.preview import leaves_text, preview_page, risks_text, too_many_text
@@ -309,7 +310,7 @@ def panel(
         "badge": _badge(analysis, change),
         "change": "keep" if change.kind == "leave" else change.kind,
         "summary": why_heading(change),
-        "reason": f"{why(change)}{kept_text(change)}",
+        "reason": " ".join(filter(None, [weak_text(analysis, change), why(change)])) + kept_text(change),
         "now": bounds_text(p),
         "when": "" if p.when is None else f"only where {p.when}",
     }

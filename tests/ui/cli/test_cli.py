@@ -246,7 +246,7 @@ def test_the_console_script(made: Made, tmp_path: Path) -> None:
     found = process(tmp_path, "tree", made.store)
     assert (found.returncode, found.stderr) == (0, "")
     first = found.stdout.splitlines()[1].strip("└─ ")
-    assert first.startswith(f"1  {made.root}  24/24  best observed value 1.0000")
+    assert first.startswith(f"1  {made.root}  24 of 24 trials, best value 1.0000")
     (tmp_path / "space.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0 }\n")
     found = process(tmp_path, "run s.db --space space.toml --command 'true {x}' --metric val_loss -n 3")
     assert found.returncode == 1
@@ -301,6 +301,6 @@ def test_confirm_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert said["race"]["runs"] == len(found.replicates) == 4
         assert said["race"]["verdict"] == "budget"
         text = good("confirm", store, "--budget", 6, "--top", 3, "--quiet")
-        assert "with 6 runs under new seeds" in text
+        assert "after 6 repeats of 3 configurations" in text
         assert len(found.replicates) == 6
-        assert "Hand over, of tree noisy (20 configurations):" in text
+        assert "Winner of tree noisy, out of 20 configurations" in text

@@ -34,11 +34,11 @@ def test_accepting_last_says_what_last_is_now_and_who_decided(tmp_path):
     tree.close()
     said("propose", tmp_path / "s.db", "last")
     assert "`last` is this round from now on." in run("accept", tmp_path / "s.db", "last", "-n", 3).stderr
-    assert "(accepted by you)" in said("tree", tmp_path / "s.db")
+    assert "Accepted by you" in said("tree", tmp_path / "s.db")
     assert "accepted by you" in said("show", tmp_path / "s.db", "root")
     said("accept", tmp_path / "s.db", "root", "-n", 3, "--exploit", 0.5, "--author", "grace")
     seen = said("tree", tmp_path / "s.db")
-    assert "(accepted by grace)" in seen
+    assert "Accepted by grace" in seen
     assert "by you" not in seen
 
 
