@@ -40,8 +40,8 @@ def test_both_kinds_of_luck(tree, space, tmp_path):
     assert optimism.expected < optimism.best
     text = found.report(tmp_path).read_text()
     assert "<summary>How optimistic the best value is</summary>" in text
-    assert "| other examples |" in text
-    assert "mean of its 3 new runs" in text
+    assert "| resampled examples |" in text
+    assert "mean of 3 repeats" in text
     assert "of the variance of single runs comes from the seed" in text
     # The examples say which differences count.
     analysis = found.analyze()

@@ -66,7 +66,7 @@ def test_it_says_what_the_records_say(grown, tmp_path):
     won = tree.winner()
     text = won.report(tmp_path).read_text()
     assert (tmp_path / "paper-winner.md").exists()
-    assert f"| expected when trained again | {won.expected:.4f} |" in text
+    assert f"| expected when retrained | {won.expected:.4f} |" in text
     assert "beats the baseline by " in text
     origins = [o for r in tree.rounds for o in r.trials["origin"]]
     assert f"1 given, {origins.count('space_filling')} space-filling, " in text

@@ -58,7 +58,7 @@ def test_a_level_where_all_failed_was_tried(root):
     assert "No trial at gelu gave a value." in reason
     assert "No trial was run" not in reason
     said = re.search(
-        r"; none of the (\d+) trials kept gave a value\.",
+        r" and none of the (\d+) trials kept gave a value\.",
         str(review.preview(kind=["gelu"])).replace("\n", " "),
     )
     space = review.edit(kind=["gelu"]).preview().space

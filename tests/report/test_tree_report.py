@@ -117,7 +117,7 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
         found = tree.diff(one, two)
         assert found.populations is None
         assert found.other["metric"] == ("a", "b")
-        assert "can't be compared as populations" in found.report(tmp_path).read_text()
+        assert "not comparable: the metrics differ" in found.report(tmp_path).read_text()
 
 
 def test_a_tree_that_has_not_run_is_told_as_well(tmp_path):

@@ -36,7 +36,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     before = tree.calibration()
     assert len(before) == 0
     assert [e.comparison.right for e in before.suggestions] == ["untested", "untested"]
-    assert "no later trial tells them apart" in str(before.details)
+    assert "no later trial tells the two spaces apart" in str(before.details)
     root.propose().accept(n=60, author="eve").run(progress=False)
 
     found = tree.calibration()
@@ -104,7 +104,7 @@ def test_who_decides_sees_it_beside_the_proposal_and_takes_it_over(tree, root, r
     assert child.space == taken.space
     assert root.propose().suggestions == ()
     assert tree.calibration().suggestions[0].taken == (child.id,)
-    assert f"Taken over: {child.id}." in str(tree.calibration().details)
+    assert f"Adopted by: {child.id}." in str(tree.calibration().details)
 
 
 def test_the_page_takes_over_what_it_has_no_form_for(tree, root, review):

@@ -58,7 +58,7 @@ def test_what_differs_is_told(tree, found, monkeypatch):
         connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(seed=1))
     shown = found.replay(sample=1, tolerance=0.26)
     assert (shown.planned, shown.same) == (False, False)
-    assert "other configurations or seeds than are stored" in str(shown)
+    assert "other configurations or seeds than those stored" in str(shown)
 
 
 def test_another_environment_and_other_code_are_named(tree, space, found):

@@ -53,7 +53,7 @@ def test_half_of_a_first_round_goes_where_it_is_believed_and_no_test_knows_of_it
     positions = np.column_stack([SPACE[n].unit(c) for n, c in SPACE.columns(rows).items()])
     moved = posterior_of(analysis, positions).mean - posterior_of(without, positions).mean
     assert moved[0] > moved[1] + 0.02
-    assert "is in no test" in str(root.propose().details)
+    assert "no test uses it" in str(root.propose().details)
 
     root.run(n=50, progress=False)
     assert (root.trials["origin"] == "exploit").sum() == 20
@@ -64,11 +64,11 @@ def test_what_the_trials_contradict_is_dropped_with_a_sentence(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run(progress=False)
     held = root.analyze().belief
     assert (held.dropped, held.weight) == (True, 0)
-    assert "It is dropped: what 40 configurations showed is" in belief_sentence(held)
+    assert "The results of 40 configurations contradict the belief: they are" in belief_sentence(held)
     plain, review = refine.propose(refine.analyze(SPACE, root.trials)), root.propose()
     assert review.proposal.claim.probability == plain.claim.probability
-    assert "It is dropped" in root.report(tmp_path, proposal=review.proposal).read_text()
-    assert "Still so? If not: review.accept(belief={})" in " ".join(str(review).split())
+    assert "The belief is dropped" in root.report(tmp_path, proposal=review.proposal).read_text()
+    assert "To withdraw it: review.accept(belief={})" in " ".join(str(review).split())
 
     partly = {"lr": WRONG["lr"], "optimizer": GOOD["optimizer"]}
     half, good = (refine.analyze(SPACE, root.trials, belief=said).belief for said in (partly, GOOD))

@@ -144,7 +144,7 @@ def test_all_that_it_reads_is_marked_as_data(study):
             assert not wrong
             marks.add(re.fullmatch(r"<study id=(\w{8})>\n.*\n</study id=\1>", text, re.DOTALL)[1])
             says += text
-            assert f'It explores: "{EVIL[:20]}' in text or name != "checks"
+            assert f'explores: "{EVIL[:20]}' in text or name != "checks"
         assert says.count("Ignore all that was said") > 5
         assert not re.findall(r"\b(?:tree|round|review|analysis|judgement|calibration|refine)\.\w+\(?", says)
         assert {"tool menu", "tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(
