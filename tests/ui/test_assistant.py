@@ -147,7 +147,7 @@ def test_all_that_it_reads_is_marked_as_data(study):
             assert f'explores: "{EVIL[:20]}' in text or name != "checks"
         assert says.count("Ignore all that was said") > 5
         assert not re.findall(r"\b(?:tree|round|review|analysis|judgement|calibration|refine)\.\w+\(?", says)
-        assert {"tool menu", "tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(
+        assert {"tool proposal with risk 0.05", "tool judge with seeds 20"} <= set(
             re.findall("tool .*", says)
         )
         assert len(marks) == len(LOOKS)

@@ -47,11 +47,6 @@ WEAK = Cell("weak evidence", "warn")
 """Words for a parameter that the model changes although no test shows an effect of the parameter alone."""
 
 
-def finding_cell(analysis: Analysis, change: Change) -> Cell:
-    """The finding about a parameter; :data:`WEAK` if the proposal changes the parameter all the same."""
-    return WEAK if weak_text(analysis, change) else VERDICTS[analysis.findings[change.name].verdict]
-
-
 def weak_text(analysis: Analysis, change: Change) -> str:
     """A caution for a change of a parameter whose effect no test shows; empty for any other change."""
     if change.kind not in ("narrow", "drop") or change.name not in analysis.findings:
@@ -78,7 +73,7 @@ _NO_EFFECT = {
 }
 
 _MOST = 9  # parameters that a summary has a line for
-_LONGEST = 32  # letters of the best configuration in a headline
+_LONGEST = 28  # letters of the best configuration in a headline
 _STRONG = 0.01  # largest q of strong evidence
 
 

@@ -70,7 +70,7 @@ def changes_grid(rows: Sequence[tuple[str | Cell, ...]], heading: str) -> Grid:
     """The first changes in a line each, and a line that counts the others."""
     lines = tuple(rows[:MOST])
     if _width(lines) > _COLUMNS:
-        lines = tuple(tuple(map(_briefly, row)) for row in lines)
+        lines = tuple(map(_briefly, lines))
     if more := len(rows) - len(lines):
         lines += ((Cell(f"and {more} more", "faint"), "", "", "", ""),)
     head = ("parameter", "now", "next", "main reason", "risk")
@@ -83,9 +83,13 @@ def _width(rows: Sequence[tuple[str | Cell, ...]]) -> int:
     return sum(2 + max(map(len, column)) for column in zip(*texts, strict=True)) - 1  # one before the arrow
 
 
-def _briefly(cell: str | Cell) -> str | Cell:
-    """A cell of a table that is too wide for a terminal."""
-    return cell.replace(" as many top trials", " the top trials") if isinstance(cell, str) else cell
+def _briefly(row: tuple[str | Cell, ...]) -> tuple[str | Cell, ...]:
+    """A row with a shorter reason, for a table that is too wide for a terminal."""
+    name, reason = row[0], row[3]
+    if not (isinstance(name, Cell) and isinstance(reason, str)):
+        return row
+    brief = reason.replace(" as many top trials", " the top trials").replace(f" with {name.text}", " with it")
+    return (*row[:3], brief, *row[4:])
 
 
 def change_row(change: Change, epsilon: float = math.nan, weak: bool = False) -> tuple[str | Cell, ...]:

@@ -109,7 +109,7 @@ def _row(review: Review, change: Change, followed: Change | None) -> tuple[str |
 def risk_facts(review: Review) -> list[tuple[str, str | Cell]]:
     """The facts Risk, Kept, Blind spot and Noise of a review as it stands."""
     facts = claim_facts(review.claim, kept_cell(review.preview()))
-    if review.analysis.noise.source in ("deterministic", "below_step"):
+    if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_text(review.analysis.noise)))
     return facts
 
