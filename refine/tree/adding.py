@@ -28,7 +28,7 @@ from refine.tree.children import Encoded, check_count, off_grid
 from refine.tree.comparison import belief_like
 from refine.tree.names import check_tag
 from refine.tree.round import Round
-from refine.tree.rounds import TreeRecord
+from refine.tree.tree_record import TreeRecord
 from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE

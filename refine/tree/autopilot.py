@@ -21,8 +21,8 @@ from refine.run.workers.pool import workers_kept
 from refine.tree.children import left_to_run
 from refine.tree.judging import confirm
 from refine.tree.round import Round
-from refine.tree.rounds import TreeRecord
 from refine.tree.tree import Tree
+from refine.tree.tree_record import TreeRecord
 from refine.utils.action import Action
 from refine.utils.format import join
 from refine.utils.keywords import helped

@@ -39,7 +39,7 @@ from refine.tree.lineage import (
     read_reported_epochs,
     read_stopping,
 )
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.tree.winner import expected_of_best
 from refine.trials.frame import Records
 from refine.trials.round_record import Node, StoredDecision, StoredNode, path_to

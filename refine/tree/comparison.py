@@ -22,9 +22,9 @@ from refine.space.space import Space, SpaceDiff
 from refine.store.engine import check_folder
 from refine.tree.context import judged
 from refine.tree.lineage import analyze
-from refine.tree.record import RoundRecord
 from refine.tree.round import Round
-from refine.tree.rounds import TreeRecord
+from refine.tree.round_record import RoundRecord
+from refine.tree.tree_record import TreeRecord
 from refine.trials.frame import barred_rows
 from refine.utils.action import Action
 from refine.utils.display import Shown

@@ -26,9 +26,9 @@ from refine.run.runner import run_round
 from refine.space.encoding import decode, freeze, label
 from refine.tree.context import Context
 from refine.tree.overview import comparable
-from refine.tree.record import RoundRecord
-from refine.tree.rounds import TreeRecord
+from refine.tree.round_record import RoundRecord
 from refine.tree.running import holdout_opened
+from refine.tree.tree_record import TreeRecord
 from refine.tree.winner import Goals, field_in, ran, study_noise, winner_of
 from refine.trials.frame import Records
 from refine.trials.round_record import StoredNode

@@ -11,7 +11,7 @@ from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
 from refine.space.space import configuration_key, encode_configuration
 from refine.tree.lineage import analyze, declared_on
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.trials.frame import configuration_table
 from refine.trials.round_record import Beside, beside_of
 from refine.trials.rows import JsonRows

@@ -25,7 +25,7 @@ from refine.errors import AnalysisError, did_you_mean
 from refine.run.fingerprint import versions_of
 from refine.space.space import Space
 from refine.store.reader import Reader
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.trials.frame import Records, best_first, configuration_table, may_be_best, table, usable_values
 from refine.trials.goal import Goal, check_direction
 from refine.trials.metric import FUNCTION, Metric, Score, is_bare_nan

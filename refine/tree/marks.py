@@ -14,7 +14,7 @@ from refine.review.decision import check_author, check_note
 from refine.space.roles import scientific_of
 from refine.store.marks import Mark
 from refine.tree.context import Context
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.trials.frame import Records
 from refine.utils.format import plural
 

@@ -11,9 +11,9 @@ from refine.review.decision import BranchClaim, Decision, branch_claim
 from refine.space.space import SpaceDiff
 from refine.stats.pareto import non_dominated
 from refine.tree.names import paths_of
-from refine.tree.record import RoundRecord
 from refine.tree.round import Round
-from refine.tree.rounds import TreeRecord
+from refine.tree.round_record import RoundRecord
+from refine.tree.tree_record import TreeRecord
 from refine.trials.goal import sign_of
 
 if TYPE_CHECKING:

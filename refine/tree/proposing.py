@@ -19,7 +19,7 @@ from refine.review.review import Review
 from refine.review.worth import worth_of
 from refine.tree.children import DecidedRound
 from refine.tree.lineage import analyze, read_optimism
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.utils.action import Action
 
 R = TypeVar("R", bound=DecidedRound)

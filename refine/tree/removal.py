@@ -11,7 +11,7 @@ from refine.review.decision import check_author, check_note
 from refine.store.removal import ROUND_REMOVED, Damaged, removal
 from refine.tree.marks import numbers_of
 from refine.tree.round import Round
-from refine.tree.rounds import TreeRecord
+from refine.tree.tree_record import TreeRecord
 from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.format import plural

@@ -34,7 +34,7 @@ from refine.run.workers.pool import workers_kept
 from refine.store.engine import check_folder
 from refine.tree.children import off_grid
 from refine.tree.learning import learner
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.tree.winner import ranked_keys
 from refine.trials.frame import Records
 from refine.trials.metric import Score

@@ -19,11 +19,11 @@ from refine.tree.exchange.folder import export, loaded, merge
 from refine.tree.exchange.imports import add_frame, add_search, add_study, add_talos
 from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
-from refine.tree.outcome import calibration
 from refine.tree.overview import best, front_of
 from refine.tree.removal import damage, delete_round, delete_trials, repair, unlock
 from refine.tree.round import Round
-from refine.tree.rounds import TreeRecord
+from refine.tree.track_record import calibration
+from refine.tree.tree_record import TreeRecord
 from refine.utils.action import Action
 from refine.utils.files import write_whole
 from refine.utils.keywords import helped_methods

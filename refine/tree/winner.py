@@ -16,7 +16,7 @@ from refine.analysis.winner import Field, Winner, field_of
 from refine.space.encoding import encode
 from refine.store.reader import Reader
 from refine.tree.lineage import read_noise, read_paired_error
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.trials.goal import Goal
 from refine.trials.round_record import StoredNode
 

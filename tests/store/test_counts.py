@@ -12,7 +12,7 @@ from refine.run.outcome import Outcome, Task
 from refine.run.runner import _trial
 from refine.space.space import configuration_key
 from refine.store.schema import t
-from refine.tree import record
+from refine.tree import round_record
 from refine.trials.frame import best_first
 from refine.trials.trial import State
 
@@ -44,9 +44,9 @@ def _check(found, monkeypatch):
     ranked = best_first(found.trials, "maximize", found.space)
     counts = found.trials["state"].value_counts().to_dict()
     assert found.context.counts.get(found._stored.pk, {}) == counts
-    monkeypatch.setattr(record, "LARGE", 0)
+    monkeypatch.setattr(round_record, "LARGE", 0)
     best = found.best
-    monkeypatch.setattr(record, "LARGE", 50_000)
+    monkeypatch.setattr(round_record, "LARGE", 50_000)
     assert (best is None) == ranked.empty
     if best is not None:
         assert best.equals(ranked.iloc[0])
@@ -111,7 +111,7 @@ def test_rows_that_can_not_be_read_are_no_best_and_stop_nothing(grown, monkeypat
         for pk, text in zip(list(rows), texts, strict=False):
             change = {"metrics": text, "state": "complete"}
             connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(change))
-    monkeypatch.setattr(record, "LARGE", 0)
+    monkeypatch.setattr(round_record, "LARGE", 0)
     ranked = best_first(found.trials, "maximize", found.space)
     seen = ["x", "y", "value"]
     assert ranked.empty if found.best is None else list(found.best[seen]) == list(ranked.iloc[0][seen])

@@ -84,7 +84,7 @@ def test_stars_and_notes_change_no_analysis(tree):
 
 def test_counts_and_the_best_of_a_large_round_follow_what_is_excluded(tree, monkeypatch):
     found = grown(tree)
-    monkeypatch.setattr("refine.tree.record.LARGE", 10)
+    monkeypatch.setattr("refine.tree.round_record.LARGE", 10)
     first = found.best
     assert "40/40" in str(tree)
     found.exclude([first.name], "a wrong unit")

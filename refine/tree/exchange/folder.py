@@ -32,7 +32,7 @@ from refine.store.rows import (
 from refine.store.schema import SCHEMA_VERSION, known_version
 from refine.store.store import Store
 from refine.tree.round import Round
-from refine.tree.rounds import TreeRecord
+from refine.tree.tree_record import TreeRecord
 from refine.utils.action import Action, Symbol
 from refine.utils.files import made_folder, write_whole
 from refine.utils.provided import provided

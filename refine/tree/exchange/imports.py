@@ -22,7 +22,7 @@ from refine.tree.exchange.optuna import open_study
 from refine.tree.exchange.talos import read_run
 from refine.tree.names import check_tag
 from refine.tree.round import Round
-from refine.tree.rounds import TreeRecord
+from refine.tree.tree_record import TreeRecord
 from refine.trials.goal import ASK, direction_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints

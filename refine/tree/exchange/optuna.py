@@ -16,7 +16,7 @@ from refine.space.encoding import Reference, decode, label, value_key
 from refine.space.parameters import Integer, Parameter, Range
 from refine.store.engine import URL, engine_of, url_of
 from refine.store.schema import shown_url, tables_of
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.utils.extras import load
 
 if TYPE_CHECKING:

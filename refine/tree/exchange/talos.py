@@ -15,7 +15,7 @@ from refine.space.encoding import Reference, digest, freeze
 from refine.space.parameters import Parameter, Range
 from refine.space.parsing import parse_talos
 from refine.space.space import Space
-from refine.tree.record import RoundRecord
+from refine.tree.round_record import RoundRecord
 from refine.trials.goal import direction_of
 from refine.utils.warning import warn
 

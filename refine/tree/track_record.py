@@ -14,8 +14,8 @@ from refine.review.calibration import Calibration, ChildOutcome, DecisionCompari
 from refine.review.decision import Decision
 from refine.space.space import Space
 from refine.tree.lineage import Ranked, Values, best_inside
-from refine.tree.record import RoundRecord
-from refine.tree.rounds import TreeRecord
+from refine.tree.round_record import RoundRecord
+from refine.tree.tree_record import TreeRecord
 from refine.trials.frame import barred_rows, configuration_table, space_filling
 from refine.trials.goal import Goal
 from refine.trials.trial import AUDITS
