@@ -1,4 +1,4 @@
-"""``round.plot`` and ``tree.plot``: the figures of a round and of a tree by name."""
+"""``round.plot`` and ``tree.plot``: figures of a round and of a tree by name."""
 
 from __future__ import annotations
 
@@ -35,21 +35,22 @@ if TYPE_CHECKING:
     from refine.analysis.analysis import Analysis
 
 _ANALYSES: WeakKeyDictionary[Round, tuple[str, Analysis]] = WeakKeyDictionary()
-# What was analysed last of every round at hand, with the digest of the trials that it is of: reading these takes a
-# hundredth of the time of an analysis, and `round.plot` is made anew for every figure.
+# The last analysis per round, with the digest of its trials: reading trials takes a hundredth of the time of
+# an analysis, and every figure makes a new `round.plot`.
 
 
 def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that draws, with ``width`` and ``theme`` of a new figure."""
-    taken = inspect.signature(draw)
+    """A drawing method with the arguments ``width`` and ``theme`` of a new figure."""
+    signature = inspect.signature(draw)
 
     @wraps(draw)
     def method(*args: Any, width: Width = "text", theme: ThemeName | None = None, **options: Any) -> Any:
-        ax = taken.bind(*args, **options).arguments.get("ax")
+        ax = signature.bind(*args, **options).arguments.get("ax")
         if ax is not None and (width != "text" or theme is not None):
             raise AnalysisError(
-                "width and theme are of new figures, but ax gives axes that have a width and colours already; leave ax out, or "
-                "make its figure as wide as you like under plt.style.use('dark_background')"
+                "width= and theme= cannot be combined with ax=: your axes already have a size and colours; "
+                "leave ax out, or "
+                "set the size of your figure and plt.style.use('dark_background')"
             )
         with themed(width, theme):
             return draw(*args, **options)
@@ -58,23 +59,24 @@ def _figure(draw: Callable[..., Any]) -> Callable[..., Any]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
         for name, default in (("width", "text"), ("theme", None))
     ]
-    method.__signature__ = taken.replace(parameters=[*taken.parameters.values(), *added])  # type: ignore[attr-defined]
+    all_parameters = [*signature.parameters.values(), *added]
+    method.__signature__ = signature.replace(parameters=all_parameters)  # type: ignore[attr-defined]
     return method
 
 
 def _of_analysis(draw: Callable[..., Any]) -> Callable[..., Any]:
-    """The method of a round that draws a figure of its analysis: ``new`` may be an edit, and is what is proposed."""
-    taken = [
+    """A round's method that draws a figure of its analysis; ``new`` may be an edit."""
+    parameters = [
         p for p in inspect.signature(draw).parameters.values() if p.name not in ("analysis", "label", "word")
     ]
-    signature = inspect.Signature([inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *taken])
+    signature = inspect.Signature([inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters])
 
     @wraps(draw)
     def method(self: Plots, *args: Any, **options: Any) -> Any:
-        given = signature.bind(self, *args, **options).arguments
-        if given.get("new") is not None:
-            given["new"] = self._edited(given["new"], given.get("name"))
-        return draw(self._analysis, **{name: value for name, value in given.items() if name != "self"})
+        arguments = signature.bind(self, *args, **options).arguments
+        if arguments.get("new") is not None:
+            arguments["new"] = self._edited(arguments["new"], arguments.get("name"))
+        return draw(self._analysis, **{name: value for name, value in arguments.items() if name != "self"})
 
     method.__signature__ = signature  # type: ignore[attr-defined]
     return _figure(method)
@@ -82,16 +84,17 @@ def _of_analysis(draw: Callable[..., Any]) -> Callable[..., Any]:
 
 @provides("round.plot")
 class Plots:
-    """Figures of one round; each returns matplotlib axes, those of several panels an array of them.
+    """Figures of one round; each returns matplotlib axes, with several panels an array.
 
-    What a figure takes as ``new`` is what a parameter would become: a parameter, such as ``review.proposal.space["lr"]``,
-    or an edit as ``review.accept`` takes it, such as ``(0, 0.3)``; figures of several take a mapping of those. ``ax``
-    are axes to draw into, by default those of a new figure. ``width="column"`` is for one of two columns of a page; ``theme``
-    is ``"light"`` or ``"dark"``, and by default as matplotlib's present style, of ``plt.style.use(...)``, has it.
+    ``new`` is a parameter after a change: a parameter, for example ``review.proposal.space["lr"]``, or an
+    edit like those of ``review.accept``, for example ``(0, 0.3)``. Figures of several parameters take a
+    mapping. ``ax`` are axes to draw into, by default those of a new figure. ``width="column"`` is for one of
+    two columns of a page. ``theme`` is ``"light"`` or ``"dark"``; default: matplotlib's present style
+    (``plt.style.use(...)``).
 
     Args:
-        of: The round. It is analysed when a figure first needs it, and again only when there are other trials.
-        analysis: Of it, where it was made already.
+        of: The round, analysed when a figure first needs the analysis, and again after new trials.
+        analysis: The analysis, if already made.
     """
 
     def __init__(self, of: Round, analysis: Analysis | None = None) -> None:
@@ -106,10 +109,10 @@ class Plots:
         snapshot = r._at_once()
         trials = lineage(snapshot.context.reader, snapshot.context.path(r.node), r.goal)
         digest = hashlib.sha256(pickle.dumps((r.metric, r.direction, trials))).hexdigest()
-        known = _ANALYSES.get(r)
-        if known is None or known[0] != digest:
-            known = _ANALYSES[r] = digest, snapshot.analyze()
-        return known[1]
+        cached = _ANALYSES.get(r)
+        if cached is None or cached[0] != digest:
+            cached = _ANALYSES[r] = digest, snapshot.analyze()
+        return cached[1]
 
     correlation = _of_analysis(figures.correlation)
     density = _of_analysis(figures.density)
@@ -122,40 +125,41 @@ class Plots:
 
     @_figure
     def front(self, ax: Any = None) -> Any:
-        """Of a round with several goals, every trial by the first two of them, with the front."""
+        """Every trial by the first two goals, with the front, for rounds with several goals."""
         r = self._round
         return figures.front(r.trials, r.goals, r.space, ax=ax)
 
     @_figure
     def best_so_far(self, ax: Any = None) -> Any:
-        """The best value after every trial; from the first trial on."""
+        """The best value after every trial."""
         r = self._round
         return figures.best_so_far(values_of([r]), r.direction, r.metric, ax=ax)
 
     @_figure
     def edf(self, ax: Any = None) -> Any:
-        """Distribution of this round's values and its ancestors', by their finished space-filling trials."""
+        """Distribution of the values of finished space-filling trials, of this round and its ancestors."""
         return figures.edf(populations(self._lineage()), self._round.metric, self._round.direction, ax=ax)
 
     @_figure
     def curves(self, top: int = 4) -> Any:
-        """Loss and metric by epoch of the best trials, up to 4, with what their curves show; (rows, trials) axes."""
+        """Loss and metric by epoch of the best trials, up to 4, with findings; (rows, trials) axes."""
         if top not in range(1, MOST + 1):
             raise AnalysisError(f"curves: top must be a whole number from 1 to {MOST}, got {top!r}")
         r = self._round
         try:
             noise = self._analysis.noise.sd
         except AnalysisError:
-            noise = None  # too few trials: the curves are looked at without it
+            noise = None  # too few trials: curves are judged without the noise
         trials = read_curves(*r._judged, noise, top)
         if not trials:
             raise AnalysisError(
-                "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, metrics)"
+                "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, "
+                "metrics)"
             )
         return figures.curves(trials, r.metric, r.direction)
 
     def _edited(self, new: Any, name: str | None) -> Any:
-        """What ``new`` makes of a parameter, or of several; an unknown name is left to the figure, which says what there is."""
+        """Parameters after the edits of ``new``; unknown names are left to the figure, which raises."""
         space = self._round.space
         if name is not None:
             return (
@@ -165,15 +169,15 @@ class Plots:
             )
         if not isinstance(new, Mapping):
             raise AnalysisError(
-                f"new: takes what several parameters would become, such as {{'lr': (0, 0.3)}} or "
+                f"new: takes a mapping of parameters to edits, for example {{'lr': (0, 0.3)}}, or "
                 f"review.proposal.space, got {reprlib.repr(new)}"
             )
-        given = {name: value for name, value in new.items() if not isinstance(value, Parameter)}
-        space = edit_space(space, space, given)
-        return {name: space[name] if name in given else value for name, value in new.items()}
+        edits = {name: value for name, value in new.items() if not isinstance(value, Parameter)}
+        space = edit_space(space, space, edits)
+        return {name: space[name] if name in edits else value for name, value in new.items()}
 
     def _lineage(self) -> list[Round]:
-        """The rounds from the root to this one that are judged alike."""
+        """The rounds with the same metric and direction, from the root to this round."""
         rounds = [self._round._at_once()]
         while (parent := rounds[-1].parent) is not None:
             rounds.append(parent)
@@ -192,10 +196,10 @@ def decision_of(review: Review, width: Width = "text", theme: ThemeName | None =
 
 @provides("tree.plot")
 class TreePlots:
-    """Figures of all rounds of a tree; each returns matplotlib axes, and takes ``width`` and ``theme`` as a round's do.
+    """Figures of a tree's rounds; each returns matplotlib axes and takes ``width`` and ``theme``.
 
-    Rounds that differ in metric or direction from the oldest root can't be compared with the others: their values
-    are left out, as in :meth:`Tree.best`.
+    Rounds with another metric or direction than the oldest root can't be compared: their values are left out,
+    as in :meth:`Tree.best`.
     """
 
     def __init__(self, of: Tree) -> None:
@@ -203,7 +207,7 @@ class TreePlots:
 
     @_figure
     def tree(self, ax: Any = None) -> Any:
-        """The rounds with their best values, tags, notes and the decisions between them."""
+        """The rounds with best values, tags, notes and decisions."""
         rounds = self._tree._at_once().rounds
         return figures.tree(nodes_of(overview_of(rounds).rounds), *_goal(rounds), ax=ax)
 
@@ -215,14 +219,14 @@ class TreePlots:
 
     @_figure
     def edf(self, ax: Any = None) -> Any:
-        """Distribution of every round's values, by its finished space-filling trials."""
+        """Distribution of the values of finished space-filling trials, round by round."""
         alike = self._alike()
         direction, metric = _goal(alike)
         return figures.edf(populations(alike), metric, direction, ax=ax)
 
     @_figure
     def reliability(self, ax: Any = None) -> Any:
-        """Forecasts of accepted proposals against what their children showed."""
+        """Forecasts of accepted proposals against the results of their children."""
         return figures.reliability(self._tree.calibration(), ax=ax)
 
     def _alike(self) -> list[Round]:
@@ -231,7 +235,7 @@ class TreePlots:
 
 
 def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
-    """What the figure of a tree shows of its rounds."""
+    """The nodes of the tree's figure."""
     nodes = []
     for r in rounds:
         best = np.nan if r.best is None or not r.comparable else float(r.best["value"])
@@ -243,15 +247,15 @@ def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
 
 
 def values_of(rounds: Sequence[Round], tags: Mapping[str, str] | None = None) -> list[figures.RoundValues]:
-    """Values of rounds that are judged alike, NaN where a trial has none or may not be best, with tags by tag -> id."""
-    known, named = {r.id for r in rounds}, {node_id: tag for tag, node_id in (tags or {}).items()}
-    made = []
+    """Values of comparable rounds, with tags; NaN for a trial without a value or that may not be best."""
+    ids, named = {r.id for r in rounds}, {node_id: tag for tag, node_id in (tags or {}).items()}
+    values_of_rounds = []
     for r in rounds:
         may_win = may_be_best(r.trials, r.space, r.node.allow_degenerate)
         values = np.where(may_win, np.asarray(r.trials["value"], dtype=float), np.nan)
-        parent = next((node.id for node in reversed(r.path[:-1]) if node.id in known), None)
-        made.append(figures.RoundValues(r.id, parent, values, named.get(r.id, "")))
-    return made
+        parent = next((node.id for node in reversed(r.path[:-1]) if node.id in ids), None)
+        values_of_rounds.append(figures.RoundValues(r.id, parent, values, named.get(r.id, "")))
+    return values_of_rounds
 
 
 def _goal(rounds: Sequence[Round]) -> tuple[str, str]:
@@ -260,6 +264,6 @@ def _goal(rounds: Sequence[Round]) -> tuple[str, str]:
 
 
 def populations(rounds: Iterable[Round]) -> dict[str, Any]:
-    """Label -> values of the finished space-filling trials of every round that has some."""
+    """Label -> values of finished space-filling trials, of the rounds with such trials."""
     values = {f"round {r.id}": space_filling_values(population(r)) for r in rounds}
     return {label: v for label, v in values.items() if len(v)}

@@ -1,7 +1,7 @@
-"""Trackers: each ended trial becomes a run of MLflow or TensorBoard, out of the round's way.
+"""Trackers: every ended trial becomes a run of MLflow or TensorBoard, sent outside the round's thread.
 
-A tracker's server may be slow, or dead. So the round only puts what there is to say into a queue, and waits at its end
-for a stated time at most. What was not sent is in the store all the same, and can be sent later.
+A tracker's server may be slow or dead. So the round only fills a queue and, at its end, waits for a limited
+time. Unsent trials are in the store and can be sent later.
 """
 
 from __future__ import annotations
@@ -33,38 +33,38 @@ __all__ = ["MLflow", "RoundFacts", "TensorBoard", "Tracker", "tracker_of"]
 
 _log = logging.getLogger(__name__)
 
-_IN_A_ROW = 3  # errors one after the other, and a tracker tries no more in this call
-_MOST = 1000  # metrics that MLflow takes at once
+_IN_A_ROW = 3  # consecutive errors after which a tracker gives up for this call
+_MOST = 1000  # largest number of metrics per request to MLflow
 
 
 class RoundFacts(NamedTuple):
-    """What a tracker is told of a round."""
+    """The facts of a round for a tracker."""
 
-    tree: str  # its name
+    tree: str  # name of the tree
     id: str  # of the round
     parent: str  # id of its parent, empty for a root
-    decision: str  # digest of the proposal that it came from, empty where there was none
-    author: str  # who decided it
-    note: str  # why it exists
-    metric: str  # what its value is
+    decision: str  # digest of the round's proposal; empty without one
+    author: str  # of the decision
+    note: str  # reason of the decision
+    metric: str  # whose value is optimised
     direction: str  # "maximize" or "minimize"
-    n: int  # configurations that are planned
+    n: int  # planned configurations
 
     @property
     def tags(self) -> dict[str, str]:
-        """All of it as texts, by names that begin with ``refine.``."""
+        """The facts as texts, under names that begin with ``refine.``."""
         return {f"refine.{name}": str(value) for name, value in self._asdict().items() if value != ""}
 
 
 class Tracker(ABC):
-    """Sends ended trials somewhere. Give it to :meth:`refine.Round.run` as ``track=``, or call :meth:`send`.
+    """Sends ended trials to a service: ``track=`` of :meth:`refine.Round.run`, or :meth:`send`.
 
     Args:
-        patience: Seconds that a round waits at its end until all is sent.
-        report: Whether the report of the round is sent with it, where the tracker takes files.
+        patience: Seconds that a round waits at its end for unsent trials.
+        report: Whether the round's report is sent as well, if the tracker takes files.
 
     Raises:
-        DesignError: ``patience`` is no number of seconds.
+        DesignError: ``patience`` is not a number of seconds.
     """
 
     name: str  # in messages
@@ -80,22 +80,24 @@ class Tracker(ABC):
 
     @abstractmethod
     def opened(self, facts: RoundFacts) -> None:
-        """A round begins, or goes on. This and what follows is called in the tracker's thread, one after the other."""
+        """Called when a round starts or resumes; calls run one by one in the tracker's thread."""
 
     @abstractmethod
     def ended(self, trial: FinishedTrial) -> None:
-        """A trial has ended. Called again for a trial that was sent before, it adds nothing."""
+        """Called for an ended trial; a trial sent before adds no run."""
 
     @abstractmethod
     def closed(self, folder: Path | None) -> None:
-        """The round's call has ended; ``folder`` holds its report, where there is one."""
+        """Called at the end of the round's call; ``folder`` holds the report, if there is one."""
 
     def start(self, round_: Round) -> None:
-        """Begins to send a round; called by :meth:`refine.Round.run`, as are :meth:`trial` and :meth:`end`."""
-        # A thread that hung in an earlier call keeps its own queue and list.
+        """Starts to send a round; called by :meth:`refine.Round.run`, like :meth:`trial` and :meth:`end`."""
+        # A thread that hung in an earlier call keeps its old queue and list.
         self._asked, self._arrived, self._error, self._jobs = 0, [], "", queue.SimpleQueue()
-        given: dict[str, Any] = {"daemon": True, "name": f"refine-{self.name}"}
-        self._thread = threading.Thread(target=self._serve, args=(self._jobs, self._arrived), **given)
+        thread_options: dict[str, Any] = {"daemon": True, "name": f"refine-{self.name}"}
+        self._thread = threading.Thread(
+            target=self._serve, args=(self._jobs, self._arrived), **thread_options
+        )
         self._thread.start()
         self._jobs.put((self.opened, _facts_of(round_)))
 
@@ -105,17 +107,17 @@ class Tracker(ABC):
         self._jobs.put((self.ended, trial))
 
     def end(self, round_: Round) -> None:
-        """Sends the round's report, and waits until all is sent, or as long as there is patience.
+        """Sends the round's report, and waits until all is sent, at most ``patience`` seconds.
 
         Warns:
-            RefineWarning: Something was not sent.
+            RefineWarning: Some trials or files were not sent.
         """
         with tempfile.TemporaryDirectory(prefix="refine-") as place:
             folder: Path | None = Path(place)
             try:
                 if self._report:
                     round_.report(place)
-            except RefineError as error:  # such as too few trials
+            except RefineError as error:  # for example too few trials
                 _log.info("%s: no report: %s", self.name, error)
                 folder = None
             self._jobs.put((self.closed, folder if self._report else None))
@@ -127,12 +129,13 @@ class Tracker(ABC):
                 self._thread = None
         if self._error:
             warn(
-                f"{self.name}: {plural(self._asked - len(self._arrived), 'trial')} of round {round_.id} may be missing there ({self._error}); all are in "
-                "the store, and send(round) of the tracker sends them again"
+                f"{self.name}: {plural(self._asked - len(self._arrived), 'trial')} of round {round_.id} may "
+                "be missing "
+                f"({self._error}); the store has all trials, and the tracker's send(round) sends them again"
             )
 
     def send(self, round_: Round) -> None:
-        """Sends a round that has run: what was not sent, or was run before there was a tracker."""
+        """Sends a round that has run, for example before a tracker existed, or after a failure."""
         self.start(round_)
         for trial in _finished_trials(round_):
             self.trial(trial)
@@ -147,7 +150,7 @@ class Tracker(ABC):
                     call(argument)
                     in_a_row = 0
                     arrived += [argument] * (call == self.ended)
-            except Exception as error:  # noqa: BLE001  # whatever a server's client raises
+            except Exception as error:  # noqa: BLE001  # a server's client may raise any error
                 _log.warning("%s", self.name, exc_info=True)
                 in_a_row += 1
                 self._error = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -155,12 +158,12 @@ class Tracker(ABC):
 
 def _facts_of(round_: Round) -> RoundFacts:
     node, parent = round_.node, round_.parent
-    made = [] if parent is None else [d for d in parent.decisions if d.child == node.id]
+    decisions = [] if parent is None else [d for d in parent.decisions if d.child == node.id]
     return RoundFacts(
         tree=round_.context.name,
         id=node.id,
         parent=node.parent or "",
-        decision=made[-1].proposal if made else "",
+        decision=decisions[-1].proposal if decisions else "",
         author=node.author,
         note=node.note,
         metric=round_.metric,
@@ -170,7 +173,7 @@ def _facts_of(round_: Round) -> RoundFacts:
 
 
 def _finished_trials(round_: Round) -> list[FinishedTrial]:
-    """All trials of a round that have ended, replicates among them, as its hooks saw them."""
+    """All ended trials of a round, replicates included, as passed to hooks."""
     from refine.space.space import decode_configuration
 
     records = round_.context.reader.records([round_._stored.pk], curves=True, replicates=True)
@@ -188,18 +191,18 @@ def _finished_trials(round_: Round) -> list[FinishedTrial]:
 
 
 def _plain(params: Any) -> dict[str, Any]:
-    """Parameters as trackers take them: numbers, truth values and texts."""
+    """Parameters as trackers take them: numbers, booleans and strings."""
     return {n: v if isinstance(v, bool | int | float | str) else label(v) for n, v in params.items()}
 
 
 def _named(trial: FinishedTrial) -> str:
-    """What a trial is called at a tracker: the same whenever it is sent."""
-    again = f"-{trial.replicate}" if trial.replicate else ""
-    return f"{trial.round}-{trial.key[:10]}{again}"
+    """The name of a trial at a tracker, equal whenever it is sent."""
+    suffix = f"-{trial.replicate}" if trial.replicate else ""
+    return f"{trial.round}-{trial.key[:10]}{suffix}"
 
 
 def _curve_steps(trial: FinishedTrial) -> list[dict[str, float]]:
-    """A trial's numbers per epoch, its last values among the last of them."""
+    """A trial's numbers per epoch; final values join the last epoch."""
     length = max((len(values) for values in trial.curve.values()), default=1)
     rows = [{n: values[i] for n, values in trial.curve.items() if i < len(values)} for i in range(length)]
     value = {} if trial.value is None else {"refine.value": trial.value}
@@ -208,11 +211,11 @@ def _curve_steps(trial: FinishedTrial) -> list[dict[str, float]]:
 
 
 class MLflow(Tracker):
-    """Sends trials to MLflow: a run per round with tags and report, and below it one run per trial.
+    """Sends trials to MLflow: a run per round with tags and report, and child runs per trial.
 
     Args:
-        uri: Of the tracking server or folder; default as MLflow itself has it, such as by ``MLFLOW_TRACKING_URI``.
-        experiment: Name of the experiment; default that of the tree.
+        uri: Of the tracking server or folder; default that of MLflow, for example ``MLFLOW_TRACKING_URI``.
+        experiment: Name of the experiment; default the tree's name.
         options: ``patience`` and ``report``, as for :class:`Tracker`.
 
     Raises:
@@ -223,7 +226,7 @@ class MLflow(Tracker):
 
     def __init__(self, uri: str | None = None, experiment: str | None = None, **options: Any) -> None:
         super().__init__(**options)
-        # A line for every run would go between those of the progress bar.
+        # A line per run would break the progress bar.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         self._library = load("mlflow", f"the tracker {self.name}", DesignError)
         self._client = self._library.MlflowClient(uri)
@@ -232,10 +235,10 @@ class MLflow(Tracker):
         self._sent: set[str] = set()
 
     def opened(self, facts: RoundFacts) -> None:
-        """Finds or makes experiment and run."""
+        """Finds or creates experiment and run."""
         name = self._experiment or facts.tree
-        known = self._client.get_experiment_by_name(name)
-        self._place = self._client.create_experiment(name) if known is None else known.experiment_id
+        experiment = self._client.get_experiment_by_name(name)
+        self._place = self._client.create_experiment(name) if experiment is None else experiment.experiment_id
         runs = self._search(f"tags.`refine.id` = '{facts.id}'")
         run = runs[0] if runs else self._client.create_run(self._place, tags=facts.tags, run_name=facts.id)
         self._run = run.info.run_id
@@ -249,7 +252,7 @@ class MLflow(Tracker):
         return [run for page in pages for run in page]
 
     def ended(self, trial: FinishedTrial) -> None:
-        """Makes a run of the trial."""
+        """Creates the run of the trial."""
         if (name := _named(trial)) in self._sent:
             return
         entities, over = self._library.entities, int(1000 * time.time())
@@ -263,7 +266,7 @@ class MLflow(Tracker):
         }
         began = over - int(1000 * trial.seconds)
         run = self._client.create_run(self._place, start_time=began, tags=tags, run_name=name).info.run_id
-        # MLflow refuses NaN in some stores; the state says that a trial diverged.
+        # Some MLflow stores refuse NaN; the state records that a trial diverged.
         numbers = [
             entities.Metric(k, float(v), over, step)
             for step, row in enumerate(_curve_steps(trial))
@@ -284,13 +287,13 @@ class MLflow(Tracker):
 
 
 class TensorBoard(Tracker):
-    """Writes trials for TensorBoard: a folder per round, and in it one per trial with its curves and hyperparameters.
+    """Writes trials for TensorBoard: a folder per round with a folder per trial.
 
-    ``tensorboard --logdir FOLDER`` shows them; the tab HPARAMS as a table and in parallel coordinates.
+    ``tensorboard --logdir FOLDER`` shows the trials; the tab HPARAMS as a table and in parallel coordinates.
 
     Args:
-        folder: Where to write.
-        options: ``patience`` and ``report``, as for :class:`Tracker`; the report is put beside the trials.
+        folder: The folder to write to.
+        options: ``patience`` and ``report``, as for :class:`Tracker`; the report goes next to the trials.
 
     Raises:
         DesignError: TensorBoard is not installed.
@@ -305,12 +308,12 @@ class TensorBoard(Tracker):
         self._round = self._folder
 
     def opened(self, facts: RoundFacts) -> None:
-        """Makes the round's folder. Which parameters and metrics there are, the trials say."""
+        """Creates the round's folder. Trials declare their parameters and metrics."""
         self._round = self._folder / facts.id
         self._round.mkdir(parents=True, exist_ok=True)
 
     def ended(self, trial: FinishedTrial) -> None:
-        """Writes the trial's folder, anew if it is there."""
+        """Writes the trial's folder, replacing an old one."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.hparams import api_pb2, metadata
@@ -341,7 +344,7 @@ class TensorBoard(Tracker):
             writer.close()
 
     def closed(self, folder: Path | None) -> None:
-        """Puts the report beside the trials."""
+        """Puts the report next to the trials."""
         if folder is not None:
             shutil.copytree(folder, self._round / "report", dirs_exist_ok=True)
 
@@ -350,16 +353,16 @@ _WORDS = {"mlflow": MLflow, "tensorboard": TensorBoard}
 
 
 def tracker_of(text: str) -> Tracker:
-    """A tracker as the shell names it: ``mlflow`` or ``tensorboard``; after ``=`` the address of the server, or the folder.
+    """The tracker of a shell option: ``mlflow``, ``mlflow=ADDRESS`` or ``tensorboard=FOLDER``.
 
     Raises:
-        DesignError: Another word, or a tracker that needs a folder without one.
+        DesignError: Another word, or ``tensorboard`` without a folder.
     """
-    word, _, where = text.partition("=")
+    word, _, address = text.partition("=")
     if word not in _WORDS:
         raise DesignError(
             f"a tracker must be one of {', '.join(_WORDS)}, got {word!r}; {did_you_mean(word, _WORDS)}"
         )
-    if word == "tensorboard" and not where:
+    if word == "tensorboard" and not address:
         raise DesignError("tensorboard needs a folder to write to: tensorboard=FOLDER")
-    return _WORDS[word](*([where] if where else []))
+    return _WORDS[word](*([address] if address else []))

@@ -72,7 +72,7 @@ class Locked:
         (writes, "keeps_params: changes its configuration ('lr')"),
         (picky, "takes_every_level: fails with {"),
         (other_names, "returns: returns the metrics"),
-        (gaps, "reports: metric loss has no number in 1 of 4 reported epochs, first the 2."),
+        (gaps, "reports: metric loss has no number in 1 of 4 reported epochs, first in epoch 2"),
         (Locked(), "travels: can't be sent to a worker: TypeError: it holds a lock"),
         (lambda: 1, "call: "),
         (lambda params: None, "returns: fails with {"),

@@ -101,7 +101,7 @@ def test_mlflow(server: tuple[subprocess.Popen[bytes], str], tmp_path: Path) -> 
         # The server dies in the middle of a round.
         more = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
         track = {"track": MLflow(url, patience=3), "progress": False, "check_noise": False}
-        with pytest.warns(RefineWarning, match="may be missing there") as told:
+        with pytest.warns(RefineWarning, match="may be missing") as told:
             more.run(on_trial=lambda trial: stop(running) if trial.ended == 5 else None, **track)
         assert len([w for w in told if issubclass(w.category, RefineWarning)]) == 1
         assert (more.trials["state"] == "complete").sum() == 20

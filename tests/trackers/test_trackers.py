@@ -74,7 +74,7 @@ def test_a_tracker_of_one_s_own(found):
 @pytest.mark.parametrize(("fails", "lost"), [(2, 2), (99, 8)])
 def test_errors_are_counted_and_said_once_and_after_three_in_a_row_it_is_left_alone(found, fails, lost):
     own = Own(fails=fails, report=False)
-    says = rf"own: {lost} trials .* may be missing there \(ConnectionError: no route\)"
+    says = rf"own: {lost} trials .* may be missing \(ConnectionError: no route\)"
     with pytest.warns(RefineWarning, match=says):
         found.run(progress=False, track=own)
     assert len(found.trials) == 8

@@ -1,11 +1,14 @@
-"""Figures, one function each. They draw what was measured and measure nothing.
+"""Figures, one function each. Figures draw measured values and measure none.
 
-Most take ``analysis``, of :func:`refine.analyze`; ``name``, a parameter that is not fixed; ``new``, the parameter after a
-change, with ``label``, what the change is called, ``"proposed"`` or ``"decided"``; and ``ax``, axes to draw into, by default
-those of a new figure. They return the axes; :func:`curves` and :func:`decision`, which need several, an array.
-A new figure is made outside pyplot, so that drawing neither opens windows nor touches anybody's settings. It looks as
-matplotlib's present style says, and within :func:`themed` is as wide and as dark as asked for. :func:`save` writes it as PNG
-or SVG. A parameter on which there is no evidence is a ``KeyError`` that says which ones there are.
+Common arguments: ``analysis``, of :func:`refine.analyze`; ``name``, a parameter that is not fixed; ``new``,
+the parameter after a change; ``label``, the kind of change, ``"proposed"`` or ``"decided"``; ``ax``, axes to
+draw into, by default of a new figure. Figures return the axes; :func:`curves` and :func:`decision`, with
+several panels, an array.
+
+New figures are made outside pyplot: drawing opens no window and changes no settings. They follow matplotlib's
+present style; width and theme are set by :func:`themed`. :func:`save` writes PNG or SVG. A parameter without
+evidence is a ``KeyError`` that lists the parameters with evidence. On vertical axes of the metric the best
+value is at the top.
 """
 
 from refine.report.figures.canvas import save

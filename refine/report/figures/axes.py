@@ -1,4 +1,4 @@
-"""Axes of a figure: a parameter's values, its levels as cells, what of it stays after a change, and the metric."""
+"""Axes of a figure: a parameter's values, levels as cells, the kept part after a change, and the metric."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_TICKS = 8  # round ticks of a logarithmic axis, unless there are as many powers of ten
-_MOST = 12  # levels of an ordered axis that are shown one by one; more share cells
+_MOST = 12  # largest number of levels of an ordered axis with cells of their own
 
 
 class Scale:
-    """Where an ordered parameter's values lie on an axis, from ``low`` to ``high``: numbers as they are, choices one by one."""
+    """Positions of an ordered parameter's values on an axis from ``low`` to ``high``; choices by number."""
 
     def __init__(self, parameter: Parameter) -> None:
         self.parameter = parameter
@@ -75,7 +75,7 @@ class Scale:
     def dress(
         self, ax: Axes, name: str, limits: Sequence[float] | None = None, extra: Sequence[float] = ()
     ) -> None:
-        """Scale, limits, ticks at the levels (and at ``extra``) and a label for the horizontal axis."""
+        """Scale, limits, ticks and label of the horizontal axis; ticks at round levels or round numbers."""
         log = isinstance(self.parameter, Range) and self.parameter.log
         if log:
             ax.set_xscale("log")
@@ -92,7 +92,7 @@ class Scale:
             ticks = np.array([*new, *marked])
             texts = [number(float(v)) for v in ticks]
         slack = 1e-9 * (high - low)
-        inside = (ticks >= low - slack) & (ticks <= high + slack)  # a tick beyond would widen the limits
+        inside = (ticks >= low - slack) & (ticks <= high + slack)  # a tick outside would widen the limits
         ticks = ticks[inside]
         texts = [text for text, is_inside in zip(texts, inside, strict=True) if is_inside]
         span = np.log([low, high]) if log else np.array([low, high])
@@ -113,28 +113,31 @@ def _is_round(value: float) -> bool:
     return float(f"{value:.2g}") == float(value)
 
 
-def round_ticks(low: float, high: float, log: bool, whole: bool = False) -> Floats:
-    """Round numbers from ``low`` to ``high``: powers of ten with 2 and 5, or 3, between them, or even steps."""
-    from matplotlib.ticker import MaxNLocator
-
+def round_ticks(low: float, high: float, log: bool, integral: bool = False) -> Floats:
+    """Round numbers from ``low`` to ``high``: powers of ten, with 2 and 5 or 3 between, or even steps."""
     if not log:
-        ticks = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
-        ticks = np.array([round_significant(float(v)) for v in ticks])
-        return np.asarray(ticks[(ticks >= low) & (ticks <= high)])
+        return _even_ticks(low, high, integral)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = np.zeros(0)
     for factors in ((1, 2, 5), (1, 3), (1,)):
-        ticks = np.array([factor * 10.0**decade for decade in decades for factor in factors])
-        ticks = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
-        if whole:
-            ticks = ticks[ticks >= 1]
+        candidates = [factor * 10.0**decade for decade in decades for factor in factors]
+        ticks = [
+            v for v in candidates if low * (1 - 1e-9) <= v <= high * (1 + 1e-9) and (v >= 1 or not integral)
+        ]
         if len(ticks) <= _MOST_TICKS:
             break
-    return ticks if len(ticks) > 1 else round_ticks(low, high, log=False, whole=whole)
+    return np.array(ticks) if len(ticks) > 1 else _even_ticks(low, high, integral)
+
+
+def _even_ticks(low: float, high: float, integral: bool) -> Floats:
+    from matplotlib.ticker import MaxNLocator
+
+    locator = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10], integer=integral)
+    ticks = [round_significant(float(v)) for v in locator.tick_values(low, high)]
+    return np.array([v for v in ticks if low <= v <= high])
 
 
 def _untouched(centres: Floats, texts: Sequence[str]) -> list[int]:
-    """Ticks whose labels don't touch: first and last, and between them what fits in the order given."""
+    """Numbers of ticks whose labels do not touch: first and last, then those that fit, in order."""
     size = letters_of("xtick.labelsize")
     widths = [wide(text, size) + 0.6 * size / 72 for text in texts]
     return fitting(centres, widths, sorted(range(len(texts)), key=lambda i: i not in (0, len(texts) - 1)))
@@ -143,9 +146,10 @@ def _untouched(centres: Floats, texts: Sequence[str]) -> list[int]:
 def mark_change(
     ax: Axes, old: Parameter, new: Parameter | None, label: str, marks: list[Any], *, covered: bool = False
 ) -> tuple[float, float]:
-    """Marks what stays of an ordered parameter on the horizontal axis and in the legend; limits that show old and new.
+    """Marks the kept part of an ordered parameter on the horizontal axis and in the legend.
 
-    Where the ground is ``covered``, lines and a bar at the foot stand in for a shade.
+    Returns limits that show the old and the new range. On ``covered`` ground, lines and a bar at the foot
+    replace the shade.
     """
     scale = Scale(old)
     if new is None or new == old:
@@ -155,16 +159,16 @@ def mark_change(
         bounds = new.edges() if isinstance(new, Range) else new.grid
         ends = [float(v) for v in bounds if number_of(v) is not None]
     else:
-        stay = np.flatnonzero(stays(old, new))
-        ends = [float(stay.min()) - 0.5, float(stay.max()) + 0.5] if stay.size else []
+        kept_numbers = np.flatnonzero(stays(old, new))
+        ends = [float(kept_numbers.min()) - 0.5, float(kept_numbers.max()) + 0.5] if kept_numbers.size else []
     positive = [v for v in ends if v > 0 or not (isinstance(old, Range) and old.log)]
     limits = min([scale.low, *positive]), max([scale.high, *ends])
     text = f"{label}: {shorten(bounds_text(new), 28)}"
     if values or covered:
-        look: dict[str, Any] = {"linestyle": (0, (4, 2))} if covered else {"zorder": 0}
+        style: dict[str, Any] = {"linestyle": (0, (4, 2))} if covered else {"zorder": 0}
         for v in ends:
             if values or limits[0] < v < limits[1]:
-                ax.axvline(v, color=amber, linewidth=2, **look)
+                ax.axvline(v, color=amber, linewidth=2, **style)
         marks.append(line_mark(text, amber, linewidth=5 if covered else 2))
     elif ends:
         ax.axvspan(min(ends), max(ends), color=amber, alpha=0.22, linewidth=0, zorder=0)
@@ -172,7 +176,7 @@ def mark_change(
     if covered and ends:
         foot: dict[str, Any] = {"clip_on": False, "transform": ax.get_xaxis_transform(), "zorder": 4}
         ax.plot([min(ends), max(ends)], [0, 0], color=amber, linewidth=7, solid_capstyle="butt", **foot)
-    elif limits != (scale.low, scale.high):  # the range grew: lines say where it ended
+    elif limits != (scale.low, scale.high):  # lines at the ends of the old range
         for v in (scale.low, scale.high):
             ax.axvline(v, color=tone().ink, linewidth=1, linestyle="--")
         marks.append(line_mark(f"now: {bounds_text(old)}", tone().ink, linewidth=1, linestyle="--"))
@@ -208,10 +212,10 @@ def lower_is_better(view: MetricView) -> bool:
 
 
 def metric_view(y: Floats, direction: str) -> MetricView:
-    """The view of a metric in which few outliers do not squeeze the other values, of small samples too.
+    """The view of a metric in which few outliers do not squeeze the other values, in small samples too.
 
-    Values that lie worse than four times the distance from the best value to the median are left out, if the rest
-    then gets at least twice as much room.
+    Values worse than four times the distance from the best value to the median are left out, if the rest then
+    gets at least twice as much room.
     """
     view = MetricView(y, direction)
     sign = sign_of(direction)
@@ -239,7 +243,7 @@ def observed_view(view: MetricView, values: Floats) -> MetricView:
 
 
 def log_ticks(ax: Axes, side: str, low: float, high: float) -> None:
-    """A logarithmic axis with ticks between the powers of ten where it spans few."""
+    """A logarithmic axis, with ticks between the powers of ten if it spans few."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     (ax.set_xscale if side == "x" else ax.set_yscale)("log")
@@ -249,7 +253,7 @@ def log_ticks(ax: Axes, side: str, low: float, high: float) -> None:
 
 
 def hidden_note(view: MetricView) -> str:
-    """``12 trials below 0.91 not shown``, or nothing."""
+    """``12 trials below 0.91 not shown``; empty if all are shown."""
     if not view.hidden:
         return ""
     end = view.low if view.side == "below" else view.high
@@ -258,15 +262,15 @@ def hidden_note(view: MetricView) -> str:
 
 @dataclass(frozen=True)
 class CellAxis:
-    """The levels of a parameter side by side, several to a cell where there are many."""
+    """The levels of a parameter side by side; many levels share cells."""
 
     evidence: ParameterEvidence
-    new: Parameter | None  # after a change
+    new: Parameter | None  # the parameter after a change
     order: Ints  # (levels,) level numbers in the order shown
-    cell: Ints  # (levels,) cell of each level, by level number
+    cell: Ints  # (levels,) cell numbers, by level number
     labels: tuple[str, ...]  # one text per cell
-    low: str = ""  # label of a cell before the first, where the range grows there
-    high: str = ""  # the same behind the last
+    low: str = ""  # label of an extra cell before the first, if the range is extended
+    high: str = ""  # label of an extra cell after the last, if the range is extended
 
     @property
     def count(self) -> int:
@@ -279,22 +283,22 @@ class CellAxis:
         return -0.5 - bool(self.low), self.count - 0.5 + bool(self.high)
 
     def of(self, values: Any) -> Ints:
-        """Cells of trials; -1 outside."""
+        """Cells of trials; -1 for values outside."""
         p = self.evidence.parameter
         unit = p.unit(values)
-        known = np.isfinite(unit)
-        nearest = level_axis(p).index(np.where(known, unit, 0.0))
-        return np.where(known, self.cell[nearest], -1)
+        inside = np.isfinite(unit)
+        nearest = level_axis(p).index(np.where(inside, unit, 0.0))
+        return np.where(inside, self.cell[nearest], -1)
 
     def ticks(self) -> tuple[Floats, list[str]]:
-        """Cells and their labels, those of added ends among them."""
+        """Cells and their labels, extra cells included."""
         labels = [self.low, *self.labels, self.high]
-        at = np.arange(-1.0, self.count + 1)
-        there = [i for i, text in enumerate(labels) if text]
-        return at[there], [labels[i] for i in there]
+        positions = np.arange(-1.0, self.count + 1)
+        shown = [i for i, text in enumerate(labels) if text]
+        return positions[shown], [labels[i] for i in shown]
 
     def kept(self) -> list[tuple[float, float]]:
-        """Runs of what stays, on the axis. A level owns its part of the cell that it shares."""
+        """Runs of kept levels on the axis; a level occupies its part of a shared cell."""
         p, new = self.evidence.parameter, self.new
         if new is None or new == p:
             return [(-0.5, self.count - 0.5)]
@@ -304,9 +308,9 @@ class CellAxis:
         starts = cells - 0.5 + (np.arange(len(cells)) - np.searchsorted(cells, cells)) / sizes
         ends = starts + 1 / sizes
         if not inside.any() and isinstance(p, Range) and isinstance(new, Range):
-            # Between two levels: where it lies in proportion.
-            at = np.interp([new.low, new.high], p.grid, (starts + ends) / 2)
-            return [(float(at[0]), float(at[1]))]
+            # Between two levels: interpolate.
+            edges = np.interp([new.low, new.high], p.grid, (starts + ends) / 2)
+            return [(float(edges[0]), float(edges[1]))]
         runs: list[tuple[float, float]] = []
         for k in np.flatnonzero(inside):
             if runs and k > 0 and inside[k - 1]:
@@ -330,10 +334,10 @@ def cell_axis(
     by_median: bool = True,
     others: bool = False,
 ) -> CellAxis:
-    """The cells of a parameter: ordered ones as they are, else from the worst median to the best, or as declared.
+    """The cells of a parameter: in order; without an order from the worst median to the best, or as declared.
 
-    More than ``most`` levels of an ordered parameter share cells evenly; with ``others`` the worst choices without an
-    order share the last one. ``letters`` a choice's label has at most.
+    More than ``most`` levels of an ordered parameter share cells evenly. With ``others`` the worst choices
+    without an order share the last cell. Labels of choices have at most ``letters`` letters.
     """
     p = e.parameter
     k, texts = p.size, Scale(p).labels
@@ -341,14 +345,16 @@ def cell_axis(
         texts = told_apart([v.label for v in e.levels], letters)
         medians = sign * np.array([v.median for v in e.levels])
         order = np.argsort(np.where(np.isfinite(medians), medians, -np.inf), kind="stable")
-        left = order[: k - most + 1] if others and k > most else order[:0]
+        worst_levels = order[: k - most + 1] if others and k > most else order[:0]
         if not by_median:
             order = np.arange(k)
-        order = np.concatenate([order[~np.isin(order, left)], left])
-        cell = np.minimum(np.argsort(order), k - max(1, left.size))
-        labels = [texts[i] for i in order[: k - left.size]]
-        return CellAxis(e, new, order, cell, (*labels, *[f"{left.size} others"] * bool(left.size)))
-    cells = -(-k // -(-k // most))  # as few levels a cell as that many cells allow, shared out evenly
+        order = np.concatenate([order[~np.isin(order, worst_levels)], worst_levels])
+        cell = np.minimum(np.argsort(order), k - max(1, worst_levels.size))
+        labels = [texts[i] for i in order[: k - worst_levels.size]]
+        return CellAxis(
+            e, new, order, cell, (*labels, *[f"{worst_levels.size} others"] * bool(worst_levels.size))
+        )
+    cells = -(-k // -(-k // most))  # at most `most` cells of about equal numbers of levels
     parts = np.array_split(np.arange(k), cells)
     cell = np.concatenate([np.full(len(part), i) for i, part in enumerate(parts)])
     labels = [texts[part[0]] if len(part) == 1 else f"{texts[part[0]]}–{texts[part[-1]]}" for part in parts]
@@ -360,7 +366,7 @@ def cell_axis(
 
 
 def slant(axis: CellAxis, inches: float) -> int:
-    """Degrees by which the labels of a horizontal axis so many inches long are turned, so that all choices' fit."""
+    """Angle of the labels of a horizontal axis, in degrees, at which the labels of all choices fit."""
     letters, short = _letters(axis, inches), max(map(len, axis.labels)) <= 2 * _letters(axis, inches) - 2
     if axis.evidence.parameter.ordered or short or all(_fits(text, axis, inches) for text in axis.labels):
         return 0
@@ -368,38 +374,38 @@ def slant(axis: CellAxis, inches: float) -> int:
 
 
 def _fits(text: str, axis: CellAxis, inches: float) -> bool:
-    """Whether a label is no wider than a cell."""
+    """Whether a label is at most as wide as a cell."""
     return wide(text, letters_of("xtick.labelsize")) <= inches / (axis.limits[1] - axis.limits[0])
 
 
 def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
-    """Limits and labels of a horizontal axis of cells, so many inches long."""
+    """Limits and labels of a horizontal axis of cells, ``inches`` long."""
     low, high = axis.limits
     ax.set_xlim(low, high)
-    at, labels = axis.ticks()
+    positions, labels = axis.ticks()
     turned = slant(axis, inches)
     if axis.evidence.parameter.ordered:
-        # Both ends of a shared cell's label below each other, and of all labels those that don't touch.
+        # A shared cell's label on two lines; of all labels those that do not touch.
         labels = [text.replace("–", "–\n") for text in labels]
-        share = (at - low) / (high - low)
+        share = (positions - low) / (high - low)
         fit = _untouched(share * inches, labels)
-        at, labels = at[fit], [labels[i] for i in fit]
+        positions, labels = positions[fit], [labels[i] for i in fit]
     elif not turned:
         letters = _letters(axis, inches)
         labels = [text if _fits(text, axis, inches) else wrapped(text, letters) for text in labels]
-    ax.set_xticks(at, labels, rotation=turned, ha="right" if turned == 35 else "center")
+    ax.set_xticks(positions, labels, rotation=turned, ha="right" if turned == 35 else "center")
     if turned == 35:
         for tick in ax.get_xticklabels():
             tick.set_rotation_mode("anchor")
 
 
 def name_of(axis: CellAxis) -> str:
-    """The parameter's name, and how its cells lie."""
+    """The parameter's name and the order of its cells."""
     p = axis.evidence.parameter
-    how = " (log scale)" if isinstance(p, Range) and p.log else "" if p.ordered else " (by median)"
-    return f"{shorten(axis.evidence.name, 30)}{how}"
+    suffix = " (log scale)" if isinstance(p, Range) and p.log else "" if p.ordered else " (by median)"
+    return f"{shorten(axis.evidence.name, 30)}{suffix}"
 
 
 def _letters(axis: CellAxis, inches: float) -> int:
-    """How many letters are as wide as a cell."""
+    """Number of letters that fit into a cell."""
     return max(1, int(inches / (axis.limits[1] - axis.limits[0]) / 0.078))

@@ -1,4 +1,4 @@
-"""What figures are drawn on and made of: axes and panels, title and legend, files; labels that fit; dots, intervals, rows."""
+"""The canvas of figures: axes and panels, title and legend, files, labels that fit, dots, intervals, rows."""
 
 from __future__ import annotations
 
@@ -41,32 +41,33 @@ if TYPE_CHECKING:
 
 DPI = 150
 
-_MARGIN = 0.08  # inches between the edge of a figure and what stands there
+_MARGIN = 0.08  # inches between the edge of a figure and its content
 
 
 def axes(ax: Axes | None, height: float) -> Axes:
-    """``ax``, or the axes of a new figure of that height in inches, which pyplot knows nothing of.
+    """``ax``, or the axes of a new figure, ``height`` inches high, outside pyplot.
 
-    Raises AnalysisError: ``ax`` is no axes.
+    Raises:
+        AnalysisError: ``ax`` is not an axes.
     """
     if ax is None:
-        made = _figure(height).add_subplot()
-        # Notebooks show what a cell ends with by this; a figure that pyplot knows nothing of they would show as text.
-        made._repr_png_ = partial(png, made)  # type: ignore[attr-defined]
-        return made
+        new_axes = _figure(height).add_subplot()
+        # Notebooks show the last value of a cell by this method; a figure outside pyplot would show as text.
+        new_axes._repr_png_ = partial(png, new_axes)  # type: ignore[attr-defined]
+        return new_axes
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
         raise AnalysisError(
-            f"ax: takes the axes of one panel, such as plt.subplots()[1], got {reprlib.repr(ax)}; leave it out "
-            "for a new figure"
+            f"ax: takes the axes of one panel, for example plt.subplots()[1], got {reprlib.repr(ax)}; leave "
+            "ax out for a new figure"
         )
     within(ax)
     return ax
 
 
 class Panels(np.ndarray[Any, np.dtype[Any]]):
-    """Axes of several panels: an array, which a notebook shows as the figure that they are."""
+    """Axes of several panels: an array that notebooks show as a figure."""
 
     def _repr_png_(self) -> bytes | None:
         first: Any = self.flat[0] if self.size else None
@@ -76,11 +77,11 @@ class Panels(np.ndarray[Any, np.dtype[Any]]):
 def panels(
     rows: int, columns: int, height: float, sharey: bool | Literal["row", "col"] = "row", sharex: bool = True
 ) -> Panels:
-    """(rows, columns) axes of a new figure of that height in inches."""
-    made: npt.NDArray[Any] = _figure(height).subplots(
+    """Axes, (rows, columns), of a new figure ``height`` inches high."""
+    grid: npt.NDArray[Any] = _figure(height).subplots(
         rows, columns, sharex=sharex, sharey=sharey, squeeze=False
     )
-    return made.view(Panels)
+    return grid.view(Panels)
 
 
 def _figure(height: float) -> Figure:
@@ -98,7 +99,7 @@ def _figure(height: float) -> Figure:
 
 
 def save(ax: Axes | npt.NDArray[Any], path: Path) -> None:
-    """Writes the figure that ``ax`` is part of, or an array of axes is, as SVG or PNG by the name's ending.
+    """Writes the figure of ``ax``, axes or an array of axes, as SVG or PNG by the ending of the name.
 
     Equal figures give equal bytes.
     """
@@ -106,12 +107,12 @@ def save(ax: Axes | npt.NDArray[Any], path: Path) -> None:
 
 
 def png(ax: Axes | npt.NDArray[Any]) -> bytes:
-    """The figure that ``ax`` is part of as PNG."""
+    """The figure of ``ax`` as PNG."""
     return _written(ax, format="png", metadata={"Software": None})
 
 
 def svg(ax: Axes | npt.NDArray[Any]) -> bytes:
-    """The figure that ``ax`` is part of as SVG with letters that can be read; single trials are an image in it."""
+    """The figure of ``ax`` as SVG with text as text; single trials are an image inside."""
     return _written(ax, format="svg", metadata={"Date": None, "Creator": None})
 
 
@@ -128,25 +129,25 @@ def _written(ax: Axes | npt.NDArray[Any], **options: Any) -> bytes:
     return file.getvalue()
 
 
-# Title and legend.
+# Title and legend
 
 
 def title(
     ax: Axes, text: str, marks: Sequence[Any] = (), note: str = "", columns: int = 4, lift: float = 0.0
 ) -> None:
-    """A title at the left, a note at its right or below it, and the legend below them.
+    """A title at the left, a note at its right or below, and the legend below both.
 
-    On a figure of this package all begin at its left edge; on axes of somebody else, at theirs. ``lift`` is in points,
-    between the axes and all this, for what stands there.
+    On a figure of this package they begin at the figure's left edge; on a user's axes, at the axes' left
+    edge. ``lift`` is the distance to the axes in points, for texts in between.
     """
     from matplotlib import rcParams
     from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
     figure = ax.get_figure(root=True)
     assert figure is not None
-    left, inches, across = 0.0, ax.get_window_extent().width / figure.dpi, ax.transAxes
+    left_edge, inches, across = 0.0, ax.get_window_extent().width / figure.dpi, ax.transAxes
     if figure in MADE:
-        left, inches = _MARGIN / figure.get_figwidth(), figure.get_figwidth() - 2 * _MARGIN
+        left_edge, inches = _MARGIN / figure.get_figwidth(), figure.get_figwidth() - 2 * _MARGIN
         across = blended_transform_factory(figure.transFigure, ax.transAxes)
 
     def above(pad: float) -> Any:
@@ -159,7 +160,7 @@ def title(
             mark.set_label(fitted(str(mark.get_label()), inches - 2.6 * size / 72, size))
         place = {
             "loc": "lower left",
-            "bbox_to_anchor": (left, 1.0),
+            "bbox_to_anchor": (left_edge, 1.0),
             "bbox_transform": above(lift + points(1)),
         }
         legend = legend_of(ax, marks, columns, inches, borderaxespad=0.2, borderpad=0.2, **place)
@@ -169,28 +170,28 @@ def title(
     bold = rcParams["axes.titleweight"] not in ("normal", "light", 400)
     head = ax.set_title(fitted(text, inches, size, bold=bold, cut_end=True), loc="left")
     if note:
-        beside = wide(text, size, bold) + wide(note, small) + 0.3 <= inches
+        fits_beside = wide(text, size, bold) + wide(note, small) + 0.3 <= inches
         aside = ax.set_title(
             fitted(note, inches, small, cut_end=True), loc="right", fontsize=small, fontweight="normal"
         )
-        aside.set(va="bottom", style="italic", color=tone().grey, transform=above(pad), x=1 - left)
-        if not beside:
-            aside.set(ha="left", x=left)
+        aside.set(va="bottom", style="italic", color=tone().grey, transform=above(pad), x=1 - left_edge)
+        if not fits_beside:
+            aside.set(ha="left", x=left_edge)
             pad += 1.3 * small * (1 + aside.get_text().count("\n"))
-    head.set(x=left, transform=above(pad), va="bottom")
+    head.set(x=left_edge, transform=above(pad), va="bottom")
     label, room = ax.xaxis.label, 0.75 * inches if narrow() else inches - 0.3
     label.set_text(fitted(label.get_text(), room, letters_of("axes.labelsize"), lines=3))
 
 
 def head(figure: Any, text: str) -> None:
-    """A title above all panels of a figure, at its left edge."""
+    """A title above all panels of a figure, at the left edge."""
     size, inches = letters_of("axes.titlesize"), figure.get_figwidth()
     shown = fitted(text, inches - 2 * _MARGIN, size, bold=True, cut_end=True)
     figure.suptitle(shown, fontsize=size, fontweight="bold", x=_MARGIN / inches, ha="left")
 
 
 def legend_of(owner: Any, marks: Sequence[Any], columns: int, inches: float, **place: Any) -> Legend:
-    """The legend of axes or of a figure, in as many columns, at most that many, as are no wider than that."""
+    """The legend of axes or of a figure, with up to ``columns`` columns within ``inches``."""
     for count in range(min(columns, len(marks)), 1, -1):
         legend = owner.legend(handles=list(marks), ncols=count, handlelength=1.6, columnspacing=1.4, **place)
         if _HINTING * legend.get_window_extent().width / legend.get_figure(root=True).dpi <= inches:
@@ -200,31 +201,29 @@ def legend_of(owner: Any, marks: Sequence[Any], columns: int, inches: float, **p
 
 
 def letters_of(setting: str) -> float:
-    """Points that a setting of matplotlib stands for, which may be a word."""
+    """Font size of a matplotlib setting in points; the setting may be a word."""
     from matplotlib import rcParams
     from matplotlib.font_manager import FontProperties
 
     return float(FontProperties(size=rcParams[setting]).get_size_in_points())
 
 
-_JOINTS = re.compile(
-    r"[^ _\-./]*[ _\-./]+|[^ _\-./]+"
-)  # parts of a name, each with what joins it to the next
+_JOINTS = re.compile(r"[^ _\-./]*[ _\-./]+|[^ _\-./]+")  # parts of a name, each with the following separators
 
 
-def shorten(text: str, most: int = 40) -> str:
-    """One line of at most ``most`` letters; the middle goes, since names often differ at their ends."""
+def shorten(text: str, limit: int = 40) -> str:
+    """One line of at most ``limit`` letters without its middle, since names often differ at their ends."""
     line = " ".join(str(text).split())
-    if len(line) <= most:
+    if len(line) <= limit:
         return line
-    head = (most - 1) * 3 // 5
-    return f"{line[:head]}…{line[len(line) - (most - 1 - head) :]}"
+    head = (limit - 1) * 3 // 5
+    return f"{line[:head]}…{line[len(line) - (limit - 1 - head) :]}"
 
 
-def clipped(text: str, most: int = 40) -> str:
-    """One line of at most ``most`` letters; the end of a longer text is cut."""
+def clipped(text: str, limit: int = 40) -> str:
+    """One line of at most ``limit`` letters; a longer text loses its end."""
     line = " ".join(str(text).split())
-    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
 def wrapped(text: str, width: int = 24, lines: int = 2, *, cut_end: bool = False) -> str:
@@ -233,20 +232,20 @@ def wrapped(text: str, width: int = 24, lines: int = 2, *, cut_end: bool = False
     A text with more than ``lines`` lines, or a part longer than ``width`` letters, loses its middle, or with
     ``cut_end`` its end.
     """
-    rest = " ".join(str(text).split())
-    made: list[str] = []
-    while len(rest) > width and len(made) < lines - 1:
+    remaining = " ".join(str(text).split())
+    finished: list[str] = []
+    while len(remaining) > width and len(finished) < lines - 1:
         cut = 0
-        for part in _JOINTS.finditer(rest):
+        for part in _JOINTS.finditer(remaining):
             if len(part[0].rstrip()) + part.start() > width:
                 break
             cut = part.end()
-        if not cut:  # its first part alone is too long
+        if not cut:  # the first part is too long
             break
-        made.append(rest[:cut].rstrip())
-        rest = rest[cut:].strip()
+        finished.append(remaining[:cut].rstrip())
+        remaining = remaining[cut:].strip()
     shortened = clipped if cut_end else shorten
-    return "\n".join([*made, shortened(rest, width)] if rest else made)
+    return "\n".join([*finished, shortened(remaining, width)] if remaining else finished)
 
 
 _HINTING = 1.03  # letters are drawn up to this much wider than measured, at few dots per inch
@@ -288,13 +287,13 @@ def fitted(
     return shown
 
 
-def beside_rows(text: str, most: int = 26) -> str:
-    """A name that fits beside the rows of a figure, on two lines at most."""
-    return wrapped(text, min(most, int(4 * page_width())))
+def beside_rows(text: str, limit: int = 26) -> str:
+    """A name next to the rows of a figure, on at most two lines."""
+    return wrapped(text, min(limit, int(4 * page_width())))
 
 
 def fitting(centres: Sequence[float] | Floats, widths: Sequence[float], order: Iterable[int]) -> list[int]:
-    """Numbers of labels, with centres and widths in inches, so that none touches another, the first in the order first."""
+    """Numbers of labels that do not touch, by centres and widths in inches; earlier in ``order`` first."""
     shown: list[int] = []
     for i in order:
         if all(abs(centres[i] - centres[j]) >= (widths[i] + widths[j]) / 2 for j in shown):
@@ -303,68 +302,68 @@ def fitting(centres: Sequence[float] | Floats, widths: Sequence[float], order: I
 
 
 def short_ids(ids: Sequence[str]) -> list[str]:
-    """The beginnings of ids, 6 letters or as many as tell them apart."""
-    for letters in range(6, max((len(each) for each in ids), default=0)):
-        if len({each[:letters] for each in ids}) == len(set(ids)):
-            return [each[:letters] for each in ids]
+    """The beginnings of ids: 6 letters, or enough to distinguish them."""
+    for letters in range(6, max((len(id_) for id_ in ids), default=0)):
+        if len({id_[:letters] for id_ in ids}) == len(set(ids)):
+            return [id_[:letters] for id_ in ids]
     return list(ids)
 
 
-def told_apart(texts: Sequence[str], most: int = 40) -> list[str]:
-    """Labels of at most ``most`` letters; what all begin and end with goes where these would be alike."""
-    short = [shorten(text, most) for text in texts]
+def told_apart(texts: Sequence[str], limit: int = 40) -> list[str]:
+    """Labels of at most ``limit`` letters; common beginnings and ends go if labels would be equal."""
+    short = [shorten(text, limit) for text in texts]
     if len(set(short)) == len(short) or len(set(texts)) < len(texts):
         return short
     head = _common(texts)
     tail = _common([text[head:][::-1] for text in texts])
-    return [shorten(f"…{text[head : len(text) - tail]}{'…' * bool(tail)}", most) for text in texts]
+    return [shorten(f"…{text[head : len(text) - tail]}{'…' * bool(tail)}", limit) for text in texts]
 
 
 def _common(texts: Sequence[str]) -> int:
-    """How many letters all begin with."""
+    """Length of the common beginning."""
     alike = (len(set(letters)) == 1 for letters in zip(*texts, strict=False))
     return sum(1 for _ in takewhile(bool, alike))
 
 
-_POINTS = 1500  # more single trials than this only make ink
+_POINTS = 1500  # largest number of single trials that are drawn
 
 
-def line_mark(label: str, color: str | None = None, **look: Any) -> Line2D:
+def line_mark(label: str, color: str | None = None, **style: Any) -> Line2D:
     """A line in a legend."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], **{"color": color or tone().ink, "label": label, **look})
+    return Line2D([], [], **{"color": color or tone().ink, "label": label, **style})
 
 
-def dot_mark(label: str, color: str, marker: str = "o", **look: Any) -> Line2D:
+def dot_mark(label: str, color: str, marker: str = "o", **style: Any) -> Line2D:
     """A marker in a legend."""
-    return line_mark(label, color, marker=marker, linewidth=0, **look)
+    return line_mark(label, color, marker=marker, linewidth=0, **style)
 
 
-def area_mark(label: str, color: str | None = None, **look: Any) -> Patch:
+def area_mark(label: str, color: str | None = None, **style: Any) -> Patch:
     """An area in a legend."""
     from matplotlib.patches import Patch
 
-    return Patch(color=color, label=label, **look)
+    return Patch(color=color, label=label, **style)
 
 
-def dots(ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, **look: Any) -> None:
+def dots(ax: Axes, x: npt.ArrayLike, y: npt.ArrayLike, **style: Any) -> None:
     """Single trials, as an image within SVG."""
     size = 4.0 if np.size(x) > 100 else 6.5
-    given: dict[str, Any] = {"color": tone().grey, "alpha": 0.5, "markersize": size, "marker": "."} | look
-    ax.plot(x, y, linewidth=0, markeredgewidth=0, rasterized=True, **given)
+    options: dict[str, Any] = {"color": tone().grey, "alpha": 0.5, "markersize": size, "marker": "."} | style
+    ax.plot(x, y, linewidth=0, markeredgewidth=0, rasterized=True, **options)
 
 
 def interval(
-    ax: Axes, low: float, high: float, row: float, color: str, width: float = 1.6, **look: Any
+    ax: Axes, low: float, high: float, row: float, color: str, width: float = 1.6, **style: Any
 ) -> None:
-    """A horizontal interval, where both ends are known."""
+    """A horizontal interval, if both ends are finite."""
     if np.isfinite(low) and np.isfinite(high):
-        ax.plot([low, high], [row, row], color=color, linewidth=width, solid_capstyle="butt", **look)
+        ax.plot([low, high], [row, row], color=color, linewidth=width, solid_capstyle="butt", **style)
 
 
 def named_rows(ax: Axes, names: Sequence[str]) -> None:
-    """A row per name, from the top."""
+    """Rows with names, from the top."""
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
@@ -374,24 +373,24 @@ def named_rows(ax: Axes, names: Sequence[str]) -> None:
 def beside(
     ax: Axes, row: float, text: str, color: str | None = None, at: float = 1.015, size: float = 8
 ) -> None:
-    """A text at the right of a row, or where ``at`` puts it across the axes."""
+    """A text at the right of a row, or at ``at`` in units of the axes' width."""
     place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": points(size)}
     ax.text(at, row, text, color=color or tone().grey, **place)
 
 
 def percents(share: float, _: object = None) -> str:
-    """A share as ticks name it."""
+    """A share as the text of a tick."""
     return f"{100 * share:.3g} %"
 
 
-def thinned(mask: npt.NDArray[np.bool_], most: int = _POINTS) -> npt.NDArray[np.int64]:
-    """Row numbers of at most a readable number of points, evenly spread over the table."""
+def thinned(mask: npt.NDArray[np.bool_], limit: int = _POINTS) -> npt.NDArray[np.int64]:
+    """Row numbers of at most ``limit`` points, evenly spread over the table."""
     rows = np.flatnonzero(mask)
-    if len(rows) > most:
-        rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+    if len(rows) > limit:
+        rows = rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
     return np.asarray(rows, dtype=np.int64)
 
 
 def spread(count: int) -> Floats:
-    """Numbers in [0, 1) that look random and are the same every time: multiples of the golden ratio."""
+    """Numbers in [0, 1) that look random and are reproducible: multiples of the golden ratio."""
     return np.asarray((np.arange(count) * 0.6180339887498949) % 1.0)

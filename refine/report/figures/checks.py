@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
     from refine.trials.goal import Goal
 
-_ROWS = 30  # of all parameters together, so that the figure fits a page
-_LEAST = 2  # parameters that are shown even where nothing fails
-_MOST = 10  # levels of a parameter that are shown one by one
-_FACTOR = 20.0  # of longest to shortest time, from which on the axis is logarithmic
-MOST = 4  # trials whose curves stand beside each other, so that each stays readable
-_SPAN = 30.0  # of largest to smallest loss, from which on the axis is logarithmic
-_SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside
-_LETTERS = 25  # of words that fit above one of four panels
+_ROWS = 30  # largest number of rows, so that the figure fits a page
+_LEAST = 2  # parameters shown even without failures
+_MOST = 10  # largest number of levels with rows of their own
+_FACTOR = 20.0  # ratio of longest to shortest time from which the axis is logarithmic
+MOST = 4  # largest number of trials with readable curves side by side
+_SPAN = 30.0  # ratio of largest to smallest loss from which the axis is logarithmic
+_SQUEEZING = 0.02  # share of a row's values, the worst, that may lie outside the axis
+_LETTERS = 25  # letters that fit above one of four panels
 
 
 def _share_axis(ax: Axes, reach: float, label: str) -> None:
@@ -68,20 +68,20 @@ def _share_axis(ax: Axes, reach: float, label: str) -> None:
 
 @drawing
 def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
-    """The share of trials that failed, diverged or gave a degenerate model, by level, with Wilson's 95 % interval.
+    """The share of failed, diverged or degenerate trials, by level, with Wilson's 95 % interval.
 
-    Parameters stand by how sure it is that it depends on them, the smallest q of its levels and its trend
-    first; those above 0.1 are left out beyond the first two. A level that fails more often than the others at q <= 0.1 is
-    orange; the line is the share of all. Ordered parameters of more than 10 levels share rows, of choices without an
-    order the best by their medians stand alone. Space-filling trials that have ended count; a pruned one has not failed. The q
-    leaves out trials at levels of other parameters at which everything fails, the shares do not.
+    Parameters are sorted by the smallest q of their levels and trend; those above 0.1 are left out beyond the
+    first two. Levels that fail more often than other levels at q <= 0.1 are orange. The line is the share of
+    all trials. Ordered parameters of more than 10 levels share rows; of choices without an order, the best by
+    median have rows of their own. Space-filling trials that have ended count; pruned trials have not failed.
+    Tests leave out trials at levels of other parameters at which all trials fail; shares include them.
 
     Raises:
         AnalysisError: No parameter varies.
     """
     table, bad = ended_trials(analysis)
     if not analysis.parameters or not len(table):
-        raise AnalysisError("failing: no parameter varies, so that there are no levels to compare")
+        raise AnalysisError("failing: no parameter varies, so there are no levels to compare")
     ordered = by_failures(analysis)
     rows: list[tuple[str, stats.Rate | None, float]] = []
     for i, e in enumerate(ordered):
@@ -125,11 +125,12 @@ def failing(analysis: Analysis, ax: Axes | None = None) -> Axes:
 
 @drawing
 def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
-    """The metric against the time of every trial: what is better costs how much more.
+    """The metric against the time of every trial: the price of better values.
 
-    The line is the Pareto front: trials that no other beats in both. Marked are the best trial and the cheapest one
-    within the noise of the best, one standard deviation of retraining. All of the round's finished trials that may
-    be called best count, exploit trials too. Times of trials that ran beside each other are longer than alone.
+    The line is the Pareto front: trials that no other trial beats in metric and time. Marked are the best
+    trial and the cheapest trial within the noise of the best, one standard deviation of retraining; one
+    marker if they are the same. All finished trials of the round that may be called best count, exploit
+    trials included. Times of concurrent trials are longer than times alone.
 
     Raises:
         AnalysisError: No trial that may be called best has a time.
@@ -137,8 +138,8 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     costs = cost_of(analysis)
     x, y, best, cheapest, on, noise = costs[:6]
     view, ax, c = metric_view(y, analysis.direction), axes(ax, 3.4), tone()
-    few = thinned(view.inside(y))
-    dots(ax, x[few], y[few])
+    drawn_rows = thinned(view.inside(y))
+    dots(ax, x[drawn_rows], y[drawn_rows])
     steps = np.append(x[on], x.max()), np.append(y[on], y[on][-1])
     ax.plot(*steps, color=c.blue, drawstyle="steps-post", linewidth=1.6, gid="front")
     ax.plot(x[on], y[on], "o", color=c.blue, markersize=3.5, zorder=3)
@@ -178,10 +179,10 @@ def _time_axis(ax: Axes, x: Floats) -> None:
         pad = 0.04 * (high - low) or 0.5 * high
         ax.set_xlim(low - pad, high + pad)
     ax.set_xlabel("time of a trial" + (" (log scale)" if high > _FACTOR * low else ""))
-    # Times such as 3 min 20 s are long: as many as have room.
+    # Texts such as 3 min 20 s are long: as many ticks as fit.
     low, high = ax.get_xlim()
-    ticks, most = [t for t in ax.get_xticks() if low <= t <= high], 3 if narrow() else 6
-    ax.set_xticks(ticks[:: -(-len(ticks) // most) or 1])
+    ticks, limit = [t for t in ax.get_xticks() if low <= t <= high], 3 if narrow() else 6
+    ax.set_xticks(ticks[:: -(-len(ticks) // limit) or 1])
     ax.xaxis.set_major_formatter(lambda v, _: duration(v))
 
 
@@ -189,8 +190,9 @@ def _time_axis(ax: Axes, x: Floats) -> None:
 def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: Axes | None = None) -> Axes:
     """Every finished trial by its first two goals, with the front.
 
-    The line is the front of the two goals shown. With three goals, trials that only the third one keeps on the front are
-    marked as well. Crosses are trials that don't meet every metric constraint. ``space`` are names of parameters.
+    The line is the front of the two goals shown. With three goals, trials on the front by the third goal
+    alone are marked as well. Crosses are trials that break a metric constraint. ``space`` holds names of
+    parameters.
 
     Raises:
         AnalysisError: The round has one goal, or no trial has a value in every goal.
@@ -207,8 +209,8 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
     columns = metric_title(second.metric.name, names), "value"
     values = np.column_stack([np.asarray(frame[c], dtype=float) for c in columns])
     on, broken = values[frame.index.isin(best.index)], infeasible_rows(frame)
-    both = on[non_dominated(on * np.array([second.sign, first.sign]))]
-    both = both[np.argsort(both[:, 0])]
+    front_of_two = on[non_dominated(on * np.array([second.sign, first.sign]))]
+    front_of_two = front_of_two[np.argsort(front_of_two[:, 0])]
     ax = axes(ax, 3.4)
     dots(ax, *values[~broken].T, markersize=6.5)
     text = f"front: {len(on)} of {len(frame)}"
@@ -217,9 +219,9 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
         cross: dict[str, Any] = {"color": tone().orange, "marker": "x", "linewidth": 0, "markersize": 4}
         ax.plot(*values[broken].T, alpha=0.6, **cross)
         marks.append(line_mark("infeasible", **cross))
-    # What a point of the front dominates lies on the worse side of it in the second goal.
+    # A point of the front dominates the points on its worse side in the second goal.
     steps = "steps-pre" if second.sign > 0 else "steps-post"
-    ax.plot(*both.T, color=tone().blue, linewidth=1.2, drawstyle=steps, gid="front")
+    ax.plot(*front_of_two.T, color=tone().blue, linewidth=1.2, drawstyle=steps, gid="front")
     ax.plot(*on.T, "o", color=tone().blue, markersize=4, zorder=3)
     ax.set_xlabel(f"{shorten(str(second.metric), 30)} ({second.direction})")
     ax.set_ylabel(f"{shorten(str(first.metric), 24)} ({first.direction})")
@@ -232,14 +234,14 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
 
 @drawing
 def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.NDArray[Any]:
-    """Loss and score by epoch for up to four trials, with what the curves show in words.
+    """Loss and score by epoch for up to four trials, with findings in words.
 
-    One column per trial; loss above, on a log axis where it spans much, and the score below. A row has one axis,
-    so that its trials compare at a glance; a fiftieth of the values, the worst, may lie outside. Trials stand best
-    first; ``metric`` is what they are judged by. Returns (rows, trials) axes of a new figure.
+    One column per trial, best first; loss above, on a log axis if it spans much, and the score below. Trials
+    of a row share an axis; the worst 2 % of the values may lie outside. ``metric`` is the round's metric.
+    Returns (rows, trials) axes of a new figure.
 
     Raises:
-        AnalysisError: No trial, too many, or ``direction`` is neither.
+        AnalysisError: No trial, more than four, or ``direction`` is neither.
     """
     check_direction(direction)
     if not 0 < len(trials) <= MOST:
@@ -264,29 +266,29 @@ def curves(trials: Sequence[TrialCurves], metric: str, direction: str) -> npt.ND
     figure = grid[0, 0].figure
     figure.align_ylabels()
     head(figure, "Training curves of the best trials")
-    if shown:  # else no epoch of any has a finite value
+    if shown:  # empty without a finite value
         place = "outside lower center" if narrow() else "outside upper right"
         legend_of(figure, list(shown.values()), len(shown), present().width, loc=place)
     return grid
 
 
 def _draw(ax: Axes, pair: Pair, kind: str) -> dict[str, Any]:
-    """Draws the curves of a trial; the lines by what they are called."""
+    """Draws the curves of a trial; returns the lines by label."""
     from matplotlib.ticker import MaxNLocator
 
     drawn = {}
     for role, values in pair._asdict().items():
         y = np.asarray(values, dtype=float)
-        at = np.flatnonzero(np.isfinite(y))
-        if not at.size:
+        epochs = np.flatnonzero(np.isfinite(y))
+        if not epochs.size:
             continue
-        # A score without a partner may be of any rows.
+        # A score without a partner may belong to training or validation.
         label = "as reported" if kind == "score" and role == "training" and not pair.validation else role
-        look: dict[str, Any] = {"color": tone().blue, "linewidth": 1.5}
+        style: dict[str, Any] = {"color": tone().blue, "linewidth": 1.5}
         if label == "training":
-            look = {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
-        marker = "." if at.size == 1 else None
-        (drawn[label],) = ax.plot(at + 1, y[at], label=label, marker=marker, **look)
+            style = {"color": tone().orange, "linewidth": 1.1, "linestyle": (0, (4, 1.2))}
+        marker = "." if epochs.size == 1 else None
+        (drawn[label],) = ax.plot(epochs + 1, y[epochs], label=label, marker=marker, **style)
     ax.grid(axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     return drawn
@@ -309,14 +311,14 @@ def _limit(ax: Axes, pairs: Sequence[Pair], kind: str, direction: str) -> None:
 
 
 def _heads(line: npt.NDArray[Any], trials: Sequence[TrialCurves]) -> None:
-    """Rank, value and what was seen above each column."""
+    """Rank, value and findings above each column."""
     texts = [_lines(trial) for trial in trials]
     tall = max(len(text) for text in texts)
     for ax, trial, text in zip(line, trials, texts, strict=True):
         ax.set_title(f"{trial.rank}: {score(trial.value)}", loc="left", fontsize=points(9), pad=4 + 10 * tall)
         below = "\n".join([*text, *[""] * (tall - len(text))])
-        look: dict[str, Any] = {"style": "italic", "color": tone().ink if trial.seen else tone().grey}
-        ax.annotate(below, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=points(8), **look)
+        style: dict[str, Any] = {"style": "italic", "color": tone().ink if trial.seen else tone().grey}
+        ax.annotate(below, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=points(8), **style)
 
 
 def _lines(trial: TrialCurves) -> list[str]:

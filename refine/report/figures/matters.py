@@ -1,4 +1,4 @@
-"""What matters: effects of parameters, and the metric over two parameters at once."""
+"""Effects of parameters, and the metric over two parameters."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_COLOURS = "viridis"  # even in lightness, told apart with every kind of colour vision and in grey print
-_BESIDE = 2.1  # inches of a figure's width that are of labels and colour bar
-_ON_LIGHT, _ON_DARK = "#222222", "white"  # on cells, whose colours are the same on every ground
+_COLOURS = "viridis"  # uniform lightness, for all kinds of colour vision and grey print
+_BESIDE = 2.1  # inches of a figure's width for labels and colour bar
+_ON_LIGHT, _ON_DARK = "#222222", "white"  # texts on cells, whose colours do not depend on the theme
 
 
 @drawing
 def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
-    """Ranked chart of what each parameter has to do with the metric.
+    """Ranked chart of the effects of parameters on the metric, in the printed order of importance.
 
-    Parameters with an order show Spearman's rank correlation, those without the square root of epsilon
-    squared, which has no sign, as a hatched bar with a diamond; both with 95 % intervals. Parameters with
-    q <= 0.1 are coloured.
+    Ordered parameters show Spearman's rank correlation; unordered ones the square root of epsilon squared,
+    without a sign, as a hatched bar with a diamond. Intervals are 95 %. Parameters with q <= 0.1 are
+    coloured.
     """
     shown = analysis.ranked
     ax = axes(ax, 1.5 + 0.3 * max(1, len(shown)))
@@ -70,14 +70,14 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
 def _effect(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None:
     color, edge = (tone().blue, tone().blue) if matters else (tone().light, tone().grey)
     if e.correlation is not None:
-        (at, low, high), marker, hatch = e.correlation[:3], "o", None
+        (estimate, low, high), marker, hatch = e.correlation[:3], "o", None
     else:
         assert e.association is not None
-        at, marker, hatch = e.effect, "D", "////"
+        estimate, marker, hatch = e.effect, "D", "////"
         low, high = (float(np.sqrt(max(0.0, v))) for v in (e.association.low, e.association.high))
-    if np.isfinite(at):
-        ax.barh(row, at, height=0.56, color=color, alpha=0.45, hatch=hatch, edgecolor=edge, linewidth=0)
-        ax.plot(at, row, marker, color=edge, markersize=5)
+    if np.isfinite(estimate):
+        ax.barh(row, estimate, height=0.56, color=color, alpha=0.45, hatch=hatch, edgecolor=edge, linewidth=0)
+        ax.plot(estimate, row, marker, color=edge, markersize=5)
         interval(ax, low, high, row, edge)
     note = "never read" if e.read == 0 else f"q {p_value(e.q)}"
     beside(ax, row, note, tone().ink if matters else tone().grey)
@@ -99,17 +99,17 @@ def pair(
     word: str = "proposed",
     ax: Axes | None = None,
 ) -> Axes:
-    """The median of the metric over the levels of two parameters, ``a`` across and ``b`` up, with where the good trials lie.
+    """The median of the metric over two parameters, ``a`` across and ``b`` up, with the top trials.
 
-    The round's space-filling trials count, a trial between levels for the nearest and a pruned one as one of the
-    worst. Light cells are good, whether more or less of the metric is better; the range of colours leaves out the
-    worst cells where they would make all others look alike. A cross is a cell whose median is of a pruned or failed
-    trial. A dot's area is the number of trials among the best fifth, the number in the corner that of all trials.
-    Ordered axes of more than 12 levels share cells; choices without an order are sorted by their medians, the best at
-    the right and at the top. The levels that stay of what is in ``new`` are outlined.
+    Space-filling trials of the round count, a trial between levels at the nearest level, a pruned trial among
+    the worst. Light cells are good in either direction; the range of colours leaves out the worst cells if
+    these would make all others look alike. A cross is a cell whose median is a pruned or failed trial. The
+    area of a dot is the number of trials among the best fifth, the number in the corner that of all trials.
+    Ordered axes of more than 12 levels share cells. Choices without an order are sorted by median, the best
+    at the right and at the top. Levels kept by ``new`` are outlined.
 
     Raises:
-        AnalysisError: Both are the same parameter.
+        AnalysisError: ``a`` and ``b`` are the same parameter.
     """
     analysis = having(analysis, a, b)
     if a == b:
@@ -123,7 +123,7 @@ def pair(
 
     cells = cells_of(analysis, cell_of, y.count * x.count)
     medians, good, count = cells.medians.reshape(shape), cells.good.reshape(shape), cells.n.reshape(shape)
-    lost = cells.tried.reshape(shape) & np.isnan(medians)  # the median is of none that finished
+    lost = cells.tried.reshape(shape) & np.isnan(medians)  # the median trial did not finish
     inches = page_width() - _BESIDE
     rows, columns = y.limits[1] - y.limits[0], x.limits[1] - x.limits[0]
     tall, wide = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2])), inches / columns
@@ -158,7 +158,7 @@ def pair(
     end, side = (low, "below") if sign > 0 else (high, "above")
     note = f"{plural(outside, 'cell')} {side} {number(end, 4)} in one colour" if outside else ""
     name = clipped(join([clipped(n, 20) for n in (a, b)]), 44)
-    # Beside a note there is no room for the metric, which stands at the colours anyway.
+    # Next to a note there is no room for the metric, which labels the colour bar.
     title(ax, name if note else f"{name}: median {clipped(analysis.metric, 20)}", marks, note=note)
     return ax
 
@@ -166,15 +166,15 @@ def pair(
 def _mesh(
     ax: Axes, x: CellAxis, y: CellAxis, medians: Floats, colours: str, ends: tuple[float, float]
 ) -> Any:
-    """Cells in colour, hatched where nothing ran."""
+    """Coloured cells, hatched without trials."""
     _rectangle(ax, x.limits, y.limits, facecolor=tone().paper, edgecolor=tone().light, hatch="////", zorder=0)
     borders = np.arange(x.count + 1) - 0.5, np.arange(y.count + 1) - 0.5
-    look: dict[str, Any] = {"cmap": colours, "vmin": ends[0], "vmax": ends[1], "linewidth": 0.7, "zorder": 1}
-    return ax.pcolormesh(*borders, np.ma.masked_invalid(medians), edgecolors=tone().paper, **look)
+    style: dict[str, Any] = {"cmap": colours, "vmin": ends[0], "vmax": ends[1], "linewidth": 0.7, "zorder": 1}
+    return ax.pcolormesh(*borders, np.ma.masked_invalid(medians), edgecolors=tone().paper, **style)
 
 
 def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
-    """What stays, framed: amber on a dark line, which is seen on every colour."""
+    """A frame of the kept levels: amber on a dark line, visible on all colours."""
     for across in x.kept():
         for up in y.kept():
             for color, width in ((_ON_LIGHT, 4.2), (tone().amber, 2.4)):
@@ -182,19 +182,19 @@ def _outline(ax: Axes, x: CellAxis, y: CellAxis) -> None:
                 _rectangle(ax, across, up, edgecolor=color, linewidth=width, **frame)
 
 
-def _rectangle(ax: Axes, x: tuple[float, float], y: tuple[float, float], **look: Any) -> None:
+def _rectangle(ax: Axes, x: tuple[float, float], y: tuple[float, float], **style: Any) -> None:
     from matplotlib.patches import Rectangle
 
-    ax.add_patch(Rectangle((x[0], y[0]), x[1] - x[0], y[1] - y[0], **{"linewidth": 0, **look}))
+    ax.add_patch(Rectangle((x[0], y[0]), x[1] - x[0], y[1] - y[0], **{"linewidth": 0, **style}))
 
 
 def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
-    """Ends of the colours: the better half of the cells gets at least a third of them."""
+    """Ends of the colours: the better half of the cells gets at least a third of the range."""
     v = sign * medians
     best, middle, worst = float(v.max()), float(np.median(v)), float(v.min())
-    # As in MetricView: ties at the top are no reason to magnify rounding.
+    # As in MetricView: ties at the top must not magnify rounding.
     reach = max(3 * (best - middle), 0.02 * abs(best))
-    if best - reach > worst + 0.01 * reach:  # for less nothing is cut off
+    if best - reach > worst + 0.01 * reach:  # a smaller cut is not worth a note
         worst = best - reach
     if worst == best:
         worst = best - (0.01 * abs(best) or 1.0)
@@ -203,15 +203,15 @@ def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
 
 
 def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: bool, across: float) -> None:
-    """Dots for good trials and, where there is room, the number of all trials."""
+    """Dots for top trials and, if there is room, the number of all trials."""
     i, j = np.nonzero(good)
     sizes = np.maximum(min(72 * across, 17.0) ** 2 * good[i, j] / max(1, good.max()), 5.0)
     ax.scatter(j - 0.2 * room, i, s=sizes, color=_ON_DARK, edgecolor=_ON_LIGHT, linewidth=0.7, zorder=3)
     for row, column in zip(*np.nonzero(np.isfinite(medians) & room), strict=True):
         light = lightness(mesh.cmap(mesh.norm(medians[row, column]))) > 0.5
-        look: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": points(7.5), "zorder": 3}
+        style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": points(7.5), "zorder": 3}
         text = f"{count[row, column]:,}"
-        ax.text(column + 0.4, row, text, color=_ON_LIGHT if light else _ON_DARK, **look)
+        ax.text(column + 0.4, row, text, color=_ON_LIGHT if light else _ON_DARK, **style)
 
 
 def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: float) -> None:

@@ -1,4 +1,4 @@
-"""Parameters: where their good trials lie, the metric level by level, and what of them stays."""
+"""Parameters: top trials along a parameter, the metric by level, and the kept part after a change."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ if TYPE_CHECKING:
 
     from refine import stats
 
-_LETTERS = 46  # of a level's label, on two lines
-_FEW = 4  # an ordered parameter of fewer levels is shown level by level
-MOST = 4  # parameters of a decision that are drawn: those of which the least stays
-_BELOW = (-0.46, -0.04)  # where the densities of a decision stand, below the trials by rank from 0 to 1
-_HALF = 0.35  # of the way to the next level of a range, which is shown with a level
-_SHARES = (0.0, 0.5, 1 - GOOD, 1.0)  # ranks that the axis names
+_LETTERS = 46  # letters of a level's label, on two lines
+_FEW = 4  # smallest number of levels of an ordered parameter with a density
+MOST = 4  # largest number of panels of a decision: the parameters narrowed most
+_BELOW = (-0.46, -0.04)  # place of the densities of a decision, below the trials by rank from 0 to 1
+_HALF = 0.35  # share of the way to the next level that is shaded with a level
+_SHARES = (0.0, 0.5, 1 - GOOD, 1.0)  # ranks with ticks
 
 
 @drawing
@@ -87,28 +87,29 @@ def levels(
     label: str = "proposed",
     ax: Axes | None = None,
 ) -> Axes:
-    """The metric at every level of any parameter: density, trials, median with its 95 % interval.
+    """The metric at every level of a parameter: density, trials, median with its 95 % interval.
 
-    One row per level, from top to bottom in the parameter's order; of an ordered parameter with more than 12
-    levels neighbours share a row. Levels that stay after a change are shaded.
+    One row per level, from top to bottom in the parameter's order. Levels of an ordered parameter with more
+    than 12 levels share rows. Densities end at the smallest and largest value of a row. Levels kept after a
+    change are shaded.
     """
     analysis = having(analysis, name)
     e = analysis[name]
     rows = cell_axis(e, new, analysis.sign, letters=_LETTERS, by_median=False)
     table, y, pruned = ranked_trials(analysis)
-    at, barred = rows.of(table[e.name].to_numpy()), infeasible_rows(table)
-    # A level alone shows what the tables say; levels that share a row are summarised together.
+    row_of_trial, barred = rows.of(table[e.name].to_numpy()), infeasible_rows(table)
+    # A level with a row of its own shows the values of tables; levels of one row are summarised together.
     summary: Sequence[LevelEvidence | stats.Level] = e.levels
     if rows.count < len(e.levels):
         summary = cells_of(analysis, lambda t: rows.of(t[e.name].to_numpy()), rows.count).summary
     view = metric_view(y[~pruned], analysis.direction)
     ax = axes(ax, _height(rows))
     for row, v in enumerate(summary):
-        values = y[(at == row) & ~pruned]
+        values = y[(row_of_trial == row) & ~pruned]
         if values.size:
             _violin(ax, row, values, view)
         else:
-            words = "none feasible" if barred[at == row].any() else "none finished"
+            words = "none feasible" if barred[row_of_trial == row].any() else "none finished"
             beside(ax, row, words if v.n else "no trial", at=0.01)
         median_mark(ax, row, v, view)
         if v.n:
@@ -126,20 +127,20 @@ def levels(
 
 def median_mark(
     ax: Axes,
-    at: float,
+    position: float,
     v: LevelEvidence | stats.Level,
     view: MetricView,
     *,
     upright: bool = False,
     size: float = 5,
 ) -> None:
-    """A level's median with its interval; a median out of view is an arrow towards it at the end of the axis."""
+    """A level's median with its interval; a median out of view is an arrow at the end of the axis."""
     median, *ends = np.clip([v.median, v.low, v.high], view.low, view.high)
     from matplotlib.transforms import Bbox, TransformedBbox
 
-    # Whole at the ends of the axes, and gone where somebody looks closer.
+    # Complete at the ends of the axes, and clipped if a user zooms in.
     near = TransformedBbox(Bbox([[-0.02, -0.02], [1.02, 1.02]]), ax.transAxes)
-    look: dict[str, Any] = {"color": tone().ink, "zorder": 5}
+    style: dict[str, Any] = {"color": tone().ink, "zorder": 5}
     upwards = (v.median > view.high) != lower_is_better(view)
     marker = "o"
     if not view.inside(v.median):
@@ -149,9 +150,9 @@ def median_mark(
         (ends, {"linewidth": 0.4 * size, "solid_capstyle": "butt"}),
     ):
         if np.isfinite(values).all():
-            places = [at] * len(values)
+            places = [position] * len(values)
             (line,) = ax.plot(
-                *((places, values) if upright else (values, places)), markersize=size, **look, **shape
+                *((places, values) if upright else (values, places)), markersize=size, **style, **shape
             )
             line.set_clip_box(near)
 
@@ -160,15 +161,21 @@ def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
     """Density and trials of one level; the density ends at the smallest and the largest value."""
     density = metric_density(values, observed_view(view, values)) if np.ptp(values) > 0 else None
     if density is not None:
-        at, height = 0.4 * density[1], density[0]
-        ax.fill_between(height, row - at, row + at, color=tone().blue, alpha=0.28, linewidth=0)
-    few = thinned(view.inside(values))
-    look: dict[str, Any] = {"color": tone().grey, "alpha": 0.7, "markersize": 3.5 if len(few) > 40 else 5}
-    dots(ax, values[few], row + 0.5 * (spread(len(few)) - 0.5), **look)
+        half_width, height = 0.4 * density[1], density[0]
+        ax.fill_between(
+            height, row - half_width, row + half_width, color=tone().blue, alpha=0.28, linewidth=0
+        )
+    drawn_rows = thinned(view.inside(values))
+    style: dict[str, Any] = {
+        "color": tone().grey,
+        "alpha": 0.7,
+        "markersize": 3.5 if len(drawn_rows) > 40 else 5,
+    }
+    dots(ax, values[drawn_rows], row + 0.5 * (spread(len(drawn_rows)) - 0.5), **style)
 
 
 def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes | None) -> Axes:
-    """Bars per level: how often it is among the good trials, and among all."""
+    """Bars per level: its share of the top trials, and of all trials."""
     rows = cell_axis(e, new, 1.0, most=len(e.levels), letters=_LETTERS, by_median=False)
     ax = axes(ax, _height(rows))
     for row, v in enumerate(level_shares(e)):
@@ -192,28 +199,31 @@ def share_bars(e: ParameterEvidence, new: Parameter | None, label: str, ax: Axes
 
 @drawing
 def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
-    """The best trial of every level over all other parameters, and what is fair to compare: bests of equally many.
+    """The best trial of every level over all other parameters, and bests of equal numbers of trials.
 
-    The best of 50 trials is better than the best of 5 even where levels don't differ. So beside every level's best
-    stands the expected best of as many of its trials as the level with the fewest has, and at the right how many it
-    had. A band marks what retraining alone could explain below the best, one standard deviation of the noise.
+    The best of 50 trials is better than the best of 5 even if levels do not differ. So the figure also shows,
+    per level, the expected best of as many trials as the smallest level has; the number of trials is at the
+    right. A band marks values that retraining alone could explain, one standard deviation of the noise below
+    the best.
 
-    The round's space-filling trials count, pruned ones as some of the worst: exploit trials were chosen by results, more of them
-    at some levels than at others. Degenerate ones count only where one may be best. Ordered parameters of many levels
-    share rows. ``name`` is the scientific parameter; the others are nuisance parameters.
+    Space-filling trials of the round count, pruned ones among the worst. Exploit trials do not: they were
+    chosen by results, more of them at some levels. Degenerate trials count only if they may be best. Ordered
+    parameters of many levels share rows. ``name`` is the scientific parameter; the others are nuisance
+    parameters.
 
     Raises:
         AnalysisError: No space-filling trial may be called best.
 
-    Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), Deep Learning Tuning Playbook, for the plot; Dodge et al.
-    (2019) for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
+    Source: Godbole, Dahl, Gilmer, Shallue and Nado (2023), Deep Learning Tuning Playbook, for the plot; Dodge
+        et al. (2019)
+    for bests at equal numbers of trials; see :func:`refine.stats.expected_best`.
     """
     analysis = having(analysis, name)
     rows = cell_axis(analysis[name], None, analysis.sign, letters=_LETTERS, by_median=False)
     bests = level_bests(analysis, lambda table: rows.of(table[name].to_numpy()), rows.count)
     table, y, _ = ranked_trials(analysis)
     finished = candidates(analysis, table)
-    at, noise = rows.of(table[name].to_numpy()), analysis.noise.sd
+    row_of_trial, noise = rows.of(table[name].to_numpy()), analysis.noise.sd
     view = _close_view(analysis, y[finished], np.concatenate([bests.best, bests.equal]))
     ax = axes(ax, _height(rows))
     hollow: dict[str, Any] = {"markerfacecolor": tone().paper, "markeredgecolor": tone().blue}
@@ -233,10 +243,10 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
         if not np.isfinite(best):
             beside(ax, row, "none finished" if n else "no trial", at=0.01)
             continue
-        values = y[(at == row) & finished]
-        few = thinned(view.inside(values))
-        size = 4 if len(few) > 40 else 5.5
-        dots(ax, values[few], row + 0.5 * (spread(len(few)) - 0.5), alpha=0.45, markersize=size)
+        values = y[(row_of_trial == row) & finished]
+        drawn_rows = thinned(view.inside(values))
+        size = 4 if len(drawn_rows) > 40 else 5.5
+        dots(ax, values[drawn_rows], row + 0.5 * (spread(len(drawn_rows)) - 0.5), alpha=0.45, markersize=size)
         ax.plot([equal, best], [row, row], color=tone().blue, linewidth=1.1, zorder=3)
         ax.plot(best, row, "o", color=tone().orange, markersize=6, zorder=5, gid="best")
         ax.plot(equal, row, zorder=4, gid="equal", **hollow)
@@ -248,19 +258,19 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
 
 
 def _close_view(analysis: Analysis, y: Floats, bests: Floats) -> MetricView:
-    """A view in which the bests differ visibly, with the better half of the trials at least."""
+    """A view in which the bests differ visibly, with at least the better half of the trials."""
     view = metric_view(y, analysis.direction)
     places = analysis.sign * view.forward(bests[np.isfinite(bests)])
     noise = analysis.noise.sd if np.isfinite(analysis.noise.sd) and not view.log else 0.0
     reach = max(1.5 * float(np.ptp(places)), 4 * noise)
-    far = min(float(places.min()) - reach, float(np.median(analysis.sign * view.forward(y))))
-    if reach > 1e-6 * float(np.abs(places).max()):  # else ties: there is nothing to see closer
-        view.cut(y, float(view.back(analysis.sign * far)))
+    worst_shown = min(float(places.min()) - reach, float(np.median(analysis.sign * view.forward(y))))
+    if reach > 1e-6 * float(np.abs(places).max()):  # else ties: a closer view shows no more
+        view.cut(y, float(view.back(analysis.sign * worst_shown)))
     return view
 
 
 def _row_height(count: int) -> float:
-    """Inches per row: less where there are many."""
+    """Inches per row: less for many rows."""
     return float(np.interp(count, [6, 12, 24, 40], [0.46, 0.4, 0.26, 0.2]))
 
 
@@ -270,7 +280,7 @@ def _height(rows: CellAxis) -> float:
 
 
 def _name_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
-    """Names the rows on the vertical axis; shades those that stay after a change and sets those that go in italics."""
+    """Names of the rows on the vertical axis; kept rows are shaded, names of dropped rows italic."""
     high, low = rows.limits
     places, texts = rows.ticks()
     tall = _row_height(rows.count) >= 0.35
@@ -282,11 +292,11 @@ def _name_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
     old, new = rows.evidence.parameter, rows.new
     if new is None or new == old:
         return
-    kept = rows.kept()
-    for start, end in kept:
+    kept_runs = rows.kept()
+    for start, end in kept_runs:
         ax.axhspan(start, end, color=tone().amber, alpha=0.18, linewidth=0, zorder=0)
     for place, tick in zip(places, ax.get_yticklabels(), strict=True):
-        if not any(start < place + 0.5 and place - 0.5 < end for start, end in kept):
+        if not any(start < place + 0.5 and place - 0.5 < end for start, end in kept_runs):
             tick.set(color=tone().grey, fontstyle="italic")
     inside = stays(old, new)
     text = f"{sum(inside)} of {len(inside)}"
@@ -303,20 +313,20 @@ def density(
     label: str = "proposed",
     ax: Axes | None = None,
 ) -> Axes:
-    """Where the good trials lie and where all lie, on the parameter's declared scale.
+    """Densities of the top trials and of all trials, on the parameter's declared scale.
 
-    A range shows two densities that end where the range ends (1 is a uniform spread); choices show bars per
-    level with the interval of the good trials' share. The new bounds are shaded.
+    A range shows two densities that end at the ends of the range; 1 is a uniform spread. Choices show bars
+    per level, with the interval of the top trials' share. The new bounds are shaded.
     """
     analysis = having(analysis, name)
     e = analysis[name]
     if not (isinstance(e.parameter, Range) and e.parameter.size >= _FEW):
         return share_bars(e, new, label, ax)
     scale, curves = Scale(e.parameter), density_curves(analysis, name)
-    at, ax = scale.at(curves.at), axes(ax, 2.9)
-    ax.fill_between(at, curves.everyone, color=tone().light, alpha=0.6, linewidth=0)
-    ax.plot(at, curves.everyone, color=tone().grey, linewidth=1.4)
-    ax.plot(at, curves.best, color=tone().blue, linewidth=2)
+    positions, ax = scale.at(curves.at), axes(ax, 2.9)
+    ax.fill_between(positions, curves.everyone, color=tone().light, alpha=0.6, linewidth=0)
+    ax.plot(positions, curves.everyone, color=tone().grey, linewidth=1.4)
+    ax.plot(positions, curves.best, color=tone().blue, linewidth=2)
     ties = ", with ties" if curves.with_ties else ""
     marks: list[Any] = [
         line_mark(f"best {percent(GOOD)}{ties} ({curves.good:,})", tone().blue, linewidth=2),
@@ -339,8 +349,9 @@ def density_2d(
 ) -> Axes:
     """A parameter against the metric.
 
-    With an order: a two-dimensional kernel density that ends where the range and the metric end, the trials,
-    and the median per level with its 95 % interval. Without, or with few levels: one violin per level.
+    With an order: a two-dimensional kernel density that ends at the range's ends and at the best and worst
+    value, the trials, and the median per level with its 95 % interval. Without an order, or with few levels:
+    one violin per level.
     """
     analysis = having(analysis, name)
     e = analysis[name]
@@ -354,15 +365,17 @@ def density_2d(
     ax = axes(ax, 3.6)
     if np.ptp(y) > 0:
         _contours(ax, density_surface(analysis, name, observed_view(view, y)), scale)
-    few = thinned(view.inside(y))
-    jitter = np.abs(x[few] + 0.4 * level_spacing(p) * (spread(len(few)) - 0.5))
+    drawn_rows = thinned(view.inside(y))
+    jitter = np.abs(x[drawn_rows] + 0.4 * level_spacing(p) * (spread(len(drawn_rows)) - 0.5))
     place = scale.at(np.where(jitter > 1, 2 - jitter, jitter))
-    dots(ax, place, y[few], color=tone().grey, markersize=3.6, alpha=0.8)
-    known = [(v, at) for v, at in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)]
-    medians = [at for _, at in known], [v.median for v, _ in known]
+    dots(ax, place, y[drawn_rows], color=tone().grey, markersize=3.6, alpha=0.8)
+    with_median = [
+        (v, level) for v, level in zip(e.levels, scale.levels, strict=True) if np.isfinite(v.median)
+    ]
+    medians = [level for _, level in with_median], [v.median for v, _ in with_median]
     ax.plot(*medians, color=tone().ink, linewidth=1, alpha=0.8)
-    for v, at in known:
-        median_mark(ax, at, v, view, upright=True, size=4.5 if len(known) <= 20 else 2.7)
+    for v, level in with_median:
+        median_mark(ax, level, v, view, upright=True, size=4.5 if len(with_median) <= 20 else 2.7)
     marks: list[Any] = [
         area_mark("density of trials", tone().towards_blue(0.5)),
         line_mark("median per level, 95 % interval", marker="o", markersize=4, linewidth=1.4),
@@ -382,7 +395,7 @@ def _contours(ax: Axes, surface: Surface, scale: Scale) -> None:
 
 
 def _ends(new: Parameter | None) -> list[float]:
-    """Both ends of a changed range, which get ticks of their own."""
+    """Both ends of a changed range, for ticks of their own."""
     return [float(new.low), float(new.high)] if isinstance(new, Range) else []
 
 
@@ -393,15 +406,17 @@ def decision(
     label: str = "proposed",
     texts: Mapping[str, str] | None = None,
 ) -> Panels:
-    """What stays of the parameters that change most, over the trials and where the good ones lie.
+    """The parameters narrowed most, with the trials and the densities of the top trials.
 
-    Above, every finished space-filling trial by its rank, the best on top; below, the densities of the good ones and of all, of
-    choices their shares. What stays is shaded, and said in ``texts``, name -> words, by default the new bounds. Where
-    nothing in ``new`` differs, the parameters that matter most are drawn. Returns (rows, columns) axes, a panel a
-    parameter, at most :data:`MOST`: side by side, in a column below each other.
+    Above, every finished space-filling trial by rank, the best on top; below, the densities of the top trials
+    and of all trials, or shares of choices. The kept part is shaded and described in ``texts``, name ->
+    words, by default the new bounds. Without a change, the most important parameters are drawn.
+
+    Returns (rows, columns) axes, a panel per parameter, at most :data:`MOST`, in the printed order of
+    importance: side by side, or below each other in a column.
 
     Raises:
-        AnalysisError: Results chose the trials.
+        AnalysisError: Trials were chosen by results.
     """
     check_tested(analysis)
     changed = [e for e in analysis.ranked if e.name in new and new[e.name] != e.parameter]
@@ -420,7 +435,7 @@ def decision(
         lines = max(lines, 1 + name.count("\n"))
         change = f"→ {text}" if after != e.parameter else "unchanged"
         _panel_head(ax, name, change, inches)
-    # Some ranks are named by their values.
+    # Ticks at ranks show the values.
     ordered = np.sort(analysis.sign * ranked_trials(analysis)[1])
     values = [score(analysis.sign * float(ordered[round(rank * (len(ordered) - 1))])) for rank in _SHARES]
     for ax in drawn.flat:
@@ -450,7 +465,7 @@ def _panel_head(ax: Axes, name: str, change: str, inches: float) -> None:
 
 
 def _panel_name(e: ParameterEvidence, inches: float) -> str:
-    """A parameter's name above a panel, with its scale if both fit on one line, else alone on up to two lines."""
+    """A parameter's name above a panel, with the scale if a line has room, else on up to two lines."""
     size = points(9)
     if isinstance(e.parameter, Range) and e.parameter.log:
         with_scale = f"{e.name} (log scale)"
@@ -459,21 +474,28 @@ def _panel_name(e: ParameterEvidence, inches: float) -> str:
     return fitted(e.name, inches, size, lines=2, bold=True, cut_end=True)
 
 
-def _panel(ax: Axes, whole: Analysis, e: ParameterEvidence, new: Parameter, inches: float) -> None:
-    analysis = having(whole, e.name)
+def _panel(ax: Axes, full_analysis: Analysis, e: ParameterEvidence, new: Parameter, inches: float) -> None:
+    analysis = having(full_analysis, e.name)
     table, y, _ = ranked_trials(analysis)
     better, values = analysis.sign * y, table[e.name].to_numpy()
     if isinstance(e.parameter, Range) and e.parameter.size >= _FEW:
-        at = _range(ax, analysis, e.name, e.parameter, new, values)
+        positions = _range(ax, analysis, e.name, e.parameter, new, values)
     else:
-        at = _choices(ax, e, new, values, inches)
-    # From 0, the worst, to 1, the best; equal values share the middle of theirs.
+        positions = _choices(ax, e, new, values, inches)
+    # Ranks from 0, the worst, to 1, the best; equal values share their mean rank.
     ordered, good = np.sort(better), stats.top_mask(better, GOOD)
     middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
     for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
-        few = thinned(mask & np.isfinite(at))
-        look: dict[str, Any] = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
-        dots(ax, at[few], middle[few] / max(1, len(better) - 1), color=color, alpha=alpha, **look)
+        drawn_rows = thinned(mask & np.isfinite(positions))
+        style: dict[str, Any] = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
+        dots(
+            ax,
+            positions[drawn_rows],
+            middle[drawn_rows] / max(1, len(better) - 1),
+            color=color,
+            alpha=alpha,
+            **style,
+        )
     ax.axhline(0.5 * _BELOW[1], color=tone().grey, linewidth=0.6)
     ax.set_ylim(_BELOW[0], 1.05)
     ax.tick_params(axis="y", length=0)
@@ -489,21 +511,23 @@ def _shade(ax: Axes, low: float, high: float) -> None:
 
 
 def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, values: Any) -> Floats:
-    """Densities, the shade, and the axis; positions of the trials."""
+    """Densities, shade and axis of a range; returns the positions of the trials."""
     scale, curves = Scale(old), density_curves(analysis, name)
     top = max(1.0, float(curves.everyone.max()), float(curves.best.max()))
-    at = scale.at(curves.at)
-    ax.fill_between(at, _BELOW[0], _below(curves.everyone, top), color=tone().light, alpha=0.6, linewidth=0)
-    ax.plot(at, _below(curves.best, top), color=tone().blue, linewidth=2)
+    positions = scale.at(curves.at)
+    ax.fill_between(
+        positions, _BELOW[0], _below(curves.everyone, top), color=tone().light, alpha=0.6, linewidth=0
+    )
+    ax.plot(positions, _below(curves.best, top), color=tone().blue, linewidth=2)
     reach, ticks, ends = _HALF * level_spacing(old), [], [0.0, 1.0]
     if new != old:
         parts = [(new.low, new.high)] if isinstance(new, Range) else [(v, v) for v in new.grid]
-        raw = np.array(parts, dtype=float)  # may lie outside what it was
+        raw = np.array(parts, dtype=float)  # may lie outside the old range
         first, last = old.ends()
-        stay = (old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first)
-        for part in stay:
+        kept_unit = (old.scale(np.maximum(raw, 1e-300) if old.log else raw) - first) / (last - first)
+        for part in kept_unit:
             _shade(ax, *(float(v) for v in scale.at(part + np.array([-reach, reach]))))
-        ends += list(stay.ravel())
+        ends += list(kept_unit.ravel())
         ticks = [float(new.low), float(new.high)] if isinstance(new, Range) else []
     low, high = (float(v) for v in scale.at([min(ends) - reach, max(ends) + reach]))
     scale.dress(ax, name, (low, high), ticks)
@@ -513,13 +537,13 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
 
 
 def _choices(ax: Axes, e: ParameterEvidence, new: Parameter, values: Any, inches: float) -> Floats:
-    """Shares of every choice, the shade, and the axis; positions of the trials."""
+    """Shares, shade and axis of choices; returns the positions of the trials."""
     cells = cell_axis(e, new, 1.0, most=len(e.levels), letters=28, by_median=False)
     shares = level_shares(e)
-    good, everyone = np.array([(np.nan_to_num(v.good), v.everyone) for v in shares]).T
-    top = max(float(good.max()), float(everyone.max()), 1e-9)
-    for at, share, color in ((-0.19, everyone, tone().light), (0.19, good, tone().blue)):
-        places = np.arange(len(shares)) + at
+    good, share_of_all = np.array([(np.nan_to_num(v.good), v.everyone) for v in shares]).T
+    top = max(float(good.max()), float(share_of_all.max()), 1e-9)
+    for offset, share, color in ((-0.19, share_of_all, tone().light), (0.19, good, tone().blue)):
+        places = np.arange(len(shares)) + offset
         ax.bar(places, _below(share, top) - _BELOW[0], 0.36, bottom=_BELOW[0], color=color)
     if new != e.parameter:
         for run in cells.kept():

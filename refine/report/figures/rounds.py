@@ -1,4 +1,4 @@
-"""Rounds: their trials and the best so far, their distributions, the tree that they make, and how its forecasts held."""
+"""Rounds: trials and best so far, distributions, the tree, and forecasts against results."""
 
 from __future__ import annotations
 
@@ -41,48 +41,49 @@ if TYPE_CHECKING:
     from refine.review.calibration import Calibration, Entry
 
 _LANE = 0.2  # inches between neighbouring lanes
-_LETTER = 0.067  # inches, of the text of a row
-_SLANTED = 0.061  # the same of a note
-_STRIP = 0.95  # inches, of the place of the best values
-_CLOSE = 24  # rounds from which on rows are lower
+_LETTER = 0.067  # inches per letter of a row
+_SLANTED = 0.061  # inches per letter of a note
+_STRIP = 0.95  # inches of the column of best values
+_CLOSE = 24  # number of rounds from which rows are lower
 _MARKERS = {"median": "o", "best": "D"}
 _REACH = 3.0
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1.5, 1.5)))
-_MARGIN = 1.0  # inches of a figure's width that its axes don't have
-_MOST = 8  # populations that are told apart
+_MARGIN = 1.0  # inches of a figure's width outside its axes
+_MOST = 8  # largest number of distinct populations
 _EDF_DASHES = ("-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (7, 2, 1, 2)), (0, (3, 3)))
 
 
 class TreeNode(NamedTuple):
-    """One round, and how it came about."""
+    """A round and its origin."""
 
     id: str
-    parent: str | None  # id of the round it came from; None for a root
-    best: float  # NaN where there is none, or where it is judged by another metric
-    n: int  # trials that have ended
+    parent: str | None  # id of the parent round; None for a root
+    best: float  # NaN without a value, or for another metric
+    n: int  # ended trials
     planned: int  # configurations
-    kind: str = ""  # of the decision that led to it: "accepted", "edited", "branched"; empty for a root
+    kind: str = ""  # of the decision: "accepted", "edited", "branched"; empty for a root
     tags: tuple[str, ...] = ()
-    note: str = ""  # why, in the person's words
+    note: str = ""  # the person's reason
 
 
 def numbers_of(rounds: Sequence[Any], figure: str) -> dict[str, int]:
-    """Id -> number of every round, each with ``id`` and ``parent``, a parent before its children."""
+    """Id -> number of rounds with ``id`` and ``parent``, parents before children; AnalysisError otherwise."""
     number: dict[str, int] = {}
     for i, r in enumerate(rounds):
         if r.id in number:
-            raise AnalysisError(f"{figure}: round {r.id!r} stands twice; leave one out")
+            raise AnalysisError(f"{figure}: round {r.id!r} is given twice; leave one out")
         if r.parent is not None and r.parent not in number:
             raise AnalysisError(
-                f"{figure}: round {r.id!r} stands before its parent {r.parent!r}, or without it; give rounds in the "
-                "order in which they were made"
+                f"{figure}: round {r.id!r} comes before its parent {r.parent!r}, or without the parent; "
+                "give rounds in "
+                "the order of their creation"
             )
         number[r.id] = i
     return number
 
 
 def way_to(parents: Sequence[int | None], last: int) -> list[int]:
-    """Numbers of the rounds that lead to one, itself last."""
+    """Numbers of the rounds from the root to a round, itself last."""
     way = [last]
     while (parent := parents[way[0]]) is not None:
         way.insert(0, parent)
@@ -90,18 +91,18 @@ def way_to(parents: Sequence[int | None], last: int) -> list[int]:
 
 
 class Place(NamedTuple):
-    """Where a node stands: its row from the top, and its lane from the left."""
+    """A node's row from the top, and its lane from the left."""
 
     row: int
     lane: int
 
 
 def layout(parents: Sequence[int | None], first: Sequence[int] = ()) -> list[Place]:
-    """Rows and lanes of a forest, so that no two nodes share a row and no edge crosses another.
+    """Rows and lanes of a forest: no two nodes share a row, and no edges cross.
 
-    A node's main child stays in its lane and comes last; the others branch off one lane to the right, above it. The
-    main child is the one in ``first``, the way that is to be straight, else the one with the most nodes below it, else
-    the last. ``parents`` are numbers of every node's parent, which stands before it; ``None`` for roots.
+    A node's main child stays in its lane and comes last; the others branch off one lane to the right, above.
+    The main child is the one in ``first``, the straight way, else the one with the most descendants, else the
+    last. ``parents`` holds the number of each node's parent, which comes before the node; ``None`` for roots.
     """
     below = [1] * len(parents)
     for i in range(len(parents) - 1, -1, -1):
@@ -132,17 +133,16 @@ def tree(
     winner: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """The refinement tree, one row per round: lanes and edges at the left, what each round is beside them.
+    """The refinement tree, one row per round: lanes and edges at the left, facts in columns at the right.
 
-    An edge is named by the decision that it stands for, at its lower end; a branch made without regard to a proposal
-    is dashed. The way to the winner is blue and straight, and the winner orange. A dot shows each
-    best value on a common scale, better to the right. Notes are shortened to what fits. Nodes stand in the order in
-    which they were made, a parent before its children; ``winner`` is the id of the round to lead to, by default the
-    first that has the best value.
+    The lower end of an edge names the decision; a branch made without a proposal is dashed. The way to the
+    winner is blue and straight, and the winner orange. A dot shows each best value on a common scale, better
+    to the right. Notes are shortened to the room. Nodes are in order of creation, parents before children.
+    ``winner`` is the id of the winning round; default the first with the best value.
 
     Raises:
-        AnalysisError: No node, a parent doesn't stand before its child, an id stands twice, ``winner`` is no node's,
-            or ``direction`` is neither.
+        AnalysisError: No node, a child before its parent, an id given twice, an unknown ``winner``, or
+            ``direction`` is neither.
     """
     check_direction(direction)
     if not nodes:
@@ -153,23 +153,23 @@ def tree(
             f"tree: winner is the id of a round, got {winner!r}; {did_you_mean(winner, number)}"
         )
     parents = [None if node.parent is None else number[node.parent] for node in nodes]
-    known = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]
-    first = max(known, key=lambda i: sign * nodes[i].best) if known else None
+    with_value = [i for i, node in enumerate(nodes) if math.isfinite(node.best)]
+    first = max(with_value, key=lambda i: sign * nodes[i].best) if with_value else None
     last = first if winner is None else number[winner]
     way = [] if last is None else way_to(parents, last)
     c = tone()
     colours = [c.orange if i == last else c.blue if i in way else c.grey for i in range(len(nodes))]
     places = layout(parents, way)
-    below = narrow() and any(node.note.strip() for node in nodes)  # notes have a line of their own
+    below = narrow() and any(node.note.strip() for node in nodes)  # notes get lines of their own
     tall = 0.42 if below else 0.3 if len(nodes) <= _CLOSE else 0.22
     ax = axes(ax, 0.95 + tall * len(nodes))
     for i, (place, parent) in enumerate(zip(places, parents, strict=True)):
-        look: dict[str, Any] = {"markeredgecolor": colours[i], "markeredgewidth": 1.4, "zorder": 4}
-        look |= {
+        style: dict[str, Any] = {"markeredgecolor": colours[i], "markeredgewidth": 1.4, "zorder": 4}
+        style |= {
             "markerfacecolor": colours[i] if i in way else c.paper,
             "markersize": 7.5 if i == last else 6.0,
         }
-        ax.plot(place.lane * _LANE, place.row, "o", gid="node", **look)
+        ax.plot(place.lane * _LANE, place.row, "o", gid="node", **style)
         if parent is not None:
             _edge(ax, places[parent], place, i in way, nodes[i].kind == "branched")
     _rows(ax, nodes, places, colours, last, sign, below)
@@ -181,11 +181,11 @@ def tree(
 
 
 def _edge(ax: Axes, parent: Place, child: Place, on_way: bool, dashed: bool) -> None:
-    """Down the parent's lane, then over to the child's."""
-    (top, left), (row, lane) = parent, child
+    """Down the parent's lane, then over to the child's lane."""
+    (top, parent_lane), (row, lane) = parent, child
     x, y = [lane, lane], [top, float(row)]
-    if lane != left:
-        x, y = [left, left, lane, lane], [top, row - 0.55, row - 0.2, row]
+    if lane != parent_lane:
+        x, y = [parent_lane, parent_lane, lane, lane], [top, row - 0.55, row - 0.2, row]
     colour, width, order = (tone().blue, 2.4, 3) if on_way else (tone().grey, 1.2, 2)
     (line,) = ax.plot(np.array(x) * _LANE, y, color=colour, linewidth=width, zorder=order, gid="edge")
     line.set(linestyle=(0, (3, 1.5)) if dashed else "-", solid_joinstyle="round")
@@ -200,7 +200,7 @@ def _rows(
     sign: float,
     below: bool,
 ) -> None:
-    """What stands beside the lanes, in columns."""
+    """The columns next to the lanes."""
     short = short_ids([node.id for node in nodes])
     bests = [score(node.best) for node in nodes]
     counts = [f"{n.n:,}" if n.n == n.planned else f"{n.n:,} of {n.planned:,}" for n in nodes]
@@ -216,30 +216,30 @@ def _rows(
         heads.append((x_note, "tag" if below else "tag, note", "left"))
     for x, text, side in heads:
         ax.text(x, -0.85, text, ha=side, fontsize=points(7.5), color=tone().grey, va="center")
-    known = [sign * node.best for node in nodes if math.isfinite(node.best)]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    values = [sign * node.best for node in nodes if math.isfinite(node.best)]
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
     for i, (node, (row, _)) in enumerate(zip(nodes, places, strict=True)):
         if row % 2:
             middle = row + 0.18 * below
             ax.axhspan(middle - 0.5, middle + 0.5, color=tone().pale, alpha=0.55, linewidth=0, zorder=0)
-        look: dict[str, Any] = {"va": "center", "fontsize": points(8.5), "zorder": 5}
+        style: dict[str, Any] = {"va": "center", "fontsize": points(8.5), "zorder": 5}
         bold: dict[str, Any] = {"fontweight": "bold" if i == winner else "normal"}
-        ax.text(x_id, row, short[i], family="monospace", **bold, **look)
-        ax.text(x_best, row, bests[i], **bold, **look)
-        ax.text(x_count, row, counts[i], ha="right", **look)
-        ax.text(x_kind, row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **look)
+        ax.text(x_id, row, short[i], family="monospace", **bold, **style)
+        ax.text(x_best, row, bests[i], **bold, **style)
+        ax.text(x_count, row, counts[i], ha="right", **style)
+        ax.text(x_kind, row, node.kind or "root", color=tone().ink if node.kind else tone().grey, **style)
         ax.plot([x_strip, x_strip + _STRIP], [row] * 2, color=tone().light, linewidth=0.7, zorder=1)
         if math.isfinite(node.best):
             share = (sign * node.best - low) / (high - low) if high > low else 1.0
             dot: dict[str, Any] = {"color": colours[i], "markersize": 4.5, "zorder": 4}
             ax.plot(x_strip + share * _STRIP, row, "o", gid="best", **dot)
         used = _tags(ax, x_note, row, node.tags)
-        line, at = (x_id, row + 0.4) if below else (x_note + used, row)
-        _note(ax, line, at, node.note)
+        line, note_row = (x_id, row + 0.4) if below else (x_note + used, row)
+        _note(ax, line, note_row, node.note)
 
 
 def _tags(ax: Axes, x: float, row: float, tags: Sequence[str]) -> float:
-    """Tags on amber; how far they reach."""
+    """Tags on amber; returns their width."""
     if not tags:
         return 0.0
     letters = max(8, int((page_width() - 0.45 - x) / _LETTER))
@@ -250,21 +250,22 @@ def _tags(ax: Axes, x: float, row: float, tags: Sequence[str]) -> float:
 
 
 def _note(ax: Axes, x: float, row: float, note: str) -> None:
-    """As much of a note as there is room for: unlike a name, a sentence is understood by its beginning."""
+    """The beginning of a note, as far as it fits: a sentence is understood from its beginning."""
     text, room = " ".join(note.split()), page_width() - 0.45 - x
-    most = int(room / _SLANTED)
+    limit = int(room / _SLANTED)
     if text and room >= 6 * _LETTER:
-        shown = text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+        shown = text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
         ax.text(x, row, shown, va="center", fontsize=points(8), style="italic", zorder=5)
 
 
 @drawing
 def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
-    """Forecasts against what was seen.
+    """Forecasts against results.
 
-    Of every scored child a row: the forecast's 5 to 95 % and 25 to 75 % intervals, of the space-filling trials'
-    median and of their best, and what they turned out to be. Rows share a scale whatever the metric's spread:
-    0 is the forecast's median, 1 is half the width of its 5 to 95 % interval, and better is to the right. ``calibration`` is of :meth:`Tree.calibration`.
+    One row per scored child: the forecast's 5 to 95 % and 25 to 75 % intervals of the median and the best of
+    the space-filling trials, and the results. Rows share a scale for all metrics: 0 is the forecast's median,
+    1 is half the width of its 5 to 95 % interval, and better is to the right. ``calibration`` is
+    :meth:`Tree.calibration`.
 
     Raises:
         AnalysisError: No forecast is scored yet.
@@ -276,7 +277,9 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
         )
     ax = axes(ax, 1.45 + (0.8 if narrow() else 0.56) * len(entries))
     rows = [
-        (e, what, i + at) for i, e in enumerate(entries) for what, at in zip(WHAT, (-0.19, 0.19), strict=True)
+        (e, quantity, i + offset)
+        for i, e in enumerate(entries)
+        for quantity, offset in zip(WHAT, (-0.19, 0.19), strict=True)
     ]
     reach = min(_REACH, max(1.3, *(_forecast(ax, *row) for row in rows)))
     ax.axvline(0, color=tone().grey, linewidth=1, zorder=0)
@@ -289,50 +292,58 @@ def reliability(calibration: Calibration, ax: Axes | None = None) -> Axes:
         area_mark("50 % interval", tone().grey, alpha=0.55),
         line_mark("90 % interval", tone().grey, linewidth=1.4),
     ]
-    if not all(e.covers(what, 0.9) for e in entries for what in WHAT):
+    if not all(e.covers(quantity, 0.9) for e in entries for quantity in WHAT):
         hollow: dict[str, Any] = {"markerfacecolor": tone().paper, "markeredgewidth": 1.4, "markersize": 5.5}
         marks.append(dot_mark("outside the 90 % interval", tone().grey, **hollow))
     title(ax, f"Forecasts of {plural(len(entries), 'child', 'children')} and results", marks, columns=5)
     return ax
 
 
-def _forecast(ax: Axes, entry: Entry, what: str, row: float) -> float:
-    """Draws one forecast; returns how far from 0 it needs the axis to reach."""
+def _forecast(ax: Axes, entry: Entry, quantity: str, row: float) -> float:
+    """Draws one forecast; returns the reach of the axis that it needs."""
     forecast = entry.decision.forecast
     assert forecast is not None
-    sign, middle, real = sign_of(entry.outcome.direction), forecast.quantile(what, 0.5), entry.realised(what)
-    wide, inner = forecast.interval(what, 0.9), forecast.interval(what, 0.5)
-    # A forecast without any doubt, as with a saturated metric, has no width to measure in.
+    sign, middle, real = (
+        sign_of(entry.outcome.direction),
+        forecast.quantile(quantity, 0.5),
+        entry.realised(quantity),
+    )
+    wide, inner = forecast.interval(quantity, 0.9), forecast.interval(quantity, 0.5)
+    # A forecast of width 0, as with a saturated metric, needs another unit.
     half = float(wide[1] - wide[0]) / 2 or abs(middle) * 0.01 or 1.0
     low, first, last, high = sorted(sign * (np.array([*wide, *inner]) - middle) / half)
-    place, color = sign * (real - middle) / half, _colour(what)
+    place, color = sign * (real - middle) / half, _colour(quantity)
     interval(ax, low, high, row, tone().grey, 1.4, zorder=1)
     box: dict[str, Any] = {"color": tone().grey, "alpha": 0.55, "linewidth": 0, "zorder": 2}
     ax.barh(row, last - first, left=first, height=0.2, **box)
-    marker = _MARKERS[what] if abs(place) <= _REACH else ">" if place > 0 else "<"
-    shown, held = float(np.clip(place, -_REACH, _REACH)), low <= place <= high
-    look: dict[str, Any] = {"color": color if held else tone().paper, "markeredgecolor": color, "zorder": 4}
-    ax.plot(shown, row, marker, markeredgewidth=1.4, markersize=5.5, **look)
-    text = f"{what} {score(real)}{chr(10) if narrow() else ' '}({score(wide[0])} to {score(wide[1])})"
-    beside(ax, row, text, tone().ink if held else color, size=7.5)
+    marker = _MARKERS[quantity] if abs(place) <= _REACH else ">" if place > 0 else "<"
+    shown, covered = float(np.clip(place, -_REACH, _REACH)), low <= place <= high
+    style: dict[str, Any] = {
+        "color": color if covered else tone().paper,
+        "markeredgecolor": color,
+        "zorder": 4,
+    }
+    ax.plot(shown, row, marker, markeredgewidth=1.4, markersize=5.5, **style)
+    text = f"{quantity} {score(real)}{chr(10) if narrow() else ' '}({score(wide[0])} to {score(wide[1])})"
+    beside(ax, row, text, tone().ink if covered else color, size=7.5)
     return float(max(abs(shown), abs(low), abs(high))) + 0.05
 
 
-def _colour(what: str) -> str:
-    return tone().blue if what == "median" else tone().orange
+def _colour(quantity: str) -> str:
+    return tone().blue if quantity == "median" else tone().orange
 
 
 class RoundValues(NamedTuple):
-    """What one round gave."""
+    """The results of one round."""
 
     id: str
-    parent: str | None  # id of the round that it came from; None for a root
-    values: npt.ArrayLike  # (n,) in the order of running; NaN where a trial has none, or may not be best
-    note: str = ""  # what stands with the id, such as a tag
+    parent: str | None  # id of the parent round; None for a root
+    values: npt.ArrayLike  # (n,) in running order; NaN for a trial without a value or that may not be best
+    note: str = ""  # text next to the id, for example a tag
 
 
 class _Piece(NamedTuple):
-    """One round on the axis: its trials from ``start`` on, and the best of its branch up to each."""
+    """A round on the axis: its trials from ``start``, and the best of its branch up to each trial."""
 
     start: int
     y: Floats
@@ -352,17 +363,17 @@ def best_so_far(
     winner: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Every trial of one round, or of a tree's one after the other, and the best so far along every branch.
+    """Every trial of one round, or of a tree's rounds in turn, and the best so far along every branch.
 
-    A round begins with the best of its parent's branch: what was known when it was decided upon. The way to the
-    winner is blue, side branches have colours and dashes of their own. Several rounds are bands below their
-    ids; ids that have no room are left out, those of the best's way last. Rounds stand in the order in which they were
-    made, a parent before its children; ``winner`` is the id of the round to lead to, whose best trial is orange, by
-    default the first that has the best of all.
+    A round begins with the best of its parent's branch, known at the decision. The way to the winner is blue;
+    side branches have their own colours and dashes. Several rounds are bands below their ids; ids without
+    room are left out, those on the winner's way last. Rounds are in order of creation, parents before
+    children. ``winner`` is the id of the winning round, whose best trial is orange; default the first with
+    the best value. Few outliers are cut off, with a note.
 
     Raises:
-        AnalysisError: No trial has a value, a parent doesn't stand before its child, an id stands twice, ``winner``
-            is the id of no round with a value, or ``direction`` is neither.
+        AnalysisError: No trial has a value, a child before its parent, an id given twice, ``winner`` is not a
+            round with a value, or ``direction`` is neither.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -380,14 +391,15 @@ def best_so_far(
     }
     if winner is not None and winner not in tops:
         raise AnalysisError(
-            f"best_so_far: winner is the id of a round with a value, got {winner!r}; {did_you_mean(winner, tops)}"
+            f"best_so_far: winner is the id of a round with a value, got {winner!r}; "
+            f"{did_you_mean(winner, tops)}"
         )
     _, last = tops[winner] if winner is not None else max(tops.values(), key=lambda top: top[0])
     way = way_to([p.parent for p in pieces], last)
     view, ax = metric_view(y[finite], direction), axes(ax, 3.4 if len(pieces) > 1 else 2.8)
     best = pieces[last].start + int(np.nanargmax(sign * pieces[last].y))
-    few = thinned(finite & view.inside(y))
-    dots(ax, few + 1, y[few])
+    drawn_rows = thinned(finite & view.inside(y))
+    dots(ax, drawn_rows + 1, y[drawn_rows])
     ax.plot(best + 1, y[best], "o", color=tone().orange, markersize=6, zorder=6, gid="winner")
     marks = [
         line_mark("best so far", tone().blue, linewidth=2.2),
@@ -398,24 +410,24 @@ def best_so_far(
         marks.insert(1, line_mark("side branches", tone().green, linewidth=1.6))
     if not finite.all():
         lost = thinned(~finite) + 1
-        dense = len(lost) > 80  # crosses that would cover each other become strokes
+        dense = len(lost) > 80  # strokes instead of overlapping crosses
         cross: dict[str, Any] = {"marker": "|" if dense else "x", "color": tone().ink, "linewidth": 0}
         cross |= {"markersize": 4, "markeredgewidth": 0.6 if dense else 0.9}
         ax.plot(lost, np.full(len(lost), 0.02), transform=ax.get_xaxis_transform(), **cross)
         marks.append(line_mark(f"no usable value ({(~finite).sum():,})", **cross))
-    looks = [_look(pieces, i, way) for i in range(len(pieces))]
+    styles = [_look(pieces, i, way) for i in range(len(pieces))]
     for i, piece in enumerate(pieces):
         if i % 2:
             band: dict[str, Any] = {"color": tone().pale, "linewidth": 0, "zorder": 0, "gid": "band"}
             ax.axvspan(piece.start + 0.5, piece.end + 0.5, **band)
-        _line(ax, pieces, piece, looks[i])
+        _line(ax, pieces, piece, styles[i])
     ax.set_xlim(0.5, len(y) + 0.5 + 0.005 * len(y))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y")
     metric_axis(ax, view, metric)
     lift, left_out, label, text = 0.0, 0, "trial", f"Best {clipped(metric, 40)} so far"
     if len(pieces) > 1:
-        lift, left_out = _names(ax, rounds, pieces, looks, way)
+        lift, left_out = _names(ax, rounds, pieces, styles, way)
         label, text = (
             "trials of all rounds",
             f"Best {clipped(metric, 24)} over {plural(len(pieces), 'round')}",
@@ -439,37 +451,39 @@ def _pieces(rounds: Sequence[RoundValues], sign: float) -> list[_Piece]:
 
 
 def _look(pieces: Sequence[_Piece], i: int, way: Sequence[int]) -> dict[str, Any]:
-    """Blue on the way to the best; a side branch has the look of its first round."""
+    """Blue on the way to the winner; side branches share the style of their first round."""
     c = tone()
     if i in way:
         return {"color": c.blue, "linewidth": 2.2, "zorder": 5}
     first = next(j for j in way_to([p.parent for p in pieces], i) if j not in way)
     sides = [j for j, p in enumerate(pieces) if j not in way and (p.parent is None or p.parent in way)]
-    again, k = divmod(sides.index(first), 4)
-    dashes = _DASHES[again % len(_DASHES)]
+    repeat, k = divmod(sides.index(first), 4)
+    dashes = _DASHES[repeat % len(_DASHES)]
     return {"color": (c.green, c.pink, c.sky, c.ink)[k], "linestyle": dashes, "linewidth": 1.6, "zorder": 4}
 
 
-def _line(ax: Axes, pieces: Sequence[_Piece], piece: _Piece, look: dict[str, Any]) -> None:
-    """The best of a branch within one round, and from the end of its parent to its beginning."""
+def _line(ax: Axes, pieces: Sequence[_Piece], piece: _Piece, style: dict[str, Any]) -> None:
+    """The best of a branch within a round, and the link from the parent's end."""
     if piece.parent is not None and np.isfinite(piece.best[0]):
         ends = [pieces[piece.parent].end + 0.5, piece.start + 0.5]
         if ends[0] < ends[1]:
-            ax.plot(ends, [piece.best[0]] * 2, gid="link", **look | {"linewidth": 0.8, "linestyle": ":"})
-    at = np.concatenate([[piece.start + 0.5], np.arange(piece.start, piece.end) + 1, [piece.end + 0.5]])
+            ax.plot(ends, [piece.best[0]] * 2, gid="link", **style | {"linewidth": 0.8, "linestyle": ":"})
+    positions = np.concatenate(
+        [[piece.start + 0.5], np.arange(piece.start, piece.end) + 1, [piece.end + 0.5]]
+    )
     best = np.append(piece.best, piece.best[-1])
-    known = np.isfinite(best)
-    ax.plot(at[known], best[known], drawstyle="steps-post", gid="best", **look)
+    finite = np.isfinite(best)
+    ax.plot(positions[finite], best[finite], drawstyle="steps-post", gid="best", **style)
 
 
 def _names(
     ax: Axes,
     rounds: Sequence[RoundValues],
     pieces: Sequence[_Piece],
-    looks: Sequence[dict[str, Any]],
+    styles: Sequence[dict[str, Any]],
     way: Sequence[int],
 ) -> tuple[float, int]:
-    """Ids above their bands; the points that they take, and how many had no room."""
+    """Ids above their bands; returns their height in points, and the number left out."""
     total, size, room = max(1, pieces[-1].end), points(7.5), page_width() - _MARGIN
     texts = [
         f"{text} {shorten(r.note, 16)}".strip()
@@ -485,20 +499,20 @@ def _names(
         shown = fitting(centres, [0.13] * len(texts), order)
     for i in shown:
         place = (pieces[i].start + pieces[i].end + 1) / 2, 1.0
-        look: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-        look |= {"ha": "center", "va": "bottom", "rotation": 90 * turned, "annotation_clip": False}
-        ax.annotate(texts[i], place, (0, 3), fontsize=size, color=looks[i]["color"], **look)
+        place_style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        place_style |= {"ha": "center", "va": "bottom", "rotation": 90 * turned, "annotation_clip": False}
+        ax.annotate(texts[i], place, (0, 3), fontsize=size, color=styles[i]["color"], **place_style)
     lift = 72 * max((widths[i] for i in shown), default=0) + 5 if turned else 12.0
     return lift, len(pieces) - len(shown)
 
 
 @drawing
 def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Axes | None = None) -> Axes:
-    """The share of trials at least as good as every value, round by round, with 95 % bootstrap bands.
+    """The share of trials at least as good as each value, round by round, with 95 % bootstrap bands.
 
-    The higher of two curves is the better population, for more and for less is better alike. The last round
-    is blue, the one before it, its parent, grey; of more than 8 rounds the first and the last 7 are shown. ``curves``
-    are label -> (n,) values of a round's finished space-filling trials, the oldest round first.
+    The higher of two curves is the better population, in either direction. The last round is blue, its parent
+    grey. Of more than 8 rounds the first and the last 7 are shown. ``curves`` maps labels to (n,) values of
+    finished space-filling trials, the oldest round first.
 
     Raises:
         AnalysisError: No round, a round without trials or with values that are not finite, or ``direction``
@@ -516,19 +530,19 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     measured = [(label, stats.Edf()(sign * v)) for label, v in rounds]
     view, ax = metric_view(np.concatenate([v for _, v in rounds]), direction), axes(ax, 3.3)
     earlier = zip((c.orange, c.green, c.amber, c.pink, c.sky, c.ink), _EDF_DASHES, [1.4] * 6, strict=True)
-    looks = [*list(earlier)[: max(0, len(rounds) - 2)], (c.grey, "--", 1.8), (c.blue, "-", 2.2)]
+    styles = [*list(earlier)[: max(0, len(rounds) - 2)], (c.grey, "--", 1.8), (c.blue, "-", 2.2)]
     marks: list[Any] = []
-    for (label, curve), (color, dash, width) in zip(measured, looks[-len(rounds) :], strict=True):
-        # From the bad end of the view until no trial is left. A step holds up to its value: the share of trials at
-        # least as good as what lies before it.
+    for (label, curve), (color, dash, width) in zip(measured, styles[-len(rounds) :], strict=True):
+        # From the bad end of the view to a share of 0. A step holds up to its value: the share of trials at
+        # least as good as the values before.
         bad = view.low if sign > 0 else -view.high
         values = curve[0]
         x = sign * np.array([min(bad, values[0]), *values, values[-1]])
         middle, low, high = (np.array([1.0, *v, 0.0]) for v in (curve.better, curve.low, curve.high))
         ax.fill_between(x, low, high, step="pre", color=color, alpha=0.07 * width, linewidth=0)
-        look: dict[str, Any] = {"linestyle": dash, "linewidth": width}
-        ax.plot(x, middle, color=color, drawstyle="steps-pre", **look)
-        marks.append(line_mark(f"{shorten(label, 32)} (n = {curve.n:,})", color, **look))
+        line_style: dict[str, Any] = {"linestyle": dash, "linewidth": width}
+        ax.plot(x, middle, color=color, drawstyle="steps-pre", **line_style)
+        marks.append(line_mark(f"{shorten(label, 32)} (n = {curve.n:,})", color, **line_style))
     metric_axis(ax, view, metric, "x")
     ax.set_ylim(0, 1.02)
     ax.yaxis.set_major_formatter(percents)
@@ -537,7 +551,7 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
     if sign > 0:
         ax.set_xlabel(f"{ax.get_xlabel()} (better →)")
     title(ax, f"Distribution of {clipped(metric, 30)}, round by round", note=hidden_note(view))
-    # Bad values are reached by nearly all trials. The newest round first, the highest curve where refinement works.
+    # Nearly all trials reach bad values, so the legend stands there. The newest round comes first.
     place: dict[str, Any] = {"loc": "lower left" if sign > 0 else "lower right", "alignment": "left"}
     head = "95 % bands" + (f"; {plural(left_out, 'round')} between left out" if left_out else "")
     box: dict[str, Any] = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}

@@ -129,13 +129,18 @@ def test_another_winner_is_led_to() -> None:
             figures.best_so_far,
             ROUNDS[2:],
             "maximize",
-            "round 'main' stands before its parent 'root', or without",
+            "round 'main' comes before its parent 'root', or without",
         ),
-        (figures.best_so_far, [ROUNDS[0], ROUNDS[0]], "maximize", "round 'root' stands twice"),
+        (figures.best_so_far, [ROUNDS[0], ROUNDS[0]], "maximize", "round 'root' is given twice"),
         (figures.best_so_far, ROUNDS, "up", "direction must be"),
         (figures.tree, [], "maximize", "there is no round yet; add one first"),
-        (figures.tree, NODES[1:], "maximize", "stands before its parent 'aaaaaaaaaaaa', or without it"),
-        (figures.tree, [NODES[0], NODES[0]], "maximize", "'aaaaaaaaaaaa' stands twice"),
+        (
+            figures.tree,
+            NODES[1:],
+            "maximize",
+            "comes before its parent 'aaaaaaaaaaaa', or without the parent",
+        ),
+        (figures.tree, [NODES[0], NODES[0]], "maximize", "'aaaaaaaaaaaa' is given twice"),
     ],
 )
 def test_refusals(draw: Any, given: Any, direction: str, says: str) -> None:

@@ -111,6 +111,7 @@ def test_density_of_choices(analysis: Analysis, name: str) -> None:
 def test_a_metric_that_never_changes() -> None:
     space = Space({"x": Float(0, 1, 5), "kind": ["a", "b"]})
     frame = _table(space, 40)
+    frame["seed"] = np.arange(40)
     frame["value"] = np.where(frame["state"] == "complete", 0.97, np.nan)
     found = analyze(space, frame)
     figures.correlation(found).figure.canvas.draw()

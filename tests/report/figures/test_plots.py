@@ -125,7 +125,7 @@ def test_widths_themes_and_axes_that_are_none(root: refine.Round) -> None:
     for options, says in (
         ({"width": "colum"}, "width: takes 'text' or 'column', got 'colum'; did you mean 'column'?"),
         ({"theme": True}, "theme: takes 'light' or 'dark' or None, for .* got True"),
-        ({"ax": ax, "theme": "dark"}, "width and theme are of new figures, but ax gives axes"),
+        ({"ax": ax, "theme": "dark"}, "width= and theme= cannot be combined with ax="),
         ({"ax": 3}, "ax: takes the axes of one panel"),
         ({"ax": Figure().subplots(1, 2)}, "ax: takes the axes of one panel"),
     ):
@@ -164,7 +164,7 @@ def test_new_bounds_are_written_as_an_edit_writes_them(root: refine.Round) -> No
         plot.density("x", (0.6, 0.2))
     with pytest.raises(ReviewError, match="unknown parameter 'z'"):
         plot.pair("x", "kind", {"z": (0.2, 0.6)})
-    with pytest.raises(AnalysisError, match=r"new: takes what several parameters .* got \(0.2, 0.6\)"):
+    with pytest.raises(AnalysisError, match=r"new: takes a mapping .* got \(0.2, 0.6\)"):
         plot.pair("x", "kind", new=(0.2, 0.6))  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from refine.errors import AnalysisError
 from refine.report import figures
-from refine.review.calibration import Calibration, Entry, Seen
+from refine.review.calibration import Calibration, ChildOutcome, Entry
 from refine.review.decision import Decision
 from refine.stats import Forecast
 from refine.stats.simulation import LEVELS
@@ -26,7 +26,7 @@ def _ledger(places: list[float], direction: str = "maximize", spread: float = 0.
         seen = base + sign * place * spread
         space_filling = (seen - sign * 0.01, seen, base + sign * (0.05 + 0.5 * spread))
         d = Decision("accepted", "x", None, {}, (), f"{i:012x}", "", "ann", forecast=made)
-        entries.append(Entry("root", d, None, Seen(3, 3, space_filling, float("nan"), (), direction)))
+        entries.append(Entry("root", d, None, ChildOutcome(3, 3, space_filling, float("nan"), (), direction)))
     return Calibration("q", tuple(entries))
 
 

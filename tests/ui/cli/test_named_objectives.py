@@ -98,5 +98,5 @@ def test_a_folder_that_names_a_file_is_not_loaded(share, tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("path", ["../share/evilfile:boom", "share/evilfile.boom", "evilfile:boom:boom"])
 def test_a_choice_is_no_file(path):
-    with pytest.raises(SpaceError, match="an import must be names with dots between them"):
+    with pytest.raises(SpaceError, match="an import must be dotted names"):
         decode({"import": path})
