@@ -95,7 +95,7 @@ def test_repeats_residuals_and_prior_are_pooled_by_their_precision():
     assert 0.02 < alone.sd < few.sd < many.sd == pytest.approx(0.1, rel=0.05)
     assert alone.freedom < few.freedom < many.freedom
     assert [noise.source for noise in (alone, few, many)] == ["residuals", "residuals", "replicates"]
-    many_parameters = pooled_noise([], residual, 30, floor=0.05)
+    many_parameters = pooled_noise([], residual, 30, floor=0.05)  # residuals of an overfitted model
     assert many_parameters.sd > alone.sd
     assert many_parameters.freedom < alone.freedom
 
