@@ -227,7 +227,10 @@ class Analysis(Shown):
 
     def _data(self) -> dict[str, Any]:
         """The measurements without the tables behind them."""
-        names = "metric direction states n_space_filling n_pooled n_earlier stage covered best never_read cautions"
+        names = (
+            "metric direction states n_space_filling n_pooled n_earlier stage covered best never_read "
+            "cautions"
+        )
         noise = {k: getattr(self.noise, k) for k in ("epsilon", "epsilon_source")}
         found = self.findings
         return {
@@ -680,8 +683,8 @@ def _counted(met: Bools) -> dict[str, Any]:
 def _check_pooled(pooled: int, count: int) -> None:
     if isinstance(pooled, bool) or not isinstance(pooled, int) or not 0 <= pooled <= count:
         raise AnalysisError(
-            f"pooled must be a whole number from 0 to {count}, how many rows at the head of the table are of earlier "
-            f"rounds, got {pooled!r}"
+            f"pooled must be a whole number from 0 to {count}, the number of rows of earlier rounds at the "
+            f"head of the table, got {pooled!r}"
         )
 
 

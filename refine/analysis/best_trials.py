@@ -39,7 +39,7 @@ def cost_of(analysis: Analysis) -> Cost:
     timed = may_win & np.isfinite(seconds) & (seconds > 0)
     if not timed.any():
         raise AnalysisError(
-            "cost: no finished trial has a time above 0; an imported table may not say how long trials took: add a "
+            "cost: no finished trial has a time above 0, as in a table without durations; add a "
             "column 'seconds'"
         )
     x, y = seconds[timed], y[timed]

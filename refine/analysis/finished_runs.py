@@ -106,7 +106,8 @@ def origin_of(space_filling: bool | None) -> str:
     """
     if space_filling is not None and not isinstance(space_filling, bool):
         raise AnalysisError(
-            f"space_filling must be True (drawn at random or on a grid), False (by results) or None (not known), got {space_filling!r}"
+            "space_filling must be True (drawn at random or on a grid), False (by results) or None (unknown), "
+            f"got {space_filling!r}"
         )
     return "imported" if space_filling is None else "space_filling" if space_filling else "adaptive"
 
@@ -230,7 +231,8 @@ def read_search(search: Any, metric: str | None = None) -> FinishedRuns:
     results = getattr(search, "cv_results_", None)
     if not isinstance(results, Mapping):
         raise AnalysisError(
-            f"a search must be fitted, with cv_results_, got {type(search).__name__}; call search.fit(X, y) first"
+            f"a search must be fitted, with cv_results_, got {type(search).__name__}; call search.fit(X, y) "
+            "first"
         )
     names = [n.removeprefix("mean_test_") for n in results if n.startswith("mean_test_")]
     metric = metric or (names[0] if len(names) == 1 else getattr(search, "refit", None))

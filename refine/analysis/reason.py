@@ -15,31 +15,34 @@ from typing import Any
 CODES = {
     # Of one parameter, from an analysis: see refine.analysis.finding.
     "never_read": "no trial read it: parameter",
-    "trend": "the metric rises or falls with it: parameter, metric, direction, way, few_at (an end, or empty), estimate, low, high, q",
+    "trend": "the metric rises or falls with it: parameter, metric, direction, way, few_at (an end or empty), "
+    "estimate, low, high, q",
     "no_trend": "it matters without rising or falling steadily: parameter, metric, estimate, q, seen_by",
     "choices": "its choices differ: parameter, effect, q, seen_by, medians (label, median)",
     "coupled": "it matters only together with others: parameter, q, partners",
     "depends_on": "it matters, and what is good for it depends on others: parameter, partners",
     "read_in": "it was tested on some trials only: parameter, n, share, condition (parameter, levels)",
     "rich": "levels where the best trials are over-represented: parameter, share, levels, times",
-    "fails_at": "levels where trials fail more often: parameter, degenerate, constrained (if so), apart, levels (label, share), q",
-    "fails_towards": "trials fail more often towards an end: parameter, degenerate, constrained (if so), apart, way, below, above, q",
+    "fails_at": "levels where trials fail more often: parameter, degenerate, constrained (if so), apart, "
+    "levels (label, share), q",
+    "fails_towards": "trials fail more often towards an end: parameter, degenerate, constrained (if so), apart, way, "
+    "below, above, q",
     "piled_up": "the best trials pile up at an end: parameter, side, level, count, of, share, q",
     "improves_to_end": "values improve up to an end: parameter, metric, side, level, q",
-    "opened": "the range is continued past an end beyond which nothing was tried: parameter, side, end, to (labels)",
-    "useless_beyond": "a further goal leads beyond an end where the first one is bad: parameter, side, metric, first",
+    "opened": "the range is continued past an end without trials beyond: parameter, side, end, to (labels)",
+    "useless_beyond": "a further goal leads beyond an end that is bad for the first: parameter, side, metric, first",
     "limited": "a hard limit ends the range: parameter, side, limit, why (declared, sign, share), widened",
     "not_seen": "no effect is seen: parameter, q, alpha, and estimate, low, high or effect",
     "too_few": "there are too few good trials to judge it: the same, good, needed",
     "constant": "every trial has the same value: parameter, metric",
     # Of a change, from a proposal: see refine.proposal.change.
     "all_plausible": "the optimum may be at any of its levels",
-    "contrast": "good trials are more frequent in what stays: share, bounds, stay, go, here, there, n_here, n_there",
+    "contrast": "good trials are more frequent at levels kept: share, bounds, stay, go, here, there, n_here, n_there",
     "model_only": "the model cuts, not the frequencies alone: the same",
     "model_alone": "the model cuts, and nothing is tested: bounds, stay, go",
     "seen_earlier": "an earlier round, or look, saw it to matter: parameter",
     "not_tried": "levels stay because no trial tells anything of them: parameter, levels",
-    "as_good": "choices stay because they cannot be told from the other ones that stay: parameter, levels, others",
+    "as_good": "choices are kept as equal to other kept ones: parameter, levels, others",
     "untried": "no trial lies at what goes: go; no_value: whether trials there ended without a value",
     "not_read_in_box": "nothing that stays reads it: parameter, condition (parameter, levels)",
     "not_there_in_box": "nothing that stays has it, by its condition: parameter, condition",
@@ -47,9 +50,9 @@ CODES = {
     "flat": "fixing it loses nothing and saves time: parameter, epsilon, level, saving, value (as typed)",
     "size": "how many configurations the next round needs: see refine.proposal.alternatives.advice",
     # Of an analysis as a whole.
-    "imported": "trials were imported, nobody said how they were drawn, and they look even: n, of, parameter, p",
-    "uneven": "trials are said to be drawn evenly, and clearly are not: n, of, parameter (empty: their order), p",
-    "untested": "results chose the trials, so that nothing is tested on them: n, of, parameter, p (of imported ones)",
+    "imported": "imported trials of unknown origin look even: n, of, parameter, p",
+    "uneven": "trials declared as even clearly are not: n, of, parameter (empty: their order), p",
+    "untested": "a search chose the trials, so nothing is tested: n, of, parameter, p (of imported ones)",
     "code": "trials ran several versions of the objective's code: codes",
     "sampled": "there are so many trials that a sample of them was tested on: n, of",
     "exploded": "huge but finite values count as diverged: n, metric, way (above, below), limit",
@@ -70,7 +73,8 @@ CODES = {
     "tried": "what was tried: n, parameters",
     # Of a preview.
     "new_value": "a value that the present space does not have: parameter, value, meant",
-    "best_outside": "the best trial lies outside, others as good stay: metric, best, ranks, low, high, inside (expected again)",
+    "best_outside": "the best trial lies outside, equally good ones inside: metric, best, ranks, low, high, "
+    "inside (expected again)",
     "best_lost": "the best value is lost: the same, best_kept, no_value",
     "some_outside": "trials of the best 10 lie outside: the same as of best_outside",
 }

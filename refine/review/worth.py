@@ -255,7 +255,8 @@ def check_plan(rounds: object, n: object) -> None:
             raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; such as rounds=4, n=30")
     if isinstance(rounds, int) and rounds > _MOST_ROUNDS:
         raise DesignError(
-            f"rounds must be <= {_MOST_ROUNDS}, got {rounds}: present evidence says nothing about so many rounds"
+            f"rounds must be <= {_MOST_ROUNDS}, got {rounds}: present evidence says nothing about so many "
+            "rounds"
         )
 
 
@@ -288,8 +289,8 @@ def rehearse(
     ahead, left = ahead_of(analysis, space, most), left_to_run(analysis, space)
     if ahead is None:
         raise AnalysisError(
-            f"round {round_id}: its trials say nothing about this space, so no plan can be rehearsed; run a round "
-            "on it first"
+            f"round {round_id}: its trials say nothing about this space, so no plan can be rehearsed; run a "
+            "round on it first"
         )
     if not left or ahead.run.all():
         raise AnalysisError(

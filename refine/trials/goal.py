@@ -17,16 +17,17 @@ from refine.utils.warning import warn
 
 DIRECTIONS = ("maximize", "minimize")
 ASK = "ask"
-"""Where nobody gave a direction: larger is better, unless the metric's name reads otherwise; then that is an error."""
+"""The default direction: larger is better, and the name of a loss is an error."""
 
 _LESS = re.compile(
-    r"loss(es)?|logloss|nll|crossentropy|entropy|errors?|err|r?mse|mae|r?msle|mape|perplexity|ppl|bp[bcw]|[wc]er|fid|brier|ece|deviance|"
+    r"loss(es)?|logloss|nll|crossentropy|entropy|errors?|err|r?mse|mae|r?msle|mape|perplexity|ppl|bp[bcw]|"
+    r"[wc]er|fid|brier|ece|deviance|"
     r"regret|cost|latency|seconds|duration|distance|divergence|"
     r"times?|runtime|walltime|elapsed|crps|hinge|misclassifications?|f[pn]r|eer|energy|flops"
 )
 _MORE = re.compile(
-    r"acc|accuracy|auc|auroc|f1|precision|recall|scores?|r2|map|m?iou|dice|bleu|rouge|rewards?|return|gain|likelihood|fmeasure|"
-    r"correlation|kappa|mcc"
+    r"acc|accuracy|auc|auroc|f1|precision|recall|scores?|r2|map|m?iou|dice|bleu|rouge|rewards?|return|gain|"
+    r"likelihood|fmeasure|correlation|kappa|mcc"
 )
 
 
@@ -55,7 +56,8 @@ class Goal:
     Examples:
         >>> def both(p):
         ...     return {"auc": 1 - 1 / p["units"], "latency": p["units"] / 8}
-        >>> goals = [refine.Goal("auc", "maximize"), refine.Goal("latency", "minimize", subject_to=["latency <= 5"])]
+        >>> fast = refine.Goal("latency", "minimize", subject_to=["latency <= 5"])
+        >>> goals = [refine.Goal("auc", "maximize"), fast]
         >>> both_goals = tree.add_round({"units": (8, 64, 8)}, both, metric=goals, n=8)
         >>> both_goals.run(progress=False).front["units"].tolist()
         [40, 32, 24, 16, 8]
