@@ -140,22 +140,20 @@ FEW = 20
 def infer_space(frame: pd.DataFrame) -> Space:
     """The space of a table's columns.
 
-    ==========================  =====================================================================================
-    numbers                     :class:`Integer` where all are whole and the column holds integers, else :class:`Float`,
-                                from the smallest to the largest; up to 20 different ones are the levels
-    numbers over two decades    the same with ``log=True``, if positive and their median is nearer to the middle of
-                                the logarithmic scale than to that of the linear one
-    texts, bools, lists         :class:`Categorical`, sorted
-    one value                   fixed
-    ==========================  =====================================================================================
+    - Numbers: :class:`Integer` for a column of integers, else :class:`Float`, from the smallest to the largest; up to
+      20 different ones are the levels.
+    - Numbers over two decades: the same with ``log=True``, if positive and their median is nearer to the middle of
+      the logarithmic scale than to that of the linear one.
+    - Texts, bools, lists: :class:`Categorical`, sorted.
+    - One value: fixed.
 
-    Missing values are left out: they say that a run had no such parameter.
+    Missing values are left out: such a run lacks the parameter.
 
     Args:
         frame: One column per parameter.
 
     Raises:
-        SpaceError: A column from which nothing can be inferred.
+        SpaceError: A column without an inferable parameter.
     """
     out: dict[str, Parameter] = {}
     for name in frame.columns:

@@ -42,10 +42,10 @@ class Records(NamedTuple):
 
 
 def degenerate_rows(frame: pd.DataFrame, space: Iterable[str] = ()) -> npt.NDArray[np.bool_]:
-    """(n,) mask of trials whose model predicts the same for everything, by the metric ``degenerate``.
+    """(n,) mask of trials with a constant prediction, by the metric ``degenerate``.
 
     The metric is 1, or the share of several models, of which half is enough. A parameter of that name in
-    ``space`` changes its title.
+    ``space`` changes the title.
     """
     title = metric_title(DEGENERATE, space)
     if title not in frame.columns:

@@ -115,8 +115,8 @@ def goals_of(
 ) -> tuple[Goal, ...]:
     """One to three goals from a user's arguments.
 
-    ``metric`` is one metric with the other arguments, see :class:`Goal`; or one or several goals with
-    directions of their own. Constraints of any goal, and those of the other arguments, hold for all.
+    ``metric`` is a metric with the other arguments, see :class:`Goal`; or a goal, or several, with directions
+    of their own. Constraints of any goal, and of the other arguments, hold for all.
 
     Raises:
         AnalysisError: An invalid goal, a goal given twice, or more than three.
@@ -180,8 +180,8 @@ def direction_of(name: str, direction: str | None) -> str:
     An inferred direction gives a warning.
 
     Raises:
-        AnalysisError: An invalid direction; or a name that tells none; or no direction for a name that reads
-            like a loss.
+        AnalysisError: An invalid direction; a name without a clear direction; or the name of a loss without a
+            direction.
     """
     if direction in DIRECTIONS:
         return str(direction)

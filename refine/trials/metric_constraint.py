@@ -64,9 +64,9 @@ class MetricConstraint(NamedTuple):
 
 
 def metric_constraints(texts: Iterable[str | MetricConstraint] | str) -> tuple[MetricConstraint, ...]:
-    """Constraints from texts, each once, in one order.
+    """Constraints from texts, without repetition, in a fixed order.
 
-    AnalysisError for an invalid one, or for two that contradict each other.
+    AnalysisError for an invalid constraint, or for two contradictory constraints.
     """
     given = [texts] if isinstance(texts, str) else list(texts)
     found = sorted({c if isinstance(c, MetricConstraint) else MetricConstraint.parse(c) for c in given})

@@ -13,9 +13,9 @@ from refine.trials.metric import Curve
 
 
 class State(StrEnum):
-    """States of trials at their end, each equal to its text.
+    """States of trials at the end, equal to their texts.
 
-    An excluded trial is left out of every analysis, whatever its result.
+    Every analysis leaves an excluded trial out, whatever the result.
     """
 
     RUNNING = "running"
@@ -87,19 +87,19 @@ class FinishedTrial(NamedTuple):
     """A trial that has ended and was handed to the store, for hooks and trackers.
 
     Attributes:
-        round: Id of its round.
-        key: Hash of its configuration.
-        params: Name -> value; classes and functions as their stored names.
-        state: State at its end: one of :data:`STATES`.
-        value: The metric of the round; ``None`` without one.
+        round: Id of the round.
+        key: Hash of the configuration.
+        params: Name -> value; classes and functions as stored names.
+        state: State at the end: from :data:`STATES`.
+        value: The metric of the round; ``None`` if missing.
         metrics: Metric name -> last value.
         curve: Metric name -> values per epoch; empty if not reported.
         seconds: Wall time.
         seed: Seed of the random generators.
-        replicate: 0 for the planned run; 1, 2, ... for repeats under other seeds.
-        origin: Origin of the configuration: one of :data:`ORIGINS`.
+        replicate: 0 for the planned run; 1, 2, ... for repeats under further seeds.
+        origin: Origin of the configuration: from :data:`ORIGINS`.
         error: Traceback of a failed trial, else ``None``.
-        ended: Ended trials of the round so far, this one included.
+        ended: Ended trials of the round so far, including the trial itself.
         planned: Planned trials.
     """
 

@@ -293,7 +293,7 @@ def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():
     ("given", "text"),
     [
         ({"stage": 1.5}, "stage must be a whole number >= 1, the stage of looking at its branch"),
-        ({"pooled": -1}, "pooled must be a whole number from 0 to 120, how many rows at the head"),
+        ({"pooled": -1}, "pooled must be a whole number from 0 to 120, the number of rows of earlier rounds"),
         ({"pooled": 121}, "pooled must be a whole number from 0 to 120"),
         ({"pooled": 120}, "at least 1 finished trial of the round itself, got 0; run the round first"),
         ({"read": {"lr": np.ones(7, bool)}}, "read: lr: needs one answer, True or False, for all trials"),
