@@ -1,7 +1,7 @@
 """A sweeper of Hydra: with ``hydra/sweeper=refine`` a multirun is a round. Hydra finds this module by the package that it lies in.
 
-Whoever starts any application of Hydra imports it, so that refine is imported when it sweeps. Hydra runs it before Python knows the
-module, so that annotations can't be put off.
+Whoever starts any application of Hydra imports it, so that refine is imported when it sweeps. Hydra runs it
+before Python knows the module, so that annotations can't be put off.
 """
 
 from collections.abc import Iterable, Mapping

@@ -18,11 +18,12 @@ class Epochs:
 
     Args:
         trial: The trial; default the one that runs here.
-        checkpoints: A folder for checkpoints of all trials. What was reported is kept there, so that a training that goes on from a
-            checkpoint reports its earlier epochs again.
+        checkpoints: A folder for checkpoints of all trials. What was reported is kept there, so that a
+            training that goes on from a checkpoint reports its earlier epochs again.
 
     Attributes:
-        folder: Where this trial's checkpoints go, named by its seed, which is the same when it is run again; None without ``checkpoints``.
+        folder: Where this trial's checkpoints go, named by its seed, which is the same when it is run
+            again; None without ``checkpoints``.
         metrics: What the last epoch gave.
     """
 
@@ -74,7 +75,8 @@ def lightning_callback(trial: RunningTrial | None = None, checkpoints: str | Pat
     """A callback for a ``Trainer`` of Lightning, of what a module logs.
 
     Args:
-        trial: As ``checkpoints``: see :class:`Epochs`, which the callback is. ``ModelCheckpoint(callback.folder, save_last=True)`` saves there.
+        trial: As ``checkpoints``: see :class:`Epochs`, which the callback is.
+            ``ModelCheckpoint(callback.folder, save_last=True)`` saves there.
         checkpoints: A folder.
     """
     from lightning.pytorch.callbacks import Callback
@@ -91,7 +93,8 @@ def trainer_callback(trial: RunningTrial | None = None, checkpoints: str | Path 
     """A callback for a ``Trainer`` of Hugging Face: each evaluation counts as an epoch.
 
     Args:
-        trial: As ``checkpoints``: see :class:`Epochs`, which the callback is. ``TrainingArguments(callback.folder, save_strategy="epoch")`` saves there.
+        trial: As ``checkpoints``: see :class:`Epochs`, which the callback is.
+            ``TrainingArguments(callback.folder, save_strategy="epoch")`` saves there.
         checkpoints: A folder.
     """
     from transformers import TrainerCallback

@@ -50,8 +50,8 @@ def review(
 ) -> Review[Round]:
     """A review of a running or finished study: print it to see the proposal, edit it, and give it to :func:`narrow`.
 
-    All ended trials count, also those after an earlier decision, on the whole space that they were suggested in. Nothing is
-    tested on trials that a sampler chose by results.
+    All ended trials count, also those after an earlier decision, on the whole space that they were
+    suggested in. Nothing is tested on trials that a sampler chose by results.
 
     Args:
         study: As ``study_name``, ``value`` and ``space_filling``: see :meth:`refine.Tree.add_study`.
@@ -88,13 +88,15 @@ def narrow(
 ) -> Any:
     """The same study with a sampler that follows a decision: its own, asked inside the space decided.
 
-    ``optimize``, ``ask`` and ``trial.suggest_*`` go on as they are; trials keep the distributions that the objective asks for. Choices
-    and values that were decided against are not drawn; what is enqueued runs as it is. The sampler sees the trials that lie
-    inside, as if it began there. The decision is stored in the study's user attributes.
+    ``optimize``, ``ask`` and ``trial.suggest_*`` go on as they are; trials keep the distributions that the
+    objective asks for. Choices and values that were decided against are not drawn; what is enqueued runs as
+    it is. The sampler sees the trials that lie inside, as if it began there. The decision is stored in the
+    study's user attributes.
 
     Args:
         study: The study, which itself stays as it was.
-        review: What to decide, edited or not; without it the study's last decision holds, such as in another process.
+        review: What to decide, edited or not; without it the study's last decision holds, such as in
+            another process.
         note: Why, in your words.
         author: Who decides; default the user name.
 
@@ -226,17 +228,19 @@ def _holds(kept: Any, value: Any) -> bool:
 class StopWhenNotWorth:
     """A callback of ``study.optimize`` that stops a study of one objective when searching on is not worth it.
 
-    Further trials, half of them where the optimum is plausible, are simulated on the posterior of what was run, as by
-    :meth:`refine.Review.worth`. Three looks in a row must find them not worth it. What the last look found is in the study's user
-    attribute ``refine:worth``.
+    Further trials, half of them where the optimum is plausible, are simulated on the posterior of what was
+    run, as by :meth:`refine.Review.worth`. Three looks in a row must find them not worth it. What the last
+    look found is in the study's user attribute ``refine:worth``.
 
-    It stops some studies too early: in 6 of 18 searches by TPE, on three functions of 4 to 6 parameters, 50 trials after the stop
-    improved the best value by more than ``epsilon``; five of the six had stopped within 50 trials. Another ``optimize`` goes on.
+    It stops some studies too early: in 6 of 18 searches by TPE, on three functions of 4 to 6 parameters, 50
+    trials after the stop improved the best value by more than ``epsilon``; five of the six had stopped
+    within 50 trials. Another ``optimize`` goes on.
 
     Args:
         every: How many trials lie between two looks; a look takes a fraction of a second.
         n: How many further trials must be worth it.
-        epsilon: Improvement that counts as none, in units of the objective; default what the trials can tell apart.
+        epsilon: Improvement that counts as none, in units of the objective; default what the trials can
+            tell apart.
         price: What one trial costs, in units of the objective.
 
     Raises:

@@ -29,24 +29,29 @@ _EXPLOIT = 0.5
 class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of scikit-learn's types
     """Searches a space in rounds, each inside what the one before proposes; beside that a search of scikit-learn.
 
-    Even trials of a round run together on ``n_jobs``; half of a later round is chosen by results, one after the other.
+    Even trials of a round run together on ``n_jobs``; half of a later round is chosen by results, one after
+    the other.
 
     Args:
         estimator: The estimator, such as a pipeline.
-        space: A :class:`refine.Space` or its mapping, with names as ``set_params`` has them: ``{"clf__C": refine.Float(0.01, 100, log=True)}``.
+        space: A :class:`refine.Space` or its mapping, with names as ``set_params`` has them: ``{"clf__C":
+            refine.Float(0.01, 100, log=True)}``.
         n: How many configurations in all, at most as many as there are.
-        rounds: How many rounds, of at least ten configurations each: with fewer than 20 there is one. A round that can't be
-            analysed, since too few of its configurations have a score, is the last one, with a warning.
+        rounds: How many rounds, of at least ten configurations each: with fewer than 20 there is one. A
+            round that can't be analysed, since too few of its configurations have a score, is the last one,
+            with a warning.
         risk: Accepted probability of losing the best value, per narrowing.
-        scoring: As ``n_jobs``, ``refit``, ``cv``, ``verbose``, ``pre_dispatch``, ``error_score`` and ``return_train_score``: see
-            ``sklearn.model_selection.RandomizedSearchCV``. With several scorers ``refit`` names the one to go by.
+        scoring: As ``n_jobs``, ``refit``, ``cv``, ``verbose``, ``pre_dispatch``, ``error_score`` and
+            ``return_train_score``: see ``sklearn.model_selection.RandomizedSearchCV``. With several scorers
+            ``refit`` names the one to go by.
         random_state: Seed of what is drawn.
 
     Attributes:
         tree_: The :class:`refine.Tree` of its rounds, in memory; it is not part of a pickle.
 
     Raises:
-        SpaceError: When it is fitted, as ``DesignError`` and ``AnalysisError``: the space, the counts or ``refit`` break a rule.
+        SpaceError: When it is fitted, as ``DesignError`` and ``AnalysisError``: the space, the counts or
+            ``refit`` break a rule.
 
     Examples:
         >>> from sklearn.tree import DecisionTreeClassifier

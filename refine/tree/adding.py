@@ -67,38 +67,47 @@ def add_round(
     Args:
         space: What to search: a :class:`Space` or its mapping.
         objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
-        metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the objective returns a
-            number, or a function of a trial's metrics, which is recorded by its name and whose value is stored with every
-            trial. Or a :class:`Goal`, or two or three of them, of which the round shows the front.
-        direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named like a loss
-            or an error is asked about; ``None`` tells it by the name, with a warning that says which it is.
-        subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <= 5"]``; ``seconds`` is a
-            trial's wall time. Infeasible trials are no best, and claims and proposals are about feasible values. Children take
-            this over, and ``allow_degenerate``.
-        allow_degenerate: Whether a trial whose metric ``degenerate`` is 1, which keeps its value, may be called best.
+        metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
+            objective returns a number, or a function of a trial's metrics, which is recorded by its name
+            and whose value is stored with every trial. Or a :class:`Goal`, or two or three of them, of
+            which the round shows the front.
+        direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named
+            like a loss or an error is asked about; ``None`` tells it by the name, with a warning that says
+            which it is.
+        subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <=
+            5"]``; ``seconds`` is a trial's wall time. Infeasible trials are no best, and claims and
+            proposals are about feasible values. Children take this over, and ``allow_degenerate``.
+        allow_degenerate: Whether a trial whose metric ``degenerate`` is 1, which keeps its value, may be
+            called best.
         n: How many configurations to run, or
         downsample: which share of them; one of the two must be given.
         seed: Another seed is another round.
-        design: ``"sobol"`` or ``"uniform"``, which draw evenly; or adaptive, one configuration after the other by
-            what earlier ones gave: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``, or a sampler of Optuna.
-        pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a pruner
-            of Optuna.
+        design: ``"sobol"`` or ``"uniform"``, which draw evenly; or adaptive, one configuration after the
+            other by what earlier ones gave: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``, or a sampler of
+            Optuna.
+        pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a
+            pruner of Optuna.
         objective_name: Name of the objective in the round's identity; default its qualified name.
-        roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``: see
-            :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
+        roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``:
+            see :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
         epsilon: Loss of the metric that makes no difference to you: see :meth:`Round.set_epsilon`.
-        baseline: The configuration to beat, such as the defaults; its values need not lie inside the space. It runs first, and
-            reports say by how much what is handed over beats it. Of a round that exists it takes the place of an earlier one.
+        baseline: The configuration to beat, such as the defaults; its values need not lie inside the space.
+            It runs first, and reports say by how much what is handed over beats it. Of a round that exists
+            it takes the place of an earlier one.
         baseline_seeds: Under how many seeds the baseline runs, so that a lucky run is no bar.
-        given: Other configurations that run first. What is given counts towards ``n``, is evidence for what is best,
-            and is in no test, since nobody drew it by chance. Of a round that exists, new ones are added.
-        belief: Where you believe the best value to lie, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}`` for
-            numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are probabilities; others share what is left.
-            It chooses exploit trials and begins proposals, here and on all rounds that come of this one; it weighs less the
-            more is known, is dropped when trials contradict it, and is in no test.
-        like: Earlier trees or rounds (those of this tree by name, too), whose posteriors make a belief about the parameters
-            that they share with this space. What ``belief`` says of a parameter takes its place.
-        exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The others are drawn evenly.
+        given: Other configurations that run first. What is given counts towards ``n``, is evidence for what
+            is best, and is in no test, since nobody drew it by chance. Of a round that exists, new ones are
+            added.
+        belief: Where you believe the best value to lie, by parameter: ``{"lr": refine.Near(1e-3,
+            within_factor=3)}`` for numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are
+            probabilities; others share what is left. It chooses exploit trials and begins proposals, here
+            and on all rounds that come of this one; it weighs less the more is known, is dropped when
+            trials contradict it, and is in no test.
+        like: Earlier trees or rounds (those of this tree by name, too), whose posteriors make a belief
+            about the parameters that they share with this space. What ``belief`` says of a parameter takes
+            its place.
+        exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The
+            others are drawn evenly.
         tag: Name of the round, as :meth:`Tree.tag` gives one: ``tree["first"]`` finds the round by it.
         note: Why, in your words.
 

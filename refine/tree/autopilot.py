@@ -38,7 +38,8 @@ _NOISY = 0.2
 # How many configurations race, and in how many runs at least: fewer decide nothing.
 _RACERS, _LEAST_RACE = 10, 9
 
-# Of fewer trials no range is widened whose limits (``within=``) nobody declared: to look further is the person's.
+# Of fewer trials no range is widened whose limits (``within=``) nobody declared: to look further is the
+# person's.
 _EARLY = 60
 
 # By so many trials a search grows that has a time to spend.
@@ -60,40 +61,43 @@ def autopilot(
 ) -> Round:
     """Searches without a person: the first round, then what is learned from it; for benchmarks, nights and baselines.
 
-    What to hand over then is :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so many is a lucky one.
-    Decisions are stored as a person's are, by the author ``"autopilot"``.
+    What to hand over then is :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so
+    many is a lucky one. Decisions are stored as a person's are, by the author ``"autopilot"``.
 
-    With ``budget`` one more round spends it, on the space as it is: all its trials are exploit trials, each learned from
-    all before it or, with more ``workers``, as many together as run at once. Start from a round of ten trials. Of 60 trials and more, where noise is
-    large, the last 15 % are a race of the plausible winners (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide. Called again,
-    it goes on: after an interruption, or with a larger budget. ``propose()`` of that round says which part of the space can go.
+    With ``budget`` one more round spends it, on the space as it is: all its trials are exploit trials, each
+    learned from all before it or, with more ``workers``, as many together as run at once. Start from a
+    round of ten trials. Of 60 trials and more, where noise is large, the last 15 % are a race of the
+    plausible winners (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide.
+    Called again, it goes on: after an interruption, or with a larger budget. ``propose()`` of that round
+    says which part of the space can go.
 
-    Without ``budget`` it runs a number of rounds and accepts each proposal, but widens no range early on: with fewer than 60
-    trials only inside declared limits (``within=``). The decision's note lists what was widened. It stops early when a round left nothing
-    to run or too little to analyse, or when another one is not worth it: :meth:`refine.Review.worth` says something else than
-    ``CONTINUE``.
+    Without ``budget`` it runs a number of rounds and accepts each proposal, but widens no range early on:
+    with fewer than 60 trials only inside declared limits (``within=``). The decision's note lists what was
+    widened. It stops early when a round left nothing to run or too little to analyse, or when another one
+    is not worth it: :meth:`refine.Review.worth` says something else than ``CONTINUE``.
 
     Args:
         start: The round to start from, run first if need be; of a tree the latest one.
-        rounds: How many rounds at most, the first one among them; default 5. As ``n``, ``risk``, ``exploit`` and ``audit`` not
-            with ``budget``.
-        budget: How many trials in all, those of the first round (unless it was imported) and the race included; or for
-            how long to run, such as ``datetime.timedelta(hours=2)``, from this call on. A first round runs to its end, and
-            grows until ten of its trials have finished.
+        rounds: How many rounds at most, the first one among them; default 5. As ``n``, ``risk``,
+            ``exploit`` and ``audit`` not with ``budget``.
+        budget: How many trials in all, those of the first round (unless it was imported) and the race
+            included; or for how long to run, such as ``datetime.timedelta(hours=2)``, from this call on. A
+            first round runs to its end, and grows until ten of its trials have finished.
         n: Configurations per child; default the advised number: :attr:`refine.Review.advised_round`.
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
         exploit: Share of a child's configurations spent where the optimum is plausible; default as advised.
         audit: Share spent outside its space; default as advised.
         check_noise: As in :meth:`Round.run`; with a budget before there is a race.
-        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``,
-            ``grace``, ``gpus`` and ``on_trial``.
+        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
+            ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
 
     Returns:
         The last round; ``tree.winner()`` is the configuration to hand over.
 
     Raises:
         ReviewError: A tree without rounds.
-        DesignError: ``rounds`` or ``n`` below 1, a ``budget`` that the first round alone exceeds, or one beside what it decides.
+        DesignError: ``rounds`` or ``n`` below 1, a ``budget`` that the first round alone exceeds, or one
+            beside what it decides.
         AnalysisError: Too few trials of the first round have finished.
 
     Examples:

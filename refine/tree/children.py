@@ -71,12 +71,14 @@ class DecidedRound(RoundRecord):
     ) -> Self:
         """Writes the child that a decision leads to, and the decision, in one transaction.
 
-        A decision on a proposal gets a forecast of what the child's space-filling trials will show, if the child is new: of
-        one that is there already, results may be known. Configurations that ancestors have completed by now are not run
-        again; what they complete later changes nothing. The same decision again writes nothing.
+        A decision on a proposal gets a forecast of what the child's space-filling trials will show, if the
+        child is new: of one that is there already, results may be known. Configurations that ancestors have
+        completed by now are not run again; what they complete later changes nothing. The same decision
+        again writes nothing.
 
-        Arguments are those of :meth:`Review.accept` and :meth:`branch`, with ``given`` frozen; ``shares`` are what to spend beside
-        the space-filling design, and ``advised`` is how many configurations where nothing is said of it.
+        Arguments are those of :meth:`Review.accept` and :meth:`branch`, with ``given`` frozen; ``shares``
+        are what to spend beside the space-filling design, and ``advised`` is how many configurations where
+        nothing is said of it.
 
         Raises:
             DesignError: More configurations than are left.
@@ -223,7 +225,8 @@ class DecidedRound(RoundRecord):
         """Writes the round as markdown with figures; the proposal and the decision once there are such.
 
         Args:
-            folder: Created if need be; holds a file named by the round's number in the tree and its id, and a folder of figures.
+            folder: Created if need be; holds a file named by the round's number in the tree and its id, and
+                a folder of figures.
             proposal: Which proposal; default the one decided upon, else the last one stored.
             html: Whether to write one self-contained HTML file instead of markdown.
 

@@ -62,7 +62,8 @@ class Comparison(Shown):
         best: Best values of both; NaN before the first trial.
         n: Planned configurations of both.
         other: Further differences of content: name -> (first, second).
-        populations: The second's finished space-filling trials against the first's; ``None`` where they can't be compared.
+        populations: The second's finished space-filling trials against the first's; ``None`` where they
+            can't be compared.
         rounds: Both rounds.
     """
 
@@ -83,7 +84,8 @@ class Comparison(Shown):
         """Writes the comparison as markdown with figures.
 
         Args:
-            folder: Created if need be; holds ``compare-<id>-<id>.md``, by the rounds' ids, and a folder of figures.
+            folder: Created if need be; holds ``compare-<id>-<id>.md``, by the rounds' ids, and a folder of
+                figures.
             html: Whether to write one self-contained HTML file instead.
 
         Returns:
@@ -173,7 +175,8 @@ def population(of: Round) -> pd.DataFrame:
 
 # What earlier studies suggest.
 
-# By how much of the new range the best values of two studies are taken to lie apart in any case: another data set.
+# By how much of the new range the best values of two studies are taken to lie apart in any case: another
+# data set.
 OTHER = 0.15
 
 # Probability that is left to choices of which earlier studies say nothing, and to all others evenly.
@@ -204,8 +207,8 @@ def _name(study: Study) -> str:
 def belief_like(sources: Sequence[Study], space: Space) -> Belief:
     """What the latest posteriors of earlier studies, which count equally, suggest of parameters that a new space shares with them.
 
-    A number is believed near the median of their draws, as widely as these spread and 15 % of the new range wider; a choice
-    has the share of draws with it, less a fifth that is left to all.
+    A number is believed near the median of their draws, as widely as these spread and 15 % of the new range
+    wider; a choice has the share of draws with it, less a fifth that is left to all.
 
     Args:
         sources: Trees, of which the latest round that can be analysed speaks, or rounds.

@@ -150,7 +150,8 @@ class Context(NamedTuple):
     def as_recorded(self, node: Node, objective: Objective) -> Node:
         """A new root under the name that a round of this tree records for the same function, if there is such a round.
 
-        A script's own function has another name if it is imported from the script's file: see :func:`recognised`.
+        A script's own function has another name if it is imported from the script's file: see
+        :func:`recognised`.
         """
         nodes = self.nodes
         if node.id in nodes:

@@ -38,7 +38,8 @@ from refine.utils.format import join, plural
 # Configurations by name: what would be handed over, the best observed one, the one to beat.
 WORDS = ("winner", "best", "baseline")
 
-# A race is looked at about so often: starting workers takes seconds, and looking more often gained nothing in simulations.
+# A race is looked at about so often: starting workers takes seconds, and looking more often gained nothing
+# in simulations.
 _STAGES = 6
 
 # A configuration: id of a round, a word of ``WORDS``, its values by name, or ``None`` for the usual one.
@@ -50,8 +51,9 @@ T = TypeVar("T")
 def winner(self: TreeRecord) -> Winner | None:
     """The configuration to hand over; ``None`` before the first trial has finished.
 
-    It has the best posterior mean of all that were evaluated, of whatever origin, by one posterior on the trials of
-    all rounds; runs under new seeds count as more values of theirs. It says what to expect when it is trained again.
+    It has the best posterior mean of all that were evaluated, of whatever origin, by one posterior on the
+    trials of all rounds; runs under new seeds count as more values of theirs. It says what to expect when
+    it is trained again.
 
     Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
 
@@ -76,10 +78,10 @@ def confirm(
 ) -> Winner:
     """Runs the plausible winners again under new seeds, until it is decided which one to hand over.
 
-    The configurations with the best posterior means race, and runs go where they are expected to improve what is handed over the
-    most. The race ends early when the leader, run three times again, loses no more than epsilon with probability 0.95; or when
-    retraining changes no more than that. Epsilon is :attr:`Round.epsilon` of the latest round, else the tolerance that its
-    analysis states.
+    The configurations with the best posterior means race, and runs go where they are expected to improve
+    what is handed over the most. The race ends early when the leader, run three times again, loses no more
+    than epsilon with probability 0.95; or when retraining changes no more than that. Epsilon is
+    :attr:`Round.epsilon` of the latest round, else the tolerance that its analysis states.
 
     The runs are replicates of their rounds, each stored when it has finished: called again, the race goes on.
 
@@ -87,8 +89,8 @@ def confirm(
         budget: How many runs under new seeds there shall be; those that there are count.
         top: How many configurations.
         objective: As ``objective_name``: see :meth:`Round.run`.
-        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``, ``gpus`` and
-            ``on_trial``.
+        options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
+            ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -128,17 +130,18 @@ def judge(
 ) -> Judgement:
     """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with what that rests on.
 
-    The best of many trials is a lucky one, so what a single training gave decides nothing: both are compared by the
-    posterior that :meth:`winner` chooses by, and nothing is kept before it ran three times under new seeds.
+    The best of many trials is a lucky one, so what a single training gave decides nothing: both are
+    compared by the posterior that :meth:`winner` chooses by, and nothing is kept before it ran three times
+    under new seeds.
 
     Args:
-        a: The configuration that is asked about: its values by name, as many as tell it from others that were run; a
-            round, its id or a tag, for the best expected of it; ``"winner"``, ``"best"`` (observed) or ``"baseline"``.
-            Default the winner.
-        b: What it is compared with, likewise. Default the baseline; without one, or if that is ``a``, the best expected
-            of the rounds before the one that ran ``a`` first.
-        budget: Runs both again under new seeds until it is decided, as often as there are so many such runs of the two;
-            those that there are count. Default runs nothing.
+        a: The configuration that is asked about: its values by name, as many as tell it from others that
+            were run; a round, its id or a tag, for the best expected of it; ``"winner"``, ``"best"``
+            (observed) or ``"baseline"``. Default the winner.
+        b: What it is compared with, likewise. Default the baseline; without one, or if that is ``a``, the
+            best expected of the rounds before the one that ran ``a`` first.
+        budget: Runs both again under new seeds until it is decided, as often as there are so many such runs
+            of the two; those that there are count. Default runs nothing.
         epsilon: Difference that counts as none, in units of the metric; default as in :meth:`confirm`.
         objective: As ``objective_name`` and ``options``: see :meth:`confirm`.
 
@@ -249,8 +252,9 @@ class _Entrants(NamedTuple):
             batch: How many runs at a time, or as many as there are workers.
             objective: What to call where a round was reopened, and its name.
             options: What trials run on.
-            stage: How it stands, what runs next, and how many runs there are, given the candidates by all of their runs, how many
-                of each have ended under new seeds, how many of all those the rounds had planned anyway, and the batch.
+            stage: How it stands, what runs next, and how many runs there are, given the candidates by all
+                of their runs, how many of each have ended under new seeds, how many of all those the rounds
+                had planned anyway, and the batch.
         """
         trials, judged, before = self.trials, self.judged, -1
         while True:

@@ -20,7 +20,8 @@ from refine.trials.rows import JsonRows
 def learner(of: RoundRecord, workers: int) -> Learn:
     """What chooses the next exploit trials of a child, and stores them before they run.
 
-    A batch is learned from all trials that have ended by then. Where these tell nothing of the space, it is drawn evenly.
+    A batch is learned from all trials that have ended by then. Where these tell nothing of the space, it is
+    drawn evenly.
     """
     space, before = of.space, list[Analysis]()  # the parent's, made when it is first needed
     drawn = set[str]()  # keys of the design's cells, of which some may still run; likewise

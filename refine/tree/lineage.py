@@ -164,7 +164,8 @@ class Values(dict[tuple[int, Goal], Floats]):
 def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: Values) -> float:
     """The best value of all trials on a path that lie inside the last round's space; NaN where there is none.
 
-    Trials are asked from the best one on whether they lie inside, so that most of a long path is never looked at.
+    Trials are asked from the best one on whether they lie inside, so that most of a long path is never
+    looked at.
 
     Raises:
         AnalysisError: No trial has such a metric.
@@ -228,7 +229,8 @@ def analyze(
     """Measures everything this round, and earlier ones inside its space, can teach.
 
     Args:
-        metric: Another metric than the round's own. Without it further goals are analysed beside it, in ``others``.
+        metric: Another metric than the round's own. Without it further goals are analysed beside it, in
+            ``others``.
         direction: Another direction.
         seed: Seed of every bootstrap and permutation test.
 

@@ -28,9 +28,9 @@ _EVENTS = {True: "trials excluded", False: "trials included"}
 def set_roles(self: R, roles: Mapping[str, str] | None = None, /, **named: str) -> R:
     """Says what the round asks about: ``set_roles(dropout="scientific")``. Children made later take it over.
 
-    A *scientific* parameter's effect is the question; it gets an isolation plot, and narrowing it is a conclusion.
-    What varies else is *nuisance*: tuned, so that scientific values are compared at their best. What has one value
-    is *fixed*. Roles change no trial, no test and no proposal.
+    A *scientific* parameter's effect is the question; it gets an isolation plot, and narrowing it is a
+    conclusion. What varies else is *nuisance*: tuned, so that scientific values are compared at their best.
+    What has one value is *fixed*. Roles change no trial, no test and no proposal.
 
     Args:
         roles: Parameter -> role; for names that are no Python identifiers.
@@ -53,7 +53,8 @@ def set_epsilon(self: R, epsilon: float | None) -> R:
     """Says which loss makes no difference to you. Proposals on this round, and children made later, take it over.
 
     Args:
-        epsilon: In units of the metric; ``None`` takes back what was said: then it is what the trials can tell apart.
+        epsilon: In units of the metric; ``None`` takes back what was said: then it is what the trials can
+            tell apart.
 
     Raises:
         AnalysisError: No number >= 0.
@@ -70,8 +71,9 @@ def set_epsilon(self: R, epsilon: float | None) -> R:
 def exclude(self: RoundRecord, rows: Any, reason: str, *, author: str | None = None) -> int:
     """Leaves trials out of every analysis, of this round and of those below: they are known to measure something else.
 
-    They stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value; reports and the log say
-    who left them out and why. An excluded configuration is not run again unless asked: ``run(rerun="excluded")``.
+    They stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value; reports
+    and the log say who left them out and why. An excluded configuration is not run again unless asked:
+    ``run(rerun="excluded")``.
 
     Args:
         rows: Which: some of :attr:`trials`, a True or False for each of them, or their labels there.

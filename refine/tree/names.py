@@ -51,8 +51,8 @@ def check_tag(tag: object, ids: Container[str]) -> None:
 def round_named(key: str, parents: Parents, tags: Mapping[str, str], tree: str) -> str:
     """Id of the round that somebody means.
 
-    A name that could mean several things is the first of these: a tag, an id, ``last``, ``root``, a path, the beginning of
-    an id.
+    A name that could mean several things is the first of these: a tag, an id, ``last``, ``root``, a path,
+    the beginning of an id.
 
     Args:
         key: What was typed.

@@ -36,7 +36,8 @@ class RoundOverview:
         tags: Its tags.
         kinds: Kinds of the decisions that led to it, oldest first.
         change: What differs from its parent's space; ``None`` for a root.
-        claim: What the decisions that led to it claim together, against the first space; ``None`` where that can't be stated.
+        claim: What the decisions that led to it claim together, against the first space; ``None`` where
+            that can't be stated.
     """
 
     round: Round
@@ -72,7 +73,8 @@ class Overview:
 
     Attributes:
         rounds: Its rounds, oldest first.
-        winner: Id of the round with the best trial of those that can be compared; ``None`` before the first one.
+        winner: Id of the round with the best trial of those that can be compared; ``None`` before the first
+            one.
     """
 
     rounds: tuple[RoundOverview, ...]
@@ -140,7 +142,8 @@ def best_of(
     """The round with the best trial, and that trial's row; ``None`` before the first one.
 
     Args:
-        rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and are left out.
+        rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and
+            are left out.
         known: Best trials by id, where they were read already.
     """
     rows = [(r, b) for r in comparable(rounds) if (b := r.best if known is None else known[r.id]) is not None]
@@ -173,7 +176,8 @@ def front_of(rounds: Sequence[RoundRecord]) -> pd.DataFrame:
     """The trials of a tree's rounds that no other one beats, with their rounds' ids in ``round``, which stands first.
 
     Args:
-        rounds: At least one. Those that are not judged by the goals of the first can't be compared and are left out.
+        rounds: At least one. Those that are not judged by the goals of the first can't be compared and are
+            left out.
     """
     import pandas as pd
 

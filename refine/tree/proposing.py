@@ -51,7 +51,8 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
 
     Args:
         analysis: Of this round, where it was made already.
-        proposal: What is proposed on it; default what was proposed last on this evidence. :meth:`Review.checks` gives its own.
+        proposal: What is proposed on it; default what was proposed last on this evidence.
+            :meth:`Review.checks` gives its own.
 
     Raises:
         AnalysisError: The round can't be analysed yet, or no trial may be called best.
@@ -84,8 +85,9 @@ def propose(
 
     Args:
         risk: Accepted probability of losing the best value.
-        epsilon: Loss that counts as none, in units of the metric; default the round's own (:meth:`set_epsilon`), else
-            what its trials can tell apart. Of several goals one by the name of each metric.
+        epsilon: Loss that counts as none, in units of the metric; default the round's own
+            (:meth:`set_epsilon`), else what its trials can tell apart. Of several goals one by the name of
+            each metric.
         seed: Seed of every random draw of the analysis.
         keep: Whether to store the proposal now; else it is stored when it is decided upon.
 

@@ -38,8 +38,8 @@ class Damage(Shown):
 def damage(self: TreeRecord) -> Damage:
     """What of the tree can't be read: written by hand, by a broken disk, or before refine refused it.
 
-    Damaged trials are no trials: nothing counts them, analyses say so, and their round can't be run. A damaged
-    round is left out, and so is everything that came from it. Prints itself.
+    Damaged trials are no trials: nothing counts them, analyses say so, and their round can't be run. A
+    damaged round is left out, and so is everything that came from it. Prints itself.
     """
     context = self._context
     return Damage(context.name, tuple(context.store.damage(context.tree)))
@@ -79,12 +79,14 @@ def delete_trials(
 ) -> int:
     """Removes trials of a round for good, with all of their attempts, and writes it into the log.
 
-    The round runs them again when it goes on. Proposals that were made on them can't be accepted any more, since
-    their evidence has changed. What was exported or merged before still has them, and merging it brings them back.
+    The round runs them again when it goes on. Proposals that were made on them can't be accepted any more,
+    since their evidence has changed. What was exported or merged before still has them, and merging it
+    brings them back.
 
     Args:
         which: A round, or one of its names: see :meth:`round`.
-        rows: Some of its ``trials``: ``found.trials[...]``, a True or False for each of them, or their numbers.
+        rows: Some of its ``trials``: ``found.trials[...]``, a True or False for each of them, or their
+            numbers.
         note: Why, in your words; ``author`` is who does it, default the user name.
 
     Returns:
@@ -116,7 +118,8 @@ def delete_round(
 
     Args:
         which: A round, or one of its names: see :meth:`round`.
-        below: Whether to remove the rounds that came from it too; without that, a round that has some is refused.
+        below: Whether to remove the rounds that came from it too; without that, a round that has some is
+            refused.
         note: As ``author``, which is who does it: see :meth:`delete_trials`.
 
     Raises:
@@ -146,8 +149,8 @@ def delete_round(
 def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str | None = None) -> bool:
     """Lets a round be run that a process of another machine holds, and writes it into the log.
 
-    For a machine that is gone, or whose clock was ahead: without this, its round is free a minute after its last sign of life.
-    Should the process live all the same, it stops before it writes anything more.
+    For a machine that is gone, or whose clock was ahead: without this, its round is free a minute after its
+    last sign of life. Should the process live all the same, it stops before it writes anything more.
 
     Args:
         which: A round, or one of its names: see :meth:`round`.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Round(DecidedRound):
     """A node of the refinement tree that can be run.
 
-    Made by :meth:`Tree.add_round`, :meth:`Review.accept` and :meth:`branch`; never by hand. In examples ``root`` is the one that
-    :class:`Tree`'s makes.
+    Made by :meth:`Tree.add_round`, :meth:`Review.accept` and :meth:`branch`; never by hand. In examples
+    ``root`` is the one that :class:`Tree`'s makes.
 
     Attributes:
         context: Its store and tree, and what was given in this process.
@@ -67,7 +67,8 @@ class Round(DecidedRound):
     def marks(self) -> pd.DataFrame:
         """What people noted about trials: ``starred, note, excluded, author, time``, under the labels of :attr:`trials`.
 
-        ``excluded`` is the reason, ``None`` where a trial is not left out. Trials that nothing holds of have no row.
+        ``excluded`` is the reason, ``None`` where a trial is not left out. Trials that nothing holds of
+        have no row.
         """
         here = self._at_once()
         return marks_frame(here.context.reader.marks(here._stored.pk), here._records())

@@ -150,8 +150,9 @@ class RoundRecord(Shown):
     def front(self) -> pd.DataFrame:
         """The trials that no other one beats: none is at least as good in every goal and better in one.
 
-        Rows of :attr:`trials`, with a column per goal in place of ``value``, the best in the first goal first. Of a round with
-        one goal it is the best observed trial, and those that are equal to it. Empty before the first trial has finished.
+        Rows of :attr:`trials`, with a column per goal in place of ``value``, the best in the first goal
+        first. Of a round with one goal it is the best observed trial, and those that are equal to it. Empty
+        before the first trial has finished.
         """
         return front_rows(self.trials, self.goals, self.space)
 
@@ -204,12 +205,13 @@ class RoundRecord(Shown):
     def shown(self) -> pd.DataFrame:
         """What every trial of an adaptive or pruned round was shown of others, in the order of :attr:`trials`.
 
-        For an adaptive trial its number among the asks (``ask``), how many trials of earlier rounds (``earlier``)
-        and of this one (``told``) the sampler knew, which were ``running``, and whether it was drawn ``evenly``
-        because the sampler kept asking for what can't be had. With a pruner how many ended trials are behind its
-        ``threshold`` (``basis``), and that: what its forecast had to reach at every epoch from the last of its warmup on, in
-        the metric's own sign; ``None`` where it was measured by nothing. ``behind`` is the epoch, from 1, at which it
-        was stopped, or would have been where it was ``audited``. Other rounds have no columns here.
+        For an adaptive trial its number among the asks (``ask``), how many trials of earlier rounds
+        (``earlier``) and of this one (``told``) the sampler knew, which were ``running``, and whether it
+        was drawn ``evenly`` because the sampler kept asking for what can't be had. With a pruner how many
+        ended trials are behind its ``threshold`` (``basis``), and that: what its forecast had to reach at
+        every epoch from the last of its warmup on, in the metric's own sign; ``None`` where it was measured
+        by nothing. ``behind`` is the epoch, from 1, at which it was stopped, or would have been where it
+        was ``audited``. Other rounds have no columns here.
         """
         import pandas as pd
 

@@ -61,11 +61,12 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
 ) -> R:
     """Runs what is left of the round; a script that is run again goes on where it was.
 
-    Every finished trial is in the store at once. An exception of the objective becomes a ``failed`` trial, NaN or infinity a
-    ``diverged`` one. The trial of a subprocess that dies is tried once more, alone, and is ``crashed`` if that dies again.
+    Every finished trial is in the store at once. An exception of the objective becomes a ``failed`` trial,
+    NaN or infinity a ``diverged`` one. The trial of a subprocess that dies is tried once more, alone, and
+    is ``crashed`` if that dies again.
 
-    Ctrl-C once hands out nothing new and ends when what runs has ended and is stored; twice stops at once. SIGTERM
-    and SIGHUP do the same, and what still runs ``grace`` seconds later is stopped.
+    Ctrl-C once hands out nothing new and ends when what runs has ended and is stored; twice stops at once.
+    SIGTERM and SIGHUP do the same, and what still runs ``grace`` seconds later is stopped.
 
     Args:
         workers: 1 runs in this process, more on a local cluster of subprocesses.
@@ -73,24 +74,28 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         executor: A ``concurrent.futures`` executor to run on instead; ``workers`` says how many at a time.
         threads: Threads per trial; one by default, whatever the number of workers, or floats differ.
         progress: Whether to show a progress bar.
-        rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that ended so
-            are run again.
+        rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that
+            ended so are run again.
         timeout: Seconds that a trial may run, counted from its start in its worker; then its worker is killed
-            and the trial is a ``timeout``. With ``timeout``, ``memory`` or ``gpus`` one worker is a subprocess as well.
-        memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``, looked at ten times a second; then it is
-            killed, and the trial is tried once more in a fresh one before it is ``crashed``.
-        grace: Seconds that trials may still run after SIGTERM or SIGHUP; less than Slurm, Kubernetes (both 30) or
-            ``docker stop`` (10) wait before they kill.
-        gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which; 0 hides all. More
-            workers than GPUs share them.
+            and the trial is a ``timeout``. With ``timeout``, ``memory`` or ``gpus`` one worker is a
+            subprocess as well.
+        memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``, looked at ten times a
+            second; then it is killed, and the trial is tried once more in a fresh one before it is
+            ``crashed``.
+        grace: Seconds that trials may still run after SIGTERM or SIGHUP; less than Slurm, Kubernetes (both
+            30) or ``docker stop`` (10) wait before they kill.
+        gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which; 0 hides
+            all. More workers than GPUs share them.
         hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
         trials: Ends in order after so many trials of this call; run again, it goes on.
-        check_noise: Whether the best of ten or more configurations runs again under a new seed at the end, as one of :attr:`replicates`,
-            and twice more if its value is the same: three equal ones show that there is no noise. Not where earlier runs tell, or with ``trials``.
-        on_trial: Called in this process with every stored :class:`refine.trials.trial.FinishedTrial`; a function, or several,
-            whose exceptions are warned of and logged.
+        check_noise: Whether the best of ten or more configurations runs again under a new seed at the end,
+            as one of :attr:`replicates`, and twice more if its value is the same: three equal ones show
+            that there is no noise. Not where earlier runs tell, or with ``trials``.
+        on_trial: Called in this process with every stored :class:`refine.trials.trial.FinishedTrial`; a
+            function, or several, whose exceptions are warned of and logged.
         on_round: Called with this round when the call ends, whatever ends it; likewise.
-        track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, to which ended trials are sent.
+        track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, to which ended trials
+            are sent.
         objective: What to call, for a round that was reopened from the store.
         objective_name: Name of the objective, if ``add_round`` was given one.
         metric: Its metric, for a round that was reopened and whose metric is a function.
@@ -102,13 +107,13 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
 
     Raises:
         ObjectiveError: No objective, one of another name, or one that can't be called.
-        DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported round, which
-            has nothing to run.
+        DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported
+            round, which has nothing to run.
         RoundStoppedError: The first trials all failed in the same way, or an executor or all workers broke.
         RoundBusyError: Another process is running this round.
         StoreError: The disk is full, or the store locked; what had finished is stored.
-        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on. An objective that raises
-            KeyboardInterrupt itself fails its trial alone.
+        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on. An objective
+            that raises KeyboardInterrupt itself fails its trial alone.
 
     Examples:
         >>> root.run(n=40, workers=1, progress=False).trials["state"].value_counts().to_dict()
@@ -162,15 +167,15 @@ def replicate(
 ) -> R:
     """Runs the best configurations again under new seeds; again, it runs what is missing.
 
-    They go to :attr:`replicates`, measure the noise, and say how much of the best is chance: :meth:`optimism`.
-    They are in no table of trials and no test.
+    They go to :attr:`replicates`, measure the noise, and say how much of the best is chance:
+    :meth:`optimism`. They are in no table of trials and no test.
 
     Args:
         top: How many configurations, by the value of their planned run.
         seeds: How many runs of each. The noise needs 5 more runs than configurations.
         objective: As ``objective_name``: see :meth:`run`.
-        options: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``, ``timeout``, ``memory``, ``grace``, ``gpus`` and
-            ``on_trial``.
+        options: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
+            ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
@@ -204,7 +209,8 @@ def open_holdout(
 ) -> HoldoutResult:
     """Trains the best configurations again under new seeds and measures them on rows that no round has seen.
 
-    Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what it gave.
+    Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what
+    it gave.
 
     Args:
         top: How many configurations: those that :meth:`recommend` ranks first.
@@ -212,7 +218,8 @@ def open_holdout(
         note: Why, in your words.
         author: Who opens; default the user name.
         objective: As ``objective_name``: see :meth:`run`.
-        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace`` and ``gpus``.
+        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``,
+            ``grace`` and ``gpus``.
 
     Raises:
         ObjectiveError: The objective has no hold-out.
@@ -255,15 +262,17 @@ def replay(
 ) -> Replay:
     """Runs stored trials again from their seeds and compares; the store is left as it is.
 
-    On the same machine, versions and number of threads, every metric is equal to the bit where the objective is
-    deterministic; else see what :attr:`Replay.environment` says has changed, and state a ``tolerance``.
+    On the same machine, versions and number of threads, every metric is equal to the bit where the
+    objective is deterministic; else see what :attr:`Replay.environment` says has changed, and state a
+    ``tolerance``.
 
     Args:
         sample: How many, drawn at random; ``None`` for every trial that has ended.
         seed: Of that draw.
         tolerance: Difference of a metric that counts as none.
         objective: As ``objective_name``: see :meth:`run`.
-        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``, ``grace`` and ``gpus``.
+        resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``,
+            ``grace`` and ``gpus``.
 
     Raises:
         AnalysisError: No trial has ended.
@@ -286,14 +295,16 @@ def best_model(
     """The model of the best trial, trained again in this process under the trial's seed: the same weights.
 
     Args:
-        folder: Where models are kept, in a file named by round, configuration and seed: loaded if it is there,
-            else written. Without it nothing is kept.
+        folder: Where models are kept, in a file named by round, configuration and seed: loaded if it is
+            there, else written. Without it nothing is kept.
         rank: 1 for the best trial, 2 for the second, by the value of their planned run.
-        threads: As in :meth:`run`, like ``objective`` and ``objective_name``; with another number than then floats differ.
+        threads: As in :meth:`run`, like ``objective`` and ``objective_name``; with another number than then
+            floats differ.
 
     Returns:
-        What the objective's ``trained(params, trial)`` gives: a Keras model, from a ``KerasObjective``. It takes
-        inputs as the model function got them: after ``objective.transformer.transform(x)``, with ``preprocess``.
+        What the objective's ``trained(params, trial)`` gives: a Keras model, from a ``KerasObjective``. It
+        takes inputs as the model function got them: after ``objective.transformer.transform(x)``, with
+        ``preprocess``.
 
     Raises:
         ObjectiveError: The objective gives no model, or can't keep one.

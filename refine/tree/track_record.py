@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 def calibration(self: TreeRecord) -> Calibration:
     """What proposals forecast, what their children showed, and which narrowings were refuted.
 
-    One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling trials that were planned at the decision count for
-    its forecast; what was added to the child later does not.
+    One entry per decision that led to a child, and one per suggestion, accepted or not. The space-filling
+    trials that were planned at the decision count for its forecast; what was added to the child later does
+    not.
 
     Examples:
         >>> child = root.propose().accept(n=10).run(progress=False)

@@ -45,7 +45,8 @@ class Tree(TreeRecord):
 
     Raises:
         StoreError: The store can't be opened.
-        NotFoundError: The tree does not exist and ``create`` is false; or there is no name, and not just one tree.
+        NotFoundError: The tree does not exist and ``create`` is false; or there is no name, and not just
+            one tree.
 
     Examples:
         >>> def score(p):
@@ -126,7 +127,8 @@ class Tree(TreeRecord):
     ) -> Self:
         """Reads an exported tree into a store: equal values, all of them. Executes nothing of what it reads.
 
-        Loading again changes nothing. Where the store's tree of that name has something else, nothing is written.
+        Loading again changes nothing. Where the store's tree of that name has something else, nothing is
+        written.
 
         Args:
             folder: What :meth:`export` wrote.
@@ -150,7 +152,8 @@ class Tree(TreeRecord):
         The id of a trial's round is in ``round``, and its label is that in ``trials`` there, so that
         ``tree[round].choose(label)`` records the wish for it. Empty before the first trial has finished.
 
-        Rounds that differ in metric, goals or direction from the oldest root can't be compared and are left out.
+        Rounds that differ in metric, goals or direction from the oldest root can't be compared and are left
+        out.
 
         Raises:
             NotFoundError: The tree has no round yet.
@@ -200,7 +203,8 @@ class Tree(TreeRecord):
 
         Args:
             folder: Created if need be; holds ``<name>.md`` and a folder of figures.
-            winner: The round that the story leads to, or one of its names; default the one with the best observed trial.
+            winner: The round that the story leads to, or one of its names; default the one with the best
+                observed trial.
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:
@@ -226,8 +230,8 @@ class Tree(TreeRecord):
     def export_page(self, file: str | Path, *, risk: float = 0.05, beside: Tree | None = None) -> Path:
         """Writes the review page of all rounds as one HTML file, which opens without a server or a network.
 
-        Nothing can be changed in it: what somebody edits is shown as the Python to type. It holds every trial, note and name that
-        the tree has; 1,000 trials take 0.35 MB.
+        Nothing can be changed in it: what somebody edits is shown as the Python to type. It holds every
+        trial, note and name that the tree has; 1,000 trials take 0.35 MB.
 
         Args:
             file: The file, such as ``"study.html"``; its folder exists.
@@ -240,7 +244,8 @@ class Tree(TreeRecord):
         Raises:
             AnalysisError: ``risk`` out of range.
             NotFoundError: A tree has no round yet.
-            ReviewError: ``beside`` is no tree or this study, is judged by another metric or direction, or shares no parameter with it.
+            ReviewError: ``beside`` is no tree or this study, is judged by another metric or direction, or
+                shares no parameter with it.
             StoreError: The file can't be written.
 
         Examples:

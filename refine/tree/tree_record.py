@@ -62,8 +62,9 @@ class TreeRecord(Shown):
         """A round of this tree by any of its names.
 
         Args:
-            which: Its id or the beginning of one, a tag, ``"last"`` (the newest), ``"root"``, or its path in the printed tree:
-                ``"1"`` is the first root, ``"1.2"`` its second child. Or a round, which is looked for here.
+            which: Its id or the beginning of one, a tag, ``"last"`` (the newest), ``"root"``, or its path
+                in the printed tree: ``"1"`` is the first root, ``"1.2"`` its second child. Or a round,
+                which is looked for here.
 
         Raises:
             NotFoundError: There is none, there are several, or the round is of another tree.
@@ -103,7 +104,8 @@ class TreeRecord(Shown):
         """Gives a round a name; a name that exists moves.
 
         Raises:
-            StoreError: The tag is empty, a round id, or reserved: ``last``, ``root`` or a path such as ``1.2``.
+            StoreError: The tag is empty, a round id, or reserved: ``last``, ``root`` or a path such as
+                ``1.2``.
             NotFoundError: No such round in this tree.
 
         Examples:

@@ -27,8 +27,9 @@ Goals = Sequence[tuple[StoredNode, Goal]]
 def recommend(self: RoundRecord) -> Winner | None:
     """The configuration of this round to hand over; ``None`` before the first trial has finished.
 
-    It has the best posterior mean of those that the round evaluated, of whatever origin, given the trials of this
-    round and of those it came from. :attr:`best` is the best observed trial, which overstates its configuration.
+    It has the best posterior mean of those that the round evaluated, of whatever origin, given the trials
+    of this round and of those it came from. :attr:`best` is the best observed trial, which overstates its
+    configuration.
 
     Examples:
         >>> root.recommend().params

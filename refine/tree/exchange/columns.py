@@ -77,8 +77,8 @@ def with_index(frame: pd.DataFrame, wanted: Collection[str] | None) -> pd.DataFr
 
     Args:
         frame: The table.
-        wanted: Names of the columns that somebody asked for; ``None`` if the parameters are to be inferred, so that every
-            named level counts but those that only tell rows apart.
+        wanted: Names of the columns that somebody asked for; ``None`` if the parameters are to be inferred,
+            so that every named level counts but those that only tell rows apart.
     """
     import pandas as pd
 

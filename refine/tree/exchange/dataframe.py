@@ -438,9 +438,10 @@ def part_of(
 ) -> NodeBundle:
     """The root that finished runs make, in their order; ``objective`` is the name of what gave them, ``data`` its fingerprint.
 
-    Equal configurations are one planned run and its replicates; the first complete one is the planned run. A parameter
-    that a run had not, although no condition of the space leaves it out, is recorded as not read, and stands at a level drawn
-    from the run's other values, as in a round whose objective does not read it.
+    Equal configurations are one planned run and its replicates; the first complete one is the planned run.
+    A parameter that a run had not, although no condition of the space leaves it out, is recorded as not
+    read, and stands at a level drawn from the run's other values, as in a round whose objective does not
+    read it.
     """
     whole = [filled(space, run.had) for run in runs]
     keys = [configuration_key(values) for values, _ in whole]

@@ -55,20 +55,20 @@ _ID = re.compile(r"[0-9a-f]{12}")
 def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = True) -> Path:
     """Writes every round as plain text for git; exporting twice changes no byte.
 
-    A round's folder holds ``node.json`` (what it is, what was decided), ``trials.csv`` (its table), ``trial.jsonl`` and others
-    (everything, one JSON line per row), and its report.
+    A round's folder holds ``node.json`` (what it is, what was decided), ``trials.csv`` (its table),
+    ``trial.jsonl`` and others (everything, one JSON line per row), and its report.
 
     Args:
         folder: Created if need be.
-        reports: Whether each round's report is written too, which takes memory in proportion to its trials; all else goes out
-            some thousand trials at a time.
+        reports: Whether each round's report is written too, which takes memory in proportion to its trials;
+            all else goes out some thousand trials at a time.
 
     Returns:
         The folder.
 
     Raises:
-        StoreError: A file stands in the way, or a link, which would lead out of the folder; or the folder can't be
-            written. Files that are there already are replaced whole or stay as they were.
+        StoreError: A file stands in the way, or a link, which would lead out of the folder; or the folder
+            can't be written. Files that are there already are replaced whole or stay as they were.
 
     Examples:
         >>> folder = tree.export("study", reports=False)
@@ -218,7 +218,8 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
     """Reads what :meth:`refine.Tree.export` wrote: the tree's name, and its rounds, parents before children, read once as they are asked for.
 
     Raises:
-        StoreError: There is no such folder, it is damaged, of a version that this refine does not know, or leads out of itself.
+        StoreError: There is no such folder, it is damaged, of a version that this refine does not know, or
+            leads out of itself.
     """
     index = folder / "tree.json"
     if not index.is_file():

@@ -52,24 +52,29 @@ def add_frame(
 ) -> Round:
     """Adds anybody's finished runs as a root, or finds them again: the same rows are the same root.
 
-    It can be analysed, proposed on, decided upon, reported and exported; there is nothing to run. Its children run
-    on the objective given here; without one, on the one that the first of them is run with.
+    It can be analysed, proposed on, decided upon, reported and exported; there is nothing to run. Its
+    children run on the objective given here; without one, on the one that the first of them is run with.
 
     Args:
-        frame: One row per run, of pandas, polars, Arrow or what else narwhals reads: parameters and metrics; optionally ``state`` (default: complete, or diverged where
-            the value is NaN or infinite), ``seconds``, ``seed``, ``origin`` and ``error``. A missing value of a parameter says
-            that the run had none: it counts as not read. Other columns of numbers become metrics, of texts nothing.
-        space: What the rows lie in; default inferred: see :func:`refine.analysis.finished_runs.infer_space`. Where one parameter
-            tells the runs that had another, that is its condition.
-        parameters: Without a space, the columns that are parameters; default all but those named above and ``value``.
+        frame: One row per run, of pandas, polars, Arrow or what else narwhals reads: parameters and
+            metrics; optionally ``state`` (default: complete, or diverged where the value is NaN or
+            infinite), ``seconds``, ``seed``, ``origin`` and ``error``. A missing value of a parameter says
+            that the run had none: it counts as not read. Other columns of numbers become metrics, of texts
+            nothing.
+        space: What the rows lie in; default inferred: see
+            :func:`refine.analysis.finished_runs.infer_space`. Where one parameter tells the runs that had
+            another, that is its condition.
+        parameters: Without a space, the columns that are parameters; default all but those named above and
+            ``value``.
         value: Column of the value; default the metric, else ``"value"``.
-        metric: Name of the value in the results of the children's objectives, such as ``"val_acc"``; default the
-            name of the column.
+        metric: Name of the value in the results of the children's objectives, such as ``"val_acc"``;
+            default the name of the column.
         direction: As in :meth:`refine.Tree.add_round`.
         subject_to: As in :meth:`refine.Tree.add_round`.
-        space_filling: True says that the rows were drawn at random or on a grid, False that results chose them: then nothing
-            is tested on them. None finds it out by what the tool noted, else by how even the values are
-            (:func:`refine.analysis.evenness.evenness`); the printed round and every analysis say which.
+        space_filling: True says that the rows were drawn at random or on a grid, False that results chose
+            them: then nothing is tested on them. None finds it out by what the tool noted, else by how even
+            the values are (:func:`refine.analysis.evenness.evenness`); the printed round and every analysis
+            say which.
         objective: What the runs were made with, for children to run.
         objective_name: Name of the objective in the round's identity; default its qualified name.
         tag: Name of the round, as :meth:`refine.Tree.tag` gives one.
@@ -114,14 +119,14 @@ def add_study(
 ) -> Round:
     """Adds an Optuna study as a root, as :meth:`add_frame` does.
 
-    Distributions become the space, intermediate values the curve; a parameter that a trial had not was not read.
-    Trials that run or wait are left out, and so are the numbers of steps and all attributes.
+    Distributions become the space, intermediate values the curve; a parameter that a trial had not was not
+    read. Trials that run or wait are left out, and so are the numbers of steps and all attributes.
 
     Args:
         study: The study, the URL of its storage, or the path of a journal file.
         study_name: Its name there; not needed where there is one only.
-        value: Number of the objective that alone is the value, where the study has several; the others become metrics.
-            Without it two or three objectives are the round's goals.
+        value: Number of the objective that alone is the value, where the study has several; the others
+            become metrics. Without it two or three objectives are the round's goals.
         metric: How children's objectives call it; default the study's name of it, else ``"value"``.
         subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
         space_filling: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
@@ -150,14 +155,17 @@ def add_search(
 ) -> Round:
     """Adds a fitted search of scikit-learn as a root, as :meth:`add_frame` does; larger scores are better.
 
-    The value is the mean test score; scores by split tell the noise, and other scorers are metrics. Grid, random and halving searches
-    count as drawn evenly, any other search with ``cv_results_`` as chosen by results. Lists and scipy's ``uniform``,
-    ``loguniform`` and ``randint`` become the space; what is searched in some dictionaries of a list gets a condition; an estimator
-    among the values stands as its text. A halving search is judged by its last iteration that ten configurations reached, which the metric's name says where it was
-    not the last of all (``"score at n_samples=54"``); what did not reach it is pruned.
+    The value is the mean test score; scores by split tell the noise, and other scorers are metrics. Grid,
+    random and halving searches count as drawn evenly, any other search with ``cv_results_`` as chosen by
+    results. Lists and scipy's ``uniform``, ``loguniform`` and ``randint`` become the space; what is
+    searched in some dictionaries of a list gets a condition; an estimator among the values stands as its
+    text. A halving search is judged by its last iteration that ten configurations reached, which the
+    metric's name says where it was not the last of all (``"score at n_samples=54"``); what did not reach it
+    is pruned.
 
     Args:
-        search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``, ``HalvingRandomSearchCV`` or their like.
+        search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``,
+            ``HalvingRandomSearchCV`` or their like.
         metric: The scorer to go by where there are several; default that of ``refit``.
         objective: As ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
@@ -190,14 +198,15 @@ def add_talos(
 ) -> Round:
     """Adds a run directory of Talos 2 as a root, as :meth:`add_frame` does, finished or still running.
 
-    Its dictionary becomes the space, histories the curves, and the note says which run and data it was. Runs that an intervention or a
-    reducer steered, or a strategy that looks at results, count as chosen by results. Half of a last record is
-    left out, with a warning.
+    Its dictionary becomes the space, histories the curves, and the note says which run and data it was.
+    Runs that an intervention or a reducer steered, or a strategy that looks at results, count as chosen by
+    results. Half of a last record is left out, with a warning.
 
     Args:
         folder: The directory, with ``metadata.json`` and ``round_data.jsonl``.
         value: The result to go by; default that of the run's objective.
-        direction: ``"maximize"`` or ``"minimize"``; default as the run's objective says, else by the result's name.
+        direction: ``"maximize"`` or ``"minimize"``; default as the run's objective says, else by the
+            result's name.
         space_filling: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:

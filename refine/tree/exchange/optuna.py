@@ -98,10 +98,10 @@ def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:
 def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = None) -> optuna.Study:
     """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
 
-    Replicates and failed trials are among them; of a trial that was run again, the last attempt. User attributes
-    say ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the other metrics, and the
-    last line of an error. Classes and functions stand there by their label. A round with several goals is a study with as
-    many objectives, and a trial that lacks one of them a failed one.
+    Replicates and failed trials are among them; of a trial that was run again, the last attempt. User
+    attributes say ``round``, ``cell``, ``seed``, ``origin``, ``replicate``, ``attempt``, ``state``, the
+    other metrics, and the last line of an error. Classes and functions stand there by their label. A round
+    with several goals is a study with as many objectives, and a trial that lacks one of them a failed one.
 
     Args:
         storage: Optuna's storage or its URL; default in memory. Databases take about 10 ms per trial.

@@ -95,14 +95,16 @@ def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
 def to_talos(self: RoundRecord, folder: str | Path) -> Path:
     """Writes the decision that made this round as ``interventions.json``, which a sweep of Talos 2 follows from its next trial on.
 
-    Bounds become ``keep_between``, choices that went ``remove_is``, values beyond the old bounds ``inject_value``. The round is the child
-    of one that :meth:`refine.Tree.add_talos` read. Returns the file.
+    Bounds become ``keep_between``, choices that went ``remove_is``, values beyond the old bounds
+    ``inject_value``. The round is the child of one that :meth:`refine.Tree.add_talos` read. Returns the
+    file.
 
     Args:
         folder: The sweep's run directory.
 
     Raises:
-        ReviewError: It has no parent, or other parameters or constraints, or choices that are no numbers or texts.
+        ReviewError: It has no parent, or other parameters or constraints, or choices that are no numbers or
+            texts.
     """
     old, new = None if self.parent is None else self.parent.space, self.space
     odd = any(isinstance(v, tuple | Reference) for p in new.values() for v in p.grid)
