@@ -1,4 +1,4 @@
-"""Callbacks of training loops: each epoch is reported to the running trial, which stops where it is behind. Libraries load when asked for."""
+"""Callbacks for training loops: report each epoch to the running trial, which may stop. Loads libraries lazily."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Epochs:
 
 
 def keras_callback(trial: RunningTrial | None = None, checkpoints: str | Path | None = None) -> Any:
-    """A callback for ``model.fit``; ``keras.callbacks.BackupAndRestore(callback.folder)`` beside it goes on where a trial was killed.
+    """A callback for ``model.fit``; with ``BackupAndRestore(callback.folder)`` a killed trial resumes.
 
     :class:`refine.keras.KerasObjective` reports by itself, and :func:`refine.keras.fit` stops by itself.
 

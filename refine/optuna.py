@@ -48,7 +48,7 @@ def review(
     value: int | None = None,
     space_filling: bool | None = None,
 ) -> Review[Round]:
-    """A review of a running or finished study: print it to see the proposal, edit it, and give it to :func:`narrow`.
+    """A review of a running or finished study, to print, edit and give to :func:`narrow`.
 
     All ended trials count, also those after an earlier decision, on the whole space that they were
     suggested in. Nothing is tested on trials that a sampler chose by results.
@@ -203,7 +203,7 @@ class _Seen(optuna.Study):  # type: ignore[misc]
 
 
 def _kept(wide: Any, parameter: Parameter) -> Any:
-    """What a parameter leaves of a distribution, or ``None``; of a range of which single values were decided a choice."""
+    """A distribution narrowed to a parameter, as a choice if single values were decided; or ``None``."""
     kinds = optuna.distributions
     choice = isinstance(wide, kinds.CategoricalDistribution)
     if choice or not isinstance(parameter, Range):

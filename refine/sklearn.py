@@ -27,7 +27,7 @@ _EXPLOIT = 0.5
 
 
 class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of scikit-learn's types
-    """Searches a space in rounds, each inside what the one before proposes; beside that a search of scikit-learn.
+    """A search of scikit-learn in rounds, each inside the space that the previous round proposes.
 
     Even trials of a round run together on ``n_jobs``; half of a later round is chosen by results, one after
     the other.
@@ -93,7 +93,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
         self.space, self.n, self.rounds, self.risk, self.random_state = space, n, rounds, risk, random_state
 
     def propose(self, risk: float | None = None) -> Review[Round]:
-        """Proposes a further round, at the search's own ``risk`` by default; what is accepted runs on the data of ``fit``."""
+        """Proposes a further round, by default at the ``risk`` of the search; the child runs on the data of ``fit``."""
         return self.tree_.rounds[-1].propose(self.risk if risk is None else risk)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def add_round(
 def _given(
     space: Space, baseline: Mapping[str, Any] | None, seeds: int, given: Sequence[Mapping[str, Any]]
 ) -> list[Encoded]:
-    """What runs first, by what a plan calls it, the baseline once per seed."""
+    """Configurations that run first, with their origin; the baseline once per seed."""
     check_times(1, seeds, "baseline_seeds")
     others = [("given", encode_configuration(p)) for p in given_configurations(space, given)]
     if baseline is None:
@@ -236,7 +236,7 @@ def _believed_share(belief: Belief | None, exploit: float | None, method: str) -
 
 
 def _drawn_by_belief(node: Node, count: int, given: Sequence[Encoded]) -> list[Encoded]:
-    """What a new first round of ``count`` configurations runs by its belief, beside its space-filling design."""
+    """Configurations that a new first round of ``count`` configurations draws by its belief."""
     taken = frozenset(configuration_key(decode_configuration(p)) for _, p in given)
     n = min(round(node.exploit * count), count - len(taken))
     if not node.belief or n < 1:

@@ -59,7 +59,7 @@ def autopilot(
     check_noise: bool = True,
     **options: Unpack[RunKeywords],
 ) -> Round:
-    """Searches without a person: the first round, then what is learned from it; for benchmarks, nights and baselines.
+    """Searches without a person: for benchmarks, nights and baselines.
 
     What to hand over then is :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so
     many is a lucky one. Decisions are stored as a person's are, by the author ``"autopilot"``.
@@ -140,7 +140,7 @@ def autopilot(
 
 
 def _proposed(current: Round, first: Round, risk: float) -> tuple[Review[Round] | None, int]:
-    """What comes next, and how many of its configurations are left to run; ``None`` where nothing can be said, or none is left."""
+    """The next proposal, and the number of configurations left in its space; ``None`` without either."""
     try:
         review = current.propose(risk=risk)
     except AnalysisError:
@@ -190,7 +190,7 @@ def _first_round(start: Tree | Round) -> Round:
 
 
 def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
-    """A budget as trials and as seconds; a DesignError where it is neither, or the ``first`` round alone exceeds it."""
+    """A budget as trials and as seconds; DesignError if invalid, or smaller than the ``first`` round."""
     if isinstance(budget, timedelta) and budget > timedelta(0):
         return math.inf, budget.total_seconds()
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
@@ -207,7 +207,7 @@ def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
 
 @dataclass
 class _Search:
-    """A search that ends with its budget. All that it knows is in the store, so that it can go on at any time."""
+    """A search that ends with its budget. Its whole state is in the store, so an interrupted search resumes."""
 
     first: Round
     trials: float
@@ -243,7 +243,7 @@ class _Search:
         return bool(known.noise.sd > _NOISY * (known.y.max() - known.sign * even))
 
     def _until(self, share: float) -> Round:
-        """The round of the search once such a share of the budget is spent; the first one where nothing is left for it."""
+        """The round of the search after a share of the budget; the first round if nothing is left to run."""
         first = self.first
         most = left_to_run(first, first.space)
         made = [c for c in first.children if c.node.author == AUTHOR and c.node.exploit == 1]

@@ -52,7 +52,7 @@ Encoded = tuple[str, dict[str, Any]]
 
 
 class DecidedRound(RoundRecord):
-    """A round as far as a review needs it: what its decisions lead to."""
+    """A round with the methods that a review needs to create children."""
 
     def _create_child(
         self,
@@ -177,7 +177,7 @@ class DecidedRound(RoundRecord):
     def _add_decision(
         self, decision: Decision, planned: int | None = None, child: tuple[Any, ...] | None = None
     ) -> None:
-        """Stores a decision, with its child if it leads to one, and warns where it was taken before, so that its note or smaller number is not written."""
+        """Stores a decision and its child; warns if a repeated decision has another note or a smaller size."""
         store, stored = self.context.store, self._stored
         taken = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(stored.pk)]
         first = next((d for d in taken if d.digest == decision.digest), None)
@@ -335,7 +335,7 @@ def choose(
 
 
 def off_grid(space: Space, given: Sequence[tuple[str, Mapping[str, Any]]]) -> int:
-    """How many of the configurations that were given, ``(origin, encoded configuration)``, are not among those of the grid."""
+    """Number of given configurations, ``(origin, encoded configuration)``, that are not on the grid."""
     unlike = {configuration_key(decode_configuration(p)): p for _, p in given}
     return sum(not space.on_grid(decode_configuration(p)) for p in unlike.values())
 
@@ -349,7 +349,7 @@ def check_count(n: int, given: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
 
 
 def left_to_run(parent: RoundRecord, space: Space) -> int:
-    """How many configurations of a child's space no round from the root to its parent has completed, at most."""
+    """Upper bound on the configurations of a child's space that no round of the path has completed."""
     path, records = _path_records(parent, parent.node)
     done = completed_keys(space, (*path, replace(parent.node, parent=parent.id, space=space)), records)
     return max(0, feasible(space).high - len(done))
@@ -412,7 +412,7 @@ def _check_previous(previous: Mapping[str, Any], old: Space, new: Space) -> dict
 
 
 def _warn_of_typos(old: Space, new: Space, previous: Mapping[str, Any]) -> None:
-    """Asks where a parameter is added beside one that is called nearly the same, and nothing was said of it."""
+    """Warns of an added parameter with nearly the name of an old one, unless ``previous`` has it."""
     if set(old) - set(new):  # renamed, and meant
         return
     for name in new:

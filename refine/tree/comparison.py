@@ -128,7 +128,7 @@ def difference(first: Round, second: Round) -> Comparison:
 
 
 def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
-    """Raises NotFoundError where a tree has no round to show, ReviewError where two are one study, judged unlike, or without a common parameter."""
+    """Raises NotFoundError for a tree without rounds, ReviewError for two trees that cannot be compared."""
     if not isinstance(other, TreeRecord | None):
         raise ReviewError(
             f"beside takes a tree, got {type(other).__name__}; such as refine.Tree(name, store=...)"
@@ -168,7 +168,7 @@ def _populations(first: Round, second: Round) -> RoundComparison | None:
 
 
 def population(of: Round) -> pd.DataFrame:
-    """A round's trials but for degenerate and infeasible ones, which are like failed ones: in no population."""
+    """Trials of a round without degenerate and infeasible ones, which count as failed."""
     trials = of.trials
     return trials[~barred_rows(trials, of.space, of.node.allow_degenerate)]
 
@@ -186,7 +186,7 @@ Study = TreeRecord | RoundRecord
 
 
 def _best_of(study: Study) -> dict[str, npt.NDArray[Any]]:
-    """Parameter -> its value in the best candidate of each draw of a round's posterior; of a tree the latest one's that has enough trials."""
+    """Parameter -> its value in the best candidate of each draw of the posterior of a round."""
     rounds: Sequence[RoundRecord] = [study] if isinstance(study, RoundRecord) else study.rounds[::-1]
     for each in rounds:
         with contextlib.suppress(AnalysisError):
@@ -205,7 +205,7 @@ def _name(study: Study) -> str:
 
 
 def belief_like(sources: Sequence[Study], space: Space) -> Belief:
-    """What the latest posteriors of earlier studies, which count equally, suggest of parameters that a new space shares with them.
+    """Belief about shared parameters from the latest posteriors of earlier studies, equally weighted.
 
     A number is believed near the median of their draws, as widely as these spread and 15 % of the new range
     wider; a choice has the share of draws with it, less a fifth that is left to all.

@@ -1,4 +1,4 @@
-"""What the rounds of one tree have in common: their store, and what was given to them in this process."""
+"""Store and in-process objects shared by the rounds of a tree."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from refine.utils.format import join
 
 
 class Context(NamedTuple):
-    """What the rounds of a tree have in common.
+    """Store and in-process objects shared by the rounds of a tree.
 
     Attributes:
         store: The database, for writing.
@@ -148,7 +148,7 @@ class Context(NamedTuple):
         return chosen
 
     def as_recorded(self, node: Node, objective: Objective) -> Node:
-        """A new root under the name that a round of this tree records for the same function, if there is such a round.
+        """A new root under the recorded name of the same function, if a round of this tree has one.
 
         A script's own function has another name if it is imported from the script's file: see
         :func:`recognised`.
@@ -170,7 +170,7 @@ class Context(NamedTuple):
         return recognised(self.reader, self._of_objective(name), name, objective)
 
     def check_judged(self, node: Node) -> None:
-        """Raises ReviewError where a node is here already, was decided upon, and its trials were judged by something else then."""
+        """Raises ReviewError if a round with decisions exists under another metric or direction."""
         known = self.nodes.get(node.id)
         if known is None or known.node.judged_by == node.judged_by or not self.reader.decisions(known.pk):
             return
@@ -203,7 +203,7 @@ class Context(NamedTuple):
             self.tools[node.pruner["optuna"]] = pruner
 
     def _check_bound(self, node: Node, chosen: Objective, name: str | None) -> None:
-        """Which objective an import without one belongs to is said by the first that runs on its rounds."""
+        """Raises ObjectiveError if an import without an objective was first run with another one."""
         if name is not None:
             raise ObjectiveError(
                 f"round {node.id} was imported without an objective, so its objective has no name, got "
@@ -239,7 +239,7 @@ class Context(NamedTuple):
 
 
 def judged(node: Node) -> str:
-    """What a node's trials are judged by."""
+    """Metrics, directions and constraints of a node."""
     goals = join(
         [f"{metric} ({direction})" for metric, direction in ((node.metric, node.direction), *node.goals)]
     )

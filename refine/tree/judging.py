@@ -1,4 +1,4 @@
-"""Which configuration of a tree to hand over: the winner, the race that confirms it, and one judged beside another.
+"""The winner of a tree, the race that confirms a winner, and the judgement of two configurations.
 
 Everything that a race knows is in the store, so that it can go on at any time.
 """
@@ -202,7 +202,7 @@ def open_holdout(
     objective_name: str | None = None,
     **resources: Unpack[ResourceKeywords],
 ) -> HoldoutResult:
-    """Trains the winner again under new seeds and measures it on rows that no round has seen: see :meth:`Round.open_holdout`.
+    """Retrains the winner under new seeds and measures on unseen rows: see :meth:`Round.open_holdout`.
 
     Args:
         seeds: How many models. The other arguments, errors and warnings are the same as there.
@@ -226,7 +226,7 @@ _Shares = Sequence[tuple[int, int]]
 
 
 class _Entrants(NamedTuple):
-    """Who races, and on what evidence: the rounds of a tree, their trials, and the candidates that these make."""
+    """The candidates of a race with their evidence: the rounds of a tree and the trials in them."""
 
     context: Context
     rounds: Goals
@@ -295,7 +295,7 @@ def _nothing_finished(of: str) -> AnalysisError:
 
 
 def _spent_on(judged: Judged, rounds: list[RanRound]) -> tuple[list[int], int]:
-    """Per candidate how many of its runs under new seeds have ended, in whatever way; how many of all were in a plan."""
+    """Ended repeats of each candidate, in any state, and the number of planned runs."""
     spent, planned = [0] * len(judged.field.candidates), 0
     for each in rounds:
         columns = each.records.columns
@@ -320,7 +320,7 @@ def _tasks(
 
 
 def _shares(spent: Sequence[int], a: int, b: int, runs: int) -> _Shares:
-    """How many runs both get, so that they have as many as each other; an odd one goes to the one that is asked about."""
+    """Runs for both candidates that even out their numbers; an odd run goes to the first candidate."""
     given = [0, 0]
     for _ in range(runs):
         given[0 if spent[a] + given[0] <= spent[b] + given[1] else 1] += 1
@@ -404,7 +404,7 @@ def _best_of(judged: Judged, numbers: set[int]) -> int | None:
 
 
 def _beside(rounds: Sequence[RanRound], judged: Judged, a: int, which: Which) -> tuple[int, str]:
-    """Number of what one is compared with, and what that is: the baseline, else the best expected of earlier rounds."""
+    """Number and kind of the incumbent: the baseline, else the best expected of earlier rounds."""
     if which is not None:
         return _number(rounds, judged, which), which if which in WORDS else "given"
     field = judged.field

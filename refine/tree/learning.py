@@ -1,4 +1,4 @@
-"""The exploit trials of a child: chosen while it runs, as many together as run at a time, from all that is known by then."""
+"""Exploit trials of a child, chosen while the child runs, from all results so far."""
 
 from __future__ import annotations
 

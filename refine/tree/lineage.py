@@ -119,7 +119,7 @@ def _with_forecasts(
 
 
 def read_stopping(reader: Reader, stored: StoredNode, goal: Goal) -> Stopping | None:
-    """What stopping trials of a round early saved and lost; ``None`` where nothing was stopped, or by a pruner of Optuna."""
+    """Epochs saved and good trials lost by early stopping; ``None`` without it, or with a pruner of Optuna."""
     if stored.node.pruner is None or "optuna" in stored.node.pruner:
         return None
     records, shown = reader.records([stored.pk], curves=True), reader.shown(stored.pk)
@@ -150,10 +150,10 @@ def _check_metric(records: Records, metric: Metric) -> None:
 
 
 class Values(dict[tuple[int, Goal], Floats]):
-    """Row of a round and what its trials are judged by -> their values, made when they are first asked for."""
+    """Values of the trials of a round, by its row and goal, computed at the first request."""
 
     def of(self, reader: Reader, pk: int, goal: Goal) -> Floats:
-        """(n,) values of a round's trials, larger is better; -inf where a trial has none or can't be called best."""
+        """(n,) values of the trials of a round, larger is better; -inf for trials that cannot be best."""
         if (pk, goal) not in self:
             records = reader.records([pk], curves=goal.metric.curves)
             values = goal.sign * usable_values(records, goal)
@@ -194,7 +194,7 @@ class Ranked:
         self._order = np.argsort(-self._values, kind="stable")[: np.isfinite(self._values).sum()]
 
     def best_in(self, space: Space) -> tuple[float, pd.DataFrame] | None:
-        """The best trial inside a space: its value, larger is better, and its parameters as a row; ``None`` without one."""
+        """Value (larger is better) and parameters of the best trial inside a space; ``None`` without one."""
         low, size = 0, 32
         while low < len(self._order):
             some = self._order[low : low + size]
@@ -300,7 +300,7 @@ def _with_examples(
 
 
 def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.Resolution | None:
-    """The noise that an analysis of the last round of a path states; ``None`` if the round can't be analysed yet."""
+    """Noise as the analysis of the last round of a path states; ``None`` with too few trials."""
     try:
         evidence = lineage(reader, path, goal)
         noise = resolution_of(path[-1].node.space, evidence.frame, **_noise_arguments(evidence, goal))
@@ -331,13 +331,13 @@ def _again(
 
 
 def _stage(reader: Reader, path: Sequence[StoredNode], curves: bool) -> int:
-    """Which stage of a branch this is: at least one a round, and more where one grew, whether or not anybody looked."""
+    """Stage of a branch for alpha spending: one per round, and more for rounds that grew."""
     grown = [_growth(reader, stored.pk, curves) for stored in path]
     return sum(stats.stage_of(plans, plans[-1]) for plans, _ in grown[:-1]) + stats.stage_of(*grown[-1])
 
 
 def _growth(reader: Reader, pk: int, curves: bool) -> tuple[list[int], int]:
-    """How many space-filling trials every plan of a round had, in its own proportion of them, and how many ended."""
+    """Space-filling trials of each plan of a round, in proportion, and the number of ended ones."""
     columns = reader.records([pk], curves=curves).columns
     ended = zip(columns["origin"], columns["state"], strict=True)
     even = np.cumsum([origin in SPACE_FILLING for origin, state in ended if state != "running"])
@@ -379,14 +379,14 @@ def read_curves(
 
 
 def read_reported_epochs(reader: Reader, pk: int, goal: Goal) -> int:
-    """Epochs of the longest curve, of whatever metric, that a round's best 20 trials reported; 0 if none reported one."""
+    """Epochs of the longest curve among the best 20 trials of a round, of any metric; 0 without curves."""
     keys = best_keys(reader.records([pk], curves=goal.metric.curves), goal, 20)
     curves = reader.curves(pk, keys).values()
     return max((len(series) for curve in curves for series in curve.values()), default=0)
 
 
 def read_epochs(reader: Reader, pk: int, goal: Goal) -> Epochs | None:
-    """After how many epochs a round's trials rank as at their end, by the first 100; ``None`` where no fewer suffice."""
+    """Epochs after which the first 100 trials rank as at the end; ``None`` if all epochs are needed."""
     records = reader.records([pk], curves=goal.metric.curves)
     known = _key_values(records, goal.metric)
     states = dict(zip(records.columns["key"], records.columns["state"], strict=True))
@@ -397,7 +397,7 @@ def read_epochs(reader: Reader, pk: int, goal: Goal) -> Epochs | None:
 
 
 def read_paired_error(reader: Reader, pk: int, space: Space, goal: Goal) -> tuple[float, str]:
-    """Standard error of the difference of two of a round's best configurations, over folds or else validation examples.
+    """Standard error of the difference between two top configurations, over folds or validation examples.
 
     Returns:
         The error and ``"folds"`` or ``"examples"``; 0 and nothing where it isn't known.

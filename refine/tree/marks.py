@@ -1,4 +1,4 @@
-"""What people say of a round and of its trials: roles, epsilon, stars, notes, and which trials no analysis may use."""
+"""Marks of people on a round and its trials: roles, epsilon, stars, notes and exclusions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def set_roles(self: R, roles: Mapping[str, str] | None = None, /, **named: str) 
 
 
 def set_epsilon(self: R, epsilon: float | None) -> R:
-    """Says which loss makes no difference to you. Proposals on this round, and children made later, take it over.
+    """Sets the tolerance: a smaller loss counts as none in proposals on this round and later children.
 
     Args:
         epsilon: In units of the metric; ``None`` takes back what was said: then it is what the trials can
@@ -69,7 +69,7 @@ def set_epsilon(self: R, epsilon: float | None) -> R:
 
 
 def exclude(self: RoundRecord, rows: Any, reason: str, *, author: str | None = None) -> int:
-    """Leaves trials out of every analysis, of this round and of those below: they are known to measure something else.
+    """Excludes trials from every analysis of this round and its descendants.
 
     They stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value; reports
     and the log say who left them out and why. An excluded configuration is not run again unless asked:
@@ -96,17 +96,17 @@ def exclude(self: RoundRecord, rows: Any, reason: str, *, author: str | None = N
 
 
 def include(self: RoundRecord, rows: Any, reason: str = "", *, author: str | None = None) -> int:
-    """Takes :meth:`exclude` back, with the same arguments and errors; the log keeps both. Gives how many they are."""
+    """Undoes :meth:`exclude`, with the same arguments and errors; the log keeps both. Returns the count."""
     return _mark(self, rows, author, excluded=False, note=reason)
 
 
 def star(self: RoundRecord, rows: Any, starred: bool = True, *, author: str | None = None) -> int:
-    """Gives trials (``rows`` as in :meth:`exclude`) a star, to find them again, or takes it away. Changes no analysis."""
+    """Stars trials (``rows`` as in :meth:`exclude`), or removes the star. Changes no analysis."""
     return _mark(self, rows, author, starred=bool(starred))
 
 
 def annotate(self: RoundRecord, rows: Any, note: str, *, author: str | None = None) -> int:
-    """Writes a note on trials (``rows`` as in :meth:`exclude`), in place of an earlier one; an empty one takes it away.
+    """Writes a note on trials (``rows`` as in :meth:`exclude`); an empty note removes the old one.
 
     Changes no analysis. A note that is no text is a ReviewError.
     """
@@ -128,7 +128,7 @@ def mark_trials(
     starred: bool | None = None,
     note: str | None = None,
 ) -> int:
-    """Notes one thing about trials, given by key and attempt, whatever numbers they have by now; how many they are."""
+    """Stores a mark for trials, identified by key and attempt; returns the number of trials."""
     who = check_author(author)
     why = None if note is None else check_note(note)
     if excluded and not (why and why.strip()):
@@ -149,7 +149,7 @@ class Noted(NamedTuple):
 
 
 def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[Any]]) -> dict[int, Noted]:
-    """Number of a planned trial -> what holds now of what was noted about it; marks come oldest first, and trials are told by key and attempt."""
+    """Number of a planned trial -> its current marks; ``marks`` are sorted, oldest first."""
     number = {which: i for i, which in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
     known: dict[int, Noted] = {}
     for mark in (m for m in marks if (m.key, m.attempt) in number):

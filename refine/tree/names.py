@@ -20,7 +20,7 @@ Parents = Mapping[str, str | None]
 
 
 def paths_of(parents: Parents) -> dict[str, str]:
-    """Id of every round -> where it stands in the printed tree: ``"1"`` is the first root, ``"1.2"`` its second child."""
+    """Id of every round -> its path: ``"1"`` is the first root, ``"1.2"`` the second child of ``"1"``."""
     paths: dict[str, str] = {}
     below: dict[str | None, int] = {}
     for key, parent in parents.items():

@@ -1,4 +1,4 @@
-"""A tree at a glance: how far its rounds are, what led to each, and which has the best trial. Every view of it draws this."""
+"""Summary of a tree for every view: progress and origin of its rounds, and the best trial."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def best(self: TreeRecord) -> pd.Series | None:
 
 
 def front_of(rounds: Sequence[RoundRecord]) -> pd.DataFrame:
-    """The trials of a tree's rounds that no other one beats, with their rounds' ids in ``round``, which stands first.
+    """The front over all rounds of a tree; the first column, ``round``, holds the id of the round.
 
     Args:
         rounds: At least one. Those that are not judged by the goals of the first can't be compared and are
@@ -194,7 +194,7 @@ def front_of(rounds: Sequence[RoundRecord]) -> pd.DataFrame:
 
 
 def beaten(of: RoundRecord) -> int:
-    """How many points of a round's front trials of other rounds of its tree beat; the round is read at once."""
+    """Number of points on the front of a round that trials of other rounds beat."""
     nodes = [stored.node for stored in of.context.nodes.values() if stored.node.id != of.id]
     rounds = [of, *(of._of(of.context, node) for node in nodes)]
     return len(of.front) - int((front_of(rounds)["round"] == of.id).sum())

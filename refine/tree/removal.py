@@ -46,7 +46,7 @@ def damage(self: TreeRecord) -> Damage:
 
 
 def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Damage:
-    """Removes what :meth:`damage` says, for good, and writes it into the log; the round runs such trials anew.
+    """Removes the rows of :meth:`damage` for good and logs the removal; the round repeats such trials.
 
     Settings that are no part of a round, such as its note, are set back, and everything else of it stays.
 

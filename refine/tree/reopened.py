@@ -23,7 +23,7 @@ from refine.utils.objects import is_import_path, is_trusted, named_object
 
 
 def recognised(reader: Reader, nodes: Iterable[StoredNode], name: str, objective: Objective) -> bool:
-    """Whether an objective is the one of another name that some rounds record, from a script or imported from it.
+    """Whether an objective is the recorded one under another name: from a script, or imported from it.
 
     Args:
         reader: The store.
@@ -50,7 +50,7 @@ def recognised(reader: Reader, nodes: Iterable[StoredNode], name: str, objective
 
 
 def found_again(reader: Reader, nodes: Iterable[StoredNode], node: Node) -> tuple[Objective | None, str]:
-    """The objective of a round by its recorded name, if it is loaded or importable and its code is what the round ran.
+    """The objective of a round, found by the recorded name, if importable and with unchanged code.
 
     A module is imported from the import path, never from the working folder: see
     :func:`refine.utils.objects.is_trusted`. A script is never imported.
@@ -81,7 +81,7 @@ def found_again(reader: Reader, nodes: Iterable[StoredNode], node: Node) -> tupl
 
 
 def _candidates(name: str) -> Iterator[Any]:
-    """Objects that a recorded name may stand for: of this script or notebook, of loaded modules, of an importable one."""
+    """Objects of a recorded name: in this script or notebook, in loaded modules, in an importable module."""
     module, _, last = name.rpartition(".")
     yield getattr(sys.modules.get("__main__"), last, None)
     if not module:

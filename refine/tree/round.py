@@ -65,7 +65,7 @@ class Round(DecidedRound):
 
     @property
     def marks(self) -> pd.DataFrame:
-        """What people noted about trials: ``starred, note, excluded, author, time``, under the labels of :attr:`trials`.
+        """Marks on trials: ``starred, note, excluded, author, time``, under the labels of :attr:`trials`.
 
         ``excluded`` is the reason, ``None`` where a trial is not left out. Trials that nothing holds of
         have no row.
@@ -75,5 +75,5 @@ class Round(DecidedRound):
 
     @property
     def plot(self) -> Any:
-        """Figures: ``round.plot.correlation()``, ``.density("dropout")``, ...; see :class:`refine.report.plots.Plots`."""
+        """Figures, such as ``round.plot.correlation()``; see :class:`refine.report.plots.Plots`."""
         return provided("round.plot")(self)

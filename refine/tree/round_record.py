@@ -63,7 +63,7 @@ class RoundRecord(Shown):
 
     @property
     def objective(self) -> Objective | None:
-        """What it calls; ``None`` after reopening, until one is given to :meth:`run`."""
+        """The objective; ``None`` after reopening, until :meth:`run` has one."""
         return self.context.objectives.get((self.node.objective, self.node.data))
 
     @property
@@ -73,7 +73,7 @@ class RoundRecord(Shown):
 
     @property
     def roles(self) -> dict[str, str]:
-        """The role of every parameter: ``"scientific"``, ``"nuisance"`` or ``"fixed"``; see :meth:`set_roles`."""
+        """Role of every parameter: ``"scientific"``, ``"nuisance"`` or ``"fixed"``; see :meth:`set_roles`."""
         return roles_of(self.space, self._stored.node.scientific)
 
     @property
@@ -83,7 +83,7 @@ class RoundRecord(Shown):
 
     @property
     def belief(self) -> Belief | None:
-        """What is believed about where the best value lies, said here or on a round that this one came from."""
+        """Belief about the place of the best value, declared on this round or an ancestor."""
         said = believed_on(self.path)
         return None if said is None or not said.belief else said.belief
 
@@ -173,7 +173,7 @@ class RoundRecord(Shown):
 
     @property
     def best_params(self) -> dict[str, Any] | None:
-        """The configuration of the best observed trial as the objective got it: classes and functions themselves, where ``best`` has labels.
+        """Configuration of the best observed trial with classes and functions, for which ``best`` has labels.
 
         Reading it imports what the space refers to.
         """
@@ -198,12 +198,12 @@ class RoundRecord(Shown):
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """What is wrong with stored trials that can't be read and are none of :attr:`trials`, a sentence for each."""
+        """A sentence per stored trial that cannot be read; :attr:`trials` leaves these out."""
         return self._records().damaged
 
     @property
     def shown(self) -> pd.DataFrame:
-        """What every trial of an adaptive or pruned round was shown of others, in the order of :attr:`trials`.
+        """Earlier trials shown to each trial of an adaptive or pruned round, in the order of :attr:`trials`.
 
         For an adaptive trial its number among the asks (``ask``), how many trials of earlier rounds
         (``earlier``) and of this one (``told``) the sampler knew, which were ``running``, and whether it
@@ -282,11 +282,11 @@ class RoundRecord(Shown):
         return tables(self.space, lambda: reader.record_blocks(pk, metric.curves), metric)
 
     def _at_once(self) -> Self:
-        """This round as one operation looks at it: whatever is read of it and of its ancestors is read once."""
+        """The same round for one operation: values of the round and its ancestors are read once."""
         return replace(self, context=self.context.at_once(self.node))
 
     def _other(self, node_id: str) -> Self:
-        """Another round of the tree, seen as this one is: what steered a round is part of it, and of no other."""
+        """Another round of the tree under the metric of this round, unless results steered one of them."""
         node = self.context.stored(node_id).node
         by = node if node.steered or self.node.steered else self
         return type(self)(self.context, node, by.metric, by.direction)

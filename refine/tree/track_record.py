@@ -85,7 +85,7 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
 
 
 class _Everything:
-    """All rounds of a tree, by their parameters and what they are judged by; looked at once for all decisions."""
+    """All rounds of a tree by parameters and goals, read once for all decisions."""
 
     def __init__(self, rounds: Sequence[RoundRecord]) -> None:
         self._values = Values()

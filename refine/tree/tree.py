@@ -147,7 +147,7 @@ class Tree(TreeRecord):
 
     @property
     def front(self) -> pd.DataFrame:
-        """The trials of all rounds that no other one beats: see :attr:`Round.front`, of which some are beaten by other rounds.
+        """The front over the trials of all rounds: see :attr:`Round.front`.
 
         The id of a trial's round is in ``round``, and its label is that in ``trials`` there, so that
         ``tree[round].choose(label)`` records the wish for it. Empty before the first trial has finished.
@@ -195,11 +195,11 @@ class Tree(TreeRecord):
 
     @property
     def plot(self) -> Any:
-        """Figures of all rounds: ``tree.plot.tree()``, ``.edf()``, ...; see :class:`refine.report.plots.TreePlots`."""
+        """Figures of all rounds, such as ``tree.plot.tree()``; see :class:`refine.report.plots.TreePlots`."""
         return provided("tree.plot")(self)
 
     def report(self, folder: str | Path, *, winner: Round | str | None = None, html: bool = False) -> Path:
-        """Writes the story of the question, from root to winner: every decision, its reason, how its claim turned out.
+        """Writes the story from root to winner: every decision, its reason and the outcome of its claim.
 
         Args:
             folder: Created if need be; holds ``<name>.md`` and a folder of figures.

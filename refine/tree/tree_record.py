@@ -90,7 +90,7 @@ class TreeRecord(Shown):
         return which if isinstance(which, Round) else self[which]
 
     def _at_once(self) -> Self:
-        """This tree as one operation looks at it: whatever is read of its rounds is read once, for all of them."""
+        """The same tree for one operation: values of all rounds are read once."""
         tree = copy.copy(self)
         tree._context = self._context.at_once()
         return tree

@@ -51,7 +51,7 @@ def winner_of(reader: Reader, rounds: Goals, of: str, only: str | None = None) -
 
 
 def expected_of_best(self: RoundRecord) -> float:
-    """The expected value of this round's best observed trial when retrained, as the winner of the tree states it.
+    """Expected value of the best observed trial when retrained, as the winner of the tree states.
 
     In the metric's own sign; NaN if no trial may be called best.
     """
@@ -73,7 +73,7 @@ def expected_of_best(self: RoundRecord) -> float:
 
 
 def ranked_keys(reader: Reader, rounds: Goals, only: str) -> list[str]:
-    """Hashes of a round's configurations that may be handed over, the best expected first; none where there is none."""
+    """Hashes of the candidates of a round for the winner, the best expected first."""
     trials = ran(reader, rounds)
     field = field_in(reader, rounds, trials, only)
     return [] if field is None else [field.candidates[i].key for i in field.judged(trials).ranked]
@@ -99,7 +99,7 @@ def ran(reader: Reader, rounds: Goals) -> list[RanRound]:
 
 
 def _added(of: str, space: Collection[str], rounds: Goals) -> dict[str, Any]:
-    """Encoded values that a round's trials had of parameters that were added below it; the first that was said."""
+    """Encoded values that the trials of a round had for parameters added in later rounds."""
     below, added = {of}, dict[str, Any]()
     for stored, _ in rounds:  # oldest first, so parents before children
         if stored.node.parent in below:
@@ -131,7 +131,7 @@ def field_in(
 
 
 def study_noise(reader: Reader, rounds: Goals) -> stats.Resolution | None:
-    """The noise of the latest round that can be analysed, as its analysis and its proposal state it; ``None`` without one."""
+    """Noise as stated by the latest round that can be analysed; ``None`` without such a round."""
     by_id = {stored.node.id: stored for stored, _ in rounds}
     for stored, goal in reversed(rounds):
         path = [stored]

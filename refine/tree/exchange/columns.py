@@ -1,4 +1,4 @@
-"""The columns of a table of finished runs: parameters, results and states, and cells that mean something else. Pure."""
+"""Columns of a table of finished runs: parameters, results, states and cells to be corrected. Pure."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def without_empty_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def state_column(frame: pd.DataFrame, taken: Collection[str]) -> str | None:
-    """The column that says how the runs ended: ``state``, else one titled state or status in any case with known words.
+    """Name of the column of states: ``state``, else one titled state or status in any case.
 
     Args:
         frame: The table.
@@ -204,7 +204,7 @@ _TRUTH = {"true": True, "false": False}
 
 
 def numbers_of_texts(column: pd.Series) -> pd.Series | None:
-    """A column of numbers, or of True and False, that are written as texts; ``None`` if a text is something else."""
+    """Numbers, or True and False, from a column of texts; ``None`` if a text is neither."""
     import pandas as pd
 
     known = column.dropna()
@@ -224,7 +224,7 @@ def numbers_of_texts(column: pd.Series) -> pd.Series | None:
 
 
 def one_spelling(column: pd.Series) -> tuple[pd.Series, list[list[str]]]:
-    """A column of texts in one spelling each, the most frequent one, and the spellings that differed in case or spaces."""
+    """A column with one spelling per text, the most frequent, and the groups of merged spellings."""
     spellings: dict[str, Counter[str]] = {}
     for text in column:
         if isinstance(text, str):
@@ -248,7 +248,7 @@ _LEAST_OTHERS = 5
 
 
 def placeholders(values: Floats) -> Floats:
-    """Numbers of a column that stand for no value, such as 9999 and -9999 far from all others, or -1 among shares.
+    """Placeholders for missing numbers: 9999 or -9999 far from all others, or -1 among shares.
 
     Args:
         values: The column, NaN for missing.

@@ -1,4 +1,4 @@
-"""From anybody's finished runs, as a table, to what each row says, the space that they lie in, and the root that they make. Pure."""
+"""Reads a table of finished runs: the runs, their space, and the root of a tree. Pure."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def runs_of(
     metric: str,
     space_filling: bool | None,
 ) -> TableRuns:
-    """The space of a table, inferred if none is given, and the runs of its rows: see :meth:`refine.Tree.add_frame`.
+    """Space and runs of a table: see :meth:`refine.Tree.add_frame`.
 
     Raises:
         AnalysisError: A column is missing or malformed.
@@ -150,7 +150,7 @@ def _are_names(parameters: object) -> bool:
 
 
 def _with_states(frame: pd.DataFrame, taken: frozenset[str]) -> tuple[pd.DataFrame, str]:
-    """The rows of runs that have ended, with their state in the column ``state``, and a phrase on the other rows."""
+    """Rows of ended runs, with states in the column ``state``, and a phrase on the other rows."""
     name = state_column(frame, taken - {"state"})
     if name is None:
         return frame, ""
@@ -176,7 +176,7 @@ def _inferred_roles(frame: pd.DataFrame, value: str) -> Columns:
 
 
 def _mended(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """A table whose parameters have numbers for texts and one spelling per choice, and sentences on the changes."""
+    """A table with numbers instead of texts and one spelling per choice, and sentences on the changes."""
     said = []
     converted = {n: numbers for n in names if (numbers := numbers_of_texts(frame[n])) is not None}
     if converted:
@@ -196,7 +196,7 @@ def _mended(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, li
 
 
 def _with_numbers(frame: pd.DataFrame, space: Space) -> pd.DataFrame:
-    """A table with numbers for texts in the columns of ordered choices; ranges take texts of numbers anyhow."""
+    """A table with numbers instead of texts in columns of ordered choices."""
     numeric = [n for n, p in space.items() if n in frame and isinstance(p, Categorical) and p.numeric]
     converted = {n: numbers for n in numeric if (numbers := numbers_of_texts(frame[n])) is not None}
     return frame.assign(**converted) if converted else frame
@@ -255,7 +255,7 @@ _KINDS = {
 
 
 def read_table(path: Any, **options: Any) -> pd.DataFrame:
-    """The table of a CSV file, or by its name of a ``.tsv``, ``.jsonl`` or ``.parquet``, read with options of pandas.
+    """Reads a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file into a table, with options of pandas.
 
     Raises:
         AnalysisError: It is no such file, two of its columns have one title, or nothing here reads Parquet.
@@ -366,7 +366,7 @@ def _check_constraints(space: Space, runs: Sequence[Run]) -> None:
 
 
 def _metric_columns(frame: pd.DataFrame, names: list[str], value: str, metric: str) -> dict[str, Floats]:
-    """The value and every other column of numbers, by metric; columns of texts are no metrics and are left out."""
+    """The value and every other column of numbers, by metric, without columns of texts."""
     import pandas as pd
 
     out = {metric: _floats(frame, value)}
@@ -436,7 +436,7 @@ def part_of(
     data: str | None,
     note: str,
 ) -> NodeBundle:
-    """The root that finished runs make, in their order; ``objective`` is the name of what gave them, ``data`` its fingerprint.
+    """The root made of finished runs, in their order; ``data`` is the fingerprint of the objective's data.
 
     Equal configurations are one planned run and its replicates; the first complete one is the planned run.
     A parameter that a run had not, although no condition of the space leaves it out, is recorded as not

@@ -1,4 +1,4 @@
-"""A tree as plain text in a folder, for git: ``tree.json`` and a folder per round, in a stable order, read back to equal values.
+"""A tree as plain text in a folder, for git: ``tree.json`` and a folder per round, in a stable order.
 
 Reading executes nothing: import paths stay texts.
 """
@@ -215,7 +215,7 @@ def _write(path: Path, lines: Iterable[str]) -> None:
 
 
 def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
-    """Reads what :meth:`refine.Tree.export` wrote: the tree's name, and its rounds, parents before children, read once as they are asked for.
+    """Reads an exported folder: the name of the tree, and its rounds lazily, parents before children.
 
     Raises:
         StoreError: There is no such folder, it is damaged, of a version that this refine does not know, or

@@ -1,4 +1,4 @@
-"""Bringing: finished runs of any kind and studies of Optuna and searches of scikit-learn become roots of a tree."""
+"""Importers: finished runs, Optuna studies, scikit-learn searches and Talos runs as roots of a tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Talos 2: its run directories as finished runs, and a decision as the interventions that a running sweep reads. Nothing in it is run."""
+"""Talos 2: run directories as finished runs, decisions as interventions. Executes nothing from the files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_run(
     direction: str | None = None,
     space_filling: bool | None = None,
 ) -> tuple[FinishedRuns, str]:
-    """What a run directory says, and a line on where it comes from: see :meth:`refine.Tree.add_talos`, also for what it raises."""
+    """Finished runs of a run directory, and a line on its source: see :meth:`refine.Tree.add_talos`."""
     about_file, trials_file, audit_file = (
         Path(folder) / name for name in ("metadata.json", "round_data.jsonl", "audit.jsonl")
     )
@@ -73,7 +73,7 @@ def read_run(
 
 
 def _is_whole(last: str) -> bool:
-    """Whether a line without a line break is a record, or the part of one that a running sweep has written, which is no JSON."""
+    """Whether a last line without a line break is a whole record, not one still being written."""
     try:
         return isinstance(json.loads(last), dict)
     except ValueError:
@@ -93,7 +93,7 @@ def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
 
 
 def to_talos(self: RoundRecord, folder: str | Path) -> Path:
-    """Writes the decision that made this round as ``interventions.json``, which a sweep of Talos 2 follows from its next trial on.
+    """Writes the decision behind this round as ``interventions.json`` for a running sweep of Talos 2.
 
     Bounds become ``keep_between``, choices that went ``remove_is``, values beyond the old bounds
     ``inject_value``. The round is the child of one that :meth:`refine.Tree.add_talos` read. Returns the
