@@ -1,8 +1,8 @@
-"""The article's experiment: Wisconsin breast cancer, its model, its dictionary, two rounds.
+"""The article's experiment: Wisconsin breast cancer, with the article's model and dictionary, in two rounds.
 
-Round 1 draws configurations from the 180,000 of the dictionary. Where a parameter could be fixed without a loss that is
-seen, the proposal on them is edited to fix the one that saves the most time, and round 2 runs on what is left. Run again,
-it resumes.
+Round 1 draws configurations from the 180,000 of the dictionary. If parameters can be fixed without a detected
+loss, the proposal is edited to fix the one that saves the most time. Round 2 runs in the new space. A second
+call resumes.
 
     python examples/breast_cancer.py             100 + 30 configurations of 50 epochs: a minute on two cores
     python examples/breast_cancer.py --full      the article's 1,800 + 600 of 150 epochs
@@ -34,8 +34,10 @@ from refine.utils.format import percent
 
 
 def breast_cancer_model(x_train, y_train, x_val, y_val, params):
-    """The article's model under today's Keras names."""
-    initializer = params.get("kernel_initializer", "normal")  # examples/four_rounds.py adds it to the space
+    """The article's model, with today's Keras names."""
+    initializer = params.get(
+        "kernel_initializer", "normal"
+    )  # examples/four_rounds.py adds the initializer to the space
     model = Sequential()
     model.add(Input((x_train.shape[1],)))
     model.add(Dense(10, activation=params["activation"], kernel_initializer=initializer))
@@ -79,29 +81,28 @@ p = {
 
 
 def two_rounds(tree, root, out, n, workers):
-    """Runs a round, decides on its proposal, runs what is left, and prints what one would look at."""
+    """Runs a round, decides on its proposal, runs the child, and prints the main results."""
     root.run(workers=workers)
     review = root.propose()
     figures.save(review.plot(), out / "decision.png")
-    print(f"{review}\n\nThe trials, and what stays: {out / 'decision.png'}")
+    print(f"{review}\n\nTrials and kept ranges: {out / 'decision.png'}")
 
     note = "as proposed"
-    if (
-        review.proposal.offers
-    ):  # what could be fixed without a loss that is seen: the one that saves the most time is
+    if review.proposal.offers:  # fix the parameter that saves the most time, of those without a detected loss
         best = max(review.proposal.offers, key=lambda offer: offer.saving)
-        note = f"{best.name} fixed at {best.value}: no loss is seen, a trial takes {percent(best.saving)} less time"
+        saving = percent(best.saving)
+        note = f"{best.name} fixed at {best.value}: no loss detected, a trial takes {saving} less time"
         review = review.edit({best.name: best.value})
-    size = min(n, review.preview().left)  # a bold proposal may leave fewer than were planned
-    # Most of the next round covers what is left evenly; the rest goes where the best values are expected.
+    size = min(n, review.preview().left)  # a bold proposal may leave fewer configurations than planned
+    # Most of the next round fills the space evenly; the remaining trials go to the best expected values.
     child = review.accept(note=note, n=size, exploit=0.3)
     print(f"Decided: {note}. The next round has {size} configurations.")
     child.run(workers=workers)
     before, after = root.trials["value"], child.trials["value"]
     print(
-        f"What came of it: the median trial went from {before.median():.4f} to {after.median():.4f}, the best from "
+        f"Result: the median trial went from {before.median():.4f} to {after.median():.4f}, the best from "
         f"{before.max():.4f} to {after.max():.4f}.\n\n{tree.winner()}\n\n"
-        f"Decide on the next round by looking:\n\n    refine review {out / 'refine.db'} {child.id}"
+        f"Decide on the next round in the browser:\n\n    refine review {out / 'refine.db'} {child.id}"
     )
     return child
 
@@ -109,11 +110,11 @@ def two_rounds(tree, root, out, n, workers):
 def main(
     out: Path, n: tuple[int, int], epochs: int, workers: int, accelerate: bool | Literal["compiled"] = False
 ) -> None:
-    """Both rounds, their reports and the tree, into the folder ``out``."""
+    """Both rounds, their reports and the tree, written to the folder ``out``."""
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     x, y = load_breast_cancer(return_X_y=True)
-    # Mean 0 and deviation 1, measured on the training rows only.
+    # Mean 0 and standard deviation 1, by the training rows alone.
     objective = KerasObjective(
         breast_cancer_model, x, y, val_split=0.3, preprocess=StandardScaler(), accelerate=accelerate
     )
@@ -122,7 +123,7 @@ def main(
     tree = refine.Tree("breast_cancer", store=out / "refine.db")
 
     root = tree.add_round(space, objective, metric="val_acc", n=n[0], seed=7, note="the article's dictionary")
-    with workers_kept():  # TensorFlow starts once a worker
+    with workers_kept():  # TensorFlow starts once per worker
         child = two_rounds(tree, root, out, n[1], workers)
 
     tree.report(out / "reports")
@@ -144,7 +145,7 @@ if __name__ == "__main__":
     parser.add_argument("-n", type=int, nargs=2, default=(100, 30), help="configurations of both rounds")
     parser.add_argument("--epochs", type=int, default=50, help="of every configuration")
     arguments = parser.parse_args()
-    if arguments.full:  # so many trials that compiling their networks' structures pays
+    if arguments.full:  # enough trials to pay for compiling
         main(arguments.out, (1800, 600), 150, arguments.workers, "compiled")
     else:
         main(arguments.out, tuple(arguments.n), arguments.epochs, arguments.workers)

@@ -1,12 +1,12 @@
-"""A round on a Dask cluster: a scheduler and workers as processes of their own, reached over TCP.
+"""A round on a Dask cluster: scheduler and workers in their own processes, reached over TCP.
 
     python examples/dask_cluster.py --out demo-output
 
-Here all of them run on one machine. On a real cluster start the scheduler on one machine and workers on others, and
-give the scheduler's address to ``Client``; the rest stays the same. Workers need this package and what the objective
-imports; the objective itself is serialised by value. Whoever can connect to a scheduler can run code on it: where others
-use the machine or the network, give all three TLS certificates (``distributed.security.Security``). Needs Dask:
-``pip install 'refine-hpo[dask]'``.
+Here all processes run on one machine. On a real cluster, start the scheduler on one machine and workers on
+others, and pass the scheduler's address to ``Client``. Workers need this package and the objective's imports;
+the objective itself is serialised by value. A connection to a scheduler allows running code on it: if other
+people use the machine or the network, give all processes TLS certificates
+(``distributed.security.Security``). Needs Dask: ``pip install 'refine-hpo[dask]'``.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main(out, workers, n):
 
         tree = stack.enter_context(refine.Tree("cluster", store=out / "cluster.db"))
         found = tree.add_round(SPACE, objective, direction="minimize", n=n, seed=1)
-        # The round retries by itself; pure=False, or Dask would run equal trials once.
+        # The round retries on its own. pure=False: otherwise Dask would run equal trials once.
         found.run(workers, executor=client.get_executor(pure=False, retries=0), progress=False)
         print(found)
         print(f"{len(found.trials)} trials on {client.scheduler.address}, best {found.best['value']:.4g}")

@@ -1,13 +1,14 @@
-"""Rounds on harder ground: handwritten digits from 299 rows, where validation is far from saturated.
+"""Rounds on a harder task: handwritten digits from 299 rows, with validation far from saturation.
 
-Three ways to spend the same number of trainings: all at once; in four rounds, each on the range that the ten best trials of the
-round before span, as people often decide; and by autopilot. Half of the rows is sealed as a hold-out and measured when
-everything has ended, so that nothing was selected by it. What Keras takes by itself is the baseline.
+Three ways to spend the same number of trainings: all at once; in four rounds, each on the range of the
+previous round's ten best trials, as people often decide; and by autopilot. Half of the rows are a hold-out,
+measured at the end, so that nothing was selected by the hold-out. Keras' defaults are the baseline.
 
     python examples/digits_rounds.py             200 trainings a way, three splits: 15 minutes on two cores
-    python examples/digits_rounds.py --quick     two rounds of 12 trainings, one split, few epochs, to see the path
+    python examples/digits_rounds.py --quick     two rounds of 12 trainings, one split, few epochs, as a short
+    test
 
-Run again, it resumes. Prints the table as markdown.
+A second call resumes. Prints the table as markdown.
 """
 
 from __future__ import annotations
@@ -53,11 +54,11 @@ def network(x_train, y_train, x_val, y_val, params):
 
 
 def space(epochs: int) -> refine.Space:
-    """What is searched."""
+    """The search space."""
     return refine.Space(
         {
             "learning_rate": refine.Float(1e-4, 1e-1, levels=13, log=True),
-            # Ranges may be widened where better lies beyond; three layers of thousands of units would take minutes each.
+            # Ranges may be widened; three layers of thousands of units would take minutes per training.
             "units": refine.Integer(8, 128, levels=9, log=True, within=(4, 256)),
             "layers": [1, 2, 3],
             "dropout": (0.0, 0.6, 7),
@@ -72,7 +73,7 @@ def space(epochs: int) -> refine.Space:
 
 
 def by_people(root: refine.Round, rounds: int, n: int, workers: int) -> list[refine.Round]:
-    """Each round searches what the ten best trials of the one before span."""
+    """Each round searches the range of the previous round's ten best trials."""
     found = [root.run(workers)]
     while len(found) < rounds:
         last = found[-1]
@@ -94,7 +95,7 @@ def by_people(root: refine.Round, rounds: int, n: int, workers: int) -> list[ref
 
 
 def by_autopilot(root: refine.Round, budget: int, workers: int) -> list[refine.Round]:
-    """The rest of the budget in one round that learns."""
+    """The remaining budget in one round of learning trials."""
     last: refine.Round | None = refine.autopilot(root, budget=budget, workers=workers)
     found: list[refine.Round] = []
     while last is not None:
@@ -104,17 +105,17 @@ def by_autopilot(root: refine.Round, budget: int, workers: int) -> list[refine.R
 
 
 class Row(NamedTuple):
-    """A round of a way to search. What is handed over stands in the last one; elsewhere NaN.
+    """A round of a way to search. The winner's values are in the last row; NaN in the others.
 
     Attributes:
-        way: Which one.
+        way: Name of the way.
         number: Of the round.
-        trainings: How many it ran.
-        median: Median of its space-filling trials, on validation.
+        trainings: Number of trainings.
+        median: Median of the space-filling trials, on validation.
         best: Best observed value, on validation.
-        expected: What is expected of the winner of all rounds, on validation.
-        holdout: What the winner has on the hold-out.
-        gain: By how much the winner is expected to beat the baseline.
+        expected: Expected value of the winner of all rounds, on validation.
+        holdout: The winner's value on the hold-out.
+        gain: Expected advantage of the winner over the baseline.
     """
 
     way: str
@@ -128,7 +129,7 @@ class Row(NamedTuple):
 
 
 def rows_of(tree: refine.Tree, way: str, rounds: list[refine.Round], seeds: int, workers: int) -> list[Row]:
-    """How good every round was, and what the way hands over at its end, measured on the hold-out."""
+    """The quality of every round, and the winner at the end, measured on the hold-out."""
     won = tree.winner()
     assert won is not None
     opening = tree.open_holdout(seeds, note="after all rounds", workers=workers)
@@ -155,7 +156,8 @@ def rows_of(tree: refine.Tree, way: str, rounds: list[refine.Round], seeds: int,
 def table(rows: list[Row]) -> str:
     """Means over the splits, as markdown."""
     lines = [
-        "| decided by | round | trainings | median | best observed | winner, expected | beats the baseline by | winner on the hold-out |",
+        "| decided by | round | trainings | median | best observed | winner, expected "
+        "| beats the baseline by | winner on the hold-out |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for way, number in dict.fromkeys((row.way, row.number) for row in rows):
@@ -171,7 +173,7 @@ def table(rows: list[Row]) -> str:
 
 
 def main(out: Path, rounds: int, n: int, epochs: int, splits: int, workers: int) -> None:
-    """All ways on every split, and the table, into the folder ``out``."""
+    """All ways on every split, and the table, written to the folder ``out``."""
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     x, y = load_digits(return_X_y=True)
@@ -191,7 +193,7 @@ def main(out: Path, rounds: int, n: int, epochs: int, splits: int, workers: int)
     }
     rows = []
     for split in range(splits):
-        # Half of the rows is sealed, and two thirds of the others validate: 299 train.
+        # Half of the rows are the hold-out, two thirds of the others validate, and 299 train.
         objective = KerasObjective(
             network, x / 16, y, val_split=2 / 3, holdout=0.5, split_seed=split, holdout_seed=0
         )

@@ -1,6 +1,6 @@
-"""A support vector machine on handwritten digits: any library, a plain function of a configuration.
+"""A support vector machine on handwritten digits: any library, as a plain function of a configuration.
 
-Two rounds, then the winner is measured once on rows that no round used.
+Two rounds; then the winner is measured once on rows that no round used.
 
     python examples/digits_sklearn.py
 """
@@ -22,7 +22,7 @@ X, X_TEST, Y, Y_TEST = train_test_split(*load_digits(return_X_y=True), test_size
 
 
 def classifier(params):
-    """The classifier of a configuration. ``gamma`` and ``degree`` are read only if the kernel has them."""
+    """The classifier of a configuration; ``gamma`` and ``degree`` are read only by kernels that use them."""
     options = {"C": params["C"], "kernel": params["kernel"], "shrinking": params["shrinking"]}
     if params["kernel"] != "linear":
         options["gamma"] = params["gamma"]
@@ -55,7 +55,7 @@ SPACE = refine.Space(
 
 
 def main(out: Path, n: int, workers: int) -> None:
-    """Both rounds and their reports, into the folder ``out``."""
+    """Both rounds and their reports, written to the folder ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     with refine.Tree("digits", store=out / "digits.db") as tree:
         root = tree.add_round(

@@ -1,13 +1,14 @@
 """The article's experiment over four rounds: once with the published decisions, once on autopilot.
 
 Both paths start from the same round on the article's dictionary. The published decisions are written below;
-autopilot accepts every proposal. A fifth of the rows is sealed as a hold-out and measured when all rounds have ended,
-so that nothing was selected by it.
+autopilot accepts every proposal. A fifth of the rows is a hold-out, measured after all rounds, so that
+nothing was selected by the hold-out.
 
     python examples/four_rounds.py             1,800 configurations, then 200 a round: an hour on two cores
-    python examples/four_rounds.py --quick     20, then 10 a round, and a twentieth of the epochs, to see the path
+    python examples/four_rounds.py --quick     20, then 10 a round, and a twentieth of the epochs, as a short
+    test
 
-Run again, it resumes. Prints the table as markdown.
+A second call resumes. Prints the table as markdown.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ import refine
 from refine import stats
 from refine.keras import KerasObjective
 
-# Best validation accuracy that the people reported, on a split of their own.
+# Best validation accuracy reported in the article, on the article's split.
 REPORTED = (0.941, 0.960, 0.971, 0.977)
 
 
 def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[refine.Round]:
-    """Three more rounds with the decisions that were published."""
+    """Three more rounds with the published decisions."""
 
     def epochs(*counts: int) -> list[int]:
         return sorted({max(1, round(scale * count)) for count in counts})
 
-    # A proposal can't add a parameter, so this is a branch. Earlier trials are not evidence for it, since they mixed
-    # two initialisers.
+    # A proposal can't add a parameter, so this is a branch. Earlier trials mixed two initialisers, so they
+    # are no evidence for the new parameter.
     second = root.branch(
         refine.Space(
             {
@@ -54,7 +55,8 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
                 "kernel_initializer": ["normal", "uniform"],
             }
         ),
-        note="small rates, few rows a batch, low dropout; binary cross-entropy is better at every rate; try initialisers",
+        note="small rates, few rows a batch, low dropout; binary cross-entropy is better at every rate; "
+        "try initialisers",
         n=n,
         author="people",
     ).run(workers)
@@ -78,13 +80,13 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
 
 
 def only_edits(review: refine.Review) -> refine.Review:
-    """The person's edits, without the other changes of the proposal."""
+    """The person's edits, without other changes of the proposal."""
     others = [change.name for change in review.proposal.changes if change.name not in review.edits]
     return review.reject(*others) if others else review
 
 
 def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]:
-    """Three more rounds, each proposal accepted as it is. Run again, it goes on after those that it made."""
+    """Three more rounds with unchanged proposals; a second call resumes."""
     at, left = root, 4
     while made := [child for child in at.children if child.node.author == "autopilot"]:
         at, left = made[-1], left - 1
@@ -98,7 +100,7 @@ def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]
 
 
 def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, seeds: int) -> str:
-    """The best of a round: as observed, under new seeds, and on the hold-out."""
+    """The best trial of a round: observed, under new seeds, and on the hold-out."""
     found.replicate(top=3, seeds=seeds, workers=workers, progress=False)
     optimism = found.optimism()
     again = (
@@ -107,7 +109,7 @@ def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, s
         else "-"
     )
     with warnings.catch_warnings():
-        # Every opening after the first warns against selecting by it. Nothing is selected by these.
+        # Every opening of the hold-out after the first warns. No selection is made by these values.
         warnings.simplefilter("ignore", UserWarning)
         opening = found.open_holdout(top=1, seeds=seeds, note="after all rounds", workers=workers)
     value = float(opening.table["holdout"].iloc[0])
@@ -120,7 +122,7 @@ def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, s
 
 
 def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
-    """Both paths, their reports and the table, into the folder ``out``."""
+    """Both paths, their reports and the table, written to the folder ``out``."""
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     x, y = load_breast_cancer(return_X_y=True)
@@ -139,13 +141,14 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
         }
         sealed, seeds = round(0.2 * len(y)), 5 if scale == 1 else 2
         lines = [
-            "| decided by | round | configurations | reported | best validation | its mean under new seeds | hold-out |",
+            "| decided by | round | configurations | reported | best validation | its mean under new seeds "
+            "| hold-out |",
             "|---|---:|---:|---:|---:|---:|---:|",
             row("both", 1, root, workers, sealed, seeds),
         ]
         for who, rounds in paths.items():
             lines += [row(who, i, found, workers, sealed, seeds) for i, found in enumerate(rounds, 2)]
-        # The people ended with their last round; by value alone all rounds are equal.
+        # The article ends with its last round, although all rounds have equal values.
         print("the tree's report:", tree.report(out / "reports", winner=paths["people"][-1]))
         for found in tree.rounds:
             found.report(out / "reports")

@@ -1,4 +1,4 @@
-"""A gradient boosting with a space as people write it: a log rate, None among depths, a step, a condition, an `or`."""
+"""Gradient boosting with a log rate, None among depths, a step, a condition and an `or` in the space."""
 
 import sys
 

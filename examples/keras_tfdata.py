@@ -27,7 +27,7 @@ SPACE = refine.Space(
 
 
 def batches(params, seed):
-    """The training rows, shuffled anew every epoch, and moved by up to `shift` pixels."""
+    """The training rows, shuffled every epoch, and moved by up to `shift` pixels."""
     data = tf.data.Dataset.from_tensor_slices((x_train, y_train)).shuffle(len(x_train), seed)
     data = data.batch(params["batch"], drop_remainder=True)
     if params["shift"]:

@@ -1,4 +1,4 @@
-"""A function of your own: a log rate, None among widths, a step of 8, a momentum that only SGD has, an `or`.
+"""Your own function: a log rate, None among widths, a step of 8, a momentum only for SGD, an `or`.
 
 python examples/own_function.py 60
 """

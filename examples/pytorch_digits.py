@@ -1,4 +1,4 @@
-"""PyTorch: an ordinary training loop that reports every epoch, so that trials that are behind are stopped.
+"""PyTorch: an ordinary training loop that reports every epoch, so that a pruner can stop trials.
 
 pip install torch
 python examples/pytorch_digits.py 60
@@ -32,7 +32,7 @@ space = refine.Space(
 
 
 def digits(params, trial):
-    """The objective; refine has seeded PyTorch's generator by then."""
+    """The objective; refine has already seeded PyTorch's generator."""
     widths = [x_train.shape[1], *(n for n in (params["width"], params["second"]) if n)]
     layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.ReLU())]
     model = nn.Sequential(*layers, nn.Dropout(params["dropout"]), nn.Linear(widths[-1], 10))

@@ -1,4 +1,4 @@
-"""scikit-learn: which steps a Pipeline has, and parameters that only some steps read.
+"""scikit-learn: the steps of a Pipeline, and parameters that only some steps read.
 
 python examples/sklearn_pipeline.py 80
 """
@@ -25,7 +25,7 @@ STEPS = {
 SPACE = refine.Space(
     {
         **{step: list(choices) for step, choices in STEPS.items()},
-        # Named as Pipeline.set_params names them; each exists where its step does.
+        # Names of Pipeline.set_params; a parameter exists if its step does.
         "reduce__n_components": refine.Integer(2, 12, step=2, when="reduce == 'pca'"),
         "reduce__k": refine.Integer(2, 12, step=2, when="reduce == 'best'"),
         "model__C": refine.Float(0.01, 100, log=True),

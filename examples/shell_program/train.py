@@ -1,4 +1,4 @@
-"""A program that knows nothing of refine: options in, a line of JSON out. It could be written in any language.
+"""A program without refine, in any language: options in, a line of JSON out.
 
 Logistic regression by gradient descent, without a library.
 """
@@ -16,7 +16,7 @@ options.add_argument("--momentum", type=float, default=0.0)
 options.add_argument("--seed", type=int, default=0)
 asked = options.parse_args()
 
-draw = random.Random(1)  # the same data for everybody
+draw = random.Random(1)  # the same data in every run
 points = [[1.0, draw.gauss(0, 1), draw.gauss(0, 1)] for _ in range(300)]
 labels = [int(1.5 * a - b + draw.gauss(0, 1) > 0) for _, a, b in points]
 train, val = range(200), range(200, 300)

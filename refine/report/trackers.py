@@ -18,11 +18,14 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pandas as pd
+
 from refine.errors import DesignError, RefineError, did_you_mean
 from refine.space.encoding import label
 from refine.trials.metric import Metric
 from refine.trials.trial import FAILED, FinishedTrial
 from refine.utils.extras import load
+from refine.utils.files import write_whole
 from refine.utils.format import plural
 from refine.utils.warning import warn
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["MLflow", "RoundFacts", "TensorBoard", "Tracker", "tracker_of"]
 
 _log = logging.getLogger(__name__)
+
+IMPORTANCE = "importance.csv"
+"""Name of the table of parameters that is sent with the report, in the printed order of importance."""
 
 _IN_A_ROW = 3  # consecutive errors after which a tracker gives up for this call
 _MOST = 1000  # largest number of metrics per request to MLflow
@@ -61,7 +67,7 @@ class Tracker(ABC):
 
     Args:
         patience: Seconds that a round waits at its end for unsent trials.
-        report: Whether the round's report is sent as well, if the tracker takes files.
+        report: Whether the round's report is sent as well, with :data:`IMPORTANCE`, if the tracker takes files.
 
     Raises:
         DesignError: ``patience`` is not a number of seconds.
@@ -107,7 +113,7 @@ class Tracker(ABC):
         self._jobs.put((self.ended, trial))
 
     def end(self, round_: Round) -> None:
-        """Sends the round's report, and waits until all is sent, at most ``patience`` seconds.
+        """Sends the round's report with :data:`IMPORTANCE`, and waits until all is sent, at most ``patience`` seconds.
 
         Warns:
             RefineWarning: Some trials or files were not sent.
@@ -117,6 +123,7 @@ class Tracker(ABC):
             try:
                 if self._report:
                     round_.report(place)
+                    write_whole(Path(place) / IMPORTANCE, _importance_table(round_))
             except RefineError as error:  # for example too few trials
                 _log.info("%s: no report: %s", self.name, error)
                 folder = None
@@ -129,8 +136,7 @@ class Tracker(ABC):
                 self._thread = None
         if self._error:
             warn(
-                f"{self.name}: {plural(self._asked - len(self._arrived), 'trial')} of round {round_.id} may "
-                "be missing "
+                f"{self.name}: {plural(self._asked - len(self._arrived), 'trial')} of round {round_.id} may be missing "
                 f"({self._error}); the store has all trials, and the tracker's send(round) sends them again"
             )
 
@@ -154,6 +160,22 @@ class Tracker(ABC):
                 _log.warning("%s", self.name, exc_info=True)
                 in_a_row += 1
                 self._error = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _importance_table(round_: Round) -> bytes:
+    """The parameters of a round as CSV, in the printed order of importance."""
+    analysis = round_.analyze()
+    rows = [
+        {
+            "rank": rank,
+            "parameter": evidence.name,
+            "verdict": analysis.findings[evidence.name].verdict,
+            "effect": evidence.effect,
+            "q": evidence.q,
+        }
+        for rank, evidence in enumerate(analysis.ranked, 1)
+    ]
+    return pd.DataFrame(rows).to_csv(index=False).encode()
 
 
 def _facts_of(round_: Round) -> RoundFacts:

@@ -5,11 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import refine
 from refine.errors import DesignError, RefineWarning
-from refine.report.trackers import Tracker, tracker_of
+from refine.report.trackers import IMPORTANCE, Tracker, tracker_of
 from tests import objectives
 from tests.elsewhere import TESTS, run_there
 from tests.nightly import few
@@ -56,6 +57,7 @@ class Own(Tracker):
 
     def closed(self, folder):
         self.folder = folder
+        self.importance = None if folder is None else pd.read_csv(folder / IMPORTANCE)
 
 
 @pytest.mark.slow
@@ -69,6 +71,17 @@ def test_a_tracker_of_one_s_own(found):
     again.send(found)
     sent, resent = ({t.seed: t._replace(ended=0) for t in each.got} for each in (own, again))
     assert sent == resent
+
+
+def test_parameters_are_sent_in_the_printed_order_of_importance(tmp_path):
+    with refine.Tree("study", tmp_path / "t.db") as tree:
+        study = tree.add_round(SPACE, objectives.height, n=30)
+        tracker = Own()
+        study.run(progress=False, track=tracker)
+        ranked = study.analyze().ranked
+    assert list(tracker.importance["parameter"]) == [evidence.name for evidence in ranked]
+    assert list(tracker.importance["rank"]) == list(range(1, len(ranked) + 1))
+    assert list(tracker.importance["q"]) == pytest.approx([evidence.q for evidence in ranked])
 
 
 @pytest.mark.parametrize(("fails", "lost"), [(2, 2), (99, 8)])
