@@ -153,7 +153,8 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
         kept = _kept(wide, self._space[name]) if name in self._space else wide
         if kept is None:
             warn(
-                f"{name}: the decision, {self._space[name].describe()}, lies outside what the objective suggests, {wide}, "
+                f"{name}: the decision, {self._space[name].describe()}, lies outside what the objective "
+                f"suggests, {wide}, "
                 "and is not followed; review the study again"
             )
         return wide if kept is None else kept

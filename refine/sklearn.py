@@ -111,7 +111,8 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
         metric = self.refit if named else self._get_scorers()[1]
         if not isinstance(metric, str):
             raise AnalysisError(
-                f"refit must name the scorer to go by where there are several, got {metric!r}; such as refit='accuracy'"
+                f"refit must name the scorer to go by where there are several, got {metric!r}; such as "
+                "refit='accuracy'"
             )
         scored, raised = dict[str, dict[str, float]](), list[Exception]()
 

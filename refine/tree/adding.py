@@ -62,57 +62,48 @@ def add_round(
     tag: str | None = None,
     note: str = "",
 ) -> Round:
-    """Adds a root, or finds it again: a script that is run twice goes on with the same round.
+    """Adds a root, or finds the same root again, so that a repeated script resumes.
 
     Args:
-        space: What to search: a :class:`Space` or its mapping.
-        objective: ``f(params)``, or ``f(params, trial)``, returning a number or a mapping of metrics.
-        metric: ``"val_acc"`` (the last epoch's), ``"max:val_acc"`` (the best one's), ``"value"`` where the
-            objective returns a number, or a function of a trial's metrics, which is recorded by its name
-            and whose value is stored with every trial. Or a :class:`Goal`, or two or three of them, of
-            which the round shows the front.
-        direction: ``"maximize"`` or ``"minimize"``. Not given, larger is better, and a metric that is named
-            like a loss or an error is asked about; ``None`` tells it by the name, with a warning that says
-            which it is.
-        subject_to: What other metrics of a trial have to be for it to count, such as ``["latency_ms <=
-            5"]``; ``seconds`` is a trial's wall time. Infeasible trials are no best, and claims and
-            proposals are about feasible values. Children take this over, and ``allow_degenerate``.
-        allow_degenerate: Whether a trial whose metric ``degenerate`` is 1, which keeps its value, may be
-            called best.
-        n: How many configurations to run, or
-        downsample: which share of them; one of the two must be given.
-        seed: Another seed is another round.
-        design: ``"sobol"`` or ``"uniform"``, which draw evenly; or adaptive, one configuration after the
-            other by what earlier ones gave: ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``, or a sampler of
-            Optuna.
-        pruner: What stops trials early: ``"median"``, a :class:`refine.Pruner`, or, with ``workers=1``, a
-            pruner of Optuna.
-        objective_name: Name of the objective in the round's identity; default its qualified name.
-        roles: Parameter -> ``"scientific"``, ``"nuisance"`` (what varies and is not named) or ``"fixed"``:
-            see :meth:`Round.set_roles`. ``None`` leaves those of a round that exists as they are.
-        epsilon: Loss of the metric that makes no difference to you: see :meth:`Round.set_epsilon`.
-        baseline: The configuration to beat, such as the defaults; its values need not lie inside the space.
-            It runs first, and reports say by how much what is handed over beats it. Of a round that exists
-            it takes the place of an earlier one.
-        baseline_seeds: Under how many seeds the baseline runs, so that a lucky run is no bar.
-        given: Other configurations that run first. What is given counts towards ``n``, is evidence for what
-            is best, and is in no test, since nobody drew it by chance. Of a round that exists, new ones are
-            added.
-        belief: Where you believe the best value to lie, by parameter: ``{"lr": refine.Near(1e-3,
-            within_factor=3)}`` for numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, whose weights are
-            probabilities; others share what is left. It chooses exploit trials and begins proposals, here
-            and on all rounds that come of this one; it weighs less the more is known, is dropped when
-            trials contradict it, and is in no test.
-        like: Earlier trees or rounds (those of this tree by name, too), whose posteriors make a belief
-            about the parameters that they share with this space. What ``belief`` says of a parameter takes
-            its place.
-        exploit: Share of the configurations that is drawn by the belief, in [0, 1); default half. The
-            others are drawn evenly.
-        tag: Name of the round, as :meth:`Tree.tag` gives one: ``tree["first"]`` finds the round by it.
-        note: Why, in your words.
+        space: The space to search: a :class:`Space` or its mapping.
+        objective: ``f(params)``, or ``f(params, trial)``, that returns a number or a mapping of metrics.
+        metric: ``"val_acc"`` (last epoch), ``"max:val_acc"`` (best epoch), ``"value"`` if the objective
+            returns a number, or a function of the metrics of a trial, recorded by its name. Or a
+            :class:`Goal`, or two or three goals, for a front.
+        direction: ``"maximize"`` or ``"minimize"``; default larger is better, and required for metrics named
+            like a loss or an error. ``None`` takes the direction from the name, with a warning.
+        subject_to: Metric constraints, such as ``["latency_ms <= 5"]``; ``seconds`` is the wall time of a
+            trial. Infeasible trials are never best, and proposals are about feasible values. Children inherit
+            the constraints, and ``allow_degenerate``.
+        allow_degenerate: Whether a trial with 1 in the metric ``degenerate`` may be best.
+        n: Number of configurations; alternatively
+        downsample: a share of all configurations.
+        seed: Seed of the design; another seed makes another round.
+        design: ``"sobol"`` or ``"uniform"`` for even samples; ``"tpe"``, ``"gp"``, ``"cmaes"``, ``"qmc"``
+            or a sampler of Optuna for adaptive ones.
+        pruner: Rule for stopping trials early: ``"median"``, a :class:`refine.Pruner`, or, with
+            ``workers=1``, a pruner of Optuna.
+        objective_name: Name of the objective in the identity of the round; default its qualified name.
+        roles: Parameter -> ``"scientific"``, ``"nuisance"`` or ``"fixed"``: see :meth:`Round.set_roles`.
+            ``None`` keeps the roles of an existing round.
+        epsilon: Tolerance, in units of the metric: see :meth:`Round.set_epsilon`.
+        baseline: The configuration to beat, such as the defaults, inside or outside the space. The baseline
+            runs first, and reports compare the winner with the baseline. An existing round gets a new one.
+        baseline_seeds: Number of seeds of the baseline, against luck.
+        given: Further configurations that run first. Given configurations count towards ``n`` and may be
+            best, but enter no test, because they are not a random sample. An existing round gets new ones.
+        belief: Expected place of the best value, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}``
+            for numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, with probabilities; other choices share
+            the rest. A belief draws exploit trials and starts proposals, in this round and its descendants.
+            The weight of a belief falls as trials arrive; contradicted beliefs are dropped. No test uses one.
+        like: Earlier trees or rounds (of this tree also by name): their posteriors give a belief about
+            shared parameters. ``belief`` overrides ``like``.
+        exploit: Share of the configurations drawn by the belief, in [0, 1]; default half.
+        tag: Name of the round, as :meth:`Tree.tag` gives one: ``tree["first"]`` finds the round by its tag.
+        note: Reason, in your words.
 
     Raises:
-        RefineError: A subclass that says what is wrong; nothing has been written then.
+        RefineError: A subclass for the rule that was broken; nothing was written.
 
     Examples:
         >>> def train(p):
@@ -132,7 +123,8 @@ def add_round(
     judged = goal.metric
     if judged.subject_to and FEASIBLE in searched:
         raise SpaceError(
-            f"{FEASIBLE}: with metric constraints this name is that of a column of the table of trials; rename the "
+            f"{FEASIBLE}: with metric constraints this name is that of a column of the table of trials; "
+            "rename the "
             "parameter"
         )
     method, sampler = design_of(design)
@@ -169,7 +161,8 @@ def add_round(
     )
     if node.goals and node.steered:
         raise DesignError(
-            "an adaptive design and a pruner go by one number, and this round has several goals; leave design and pruner "
+            "an adaptive design and a pruner go by one number, and this round has several goals; leave "
+            "design and pruner "
             "out, or give one goal"
         )
     context = self._context
@@ -220,14 +213,16 @@ def _believed_share(belief: Belief | None, exploit: float | None, method: str) -
     if not belief:
         if exploit:
             raise DesignError(
-                f"exploit: a first round has nothing to exploit but what you believe, got exploit={exploit!r}; say where the "
+                "exploit: a first round has nothing to exploit but what you believe, got "
+                f"exploit={exploit!r}; say where the "
                 "best value may lie",
                 Action("tree.add_round", Symbol("space"), Symbol("objective"), belief=...),
             )
         return 0.0
     if method in ADAPTIVE or method.startswith(OPTUNA):
         raise DesignError(
-            f"belief: design {method!r} asks for one configuration after the other by its own rule and takes no belief; use "
+            f"belief: design {method!r} asks for one configuration after the other by its own rule and "
+            "takes no belief; use "
             "design='sobol'"
         )
     share = BELIEVED if exploit is None else exploit

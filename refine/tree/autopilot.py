@@ -61,43 +61,42 @@ def autopilot(
 ) -> Round:
     """Searches without a person: for benchmarks, nights and baselines.
 
-    What to hand over then is :meth:`refine.Tree.winner`, by posterior mean; the best observed trial of so
-    many is a lucky one. Decisions are stored as a person's are, by the author ``"autopilot"``.
+    Use :meth:`refine.Tree.winner` afterwards, not the best observed trial, which is partly luck. Decisions
+    are stored under the author ``"autopilot"``.
 
-    With ``budget`` one more round spends it, on the space as it is: all its trials are exploit trials, each
-    learned from all before it or, with more ``workers``, as many together as run at once. Start from a
-    round of ten trials. Of 60 trials and more, where noise is large, the last 15 % are a race of the
-    plausible winners (:meth:`refine.Tree.confirm`), which ends early where nothing is left to decide.
-    Called again, it goes on: after an interruption, or with a larger budget. ``propose()`` of that round
-    says which part of the space can go.
+    With ``budget``, one further round on the same space spends the budget on exploit trials, each chosen
+    from all results so far. Start from a round of ten trials. With 60 trials or more and large noise, the
+    last 15 % are a race of the plausible winners (:meth:`refine.Tree.confirm`), which may end early. A
+    repeated call resumes, also with a larger budget. ``propose()`` of that round shows the part of the
+    space to drop.
 
-    Without ``budget`` it runs a number of rounds and accepts each proposal, but widens no range early on:
-    with fewer than 60 trials only inside declared limits (``within=``). The decision's note lists what was
-    widened. It stops early when a round left nothing to run or too little to analyse, or when another one
-    is not worth it: :meth:`refine.Review.worth` says something else than ``CONTINUE``.
+    Without ``budget``, autopilot runs several rounds and accepts each proposal. With fewer than 60 trials,
+    ranges are widened only inside declared limits (``within=``); the note of the decision lists widened
+    ranges. The search stops early if a round has nothing left to run or too few trials to analyse, or if
+    the verdict of :meth:`refine.Review.worth` is not ``CONTINUE``.
 
     Args:
-        start: The round to start from, run first if need be; of a tree the latest one.
-        rounds: How many rounds at most, the first one among them; default 5. As ``n``, ``risk``,
-            ``exploit`` and ``audit`` not with ``budget``.
-        budget: How many trials in all, those of the first round (unless it was imported) and the race
-            included; or for how long to run, such as ``datetime.timedelta(hours=2)``, from this call on. A
-            first round runs to its end, and grows until ten of its trials have finished.
+        start: The first round, run if needed; for a tree its latest round.
+        rounds: Maximal number of rounds, the first one included; default 5. Not with ``budget``, like ``n``,
+            ``risk``, ``exploit`` and ``audit``.
+        budget: Number of trials in total, the first round (unless imported) and the race included; or a
+            duration from this call on, such as ``datetime.timedelta(hours=2)``. The first round always
+            finishes, and grows until ten of its trials have finished.
         n: Configurations per child; default the advised number: :attr:`refine.Review.advised_round`.
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
         exploit: Share of a child's configurations spent where the optimum is plausible; default as advised.
-        audit: Share spent outside its space; default as advised.
-        check_noise: As in :meth:`Round.run`; with a budget before there is a race.
+        audit: Share spent outside the space of the child; default as advised.
+        check_noise: As in :meth:`Round.run`; with a budget, before a race.
         options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
             ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
 
     Returns:
-        The last round; ``tree.winner()`` is the configuration to hand over.
+        The last round; ``tree.winner()`` is the configuration to use.
 
     Raises:
         ReviewError: A tree without rounds.
-        DesignError: ``rounds`` or ``n`` below 1, a ``budget`` that the first round alone exceeds, or one
-            beside what it decides.
+        DesignError: ``rounds`` or ``n`` below 1, or a ``budget`` smaller than the first round or combined
+            with options that it replaces.
         AnalysisError: Too few trials of the first round have finished.
 
     Examples:
@@ -113,7 +112,8 @@ def autopilot(
     of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
     if budget is not None and (given := [name for name, value in of_rounds.items() if value is not None]):
         raise DesignError(
-            f"budget searches the space as it is in one round, so that {given[0]}= has no meaning beside it; leave one of the two out"
+            f"budget searches the space as it is in one round, so that {given[0]}= has no meaning beside "
+            "it; leave one of the two out"
         )
     risk = 0.05 if risk is None else risk
     check_risk(risk)
@@ -200,7 +200,8 @@ def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
         )
     if first > budget:
         raise DesignError(
-            f"budget must be at least the {first} trials of the first round, got {budget}; start from a smaller one, of 10 trials"
+            f"budget must be at least the {first} trials of the first round, got {budget}; start from a "
+            "smaller one, of 10 trials"
         )
     return budget, math.inf
 

@@ -140,7 +140,8 @@ class DecidedRound(RoundRecord):
         if n is None and downsample is None:
             if known is None and 0 < feasible(space).high <= len(inherited):
                 raise DesignError(
-                    f"nothing is left to run: all {len(inherited):,} configurations of this space were run by earlier "
+                    f"nothing is left to run: all {len(inherited):,} configurations of this space were run "
+                    "by earlier "
                     "rounds; widen it, or give its ranges more levels"
                 )
             left = feasible(space).count - len(inherited)
@@ -168,7 +169,8 @@ class DecidedRound(RoundRecord):
             node = replace(node, note=first.note, author=first.author, created=first.created)
             if decision.kind == "branched" and count > known.n:
                 warn(
-                    f"round {node.id}: this branch exists already; it keeps its {known.n:,} configurations, and run() runs "
+                    f"round {node.id}: this branch exists already; it keeps its {known.n:,} "
+                    "configurations, and run() runs "
                     f"only the {count - known.n:,} new ones"
                 )
         self.context.keep_tools(node, sampler, tool)
@@ -327,7 +329,8 @@ def choose(
         raise ReviewError(f"a point is a configuration, or a label of round.front, got {point!r:.60}")
     if chosen is None:
         raise ReviewError(
-            f"round {self.id}: {point!r:.100} is no point of its front; round.front has them, with their labels in front"
+            f"round {self.id}: {point!r:.100} is no point of its front; round.front has them, with their "
+            "labels in front"
         )
     decision = Decision("chosen", "", None, {}, (), None, note, author, chosen=chosen)
     self._add_decision(decision)
@@ -419,6 +422,7 @@ def _warn_of_typos(old: Space, new: Space, previous: Mapping[str, Any]) -> None:
         hint = did_you_mean(name, old)
         if name not in old and name not in previous and hint.startswith("did you mean"):
             warn(
-                f"branch adds a parameter {name!r}; {hint} If it is new, previous={{{name!r}: ...}} says which value earlier "
+                f"branch adds a parameter {name!r}; {hint} If it is new, previous={{{name!r}: ...}} says "
+                "which value earlier "
                 "trials had"
             )

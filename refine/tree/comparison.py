@@ -148,13 +148,15 @@ def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
     first, second = one.rounds[0].node, other.rounds[0].node
     if first.judged_by != second.judged_by:
         raise ReviewError(
-            f"studies beside each other must be judged by one metric in one direction, got {judged(first)} in {a} and {judged(second)} in {b}; "
+            f"studies beside each other must be judged by one metric in one direction, got {judged(first)} "
+            f"in {a} and {judged(second)} in {b}; "
             "open a page for each"
         )
     names = [sorted({name for each in study.rounds for name in each.space}) for study in (one, other)]
     if set(names[0]).isdisjoint(names[1]):
         raise ReviewError(
-            f"studies beside each other must have a parameter in common, got {join(names[0])} in {a} and {join(names[1])} in {b}; open a page for each"
+            f"studies beside each other must have a parameter in common, got {join(names[0])} in {a} and "
+            f"{join(names[1])} in {b}; open a page for each"
         )
 
 
@@ -227,7 +229,8 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
             said[name] = what
     if not said:
         raise AnalysisError(
-            "like: earlier studies share no parameter with this space whose values they know; leave like out, or say a belief"
+            "like: earlier studies share no parameter with this space whose values they know; leave like "
+            "out, or say a belief"
         )
     names = tuple(dict.fromkeys(_name(source) for source in sources))
     return replace(belief_of(said, space), like=names)

@@ -74,12 +74,14 @@ class Context(NamedTuple):
         entry = self.removal_of(node_id)
         if entry is None:
             return NotFoundError(
-                f"round {node_id} is not in tree {self.name!r} of this store; tree.rounds has the rounds that are"
+                f"round {node_id} is not in tree {self.name!r} of this store; tree.rounds has the rounds "
+                "that are"
             )
         when = datetime.fromtimestamp(entry.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
         why = f" ({entry.note})" if entry.note else ""
         return NotFoundError(
-            f"round {node_id} was removed by {entry.author} on {when}{why}; go on with another round of the tree, or load "
+            f"round {node_id} was removed by {entry.author} on {when}{why}; go on with another round of "
+            "the tree, or load "
             "an export that has it"
         )
 
@@ -133,14 +135,17 @@ class Context(NamedTuple):
                 name is not None or not self._recognised(node.objective, given)
             ):
                 raise ObjectiveError(
-                    f"round {node.id} was created with the objective {node.objective!r}, got {given_name!r}; if it is "
-                    f"the same objective, pass objective_name={node.objective!r}; a different one needs a new round",
+                    f"round {node.id} was created with the objective {node.objective!r}, got "
+                    f"{given_name!r}; if it is "
+                    f"the same objective, pass objective_name={node.objective!r}; a different one needs a "
+                    "new round",
                     Action("tree.add_round", ...),
                 )
             given_data = objective_data(given)
             if given_data != node.data:
                 raise ObjectiveError(
-                    f"round {node.id} was created with the data {node.data!r}, got {given_data!r}; other data needs a "
+                    f"round {node.id} was created with the data {node.data!r}, got {given_data!r}; other "
+                    "data needs a "
                     "new round",
                     Action("tree.add_round", ...),
                 )
@@ -175,8 +180,10 @@ class Context(NamedTuple):
         if known is None or known.node.judged_by == node.judged_by or not self.reader.decisions(known.pk):
             return
         raise ReviewError(
-            f"round {node.id}: was decided upon by {judged(known.node)}, got {judged(node)}; a decision is not judged anew. "
-            f"Another look at its trials is tree[{node.id!r}].analyze(metric, direction); for another root give another seed"
+            f"round {node.id}: was decided upon by {judged(known.node)}, got {judged(node)}; a decision is "
+            "not judged anew. "
+            f"Another look at its trials is tree[{node.id!r}].analyze(metric, direction); for another root "
+            "give another seed"
         )
 
     def know_tools(self, node: Node, design: Any, pruner: Any) -> None:
@@ -221,7 +228,8 @@ class Context(NamedTuple):
                     if bound and bound != mine:
                         raise ObjectiveError(
                             f"round {node.id}: was imported without an objective and first run with "
-                            f"{_words(bound)} (round {other.node.id}), got {_words(mine)}; for another objective "
+                            f"{_words(bound)} (round {other.node.id}), got {_words(mine)}; for another "
+                            "objective "
                             "import again and name it: tree.add_frame(frame, objective=...)"
                         )
 

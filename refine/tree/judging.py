@@ -76,26 +76,27 @@ def confirm(
     objective_name: str | None = None,
     **options: Unpack[RunKeywords],
 ) -> Winner:
-    """Runs the plausible winners again under new seeds, until it is decided which one to hand over.
+    """Repeats the plausible winners under new seeds until one is decided.
 
-    The configurations with the best posterior means race, and runs go where they are expected to improve
-    what is handed over the most. The race ends early when the leader, run three times again, loses no more
-    than epsilon with probability 0.95; or when retraining changes no more than that. Epsilon is
-    :attr:`Round.epsilon` of the latest round, else the tolerance that its analysis states.
+    The configurations with the best posterior means race: repeats go to the configuration with the largest
+    expected improvement of the winner. The race ends early if the leader, repeated three times, loses no
+    more than epsilon with probability 0.95, or if retraining changes no more than epsilon. Epsilon is
+    :attr:`Round.epsilon` of the latest round, else the smallest step of the metric or a tenth of the noise,
+    whichever is larger.
 
-    The runs are replicates of their rounds, each stored when it has finished: called again, the race goes on.
+    Every repeat is a stored replicate of its round: a repeated call resumes the race.
 
     Args:
-        budget: How many runs under new seeds there shall be; those that there are count.
-        top: How many configurations.
+        budget: Number of repeats in total, existing ones included.
+        top: Number of configurations in the race.
         objective: As ``objective_name``: see :meth:`Round.run`.
         options: As in :meth:`Round.run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
             ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
 
     Raises:
-        AnalysisError: No trial has finished that may be called best.
-        DesignError: ``budget`` or ``top`` is no whole number >= 1.
-        ObjectiveError: A round was reopened and no objective given.
+        AnalysisError: No finished trial may be best.
+        DesignError: ``budget`` or ``top`` is not a whole number >= 1.
+        ObjectiveError: A round was reopened, and its objective is neither given nor importable.
 
     Examples:
         >>> print(tree.confirm(budget=20, progress=False))
@@ -128,29 +129,28 @@ def judge(
     objective_name: str | None = None,
     **options: Unpack[RunKeywords],
 ) -> Judgement:
-    """Whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with what that rests on.
+    """Judges whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with the evidence.
 
-    The best of many trials is a lucky one, so what a single training gave decides nothing: both are
-    compared by the posterior that :meth:`winner` chooses by, and nothing is kept before it ran three times
-    under new seeds.
+    The best of many trials is partly luck, so a single run decides nothing. Both configurations are
+    compared by the posterior behind :meth:`winner`, and KEEP requires three repeats under new seeds.
 
     Args:
-        a: The configuration that is asked about: its values by name, as many as tell it from others that
-            were run; a round, its id or a tag, for the best expected of it; ``"winner"``, ``"best"``
-            (observed) or ``"baseline"``. Default the winner.
-        b: What it is compared with, likewise. Default the baseline; without one, or if that is ``a``, the
-            best expected of the rounds before the one that ran ``a`` first.
-        budget: Runs both again under new seeds until it is decided, as often as there are so many such runs
-            of the two; those that there are count. Default runs nothing.
-        epsilon: Difference that counts as none, in units of the metric; default as in :meth:`confirm`.
+        a: The configuration in question: as many of its values by name as identify it; a round, its id or a
+            tag, for the best expected of that round; ``"winner"``, ``"best"`` (observed) or ``"baseline"``.
+            Default the winner.
+        b: The configuration to compare with, likewise. Default the baseline; without a baseline, or if
+            ``a`` is the baseline, the best expected of the rounds before the first run of ``a``.
+        budget: Number of repeats of both in total, existing ones included, until a verdict. Default no
+            repeats.
+        epsilon: Tolerance, in units of the metric; default as in :meth:`confirm`.
         objective: As ``objective_name`` and ``options``: see :meth:`confirm`.
 
     Raises:
-        AnalysisError: One of both has no value, or no trial has finished that may be called best.
-        DesignError: ``budget`` is no whole number >= 0.
+        AnalysisError: A configuration has no value, or no finished trial may be best.
+        DesignError: ``budget`` is not a whole number >= 0.
         NotFoundError: There is no such round.
-        ObjectiveError: A round was reopened and no objective given.
-        ReviewError: No trial ran such a configuration, several did, or both are the same.
+        ObjectiveError: A round was reopened, and its objective is neither given nor importable.
+        ReviewError: No trial or several trials match, or both configurations are the same.
 
     Examples:
         >>> tree.judge("winner", {"lr": 0.5, "dropout": 0.0}).verdict
@@ -163,7 +163,8 @@ def judge(
             n for n, v in (("objective", objective), ("objective_name", objective_name)) if v is not None
         ]
         raise DesignError(
-            f"judge runs nothing without budget=, so that {join([*given, *options])} would say nothing; give budget= as well"
+            f"judge runs nothing without budget=, so that {join([*given, *options])} would say nothing; "
+            "give budget= as well"
         )
     check_epsilon(epsilon)
     pair = [w if w is None or isinstance(w, Mapping) or w in WORDS else self.round(w).id for w in (a, b)]  # type: ignore[arg-type]
@@ -373,7 +374,8 @@ def _number(rounds: Sequence[RanRound], judged: Judged, which: Which) -> int:
         numbers = {field.places[place] for place in _places(rounds, which) if place in field.places}
         if len(numbers) > 1:
             raise ReviewError(
-                f"{plural(len(numbers), 'configuration')} have {_shown(which)}; name more of the values, so that it is one"
+                f"{plural(len(numbers), 'configuration')} have {_shown(which)}; name more of the values, "
+                "so that it is one"
             )
         if not numbers:
             raise AnalysisError(

@@ -143,7 +143,8 @@ def _check_metric(records: Records, metric: Metric) -> None:
     if names:
         if metric.reduction == FUNCTION:
             raise AnalysisError(
-                f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value stored; give "
+                f"metric {str(metric)!r} is a function that is not at hand, and no trial has its value "
+                "stored; give "
                 "it: analyze(metric=function)"
             )
         raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")

@@ -194,7 +194,8 @@ def numbers_of(rows: Any, count: int) -> list[int]:
         array = np.flatnonzero(array)
     if array.min() < 0 or array.max() >= count:
         raise ReviewError(
-            f"{rule}; got number {array.max() if array.max() >= count else array.min()} of {plural(count, 'trial')}"
+            f"{rule}; got number {array.max() if array.max() >= count else array.min()} of "
+            f"{plural(count, 'trial')}"
         )
     return sorted({int(i) for i in array})
 

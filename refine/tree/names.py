@@ -42,7 +42,8 @@ def check_tag(tag: object, ids: Container[str]) -> None:
         raise StoreError(f"a tag {bad}")
     if tag in (LAST, ROOT) or _PATH.fullmatch(tag) is not None:
         raise StoreError(
-            f"a tag must not be 'last', 'root' or a path such as '1.2', which already name rounds, got {tag!r}; "
+            "a tag must not be 'last', 'root' or a path such as '1.2', which already name rounds, got "
+            f"{tag!r}; "
             "for example",
             Action("tree.tag", Symbol("round"), f"v{tag}"),
         )
@@ -71,7 +72,8 @@ def round_named(key: str, parents: Parents, tags: Mapping[str, str], tree: str) 
     paths = paths_of(parents)
     if candidates:
         raise NotFoundError(
-            f"round {key!r} is ambiguous: {_listed([f'{id_} ({paths[id_]})' for id_ in candidates])}; name one of them"
+            f"round {key!r} is ambiguous: {_listed([f'{id_} ({paths[id_]})' for id_ in candidates])}; name "
+            "one of them"
         )
     close = closest(key, [*tags, *parents, *((LAST, ROOT) if parents else ())])
     known = [*tags, *(f"{paths[id_]} ({id_})" for id_ in reversed(list(parents)))]

@@ -122,12 +122,12 @@ def review(self: R, proposal: Proposal) -> Review[R]:
         proposal: The proposal.
 
     Raises:
-        ReviewError: The evidence has changed since it was made.
+        ReviewError: Trials of the round changed after the proposal.
     """
     drafted = propose(self, proposal.risk, proposal.claim.given(proposal.metric), keep=False)
     if drafted.proposal.evidence != proposal.evidence:
         raise ReviewError(
-            f"round {self.id}: its evidence has changed since the proposal; look again",
+            f"round {self.id}: its trials changed after this proposal was made; propose again",
             Action("round.propose", risk=proposal.risk),
         )
     return Review(self, proposal.judged_by(drafted.proposal), drafted.analysis)

@@ -59,61 +59,56 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     pruner: Any = None,
     **options: Unpack[RoundKeywords],
 ) -> R:
-    """Runs what is left of the round; a script that is run again goes on where it was.
+    """Runs the rest of the round; a repeated call resumes.
 
-    Every finished trial is in the store at once. An exception of the objective becomes a ``failed`` trial,
-    NaN or infinity a ``diverged`` one. The trial of a subprocess that dies is tried once more, alone, and
-    is ``crashed`` if that dies again.
+    Every finished trial is stored at once. An exception of the objective becomes a ``failed`` trial, NaN or
+    infinity a ``diverged`` trial. If a worker dies, refine repeats the trial once, alone; a second death
+    makes a ``crashed`` trial.
 
-    Ctrl-C once hands out nothing new and ends when what runs has ended and is stored; twice stops at once.
-    SIGTERM and SIGHUP do the same, and what still runs ``grace`` seconds later is stopped.
+    Ctrl-C starts no new trials and ends after the running ones; a second Ctrl-C stops at once. SIGTERM and
+    SIGHUP do the same, and stop running trials after ``grace`` seconds.
 
     Args:
-        workers: 1 runs in this process, more on a local cluster of subprocesses.
-        n: Extends the round to so many configurations.
-        executor: A ``concurrent.futures`` executor to run on instead; ``workers`` says how many at a time.
-        threads: Threads per trial; one by default, whatever the number of workers, or floats differ.
+        workers: 1 runs in this process; more run in as many subprocesses.
+        n: New size of the round, to extend the round.
+        executor: A ``concurrent.futures`` executor instead of subprocesses; ``workers`` limits the trials
+            at a time.
+        threads: Threads per trial; the default of one gives equal floats for any number of workers.
         progress: Whether to show a progress bar.
-        rerun: A state, such as ``"failed"``, or several, such as ``["crashed", "timeout"]``: trials that
-            ended so are run again.
-        timeout: Seconds that a trial may run, counted from its start in its worker; then its worker is killed
-            and the trial is a ``timeout``. With ``timeout``, ``memory`` or ``gpus`` one worker is a
-            subprocess as well.
-        memory: Resident memory that a worker may hold, in bytes or as ``"2GB"``, looked at ten times a
-            second; then it is killed, and the trial is tried once more in a fresh one before it is
-            ``crashed``.
-        grace: Seconds that trials may still run after SIGTERM or SIGHUP; less than Slurm, Kubernetes (both
-            30) or ``docker stop`` (10) wait before they kill.
-        gpus: GPUs that workers get in turn, one each: how many of those that are visible, or which; 0 hides
-            all. More workers than GPUs share them.
-        hours: Ends in order after so many hours: what runs by then comes to its end, and nothing new begins.
-        trials: Ends in order after so many trials of this call; run again, it goes on.
-        check_noise: Whether the best of ten or more configurations runs again under a new seed at the end,
-            as one of :attr:`replicates`, and twice more if its value is the same: three equal ones show
-            that there is no noise. Not where earlier runs tell, or with ``trials``.
-        on_trial: Called in this process with every stored :class:`refine.trials.trial.FinishedTrial`; a
-            function, or several, whose exceptions are warned of and logged.
-        on_round: Called with this round when the call ends, whatever ends it; likewise.
-        track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, to which ended trials
-            are sent.
-        objective: What to call, for a round that was reopened from the store.
+        rerun: A state, such as ``"failed"``, or several: trials in these states are repeated.
+        timeout: Seconds per trial, counted from the start in the worker. Then refine kills the worker and
+            records a ``timeout``. With ``timeout``, ``memory`` or ``gpus``, one worker is a subprocess too.
+        memory: Limit on the resident memory of a worker, in bytes or as ``"2GB"``, checked ten times a
+            second. Above the limit, refine kills the worker and repeats the trial once before ``crashed``.
+        grace: Seconds for running trials after SIGTERM or SIGHUP. Slurm and Kubernetes kill after 30 seconds,
+            ``docker stop`` after 10: choose fewer.
+        gpus: Number or list of visible GPUs, handed to the workers in turn, one each; 0 hides all GPUs. More
+            workers than GPUs share GPUs.
+        hours: Start no new trials after this many hours.
+        trials: Start no new trials after this many; a repeated call resumes.
+        check_noise: Whether to repeat the best of ten or more configurations under a new seed at the end, and
+            twice more if the value is identical; the repeats join :attr:`replicates`. Skipped with
+            ``trials``, or if earlier repeats show the noise.
+        on_trial: A function, or several, called in this process with every stored
+            :class:`refine.trials.trial.FinishedTrial`. Exceptions give a warning and log entries.
+        on_round: A function, or several, called with this round at the end of the call.
+        track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, for ended trials.
+        objective: The objective, for a reopened round whose objective is not importable.
         objective_name: Name of the objective, if ``add_round`` was given one.
-        metric: Its metric, for a round that was reopened and whose metric is a function.
-        design: Its sampler, for a round that was reopened and whose design is an object of Optuna.
-        pruner: Its pruner, likewise; another than the round's own is refused.
+        metric: The function behind the metric, for a reopened round.
+        design: The sampler of Optuna, for a reopened round.
+        pruner: The pruner of Optuna, for a reopened round; another pruner is refused.
 
     Returns:
         This round.
 
     Raises:
-        ObjectiveError: No objective, one of another name, or one that can't be called.
-        DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported
-            round, which has nothing to run.
-        RoundStoppedError: The first trials all failed in the same way, or an executor or all workers broke.
+        ObjectiveError: No objective, another objective, or one that is not callable.
+        DesignError: An option out of range, ``timeout`` or ``memory`` with an executor, or an imported round.
+        RoundStoppedError: The first trials failed alike, or the executor or all workers broke.
         RoundBusyError: Another process is running this round.
-        StoreError: The disk is full, or the store locked; what had finished is stored.
-        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM or SIGHUP came; run again to go on. An objective
-            that raises KeyboardInterrupt itself fails its trial alone.
+        StoreError: The disk is full, or the store is locked; finished trials are stored.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP; a repeated call resumes.
 
     Examples:
         >>> root.run(n=40, workers=1, progress=False).trials["state"].value_counts().to_dict()
@@ -165,21 +160,21 @@ def replicate(
     objective_name: str | None = None,
     **options: Unpack[RunKeywords],
 ) -> R:
-    """Runs the best configurations again under new seeds; again, it runs what is missing.
+    """Repeats the best configurations under new seeds; a repeated call runs the missing repeats.
 
-    They go to :attr:`replicates`, measure the noise, and say how much of the best is chance:
-    :meth:`optimism`. They are in no table of trials and no test.
+    The repeats join :attr:`replicates`, measure the noise, and show the share of luck in the best value:
+    :meth:`optimism`. No table of trials and no test contains repeats.
 
     Args:
-        top: How many configurations, by the value of their planned run.
-        seeds: How many runs of each. The noise needs 5 more runs than configurations.
+        top: Number of configurations, by the value of the planned run.
+        seeds: Number of repeats per configuration. The noise needs 5 more repeats than configurations.
         objective: As ``objective_name``: see :meth:`run`.
         options: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``progress``, ``rerun``,
             ``timeout``, ``memory``, ``grace``, ``gpus`` and ``on_trial``.
 
     Raises:
-        AnalysisError: No trial has finished that may be called best.
-        DesignError: ``top`` or ``seeds`` is no whole number >= 1.
+        AnalysisError: No finished trial may be best.
+        DesignError: ``top`` or ``seeds`` is not a whole number >= 1.
 
     Examples:
         >>> root.replicate(top=2, seeds=3, progress=False).replicates[["lr", "replicate", "value"]]

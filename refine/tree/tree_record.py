@@ -46,7 +46,8 @@ class TreeRecord(Shown):
             got = f"the number {key}" if isinstance(key, int) else repr(key)
             hint = f"tree.rounds[{key}]" if isinstance(key, int) else "tree.rounds[0]"
             raise NotFoundError(
-                f"a round is looked up by id, tag, path ('1.2'), 'last' or 'root', got {got}; by position: {hint}"
+                f"a round is looked up by id, tag, path ('1.2'), 'last' or 'root', got {got}; by position: "
+                f"{hint}"
             )
         nodes = self._context.nodes
         parents = {id_: stored.node.parent for id_, stored in nodes.items()}
@@ -80,7 +81,8 @@ class TreeRecord(Shown):
             context.stored(one.id)
         elif one.id not in context.store.nodes(context.tree):
             raise NotFoundError(
-                f"round {one.id} belongs to tree {one.context.name!r}, not to tree {self.name!r}; use that tree, or copy its "
+                f"round {one.id} belongs to tree {one.context.name!r}, not to tree {self.name!r}; use that "
+                "tree, or copy its "
                 "rounds first",
                 Action("tree.merge", Symbol("other")),
             )

@@ -190,7 +190,8 @@ def _mended(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, li
             said.append(f"{name}: spellings that differ in case or spaces are one choice: {shown}")
         if column.dtype.kind in "iuf" and len(odd := placeholders(column.to_numpy(dtype=float))):
             said.append(
-                f"{name}: {numbers_said(odd.tolist())} lies far from all other values; if it stands for no value, leave the cell empty"
+                f"{name}: {numbers_said(odd.tolist())} lies far from all other values; if it stands for no "
+                "value, leave the cell empty"
             )
     return frame, said
 
@@ -241,7 +242,8 @@ def _parameter_names(
         left_out = [*roles.results, *roles.left_out] if roles is not None else []
         why = f"; {join(left_out)} look like results or names of runs" if left_out else ""
         raise SpaceError(
-            f"the frame has no column besides {value!r} that could be a parameter{why}; name them: parameters=[...]"
+            f"the frame has no column besides {value!r} that could be a parameter{why}; name them: "
+            "parameters=[...]"
         )
     return names
 
@@ -342,8 +344,10 @@ def _refuse_outside(name: str, parameter: Parameter, column: pd.Series, outside:
         row = int(np.flatnonzero(outside)[0])
         shown = column.iloc[row]
         raise SpaceError(
-            f"{name}: {plural(int(outside.sum()), 'row')} of the frame outside the space, first in row {row}: "
-            f"{label(shown) if number_of(shown) is not None else repr(shown)}, but it is {parameter.describe()}; widen the space, or leave such rows out: "
+            f"{name}: {plural(int(outside.sum()), 'row')} of the frame outside the space, first in row "
+            f"{row}: "
+            f"{label(shown) if number_of(shown) is not None else repr(shown)}, but it is "
+            f"{parameter.describe()}; widen the space, or leave such rows out: "
             "frame[space.contains(frame)]"
         )
 
@@ -357,7 +361,8 @@ def _check_constraints(space: Space, runs: Sequence[Run]) -> None:
         if whole and not (inside := space.contains(table)).all():
             row = whole[int(np.flatnonzero(~inside)[0])]
             raise SpaceError(
-                f"{plural(int((~inside).sum()), 'row')} of the frame break a constraint of the space, first row {row}; "
+                f"{plural(int((~inside).sum()), 'row')} of the frame break a constraint of the space, "
+                f"first row {row}; "
                 "relax it, or leave such rows out: frame[space.contains(frame)]"
             )
 
@@ -375,7 +380,8 @@ def _metric_columns(frame: pd.DataFrame, names: list[str], value: str, metric: s
             column = _floats(frame, name)
             if name == metric and not np.array_equal(column, out[metric], equal_nan=True):
                 raise AnalysisError(
-                    f"metric {metric!r}: the frame has another column of that name than value={value!r}; rename one"
+                    f"metric {metric!r}: the frame has another column of that name than value={value!r}; "
+                    "rename one"
                 )
             out[name] = column
     return out
@@ -386,7 +392,8 @@ def _floats(frame: pd.DataFrame, name: str) -> Floats:
         return frame[name].to_numpy(dtype=float, na_value=math.nan)
     except (TypeError, ValueError, OverflowError):
         raise AnalysisError(
-            f"{name!r} must be a column of numbers that a float holds, got something else in it; convert it first"
+            f"{name!r} must be a column of numbers that a float holds, got something else in it; convert "
+            "it first"
         ) from None
 
 
@@ -416,7 +423,8 @@ def _origins(frame: pd.DataFrame, space_filling: bool | None) -> list[str]:
     origins = [str(o) for o in frame["origin"]]
     if odd := [text for text in origins if text not in ORIGINS]:
         raise AnalysisError(
-            f"origin must be one of {', '.join(ORIGINS)}, got {odd[0]!r}; leave the column out, or give space_filling="
+            f"origin must be one of {', '.join(ORIGINS)}, got {odd[0]!r}; leave the column out, or give "
+            "space_filling="
         )
     return origins
 

@@ -107,7 +107,8 @@ def loaded(
         context = tree._context
         try:
             strict = (
-                f"load: tree {title!r} is in the store already and must hold nothing else than the folder; give it another name, "
+                f"load: tree {title!r} is in the store already and must hold nothing else than the folder; "
+                "give it another name, "
                 "or merge it in Python: tree.merge(folder)"
             )
             merge_into(context.store, context.tree, sound, "" if new else strict)
@@ -223,12 +224,10 @@ def read_folder(folder: Path) -> tuple[str, Iterator[NodeBundle]]:
     """
     index = folder / "tree.json"
     if not index.is_file():
-        text = f"{folder}: is no exported tree, tree.json is not there; "
+        text = f"{folder} is not an exported tree (tree.json is missing); "
         if folder.is_file():
-            raise StoreError(
-                f"{text}of a store open the tree", Action("refine.Tree", Symbol("name"), store=...)
-            )
-        raise StoreError(f"{text}one is written by", Action("tree.export", Symbol("folder")))
+            raise StoreError(f"{text}to open a store use", Action("refine.Tree", Symbol("name"), store=...))
+        raise StoreError(f"{text}to write one use", Action("tree.export", Symbol("folder")))
     head = _json(_bytes(index, folder), index, folder)
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
         raise StoreError(f"{index}: must be an object with a format, as tree.export writes it")

@@ -50,35 +50,37 @@ def add_frame(
     tag: str | None = None,
     note: str = "",
 ) -> Round:
-    """Adds anybody's finished runs as a root, or finds them again: the same rows are the same root.
+    """Adds a table of finished runs as a root, or finds the root of the same rows again.
 
-    It can be analysed, proposed on, decided upon, reported and exported; there is nothing to run. Its
-    children run on the objective given here; without one, on the one that the first of them is run with.
+    The root can be analysed, proposed on, decided upon, reported and exported, but not run. Its children run
+    the objective given here, or else the objective of the first run.
+
+    Copied rows count once. A warning says which columns, rows and cells were left out or corrected.
 
     Args:
-        frame: One row per run, of pandas, polars, Arrow or what else narwhals reads: parameters and
-            metrics; optionally ``state`` (default: complete, or diverged where the value is NaN or
-            infinite), ``seconds``, ``seed``, ``origin`` and ``error``. A missing value of a parameter says
-            that the run had none: it counts as not read. Other columns of numbers become metrics, of texts
-            nothing.
-        space: What the rows lie in; default inferred: see
-            :func:`refine.analysis.finished_runs.infer_space`. Where one parameter tells the runs that had
-            another, that is its condition.
-        parameters: Without a space, the columns that are parameters; default all but those named above and
-            ``value``.
+        frame: One row per run, of pandas, polars, Arrow or another library known to narwhals. Columns are
+            parameters and metrics, and optionally ``state``, ``seconds``, ``seed``, ``origin`` and ``error``.
+            A column ``State`` or ``status`` with the words of a tracker, such as ``finished``, counts as
+            ``state``; without states, rows are complete, or diverged if the value is NaN or infinite. A
+            missing value of a parameter means that the run did not use the parameter. Further columns of
+            numbers become metrics.
+        space: The space of the rows; default inferred: see
+            :func:`refine.analysis.finished_runs.infer_space`. If one parameter decides the use of another,
+            the inferred space has that condition.
+        parameters: Columns of the parameters, without a space; default all columns but the value, names of
+            runs, and known names of results and times.
         value: Column of the value; default the metric, else ``"value"``.
         metric: Name of the value in the results of the children's objectives, such as ``"val_acc"``;
             default the name of the column.
         direction: As in :meth:`refine.Tree.add_round`.
         subject_to: As in :meth:`refine.Tree.add_round`.
-        space_filling: True says that the rows were drawn at random or on a grid, False that results chose
-            them: then nothing is tested on them. None finds it out by what the tool noted, else by how even
-            the values are (:func:`refine.analysis.evenness.evenness`); the printed round and every analysis
-            say which.
-        objective: What the runs were made with, for children to run.
-        objective_name: Name of the objective in the round's identity; default its qualified name.
+        space_filling: True for rows drawn at random or on a grid, False for rows chosen by results, which
+            enter no test. None decides by the notes of the tool, else by the evenness of the values
+            (:func:`refine.analysis.evenness.evenness`); the printed round shows the decision.
+        objective: The objective of the runs, for children.
+        objective_name: Name of the objective in the identity of the round; default its qualified name.
         tag: Name of the round, as :meth:`refine.Tree.tag` gives one.
-        note: Why, in your words.
+        note: Reason, in your words.
 
     Raises:
         AnalysisError: The frame is malformed.
@@ -117,25 +119,27 @@ def add_study(
     tag: str | None = None,
     note: str = "",
 ) -> Round:
-    """Adds an Optuna study as a root, as :meth:`add_frame` does.
+    """Adds an Optuna study as a root, like :meth:`add_frame`.
 
-    Distributions become the space, intermediate values the curve; a parameter that a trial had not was not
-    read. Trials that run or wait are left out, and so are the numbers of steps and all attributes.
+    Distributions become the space, intermediate values the curve; a parameter missing from a trial was not
+    used. Constraints become metric constraints: ``constraint_0 <= 0``, or ``constraint_latency <= 0`` for
+    ``trial.set_constraint("latency", ...)``. Objectives of children return such a metric too. Unfinished
+    trials, numbers of steps and user attributes are left out; a warning names them.
 
     Args:
         study: The study, the URL of its storage, or the path of a journal file.
-        study_name: Its name there; not needed where there is one only.
-        value: Number of the objective that alone is the value, where the study has several; the others
-            become metrics. Without it two or three objectives are the round's goals.
-        metric: How children's objectives call it; default the study's name of it, else ``"value"``.
-        subject_to: As in :meth:`refine.Tree.add_round`, on what the study's trials have as metrics.
+        study_name: Name of the study in the storage; required if the storage holds several.
+        value: Number of the objective that alone is the value, for a study with several; the others become
+            metrics. Without ``value``, two or three objectives are goals.
+        metric: Name of the value for objectives of children; default the name in the study, else ``"value"``.
+        subject_to: As in :meth:`refine.Tree.add_round`, on metrics of the trials.
         space_filling: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:
-        AnalysisError: It has no ended trial, or more than three objectives and no ``value``.
-        SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
-        StoreError: The storage can't be opened.
-        NotFoundError: It has no such study.
+        AnalysisError: No ended trial, or more than three objectives and no ``value``.
+        SpaceError: A parameter cannot be in a space, such as one called ``seed``.
+        StoreError: The storage cannot be opened.
+        NotFoundError: The storage holds no such study.
     """
     if metric is not None:
         _metric(metric)
@@ -153,25 +157,24 @@ def add_search(
     tag: str | None = None,
     note: str = "",
 ) -> Round:
-    """Adds a fitted search of scikit-learn as a root, as :meth:`add_frame` does; larger scores are better.
+    """Adds a fitted search of scikit-learn as a root, like :meth:`add_frame`; larger scores are better.
 
-    The value is the mean test score; scores by split tell the noise, and other scorers are metrics. Grid,
-    random and halving searches count as drawn evenly, any other search with ``cv_results_`` as chosen by
-    results. Lists and scipy's ``uniform``, ``loguniform`` and ``randint`` become the space; what is
-    searched in some dictionaries of a list gets a condition; an estimator among the values stands as its
-    text. A halving search is judged by its last iteration that ten configurations reached, which the
-    metric's name says where it was not the last of all (``"score at n_samples=54"``); what did not reach it
-    is pruned.
+    The value is the mean test score; scores by split show the noise, and other scorers become metrics. Grid,
+    random and halving searches count as even samples, other searches with ``cv_results_`` as chosen by
+    results. Lists and scipy's ``uniform``, ``loguniform`` and ``randint`` become the space; several
+    dictionaries give conditions; estimators among the values become texts. The value of a halving search is
+    the score at the last iteration that ten configurations reached, such as ``"score at n_samples=54"``;
+    the others are pruned.
 
     Args:
         search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``,
-            ``HalvingRandomSearchCV`` or their like.
-        metric: The scorer to go by where there are several; default that of ``refit``.
+            ``HalvingRandomSearchCV`` or a similar search.
+        metric: The scorer of the value, if there are several; default the one of ``refit``.
         objective: As ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:
-        AnalysisError: It is not fitted, or has several scorers and none is named.
-        SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
+        AnalysisError: Not fitted, or several scorers and no ``metric``.
+        SpaceError: A parameter cannot be in a space, such as one called ``seed``.
 
     Examples:
         >>> from sklearn.model_selection import GridSearchCV
@@ -196,22 +199,21 @@ def add_talos(
     tag: str | None = None,
     note: str = "",
 ) -> Round:
-    """Adds a run directory of Talos 2 as a root, as :meth:`add_frame` does, finished or still running.
+    """Adds a run directory of Talos 2, finished or running, as a root, like :meth:`add_frame`.
 
-    Its dictionary becomes the space, histories the curves, and the note says which run and data it was.
-    Runs that an intervention or a reducer steered, or a strategy that looks at results, count as chosen by
-    results. Half of a last record is left out, with a warning.
+    The dictionary of the run becomes the space, histories become curves, and the note names the run and its
+    data. Runs steered by an intervention, a reducer or an adaptive strategy count as chosen by results. An
+    incomplete last record is left out, with a warning.
 
     Args:
         folder: The directory, with ``metadata.json`` and ``round_data.jsonl``.
-        value: The result to go by; default that of the run's objective.
-        direction: ``"maximize"`` or ``"minimize"``; default as the run's objective says, else by the
-            result's name.
+        value: Name of the result to go by; default the one of the run's objective.
+        direction: ``"maximize"`` or ``"minimize"``; default as in the run's objective, else by the name.
         space_filling: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:
-        AnalysisError: It is no such directory, no run has finished, or it lacks that result.
-        SpaceError: A parameter can't be in a space, such as one that is called ``seed``.
+        AnalysisError: Not a run directory, no finished run, or no such result.
+        SpaceError: A parameter cannot be in a space, such as one called ``seed``.
     """
     said, about = read_run(folder, value, direction, space_filling)
     return _add(self, said, (), objective, objective_name, tag, "; ".join(filter(None, (note, about))))
@@ -268,7 +270,8 @@ def _warn_of_changes(said: FinishedRuns, copies: int) -> None:
     sentences = list(said.said)
     if copies:
         sentences.append(
-            f"{plural(copies, 'run')} of {len(said.runs):,} {'repeats' if copies == 1 else 'repeat'} another run with the same "
+            f"{plural(copies, 'run')} of {len(said.runs):,} {'repeats' if copies == 1 else 'repeat'} "
+            "another run with the same "
             "results and no other seed or duration, so that each counts once"
         )
     if sentences:

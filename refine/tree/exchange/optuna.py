@@ -40,13 +40,15 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     if isinstance(study, optuna.Study):
         if study_name is not None:
             raise AnalysisError(
-                f"study_name goes with the URL of a storage, got {study_name!r} beside a study, {study.study_name!r}; "
+                f"study_name goes with the URL of a storage, got {study_name!r} beside a study, "
+                f"{study.study_name!r}; "
                 "leave it out"
             )
         return study
     if not isinstance(study, str | Path):
         raise AnalysisError(
-            f"a study must be an optuna.Study or the URL of its storage, got {type(study).__name__}; of another "
+            f"a study must be an optuna.Study or the URL of its storage, got {type(study).__name__}; of "
+            "another "
             "storage optuna.load_study(study_name=..., storage=...) gives the study"
         )
     url = url_of(study) if isinstance(study, str) and "://" in study else None
@@ -55,7 +57,8 @@ def open_study(study: Any, study_name: str | None) -> optuna.Study:
     file = study if url is None else url.database if url.get_backend_name() == "sqlite" else None
     if file is not None and not Path(file).is_file():
         raise NotFoundError(
-            f"{shown}: there is no such file; a storage is given by its URL, such as sqlite:///study.db, or the path of its journal"
+            f"{shown}: there is no such file; a storage is given by its URL, such as sqlite:///study.db, "
+            "or the path of its journal"
         )
     none = f"{shown}: holds no study of Optuna; give the storage that one was run with"
     try:
@@ -171,7 +174,8 @@ def to_optuna(self: RoundRecord, storage: Any = None, study_name: str | None = N
             study.set_metric_names([goal.metric.name for goal in goals])
     except optuna.exceptions.DuplicatedStudyError:
         raise StoreError(
-            f"the storage has a study {study_name!r} already; give study_name=, or delete it: optuna.delete_study"
+            f"the storage has a study {study_name!r} already; give study_name=, or delete it: "
+            "optuna.delete_study"
         ) from None
     except Exception as error:  # noqa: BLE001  # as in open_study
         url = url_of(storage) if isinstance(storage, str) else None

@@ -42,7 +42,8 @@ def read_run(
             lines.append(last)
         elif last:
             warn(
-                f"{trials_file}: half of a record at its end is left out; import it again when the sweep has written the rest"
+                f"{trials_file}: half of a record at its end is left out; import it again when the sweep "
+                "has written the rest"
             )
         records = [_plain(json.loads(line)) for line in lines]
         steered = audit_file.exists() and '"interventions":[{' in audit_file.read_text("utf-8")
@@ -110,7 +111,8 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
     odd = any(isinstance(v, tuple | Reference) for p in new.values() for v in p.grid)
     if old is None or odd or (set(old), old.constraints) != (set(new), new.constraints):
         raise ReviewError(
-            f"round {self.id}: Talos takes what a decision changed of a parent's bounds, of numbers and texts, not of tuples or "
+            f"round {self.id}: Talos takes what a decision changed of a parent's bounds, of numbers and "
+            "texts, not of tuples or "
             "functions, and neither other parameters nor constraints"
         )
     path = Path(folder) / "interventions.json"

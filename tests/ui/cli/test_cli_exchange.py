@@ -95,7 +95,7 @@ def test_export_and_load(csv: Path, tmp_path: Path) -> None:
     text = good("load", tmp_path / "out", tmp_path / "l.db")
     assert text == good("tree", tmp_path / "r.db").replace("r.db", "l.db")
     assert good("load", tmp_path / "out", tmp_path / "l.db", "--tree", "new").startswith("new\n")
-    assert "is no exported tree" in refused("load", tmp_path, tmp_path / "l.db")
+    assert "is not an exported tree" in refused("load", tmp_path, tmp_path / "l.db")
     asked = ("export", tmp_path / "r.db", "--page", tmp_path / "s.html")
     assert good(*asked).strip() == str(tmp_path / "s.html")
     assert "--page writes one file" in refused(*asked, "--no-reports")

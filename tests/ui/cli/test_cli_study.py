@@ -204,7 +204,7 @@ def test_evidence_that_came_since_the_proposal_asks_for_another_look(root: str) 
     data("run s.db", root, "-n", 121, "-q", "--objective", "scores.py:score")
     for _ in range(2):  # being told once is not having looked
         assert refused("accept s.db", root) == (
-            f"round {root}: its evidence has changed since the proposal; look again: refine propose s.db {root} --risk 0.05"
+            f"round {root}: its trials changed after this proposal was made; propose again: refine propose s.db {root} --risk 0.05"
         )
     assert len(data("tree s.db")["rounds"]) == 1
 
