@@ -31,7 +31,7 @@ from refine.analysis.evidence import (
 )
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.metric_limits import MetricLimits, metric_limits
-from refine.analysis.noise import fold_error_of, noise_of
+from refine.analysis.noise import decades_of, fold_error_of, from_decades, log_of_repeats, noise_of
 from refine.analysis.reason import Reason
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
 from refine.space.belief import belief_of
@@ -282,6 +282,9 @@ class Analysis(Shown):
             limit = self.sign * self.explosion_limit
             values = {"n": self.n_exploded, "metric": self.metric, "way": way, "limit": limit}
             found.append(Reason("exploded", values))
+        if self.noise.floor_source == "decades":
+            factor = 1 + self.noise.floor / float(np.abs(self.y).min())
+            found.append(Reason("decades", {"metric": self.metric, "factor": factor}))
         if self.n_damaged:
             found.append(Reason("damaged", {"n": self.n_damaged}))
         if len(self.codes) > 1:
@@ -334,6 +337,7 @@ def analyze(
     belief: Mapping[str, Any] | None = None,
     noise: str | None = None,
     limits: tuple[float | None, float | None] | None = None,
+    scale: str | None = None,
 ) -> Analysis:
     """Measures a table of finished runs over a space: effects, failures, noise, couplings.
 
@@ -369,6 +373,8 @@ def analyze(
             not; default the evidence of ``groups`` and ``fresh``.
         limits: Lowest and highest possible value of the metric, ``None`` for an open end. Default: known for
             metrics by name, such as an accuracy or an rmse, and for shares of rows; else none.
+        scale: ``"log"`` or ``"linear"`` for the tolerance of a minimized loss. Default: log if all values are positive
+            and the median is more than 20 times the best; the tolerance is then a factor of the best.
 
     Raises:
         AnalysisError: A column is missing; or fewer than 10 finished space-filling trials lie inside the
@@ -425,7 +431,7 @@ def analyze(
     eligible = eligible if eligible[own].any() else rows.finished
     tested = rows.measurable & rows.space_filling
     best = int(np.argmax(np.where(eligible[own], sign * rows.y[own], -np.inf)))
-    resolution = _resolution(tables, [value, metric or value], fresh, noise)
+    resolution = _resolution(tables, [value, metric or value], fresh, noise, scale)
     # With exact values, a forecast would pass for one in spite of its error.
     if not resolution.deterministic:
         X, y, place, unusable = _evidence(tables.parts, sign, forecasts=True)
@@ -609,7 +615,11 @@ def _tables_of(
 
 
 def _resolution(
-    tables: _Tables, metrics: Sequence[str], fresh: Sequence[Any] | None, declared: str | None
+    tables: _Tables,
+    metrics: Sequence[str],
+    fresh: Sequence[Any] | None,
+    declared: str | None,
+    scale: str | None = None,
 ) -> stats.Resolution:
     """The noise by the trials of an analysis; ``metrics`` are names under which scores by fold may stand."""
     rows, sign = tables.rows, tables.sign
@@ -624,7 +634,19 @@ def _resolution(
     finished_y = np.concatenate(
         [sign * part.y[mask] for part, mask in zip(tables.parts, usable, strict=True)]
     )
-    resolution = noise_of((X, y), tables.cardinalities, labels, fresh, (finished_X, finished_y), declared)
+    decades = decades_of(-finished_y, scale) if sign < 0 or scale is not None else 0.0
+    if decades > 0:
+        on_log_scale = noise_of(
+            (X, -np.log10(-y)),
+            tables.cardinalities,
+            labels,
+            log_of_repeats(fresh),
+            (finished_X, -np.log10(-finished_y)),
+            declared,
+        )
+        resolution = from_decades(on_log_scale, float(-finished_y.max()))
+    else:
+        resolution = noise_of((X, y), tables.cardinalities, labels, fresh, (finished_X, finished_y), declared)
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, metrics, judged)
     return resolution._replace(paired=paired, paired_source="folds" if paired else "")

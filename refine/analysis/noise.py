@@ -20,6 +20,11 @@ from refine.utils.arrays import Floats
 if TYPE_CHECKING:
     import pandas as pd
 
+SCALES = ("log", "linear")  # declarations about the scale of a metric
+
+# Median over best from which a positive loss counts on a log scale.
+DECADES = 20.0
+
 NOISE = ("none", "retraining")  # declarations about the noise of an objective
 
 # Equal repeats that show a deterministic objective if the metric takes equally spaced values only, as an
@@ -106,6 +111,53 @@ def noise_of(
     if math.isnan(residual.sd):
         residual = stats.TopNoise(least=10**9)(*finished, cardinalities)
     return pooled_noise(within, residual, X.shape[1], stats.floor_of(y))._replace(floor=floor)
+
+
+def decades_of(loss: Floats, scale: str | None = None) -> float:
+    """Orders of magnitude between the best and the median of a loss, if the loss counts on a log scale; else 0.
+
+    A loss counts on a log scale if all values are positive and the median is more than 20 times the best, or if
+    ``scale`` declares so. The best counts as far down as the best tenth suggests, so a single absurd value has no weight.
+
+    Args:
+        loss: (n,) finished values, smaller is better.
+        scale: One of :data:`SCALES`, or ``None``.
+
+    Raises:
+        AnalysisError: An unknown declaration, or ``"log"`` for values that are not positive.
+    """
+    if scale not in (None, *SCALES):
+        raise AnalysisError(f"scale must be 'log', 'linear' or None (decide by the values), got {scale!r}")
+    positive = bool(loss.size) and bool(loss.min() > 0)
+    if scale == "log" and not positive:
+        raise AnalysisError(f"scale='log' needs positive values, got {loss.min() if loss.size else 'none'}")
+    if scale == "linear" or not positive:
+        return 0.0
+    decades = stats.floor_of(-np.log10(loss)) / stats.FLOOR
+    return decades if scale == "log" or decades > math.log10(DECADES) else 0.0
+
+
+def from_decades(noise: stats.Resolution, best: float) -> stats.Resolution:
+    """The noise of the decimal logarithm of a loss, in units of the loss near its best value.
+
+    The floor becomes a factor of the best: 5 % of the decades between best and median.
+    """
+    sd = best * (10.0**noise.sd - 1)
+    return noise._replace(sd=sd, step=0.0, floor=best * (10.0**noise.floor - 1), floor_source="decades")
+
+
+def log_of_repeats(repeats: Sequence[Any] | None) -> Sequence[Any] | None:
+    """Repeats of a positive loss with decimal logarithms of their values."""
+    if repeats is None:
+        return None
+    values, labels, *planned = repeats
+    return [_log10(values), labels, *(_log10(each) for each in planned)]
+
+
+def _log10(values: npt.ArrayLike) -> Floats:
+    """Decimal logarithms; NaN for values that are not positive."""
+    array = np.asarray(values, dtype=float)
+    return np.log10(array, out=np.full(array.shape, np.nan), where=array > 0)
 
 
 def equal_repeats(same: stats.Repeats, step: float, floor: float) -> stats.Resolution:

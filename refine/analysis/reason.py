@@ -55,6 +55,7 @@ CODES = {
     "untested": "a search chose the trials, so nothing is tested: n, of, parameter, p (of imported ones)",
     "code": "trials ran several versions of the objective's code: codes",
     "sampled": "there are so many trials that a sample of them was tested on: n, of",
+    "decades": "a loss spans orders of magnitude, so the tolerance is a factor: metric, factor",
     "exploded": "huge but finite values count as diverged: n, metric, way (above, below), limit",
     "damaged": "stored trials can't be read and are left out: n",
     # Reasons for missing results on other validation examples.

@@ -46,6 +46,7 @@ class Resolution(NamedTuple):
     paired: float = 0.0
     paired_source: str = ""  # 'folds' or 'examples', for `paired`
     floor: float = 0.0  # 5 % of what the best value is above the median
+    floor_source: str = "range"  # 'decades' for a floor on a log scale
     freedom: float = 0.0  # degrees of freedom that `sd` is worth; inf if deterministic, 0 if unknown
 
     @property
@@ -80,7 +81,7 @@ class Resolution(NamedTuple):
         epsilon, source = (
             (self.paired, self.paired_source) if self.paired > 0 else (share * self.sd, self.source)
         )
-        for least, name in ((self.step, "step"), (self.floor, "range")):
+        for least, name in ((self.step, "step"), (self.floor, self.floor_source)):
             if least > 0 and not epsilon >= least:
                 epsilon, source = least, name
         return epsilon, source

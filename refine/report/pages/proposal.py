@@ -349,6 +349,7 @@ EPSILON_SOURCES = {
     "folds": "the standard error of the difference of two good configurations over the same folds",
     "step": "the smallest difference that the metric shows",
     "range": "5 % of best - median",
+    "decades": "5 % of the decades between best and median, since the metric spans orders of magnitude",
     "deterministic": "no noise seen: repeats gave identical values",
     "none": "no noise could be measured, so every loss counts",
     "given": "as you asked",

@@ -510,6 +510,10 @@ _SENTENCES: dict[str, Say] = {
         "{of:,} space-filling trials are more than an analysis needs, so a sample of {n:,} was tested. Counts and the best "
         "trial are those of all trials."
     ),
+    "decades": (
+        "{metric} spans orders of magnitude: values up to {factor:.3g} times the best count as ties. "
+        "scale='linear' in refine.analyze turns this off."
+    ),
     "exploded": lambda v: (
         f"{plural(v.n, 'trial')} of this round {'counts' if v.n == 1 else 'count'} as diverged: "
         f"{v.metric} {v.way} {v.limit:.3g}, far beyond the others."
@@ -575,6 +579,7 @@ _SOURCES = {
     "residuals": "estimated noise",
     "step": "smallest step of the metric",
     "range": "5 % of best - median",
+    "decades": "5 % of the decades between best and median",
     "deterministic": "no noise seen",
 }
 

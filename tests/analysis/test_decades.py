@@ -1,0 +1,61 @@
+"""A loss over orders of magnitude has a tolerance that is a factor of the best value."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import refine
+from refine.analysis.noise import decades_of
+from refine.errors import AnalysisError
+from refine.report.pages.reasons import sentence
+
+SPACE = refine.Space({"x": (0.0, 1.0, 41), "y": (0.0, 1.0, 11)})
+
+
+def losses(decades, n=60, seed=0):
+    """A bowl on a log scale: its best is about 1e-4."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame([SPACE.configuration(int(c)) for c in rng.integers(0, SPACE.size, n)])
+    distance = np.sqrt((frame["x"] - 0.4) ** 2 + (frame["y"] - 0.5) ** 2)
+    return frame.assign(loss=10.0 ** (-4 + 2 * decades * distance + 0.02 * rng.normal(size=n)))
+
+
+def analysis_of(frame, **options):
+    return refine.analyze(SPACE, frame, value="loss", direction="minimize", **options)
+
+
+def test_the_tolerance_is_a_factor_of_the_best():
+    frame = losses(decades=6)
+    analysis = analysis_of(frame)
+    best, median = frame["loss"].min(), frame["loss"].median()
+    assert median > 1000 * best
+    assert analysis.noise.floor_source == "decades"
+    assert 0.1 * best < analysis.noise.floor < 2 * best
+    assert analysis_of(frame, scale="linear").noise.floor > 10 * best
+    (caution,) = analysis.cautions
+    assert caution.code == "decades"
+    assert "loss spans orders of magnitude" in sentence(caution)
+
+
+def test_a_loss_of_one_scale_is_linear_unless_declared():
+    frame = losses(decades=0.5)
+    assert analysis_of(frame).noise.floor_source == "range"
+    assert not analysis_of(frame).cautions
+    assert analysis_of(frame, scale="log").noise.floor_source == "decades"
+
+
+def test_negative_values_have_no_decades():
+    loss = np.r_[-1.0, 10.0 ** np.linspace(-4, 3, 30)]
+    assert decades_of(loss) == 0.0
+    with pytest.raises(AnalysisError, match="scale='log' needs positive values"):
+        decades_of(loss, "log")
+    with pytest.raises(AnalysisError, match="scale must be 'log', 'linear' or None"):
+        decades_of(loss, "wide")
+
+
+@pytest.mark.slow
+def test_a_claim_about_decades_cuts_the_space():
+    proposal = refine.propose(analysis_of(losses(decades=6)))
+    assert proposal.claim.epsilon_source in ("decades", "residuals")
+    assert proposal.claim.epsilon < 5e-4
+    assert proposal.volume_kept < 0.5
