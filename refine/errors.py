@@ -38,10 +38,9 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 
 
 def shown(text: str) -> str:
-    """A text whose control characters are seen and do nothing: names, notes and values come from others.
+    """A text with its control characters escaped: names, notes and values may come from other people.
 
-    A terminal obeys escapes, and letters that turn the direction of writing make a text look like another
-    one.
+    A terminal obeys escape sequences, and characters for the direction of writing change the look of a text.
     """
     return _OBEYED.sub(
         lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\u0100" else f"\\u{ord(found[0]):04x}", text
@@ -49,16 +48,16 @@ def shown(text: str) -> str:
 
 
 def unseen(data: str) -> str:
-    """JSON with such characters escaped as JSON does; where they stand in texts, it means the same."""
+    """JSON with control characters escaped, with an equal meaning."""
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", data)
 
 
 class Hinted(Exception):  # warnings derive from it as well
-    """A message that may name what to do next, as data: whoever shows it spells that their way.
+    """A message with next steps as data; each front end spells them in its own way.
 
     Args:
         text: The message.
-        actions: What to do, each an :class:`refine.utils.action.Action`; said behind the text and a colon.
+        actions: Next steps, each an :class:`refine.utils.action.Action`; printed after the text and a colon.
     """
 
     def __init__(self, text: object = "", *actions: object) -> None:
@@ -66,11 +65,11 @@ class Hinted(Exception):  # warnings derive from it as well
 
     @property
     def actions(self) -> tuple[object, ...]:
-        """What to do next."""
+        """The next steps."""
         return self.args[1:]
 
     def spelled(self, spell: Callable[[Any], str] = str) -> str:
-        """The message, with its actions spelled by a function; by default as Python's calls."""
+        """The message, with next steps spelled by a function; by default as calls in Python."""
         actions = " or ".join(filter(None, map(spell, self.actions)))
         return shown(": ".join(filter(None, (str(self.args[0]), actions))))
 
@@ -79,7 +78,7 @@ class Hinted(Exception):  # warnings derive from it as well
 
 
 class RefineError(Hinted):
-    """Base of everything refine raises on purpose."""
+    """Base of all errors that refine raises on purpose."""
 
 
 class SpaceError(RefineError, ValueError):
@@ -87,15 +86,15 @@ class SpaceError(RefineError, ValueError):
 
 
 class DesignError(RefineError, ValueError):
-    """A design was asked for cells that it can't give."""
+    """A design cannot give the requested cells, or an option is out of range."""
 
 
 class ObjectiveError(RefineError, RuntimeError):
-    """An objective can't be called, or returned something that is no outcome."""
+    """An objective cannot be called, or returned an invalid outcome."""
 
 
 class RefineWarning(Hinted, RuntimeWarning, UserWarning):
-    """Something of this package that a person should know of, and that stops nothing."""
+    """A warning of this package; the call continues."""
 
 
 class RoundStoppedError(ObjectiveError):
@@ -103,23 +102,23 @@ class RoundStoppedError(ObjectiveError):
 
 
 class AnalysisError(RefineError, ValueError):
-    """Evidence is missing or malformed, or an option of the analysis is."""
+    """Evidence is missing or malformed, or an option of the analysis is invalid."""
 
 
 class ReviewError(RefineError, ValueError):
-    """An edit names something unknown, or a decision can't be taken."""
+    """An edit names an unknown parameter, or a decision cannot be taken."""
 
 
 class UnknownNameError(RefineError, ValueError, KeyError):
-    """A name that is looked up in something that has none of that name."""
+    """A name that does not exist."""
 
 
 class StoreError(RefineError, RuntimeError):
-    """A store can't be opened, read or written."""
+    """A store cannot be opened, read or written."""
 
 
 class NotFoundError(StoreError, LookupError):
-    """No tree, round or tag of that name is in the store."""
+    """The store has no tree, round or tag of that name."""
 
 
 class RoundBusyError(StoreError):
@@ -127,7 +126,7 @@ class RoundBusyError(StoreError):
 
 
 def unstorable(text: str) -> str:
-    """What no store takes of a text, as the tail of an error; empty where it takes all."""
+    """The reason why a text cannot be stored, as the tail of an error; empty if it can."""
     bad = next((letter for letter in text if letter == "\0" or "\ud800" <= letter <= "\udfff"), "")
     return f"holds {bad!r}, which can't be stored; leave that letter out" if bad else ""
 
@@ -136,11 +135,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The tail of an error about an unknown name.
 
     Args:
-        name: What was given.
-        known: What would have been right.
+        name: The unknown name.
+        known: The known names.
 
     Returns:
-        ``"did you mean 'dropout'?"`` where something known is close, else the list of what is known.
+        ``"did you mean 'dropout'?"`` if a known name is close, otherwise the list of known names.
     """
     names = [str(k) for k in known]
     close = closest(name, names)
@@ -148,8 +147,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """What is known and looks most like a name that was given; empty where nothing does."""
-    given, plain = str(name).lower(), {k.lower(): k for k in reversed([str(k) for k in known])}
-    close = difflib.get_close_matches(given, plain, n=1, cutoff=0.6)
-    close = close or [k for k in plain if len(given) > 2 and k.startswith(given)]
-    return plain[close[0]] if close else ""
+    """The known name that looks most like the given one; empty if none is close."""
+    wanted = str(name).lower()
+    by_lower = {known_name.lower(): known_name for known_name in reversed([str(k) for k in known])}
+    close = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=0.6)
+    close = close or [key for key in by_lower if len(wanted) > 2 and key.startswith(wanted)]
+    return by_lower[close[0]] if close else ""

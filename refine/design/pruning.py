@@ -82,21 +82,21 @@ def _forecast(
 @helped
 @dataclass(frozen=True)
 class Pruner:
-    """Stops trials with a forecast final value that is worse than those of the round's ended trials.
+    """Stops trials whose forecast final value is worse than the round's ended trials.
 
-    The final value is forecast from the nearest curves of ended trials, so that a trial that starts slowly
-    and ends well is not stopped. A trial runs on if its forecast is among the best ``keep`` of the ended
-    trials, which count with their final value, or with their forecast if they were stopped. With ``rungs``
-    trials are compared only after these epochs. A trial must be among the best ``keep`` at the first rung,
-    and among the best ``keep`` of the remaining ones at the next, as in successive halving. A trial is
-    compared with trials that ended before its start.
+    The final value is forecast from the nearest curves of ended trials, so a trial with a slow start and a
+    good end is not stopped. A trial runs on if its forecast is among the best ``keep`` of the ended trials.
+    Ended trials count with their final value, stopped ones with their forecast. With ``rungs`` trials are
+    compared only after these epochs: at the first rung a trial must be among the best ``keep``, at the next
+    among the best ``keep`` of the remaining trials, as in successive halving. A trial is compared with trials
+    that ended before its start.
 
     Args:
-        keep: Share of the ended trials that a trial must be among, in (0, 1). 0.5 is the median.
-        warmup: Epochs that every trial may run, whatever it reports; not given with ``rungs``.
-        min_trials: Trials that run to their end before any is stopped.
-        audit: Share of the trials, drawn by their seeds, that run to their end even if they are behind, in
-            [0, 1). They show how many good trials stopping loses.
+        keep: Share of the ended trials to be among, in (0, 1). 0.5 is the median.
+        warmup: Epochs without stopping; not given with ``rungs``.
+        min_trials: Number of trials to run to their end before any is stopped.
+        audit: Share of trials, drawn by their seeds, that always run to their end, in [0, 1). They show how
+            many good trials stopping loses.
         rungs: Epochs, from 1 and growing, for example ``(10, 50, 150)``; empty for every epoch.
 
     Raises:
@@ -140,8 +140,8 @@ class Pruner:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise DesignError(f"pruner: {name} must be a whole number >= 1, got {value!r}")
         rungs = tuple(self.rungs) if isinstance(self.rungs, Sequence) else (self.rungs,)
-        whole = all(type(rung) is int for rung in rungs)
-        if not whole or list(rungs) != sorted({rung for rung in rungs if rung > 0}):
+        whole_numbers = all(type(rung) is int for rung in rungs)
+        if not whole_numbers or list(rungs) != sorted({rung for rung in rungs if rung > 0}):
             raise DesignError(
                 f"pruner: rungs must be whole numbers of epochs >= 1 that grow, got {self.rungs!r}"
             )

@@ -266,7 +266,7 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
         alone = [c for c in space.constraints if not feasible(Space(dict(space), [str(c)])).high]
         culprit = f"the constraint {str(alone[0])!r}" if alone else "all constraints together"
         raise DesignError(f"no configuration meets {culprit}; relax it, or give parameters more levels")
-    left = exist.count - taken
+    remaining = exist.count - taken
     if n is None:
         share = downsample
         if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share <= 1:
@@ -274,9 +274,9 @@ def how_many(space: Space, n: int | None, downsample: float | None, taken: int =
                 f"downsample must be a share > 0 and <= 1, got {downsample!r}; 0.01 runs one in a hundred, "
                 "n= takes a number"
             )
-        if left < 1:
+        if remaining < 1:
             raise DesignError(f"no configuration is left to run: {exist} exist, {taken:,} were run")
-        return max(1, round(float(share) * left))
+        return max(1, round(float(share) * remaining))
     check_size(n)
     if n > (exist.high - taken):
         run = f", of which {taken:,} were run by earlier rounds" if taken else ""

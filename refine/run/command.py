@@ -108,17 +108,17 @@ class Command:
             ObjectiveError: A parameter is missing in the command, or the command names one that the
                 configuration lacks.
         """
-        known: dict[str, Any] = {name: params[name] for name in params}
-        every = json.dumps(known, default=str, sort_keys=True)
-        text = _GROUP.sub(lambda m: m[1] if _whole(m[1], known) else "", self.command)
-        asked = set(_FIELD.findall(self.command))
-        lost = [name for name in known if name not in asked]
-        if lost and "params" not in asked:
+        values_by_name: dict[str, Any] = {name: params[name] for name in params}
+        as_json = json.dumps(values_by_name, default=str, sort_keys=True)
+        text = _GROUP.sub(lambda m: m[1] if _whole(m[1], values_by_name) else "", self.command)
+        named = set(_FIELD.findall(self.command))
+        unused = [name for name in values_by_name if name not in named]
+        if unused and "params" not in named:
             raise ObjectiveError(
-                f"command {self.command!r}: parameter {lost[0]!r} is not in it; write {{{lost[0]}}} where it "
-                "belongs, or {params} for all of them as JSON"
+                f"command {self.command!r}: parameter {unused[0]!r} is not in it; write {{{unused[0]}}} where "
+                "it belongs, or {params} for all of them as JSON"
             )
-        values = {"seed": seed, "params": every, **known}
+        values = {"seed": seed, "params": as_json, **values_by_name}
         return [_FIELD.sub(lambda m: self._value(m[1], values), word) for word in shlex.split(text)]
 
     def _value(self, name: str, values: Mapping[str, Any]) -> str:
@@ -139,7 +139,7 @@ class Command:
         words = self.words(params, trial.seed)
         shown = {name: params[name] for name in params}
         marked = mark()
-        own = {
+        variables = {
             **marked,
             "REFINE_PARAMS": json.dumps(shown, default=str, sort_keys=True),
             "REFINE_SEED": str(trial.seed),
@@ -148,7 +148,7 @@ class Command:
             process = subprocess.Popen(  # noqa: S603  # running the person's own program is what it is for
                 supervised(words),
                 cwd=self.folder,
-                env={**os.environ, **self.environment, **own},
+                env={**os.environ, **self.environment, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -160,11 +160,11 @@ class Command:
             raise ObjectiveError(
                 f"command {self.command!r}: can't be run: {error.strerror or error}"
             ) from None
-        said: deque[str] = deque(maxlen=_LAST_LINES)
+        last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         with process:
             assert process.stdout is not None
             assert process.stderr is not None
-            reader = threading.Thread(target=said.extend, args=(_lines(process.stderr),), daemon=True)
+            reader = threading.Thread(target=last_lines.extend, args=(_lines(process.stderr),), daemon=True)
             reader.start()
             threading.Thread(target=swept, args=(process, marked), daemon=True).start()
             try:
@@ -177,11 +177,13 @@ class Command:
                 reader.join()
         if (status := process.returncode) and not pruned:
             how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-            raise ObjectiveError(f"{shlex.join(words)}\n{how}: {''.join(said).strip() or 'it said nothing'}")
+            output = "".join(last_lines).strip() or "it said nothing"
+            raise ObjectiveError(f"{shlex.join(words)}\n{how}: {output}")
         if not metrics and not pruned:
             raise ObjectiveError(
-                f'{shlex.join(words)}\nprinted no metrics: its last line must be a JSON object of numbers, such as {{"val_acc": 0.93}}, or a '
-                "number"
+                f"{shlex.join(words)}\nprinted no metrics: its last line must be a JSON object of numbers, "
+                "such as "
+                '{"val_acc": 0.93}, or a number'
             )
         return metrics
 
@@ -206,14 +208,14 @@ def _read(output: IO[str], trial: Any) -> tuple[dict[str, float], bool]:
     """The last metrics that a program prints, and whether a pruner stopped the trial."""
     metrics: dict[str, float] = {}
     for line in _lines(output):
-        found = metrics_of(line)
-        if found is None:
+        reported = metrics_of(line)
+        if reported is None:
             continue
-        epoch = found.pop("epoch", None)
+        epoch = reported.pop("epoch", None)
         if epoch is None:
-            metrics = found
-        elif found:
-            trial.report(int(epoch), found)
+            metrics = reported
+        elif reported:
+            trial.report(int(epoch), reported)
             if trial.should_prune():
                 return {}, True
     return metrics, False
@@ -236,16 +238,16 @@ def metrics_of(line: str) -> dict[str, float] | None:
     """
     text = line.strip()
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return {"value": math.nan} if text.lower() == "nan" else None
-    if isinstance(found, int | float) and not isinstance(found, bool):
-        return {"value": float(found)}
-    if not isinstance(found, dict) or not found:
+    if isinstance(content, int | float) and not isinstance(content, bool):
+        return {"value": float(content)}
+    if not isinstance(content, dict) or not content:
         return None
-    for name, value in found.items():
+    for name, value in content.items():
         if value is not None and not isinstance(value, bool | int | float):
             raise ObjectiveError(
                 f"metrics must be numbers by name, got {name!r}: {value!r:.60} in the line {text!r:.200}"
             )
-    return {name: math.nan if value is None else float(value) for name, value in found.items()}
+    return {name: math.nan if value is None else float(value) for name, value in content.items()}

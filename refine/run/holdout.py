@@ -93,17 +93,17 @@ class OnHoldout:
 
 def branch_of(node: Node, nodes: Mapping[str, StoredNode]) -> dict[str, StoredNode]:
     """The round with its ancestors and descendants."""
-    found = {node.id: nodes[node.id]}
+    members = {node.id: nodes[node.id]}
     parent = node.parent
     while parent is not None:
-        found[parent] = nodes[parent]
+        members[parent] = nodes[parent]
         parent = nodes[parent].node.parent
     below = {node.id}
     for i, stored in nodes.items():  # oldest first, so parents before children
         if stored.node.parent in below:
             below.add(i)
-            found[i] = stored
-    return found
+            members[i] = stored
+    return members
 
 
 def open_holdout(
@@ -132,11 +132,11 @@ def open_holdout(
         )
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(interruptible(f"hold-out of round {node.id}", resources.grace))
-        held = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
+        check_lease = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         records = store.records([stored.pk], curves=goal.metric.curves)
         keys = known_best(choose(), len(records.metrics), node.id)
-        found = _begin(store, stored.pk, keys, seeds, visit, branch)
-        tasks = _tasks(node, found, records)
+        opening = _begin(store, stored.pk, keys, seeds, visit, branch)
+        tasks = _tasks(node, opening, records)
         outcomes = outcomes_of(
             stack,
             OnHoldout(objective),
@@ -146,10 +146,10 @@ def open_holdout(
             stop=stop,
         )
         for task, outcome in outcomes if tasks else ():
-            held()
+            check_lease()
             run = (outcome.state, outcome.metrics, outcome.seconds, outcome.error)
-            store.add_holdout_run(found.pk, HoldoutRun(task.key, task.replicate, task.seed, *run))
-    shown = next(o for o in store.openings(stored.pk) if o.pk == found.pk)
+            store.add_holdout_run(opening.pk, HoldoutRun(task.key, task.replicate, task.seed, *run))
+    shown = next(o for o in store.openings(stored.pk) if o.pk == opening.pk)
     return holdout_result_of(store, node, shown, goal.metric)
 
 
@@ -157,13 +157,13 @@ def _begin(
     store: Store, pk: int, keys: Sequence[str], seeds: int, visit: Visit, branch: Mapping[str, StoredNode]
 ) -> StoredOpening:
     """Logs an opening before any value is known, and warns if it is not the first."""
-    same = (tuple(keys), seeds)
-    if all((o.keys, o.seeds) != same for o in store.openings(pk)):
+    models = (tuple(keys), seeds)
+    if all((o.keys, o.seeds) != models for o in store.openings(pk)):
         before = [(s.node.id, o) for s in branch.values() for o in store.openings(s.pk)]
         if before:
             _warn(before, branch, pk, keys)
         store.add_opening(pk, keys, seeds, visit.note, visit.author)
-    return next(o for o in store.openings(pk) if (o.keys, o.seeds) == same)
+    return next(o for o in store.openings(pk) if (o.keys, o.seeds) == models)
 
 
 def _warn(
@@ -172,16 +172,16 @@ def _warn(
     pk: int,
     keys: Sequence[str],
 ) -> None:
-    where, last = max(before, key=lambda pair: pair[1].created)
-    mine = next(i for i, s in branch.items() if s.pk == pk)
-    seen = {(i, k) for i, o in before for k in o.keys} | {(mine, k) for k in keys}
-    m = len(seen)
+    round_id, last = max(before, key=lambda pair: pair[1].created)
+    own_id = next(i for i, s in branch.items() if s.pk == pk)
+    configurations = {(i, k) for i, o in before for k in o.keys} | {(own_id, k) for k in keys}
+    m = len(configurations)
     # Blom's (1958) approximation of the mean of the largest of m standard normal values.
     cost = NormalDist().inv_cdf((m - 0.375) / (m + 0.25)) if m > 1 else 0.0
     day = datetime.fromtimestamp(last.created, UTC).date().isoformat()
     warn(
-        f"round {mine}: the hold-out was opened {plural(len(before), 'time')} before on this branch, last by "
-        f"{last.author} on {day} at round {where}. With this opening {plural(m, 'configuration')} will have "
+        f"round {own_id}: the hold-out was opened {plural(len(before), 'time')} before on this branch, last by "
+        f"{last.author} on {day} at round {round_id}. With this opening {plural(m, 'configuration')} will have "
         "been measured on the same rows: choosing among them by it overstates the winner by up to "
         f"{cost:.1f} standard errors of a hold-out value, and so does going on with what was learnt. Only "
         "the first opening is unbiased."
@@ -190,17 +190,17 @@ def _warn(
 
 def _tasks(node: Node, opening: StoredOpening, records: Records) -> list[Task]:
     done = {(row.key, row.replicate) for row in opening.runs}
-    at = {key: i for i, key in enumerate(records.columns["key"])}
+    row_of = {key: i for i, key in enumerate(records.columns["key"])}
     todo = itertools.product(range(1, opening.seeds + 1), opening.keys)
     new = {"attempt": 0, "origin": "space_filling"}
     return [
-        stored_task(records, at[key], replicate=r, seed=seed_of(node.id, key, "holdout", r), **new)
+        stored_task(records, row_of[key], replicate=r, seed=seed_of(node.id, key, "holdout", r), **new)
         for r, key in todo
         if (key, r) not in done
     ]
 
 
-def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: Metric) -> HoldoutResult:
+def holdout_result_of(store: Reader, node: Node, opening: StoredOpening, metric: Metric) -> HoldoutResult:
     """What an opening showed.
 
     Of a metric's epochs the last counts. Raises AnalysisError: models were measured without the metric.
@@ -208,7 +208,7 @@ def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: M
     import pandas as pd
 
     rows = []
-    for row in found.runs:
+    for row in opening.runs:
         value = metric.of(row.metrics, {}) if row.state == "complete" else None
         if row.state == "complete" and value is None:
             raise AnalysisError(
@@ -216,21 +216,21 @@ def holdout_result_of(store: Reader, node: Node, found: StoredOpening, metric: M
                 f"{', '.join(row.metrics)}; holdout(params, trial) must return the metrics that calling the "
                 "objective does"
             )
-        place = found.keys.index(row.key)
+        place = opening.keys.index(row.key)
         rows.append((place, row.replicate, row.seed, row.state, value, row.seconds, row.error))
     columns = ["configuration", "replicate", "seed", "state", "value", "seconds", "error"]
     runs = pd.DataFrame(rows, columns=columns).sort_values(["configuration", "replicate"], ignore_index=True)
     runs["value"] = runs["value"].astype(float)
-    records = store.records([found.node], curves=metric.curves)
+    records = store.records([opening.node], curves=metric.curves)
     frame = table(node.space, records, metric)
-    at = {key: i for i, key in enumerate(records.columns["key"])}
-    chosen = frame.reindex([at.get(key, -1) for key in found.keys]).reset_index(drop=True)
+    row_of = {key: i for i, key in enumerate(records.columns["key"])}
+    chosen = frame.reindex([row_of.get(key, -1) for key in opening.keys]).reset_index(drop=True)
     grouped = runs.groupby("configuration")["value"]
     summary = chosen[list(node.space)].assign(
         validation=chosen["value"],
         holdout=grouped.mean().reindex(range(len(chosen))),
         sd=grouped.std().reindex(range(len(chosen))),
         runs=grouped.count().reindex(range(len(chosen)), fill_value=0),
-        removed=[key not in at for key in found.keys],
+        removed=[key not in row_of for key in opening.keys],
     )
-    return HoldoutResult(node.id, found.author, found.note, found.created, str(metric), summary, runs)
+    return HoldoutResult(node.id, opening.author, opening.note, opening.created, str(metric), summary, runs)

@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
 
 
 def returned(value: Any, curve: dict[str, list[float]], *, pruned: bool) -> Outcome:
-    """A trial whose objective returned: complete, pruned, or failed if the value is not a number or metrics."""
+    """A trial whose objective returned: complete, pruned, or failed for an invalid return value."""
     if pruned:  # a trial that stopped early has no final value, whatever its objective returned
         return Outcome(State.PRUNED, {}, curve, 0.0, None, None)
     try:
@@ -88,12 +88,15 @@ def timed_out(timeout: float, seconds: float) -> Outcome:
 
 def out_of_memory(used: int, memory: int, seconds: float) -> Outcome:
     """A trial whose worker was killed for its memory."""
-    text = f"its process and those below it held {bytes_text(used)}, more than memory={bytes_text(memory)}, and were killed"
+    text = (
+        f"its process and those below it held {bytes_text(used)}, more than memory={bytes_text(memory)}, "
+        "and were killed"
+    )
     return Outcome(State.CRASHED, {}, {}, seconds, text, None)
 
 
 def crashed(how: str, seconds: float, *, died: bool) -> Outcome:
-    """A trial that failed twice without an outcome: a worker died, or an error arose outside the objective."""
+    """A trial that failed twice without an outcome, by a dead worker or an error outside the objective."""
     message = "this trial failed outside your objective, and again on one retry; details below"
     if died:
         message = "the process of this trial died, and again on one retry without other trials; details below"

@@ -114,7 +114,7 @@ class ProgressMonitor:
             self._note_reads(json.loads(read) if read else None, state)
 
     def _values(self, records: Records) -> list[float | None]:
-        """The metric's value of every stored trial, ``None`` for excluded trials and trials without a value."""
+        """The metric's value of every stored trial; ``None`` for excluded trials, and without a value."""
         seconds, states = records.columns["seconds"], records.columns["state"]
         curves = records.curves or [{}] * len(records.metrics)
         values: list[float | None] = []

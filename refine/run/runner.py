@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from refine.errors import ObjectiveError, StoreError
 from refine.run.environment import commit_of, environment
@@ -113,12 +113,12 @@ def run_round(
         for task, outcome in outcomes:
             check_lease()
             _take_in(task, outcome, goal, work.adaptive, recorder, writer, monitor)
-        left = work.todo - monitor.ended
-        log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, left)
-        if left > 0 and not stop_requested():
+        remaining = work.todo - monitor.ended
+        log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, remaining)
+        if remaining > 0 and not stop_requested():
             why = options.ending.why(monitor.ended, time_is_over())
             if why:
-                monitor.say_left(why, left)
+                monitor.say_left(why, remaining)
 
 
 class _Work(NamedTuple):
@@ -239,11 +239,11 @@ def _warn_of_edited_code(node: Node, records: Records, code: str) -> None:
     """Warns if complete trials of a round ran another version of the objective's code than runs now."""
     versions = zip(records.columns["code"], records.columns["state"], strict=True)
     complete = [version for version, state in versions if state == State.COMPLETE]
-    others = [version for version in complete if version not in ("", code)]
-    if others:
+    other_versions = [version for version in complete if version not in ("", code)]
+    if other_versions:
         warn(
-            f"round {node.id}: {len(others)} of its {plural(len(complete), 'finished trial')} ran another "
-            f"version of the objective's code ({join(list(dict.fromkeys(others)))}; now {code}); if the "
+            f"round {node.id}: {len(other_versions)} of its {plural(len(complete), 'finished trial')} ran another "
+            f"version of the objective's code ({join(list(dict.fromkeys(other_versions)))}; now {code}); if the "
             "change alters values, the trials cannot be compared: make a new round, with another seed or "
             "name, or exclude the old trials"
         )
@@ -265,7 +265,8 @@ def _finished(round_id: str, trial: Trial, value: float | None, ended: int, plan
 
 def _trial(task: Task, outcome: Outcome, code: str) -> Trial:
     names = ("state", "metrics", "curve", "seconds", "error", "read")
-    fields: Mapping[str, object] = {name: getattr(outcome, name) for name in names}
+    fields: Mapping[str, Any] = {name: getattr(outcome, name) for name in names}
     examples = outcome.examples if outcome.state == State.COMPLETE else None
     # The first seven fields of a task are those of a trial.
-    return Trial(*task[:7], code=code, finished=time.time(), examples=examples, **fields)  # type: ignore[arg-type]
+    time_finished = time.time()
+    return Trial(*task[:7], code=code, finished=time_finished, examples=examples, **fields)

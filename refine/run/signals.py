@@ -183,9 +183,13 @@ def _reset_forked_child() -> None:
 def _stopped(what: str, how: str) -> KeyboardInterrupt:
     """The exception of an interrupted call: KeyboardInterrupt, so that Python ends as usual at Ctrl-C."""
     how = f" {how}" if how else ""
-    message = f"{what}: stopped{how}; every finished trial is stored, and the same call or script goes on from there"
+    message = (
+        f"{what}: stopped{how}; every finished trial is stored, and the same call or script resumes from "
+        "there"
+    )
     stop = KeyboardInterrupt(message)
-    stop._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]  # the name that IPython looks for
+    # IPython looks for this name.
+    stop._render_traceback_ = lambda: [message]  # type: ignore[attr-defined]
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _in_one_line
     return stop

@@ -22,16 +22,26 @@ _RUNS = {
         "'%DEFAULT%' OR sql LIKE '%COLLATE%')) OR type = 'index' AND sql LIKE '%(%(%'"
     ).bindparams(sa.bindparam("names", expanding=True)),
     "postgresql": sa.text(
-        """WITH own AS (SELECT oid, relname, relkind FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(:names))
-        SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' ELSE 'table of a foreign kind' END, relname FROM own WHERE relkind != 'r'
+        r"""WITH own AS (
+            SELECT oid, relname, relkind FROM pg_class
+            WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(:names)
+        )
+        SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' ELSE 'table of a foreign kind' END, relname
+        FROM own WHERE relkind != 'r'
         UNION ALL SELECT 'trigger', tgname FROM pg_trigger JOIN own ON tgrelid = own.oid WHERE NOT tgisinternal
         UNION ALL SELECT 'rule', rulename FROM pg_rewrite JOIN own ON ev_class = own.oid WHERE relkind = 'r'
         UNION ALL SELECT 'policy', polname FROM pg_policy JOIN own ON polrelid = own.oid
         UNION ALL SELECT 'table', inhrelid::regclass::text FROM pg_inherits JOIN own ON inhparent = own.oid
-        UNION ALL SELECT 'check', conname FROM pg_constraint JOIN own ON conrelid = own.oid WHERE contype IN ('c', 'x') OR confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')
-        UNION ALL SELECT 'index', indexrelid::regclass::text FROM pg_index JOIN own ON indrelid = own.oid WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
-        UNION ALL SELECT 'column', attname FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum JOIN own ON attrelid = own.oid
-        WHERE attnum > 0 AND (atttypid >= 16384 OR pg_get_expr(adbin, adrelid) !~ '^nextval\\(''[^'']*''::regclass\\)$')"""
+        UNION ALL SELECT 'check', conname FROM pg_constraint JOIN own ON conrelid = own.oid
+        WHERE contype IN ('c', 'x') OR confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')
+        UNION ALL SELECT 'index', indexrelid::regclass::text FROM pg_index JOIN own ON indrelid = own.oid
+        WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+        UNION ALL SELECT 'column', attname FROM pg_attribute
+        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum JOIN own ON attrelid = own.oid
+        WHERE attnum > 0 AND (
+            atttypid >= 16384
+            OR pg_get_expr(adbin, adrelid) !~ '^nextval\(''[^'']*''::regclass\)$'
+        )"""
     ),
 }
 

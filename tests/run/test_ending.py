@@ -57,7 +57,7 @@ def test_ends_after_hours_in_order(tree, workers, capsys):
         ("hours", True, "hours must be"),
         ("trials", 0, "trials must be a whole number >= 1"),
         *(("grace", grace, "grace must be a number of seconds >= 0") for grace in (-1, "5", float("inf"))),
-        ("on_trial", 3, "on_trial must be a function, or a list of them, got 3"),
+        ("on_trial", 3, "on_trial must be a function or a list of functions, got 3"),
         ("on_round", ["x"], "on_round must be a function"),
     ],
 )

@@ -142,7 +142,7 @@ def test_being_told_once_to_end_finishes_what_runs_and_stores_it(runs, calm, nam
     assert process.returncode == -signal.SIGINT
     last = err.strip().splitlines()[-1]
     by = "" if name == "SIGINT" else f" by {name}"
-    assert f"stopped{by}; every finished trial is stored, and the same call or script goes on from" in last
+    assert f"stopped{by}; every finished trial is stored, and the same call or script resumes from" in last
     assert "Traceback" not in err
     table = runs.table()
     assert len(table) == len(runs.begun()) == workers

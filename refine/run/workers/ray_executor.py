@@ -38,7 +38,8 @@ class RayExecutor(Executor):
         self._ray: Any = load("ray", "RayExecutor", DesignError)
         if not self._ray.is_initialized():
             raise DesignError(
-                'RayExecutor needs a connection to Ray, got none; call ray.init() first, or ray.init(address="auto") on a node '
+                "RayExecutor needs a connection to Ray, got none; call ray.init() first, or "
+                'ray.init(address="auto") on a node '
                 "of a cluster"
             )
         try:
@@ -95,7 +96,7 @@ class RayExecutor(Executor):
 
 
 def _caller() -> Callable[[bytes], Any]:
-    """The function that a worker runs, pickled by value, so that a worker with import errors can report them."""
+    """The function run by a worker, pickled by value, so that a worker can report its import errors."""
 
     def call(packed: bytes) -> Any:
         import pickle

@@ -35,10 +35,10 @@ def own_folder() -> Iterator[Path]:
                 os.close(lock)
 
 
-def sweep(where: Path) -> int:
+def sweep(parent: Path) -> int:
     """Removes this user's folders of runs whose process is gone, and returns their number."""
     removed = 0
-    for folder in where.glob(f"{_PREFIX}*"):
+    for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             state = folder.lstat()
             if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
