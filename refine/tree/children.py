@@ -69,16 +69,13 @@ class DecidedRound(RoundRecord):
         pruner: Any = "inherit",
         advised: int | None = None,
     ) -> Self:
-        """Writes the child that a decision leads to, and the decision, in one transaction.
+        """Writes the child of a decision, and the decision, in one transaction; a repeated decision writes nothing.
 
-        A decision on a proposal gets a forecast of what the child's space-filling trials will show, if the
-        child is new: of one that is there already, results may be known. Configurations that ancestors have
-        completed by now are not run again; what they complete later changes nothing. The same decision
-        again writes nothing.
+        A decision on a proposal gets a forecast for the space-filling trials of a new child; an existing
+        child may have results already. The child skips configurations that ancestors have completed so far.
 
         Arguments are those of :meth:`Review.accept` and :meth:`branch`, with ``given`` frozen; ``shares``
-        are what to spend beside the space-filling design, and ``advised`` is how many configurations where
-        nothing is said of it.
+        are the exploit and audit trials, and ``advised`` is the size without ``n`` and ``downsample``.
 
         Raises:
             DesignError: More configurations than are left.
@@ -266,18 +263,20 @@ def branch(
     pruner: Any = "inherit",
     author: str | None = None,
 ) -> R:
-    """Creates a child on any space, without regard to a proposal.
+    """Creates a child on any space, without a proposal.
+
+    Repeating a call finds the child again; a larger ``n`` extends the child, with a warning.
 
     Args:
-        space: The new space; it may add or drop parameters.
-        note: Why, in your words.
-        previous: For added parameters the value that earlier trials had, such as ``{"l2": 0.0}``. Without it
-            they are no evidence for the new space.
-        n: How many configurations the child runs; without ``n`` and ``downsample`` as many as this round.
-        downsample: The same as a share of what is left.
-        seed: Default this round's.
+        space: The new space; may add or drop parameters.
+        note: Reason, in your words.
+        previous: Values of added parameters in earlier trials, such as ``{"l2": 0.0}``; without ``previous``,
+            earlier trials are not evidence for the new space.
+        n: Number of configurations; default as many as in the parent.
+        downsample: The number as a share of the configurations left.
+        seed: Default the seed of the parent.
         exploit: As ``audit``, ``given``, ``belief``, ``design`` and ``pruner``: see :meth:`Review.accept`.
-        author: Who decides; default the user name.
+        author: Default the user name.
 
     Raises:
         ReviewError: ``previous`` names a parameter that is not new.

@@ -49,13 +49,11 @@ T = TypeVar("T")
 
 
 def winner(self: TreeRecord) -> Winner | None:
-    """The configuration to hand over; ``None`` before the first trial has finished.
+    """The configuration to use; ``None`` before the first trial has finished.
 
-    It has the best posterior mean of all that were evaluated, of whatever origin, by one posterior on the
-    trials of all rounds; runs under new seeds count as more values of theirs. It says what to expect when
-    it is trained again.
-
-    Rounds that differ in metric or direction from the oldest root can't be compared and are left out.
+    The winner has the best posterior mean among all evaluated configurations, of any origin, given the
+    trials and repeats of all rounds. Its ``expected`` is the value to expect on retraining. Rounds with
+    another metric or direction than the oldest root are left out.
 
     Examples:
         >>> winner = tree.winner()

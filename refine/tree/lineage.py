@@ -42,18 +42,18 @@ if TYPE_CHECKING:
 
 
 class Lineage(NamedTuple):
-    """Trials that can teach something about the last round's space.
+    """Trials that are informative about the space of the last round.
 
     Attributes:
-        frame: Its own trials, after those of rounds just before it on the very same space.
-        pooled: How many rows are of the latter.
-        earlier: Trials of the other ancestors, in the names of its space; ``None`` where there are none.
-        read: Parameter -> for every row of ``frame`` whether its trial read it.
+        frame: Trials of the last round, after trials of preceding rounds on an equal space.
+        pooled: Number of rows from preceding rounds.
+        earlier: Trials of further ancestors, in the names of the space; ``None`` without ancestors.
+        read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter.
         groups: One label per row of ``frame``, equal for replicates.
-        fresh: Finished runs again of the path's best configurations.
-        again: The same as tables in the names of its space, one per round that has such.
-        codes: Fingerprints of the code that the trials of ``frame`` ran, oldest first.
-        damaged: How many stored trials can't be read.
+        fresh: Finished repeats of the best configurations on the path.
+        again: The repeats as tables in the names of the space, one per round.
+        codes: Fingerprints of the code behind ``frame``, oldest first.
+        damaged: Number of unreadable trials.
     """
 
     frame: pd.DataFrame
@@ -227,11 +227,11 @@ def _first_alike(nodes: Sequence[Node]) -> int:
 def analyze(
     self: RoundRecord, metric: str | Score | None = None, direction: str | None = None, seed: int = 0
 ) -> Analysis:
-    """Measures everything this round, and earlier ones inside its space, can teach.
+    """Analyses the trials of the round, and those of earlier rounds inside its space.
 
     Args:
-        metric: Another metric than the round's own. Without it further goals are analysed beside it, in
-            ``others``.
+        metric: Another metric than the one of the round. Without ``metric``, further goals are analysed as
+            well, in ``others``.
         direction: Another direction.
         seed: Seed of every bootstrap and permutation test.
 

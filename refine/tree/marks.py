@@ -26,18 +26,18 @@ _EVENTS = {True: "trials excluded", False: "trials included"}
 
 
 def set_roles(self: R, roles: Mapping[str, str] | None = None, /, **named: str) -> R:
-    """Says what the round asks about: ``set_roles(dropout="scientific")``. Children made later take it over.
+    """Declares the question of the round: ``set_roles(dropout="scientific")``. Later children inherit roles.
 
-    A *scientific* parameter's effect is the question; it gets an isolation plot, and narrowing it is a
-    conclusion. What varies else is *nuisance*: tuned, so that scientific values are compared at their best.
-    What has one value is *fixed*. Roles change no trial, no test and no proposal.
+    The effect of a *scientific* parameter is the question: the parameter gets an isolation plot, and
+    narrowing is a conclusion. Other varying parameters are *nuisance*: tuned, so that scientific values are
+    compared at their best. A parameter with one value is *fixed*. Roles change no trial, test or proposal.
 
     Args:
-        roles: Parameter -> role; for names that are no Python identifiers.
-        named: The same by keyword. Parameters that are not named keep their role.
+        roles: Parameter -> role, for names that are not Python identifiers.
+        named: Roles by keyword. Other parameters keep their role.
 
     Raises:
-        SpaceError: An unknown name or role, or one that the parameter's levels contradict.
+        SpaceError: An unknown name or role, or a role that contradicts the levels.
         NotFoundError: The round was removed.
     """
     given = {} if roles is None else roles
@@ -69,22 +69,22 @@ def set_epsilon(self: R, epsilon: float | None) -> R:
 
 
 def exclude(self: RoundRecord, rows: Any, reason: str, *, author: str | None = None) -> int:
-    """Excludes trials from every analysis of this round and its descendants.
+    """Excludes trials from every analysis of the round and its descendants.
 
-    They stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value; reports
-    and the log say who left them out and why. An excluded configuration is not run again unless asked:
-    ``run(rerun="excluded")``.
+    Excluded trials stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value;
+    reports and the log name author and reason. Only ``run(rerun="excluded")`` repeats an excluded
+    configuration.
 
     Args:
-        rows: Which: some of :attr:`trials`, a True or False for each of them, or their labels there.
-        reason: Why. A value that looks too good or too bad is no reason.
-        author: Who says so; default the user's name.
+        rows: Rows of :attr:`trials`, a mask over the rows, or their labels.
+        reason: The reason; a surprising value alone is not one.
+        author: Default the user name.
 
     Returns:
-        How many.
+        Number of excluded trials.
 
     Raises:
-        ReviewError: There is no such trial, or no reason.
+        ReviewError: Unknown trials, or an empty reason.
 
     Examples:
         >>> root.exclude(root.trials["lr"] > 4.5, "the clock ran wrong", author="mia")

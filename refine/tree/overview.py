@@ -28,16 +28,15 @@ class RoundOverview:
 
     Attributes:
         round: The round.
-        path: Where it stands in the tree: ``"1.2"`` is the second child of the first root.
-        n: How many configurations it plans.
-        states: State -> number of its planned trials.
-        best: Its best trial; ``None`` before the first has finished.
-        comparable: Whether it is judged as the oldest round is.
-        tags: Its tags.
-        kinds: Kinds of the decisions that led to it, oldest first.
-        change: What differs from its parent's space; ``None`` for a root.
-        claim: What the decisions that led to it claim together, against the first space; ``None`` where
-            that can't be stated.
+        path: Place in the tree: ``"1.2"`` is the second child of the first root.
+        n: Number of planned configurations.
+        states: State -> number of planned trials.
+        best: The best trial; ``None`` before the first has finished.
+        comparable: Whether metric and goals equal those of the oldest round.
+        tags: Tags of the round.
+        kinds: Kinds of the decisions on the path, oldest first.
+        change: Difference from the space of the parent; ``None`` for a root.
+        claim: Joint claim of the decisions on the path, against the first space; ``None`` if unknown.
     """
 
     round: Round

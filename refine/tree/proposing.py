@@ -47,19 +47,19 @@ def optimism(self: RoundRecord, seed: int = 0, analysis: Analysis | None = None)
 
 
 def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
-    """Questions to ask before deciding: each with pass, warn or fail, its number and its picture.
+    """Questions to settle before a decision: pass, warn or fail for each, with a number and a figure.
 
     Args:
-        analysis: Of this round, where it was made already.
-        proposal: What is proposed on it; default what was proposed last on this evidence.
-            :meth:`Review.checks` gives its own.
+        analysis: The analysis of the round, if already made.
+        proposal: The proposal; default the last one on the present evidence. :meth:`Review.checks` passes
+            its own.
 
     Raises:
-        AnalysisError: The round can't be analysed yet, or no trial may be called best.
+        AnalysisError: Too few trials to analyse, or no trial may be best.
 
     Examples:
         >>> [check.key for check in root.checks().checks if check.verdict == "warn"]
-        ['goal', 'worth']
+        ['goal', 'drift', 'worth']
     """
     here = self._at_once()
     analysis = analyze(here) if analysis is None else analysis

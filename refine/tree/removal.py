@@ -36,10 +36,10 @@ class Damage(Shown):
 
 
 def damage(self: TreeRecord) -> Damage:
-    """What of the tree can't be read: written by hand, by a broken disk, or before refine refused it.
+    """Rows of the tree that cannot be read: edited by hand, or damaged by a disk. Prints itself.
 
-    Damaged trials are no trials: nothing counts them, analyses say so, and their round can't be run. A
-    damaged round is left out, and so is everything that came from it. Prints itself.
+    Damaged trials count nowhere, and their round cannot be run; analyses mention damaged trials. A damaged
+    round is left out, with its descendants.
     """
     context = self._context
     return Damage(context.name, tuple(context.store.damage(context.tree)))
@@ -48,13 +48,13 @@ def damage(self: TreeRecord) -> Damage:
 def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Damage:
     """Removes the rows of :meth:`damage` for good and logs the removal; the round repeats such trials.
 
-    Settings that are no part of a round, such as its note, are set back, and everything else of it stays.
+    Damaged settings outside the identity of a round, such as a note, return to their defaults.
 
     Args:
-        note: As ``author``, which is who does it: see :meth:`delete_trials`.
+        note: As ``author``: see :meth:`delete_trials`.
 
     Raises:
-        RoundBusyError: A round that holds something damaged is being run.
+        RoundBusyError: A round with damaged rows is being run.
     """
     why, who = check_note(note), check_author(author)
     store, tree = self._context.store, self._context.tree
@@ -77,23 +77,21 @@ def repair(self: TreeRecord, *, note: str = "", author: str | None = None) -> Da
 def delete_trials(
     self: TreeRecord, which: Round | str, rows: Any, *, note: str = "", author: str | None = None
 ) -> int:
-    """Removes trials of a round for good, with all of their attempts, and writes it into the log.
+    """Removes trials of a round for good, with their attempts, and logs the removal.
 
-    The round runs them again when it goes on. Proposals that were made on them can't be accepted any more,
-    since their evidence has changed. What was exported or merged before still has them, and merging it
-    brings them back.
+    The next run of the round repeats the trials. Proposals on the old evidence can no longer be accepted.
+    Earlier exports and merged trees keep the trials, and a merge restores them.
 
     Args:
         which: A round, or one of its names: see :meth:`round`.
-        rows: Some of its ``trials``: ``found.trials[...]``, a True or False for each of them, or their
-            numbers.
-        note: Why, in your words; ``author`` is who does it, default the user name.
+        rows: Rows of ``round.trials``, a mask over the rows, or their numbers.
+        note: Reason, in your words; ``author`` defaults to the user name.
 
     Returns:
-        How many were removed.
+        Number of removed trials.
 
     Raises:
-        ReviewError: The rows are none of the round's.
+        ReviewError: The rows do not belong to the round.
         RoundBusyError: The round is being run.
     """
     context, of = self._context, self.round(which)
@@ -112,19 +110,21 @@ def delete_trials(
 def delete_round(
     self: TreeRecord, which: Round | str, *, below: bool = False, note: str = "", author: str | None = None
 ) -> list[str]:
-    """Removes a round for good, with its trials, proposals and decisions, and writes it into the log.
+    """Removes a round for good, with its trials, proposals and decisions, and logs the removal.
 
-    The decision on its parent that led to it stays. What was exported or merged before still has the round.
+    The parent keeps its decision. Earlier exports and merged trees keep the round.
 
     Args:
         which: A round, or one of its names: see :meth:`round`.
-        below: Whether to remove the rounds that came from it too; without that, a round that has some is
-            refused.
-        note: As ``author``, which is who does it: see :meth:`delete_trials`.
+        below: Whether to remove the descendants too; required if the round has children.
+        note: As ``author``: see :meth:`delete_trials`.
+
+    Returns:
+        Ids of the removed rounds.
 
     Raises:
-        ReviewError: Rounds came from it, and ``below`` was not said.
-        RoundBusyError: One of them is being run.
+        ReviewError: The round has children, and ``below`` is false.
+        RoundBusyError: A round to remove is being run.
     """
     of, store, tree = self.round(which), self._context.store, self._context.tree
     why, who = check_note(note), check_author(author)
@@ -148,17 +148,17 @@ def delete_round(
 
 
 def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str | None = None) -> bool:
-    """Lets a round be run that a process of another machine holds, and writes it into the log.
+    """Unlocks a round that a process on another machine holds, and logs the unlocking.
 
-    For a machine that is gone, or whose clock was ahead: without this, its round is free a minute after its
-    last sign of life. Should the process live all the same, it stops before it writes anything more.
+    For a machine that is gone, or whose clock was ahead; otherwise the round is free one minute after the
+    last sign of life. A process that lives after all stops before its next write.
 
     Args:
         which: A round, or one of its names: see :meth:`round`.
-        note: As ``author``, which is who does it: see :meth:`delete_trials`.
+        note: As ``author``: see :meth:`delete_trials`.
 
     Raises:
-        RoundBusyError: A living process of this machine runs it: stop that.
+        RoundBusyError: A living process on your machine runs the round: stop the process.
     """
     of, context = self.round(which), self._context
     entry = removal("unlocked", of.id, check_note(note), check_author(author))

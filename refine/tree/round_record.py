@@ -148,11 +148,10 @@ class RoundRecord(Shown):
 
     @property
     def front(self) -> pd.DataFrame:
-        """The trials that no other one beats: none is at least as good in every goal and better in one.
+        """The front: trials for which no other trial is at least as good in every goal and better in one.
 
-        Rows of :attr:`trials`, with a column per goal in place of ``value``, the best in the first goal
-        first. Of a round with one goal it is the best observed trial, and those that are equal to it. Empty
-        before the first trial has finished.
+        Rows of :attr:`trials`, with a column per goal instead of ``value``, sorted by the first goal. With
+        one goal, the best observed trial and its equals. Empty before the first trial has finished.
         """
         return front_rows(self.trials, self.goals, self.space)
 
@@ -205,13 +204,12 @@ class RoundRecord(Shown):
     def shown(self) -> pd.DataFrame:
         """Earlier trials shown to each trial of an adaptive or pruned round, in the order of :attr:`trials`.
 
-        For an adaptive trial its number among the asks (``ask``), how many trials of earlier rounds
-        (``earlier``) and of this one (``told``) the sampler knew, which were ``running``, and whether it
-        was drawn ``evenly`` because the sampler kept asking for what can't be had. With a pruner how many
-        ended trials are behind its ``threshold`` (``basis``), and that: what its forecast had to reach at
-        every epoch from the last of its warmup on, in the metric's own sign; ``None`` where it was measured
-        by nothing. ``behind`` is the epoch, from 1, at which it was stopped, or would have been where it
-        was ``audited``. Other rounds have no columns here.
+        Columns of adaptive rounds: ``ask`` (number of the request), ``earlier`` and ``told`` (known trials
+        of earlier rounds and of the present one), ``running``, and ``evenly`` (drawn at random after
+        repeated invalid requests). Columns with a pruner: ``basis`` (number of ended trials behind the
+        threshold), ``threshold`` (required forecast per epoch after the warmup, in the sign of the metric;
+        ``None`` without a comparison), ``behind`` (epoch of the stop, from 1) and ``audited``. Other rounds
+        have no columns.
         """
         import pandas as pd
 

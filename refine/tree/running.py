@@ -202,16 +202,15 @@ def open_holdout(
     objective_name: str | None = None,
     **resources: Unpack[ResourceKeywords],
 ) -> HoldoutResult:
-    """Trains the best configurations again under new seeds and measures them on rows that no round has seen.
+    """Retrains the best configurations under new seeds and measures them on rows unseen by every round.
 
-    Who opens is logged before anything is seen. The same opening again goes on where it was, or gives what
-    it gave.
+    The opening is logged first. A repeated call with equal arguments resumes, or returns the earlier result.
 
     Args:
-        top: How many configurations: those that :meth:`recommend` ranks first.
-        seeds: How many models of each.
-        note: Why, in your words.
-        author: Who opens; default the user name.
+        top: Number of configurations, in the order of :meth:`recommend`.
+        seeds: Number of models per configuration.
+        note: Reason, in your words.
+        author: Default the user name.
         objective: As ``objective_name``: see :meth:`run`.
         resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``,
             ``grace`` and ``gpus``.
@@ -220,7 +219,7 @@ def open_holdout(
         ObjectiveError: The objective has no hold-out.
 
     Warns:
-        UserWarning: It was opened before on this branch, and what that costs.
+        UserWarning: An earlier opening on the branch, with the bias of a second one.
     """
     check_times(top, seeds)
     who = Visit(check_note(note), check_author(author))
@@ -255,15 +254,14 @@ def replay(
     objective_name: str | None = None,
     **resources: Unpack[ResourceKeywords],
 ) -> Replay:
-    """Runs stored trials again from their seeds and compares; the store is left as it is.
+    """Repeats stored trials from their seeds and compares the results; the store stays unchanged.
 
-    On the same machine, versions and number of threads, every metric is equal to the bit where the
-    objective is deterministic; else see what :attr:`Replay.environment` says has changed, and state a
-    ``tolerance``.
+    With an equal machine, versions and threads, a deterministic objective gives every metric to the last bit.
+    Otherwise :attr:`Replay.environment` lists the changes, and ``tolerance`` allows for them.
 
     Args:
-        sample: How many, drawn at random; ``None`` for every trial that has ended.
-        seed: Of that draw.
+        sample: Number of trials, drawn at random; ``None`` for every ended trial.
+        seed: Seed of the sample.
         tolerance: Difference of a metric that counts as none.
         objective: As ``objective_name``: see :meth:`run`.
         resources: As in :meth:`run`: ``workers``, ``executor``, ``threads``, ``timeout``, ``memory``,
@@ -287,26 +285,25 @@ def best_model(
     objective: Objective | None = None,
     objective_name: str | None = None,
 ) -> Any:
-    """The model of the best trial, trained again in this process under the trial's seed: the same weights.
+    """The model of the best trial, retrained in your process under the seed of the trial: equal weights.
 
     Args:
-        folder: Where models are kept, in a file named by round, configuration and seed: loaded if it is
-            there, else written. Without it nothing is kept.
-        rank: 1 for the best trial, 2 for the second, by the value of their planned run.
-        threads: As in :meth:`run`, like ``objective`` and ``objective_name``; with another number than then
-            floats differ.
+        folder: Folder for models, in files named by round, configuration and seed; an existing file is
+            loaded. Without a folder, no model is kept.
+        rank: 1 for the best trial, 2 for the second, by the value of the planned run.
+        threads: As in :meth:`run`, like ``objective`` and ``objective_name``; another number than in the
+            round changes floats.
 
     Returns:
-        What the objective's ``trained(params, trial)`` gives: a Keras model, from a ``KerasObjective``. It
-        takes inputs as the model function got them: after ``objective.transformer.transform(x)``, with
-        ``preprocess``.
+        The result of the objective's ``trained(params, trial)``: a Keras model for a ``KerasObjective``. With
+        ``preprocess``, inputs first go through ``objective.transformer.transform(x)``.
 
     Raises:
-        ObjectiveError: The objective gives no model, or can't keep one.
-        AnalysisError: There are not so many finished trials that may be called best.
+        ObjectiveError: The objective gives no model, or cannot keep one.
+        AnalysisError: Fewer finished trials may be best than ``rank``.
 
     Warns:
-        RuntimeWarning: Trained again, it gives other metrics than were stored.
+        RuntimeWarning: Metrics of the retrained model differ from the stored ones.
     """
     where = None if folder is None else check_folder(folder)
     chosen = self.context.objective_of(self.node, objective, objective_name)

@@ -125,21 +125,20 @@ class Tree(TreeRecord):
         store: str | os.PathLike[str] = "sqlite:///refine.db",
         name: str | None = None,
     ) -> Self:
-        """Reads an exported tree into a store: equal values, all of them. Executes nothing of what it reads.
+        """Reads an exported tree into a store, with equal values. Executes nothing from the folder.
 
-        Loading again changes nothing. Where the store's tree of that name has something else, nothing is
-        written.
+        A repeated load changes nothing. If the store holds a different tree of that name, nothing is written.
 
         Args:
-            folder: What :meth:`export` wrote.
+            folder: A folder written by :meth:`export`.
             store: URL of the store, or path of a SQLite file.
-            name: Name of the tree; default as it was called.
+            name: Name of the tree; default the exported name.
 
         Returns:
             The tree, opened.
 
         Raises:
-            StoreError: The folder is damaged, of a newer refine, or differs from the tree that is there.
+            StoreError: The folder is damaged, of a newer refine, or differs from the tree in the store.
         """
         return loaded(cls, folder, store, name)
 
@@ -202,9 +201,9 @@ class Tree(TreeRecord):
         """Writes the story from root to winner: every decision, its reason and the outcome of its claim.
 
         Args:
-            folder: Created if need be; holds ``<name>.md`` and a folder of figures.
-            winner: The round that the story leads to, or one of its names; default the one with the best
-                observed trial.
+            folder: Created if missing; gets ``<name>.md`` and a folder of figures.
+            winner: The round at the end of the story, or its name; default the round with the best observed
+                trial.
             html: Whether to write one self-contained HTML file instead of markdown.
 
         Returns:
@@ -212,7 +211,7 @@ class Tree(TreeRecord):
 
         Raises:
             NotFoundError: The tree has no round yet, or no such winner.
-            StoreError: A file stands where the folder is to be.
+            StoreError: A file stands in place of the folder.
 
         Examples:
             >>> tree.report("reports").name
@@ -228,15 +227,15 @@ class Tree(TreeRecord):
         return written
 
     def export_page(self, file: str | Path, *, risk: float = 0.05, beside: Tree | None = None) -> Path:
-        """Writes the review page of all rounds as one HTML file, which opens without a server or a network.
+        """Writes the review page of all rounds as one HTML file, readable without a server or a network.
 
-        Nothing can be changed in it: what somebody edits is shown as the Python to type. It holds every
-        trial, note and name that the tree has; 1,000 trials take 0.35 MB.
+        The page is read-only: an edit shows the Python to type. The file contains every trial, note and
+        name of the tree; 1,000 trials take 0.35 MB.
 
         Args:
-            file: The file, such as ``"study.html"``; its folder exists.
-            risk: Accepted risk of the proposals that are shown first.
-            beside: Another study, which the page shows beside this one.
+            file: The file, such as ``"study.html"``, in an existing folder.
+            risk: Accepted risk of the proposals at first.
+            beside: A second study to show next to the first.
 
         Returns:
             The file.
@@ -244,9 +243,9 @@ class Tree(TreeRecord):
         Raises:
             AnalysisError: ``risk`` out of range.
             NotFoundError: A tree has no round yet.
-            ReviewError: ``beside`` is no tree or this study, is judged by another metric or direction, or
-                shares no parameter with it.
-            StoreError: The file can't be written.
+            ReviewError: ``beside`` is not another tree, has another metric or direction, or shares no
+                parameter.
+            StoreError: The file cannot be written.
 
         Examples:
             >>> tree.export_page("study.html").stat().st_size < 500_000

@@ -60,15 +60,16 @@ class TreeRecord(Shown):
         return Round._of(self._context, nodes[found].node)
 
     def round(self, which: Round | str) -> Round:
-        """A round of this tree by any of its names.
+        """The round with a given name.
 
         Args:
-            which: Its id or the beginning of one, a tag, ``"last"`` (the newest), ``"root"``, or its path
-                in the printed tree: ``"1"`` is the first root, ``"1.2"`` its second child. Or a round,
-                which is looked for here.
+            which: An id or its beginning, a tag, ``"last"`` (the newest), ``"root"``, or a path in the
+                printed tree: ``"1"`` is the first root, ``"1.2"`` its second child. Or a round, which must
+                belong to the tree.
 
         Raises:
-            NotFoundError: There is none, there are several, or the round is of another tree.
+            NotFoundError: No round or several rounds match, or the round belongs to another tree or was
+                removed.
 
         Examples:
             >>> child = root.branch({"lr": (1.0, 2.0, 11), "dropout": 0.0}, n=5)

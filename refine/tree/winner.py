@@ -25,10 +25,10 @@ Goals = Sequence[tuple[StoredNode, Goal]]
 
 
 def recommend(self: RoundRecord) -> Winner | None:
-    """The configuration of this round to hand over; ``None`` before the first trial has finished.
+    """The configuration of the round to use; ``None`` before the first trial has finished.
 
-    It has the best posterior mean of those that the round evaluated, of whatever origin, given the trials
-    of this round and of those it came from. :attr:`best` is the best observed trial, which overstates its
+    The configuration has the best posterior mean among those evaluated in the round, of any origin, given the
+    trials of the round and its ancestors. :attr:`best`, the best observed trial, overstates its
     configuration.
 
     Examples:

@@ -53,22 +53,22 @@ _ID = re.compile(r"[0-9a-f]{12}")
 
 
 def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = True) -> Path:
-    """Writes every round as plain text for git; exporting twice changes no byte.
+    """Writes every round as plain text for git; a repeated export changes no byte.
 
-    A round's folder holds ``node.json`` (what it is, what was decided), ``trials.csv`` (its table),
-    ``trial.jsonl`` and others (everything, one JSON line per row), and its report.
+    The folder of a round holds ``node.json`` (content and decisions), ``trials.csv`` (table of trials),
+    ``trial.jsonl`` and further files (one JSON line per stored row), and a report.
 
     Args:
-        folder: Created if need be.
-        reports: Whether each round's report is written too, which takes memory in proportion to its trials;
-            all else goes out some thousand trials at a time.
+        folder: Created if missing.
+        reports: Whether to write a report per round, with memory in proportion to the trials; the other files
+            are written some thousand trials at a time.
 
     Returns:
         The folder.
 
     Raises:
-        StoreError: A file stands in the way, or a link, which would lead out of the folder; or the folder
-            can't be written. Files that are there already are replaced whole or stay as they were.
+        StoreError: A file or a link stands in the way, or the folder cannot be written. Existing files are
+            replaced whole or stay unchanged.
 
     Examples:
         >>> folder = tree.export("study", reports=False)
@@ -119,22 +119,22 @@ def loaded(
 
 
 def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_run: bool = False) -> Merged:
-    """Adds what another tree, or an exported folder, has and this one lacks.
+    """Adds the rounds and trials of another tree or exported folder; a repeated merge adds nothing.
 
-    A trial that both have run with unequal outcomes keeps all of them as attempts; the last one with a value
-    counts, whichever way trees are merged. Where anything else differs, what this tree has is kept. Both are
-    reported. Merging again adds nothing.
+    If both trees ran a trial with unequal outcomes, the trial keeps both as attempts, and the last one with a
+    value counts, in either order of merging. Other differences keep the content of this tree. The result
+    reports both.
 
     Args:
-        other: A tree, in any store, or a folder that :meth:`export` wrote.
-        dry_run: Whether nothing is written: what would come of it is told.
+        other: A tree, in any store, or a folder written by :meth:`export`.
+        dry_run: Whether to report without writing.
 
     Returns:
-        What came of it; prints itself.
+        The report; prints itself.
 
     Raises:
-        StoreError: The folder is damaged or of a newer refine; nothing is written then.
-        RoundBusyError: A round that both have is being run.
+        StoreError: The folder is damaged or of a newer refine; nothing was written.
+        RoundBusyError: A round of both trees is being run.
     """
     parts: Iterator[NodeBundle]
     if isinstance(other, TreeRecord):
