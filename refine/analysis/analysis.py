@@ -133,7 +133,7 @@ class Analysis(Shown):
     # couplings among the best trials, of parameters that are read; ``i`` and ``j`` number ``parameters``
     pairs: tuple[stats.Pair, ...]
     # noise between repeats with its source, and the smallest step of the metric
-    noise: stats.Resolution
+    noise: stats.NoiseEstimate
     covered: float  # probability that the round hit the best 1 % of the grid
     best: pd.Series  # table row of the round's best trial; a degenerate one if all are
     table: pd.DataFrame = field(repr=False)  # the round's own trials inside the space
@@ -491,7 +491,7 @@ def resolution_of(
     fresh: Sequence[Any] | None = None,
     subject_to: Sequence[str | MetricConstraint] = (),
     noise: str | None = None,
-) -> stats.Resolution:
+) -> stats.NoiseEstimate:
     """The noise of an analysis alone, without any test: arguments and errors are those of :func:`analyze`."""
     constraints = metric_constraints(subject_to)
     tables = _tables_of(
@@ -620,7 +620,7 @@ def _resolution(
     fresh: Sequence[Any] | None,
     declared: str | None,
     scale: str | None = None,
-) -> stats.Resolution:
+) -> stats.NoiseEstimate:
     """The noise by the trials of an analysis; ``metrics`` are names under which scores by fold may stand."""
     rows, sign = tables.rows, tables.sign
     even = rows.finished & rows.space_filling

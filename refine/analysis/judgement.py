@@ -132,7 +132,7 @@ class Judgement(Shown):
     probability: float  # model probability that ``a`` is better; NaN if the noise is unknown
     matters: float  # model probability that ``a`` is better by more than ``epsilon``; NaN likewise
     epsilon: float  # the tolerance
-    noise: stats.Resolution  # noise between repeats, and the smallest step of the metric
+    noise: stats.NoiseEstimate  # noise between repeats, and the smallest step of the metric
     # ``"posterior"``: all trials of the tree, by the winner's posterior; ``"runs"``: replicates of both
     # alone, with too few configurations for a posterior; ``"table"``: the runs of both, and the noise of all
     # runs of a table; ``"noiseless"``: repeats showed no noise

@@ -62,7 +62,7 @@ def noise_of(
     repeats: Sequence[Any] | None,
     finished: tuple[Floats, Floats],
     declared: str | None = None,
-) -> stats.Resolution:
+) -> stats.NoiseEstimate:
     """The noise near the best values, with its source and its degrees of freedom.
 
     Repeats that equal the first run of their configuration to the last bit show that the objective is
@@ -101,7 +101,7 @@ def noise_of(
         same = same.joined(stats.repeats(y, list(groups)))
     step, floor = stats.smallest_step(y), stats.floor_of(finished[1])
     if declared == "none":
-        return stats.Resolution(0.0, step, "deterministic", same.equal, floor=floor, freedom=math.inf)
+        return stats.NoiseEstimate(0.0, step, "deterministic", same.equal, floor=floor, freedom=math.inf)
     if declared is None and same.deterministic:
         return equal_repeats(same, step, floor)
     within = [stats.within_groups(runs, np.asarray(labels, dtype=object))]
@@ -137,7 +137,7 @@ def decades_of(loss: Floats, scale: str | None = None) -> float:
     return decades if scale == "log" or decades > math.log10(DECADES) else 0.0
 
 
-def from_decades(noise: stats.Resolution, best: float) -> stats.Resolution:
+def from_decades(noise: stats.NoiseEstimate, best: float) -> stats.NoiseEstimate:
     """The noise of the decimal logarithm of a loss, in units of the loss near its best value.
 
     The floor becomes a factor of the best: 5 % of the decades between best and median.
@@ -160,18 +160,18 @@ def _log10(values: npt.ArrayLike) -> Floats:
     return np.log10(array, out=np.full(array.shape, np.nan), where=array > 0)
 
 
-def equal_repeats(same: stats.Repeats, step: float, floor: float) -> stats.Resolution:
+def equal_repeats(same: stats.ReplicateAgreement, step: float, floor: float) -> stats.NoiseEstimate:
     """The noise after repeats that were all equal: none, or less than a row if the metric counts rows."""
     if step > 0 and same.equal < EQUAL_STEPS:
-        return stats.Resolution(
+        return stats.NoiseEstimate(
             step / math.sqrt(12), step, "below_step", same.equal, floor=floor, freedom=float(same.equal)
         )
-    return stats.Resolution(0.0, step, "deterministic", same.equal, floor=floor, freedom=math.inf)
+    return stats.NoiseEstimate(0.0, step, "deterministic", same.equal, floor=floor, freedom=math.inf)
 
 
 def pooled_noise(
-    within: Sequence[tuple[float, int]], residual: stats.Resolution, parameters: int, floor: float
-) -> stats.Resolution:
+    within: Sequence[tuple[float, int]], residual: stats.NoiseEstimate, parameters: int, floor: float
+) -> stats.NoiseEstimate:
     """One noise from several estimates, weighted by their precision on a log scale.
 
     Args:

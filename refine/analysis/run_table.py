@@ -76,7 +76,7 @@ def judge_runs(
     sd = math.nan if variances is None else math.sqrt(variances.mean())
     source = "replicates" if freedom else "none" if variances is None else "neighbours"
     floor, step = stats.floor_of(y), stats.smallest_step(y)
-    noise, draws = stats.Resolution(sd, step, source, freedom or len(runs), floor=floor), None
+    noise, draws = stats.NoiseEstimate(sd, step, source, freedom or len(runs), floor=floor), None
     if repeats.deterministic:
         noise = noise._replace(sd=0.0, source="deterministic", n=repeats.equal)
     elif variances is not None:

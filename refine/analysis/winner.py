@@ -128,11 +128,11 @@ class Winner(Shown):
     best_observed: Candidate  # the configuration of the best observed trial
     best_value: float  # the value of that trial
     evaluated: int  # number of different configurations with a value
-    noise: stats.Resolution  # noise between repeats, and the smallest step of the metric
+    noise: stats.NoiseEstimate  # noise between repeats, and the smallest step of the metric
     # model probability that the winner is the best of all evaluated or loses less than ``epsilon``; NaN
     # without a posterior
     within: float
-    # tolerance in units of the metric, one for the study: see :meth:`refine.stats.Resolution.tolerance`
+    # tolerance in units of the metric, one for the study: see :meth:`refine.stats.NoiseEstimate.tolerance`
     epsilon: float
     epsilon_source: str = "none"  # source of the tolerance
     race: Race | None = None  # state of the race that confirmed the winner; ``None`` without a race
@@ -221,7 +221,7 @@ class Field:
     candidates: tuple[Candidate, ...]
     # (draws, candidates) means, larger is better; ``None`` with too few configurations
     draws: Floats | None
-    noise: stats.Resolution  # noise between repeats
+    noise: stats.NoiseEstimate  # noise between repeats
     evaluated: int  # number of different configurations with a value
     best: int  # number of the candidate with the best observed trial
     best_value: float  # the value of that trial
@@ -231,7 +231,7 @@ class Field:
     baseline: int | None
     eligible: int  # number of candidates that may win: the first ones; a baseline that may not comes last
     limits: tuple[float, float]  # see :attr:`refine.analysis.evaluated.Evaluated.limits`; larger is better
-    alike: stats.Repeats  # comparison of runs that agree on all values read
+    alike: stats.ReplicateAgreement  # comparison of runs that agree on all values read
     # a power of two near the values where their squares would overflow or vanish, else 1
     unit: float = 1.0
     # value, larger is better, below which runs exploded and count as failed; -inf if none did
@@ -246,7 +246,7 @@ class Field:
         judged = judged if self.draws is None else self.draws.mean(axis=0)
         return [int(i) for i in np.argsort(-judged[: self.eligible], kind="stable")[:top]]
 
-    def judged(self, rounds: Sequence[RanRound], noise: stats.Resolution | None = None) -> Judged:
+    def judged(self, rounds: Sequence[RanRound], noise: stats.NoiseEstimate | None = None) -> Judged:
         """The candidates, given all of their runs.
 
         Args:
@@ -295,7 +295,7 @@ class Field:
             draws = draws * unit
         return Judged(self, tuple(map(tuple, fresh)), draws, noise, variance)
 
-    def _fresh(self, rounds: Sequence[RanRound]) -> tuple[list[list[float]], stats.Repeats]:
+    def _fresh(self, rounds: Sequence[RanRound]) -> tuple[list[list[float]], stats.ReplicateAgreement]:
         """Replicates' values per candidate, in the metric's own sign, and the comparison of repeats."""
         fresh: list[list[float]] = [[] for _ in self.candidates]
         same = self.alike
@@ -323,7 +323,7 @@ class Judged:
     fresh: tuple[tuple[float, ...], ...]
     # (draws, candidates) means over seeds, larger is better; ``None`` without a posterior
     draws: Floats | None
-    noise: stats.Resolution  # noise between repeats
+    noise: stats.NoiseEstimate  # noise between repeats
     # of a single run, as the draws take it, in squares of :attr:`Field.unit`; NaN if there is no posterior
     variance: float
 
@@ -342,7 +342,7 @@ class Judged:
         return [int(i) for i in np.argsort(-self.expected[: self.field.eligible], kind="stable")]
 
     def tolerance(self, epsilon: float | None) -> float:
-        """The tolerance: see :meth:`refine.stats.Resolution.tolerance`; 0 if unknown."""
+        """The tolerance: see :meth:`refine.stats.NoiseEstimate.tolerance`; 0 if unknown."""
         loss = self.noise.tolerance(epsilon)[0]
         return loss if math.isfinite(loss) else 0.0
 
@@ -463,7 +463,7 @@ def field_of(
     rounds: Sequence[RanRound],
     only: str | None = None,
     also: Collection[tuple[str, str]] = (),
-    noise: stats.Resolution | None = None,
+    noise: stats.NoiseEstimate | None = None,
 ) -> Field | None:
     """The configurations that were evaluated, with a posterior of their means.
 

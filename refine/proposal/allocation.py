@@ -62,7 +62,7 @@ def check_shares(exploit: float, audit: float) -> None:
             )
     if exploit + audit > 1:
         raise ReviewError(
-            f"exploit and audit together must be at most 1, got {exploit} and {audit}; make one of them smaller"
+            f"exploit and audit together must be at most 1, got {exploit} and {audit}; make one smaller"
         )
 
 
@@ -141,10 +141,10 @@ def batch_rows(
 
     Two of three cells have the largest expected improvement on the best posterior mean, assuming that running
     and chosen cells come out as expected. The third cell is the best of a function drawn from the posterior.
-    Drawn functions disagree about what is unknown, so the search cannot stay in a corner of equal values. With
-    the third cell at the best mean, searches of smooth truths did stay there. Expected improvement is a closed
-    form of Gaussian processes. The search for a cell begins at even draws and at neighbours of the best trials,
-    and moves to better neighbours until the best is reached.
+    Drawn functions disagree about what is unknown, so the search cannot stay in a corner of equal values.
+    With the third cell at the best mean, searches of smooth truths did stay there. Expected improvement is a
+    closed form of Gaussian processes. The search for a cell begins at even draws and at neighbours of the
+    best trials, and moves to better neighbours until the best is reached.
 
     Args:
         analysis: The evidence.
@@ -349,10 +349,11 @@ def _outside(outer: Space, inner: Space, rows: Indices) -> Bools:
 def probe_configurations(
     analysis: Analysis, outer: Space, inner: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """At most ``n`` configurations inside ``outer`` and outside ``inner`` that plausibly beat the best inside.
+    """At most ``n`` configurations of ``outer`` outside ``inner`` that plausibly beat the best inside.
 
-    A probe is the best candidate of a draw of the posterior with its best outside. Draws are taken in proportion to the lead
-    of their best over the best inside, in units of the metric, and rarely for a tie right next to the box.
+    A probe is the best candidate of a draw of the posterior with its best outside. Draws are taken in
+    proportion to the lead of their best over the best inside, in units of the metric, and rarely for a tie
+    right next to the box.
     """
     if n < 1 or outer.volume_kept(inner) >= 1:
         return []

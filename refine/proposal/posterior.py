@@ -73,7 +73,7 @@ def posterior_of(
 
 
 def sampled_function(analysis: Analysis, positions: Floats, seed: int) -> Floats:
-    """(c,) scores of one function drawn from the Gaussian processes at (c, parameters) cells, its kernel included.
+    """(c,) scores at (c, parameters) cells of a function drawn from the Gaussian processes, kernel included.
 
     Source: Thompson (1933), 'On the likelihood that one unknown probability exceeds another'.
     """
@@ -107,10 +107,11 @@ def _posteriors(
         exact: bool = False,
         prior: tuple[Floats, Floats] | None = None,
         limit: float = np.inf,
+        of: stats.MixedPosterior = objective,
     ) -> stats.Posterior:
         read = None if everywhere[0] is None else everywhere[0][own]
         before = None if prior is None else (prior[0][own], prior[1])
-        posterior = replace(objective, seed=objective.seed + seed)(
+        posterior = replace(of, seed=of.seed + seed)(
             analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
         )
         posterior = posterior._replace(known=own[posterior.known])
@@ -128,8 +129,16 @@ def _posteriors(
         posterior = stats.constrained(unconstrained, slacks, met)
     if finished.all():
         return posterior, None
-    failing = fitted(np.where(finished, 1.0, -1.0), _SEED + _FAILING, np.arange(len(finished)))
+    outcome = np.where(finished, 1.0, -1.0)
+    failing = fitted(outcome, _SEED + _FAILING, np.arange(len(finished)), of=_without_power(objective))
     return posterior, _with_known(failing, analysis.X[finished], positions) if exact and drawn else failing
+
+
+def _without_power(model: stats.MixedPosterior) -> stats.MixedPosterior:
+    """The model with as many draws, all of them on ranks: of two outcomes a power tells nothing."""
+    if model.power_draws:
+        return replace(model, process_draws=model.process_draws + model.power_draws, power_draws=0)
+    return model
 
 
 def _finished(analysis: Analysis) -> Bools:
@@ -166,6 +175,9 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
     return at, cells
 
 
+# The model behind claims. With a quarter of its draws on values by a power, boxes on smooth peaks lose half
+# as often, and are 1.4 times as large.
+CLAIMED = stats.MixedPosterior(forest_draws=320, process_draws=160, power_draws=160, kernels=3)
 _MEANS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
 _FAILING = 1000  # added to the seed of the posterior of failing
 
@@ -340,7 +352,7 @@ def surrogate_of(analysis: Analysis) -> Surrogate | None:
     columns = space.columns(rows)
     positions = np.column_stack([space[n].unit(columns[n]) for n in names])
     exhaustive = exist.exact and len(rows) == exist.count
-    posterior, failing = _posteriors(analysis, positions, exact=True)
+    posterior, failing = _posteriors(analysis, positions, exact=True, model=CLAIMED)
     chance = None
     if failing is not None:
         chance = 1.0 - failing.share_met()

@@ -156,7 +156,7 @@ class Proposal(Shown):
         return tuple(c for c in changes if c.name not in decided)
 
     def probability_of(self, space: Space) -> float:
-        """Probability that the best value inside a space, such as an edited one, is within epsilon of the best.
+        """Probability that the best value inside some space is within epsilon of the best.
 
         NaN if the proposal was read back from a store, or if too few candidate cells lie inside.
         """

@@ -1,13 +1,15 @@
 """The statistics floor: numbers in, small documented tuples out.
 
 Every statistic is a frozen dataclass with its options in fields and the data in the call:
-`Spearman(confidence=0.95)(x, y) -> Correlation`. Nothing here formats, draws, reads or writes, and importing it costs numpy only.
+`Spearman(confidence=0.95)(x, y) -> Correlation`. No function here formats, draws, reads or writes, and
+importing the package costs numpy only.
 
-Everywhere, if nothing else is said: `y` is (n,) values, higher is better (the caller flips the sign of metrics to be
-minimised); `x` is (n,) positions of an ordered parameter, or codes 0..k-1 of an unordered one; `X` is (n, d) such columns, and
-`cardinalities` has d numbers, 0 for an ordered column and k for an unordered one. `confidence` is that of intervals, `resamples`
-are bootstrap draws, `seed` is that of everything random. AnalysisError is raised if lengths or shapes differ, a value isn't
-finite, or a code or an option is out of range.
+Unless stated otherwise: `y` is (n,) values, higher is better (the caller flips the sign of metrics to be
+minimised); `x` is (n,) positions of an ordered parameter, or codes 0..k-1 of an unordered one; `X` is (n, d)
+such columns, and `cardinalities` has d numbers, 0 for an ordered column and k for an unordered one.
+`confidence` belongs to intervals, `resamples` are bootstrap draws, `seed` seeds all random numbers.
+AnalysisError is raised if lengths or shapes differ, a value isn't finite, or a code or an option is out of
+range.
 """
 
 from __future__ import annotations
@@ -60,9 +62,9 @@ from refine.stats.population import Compare, Comparison, Curve, Edf
 from refine.stats.posterior import MixedPosterior, Posterior, PriorEvidence, constrained
 from refine.stats.resolution import (
     FLOOR,
-    LeftOver,
-    Repeats,
-    Resolution,
+    LeaveOneOutNoise,
+    NoiseEstimate,
+    ReplicateAgreement,
     TopNoise,
     floor_of,
     fold_error,

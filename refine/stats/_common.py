@@ -1,4 +1,4 @@
-"""Checks and small tools that every statistic of this floor shares."""
+"""Checks and small tools shared by the statistics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BoolArray = NDArray[np.bool_]
 
 
 def column(x: ArrayLike, name: str) -> FloatArray:
-    """`x` as a finite (n,) float array; AnalysisError if it isn't one."""
+    """`x` as a finite (n,) float array; otherwise AnalysisError."""
     array = np.asarray(x, dtype=np.float64)
     if array.ndim != 1:
         raise AnalysisError(f"{name}: needs one dimension, got shape {array.shape}; pass one value per trial")
@@ -34,7 +34,7 @@ def column(x: ArrayLike, name: str) -> FloatArray:
 
 
 def columns(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Both as finite (n,) float arrays of one length."""
+    """Two finite (n,) float arrays of equal length."""
     first, second = column(x, "x"), column(y, "y")
     same_length(first.size, second.size)
     return first, second
@@ -92,7 +92,10 @@ def check_count(value: int, name: str, least: int = 1) -> None:
 
 
 def checked(*shares: str, **least: int) -> Callable[[type[T]], type[T]]:
-    """Checks options of a statistic when one is made: shares lie in (0, 1), counts are whole numbers of at least so many."""
+    """Checks the options of a statistic on creation.
+
+    Shares lie in (0, 1), counts are integers with a minimum.
+    """
 
     def decorated(kind: type[T]) -> type[T]:
         more: Callable[[T], None] | None = kind.__dict__.get("__post_init__")
@@ -112,10 +115,10 @@ def checked(*shares: str, **least: int) -> Callable[[type[T]], type[T]]:
 
 
 def top_mask(y: ArrayLike, share: float) -> BoolArray:
-    """Which trials belong to the best `share`, ties with the last one included: (n,) bools.
+    """(n,) mask of the best `share` of the trials, ties with the last of them included.
 
-    With ties the set is a function of the values alone, not of the order of the rows; with a saturated metric it may be much
-    larger than asked for. `share` is in (0, 1].
+    The set depends on the values alone, not on the order of the rows; with a saturated metric it may be much
+    larger than `share`, which is in (0, 1].
     """
     values = column(y, "y")
     if not 0.0 < share <= 1.0:
@@ -144,5 +147,5 @@ def resample_weights(n: int, resamples: int, rng: np.random.Generator) -> FloatA
 
 
 def share_of_draws(count: float | np.integer, draws: int) -> float:
-    """Probability of what holds in `count` of `draws` draws, which never make anything certain: (count + 1/2) / (draws + 1)."""
+    """Probability of an event in `count` of `draws` draws: (count + 1/2) / (draws + 1), never 0 or 1."""
     return float((count + 0.5) / (draws + 1))

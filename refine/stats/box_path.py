@@ -1,4 +1,4 @@
-"""Which levels may go at which risk: one path of nested boxes, each with the probability of what it loses."""
+"""A path of nested boxes for growing risk, each with its probability of a loss."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Axis:
 
 
 class RiskBox(NamedTuple):
-    """A part of a space and what it risks."""
+    """A part of a space and its risk."""
 
     keep: tuple[BoolArray, ...]  # one (L,) bool array per axis: which levels stay
     kept: float  # product over the axes of the measure that stays, in (0, 1]
@@ -66,7 +66,10 @@ class Frontier(NamedTuple):
     draws: int  # number of draws S; no risk but that of the whole space, 0, is below 1 / (2 (S + 1))
 
     def at(self, risk: float) -> RiskBox:
-        """The smallest box of the path whose risk, the accepted probability of losing more than epsilon in (0, 1), is accepted."""
+        """The smallest box of the path within an accepted risk.
+
+        The probability in (0, 1) of losing more than epsilon.
+        """
         check_share(risk, "risk")
         return [box for box in self.boxes if box.risk <= risk][-1]
 
@@ -74,19 +77,21 @@ class Frontier(NamedTuple):
 @dataclass(frozen=True, slots=True)
 @checked("share", "most", inside=1)
 class RiskPath:
-    """Shrink the space again and again by what raises the probability of a loss least per log-volume.
+    """Shrinks the space step by step, by the cut with the smallest rise of the risk per log-volume.
 
-    Every draw has its set of good candidates, those within epsilon of its best. A draw is lost when none of them is inside.
-    A step takes levels off either end of an ordered axis, or one choice of an unordered one. What it costs is the share of
-    draws that it loses, plus the share of the draws' very best candidates: the second number decides while the first is
-    0, and keeps more of the best where epsilon is generous. Risk alone decides where the path may go.
+    Every draw has a set of good candidates, within epsilon of its best. A draw is lost if the box holds none
+    of them. A step cuts levels off either end of an ordered axis, or a choice of an unordered one. The price
+    of a step is the share of draws that it loses, plus the share of the draws' very best candidates. The
+    second number decides while the first is 0, and keeps more of the best if epsilon is generous. Risk alone
+    decides how far the path may go.
 
-    An axis that only some candidates read is judged by the draws that are good at one of these, or cuts of it would cost
-    nothing wherever the best is elsewhere. It isn't cut where so few draws are that all of its candidates may leave together.
+    An axis that only some candidates read is judged by the draws with a good candidate among them; otherwise
+    cuts of the axis would be free whenever the best lies elsewhere. With so few such draws that all of its
+    candidates may be cut, the axis isn't cut.
 
-    On 146 rounds of 60 to 400 trials of twelve families of real tables, the second number made boxes of equal volume better:
-    of those that keep a tenth, 80 % instead of 74 % of the best hundredth of all cells were inside, and 89 % instead of 86 %
-    held a value within 1 % of the best, while as many of the claims were true.
+    On 146 rounds of 60 to 400 trials of twelve families of real tables, the second number made boxes of equal
+    volume better: boxes with a tenth of the space held 80 % instead of 74 % of the best hundredth of all
+    cells, and 89 % instead of 86 % held a value within 1 % of the best, with as many true claims.
 
     Source: our own; greedy as in the Patient Rule Induction Method, Friedman and Fisher (1999).
     """
@@ -120,11 +125,15 @@ class RiskPath:
             candidates: (c, d) positions or codes of the candidates.
             axes: d axes; nothing is dropped from a frozen one.
             epsilon: tolerated loss >= 0, in units of the metric.
-            keep: (r, d) points that must stay inside, such as the best by posterior mean; NaN where anything will do.
-            stays: per axis (L,) bools of levels that are never dropped, such as those without trials; None for none.
-            read: (c, d) bools: whether a candidate reads an axis; what it doesn't read drops it from no box. None for: all.
-            front: Of several goals: a draw is lost when some point of its front has no candidate inside that stands for it,
-                and the points of the fronts are the very best candidates. `posterior` and `epsilon` are the first goal's.
+            keep: (r, d) points that must stay inside, such as the best by posterior mean; NaN where anything
+                will do.
+            stays: per axis (L,) bools of levels that are never dropped, such as those without trials; None
+                for none.
+            read: (c, d) bools: whether a candidate reads an axis; what it doesn't read drops it from no box.
+                None for: all.
+            front: Of several goals: a draw is lost when some point of its front has no candidate inside that
+                stands for it, and the points of the fronts are the very best candidates. `posterior` and
+                `epsilon` are the first goal's.
         """
         index = levels_of(candidates, axes)
         if read is not None:
@@ -165,7 +174,7 @@ class RiskPath:
 
 
 def _inside(index: IntArray, keep: Sequence[BoolArray]) -> BoolArray:
-    """Which candidates lie at levels that stay, or don't read the axis."""
+    """(c,) mask of candidates at kept levels, or without a level on the axis."""
     inside = np.ones(len(index), dtype=np.bool_)
     for at, mask in zip(index.T, keep, strict=True):
         inside &= (at == _ANYWHERE) | mask[at]
@@ -173,10 +182,10 @@ def _inside(index: IntArray, keep: Sequence[BoolArray]) -> BoolArray:
 
 
 def untried(axis: Axis, x: ArrayLike) -> BoolArray:
-    """(L,) levels of an axis of which no trial, at (n,) positions or codes, tells anything.
+    """(L,) mask of levels of an axis without information from trials at (n,) positions or codes.
 
-    Those are choices without a trial; on an ordered axis levels that are a tenth of its range beyond all trials, or further:
-    between tried levels a level is known by its neighbours.
+    Choices without a trial; on an ordered axis, levels beyond all trials by a tenth of the range or more.
+    Between tried levels a level is known by its neighbours.
     """
     tried = np.asarray(x, dtype=np.float64)
     levels = np.asarray(axis.levels, dtype=np.float64)
@@ -196,12 +205,13 @@ def levels_of(X: ArrayLike, axes: Sequence[Axis]) -> IntArray:
     return np.stack([axis.index(table[:, j]) for j, axis in enumerate(axes)], axis=1)
 
 
-# Price, gain, the levels that leave, and which share of the draws that are good at what reads the axis stay so.
+# Price, gain, the levels that leave, and which share of the draws that are good at what reads the axis stay
+# so.
 _Option = tuple[float, float, IntArray, float]
 
 
 class _State:
-    """The box so far. The draws that a candidate is good in are its bits."""
+    """The current box. The draws with a good candidate are stored as bits of the candidate."""
 
     def __init__(
         self,
@@ -225,7 +235,10 @@ class _State:
         self.alive, self.own = draws, [1.0] * len(axes)
 
     def count(self, held: Bits) -> IntArray:
-        """Number of draws that have a good candidate, or all of whose targets have one that stands for them, along the last axis."""
+        """Number of draws kept by some candidates, along the last axis.
+
+        With several goals a draw needs all of its targets.
+        """
         lost_none = (held == 255) if self.whole else np.bitwise_count(held)
         return np.asarray(lost_none.sum(axis=-1), dtype=np.int64)
 
@@ -236,7 +249,7 @@ class _State:
         return float(np.prod([s[mask].sum() for s, mask in zip(self.shares, self.keep, strict=True)]))
 
     def step(self) -> bool:
-        """Take the best step; whether there was one."""
+        """Take the best step; False if no step is left."""
         best: tuple[float, float, int, IntArray, float] | None = None
         for j, axis in enumerate(self.axes):
             if axis.frozen or self.keep[j].sum() < 2 or self.forced[j][self.keep[j]].all():
@@ -302,7 +315,10 @@ class _State:
             yield float(lost[cut]), float(gain[cut]), order[: cut + 1], float(own[cut])
 
     def _left(self, j: int, rest: Bits, elsewhere: Bits, telling: int) -> tuple[FloatArray, BoolArray]:
-        """Of what each cut of an axis leaves: the share of its draws that stay good, and whether the risk allows it."""
+        """For the cuts of an axis.
+
+        The share of its draws that stay good, and whether the risk allows the cut.
+        """
         own = np.asarray(self.count(rest) / telling)
         allowed = (self.count(rest | elsewhere) >= self.least) & (self.own[j] * own >= 1.0 - self.path.most)
         return own, allowed

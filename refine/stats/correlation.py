@@ -1,6 +1,7 @@
-"""Tests of one parameter by ranks: what moves the value up or down, whether choices differ, and how likely that is to be seen.
+"""Rank tests of a single parameter: trends, differences between choices, and the power of the tests.
 
-Correlations are blind to an optimum in the middle of a range, which is why `refine.stats.importance` adds PED-ANOVA.
+Correlations are blind to an optimum in the middle of a range; `refine.stats.importance` adds PED-ANOVA for
+it.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class Spearman:
 
 
 def benjamini_hochberg(p: ArrayLike) -> FloatArray:
-    """(m,) adjusted p-values (q) that control the false discovery rate; NaN, 'not tested', stays NaN and is no test.
+    """(m,) adjusted p-values (q) that control the false discovery rate.
+
+    NaN, 'not tested', stays NaN and does not count.
 
     Source: Benjamini and Hochberg (1995), through `scipy.stats.false_discovery_control`.
     """
@@ -100,7 +103,7 @@ def benjamini_hochberg(p: ArrayLike) -> FloatArray:
 
 
 def standard_ranks(x: FloatArray) -> FloatArray:
-    """Mean ranks, centred, of length 1, so that correlations are dot products."""
+    """Mean ranks, centred, of length 1: correlations are their dot products."""
     from scipy.stats import rankdata
 
     ranks = np.asarray(rankdata(x), dtype=np.float64)
@@ -124,7 +127,7 @@ def _permutation_p(u: FloatArray, v: FloatArray, rng: np.random.Generator) -> fl
 
 
 def _groups(x: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Sorting order, start of every run of equal values, and each row's run."""
+    """Sorting order, start of each run of equal values, and the run of each row."""
     order = np.argsort(x, kind="stable")
     _, inverse = np.unique(x, return_inverse=True)
     sizes = np.bincount(inverse)
@@ -167,7 +170,7 @@ def _fisher_interval(
 
 
 class Association(NamedTuple):
-    """How much of the spread of the ranks the choices of an unordered parameter explain."""
+    """Share of the spread of the ranks explained by the choices of an unordered parameter."""
 
     effect: float  # epsilon squared, in [0, 1]; NaN with one choice seen or a constant value
     low: float  # ends of the confidence interval
@@ -189,12 +192,12 @@ class Level(NamedTuple):
 @dataclass(frozen=True, slots=True)
 @checked("confidence", resamples=1, rows=10)
 class KruskalWallis:
-    """Do the choices of an unordered parameter differ, and by how much.
+    """Test and size of differences between the choices of an unordered parameter.
 
-    H / (n - 1), epsilon squared, equals the between-choices share of the ranks' variance. The
-    bootstrap of such a share is too large by (k - 1) / (n - 1), which is taken off. The p-value is
-    the chi-squared one of `scipy.stats.kruskal`, by permutation where a choice has under 5 trials. The bootstrap works on
-    at most `rows` rows.
+    H / (n - 1), epsilon squared, equals the between-choices share of the ranks' variance. The bootstrap of
+    such a share is too large by (k - 1) / (n - 1), which is subtracted. The p-value is the chi-squared one of
+    `scipy.stats.kruskal`, by permutation if a choice has under 5 trials. The bootstrap works on at most
+    `rows` rows.
 
     Source: Kruskal and Wallis (1952); Tomczak and Tomczak (2014) for epsilon squared.
     """
@@ -243,8 +246,8 @@ class KruskalWallis:
 class LevelSummary:
     """Median of the value at every level, with a distribution-free interval.
 
-    The ends are order statistics whose ranks come from the binomial distribution with p = 1/2, so
-    that the interval holds at least the stated confidence for any distribution.
+    The ends are order statistics with ranks from the binomial distribution with p = 1/2: for any distribution
+    the interval holds at least the stated confidence.
 
     Source: Conover (1999), 'Practical Nonparametric Statistics', section 3.2.
     """
@@ -252,7 +255,10 @@ class LevelSummary:
     confidence: float = 0.95
 
     def __call__(self, codes: ArrayLike, y: ArrayLike, k: int) -> tuple[Level, ...]:
-        """The k levels in order, those without trials with n = 0 and NaN; works as well on seconds as on a metric."""
+        """The k levels in order, those without trials with n = 0 and NaN.
+
+        Works as well on seconds as on a metric.
+        """
         from scipy.stats import binom
 
         c, b = codes_of(codes, k), column(y, "y")
@@ -293,10 +299,10 @@ def _between_share(w: FloatArray, ranks: FloatArray, member: FloatArray) -> Floa
 class Power:
     """Power of the rank tests against an effect implanted into a round's own trials.
 
-    Positions are drawn with replacement from the round's, so that rare levels stay rare. Values are the round's too, in
-    the order of a latent score of which the parameter explains `effect`, so that ties (trials that failed, metrics of
-    few values) cost what they cost. Spearman's test for ordered parameters, Kruskal and Wallis' for choices, whose
-    levels get random effects.
+    Positions are drawn with replacement from the round's, which keeps rare levels rare. Values are the
+    round's too, in the order of a latent score with a share `effect` explained by the parameter: ties (failed
+    trials, metrics of few values) have their real cost. Spearman's test for ordered parameters, Kruskal and
+    Wallis' for choices with random effects.
 
     Source: simulation-based power, as in Davison & Hinkley (1997), section 4.6.
     """
@@ -308,7 +314,10 @@ class Power:
     def __call__(
         self, x: ArrayLike, y: ArrayLike, cardinality: int, sizes: Sequence[int], alpha: float
     ) -> FloatArray:
-        """Share of simulated rounds in which the p-value is at most `alpha`, for each size; `cardinality` is 0 if ordered, else k."""
+        """Share of simulated rounds with a p-value of at most `alpha`, for each size.
+
+        `cardinality` is 0 if ordered, else k.
+        """
         position, values = columns(x, y)
         if position.size < 2 or np.ptp(position) == 0 or np.ptp(values) == 0:
             return np.zeros(len(sizes))

@@ -1,4 +1,4 @@
-"""What a round has seen, what it can promise, and whether the best trials press against an edge."""
+"""Coverage of a space by trials, failure rates, and best trials at the edge of a range."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Edge(NamedTuple):
     # whether the edge is at least as rich in best trials as the level next to it; an edge that is rich but
     # not the peak lies on the slope of an interior optimum and needs no widening
     peak: bool
-    # whether the very best trials lie at this edge: half of the best ten in the outer quarter of the range, and on the
-    # edge itself no fewer of them than its share of all trials
+    # whether the very best trials lie at this edge: half of the best ten in the outer quarter of the range,
+    # and on the edge itself no fewer of them than its share of all trials
     best: bool
 
 
 class Rate(NamedTuple):
-    """How often something (a failure, a divergence, a constant prediction) happens at a level."""
+    """Frequency of an event (a failure, a divergence, a constant prediction) at a level."""
 
     level: int  # code of the level
     hits: int  # trials where it happened
@@ -64,7 +64,7 @@ class Rate(NamedTuple):
 
 
 class Trend(NamedTuple):
-    """How often something happens along a range."""
+    """Frequency of an event along a range."""
 
     # probability that a trial where it happened lies higher than one where it did not, ties counted half: 1
     # where it happens above some position alone, 0 where below, 0.5 where the position tells nothing; NaN
@@ -76,7 +76,9 @@ class Trend(NamedTuple):
 
 
 def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of a share, vectorised; effective (fractional) counts are welcome, and no trials give [0, 1].
+    """Wilson's score interval of a share, vectorised.
+
+    Effective (fractional) counts are welcome, and no trials give [0, 1].
 
     Source: Wilson (1927), 'Probable inference', through `statsmodels.stats.proportion.proportion_confint`.
     """
@@ -105,12 +107,12 @@ def hit_probability(n: int, share: float) -> float:
 
 
 def hit_share(n: int, cells: int | None = None, confidence: float = 0.95) -> float:
-    """Smallest region, as a share of a space, that n even trials hit with some confidence: the scope of what they can tell.
+    """Smallest region, as a share of a space, that n even trials hit with some confidence.
 
-    1 without trials, 0 where they are all the `cells`; None of these for many more than were drawn.
+    1 without trials, 0 if the trials are all the `cells`; ``cells=None`` for many more cells than trials.
 
-    Source: 1 - (1 - q)^n = confidence, the rule of three (Hanley and Lippman-Hand 1983); of a finite grid, from which no
-    cell is drawn twice, hypergeometric.
+    Source: 1 - (1 - q)^n = confidence, the rule of three (Hanley and Lippman-Hand 1983); on a finite grid,
+    with cells drawn without replacement, hypergeometric.
     """
     from scipy.special import gammaln
 
@@ -136,11 +138,13 @@ def hit_share(n: int, cells: int | None = None, confidence: float = 0.95) -> flo
 
 
 def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, half: float = 0.8) -> int:
-    """Good trials it takes to see that most of them lie in one half of a parameter's levels: 18 for one parameter, 31 for eight.
+    """Good trials needed to detect that most of them lie in one half of a parameter's levels.
 
-    The smallest m for which a one-sided binomial test of 'half of the good trials lie there', at level alpha over twice
-    the number of tests, finds with probability `power` that a share `half` of them does. Twice, because a parameter is
-    tested in two ways.
+    18 for one parameter.
+
+    The smallest m for which a one-sided binomial test of 'half of the good trials lie there', at level alpha
+    over twice the number of tests, detects a share `half` with probability `power`. Twice, because a
+    parameter is tested in two ways. For eight parameters 31.
 
     Source: the exact power of the sign test, e.g. Conover (1999), section 3.1.
     """
@@ -165,16 +169,19 @@ def good_trials_to_judge(tests: int, alpha: float = 0.1, power: float = 0.8, hal
 class Boundary:
     """Test both ends of an ordered parameter for a pile-up of the best trials, a share `top` of all.
 
-    The number of best trials on an edge is compared with that of a random top set of equal size: hypergeometric, which
-    is the binomial test against the design's share made exact for drawing without replacement. The test alone also
-    finds an edge that is only better than the bad part of its range, so that `Edge.best` says where the best lie.
+    The number of best trials on an edge is compared with that of a random top set of equal size:
+    hypergeometric, the binomial test against the design's share made exact for drawing without replacement.
+    The test alone also finds an edge that beats only the bad part of its range; `Edge.best` says whether the
+    very best trials lie there.
     """
 
     top: float = 0.2
     best: int = 10  # number of the very best trials; a fifth of fewer than 50 trials, at least 3
 
     def __call__(self, x: ArrayLike, y: ArrayLike, levels: ArrayLike) -> tuple[Edge, Edge]:
-        """The low and the high edge, p = 1 where there is nothing to compare; adjust the p-values over all edges of a round.
+        """The low and the high edge, with p = 1 if there is no comparison.
+
+        Adjust the p-values over all edges of a round.
 
         `x` and the (L,) increasing `levels` are positions in [0, 1].
         """
@@ -207,7 +214,7 @@ class Boundary:
         return edges[0], edges[1]
 
     def _very_best(self, values: FloatArray) -> BoolArray:
-        """(n,) the very best trials, and all others with the value of the last of them."""
+        """(n,) mask of the very best trials, including ties with the last of them."""
         if not values.size:
             return np.zeros(0, np.bool_)
         count = min(self.best, max(3, values.size // 5), values.size)
@@ -217,12 +224,12 @@ class Boundary:
 @dataclass(frozen=True, slots=True)
 @checked("confidence")
 class LevelRates:
-    """How often trials fail, diverge or are degenerate, level by level."""
+    """Rates of failed, diverged or degenerate trials, level by level."""
 
     confidence: float = 0.95
 
     def __call__(self, codes: ArrayLike, happened: ArrayLike, k: int) -> tuple[Rate, ...]:
-        """Count where something happened, (n,) bools, at each of k levels, of all trials, failed ones included."""
+        """Count an event, (n,) bools, at k levels, over all trials including failed ones."""
         from scipy.stats import hypergeom
 
         level = codes_of(codes, k)
@@ -252,16 +259,16 @@ class LevelRates:
 
 @dataclass(frozen=True, slots=True)
 class RateTrend:
-    """Whether trials fail, diverge or are degenerate more often towards one end of a range.
+    """Trend of failed, diverged or degenerate trials along a range.
 
-    It takes all levels together, so that it sees a learning rate above which training diverges where every single
-    level has too few trials to tell.
+    The test uses all levels together: it finds a learning rate above which training diverges even with too
+    few trials at every single level.
 
     Source: Mann and Whitney (1947), with the normal approximation, corrected for ties and continuity.
     """
 
     def __call__(self, x: ArrayLike, happened: ArrayLike) -> Trend:
-        """Compare the positions, in [0, 1], of the trials where it happened with those of all others, failed ones included."""
+        """Compare positions, in [0, 1], of trials with the event with positions of all other trials."""
         from scipy.stats import mannwhitneyu
 
         position, flags = column(x, "x"), np.asarray(happened, dtype=np.bool_)

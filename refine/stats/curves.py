@@ -1,7 +1,7 @@
-"""What the training curves of one trial show: overfitting, unrest at the end, too few epochs or too many.
+"""Training curves of a trial: overfitting, unrest at the end, too few epochs or too many.
 
-The questions are those of Godbole, Dahl, Gilmer, Shallue and Nado (2023), 'Deep Learning Tuning Playbook', 'Examine
-the training curves'; how they are answered is our own.
+The questions are those of Godbole, Dahl, Gilmer, Shallue and Nado (2023), 'Deep Learning Tuning Playbook',
+'Examine the training curves'; the answers are our own.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _STICKY = 0.9  # largest autocorrelation that is believed; nearer 1 no number of
 
 
 class Flag(NamedTuple):
-    """One thing that curves may show."""
+    """A possible property of curves."""
 
     seen: bool  # whether they clearly do
     size: float  # how much, in the units named in :class:`CurveFlags`; NaN where the curves can't say
 
 
 class CurveFlags(NamedTuple):
-    """What the curves of one trial show."""
+    """Flags of the curves of a trial."""
 
     # the validation loss ends above its smoothed minimum, and the training loss fell on meanwhile; by how
     # much it rose
@@ -50,7 +50,7 @@ _UNKNOWN = Flag(False, np.nan)
 
 
 class _End(NamedTuple):
-    """How a curve ends."""
+    """The end of a curve."""
 
     gain: float  # along the line through the last quarter
     error: float  # of the gain
@@ -62,27 +62,28 @@ class _End(NamedTuple):
 @dataclass(frozen=True, slots=True)
 @checked("level", "little", least=_HALF)
 class CurveCheck:
-    """Look for five things in the curves of one trial.
+    """Looks for five properties of the curves of one trial.
 
-    Curves are smoothed by running means over a tenth of the epochs, at least 3. The scatter is the deviation of
-    the second half, at least 8 epochs, beside its own parabola. Errors of means and trends follow from it, and from
-    how alike one epoch is to the next. A change of less than `little` is seen as none, however sure it is.
+    Curves are smoothed by running means over a tenth of the epochs, at least 3. The scatter is the deviation
+    of the second half, at least 8 epochs, from its own parabola. Errors of means and trends follow from the
+    scatter and from the correlation of neighbouring epochs. A change of less than `little` counts as none,
+    however significant.
 
-    - *overfitting*: the rise above the minimum is significant, at a level divided by twice the number of windows
-      that the minimum was chosen from; it is more than `little` of what the loss had fallen or of its least value,
-      whichever is less; and more than `little` of what the training loss, significantly, fell meanwhile.
-    - *unsteady*: the scatter explains more than half of the noise's variance, its lower 80 % bound and that of the last
-      quarter alone: which epoch was the last is then most of what a new training would change. Without the noise it
-      must exceed `little` of the smoothed score's range.
-    - *improving*: the last quarter rises significantly, by more than the scatter and more than the noise (without it:
-      `little` of the smoothed score's range), and the smoothed score is best in the last window.
-    - *saturated*: within the first quarter the smoothed score came nearer to its best quarter than the scatter, or
-      than the noise where this is larger; and it isn't improving.
+    - *overfitting*: the rise above the minimum is significant, at a level divided by twice the number of
+      windows searched for the minimum; it is more than `little` of the loss's fall or of its least value,
+      whichever is less; and more than `little` of the training loss's significant fall meanwhile.
+    - *unsteady*: the scatter explains more than half of the noise's variance, by its lower 80 % bound and by
+      the last quarter alone: the choice of the last epoch is then most of the change on retraining. Without
+      the noise it must exceed `little` of the smoothed score's range.
+    - *improving*: the last quarter rises significantly, by more than the scatter and more than the noise
+      (without it: `little` of the smoothed score's range), and the smoothed score is best in the last window.
+    - *saturated*: within the first quarter the smoothed score came nearer to its best quarter than the
+      scatter, or than the noise if larger; and it isn't improving.
     - *rising*: as overfitting, of the training loss alone.
 
     Rates of false alarms and of hits on simulated curves are printed by `tests/stats/test_curve_flags.py`.
 
-    Source: Godbole et al. (2023), 'Deep Learning Tuning Playbook', for what to look for.
+    Source: Godbole et al. (2023), 'Deep Learning Tuning Playbook', for the questions.
     """
 
     least: int = 8  # fewest epochs of which anything is said
@@ -96,17 +97,17 @@ class CurveCheck:
         score: ArrayLike | None = None,
         noise: float | None = None,
     ) -> CurveFlags:
-        """Look at one trial; whatever is missing leaves its flags unknown.
+        """Check the curves of a trial; a missing curve leaves its flags unknown.
 
-        Epochs whose value isn't finite were not measured: they are left out.
+        Epochs without a finite value count as not measured, and are left out.
 
         Args:
             training: (n,) training loss per epoch, lower is better.
             validation: (n,) validation loss.
-            score: (n,) what the trial is judged by; where it is missing, the validation loss stands in for it in *improving* and
+            score: (n,) the metric of the trial; without it the validation loss stands in for *improving* and
                 *saturated*.
-            noise: how much the score of one configuration changes when trained again, a standard deviation in its
-                units; None, NaN or 0 where it is unknown.
+            noise: Standard deviation of the score of a configuration on retraining, in its units; None, NaN
+                or 0 if unknown.
         """
         given = [
             np.zeros(0) if c is None else np.asarray(c, dtype=np.float64)
@@ -152,7 +153,7 @@ class CurveCheck:
         return Flag(clear, rise)
 
     def _rise(self, values: FloatArray) -> tuple[int, float, bool]:
-        """Where the smoothed minimum is, how far the end lies above it, and whether that is clear."""
+        """Place of the smoothed minimum, rise of the end above it, and whether the rise is significant."""
         even, window = _evened(values), _window(values.size)
         smooth, level = _smoothed(values), _smoothed(even)
         start = int(np.argmin(level))
@@ -200,7 +201,7 @@ class CurveCheck:
 
 
 def _evened(loss: FloatArray) -> FloatArray:
-    """A loss whose noise grows with it, as it does over decades, made even by logarithms where it has them."""
+    """A loss with noise in proportion to it, as over decades, evened by logarithms if positive."""
     even: FloatArray = np.log(loss) if loss.min() > 0 else loss
     return even
 
@@ -214,7 +215,7 @@ def _quarter(n: int) -> int:
 
 
 def _rounding(values: FloatArray) -> float:
-    """What differs by no more than this is the same number: curves come from single precision."""
+    """Largest difference caused by rounding: curves come from single precision."""
     return 1e-6 * float(np.median(np.abs(values)))
 
 
@@ -241,7 +242,7 @@ def _end(values: FloatArray) -> _End:
 
 
 def _rest(part: FloatArray) -> FloatArray:
-    """What a parabola leaves; it keeps a bend from passing for scatter."""
+    """Residuals of a parabola, which keeps a bend from passing for scatter."""
     at = _centred(part.size)
     basis = np.stack([np.ones(part.size), at, at**2 - np.mean(at**2)])
     rest: FloatArray = part - (basis @ part / np.sum(basis**2, axis=1)) @ basis

@@ -1,4 +1,4 @@
-"""Where trials lie and where the good ones lie, without mass outside the parameter's range."""
+"""Densities of all trials and of good trials, without mass outside the parameter's range."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BINS = 512  # more distinct positions than this are binned linearly before the 
 
 
 class Ratio(NamedTuple):
-    """How much more often a place is among the good trials than among all."""
+    """Frequency of a place among the good trials, relative to its frequency among all."""
 
     levels: FloatArray  # (L,) positions, or codes of an unordered parameter
     # (L,) density of the good over density of all; 1 means no difference, NaN no trial near
@@ -28,11 +28,13 @@ class Ratio(NamedTuple):
 
 
 def scott_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, dimensions: int = 1) -> float:
-    """Scott's rule, 1.059 min(IQR / 1.34, sd) n^(-1 / (4 + dimensions)), in units of `x`; 0 when all points coincide.
+    """Scott's rule, 1.059 min(IQR / 1.34, sd) n^(-1 / (4 + dimensions)), in units of `x`.
 
-    The smaller of two spreads keeps a second mode or a few outliers from smearing everything; where
-    more than half of the points coincide, the deviation alone decides. Of weights, their effective number (sum w)^2 / sum w^2
-    counts as n.
+    0 if all points coincide.
+
+    The smaller of two spreads keeps a second mode or a few outliers from smearing the density; if more than
+    half of the points coincide, the deviation alone decides. With weights, their effective number (sum w)^2 /
+    sum w^2 counts as n.
 
     Source: Scott (1992), 'Multivariate Density Estimation'.
     """
@@ -51,8 +53,8 @@ def scott_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, dimensions: 
 class BoundedDensity:
     """Kernel density on an interval, reflected at its ends.
 
-    Normal kernels; what would leak over an end is mirrored back, so the density integrates to 1
-    over the interval and isn't dragged down at the edges, where optima like to sit.
+    Normal kernels; mass beyond an end is mirrored back. The density integrates to 1 over the interval and
+    isn't dragged down at the edges, a common place of optima.
 
     Source: Silverman (1986), 'Density Estimation', section 2.10.
     """
@@ -67,7 +69,10 @@ class BoundedDensity:
         _check_bandwidth(self.bandwidth)
 
     def __call__(self, x: ArrayLike, at: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
-        """(q,) densities of `x`, which lies inside the interval, per unit of x; 0 outside of it. Weights are >= 0."""
+        """(q,) densities of `x`, inside the interval, per unit of x.
+
+        0 outside the interval. Weights are >= 0.
+        """
         position, weight = _weighted(x, weights)
         _inside(position, self.low, self.high, "x")
         width = self.bandwidth or _usable_width(scott_bandwidth(position, weight), position, self)
@@ -117,9 +122,9 @@ class BoundedDensity2D:
 class DensityRatio:
     """Density of the good trials over the density of all, level by level.
 
-    With one bandwidth for both, the ratio at a place is the kernel-weighted share of good trials
-    there over their share everywhere. Its interval is Wilson's at the kernel's effective number of
-    trials: unlike a bootstrap it stays honest where no good trial lies, and nothing is drawn at random.
+    With a common bandwidth, the ratio at a place is the kernel-weighted share of good trials over their
+    overall share. Its interval is Wilson's at the kernel's effective number of trials: unlike a bootstrap,
+    the interval stays honest at places without a good trial, and needs no random numbers.
 
     Source: l/g of Bergstra et al. (2011); Wilson (1927) for the interval.
     """
@@ -127,7 +132,10 @@ class DensityRatio:
     confidence: float = 0.9
 
     def __call__(self, x: ArrayLike, good: ArrayLike, levels: ArrayLike, unordered: bool = False) -> Ratio:
-        """Compare good trials, (n,) bools, with all, at (L,) increasing levels in [0, 1]; or at all codes, where nothing is smoothed."""
+        """Compare good trials, (n,) bools, with all trials, at (L,) increasing levels in [0, 1].
+
+        Or at codes, without smoothing.
+        """
         mask: BoolArray = np.asarray(good, dtype=np.bool_)
         places = column(levels, "levels")
         position = column(x, "x")
@@ -202,7 +210,7 @@ def _usable_width(width: float, x: FloatArray, density: BoundedDensity) -> float
 
 
 def _binned(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Few distinct positions with their summed weights, so that kernels cost the same at any n."""
+    """A few distinct positions with summed weights: kernels then cost the same for any n."""
     seen, inverse = np.unique(x, return_inverse=True)
     if seen.size <= _BINS:
         total = np.bincount(inverse, weights=weight, minlength=seen.size)
@@ -212,7 +220,7 @@ def _binned(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _onto(x: FloatArray, spots: FloatArray, weight: FloatArray | None = None) -> FloatArray:
-    """Linear binning: each point shares its weight between its two neighbouring spots."""
+    """Linear binning: a point splits its weight between its two neighbouring spots."""
     weight = np.ones(x.size) if weight is None else weight
     right = np.clip(np.searchsorted(spots, x), 1, max(spots.size - 1, 1))
     if spots.size == 1:

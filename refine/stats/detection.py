@@ -1,4 +1,4 @@
-"""Does a parameter matter: one p-value from several tests, the additive one among them, and what looking again costs."""
+"""Detection of effects: one p-value from several tests, and the cost of repeated looks."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ _WEIGHTS = {"importance": 0.25, "trend": 0.25, "additive": 0.5}
 
 
 def cauchy_p(p_values: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Join p-values of one null hypothesis that may depend on each other in any way.
+    """Combine p-values of a null hypothesis, with any dependence between them.
 
-    Every p-value becomes the quantile of a Cauchy distribution that it would have; a weighted mean of Cauchy variables has
-    nearly the same tail whatever their dependence. Unlike the smallest p-value times their number, tests that agree
-    strengthen each other. Weights are positive, equal ones by default.
+    P-values become quantiles of a Cauchy distribution; a weighted mean of Cauchy variables has nearly the
+    same tail under any dependence. Unlike the smallest p-value times their number, agreeing tests strengthen
+    each other. Weights are positive, and equal by default.
 
-    Source: Liu and Xie (2020), 'Cauchy combination test'; large p-values are held at 0.99 as in Fang et al. (2023).
+    Source: Liu and Xie (2020), 'Cauchy combination test'; large p-values are capped at 0.99 as in Fang et al.
+    (2023).
     """
     p = column(p_values, "p_values")
     w = np.ones(p.size) if weights is None else column(weights, "weights")
@@ -55,10 +56,10 @@ def cauchy_p(p_values: ArrayLike, weights: ArrayLike | None = None) -> float:
 
 
 def joined(p_importance: float, p_trend: float, p_additive: float | None = None) -> Detection:
-    """Join the three tests of one parameter, half of the weight on the additive one.
+    """Combine the three tests of a parameter, with half of the weight on the additive test.
 
-    The additive test takes the other parameters' effects off first, and sees most of what the others see. Its p-value is None, or
-    exactly 1, where it could not be made.
+    The additive test removes the effects of the other parameters first, and detects most effects of the other
+    tests. Its p-value is None, or exactly 1, if the test was impossible.
     """
     tests = {"importance": p_importance, "trend": p_trend}
     if p_additive is not None and p_additive < 1.0:
@@ -71,10 +72,10 @@ def joined(p_importance: float, p_trend: float, p_additive: float | None = None)
 
 
 def looks_spent(stage: int) -> float:
-    """By how much the q-values of a stage are multiplied, so that all looks together find noise rarely enough.
+    """Factor of the q-values of a stage that keeps false alarms over all looks together at the nominal rate.
 
-    A level alpha is spent as alpha / (k (k + 1) / 2) on the k-th stage, which adds up to 2 alpha over all stages there may
-    ever be. k counts the stage of `stage_of` and those of earlier rounds of the branch.
+    A level alpha is spent as alpha / (k (k + 1) / 2) on the k-th stage, in total 2 alpha over all stages. k
+    counts the stage of `stage_of` and the stages of earlier rounds of the branch.
 
     Source: alpha spending, Lan and DeMets (1983).
     """
@@ -83,15 +84,17 @@ def looks_spent(stage: int) -> float:
 
 
 def stage_of(plans: Sequence[int], size: int) -> int:
-    """Which stage of a growing round a size is, whoever looked at it; `plans` are the sizes it was planned to have, increasing.
+    """Stage of a growing round at some size, regardless of who looked.
 
-    The end of the first plan is the first stage; a later plan's end is another one where it is larger by three tenths
-    than the size that the last stage began with. A size before the end of its plan is two stages more, and one more
-    for every time that it would have to double to get there: the plan's end pays little for looks that nobody may have
-    taken. Up to a twentieth before or after the end of a plan counts as that.
+    `plans` are its planned sizes, increasing.
 
-    Source: stages of geometric growth as in confidence sequences by stitching, Howard et al. (2021). That looks
-    within a stage add little is measured, not proved: see `benchmarks/power.py`.
+    The end of the first plan is the first stage; a later plan's end is a new stage if larger by three tenths
+    than the size at which the last stage began. A look before the end of the plan costs two extra stages,
+    plus one for each doubling still needed to reach the end: a plan's end pays little for looks that may
+    never happen. Sizes within a twentieth of a plan's end count as its end.
+
+    Source: stages of geometric growth as in confidence sequences by stitching, Howard et al. (2021). The
+    small cost of looks within a stage is measured, not proved: see `benchmarks/power.py`.
     """
     if not len(plans):
         raise AnalysisError("plans: at least one size is needed, got none")
@@ -107,11 +110,11 @@ def stage_of(plans: Sequence[int], size: int) -> int:
 
 
 def distinct(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> tuple[IntArray, FloatArray]:
-    """One row per configuration, so that a row given twice isn't taken for evidence.
+    """One row per configuration: a duplicated row isn't more evidence.
 
     Returns:
-        (m,) numbers of one row per configuration, in an order that doesn't depend on that of the rows, and (m,) mean
-        normal scores of its values, which tests by ranks can take for the values.
+        (m,) numbers of one row per configuration, in an order independent of the rows' order, and (m,) mean
+        normal scores of its values, which rank tests can use in place of the values.
     """
     from refine.stats.posterior import scored
 
@@ -129,21 +132,21 @@ _LEAST_NOISE = 1e-12
 @dataclass(frozen=True, slots=True)
 @checked(least=1)
 class AdditiveTest:
-    """P-value of 'does nothing beside the others', for all parameters at once.
+    """P-values of 'no effect besides the other parameters', for all parameters at once.
 
-    A test of one parameter alone has all the others for noise; taking their effects off first lets weaker ones be seen. The
-    normal scores of the values are explained by a sum of one term per parameter: a parabola where it is ordered
-    (a line with two levels), one constant per choice where it isn't. A parameter's term is tested against the model
-    without it. A parabola sees an optimum in the middle; scores keep failures and heavy tails from deciding.
+    A test of a single parameter has all other effects as noise; removing them first reveals weaker effects.
+    The normal scores of the values are explained by a sum of terms: a parabola for an ordered parameter (a
+    line with two levels), a constant per choice otherwise. The term of a parameter is tested against the
+    model without it. A parabola detects an optimum in the middle; scores limit failures and heavy tails.
 
-    Source: the partial F-test of linear regression, e.g. Draper and Smith (1998), chapter 6; van der Waerden (1952) for
-    the scores.
+    Source: the partial F-test of linear regression, e.g. Draper and Smith (1998), chapter 6; van der Waerden
+    (1952) for the scores.
     """
 
     least: int = 10  # fewest degrees of freedom left over for noise; with fewer nothing is tested
 
     def __call__(self, X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> FloatArray:
-        """(d,) p-values; 1 where there is nothing to tell apart, because another column says the same, or with too few trials."""
+        """(d,) p-values; 1 with too few trials, or if a column repeats another column."""
         from scipy.stats import f, norm, rankdata
 
         table, values = matrix(X, cardinalities), column(y, "y")
@@ -163,7 +166,8 @@ class AdditiveTest:
         normal = design.T @ design
         if np.linalg.matrix_rank(normal, hermitian=True) < len(normal):
             return _one_by_one(design, score, ends)
-        # Every partial test follows from one fit: b' C^-1 b with C the block of the inverse of the normal equations.
+        # Every partial test follows from one fit: b' C^-1 b with C the block of the inverse of the normal
+        # equations.
         inverse = np.linalg.inv(normal)
         weight = inverse @ (design.T @ score)
         noise = max(float(np.sum((score - design @ weight) ** 2)) / left, _LEAST_NOISE)
@@ -177,7 +181,10 @@ class AdditiveTest:
 
 
 def _one_by_one(design: FloatArray, score: FloatArray, ends: IntArray) -> FloatArray:
-    """The same tests where terms repeat each other: what a term adds to the others, 1 where that is nothing."""
+    """The same tests if terms repeat each other: the addition of a term to the others.
+
+    1 if it adds nothing.
+    """
     from scipy.stats import f
 
     full, rank = _rest(design, score)
@@ -193,13 +200,13 @@ def _one_by_one(design: FloatArray, score: FloatArray, ends: IntArray) -> FloatA
 
 
 def _rest(design: FloatArray, score: FloatArray) -> tuple[float, int]:
-    """Squares that a linear model leaves over, and its rank."""
+    """Residual sum of squares of a linear model, and its rank."""
     weight, _, rank, _ = np.linalg.lstsq(design, score, rcond=1e-7)
     return float(np.sum((score - design @ weight) ** 2)), int(rank)
 
 
 def _terms(x: FloatArray, cardinality: int) -> FloatArray:
-    """Centred columns of one parameter's term; none where only one level was seen."""
+    """Centred columns of a parameter's term; none if only a single level occurred."""
     levels = np.unique(x)
     if cardinality:
         # The commonest choice is the one that the others are compared with.

@@ -1,4 +1,4 @@
-"""A forest whose members are asked one by one."""
+"""A forest with access to its individual trees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def encode(X: ArrayLike, cardinalities: Sequence[int]) -> NDArray[np.float32]:
-    """(n, d') columns as trees want them, in their precision: ordered ones as they are, unordered ones one-hot."""
+    """(n, d') columns as trees read them, in single precision.
+
+    Ordered ones unchanged, unordered ones one-hot.
+    """
     table = matrix(X, cardinalities)
     blocks = []
     for j, k in enumerate(cardinalities):
@@ -30,7 +33,7 @@ def encode(X: ArrayLike, cardinalities: Sequence[int]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """A fitted forest as its separate low-level trees, which skip the checks that would cost more than predicting."""
+    """A fitted forest as separate low-level trees, without checks that cost more than the prediction."""
 
     trees: tuple[Any, ...]
 
@@ -47,15 +50,15 @@ def fit_forest(
     seed: int,
     leaf: int = 1,
 ) -> Forest:
-    """Fit bootstrapped, extremely randomised trees to encoded rows; weights None for equal ones.
+    """Fit bootstrapped, extremely randomised trees to encoded rows; weights None for equal weights.
 
-    Source: Geurts, Ernst and Wehenkel (2006), with Breiman's bootstrap, which makes members differ.
+    Source: Geurts, Ernst and Wehenkel (2006), with Breiman's bootstrap to make members differ.
     """
     from sklearn import config_context
     from sklearn.tree import ExtraTreeRegressor
 
-    # The library's ensemble clones and checks every tree anew, which takes longer than growing one on a hundred rows; and
-    # its bootstrap of weighted rows has changed between versions.
+    # The library's ensemble clones and checks every tree anew, which takes longer than growing one on a
+    # hundred rows; and its bootstrap of weighted rows has changed between versions.
     n, own = features.shape[0], np.random.RandomState(seed)
     chance = None if weights is None else weights / weights.sum()
     seeds = [int(own.randint(np.iinfo(np.int32).max)) for _ in range(trees)]

@@ -1,7 +1,7 @@
-"""What decides whether a trial is among the best: PED-ANOVA with the noise floor taken off.
+"""Importance for being among the best trials: PED-ANOVA less its noise floor.
 
-A rank correlation is blind to an optimum in the middle of a range; PED-ANOVA sees it, because it
-compares where the best trials lie with where all lie. :func:`refine.stats.joined` asks both.
+A rank correlation is blind to an optimum in the middle of a range; PED-ANOVA detects it by comparing the
+places of the best trials with the places of all. :func:`refine.stats.joined` combines the two.
 """
 
 from __future__ import annotations
@@ -62,15 +62,14 @@ class Detection(NamedTuple):
 class PedAnova:
     """PED-ANOVA, one axis at a time, against its own permutation null.
 
-    I = (g'/g)^2 * sum_x p_g(x) (p_g'(x) / p_g(x) - 1)^2 with g' the top share and g the region's.
-    Densities are Parzen estimates on a grid of levels: truncated discretised normal kernels of
-    bandwidth 1.059 min(IQR / 1.34, sd) m^(-1/5), and one wide prior kernel. The raw value is the
-    one of Optuna's evaluator on the same grid. Under the null the top set is a random subset, so
-    its level counts are multivariate hypergeometric; no row is shuffled and 999 draws cost some 20
-    ms at any n.
+    I = (g'/g)^2 * sum_x p_g(x) (p_g'(x) / p_g(x) - 1)^2 with g' the top share and g the region's. Densities
+    are Parzen estimates on a grid of levels: truncated discretised normal kernels of bandwidth 1.059 min(IQR
+    / 1.34, sd) m^(-1/5), and one wide prior kernel. The raw value equals Optuna's evaluator on the same grid.
+    Under the null the top set is a random subset with multivariate hypergeometric level counts; rows are not
+    shuffled, and 999 draws cost some 20 ms at any n.
 
-    Source: Watanabe, Bansal and Hutter (2023), 'PED-ANOVA', arXiv:2304.10255; for conditional parameters Baba, Ozaki and
-    Watanabe (2026), 'Conditional PED-ANOVA', arXiv:2601.20800.
+    Source: Watanabe, Bansal and Hutter (2023), 'PED-ANOVA', arXiv:2304.10255; for conditional parameters
+    Baba, Ozaki and Watanabe (2026), 'Conditional PED-ANOVA', arXiv:2601.20800.
     """
 
     top: float = 0.1  # g', share of the trials that counts as best
@@ -94,22 +93,24 @@ class PedAnova:
         levels: ArrayLike | None = None,
         read: ArrayLike | None = None,
     ) -> Importance:
-        """Measure one parameter.
+        """Measure the importance of a parameter.
 
-        A conditional one is judged within the trials that read it: how differently the best of *all* trials lie there, times the share
-        of the region's trials that read it. Whether they read it at all is the importance of what decides that.
+        A conditional parameter is judged within the trials that read it, by the place of the best of *all*
+        trials among them, times their share of the region's trials. The importance of reading it at all
+        belongs to the deciding parameter.
 
         Args:
-            x: (n,) positions in [0, 1], or codes where `cardinality` is given; of any value where it isn't read.
+            x: (n,) positions in [0, 1], or codes with `cardinality`; arbitrary for trials that don't read the
+                parameter.
             y: (n,) values.
-            cardinality: number of choices of an unordered parameter, 0 for an ordered one.
-            levels: increasing positions of an ordered parameter's levels; each x counts for the
-                nearest. Without them, the positions seen where there are at most 50, else 50 even steps.
-            read: (n,) bools, whether a trial reads the parameter. None for: all do.
+            cardinality: Number of choices of an unordered parameter, 0 for an ordered one.
+            levels: Increasing positions of an ordered parameter's levels; an x counts for the nearest.
+                Without levels, the distinct positions if at most 50, else 50 even steps.
+            read: (n,) bools, whether a trial reads the parameter; None if all trials do.
 
         Returns:
-            The importance; zeros with p = 1 where there is nothing to tell apart (one level, under
-            4 trials, no top trial, or a top set that is the whole region because of ties).
+            The importance; zeros with p = 1 without a comparison (one level, under 4 trials, no top trial, or
+            a top set that is the whole region because of ties).
         """
         values = column(y, "y")
         there = np.ones(values.size, np.bool_) if read is None else np.asarray(read, dtype=np.bool_)
@@ -153,14 +154,17 @@ class PedAnova:
 
 
 def permutations_needed(parameters: int, alpha: float) -> int:
-    """Permutations that let p-values get small enough: 4 x parameters / alpha, at least 999; alpha is that of the round's FDR."""
+    """Permutations for sufficiently small p-values: 4 x parameters / alpha, at least 999.
+
+    Alpha is that of the round's FDR.
+    """
     check_count(parameters, "parameters")
     check_share(alpha, "alpha")
     return max(999, int(np.ceil(4 * parameters / alpha)))
 
 
 def _on_grid(x: ArrayLike, cardinality: int, levels: ArrayLike | None) -> tuple[IntArray, int]:
-    """Every trial's level number, and how many levels there are."""
+    """Level number of every trial, and number of levels."""
     if cardinality:
         return codes_of(x, cardinality), cardinality
     position = column(x, "x")
@@ -179,9 +183,9 @@ def _on_grid(x: ArrayLike, cardinality: int, levels: ArrayLike | None) -> tuple[
 
 
 def _distinct(counts: IntArray, total: int) -> tuple[IntArray, IntArray]:
-    """The different ones of (B, L) rows of counts that add up to `total`, and which of them each row is.
+    """Distinct rows of (B, L) counts that add up to `total`, and the number of the distinct row for each row.
 
-    A small best set falls on the levels in few ways, and late looks at a branch draw it a million times.
+    A small top set falls on the levels in few ways, and late looks at a branch draw a million of them.
     """
     size = counts.shape[1]
     if size * np.log2(total + 1.0) >= 62:  # so many ways that hardly any comes twice
@@ -234,7 +238,7 @@ def _scott_width(counts: IntArray, total: IntArray) -> FloatArray:
 
 
 def _kernel_sum(weights: FloatArray, width: FloatArray, centre: FloatArray, size: int) -> FloatArray:
-    """(B, size) sums of truncated normal kernels around (c,) centres one apart, integrated over the steps 0..size-1.
+    """(B, size) sums of truncated normal kernels around (c,) centres one apart, integrated over 0..size-1.
 
     `weights` is (B, c), `width` (B,); the kernels have no mass outside [-1/2, size - 1/2].
     """
@@ -248,8 +252,8 @@ def _kernel_sum(weights: FloatArray, width: FloatArray, centre: FloatArray, size
     table = ndtr(edges[None, :] / width[:, None])
     inside = table[:, c - 1 + size - np.arange(c)] - table[:, c - 1 - np.arange(c)]
     mass = np.diff(table, axis=1)
-    # mass[:, s - j + c - 1] is the share of centre j's kernel that falls on step s, so that the sum is a convolution. What wraps
-    # around at this length ends before step 0.
+    # mass[:, s - j + c - 1] is the share of centre j's kernel that falls on step s, so that the sum is a
+    # convolution. What wraps around at this length ends before step 0.
     length = c + size - 1
     spectrum = np.fft.rfft(weights / inside, length) * np.fft.rfft(mass, length)
     return np.asarray(np.fft.irfft(spectrum, length)[:, c - 1 :])

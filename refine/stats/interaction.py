@@ -1,9 +1,8 @@
-"""Are two parameters coupled: does what is good for one depend on the other.
+"""Coupling of two parameters: whether the best value of one depends on the other.
 
-Inside the best share of an *additive* surface parameters are dependent as well (if a + b must be
-large, a small a needs a large b), so the plain test inside the top set raises false alarms on
-slopes. Here an additive model is fitted first and its own top sets, from shuffled residuals, say
-what coupling to expect.
+Inside the best share of an *additive* surface parameters are dependent as well (if a + b must be large, a
+small a needs a large b), and the plain test inside the top set raises false alarms on slopes. Here an
+additive model is fitted first; its own top sets, from shuffled residuals, give the expected coupling.
 """
 
 from __future__ import annotations
@@ -48,13 +47,13 @@ class Pair(NamedTuple):
 @dataclass(frozen=True, slots=True)
 @checked("top", resamples=20, rows=100, least=4)
 class Interactions:
-    """Test every pair of parameters inside the best share of the trials.
+    """Test pairs of parameters inside the best share of the trials.
 
-    Two statistics a pair: Spearman's correlation (two ordered columns) for ridges, and chi-squared
-    of the contingency table for bends and unordered columns. Each is compared with its mean and
-    deviation over `resamples` simulated rounds without interaction: the fitted additive model of
-    the values' normal scores plus shuffled residuals. z on Fisher's scale, and on the cube root of
-    chi-squared (Wilson and Hilferty, 1931); p is twice the smaller of the two.
+    Two statistics per pair: Spearman's correlation (two ordered columns) for ridges, and chi-squared of the
+    contingency table for bends and unordered columns. They are compared with their mean and deviation over
+    `resamples` simulated rounds without interaction: the fitted additive model of the values' normal scores
+    plus shuffled residuals. z on Fisher's scale, and on the cube root of chi-squared (Wilson and Hilferty,
+    1931); p is twice the smaller of the two.
 
     Source: our own, the test inside the top set as well as the additive null.
     """
@@ -99,7 +98,7 @@ class Interactions:
 
 
 class _TopStatistics:
-    """Correlations and chi-squareds of all pairs in one set of trials, by two matrix products."""
+    """Correlations and chi-squareds of all pairs in a set of trials, by two matrix products."""
 
     def __init__(self, table: FloatArray, cardinalities: Sequence[int]) -> None:
         d = table.shape[1]
@@ -151,10 +150,10 @@ def _dummies(x: FloatArray, cardinality: int) -> FloatArray:
 def _additive_fit(
     table: FloatArray, values: FloatArray, cardinalities: Sequence[int]
 ) -> tuple[FloatArray, FloatArray]:
-    """(n,) additive fit of the normal scores, cubics of ordered columns and dummies of unordered ones, and (n,) residuals.
+    """(n,) additive fit of the normal scores, and (n,) residuals.
 
-    The top set depends on ranks only, so scores lose nothing and tame heavy tails. Residuals are scaled up for the degrees of
-    freedom that the fit used.
+    Cubics of ordered columns and dummies of unordered ones. The top set depends on ranks only: scores lose
+    nothing and tame heavy tails. Residuals are scaled up for the degrees of freedom of the fit.
     """
     from scipy.special import ndtri
     from scipy.stats import rankdata
@@ -182,7 +181,7 @@ def _fisher(r: FloatArray) -> FloatArray:
 
 
 def _z(seen: FloatArray, null: FloatArray) -> FloatArray:
-    """Standardise by the null's mean and deviation; NaN where it doesn't vary."""
+    """Standardised by mean and deviation of the null; NaN without variation."""
     mean, sd = null.mean(axis=0), null.std(axis=0, ddof=1)
     z = np.divide(seen - mean, sd, out=np.full_like(seen, np.nan), where=sd > 1e-12)
     return np.asarray(z)

@@ -1,4 +1,4 @@
-"""A Gaussian process's kernel over ordered, unordered and conditional parameters, and what is known of its own parameters."""
+"""A Gaussian process's kernel over ordered, unordered and conditional parameters, and its hyperparameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOISE, _SCALE = (np.log(0.35), 1.0), (0.0, 0.5)  # priors of logarithms: mean a
 
 
 class Kernel(NamedTuple):
-    """Rows embedded so that squared distances add up over parameters."""
+    """Rows embedded such that squared distances add up over parameters."""
 
     # (n, e) coordinates: an ordered parameter's position; an indicator per choice of an unordered one, scaled
     # so that two choices are 1 apart; and, where a parameter is not always read, an indicator of that
@@ -48,9 +48,10 @@ class Parameters(NamedTuple):
 
 
 def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: Sequence[int]) -> Kernel:
-    """Embed (n, d) rows, of which `read` says whether the objective read the value.
+    """Embed (n, d) rows; `read` is (n, d), whether the objective read a value.
 
-    `partly` are the numbers of the columns that some rows, of these or of others to be compared, don't read.
+    `partly` are numbers of columns that some rows don't read, of these rows or of rows to be compared with
+    them.
     """
     blocks, owner = [], []
     for j, k in enumerate(cardinalities):
@@ -69,13 +70,16 @@ def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: 
 
 
 def fit_kernel(known: Kernel, score: FloatArray, sets: int, rng: np.random.Generator) -> list[Parameters]:
-    """Draw sets of the kernel's parameters from a normal approximation of their posterior; one set is the most probable.
+    """Draw sets of the kernel's parameters from a normal approximation of their posterior.
 
-    The most probable ones are the better of two ascents; the curvature there, from differences of the gradient, tells
-    how wide the posterior is. Few trials leave it wide, and a single best guess would be too sure of itself. `score` is about
-    standard normal.
+    A single set is the most probable.
 
-    Source: Rasmussen and Williams (2006), section 5.4; Laplace's approximation as in Rue, Martino and Chopin (2009).
+    The most probable set is the better of two ascents. The curvature there, from differences of the gradient,
+    gives the width of the posterior. Few trials leave the posterior wide, and a single best guess would be
+    overconfident. `score` is about standard normal.
+
+    Source: Rasmussen and Williams (2006), section 5.4; Laplace's approximation as in Rue, Martino and Chopin
+    (2009).
     """
     from scipy.optimize import minimize
 

@@ -1,4 +1,7 @@
-"""How much of the best value is chance: of looking at many noisy values, of seeds, of the validation examples, and of effort."""
+"""Chance in the best value.
+
+From many noisy values, from seeds, from the validation examples, and from effort.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Inflation(NamedTuple):
-    """What the best value is worth."""
+    """The best value, corrected for the selection."""
 
     best: float  # the best value as measured
     # how far the best of so many values overstates its own true value on average, in units of the metric, >=
@@ -31,13 +34,12 @@ class Inflation(NamedTuple):
 class Optimism:
     """Expected overstatement of the best of n noisy values.
 
-    The true values are taken to be the measured ones, drawn towards their median until their spread
-    is what the noise leaves, sqrt(S^2 - sd^2); S is measured above the median only, since failures
-    say nothing about the top. New noise is then added again and again, and the winner compared with
-    its own truth.
+    True values are modelled by the measured ones, shrunk towards their median to the spread without noise,
+    sqrt(S^2 - sd^2); S is measured above the median only, since failures say nothing about the top. New noise
+    is added many times, and the winner compared with its own truth.
 
-    This corrects for the noise of retraining only. Seeds don't renew the validation split: all
-    trials share its chance, which a sealed hold-out alone can show.
+    This corrects for the noise of retraining only. Seeds don't renew the validation split: all trials share
+    its chance, which only a sealed hold-out reveals.
 
     Source: the shrinkage is James and Stein's (1961); the simulation of the upper half is ours.
     """
@@ -47,7 +49,10 @@ class Optimism:
     seed: int = 0
 
     def __call__(self, y: ArrayLike, sd: float) -> Inflation:
-        """Estimate the overstatement; `sd` is the noise of retraining, in units of the metric, as from `TopNoise`."""
+        """Estimate the overstatement.
+
+        `sd` is the noise of retraining, in units of the metric, as from `TopNoise`.
+        """
         values = column(y, "y")
         if values.size == 0:
             raise AnalysisError("y: at least one trial is needed, got none")
@@ -66,7 +71,7 @@ class Optimism:
 
 
 class FreshBest(NamedTuple):
-    """What the winner of a round shows when it is trained again."""
+    """The winner of a round after retraining."""
 
     best: float  # its value as measured when it won
     value: float  # mean of its runs under new seeds, which were not looked at when it was chosen
@@ -83,11 +88,11 @@ class FreshBest(NamedTuple):
 class FreshSeeds:
     """The winner's mean over new seeds, with Student's interval on the deviation pooled over configurations.
 
-    New seeds know nothing of the selection, so that the mean is unbiased. Three runs of one configuration alone
-    would give an interval twice as wide, or wider, for want of degrees of freedom. The best of the new means
-    would be a selection again, so it isn't used.
+    New seeds are independent of the selection: the mean is unbiased. Three runs of a single configuration
+    alone would give an interval at least twice as wide, for want of degrees of freedom. The best of the new
+    means would be a selection again, and isn't used.
 
-    It corrects for the chance of seeds, not for that of the validation rows: see `ExampleBootstrap`.
+    It corrects for the chance of seeds, not of the validation rows: see `ExampleBootstrap`.
 
     Source: Student (1908), with the pooled variance of the one-way layout.
     """
@@ -95,9 +100,9 @@ class FreshSeeds:
     confidence: float = 0.95
 
     def __call__(self, best: float, y: ArrayLike, groups: ArrayLike, winner: Any) -> FreshBest:
-        """What the winner is worth, whose value was `best` when it was chosen, by (n,) new runs of it and of others.
+        """The winner, with the value `best` when chosen, by (n,) new runs of several configurations.
 
-        `groups` are the labels of their configurations, `winner` is its label.
+        `groups` are the labels of their configurations, `winner` is the label of the winner.
         """
         from scipy.special import stdtrit
 
@@ -123,7 +128,7 @@ Scorer = Callable[[FloatArray], FloatArray]
 
 
 class Corrected(NamedTuple):
-    """What the winner is worth on examples that took no part in choosing it."""
+    """The winner on examples that had no part in the choice."""
 
     best: float  # best score on all examples
     value: float  # mean score of the winners on the examples that were left out
@@ -134,11 +139,11 @@ class Corrected(NamedTuple):
 
 
 def paired_error(scores: Scorer, examples: int, resamples: int = 200, seed: int = 0) -> float:
-    """How far apart two equally good models may come out, since they are judged on these examples and not on others.
+    """Standard error of the difference of two equally good models, from the validation examples.
 
-    The standard error of the difference of two models' scores on the same examples, the median over all pairs, in units of the
-    score; 0 where it can't be told. What all models get right or wrong cancels, so that it is less than the error of either
-    score. At least 10 examples are needed.
+    The difference of two models' scores on the same examples, the median over all pairs, in units of the
+    score; 0 if unknown. Examples that all models get right, or wrong, cancel: the error is smaller than that
+    of either score. At least 10 examples are needed.
 
     Source: the paired bootstrap, Efron and Tibshirani (1993), chapter 6.
     """
@@ -160,14 +165,14 @@ def paired_error(scores: Scorer, examples: int, resamples: int = 200, seed: int 
 @dataclass(frozen=True, slots=True)
 @checked("confidence", resamples=20)
 class ExampleBootstrap:
-    """Bootstrap bias correction: choose on drawn examples, measure on those not drawn.
+    """Bootstrap bias correction: choose on drawn examples, measure on the rest.
 
-    Examples are drawn with replacement as many times as there are. The model that is best on the drawn ones
-    (ties at random) is measured on the others, about 37 %. The interval holds the central share of these
-    scores. Choosing sees 63 % of the examples only, and measuring 37 %, so that the value errs to the low side
-    and the interval to the wide one.
+    As many examples as there are get drawn with replacement. The best model on the drawn ones (ties at
+    random) is measured on the others, about 37 %. The interval holds the central share of the scores. The
+    choice sees 63 % of the examples only, and the measurement 37 %: the value errs to the low side and the
+    interval to the wide one.
 
-    Models are taken as trained: it corrects for the chance of the examples, not for that of seeds.
+    Models are taken as trained: the correction is for the chance of the examples, not of seeds.
 
     Source: Tsamardinos, Greasidou and Borboudakis (2018), BBC-CV, on one split instead of pooled folds.
     """
@@ -213,13 +218,16 @@ DISTANCES: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 def scorer(name: str, predictions: ArrayLike, targets: ArrayLike) -> Scorer | None:
-    """A function that gives the metric of every model for weights of examples, in its own sign; ``None`` for an unknown metric.
+    """A function of example weights that gives the metric of all models, in its own sign.
+
+    ``None`` for an unknown metric.
 
     Args:
         name: Name of the metric, without ``val_``: an accuracy, ``fmeasure``, ``precision``, ``recall``,
-            ``balanced_accuracy``, ``matthews`` (binary or macro, as `refine.keras` has them), or a mean squared
-            or absolute error.
-        predictions: (models, n, outputs): one output is a probability of class 1, several are scores of classes.
+            ``balanced_accuracy``, ``matthews`` (binary or macro, as in `refine.keras`), or a mean squared or
+            absolute error.
+        predictions: (models, n, outputs): one output is a probability of class 1, several are scores of
+            classes.
         targets: (n,) numbers of classes, or quantities.
     """
     said, right = np.asarray(predictions, dtype=np.float32), np.asarray(targets, dtype=np.float32)
@@ -296,8 +304,8 @@ class Components(NamedTuple):
     # that all configurations of the space differ by more.
     configuration: float
     seed: float  # of one configuration's values under different seeds, each a mean over the splits
-    # of what the choice of the split does to the mean over the splits and is not the same for all configurations:
-    # the part that can change their order
+    # of what the choice of the split does to the mean over the splits and is not the same for all
+    # configurations: the part that can change their order
     split: float
     groups: int  # number of configurations
     runs: int  # number of runs
@@ -314,8 +322,8 @@ class VarianceComponents:
     def __call__(self, y: ArrayLike, groups: ArrayLike, splits: ArrayLike | None = None) -> Components:
         """Estimate the components of (n,) runs.
 
-        `groups` are (n,) labels of configurations, of any type that can be sorted; `splits` (n, s) the value of every run on each of s
-        splits, the same ones for all, of which `y` is the mean.
+        `groups` are (n,) sortable labels of configurations; `splits` (n, s) the values of the runs on s
+        common splits, of which `y` is the mean.
         """
         values, labels = column(y, "y"), np.asarray(groups)
         same_length(labels.size, values.size)
@@ -356,15 +364,17 @@ def _split(table: np.ndarray, index: np.ndarray, size: np.ndarray) -> float:
 
 
 def expected_best(y: ArrayLike, m: int) -> float:
-    """Best of m of n trials, on average over all subsets of m: the mean of `y` for m = 1, its largest value for m = n.
+    """Average best of m of n trials over all subsets of m.
 
-    The best of 50 trials beats the best of 5 even where nothing differs, so that bests are compared at equal
-    numbers. The i-th smallest value is the best of C(i - 1, m - 1) of the C(n, m) subsets. That is unbiased for the
-    best of m new trials, which the average over draws with replacement is not. No interval comes with it: the best
-    of m new trials exceeds everything seen with probability m / (n + m), so that for m near n there is none.
+    The mean of `y` for m = 1, its largest value for m = n.
 
-    Source: Dodge et al. (2019), 'Show Your Work'; Tang et al. (2020), 'Showing Your Work Doesn't Always Work', for
-    the unbiased mean.
+    The best of 50 trials beats the best of 5 even without a difference: compare bests at equal numbers. The
+    i-th smallest value is the best of C(i - 1, m - 1) of the C(n, m) subsets. The average is unbiased for the
+    best of m new trials, unlike draws with replacement. It has no interval: the best of m new trials exceeds
+    all n values with probability m / (n + m), and for m near n no interval exists.
+
+    Source: Dodge et al. (2019), 'Show Your Work'; Tang et al. (2020), 'Showing Your Work Doesn't Always
+    Work', for the unbiased mean.
     """
     check_count(m, "m")
     values = np.sort(column(y, "y"))

@@ -1,4 +1,4 @@
-"""Fronts of several goals: which points nothing else beats, and which parts of a space keep them."""
+"""Fronts of several goals: the undominated points, and the parts of a space that keep them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ TARGETS = 8
 
 
 def non_dominated(values: ArrayLike) -> BoolArray:
-    """Which points no other point is at least as good as in every goal and better in one; of equal points all are.
+    """(n,) mask of undominated points of (n, goals) values; equal points are undominated together.
 
-    `values` is (n, goals).
+    A point is dominated by a point at least as good in every goal and better in one.
     """
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or not np.isfinite(table).all():
         raise AnalysisError(
-            f"values: needs finite numbers of shape (n, goals), got shape {table.shape}; leave out what has no value"
+            f"values: must be finite numbers of shape (n, goals), got shape {table.shape}; leave out trials "
+            "without a value"
         )
     if not len(table):
         return np.zeros(0, dtype=np.bool_)
@@ -46,14 +47,15 @@ def non_dominated(values: ArrayLike) -> BoolArray:
 
 
 def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
-    """Volume between a (goals,) reference point and the front of (n, goals) points, of 2 or 3 goals.
+    """Volume between a (goals,) reference point and the front of (n, goals) points, with 2 or 3 goals.
 
-    What is not better than the reference in every goal counts nothing.
+    Points that are not better than the reference in every goal count nothing.
     """
     table, corner = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] not in (2, 3) or corner.shape != table.shape[1:]:
         raise AnalysisError(
-            f"values: needs shape (n, 2) or (n, 3) and a reference of as many goals, got {table.shape} and {corner.shape}"
+            "values: must have shape (n, 2) or (n, 3) and a reference of as many goals, "
+            f"got {table.shape} and {corner.shape}"
         )
     table = table[(table > corner).all(axis=1)]
     if not len(table):
@@ -71,9 +73,9 @@ def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Front:
-    """Fronts of joint draws of several goals, and which candidates stand for each of their points.
+    """Fronts of joint draws of several goals, and the candidates that represent their points.
 
-    A candidate stands for a point if it is, in that draw, at most epsilon worse in every goal.
+    A candidate represents a point if it is, in the same draw, at most epsilon worse in every goal.
     """
 
     stands: NDArray[np.uint8]  # (points, ceil(c / 8)) bits over the candidates, of the points of all draws
@@ -87,15 +89,15 @@ class Front:
         return int(self.starts.size)
 
     def kept(self, inside: BoolArray) -> int:
-        """In how many draws every point of the front has a candidate inside, (c,) bools, that stands for it."""
+        """Number of draws with all points of the front represented by a candidate inside, (c,) bools."""
         held = (self.stands & np.packbits(inside)).any(axis=1)
         return int(np.count_nonzero(np.logical_and.reduceat(held, self.starts)))
 
 
 def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Front:
-    """The fronts of draws in which every goal has its own posterior, over the same candidates and with as many draws.
+    """Fronts of draws of separate posteriors, one per goal, over the same candidates and with as many draws.
 
-    `epsilons` are per goal the loss that counts as none, in its own units.
+    `epsilons` are the tolerated losses per goal, in its own units.
     """
     scores = np.stack([p.scores for p in posteriors], axis=-1)
     draws, count = scores.shape[:2]
@@ -120,7 +122,7 @@ def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Fron
 
 
 def _spread(points: FloatArray) -> IntArray:
-    """Numbers of :data:`TARGETS` points of a front, far from each other; some several times where it has fewer."""
+    """Numbers of :data:`TARGETS` points of a front, far from each other; repeated for a smaller front."""
     chosen = [int(i) for i in points.argmax(axis=0)]
     away = np.min([((points - points[i]) ** 2).sum(axis=1) for i in chosen], axis=0)
     while len(chosen) < TARGETS:

@@ -1,6 +1,6 @@
 """A round as a population: its distribution of values, a child against its parent, the best range.
 
-A refinement is good when the population improves, not only its best trial.
+A refinement is good if the population improves, not only its best trial.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class Edf:
     seed: int = 0
 
     def __call__(self, y: ArrayLike, at: ArrayLike | None = None) -> Curve:
-        """Evaluate it at (q,) increasing values, shared when rounds are compared; by default up to 200 quantiles of `y`."""
+        """Evaluate at (q,) increasing values, shared when rounds are compared.
+
+        By default at most 200 quantiles of `y`.
+        """
         values = np.sort(column(y, "y"))
         n = values.size
         if n == 0:
@@ -80,11 +83,11 @@ class Edf:
 @dataclass(frozen=True, slots=True)
 @checked("confidence")
 class Compare:
-    """Did the population improve from parent to child.
+    """Improvement of the population from parent to child.
 
-    P(child > parent) is Mann and Whitney's statistic over its largest value. Its interval is
-    Wilson's with as many coin tosses as would vary like the placements do, so that it stays inside
-    [0, 1] and keeps its doubt when the rounds don't overlap.
+    P(child > parent) is Mann and Whitney's statistic over its largest value. Its interval is Wilson's with
+    the number of coin tosses that vary like the placements: the interval stays inside [0, 1] and keeps its
+    width for rounds without overlap.
 
     Source: DeLong et al. (1988) and Brunner and Munzel (2000) for the placements' variance;
     `scipy.stats.ks_2samp` for the distance.

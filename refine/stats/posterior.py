@@ -1,7 +1,8 @@
-"""What the objective may look like over candidate cells: one posterior that everything else is read off.
+"""The posterior of the objective over candidate cells, the basis of claims, forecasts and winners.
 
-A forest is robust and sees steps, a Gaussian process is smooth and sees slopes from few trials; each is sure of itself where
-it is wrong. Half of the draws come from either, so that the spread of the mixture holds their disagreement as well.
+A forest is robust and finds steps; a Gaussian process is smooth and finds slopes from few trials. Both are
+overconfident where they are wrong. Half of the draws come from either model, and the spread of the mixture
+includes their disagreement.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ _EDGE = 4.0  # scores beyond which a normal deviation says nothing
 class Posterior(NamedTuple):
     """Joint draws of the objective over candidates, on the scale of normal scores.
 
-    A score is where a value lies in the evidence, as a standard normal deviation. `value` maps scores to the metric.
+    A score is the rank of a value in the evidence, as a standard normal deviation. `value` maps scores to the
+    metric.
     """
 
     scores: Float32Array  # (S, c) draws, single precision; the forest's first, then the Gaussian process's
@@ -70,7 +72,10 @@ class Posterior(NamedTuple):
         return np.asarray(np.interp(at, self.knots, self.values) + beyond)
 
     def up_to(self, limit: float) -> Posterior:
-        """The same where no value can pass a limit, such as 1 for an accuracy; `inf` for none."""
+        """The posterior with values limited from above, for example by 1 for an accuracy.
+
+        `inf` for no limit.
+        """
         if not (self.slope > 0 and np.isfinite(limit)):
             return self
         limit = max(float(limit), float(self.values[-1]))
@@ -78,7 +83,7 @@ class Posterior(NamedTuple):
         return self._replace(knots=np.r_[self.knots, end], values=np.r_[self.values, limit], slope=0.0)
 
     def lowest_within(self, scores: ArrayLike, epsilon: float) -> FloatArray:
-        """Smallest scores whose values are within epsilon >= 0, in units of the metric, of the values at (S,) scores."""
+        """Smallest scores with values within epsilon >= 0, in units of the metric, of (S,) scores."""
         if not epsilon >= 0.0:
             raise AnalysisError(f"epsilon: must be >= 0, got {epsilon!r}; 0 tolerates no loss")
         at = np.asarray(scores, dtype=np.float64)
@@ -98,13 +103,13 @@ class Posterior(NamedTuple):
         return np.asarray(np.minimum(found, at))
 
     def within(self, epsilon: float) -> BoolArray:
-        """(S, c) whether a candidate's value is within epsilon >= 0, in units of the metric, of the best of its draw."""
+        """(S, c) mask of candidates within epsilon >= 0, in units of the metric, of the best of the draw."""
         bound = self.lowest_within(self.scores.max(axis=1), epsilon)
         # Single precision: the bound must not lie above the best itself.
         return np.asarray(self.scores >= (bound - 1e-6).astype(np.float32)[:, None])
 
     def share_met(self) -> FloatArray:
-        """(c,) share of the draws of a slack, which this is the posterior of, that are 0 or more."""
+        """(c,) share of draws with a slack of 0 or more, for the posterior of a slack."""
         return np.asarray((self.scores >= _bound(self)).mean(axis=0), dtype=np.float64)
 
     def best_known(self, count: int) -> IntArray:
@@ -124,11 +129,13 @@ class ScoredTrials(NamedTuple):
 
 
 def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = False) -> ScoredTrials:
-    """Normal scores of the values, with every configuration counted once; with ``power``, what a power makes nearly normal.
+    """Normal scores of the values, counting every configuration once.
 
-    A configuration's trials share its weight, so that rows given twice change nothing. The very best value counts by
-    its rank only: where it lies in units of the metric follows from the best tenth, and one absurd value moves nothing. But where
-    values are `exact`, have no noise, it is what it is.
+    With ``power``, a power transform to near normality.
+
+    The trials of a configuration share its weight: duplicated rows change nothing. The very best value counts
+    by its rank only; its place in units of the metric follows from the best tenth, so that one absurd value
+    moves nothing. Values declared `exact`, without noise, keep their place.
     """
     from scipy.special import ndtri
 
@@ -153,8 +160,24 @@ def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = Fals
     return ScoredTrials(first, score, np.asarray(knots), shown, slope)
 
 
+def _on_scale(scores: FloatArray | Float32Array, source: ScoredTrials, target: ScoredTrials) -> FloatArray:
+    """Scores of one scale as scores of another, through the values at either.
+
+    Both beyond the best value by their slope.
+    """
+    at = np.asarray(scores, dtype=np.float64)
+    value = np.interp(at, source.knots, source.values)
+    value += np.maximum(at - source.knots[-1], 0.0) * source.slope
+    mapped = np.interp(value, target.values, target.knots)
+    if target.slope > 0:
+        mapped += np.maximum(value - target.values[-1], 0.0) / target.slope
+    return np.asarray(np.clip(mapped, -_EDGE, 2 * _EDGE))
+
+
 def _powered(values: FloatArray, mass: FloatArray) -> FloatArray:
-    """Different values, each ``mass`` times there, by the power that makes them most nearly normal; mean 0 and deviation 1.
+    """Distinct values, ``mass`` times each, raised to the power with the most normal result.
+
+    Mean 0 and deviation 1.
 
     Source: Yeo and Johnson (2000), 'A new family of power transformations to improve normality or symmetry'.
     """
@@ -202,8 +225,8 @@ def _without_best(knots: FloatArray, values: FloatArray, slope: float) -> FloatA
     return np.r_[values[:-1], min(float(values[-1]), float(guess))]
 
 
-class LeftOut(NamedTuple):
-    """Configurations against what the others say of them, in scores."""
+class LeaveOneOut(NamedTuple):
+    """Configurations and their predictions from the other configurations, in scores."""
 
     score: FloatArray  # (m,) what they have
     expected: FloatArray  # (m,) what is predicted without them
@@ -214,18 +237,18 @@ class LeftOut(NamedTuple):
 @dataclass(frozen=True, slots=True)
 @checked("region", fewest=1, freedom=3)
 class FrozenResiduals:
-    """Adds to draws what they leave over.
+    """Adds residuals to draws.
 
-    A deterministic objective has values that no smooth model explains, and the best of many cells has a share of them that
-    smooth draws lack. How large they are is measured on configurations that are left out, where predictions are good:
-    the mean square of what they miss, less the variance that the draws have already. Every cell of every draw gets a
-    deviation of that size of its own, with heavy tails.
+    A deterministic objective has values that a smooth model cannot explain; the best of many cells owes part
+    of its value to them, and smooth draws lack that part. The size of the residuals is measured on left-out
+    configurations with good predictions: mean squared error less the variance of the draws. Every cell of
+    every draw gets its own deviation of that size, with heavy tails.
 
-    Where configurations came out better than that explains, there may be a peak that is narrower than all else: cells near
-    them deviate by more.
+    Configurations with better values than that explains hint at a narrow peak: cells near them deviate by
+    more.
 
-    Source: our own. On 24 grids of cross-validated scores, with the same deviation everywhere, normal tails and those of 5 degrees
-    of freedom claimed too much; deviations that neighbouring cells share were no better.
+    Source: our own. On 24 grids of cross-validated scores, equal deviations with normal tails, or with 5
+    degrees of freedom, claimed too much; deviations shared by neighbouring cells were no better.
     """
 
     region: float = 0.5  # share of the configurations, by prediction, that the size is measured on
@@ -239,26 +262,26 @@ class FrozenResiduals:
             raise AnalysisError(f"times: must be finite and >= 0, got {self.times!r}; 3 is the default")
 
     def __call__(
-        self, draws: NDArray[np.float32], left: LeftOut, rng: np.random.Generator
+        self, draws: NDArray[np.float32], left: LeaveOneOut, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """(S, c) draws, in scores, with a deviation of its own in every cell, of the size that `left` tells."""
+        """(S, c) draws, in scores, with a deviation added to every cell, of the size that `left` gives."""
         deviation = rng.standard_t(self.freedom, draws.shape)
         deviation *= np.hypot(self.deviation(left), self.times * self.local(left))
         deviation *= np.sqrt(1.0 - 2.0 / self.freedom)
         return np.asarray(draws + deviation, dtype=np.float32)
 
-    def local(self, left: LeftOut) -> FloatArray:
-        """(c,) standard deviation of what is missed near every cell beyond `deviation`, in scores.
+    def local(self, left: LeaveOneOut) -> FloatArray:
+        """(c,) standard deviation of the errors near every cell beyond `deviation`, in scores.
 
-        Only what came out better than expected counts, twice: deviations alike on both sides, and no larger, give 0. The mean is
-        over neighbours, and one more that misses nothing.
+        Only values better than expected count, twice: symmetric deviations of the usual size give 0. The mean
+        is taken over the neighbours and one more without an error.
         """
         expected = left.variance + self.deviation(left) ** 2
         excess = 2.0 * np.maximum(left.score - left.expected, 0.0) ** 2 - expected
         average = left.near @ excess / (left.near.sum(axis=1) + 1.0)
         return np.asarray(np.sqrt(np.maximum(average, 0.0)))
 
-    def deviation(self, left: LeftOut) -> float:
+    def deviation(self, left: LeaveOneOut) -> float:
         """Standard deviation of what is left over, in scores."""
         if not left.score.size:
             raise AnalysisError("left: needs at least 1 configuration that was left out, got 0")
@@ -272,6 +295,7 @@ class FrozenResiduals:
 @checked(
     forest_draws=0,
     process_draws=0,
+    power_draws=0,
     members=1,
     leaf=1,
     forest_rows=50,
@@ -280,23 +304,27 @@ class FrozenResiduals:
     features=50,
 )
 class MixedPosterior:
-    """Draws of the objective from bootstrapped trees and from Gaussian processes, half and half.
+    """Draws of the objective from bootstrapped trees and from Gaussian processes, by default half and half.
 
-    Both learn the normal scores of the values, so that heavy tails, failures at the worst value and monotone transforms
-    of the metric change nothing. A draw of the forest is the mean of a few of its trees, taken at random. A draw of the
-    process is a joint one over all candidates, with the kernel's parameters drawn as well: from a normal approximation
-    of their posterior.
+    Both learn the normal scores of the values, and are unaffected by heavy tails, failures at the worst value
+    and monotone transforms of the metric. A draw of the forest is the mean of a few random trees. A draw of
+    the process is a joint draw over all candidates, with kernel parameters from a normal approximation of
+    their posterior. Further draws may come from processes on values by a power (`power_draws`): ranks flatten
+    a smooth peak, and hide how far beyond all trials it may rise.
 
-    Large evidence is thinned: the best quarter stays, the others are drawn at random and, for the forest, weighted up.
+    Large evidence is thinned: the best quarter stays, the rest is sampled and, for the forest, weighted up.
     The order of the rows changes nothing.
 
-    Source: Geurts, Ernst and Wehenkel (2006) for the trees; Rasmussen and Williams (2006), chapter 5, for the process;
-    Wilson et al. (2020), 'Efficiently sampling functions from Gaussian process posteriors', for joint draws; the mixture
-    is our own.
+    Source: Geurts, Ernst and Wehenkel (2006) for the trees; Rasmussen and Williams (2006), chapter 5, for the
+    process; Wilson et al. (2020), 'Efficiently sampling functions from Gaussian process posteriors', for
+    joint draws; the mixture is our own.
     """
 
     forest_draws: int = 320  # draws of the forest
     process_draws: int = 320  # draws of the Gaussian process
+    # draws of a Gaussian process on values by a power, mapped to normal scores: unlike ranks they keep how
+    # far apart the best values are, and hold out the smooth peaks that ranks flatten
+    power_draws: int = 0
     trees: int = 200  # size of the forest that draws are taken from
     members: int = 5  # trees averaged per draw
     leaf: int = 2  # fewest trials of a leaf
@@ -311,9 +339,16 @@ class MixedPosterior:
     seed: int = 0  # of everything random
 
     def __post_init__(self) -> None:
+        alone = not (self.forest_draws or self.process_draws)
+        if self.power_draws and (alone or self.power):
+            raise AnalysisError(
+                "power_draws= adds draws to draws on ranks: set forest_draws= or process_draws= too, "
+                "and leave power= out"
+            )
         if self.forest_draws + self.process_draws == 1:
             raise AnalysisError(
-                "forest_draws and process_draws: at least 2 draws are needed together, or 0 for the process's means and deviations alone"
+                "forest_draws and process_draws: must be at least 2 together, or 0 for the process's means "
+                "and deviations alone, got 1"
             )
         check_count(self.trees, "trees", self.members)
 
@@ -335,19 +370,21 @@ class MixedPosterior:
             y: (n,) values.
             candidates: (c, d) positions or codes of the cells that could be the optimum.
             cardinalities: d numbers, 0 for an ordered column, k for an unordered one.
-            read: (n, d) bools, whether the objective read the parameter; None where all are read. A value that was
-                not read counts as a value of its own kind, at one distance from all others.
+            read: (n, d) bools, whether the objective read the parameter; None where all are read. A value
+                that was not read counts as a value of its own kind, at one distance from all others.
             candidates_read: (c, d) the same of the candidates.
-            prior: (n,) and (c,) what is thought of the evidence and of the candidates before anything is seen, in scores.
-                Trees and processes learn what it leaves unexplained. None for the same everywhere.
-            exact: whether values have no noise. Candidates that were run then have their values in every draw, and the others
-                what processes leave over: see `FrozenResiduals`. All draws are the process's: trees shrink what is best, and
-                left-out values of grids of cross-validated scores were predicted better without them.
+            prior: (n,) and (c,) what is thought of the evidence and of the candidates before anything is
+                seen, in scores. Trees and processes learn what it leaves unexplained. None for the same
+                everywhere.
+            exact: whether values have no noise. Candidates that were run then have their values in every
+                draw, and the others what processes leave over: see `FrozenResiduals`. All draws are the
+                process's: trees shrink what is best, and left-out values of grids of cross-validated scores
+                were predicted better without them.
         """
         if exact and not self.forest_draws + self.process_draws:
             raise AnalysisError(
-                "exact: what processes leave over is a part of draws, but forest_draws and process_draws are both 0; "
-                "set one of them, such as process_draws=320"
+                "exact: residuals are added to draws, but forest_draws and process_draws are both 0; "
+                "set one of them, for example process_draws=320"
             )
         table, values = matrix(_blank(X, read), cardinalities), column(y, "y")
         same_length(table.shape[0], values.size)
@@ -385,13 +422,26 @@ class MixedPosterior:
         if trees:
             parts.append(self._forest(features.table, score, weights, cell_features.table, rng))
         if exact or self.process_draws or not trees:
-            paths = self.process_draws + self.forest_draws - trees
+            paths = self.process_draws + self.forest_draws + self.power_draws if exact else self.process_draws
             drawn, left, sd = self._process(features, score, cell_features, paths, rng)
             if exact:
                 drawn = (self.frozen(drawn[0], left, np.random.default_rng(self.seed)), *drawn[1:])
             parts.append(drawn)
+        draws_of = [float(len(part[0])) for part in parts]
+        if self.power_draws and not exact:
+            raised = scored(keyed, values, power=True)
+            raised_score = raised.score[rows] - thought
+            drawn, _, _ = self._process(features, raised_score, cell_features, self.power_draws, rng)
+            # The prior mean is added on either scale: each has mean 0 and deviation 1.
+            offset = thought_cells.astype(np.float32)
+            mapped = (_on_scale(drawn[0] + offset, raised, known) - offset).astype(np.float32)
+            mapped_mean = _on_scale(drawn[1] + thought_cells, raised, known) - thought_cells
+            mapped_known = _on_scale(drawn[2] + thought, raised, known) - thought
+            parts.append((mapped, mapped_mean, mapped_known))
+            draws_of.append(float(self.power_draws))
         scores = np.concatenate([part[0] for part in parts])
-        mean, known_mean = (np.mean([part[k] for part in parts], axis=0) for k in (1, 2))
+        shares = draws_of if sum(draws_of) else None
+        mean, known_mean = (np.average([part[k] for part in parts], axis=0, weights=shares) for k in (1, 2))
         mean, known_mean = mean + thought_cells, known_mean + thought
         if prior is not None:
             scores = np.clip(scores + thought_cells.astype(np.float32), -_EDGE, _EDGE)
@@ -440,7 +490,7 @@ class MixedPosterior:
 
     def _process(
         self, features: Kernel, score: FloatArray, cells: Kernel, draws: int, rng: np.random.Generator
-    ) -> tuple[tuple[Float32Array, FloatArray, FloatArray], LeftOut, FloatArray]:
+    ) -> tuple[tuple[Float32Array, FloatArray, FloatArray], LeaveOneOut, FloatArray]:
         from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
         rows = np.arange(score.size)
@@ -492,15 +542,16 @@ class MixedPosterior:
             wave = np.cos((c @ omega + phase).astype(np.float32))
             drawn = wave @ weight.astype(np.float32) + across.astype(np.float32) @ update
             parts.append((drawn + np.float32(centre)).T)
-        left = LeftOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
+        left = LeaveOneOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
         sd = np.zeros(0) if draws else np.sqrt(np.maximum(square - mean**2, 1e-12))
         return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, own), left, sd
 
 
-# What was fitted last, and the generator's state after it: a review asks for several sets of candidates on one evidence.
+# What was fitted last, and the generator's state after it: a review asks for several sets of candidates on
+# one evidence.
 _FITTED: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
-_KEPT = 4
+_KEPT = 8
 
 
 def _once(
@@ -509,7 +560,7 @@ def _once(
     numbers: tuple[int, ...],
     rng: np.random.Generator,
 ) -> T:
-    """What a fit gives, without fitting the same again. Equal arrays, numbers and states of the generator give the same."""
+    """The cached result of a fit; equal arrays, numbers and generator states give equal results."""
     key = (
         *(a.shape for a in arrays),
         *(a.tobytes() for a in arrays),
@@ -526,7 +577,7 @@ def _once(
 
 
 def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-    """Row numbers, the best quarter and a sample of the others, and the weights that make up for the sample."""
+    """Row numbers of the best quarter and a sample of the rest, and weights that make up for the sample."""
     if score.size <= rows:
         return np.arange(score.size), np.ones(score.size)
     best = rows // 4
@@ -538,7 +589,7 @@ def _thin(score: FloatArray, rows: int, rng: np.random.Generator) -> tuple[IntAr
 
 
 def _same_rows(cells: FloatArray, known: FloatArray) -> tuple[IntArray, IntArray]:
-    """Numbers of the cells that are among known rows, and the numbers of those rows."""
+    """Numbers of the cells that are among known rows, and the matching row numbers."""
     code = row_codes(np.round(np.concatenate([known, cells]), 9) + 0.0)
     row = {number: i for i, number in enumerate(code[: len(known)].tolist())}
     which = np.array([row.get(number, -1) for number in code[len(known) :].tolist()], dtype=np.int64)
@@ -546,13 +597,13 @@ def _same_rows(cells: FloatArray, known: FloatArray) -> tuple[IntArray, IntArray
 
 
 def _blank(X: ArrayLike, read: ArrayLike | None) -> FloatArray:
-    """What was not read has no value; 0 stands for it."""
+    """The table with 0 for values that were not read."""
     table = np.asarray(X, dtype=np.float64)
     return table if read is None else np.where(read_mask(read, table.shape), table, 0.0)
 
 
 def read_mask(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
-    """What was read as (n, d) bools, everything where nobody said."""
+    """(n, d) mask of the values that were read; by default all of them."""
     if read is None:
         return np.ones(shape, dtype=np.bool_)
     mask = np.asarray(read, dtype=np.bool_)
@@ -562,19 +613,22 @@ def read_mask(read: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray:
 
 
 def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: BoolArray) -> Posterior:
-    """The objective where it counts: draws of it, at the worst score wherever the same draw of a constraint is broken.
+    """The objective with constraints.
 
-    The best of a draw is then its best feasible candidate; of a draw without one every candidate is as good, so that it
-    is lost by no box. Means are those of the draws, so that a candidate that is rarely feasible has a low one.
+    Draws of it, at the worst score wherever the same draw of a constraint is broken.
 
-    Source: Gardner et al. (2014), 'Bayesian optimization with inequality constraints', for modelling constraints apart
-    from the objective; joint draws of both in place of expected improvement are our own.
+    The best of a draw is then its best feasible candidate. In a draw without a feasible candidate all
+    candidates are equally good, and no box loses it. Means are those of the draws: a rarely feasible
+    candidate has a low mean.
+
+    Source: Gardner et al. (2014), 'Bayesian optimization with inequality constraints', for separate models of
+    the constraints; joint draws instead of expected improvement are our own.
 
     Args:
         posterior: Of the objective, over the candidates.
-        slacks: Of every constraint, over the same candidates with as many draws: by how much it is met, 0 or more where
-            it is.
-        feasible: (n,) which of the rows that the posterior learned from meet all constraints.
+        slacks: Of every constraint, over the same candidates with as many draws; a slack of 0 or more meets
+            the constraint.
+        feasible: (n,) mask of the posterior's rows that meet all constraints.
     """
     if not slacks:
         return posterior
@@ -593,7 +647,7 @@ def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: Boo
 
 
 def _chance(slacks: Sequence[Posterior]) -> FloatArray:
-    """(candidates,) probability that every slack is 0 or more, by means and deviations."""
+    """(candidates,) probability of slacks of 0 or more in all constraints, by means and deviations."""
     from scipy.special import ndtr
 
     return np.asarray(np.prod([ndtr((slack.mean - _bound(slack)) / slack.sd) for slack in slacks], axis=0))
@@ -612,25 +666,26 @@ def _bound(slack: Posterior) -> float:
 class PriorEvidence:
     """How much more probable the trials are with a prior mean than with its opposite.
 
-    Both are Gaussian processes over normal scores of the values, with the kernel that is most probable without a prior
-    mean. Held against its opposite, and not against none, a prior mean that is right in where it rises is not refuted by
-    rising too far. Trials may have been chosen by the results of others: what chose them cancels in the ratio.
+    Both are Gaussian processes over normal scores of the values, with the most probable kernel without a
+    prior mean. The comparison with the opposite, instead of no prior mean, does not refute a prior mean that
+    rises in the right place by too much. Trials may have been chosen by earlier results: the choice cancels
+    in the ratio.
 
-    Source: Rasmussen and Williams (2006), equations 2.30 and 2.42, for the marginal likelihood with a constant that is not
-    known; Kass and Raftery (1995), 'Bayes Factors'. The opposite is our own.
+    Source: Rasmussen and Williams (2006), equations 2.30 and 2.42, for the marginal likelihood with an
+    unknown constant; Kass and Raftery (1995), 'Bayes Factors'. The opposite is our own.
     """
 
     rows: int = 180  # most configurations that are looked at
     seed: int = 0  # of their choice
 
     def __call__(self, X: ArrayLike, y: ArrayLike, prior: ArrayLike, cardinalities: Sequence[int]) -> float:
-        """The natural logarithm of the ratio; 0 where the (n,) prior mean, in scores, is the same for all."""
+        """The natural logarithm of the ratio; 0 for a constant (n,) prior mean, in scores."""
         return float(self.parts(X, y, column(prior, "prior")[:, None], cardinalities)[0])
 
     def parts(
         self, X: ArrayLike, y: ArrayLike, priors: ArrayLike, cardinalities: Sequence[int]
     ) -> FloatArray:
-        """(k,) what each of (n, k) prior means that add up adds to the logarithm; that of each alone, too."""
+        """(k,) contributions of (n, k) additive prior means to the logarithm; `__call__` gives their sum."""
         table, values, thought = matrix(X, cardinalities), column(y, "y"), np.asarray(priors, dtype=float)
         same_length(table.shape[0], values.size)
         same_length(table.shape[0], len(thought))

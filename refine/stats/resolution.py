@@ -1,4 +1,4 @@
-"""The smallest difference that means something: where it comes from, and how large it is."""
+"""The smallest meaningful difference: its source and its size."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _ENDS = (0.0, 1.0, 100.0)  # where losses, shares and percentages end
 _EQUAL = 3  # fewest runs again that are the same where nothing changes a value
 
 
-class Resolution(NamedTuple):
-    """The smallest difference that can be distinguished, and where it comes from."""
+class NoiseEstimate(NamedTuple):
+    """Noise of retraining and the smallest distinguishable difference, with its source."""
 
     # deviation of one run from the mean of its configuration, near the best values; 0 where the objective is
     # deterministic, NaN if unknown
@@ -36,11 +36,12 @@ class Resolution(NamedTuple):
     # difference between neighbouring values of a metric that takes only equally spaced ones, such as one row
     # of the validation set; 0 where it doesn't
     step: float
-    # 'deterministic', 'replicates', 'residuals', 'neighbours' (runs of a table, one after the other), 'below_step'
-    # (few repeats, equal as far as the metric counts) or 'none', for `sd`; 'step' where only that is known
+    # 'deterministic', 'replicates', 'residuals', 'neighbours' (runs of a table, one after the other),
+    # 'below_step' (few repeats, equal as far as the metric counts) or 'none', for `sd`; 'step' where only
+    # that is known
     source: str
-    # runs again that were equal behind 'deterministic' and 'below_step', degrees of freedom behind 'replicates', number of
-    # configurations behind 'residuals' and 'neighbours'
+    # runs again that were equal behind 'deterministic' and 'below_step', degrees of freedom behind
+    # 'replicates', number of configurations behind 'residuals' and 'neighbours'
     n: int
     # standard error of the difference of two good models over folds or validation rows; 0 where it is unknown
     paired: float = 0.0
@@ -51,17 +52,17 @@ class Resolution(NamedTuple):
 
     @property
     def deterministic(self) -> bool:
-        """Whether a configuration gives the same value to the last bit whenever it runs."""
+        """Whether a configuration gives the same value to the last bit on every run."""
         return self.source == "deterministic"
 
     @property
     def measured(self) -> bool:
-        """Whether `sd` tells something: where the best values are level, residuals give 0 and tell nothing."""
+        """Whether `sd` is informative: among equal best values, residuals give an uninformative 0."""
         return self.deterministic or self.source == "replicates" or self.sd > 0
 
     @property
     def epsilon(self) -> float:
-        """The difference that matters, in units of the metric; NaN where nothing is known."""
+        """The smallest meaningful difference, in units of the metric; NaN if unknown."""
         return self.tolerance()[0]
 
     @property
@@ -70,11 +71,11 @@ class Resolution(NamedTuple):
         return self.tolerance()[1]
 
     def tolerance(self, said: float | None = None, share: float = 1.0) -> tuple[float, str]:
-        """The loss that counts as none, and where it comes from: the one place where that is decided.
+        """The tolerated loss and its source: the single place of this decision.
 
-        From what the person said (None where nobody did), in units of the metric; else from folds, validation rows, or runs, in this
-        order, and never less than the step of the metric or than 5 % of what the best value is above the median. Less than all of `sd`
-        counts, a `share`, where configurations run often enough to tell apart less.
+        The loss that the user set (None by default), in units of the metric; else from folds, validation
+        rows, or repeated runs, in this order, and at least the step of the metric and 5 % of (best - median).
+        Only a `share` of `sd` counts if configurations run often enough to detect smaller differences.
         """
         if said is not None:
             return said, "given"
@@ -90,18 +91,19 @@ class Resolution(NamedTuple):
 @dataclass(frozen=True, slots=True)
 @checked("region", least=1, fewest=3, rows=20)
 class TopNoise:
-    """Noise near the best values, from replicates where there are enough, else from what a smooth model leaves over.
+    """Noise near the best values, from replicates if there are enough, else from residuals.
 
-    Replicates: the deviation within configurations, pooled; single absurd values are drawn in to four robust deviations.
+    Replicates: the deviation within configurations, pooled; single absurd values are pulled in to four robust
+    deviations.
 
-    Residuals: a Gaussian process on the normal scores of the values predicts every configuration from the others. Where
-    the prediction is among the best, the difference between value and prediction is taken in units of the metric, shrunk
-    by the share of its variance that is noise, since the rest is what the process doesn't know. The median of the
-    absolute values, made consistent for normal errors, is the noise. So neither values far from the best nor single ones
-    decide.
+    Residuals: a Gaussian process on the normal scores of the values predicts every configuration from the
+    others. For predictions among the best, the difference between value and prediction is taken in units of
+    the metric, shrunk by the noise's share of its variance, since the rest is uncertainty of the process. The
+    median of the absolute values, made consistent for normal errors, is the noise. Values far from the best,
+    or single values, do not decide.
 
-    Source: Rasmussen and Williams (2006), section 5.4.2, for leaving one out; Rousseeuw and Croux (1993) for the median of
-    absolute deviations; the combination is our own.
+    Source: Rasmussen and Williams (2006), section 5.4.2, for leaving one out; Rousseeuw and Croux (1993) for
+    the median of absolute deviations; the combination is our own.
     """
 
     least: int = 5  # fewest degrees of freedom with which replicates are trusted
@@ -117,11 +119,13 @@ class TopNoise:
         cardinalities: Sequence[int],
         groups: ArrayLike | None = None,
         read: ArrayLike | None = None,
-    ) -> Resolution:
-        """Estimate the smallest difference that can be distinguished; source 'step' or 'none' under 20 configurations without replicates.
+    ) -> NoiseEstimate:
+        """Estimate the smallest distinguishable difference.
 
-        `groups` are (n,) labels, equal for replicates of one configuration, if there are any; `read` (n, d) bools, whether the
-        objective read the parameter, None where all are read.
+        'step' or 'none' under 20 configurations without replicates.
+
+        `groups` are (n,) labels, equal for replicates of a configuration; `read` is (n, d) bools, whether the
+        objective read the parameter, None if all are read.
         """
         values = column(y, "y")
         table = matrix(X, cardinalities)
@@ -130,15 +134,17 @@ class TopNoise:
         if groups is not None:
             sd, freedom = within_groups(values, groups)
             if freedom >= self.least:
-                return Resolution(sd, step, "replicates", freedom)
+                return NoiseEstimate(sd, step, "replicates", freedom)
         seen = read_mask(read, table.shape)
         table = np.where(seen, table, 0.0)
         known = scored(table if read is None else np.concatenate([table, seen], axis=1), values)
         if known.rows.size < 20 or np.ptp(known.score) == 0:
             sd = 0.0 if known.rows.size >= 20 else np.nan
             if step > 0:
-                return Resolution(sd, step, "step", known.rows.size)
-            return Resolution(sd, step, "residuals" if sd == 0 else "none", known.rows.size if sd == 0 else 0)
+                return NoiseEstimate(sd, step, "step", known.rows.size)
+            return NoiseEstimate(
+                sd, step, "residuals" if sd == 0 else "none", known.rows.size if sd == 0 else 0
+            )
         found = _left_over(table, seen, known, cardinalities, self.rows, self.seed)
         wanted = min(found.expected.size, max(self.fewest, round(self.region * known.score.size)))
         top = np.argsort(-found.expected, kind="stable")[:wanted]
@@ -146,11 +152,11 @@ class TopNoise:
         apart = seen_values - np.interp(found.expected[top], known.knots, known.values)
         sd = _MAD * float(np.median(np.abs(apart) * found.share[top]))
         n = found.expected.size
-        return Resolution(sd, step, "residuals", n)
+        return NoiseEstimate(sd, step, "residuals", n)
 
 
-class LeftOver(NamedTuple):
-    """Every configuration against what the others say of it, on the scale of normal scores."""
+class LeaveOneOutNoise(NamedTuple):
+    """Configurations and their predictions from the other configurations, in scores."""
 
     expected: FloatArray  # (m,) what the others predict
     score: FloatArray  # (m,) what was measured
@@ -161,7 +167,7 @@ class LeftOver(NamedTuple):
     rows: IntArray = np.zeros(0, dtype=np.int64)
 
 
-def left_over(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> LeftOver:
+def left_over(X: ArrayLike, y: ArrayLike, cardinalities: Sequence[int]) -> LeaveOneOutNoise:
     """Leave every configuration out once, with a Gaussian process on the normal scores of the values.
 
     Source: Rasmussen and Williams (2006), section 5.4.2.
@@ -179,7 +185,7 @@ def _left_over(
     cardinalities: Sequence[int],
     rows: int,
     seed: int,
-) -> LeftOver:
+) -> LeaveOneOutNoise:
     rng = np.random.default_rng(seed)
     score = known.score
     take = np.arange(score.size)
@@ -195,11 +201,14 @@ def _left_over(
     variance = 1.0 / np.diag(inverse)
     missed = (inverse @ (score - score.mean())) * variance
     share = np.sqrt(np.minimum(parameters.noise / variance, 1.0))
-    return LeftOver(score - missed, score, share, at)
+    return LeaveOneOutNoise(score - missed, score, share, at)
 
 
 def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
-    """Deviation within groups of replicates, labelled (groups of one say nothing), and its degrees of freedom; NaN and 0 without any."""
+    """Pooled deviation within labelled groups of replicates, and its degrees of freedom.
+
+    NaN and 0 without replicates.
+    """
     import pandas as pd
 
     labels = np.asarray(groups)
@@ -222,11 +231,11 @@ def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
 
 
 def fold_error(scores: ArrayLike, ratio: float | None = None) -> float:
-    """How far apart two equally good configurations may come out, since they are judged on these folds and not on others.
+    """Standard error of the difference between two equally good configurations, from the choice of folds.
 
-    The standard error of the difference of two means over the same folds, the median over all pairs of (m, J) scores, in their
-    units, corrected for what training sets share; 0 where it can't be told. `ratio` is rows tested on per row trained on, by
-    default 1 / (J - 1), that of J folds.
+    The difference of two means over the same folds, the median over all pairs of (m, J) scores, in their
+    units, corrected for shared training rows; 0 if unknown. `ratio` is rows tested on per row trained on, by
+    default 1 / (J - 1), as for J folds.
 
     Source: Nadeau and Bengio (2003), 'Inference for the Generalization Error'.
     """
@@ -240,9 +249,10 @@ def fold_error(scores: ArrayLike, ratio: float | None = None) -> float:
 
 
 def floor_of(y: ArrayLike) -> float:
-    """The least loss that is worth speaking of: 5 % of what the best value is above the median, of (n,) finished values.
+    """The smallest loss worth mentioning: 5 % of (best - median) of (n,) finished values.
 
-    The best value counts as far up as the best tenth suggests, as in the posterior, so that an absurd one moves nothing.
+    The best value counts only as far up as the best tenth suggests, as in the posterior; an absurd value
+    moves nothing.
 
     Source: our own, measured on families of functions; see docs/statistics.md.
     """
@@ -253,26 +263,29 @@ def floor_of(y: ArrayLike) -> float:
     return FLOOR * max(0.0, float(best - np.median(values)))
 
 
-class Repeats(NamedTuple):
-    """How runs of the same configurations compare, to the last bit."""
+class ReplicateAgreement(NamedTuple):
+    """Comparison of runs of the same configurations, to the last bit."""
 
     # runs that equal the first one of their configuration, other than at 0, 1 or 100: where a metric ends,
     # runs are equal in spite of noise
     equal: int
     unequal: int  # runs that don't
 
-    def joined(self, other: Repeats) -> Repeats:
-        """Both, as one."""
-        return Repeats(self.equal + other.equal, self.unequal + other.unequal)
+    def joined(self, other: ReplicateAgreement) -> ReplicateAgreement:
+        """The sum of two comparisons."""
+        return ReplicateAgreement(self.equal + other.equal, self.unequal + other.unequal)
 
     @property
     def deterministic(self) -> bool:
-        """Whether three runs or more tell that nothing changes a value when a configuration runs again; that one is equal may be chance."""
+        """Whether three runs or more agree that repeating a configuration gives an identical value.
+
+        Two may agree by chance.
+        """
         return not self.unequal and self.equal >= _EQUAL
 
 
-def repeats(y: ArrayLike, groups: Sequence[object]) -> Repeats:
-    """Compare the runs of every configuration, which have equal labels."""
+def repeats(y: ArrayLike, groups: Sequence[object]) -> ReplicateAgreement:
+    """Compare the runs of each configuration; runs of a configuration have equal labels."""
     first: dict[object, float] = {}
     equal = unequal = 0
     for value, group in zip(np.asarray(y, dtype=float).tolist(), groups, strict=True):
@@ -282,16 +295,16 @@ def repeats(y: ArrayLike, groups: Sequence[object]) -> Repeats:
             unequal += 1
         else:
             equal += not at_end(value)
-    return Repeats(equal, unequal)
+    return ReplicateAgreement(equal, unequal)
 
 
 def at_end(value: float) -> bool:
-    """Whether a value may be where a metric ends, as an accuracy does at 1."""
+    """Whether a value may be at the end of a metric's range, such as 1 for an accuracy."""
     return abs(value) in _ENDS
 
 
 def repeats_often(y: FloatArray) -> bool:
-    """Whether different configurations have equal values more often than one in ten; see `smallest_step`."""
+    """Whether more than one in ten configurations repeat the value of another; see `smallest_step`."""
     return bool(y.size > 1 and _gaps(y).size <= 0.9 * (y.size - 1))
 
 
@@ -302,10 +315,12 @@ def _gaps(y: FloatArray) -> FloatArray:
 
 
 def smallest_step(y: FloatArray) -> float:
-    """Difference between neighbouring values of a metric that takes only equally spaced ones, in its units; 0 where it doesn't.
+    """Difference between neighbouring values of a metric with equally spaced values, in its units.
 
-    A metric counts as continuous where hardly any value is seen twice, where values are no whole number of steps apart, or where
-    hardly any of the values that such steps would allow is seen, as with means over folds of unequal size.
+    0 for other metrics.
+
+    A metric counts as continuous if hardly any value occurs twice, if values are not whole numbers of steps
+    apart, or if hardly any of the possible steps occurs, as with means over folds of unequal size.
     """
     if not repeats_often(y):
         return 0.0

@@ -1,12 +1,14 @@
-"""Trials that are yet to run, simulated on the posterior: what they will show, and what they bring to the one handed over.
+"""Future trials, simulated on the posterior.
 
-Every time one draw is the truth; what it shows is observed with noise and moves all draws. Handed over is, before and
-after, the configuration with the best mean of the draws among those that were run; what counts is its value in the truth. So
-a round gains nothing by showing a lucky value, and may lose.
+Their values, and the improvement of the configuration handed over.
 
-Sources: preposterior analysis, Raiffa and Schlaifer (1961), with the knowledge gradient's notion of gain (Frazier, Powell and
-Dayanik 2008); Evensen (2003) for moving the draws; posterior predictive simulation, Gelman et al. (2013), chapter 6; the
-recipes are our own.
+In turn one draw is the truth; its values are observed with noise and move all draws. The configuration handed
+over is, before and after, the run one with the best mean of the draws; its value in the truth counts. A round
+gains nothing by a lucky value, and may lose.
+
+Sources: preposterior analysis, Raiffa and Schlaifer (1961), with the knowledge gradient's notion of gain
+(Frazier, Powell and Dayanik 2008); Evensen (2003) for moving the draws; posterior predictive simulation,
+Gelman et al. (2013), chapter 6; the recipes are our own.
 """
 
 from __future__ import annotations
@@ -25,44 +27,44 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from refine.stats.posterior import Posterior
-    from refine.stats.resolution import LeftOver
+    from refine.stats.resolution import LeaveOneOutNoise
 
 LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 """Levels of a forecast's quantiles."""
 
 _MOST_KNOTS = 1000
 
-# Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few parts in
-# ten million away, in the next.
+# Metrics are often means in single precision: 135 of 137 rows is one number in one trial and another, a few
+# parts in ten million away, in the next.
 _ROUNDING = 1e-6
 
 
 class Batch(NamedTuple):
-    """What a round runs: so many cells drawn evenly, and so many that are best in a draw of the posterior."""
+    """Cells that a round runs: a number drawn evenly, and a number of best cells of posterior draws."""
 
     space_filling: int
     exploit: int
 
 
 def conditioned(draws: FloatArray, at: IntArray, values: FloatArray, variance: FloatArray) -> FloatArray:
-    """Joint draws, given values that were measured at some of their columns.
+    """Joint draws, given measured values at some of their columns.
 
-    Every draw is moved by what it misses there, with the draws' own covariance in place of a process's.
+    Every draw is moved by its error there, with the draws' own covariance in place of a process's.
 
     Source: Evensen (2003), 'The ensemble Kalman filter'.
 
     Args:
         draws: (S, c) draws.
         at: (k,) columns.
-        values: (S, k) or (k,) what was measured; a row for every draw has the noise in it already.
-        variance: (k,) of what was measured.
+        values: (S, k) or (k,) measured values; a row per draw includes the noise already.
+        variance: (k,) of the measured values.
     """
     centred = draws - draws.mean(axis=0)
     return np.asarray(draws + (values - draws[:, at]) @ _gains(centred, at, centred, variance))
 
 
 def _gains(centred: FloatArray, at: IntArray, wanted: FloatArray, variance: FloatArray) -> FloatArray:
-    """(k, w) how far a value at each of some columns moves every wanted one."""
+    """(k, w) shift of the wanted columns per unit of a value at measured columns."""
     seen = centred[:, at]
     inside = seen.T @ seen / (len(centred) - 1)
     # Relative to the draws' own spread: metrics may be of any size.
@@ -72,8 +74,11 @@ def _gains(centred: FloatArray, at: IntArray, wanted: FloatArray, variance: Floa
     )
 
 
-class _Start(NamedTuple):
-    """What is known before: (S, c) draws, columns that were run and that may run, and the one that is handed over."""
+class _SimulationState(NamedTuple):
+    """Knowledge before a round.
+
+    (S, c) draws, columns already run, columns that may run, and the column handed over.
+    """
 
     posterior: Posterior
     draws: FloatArray
@@ -82,7 +87,7 @@ class _Start(NamedTuple):
     winner: int
 
     @classmethod
-    def of(cls, posterior: Posterior, known: ArrayLike, noise: float) -> _Start:
+    def of(cls, posterior: Posterior, known: ArrayLike, noise: float) -> _SimulationState:
         mask = np.asarray(known, dtype=np.bool_)
         if mask.shape != posterior.mean.shape or not mask.any():
             raise AnalysisError(
@@ -98,7 +103,7 @@ class _Start(NamedTuple):
     def rises(
         self, at: IntArray, variance: FloatArray, truth: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
-        """(truths,) rise of the true value of what is handed over when columns are measured with a variance each."""
+        """(truths,) rise of the true value handed over, after columns are measured with given variances."""
         mean, ran = self.draws.mean(axis=0), np.r_[self.run, np.setdiff1d(at, self.run, assume_unique=True)]
         centred = self.draws - mean
         gains = _gains(centred, at, centred[:, ran], variance)
@@ -111,7 +116,7 @@ class _Start(NamedTuple):
 def _cells(
     draws: FloatArray, fresh: IntArray, batch: Batch, forest: int, rng: np.random.Generator
 ) -> IntArray:
-    """Columns that a round runs: some at random, and the best ones of some draws, half of either kind."""
+    """Columns that a round runs: random ones, and the best ones of some draws, half of either model."""
     evenly = rng.choice(fresh, min(batch.space_filling, fresh.size), replace=False)
     others = np.setdiff1d(fresh, evenly)
     process = len(draws) - forest
@@ -128,7 +133,7 @@ def _cells(
 @dataclass(frozen=True, slots=True)
 @checked(designs=1, truths=1)
 class NextRound:
-    """What the next round brings: cells drawn evenly, and cells that are best in other draws than the truth."""
+    """The gain of the next round: cells drawn evenly, and best cells of draws other than the truth."""
 
     designs: int = 12  # how many different sets of cells are tried
     truths: int = 160  # for how many truths each
@@ -149,7 +154,7 @@ class NextRound:
         Raises:
             AnalysisError: nothing was run, shapes differ, or the noise is negative.
         """
-        start = _Start.of(posterior, known, noise)
+        start = _SimulationState.of(posterior, known, noise)
         rng = np.random.default_rng(self.seed)
         rises = []
         for _ in range(self.designs):
@@ -162,15 +167,15 @@ class NextRound:
 @dataclass(frozen=True, slots=True)
 @checked(top=1)
 class RunsAgain:
-    """What running the configurations with the best means again brings, shared out evenly among them."""
+    """The gain of repeating the configurations with the best means, with runs split evenly."""
 
     top: int = 5  # how many configurations
     seed: int = 0  # of everything random
 
     def __call__(self, posterior: Posterior, known: ArrayLike, noise: float, runs: int) -> FloatArray:
-        """(S,) rises as of :class:`NextRound`, one per draw, by so many runs of all of them together."""
+        """(S,) rises as of :class:`NextRound`, one per draw, by `runs` repeats of all of them together."""
         check_count(runs, "runs")
-        start = _Start.of(posterior, known, noise)
+        start = _SimulationState.of(posterior, known, noise)
         expected = posterior.value(start.draws[:, start.run]).mean(axis=0)
         racers = start.run[np.argsort(-expected, kind="stable")[: self.top]]
         variance = np.full(racers.size, noise**2 * racers.size / runs)
@@ -180,10 +185,10 @@ class RunsAgain:
 @dataclass(frozen=True, slots=True)
 @checked(truths=1)
 class RoundsAhead:
-    """The value of what is handed over, now and after each of several rounds.
+    """The value of the configuration handed over, now and after each of several rounds.
 
-    As :class:`NextRound`, one round after the other: after every round the draws are what is known then, and the next one's
-    exploit cells are drawn from those.
+    As :class:`NextRound`, round after round: the draws are updated after every round, and the next exploit
+    cells are drawn from them.
     """
 
     truths: int = 80  # for how many truths
@@ -192,8 +197,11 @@ class RoundsAhead:
     def __call__(
         self, posterior: Posterior, known: ArrayLike, noise: float, batches: Sequence[Batch]
     ) -> FloatArray:
-        """(truths, rounds + 1) true values in units of the metric; arguments and errors as of :class:`NextRound`."""
-        start = _Start.of(posterior, known, noise)
+        """(truths, rounds + 1) true values in units of the metric.
+
+        Arguments and errors as of :class:`NextRound`.
+        """
+        start = _SimulationState.of(posterior, known, noise)
         rng = np.random.default_rng(self.seed)
         chosen = rng.choice(len(start.draws), min(self.truths, len(start.draws)), replace=False)
         values = np.empty((chosen.size, len(batches) + 1))
@@ -231,7 +239,8 @@ class Forecast(NamedTuple):
         """
         if not self.levels[0] <= level <= self.levels[-1]:
             raise AnalysisError(
-                f"level must lie between the forecast's levels {self.levels[0]} and {self.levels[-1]}, got {level!r}"
+                f"level must lie between the forecast's levels {self.levels[0]} and {self.levels[-1]}, "
+                f"got {level!r}"
             )
         return float(np.interp(level, self.levels, self.quantiles(what)))
 
@@ -245,15 +254,17 @@ class Forecast(NamedTuple):
         return self.quantile(what, half), self.quantile(what, 1 - half)
 
     def holds(self, what: str, share: float, value: float) -> bool:
-        """Whether the central interval of that probability holds ``value``, up to rounding in single precision."""
+        """Whether the central interval of a probability holds ``value``, up to single precision."""
         low, high = self.interval(what, share)
         near = _ROUNDING * max(abs(low), abs(high))
         return bool(low - near <= value <= high + near)
 
     def percentile(self, what: str, value: float) -> float:
-        """Probability of less than ``value``, plus half that of just this value; 0 below all quantiles and 1 above all.
+        """Probability of less than ``value``, plus half that of exactly ``value``.
 
-        The probability integral transform: over many good forecasts it is uniform (Dawid 1984).
+        0 below all quantiles and 1 above.
+
+        The probability integral transform: uniform over many good forecasts (Dawid 1984).
         """
         at, levels = np.asarray(self.quantiles(what)), np.asarray(self.levels)
         # Where quantiles are equal, as with ties of the metric, the middle of their levels.
@@ -278,15 +289,15 @@ class Forecast(NamedTuple):
 @dataclass(frozen=True, slots=True)
 @checked(repeats=20, near=1)
 class ChildForecast:
-    """Run a child again and again on draws of the objective.
+    """Simulates a child many times on draws of the objective.
 
-    Some cells of the child are run, and each shows the truth's score plus the noise in what was left over of a trial that was
-    expected to be about as good. Trees draw predictions towards the middle, so truths are the process's. Scores become values
-    by the evidence's quantiles, whose own scores are drawn anew each time. So what isn't known of the objective moves all
-    trials together, and noise moves each alone.
+    Some cells of the child are run; their values are the truth's score plus the residual noise of a trial
+    with a similar expectation. Trees pull predictions towards the middle: truths are draws of the process.
+    Scores become values by the evidence's quantiles, whose own scores are drawn anew for each simulation.
+    Uncertainty about the objective moves all trials together, and noise moves them independently.
 
-    On 180 rounds of 60 to 240 trials from 16 families of tables, with children of 20, the central 50 and 90 % intervals of the
-    median held in 55 and 90 %, those of the best in 58 and 90 %.
+    On 180 rounds of 60 to 240 trials from 16 families of tables, with children of 20, the central 50 and 90 %
+    intervals of the median held in 55 and 90 %, those of the best in 58 and 90 %.
     """
 
     repeats: int = 2000  # simulated children
@@ -294,10 +305,14 @@ class ChildForecast:
     levels: tuple[float, ...] = LEVELS  # of the quantiles
     seed: int = 0  # of everything random
 
-    def __call__(self, posterior: Posterior, left: LeftOver, n: int, all_cells: bool = False) -> Forecast:
-        """Forecast the n trials that a child will run; with `all_cells` the candidates are all there are, and none is run twice.
+    def __call__(
+        self, posterior: Posterior, left: LeaveOneOutNoise, n: int, all_cells: bool = False
+    ) -> Forecast:
+        """Forecast n trials of a child.
 
-        `posterior` is over cells that the child may run, `left` what the model leaves over, of `left_over`.
+        With `all_cells` the candidates are all there are, and run at most once.
+
+        `posterior` is over cells that the child may run, `left` the residuals of the model, of `left_over`.
         """
         from scipy.special import ndtri
 
@@ -328,7 +343,7 @@ class ChildForecast:
 
 
 class NextRuns(NamedTuple):
-    """How the next runs are shared out."""
+    """Allocation of the next runs."""
 
     runs: IntArray  # (k,) how many each alternative gets
     gain: float  # expected gain of the first of them, per run, in units of the values, >= 0
@@ -337,25 +352,28 @@ class NextRuns(NamedTuple):
 @dataclass(frozen=True, slots=True)
 @checked(largest=1)
 class KnowledgeGradient:
-    """Shares out runs of a race by their expected gain.
+    """Allocates runs of a race by their expected gain.
 
-    An alternative's gain is the rise of the best posterior mean that one more run of it, or a lot of several, is
-    expected to bring, per run. A lot is looked at since one noisy run alone often can't change the leader. The
-    next run goes where that is largest; what it would leave unknown is taken off before the one after it is given.
+    The gain of an alternative is the expected rise of the best posterior mean per run, by one more run or by
+    a lot of several. Lots are needed since a single noisy run often can't change the leader. The next run
+    goes to the largest gain; the uncertainty that it would leave is subtracted before the following run is
+    allocated.
 
-    Source: Frazier, Powell and Dayanik (2008), 'A knowledge-gradient policy for sequential information collection', for
-    the gain; Frazier and Powell (2010), 'Paradoxes in learning and the marginal value of information', for lots.
+    Source: Frazier, Powell and Dayanik (2008), 'A knowledge-gradient policy for sequential information
+    collection', for the gain; Frazier and Powell (2010), 'Paradoxes in learning and the marginal value of
+    information', for lots.
     """
 
     largest: int = 8  # largest lot that is looked at; lots are powers of two
 
     def __call__(self, mean: ArrayLike, variance: ArrayLike, noise: float, runs: int) -> NextRuns:
-        """Share out so many runs, given (k,) posterior means and their variances, and the variance of a single run, all >= 0."""
+        """Allocate runs, given (k,) posterior means, their variances, and the noise variance, all >= 0."""
         centre, spread = column(mean, "mean"), column(variance, "variance").copy()
         same_length(centre.size, spread.size)
         if centre.size == 0 or np.any(spread < 0.0) or not 0.0 <= noise < np.inf:
             raise AnalysisError(
-                f"needs an alternative or more, with variances >= 0 and a noise >= 0, got {centre.size} and {noise!r}"
+                "needs at least one alternative, variances >= 0 and a noise >= 0, "
+                f"got {centre.size} alternatives and the noise {noise!r}"
             )
         check_count(runs, "runs", 0)
         given, first = np.zeros(centre.size, dtype=np.int64), 0.0

@@ -291,8 +291,8 @@ def _noise_arguments(evidence: Lineage, goal: Goal) -> dict[str, Any]:
 
 
 def _with_examples(
-    reader: Reader, path: Sequence[StoredNode], goal: Goal, noise: stats.Resolution
-) -> stats.Resolution:
+    reader: Reader, path: Sequence[StoredNode], goal: Goal, noise: stats.NoiseEstimate
+) -> stats.NoiseEstimate:
     """The noise, with the paired error over folds or validation examples if the round stored them."""
     if noise.paired:
         return noise
@@ -300,7 +300,7 @@ def _with_examples(
     return noise._replace(paired=paired, paired_source=source)
 
 
-def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.Resolution | None:
+def read_noise(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> stats.NoiseEstimate | None:
     """Noise as the analysis of the last round of a path states; ``None`` with too few trials."""
     try:
         evidence = lineage(reader, path, goal)

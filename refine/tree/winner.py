@@ -130,7 +130,7 @@ def field_in(
     return replace(field, noise=field.noise._replace(paired=paired, paired_source=source))
 
 
-def study_noise(reader: Reader, rounds: Goals) -> stats.Resolution | None:
+def study_noise(reader: Reader, rounds: Goals) -> stats.NoiseEstimate | None:
     """Noise as stated by the latest round that can be analysed; ``None`` without such a round."""
     by_id = {stored.node.id: stored for stored, _ in rounds}
     for stored, goal in reversed(rounds):

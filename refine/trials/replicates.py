@@ -108,7 +108,7 @@ def fresh_runs(rounds: Mapping[int, Records], goal: Goal) -> Fresh:
     return Fresh(np.asarray(values, dtype=float), groups, np.asarray(first, dtype=float), by_split)
 
 
-def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.Repeats:
+def runs_compared(rounds: Mapping[int, Records], goal: Goal) -> stats.ReplicateAgreement:
     """The comparison of equal configurations' values, to the last bit, given trials by row of their round."""
     again, groups, before, _ = fresh_runs(rounds, goal)
     first = {g: v for g, v in zip(groups, before, strict=True) if np.isfinite(v)}

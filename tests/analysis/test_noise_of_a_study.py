@@ -88,7 +88,7 @@ def test_failed_trials_do_not_enlarge_the_noise():
 
 
 def test_repeats_residuals_and_prior_are_pooled_by_their_precision():
-    residual = stats.Resolution(0.02, 0.0, "residuals", 40)
+    residual = stats.NoiseEstimate(0.02, 0.0, "residuals", 40)
     alone = pooled_noise([], residual, 5, floor=0.05)
     few = pooled_noise([(0.1, 2)], residual, 5, floor=0.05)
     many = pooled_noise([(0.1, 200)], residual, 5, floor=0.05)
@@ -102,7 +102,7 @@ def test_repeats_residuals_and_prior_are_pooled_by_their_precision():
 
 def test_repeats_alone_give_an_unbiased_estimate():
     rng = np.random.default_rng(0)
-    unknown = stats.Resolution(math.nan, 0.0, "none", 0)
+    unknown = stats.NoiseEstimate(math.nan, 0.0, "none", 0)
     logs = []
     for _ in range(400):
         runs = 0.05 * rng.normal(size=5)
@@ -127,7 +127,7 @@ def test_three_equal_repeats_of_a_metric_in_steps_show_noise_below_one_row():
 
 
 def test_equal_repeats_of_a_continuous_metric_show_no_noise():
-    assert equal_repeats(stats.Repeats(3, 0), 0.0, 0.1).deterministic
+    assert equal_repeats(stats.ReplicateAgreement(3, 0), 0.0, 0.1).deterministic
 
 
 def test_a_declaration_of_the_noise_is_one_of_two():

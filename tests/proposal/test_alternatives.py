@@ -143,7 +143,9 @@ def test_the_whole_of_a_small_space_may_have_been_run():
     space = refine.Space({"x": (0, 21, 22), "y": [1, 2]})
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, 40, 0)))
     frame["value"] = np.random.default_rng(0).normal(size=40)
-    twice = pd.concat([frame, frame.iloc[:5]], ignore_index=True)  # a configuration that was run again is one
+    frame["seed"] = np.arange(40)
+    repeats = frame.iloc[:5].assign(seed=np.arange(40, 45))  # a repeated configuration is one configuration
+    twice = pd.concat([frame, repeats], ignore_index=True)
     earlier = pd.DataFrame(space.columns(draw(Sobol(), space, 42, 0))).iloc[40:].assign(value=0.0)
     analysis = refine.analyze(space, twice, earlier=earlier)
     proposal = refine.propose(analysis)

@@ -5,7 +5,7 @@ import pytest
 
 from refine import stats
 from refine.errors import AnalysisError
-from refine.stats.posterior import FrozenResiduals, LeftOut, MixedPosterior, scored
+from refine.stats.posterior import FrozenResiduals, LeaveOneOut, MixedPosterior, scored
 
 SMALL = MixedPosterior(forest_draws=40, process_draws=40, trees=40, kernels=2, features=200)
 CARD = [3, 0, 0, 0]
@@ -107,11 +107,11 @@ def test_what_was_not_read_has_no_value():
         SMALL(x, y, cells, [2, 0], read[:50], read_cells)
 
 
-def _left(deviation: float) -> LeftOut:
+def _left(deviation: float) -> LeaveOneOut:
     rng = np.random.default_rng(0)
     expected = rng.normal(size=400)
     near = np.full((300, 400), 0.01)
-    return LeftOut(expected + deviation * rng.normal(size=400), expected, np.zeros(400), near)
+    return LeaveOneOut(expected + deviation * rng.normal(size=400), expected, np.zeros(400), near)
 
 
 def test_deviation_is_what_good_predictions_miss():
@@ -187,3 +187,38 @@ def test_a_power_keeps_the_best_apart_whatever_the_worst_is(worst):
     found = scored(X, y, power=True)
     assert (np.diff(found.knots) > 0).all()
     assert np.ptp(found.knots[-9:]) > 0.5
+
+
+def _smooth_peak(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Trials and cells of a peak in four dimensions that few trials come near to."""
+    rng = np.random.default_rng(seed)
+    x, cells = rng.uniform(size=(40, 4)), rng.uniform(size=(300, 4))
+    return x, np.exp(-8 * ((x - 0.5) ** 2).sum(axis=1)) + 0.01 * rng.normal(size=40), cells
+
+
+def test_draws_on_values_by_a_power_hold_out_more_of_what_lies_beyond_all_trials():
+    x, y, cells = _smooth_peak(0)
+    on_ranks = MixedPosterior(forest_draws=0, process_draws=200)(x, y, cells, [0] * 4)
+    mixed = MixedPosterior(forest_draws=0, process_draws=100, power_draws=100)(x, y, cells, [0] * 4)
+    assert mixed.scores.shape == on_ranks.scores.shape
+    best = [np.quantile(p.value(p.scores.max(axis=1)), 0.9) for p in (on_ranks, mixed)]
+    assert best[1] > best[0]
+    assert np.corrcoef(mixed.mean, on_ranks.mean)[0, 1] > 0.95  # they agree about what is known
+
+
+def test_power_draws_follow_a_prior_mean_and_stay_out_of_exact_posteriors():
+    x, y, cells = _smooth_peak(1)
+    model = MixedPosterior(forest_draws=100, process_draws=50, power_draws=50)
+    prior = 2.0 * x[:, 0], 2.0 * cells[:, 0]
+    slope = np.polyfit(cells[:, 0], model(x, y, cells, [0] * 4, prior=prior).scores[150:].mean(axis=0), 1)[0]
+    without = np.polyfit(cells[:, 0], model(x, y, cells, [0] * 4).scores[150:].mean(axis=0), 1)[0]
+    assert slope > without
+    exact = model(x, y, np.concatenate([cells, x]), [0] * 4, exact=True)
+    assert len(exact.scores) == 200
+    assert np.ptp(exact.scores[:, 300:], axis=0).max() == 0
+
+
+@pytest.mark.parametrize("options", [{"forest_draws": 0, "process_draws": 0}, {"power": True}])
+def test_power_draws_need_draws_on_ranks_beside_them(options):
+    with pytest.raises(AnalysisError, match="power_draws= adds draws to draws on ranks"):
+        MixedPosterior(power_draws=10, **options)

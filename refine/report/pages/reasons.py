@@ -14,7 +14,7 @@ from refine.analysis.evenness import LEVEL
 from refine.analysis.reason import Reason
 from refine.proposal.change import HARDLY, Change
 from refine.review.decision import user
-from refine.stats import Resolution
+from refine.stats import NoiseEstimate
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Text
 from refine.utils.format import (
@@ -596,7 +596,7 @@ def source_text(source: str, epsilon: float, rows: int = 0) -> str:
     return f" ({origin})" if origin else ""
 
 
-def noise_text(noise: Resolution) -> str:
+def noise_text(noise: NoiseEstimate) -> str:
     """The spread of repeats of one configuration, with its source: ``0.0059 between repeats (standard deviation, ...)``."""
     if noise.deterministic:
         return f"none seen: {plural(noise.n, 'repeat')} gave identical values"
