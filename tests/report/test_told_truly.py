@@ -2,20 +2,32 @@
 
 import math
 import re
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import refine
+from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
+from refine.analysis.reason import Reason
 from refine.errors import DesignError, RefineWarning
+from refine.proposal.change import Change
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import decisions_parts, gather
 from refine.report.markdown.script import reproduce
+from refine.report.pages.calibration import outcome_text
 from refine.report.pages.checks import says
 from refine.report.pages.proposal import why
-from refine.report.pages.reasons import sentences, short_reason
+from refine.report.pages.reasons import noise_text, sentences, short_reason
+from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.review.checks import Checks
+from refine.stats import Resolution
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import words
 
 SPACE = refine.Space(
     {
@@ -159,3 +171,106 @@ def test_failures_at_a_few_of_the_levels_that_go_do_not_explain_the_others(tree,
 
     found = tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, objective, n=80, seed=1)
     assert short_reason(found.run(progress=False).propose().proposal.changes[0]) == said
+
+
+@pytest.mark.slow
+def test_one_huge_value_breaks_neither_winner_nor_report(tree, tmp_path):
+    def objective(p):
+        return 1.7e308 if (p["x"], p["y"]) == (1.0, 1.0) else -p["x"] + 0.01 * p["y"]
+
+    space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 6)}
+    study = tree.add_round(space, objective, n=66, seed=1, direction="minimize").run(progress=False)
+    assert str(tree.winner()).startswith("Winner of ")
+    assert "1.7" not in str(study.propose())
+    for path in (study.report(tmp_path), tree.report(tmp_path), tree.winner().report(tmp_path)):
+        assert path.is_file()
+
+
+def change_of(reasons, new, old=("Adam", "Nadam", "SGD")):
+    categories = refine.Categorical(list(old))
+    return Change(
+        "optimizer", "drop", categories, refine.Categorical(list(new)), 0.5, 0.01, tuple(reasons), 0.01
+    )
+
+
+def choices(**medians):
+    values = {"parameter": "optimizer", "effect": 0.3, "q": 0.001, "seen_by": "trend"}
+    return Reason("choices", {**values, "medians": [[label, m] for label, m in medians.items()]})
+
+
+DENSITY = Reason("contrast", {"here": 1.4, "there": 0.8, "share": 0.2})
+
+
+def test_a_dropped_choice_with_a_better_median_is_not_called_worse():
+    reasons = [choices(Nadam=0.8998, Adam=0.8923, SGD=0.7958), DENSITY]
+    assert short_reason(change_of(reasons, ["Adam"])) == "1.4x as many top trials"
+    assert short_reason(change_of(reasons, ["Adam", "Nadam"])) == "SGD 0.097 worse"
+    # Smaller is better: the best median is the first one all the same.
+    losses = [choices(Nadam=0.1, Adam=0.11, SGD=0.2)]
+    assert short_reason(change_of(losses, ["Nadam", "Adam"])) == "SGD 0.09 worse"
+
+
+def test_choices_within_the_tolerance_are_called_equal():
+    pair = ("Adam", "Nadam")
+    reasons = [choices(Adam=0.9, Nadam=0.895)]
+    assert short_reason(change_of(reasons, ["Adam"], pair), epsilon=0.01) == "either will do"
+    assert short_reason(change_of(reasons, ["Adam"], pair), epsilon=0.001) == "Nadam 0.005 worse"
+
+
+@pytest.mark.parametrize(
+    ("direction", "way", "mark"),
+    [("minimize", "falls", " (good)"), ("minimize", "rises", " (bad)"), ("maximize", "rises", "")],
+)
+def test_a_trend_of_a_minimised_metric_says_whether_it_is_good(direction, way, mark):
+    old = refine.Float(0.0, 1.0, levels=5)
+    values = {"parameter": "lr", "metric": "rmse", "direction": direction, "way": way, "few_at": ""}
+    trend = Reason("trend", {**values, "estimate": 0.9, "low": 0.8, "high": 0.95, "q": 0.001})
+    change = Change("lr", "narrow", old, refine.Float(0.0, 0.5, levels=3), 0.5, 0.001, (trend,), 0.01)
+    assert short_reason(change) == f"rmse {way} with lr{mark}"
+
+
+def test_noise_from_repeats_counts_degrees_of_freedom():
+    noise = Resolution(0.0059, 0.0, "replicates", 10)
+    assert noise_text(noise) == "0.0059 between repeats (standard deviation, 10 degrees of freedom)"
+    assert (
+        noise_text(Resolution(0.0, 0.0, "deterministic", 3)) == "none seen: 3 repeats gave identical values"
+    )
+
+
+@pytest.mark.slow
+def test_why_keeps_the_configuration_of_the_winner(root):
+    winner = root.recommend()
+    text = str(winner.why())
+    assert not text.splitlines()[0].endswith(":")
+    assert f"'units': {winner.params['units']}" in text
+    assert "Evidence" in text
+
+
+@pytest.mark.slow
+def test_an_audit_trial_that_is_best_is_called_one(tree):
+    space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
+    study = tree.add_round(space, lambda p: p["x"] + 0.001 * p["y"], n=40, seed=1).run(progress=False)
+    child = (
+        study.propose().edit(x=(0.0, 0.5)).accept("wrong", n=20, exploit=0.0, audit=0.4).run(progress=False)
+    )
+    assert child.best["x"] > 0.5
+    assert "(an audit trial, outside this space)" in str(child)
+
+
+def test_a_decision_is_not_called_worse_if_both_spaces_held_the_best():
+    kept_more = DecisionComparison(0.9, SpaceResult(0.1, 0.9), SpaceResult(0.4, 0.9), 5, 0.01)
+    assert outcome_text(kept_more) == "both spaces held the best value"
+    lost = DecisionComparison(0.9, SpaceResult(0.1, 0.9), SpaceResult(0.1, 0.7), 5, 0.01)
+    assert outcome_text(lost) == "the decision cut off the best value, the proposal kept it"
+
+
+@pytest.mark.slow
+def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
+    with words.three_rounds(tmp_path) as study:
+        for round_ in study.rounds:
+            review = round_.propose(keep=False)
+            verdicts = {name: f.verdict for name, f in review.analysis.findings.items()}
+            for change in review.proposal.changes:
+                if change.kind == "narrow" and verdicts[change.name] in (CANNOT_BE_JUDGED, NOT_SEEN):
+                    assert "weak evidence (model)" in str(review)
+                    assert str(review.why(change.name)).splitlines()[2].startswith("Weak evidence: ")

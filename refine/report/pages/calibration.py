@@ -113,14 +113,14 @@ def _suggestion(e: Entry) -> str:
     )
     if math.isnan(comparison.best):
         return f"{shares}. No trial has finished yet.{taken}"
-    return f"{shares}. {upper(_outcome(comparison))}.{taken}"
+    return f"{shares}. {upper(outcome_text(comparison))}.{taken}"
 
 
 def _stated_risk(probability: float | None) -> str:
     return "-" if probability is None else chance_cell(1 - probability)
 
 
-def _outcome(comparison: DecisionComparison) -> str:
+def outcome_text(comparison: DecisionComparison) -> str:
     """The outcome of a decision compared with the proposal: which of the two spaces held the best value."""
     if comparison.right == UNTESTED:
         return "no later trial tells the two spaces apart"
@@ -156,7 +156,7 @@ def _people_texts(calibration: Calibration) -> list[str]:
         did = [f"edited {plural(s.edited, 'proposal')}"] if s.edited else []
         did += [f"made {plural(s.suggested, 'suggestion')}"] if s.suggested else []
         sizes = _counted([_SIZES[comparison.smaller] for comparison in comparisons])
-        outcomes = _counted([_outcome(comparison) for comparison in comparisons], "; ")
+        outcomes = _counted([outcome_text(comparison) for comparison in comparisons], "; ")
         texts.append(f"{s.author or 'somebody'} {join(did)} and {sizes}; {outcomes}")
     return texts
 
