@@ -22,6 +22,7 @@ from refine.report.markdown.rendering import (
     quote,
     rendered,
     slug,
+    table,
     values_table,
 )
 from refine.report.markdown.round import Facts, best_trials, round_report, what_ran
@@ -34,6 +35,7 @@ from refine.space.roles import roles_of
 from refine.space.space import Space
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
+from refine.utils.display import Grid
 
 pytestmark = pytest.mark.slow  # one report, drawn with its figures
 
@@ -159,7 +161,7 @@ def shown(*parts: Part) -> str:
 
 def test_golden(written: Path) -> None:
     """Set REFINE_GOLDEN=1 to write the file anew, and read the difference before committing it."""
-    text, end = written.read_text(encoding="utf-8"), "<details><summary>Before deciding"
+    text, end = written.read_text(encoding="utf-8"), "<details><summary>Checks"
     assert end in text  # pages of checks and proposals are read elsewhere
     if os.environ.get("REFINE_GOLDEN"):
         GOLDEN.write_text(text.split(end)[0], encoding="utf-8")
@@ -277,3 +279,12 @@ def test_slug() -> None:
         "parameter",
         "parameter-2",
     ]
+
+
+def test_arrows_and_empty_heads_are_readable_in_markdown():
+    grid = Grid(("", "risk"), (("lr", "-> 1 to 2"), ("x > 1", "")))
+    lines = table(grid).splitlines()
+    assert lines[0] == "|  | risk |"
+    assert lines[2:] == ["| lr | -> 1 to 2 |", "| x &gt; 1 | - |"]
+    assert escape("1 -> 2") == "1 -> 2"
+    assert escape("> quoted") == "&gt; quoted"

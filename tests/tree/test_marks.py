@@ -183,7 +183,7 @@ def test_a_report_says_what_was_left_out_and_why(tree, tmp_path):
     found = grown(tree)
     found.exclude([5, 7], "a broken machine", author="ann")
     text = found.report(tmp_path).read_text()
-    assert "| excluded | 2 | somebody left it out | `a broken machine (ann)` |" in text
+    assert "| excluded | 2 | excluded by a person | `a broken machine (ann)` |" in text
     assert "38 complete, 2 excluded" in text
 
 

@@ -48,12 +48,12 @@ from refine.utils.provided import provides
 _DESIGNS = {
     "sobol": "scrambled Sobol' points without replacement",
     "uniform": "uniform draws without replacement",
-    IMPORTED: "whoever ran the imported trials",
+    IMPORTED: "the author of the imported trials",
 }
 _INTERVAL = (
-    "The interval is of the mean over seeds, by the posterior of all runs, and as wide as to hold its planned run. The posterior draws values towards what its "
-    "neighbours showed, so that having been chosen as the best of many is accounted for: what is chosen by a posterior "
-    "mean is not biased by the choice where the posterior is right (Dawid 1994; Efron 2011)."
+    "The interval is that of the mean over seeds, by the posterior of all runs, and wide enough to hold the planned run. The "
+    "posterior shrinks each value towards those of its neighbours. This accounts for the choice of the best of many: a choice "
+    "by posterior mean has no bias if the posterior is right (Dawid 1994; Efron 2011)."
 )
 _HARDWARE = ("cpu", "gpu", "platform")
 _SOFTWARE = ("python", "tensorflow", "keras", "backend", "torch", "jax", "scikit-learn", "numpy")
@@ -103,11 +103,11 @@ def _write(search: _Search, title: Raw, name: str, folder: Path) -> Path:
     script = f"{reproduce(search.mine)}\n\n# The winner; the seed of its planned run was {seed}.\nparams = {params}"
     checklist = values_table(["question", "answer"], list(_checklist(search).items()))
     evidence = [
-        Section("How that is known", (Items(tuple(_notes(search))), *known.blocks[1:], *opened(more))),
+        Section("Evidence of the value", (Items(tuple(_notes(search))), *known.blocks[1:], *opened(more))),
         _ablation(search),
         _cheaper(won),
         Section("Reproducibility checklist", (checklist,)),
-        Section("Reproduce it", (fence(script, "python"),)),
+        Section("Reproduce", (fence(script, "python"),)),
     ]
     head: list[Part] = [replace(page, folds=()), holdout, known.blocks[0]]
     return published(folder / name, title, head, evidence)
@@ -117,7 +117,7 @@ def _holdout(result: HoldoutResult) -> str:
     first = result.table.iloc[0]
     models, sd = plural(int(first["runs"]), "model"), float(first["sd"])
     spread = f" (deviation {score(sd)})" if math.isfinite(sd) else ""
-    return f"On the hold-out it has {score(float(first['holdout']))}, the mean of {models} that were trained anew{spread}."
+    return f"Hold-out: {score(float(first['holdout']))}, mean of {models} retrained for it{spread}."
 
 
 def _notes(search: _Search) -> Iterator[str]:
@@ -125,18 +125,18 @@ def _notes(search: _Search) -> Iterator[str]:
     if math.isfinite(best.low):
         yield _INTERVAL
     if not best.fresh:
-        yield f"It was not run under new seeds; {Action('tree.confirm', budget=20)} does that, and narrows the interval."
+        yield f"The winner was not repeated; {Action('tree.confirm', budget=20)} repeats it and narrows the interval."
     columns = search.mine.context.reader.records([search.mine._stored.pk], replicates=True).columns
     rows = zip(columns["key"], columns["state"], columns["seconds"], strict=True)
     times = [
         float(s) for key, state, s in rows if key == best.key and state == "complete" and math.isfinite(s)
     ]
     if times:
-        yield f"It takes {duration(fmean(times))} to train, the mean of {plural(len(times), 'training')}."
+        yield f"Training takes {duration(fmean(times))}, the mean of {plural(len(times), 'training')}."
     if search.holdout is None and search.openings:
-        yield "The hold-out was not opened for it."
+        yield "The hold-out was not opened for the winner."
     elif search.holdout is None:
-        yield "No hold-out was opened: every number here comes from the data that the search was made on."
+        yield "No hold-out was opened: every number here comes from the data of the search."
 
 
 def _ablation(search: _Search) -> Section | None:
@@ -156,19 +156,17 @@ def _ablation(search: _Search) -> Section | None:
         ]
         for step in steps
     ]
-    told = "From the baseline to the winner, one parameter at a time, the change that gains most first. Values are posterior means."
-    head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "known by"]
-    return Section("What makes the difference", (told, values_table(head, rows))) if rows else None
+    told = "Steps from the baseline to the winner, one parameter at a time, largest gain first. Values are posterior means."
+    head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "source"]
+    return Section("Gain by parameter", (told, values_table(head, rows))) if rows else None
 
 
 def _cheaper(won: Winner) -> Section:
-    title, most, first = "What is cheaper", score(won.tolerance), won.candidates[0]
+    title, most, first = "Cheaper configurations", score(won.tolerance), won.candidates[0]
     if not math.isfinite(first.seconds):
-        return Section(
-            title, ("How long trainings took was not measured, so that nothing is said of what is cheaper.",)
-        )
+        return Section(title, ("Times were not measured, so cheaper configurations are unknown.",))
     if not won.cheaper:
-        none = f"Nothing that takes four fifths of its time or less is expected to come within {most} of it."
+        none = f"No configuration with at most four fifths of the winner's time is expected within {most} of its value."
         return Section(title, (none,))
     rows = []
     for other in won.cheaper:
@@ -177,7 +175,7 @@ def _cheaper(won: Winner) -> Section:
         rows.append(
             [score(other.expected), between(other.low, other.high), duration(other.seconds), share, at]
         )
-    head = ["expected", "95 % interval", "time", "of the winner's", "instead"]
+    head = ["expected", "95 % interval", "time", "share of the winner's time", "difference"]
     return Section(
         title, (f"Expected to lose no more than {most}, and cheaper to train:", values_table(head, rows))
     )

@@ -1,4 +1,4 @@
-"""What reports of rounds, trees and winners say alike: counts, fingerprints, decisions."""
+"""Parts shared by reports of rounds, trees and winners: counts, fingerprints, decisions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from refine.review.decision import Decision
     from refine.space.space import Space
 
-# How a trial was drawn, by its origin: short enough for a column.
+# Origin of a trial -> a short word for a column.
 ORIGIN_WORDS = {
     "given": "given",
     "space_filling": "space-filling",
@@ -27,25 +27,25 @@ ORIGIN_WORDS = {
     "imported": "imported",
 }
 
-# How every kind of decision is called.
+# Kind of a decision -> its name.
 KIND_WORDS = {
     "accepted": "Accepted as proposed",
     "edited": "Accepted with changes",
     "declined": "Declined",
-    "branched": "Branched without regard to the proposal",
+    "branched": "Branched without a proposal",
     "suggested": "Suggested",
     "chosen": "A point of the front was chosen",
 }
 
 
 def counted(counts: Mapping[Any, int], words: Mapping[str, str] | None = None) -> str:
-    """``118 complete, 2 failed``: counts by their names, or in the order of some words for these."""
+    """Counts by name, in the order of ``words`` if given: ``118 complete, 2 failed``."""
     words = {name: name for name in counts} if words is None else words
     return ", ".join(f"{int(counts[name]):,} {word}" for name, word in words.items() if counts.get(name))
 
 
 def fingerprints(data: str | None, codes: Sequence[str]) -> list[tuple[str, str]]:
-    """Rows of a table: which data and which code."""
+    """Rows of a table with the fingerprints of data and code."""
     none = "no fingerprint: the objective names no data"
     known = joined([code(c[:12]) for c in codes]) if codes else "no fingerprint"
     return [("data", code(data[:12]) if data else none), ("code", known)]
@@ -63,7 +63,7 @@ def store_name(store: str) -> str:
 
 
 def decision_parts(d: Decision, old: Space, proposal: Proposal | None, number: int = 0) -> list[Part]:
-    """Who decided, why, and what was decided beside the proposal that it was about; ``number`` heads one of several."""
+    """Author, note and values of a decision next to those proposed; ``number`` numbers one of several."""
     title = escape(f"{KIND_WORDS.get(d.kind, d.kind)}{by(d.author)}")
     note = quote(d.note) if d.note.strip() else None
     return [

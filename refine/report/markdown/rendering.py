@@ -67,6 +67,7 @@ Part = str | Block | Page | Section | Figure | None
 
 
 _SPECIAL = re.compile(r"([\\`*|~\[\]$#])")
+_NO_ARROW = re.compile(r"(?<! -)>")  # arrows stay readable; without < no other > opens anything
 _PIPE = r"\|"
 _LONE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LINE_START = re.compile(r"^(\s*)([-+=](?=\s|$|[-=])|\d+(?=[.)](?:\s|$)))")
@@ -83,7 +84,8 @@ def escape(value: object) -> Raw:
     text = shown(" ".join(str(value).split()))
     text = _SPECIAL.sub(r"\\\1", text)
     text = _LONE_UNDERSCORE.sub(r"\\_", text)
-    return Raw(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return Raw(_NO_ARROW.sub("&gt;", text))
 
 
 def code(value: object) -> Raw:
@@ -107,7 +109,7 @@ def fence(text: str, language: str = "") -> Raw:
 
 
 def quote(text: str) -> Raw:
-    """A person's words as a quotation that keeps their lines."""
+    """A person's words as a quotation that keeps the lines."""
     lines = [escape(line) for line in str(text).strip().splitlines()]
     said = "<br>".join(line for line in lines if line)
     return Raw(f"> {_LINE_START.sub(_escaped_start, said)}")
@@ -121,8 +123,8 @@ def values_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Ra
 
 def table(grid: Grid) -> Raw:
     """A table as markdown, its cells escaped."""
-    rows = [grid.head, *([c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows)]
-    lines = [[escape(c) or "-" for c in row] for row in rows]
+    rows = [[c.text if isinstance(c, Cell) else c for c in row] for row in grid.rows]
+    lines = [[escape(c) for c in grid.head], *([escape(c) or "-" for c in row] for row in rows)]
     rule = "|".join([" --- "] * len(grid.head))
     body = [f"| {' | '.join(row)} |" for row in lines]
     return Raw("\n".join([body[0], f"|{rule}|", *body[1:]]))

@@ -72,7 +72,7 @@ from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.round_record import OPTUNA, Node
 from refine.trials.trial import STATES
-from refine.utils.format import duration, join, p_value, percent, plural, probability, score, signed
+from refine.utils.format import chance_words, duration, join, p_value, percent, plural, score, signed
 from refine.utils.provided import provides
 
 if TYPE_CHECKING:
@@ -97,10 +97,10 @@ _PAIRS = 3  # pairs that are drawn, the clearest
 _STATE_WORDS = {
     "failed": "an error was raised",
     "diverged": "the value was NaN or infinite",
-    "crashed": "the process went down",
+    "crashed": "the process died",
     "timeout": "time ran out",
     "pruned": "stopped early",
-    "excluded": "somebody left it out",
+    "excluded": "excluded by a person",
     "running": "not finished yet",
 }
 
@@ -230,9 +230,9 @@ def decisions_parts(facts: Facts) -> list[Part]:
         lines = [
             f"Edited: {joined(edited)}." if edited else "",
             f"Rejected, so unchanged: {joined(d.rejected)}." if d.rejected else "",
-            f"Went back with it, wholly or in part: {joined(d.followed)}." if d.followed else "",
+            f"Relaxed with it: {joined(d.followed)}." if d.followed else "",
             f"The configuration: {code(configuration_code(d.chosen))}." if d.chosen is not None else "",
-            "The space stays as it is. No child round was made." if d.kind == "declined" else "",
+            "The space is unchanged. No child round was created." if d.kind == "declined" else "",
             f"The next round is {code(d.child)}{asked}." if d.child else "",
             "" if d.space is None else _claimed(facts, d, about),
         ]
@@ -246,16 +246,16 @@ def _claimed(facts: Facts, d: Decision, about: Proposal | None) -> str:
     what = "suggested" if d.kind == "suggested" else "decided"
     kept = "" if d.volume_kept is None else f"The {what} space keeps {percent(d.volume_kept)} of this one"
     if d.probability is None:
-        return f"{kept or 'The space was decided without a proposal'}; no probability is stated for it."
+        return f"{kept or 'The space was decided without a proposal'}; no risk is stated for it."
     within = "at least as good as" if about is None else within_text(about.claim)
     judged = escape(judged_text(facts.metric, facts.node.subject_to))
     beside = ""
     if about is not None and d.kind == "suggested":
-        claimed = probability(about.claim.probability)
-        beside = f" The proposed one keeps {percent(about.volume_kept)}, with probability {claimed}."
+        claimed = chance_words(1 - about.claim.probability)
+        beside = f" The proposed one keeps {percent(about.volume_kept)}, risk {claimed}."
     return (
-        f"{kept + '; ' if kept else ''}with probability {probability(d.probability)} the best {judged} inside is {within} the best "
-        f"anywhere in this round's space.{beside}"
+        f"{kept + '. ' if kept else ''}The best {judged} inside is {within} the best anywhere in this round's space; wrong in "
+        f"{chance_words(1 - d.probability)} cases.{beside}"
     )
 
 
@@ -265,7 +265,7 @@ def what_ran(facts: Facts) -> Section:
     parts: list[Part] = ["The space, with every level:", space_grid(node.space)]
     if analysis is not None and analysis.feasibility is not None:
         feasible = feasible_sentence(analysis.feasibility)
-        of = "What is said of the best, the winner and the proposal is about feasible trials."
+        of = "The best trial, the winner and the proposal are those of feasible trials."
         parts.append(f"Subject to {join(list(node.subject_to))}: {feasible} {of}")
     rows: list[tuple[str, object]] = [
         ("tree", facts.tree),
@@ -285,11 +285,11 @@ def what_ran(facts: Facts) -> Section:
             rows.append(("time of all trials", duration(total)))
     rows += [*fingerprints(node.data, facts.codes), ("store", code(store_name(facts.store)))]
     if node.belief is not None:
-        rows.append(("believed", str(node.belief) if node.belief else "nothing any more"))
+        rows.append(("believed", str(node.belief) if node.belief else "withdrawn"))
     if node.previous:
         previous = [f"{n} = {value_text(v)}" for n, v in sorted(node.previous.items())]
         rows.append(("earlier trials count as", joined(previous)))
-    parts.append(values_table(["what", "value"], rows))
+    parts.append(values_table(["item", "value"], rows))
     if len(facts.codes) > 1:
         mixed = f"its trials ran {len(facts.codes)} versions of the code. Differences between trials may come from the code and not from the parameters."
         parts.append(Raw(f"> **A mixed round**: {mixed}"))
@@ -297,20 +297,20 @@ def what_ran(facts: Facts) -> Section:
         said = escape(f"{apart}. Differences between trials may come from these too.")
         parts.append(Raw(f"> **Several environments**: {said}"))
     if facts.environment:
-        versions = values_table(["what", "version"], sorted(facts.environment.items()))
+        versions = values_table(["package", "version"], sorted(facts.environment.items()))
         parts.append(Section("Environment", (versions,)))
-    return Section("What ran", tuple(parts))
+    return Section("Setup", tuple(parts))
 
 
 def _design_text(node: Node) -> str:
-    exploit = "where the optimum is plausible" if node.parent else "where somebody believes it to be"
+    exploit = "where the optimum is plausible" if node.parent else "where the belief places it"
     shares = {exploit: node.exploit, "outside this space but inside its parent's": node.audit}
     said = [f"{percent(share)} {where}" for where, share in shares.items() if share]
     if node.pruner is not None:
         said.append(words_of(node.pruner))
     how = f"{node.method}, without replacement"
     if node.adaptive:
-        how = f"adaptive: {node.method.removeprefix(OPTUNA)} asks for one after the other, none twice"
+        how = f"adaptive: {node.method.removeprefix(OPTUNA)} asks for one configuration at a time, none twice"
     if node.method == IMPORTED:
         return "imported: finished elsewhere"
     return "; ".join([how, *([", ".join(said)] if said else [])])
@@ -341,13 +341,13 @@ def best_trials(facts: Facts) -> Section:
         rows.append([i + 1, score(float(done["value"].iloc[i])), *cells])
     more = [*(["drawn"] if facts.origins else []), *(["time"] if "seconds" in done.columns else [])]
     equal = int((done["value"] == done["value"].iloc[0]).sum())
-    told = f"The best {len(rows)} by observed value; parameters that do not vary are left out of the table."
+    told = f"The best {len(rows)} trials by observed value. Parameters that do not vary are not listed."
     if equal > 1:
         told = f"{plural(equal, 'trial')} share the best observed value, so their order has no meaning."
     parts: list[Part] = [told, values_table(["rank", facts.metric, *names, *more], rows)]
     if constant:
         gave = f"{plural(constant, 'trial')} gave a model that predicts a constant (`degenerate`)."
-        parts.append(Raw(f"{gave} They are left out here, and in the figure have no usable value."))
+        parts.append(Raw(f"{gave} They are not listed, and the figure marks them as unusable."))
     if barred := int(infeasible_rows(facts.table).sum()):
         parts.append(
             f"{plural(barred, 'trial')} finished without meeting every metric constraint and are left out."
@@ -367,12 +367,12 @@ def what_mattered(facts: Facts) -> Section:
     """The analysis, where it is not what is read first, and every parameter's correlation; else why there is none."""
     analysis = facts.analysis
     if analysis is None:
-        return Section("What matters", ("Too few trials have finished for an analysis.",))
+        return Section("Parameters with an effect", ("Too few trials have finished for an analysis.",))
     parts: list[Part] = [analysis.page()] if facts.glance is not None else []
     if analysis.tested:
         title = "Correlation of every parameter with the metric"
         parts.append(Figure(title, "correlation", partial(figures.correlation, analysis)))
-    return Section("What matters", tuple(parts))
+    return Section("Parameters with an effect", tuple(parts))
 
 
 def decision_figure(facts: Facts) -> Figure | None:
@@ -381,9 +381,7 @@ def decision_figure(facts: Facts) -> Figure | None:
     if analysis is None or not analysis.tested or not any(e.name in new for e in analysis.parameters):
         return None
     texts = {name: next_text(facts.node.space[name], parameter) for name, parameter in new.items()}
-    title = (
-        f"What stays of the parameters that change, as {word}, over the trials and where the good ones lie"
-    )
+    title = f"Ranges kept of the parameters that change, as {word}, over the trials and the density of good trials"
     return Figure(title, "decision", partial(figures.decision, analysis, new, word, texts))
 
 
@@ -413,12 +411,12 @@ def densities(facts: Facts) -> Section | None:
                 Figure(f"{name} against the metric", f"metric-{part}", partial(figures.density_2d, *about)),
             )
         )
-    told = "No parameter has a visible effect and none is to change. These two have the smallest q."
+    told = "No effect was detected and no parameter is to change. These two parameters have the smallest q."
     if relevant:
-        told = f"Where the best trials lie, and how the metric spreads, for the parameters that matter or change. The shaded part is what is {word}."
+        told = f"Density of good trials and spread of the metric, for parameters that have an effect or change. The {word} range is shaded."
     parts: list[Part] = [told, *(part for panel in panels for part in panel)]
     if left_out := [e.name for e in analysis.parameters if e.name not in shown]:
-        parts.append(f"Not shown, since they have no visible effect and do not change: {join(left_out)}.")
+        parts.append(f"Not shown, since they have no detected effect and do not change: {join(left_out)}.")
     return Section("Densities", tuple(parts))
 
 
@@ -438,8 +436,8 @@ def failures(facts: Facts) -> Section | None:
         rows += [[state, count, what, code(line)] for line, count in lines.most_common(_ERRORS)]
         if others := sum(count for _, count in lines.most_common()[_ERRORS:]):
             rows.append([state, others, what, "other errors"])
-    told = "These trials gave no value. The statistics above leave them out."
-    table = values_table(["state", "trials", "what happened", "error"], rows)
+    told = "These trials gave no value and are not part of the statistics above."
+    table = values_table(["state", "trials", "cause", "error"], rows)
     return Section("Failures", (told, table)) if rows else None
 
 
@@ -457,7 +455,7 @@ def optimism_section(facts: Facts) -> Section | None:
     if facts.optimism is None:
         return None
     pages = (facts.optimism, *facts.holdout_results)
-    return Section("How optimistic the best value is", tuple(each.page() for each in pages))
+    return Section("Optimism of the best value", tuple(each.page() for each in pages))
 
 
 def curves_section(facts: Facts) -> Section | None:
@@ -485,8 +483,8 @@ def checks_section(facts: Facts) -> Section | None:
             about = [check.about] if check.picture == "isolation" else []
             draw = partial(getattr(figures, check.picture), facts.analysis, *about)
             drawn[check.verdict == "pass"].append(Figure(question(check), name, draw))
-    passed = Section("Figures of the checks that pass", tuple(drawn[True]))
-    return Section("Before deciding", (facts.checks.page(), *drawn[False], passed))
+    passed = Section("Figures of the checks that passed", tuple(drawn[True]))
+    return Section("Checks", (facts.checks.page(), *drawn[False], passed))
 
 
 def front_section(facts: Facts) -> Section | None:
@@ -509,7 +507,7 @@ def front_section(facts: Facts) -> Section | None:
         for i in range(min(_FRONT, len(front)))
     ]
     head = [*(f"{goal.metric} ({goal.direction})" for goal in goals), *names]
-    told = f"{plural(len(front), 'trial')}, none of which another one of this round beats in every goal. What follows about the best is about the first goal."
+    told = f"{plural(len(front), 'trial')}, that no other trial of this round beats in every goal. Below, the best trial is the best in the first goal."
     rest = f"{len(front) - _FRONT} more are on the front." if len(front) > _FRONT else None
     draw = partial(figures.front, facts.table, goals, node.space)
     figure = Figure("Trials by two goals, with the front", "front", draw)
@@ -521,7 +519,7 @@ def against_parent(facts: Facts) -> Section | None:
     if (comparison := facts.comparison) is None:
         return None
     caution = None if comparison.populations is None else CAUTION
-    return Section("Against its parent", (comparison.page(), populations_figure(comparison), caution))
+    return Section("Compared with its parent", (comparison.page(), populations_figure(comparison), caution))
 
 
 def populations_figure(comparison: Comparison) -> Figure | None:
@@ -553,14 +551,14 @@ def pairs(facts: Facts) -> Section | None:
             framed = framed or a in new or b in new
             title, name = f"{a} and {b}: median {analysis.metric} by level", f"pair-{slug(f'{a}-{b}', taken)}"
             drawn.append(Figure(title, name, partial(figures.pair, analysis, a, b, new, word)))
-    frame = f" What is {word} is framed." if framed else ""
+    frame = f" The {word} part is framed." if framed else ""
     rest = len(coupled) - _PAIRS
     more = f" {plural(rest, 'more pair')} of the table: not drawn." if rest > 0 else ""
     legend = (
-        f"The figures show the median {analysis.metric} of the finished space-filling trials at every two levels, the lighter "
-        f"the better, and where the best ones lie. One or two trials at a place say little.{frame}{more}"
+        f"The figures show the median {analysis.metric} of the finished space-filling trials at every two levels, lighter "
+        f"for better, and the places of the best trials. One or two trials at a place are weak evidence.{frame}{more}"
     )
-    told = "Among the best trials, what is good for one of these depends on the other, so choose their bounds together."
+    told = "Among the best trials, the good values of one parameter depend on the other, so choose their bounds together."
     table = values_table(["parameter", "and", "measure", "among the best", "q"], rows)
     return Section("Coupled parameters", (told, table, legend, *drawn))
 

@@ -48,9 +48,9 @@ from refine.utils.provided import provides
 if TYPE_CHECKING:
     pass
 
-TOLD = 20  # of how many rounds a report of a larger tree says what they taught: it would analyse every one of them
-_FEW = 12  # rounds of a tree whose report shows them before its folds
-_SEEN = 5  # sentences on what a round taught; the others stand in the round's own report
+TOLD = 20  # rounds whose findings the report of a larger tree lists, since each takes an analysis
+_FEW = 12  # most rounds that a report prints before its folds
+_SEEN = 5  # findings per round; the others are in the report of the round
 
 
 @provides("tree.report")
@@ -68,7 +68,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     head: list[Part] = [_summary(overview.rounds, way, len(told))]
     if won is not None:
         link = f"[certificate]({quote_url(won.report(folder, html=html).name)})"
-        known = Raw(f"How that is known, how it was found and how to train it again: its {link}.")
+        known = Raw(f"Evidence, search history and how to retrain the winner: its {link}.")
         head += [Raw("## Winner"), won.page(), known]
     head += [Raw("## The decisions"), figure, glance if few else None]
     on_way: list[Part] = []
@@ -90,11 +90,11 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
 
 
 def _optimism(last: Round, rounds: Sequence[Round]) -> Section:
-    """How much of the best value is chance, and what the hold-out showed of any round."""
+    """The optimism of the best value, and hold-out results of every round."""
     parts: list[Part] = [opening.page() for r in rounds for opening in r.holdout_results]
     with contextlib.suppress(AnalysisError):
         parts.insert(0, last.optimism().page())
-    return Section("How optimistic the best value is", tuple(parts))
+    return Section("Optimism of the best value", tuple(parts))
 
 
 def _summary(rounds: Sequence[RoundOverview], way: list[str], told: int) -> str:
@@ -111,7 +111,7 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], told: int) -> str:
         kept = percent(by_id[way[0]].round.space.volume_kept(last.round.space))
         parts.append(f"Its space keeps {kept} of the first one.")
     if told < len(rounds):
-        only = f"Only the last {told} rounds on the way say here what they taught"
+        only = f"Only the last {told} rounds on the way list their findings here"
         parts.append(f"{only}; for any other, read its own report.")
     openings = sum(len(r.round.holdout_results) for r in rounds)
     parts.append(
@@ -142,7 +142,7 @@ def _step(each: RoundOverview, entry: Entry | None, told: bool, title: str) -> S
         parts += decision_parts(entry.decision, round_.parent.space, entry.proposal)
         if entry.proposal is not None:
             folds = [fold for fold in entry.proposal.page().folds if fold.why]
-            parts.append(Section("Why it was proposed", tuple(opened(folds))))
+            parts.append(Section("Evidence of the proposal", tuple(opened(folds))))
     elif node.note.strip():
         parts.append(quote(node.note))
     of = "finished elsewhere" if node.method == IMPORTED else f"of {node.space.size:,} configurations"
