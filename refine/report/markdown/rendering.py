@@ -67,7 +67,7 @@ Part = str | Block | Page | Section | Figure | None
 
 
 _SPECIAL = re.compile(r"([\\`*|~\[\]$#])")
-_NO_ARROW = re.compile(r"(?<! -)>")  # arrows stay readable; without < no other > opens anything
+_NO_ARROW = re.compile(r"(?<!-)>")  # arrows stay readable; without < no other > opens anything
 _PIPE = r"\|"
 _LONE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LINE_START = re.compile(r"^(\s*)([-+=](?=\s|$|[-=])|\d+(?=[.)](?:\s|$)))")
