@@ -106,7 +106,7 @@ def autopilot(
     """
     for what, count in (("rounds", rounds), ("n", n)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-            raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; such as {what}=5")
+            raise DesignError(f"{what} must be a whole number >= 1, got {count!r}; for example {what}=5")
     RunOptions(**options)  # what is out of range is said before anything runs
     check_flag("check_noise", check_noise)
     of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
@@ -175,7 +175,7 @@ def _note(review: Review[Round]) -> str:
 def _first_round(start: Tree | Round) -> Round:
     if not isinstance(start, Tree | Round):
         raise ReviewError(
-            f"autopilot starts from a tree or a round, got {type(start).__name__}; such as "
+            f"autopilot starts from a tree or a round, got {type(start).__name__}; for example "
             "refine.autopilot(tree.add_round(space, objective, n=100))"
         )
     if isinstance(start, Round):
@@ -196,7 +196,7 @@ def _checked(budget: int | timedelta, first: int) -> tuple[float, float]:
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
         raise DesignError(
             "budget must be a whole number of trials >= 1, or a time as a datetime.timedelta, got "
-            f"{budget!r}; such as budget=150 or budget=datetime.timedelta(hours=2)"
+            f"{budget!r}; for example budget=150 or budget=datetime.timedelta(hours=2)"
         )
     if first > budget:
         raise DesignError(

@@ -131,7 +131,7 @@ def check_studies(one: TreeRecord, other: TreeRecord | None) -> None:
     """Raises NotFoundError for a tree without rounds, ReviewError for two trees that cannot be compared."""
     if not isinstance(other, TreeRecord | None):
         raise ReviewError(
-            f"beside takes a tree, got {type(other).__name__}; such as refine.Tree(name, store=...)"
+            f"beside takes a tree, got {type(other).__name__}; for example refine.Tree(name, store=...)"
         )
     for called, study in (("tree", one), ("beside", other)):
         if study is not None and not len(study):
@@ -220,7 +220,9 @@ def belief_like(sources: Sequence[Study], space: Space) -> Belief:
         AnalysisError: No source, one without enough trials, or none that shares a parameter with the space.
     """
     if not isinstance(sources, list | tuple) or not sources:
-        raise AnalysisError(f"like must be a list of trees or rounds, got {sources!r}; such as like=[tree]")
+        raise AnalysisError(
+            f"like must be a list of trees or rounds, got {sources!r}; for example like=[tree]"
+        )
     studies = [_best_of(source) for source in sources]
     said = {}
     for name in space.varied:

@@ -150,7 +150,7 @@ def _check_metric(records: Records, metric: Metric) -> None:
         raise AnalysisError(f"unknown metric {metric.name!r}; {did_you_mean(metric.name, names)}")
 
 
-class Values(dict[tuple[int, Goal], Floats]):
+class MetricCache(dict[tuple[int, Goal], Floats]):
     """Values of the trials of a round, by its row and goal, computed at the first request."""
 
     def of(self, reader: Reader, pk: int, goal: Goal) -> Floats:
@@ -162,7 +162,7 @@ class Values(dict[tuple[int, Goal], Floats]):
         return self[pk, goal]
 
 
-def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: Values) -> float:
+def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: MetricCache) -> float:
     """The best value of all trials on a path that lie inside the last round's space; NaN where there is none.
 
     Trials are asked from the best one on whether they lie inside, so that most of a long path is never
@@ -178,15 +178,15 @@ def best_inside(reader: Reader, path: Sequence[StoredNode], goal: Goal, values: 
     used = [
         (pk, added) for pk, added in zip(pks, added_since(space, nodes), strict=True) if added is not None
     ]
-    best = Ranked(reader, used, goal, values).best_in(space)
+    best = BestFirstTrials(reader, used, goal, values).best_in(space)
     return math.nan if best is None else goal.sign * best[0]
 
 
-class Ranked:
+class BestFirstTrials:
     """The trials of some rounds from the best one on, so that most of many are never looked at."""
 
     def __init__(
-        self, reader: Reader, used: Sequence[tuple[int, Mapping[str, Any]]], goal: Goal, values: Values
+        self, reader: Reader, used: Sequence[tuple[int, Mapping[str, Any]]], goal: Goal, values: MetricCache
     ) -> None:
         self._reader, self._used, self._curves = reader, used, goal.metric.curves
         parts = [values.of(reader, pk, goal) for pk, _ in used]

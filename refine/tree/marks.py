@@ -138,7 +138,7 @@ def mark_trials(
     return len(marks)
 
 
-class Noted(NamedTuple):
+class TrialAnnotation(NamedTuple):
     """What people noted about a trial."""
 
     starred: bool = False
@@ -148,10 +148,10 @@ class Noted(NamedTuple):
     time: float = 0.0  # and when, in seconds since 1970
 
 
-def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[Any]]) -> dict[int, Noted]:
+def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[Any]]) -> dict[int, TrialAnnotation]:
     """Number of a planned trial -> its current marks; ``marks`` are sorted, oldest first."""
     number = {which: i for i, which in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
-    known: dict[int, Noted] = {}
+    known: dict[int, TrialAnnotation] = {}
     for mark in (m for m in marks if (m.key, m.attempt) in number):
         said: dict[str, Any] = {"note": mark.note or ""}
         if mark.excluded is not None:
@@ -159,7 +159,7 @@ def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[Any]]) -> dict[i
         elif mark.starred is not None:
             said = {"starred": mark.starred}
         at = number[mark.key, mark.attempt]
-        known[at] = known.get(at, Noted())._replace(**said, author=mark.author, time=mark.created)
+        known[at] = known.get(at, TrialAnnotation())._replace(**said, author=mark.author, time=mark.created)
     return {i: n for i, n in sorted(known.items()) if n.starred or n.note or n.excluded is not None}
 
 
@@ -168,7 +168,7 @@ def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
     import pandas as pd
 
     known = noted(marks, records.columns)
-    frame = pd.DataFrame(list(known.values()), index=list(known), columns=list(Noted._fields))
+    frame = pd.DataFrame(list(known.values()), index=list(known), columns=list(TrialAnnotation._fields))
     return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
 
 

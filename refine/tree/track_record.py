@@ -13,7 +13,7 @@ from refine.proposal.proposal import Proposal
 from refine.review.calibration import Calibration, ChildOutcome, DecisionComparison, Entry, SpaceResult
 from refine.review.decision import Decision
 from refine.space.space import Space
-from refine.tree.lineage import Ranked, Values, best_inside
+from refine.tree.lineage import BestFirstTrials, MetricCache, best_inside
 from refine.tree.round_record import RoundRecord
 from refine.tree.tree_record import TreeRecord
 from refine.trials.frame import barred_rows, configuration_table, space_filling
@@ -44,88 +44,90 @@ def calibration(self: TreeRecord) -> Calibration:
 def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
     """One entry of the calibration per decision that led to a child."""
     known = {r.id: r for r in rounds}
-    every = _Everything(rounds)
+    index = _RoundIndex(rounds)
     entries = []
-    for of in rounds:
-        kept = of.context.reader.proposals(of._stored.pk)
-        for decision in of.decisions:
+    for parent in rounds:
+        proposals = parent.context.reader.proposals(parent._stored.pk)
+        for decision in parent.decisions:
             if decision.child in known:
-                text = kept.get(decision.proposal)
+                text = proposals.get(decision.proposal)
                 proposal = None if text is None else Proposal.from_json(json.loads(text))
                 child = known[decision.child]
-                shown = seen(child, decision, every.known)
-                beside = None
+                outcome = seen(child, decision, index.known)
+                comparison = None
                 if proposal is not None and proposal.claim.others:
                     # A better value in one goal refutes no claim about a front.
-                    shown = shown._replace(audit=())
+                    outcome = outcome._replace(audit=())
                 elif proposal is not None:
-                    beside = comparison_of(every, of, every.from_on(child), proposal, decision)
-                entries.append(Entry(of.id, decision, proposal, shown, beside))
+                    comparison = comparison_of(index, parent, index.from_on(child), proposal, decision)
+                entries.append(Entry(parent.id, decision, proposal, outcome, comparison))
     return tuple(entries)
 
 
 def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
     """One entry of the calibration per suggestion, whether or not anybody took it over."""
-    every = _Everything(rounds)
+    index = _RoundIndex(rounds)
     entries = []
-    for of in rounds:
-        reader, pk = of.context.reader, of._stored.pk
+    for parent in rounds:
+        reader, pk = parent.context.reader, parent._stored.pk
         decided = [(Decision.from_json(json.loads(text)), when) for text, when in reader.decisions(pk)]
-        kept = reader.proposals(pk)
+        proposals = reader.proposals(pk)
         for decision, when in decided:
-            if decision.kind == "suggested" and decision.proposal in kept:
-                proposal = Proposal.from_json(json.loads(kept[decision.proposal]))
+            if decision.kind == "suggested" and decision.proposal in proposals:
+                proposal = Proposal.from_json(json.loads(proposals[decision.proposal]))
                 taken = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
-                nothing = ChildOutcome(0, 0, (), math.nan, (), of.direction)
-                beside = None
+                nothing = ChildOutcome(0, 0, (), math.nan, (), parent.direction)
+                comparison = None
                 if not proposal.claim.others:
-                    beside = comparison_of(every, of, every.alike(of), proposal, decision, since=when)
-                entries.append(Entry(of.id, decision, proposal, nothing, beside, taken))
+                    comparison = comparison_of(
+                        index, parent, index.alike(parent), proposal, decision, since=when
+                    )
+                entries.append(Entry(parent.id, decision, proposal, nothing, comparison, taken))
     return tuple(entries)
 
 
-class _Everything:
+class _RoundIndex:
     """All rounds of a tree by parameters and goals, read once for all decisions."""
 
     def __init__(self, rounds: Sequence[RoundRecord]) -> None:
-        self._values = Values()
+        self._values = MetricCache()
         self._alike: dict[tuple[frozenset[str], Goal], list[RoundRecord]] = {}
-        self._ranked: dict[tuple[frozenset[str], Goal], Ranked] = {}
-        for one in rounds:
-            self._alike.setdefault(self._key(one), []).append(one)
+        self._ranked: dict[tuple[frozenset[str], Goal], BestFirstTrials] = {}
+        for round_ in rounds:
+            self._alike.setdefault(self._key(round_), []).append(round_)
 
     @staticmethod
-    def _key(one: RoundRecord) -> tuple[frozenset[str], Goal]:
-        return frozenset(one.space), one.goal
+    def _key(round_: RoundRecord) -> tuple[frozenset[str], Goal]:
+        return frozenset(round_.space), round_.goal
 
     @property
-    def known(self) -> Values:
+    def known(self) -> MetricCache:
         """Values of the rounds that were looked at so far."""
         return self._values
 
-    def values_of(self, one: RoundRecord) -> Floats:
+    def values_of(self, round_: RoundRecord) -> Floats:
         """(n,) values of a round's trials, larger is better; -inf where a trial has none."""
-        return self._values.of(one.context.reader, one._stored.pk, one.goal)
+        return self._values.of(round_.context.reader, round_._stored.pk, round_.goal)
 
-    def alike(self, one: RoundRecord) -> list[RoundRecord]:
+    def alike(self, round_: RoundRecord) -> list[RoundRecord]:
         """Rounds over the same parameters as one, judged as that is, itself among them."""
-        return self._alike[self._key(one)]
+        return self._alike[self._key(round_)]
 
-    def from_on(self, one: RoundRecord) -> list[RoundRecord]:
+    def from_on(self, round_: RoundRecord) -> list[RoundRecord]:
         """The same without the rounds that are older than it."""
-        return [r for r in self.alike(one) if r._stored.order >= one._stored.order]
+        return [r for r in self.alike(round_) if r._stored.order >= round_._stored.order]
 
-    def ranked(self, one: RoundRecord) -> Ranked:
+    def ranked(self, round_: RoundRecord) -> BestFirstTrials:
         """Their trials, best first."""
-        key = self._key(one)
+        key = self._key(round_)
         if key not in self._ranked:
             used: list[tuple[int, dict[str, Any]]] = [(r._stored.pk, {}) for r in self._alike[key]]
-            self._ranked[key] = Ranked(one.context.reader, used, one.goal, self._values)
+            self._ranked[key] = BestFirstTrials(round_.context.reader, used, round_.goal, self._values)
         return self._ranked[key]
 
 
 def comparison_of(
-    every: _Everything,
+    every: _RoundIndex,
     parent: RoundRecord,
     later: Sequence[RoundRecord],
     proposal: Proposal,
@@ -156,7 +158,7 @@ def _value(best: tuple[float, pd.DataFrame] | None) -> float:
 
 
 def _later(
-    every: _Everything, rounds: Sequence[RoundRecord], proposal: Proposal, decided: Space, since: float
+    every: _RoundIndex, rounds: Sequence[RoundRecord], proposal: Proposal, decided: Space, since: float
 ) -> int:
     """How many finished trials of later rounds lie in exactly one of what was proposed and decided."""
     count = 0
@@ -175,7 +177,7 @@ def _later(
     return count
 
 
-def seen(child: RoundRecord, decision: Decision, values: Values) -> ChildOutcome:
+def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOutcome:
     """What a child showed of what was planned at a decision; what was added to it later is left out."""
     stored = child._stored
     beside, n = child.context.reader.beside(stored.pk), stored.n if decision.n is None else decision.n

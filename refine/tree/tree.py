@@ -68,7 +68,7 @@ class Tree(TreeRecord):
             name = only_tree(store)
         if not isinstance(name, str) or not name.strip():
             raise StoreError(
-                f"a tree needs a name, got {name!r}; such as refine.Tree('digits', store='refine.db')"
+                f"a tree needs a name, got {name!r}; for example refine.Tree('digits', store='refine.db')"
             )
         if bad := unstorable(name):
             raise StoreError(f"a tree's name {bad}")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
 from refine.space.categorical import Categorical
-from refine.tree.marks import Noted, mark_trials, noted
+from refine.tree.marks import TrialAnnotation, mark_trials, noted
 from refine.trials.frame import may_be_best, metric_title, table
 from refine.trials.goal import Goal
 from refine.trials.trial import EXCLUDED
@@ -74,7 +74,9 @@ class Sheet:
     columns: Mapping[str, list[Any]]  # of what is stored of them: ``key``, ``attempt`` and ``error``
     space: Space  # what is searched
     goal: Goal  # what trials are judged by
-    marks: Mapping[int, Noted] = field(default_factory=dict)  # number -> what was noted about that trial
+    marks: Mapping[int, TrialAnnotation] = field(
+        default_factory=dict
+    )  # number -> what was noted about that trial
 
     @cached_property
     def usable(self) -> Bools:
@@ -115,7 +117,7 @@ class Sheet:
             return Column(name, title, "text")
         return Column(name, title, "choice", levels)
 
-    def with_marks(self, marks: Mapping[int, Noted]) -> Sheet:
+    def with_marks(self, marks: Mapping[int, TrialAnnotation]) -> Sheet:
         """The same with what was noted."""
         stars, notes = (np.full(len(self.frame), "", dtype=object) for _ in range(2))
         for i, mark in marks.items():
@@ -227,7 +229,7 @@ def part_content(sheet: Sheet, message: Mapping[str, Any]) -> dict[str, Any]:
 
 def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> dict[str, Any]:
     """One trial in full, with what it reported by epoch."""
-    mark = sheet.marks.get(i, Noted())
+    mark = sheet.marks.get(i, TrialAnnotation())
     state, origin = sheet.text("state", i), sheet.text("origin", i)
     told = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
     own = metric_title(sheet.goal.metric.name, sheet.space)
