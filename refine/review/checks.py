@@ -16,7 +16,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of
-from refine.analysis.drift import LEVEL, Drift, drift_of
+from refine.analysis.drift import LEVEL, drift_of
 from refine.analysis.evidence import level_axis
 from refine.analysis.finding import open_ends
 from refine.analysis.learning_curves import FLAGS, Epochs, TrialCurves
@@ -154,7 +154,7 @@ def checks_of(round_id: str, analysis: Analysis, known: Known) -> Checks:
         *([_stopping(known.stopping)] if known.stopping else []),
         *(_isolation(analysis, name) for name in scientific),
         _noise(analysis, known),
-        _drift(drift_of(analysis)),
+        _drift(analysis),
         _optimism(analysis, values, known.expected),
         _cost(analysis),
         _second(analysis, known.proposal),
@@ -364,8 +364,11 @@ def _noise(analysis: Analysis, known: Known) -> Check:
     )
 
 
-def _drift(drift: Drift | None) -> Check:
-    """The trend of the values over the order of the trials."""
+def _drift(analysis: Analysis) -> Check:
+    """The trend of the values over the order of the trials; none if repeats gave identical values."""
+    if analysis.noise.deterministic:
+        return _check("drift", PASS, "identical")
+    drift = drift_of(analysis)
     if drift is None:
         return _check("drift", UNKNOWN, "unknown")
     verdict, code = (WARN, "seen") if drift.seen else (PASS, "none")

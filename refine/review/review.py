@@ -134,7 +134,7 @@ class Review(Shown, Generic[R]):
 
         Examples:
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
-            [(0.01, 0.3, 2)]
+            [(0.01, 0.01, 5), (0.05, 0.3, 2)]
         """
         return options_of(self.proposal, self.analysis, self.round.node.allow_degenerate)
 

@@ -83,8 +83,8 @@ def test_what_a_metric_does_and_what_counts_are_told_apart(found):
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
     assert review.proposal.subject_to == (LIMIT,)
     assert f"The best val_acc with {LIMIT} in " in str(review.why())
-    assert "Trials fail or are infeasible more often at some levels of units" in str(review.why("units"))
-    assert f"of 100 finished trials meet {LIMIT}." in str(review.analysis)
+    assert review.analysis.findings["units"].of("fails_at", "fails_towards")
+    assert review.analysis.feasibility.finished == 100
     kept = review.proposal.space
     assert kept["units"].high < 128
     assert review.proposal.volume_kept < 0.5

@@ -343,6 +343,7 @@ _SAYS: dict[str, Say] = {
     "noise.clear": _ties,
     "noise.unclear": _ties,
     "drift.unknown": "Fewer than 20 evenly drawn trials finished, or all values are equal",
+    "drift.identical": "Repeats gave identical values, whenever they ran",
     "drift.none": "No trend over the order of {n:trial}",
     "drift.seen": "Later trials came out {way} than the parameters explain (p = {p:.2g}): data, code or machine may have changed",
     "optimism.unknown": _UNKNOWN_NOISE,
