@@ -70,7 +70,8 @@ class CompiledStep(ShortStep):
     max_epochs_per_call = _SPAN
 
     def _prepare(self) -> None:
-        model, plan = self.model, self.plan
+        model = self.model
+        plan = self.plan
         if plan.watched:
             raise NotCompilable("callbacks, verbose or validation_freq act between epochs")
         rows, width = _checked(model, self._shapes, plan, self._dropouts)
@@ -98,7 +99,8 @@ class CompiledStep(ShortStep):
             raise NotCompilable(f"XLA can't compile it ({first_line(error)})") from error
 
     def _padding(self, padded: Sequence[tuple[int, ...]]) -> tuple[Any, Any]:
-        places, start = [], 0
+        places = []
+        start = 0
         for variable, shape in zip(self._variables, padded, strict=True):
             numbers = np.arange(start, start + math.prod(shape)).reshape(shape)
             places.append(numbers[tuple(slice(n) for n in variable.shape)].ravel())
@@ -127,7 +129,8 @@ class CompiledStep(ShortStep):
 
 def _checked(model: Any, shapes: Sequence[Any], plan: Plan, dropouts: Sequence[Any]) -> tuple[int, int]:
     """Padded rows of a batch and padded width of the hidden layers; raises `NotCompilable`."""
-    layers, loss = model.layers, model._compile_loss._user_loss
+    layers = model.layers
+    loss = model._compile_loss._user_loss
     # Layers between the first and the last may be padded.
     hidden = [v.shape[-1] for v, s in zip(model.trainable_variables, shapes, strict=True) if s[-1] is None]
     sizes = plan.batch, max(hidden, default=1)
@@ -171,7 +174,8 @@ def _optimizer_number(optimizer: Any) -> int | None:
     place = _place(_OPTIMIZERS, type(optimizer))
     if place is None or not isinstance(optimizer._learning_rate, keras.Variable):
         return None
-    config, default = optimizer.get_config(), _OPTIMIZERS[place]().get_config()
+    config = optimizer.get_config()
+    default = _OPTIMIZERS[place]().get_config()
     is_default = all(config[key] == default[key] for key in default.keys() - {"name", "learning_rate"})
     return place if is_default else None
 
@@ -231,7 +235,8 @@ class _PaddedProgram(EpochProgram):
 
     def __init__(self, *model_and_data: Any, rows: int, by_number: Sequence[bool]) -> None:
         super().__init__(*model_and_data)
-        self._rows, self._by_number = rows, by_number
+        self._rows = rows
+        self._by_number = by_number
         if by_number[0]:
             self._optimizer = _AnyOptimizer(sum(self._sizes), self._trainable[0].dtype)
         order = {id(v): i for i, v in enumerate(self._untrained)}
@@ -247,7 +252,8 @@ class _PaddedProgram(EpochProgram):
     ) -> tuple[Any, ...]:
         """Like `EpochProgram.epochs`, for at most 64 epochs and with `PaddedSettings`."""
         seed, first, last, batch, _ = tf.unstack(numbers, 5)
-        size, count = self._plan.train.size, last - first
+        size = self._plan.train.size
+        count = last - first
         if self._plan.seed is None:
             orders = tf.tile(tf.range(size)[None], [_SPAN, 1])
         else:
@@ -322,7 +328,8 @@ class _PaddedProgram(EpochProgram):
         self, step: Callable[..., Any], data: Any, size: int, batch: Any, state: Any
     ) -> tuple[Any, Any, Any]:
         """Like `EpochProgram._pass`, with padding."""
-        rows, output = self._rows, self._model.outputs[0]
+        rows = self._rows
+        output = self._model.outputs[0]
         predictions = tf.TensorArray(output.dtype, size, element_shape=[rows, *output.shape[1:]])
 
         def body(i: Any, total: Any, predictions: Any, state: Any) -> tuple[Any, ...]:
@@ -413,7 +420,8 @@ class _PaddedProgram(EpochProgram):
         for layer, _, number in layers:
             vars(layer)["activation"] = _switch(_ACTIVATIONS, number)
         if self._by_number[1]:
-            weights, names = loss._user_loss_weights, loss.output_names
+            weights = loss._user_loss_weights
+            names = loss.output_names
             branches = [type(loss)(function, weights, output_names=names) for function in _LOSSES]
             vars(loss)["call"] = _switch(branches, numbers[1])
         try:

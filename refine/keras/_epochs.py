@@ -50,7 +50,8 @@ def train_epochs(
     """
     if tf.distribute.has_strategy() or model.distribute_strategy.num_replicas_in_sync > 1:
         raise Unsupported("a distribution strategy is active")
-    validation_data, share = arguments["validation_data"], arguments["validation_split"]
+    validation_data = arguments["validation_data"]
+    share = arguments["validation_split"]
     parts = x, y, arguments["sample_weight"]
     if share and validation_data is None:
         parts, validation_data = split_tail(*parts, share)
@@ -147,10 +148,12 @@ def _run(step: ShortStep | KerasStep, arguments: dict[str, Any]) -> Any:
 def _many_a_call(step: ShortStep, callbacks: Any, span: range) -> Logs | None:
     """Runs as many epochs per graph call as Ctrl-C allows; one by one if the trial may be stopped."""
     logs: Logs | None = None
-    epoch, size = span.start, 1
+    epoch = span.start
+    size = 1
     try:
         while epoch < span.stop:
-            first, start = epoch, time.perf_counter()
+            first = epoch
+            start = time.perf_counter()
             for logs in step.train_epochs(epoch, min(epoch + size, span.stop)):
                 callbacks.on_epoch_begin(epoch)
                 callbacks.on_epoch_end(epoch, dict(logs))

@@ -61,7 +61,8 @@ class KerasStep:
     """The epochs of a model with its own ``train_step`` and ``test_step``; the object owns the traces."""
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
-        self.model, self.plan = model, plan
+        self.model = model
+        self.plan = plan
         self._standard = is_standard(model)
         build(model, plan.train)
         epoch = tf.TensorSpec((), tf.int32)
@@ -84,7 +85,8 @@ class KerasStep:
         return _flattened(self._test(self.plan.validation.data))
 
     def _train_epoch(self, data: Any, epoch: Any) -> Logs:
-        plan, order = self.plan, None
+        plan = self.plan
+        order = None
         if plan.seed is not None:
             order = tf.random.experimental.stateless_shuffle(
                 tf.range(plan.train.size), seed=tf.stack([plan.seed, epoch])

@@ -59,7 +59,8 @@ def noting_kept() -> Iterator[None]:
     """While the block runs, every training records the epoch of its weights; see `kept_values`."""
     kind = keras.callbacks.CallbackList
     hooks = kind.on_epoch_end, kind.on_train_end
-    kind.on_epoch_end, kind.on_train_end = _epoch_end(hooks[0]), _train_end(hooks[1])
+    kind.on_epoch_end = _epoch_end(hooks[0])
+    kind.on_train_end = _train_end(hooks[1])
     try:
         yield
     finally:
@@ -96,7 +97,8 @@ def _epoch_end(hook: Any) -> Any:
 def _train_end(hook: Any) -> Any:
     def on_train_end(self: Any, logs: Any = None) -> None:
         hook(self, logs)
-        measured, changed_by = vars(self).get("_measured"), _own(self.callbacks)
+        measured = vars(self).get("_measured")
+        changed_by = _own(self.callbacks)
         model: Any = self.callbacks[0].model if self.callbacks else None
         stopping = [c for c in self.callbacks if isinstance(c, keras.callbacks.EarlyStopping)]
         restoring = [c for c in stopping if c.restore_best_weights and c.best_weights is not None]
@@ -122,7 +124,8 @@ def _train_end(hook: Any) -> Any:
 
 def _own(callbacks: Sequence[Any]) -> str:
     """Names of the callbacks that may change weights; those of Keras leave or restore them."""
-    modules, exempt = ("keras.", "refine.keras."), keras.callbacks.LambdaCallback
+    modules = ("keras.", "refine.keras.")
+    exempt = keras.callbacks.LambdaCallback
     return ", ".join(
         type(callback).__name__
         for callback in callbacks

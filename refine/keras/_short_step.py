@@ -48,8 +48,11 @@ class EpochProgram:
         dropouts: Sequence[Any],
         penalties: Sequence[Any],
     ) -> None:
-        self._model, self._plan, self._shapes = model, plan, shapes
-        self._dropouts, self._penalties = dropouts, penalties
+        self._model = model
+        self._plan = plan
+        self._shapes = shapes
+        self._dropouts = dropouts
+        self._penalties = penalties
         self._trainable = list(model.trainable_variables)
         self._untrained = list(model.non_trainable_variables)
         # Sizes of the variables; for open shapes, the sizes of this model.
@@ -214,7 +217,9 @@ class EpochProgram:
     def _score(self, total: Any, examples: Any, predicted: Any) -> Any:
         """Keras' logs after an epoch with this sum of losses times rows."""
         _, y, weight = (*examples, None)[:3]
-        model, compiled, tracker = self._model, self._model._compile_metrics, self._model._loss_tracker
+        model = self._model
+        compiled = self._model._compile_metrics
+        tracker = self._model._loss_tracker
         with keras.StatelessScope() as scope:
             for variable in model.metrics_variables:
                 give(scope, variable, tf.zeros(variable.shape, variable.dtype))

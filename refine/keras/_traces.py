@@ -79,7 +79,8 @@ class ShortStep:
     max_epochs_per_call = 2**31
 
     def __init__(self, model: keras.Model, plan: Plan) -> None:
-        self.model, self.plan = model, plan
+        self.model = model
+        self.plan = plan
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if plan.watched:
@@ -110,7 +111,8 @@ class ShortStep:
         """Trains epochs ``first`` to ``last - 1`` with validation, in a graph call; see `write`."""
         if self._state is None:
             self._state = self._read()
-        plan, names = self.plan, self._trace.names
+        plan = self.plan
+        names = self._trace.names
         numbers = tf.constant([plan.seed or 0, first, last, plan.batch, plan.val_batch], tf.int32)
         *state, table = self._trace.function(*self._state, self._values, self._data, numbers)
         self._state = tuple(state)

@@ -90,7 +90,8 @@ def _train(
     model: keras.Model, x: Any, y: Any, arguments: dict[str, Any], keras_fit: Callable[..., Any]
 ) -> keras.callbacks.History:
     """Implements `fit`; ``keras_fit`` is the model's own ``fit``, for trainings that are handed over."""
-    batch_size, callbacks = arguments["batch_size"], arguments["callbacks"]
+    batch_size = arguments["batch_size"]
+    callbacks = arguments["callbacks"]
     compiled = arguments.pop("compiled")
     if compiled is None and (block := _block.get()) is not None:
         compiled = block.compiled
@@ -187,7 +188,8 @@ def accelerated(compiled: bool | None = None) -> Iterator[list[str]]:
 
 
 def _replacement(keras_fit: Any) -> Any:
-    keras_signature, signature = inspect.signature(keras_fit), inspect.signature(fit)
+    keras_signature = inspect.signature(keras_fit)
+    signature = inspect.signature(fit)
 
     @functools.wraps(keras_fit)
     def replaced(self: keras.Model, *args: Any, **kwargs: Any) -> Any:

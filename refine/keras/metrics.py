@@ -70,7 +70,8 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Counts a batch: targets (n,), (n, 1), or one-hot (n, C); predictions (n,), (n, 1) or (n, C)."""
-        y_pred, y_true = ops.cast(y_pred, "float32"), ops.convert_to_tensor(y_true)
+        y_pred = ops.cast(y_pred, "float32")
+        y_true = ops.convert_to_tensor(y_true)
         columns = int(y_pred.shape[-1]) if len(y_pred.shape) > 1 else 1
         classes = max(2, columns)
         if self._matrix is None:  # the first batch tells the number of classes
@@ -80,7 +81,8 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
             true = y_true if sparse else ops.argmax(y_true, axis=-1)
             predicted = ops.argmax(ops.reshape(y_pred, (-1, columns)), axis=-1)
         else:
-            true, predicted = ops.cast(y_true, "float32") > 0.5, y_pred > self.threshold
+            true = ops.cast(y_true, "float32") > 0.5
+            predicted = y_pred > self.threshold
         true, predicted = (
             ops.one_hot(ops.cast(ops.reshape(class_numbers, (-1,)), "int32"), classes, dtype="float32")
             for class_numbers in (true, predicted)
@@ -94,7 +96,8 @@ class _Confusion(keras.metrics.Metric, metaclass=MetricClass):  # type: ignore[m
         if self._matrix is None:
             return ops.zeros((), dtype=self.dtype)
         matrix = ops.convert_to_tensor(self._matrix)
-        predicted, true = ops.sum(matrix, axis=0), ops.sum(matrix, axis=1)
+        predicted = ops.sum(matrix, axis=0)
+        true = ops.sum(matrix, axis=1)
         return ops.cast(self._score(ops.diagonal(matrix), predicted, true), self.dtype)
 
     def reset_state(self) -> None:

@@ -187,7 +187,8 @@ class Plots:
 @provides("review.plot")
 def decision_of(review: Review, width: Width = "text", theme: ThemeName | None = None) -> Any:
     """The figure of a decision: see :meth:`refine.review.review.Review.plot`."""
-    space, proposal = review.space, review.proposal
+    space = review.space
+    proposal = review.proposal
     label = "proposed" if space == proposal.space else "decided"
     texts = {n: next_text(old, space[n], 18) for n, old in proposal.old.items() if n in space}
     with themed(width, theme):
@@ -248,7 +249,8 @@ def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
 
 def values_of(rounds: Sequence[Round], tags: Mapping[str, str] | None = None) -> list[figures.RoundValues]:
     """Values of comparable rounds, with tags; NaN for a trial without a value or that may not be best."""
-    ids, named = {r.id for r in rounds}, {node_id: tag for tag, node_id in (tags or {}).items()}
+    ids = {r.id for r in rounds}
+    named = {node_id: tag for tag, node_id in (tags or {}).items()}
     values_of_rounds = []
     for r in rounds:
         may_win = may_be_best(r.trials, r.space, r.node.allow_degenerate)

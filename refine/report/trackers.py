@@ -78,10 +78,12 @@ class Tracker(ABC):
     def __init__(self, *, patience: float = 30.0, report: bool = True) -> None:
         if isinstance(patience, bool) or not isinstance(patience, int | float) or not 0 <= patience <= 86400:
             raise DesignError(f"patience must be a number of seconds between 0 and a day, got {patience!r}")
-        self._patience, self._report = float(patience), report
+        self._patience = float(patience)
+        self._report = report
         self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._asked, self._error = 0, ""
+        self._asked = 0
+        self._error = ""
         self._arrived: list[FinishedTrial] = []
 
     @abstractmethod
@@ -99,7 +101,10 @@ class Tracker(ABC):
     def start(self, round_: Round) -> None:
         """Starts to send a round; called by :meth:`refine.Round.run`, like :meth:`trial` and :meth:`end`."""
         # A thread that hung in an earlier call keeps its old queue and list.
-        self._asked, self._arrived, self._error, self._jobs = 0, [], "", queue.SimpleQueue()
+        self._asked = 0
+        self._arrived = []
+        self._error = ""
+        self._jobs = queue.SimpleQueue()
         thread_options: dict[str, Any] = {"daemon": True, "name": f"refine-{self.name}"}
         self._thread = threading.Thread(
             target=self._serve, args=(self._jobs, self._arrived), **thread_options
@@ -179,7 +184,8 @@ def _importance_table(round_: Round) -> bytes:
 
 
 def _facts_of(round_: Round) -> RoundFacts:
-    node, parent = round_.node, round_.parent
+    node = round_.node
+    parent = round_.parent
     decisions = [] if parent is None else [d for d in parent.decisions if d.child == node.id]
     return RoundFacts(
         tree=round_.context.name,
@@ -203,7 +209,8 @@ def _finished_trials(round_: Round) -> list[FinishedTrial]:
     rows = records.columns
     trials = []
     for i, (configuration, metrics) in enumerate(zip(records.configurations, records.metrics, strict=True)):
-        curve, seconds = records.curves[i] if records.curves else {}, rows["seconds"][i]
+        curve = records.curves[i] if records.curves else {}
+        seconds = rows["seconds"][i]
         value = metric.of(metrics, curve, seconds) if rows["state"][i] == "complete" else None
         columns = {name: rows[name][i] for name in ("key", "state", "seed", "replicate", "origin", "error")}
         facts = {"metrics": metrics, "curve": curve, "seconds": seconds, "ended": i + 1, "planned": round_.n}
@@ -277,7 +284,8 @@ class MLflow(Tracker):
         """Creates the run of the trial."""
         if (name := _named(trial)) in self._sent:
             return
-        entities, over = self._library.entities, int(1000 * time.time())
+        entities = self._library.entities
+        over = int(1000 * time.time())
         tags = {
             "mlflow.parentRunId": self._run,
             "refine.round": trial.round,

@@ -83,7 +83,8 @@ class Near:
 
     def bell(self, x: npt.ArrayLike) -> Floats:
         """Logarithms of the density at some values, up to a constant; -inf if a logarithm does not exist."""
-        positions, (name, width) = np.asarray(x, dtype=float), self.width
+        positions = np.asarray(x, dtype=float)
+        (name, width) = self.width
         if name == "within":
             return np.asarray(-0.5 * ((positions - self.value) / width) ** 2)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -257,7 +258,8 @@ def _checked(parameter: Parameter, belief: Any) -> Near | Weights:
                 f"its choices are not numbers, got {belief!r}; give weights of choices, for example "
                 f"{{{parameter.describe().rpartition(': ')[2].split(', ')[0]!r}: 0.7}}"
             )
-        low, high = float(min(parameter.grid)), float(max(parameter.grid))
+        low = float(min(parameter.grid))
+        high = float(max(parameter.grid))
         if not low <= belief.value <= high:
             raise SpaceError(
                 f"near {label(belief.value)} lies outside {label(low)} to {label(high)}; widen the range or "

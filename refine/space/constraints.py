@@ -137,7 +137,8 @@ class Constraint:
 
 def _depth(tree: ast.expr) -> int:
     """Largest depth of nested expressions."""
-    deep, level = 0, [tree]
+    deep = 0
+    level = [tree]
     while level:
         deep += 1
         level = [x for node in level for x in ast.iter_child_nodes(node) if isinstance(x, ast.expr)]
@@ -233,19 +234,22 @@ def _decided(node: ast.expr, rows: _OperandTable) -> _Decided:
     for name_node in ast.walk(node):
         if isinstance(name_node, ast.Name) and name_node.id in rows.present:
             defined &= rows.present[name_node.id]
-    true, false = np.zeros_like(defined), np.zeros_like(defined)
+    true = np.zeros_like(defined)
+    false = np.zeros_like(defined)
     if defined.any():
         met = np.broadcast_to(
             np.asarray(_evaluate(node, rows.where(defined))).astype(np.bool_), (int(defined.sum()),)
         )
-        true[defined], false[defined] = met, ~met
+        true[defined] = met
+        false[defined] = ~met
     return true, false
 
 
 def _joined(parts: Sequence[ast.expr], rows: _OperandTable, conjunction: bool) -> _Decided:
     """Parts joined by ``and`` (``conjunction``) or ``or``; a part sees only the rows still undecided."""
     # A false part decides a conjunction, a true part a disjunction.
-    decided, other = np.zeros(rows.n, dtype=np.bool_), np.ones(rows.n, dtype=np.bool_)
+    decided = np.zeros(rows.n, dtype=np.bool_)
+    other = np.ones(rows.n, dtype=np.bool_)
     for part in parts:
         undecided = ~decided
         if not undecided.any():
@@ -309,9 +313,11 @@ def _compare(op: ast.cmpop, before: Any, after: Any) -> Any:
 
 def _equal(a: Any, b: Any) -> Any:
     # NumPy compares a string with a numeric column to a single False, so objects are compared one by one.
-    a, b = np.asarray(a), np.asarray(b)
+    a = np.asarray(a)
+    b = np.asarray(b)
     if a.dtype.kind in "biuf" and b.dtype.kind in "biuf":
-        a, b = a.astype(float), b.astype(float)
+        a = a.astype(float)
+        b = b.astype(float)
         slack = ROUNDING * np.maximum(np.abs(a), np.abs(b)) + _NIL
         return (a == b) | (np.abs(a - b) <= np.where(np.isfinite(slack), slack, 0.0))
     return np.equal(a.astype(object), b.astype(object)).astype(np.bool_)

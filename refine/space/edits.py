@@ -147,7 +147,8 @@ def _edited(old: Parameter, value: Any, replaced: Parameter | None) -> Parameter
     lattice = old.lattice
     if lattice is not None:
         lattice.check([low, high])
-        low, high = lattice.nearest(low), lattice.nearest(high)
+        low = lattice.nearest(low)
+        high = lattice.nearest(high)
     low, high = (int(low), int(high)) if integral else (low, high)
     if len(value) == 3:
         check_no_list(value, integral)

@@ -39,7 +39,8 @@ def limit_of(name: str, parameter: Range, side: str) -> Limit | None:
     positive count stays positive, and a share stays below 1. A share is recognised by its name, not by an end
     of 1.
     """
-    low, high = parameter.low, parameter.high
+    low = parameter.low
+    high = parameter.high
     if parameter.within is not None:
         declared = parameter.within[side == "high"]
         return None if declared is None else Limit(declared, True, "declared")

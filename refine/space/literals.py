@@ -53,7 +53,9 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 def _parts(text: str) -> list[str]:
     """Text split at commas outside brackets and quotes; ReviewError for a lone bracket or quote."""
-    parts, opened, quote = [""], [""], ""
+    parts = [""]
+    opened = [""]
+    quote = ""
     for position, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote

@@ -235,7 +235,8 @@ class Range(Parameter):
 
     def to_json(self) -> dict[str, Any]:
         """Kind, explicit levels and scale, and the properties that were declared."""
-        kind, within = type(self).__name__.lower(), None if self.within is None else list(self.within)
+        kind = type(self).__name__.lower()
+        within = None if self.within is None else list(self.within)
         stated = {"within": within, "step": self.step, "base": self.base, "when": self.when}
         declared = {n: v for n, v in stated.items() if v is not None}
         return {"type": kind, "levels": list(self.grid), "log": self.log, **declared}
@@ -250,7 +251,8 @@ class Range(Parameter):
 
     def code(self, spelled: Callable[[Any], str] | None = None) -> str:
         """See :meth:`Parameter.code`."""
-        spelled, stated = spelled or label, self.stated_levels
+        spelled = spelled or label
+        stated = self.stated_levels
         levels = f"[{', '.join(map(spelled, stated))}]" if isinstance(stated, tuple) else str(stated)
         options = [spelled(self.low), spelled(self.high)]
         options += [] if stated is None else [f"levels={levels}"]
@@ -296,7 +298,8 @@ class Float(Range):
     """
 
     def _made(self) -> tuple[float, ...]:
-        low, high = float(self.low), float(self.high)
+        low = float(self.low)
+        high = float(self.high)
         lattice = _lattice(self, round_significant(low), round_significant(high))
         if lattice is not None:
             raw = np.asarray(_on_lattice(lattice, low, high, self.levels, self.log), dtype=float)
@@ -359,7 +362,8 @@ class Integer(Range):
                     "an integer range must lie between -2**53 and 2**53, in which floats are exact, got "
                     f"{end}; use Float"
                 )
-        low, high = int(self.low), int(self.high)
+        low = int(self.low)
+        high = int(self.high)
         integers = high - low + 1
         lattice = _lattice(self, low, high)
         levels: Any = self.levels
@@ -538,7 +542,8 @@ def _spaced(low: float, high: float, count: int, log: bool) -> Floats:
 
 def _apart(levels: list[int], low: int, high: int) -> list[int]:
     """Distinct integers from low to high: merged ones are moved up, then down from the end."""
-    levels[0], levels[-1] = low, high
+    levels[0] = low
+    levels[-1] = high
     for i in range(1, len(levels)):
         levels[i] = max(levels[i], levels[i - 1] + 1)
     levels[-1] = high
@@ -613,7 +618,8 @@ class Lattice(NamedTuple):
             place = self.place(value)
             if not math.isfinite(place):
                 raise SpaceError(f"{prefix}{label(value)} must be on {self}, whose values are all above zero")
-            below, above = self.at(math.floor(place)), self.at(math.ceil(place))
+            below = self.at(math.floor(place))
+            above = self.at(math.ceil(place))
             raise SpaceError(
                 f"{prefix}{label(value)} must be on {self}; the nearest are {label(below)} and {label(above)}"
             )

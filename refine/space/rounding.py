@@ -120,7 +120,8 @@ def _ladders(low: float, high: float, log: bool, integral: bool, about: int) -> 
         for m in sorted(_STEPS, reverse=True):
             step = m * 10.0**e
             if width / step <= 4 * about and not (integral and (step < 1 or step != int(step))):
-                first, last = math.floor(low / step), math.ceil(high / step)
+                first = math.floor(low / step)
+                last = math.ceil(high / step)
                 yield [round_significant(k * step) for k in range(first, last + 1)]
 
 

@@ -1,4 +1,4 @@
-"""Text cells of CSV files that a spreadsheet would run as formulas."""
+"""Escapes for text cells of CSV files that a spreadsheet would run as formulas."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-# Spreadsheets take a cell for a formula if it begins with one of = + - @, a tab or a carriage return. An
-# apostrophe before it marks text. Cells that begin with apostrophes and then such a character get one more,
-# so that reading back gives every text as it was.
+# A spreadsheet runs a cell as a formula if the cell begins with = + - @, a tab or a carriage return. A leading
+# apostrophe marks text. A cell with apostrophes before such a character gets one more, so that reading restores
+# the original text.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r]")
 
 
 def escaped(value: Any) -> Any:
-    """A cell, with an apostrophe before a text that a spreadsheet would take for a formula."""
+    """A cell; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
@@ -26,12 +26,12 @@ def unescaped(value: Any) -> Any:
 
 
 def escaped_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with its titles and text cells escaped."""
+    """A table with escaped titles and text cells."""
     return _mapped(table, escaped)
 
 
 def unescaped_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table that :func:`escaped_table` gave, as it was."""
+    """The original of a table from :func:`escaped_table`."""
     return _mapped(table, unescaped)
 
 

@@ -28,5 +28,5 @@ def reserve_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free number, which is this one, since those below are open.
+            # The lowest free number: this one, since the numbers below are open.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

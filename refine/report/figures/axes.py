@@ -47,7 +47,8 @@ class Scale:
         if isinstance(parameter, Range):
             self.low, self.high = (float(v) for v in parameter.edges())
         else:
-            self.low, self.high = -0.5, parameter.size - 0.5
+            self.low = -0.5
+            self.high = parameter.size - 0.5
 
     def at(self, unit: npt.ArrayLike) -> Floats:
         """Axis positions of unit-scale positions."""
@@ -154,7 +155,8 @@ def mark_change(
     scale = Scale(old)
     if new is None or new == old:
         return scale.low, scale.high
-    amber, values = tone().amber, isinstance(old, Range) and not isinstance(new, Range)
+    amber = tone().amber
+    values = isinstance(old, Range) and not isinstance(new, Range)
     if isinstance(old, Range):
         bounds = new.edges() if isinstance(new, Range) else new.grid
         ends = [float(v) for v in bounds if number_of(v) is not None]
@@ -299,7 +301,8 @@ class CellAxis:
 
     def kept(self) -> list[tuple[float, float]]:
         """Runs of kept levels on the axis; a level occupies its part of a shared cell."""
-        p, new = self.evidence.parameter, self.new
+        p = self.evidence.parameter
+        new = self.new
         if new is None or new == p:
             return [(-0.5, self.count - 0.5)]
         inside = np.array(stays(p, new))[self.order]
@@ -340,7 +343,8 @@ def cell_axis(
     without an order share the last cell. Labels of choices have at most ``letters`` letters.
     """
     p = e.parameter
-    k, texts = p.size, Scale(p).labels
+    k = p.size
+    texts = Scale(p).labels
     if not p.ordered:
         texts = told_apart([v.label for v in e.levels], letters)
         medians = sign * np.array([v.median for v in e.levels])
@@ -367,7 +371,8 @@ def cell_axis(
 
 def slant(axis: CellAxis, inches: float) -> int:
     """Angle of the labels of a horizontal axis, in degrees, at which the labels of all choices fit."""
-    letters, short = _letters(axis, inches), max(map(len, axis.labels)) <= 2 * _letters(axis, inches) - 2
+    letters = _letters(axis, inches)
+    short = max(map(len, axis.labels)) <= 2 * _letters(axis, inches) - 2
     if axis.evidence.parameter.ordered or short or all(_fits(text, axis, inches) for text in axis.labels):
         return 0
     return 35 if letters >= 3 and inches > page_width() / 2 else 90
@@ -389,7 +394,8 @@ def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
         labels = [text.replace("–", "–\n") for text in labels]
         share = (positions - low) / (high - low)
         fit = _untouched(share * inches, labels)
-        positions, labels = positions[fit], [labels[i] for i in fit]
+        positions = positions[fit]
+        labels = [labels[i] for i in fit]
     elif not turned:
         letters = _letters(axis, inches)
         labels = [text if _fits(text, axis, inches) else wrapped(text, letters) for text in labels]
@@ -402,7 +408,9 @@ def label_x(ax: Axes, axis: CellAxis, inches: float) -> None:
 def name_of(axis: CellAxis) -> str:
     """The parameter's name and the order of its cells."""
     p = axis.evidence.parameter
-    suffix = " (log scale)" if isinstance(p, Range) and p.log else "" if p.ordered else " (by median)"
+    suffix = "" if p.ordered else " (by median)"
+    if isinstance(p, Range) and p.log:
+        suffix = " (log scale)"
     return f"{shorten(axis.evidence.name, 30)}{suffix}"
 
 

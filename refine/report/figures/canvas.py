@@ -145,9 +145,12 @@ def title(
 
     figure = ax.get_figure(root=True)
     assert figure is not None
-    left_edge, inches, across = 0.0, ax.get_window_extent().width / figure.dpi, ax.transAxes
+    left_edge = 0.0
+    inches = ax.get_window_extent().width / figure.dpi
+    across = ax.transAxes
     if figure in MADE:
-        left_edge, inches = _MARGIN / figure.get_figwidth(), figure.get_figwidth() - 2 * _MARGIN
+        left_edge = _MARGIN / figure.get_figwidth()
+        inches = figure.get_figwidth() - 2 * _MARGIN
         across = blended_transform_factory(figure.transFigure, ax.transAxes)
 
     def above(pad: float) -> Any:
@@ -166,7 +169,8 @@ def title(
         legend = legend_of(ax, marks, columns, inches, borderaxespad=0.2, borderpad=0.2, **place)
         legend.set_in_layout(False)
         pad += legend.get_window_extent().height / figure.dpi * 72 + 0.35 * size
-    size, small = letters_of("axes.titlesize"), points(8)
+    size = letters_of("axes.titlesize")
+    small = points(8)
     bold = rcParams["axes.titleweight"] not in ("normal", "light", 400)
     head = ax.set_title(fitted(text, inches, size, bold=bold, cut_end=True), loc="left")
     if note:
@@ -179,13 +183,15 @@ def title(
             aside.set(ha="left", x=left_edge)
             pad += 1.3 * small * (1 + aside.get_text().count("\n"))
     head.set(x=left_edge, transform=above(pad), va="bottom")
-    label, room = ax.xaxis.label, 0.75 * inches if narrow() else inches - 0.3
+    label = ax.xaxis.label
+    room = 0.75 * inches if narrow() else inches - 0.3
     label.set_text(fitted(label.get_text(), room, letters_of("axes.labelsize"), lines=3))
 
 
 def head(figure: Any, text: str) -> None:
     """A title above all panels of a figure, at the left edge."""
-    size, inches = letters_of("axes.titlesize"), figure.get_figwidth()
+    size = letters_of("axes.titlesize")
+    inches = figure.get_figwidth()
     shown = fitted(text, inches - 2 * _MARGIN, size, bold=True, cut_end=True)
     figure.suptitle(shown, fontsize=size, fontweight="bold", x=_MARGIN / inches, ha="left")
 

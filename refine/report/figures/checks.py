@@ -137,7 +137,9 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
     """
     costs = cost_of(analysis)
     x, y, best, cheapest, on, noise = costs[:6]
-    view, ax, c = metric_view(y, analysis.direction), axes(ax, 3.4), tone()
+    view = metric_view(y, analysis.direction)
+    ax = axes(ax, 3.4)
+    c = tone()
     drawn_rows = thinned(view.inside(y))
     dots(ax, x[drawn_rows], y[drawn_rows])
     steps = np.append(x[on], x.max()), np.append(y[on], y[on][-1])
@@ -170,7 +172,8 @@ def cost(analysis: Analysis, ax: Axes | None = None) -> Axes:
 
 
 def _time_axis(ax: Axes, x: Floats) -> None:
-    low, high = float(x.min()), float(x.max())
+    low = float(x.min())
+    high = float(x.max())
     if high > _FACTOR * low:
         log_ticks(ax, "x", low, high / 2)
         pad = (high / low) ** 0.03
@@ -181,7 +184,8 @@ def _time_axis(ax: Axes, x: Floats) -> None:
     ax.set_xlabel("time of a trial" + (" (log scale)" if high > _FACTOR * low else ""))
     # Texts such as 3 min 20 s are long: as many ticks as fit.
     low, high = ax.get_xlim()
-    ticks, limit = [t for t in ax.get_xticks() if low <= t <= high], 3 if narrow() else 6
+    ticks = [t for t in ax.get_xticks() if low <= t <= high]
+    limit = 3 if narrow() else 6
     ax.set_xticks(ticks[:: -(-len(ticks) // limit) or 1])
     ax.xaxis.set_major_formatter(lambda v, _: duration(v))
 
@@ -208,7 +212,8 @@ def front(frame: pd.DataFrame, goals: Sequence[Goal], space: Iterable[str], ax: 
     first, second = goals[:2]
     columns = metric_title(second.metric.name, names), "value"
     values = np.column_stack([np.asarray(frame[c], dtype=float) for c in columns])
-    on, broken = values[frame.index.isin(best.index)], infeasible_rows(frame)
+    on = values[frame.index.isin(best.index)]
+    broken = infeasible_rows(frame)
     front_of_two = on[non_dominated(on * np.array([second.sign, first.sign]))]
     front_of_two = front_of_two[np.argsort(front_of_two[:, 0])]
     ax = axes(ax, 3.4)

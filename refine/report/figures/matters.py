@@ -70,10 +70,14 @@ def correlation(analysis: Analysis, ax: Axes | None = None) -> Axes:
 def _effect(ax: Axes, row: int, e: ParameterEvidence, matters: bool) -> None:
     color, edge = (tone().blue, tone().blue) if matters else (tone().light, tone().grey)
     if e.correlation is not None:
-        (estimate, low, high), marker, hatch = e.correlation[:3], "o", None
+        (estimate, low, high) = e.correlation[:3]
+        marker = "o"
+        hatch = None
     else:
         assert e.association is not None
-        estimate, marker, hatch = e.effect, "D", "////"
+        estimate = e.effect
+        marker = "D"
+        hatch = "////"
         low, high = (float(np.sqrt(max(0.0, v))) for v in (e.association.low, e.association.high))
     if np.isfinite(estimate):
         ax.barh(row, estimate, height=0.56, color=color, alpha=0.45, hatch=hatch, edgecolor=edge, linewidth=0)
@@ -114,7 +118,8 @@ def pair(
     analysis = having(analysis, a, b)
     if a == b:
         raise AnalysisError(f"pair: needs two different parameters, got {a!r} twice; name another one")
-    sign, changes = analysis.sign, [None if new is None or n not in new else new[n] for n in (a, b)]
+    sign = analysis.sign
+    changes = [None if new is None or n not in new else new[n] for n in (a, b)]
     x, y = (cell_axis(analysis[n], change, sign) for n, change in zip((a, b), changes, strict=True))
     shape = y.count, x.count
 
@@ -122,11 +127,15 @@ def pair(
         return y.of(table[b].to_numpy()) * x.count + x.of(table[a].to_numpy())
 
     cells = cells_of(analysis, cell_of, y.count * x.count)
-    medians, good, count = cells.medians.reshape(shape), cells.good.reshape(shape), cells.n.reshape(shape)
+    medians = cells.medians.reshape(shape)
+    good = cells.good.reshape(shape)
+    count = cells.n.reshape(shape)
     lost = cells.tried.reshape(shape) & np.isnan(medians)  # the median trial did not finish
     inches = page_width() - _BESIDE
-    rows, columns = y.limits[1] - y.limits[0], x.limits[1] - x.limits[0]
-    tall, wide = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2])), inches / columns
+    rows = y.limits[1] - y.limits[0]
+    columns = x.limits[1] - x.limits[0]
+    tall = float(np.interp(rows, [2, 4, 12, 24], [0.62, 0.5, 0.33, 0.2]))
+    wide = inches / columns
     ax = axes(ax, 1.45 + tall * rows + 0.45 * bool(slant(x, inches)))
     room = wide >= 0.34 and tall >= 0.24
     across = min(0.42 * wide if room else 0.7 * wide, 0.68 * tall)
@@ -191,7 +200,9 @@ def _rectangle(ax: Axes, x: tuple[float, float], y: tuple[float, float], **style
 def _colour_range(medians: Floats, sign: float) -> tuple[float, float]:
     """Ends of the colours: the better half of the cells gets at least a third of the range."""
     v = sign * medians
-    best, middle, worst = float(v.max()), float(np.median(v)), float(v.min())
+    best = float(v.max())
+    middle = float(np.median(v))
+    worst = float(v.min())
     # As in MetricView: ties at the top must not magnify rounding.
     reach = max(3 * (best - middle), 0.02 * abs(best))
     if best - reach > worst + 0.01 * reach:  # a smaller cut is not worth a note
@@ -216,7 +227,8 @@ def _marks(ax: Axes, mesh: Any, medians: Floats, count: Ints, good: Ints, room: 
 
 def _colour_bar(ax: Axes, mesh: Any, analysis: Analysis, cut: bool, aspect: float) -> None:
     figure: Any = ax.get_figure(root=True)
-    side = "neither" if not cut else "min" if analysis.sign > 0 else "max"
+    worst_end = "min" if analysis.sign > 0 else "max"
+    side = worst_end if cut else "neither"
     bar = figure.colorbar(mesh, ax=ax, extend=side, fraction=0.05, pad=0.02, aspect=aspect)
     bar.outline.set_visible(False)
     better = "higher" if analysis.sign > 0 else "lower"

@@ -97,7 +97,8 @@ def levels(
     e = analysis[name]
     rows = cell_axis(e, new, analysis.sign, letters=_LETTERS, by_median=False)
     table, y, pruned = ranked_trials(analysis)
-    row_of_trial, barred = rows.of(table[e.name].to_numpy()), infeasible_rows(table)
+    row_of_trial = rows.of(table[e.name].to_numpy())
+    barred = infeasible_rows(table)
     # A level with a row of its own shows the values of tables; levels of one row are summarised together.
     summary: Sequence[LevelEvidence | stats.Level] = e.levels
     if rows.count < len(e.levels):
@@ -161,7 +162,8 @@ def _violin(ax: Axes, row: int, values: Floats, view: MetricView) -> None:
     """Density and trials of one level; the density ends at the smallest and the largest value."""
     density = metric_density(values, observed_view(view, values)) if np.ptp(values) > 0 else None
     if density is not None:
-        half_width, height = 0.4 * density[1], density[0]
+        half_width = 0.4 * density[1]
+        height = density[0]
         ax.fill_between(
             height, row - half_width, row + half_width, color=tone().blue, alpha=0.28, linewidth=0
         )
@@ -223,7 +225,8 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
     bests = level_bests(analysis, lambda table: rows.of(table[name].to_numpy()), rows.count)
     table, y, _ = ranked_trials(analysis)
     finished = candidates(analysis, table)
-    row_of_trial, noise = rows.of(table[name].to_numpy()), analysis.noise.sd
+    row_of_trial = rows.of(table[name].to_numpy())
+    noise = analysis.noise.sd
     view = _close_view(analysis, y[finished], np.concatenate([bests.best, bests.equal]))
     ax = axes(ax, _height(rows))
     hollow: dict[str, Any] = {"markerfacecolor": tone().paper, "markeredgecolor": tone().blue}
@@ -289,7 +292,8 @@ def _name_rows(ax: Axes, rows: CellAxis, label: str, marks: list[Any]) -> None:
     ax.set_ylim(low + 0.05, high - 0.05)
     ax.set_ylabel(wrapped(rows.evidence.name, max(12, int(5 * rows.count))))
     ax.grid(axis="x")
-    old, new = rows.evidence.parameter, rows.new
+    old = rows.evidence.parameter
+    new = rows.new
     if new is None or new == old:
         return
     kept_runs = rows.kept()
@@ -322,8 +326,10 @@ def density(
     e = analysis[name]
     if not (isinstance(e.parameter, Range) and e.parameter.size >= _FEW):
         return share_bars(e, new, label, ax)
-    scale, curves = Scale(e.parameter), density_curves(analysis, name)
-    positions, ax = scale.at(curves.at), axes(ax, 2.9)
+    scale = Scale(e.parameter)
+    curves = density_curves(analysis, name)
+    positions = scale.at(curves.at)
+    ax = axes(ax, 2.9)
     ax.fill_between(positions, curves.everyone, color=tone().light, alpha=0.6, linewidth=0)
     ax.plot(positions, curves.everyone, color=tone().grey, linewidth=1.4)
     ax.plot(positions, curves.best, color=tone().blue, linewidth=2)
@@ -477,13 +483,15 @@ def _panel_name(e: ParameterEvidence, inches: float) -> str:
 def _panel(ax: Axes, full_analysis: Analysis, e: ParameterEvidence, new: Parameter, inches: float) -> None:
     analysis = having(full_analysis, e.name)
     table, y, _ = ranked_trials(analysis)
-    better, values = analysis.sign * y, table[e.name].to_numpy()
+    better = analysis.sign * y
+    values = table[e.name].to_numpy()
     if isinstance(e.parameter, Range) and e.parameter.size >= _FEW:
         positions = _range(ax, analysis, e.name, e.parameter, new, values)
     else:
         positions = _choices(ax, e, new, values, inches)
     # Ranks from 0, the worst, to 1, the best; equal values share their mean rank.
-    ordered, good = np.sort(better), stats.top_mask(better, GOOD)
+    ordered = np.sort(better)
+    good = stats.top_mask(better, GOOD)
     middle = (np.searchsorted(ordered, better) + np.searchsorted(ordered, better, side="right") - 1) / 2
     for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
         drawn_rows = thinned(mask & np.isfinite(positions))
@@ -512,14 +520,17 @@ def _shade(ax: Axes, low: float, high: float) -> None:
 
 def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, values: Any) -> Floats:
     """Densities, shade and axis of a range; returns the positions of the trials."""
-    scale, curves = Scale(old), density_curves(analysis, name)
+    scale = Scale(old)
+    curves = density_curves(analysis, name)
     top = max(1.0, float(curves.everyone.max()), float(curves.best.max()))
     positions = scale.at(curves.at)
     ax.fill_between(
         positions, _BELOW[0], _below(curves.everyone, top), color=tone().light, alpha=0.6, linewidth=0
     )
     ax.plot(positions, _below(curves.best, top), color=tone().blue, linewidth=2)
-    reach, ticks, ends = _HALF * level_spacing(old), [], [0.0, 1.0]
+    reach = _HALF * level_spacing(old)
+    ticks = []
+    ends = [0.0, 1.0]
     if new != old:
         parts = [(new.low, new.high)] if isinstance(new, Range) else [(v, v) for v in new.grid]
         raw = np.array(parts, dtype=float)  # may lie outside the old range

@@ -147,7 +147,8 @@ def tree(
     check_direction(direction)
     if not nodes:
         raise AnalysisError("tree: there is no round yet; add one first")
-    sign, number = sign_of(direction), numbers_of(nodes, "tree")
+    sign = sign_of(direction)
+    number = numbers_of(nodes, "tree")
     if winner is not None and winner not in number:
         raise AnalysisError(
             f"tree: winner is the id of a round, got {winner!r}; {did_you_mean(winner, number)}"
@@ -158,10 +159,13 @@ def tree(
     last = first if winner is None else number[winner]
     way = [] if last is None else way_to(parents, last)
     c = tone()
-    colours = [c.orange if i == last else c.blue if i in way else c.grey for i in range(len(nodes))]
+    colours = [c.blue if i in way else c.grey for i in range(len(nodes))]
+    if last is not None:
+        colours[last] = c.orange
     places = layout(parents, way)
     below = narrow() and any(node.note.strip() for node in nodes)  # notes get lines of their own
-    tall = 0.42 if below else 0.3 if len(nodes) <= _CLOSE else 0.22
+    one_line = 0.3 if len(nodes) <= _CLOSE else 0.22
+    tall = 0.42 if below else one_line
     ax = axes(ax, 0.95 + tall * len(nodes))
     for i, (place, parent) in enumerate(zip(places, parents, strict=True)):
         style: dict[str, Any] = {"markeredgecolor": colours[i], "markeredgewidth": 1.4, "zorder": 4}
@@ -182,10 +186,13 @@ def tree(
 
 def _edge(ax: Axes, parent: Place, child: Place, on_way: bool, dashed: bool) -> None:
     """Down the parent's lane, then over to the child's lane."""
-    (top, parent_lane), (row, lane) = parent, child
-    x, y = [lane, lane], [top, float(row)]
+    (top, parent_lane) = parent
+    (row, lane) = child
+    x = [lane, lane]
+    y = [top, float(row)]
     if lane != parent_lane:
-        x, y = [parent_lane, parent_lane, lane, lane], [top, row - 0.55, row - 0.2, row]
+        x = [parent_lane, parent_lane, lane, lane]
+        y = [top, row - 0.55, row - 0.2, row]
     colour, width, order = (tone().blue, 2.4, 3) if on_way else (tone().grey, 1.2, 2)
     (line,) = ax.plot(np.array(x) * _LANE, y, color=colour, linewidth=width, zorder=order, gid="edge")
     line.set(linestyle=(0, (3, 1.5)) if dashed else "-", solid_joinstyle="round")
@@ -251,7 +258,8 @@ def _tags(ax: Axes, x: float, row: float, tags: Sequence[str]) -> float:
 
 def _note(ax: Axes, x: float, row: float, note: str) -> None:
     """The beginning of a note, as far as it fits: a sentence is understood from its beginning."""
-    text, room = " ".join(note.split()), page_width() - 0.45 - x
+    text = " ".join(note.split())
+    room = page_width() - 0.45 - x
     limit = int(room / _SLANTED)
     if text and room >= 6 * _LETTER:
         shown = text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
@@ -308,16 +316,20 @@ def _forecast(ax: Axes, entry: Entry, quantity: str, row: float) -> float:
         forecast.quantile(quantity, 0.5),
         entry.realised(quantity),
     )
-    wide, inner = forecast.interval(quantity, 0.9), forecast.interval(quantity, 0.5)
+    wide = forecast.interval(quantity, 0.9)
+    inner = forecast.interval(quantity, 0.5)
     # A forecast of width 0, as with a saturated metric, needs another unit.
     half = float(wide[1] - wide[0]) / 2 or abs(middle) * 0.01 or 1.0
     low, first, last, high = sorted(sign * (np.array([*wide, *inner]) - middle) / half)
-    place, color = sign * (real - middle) / half, _colour(quantity)
+    place = sign * (real - middle) / half
+    color = _colour(quantity)
     interval(ax, low, high, row, tone().grey, 1.4, zorder=1)
     box: dict[str, Any] = {"color": tone().grey, "alpha": 0.55, "linewidth": 0, "zorder": 2}
     ax.barh(row, last - first, left=first, height=0.2, **box)
-    marker = _MARKERS[quantity] if abs(place) <= _REACH else ">" if place > 0 else "<"
-    shown, covered = float(np.clip(place, -_REACH, _REACH)), low <= place <= high
+    arrow = ">" if place > 0 else "<"
+    marker = _MARKERS[quantity] if abs(place) <= _REACH else arrow
+    shown = float(np.clip(place, -_REACH, _REACH))
+    covered = low <= place <= high
     style: dict[str, Any] = {
         "color": color if covered else tone().paper,
         "markeredgecolor": color,
@@ -396,7 +408,8 @@ def best_so_far(
         )
     _, last = tops[winner] if winner is not None else max(tops.values(), key=lambda top: top[0])
     way = way_to([p.parent for p in pieces], last)
-    view, ax = metric_view(y[finite], direction), axes(ax, 3.4 if len(pieces) > 1 else 2.8)
+    view = metric_view(y[finite], direction)
+    ax = axes(ax, 3.4 if len(pieces) > 1 else 2.8)
     best = pieces[last].start + int(np.nanargmax(sign * pieces[last].y))
     drawn_rows = thinned(finite & view.inside(y))
     dots(ax, drawn_rows + 1, y[drawn_rows])
@@ -425,7 +438,10 @@ def best_so_far(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y")
     metric_axis(ax, view, metric)
-    lift, left_out, label, text = 0.0, 0, "trial", f"Best {clipped(metric, 40)} so far"
+    lift = 0.0
+    left_out = 0
+    label = "trial"
+    text = f"Best {clipped(metric, 40)} so far"
     if len(pieces) > 1:
         lift, left_out = _names(ax, rounds, pieces, styles, way)
         label, text = (
@@ -439,7 +455,8 @@ def best_so_far(
 
 
 def _pieces(rounds: Sequence[RoundValues], sign: float) -> list[_Piece]:
-    number, pieces = numbers_of(rounds, "best_so_far"), list[_Piece]()
+    number = numbers_of(rounds, "best_so_far")
+    pieces = list[_Piece]()
     for r in rounds:
         y = np.asarray(r.values, dtype=float).ravel()
         y = np.where(np.isfinite(y), y, np.nan)
@@ -484,7 +501,9 @@ def _names(
     way: Sequence[int],
 ) -> tuple[float, int]:
     """Ids above their bands; returns their height in points, and the number left out."""
-    total, size, room = max(1, pieces[-1].end), points(7.5), page_width() - _MARGIN
+    total = max(1, pieces[-1].end)
+    size = points(7.5)
+    room = page_width() - _MARGIN
     texts = [
         f"{text} {shorten(r.note, 16)}".strip()
         for text, r in zip(short_ids([r.id for r in rounds]), rounds, strict=True)
@@ -526,9 +545,11 @@ def edf(curves: Mapping[str, npt.ArrayLike], metric: str, direction: str, ax: Ax
         raise AnalysisError("edf: no round has a finished space-filling trial yet; run one first")
     left_out = max(0, len(rounds) - _MOST)
     rounds = rounds[:1] + rounds[1 + left_out :]
-    sign, c = sign_of(direction), tone()
+    sign = sign_of(direction)
+    c = tone()
     measured = [(label, stats.Edf()(sign * v)) for label, v in rounds]
-    view, ax = metric_view(np.concatenate([v for _, v in rounds]), direction), axes(ax, 3.3)
+    view = metric_view(np.concatenate([v for _, v in rounds]), direction)
+    ax = axes(ax, 3.3)
     earlier = zip((c.orange, c.green, c.amber, c.pink, c.sky, c.ink), _EDF_DASHES, [1.4] * 6, strict=True)
     styles = [*list(earlier)[: max(0, len(rounds) - 2)], (c.grey, "--", 1.8), (c.blue, "-", 2.2)]
     marks: list[Any] = []

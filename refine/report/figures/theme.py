@@ -137,7 +137,7 @@ def _settle(user_settings: Mapping[str, Any], width: Width, theme: ThemeName | N
     fixed = {"text.parse_math": False, "text.usetex": False}
     mpl.rcParams.update({"font.size": _SIZES[width]} | settings | fixed)
     size = float(mpl.rcParams["font.size"]) / 9.0
-    palette = (_LIGHT if theme == "light" else _DARK) if theme else _of_style(settings)
+    palette = _of_style(settings) if theme is None else {"light": _LIGHT, "dark": _DARK}[theme]
     defaults = {key: points(value, size) for key, value in _POINTS.items()} | _OURS | _inked(palette)
     if "axes.facecolor" in settings:  # the background of axes only
         del defaults["figure.facecolor"]
@@ -162,7 +162,8 @@ def _of_style(settings: Mapping[str, Any]) -> Palette:
     base = _DARK if grounds and lightness(grounds[0]) < 0.4 else _LIGHT
     if not settings.keys() & {"axes.facecolor", "figure.facecolor", "text.color", "axes.prop_cycle"}:
         return base
-    paper, ink = grounds[0] if grounds else base.paper, settings.get("text.color", base.ink)
+    paper = grounds[0] if grounds else base.paper
+    ink = settings.get("text.color", base.ink)
     colours = settings["axes.prop_cycle"].by_key().get("color", []) if "axes.prop_cycle" in settings else []
     cycle = [c for c in dict.fromkeys(colours) if abs(lightness(c) - lightness(paper)) > 0.1]
     spare = [c for c in base[:6] if to_rgb(c) not in map(to_rgb, cycle)]
@@ -240,7 +241,8 @@ def points(size: float, scale: float | None = None) -> float:
 
 def within(ax: Axes, margin: float = 1.2) -> None:
     """Limits the width of the figure being drawn to these axes and a margin of ``margin`` inches."""
-    theme, figure = _PRESENT.get(), ax.get_figure(root=True)
+    theme = _PRESENT.get()
+    figure = ax.get_figure(root=True)
     if theme is not None and figure is not None:
         inches = min(ax.get_window_extent().width / figure.dpi + margin, figure.get_figwidth())
         _PRESENT.set(theme._replace(width=inches))

@@ -78,7 +78,7 @@ def test_refusals(analysis: Analysis) -> None:
     for draw, given, says in (
         (figures.failing, [fixed], "failing: no parameter varies"),
         (figures.cost, [untimed], "cost: the table has no column 'seconds'; add the time of each trial"),
-        (figures.cost, [instant], "cost: no finished trial has a time above 0; an imported table"),
+        (figures.cost, [instant], "cost: no finished trial has a time above 0"),
     ):
         with pytest.raises(AnalysisError, match=says):
             draw(*given)
