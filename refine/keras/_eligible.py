@@ -46,11 +46,11 @@ _CLASSES = """
 AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryFocalCrossentropy BinaryIoU CategoricalAccuracy
 CategoricalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy CategoricalHinge
 ConcordanceCorrelation CosineSimilarity F1Score FBetaScore FalseNegatives FalsePositives Huber IoU
-KLDivergence LogCosh LogCoshError MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanMetricWrapper MeanSquaredError
-MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision PrecisionAtRecall
-R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity SparseCategoricalAccuracy
-SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy SpecificityAtSensitivity TopKCategoricalAccuracy
-TrueNegatives TruePositives
+KLDivergence LogCosh LogCoshError MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanMetricWrapper
+MeanSquaredError MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision
+PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity
+SparseCategoricalAccuracy SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy
+SpecificityAtSensitivity TopKCategoricalAccuracy TrueNegatives TruePositives
 """
 # For these names Keras chooses a known function by the shapes of targets and predictions.
 _CHOSEN = ("acc", "accuracy", "ce", "crossentropy")
